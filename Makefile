@@ -1,0 +1,62 @@
+# Needs make, git and the Go of go.mod; on Debian, `make test` installs what else it needs.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+# The Go at hand, or a clear error: never a toolchain fetched in passing.
+export GOTOOLCHAIN := local
+
+# What the targets take, as in `make test PACKAGES=./internal/key ARGS='-run Cap -v'`.
+PACKAGES ?= ./...
+ARGS     ?=
+TIMEOUT  ?= 15m
+FUZZTIME ?= 30s
+
+# Tracked and new files alike, without those that git ignores.
+FILES    = git ls-files -z --cached --others --exclude-standard
+GO_FILES = $(wildcard $(shell git ls-files --cached --others --exclude-standard '*.go'))
+SUMS     = $(FILES) | xargs -0 sha256sum 2>/dev/null || true
+
+.PHONY: help run build test check bench fuzz generate fmt
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start Claviger with sample data
+	go run ./cmd/claviger dev $(ARGS)
+
+build: ## build bin/claviger, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/claviger ./cmd/claviger
+
+test: ## run the tests on SQLite and PostgreSQL, with the race detector
+	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
+	CGO_ENABLED=1 scripts/with-postgres go test -race -timeout $(TIMEOUT) $(ARGS) $(PACKAGES)
+
+check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
+	@test -n "$(GO_FILES)" || { echo "git lists no Go files here" >&2; exit 1; }
+	@unformed=$$(go tool gofumpt -l $(GO_FILES)); test -z "$$unformed" || \
+		{ echo "not in gofumpt's form (make fmt):" $$unformed >&2; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go tool staticcheck ./...
+	@before=$$($(SUMS)); $(MAKE) generate; diff <(echo "$$before") <($(SUMS)) || \
+		{ echo "make generate changed these files: commit what it makes" >&2; exit 1; }
+	@$(MAKE) test
+
+bench: ## measure the verification path
+	go run ./tools/bench $(ARGS)
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@go test -list '^Fuzz' $(PACKAGES) | \
+	awk '/^Fuzz/ { targets[n++] = $$1 } /^ok/ { while (n > 0) print $$2, targets[--n] }' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+	done
+
+generate: ## make the generated files again
+	go generate ./...
+
+fmt: ## format the Go files
+	go tool gofumpt -w $(GO_FILES)

@@ -1,0 +1,94 @@
+package api
+
+import "time"
+
+// NewKey is the body of POST /api/v1/tenants/{tenant}/keys.
+type NewKey struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	// OwnerID defaults to the caller.
+	OwnerID string `json:"owner_id,omitempty"`
+	// Scopes default to the tenant's; "*" stands alone.
+	Scopes []string `json:"scopes,omitempty"`
+	// AllApplications true, or at least one of ApplicationIDs.
+	AllApplications bool       `json:"all_applications,omitempty"`
+	ApplicationIDs  []string   `json:"application_ids,omitempty"`
+	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
+}
+
+// KeySummary is what every member may see of another's key.
+type KeySummary struct {
+	ID          string    `json:"id"`
+	PublicID    string    `json:"public_id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Owner       Person    `json:"owner"`
+	CreatedAt   time.Time `json:"created_at"`
+	Status      string    `json:"status"`
+}
+
+// KeyDetails is what the owner, admins and auditors see besides.
+type KeyDetails struct {
+	CreatedBy          Person          `json:"created_by"`
+	Style              string          `json:"style"`
+	Last4              string          `json:"last4"`
+	Scopes             []string        `json:"scopes"`
+	AllApplications    bool            `json:"all_applications"`
+	ApplicationIDs     []string        `json:"application_ids"`
+	Delivery           string          `json:"delivery"`
+	UpdatedAt          time.Time       `json:"updated_at"`
+	SecretSetAt        *time.Time      `json:"secret_set_at"`
+	ExpiresAt          *time.Time      `json:"expires_at"`
+	EffectiveExpiresAt *time.Time      `json:"effective_expires_at"`
+	ExpiryReason       *string         `json:"expiry_reason"`
+	LastUsedAt         *time.Time      `json:"last_used_at"`
+	LastUsedIP         *string         `json:"last_used_ip"`
+	DisabledAt         *time.Time      `json:"disabled_at"`
+	DisabledBy         *string         `json:"disabled_by"`
+	RevokedAt          *time.Time      `json:"revoked_at"`
+	RevokedReason      *string         `json:"revoked_reason"`
+	Previous           *PreviousSecret `json:"previous"`
+}
+
+// PreviousSecret is the secret of before a refresh, while it still counts.
+type PreviousSecret struct {
+	PublicID   string     `json:"public_id"`
+	Last4      string     `json:"last4"`
+	ExpiresAt  time.Time  `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
+// Key is an API key without its secret. Another's key shown to a member carries the summary alone.
+type Key struct {
+	KeySummary
+	*KeyDetails
+}
+
+// Credential is shown once.
+type Credential struct {
+	Style  string  `json:"style"`
+	ID     string  `json:"id"`
+	Secret *string `json:"secret"`
+	// Value is what a client sends.
+	Value *string `json:"value"`
+	// Example is a curl line that uses the key.
+	Example *string `json:"example"`
+}
+
+// IssuedKey answers a creation.
+type IssuedKey struct {
+	Key        Key         `json:"key"`
+	Credential *Credential `json:"credential"`
+	Link       *Link       `json:"link"`
+}
+
+// Link hands a key over; its secret does not exist until the owner opens it.
+type Link struct {
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Revocation is the body of POST …/revoke; it may be empty.
+type Revocation struct {
+	Reason string `json:"reason,omitempty"`
+}

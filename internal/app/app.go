@@ -1,0 +1,253 @@
+// Package app builds everything from a Config, in order, and stops it in reverse.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/dataplane"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/job"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/sample"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/store/postgres"
+	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// Options of an App besides its Config.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Wall is the machine's clock; time.Now by default. For tests.
+	Wall func() time.Time
+}
+
+// App is a running Claviger.
+type App struct {
+	// URL that the API is reached by, without a slash at the end.
+	URL string
+
+	Identity *identity.Service
+	Sessions *session.Service
+	Tenancy  *tenancy.Service
+	Keys     *key.Service
+	Engine   *verify.Engine
+	Store    *store.Store
+
+	options Options
+	data    dataDir
+	clock   *clock
+	keyring *credential.Keyring
+	door    *web.Door
+	server  *http.Server
+	jobs    []*job.Job
+	failed  chan error
+}
+
+// Start builds the app and begins to answer.
+func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) {
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	a = &App{options: o, failed: make(chan error, 1)}
+	if a.data, err = openData(c.Data); err != nil {
+		return nil, err
+	}
+	if err = a.build(ctx, c); err != nil {
+		return nil, errors.Join(err, a.Stop(ctx))
+	}
+	return a, nil
+}
+
+// build goes up the house: storage, keys, domain, ways in, jobs.
+func (a *App) build(ctx context.Context, c config.Config) error {
+	root, err := a.data.root(c)
+	if err != nil {
+		return err
+	}
+	generations := verify.NewGenerations()
+	if err := a.openStore(ctx, c, generations); err != nil {
+		return err
+	}
+	versions, err := a.Store.AdoptRoot(ctx, root)
+	if err != nil {
+		return err
+	}
+	if a.keyring, err = credential.NewKeyring(root, versions, rand.Reader); err != nil {
+		return err
+	}
+	a.Engine = verify.New(verify.Options{
+		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
+	})
+	a.buildDomain()
+	if err := a.listen(ctx, c.Listen); err != nil {
+		return err
+	}
+	a.jobs = append(a.jobs, job.Start("last uses", usesEvery, a.options.Log, func(ctx context.Context) error {
+		return a.Engine.FlushUses(ctx, a.Store)
+	}), job.Start("database lock", lockEvery, a.options.Log, a.checkLock))
+	return nil
+}
+
+const (
+	// usesEvery and verify's gap of a second make a use visible within two seconds.
+	usesEvery = 750 * time.Millisecond
+	lockEvery = time.Second
+	// stopWithin bounds a graceful stop.
+	stopWithin = 10 * time.Second
+)
+
+func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
+	var backend store.Backend
+	var err error
+	if c.DatabaseURL.IsZero() {
+		backend, err = sqlite.Open(ctx, a.data.file("claviger.db"))
+	} else {
+		backend, err = postgres.Open(ctx, c.DatabaseURL)
+	}
+	if err != nil {
+		return err
+	}
+	outdate := func(s audit.Stale) {
+		generations.Outdate(s)
+		if len(s.KeyHeaders) > 0 && a.door != nil {
+			a.door.AddKeyHeaders(s.KeyHeaders...)
+		}
+	}
+	a.clock = &clock{wall: a.options.Wall}
+	a.Store, err = store.New(ctx, backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail})
+	if err != nil {
+		return errors.Join(err, backend.Close())
+	}
+	latest, err := a.Store.Latest(ctx)
+	a.clock.advance(latest)
+	return err
+}
+
+func (a *App) buildDomain() {
+	now, s := a.clock.Now, a.Store
+	a.Identity = &identity.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
+		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/2)),
+	}
+	a.Sessions = &session.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Lasting: session.Default,
+	}
+	a.Tenancy = &tenancy.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
+	}
+	a.Keys = &key.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
+	}
+}
+
+// listen opens the ways in.
+func (a *App) listen(ctx context.Context, address string) error {
+	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
+	headers, err := a.Store.KeyHeaders(ctx)
+	if err != nil {
+		return err
+	}
+	a.door.AddKeyHeaders(headers...)
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	a.URL = "http://" + listener.Addr().String()
+	a.server = &http.Server{
+		Handler: a.routes(), ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(err)
+		}
+	}()
+	return nil
+}
+
+// routes lists every way in. The verification path stands before routers and middleware.
+func (a *App) routes() http.Handler {
+	mux := http.NewServeMux()
+	m := &manageapi.API{
+		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, BaseURL: a.URL,
+	}
+	m.Mount(mux, a.options.Version)
+	mux.Handle("GET /healthz", a.door.Handle(healthy))
+	mux.Handle("GET /readyz", a.door.Handle(a.ready))
+	rest := a.door.Wrap(a.door.Catch(mux))
+	plane := dataplane.New(a.door)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !plane.Serve(w, r) {
+			rest.ServeHTTP(w, r)
+		}
+	})
+}
+
+// checkLock ends the process when it no longer has the database to itself: a second node may be deciding by now.
+func (a *App) checkLock(ctx context.Context) error {
+	if err := a.Store.Alone(ctx); err != nil && ctx.Err() == nil {
+		a.fail(err)
+		return err
+	}
+	return nil
+}
+
+// fail says that the app cannot go on. The first reason counts.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Failed gives the reason for which the app cannot go on, should there be one.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// File gives the path of a file in the data directory.
+func (a *App) File(name string) string { return a.data.file(name) }
+
+// Stop ends the app in reverse: no new requests, those under way finished, last uses written, database closed.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	var errs []error
+	if a.server != nil {
+		if err := a.server.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("requests under way were cut off: %w", err), a.server.Close())
+		}
+	}
+	for _, j := range a.jobs {
+		j.Stop()
+	}
+	if a.Store != nil {
+		if a.Engine != nil {
+			errs = append(errs, a.Engine.FlushUses(ctx, a.Store))
+		}
+		errs = append(errs, a.Store.Close())
+	}
+	return errors.Join(append(errs, a.data.close())...)
+}
+
+// SampleHouse gives what the sample data is made with.
+func (a *App) SampleHouse() *sample.House {
+	return &sample.House{
+		Identity: a.Identity, Tenancy: a.Tenancy, Keys: a.Keys, Engine: a.Engine, Users: a.Store, Now: a.clock.Now, WriteFile: WriteFile,
+	}
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/credential"
+)
+
+// dataDir is the directory of everything Claviger keeps: 0700, files 0600, one process at a time.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// openData makes the directory if it is new and takes its lock, which ends with the process.
+func openData(path string) (dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return dataDir{}, fmt.Errorf("data directory: %w", err)
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return dataDir{}, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return dataDir{}, fmt.Errorf("data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return dataDir{}, errors.Join(fmt.Errorf("data directory %s: another claviger is using it", path), lock.Close())
+	}
+	return dataDir{path: path, lock: lock}, nil
+}
+
+func (d dataDir) close() error { return d.lock.Close() }
+
+func (d dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+// root gives the root secret: from the configuration, else from the directory's file, which a new directory gets.
+func (d dataDir) root(c config.Config) (credential.Root, error) {
+	if !c.RootSecret.IsZero() {
+		return credential.ParseRoot(c.RootSecret.Reveal())
+	}
+	file := d.file("root.key")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.newRoot(file)
+	}
+	if err != nil {
+		return credential.Root{}, fmt.Errorf("root secret: %w", err)
+	}
+	root, err := credential.ParseRoot(string(text))
+	if err != nil {
+		return credential.Root{}, fmt.Errorf("root secret in %s: %w", file, err)
+	}
+	return root, nil
+}
+
+// newRoot makes the file whole or not at all, and durable before anything is sealed under it.
+func (d dataDir) newRoot(file string) (credential.Root, error) {
+	root := credential.NewRoot(rand.Reader)
+	if err := WriteFile(file, []byte(root.Text().Reveal()+"\n")); err != nil {
+		return credential.Root{}, fmt.Errorf("root secret: %w", err)
+	}
+	return root, nil
+}
+
+// WriteFile writes a private file of mode 0600: whole or not at all, and on disk when it returns.
+func WriteFile(file string, content []byte) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // does nothing once it is renamed
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

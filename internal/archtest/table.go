@@ -1,0 +1,195 @@
+// Package archtest keeps the table of packages true: a tree that departs from it fails the tests.
+//
+// The table says of each package what it may import, of this module and of others' modules. A row may stand there
+// before its package does; a package without a row fails. Three kinds of rule follow:
+//
+//	imports.go   every import of every file is one that the row of its package lists
+//	reach.go     what a package must never reach, through whatever it imports
+//	words.go     what may not be written: os.Exit outside cmd, a silent skip, a package named utils
+//
+// The files are read whatever their build tags. What lies below other people's packages is asked of the go command.
+package archtest
+
+import (
+	"fmt"
+	"strings"
+)
+
+const module = "github.com/claviger-dev/claviger"
+
+// A row says what one package may import besides the standard library.
+type row struct {
+	// path is relative to the module's root.
+	path string
+	// imports names packages of this module, without internal/, and layers, which stand for all of their packages.
+	imports string
+	// others names others' modules, as the list of modules does.
+	others string
+}
+
+// A layer is a stretch of the table. Rules and rows name it to mean its packages.
+type layer struct {
+	name string
+	rows []row
+}
+
+// table is the house, from the public doors through ground and domain to the top.
+var table = []layer{
+	{"doors", []row{
+		{"cmd/claviger", "app config client api sample telemetry", "cobra sys"},
+		{"tools/bench", "client api", ""},
+		{"api", "", ""},
+		{"client", "api", ""},
+	}},
+	{"ground", []row{
+		{"internal/fault", "", ""},
+		{"internal/ident", "", ""},
+		{"internal/scope", "", ""},
+		{"internal/credential", "ident fault", ""},
+		{"internal/policy", "scope ident fault credential", ""},
+		{"internal/principal", "ident scope fault", ""},
+		{"internal/route", "scope ident fault", ""},
+		{"internal/config", "credential", "koanf"},
+		{"internal/text", "fault", "text"},
+	}},
+	{"domain", []row{
+		{"internal/audit", "principal ident fault", ""},
+		{"internal/token", "ident scope fault", "go-jose"},
+		{"internal/identity", "principal credential ident audit fault", "crypto"},
+		{"internal/session", "principal credential ident audit fault", ""},
+		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
+		{"internal/key", "principal policy scope credential ident audit text fault", ""},
+		{"internal/verify", "token policy credential scope principal audit ident fault", "otter"},
+		{"internal/notice", "policy ident fault", ""},
+	}},
+	{"outside", []row{
+		{"internal/store", "domain ground job", "goose"},
+		{"internal/store/sqlite", "store fault", "sqlite goose"},
+		{"internal/store/postgres", "store credential fault", "pgx goose"},
+		{"internal/mail", "fault", "go-mail"},
+		{"internal/job", "fault", ""},
+		{"internal/telemetry", "credential", "prometheus"},
+	}},
+	{"shared", []row{ // by the ways in
+		{"internal/web", "verify session policy credential scope principal fault ident telemetry api", "json"},
+		{"internal/console/view", "", ""},
+	}},
+	{"ways", []row{
+		{"internal/manageapi", "web domain ground api", "huma json"},
+		{"internal/dataplane", "web verify route api policy scope principal ident fault", "json"},
+		{"internal/oauth", "web verify token scope", ""},
+		{"internal/dialect/blazemeter", "web domain", ""},
+		{"internal/dialect/loadrunner", "web domain", ""},
+		{"internal/dialect/blazeauth", "web domain", ""},
+		{"internal/dialect/blancco", "web domain", ""},
+		{"internal/gateway", "web verify route", ""},
+		{"internal/console", "console/view web domain ground", ""},
+	}},
+	{"top", []row{
+		{"internal/sample", "domain ground", ""},
+		{"internal/app", "ground domain outside shared ways sample", ""},
+	}},
+	{"tests", []row{ // imported by tests alone
+		{"internal/store/storetest", "store domain ground job", ""},
+		{"internal/testkit", "app config client api store store/sqlite store/postgres", "chromedp"},
+		{"internal/archtest", "", ""},
+	}},
+}
+
+// modules are others' modules, or the hosts and organisations all of whose modules are meant.
+var modules = map[string]string{
+	"chromedp":   "github.com/chromedp/chromedp",
+	"cobra":      "github.com/spf13/cobra",
+	"crypto":     "golang.org/x/crypto",
+	"go-cmp":     "github.com/google/go-cmp",
+	"go-jose":    "github.com/go-jose/go-jose",
+	"go-mail":    "github.com/wneessen/go-mail",
+	"go-smtp":    "github.com/emersion/go-smtp",
+	"goleak":     "go.uber.org/goleak",
+	"goose":      "github.com/pressly/goose",
+	"huma":       "github.com/danielgtaylor/huma",
+	"json":       "github.com/go-json-experiment/json",
+	"koanf":      "github.com/knadh/koanf",
+	"otter":      "github.com/maypok86/otter",
+	"pgx":        "github.com/jackc/pgx",
+	"prometheus": "github.com/prometheus",
+	"rapid":      "pgregory.net/rapid",
+	"sqlite":     "modernc.org",
+	"sys":        "golang.org/x/sys",
+	"testscript": "github.com/rogpeppe/go-internal",
+	"text":       "golang.org/x/text",
+}
+
+// forTests is what test files may import beyond the row of their package; the modules are open to the layer tests too.
+var forTests = row{
+	imports: "api client ground domain store store/sqlite store/postgres top tests",
+	others:  "rapid go-cmp goleak testscript go-smtp",
+}
+
+// keepers are the packages that alone may ever list a module.
+var keepers = map[string]string{
+	"pgx":        "store/postgres",
+	"sqlite":     "store/sqlite",
+	"otter":      "verify",
+	"huma":       "manageapi",
+	"go-jose":    "token",
+	"prometheus": "telemetry",
+}
+
+// never lists what must not be reached through any chain of imports: packages of this module, and of the standard library.
+var never = []struct{ from, to, std string }{
+	{"domain", "store/...", "database/sql net/http"},
+	{"ways", "ways store/...", ""},
+	{"dataplane", "identity console/...", ""},
+	{"cmd/claviger", "tests", "testing"},
+}
+
+// rows are the table without its layers, by path.
+var rows = func() map[string]row {
+	all := map[string]row{}
+	for _, l := range table {
+		for _, r := range l.rows {
+			all[r.path] = r
+		}
+	}
+	return all
+}()
+
+// resolve gives the paths of the packages that the names mean.
+func resolve(names string) []string {
+	var paths []string
+	for name := range strings.FieldsSeq(names) {
+		paths = append(paths, resolveName(name)...)
+	}
+	return paths
+}
+
+// resolveName knows layers, packages, and packages with all below them ("store/..."). It panics on any other name:
+// a slip of the pen in the table must not pass for a rule.
+func resolveName(name string) []string {
+	for _, l := range table {
+		if l.name == name {
+			return l.paths()
+		}
+	}
+	top, andBelow := strings.CutSuffix(name, "/...")
+	var paths []string
+	for path := range rows {
+		short := strings.TrimPrefix(path, "internal/")
+		if short == top || andBelow && strings.HasPrefix(short, top+"/") {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == 0 {
+		panic(fmt.Sprintf("archtest: the table has neither a layer nor a package %q", name))
+	}
+	return paths
+}
+
+func (l layer) paths() []string {
+	paths := make([]string, len(l.rows))
+	for i, r := range l.rows {
+		paths[i] = r.path
+	}
+	return paths
+}

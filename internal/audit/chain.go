@@ -1,0 +1,81 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// Hash links a record to the one before it.
+type Hash [sha256.Size]byte
+
+// ServerChain holds the events that belong to no account.
+const ServerChain = "server"
+
+// Chain names the chain an event belongs to.
+func (e Event) Chain() string {
+	switch {
+	case e.Tenant != "":
+		return string(e.Tenant)
+	case e.Account != "":
+		return string(e.Account)
+	}
+	return ServerChain
+}
+
+// Record is an event in its chain.
+type Record struct {
+	Event
+	// Seq counts the records of a chain from 1.
+	Seq      int64
+	PrevHash Hash // zero for the first
+	Hash     Hash
+}
+
+// Head is the end of a chain. The zero value is an empty chain.
+type Head struct {
+	Seq  int64
+	Hash Hash
+}
+
+// Append makes the record that follows the head.
+func (h Head) Append(e Event) Record {
+	r := Record{Event: e, Seq: h.Seq + 1, PrevHash: h.Hash}
+	r.Hash = r.sum()
+	return r
+}
+
+// sum hashes every field of the record, each with its length before it. What a change outdates in caches is no part of the record.
+func (r Record) sum() Hash {
+	var in []byte
+	add := func(texts ...string) {
+		for _, t := range texts {
+			in = binary.BigEndian.AppendUint32(in, uint32(len(t)))
+			in = append(in, t...)
+		}
+	}
+	add("claviger audit v1", string(r.PrevHash[:]), r.Chain(), strconv.FormatInt(r.Seq, 10))
+	add(string(r.ID), strconv.FormatInt(r.At.UnixMicro(), 10), string(r.Account), string(r.Tenant))
+	add(r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID)
+	for _, name := range slices.Sorted(maps.Keys(r.Details)) {
+		add(name, r.Details[name])
+	}
+	return sha256.Sum256(in)
+}
+
+// Follow checks that the record is the one after the head, unaltered, and gives the new head.
+func (h Head) Follow(r Record) (Head, error) {
+	switch {
+	case r.Seq != h.Seq+1:
+		return h, fmt.Errorf("chain %s: record %d follows %d", r.Chain(), r.Seq, h.Seq)
+	case !bytes.Equal(r.PrevHash[:], h.Hash[:]):
+		return h, fmt.Errorf("chain %s: record %d does not continue record %d", r.Chain(), r.Seq, h.Seq)
+	case r.sum() != r.Hash:
+		return h, fmt.Errorf("chain %s: record %d was altered", r.Chain(), r.Seq)
+	}
+	return Head{Seq: r.Seq, Hash: r.Hash}, nil
+}

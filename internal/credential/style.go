@@ -1,0 +1,59 @@
+package credential
+
+import (
+	"regexp"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// Style is what a key looks like.
+type Style string
+
+// The styles.
+const (
+	Token  Style = "token"
+	Pair   Style = "pair"
+	Client Style = "client"
+	UUID   Style = "uuid"
+)
+
+// Shape is everything that decides how a tenant's new keys look. A key keeps the shape it was minted with until it
+// is refreshed with a new id.
+type Shape struct {
+	Style Style
+	// Prefix and Label are the two words of style token; empty in the others.
+	Prefix, Label string
+	// Domain stands behind the @ of style client (`client_domain`); empty in the others.
+	Domain string
+}
+
+// MaxWord is the longest prefix and label, in characters.
+const MaxWord = 24
+
+var (
+	word   = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	domain = regexp.MustCompile(`^[a-z0-9.-]{12,64}$`)
+)
+
+// Faults lists what is wrong with the shape, named as in a tenant's settings.
+func (s Shape) Faults() []fault.Field {
+	switch s.Style {
+	case Token:
+		return append(wordFault("prefix", s.Prefix), wordFault("label", s.Label)...)
+	case Client:
+		if !domain.MatchString(s.Domain) {
+			return []fault.Field{{Name: "client_domain", Code: "form", Message: "Use 12 to 64 characters of a-z, 0-9, dot and hyphen."}}
+		}
+	case Pair, UUID:
+	default:
+		return []fault.Field{{Name: "style", Code: "unknown", Message: "Use token, pair, client or uuid."}}
+	}
+	return nil
+}
+
+func wordFault(name, text string) []fault.Field {
+	if len(text) <= MaxWord && word.MatchString(text) {
+		return nil
+	}
+	return []fault.Field{{Name: name, Code: "form", Message: "Use at most 24 lower-case letters, in words joined by single underscores."}}
+}

@@ -1,0 +1,155 @@
+package dataplane
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// mayVerify is what the caller of verify needs.
+var mayVerify = verify.Need{Scopes: []scope.Scope{scope.KeysVerify}}
+
+func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
+	caller, err := p.door.Caller(w, r)
+	if err != nil {
+		return err
+	}
+	engine := p.door.Authenticator.Engine
+	if err := engine.Allow(r.Context(), caller, mayVerify); err != nil {
+		return err
+	}
+	if caller.Facts == nil && !verify.MayVerify(caller.Principal) {
+		return fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
+	}
+	var req api.VerifyRequest
+	if err := web.Decode(r, &req); err != nil {
+		return err
+	}
+	q, err := question(&req)
+	if err != nil {
+		return err
+	}
+	shown, err := p.presented(&req)
+	if err != nil {
+		// About the credential to judge, not about the caller's.
+		answer(w, verify.Verdict{Code: fault.KindOf(err)}, "")
+		return nil
+	}
+	if shown.Via != "" {
+		q.Via = shown.Via
+	}
+	verdict, err := engine.Judge(r.Context(), caller, shown, q)
+	if err != nil {
+		return err
+	}
+	answer(w, verdict, q.Via)
+	return nil
+}
+
+// question checks the request as far as no credential is needed for it.
+func question(req *api.VerifyRequest) (verify.Question, error) {
+	var faults []fault.Field
+	if (req.Credential == "") == (req.Headers == nil) {
+		faults = append(faults, fault.Field{Name: "credential", Code: "exclusive", Message: "Give exactly one of credential and headers."})
+	}
+	via := policy.Transport(req.Transport)
+	switch {
+	case via == "", via.Valid():
+	default:
+		faults = append(faults, fault.Field{Name: "transport", Code: "unknown", Message: "Use bearer, basic, header or oauth."})
+	}
+	if req.IP != "" {
+		if _, err := netip.ParseAddr(req.IP); err != nil {
+			faults = append(faults, fault.Field{Name: "ip", Code: "form", Message: "Use an IPv4 or IPv6 address."})
+		}
+	}
+	q := verify.Question{Via: via, IP: req.IP, Need: verify.Need{
+		SessionOnly: req.SessionOnly, Tenant: ident.TenantID(req.TenantID), Application: req.ApplicationID, Scopes: scopes(req.Scopes),
+	}}
+	return q, fault.Refuse(append(faults, headerFaults(req.Headers)...)...)
+}
+
+func scopes(names []string) []scope.Scope {
+	list := make([]scope.Scope, len(names))
+	for i, name := range names {
+		list[i] = scope.Scope(name)
+	}
+	return list
+}
+
+// headerFaults finds names that differ by case alone: which of the two the protected API would have seen cannot be told.
+func headerFaults(headers map[string]string) (faults []fault.Field) {
+	seen := make(map[string]bool, len(headers))
+	for name := range headers {
+		canonical := http.CanonicalHeaderKey(name)
+		if seen[canonical] {
+			faults = append(faults, fault.Field{Name: "headers", Code: "duplicate", Message: "Give each header once, without regard to case."})
+		}
+		seen[canonical] = true
+	}
+	return faults
+}
+
+// presented reads the credential to judge, through the one reader there is.
+func (p *Plane) presented(req *api.VerifyRequest) (verify.Presentation, error) {
+	if req.Headers == nil {
+		return web.Value(req.Credential), nil
+	}
+	h := make(http.Header, len(req.Headers))
+	for name, value := range req.Headers {
+		h.Set(name, value)
+	}
+	h.Del("Cookie")
+	return p.door.Read(h)
+}
+
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func borrow() *bytes.Buffer { return answers.Get().(*bytes.Buffer) }
+
+func giveBack(buf *bytes.Buffer) {
+	buf.Reset()
+	answers.Put(buf)
+}
+
+// unproven is the one answer for every credential of which nothing is proven.
+var unproven = []byte(`{"active":false,"code":"api_key_invalid"}`)
+
+func answer(w http.ResponseWriter, v verify.Verdict, via policy.Transport) {
+	web.PrivateJSON(w.Header())
+	switch {
+	case v.Code == fault.KeyInvalid:
+		_, _ = w.Write(unproven) // here and below: the client may be gone
+		return
+	case v.Code != "":
+		_, _ = w.Write(refusal(v))
+		return
+	}
+	buf := borrow()
+	defer giveBack(buf)
+	v.Facts.Rendered.(*rendered).decision.fill(buf, via)
+	_, _ = w.Write(buf.Bytes())
+}
+
+func refusal(v verify.Verdict) []byte {
+	r := api.Refusal{Code: api.Code(v.Code)}
+	if v.Facts != nil {
+		k := v.Facts.Key
+		r.KeyID, r.PublicID, r.TenantID = string(k.ID), k.PublicID, string(k.Tenant)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		panic("dataplane: a refusal of plain strings did not marshal: " + err.Error())
+	}
+	return text
+}

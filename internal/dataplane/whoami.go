@@ -1,0 +1,33 @@
+package dataplane
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+func (p *Plane) whoami(w http.ResponseWriter, r *http.Request) error {
+	caller, err := p.door.Caller(w, r)
+	if err != nil {
+		return err
+	}
+	web.PrivateJSON(w.Header())
+	if caller.Facts == nil {
+		return json.NewEncoder(w).Encode(sessionWhoami(caller))
+	}
+	buf := borrow()
+	defer giveBack(buf)
+	caller.Facts.Rendered.(*rendered).whoami.fill(buf, caller.Transport)
+	_, _ = w.Write(buf.Bytes()) // the client may be gone
+	return nil
+}
+
+func sessionWhoami(c verify.Caller) api.Whoami {
+	s, _ := c.Session()
+	user := web.Person(s.User)
+	memberships, standings := web.Memberships(s)
+	return api.Whoami{Principal: "session", User: &user, Transport: web.Optional(c.Transport), Memberships: memberships, Accounts: standings}
+}

@@ -1,0 +1,89 @@
+// Package ident gives every noun its own type of identifier, so that a tenant's id cannot be passed for a key's.
+//
+// An identifier is a prefix, ten characters of time and a few of randomness, in Crockford's base 32 (lower case):
+//
+//	key_ 0dk4x9q2vz 8m1c7r0p5n
+//	     │          └ 50 random bits (30 in ten_, which vendors' paths limit to 20 characters)
+//	     └ milliseconds since 1970, so that ids sort by creation
+//
+// Identifiers are opaque to clients, unique and no secrets: knowing one opens nothing.
+package ident
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// The typed identifiers.
+type (
+	AccountID     string // acc_
+	TenantID      string // ten_, at most 20 characters
+	UserID        string // usr_
+	ApplicationID string // app_
+	KeyID         string // key_
+	EventID       string // evt_
+	SessionID     string // ses_
+	LinkID        string // lnk_
+)
+
+func (AccountID) form() form     { return form{"acc_", 10} }
+func (TenantID) form() form      { return form{"ten_", 6} }
+func (UserID) form() form        { return form{"usr_", 10} }
+func (ApplicationID) form() form { return form{"app_", 10} }
+func (KeyID) form() form         { return form{"key_", 10} }
+func (EventID) form() form       { return form{"evt_", 10} }
+func (SessionID) form() form     { return form{"ses_", 10} }
+func (LinkID) form() form        { return form{"lnk_", 10} }
+
+// ID is any of the typed identifiers.
+type ID interface {
+	~string
+	form() form
+}
+
+type form struct {
+	prefix string
+	random int // characters, 5 bits each
+}
+
+const (
+	alphabet  = "0123456789abcdefghjkmnpqrstvwxyz"
+	timeChars = 10
+)
+
+// New makes an identifier of the given time. It panics when the source of randomness fails, which crypto/rand never does.
+func New[T ID](now time.Time, random io.Reader) T {
+	var zero T
+	f := zero.form()
+	text := make([]byte, 0, len(f.prefix)+timeChars+f.random)
+	text = append(text, f.prefix...)
+	ms := uint64(now.UnixMilli())
+	for shift := 5 * (timeChars - 1); shift >= 0; shift -= 5 {
+		text = append(text, alphabet[ms>>shift&31])
+	}
+	bits := make([]byte, f.random)
+	if _, err := io.ReadFull(random, bits); err != nil {
+		panic(fmt.Sprintf("ident: source of randomness failed: %v", err))
+	}
+	for _, b := range bits {
+		text = append(text, alphabet[b&31])
+	}
+	return T(text)
+}
+
+// Parse accepts exactly what New makes. The error never repeats the text.
+func Parse[T ID](text string) (T, error) {
+	var zero T
+	f := zero.form()
+	if len(text) != len(f.prefix)+timeChars+f.random || !strings.HasPrefix(text, f.prefix) {
+		return zero, fmt.Errorf("not an identifier of the form %s…", f.prefix)
+	}
+	for _, c := range []byte(text[len(f.prefix):]) {
+		if strings.IndexByte(alphabet, c) < 0 {
+			return zero, fmt.Errorf("not an identifier of the form %s…", f.prefix)
+		}
+	}
+	return T(text), nil
+}

@@ -1,0 +1,130 @@
+// Package identity knows people: their e-mail addresses, names and passwords.
+//
+// A sign-in costs the same and answers the same whether the person is unknown, disabled or mistyped the password.
+package identity
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+)
+
+// User is a person.
+type User struct {
+	ID     ident.UserID
+	Number int64
+	// Email as the person wrote it; Canonical is what is unique and counted.
+	Email, Canonical string
+	Name             string
+	Disabled         bool
+	CreatedAt        time.Time
+}
+
+// Person gives the user as others see them.
+func (u User) Person() principal.Person {
+	return principal.Person{ID: u.ID, Email: u.Email, Name: u.Name}
+}
+
+// CanonicalEmail folds the spellings of one address into one. All of it is lower-cased: no provider in use tells
+// addresses apart by case, and two accounts that differ by case alone are an attack.
+func CanonicalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+
+// Store is what identity reads.
+type Store interface {
+	// UserByEmail gives the user and the encoded password ("" for none), or fault.NotFound.
+	UserByEmail(ctx context.Context, canonical string) (User, string, error)
+}
+
+// Tx is what identity changes.
+type Tx interface {
+	// InsertUser gives the user's number; a canonical e-mail that is taken is fault.Conflict.
+	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
+	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+}
+
+// Service signs people in and keeps their records.
+type Service struct {
+	Ledger audit.Ledger[Tx]
+	Store  Store
+	Now    func() time.Time
+	Rand   io.Reader
+
+	// Passwords bounds how many argon2id runs go at once.
+	Passwords *Hasher
+}
+
+// NewUser is what a user is made from.
+type NewUser struct {
+	Email    string
+	Name     string
+	Password credential.Secret
+}
+
+// Create makes a user.
+func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser) (User, error) {
+	if err := n.validate(); err != nil {
+		return User{}, err
+	}
+	hash, err := s.Passwords.Hash(ctx, n.Password)
+	if err != nil {
+		return User{}, err
+	}
+	now := s.Now()
+	u := User{ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: n.Name, CreatedAt: now}
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		number, err := tx.InsertUser(ctx, u, hash)
+		u.Number = number
+		return audit.By(who, "user.create", target(u)), err
+	})
+	return u, err
+}
+
+// SetPassword replaces a user's password.
+func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
+	if err := fault.Refuse(passwordFaults(password)...); err != nil {
+		return err
+	}
+	hash, err := s.Passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		return audit.By(who, "user.password", target(u)), tx.SetPassword(ctx, u.ID, hash, s.Now())
+	})
+}
+
+// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
+func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
+	u, hash, err := s.Store.UserByEmail(ctx, CanonicalEmail(email))
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return User{}, err
+	}
+	match, err := s.Passwords.Match(ctx, password, hash)
+	if err != nil {
+		return User{}, err
+	}
+	if !match || u.Disabled {
+		return User{}, fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
+	}
+	return u, nil
+}
+
+func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }
+
+func (n NewUser) validate() error {
+	var faults []fault.Field
+	address, err := mail.ParseAddress(n.Email)
+	if err != nil || address.Address != strings.TrimSpace(n.Email) || len(n.Email) > 254 {
+		faults = append(faults, fault.Field{Name: "email", Code: "form", Message: "Use one plain e-mail address."})
+	}
+	return fault.Refuse(append(faults, passwordFaults(n.Password)...)...)
+}

@@ -1,0 +1,47 @@
+package job_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/job"
+)
+
+func TestAPassRunsAtEveryTurnAlsoAfterAFailureAndNeverOnceStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		passes := 0
+		j := job.Start("count", time.Second, slog.New(slog.DiscardHandler), func(context.Context) error {
+			passes++
+			return errors.New("fails every time")
+		})
+		<-time.After(3500 * time.Millisecond)
+		j.Stop()
+		if passes != 3 {
+			t.Errorf("%d passes in 3.5 s, want 3", passes)
+		}
+		<-time.After(time.Minute)
+		if passes != 3 {
+			t.Error("a pass ran after Stop")
+		}
+	})
+}
+
+func TestStopWaitsForThePassUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		finished := false
+		j := job.Start("slow", time.Second, slog.New(slog.DiscardHandler), func(context.Context) error {
+			<-time.After(time.Minute)
+			finished = true
+			return nil
+		})
+		<-time.After(1500 * time.Millisecond)
+		j.Stop()
+		if !finished {
+			t.Error("Stop returned in the middle of a pass")
+		}
+	})
+}

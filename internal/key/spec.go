@@ -1,0 +1,134 @@
+package key
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// Bounds of a key's lists.
+const (
+	maxScopes       = 200
+	maxApplications = 500
+)
+
+// Spec is what somebody asks a new key to be.
+type Spec struct {
+	Name        string
+	Description string
+	// Owner is "" for the caller.
+	Owner ident.UserID
+	// Scopes is nil for the tenant's default.
+	Scopes []scope.Scope
+	// AllApplications, or at least one of ApplicationIDs.
+	AllApplications bool
+	ApplicationIDs  []string
+	// ExpiresAt is zero for none.
+	ExpiresAt time.Time
+}
+
+// Validate normalises the texts and lists and says what is wrong, as far as it can be told without the tenant.
+func (s *Spec) Validate(now time.Time) []fault.Field {
+	var faults, more []fault.Field
+	s.Name, faults = text.Name("name", s.Name)
+	s.Description, more = text.Description("description", s.Description)
+	faults = append(faults, more...)
+	if s.Owner != "" {
+		if _, err := ident.Parse[ident.UserID](string(s.Owner)); err != nil {
+			faults = append(faults, fault.Field{Name: "owner_id", Code: "form", Message: "Use a user's id."})
+		}
+	}
+	faults = append(faults, s.scopeFaults()...)
+	faults = append(faults, s.applicationFaults()...)
+	if !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(now) {
+		faults = append(faults, fault.Field{Name: "expires_at", Code: "past", Message: "Use a time in the future."})
+	}
+	return faults
+}
+
+func (s *Spec) scopeFaults() (faults []fault.Field) {
+	if s.Scopes == nil {
+		return nil
+	}
+	if len(s.Scopes) == 0 || len(s.Scopes) > maxScopes {
+		return []fault.Field{{Name: "scopes", Code: "length", Message: fmt.Sprintf("Name 1 to %d scopes.", maxScopes)}}
+	}
+	if slices.Contains(s.Scopes, scope.Every) {
+		if len(s.Scopes) > 1 {
+			return []fault.Field{{Name: "scopes", Code: "every", Message: "* stands alone."}}
+		}
+		return nil
+	}
+	for i, name := range s.Scopes {
+		if !name.Valid() {
+			faults = append(faults, at("scopes", i, "form", "Use resource:action in lower case."))
+		}
+	}
+	return faults
+}
+
+func (s *Spec) applicationFaults() (faults []fault.Field) {
+	if s.AllApplications && len(s.ApplicationIDs) > 0 {
+		return []fault.Field{{Name: "application_ids", Code: "exclusive", Message: "Give all_applications: true or application_ids, not both."}}
+	}
+	if len(s.ApplicationIDs) > maxApplications {
+		return []fault.Field{{Name: "application_ids", Code: "length", Message: fmt.Sprintf("Name at most %d applications.", maxApplications)}}
+	}
+	for i, id := range s.ApplicationIDs {
+		if _, err := ident.Parse[ident.ApplicationID](id); err != nil {
+			faults = append(faults, at("application_ids", i, "form", "Use an application's id."))
+		}
+	}
+	return faults
+}
+
+// fitTenant fills in the tenant's defaults and says what its catalogue, its policy and the owner's role refuse.
+func (s *Spec) fitTenant(t policy.Tenant, owner scope.Role, now time.Time) []fault.Field {
+	var faults []fault.Field
+	if s.Scopes == nil {
+		s.Scopes = t.Settings.DefaultScopes
+		if len(s.Scopes) == 0 {
+			faults = append(faults, fault.Field{Name: "scopes", Code: "required", Message: "Name the scopes the key needs."})
+		}
+	}
+	if !s.AllApplications && len(s.ApplicationIDs) == 0 {
+		if s.AllApplications = slices.Contains(t.Settings.DefaultScopes, scope.Every); !s.AllApplications {
+			faults = append(faults, fault.Field{Name: "application_ids", Code: "required", Message: "Give all_applications: true or at least one application id."})
+		}
+	}
+	for i, name := range s.Scopes {
+		switch {
+		case name == scope.Every:
+		case !t.Catalogue.Knows(name):
+			faults = append(faults, at("scopes", i, "unknown", "Use a scope of the tenant's catalogue."))
+		case !t.Catalogue.Holds(owner, name):
+			faults = append(faults, at("scopes", i, "beyond_role", "The owner's role may not hold this scope."))
+		}
+	}
+	if limit := maximum(t.Rules, now); !s.ExpiresAt.IsZero() && !limit.IsZero() && s.ExpiresAt.After(limit) {
+		faults = append(faults, fault.Field{Name: "expires_at", Code: "beyond_policy", Message: "Use a time within the account's maximum lifetime, at the latest " + limit.UTC().Format(time.RFC3339) + "."})
+	}
+	return faults
+}
+
+// maximum gives the latest expiry that the account's maximum lifetime allows for a secret set now; zero for no bound.
+func maximum(rules []policy.Rule, now time.Time) time.Time {
+	var bounds []policy.Rule
+	for _, r := range rules {
+		if r.Reason == policy.ByMaxLifetime && r.Until.IsZero() {
+			bounds = append(bounds, r)
+		}
+	}
+	return policy.EffectiveExpiry(time.Time{}, now, bounds).At
+}
+
+func at(list string, i int, code, message string) fault.Field {
+	return fault.Field{Name: list + "." + strconv.Itoa(i), Code: code, Message: message}
+}

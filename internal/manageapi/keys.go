@@ -1,0 +1,146 @@
+package manageapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+const keysPath = "/api/v1/tenants/{tenant}/keys"
+
+func (a *API) keys(h huma.API) {
+	tags := []string{"Keys"}
+	add(h, a.Door, huma.Operation{
+		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
+		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately.",
+	}, need{session: true}, a.createKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
+		Description: "Newest first. A member sees of another's key only what is public in the tenant.",
+	}, need{session: true}, a.listKeys)
+	add(h, a.Door, huma.Operation{
+		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
+	}, need{session: true}, a.showKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags, Summary: "Delete a key",
+		Description: "Removes the key; its audit trail stays.",
+	}, need{session: true}, a.deleteKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
+		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
+	}, need{session: true}, a.revokeKey)
+}
+
+type createKeyInput struct {
+	JSON   body[api.NewKey]
+	Tenant string `path:"tenant"`
+}
+
+func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.IssuedKey], error) {
+	caller := who(ctx).Principal
+	issued, err := a.Keys.Create(ctx, caller, ident.TenantID(in.Tenant), specOf(in.JSON.value))
+	if err != nil {
+		return nil, err
+	}
+	shown, err := a.Keys.Show(ctx, caller, issued.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &created[api.IssuedKey]{
+		Location: "/api/v1/tenants/" + in.Tenant + "/keys/" + string(issued.Key.ID),
+		Body:     api.IssuedKey{Key: keyOf(shown), Credential: a.credentialOf(issued)},
+	}, nil
+}
+
+func specOf(n api.NewKey) key.Spec {
+	s := key.Spec{Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs}
+	if n.Scopes != nil {
+		s.Scopes = make([]scope.Scope, len(n.Scopes))
+		for i, name := range n.Scopes {
+			s.Scopes[i] = scope.Scope(name)
+		}
+	}
+	if n.ExpiresAt != nil {
+		s.ExpiresAt = *n.ExpiresAt
+	}
+	return s
+}
+
+type listKeysInput struct {
+	PageInput
+	Tenant string `path:"tenant"`
+	Owner  string `query:"owner" doc:"me, or a user's id."`
+}
+
+func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List[api.Key]], error) {
+	caller := who(ctx)
+	bound := binding(caller, "keys", in.Tenant, in.Owner)
+	at, err := openCursor(a.Keyring, in.Cursor, bound)
+	if err != nil {
+		return nil, err
+	}
+	filter := key.Filter{Owner: ident.UserID(in.Owner)}
+	if in.Owner == "me" {
+		s, _ := caller.Session()
+		filter.Owner = s.User.ID
+	}
+	page := key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit + 1}
+	found, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(found, keyOf, in.Limit, func(last key.View) (string, error) {
+		return sealCursor(a.Keyring, place{last.Key.CreatedAt, string(last.Key.ID)}, bound)
+	})
+}
+
+// KeyInput names a key. It is exported because huma sees no others when embedded.
+type KeyInput struct {
+	Tenant string `path:"tenant"`
+	Key    string `path:"key"`
+}
+
+func (a *API) showKey(ctx context.Context, in *KeyInput) (*answer[api.Key], error) {
+	found, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.Key]{keyOf(found)}, nil
+}
+
+func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {
+	return nil, a.Keys.Delete(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+}
+
+type revokeKeyInput struct {
+	JSON optionalBody[api.Revocation]
+	KeyInput
+}
+
+type revokeKeyOutput struct {
+	Status int
+	Body   *api.Key
+}
+
+func (a *API) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeKeyOutput, error) {
+	caller := who(ctx).Principal
+	revoked, gone, err := a.Keys.Revoke(ctx, caller, ident.TenantID(in.Tenant), ident.KeyID(in.Key), in.JSON.value.Reason)
+	if err != nil {
+		return nil, err
+	}
+	if gone {
+		return &revokeKeyOutput{Status: http.StatusNoContent}, nil
+	}
+	shown, err := a.Keys.Show(ctx, caller, revoked)
+	if err != nil {
+		return nil, err
+	}
+	wire := keyOf(shown)
+	return &revokeKeyOutput{Status: http.StatusOK, Body: &wire}, nil
+}

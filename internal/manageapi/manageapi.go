@@ -1,0 +1,215 @@
+// Package manageapi is the management API: accounts, tenants, applications and keys over HTTP, described by OpenAPI 3.1.
+//
+// There is one file for each resource. An operation is registered with what it needs of its caller ([need]); nothing can be registered without.
+// huma routes, documents and writes answers; bodies are read by the one exact codec (web.Decode) and every refusal, huma's own
+// included, is the problem document that all of Claviger speaks.
+package manageapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// API is the management API. All fields are required.
+type API struct {
+	Door     *web.Door
+	Identity *identity.Service
+	Sessions *session.Service
+	Tenancy  *tenancy.Service
+	Keys     *key.Service
+	Keyring  *credential.Keyring
+	// BaseURL is what clients reach us by, for examples; without a slash at the end.
+	BaseURL string
+}
+
+// Mount adds every route.
+func (a *API) Mount(mux *http.ServeMux, version string) {
+	config := huma.DefaultConfig("Claviger", version)
+	config.OpenAPIPath = "/openapi"
+	config.DocsPath, config.SchemasPath = "", ""
+	config.CreateHooks = nil
+	h := humago.New(mux, config)
+	a.sessions(h)
+	a.keys(h)
+	a.applications(h)
+}
+
+// huma keeps these for the whole process, so they are set once and not in Mount.
+func init() {
+	huma.DefaultArrayNullable = false
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return refusalOf(status, message, errs...)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return refusalOf(status, message, errs...).in(ctx)
+	}
+}
+
+// need says what an operation asks of its caller.
+type need struct {
+	// anyone may call, without a credential.
+	anyone bool
+	// session refuses every key.
+	session bool
+	// scope a key needs; what a person needs is judged by the domain.
+	scope scope.Scope
+}
+
+type callerKey struct{}
+
+// who gives the caller that guard let in.
+func who(ctx context.Context) verify.Caller {
+	c, _ := ctx.Value(callerKey{}).(verify.Caller)
+	return c
+}
+
+// add registers an operation behind its guard.
+func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error)) {
+	op.Description += n.text()
+	op.Middlewares = append(op.Middlewares, behind(door))
+	if !n.anyone {
+		op.Middlewares = append(op.Middlewares, guard(door, n))
+	}
+	huma.Register(h, op, handle)
+	describeBody[In](h, op)
+}
+
+// behind tells huma's process-wide error hook which door writes this request's refusals.
+func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) { next(huma.WithValue(ctx, doorKey{}, door)) }
+}
+
+// guard authenticates the caller and runs steps 5 to 7 of the decision before anything else of the request is read.
+func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		caller, err := door.Caller(w, r)
+		if err == nil {
+			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))
+		}
+		if err != nil {
+			door.Refuse(w, r, err)
+			return
+		}
+		next(huma.WithValue(ctx, callerKey{}, caller))
+	}
+}
+
+// of fills in what the path names.
+func (n need) of(r *http.Request) verify.Need {
+	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application")}
+	if n.scope != "" {
+		need.Scopes = []scope.Scope{n.scope}
+	}
+	return need
+}
+
+// text adds the need to an operation's description.
+func (n need) text() string {
+	switch {
+	case n.session:
+		return "\n\nNeeds a session; a key gets `session_required`."
+	case n.scope != "":
+		return "\n\nA key needs the scope `" + string(n.scope) + "`."
+	}
+	return ""
+}
+
+// describeBody documents the JSON field of an operation's input. It does so after huma.Register, which would otherwise read the body itself.
+func describeBody[In any](h huma.API, op huma.Operation) {
+	field, ok := reflect.TypeFor[In]().FieldByName("JSON")
+	if !ok {
+		return
+	}
+	shape, required := reflect.New(field.Type).Interface().(bodied).shape()
+	body := &huma.RequestBody{Required: required, Content: map[string]*huma.MediaType{
+		"application/json": {Schema: h.OpenAPI().Components.Schemas.Schema(shape, true, "")},
+	}}
+	item := h.OpenAPI().Paths[op.Path]
+	switch op.Method {
+	case http.MethodPost:
+		item.Post.RequestBody = body
+	case http.MethodPatch:
+		item.Patch.RequestBody = body
+	case http.MethodPut:
+		item.Put.RequestBody = body
+	default:
+		panic("manageapi: " + op.OperationID + " has a body, but not its method")
+	}
+}
+
+type bodied interface {
+	shape() (t reflect.Type, required bool)
+}
+
+// body is the JSON body of an operation, a field named JSON of its input. It is read by web.Decode, not by huma, so that
+// bodies are read alike everywhere.
+type body[T any] struct{ value T }
+
+// Resolve implements huma.Resolver.
+func (b *body[T]) Resolve(ctx huma.Context) []error {
+	r, _ := humago.Unwrap(ctx)
+	if err := web.Decode(r, &b.value); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+func (b *body[T]) shape() (t reflect.Type, required bool) { return reflect.TypeFor[T](), true }
+
+// optionalBody may be missing altogether.
+type optionalBody[T any] struct{ value T }
+
+// Resolve implements huma.Resolver.
+func (b *optionalBody[T]) Resolve(ctx huma.Context) []error {
+	r, _ := humago.Unwrap(ctx)
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if err := web.Decode(r, &b.value); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+func (b *optionalBody[T]) shape() (t reflect.Type, required bool) { return reflect.TypeFor[T](), false }
+
+// answer is an operation's output.
+type answer[T any] struct{ Body T }
+
+// created is the output of an operation that makes something.
+type created[T any] struct {
+	Location string `header:"Location"`
+	Body     T
+}
+
+// list makes a page of a list; more is the cursor of the next one.
+func list[From, To any](from []From, wire func(From) To, limit int, more func(last From) (string, error)) (*answer[api.List[To]], error) {
+	page := api.List[To]{Items: []To{}}
+	for _, item := range from[:min(limit, len(from))] {
+		page.Items = append(page.Items, wire(item))
+	}
+	if len(from) > limit {
+		cursor, err := more(from[limit-1])
+		if err != nil {
+			return nil, err
+		}
+		page.NextCursor = &cursor
+	}
+	return &answer[api.List[To]]{page}, nil
+}

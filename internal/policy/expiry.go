@@ -1,0 +1,115 @@
+package policy
+
+import "time"
+
+// Reason says which rule ends a key's authority. The zero value means that none does.
+type Reason string
+
+// The reasons, in the order in which they win a tie.
+const (
+	ByKey         Reason = "key"
+	ByMaxLifetime Reason = "max_lifetime"
+	ByAutoExpiry  Reason = "auto_expiry"
+)
+
+var tieOrder = [...]Reason{ByKey, ByMaxLifetime, ByAutoExpiry}
+
+// Day is what a policy counts in.
+const Day = 24 * time.Hour
+
+// Rule is one stretch of an account's policy. A policy is a list of rules; changing it ends rules and adds others, so that
+// tightening never postpones an expiry and loosening never revives a key.
+type Rule struct {
+	Reason Reason // ByMaxLifetime or ByAutoExpiry
+	Days   int
+	// Since is when the rule took effect. Secrets older than the rule count from here
+	// (seed LoadRunner: key of 5 Oct 2023, policy of 1 Nov 2023: 90 days from 1 Nov).
+	Since time.Time
+	// Until is when the rule was ended; zero while it is in force.
+	Until time.Time
+}
+
+// Deadline is when a secret set at the given time ends under the rule.
+func (r Rule) Deadline(secretSetAt time.Time) time.Time {
+	from := secretSetAt
+	if r.Since.After(from) {
+		from = r.Since
+	}
+	return from.Add(time.Duration(r.Days) * Day)
+}
+
+// counts reports whether the rule's deadline binds: while in force, and afterwards if it had passed before the end.
+func (r Rule) counts(deadline time.Time) bool {
+	return r.Until.IsZero() || !deadline.After(r.Until)
+}
+
+// Expiry is when a key's authority ends and why. The zero value means never. Authority ends at the instant itself.
+type Expiry struct {
+	At     time.Time
+	Reason Reason
+}
+
+// Passed reports whether the authority has ended.
+func (e Expiry) Passed(now time.Time) bool { return !e.At.IsZero() && !now.Before(e.At) }
+
+// EffectiveExpiry is the earliest of the key's own expiry (zero for none) and the deadlines of the account's rules. It is the one
+// place where an expiry is computed. A key with no secret yet (zero secretSetAt) expires by its own date alone.
+func EffectiveExpiry(own, secretSetAt time.Time, rules []Rule) Expiry {
+	var best Expiry
+	for _, reason := range tieOrder {
+		at := own
+		if reason != ByKey {
+			at = earliest(reason, secretSetAt, rules)
+		}
+		if !at.IsZero() && (best.At.IsZero() || at.Before(best.At)) {
+			best = Expiry{At: at, Reason: reason}
+		}
+	}
+	return best
+}
+
+func earliest(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Time) {
+	if secretSetAt.IsZero() {
+		return first
+	}
+	for _, r := range rules {
+		if r.Reason != reason {
+			continue
+		}
+		if d := r.Deadline(secretSetAt); r.counts(d) && (first.IsZero() || d.Before(first)) {
+			first = d
+		}
+	}
+	return first
+}
+
+// Status is the state of a key at one moment.
+type Status string
+
+// The states; a key has the first that holds.
+const (
+	Revoked  Status = "revoked"
+	Expired  Status = "expired"
+	Disabled Status = "disabled"
+	Active   Status = "active"
+)
+
+// Life is what decides a key's state. It is a value: the state is computed, never stored.
+type Life struct {
+	RevokedAt  time.Time
+	DisabledAt time.Time
+	Expiry     Expiry
+}
+
+// State gives the status at the given time.
+func (l Life) State(now time.Time) Status {
+	switch {
+	case !l.RevokedAt.IsZero():
+		return Revoked
+	case l.Expiry.Passed(now):
+		return Expired
+	case !l.DisabledAt.IsZero():
+		return Disabled
+	}
+	return Active
+}

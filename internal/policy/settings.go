@@ -1,0 +1,190 @@
+// Package policy holds the settings of tenants and the policies of accounts as pure rules: what a preset means, when a
+// key expires, in which state it is. No clock and no storage: time comes in as a parameter.
+package policy
+
+import (
+	"regexp"
+	"slices"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+// Transport is how a request carries a credential.
+type Transport string
+
+// The transports. A session cookie is the fifth way; no tenant lists it.
+const (
+	Bearer  Transport = "bearer"
+	Basic   Transport = "basic"
+	Header  Transport = "header"
+	OAuth   Transport = "oauth"
+	Session Transport = "session"
+)
+
+// Valid reports whether a key can come by the transport.
+func (t Transport) Valid() bool { return slices.Contains(KeyTransports(), t) }
+
+// KeyTransports lists those by which a key can come.
+func KeyTransports() []Transport { return []Transport{Bearer, Basic, Header, OAuth} }
+
+// Creator says who may create keys in a tenant.
+type Creator string
+
+// The creators.
+const (
+	BySelf  Creator = "self"
+	ByAdmin Creator = "admin"
+)
+
+// Visibility says which keys a tenant's members see.
+type Visibility string
+
+// The visibilities.
+const (
+	SeeAll Visibility = "all"
+	SeeOwn Visibility = "own"
+)
+
+// RevokeMode says what revoking leaves behind.
+type RevokeMode string
+
+// The modes of revocation.
+const (
+	Tombstone RevokeMode = "tombstone"
+	Delete    RevokeMode = "delete"
+)
+
+// Disclosure says whether a secret can be shown again.
+type Disclosure string
+
+// The disclosures.
+const (
+	Once        Disclosure = "once"
+	Recoverable Disclosure = "recoverable"
+)
+
+// TokenFormat is the form of OAuth access tokens.
+type TokenFormat string
+
+// The formats of access tokens.
+const (
+	Opaque TokenFormat = "opaque"
+	JWT    TokenFormat = "jwt"
+)
+
+// Settings of a tenant. The JSON form is what is stored; a member it lacks keeps its zero value.
+type Settings struct {
+	Style        credential.Style `json:"style"`
+	Prefix       string           `json:"prefix,omitempty"`
+	Label        string           `json:"label,omitempty"`
+	ClientDomain string           `json:"client_domain,omitempty"`
+	// KeyHeader is the tenant's own header for keys; "" for none.
+	KeyHeader        string      `json:"key_header,omitempty"`
+	Transports       []Transport `json:"transports"`
+	SessionTransport bool        `json:"session_transport"`
+	// KeysPerUser is the cap; 0 means unlimited.
+	KeysPerUser int       `json:"keys_per_user"`
+	Creators    []Creator `json:"creators"`
+	// Visibility to members; admins and auditors see all.
+	Visibility Visibility `json:"visibility"`
+	// DefaultScopes are given to a key that names none; empty means that the creator must choose. With Every come all applications.
+	DefaultScopes []scope.Scope `json:"default_scopes,omitempty"`
+	RevokeMode    RevokeMode    `json:"revoke_mode"`
+	Disclosure    Disclosure    `json:"disclosure"`
+	// Dialect is the vendor whose envelopes the tenant speaks on that vendor's paths; "problem+json" for our own.
+	Dialect string `json:"dialect"`
+	// AdminRefresh lets an admin refresh another's key.
+	AdminRefresh bool `json:"admin_refresh"`
+	// TokenSeconds is the life of an OAuth access token.
+	TokenSeconds int         `json:"token_seconds"`
+	TokenFormat  TokenFormat `json:"token_format"`
+	// IdleDays disables a key unused for that long; 0 for never.
+	IdleDays int `json:"idle_days,omitempty"`
+	// RequestsPerMinute bounds each key; 0 for no bound.
+	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
+}
+
+// Shape is how the tenant's new keys look.
+func (s Settings) Shape() credential.Shape {
+	return credential.Shape{Style: s.Style, Prefix: s.Prefix, Label: s.Label, Domain: s.ClientDomain}
+}
+
+// Carries reports whether the tenant's keys may come by the transport.
+func (s Settings) Carries(t Transport) bool { return slices.Contains(s.Transports, t) }
+
+// LetsCreate reports whether keys may be made by this kind of creator.
+func (s Settings) LetsCreate(c Creator) bool { return slices.Contains(s.Creators, c) }
+
+// Preset names settings that behave as one of the four systems of the seeds, or as Claviger's own.
+type Preset string
+
+// The presets.
+const (
+	Standard   Preset = "standard"
+	BlazeMeter Preset = "blazemeter"
+	LoadRunner Preset = "loadrunner"
+	Blazeauth  Preset = "blazeauth"
+	Blancco    Preset = "blancco"
+)
+
+// Settings gives a fresh copy of the preset's settings.
+func (p Preset) Settings() (Settings, error) {
+	common := Settings{TokenSeconds: 3600, TokenFormat: Opaque, RevokeMode: Tombstone, Disclosure: Once, Visibility: SeeOwn, SessionTransport: true}
+	s := common
+	s.Dialect = string(p)
+	switch p {
+	case Standard:
+		s.Style, s.Prefix, s.Label = credential.Token, "clv", "ak"
+		s.KeyHeader, s.Transports = "X-API-Key", KeyTransports()
+		s.KeysPerUser, s.Creators = 2, []Creator{BySelf, ByAdmin}
+		s.Visibility, s.Dialect = SeeAll, "problem+json"
+	case BlazeMeter:
+		s.Style, s.Transports = credential.Pair, []Transport{Basic}
+		s.Creators, s.DefaultScopes = []Creator{BySelf}, []scope.Scope{scope.Every}
+	case LoadRunner:
+		s.Style, s.ClientDomain, s.Transports = credential.Client, "microfocus.com", []Transport{OAuth}
+		s.SessionTransport, s.KeysPerUser, s.RevokeMode = false, 2, Delete
+		s.Creators, s.DefaultScopes = []Creator{ByAdmin}, []scope.Scope{scope.Every}
+	case Blazeauth:
+		s.Style, s.Prefix, s.Label = credential.Token, "blz_mgmt", "bak"
+		s.Transports, s.Creators = []Transport{Bearer}, []Creator{BySelf}
+	case Blancco:
+		s.Style, s.KeyHeader, s.Transports = credential.UUID, "X-BLANCCO-API-KEY", []Transport{Header}
+		s.SessionTransport, s.Visibility, s.RevokeMode = false, SeeAll, Delete
+		s.Creators, s.DefaultScopes, s.Disclosure = []Creator{BySelf}, []scope.Scope{scope.Every}, Recoverable
+	default:
+		return Settings{}, fault.Refuse(fault.Field{Name: "preset", Code: "unknown", Message: "Use standard, blazemeter, loadrunner, blazeauth or blancco."})
+	}
+	return s, nil
+}
+
+var headerForm = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
+
+// Faults lists what is wrong with the settings, each field under "settings.".
+func (s Settings) Faults() []fault.Field {
+	faults := s.Shape().Faults()
+	if s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !headerForm.MatchString(s.KeyHeader)) {
+		faults = append(faults, fault.Field{Name: "key_header", Code: "form", Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens."})
+	}
+	if s.KeysPerUser < 0 {
+		faults = append(faults, fault.Field{Name: "keys_per_user", Code: "range", Message: "Use 1 or more, or null for no limit."})
+	}
+	for i := range faults {
+		faults[i].Name = "settings." + faults[i].Name
+	}
+	return faults
+}
+
+// Tenant is what the rules need to know of a tenant and its account.
+type Tenant struct {
+	ID      ident.TenantID
+	Account ident.AccountID
+	// Open is false where the tenant or its account is disabled.
+	Open      bool
+	Settings  Settings
+	Catalogue scope.Catalogue
+	Rules     []Rule
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+const (
+	insertApplication query = `INSERT INTO applications (id, number, tenant_id, name, description, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	selectApplication query = `SELECT id, number, tenant_id, name, description, disabled_at, created_at, updated_at FROM applications WHERE tenant_id = $1 AND id = $2`
+
+	listApplications query = `SELECT id, number, tenant_id, name, description, disabled_at, created_at, updated_at FROM applications
+		WHERE tenant_id = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4`
+	listTheseApplications query = `SELECT id, number, tenant_id, name, description, disabled_at, created_at, updated_at FROM applications
+		WHERE tenant_id = $1 AND (created_at, id) < ($2, $3) AND id IN ($5…) ORDER BY created_at DESC, id DESC LIMIT $4`
+
+	selectApplicationStates query = `SELECT id, disabled_at FROM applications WHERE tenant_id = $1`
+	selectTheseApplications query = `SELECT id FROM applications WHERE tenant_id = $1 AND id IN ($2…)`
+)
+
+// InsertApplication implements tenancy.Tx.
+func (t *Tx) InsertApplication(ctx context.Context, a tenancy.Application) (int64, error) {
+	number, err := t.number(ctx, "application")
+	if err != nil {
+		return 0, err
+	}
+	return number, t.exec(ctx, insertApplication, a.ID, number, a.Tenant, a.Name, a.Description, micros(a.CreatedAt), micros(a.UpdatedAt))
+}
+
+// Application implements tenancy.Store.
+func (s *Store) Application(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (tenancy.Application, error) {
+	a, err := scanApplication(s.backend.Read.QueryRowContext(ctx, string(selectApplication), tenant, id))
+	return a, s.fault(err)
+}
+
+// Applications implements tenancy.Store.
+func (s *Store) Applications(ctx context.Context, tenant ident.TenantID, within scope.Applications, page tenancy.Page) (list []tenancy.Application, err error) {
+	if !within.All && len(within.IDs) == 0 {
+		return nil, nil
+	}
+	q, args := listApplications, append([]any{tenant}, pageArgs(page.BeforeTime, page.BeforeID, page.Limit)...)
+	if !within.All {
+		q, args = expand(listTheseApplications, 5, within.IDs, args...)
+	}
+	err = each(ctx, s.backend.Read, q, func(row *sql.Rows) error {
+		a, err := scanApplication(row)
+		list = append(list, a)
+		return err
+	}, args...)
+	return list, s.fault(err)
+}
+
+// MissingApplications implements key.Tx.
+func (t *Tx) MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) (missing []int, err error) {
+	q, args := expand(selectTheseApplications, 2, ids, tenant)
+	found := map[string]bool{}
+	err = each(ctx, t.tx, q, func(row *sql.Rows) error {
+		var id string
+		err := row.Scan(&id)
+		found[id] = true
+		return err
+	}, args...)
+	for i, id := range ids {
+		if !found[id] {
+			missing = append(missing, i)
+		}
+	}
+	return missing, err
+}
+
+type scanner interface{ Scan(into ...any) error }
+
+func scanApplication(row scanner) (a tenancy.Application, err error) {
+	err = row.Scan(&a.ID, &a.Number, &a.Tenant, &a.Name, &a.Description, set{&a.Disabled}, when{&a.CreatedAt}, when{&a.UpdatedAt})
+	return a, err
+}

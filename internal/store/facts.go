@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// selectKeyFacts finds everything a decision about one key needs, in one read: a row for each secret and grant. 'found' is the secret
+// looked up, 's' each secret of its key, since the public id to show is the current one's.
+const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o.disabled_at, o.deleted_at, m.role, m.disabled_at, am.role, k.all_applications,
+	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, k.last_used_at,
+	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version, s.until, g.scope, g.application_id
+	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
+	JOIN tenants t ON t.id = k.tenant_id JOIN users o ON o.id = k.owner_id
+	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
+	LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = k.owner_id
+	LEFT JOIN key_grants g ON g.key_id = k.id WHERE found.lookup = $1`
+
+// factRow is one row of selectKeyFacts.
+type factRow struct {
+	key                          verify.KeyRow
+	secret                       verify.SecretRow
+	position, lookup, publicID   string
+	digestVersion                int64
+	ownerOff, deleted, memberOff bool
+	scope                        scope.Scope
+	application                  string
+}
+
+// KeyFacts implements verify.Source.
+func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
+	rows, err := s.facts.QueryContext(ctx, lookup)
+	if err != nil {
+		return verify.KeyRow{}, s.fault(err)
+	}
+	var k verify.KeyRow
+	err = drain(rows, func(row *sql.Rows) error {
+		r, err := scanFacts(row)
+		if err != nil {
+			return err
+		}
+		gather(&k, r, lookup)
+		return nil
+	})
+	if err == nil && k.ID == "" {
+		err = fault.NotFound
+	}
+	k.Scopes = scope.NewSet(k.Scopes...)
+	return k, s.fault(err)
+}
+
+func scanFacts(row scanner) (r factRow, err error) {
+	k, shape := &r.key, &r.secret.Shape
+	err = row.Scan(&k.ID, &k.Tenant, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name), set{&r.ownerOff}, set{&r.deleted},
+		nullable(&k.Member), set{&r.memberOff}, nullable(&k.AccountRole), &k.Applications.All,
+		when{&k.SecretSetAt}, when{&k.ExpiresAt}, when{&k.DisabledAt}, when{&k.RevokedAt}, number{&k.Slot}, when{&k.LastUsedAt},
+		&r.position, &r.secret.Serial, &r.lookup, &r.publicID, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain,
+		&r.secret.Digest.Bytes, number{&r.digestVersion}, when{&r.secret.Until}, nullable(&r.scope), nullable(&r.application))
+	k.OwnerLive = !r.ownerOff && !r.deleted
+	k.MemberLive = k.Member != "" && !r.memberOff
+	r.secret.Previous = r.position == "previous"
+	r.secret.Digest.Version = int(r.digestVersion)
+	return r, err
+}
+
+// gather adds a row to the key. Every secret comes with every grant, so each is taken once.
+func gather(k *verify.KeyRow, r factRow, lookup string) {
+	if k.ID == "" {
+		*k = r.key
+	}
+	if !r.secret.Previous {
+		k.PublicID = r.publicID
+	}
+	if r.lookup == lookup && len(r.secret.Digest.Bytes) > 0 && !hasSecret(k, r.secret.Serial) {
+		k.Secrets = append(k.Secrets, r.secret)
+	}
+	switch {
+	case r.scope != "":
+		k.Scopes = append(k.Scopes, r.scope) // duplicates go when the set is made
+	case r.application != "" && !k.Applications.Reach(r.application):
+		k.Applications.IDs = append(k.Applications.IDs, r.application)
+	}
+}
+
+func hasSecret(k *verify.KeyRow, serial int) bool {
+	for _, s := range k.Secrets {
+		if s.Serial == serial {
+			return true
+		}
+	}
+	return false
+}
+
+// TenantFacts implements verify.Source.
+func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
+	rules, err := s.TenantRules(ctx, id)
+	if err != nil {
+		return verify.TenantRow{}, err
+	}
+	t := verify.TenantRow{Tenant: rules, Applications: map[string]bool{}}
+	err = each(ctx, s.backend.Read, selectApplicationStates, func(row *sql.Rows) error {
+		var app string
+		var disabled bool
+		err := row.Scan(&app, set{&disabled})
+		t.Applications[app] = !disabled
+		return err
+	}, id)
+	return t, s.fault(err)
+}
+
+const (
+	recordUse         query = `UPDATE keys SET last_used_at = $2, last_used_ip = COALESCE(CAST($3 AS TEXT), last_used_ip) WHERE id = $1 AND COALESCE(last_used_at, 0) < $2`
+	recordPreviousUse query = `UPDATE key_secrets SET last_used_at = $2 WHERE key_id = $1 AND position = 'previous'`
+)
+
+// RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger.
+func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
+	tx, err := s.backend.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(err)
+	}
+	err = recordUses(ctx, tx, batch)
+	if err == nil {
+		return s.fault(tx.Commit())
+	}
+	return errors.Join(s.fault(err), tx.Rollback())
+}
+
+func recordUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
+	use, err := tx.PrepareContext(ctx, string(recordUse))
+	if err != nil {
+		return err
+	}
+	defer use.Close()
+	for _, u := range batch {
+		if _, err := use.ExecContext(ctx, u.Key, micros(u.At), optional(u.IP)); err != nil {
+			return err
+		}
+		if !u.Previous {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, string(recordPreviousUse), u.Key, micros(u.At)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

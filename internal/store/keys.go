@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// keyColumns are scanned by scanKey, in this order.
+const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, k.last_used_at, k.last_used_ip, k.disabled_at, k.disabled_by, k.revoked_at, k.revoked_reason`
+
+const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by`
+
+const (
+	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
+	listKeys       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+	listKeysOf     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) AND k.owner_id = $5 ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+	selectSecrets  query = `SELECT key_id, position, lookup, public_id, last4, style, prefix, label, domain FROM key_secrets WHERE key_id IN ($1…)`
+	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
+	lockMember     query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
+	selectHolds    query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
+	selectHighest  query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
+	freeSlots      query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
+	deleteKey      query = `DELETE FROM keys WHERE id = $1`
+	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
+	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+
+	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
+		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
+		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
+	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
+	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
+	selectRight query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
+		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
+		LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = u.id
+		WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+)
+
+// Key implements key.Store.
+func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
+	k, err := oneKey(ctx, s.backend.Read, tenant, id)
+	return k, s.fault(err)
+}
+
+// Keys implements key.Store.
+func (s *Store) Keys(ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page) ([]key.Key, error) {
+	q, args := listKeys, append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	if filter.Owner != "" {
+		q, args = listKeysOf, append(args, filter.Owner)
+	}
+	keys, err := manyKeys(ctx, s.backend.Read, q, args...)
+	return keys, s.fault(err)
+}
+
+// LockKey implements key.Tx. The lock is an UPDATE that changes nothing: both engines know it, and neither has another in common.
+func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
+	if err := t.one(ctx, lockKey, tenant, id); err != nil {
+		return key.Key{}, err
+	}
+	k, err := oneKey(ctx, t.tx, tenant, id)
+	return k, t.fault(err)
+}
+
+func oneKey(ctx context.Context, from reader, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
+	keys, err := manyKeys(ctx, from, selectKey, tenant, id)
+	if err == nil && len(keys) == 0 {
+		err = fault.NotFound
+	}
+	if err != nil {
+		return key.Key{}, err
+	}
+	return keys[0], nil
+}
+
+// manyKeys runs one of the queries over keyColumns and adds what lies in the tables below.
+func manyKeys(ctx context.Context, from reader, q query, args ...any) (keys []key.Key, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
+		k, err := scanKey(row)
+		keys = append(keys, k)
+		return err
+	}, args...)
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	place := make(map[ident.KeyID]*key.Key, len(keys))
+	ids := make([]ident.KeyID, len(keys))
+	for i := range keys {
+		ids[i], place[keys[i].ID] = keys[i].ID, &keys[i]
+	}
+	if err := addSecrets(ctx, from, ids, place); err != nil {
+		return nil, err
+	}
+	return keys, addGrants(ctx, from, ids, place)
+}
+
+func scanKey(row scanner) (k key.Key, err error) {
+	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name),
+		&k.CreatedBy.ID, nullable(&k.CreatedBy.Email), nullable(&k.CreatedBy.Name), &k.Applications.All, &k.Delivery,
+		when{&k.CreatedAt}, when{&k.UpdatedAt}, when{&k.SecretSetAt}, when{&k.ExpiresAt}, number{&k.Slot}, when{&k.LastUsedAt}, nullable(&k.LastUsedIP),
+		when{&k.DisabledAt}, nullable(&k.DisabledBy), when{&k.RevokedAt}, nullable(&k.RevokedReason))
+	return k, err
+}
+
+func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[ident.KeyID]*key.Key) error {
+	q, args := expand(selectSecrets, 1, ids)
+	return each(ctx, from, q, func(row *sql.Rows) error {
+		var id ident.KeyID
+		var position string
+		var s key.Secret
+		var shape credential.Shape
+		err := row.Scan(&id, &position, &s.Lookup, &s.PublicID, &s.Last4, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain)
+		k := place[id]
+		k.Lookups = append(k.Lookups, s.Lookup)
+		if position == "current" {
+			k.PublicID, k.Last4, k.Shape = s.PublicID, s.Last4, shape
+		}
+		return err
+	}, args...)
+}
+
+func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[ident.KeyID]*key.Key) error {
+	q, args := expand(selectGrants, 1, ids)
+	err := each(ctx, from, q, func(row *sql.Rows) error {
+		var id ident.KeyID
+		var granted scope.Scope
+		var application string
+		err := row.Scan(&id, nullable(&granted), nullable(&application))
+		k := place[id]
+		if granted != "" {
+			k.Scopes = append(k.Scopes, granted)
+		} else {
+			k.Applications.IDs = append(k.Applications.IDs, application)
+		}
+		return err
+	}, args...)
+	for _, k := range place {
+		k.Scopes = scope.NewSet(k.Scopes...)
+	}
+	return err
+}
+
+// Authority implements key.Tx.
+func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a key.Authority, err error) {
+	err = t.tx.QueryRowContext(ctx, string(selectRight), tenant, user).
+		Scan(&a.Person.ID, nullable(&a.Person.Email), nullable(&a.Person.Name), nullable(&a.Member), nullable(&a.Account))
+	if errors.Is(err, sql.ErrNoRows) {
+		return key.Authority{}, nil
+	}
+	return a, err
+}
+
+// LockOwner implements key.Tx.
+func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (key.Authority, error) {
+	if err := t.one(ctx, lockMember, tenant, user); err != nil {
+		return key.Authority{}, err
+	}
+	a, err := t.Authority(ctx, tenant, user)
+	if err == nil && a.Member == "" {
+		err = fault.NotFound
+	}
+	return a, err
+}
+
+// Holds implements key.Tx.
+func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (held []key.Hold, err error) {
+	err = each(ctx, t.tx, selectHolds, func(row *sql.Rows) error {
+		var h key.Hold
+		err := row.Scan(&h.Key, &h.Slot, when{&h.ExpiresAt}, when{&h.SecretSetAt})
+		held = append(held, h)
+		return err
+	}, tenant, owner)
+	return held, err
+}
+
+// HighestSlot implements key.Tx.
+func (t *Tx) HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (slot int64, err error) {
+	err = t.tx.QueryRowContext(ctx, string(selectHighest), tenant, owner).Scan(&slot)
+	return slot, err
+}
+
+// FreeSlots implements key.Tx.
+func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
+	q, args := expand(freeSlots, 1, keys)
+	return t.exec(ctx, q, args...)
+}
+
+// InsertKey implements key.Tx. A duplicate can only be the slot, taken by another transaction meanwhile: the change is run again.
+func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
+	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, text.Fold(k.Name), k.Applications.All, string(k.Delivery), k.Slot,
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt))
+	if t.backend.Classify(err) == Duplicate {
+		return errors.Join(errContention, err)
+	}
+	if err != nil {
+		return err
+	}
+	err = t.exec(ctx, insertSecret, k.ID, s.Serial, s.Lookup, s.PublicID, s.Last4, string(k.Shape.Style), k.Shape.Prefix, k.Shape.Label, k.Shape.Domain,
+		s.Digest.Bytes, s.Digest.Version, micros(s.SetAt))
+	if err != nil {
+		return err
+	}
+	for _, name := range k.Scopes {
+		if err := t.exec(ctx, insertKeyScope, k.ID, string(name)); err != nil {
+			return err
+		}
+	}
+	for _, id := range k.Applications.IDs {
+		if err := t.exec(ctx, insertKeyApp, k.ID, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RevokeKey implements key.Tx.
+func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error {
+	if err := t.one(ctx, revokeKey, id, micros(at), by, optional(reason)); err != nil {
+		return err
+	}
+	return t.exec(ctx, forgetCopy, id)
+}
+
+// DeleteKey implements key.Tx.
+func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error { return t.one(ctx, deleteKey, id) }

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+// Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
+type Tx struct {
+	*Store
+	tx *sql.Tx
+}
+
+// Ledger writes for one domain package, which sees of the transaction only its own interface.
+type Ledger[T any] struct {
+	store  *Store
+	narrow func(*Tx) T
+}
+
+// NewLedger gives a package its ledger; narrow is the conversion from *Tx to its interface.
+func NewLedger[T any](s *Store, narrow func(*Tx) T) Ledger[T] {
+	return Ledger[T]{store: s, narrow: narrow}
+}
+
+const (
+	// writeDeadline bounds a write, retries included; the caller's own cancellation does not end it half way.
+	writeDeadline = 10 * time.Second
+	maxAttempts   = 20
+)
+
+// errContention marks a failure after which the whole change is run again.
+var errContention = errors.New("contention")
+
+// Write implements audit.Ledger.
+func (l Ledger[T]) Write(ctx context.Context, change func(ctx context.Context, tx T) (audit.Event, error)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		err := l.store.attempt(ctx, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
+		if !errors.Is(err, errContention) || attempt == maxAttempts || ctx.Err() != nil {
+			return l.store.fault(err)
+		}
+	}
+}
+
+// attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
+func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
+	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.contention(err)
+	}
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
+	tx := &Tx{Store: s, tx: sqlTx}
+	event, err := change(ctx, tx)
+	if errors.Is(err, audit.ErrNothing) {
+		return nil
+	}
+	if err != nil {
+		return s.contention(err)
+	}
+	if err := tx.record(ctx, event); err != nil {
+		return s.contention(err)
+	}
+	err = sqlTx.Commit()
+	s.Outdate(event.Stale)
+	if err == nil {
+		return nil
+	}
+	if s.backend.Classify(err) == Fatal {
+		s.Fatal(err)
+	}
+	return fault.Wrap(fault.Unavailable, fmt.Errorf("COMMIT: %w", err), "It is not known whether the change was kept. Look before you repeat it.")
+}
+
+func (s *Store) contention(err error) error {
+	if s.backend.Classify(err) == Contention {
+		return errors.Join(errContention, err)
+	}
+	return err
+}
+
+const (
+	nextChange  query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
+	selectHead  query = `SELECT seq, hash FROM audit_heads WHERE chain = $1`
+	upsertHead  query = `INSERT INTO audit_heads (chain, seq, hash) VALUES ($1, $2, $3) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`
+	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action,
+		target_type, target_id, target_name, ip, request_id, details, account_id, tenant_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+)
+
+// record appends the event to its chain. Taking the change counter's row first makes this the only transaction between here and
+// COMMIT, so the head of the chain that it reads is the last one.
+func (t *Tx) record(ctx context.Context, e audit.Event) error {
+	if e.Action == "" {
+		return errors.New("a change without an event")
+	}
+	var change int64
+	if err := t.tx.QueryRowContext(ctx, string(nextChange)).Scan(&change); err != nil {
+		return err
+	}
+	e.At = t.Now()
+	e.ID = ident.New[ident.EventID](e.At, t.Rand)
+	head, err := t.head(ctx, e.Chain())
+	if err != nil {
+		return err
+	}
+	r := head.Append(e)
+	if _, err := t.tx.ExecContext(ctx, string(upsertHead), r.Chain(), r.Seq, r.Hash[:]); err != nil {
+		return err
+	}
+	return t.insertRecord(ctx, r, change)
+}
+
+func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {
+	var head audit.Head
+	var hash []byte
+	err := t.tx.QueryRowContext(ctx, string(selectHead), chain).Scan(&head.Seq, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return audit.Head{}, nil
+	}
+	copy(head.Hash[:], hash)
+	return head, err
+}
+
+func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) error {
+	stale, err := json.Marshal(r.Stale)
+	if err != nil {
+		return err
+	}
+	details, err := json.Marshal(r.Details)
+	if err != nil {
+		return err
+	}
+	_, err = t.tx.ExecContext(ctx, string(insertEvent), r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), micros(r.At),
+		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID, string(details),
+		optional(r.Account), optional(r.Tenant))
+	return err
+}
+
+// exec runs a statement of a change.
+func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
+	_, err := t.tx.ExecContext(ctx, string(q), args...)
+	return err
+}
+
+// one runs a statement that must touch exactly one row; fault.NotFound where it touches none.
+func (t *Tx) one(ctx context.Context, q query, args ...any) error {
+	result, err := t.tx.ExecContext(ctx, string(q), args...)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return fault.NotFound
+}
+
+const nextNumber query = `UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`
+
+// number gives the next of the stable numbers of a noun.
+func (t *Tx) number(ctx context.Context, noun string) (n int64, err error) {
+	err = t.tx.QueryRowContext(ctx, string(nextNumber), noun).Scan(&n)
+	return n, err
+}

@@ -1,0 +1,18 @@
+package store
+
+import (
+	"math"
+	"time"
+)
+
+// maxPage bounds every list, whatever a caller asks.
+const maxPage = 201
+
+// pageArgs gives the place before which a page begins, and its length. Lists run from the newest back; without a place they begin at the end of time.
+func pageArgs(before time.Time, id string, limit int) []any {
+	at := int64(math.MaxInt64)
+	if !before.IsZero() {
+		at = before.UnixMicro()
+	}
+	return []any{at, id, min(max(limit, 1), maxPage)}
+}

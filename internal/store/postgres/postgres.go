@@ -1,0 +1,96 @@
+// Package postgres opens a PostgreSQL database, version 13 or later.
+//
+// The pool is pgx's, used through database/sql so that the queries are the same as SQLite's. One connection of its own holds an advisory
+// lock for as long as the process lives: until nodes tell each other what changed, a second one on the same database
+// would decide from stale facts, and is refused (docs/adr).
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	oldest = 130000 // server_version_num
+	// lockKey is "clavig" in ASCII.
+	lockKey          = 0x636c61766967
+	statementTimeout = "15s"
+	maxConnections   = 24
+)
+
+// Open connects, takes the lock of the single node and brings the schema up to this version. A database of a newer version is refused.
+func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
+	config, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		// pgx's own message quotes the URL, password included.
+		return store.Backend{}, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database")
+	}
+	config.MaxConns = maxConnections
+	config.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
+	config.ConnConfig.RuntimeParams["application_name"] = "claviger"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return store.Backend{}, unreachable(err)
+	}
+	lock, err := take(ctx, pool)
+	if err != nil {
+		pool.Close()
+		return store.Backend{}, err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	b := store.Backend{
+		Name: "postgres", Read: db, Write: db, Classify: classify, Held: lock.held,
+		Close: func() error {
+			err := errors.Join(db.Close(), lock.release())
+			pool.Close()
+			return err
+		},
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err == nil {
+		err = store.Migrate(ctx, goose.DialectPostgres, db, files)
+	}
+	if err != nil {
+		return store.Backend{}, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// unreachable drops what could hold the password.
+func unreachable(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fmt.Errorf("PostgreSQL refused the connection: %s (%s)", e.Message, e.Code)
+	}
+	return errors.New("PostgreSQL cannot be reached: check database.url and that the server runs")
+}
+
+// classify tells failures apart by SQLSTATE.
+func classify(err error) store.Failure {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return store.Other
+	}
+	switch e.Code {
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return store.Contention
+	case "23505": // unique_violation
+		return store.Duplicate
+	case "58030", "XX001": // io_error, data_corrupted
+		return store.Fatal
+	}
+	return store.Other
+}

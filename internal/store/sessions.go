@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/session"
+)
+
+const (
+	selectSession query = `SELECT s.id, s.created_at, s.signed_in_at, s.last_seen_at, s.expires_at, s.ip, s.agent, u.id, u.email, u.name
+		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+	selectMemberships query = `SELECT t.id, t.account_id, m.role FROM members m JOIN tenants t ON t.id = m.tenant_id JOIN accounts a ON a.id = t.account_id
+		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL ORDER BY t.id`
+	selectStandings query = `SELECT a.id, am.role FROM account_members am JOIN accounts a ON a.id = am.account_id
+		WHERE am.user_id = $1 AND a.disabled_at IS NULL ORDER BY a.id`
+	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
+	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at, expires_at, ip, agent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
+)
+
+// Session implements session.Store.
+func (s *Store) Session(ctx context.Context, token session.TokenHash) (session.Session, principal.Session, error) {
+	var found session.Session
+	u := &found.User
+	err := s.backend.Read.QueryRowContext(ctx, string(selectSession), token[:]).Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt},
+		when{&found.LastSeenAt}, when{&found.ExpiresAt}, &found.IP, &found.Agent, &u.ID, nullable(&u.Email), nullable(&u.Name))
+	if err != nil {
+		return session.Session{}, principal.Session{}, s.fault(err)
+	}
+	rights := principal.Session{ID: found.ID, User: found.User, SignedInAt: found.SignedInAt, ExpiresAt: found.ExpiresAt}
+	err = each(ctx, s.backend.Read, selectMemberships, func(row *sql.Rows) error {
+		var m principal.Membership
+		err := row.Scan(&m.Tenant, &m.Account, &m.Role)
+		rights.Memberships = append(rights.Memberships, m)
+		return err
+	}, u.ID)
+	if err != nil {
+		return session.Session{}, principal.Session{}, s.fault(err)
+	}
+	err = each(ctx, s.backend.Read, selectStandings, func(row *sql.Rows) error {
+		var st principal.Standing
+		err := row.Scan(&st.Account, &st.Role)
+		rights.Standings = append(rights.Standings, st)
+		return err
+	}, u.ID)
+	return found, rights, s.fault(err)
+}
+
+// Touch implements session.Store. Like a key's last use it goes past the ledger.
+func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) error {
+	_, err := s.backend.Write.ExecContext(ctx, string(touchSession), id, micros(at))
+	return s.fault(err)
+}
+
+// InsertSession implements session.Tx.
+func (t *Tx) InsertSession(ctx context.Context, s session.Session, token session.TokenHash) error {
+	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt), micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent)
+}
+
+// DeleteSession implements session.Tx.
+func (t *Tx) DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error {
+	return t.one(ctx, deleteSession, id, user)
+}

@@ -1,0 +1,125 @@
+// Package sqlite opens the embedded database: one file, one writer, many readers.
+//
+// SQLite's pragmas belong to a connection, so all of them stand in the data source name, and [Open] asserts them. WAL lets readers
+// go on while the one writer commits; synchronous FULL makes an acknowledged commit survive a power cut.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"runtime"
+
+	"github.com/pressly/goose/v3"
+	driver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/claviger-dev/claviger/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Open opens the file, makes it with mode 0600 if it is new, and brings its schema up to this version. A database of a newer version is
+// refused. The caller holds a lock on the directory: SQLite keeps other processes' writes apart, not their caches true.
+func Open(ctx context.Context, file string) (store.Backend, error) {
+	if err := private(file); err != nil {
+		return store.Backend{}, err
+	}
+	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
+	if err != nil {
+		return store.Backend{}, err
+	}
+	write.SetMaxOpenConns(1)
+	read, err := sql.Open("sqlite", dsn(file, "_pragma=query_only(1)"))
+	if err != nil {
+		return store.Backend{}, errors.Join(err, write.Close())
+	}
+	readers := max(4, runtime.NumCPU())
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	b := store.Backend{
+		Name: "sqlite", Read: read, Write: write, Classify: classify,
+		Held:  func(context.Context) error { return nil }, // the directory's lock is held as long as the process lives
+		Close: func() error { return errors.Join(read.Close(), write.Close()) },
+	}
+	if err := prepare(ctx, b); err != nil {
+		return store.Backend{}, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// Pragmas are set on every connection.
+var pragmas = []struct{ name, set, want string }{
+	{"journal_mode", "WAL", "wal"},
+	{"synchronous", "FULL", "2"},
+	{"foreign_keys", "1", "1"},
+	{"busy_timeout", "5000", "5000"},
+}
+
+func dsn(file, extra string) string {
+	q := extra
+	for _, p := range pragmas {
+		q += "&_pragma=" + p.name + "(" + p.set + ")"
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q}).String()
+}
+
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func prepare(ctx context.Context, b store.Backend) error {
+	if err := assert(ctx, b.Write); err != nil {
+		return err
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, goose.DialectSQLite3, b.Write, files); err != nil {
+		return err
+	}
+	return assert(ctx, b.Read)
+}
+
+// assert checks that a connection has every pragma.
+func assert(ctx context.Context, db *sql.DB) error {
+	for _, p := range pragmas {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
+			return err
+		}
+		if got != p.want {
+			return fmt.Errorf("SQLite runs with %s = %s instead of %s", p.name, got, p.want)
+		}
+	}
+	return nil
+}
+
+// classify tells failures apart by SQLite's result codes.
+func classify(err error) store.Failure {
+	e, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return store.Other
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return store.Duplicate
+	case sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC, sqlite3.SQLITE_CORRUPT:
+		return store.Fatal
+	}
+	if e.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return store.Contention
+	}
+	return store.Other
+}

@@ -1,0 +1,140 @@
+// Package store keeps everything Claviger knows, in SQLite or in PostgreSQL, with one text for every query.
+//
+// A [Backend] is an open database of either engine, from store/sqlite or store/postgres. The [Store] reads through its pool; the only way to
+// write is a [Ledger], whose transactions are [Tx]. Each domain package names in small interfaces what it needs of the two;
+// no rule lives here, and no driver type leaves.
+//
+// Queries are constants of type query, one file for each noun. A test prepares every one of them on both engines.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// query is the text of a statement, the same on both engines.
+type query string
+
+// Failure is what an engine says about an error of its driver.
+type Failure int
+
+// The failures that the store tells apart.
+const (
+	// Other failures are final and say nothing.
+	Other Failure = iota
+	// Contention was rolled back by the engine and may be repeated.
+	Contention
+	// Duplicate broke a unique index.
+	Duplicate
+	// Fatal means that the engine can no longer be trusted to keep what it acknowledges (failed fsync): the process must stop.
+	Fatal
+)
+
+// Backend is an open database.
+type Backend struct {
+	// Name of the engine: "sqlite" or "postgres".
+	Name string
+	// Read and Write are pools; they may be the same.
+	Read, Write *sql.DB
+	// Classify tells failures apart by the driver's codes.
+	Classify func(error) Failure
+	// Held reports whether this process still has the database to itself.
+	Held func(context.Context) error
+	// Close ends the pools and gives the database free.
+	Close func() error
+}
+
+// Options of a Store. Now and Rand are required.
+type Options struct {
+	Now  func() time.Time
+	Rand io.Reader
+	// Outdate is told what each change makes stale, after its COMMIT and before Write returns.
+	Outdate func(audit.Stale)
+	// Fatal is called when the engine can no longer be trusted.
+	Fatal func(error)
+}
+
+// Store keeps everything Claviger knows.
+type Store struct {
+	backend Backend
+	Options
+	facts *sql.Stmt
+}
+
+// New takes an open, migrated database.
+func New(ctx context.Context, b Backend, o Options) (*Store, error) {
+	if o.Outdate == nil {
+		o.Outdate = func(audit.Stale) {}
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(error) {}
+	}
+	s := &Store{backend: b, Options: o}
+	var err error
+	s.facts, err = b.Read.PrepareContext(ctx, string(selectKeyFacts))
+	return s, err
+}
+
+// Close ends the database.
+func (s *Store) Close() error {
+	return errors.Join(s.facts.Close(), s.backend.Close())
+}
+
+// Ready reports whether the database answers.
+func (s *Store) Ready(ctx context.Context) error {
+	var one int
+	if err := s.backend.Read.QueryRowContext(ctx, string(selectOne)).Scan(&one); err != nil {
+		return s.fault(err)
+	}
+	return nil
+}
+
+// Alone reports whether this process still has the database to itself.
+func (s *Store) Alone(ctx context.Context) error { return s.backend.Held(ctx) }
+
+const selectOne query = `SELECT 1`
+
+// fault gives a driver's error a kind: NotFound for no row, Unavailable for everything that is not known to be final.
+func (s *Store) fault(err error) error {
+	if err == nil || fault.KindOf(err) != fault.Internal {
+		return err
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.NotFound
+	}
+	if s.backend.Classify(err) == Fatal {
+		s.Fatal(err)
+	}
+	return fault.Wrap(fault.Unavailable, err, "The database did not answer. Try again.")
+}
+
+// reader is what a pool and a transaction have in common.
+type reader interface {
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
+}
+
+// each runs the query and calls take for every row.
+func each(ctx context.Context, from reader, q query, take func(*sql.Rows) error, args ...any) error {
+	rows, err := from.QueryContext(ctx, string(q), args...)
+	if err != nil {
+		return err
+	}
+	return drain(rows, take)
+}
+
+func drain(rows *sql.Rows, take func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := take(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// micros is how a time is stored; the zero time is NULL.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// optional stores "" as NULL.
+func optional[T ~string](text T) any {
+	if text == "" {
+		return nil
+	}
+	return string(text)
+}
+
+// when scans a stored time; NULL is the zero time.
+type when struct{ at *time.Time }
+
+func (w when) Scan(v any) error {
+	var n sql.NullInt64
+	if err := n.Scan(v); err != nil {
+		return err
+	}
+	*w.at = time.Time{}
+	if n.Valid {
+		*w.at = time.UnixMicro(n.Int64).UTC()
+	}
+	return nil
+}
+
+// word scans a text; NULL is "".
+type word[T ~string] struct{ text *T }
+
+func (w word[T]) Scan(v any) error {
+	var s sql.NullString
+	if err := s.Scan(v); err != nil {
+		return err
+	}
+	*w.text = T(s.String)
+	return nil
+}
+
+func nullable[T ~string](into *T) word[T] { return word[T]{into} }
+
+// number scans an integer; NULL is 0.
+type number struct{ n *int64 }
+
+func (w number) Scan(v any) error {
+	var n sql.NullInt64
+	err := n.Scan(v)
+	*w.n = n.Int64
+	return err
+}
+
+// set scans whether a stored time is set: disabled_at as disabled.
+type set struct{ is *bool }
+
+func (s set) Scan(v any) error {
+	*s.is = v != nil
+	return nil
+}
+
+// expand replaces the list parameter "$n…" by as many as there are values, padded to a power of two with the last value, so that
+// there are few statements. first is n; the list stands last.
+func expand[T ~string](q query, first int, values []T, before ...any) (query, []any) {
+	size := 1
+	for size < len(values) {
+		size *= 2
+	}
+	names := make([]string, size)
+	args := before
+	for i := range size {
+		names[i] = fmt.Sprintf("$%d", first+i)
+		args = append(args, string(values[min(i, len(values)-1)]))
+	}
+	return query(strings.Replace(string(q), fmt.Sprintf("$%d…", first), strings.Join(names, ", "), 1)), args
+}
+
+// detailsJSON scans the details of an event.
+type detailsJSON map[string]string
+
+func (d *detailsJSON) Scan(v any) error {
+	var stored sql.NullString
+	if err := stored.Scan(v); err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(stored.String), (*map[string]string)(d))
+}

@@ -1,0 +1,58 @@
+// Package telemetry is how Claviger is observed: logs that hold no secrets.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"regexp"
+)
+
+// shapes of whatever looks like one of our credentials or like a password in a URL. Code never logs one on purpose (see credential.Secret);
+// this is the net below.
+var shapes = regexp.MustCompile(`[a-z]+(_[a-z]+)+_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}|://[^/\s:@]+:[^/\s@]+@`)
+
+// NewLogger writes text lines from the given level up, with the shapes of credentials taken out.
+func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(redacting{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})})
+}
+
+// redacting is a slog.Handler that takes the shapes of credentials out of messages and attributes.
+type redacting struct{ next slog.Handler }
+
+func (h redacting) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
+
+func (h redacting) Handle(ctx context.Context, r slog.Record) error {
+	clean := slog.NewRecord(r.Time, r.Level, redact(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(redactAttr(a))
+		return true
+	})
+	return h.next.Handle(ctx, clean)
+}
+
+func (h redacting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for i, a := range attrs {
+		attrs[i] = redactAttr(a)
+	}
+	return redacting{h.next.WithAttrs(attrs)}
+}
+
+func (h redacting) WithGroup(name string) slog.Handler { return redacting{h.next.WithGroup(name)} }
+
+func redact(text string) string { return shapes.ReplaceAllString(text, "[redacted]") }
+
+func redactAttr(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	if v.Kind() == slog.KindGroup {
+		inner := make([]slog.Attr, len(v.Group()))
+		for i, g := range v.Group() {
+			inner[i] = redactAttr(g)
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(inner...)}
+	}
+	if v.Kind() == slog.KindString || v.Kind() == slog.KindAny {
+		return slog.String(a.Key, redact(v.String()))
+	}
+	return slog.Attr{Key: a.Key, Value: v}
+}

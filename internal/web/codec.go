@@ -1,0 +1,119 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// MaxBody is the largest body that is read, in bytes.
+const MaxBody = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Decode reads the one JSON value of a body into v, exactly: unknown and duplicate members, another case of a name, a wrong type, a
+// second value and anything over MaxBody are refused, and what was sent is never repeated.
+func Decode(r *http.Request, v any) error {
+	if err := jsonContent(r.Header); err != nil {
+		return err
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	defer wipe(buf)
+	switch _, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1)); {
+	case buf.Len() > MaxBody:
+		return fault.TooLarge
+	case err != nil:
+		return fault.Wrap(fault.Malformed, err, "The body was cut short.")
+	}
+	return Unmarshal(buf.Bytes(), v)
+}
+
+// wipe forgets a body, which may hold a credential, before its buffer serves another request.
+func wipe(buf *bytes.Buffer) {
+	clear(buf.Bytes())
+	buf.Reset()
+}
+
+// Unmarshal reads one JSON value exactly; see Decode.
+func Unmarshal(text []byte, v any) error {
+	err := json.Unmarshal(text, v, json.RejectUnknownMembers(true))
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		return fault.Refuse(semantic(e))
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(e, jsontext.ErrDuplicateName) {
+		return fault.New(fault.Malformed, "A member stands twice in one object: "+field(e.JSONPointer)+".")
+	}
+	return fault.New(fault.Malformed, "The body is not one JSON value.")
+}
+
+// jsonContent accepts application/json in UTF-8.
+func jsonContent(h http.Header) error {
+	sent := h["Content-Type"]
+	if len(sent) == 1 && sent[0] == "application/json" {
+		return nil
+	}
+	if len(sent) != 1 {
+		return fault.UnsupportedMediaType
+	}
+	kind, params, err := mime.ParseMediaType(sent[0])
+	if err != nil || kind != "application/json" || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return fault.UnsupportedMediaType
+	}
+	return nil
+}
+
+func semantic(e *json.SemanticError) fault.Field {
+	name := field(e.JSONPointer)
+	if errors.Is(e, json.ErrUnknownName) {
+		return fault.Field{Name: name, Code: "unknown", Message: "Leave this member out: it is not known here. Names are matched exactly."}
+	}
+	return fault.Field{Name: name, Code: "type", Message: "Use " + wanted(e) + "."}
+}
+
+// wanted says which JSON would have been right.
+func wanted(e *json.SemanticError) string {
+	if e.GoType == nil {
+		return "another type"
+	}
+	switch kind := e.GoType.String(); {
+	case strings.HasSuffix(kind, "time.Time"):
+		return "a time in RFC 3339, for example 2027-01-31T12:00:00Z"
+	case kind == "string", kind == "*string":
+		return "a string"
+	case kind == "bool", kind == "*bool":
+		return "true or false"
+	case kind == "[]string":
+		return "a list of strings"
+	case strings.HasPrefix(kind, "int"):
+		return "a whole number"
+	}
+	return "an object"
+}
+
+// maxFieldName bounds what is repeated of a member's name: what is longer is no name of ours, and might be a secret in the wrong place.
+const maxFieldName = 32
+
+// field turns a JSON pointer into a dotted path.
+func field(p jsontext.Pointer) string {
+	var parts []string
+	for part := range p.Tokens() {
+		if len(part) > maxFieldName {
+			part = "…"
+		}
+		parts = append(parts, strings.ToValidUTF8(part, "…"))
+	}
+	return strings.Join(parts, ".")
+}

@@ -1,0 +1,109 @@
+// Package web is what every way in shares: who is asking, how a body is read, how a refusal is written.
+//
+// A [Door] reads the one credential of a request and turns it into a caller through the one authenticator. Handlers return errors;
+// one table turns kinds into statuses and one writer turns errors into problem documents (RFC 9457). Nothing here knows a rule.
+package web
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// Door is the way in for requests.
+type Door struct {
+	Authenticator *verify.Authenticator
+	Log           *slog.Logger
+	// Secure is set where clients reach us by TLS.
+	Secure bool
+
+	addingHeaders sync.Mutex
+	keyHeaders    atomic.Pointer[[]string]
+}
+
+// NewDoor makes a door that knows no key header yet.
+func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
+	d := &Door{Authenticator: a, Log: log}
+	d.keyHeaders.Store(&[]string{})
+	return d
+}
+
+// Caller authenticates a request.
+func (d *Door) Caller(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
+	p, err := d.Read(r.Header)
+	if err != nil {
+		return verify.Caller{}, err
+	}
+	return d.Authenticator.Authenticate(r.Context(), p, Origin(w.Header(), r))
+}
+
+// Origin of a request, for the audit trail. The request id is there once the middleware or a refusal has given one.
+func Origin(answer http.Header, r *http.Request) principal.Origin {
+	ip := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(ip); err == nil {
+		ip = host
+	}
+	return principal.Origin{IP: ip, RequestID: answer.Get(requestIDHeader)}
+}
+
+// Handler serves a request or returns why it was refused.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Handle makes an http.Handler of a Handler.
+func (d *Door) Handle(h Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			d.Refuse(w, r, err)
+		}
+	})
+}
+
+// Headers that need no allocation to set.
+var (
+	noStore  = []string{"no-store"}
+	jsonType = []string{"application/json"}
+	nosniff  = []string{"nosniff"}
+)
+
+// Private marks an answer as for its caller alone.
+func Private(h http.Header) {
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+}
+
+// PrivateJSON marks an answer as JSON for its caller alone.
+func PrivateJSON(h http.Header) {
+	Private(h)
+	h["Content-Type"] = jsonType
+}
+
+const requestIDHeader = "X-Request-Id"
+
+var (
+	requestPrefix = func() string {
+		var b [5]byte
+		_, _ = rand.Read(b[:]) // never fails
+		return "req_" + base32.HexEncoding.EncodeToString(b[:])
+	}()
+	requestCount atomic.Uint64
+)
+
+// requestID gives the answer's request id, making one where there is none: random for each process, then counted.
+func requestID(answer http.Header) string {
+	if id := answer.Get(requestIDHeader); id != "" {
+		return id
+	}
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], requestCount.Add(1))
+	id := requestPrefix + base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(n[3:])
+	answer.Set(requestIDHeader, id)
+	return id
+}

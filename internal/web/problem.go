@@ -1,0 +1,126 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// statuses is the one table from kinds to HTTP.
+var statuses = map[fault.Kind]struct {
+	status int
+	title  string
+}{
+	fault.KeyInvalid:           {http.StatusUnauthorized, "The API key is missing or invalid"},
+	fault.KeyExpired:           {http.StatusUnauthorized, "The API key has expired"},
+	fault.KeyRevoked:           {http.StatusUnauthorized, "The API key was revoked"},
+	fault.KeyDisabled:          {http.StatusUnauthorized, "The API key is disabled"},
+	fault.TokenExpired:         {http.StatusUnauthorized, "The access token has expired"},
+	fault.TokenInvalid:         {http.StatusUnauthorized, "The access token is invalid"},
+	fault.SignInFailed:         {http.StatusUnauthorized, "Sign-in failed"},
+	fault.SecondFactorRequired: {http.StatusUnauthorized, "A second factor is required"},
+	fault.InsufficientScope:    {http.StatusForbidden, "The API key lacks a scope"},
+	fault.ApplicationForbidden: {http.StatusForbidden, "The API key does not reach this application"},
+	fault.SessionRequired:      {http.StatusForbidden, "This needs a signed-in person"},
+	fault.TransportForbidden:   {http.StatusForbidden, "The API key may not come this way"},
+	fault.Forbidden:            {http.StatusForbidden, "Not allowed"},
+	fault.SignInAgain:          {http.StatusForbidden, "Sign in again"},
+	fault.CrossSite:            {http.StatusForbidden, "Cross-site request refused"},
+	fault.Malformed:            {http.StatusBadRequest, "The request cannot be read"},
+	fault.CredentialAmbiguous:  {http.StatusBadRequest, "More than one credential"},
+	fault.NotFound:             {http.StatusNotFound, "Not found"},
+	fault.LinkInvalid:          {http.StatusNotFound, "The link is not valid"},
+	fault.MethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed"},
+	fault.TooLarge:             {http.StatusRequestEntityTooLarge, "The request is too large"},
+	fault.UnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type"},
+	fault.Conflict:             {http.StatusConflict, "Conflict"},
+	fault.KeyLimitReached:      {http.StatusConflict, "No more keys allowed"},
+	fault.TenantRequired:       {http.StatusConflict, "Name the tenant"},
+	fault.NotRecoverable:       {http.StatusConflict, "The secret cannot be shown again"},
+	fault.ValidationFailed:     {http.StatusUnprocessableEntity, "The request breaks a rule"},
+	fault.RateLimited:          {http.StatusTooManyRequests, "Too many requests"},
+	fault.Internal:             {http.StatusInternalServerError, "Internal error"},
+	fault.Unavailable:          {http.StatusServiceUnavailable, "Temporarily unavailable"},
+}
+
+// details stand in where the failure brings no message of its own.
+var details = map[fault.Kind]string{
+	fault.KeyInvalid:           "Send one valid API key, for example as Authorization: Bearer <key>.",
+	fault.KeyExpired:           "Refresh the key or create another.",
+	fault.KeyRevoked:           "Create another key.",
+	fault.KeyDisabled:          "The key, its owner, their membership, the tenant or the account is disabled.",
+	fault.InsufficientScope:    "The key's effective scopes do not include what this needs.",
+	fault.ApplicationForbidden: "Use a key that may reach this application.",
+	fault.SessionRequired:      "Sign in with e-mail and password; a key cannot do this.",
+	fault.TransportForbidden:   "The key's tenant does not allow this transport.",
+	fault.CredentialAmbiguous:  "Send exactly one credential in exactly one header.",
+	fault.CrossSite:            "Send the request from the same site.",
+	fault.NotFound:             "There is nothing here that you may see.",
+	fault.MethodNotAllowed:     "The Allow header lists what this path takes.",
+	fault.TooLarge:             "Send at most 64 KiB.",
+	fault.UnsupportedMediaType: "Send Content-Type: application/json.",
+	fault.ValidationFailed:     "See errors for each field.",
+	fault.Internal:             "Something went wrong on our side. The request id helps to find it.",
+	fault.Unavailable:          "Try again shortly.",
+}
+
+// NewProblem turns a failure into the document that is sent. It holds no more than the failure's own message.
+func NewProblem(err error, requestID string) *api.Problem {
+	kind := fault.KindOf(err)
+	known, ok := statuses[kind]
+	if !ok {
+		kind, known = fault.Internal, statuses[fault.Internal]
+	}
+	p := &api.Problem{Type: "/docs/errors/" + string(kind), Title: known.title, Status: known.status, Detail: fault.Message(err), Code: api.Code(kind), RequestID: requestID}
+	if p.Detail == "" || kind == fault.Internal {
+		p.Detail = details[kind]
+	}
+	for _, f := range fault.Fields(err) {
+		p.Errors = append(p.Errors, api.FieldError{Field: f.Name, Code: f.Code, Message: f.Message})
+	}
+	return p
+}
+
+// Refuse answers with the problem of the failure. A failure that is our own is logged, once, here.
+func (d *Door) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := d.Problem(w.Header(), r, err)
+	body, merr := json.Marshal(p)
+	if merr != nil {
+		body = []byte(`{"code":"internal"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// Problem makes the document and sets the headers that go with it.
+func (d *Door) Problem(h http.Header, r *http.Request, err error) *api.Problem {
+	p := NewProblem(err, requestID(h))
+	if p.Status >= http.StatusInternalServerError {
+		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	Private(h)
+	challenge(h, r, p)
+	return p
+}
+
+// challenge adds WWW-Authenticate (RFC 6750 section 3, RFC 7617).
+func challenge(h http.Header, r *http.Request, p *api.Problem) {
+	const bearer = `Bearer realm="claviger"`
+	switch {
+	case p.Code == api.InsufficientScope:
+		h.Set("WWW-Authenticate", bearer+`, error="insufficient_scope"`)
+	case p.Status != http.StatusUnauthorized:
+	case r.Header.Get("Authorization") != "":
+		h["Www-Authenticate"] = []string{bearer + `, error="invalid_token"`, basicChallenge}
+	default:
+		h["Www-Authenticate"] = []string{bearer, basicChallenge}
+	}
+}
+
+const basicChallenge = `Basic realm="claviger", charset="UTF-8"`

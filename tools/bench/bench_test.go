@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+// valid is a token whose checksum was computed with another implementation
+// (Python's zlib.crc32).
+const valid = "clv_ak_0123456789ABCDEF_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP0A5AIu"
+
+func TestChecksumIsTheCRC32InSixBase62Digits(t *testing.T) {
+	for body, want := range map[string]string{
+		"":                           "000000",
+		"123456789":                  "3jZRME", // 0xcbf43926, the check value of CRC-32
+		valid[:len(valid)-sumLength]: valid[len(valid)-sumLength:],
+	} {
+		if got := checksum(body); got != want {
+			t.Errorf("checksum(%q) = %s, want %s", body, got, want)
+		}
+	}
+}
+
+func TestTokensAreTakenApartExactly(t *testing.T) {
+	if err := checkToken(valid); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"empty":               "",
+		"one character short": valid[1:4] + valid[5:],
+		"bad checksum":        badChecksum(valid, 0, 1),
+		"no prefix":           valid[len("clv_ak"):],
+	} {
+		if checkToken(value) == nil {
+			t.Errorf("%s: taken as a token", name)
+		}
+	}
+}
+
+func TestJunkIsOfItsClassOnly(t *testing.T) {
+	secret, id := secretAt(valid), idAt(valid)
+	end := len(valid) - sumLength
+	tests := []struct {
+		name     string
+		class    func(string, int, int) string
+		from, to int // where the one changed character may be
+		sumHolds bool
+	}{
+		{"bad checksum", badChecksum, len(valid) - 1, len(valid), false},
+		{"false tag", falseTag, id, id + idLength, true},
+		{"wrong secret", wrongSecret, secret, end, true},
+	}
+	for _, test := range tests {
+		for i, value := range spoil([]string{valid}, 61, test.class) {
+			body, sum := split(value)
+			if (checksum(body) == sum) != test.sumHolds {
+				t.Errorf("%s %d: checksum holds: %v", test.name, i, !test.sumHolds)
+			}
+			changed := changes(value, max(end, test.to))
+			if len(changed) != 1 || changed[0] < test.from || changed[0] >= test.to {
+				t.Errorf("%s %d: changed at %v", test.name, i, changed)
+			}
+		}
+	}
+}
+
+// changes lists where a value differs from valid before `end`.
+func changes(value string, end int) (at []int) {
+	for i := range end {
+		if value[i] != valid[i] {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func TestSpoiledValuesAreAllDifferent(t *testing.T) {
+	values := []string{valid, wrongSecret(valid, 3, 5), wrongSecret(valid, 4, 5)}
+	for name, class := range map[string]func(string, int, int) string{
+		"bad checksum": badChecksum, "false tag": falseTag,
+	} {
+		seen := map[string]bool{}
+		for _, value := range spoil(values, 3*61, class) {
+			seen[value] = true
+		}
+		if len(seen) != 3*61 {
+			t.Errorf("%s: %d different values of %d", name, len(seen), 3*61)
+		}
+	}
+}
+
+func TestPercentilesAreByNearestRank(t *testing.T) {
+	var values []time.Duration
+	for i := 100; i > 0; i-- {
+		values = append(values, time.Duration(i))
+	}
+	if got := percentiles(values, 50, 99, 100); fmt.Sprint(got) != "[50ns 99ns 100ns]" {
+		t.Error(got)
+	}
+	if got := percentiles([]time.Duration{7}, 0, 50, 99); fmt.Sprint(got) != "[7ns 7ns 7ns]" {
+		t.Error(got)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if got := median([]float64{3, 1, 2}); got != 2 {
+		t.Error(got)
+	}
+	if got := median([]float64{4, 1, 2, 3}); got != 2.5 {
+		t.Error(got)
+	}
+	if got := median([]float64{1, math.NaN(), 2}); !math.IsNaN(got) {
+		t.Error(got)
+	}
+}
+
+func TestFiguresThatAreUnknownReadNA(t *testing.T) {
+	if got := number("%.1f", math.NaN()); got != "n/a" {
+		t.Error(got)
+	}
+	if got := span([]float64{1, math.NaN()}); got != "n/a" {
+		t.Error(got)
+	}
+	if got := span([]float64{0.9, 0.8, 1}); got != "0.80–1.00" {
+		t.Error(got)
+	}
+}
+
+func TestStatIsReadAfterTheCommandName(t *testing.T) {
+	const line = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 123 45 0 0 20 0 9 0 1000 1 2\n"
+	if ticks, err := parseStat(line); err != nil || ticks != 168 {
+		t.Error(ticks, err)
+	}
+	for _, line := range []string{"", "42 (a) S 1 2", strings.Replace(line, "123", "x", 1)} {
+		if _, err := parseStat(line); err == nil {
+			t.Errorf("%q: no error", line)
+		}
+	}
+}
+
+func TestFieldFindsALineByName(t *testing.T) {
+	const text = "VmPeak:\t  9 kB\nVmRSS:\t  1234 kB\nmodel name\t: A CPU: fast\n"
+	if got, ok := field(text, "VmRSS"); !ok || got != "1234 kB" {
+		t.Error(got, ok)
+	}
+	if got, ok := field(text, "model name"); !ok || got != "A CPU: fast" {
+		t.Error(got, ok)
+	}
+	if got, ok := field(text, "Vm"); ok {
+		t.Error(got)
+	}
+}
+
+func TestResponsesFollowOneAnother(t *testing.T) {
+	in := bufio.NewReader(strings.NewReader(
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}" +
+			"HTTP/1.1 401 Unauthorized\r\ncontent-length:  3\r\nContent-Length-Not: 9\r\n\r\nabc" +
+			"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"))
+	for _, want := range []string{"200 {}", "401 abc", "204 "} {
+		status, body, err := readResponse(in)
+		if got := fmt.Sprintf("%d %s", status, body); err != nil || got != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+func TestResponsesThatCannotBeMeasuredAreErrors(t *testing.T) {
+	for name, text := range map[string]string{
+		"closed":       "",
+		"not HTTP":     "SSH-2.0-x\r\n\r\n",
+		"HTTP/1.0":     "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"chunked":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"bad length":   "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+		"minus length": "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"cut short":    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+		"cut header":   "HTTP/1.1 200 OK\r\nContent-Le",
+	} {
+		if _, _, err := readResponse(bufio.NewReader(strings.NewReader(text))); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestEveryWrongAnswerIsCounted(t *testing.T) {
+	wrong := &connection{tally: tally{latencies: make([]time.Duration, 3)}}
+	wrong.tally.mismatch(401, []byte("first"))
+	wrong.tally.mismatch(500, []byte("second"))
+	f := fleet{load: load{want: "yes"}, connections: []*connection{{}, wrong}}
+	_, err := f.collect()
+	if err == nil || !strings.HasPrefix(err.Error(), "2 of 3 answers") || !strings.Contains(err.Error(), "first") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const deletedKeys = 64
+
+// console is a signed-in person at Claviger's management API.
+type console struct {
+	base    string
+	cookies []*http.Cookie
+	client  http.Client
+}
+
+type createdKey struct {
+	Key struct {
+		ID string `json:"id"`
+	} `json:"key"`
+	Credential struct {
+		Value string `json:"value"`
+	} `json:"credential"`
+}
+
+func signIn(ctx context.Context, dev devOutput) (*console, error) {
+	c := &console{base: dev.URL, client: http.Client{Timeout: 30 * time.Second}}
+	body := map[string]any{"email": dev.Email, "password": dev.Password}
+	if err := c.call(ctx, http.MethodPost, "/api/v1/session", body, http.StatusCreated, nil); err != nil {
+		return nil, err
+	}
+	if len(c.cookies) == 0 {
+		return nil, fmt.Errorf("signing in set no cookie")
+	}
+	return c, nil
+}
+
+// mintDeleted makes keys and deletes each before the next, since the tenant
+// caps what a person may hold. Their ids carry a true tag and no row.
+func (c *console) mintDeleted(ctx context.Context, tenant string) ([]string, error) {
+	values := make([]string, deletedKeys)
+	for i := range values {
+		var made createdKey
+		spec := map[string]any{
+			"name":   fmt.Sprintf("bench %d", i+1),
+			"scopes": []string{"applications:read"}, "all_applications": true,
+		}
+		path := "/api/v1/tenants/" + tenant + "/keys"
+		if err := c.call(ctx, http.MethodPost, path, spec, http.StatusCreated, &made); err != nil {
+			return nil, err
+		}
+		if err := c.call(ctx, http.MethodDelete, path+"/"+made.Key.ID, nil, http.StatusNoContent, nil); err != nil {
+			return nil, err
+		}
+		values[i] = made.Credential.Value
+		if err := checkToken(values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+func (c *console) call(ctx context.Context, method, path string, body any, want int, into any) error {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != want {
+		return fmt.Errorf("%s %s: %s instead of %d: %.300s", method, path, resp.Status, want, text)
+	}
+	c.cookies = append(c.cookies, resp.Cookies()...)
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
+func (c *console) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, cookie := range c.cookies {
+		req.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
+	}
+	return req, nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	readyWithin = 3 * time.Minute  // a first start makes 10,000 keys
+	stopWithin  = 15 * time.Second // then the process is killed
+	mainPackage = "github.com/claviger-dev/claviger/cmd/claviger"
+)
+
+// ready is the part of the first line on stdout that every server here prints.
+type ready struct {
+	URL string `json:"url"`
+}
+
+// process is a started server. Its stderr goes to a file for failures.
+type process struct {
+	name   string
+	pid    int
+	log    string
+	cancel context.CancelFunc
+	stdin  io.Closer
+	ready  chan error // the first JSON value on stdout was decoded
+	done   chan error // the process has ended
+}
+
+// start runs a command and decodes its first JSON value into `into`, which
+// must not be read before awaitReady returned nil.
+func start(ctx context.Context, dir string, into any, command string, args ...string) (*process, error) {
+	log, err := os.CreateTemp(dir, filepath.Base(command)+"-*.log")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Stderr = log
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopWithin
+	p := &process{
+		name: filepath.Base(command) + " " + args[0], log: log.Name(), cancel: cancel,
+		ready: make(chan error, 1), done: make(chan error, 1),
+	}
+	if err := p.begin(cmd, into); err != nil {
+		cancel()
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	return p, nil
+}
+
+func (p *process) begin(cmd *exec.Cmd, into any) error {
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	p.pid, p.stdin = cmd.Process.Pid, stdin
+	go func() {
+		p.ready <- json.NewDecoder(stdout).Decode(into)
+		io.Copy(io.Discard, stdout)
+		p.done <- cmd.Wait()
+	}()
+	return nil
+}
+
+func (p *process) awaitReady(ctx context.Context) error {
+	timer := time.NewTimer(readyWithin)
+	defer timer.Stop()
+	select {
+	case err := <-p.ready:
+		if err != nil {
+			return p.explain(fmt.Errorf("no JSON on stdout: %w", err))
+		}
+		return nil
+	case <-timer.C:
+		return p.explain(fmt.Errorf("not ready after %v", readyWithin))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop asks the process to end and waits for it; nil processes are fine.
+func (p *process) stop() {
+	if p == nil {
+		return
+	}
+	p.cancel()
+	<-p.done
+	p.stdin.Close()
+}
+
+// explain adds the end of the process's stderr to an error.
+func (p *process) explain(err error) error {
+	const keep = 2000
+	text, _ := os.ReadFile(p.log)
+	if len(text) > keep {
+		text = text[len(text)-keep:]
+	}
+	if len(text) == 0 {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	return fmt.Errorf("%s: %w; the end of its stderr:\n%s", p.name, err, text)
+}
+
+// build makes the released form of the binary.
+func build(ctx context.Context, dir string) (string, error) {
+	out := filepath.Join(dir, "claviger")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, mainPackage)
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, text)
+	}
+	return out, nil
+}
+
+func hostOf(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme != "http" || u.Port() == "" {
+		return "", errors.New("not an http URL with a port: " + base)
+	}
+	return u.Host, nil
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
