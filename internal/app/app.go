@@ -106,8 +106,8 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 }
 
 const (
-	// usesEvery and verify's gap of a second make a use visible within two seconds.
-	usesEvery = 750 * time.Millisecond
+	// usesEvery makes a use visible within two seconds, with time for the flush itself.
+	usesEvery = 1500 * time.Millisecond
 	lockEvery = time.Second
 	// stopWithin bounds a graceful stop.
 	stopWithin = 10 * time.Second

@@ -2,7 +2,6 @@ package archtest
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -59,8 +58,8 @@ func misplacedModules(table []layer) []string {
 	for _, l := range table {
 		for _, r := range l.rows {
 			for name := range strings.FieldsSeq(r.others) {
-				if keeper, kept := keepers[name]; kept && r.path != path.Join("internal", keeper) {
-					reports = append(reports, fmt.Sprintf("%s lists %s, which internal/%s keeps", r.path, name, keeper))
+				if kept, ok := keepers[name]; ok && !slices.Contains(resolve(kept), r.path) {
+					reports = append(reports, fmt.Sprintf("%s lists %s, which is kept by %s", r.path, name, kept))
 				}
 			}
 		}

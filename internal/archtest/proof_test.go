@@ -236,7 +236,7 @@ func TestAChainThroughSeveralPackagesIsReportedWhole(t *testing.T) {
 
 func TestAModuleOutsideItsKeepersRowIsReported(t *testing.T) {
 	got := misplacedModules([]layer{{"domain", []row{{"internal/key", "", "otter"}, {"internal/verify", "", "otter"}}}})
-	want := []string{"internal/key lists otter, which internal/verify keeps"}
+	want := []string{"internal/key lists otter, which is kept by verify"}
 	if !slices.Equal(got, want) {
 		t.Errorf("reported %q, want %q", got, want)
 	}

@@ -91,7 +91,7 @@ var table = []layer{
 	}},
 	{"tests", []row{ // imported by tests alone
 		{"internal/store/storetest", "store domain ground job", ""},
-		{"internal/testkit", "app config client api store store/sqlite store/postgres", "chromedp"},
+		{"internal/testkit", "app config client api telemetry domain ground store store/sqlite store/postgres", "chromedp pgx"},
 		{"internal/archtest", "", ""},
 	}},
 }
@@ -126,9 +126,9 @@ var forTests = row{
 	others:  "rapid go-cmp goleak testscript go-smtp",
 }
 
-// keepers are the packages that alone may ever list a module.
+// keepers are the packages that alone may ever list a module; testkit makes and drops databases.
 var keepers = map[string]string{
-	"pgx":        "store/postgres",
+	"pgx":        "store/postgres testkit",
 	"sqlite":     "store/sqlite",
 	"otter":      "verify",
 	"huma":       "manageapi",

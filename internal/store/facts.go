@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -14,12 +13,13 @@ import (
 // selectKeyFacts finds everything a decision about one key needs, in one read: a row for each secret and grant. 'found' is the secret
 // looked up, 's' each secret of its key, since the public id to show is the current one's.
 const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o.disabled_at, o.deleted_at, m.role, m.disabled_at, am.role, k.all_applications,
-	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, k.last_used_at,
+	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version, s.until, g.scope, g.application_id
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id JOIN users o ON o.id = k.owner_id
 	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
 	LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = k.owner_id
+	LEFT JOIN key_uses used ON used.key_id = k.id
 	LEFT JOIN key_grants g ON g.key_id = k.id WHERE found.lookup = $1`
 
 // factRow is one row of selectKeyFacts.
@@ -112,42 +112,4 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 		return err
 	}, id)
 	return t, s.fault(err)
-}
-
-const (
-	recordUse         query = `UPDATE keys SET last_used_at = $2, last_used_ip = COALESCE(CAST($3 AS TEXT), last_used_ip) WHERE id = $1 AND COALESCE(last_used_at, 0) < $2`
-	recordPreviousUse query = `UPDATE key_secrets SET last_used_at = $2 WHERE key_id = $1 AND position = 'previous'`
-)
-
-// RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger.
-func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
-	tx, err := s.backend.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.fault(err)
-	}
-	err = recordUses(ctx, tx, batch)
-	if err == nil {
-		return s.fault(tx.Commit())
-	}
-	return errors.Join(s.fault(err), tx.Rollback())
-}
-
-func recordUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
-	use, err := tx.PrepareContext(ctx, string(recordUse))
-	if err != nil {
-		return err
-	}
-	defer use.Close()
-	for _, u := range batch {
-		if _, err := use.ExecContext(ctx, u.Key, micros(u.At), optional(u.IP)); err != nil {
-			return err
-		}
-		if !u.Previous {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, string(recordPreviousUse), u.Key, micros(u.At)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

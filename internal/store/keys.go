@@ -16,9 +16,9 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
-	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, k.last_used_at, k.last_used_ip, k.disabled_at, k.disabled_by, k.revoked_at, k.revoked_reason`
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.revoked_at, k.revoked_reason`
 
-const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by`
+const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
 const (
 	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
@@ -32,6 +32,7 @@ const (
 	selectHighest  query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
 	freeSlots      query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
 	deleteKey      query = `DELETE FROM keys WHERE id = $1`
+	deleteUses     query = `DELETE FROM key_uses WHERE key_id = $1`
 	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
 	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
 
@@ -233,4 +234,9 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 }
 
 // DeleteKey implements key.Tx.
-func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error { return t.one(ctx, deleteKey, id) }
+func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
+	if err := t.exec(ctx, deleteUses, id); err != nil {
+		return err
+	}
+	return t.one(ctx, deleteKey, id)
+}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -85,6 +86,27 @@ func expand[T ~string](q query, first int, values []T, before ...any) (query, []
 		args = append(args, string(values[min(i, len(values)-1)]))
 	}
 	return query(strings.Replace(string(q), fmt.Sprintf("$%d…", first), strings.Join(names, ", "), 1)), args
+}
+
+// expandRows repeats the row "($1, …, $width)…" so many times.
+func expandRows(q query, width, rows int) query {
+	head, tail, _ := strings.Cut(string(q), ")…")
+	head = head[:strings.LastIndexByte(head, '(')]
+	var b strings.Builder
+	b.WriteString(head)
+	for i := range rows * width {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%width == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	b.WriteString(")" + tail)
+	return query(b.String())
 }
 
 // detailsJSON scans the details of an event.

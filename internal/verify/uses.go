@@ -11,30 +11,26 @@ import (
 // Use is the last use of a key.
 type Use struct {
 	Key ident.KeyID
-	// Previous is set where the secret of before a refresh was used.
-	Previous bool
-	At       time.Time
+	At  time.Time
+	// PreviousAt is when the secret of before a refresh was last used; zero where it was not.
+	PreviousAt time.Time
 	// IP is "" where it is not known; the address on file then stays.
 	IP string
 }
 
 // Uses is where last uses are kept. It is the one write that goes past the ledger: it records no change.
 type Uses interface {
+	// RecordUses takes at most one use of each key.
 	RecordUses(ctx context.Context, batch []Use) error
 }
 
 // useGap is how much later than the last noted use another must be to be noted.
 const useGap = time.Second
 
-type useID struct {
-	key      ident.KeyID
-	previous bool
-}
-
 // uses collects last uses between two flushes, so that a request writes nothing.
 type uses struct {
 	mu    sync.Mutex
-	dirty map[useID]Use
+	dirty map[ident.KeyID]Use
 }
 
 func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
@@ -42,25 +38,35 @@ func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
 	if at-last < useGap.Microseconds() || !f.lastUsed.CompareAndSwap(last, at) {
 		return
 	}
-	u.put(Use{Key: f.Key.ID, Previous: secret.previous, At: now, IP: clone(ip)})
+	use := Use{Key: f.Key.ID, At: now, IP: clone(ip)}
+	if secret.previous {
+		use.PreviousAt = now
+	}
+	u.put(use)
 }
 
+// put adds a use to what is collected already.
 func (u *uses) put(use Use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.dirty == nil {
-		u.dirty = map[useID]Use{}
+		u.dirty = map[ident.KeyID]Use{}
 	}
-	id := useID{use.Key, use.Previous}
-	if noted, ok := u.dirty[id]; ok {
-		if noted.At.After(use.At) {
-			return
-		}
-		if use.IP == "" {
-			use.IP = noted.IP
-		}
+	u.dirty[use.Key] = latest(u.dirty[use.Key], use)
+}
+
+// latest folds two uses of a key into one: the later time, with the last address that was known.
+func latest(a, b Use) Use {
+	if a.At.After(b.At) {
+		a, b = b, a
 	}
-	u.dirty[id] = use
+	if b.IP == "" {
+		b.IP = a.IP
+	}
+	if a.PreviousAt.After(b.PreviousAt) {
+		b.PreviousAt = a.PreviousAt
+	}
+	return b
 }
 
 // FlushUses writes the collected uses in one go; what cannot be written is collected again.

@@ -142,8 +142,6 @@ CREATE TABLE keys (
 	updated_at BIGINT NOT NULL,
 	secret_set_at BIGINT,
 	expires_at BIGINT,
-	last_used_at BIGINT,
-	last_used_ip TEXT COLLATE "C",
 	disabled_at BIGINT,
 	disabled_by TEXT COLLATE "C",
 	disabled_by_admin BOOLEAN NOT NULL DEFAULT FALSE,
@@ -155,6 +153,14 @@ CREATE TABLE keys (
 CREATE UNIQUE INDEX keys_slot ON keys (tenant_id, owner_id, slot);
 CREATE INDEX keys_list ON keys (tenant_id, created_at, id);
 CREATE INDEX keys_owner ON keys (owner_id);
+
+-- When and from where a key was last used: written in batches, past the ledger, so apart from the keys themselves. Without a foreign key, since a
+-- batch must not fail for a key that was deleted meanwhile.
+CREATE TABLE key_uses (
+	key_id TEXT COLLATE "C" PRIMARY KEY,
+	last_used_at BIGINT NOT NULL,
+	last_used_ip TEXT COLLATE "C"
+);
 
 -- The current secret of a key and, after a refresh, the one before. Of the secret itself there is only the sealed digest,
 -- and in recoverable tenants a sealed copy.

@@ -142,8 +142,6 @@ CREATE TABLE keys (
 	updated_at INTEGER NOT NULL,
 	secret_set_at INTEGER,
 	expires_at INTEGER,
-	last_used_at INTEGER,
-	last_used_ip TEXT,
 	disabled_at INTEGER,
 	disabled_by TEXT,
 	disabled_by_admin INTEGER NOT NULL DEFAULT 0,
@@ -155,6 +153,14 @@ CREATE TABLE keys (
 CREATE UNIQUE INDEX keys_slot ON keys (tenant_id, owner_id, slot);
 CREATE INDEX keys_list ON keys (tenant_id, created_at, id);
 CREATE INDEX keys_owner ON keys (owner_id);
+
+-- When and from where a key was last used: written in batches, past the ledger, so apart from the keys themselves. Without a foreign key, since a
+-- batch must not fail for a key that was deleted meanwhile.
+CREATE TABLE key_uses (
+	key_id TEXT NOT NULL PRIMARY KEY,
+	last_used_at INTEGER NOT NULL,
+	last_used_ip TEXT
+) STRICT, WITHOUT ROWID;
 
 -- The current secret of a key and, after a refresh, the one before. Of the secret itself there is only the sealed digest,
 -- and in recoverable tenants a sealed copy.

@@ -1,0 +1,186 @@
+// Package client speaks to a Claviger server, as a key or as a signed-in person.
+//
+//	c := client.New("http://127.0.0.1:8080").WithKey(os.Getenv("CLAVIGER_KEY"))
+//	me, err := c.Whoami(ctx)
+//
+// A refusal is an *api.Problem: errors.As gives its code, and for a broken rule the fields at fault.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+// Client is safe for concurrent use.
+type Client struct {
+	base   string
+	header http.Header
+	http   *http.Client
+}
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 16 << 20
+
+// New makes a client of the server at the base URL, without any credential.
+func New(base string) *Client {
+	return &Client{base: base, header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second}}
+}
+
+// WithKey gives a client that sends a key's value as a bearer.
+func (c *Client) WithKey(value string) *Client {
+	return c.WithHeader("Authorization", "Bearer "+value)
+}
+
+// WithHeader gives a client that sends one more header with every request.
+func (c *Client) WithHeader(name, value string) *Client {
+	other := *c
+	other.header = c.header.Clone()
+	other.header.Add(name, value)
+	return &other
+}
+
+// SignIn gives a client with the session of the person.
+func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, api.Session, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, api.Session{}, err
+	}
+	other := *c
+	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport}
+	var s api.Session
+	err = other.do(ctx, http.MethodPost, "/api/v1/session", api.SignIn{Email: email, Password: password}, &s)
+	return &other, s, err
+}
+
+// SignOut ends the session.
+func (c *Client) SignOut(ctx context.Context) error {
+	return c.do(ctx, http.MethodDelete, "/api/v1/session", nil, nil)
+}
+
+// Whoami tells who the server takes this client for.
+func (c *Client) Whoami(ctx context.Context) (w api.Whoami, err error) {
+	return w, c.do(ctx, http.MethodGet, "/api/v1/whoami", nil, &w)
+}
+
+// Verify asks for a decision. A decision against the credential is no error: see Active and Code.
+func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decision, err error) {
+	return d, c.do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
+}
+
+// CreateKey creates a key; the credential is in this answer and nowhere else.
+func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
+	return k, c.do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+}
+
+// Page asks for a part of a list; the zero value is the first page of the default length.
+type Page struct {
+	Limit  int
+	Cursor string
+}
+
+func (p Page) query() url.Values {
+	q := url.Values{}
+	if p.Limit > 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
+	}
+	if p.Cursor != "" {
+		q.Set("cursor", p.Cursor)
+	}
+	return q
+}
+
+// Keys lists the keys of a tenant, newest first; owner is "", "me" or a user's id.
+func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.List[api.Key], err error) {
+	q := p.query()
+	if owner != "" {
+		q.Set("owner", owner)
+	}
+	return l, c.do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+}
+
+// Key shows a key.
+func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	return k, c.do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
+}
+
+// RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
+func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
+	var k *api.Key
+	err := c.do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/revoke", api.Revocation{Reason: reason}, &k)
+	return k, err
+}
+
+// DeleteKey removes a key.
+func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
+	return c.do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)
+}
+
+// Applications lists the applications that the caller may see, newest first.
+func (c *Client) Applications(ctx context.Context, tenant string, p Page) (l api.List[api.Application], err error) {
+	return l, c.do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
+}
+
+// Application shows an application.
+func (c *Client) Application(ctx context.Context, tenant, application string) (a api.Application, err error) {
+	return a, c.do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
+}
+
+func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
+
+func applicationsPath(tenant string) string {
+	return "/api/v1/tenants/" + url.PathEscape(tenant) + "/applications"
+}
+
+// do sends a request and reads the answer into out. A refusal is an *api.Problem.
+func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header = c.header.Clone()
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	return read(resp.StatusCode, text, out)
+}
+
+func read(status int, text []byte, out any) error {
+	if status >= http.StatusBadRequest {
+		p := &api.Problem{}
+		if err := json.Unmarshal(text, p); err != nil || p.Code == "" {
+			return fmt.Errorf("the server answered %d without a problem document", status)
+		}
+		return p
+	}
+	if out == nil || len(text) == 0 {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}

@@ -1,0 +1,79 @@
+// Package testkit boots the whole of Claviger on a free port with a database of its own, for tests that come in by the public door.
+//
+// Every test runs on both engines: a real SQLite file, and a database of its own in a real PostgreSQL, whose address `make test` gives
+// in CLAVIGER_TEST_POSTGRES. A test that finds no PostgreSQL fails; it does not skip.
+package testkit
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/credential"
+)
+
+// Engine is a kind of database.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// OnEachEngine runs the test once on either engine.
+func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
+	t.Helper()
+	for _, e := range []Engine{SQLite, Postgres} {
+		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	}
+}
+
+// Config gives a set-up with a fresh database and a data directory that go with the test.
+func (e Engine) Config(t testing.TB) config.Config {
+	t.Helper()
+	c := config.Default()
+	c.Listen = "127.0.0.1:0"
+	c.Data = t.TempDir()
+	if e == Postgres {
+		c.DatabaseURL = credential.NewSecret(NewDatabase(t))
+	}
+	return c
+}
+
+// NewDatabase makes an empty PostgreSQL database that is dropped with the test, and gives its URL.
+func NewDatabase(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("CLAVIGER_TEST_POSTGRES")
+	if server == "" {
+		t.Fatal("no PostgreSQL to test on: run `make test`, or `scripts/with-postgres go test …`")
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	onServer(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	address, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("CLAVIGER_TEST_POSTGRES is not a URL")
+	}
+	address.Path = "/" + name
+	return address.String()
+}
+
+func onServer(t testing.TB, server, statement string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatalf("PostgreSQL of the tests: %v", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}

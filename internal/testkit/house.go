@@ -1,0 +1,206 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/telemetry"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// House is a running Claviger with one account. Time stands still unless it is moved.
+type House struct {
+	*app.App
+	Account tenancy.Account
+	// Owner of the account.
+	Owner  principal.Person
+	Clock  *Clock
+	Log    *Log
+	Config config.Config
+	t      testing.TB
+	people int
+}
+
+// Password of everybody in a House.
+const Password = "correct horse battery staple"
+
+// Start boots a House on the engine; it is stopped with the test.
+func Start(t testing.TB, e Engine) *House {
+	t.Helper()
+	h := &House{Config: e.Config(t), Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t}
+	h.boot()
+	t.Cleanup(func() { h.stop() })
+	h.Owner = h.Person("Account Owner")
+	var err error
+	h.Account, err = h.Tenancy.CreateAccount(t.Context(), principal.Operator(), "Test account", h.Owner, true)
+	h.check(err)
+	return h
+}
+
+func (h *House) boot() {
+	h.t.Helper()
+	log := telemetry.NewLogger(h.Log, slog.LevelDebug)
+	var err error
+	h.App, err = app.Start(h.t.Context(), h.Config, app.Options{Log: log, Version: "test", Wall: h.Clock.Now})
+	h.check(err)
+}
+
+func (h *House) stop() {
+	if err := h.Stop(context.Background()); err != nil {
+		h.t.Errorf("stop: %v", err)
+	}
+}
+
+// Restart stops the House and starts it again on the same data.
+func (h *House) Restart() {
+	h.t.Helper()
+	h.stop()
+	h.boot()
+}
+
+// Person makes a user with Password.
+func (h *House) Person(name string) principal.Person {
+	h.t.Helper()
+	h.people++
+	u, err := h.Identity.Create(h.t.Context(), principal.Operator(), identity.NewUser{
+		Email: fmt.Sprintf("person%d@claviger.example", h.people), Name: name, Password: credential.NewSecret(Password),
+	})
+	h.check(err)
+	return u.Person()
+}
+
+// Tenant makes a standard tenant, altered by change.
+func (h *House) Tenant(name string, change func(*policy.Settings)) tenancy.Tenant {
+	h.t.Helper()
+	t, err := h.Tenancy.CreateTenant(h.t.Context(), principal.Operator(), h.Account.ID, name, policy.Standard, change)
+	h.check(err)
+	return t
+}
+
+// Member makes a user who is a member of the tenant.
+func (h *House) Member(tenant tenancy.Tenant, name string, role scope.Role) principal.Person {
+	h.t.Helper()
+	p := h.Person(name)
+	h.Join(tenant, p, role)
+	return p
+}
+
+// Join makes a person a member of the tenant.
+func (h *House) Join(tenant tenancy.Tenant, p principal.Person, role scope.Role) {
+	h.t.Helper()
+	h.check(h.Tenancy.AddMember(h.t.Context(), principal.Operator(), tenant, p, role))
+}
+
+// Application makes an application.
+func (h *House) Application(tenant tenancy.Tenant, name string) tenancy.Application {
+	h.t.Helper()
+	a, err := h.Tenancy.CreateApplication(h.t.Context(), principal.Operator(), tenant, name, "")
+	h.check(err)
+	return a
+}
+
+// Anyone is a client without a credential.
+func (h *House) Anyone() *client.Client { return client.New(h.URL) }
+
+// As signs a person in.
+func (h *House) As(p principal.Person) *client.Client {
+	h.t.Helper()
+	c, _, err := h.Anyone().SignIn(h.t.Context(), p.Email, Password)
+	h.check(err)
+	return c
+}
+
+// With is a client that sends the key.
+func (h *House) With(k api.IssuedKey) *client.Client { return h.Anyone().WithKey(*k.Credential.Value) }
+
+// Key makes a key through the public door, as the signed-in client.
+func (h *House) Key(c *client.Client, tenant tenancy.Tenant, scopes ...string) api.IssuedKey {
+	h.t.Helper()
+	k, err := c.CreateKey(h.t.Context(), string(tenant.ID), api.NewKey{Name: "Test key", Scopes: scopes, AllApplications: true})
+	h.check(err)
+	return k
+}
+
+// Verifier gives a client that may ask about every key of the account.
+func (h *House) Verifier() *client.Client {
+	h.t.Helper()
+	t := h.Tenant("Verifiers", nil)
+	h.Join(t, h.Owner, scope.Admin)
+	return h.With(h.Key(h.As(h.Owner), t, "keys:verify"))
+}
+
+func (h *House) check(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Code gives the code of a refusal; "" for success.
+func Code(t testing.TB, err error) api.Code {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	p, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		t.Fatalf("not a problem document: %v", err)
+	}
+	return p.Code
+}
+
+// Clock is a time that tests move.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// Now gives the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(time.Microsecond) // no two events at one instant
+	return c.at
+}
+
+// Move the time on, or back.
+func (c *Clock) Move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// Log keeps what is logged.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String gives everything logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
