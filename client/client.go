@@ -58,28 +58,28 @@ func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, a
 	other := *c
 	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport}
 	var s api.Session
-	err = other.do(ctx, http.MethodPost, "/api/v1/session", api.SignIn{Email: email, Password: password}, &s)
+	err = other.Do(ctx, http.MethodPost, "/api/v1/session", api.SignIn{Email: email, Password: password}, &s)
 	return &other, s, err
 }
 
 // SignOut ends the session.
 func (c *Client) SignOut(ctx context.Context) error {
-	return c.do(ctx, http.MethodDelete, "/api/v1/session", nil, nil)
+	return c.Do(ctx, http.MethodDelete, "/api/v1/session", nil, nil)
 }
 
 // Whoami tells who the server takes this client for.
 func (c *Client) Whoami(ctx context.Context) (w api.Whoami, err error) {
-	return w, c.do(ctx, http.MethodGet, "/api/v1/whoami", nil, &w)
+	return w, c.Do(ctx, http.MethodGet, "/api/v1/whoami", nil, &w)
 }
 
 // Verify asks for a decision. A decision against the credential is no error: see Active and Code.
 func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decision, err error) {
-	return d, c.do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
+	return d, c.Do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
 }
 
 // CreateKey creates a key; the credential is in this answer and nowhere else.
 func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
-	return k, c.do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+	return k, c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
 }
 
 // Page asks for a part of a list; the zero value is the first page of the default length.
@@ -105,34 +105,34 @@ func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.
 	if owner != "" {
 		q.Set("owner", owner)
 	}
-	return l, c.do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+	return l, c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
 }
 
 // Key shows a key.
 func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	return k, c.do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
+	return k, c.Do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
 }
 
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
 func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
 	var k *api.Key
-	err := c.do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/revoke", api.Revocation{Reason: reason}, &k)
+	err := c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/revoke", api.Revocation{Reason: reason}, &k)
 	return k, err
 }
 
 // DeleteKey removes a key.
 func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
-	return c.do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)
+	return c.Do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)
 }
 
 // Applications lists the applications that the caller may see, newest first.
 func (c *Client) Applications(ctx context.Context, tenant string, p Page) (l api.List[api.Application], err error) {
-	return l, c.do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
+	return l, c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
 }
 
 // Application shows an application.
 func (c *Client) Application(ctx context.Context, tenant, application string) (a api.Application, err error) {
-	return a, c.do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
+	return a, c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
 }
 
 func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
@@ -141,8 +141,8 @@ func applicationsPath(tenant string) string {
 	return "/api/v1/tenants/" + url.PathEscape(tenant) + "/applications"
 }
 
-// do sends a request and reads the answer into out. A refusal is an *api.Problem.
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+// Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It is for what has no method of its own; a refusal is an *api.Problem.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)

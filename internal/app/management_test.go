@@ -1,0 +1,332 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestSigningInGivesASessionUntilItIsEnded(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main", nil)
+		person := h.Member(tenant, "Key Owner", scope.Member)
+		c, s, err := h.Anyone().SignIn(t.Context(), strings.ToUpper(person.Email), testkit.Password) // one person whatever the case
+		if err != nil || s.User.ID != string(person.ID) || len(s.Memberships) != 1 || s.Memberships[0].Role != "member" {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		me, err := c.Whoami(t.Context())
+		if err != nil || me.Principal != "session" || *me.Transport != "session" || me.KeyID != nil || me.Memberships[0].TenantID != string(tenant.ID) {
+			t.Errorf("whoami by session: %+v, %v", me, err)
+		}
+		if err := c.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Whoami(t.Context())
+		if got := testkit.Code(t, err); got != api.APIKeyInvalid {
+			t.Errorf("after signing out: %s", got)
+		}
+	})
+}
+
+func TestASignInThatFailsHasOneAnswerForEveryCause(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		var answers []string
+		for _, attempt := range []api.SignIn{
+			{Email: h.Owner.Email, Password: "wrong horse battery staple"},
+			{Email: "nobody@claviger.example", Password: testkit.Password},
+			{Email: "", Password: ""},
+			{Email: h.Owner.Email, Password: strings.Repeat("x", 5000)},
+		} {
+			_, _, err := h.Anyone().SignIn(t.Context(), attempt.Email, attempt.Password)
+			p, ok := err.(*api.Problem)
+			if !ok || p.Code != api.SignInFailed || p.Status != http.StatusUnauthorized {
+				t.Fatalf("%+v: %v", attempt, err)
+			}
+			answers = append(answers, p.Detail)
+		}
+		for _, a := range answers {
+			if a != answers[0] {
+				t.Errorf("answers differ: %q", answers)
+			}
+		}
+	})
+}
+
+func TestAKeyCannotManageKeys(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Every scope", Scopes: []string{"*"}, AllApplications: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, path := h.With(k), "/api/v1/tenants/"+string(tenant.ID)+"/keys"
+		for _, route := range [][2]string{
+			{http.MethodGet, path},
+			{http.MethodPost, path},
+			{http.MethodGet, path + "/" + k.Key.ID},
+			{http.MethodDelete, path + "/" + k.Key.ID},
+			{http.MethodPost, path + "/" + k.Key.ID + "/revoke"},
+			{http.MethodGet, "/api/v1/session"},
+			{http.MethodDelete, "/api/v1/session"},
+		} {
+			err := key.Do(t.Context(), route[0], route[1], nil, nil)
+			if got := testkit.Code(t, err); got != api.SessionRequired {
+				t.Errorf("%s %s: %s, want %s", route[0], route[1], got, api.SessionRequired)
+			}
+		}
+	})
+}
+
+func TestARestrictedKeySeesItsApplicationsAndNoOthers(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+		mine := h.Application(tenant, "Orders API")
+		h.Application(tenant, "Reports API")
+		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Restricted", Scopes: []string{"applications:read"}, ApplicationIDs: []string{string(mine.ID)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct {
+			client *client.Client
+			want   []string
+		}{
+			"restricted key": {h.With(k), []string{"Orders API"}},
+			"session":        {owner, []string{"Reports API", "Orders API"}},
+		} {
+			list, err := c.client.Applications(t.Context(), string(tenant.ID), client.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, a := range list.Items {
+				names = append(names, a.Name)
+			}
+			if diff := cmp.Diff(c.want, names); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+	})
+}
+
+func TestAListComesInPagesThatCannotBeForgedOrMoved(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+		var want []string
+		for range 5 {
+			want = append([]string{h.Key(owner, tenant, "applications:read").Key.ID}, want...)
+		}
+		var got []string
+		next := ""
+		for {
+			list, err := owner.Keys(t.Context(), string(tenant.ID), "me", client.Page{Limit: 2, Cursor: next})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range list.Items {
+				got = append(got, k.ID)
+			}
+			if list.NextCursor == nil {
+				break
+			}
+			next = *list.NextCursor
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("pages: %s", diff)
+		}
+		other := h.As(h.Member(tenant, "Somebody Else", scope.Member))
+		for name, c := range map[string]struct {
+			client *client.Client
+			owner  string
+			cursor string
+		}{
+			"another caller's": {other, "me", next},
+			"another filter":   {owner, "", next},
+			"an edited one":    {owner, "me", next[:len(next)-1] + "A"},
+			"a made-up one":    {owner, "me", "1.AAAA"},
+			"no cursor at all": {owner, "me", "' OR 1=1 --"},
+		} {
+			_, err := c.client.Keys(t.Context(), string(tenant.ID), c.owner, client.Page{Cursor: c.cursor})
+			if got := fieldsAtFault(t, err); got != "cursor invalid" {
+				t.Errorf("%s: %s", name, got)
+			}
+		}
+	})
+}
+
+func TestWhatIsWrongWithANewKeyIsSaidFieldByFieldAndNothingIsKept(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant, elsewhere := h.Tenant("Main", nil), h.Tenant("Elsewhere", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+		foreign := string(h.Application(elsewhere, "Foreign API").ID)
+		at := func(d time.Duration) *time.Time {
+			when := h.Clock.Now().Add(d)
+			return &when
+		}
+		good := api.NewKey{Name: "Good name", Scopes: []string{"applications:read"}, AllApplications: true}
+		cases := []struct {
+			name string
+			make func(n *api.NewKey)
+			want string
+		}{
+			{"a short name", func(n *api.NewKey) { n.Name = " ab " }, "name too_short"},
+			{"a long description", func(n *api.NewKey) { n.Description = strings.Repeat("x", 1001) }, "description too_long"},
+			{"a bidi character", func(n *api.NewKey) { n.Name = "abc\u202e" }, "name character"},
+			{"no scopes", func(n *api.NewKey) { n.Scopes = nil }, "scopes required"},
+			{"an empty list of scopes", func(n *api.NewKey) { n.Scopes = []string{} }, "scopes required"},
+			{"a scope of no form", func(n *api.NewKey) { n.Scopes = []string{"Read"} }, "scopes.0 form"},
+			{"a scope outside the catalogue", func(n *api.NewKey) { n.Scopes = []string{"applications:read", "reports:export"} }, "scopes.1 unknown"},
+			{"a scope beyond the role", func(n *api.NewKey) { n.Scopes = []string{"keys:verify"} }, "scopes.0 beyond_role"},
+			{"* with others", func(n *api.NewKey) { n.Scopes = []string{"*", "applications:read"} }, "scopes every"},
+			{"no applications", func(n *api.NewKey) { n.AllApplications = false }, "application_ids required"},
+			{"both kinds of applications", func(n *api.NewKey) { n.ApplicationIDs = []string{foreign} }, "application_ids exclusive"},
+			{"an application of another tenant", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{foreign} }, "application_ids.0 unknown"},
+			{"no application id at all", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{"x"} }, "application_ids.0 form"},
+			{"an expiry in the past", func(n *api.NewKey) { n.ExpiresAt = at(-time.Minute) }, "expires_at past"},
+			{"an expiry beyond the policy", func(n *api.NewKey) { n.ExpiresAt = at(3651 * policy.Day) }, "expires_at beyond_policy"},
+			{"an owner who is no id", func(n *api.NewKey) { n.OwnerID = "me" }, "owner_id form"},
+		}
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				n := good
+				c.make(&n)
+				_, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
+				if got := fieldsAtFault(t, err); got != c.want {
+					t.Errorf("%s, want %s", got, c.want)
+				}
+			})
+		}
+		list, err := owner.Keys(t.Context(), string(tenant.ID), "", client.Page{})
+		if err != nil || len(list.Items) != 0 {
+			t.Errorf("refused keys were kept: %+v, %v", list.Items, err)
+		}
+	})
+}
+
+// fieldsAtFault gives "field code, …" of a validation_failed.
+func fieldsAtFault(t *testing.T, err error) string {
+	t.Helper()
+	if got := testkit.Code(t, err); got != api.ValidationFailed {
+		return "code " + string(got)
+	}
+	var parts []string
+	for _, f := range err.(*api.Problem).Errors {
+		parts = append(parts, f.Field+" "+f.Code)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func TestABadRequestSaysWhatIsWrongAndNeverRepeatsIt(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	k := h.Key(owner, tenant, "keys:verify")
+	bearer := "Bearer " + *k.Credential.Value
+	canary := *h.Key(owner, tenant, "applications:read").Credential.Value
+	one := func(name, value string) http.Header { return http.Header{name: {value}} }
+	with := func(h http.Header, name string, values ...string) http.Header {
+		h = h.Clone()
+		h[name] = values
+		return h
+	}
+	good := with(one("Authorization", bearer), "Content-Type", "application/json")
+	cases := []struct {
+		name   string
+		header http.Header
+		body   string
+		status int
+		code   api.Code
+		field  string
+	}{
+		{"not JSON", good, "credential=" + canary, 400, api.MalformedRequest, ""},
+		{"nothing", good, "", 400, api.MalformedRequest, ""},
+		{"truncated", good, `{"credential":"` + canary, 400, api.MalformedRequest, ""},
+		{"two values", good, `{"credential":"` + canary + `"} {}`, 400, api.MalformedRequest, ""},
+		{"a list", good, `["` + canary + `"]`, 422, api.ValidationFailed, ""},
+		{"a duplicate member", good, `{"credential":"x","credential":"` + canary + `"}`, 400, api.MalformedRequest, ""},
+		{"an unknown member", good, `{"credential":"x","secret":"` + canary + `"}`, 422, api.ValidationFailed, "secret"},
+		{"a secret as a member", good, `{"` + canary + `":1}`, 422, api.ValidationFailed, "…"},
+		{"another case", good, `{"Credential":"` + canary + `"}`, 422, api.ValidationFailed, "Credential"},
+		{"a wrong type", good, `{"credential":["` + canary + `"]}`, 422, api.ValidationFailed, "credential"},
+		{"a wrong type within", good, `{"credential":"x","scopes":["a:b",{"x":"` + canary + `"}]}`, 422, api.ValidationFailed, "scopes.1"},
+		{"neither credential nor headers", good, `{}`, 422, api.ValidationFailed, "credential"},
+		{"both", good, `{"credential":"` + canary + `","headers":{}}`, 422, api.ValidationFailed, "credential"},
+		{"a header twice", good, `{"headers":{"X-API-Key":"` + canary + `","x-api-key":"y"}}`, 422, api.ValidationFailed, "headers"},
+		{"an unknown transport", good, `{"credential":"x","transport":"` + canary + `"}`, 422, api.ValidationFailed, "transport"},
+		{"no address", good, `{"credential":"x","ip":"` + canary + `"}`, 422, api.ValidationFailed, "ip"},
+		{"oversized", good, `{"credential":"` + strings.Repeat("x", 64<<10) + `"}`, 413, api.TooLarge, ""},
+		{"a form", with(good, "Content-Type", "application/x-www-form-urlencoded"), "{}", 415, api.UnsupportedMediaType, ""},
+		{"no type", one("Authorization", bearer), "{}", 415, api.UnsupportedMediaType, ""},
+		{"two credentials", with(good, "X-Api-Key", canary), "{}", 400, api.CredentialAmbiguous, ""},
+		{"Authorization twice", with(good, "Authorization", bearer, bearer), "{}", 400, api.CredentialAmbiguous, ""},
+		{"an unknown scheme", with(good, "Authorization", "Digest "+canary), "{}", 401, api.APIKeyInvalid, ""},
+		{"basic without base64", with(good, "Authorization", "Basic "+canary), "{}", 401, api.APIKeyInvalid, ""},
+		{"no credential", one("Content-Type", "application/json"), "{}", 401, api.APIKeyInvalid, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			status, header, text := post(t, h, "/api/v1/verify", c.header, c.body)
+			var p api.Problem
+			if err := json.Unmarshal(text, &p); err != nil {
+				t.Fatalf("not a problem: %s", text)
+			}
+			if status != c.status || p.Status != status || p.Code != c.code || header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%d %s (%s), want %d %s", status, p.Code, header.Get("Content-Type"), c.status, c.code)
+			}
+			if p.RequestID == "" || p.RequestID != header.Get("X-Request-Id") || p.Type != "/docs/errors/"+string(c.code) {
+				t.Errorf("request id %q in the body, %q in the header; type %q", p.RequestID, header.Get("X-Request-Id"), p.Type)
+			}
+			if c.field != "" && (len(p.Errors) != 1 || p.Errors[0].Field != c.field) {
+				t.Errorf("fields %+v, want %s", p.Errors, c.field)
+			}
+			if bytes.Contains(text, []byte(canary)) {
+				t.Errorf("what was sent is repeated: %s", text)
+			}
+			if status == http.StatusUnauthorized && len(header["Www-Authenticate"]) != 2 {
+				t.Errorf("challenges: %q", header["Www-Authenticate"])
+			}
+		})
+	}
+	if strings.Contains(h.Log.String(), canary) {
+		t.Error("the key is in the log")
+	}
+}
+
+func post(t *testing.T, h *testkit.House, path string, header http.Header, body string) (int, http.Header, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, text
+}
