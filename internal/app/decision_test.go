@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"hash/crc32"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,7 +26,8 @@ func TestOnlyTheFullKeyAuthenticates(t *testing.T) {
 		k := h.Key(owner, tenant, "applications:read")
 		value, secret := *k.Credential.Value, *k.Credential.Secret
 
-		if id, found := strings.CutPrefix(k.Key.PublicID, "bak_"); !found || len(id) != 16 || len(secret) != 48 || value != "blz_mgmt_"+k.Key.PublicID+"_"+secret {
+		id, found := strings.CutPrefix(k.Key.PublicID, "bak_")
+		if !found || len(id) != 16 || len(secret) != 48 || value != "blz_mgmt_"+k.Key.PublicID+"_"+secret {
 			t.Errorf("the key is not blz_mgmt_bak_<16>_<48>: public id %s, %d characters of secret", k.Key.PublicID, len(secret))
 		}
 		me, err := h.With(k).Whoami(t.Context())
@@ -33,17 +36,20 @@ func TestOnlyTheFullKeyAuthenticates(t *testing.T) {
 		}
 		other := h.Key(owner, tenant, "applications:read")
 		refused := map[string]string{
-			"nothing":                    "",
-			"the public id":              k.Key.PublicID,
-			"prefix and public id":       "blz_mgmt_" + k.Key.PublicID,
-			"the secret":                 secret,
-			"cut by one":                 value[:len(value)-1],
-			"one more":                   value + "A",
-			"in upper case":              strings.ToUpper(value),
-			"another prefix":             "clv_" + k.Key.PublicID + "_" + secret,
-			"another's secret":           "blz_mgmt_" + k.Key.PublicID + "_" + *other.Credential.Secret,
-			"a space before":             " " + value,
-			"two spaces after the first": strings.Replace(value, "_", "  ", 1),
+			"nothing":                     "",
+			"the public id":               k.Key.PublicID,
+			"prefix and public id":        "blz_mgmt_" + k.Key.PublicID,
+			"the secret":                  secret,
+			"cut by one":                  value[:len(value)-1],
+			"one more":                    value + "A",
+			"in upper case":               strings.ToUpper(value),
+			"another prefix":              "clv_" + k.Key.PublicID + "_" + secret,
+			"another prefix, well-formed": wellFormed("clv_" + k.Key.PublicID + "_" + secret),
+			"another label, well-formed":  wellFormed("blz_mgmt_b_" + id + "_" + secret),
+			"words moved, well-formed":    wellFormed("blz_mgmt_bak_bak_" + id + "_" + secret),
+			"another's secret":            "blz_mgmt_" + k.Key.PublicID + "_" + *other.Credential.Secret,
+			"a space before":              " " + value,
+			"two spaces after the first":  strings.Replace(value, "_", "  ", 1),
 		}
 		for name, sent := range refused {
 			_, err := h.Anyone().WithKey(sent).Whoami(t.Context())
@@ -51,7 +57,25 @@ func TestOnlyTheFullKeyAuthenticates(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, got, api.APIKeyInvalid)
 			}
 		}
+		for publicID, want := range map[string]api.Code{"bak_" + id: "", "ak_" + id: api.APIKeyInvalid, id: api.APIKeyInvalid, "blz_mgmt_bak_" + id: api.APIKeyInvalid} {
+			pair := base64.StdEncoding.EncodeToString([]byte(publicID + ":" + secret))
+			_, err := h.Anyone().WithHeader("Authorization", "Basic "+pair).Whoami(t.Context())
+			if got := testkit.Code(t, err); got != want {
+				t.Errorf("basic with %s: %q, want %q", publicID, got, want)
+			}
+		}
 	})
+}
+
+// wellFormed gives a token the right checksum.
+func wellFormed(token string) string {
+	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	body := token[:len(token)-6]
+	sum := []byte("000000")
+	for i, crc := 5, crc32.ChecksumIEEE([]byte(body)); i >= 0; i, crc = i-1, crc/62 {
+		sum[i] = base62[crc%62]
+	}
+	return body + string(sum)
 }
 
 // Row A2: stored are the public id, a digest and the last four characters; the secret is shown once.

@@ -161,7 +161,7 @@ func TestAListComesInPagesThatCannotBeForgedOrMoved(t *testing.T) {
 		}{
 			"another caller's": {other, "me", next},
 			"another filter":   {owner, "", next},
-			"an edited one":    {owner, "me", next[:len(next)-1] + "A"},
+			"an edited one":    {owner, "me", next[:10] + string(next[10]^1) + next[11:]},
 			"a made-up one":    {owner, "me", "1.AAAA"},
 			"no cursor at all": {owner, "me", "' OR 1=1 --"},
 		} {
