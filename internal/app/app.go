@@ -131,10 +131,7 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 		}
 	}
 	a.clock = &clock{wall: a.options.Wall}
-	a.Store, err = store.New(ctx, backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail})
-	if err != nil {
-		return errors.Join(err, backend.Close())
-	}
+	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail})
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err

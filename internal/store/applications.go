@@ -33,7 +33,7 @@ func (t *Tx) InsertApplication(ctx context.Context, a tenancy.Application) (int6
 
 // Application implements tenancy.Store.
 func (s *Store) Application(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (tenancy.Application, error) {
-	a, err := scanApplication(s.backend.Read.QueryRowContext(ctx, string(selectApplication), tenant, id))
+	a, err := scanApplication(s.reading.row(ctx, selectApplication, tenant, id))
 	return a, s.fault(err)
 }
 
@@ -46,7 +46,7 @@ func (s *Store) Applications(ctx context.Context, tenant ident.TenantID, within 
 	if !within.All {
 		q, args = expand(listTheseApplications, 5, within.IDs, args...)
 	}
-	err = each(ctx, s.backend.Read, q, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
 		a, err := scanApplication(row)
 		list = append(list, a)
 		return err
@@ -58,7 +58,7 @@ func (s *Store) Applications(ctx context.Context, tenant ident.TenantID, within 
 func (t *Tx) MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) (missing []int, err error) {
 	q, args := expand(selectTheseApplications, 2, ids, tenant)
 	found := map[string]bool{}
-	err = each(ctx, t.tx, q, func(row *sql.Rows) error {
+	err = each(ctx, t, q, func(row *sql.Rows) error {
 		var id string
 		err := row.Scan(&id)
 		found[id] = true

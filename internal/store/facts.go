@@ -35,19 +35,15 @@ type factRow struct {
 
 // KeyFacts implements verify.Source.
 func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
-	rows, err := s.facts.QueryContext(ctx, lookup)
-	if err != nil {
-		return verify.KeyRow{}, s.fault(err)
-	}
 	var k verify.KeyRow
-	err = drain(rows, func(row *sql.Rows) error {
+	err := each(ctx, s.reading, selectKeyFacts, func(row *sql.Rows) error {
 		r, err := scanFacts(row)
 		if err != nil {
 			return err
 		}
 		gather(&k, r, lookup)
 		return nil
-	})
+	}, lookup)
 	if err == nil && k.ID == "" {
 		err = fault.NotFound
 	}
@@ -104,7 +100,7 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 		return verify.TenantRow{}, err
 	}
 	t := verify.TenantRow{Tenant: rules, Applications: map[string]bool{}}
-	err = each(ctx, s.backend.Read, selectApplicationStates, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, selectApplicationStates, func(row *sql.Rows) error {
 		var app string
 		var disabled bool
 		err := row.Scan(&app, set{&disabled})

@@ -51,7 +51,7 @@ const (
 
 // Key implements key.Store.
 func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
-	k, err := oneKey(ctx, s.backend.Read, tenant, id)
+	k, err := oneKey(ctx, s.reading, tenant, id)
 	return k, s.fault(err)
 }
 
@@ -61,7 +61,7 @@ func (s *Store) Keys(ctx context.Context, tenant ident.TenantID, filter key.Filt
 	if filter.Owner != "" {
 		q, args = listKeysOf, append(args, filter.Owner)
 	}
-	keys, err := manyKeys(ctx, s.backend.Read, q, args...)
+	keys, err := manyKeys(ctx, s.reading, q, args...)
 	return keys, s.fault(err)
 }
 
@@ -70,7 +70,7 @@ func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID)
 	if err := t.one(ctx, lockKey, tenant, id); err != nil {
 		return key.Key{}, err
 	}
-	k, err := oneKey(ctx, t.tx, tenant, id)
+	k, err := oneKey(ctx, t, tenant, id)
 	return k, t.fault(err)
 }
 
@@ -154,7 +154,7 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 
 // Authority implements key.Tx.
 func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a key.Authority, err error) {
-	err = t.tx.QueryRowContext(ctx, string(selectRight), tenant, user).
+	err = t.row(ctx, selectRight, tenant, user).
 		Scan(&a.Person.ID, nullable(&a.Person.Email), nullable(&a.Person.Name), nullable(&a.Member), nullable(&a.Account))
 	if errors.Is(err, sql.ErrNoRows) {
 		return key.Authority{}, nil
@@ -176,7 +176,7 @@ func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.Us
 
 // Holds implements key.Tx.
 func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (held []key.Hold, err error) {
-	err = each(ctx, t.tx, selectHolds, func(row *sql.Rows) error {
+	err = each(ctx, t, selectHolds, func(row *sql.Rows) error {
 		var h key.Hold
 		err := row.Scan(&h.Key, &h.Slot, when{&h.ExpiresAt}, when{&h.SecretSetAt})
 		held = append(held, h)
@@ -187,7 +187,7 @@ func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserI
 
 // HighestSlot implements key.Tx.
 func (t *Tx) HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (slot int64, err error) {
-	err = t.tx.QueryRowContext(ctx, string(selectHighest), tenant, owner).Scan(&slot)
+	err = t.row(ctx, selectHighest, tenant, owner).Scan(&slot)
 	return slot, err
 }
 

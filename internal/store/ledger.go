@@ -16,7 +16,8 @@ import (
 // Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
 type Tx struct {
 	*Store
-	tx *sql.Tx
+	tx         *sql.Tx
+	unprepared []query
 }
 
 // Ledger writes for one domain package, which sees of the transaction only its own interface.
@@ -57,8 +58,9 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	if err != nil {
 		return s.contention(err)
 	}
-	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	tx := &Tx{Store: s, tx: sqlTx}
+	defer tx.prepareRest(ctx)
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	event, err := change(ctx, tx)
 	if errors.Is(err, audit.ErrNothing) {
 		return nil
@@ -103,7 +105,7 @@ func (t *Tx) record(ctx context.Context, e audit.Event) error {
 		return errors.New("a change without an event")
 	}
 	var change int64
-	if err := t.tx.QueryRowContext(ctx, string(nextChange)).Scan(&change); err != nil {
+	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
 		return err
 	}
 	e.At = t.Now()
@@ -113,7 +115,7 @@ func (t *Tx) record(ctx context.Context, e audit.Event) error {
 		return err
 	}
 	r := head.Append(e)
-	if _, err := t.tx.ExecContext(ctx, string(upsertHead), r.Chain(), r.Seq, r.Hash[:]); err != nil {
+	if _, err := t.run(ctx, upsertHead, r.Chain(), r.Seq, r.Hash[:]); err != nil {
 		return err
 	}
 	return t.insertRecord(ctx, r, change)
@@ -122,7 +124,7 @@ func (t *Tx) record(ctx context.Context, e audit.Event) error {
 func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {
 	var head audit.Head
 	var hash []byte
-	err := t.tx.QueryRowContext(ctx, string(selectHead), chain).Scan(&head.Seq, &hash)
+	err := t.row(ctx, selectHead, chain).Scan(&head.Seq, &hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return audit.Head{}, nil
 	}
@@ -139,7 +141,7 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 	if err != nil {
 		return err
 	}
-	_, err = t.tx.ExecContext(ctx, string(insertEvent), r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), micros(r.At),
+	_, err = t.run(ctx, insertEvent, r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), micros(r.At),
 		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID, string(details),
 		optional(r.Account), optional(r.Tenant))
 	return err
@@ -147,13 +149,13 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 
 // exec runs a statement of a change.
 func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
-	_, err := t.tx.ExecContext(ctx, string(q), args...)
+	_, err := t.run(ctx, q, args...)
 	return err
 }
 
 // one runs a statement that must touch exactly one row; fault.NotFound where it touches none.
 func (t *Tx) one(ctx context.Context, q query, args ...any) error {
-	result, err := t.tx.ExecContext(ctx, string(q), args...)
+	result, err := t.run(ctx, q, args...)
 	if err != nil {
 		return err
 	}
@@ -167,6 +169,6 @@ const nextNumber query = `UPDATE counters SET value = value + 1 WHERE name = $1 
 
 // number gives the next of the stable numbers of a noun.
 func (t *Tx) number(ctx context.Context, noun string) (n int64, err error) {
-	err = t.tx.QueryRowContext(ctx, string(nextNumber), noun).Scan(&n)
+	err = t.row(ctx, nextNumber, noun).Scan(&n)
 	return n, err
 }

@@ -29,7 +29,7 @@ var ErrWrongRoot = errors.New("the root secret is not the one this database was 
 // AdoptRoot ties a new database to the root secret, refuses another one afterwards, and gives the live versions of the server keys.
 func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credential.Version, error) {
 	var known string
-	err := s.backend.Read.QueryRowContext(ctx, string(selectSetting), rootCheck).Scan(&known)
+	err := s.reading.row(ctx, selectSetting, rootCheck).Scan(&known)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		if err := s.initialise(ctx, root); err != nil {
@@ -41,7 +41,7 @@ func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credenti
 		return nil, ErrWrongRoot
 	}
 	var versions []credential.Version
-	err = each(ctx, s.backend.Read, selectKeys, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, selectKeys, func(row *sql.Rows) error {
 		var v credential.Version
 		err := row.Scan(&v.Purpose, &v.Number)
 		versions = append(versions, v)
@@ -68,7 +68,7 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 
 // Latest gives the latest time on record; zero for none. Time in this database is never before it.
 func (s *Store) Latest(ctx context.Context) (at time.Time, err error) {
-	err = s.backend.Read.QueryRowContext(ctx, string(selectLatest)).Scan(when{&at})
+	err = s.reading.row(ctx, selectLatest).Scan(when{&at})
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
@@ -84,7 +84,7 @@ const (
 // Chains gives the heads of all audit chains by name.
 func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
 	heads := map[string]audit.Head{}
-	err := each(ctx, s.backend.Read, selectChains, func(row *sql.Rows) error {
+	err := each(ctx, s.reading, selectChains, func(row *sql.Rows) error {
 		var chain string
 		var h audit.Head
 		var hash []byte
@@ -98,7 +98,7 @@ func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
 
 // Chain calls take for every record of a chain, in order.
 func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record) error) error {
-	return s.fault(each(ctx, s.backend.Read, selectChain, func(row *sql.Rows) error {
+	return s.fault(each(ctx, s.reading, selectChain, func(row *sql.Rows) error {
 		r, err := scanRecord(row)
 		if err != nil {
 			return err

@@ -27,13 +27,13 @@ const (
 func (s *Store) Session(ctx context.Context, token session.TokenHash) (session.Session, principal.Session, error) {
 	var found session.Session
 	u := &found.User
-	err := s.backend.Read.QueryRowContext(ctx, string(selectSession), token[:]).Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt},
+	err := s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt},
 		when{&found.LastSeenAt}, when{&found.ExpiresAt}, &found.IP, &found.Agent, &u.ID, nullable(&u.Email), nullable(&u.Name))
 	if err != nil {
 		return session.Session{}, principal.Session{}, s.fault(err)
 	}
 	rights := principal.Session{ID: found.ID, User: found.User, SignedInAt: found.SignedInAt, ExpiresAt: found.ExpiresAt}
-	err = each(ctx, s.backend.Read, selectMemberships, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, selectMemberships, func(row *sql.Rows) error {
 		var m principal.Membership
 		err := row.Scan(&m.Tenant, &m.Account, &m.Role)
 		rights.Memberships = append(rights.Memberships, m)
@@ -42,7 +42,7 @@ func (s *Store) Session(ctx context.Context, token session.TokenHash) (session.S
 	if err != nil {
 		return session.Session{}, principal.Session{}, s.fault(err)
 	}
-	err = each(ctx, s.backend.Read, selectStandings, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, selectStandings, func(row *sql.Rows) error {
 		var st principal.Standing
 		err := row.Scan(&st.Account, &st.Role)
 		rights.Standings = append(rights.Standings, st)

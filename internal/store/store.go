@@ -64,32 +64,27 @@ type Options struct {
 type Store struct {
 	backend Backend
 	Options
-	facts *sql.Stmt
+	reading, writing *statements
 }
 
 // New takes an open, migrated database.
-func New(ctx context.Context, b Backend, o Options) (*Store, error) {
+func New(b Backend, o Options) *Store {
 	if o.Outdate == nil {
 		o.Outdate = func(audit.Stale) {}
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
 	}
-	s := &Store{backend: b, Options: o}
-	var err error
-	s.facts, err = b.Read.PrepareContext(ctx, string(selectKeyFacts))
-	return s, err
+	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
 }
 
 // Close ends the database.
-func (s *Store) Close() error {
-	return errors.Join(s.facts.Close(), s.backend.Close())
-}
+func (s *Store) Close() error { return s.backend.Close() }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {
 	var one int
-	if err := s.backend.Read.QueryRowContext(ctx, string(selectOne)).Scan(&one); err != nil {
+	if err := s.reading.row(ctx, selectOne).Scan(&one); err != nil {
 		return s.fault(err)
 	}
 	return nil
@@ -114,22 +109,18 @@ func (s *Store) fault(err error) error {
 	return fault.Wrap(fault.Unavailable, err, "The database did not answer. Try again.")
 }
 
-// reader is what a pool and a transaction have in common.
+// reader is what the pool for reading and a transaction have in common.
 type reader interface {
-	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
+	rows(ctx context.Context, q query, args ...any) (*sql.Rows, error)
+	row(ctx context.Context, q query, args ...any) *sql.Row
 }
 
 // each runs the query and calls take for every row.
 func each(ctx context.Context, from reader, q query, take func(*sql.Rows) error, args ...any) error {
-	rows, err := from.QueryContext(ctx, string(q), args...)
+	rows, err := from.rows(ctx, q, args...)
 	if err != nil {
 		return err
 	}
-	return drain(rows, take)
-}
-
-func drain(rows *sql.Rows, take func(*sql.Rows) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := take(rows); err != nil {

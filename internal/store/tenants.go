@@ -75,7 +75,7 @@ func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
 
 // TenantsOf implements tenancy.Tx.
 func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) (ids []ident.TenantID, err error) {
-	err = each(ctx, t.tx, selectTenantsOf, func(row *sql.Rows) error {
+	err = each(ctx, t, selectTenantsOf, func(row *sql.Rows) error {
 		var id ident.TenantID
 		err := row.Scan(&id)
 		ids = append(ids, id)
@@ -88,7 +88,7 @@ func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) (ids []iden
 func (s *Store) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error) {
 	var t tenancy.Tenant
 	var settings string
-	err := s.backend.Read.QueryRowContext(ctx, string(selectTenant), id).
+	err := s.reading.row(ctx, selectTenant, id).
 		Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, set{&t.Disabled}, when{&t.CreatedAt})
 	if err != nil {
 		return tenancy.Tenant{}, s.fault(err)
@@ -99,7 +99,7 @@ func (s *Store) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, 
 
 // KeyHeaders lists the key headers of all tenants, for the one reader of credentials.
 func (s *Store) KeyHeaders(ctx context.Context) (names []string, err error) {
-	err = each(ctx, s.backend.Read, selectAllSettings, func(row *sql.Rows) error {
+	err = each(ctx, s.reading, selectAllSettings, func(row *sql.Rows) error {
 		var stored string
 		if err := row.Scan(&stored); err != nil {
 			return err
@@ -115,13 +115,13 @@ func (s *Store) KeyHeaders(ctx context.Context) (names []string, err error) {
 
 // TenantRules implements key.Store.
 func (s *Store) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error) {
-	t, err := tenantRules(ctx, s.backend.Read, id)
+	t, err := tenantRules(ctx, s.reading, id)
 	return t, s.fault(err)
 }
 
 // TenantRules implements key.Tx.
 func (t *Tx) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error) {
-	rules, err := tenantRules(ctx, t.tx, id)
+	rules, err := tenantRules(ctx, t, id)
 	return rules, t.fault(err)
 }
 
@@ -129,7 +129,7 @@ func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Te
 	var t policy.Tenant
 	var stored string
 	var tenantOff, accountOff bool
-	err := from.QueryRowContext(ctx, string(selectTenantRules), id).Scan(&t.ID, &t.Account, &stored, set{&tenantOff}, set{&accountOff})
+	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, set{&tenantOff}, set{&accountOff})
 	if err != nil {
 		return policy.Tenant{}, err
 	}

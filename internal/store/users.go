@@ -21,7 +21,7 @@ const (
 func (s *Store) UserByEmail(ctx context.Context, canonical string) (identity.User, string, error) {
 	var u identity.User
 	var password sql.NullString
-	err := s.backend.Read.QueryRowContext(ctx, string(selectUserByEmail), canonical).
+	err := s.reading.row(ctx, selectUserByEmail, canonical).
 		Scan(&u.ID, &u.Number, nullable(&u.Email), nullable(&u.Canonical), nullable(&u.Name), set{&u.Disabled}, when{&u.CreatedAt}, &password)
 	return u, password.String, s.fault(err)
 }
