@@ -1,0 +1,252 @@
+package verify_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// bench is an engine over a real store, with a tap on what it reads.
+type bench struct {
+	*tap
+	engine  *verify.Engine
+	keys    *key.Service
+	places  *tenancy.Service
+	tenant  tenancy.Tenant
+	owner   principal.Principal
+	person  principal.Person
+	keyring *credential.Keyring
+}
+
+// tap counts reads, and can run something after a key was read and before the engine has it, or fail in its place.
+type tap struct {
+	verify.Source
+	mu    sync.Mutex
+	reads int
+	after func()
+	fail  error
+}
+
+func (s *tap) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
+	s.mu.Lock()
+	s.reads++
+	after, fail := s.after, s.fail
+	s.after = nil
+	s.mu.Unlock()
+	if fail != nil {
+		return verify.KeyRow{}, fail
+	}
+	row, err := s.Source.KeyFacts(ctx, lookup)
+	if after != nil {
+		after()
+	}
+	return row, err
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	backend, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
+	must(err)
+	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	generations := verify.NewGenerations()
+	s := store.New(backend, store.Options{Now: now, Rand: rand.Reader, Outdate: generations.Outdate})
+	t.Cleanup(func() { must(s.Close()) })
+	root := credential.NewRoot(rand.Reader)
+	versions, err := s.AdoptRoot(t.Context(), root)
+	must(err)
+	keyring, err := credential.NewKeyring(root, versions, rand.Reader)
+	must(err)
+	people := &identity.Service{Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(1)}
+	b := &bench{
+		tap:     &tap{Source: s},
+		keys:    &key.Service{Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: keyring, Now: now, Rand: rand.Reader},
+		places:  &tenancy.Service{Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader},
+		keyring: keyring,
+	}
+	b.engine = verify.New(verify.Options{Source: b.tap, Keyring: keyring, Generations: generations, Now: now})
+	user, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "a@claviger.example", Name: "Key Owner", Password: credential.NewSecret("correct horse battery staple")})
+	must(err)
+	b.person = user.Person()
+	account, err := b.places.CreateAccount(t.Context(), principal.Operator(), "Account", b.person, false)
+	must(err)
+	b.tenant, err = b.places.CreateTenant(t.Context(), principal.Operator(), account.ID, "Tenant", policy.Standard, func(s *policy.Settings) { s.KeysPerUser = 0 })
+	must(err)
+	must(b.places.AddMember(t.Context(), principal.Operator(), b.tenant, b.person, scope.Member))
+	b.owner = principal.OfSession(&principal.Session{User: b.person, Memberships: []principal.Membership{{Tenant: b.tenant.ID, Role: scope.Member}}})
+	return b
+}
+
+func (b *bench) key(t *testing.T) (ident.KeyID, credential.Presented) {
+	t.Helper()
+	issued, err := b.keys.Create(t.Context(), b.owner, b.tenant.ID, key.Spec{Name: "Test key", Scopes: []scope.Scope{scope.ApplicationsRead}, AllApplications: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok := credential.Parse(issued.Credential.Value.Reveal())
+	if !ok {
+		t.Fatal("a new key does not parse")
+	}
+	return issued.Key.ID, p
+}
+
+// identify gives the code, "" for good.
+func (b *bench) identify(t *testing.T, p credential.Presented) fault.Kind {
+	t.Helper()
+	v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Code
+}
+
+func (b *bench) readsDuring(act func()) int {
+	before := b.reads
+	act()
+	return b.reads - before
+}
+
+func TestOnceWarmADecisionReadsNothing(t *testing.T) {
+	b := newBench(t)
+	_, good := b.key(t)
+	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := b.tenant.Settings.Shape()
+	never, _ := credential.Parse(foreign.Mint(shape).Value.Reveal())     // false tag
+	unknown, _ := credential.Parse(b.keyring.Mint(shape).Value.Reveal()) // right tag, no row
+	cases := []struct {
+		name       string
+		p          credential.Presented
+		want       fault.Kind
+		cold, warm int
+	}{
+		{"a good key", good, "", 1, 0},
+		{"an id without a row", unknown, fault.KeyInvalid, 1, 0},
+		{"an id this server never made", never, fault.KeyInvalid, 0, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			ask := func() {
+				if got := b.identify(t, c.p); got != c.want {
+					t.Fatalf("%q, want %q", got, c.want)
+				}
+			}
+			if n := b.readsDuring(ask); n != c.cold {
+				t.Errorf("%d reads when cold, want %d", n, c.cold)
+			}
+			if n := b.readsDuring(func() { ask(); ask() }); n != c.warm {
+				t.Errorf("%d reads when warm, want %d", n, c.warm)
+			}
+		})
+	}
+}
+
+// The race of a cache: a change commits and is answered between the read of a fact and its keeping.
+func TestAFactReadBeforeAChangeIsNeverServedAfterIt(t *testing.T) {
+	changes := map[string]struct {
+		change func(t *testing.T, b *bench, id ident.KeyID)
+		want   fault.Kind
+	}{
+		"the key is revoked": {func(t *testing.T, b *bench, id ident.KeyID) {
+			if _, _, err := b.keys.Revoke(t.Context(), b.owner, b.tenant.ID, id, ""); err != nil {
+				t.Error(err)
+			}
+		}, fault.KeyRevoked},
+		"the key is deleted": {func(t *testing.T, b *bench, id ident.KeyID) {
+			if err := b.keys.Delete(t.Context(), b.owner, b.tenant.ID, id); err != nil {
+				t.Error(err)
+			}
+		}, fault.KeyInvalid},
+	}
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			id, p := b.key(t)
+			b.after = func() { c.change(t, b, id) }
+			b.identify(t, p) // began before the change: either answer is right
+			if got := b.identify(t, p); got != c.want {
+				t.Errorf("after the change was answered: %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Which tenant a key belongs to is known only once it was read: a change of the tenant in between must not be lost either.
+func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
+	b := newBench(t)
+	_, p := b.key(t)
+	b.after = func() {
+		// The member becomes admin of the account while the key is being read; the event outdates the tenant, not the key.
+		if err := b.places.SetStanding(t.Context(), principal.Operator(), b.tenant.Account, b.person, scope.AccountAdmin); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 {
+		v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+		if err != nil || v.Facts == nil {
+			t.Fatal(v, err)
+		}
+		if got := v.Facts.Key.AccountRole; got != scope.AccountAdmin {
+			t.Errorf("the owner counts as %q of the account", got)
+		}
+	}
+}
+
+func TestWhatCannotBeReadIsNeverDecided(t *testing.T) {
+	b := newBench(t)
+	_, p := b.key(t)
+	b.fail = errors.New("disk on fire")
+	v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+	if !errors.Is(err, fault.Unavailable) || v.Code != "" || v.Facts != nil {
+		t.Errorf("%+v, %v; want unavailable and no verdict", v, err)
+	}
+	b.fail = nil
+	if got := b.identify(t, p); got != "" {
+		t.Errorf("once it can be read: %q", got)
+	}
+}
+
+func TestUsesThatCannotBeWrittenAreWrittenLater(t *testing.T) {
+	b := newBench(t)
+	id, p := b.key(t)
+	b.identify(t, p)
+	full := errors.New("disk full")
+	if err := b.engine.FlushUses(t.Context(), sink(func([]verify.Use) error { return full })); !errors.Is(err, full) {
+		t.Fatalf("flush: %v", err)
+	}
+	var kept []verify.Use
+	if err := b.engine.FlushUses(t.Context(), sink(func(batch []verify.Use) error { kept = batch; return nil })); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) != 1 || kept[0].Key != id {
+		t.Errorf("written in the end: %+v", kept)
+	}
+}
+
+type sink func([]verify.Use) error
+
+func (s sink) RecordUses(_ context.Context, batch []verify.Use) error { return s(batch) }

@@ -1,0 +1,170 @@
+package web_test
+
+import (
+	"encoding/base64"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// constants gives the string constants of a type in a Go file.
+func constants(t *testing.T, file, ofType string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if name, ok := spec.Type.(*ast.Ident); ok && name.Name == ofType {
+			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values = append(values, value)
+		}
+		return true
+	})
+	slices.Sort(values)
+	return values
+}
+
+func TestEveryKindIsAPublicCodeWithAStatusAndAText(t *testing.T) {
+	kinds := constants(t, "../fault/fault.go", "Kind")
+	codes := slices.DeleteFunc(constants(t, "../../api/api.go", "Code"), func(c string) bool { return c == string(api.OK) })
+	if len(kinds) < 25 {
+		t.Fatalf("only %d kinds were found: the test proves nothing", len(kinds))
+	}
+	if diff := cmp.Diff(kinds, codes); diff != "" {
+		t.Errorf("kinds and public codes differ: %s", diff)
+	}
+	for _, kind := range kinds {
+		p := web.NewProblem(fault.Kind(kind), "req_1")
+		if string(p.Code) != kind || p.Status < 400 || p.Title == "" || p.RequestID != "req_1" {
+			t.Errorf("%s: %+v", kind, p)
+		}
+	}
+}
+
+func TestAFailureOfOursTellsNothing(t *testing.T) {
+	p := web.NewProblem(fault.Wrap(fault.Internal, http.ErrBodyNotAllowed, "select * from users"), "req_1")
+	if strings.Contains(p.Detail, "select") || p.Code != api.Internal {
+		t.Errorf("%+v", p)
+	}
+}
+
+func door() *web.Door {
+	d := web.NewDoor(nil, slog.New(slog.DiscardHandler))
+	d.AddKeyHeaders("X-API-Key", "X-BLANCCO-API-KEY")
+	return d
+}
+
+const key = "clv_ak_hLHkJdTdiGrWYAR7_5c6OjfPnGFMATXxRcHeCLJXpBRaRUPkTsNm7CM2dQx0Wl0Mu" // of no server any more
+
+func TestExactlyOneCredentialIsRead(t *testing.T) {
+	pair := base64.StdEncoding.EncodeToString([]byte("ak_hLHkJdTdiGrWYAR7:5c6OjfPnGFMATXxRcHeCLJXpBRaRUPkTsNm7CM2dQx0Wl0Mu"))
+	cases := []struct {
+		name   string
+		header http.Header
+		want   string // transport, "cookie", "none", "bad" or "ambiguous"
+	}{
+		{"nothing", http.Header{}, "none"},
+		{"bearer", http.Header{"Authorization": {"Bearer " + key}}, "bearer"},
+		{"bearer in any case", http.Header{"Authorization": {"bEARER " + key}}, "bearer"},
+		{"basic", http.Header{"Authorization": {"Basic " + pair}}, "basic"},
+		{"a key header", http.Header{"X-Api-Key": {key}}, "header"},
+		{"another tenant's key header", http.Header{"X-Blancco-Api-Key": {key}}, "header"},
+		{"a cookie", http.Header{"Cookie": {"claviger=abc"}}, "cookie"},
+		{"a cookie beside a bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer " + key}}, "bearer"},
+		{"a cookie beside a bad bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer x"}}, "bad"},
+		{"a cookie beside an empty key header", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {""}}, "bad"},
+		{"two bearers", http.Header{"Authorization": {"Bearer " + key, "Bearer " + key}}, "ambiguous"},
+		{"bearer and key header", http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {key}}, "ambiguous"},
+		{"two key headers", http.Header{"X-Api-Key": {key}, "X-Blancco-Api-Key": {key}}, "ambiguous"},
+		{"a key header twice", http.Header{"X-Api-Key": {key, key}}, "ambiguous"},
+		{"bearer with two spaces", http.Header{"Authorization": {"Bearer  " + key}}, "bad"},
+		{"bearer without a space", http.Header{"Authorization": {"Bearer" + key}}, "bad"},
+		{"the key as the scheme", http.Header{"Authorization": {key}}, "bad"},
+		{"basic unpadded", http.Header{"Authorization": {"Basic " + strings.TrimRight(pair, "=")}}, "bad"},
+		{"basic without a colon", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key))}}, "bad"},
+		{"the whole key as user name", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}}, "bad"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := read(c.header); got != c.want {
+				t.Errorf("read as %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func read(h http.Header) string {
+	p, err := door().Read(h)
+	switch {
+	case err != nil:
+		return "ambiguous"
+	case p.Cookie != "":
+		return "cookie"
+	case !p.Sent:
+		return "none"
+	case !p.Formed:
+		return "bad"
+	}
+	return string(p.Via)
+}
+
+func FuzzAuthorization(f *testing.F) {
+	for _, seed := range []string{"Bearer " + key, "Basic OjpiOg==", "Bearer", "", " ", "Basic ====", "bearer \x00"} {
+		f.Add(seed)
+	}
+	d := door()
+	f.Fuzz(func(t *testing.T, sent string) {
+		p, err := d.Read(http.Header{"Authorization": {sent}})
+		if err != nil || !p.Sent || p.Cookie != "" {
+			t.Errorf("%q: %v, %v", sent, p, err)
+		}
+		if p.Formed && p.Via == policy.Bearer && !strings.HasSuffix(sent, p.Credential.Lookup()+sent[len(sent)-49:]) {
+			t.Errorf("%q was read as another key", sent)
+		}
+	})
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"credential":"x"}`, `{"credential":"x","credential":"y"}`, `{"Credential":"x"}`, `{"scopes":[1]}`, `{"headers":{"a":null}}`, `[]`, `{"a/~b":1}`, "{\"\xff\":1}"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var req api.VerifyRequest
+		err := web.Unmarshal(text, &req)
+		if err == nil {
+			return
+		}
+		if kind := fault.KindOf(err); kind != fault.Malformed && kind != fault.ValidationFailed {
+			t.Errorf("%q: %v", text, err)
+		}
+		for _, field := range fault.Fields(err) {
+			for part := range strings.SplitSeq(field.Name, ".") {
+				if len(part) > 32 {
+					t.Errorf("%q: a field named %q is repeated", text, part)
+				}
+			}
+		}
+	})
+}
