@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 )
@@ -14,6 +15,7 @@ const (
 const (
 	isBase62 = 1 << iota
 	isHex
+	isDomain
 )
 
 var class = func() (table [256]byte) {
@@ -22,6 +24,9 @@ var class = func() (table [256]byte) {
 	}
 	for _, c := range []byte(hex16) {
 		table[c] |= isHex
+	}
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789.-") {
+		table[c] |= isDomain
 	}
 	return table
 }()
@@ -50,6 +55,12 @@ func randomBase62(random io.Reader, n int) string {
 		}
 	}
 	return string(out)
+}
+
+func randomHex(random io.Reader, n int) string {
+	raw := make([]byte, n/2)
+	fill(random, raw)
+	return hex.EncodeToString(raw)
 }
 
 func fill(random io.Reader, buf []byte) {

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"html/template"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,9 +19,21 @@ import (
 )
 
 var (
-	standard  = Shape{Style: Token, Prefix: "clv", Label: "ak"}
-	blazeauth = Shape{Style: Token, Prefix: "blz_mgmt", Label: "bak"}
+	standard   = Shape{Style: Token, Prefix: "clv", Label: "ak"}
+	blazeauth  = Shape{Style: Token, Prefix: "blz_mgmt", Label: "bak"}
+	blazemeter = Shape{Style: Pair}
+	loadrunner = Shape{Style: Client, Domain: "microfocus.com"}
+	blancco    = Shape{Style: UUID}
+	everyShape = []Shape{standard, blazeauth, blazemeter, loadrunner, blancco}
 )
+
+// publicID of a minted credential as its row has it: in style uuid the key's id stands in.
+func (m Minted) publicID(key ident.KeyID) string {
+	if m.PublicID == "" {
+		return string(key)
+	}
+	return m.PublicID
+}
 
 func keyring(t testing.TB, versions ...Version) *Keyring {
 	t.Helper()
@@ -42,7 +55,9 @@ func keyringOf(t testing.TB, root Root, versions ...Version) *Keyring {
 func shapes() *rapid.Generator[Shape] {
 	words := rapid.StringMatching(`[a-z]{1,5}(_[a-z]{1,5}){0,3}`)
 	return rapid.Custom(func(t *rapid.T) Shape {
-		return Shape{Style: Token, Prefix: words.Draw(t, "prefix"), Label: words.Draw(t, "label")}
+		token := Shape{Style: Token, Prefix: words.Draw(t, "prefix"), Label: words.Draw(t, "label")}
+		client := Shape{Style: Client, Domain: rapid.StringMatching(`[a-z0-9.-]{12,64}`).Draw(t, "domain")}
+		return rapid.SampledFrom([]Shape{token, client, {Style: Pair}, {Style: UUID}}).Draw(t, "style")
 	})
 }
 
@@ -55,13 +70,14 @@ func TestWhatMintsParses(t *testing.T) {
 		if !ok {
 			t.Fatalf("a minted value of %+v does not parse", shape)
 		}
-		pair, ok := ParsePair(m.PublicID, m.Secret.Reveal())
+		publicID := m.publicID("key_1")
+		pair, ok := ParsePair(publicID, m.Secret.Reveal())
 		if !ok {
 			t.Fatalf("a minted pair of %+v does not parse", shape)
 		}
 		for name, p := range map[string]Presented{"whole": whole, "pair": pair} {
-			if p.Lookup() != m.Lookup || !p.Fits(shape) || !k.Tagged(p) {
-				t.Fatalf("%s: lookup %q (minted %q), fits %t, tagged %t", name, p.Lookup(), m.Lookup, p.Fits(shape), k.Tagged(p))
+			if p.Lookup() != m.Lookup || !p.Fits(shape, publicID) || !k.Tagged(p) {
+				t.Fatalf("%s: lookup %q (minted %q), fits %t, tagged %t", name, p.Lookup(), m.Lookup, p.Fits(shape, publicID), k.Tagged(p))
 			}
 			if !p.Proves("key_1", DigestOf("key_1", m.Secret)) {
 				t.Fatalf("%s: the minted secret does not prove itself", name)
@@ -87,14 +103,14 @@ func TestATokenHasTheLengthsOfTheSeed(t *testing.T) {
 // accepts is the whole question: would this text be accepted in place of the minted key?
 func accepts(k *Keyring, m Minted, key ident.KeyID, text string) bool {
 	p, ok := Parse(text)
-	return ok && p.Lookup() == m.Lookup && k.Tagged(p) && p.Fits(m.Shape) && p.Proves(key, DigestOf(key, m.Secret))
+	return ok && p.Lookup() == m.Lookup && k.Tagged(p) && p.Fits(m.Shape, m.publicID(key)) && p.Proves(key, DigestOf(key, m.Secret))
 }
 
 func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
 	k := keyring(t)
 	const key = ident.KeyID("key_1")
 	letters := base62 + "_ -:\x00\n"
-	for _, shape := range []Shape{standard, blazeauth} {
+	for _, shape := range everyShape {
 		m := k.Mint(shape)
 		value := m.Value.Reveal()
 		if !accepts(k, m, key, value) {
@@ -122,9 +138,61 @@ func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
 func TestAnIDThisServerNeverMadeIsUntagged(t *testing.T) {
 	ours, theirs := keyring(t), keyring(t)
 	for range 1000 {
-		p, _ := Parse(theirs.Mint(blazeauth).Value.Reveal())
+		for _, shape := range []Shape{standard, blazeauth, blazemeter, loadrunner} {
+			p, _ := Parse(theirs.Mint(shape).Value.Reveal())
+			if ours.Tagged(p) {
+				t.Fatalf("an id of another server carries our tag in style %s", shape.Style)
+			}
+		}
+	}
+}
+
+func TestAllButOneInAThousandUnknownUUIDsAreUntagged(t *testing.T) {
+	ours, theirs := keyring(t), keyring(t)
+	const tries = 20_000
+	tagged := 0
+	for range tries {
+		p, _ := Parse(theirs.Mint(blancco).Value.Reveal())
 		if ours.Tagged(p) {
-			t.Fatal("an id of another server carries our tag")
+			tagged++
+		}
+	}
+	if tagged > 3*tries/1024 { // 20 are expected
+		t.Errorf("%d of %d pass", tagged, tries)
+	}
+}
+
+func TestTheStylesLookAsTheSeedsShow(t *testing.T) {
+	k := keyring(t)
+	looks := map[Style]string{
+		Token:  `^blz_mgmt_bak_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}$`,
+		Pair:   `^[0-9a-f]{24}:[0-9a-f]{72}$`,
+		Client: `^oauth2-[0-9A-Za-z]{22}@microfocus\.com:[0-9A-Za-z]{43}$`,
+		UUID:   `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`,
+	}
+	for _, shape := range everyShape[1:] {
+		for range 100 {
+			m := k.Mint(shape)
+			if !regexp.MustCompile(looks[shape.Style]).MatchString(m.Value.Reveal()) {
+				t.Fatalf("style %s: %s", shape.Style, m.Value.Reveal())
+			}
+			if !strings.HasSuffix(m.Secret.Reveal(), m.Last4) || len(m.Last4) != 4 {
+				t.Errorf("style %s: last four %q", shape.Style, m.Last4)
+			}
+		}
+	}
+}
+
+func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
+	k := keyring(t)
+	for _, shape := range everyShape {
+		m, other := k.Mint(shape), k.Mint(shape)
+		p, ok := ParsePair(m.publicID("key_1"), m.Secret.Reveal())
+		if !ok || !p.Fits(shape, m.publicID("key_1")) {
+			t.Fatalf("style %s: its own public id does not fit", shape.Style)
+		}
+		if p.Fits(shape, other.publicID("key_2")) {
+			t.Errorf("style %s: another's public id fits", shape.Style)
 		}
 	}
 }
@@ -204,7 +272,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 		Root   Root
 		Part   Presented
 	}
-	h := holder{Open: NewSecret(canary), hidden: NewSecret(canary), Root: Root{NewSecret(canary)}, Part: Presented{secret: canary, id: canary}}
+	h := holder{Open: NewSecret(canary), hidden: NewSecret(canary), Root: Root{NewSecret(canary)}, Part: Presented{secret: canary, lookup: canary}}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 		for _, v := range []any{h.Open, &h.Open, h, &h, []Secret{h.Open}, map[string]Secret{"k": h.Open}, h.hidden} {
@@ -280,7 +348,7 @@ func TestTheChecksumIsTheStandardOne(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	k := keyring(f)
-	for _, shape := range []Shape{standard, blazeauth, {Style: Token, Prefix: "a", Label: "b"}} {
+	for _, shape := range append(everyShape, Shape{Style: Token, Prefix: "a", Label: "b"}) {
 		value := k.Mint(shape).Value.Reveal()
 		f.Add(value)
 		f.Add(value[1:])
@@ -302,13 +370,15 @@ func FuzzParse(f *testing.F) {
 
 func FuzzParsePair(f *testing.F) {
 	k := keyring(f)
-	m := k.Mint(blazeauth)
-	f.Add(m.PublicID, m.Secret.Reveal())
+	for _, shape := range everyShape {
+		m := k.Mint(shape)
+		f.Add(m.publicID("key_1"), m.Secret.Reveal())
+		f.Add("_"+m.Lookup, m.Secret.Reveal())
+	}
 	f.Add("", "")
-	f.Add("_"+m.Lookup, m.Secret.Reveal())
 	f.Fuzz(func(t *testing.T, id, secret string) {
 		p, ok := ParsePair(id, secret)
-		if ok && (p.words+"_"+p.id != id || p.secret != secret) {
+		if ok && (p.publicID != id || p.secret != secret) {
 			t.Errorf("%q, %q parse but do not re-encode", id, secret)
 		}
 		if ok {

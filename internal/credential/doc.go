@@ -10,7 +10,13 @@
 //	│   └ label ┐ both chosen by the tenant
 //	└ prefix    ┘
 //
-// The public id is label and id: ak_7Hq2mZ0aBcDtTtTt. Parsing is exact: exact length and alphabet, nothing is trimmed,
+// The public id is label and id: ak_7Hq2mZ0aBcDtTtTt. The other styles:
+//
+//	pair    f817e22f1526b048TTTTTTTT:7641…72 hexadecimal characters    id, of which the last eight are the tag, and secret
+//	client  oauth2-7Hq2mZ0aBcDeFgHiJTTTTT@microfocus.com:…43 base62…     id with its tag, the tenant's domain, secret
+//	uuid    8574e755-1f80-4af4-b7ae-a8187afb3909                       id and secret in one; the last ten bits are the tag
+//
+// Parsing is exact: exact length and alphabet, nothing is trimmed,
 // folded or cut, so what parses re-encodes to the same bytes.
 //
 // Three properties follow. A scanner can tell a key from a look-alike by the checksum, offline. An id this server

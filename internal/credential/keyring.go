@@ -59,19 +59,34 @@ func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, erro
 
 // Minted is a new credential. Secret and Value are shown once.
 type Minted struct {
-	Shape    Shape
+	Shape Shape
+	// PublicID is "" in style uuid, where the key's own id stands in.
 	PublicID string
 	// Lookup is the text under which the row is found; unique.
 	Lookup string
 	Secret Secret
 	// Value is what a client sends as one piece.
 	Value Secret
+	// Last4 characters of the secret.
 	Last4 string
 }
 
-// Mint draws a new credential of the shape, which must be free of faults. Every source of randomness but crypto/rand is for tests.
+// Mint draws a new credential of the shape, which must be free of faults.
 func (k *Keyring) Mint(shape Shape) Minted {
-	return k.mintToken(shape, k.random)
+	mint := k.mintToken
+	switch shape.Style {
+	case Pair:
+		mint = k.mintPair
+	case Client:
+		mint = k.mintClient
+	case UUID:
+		mint = k.mintUUID
+	}
+	m := mint(shape, k.random)
+	m.Shape = shape
+	secret := m.Secret.Reveal()
+	m.Last4 = secret[len(secret)-4:]
+	return m
 }
 
 // Waste does the work of comparing a credential with nothing, so that an unknown id costs what a wrong secret costs.

@@ -1,8 +1,6 @@
 package credential
 
 import (
-	"regexp"
-
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
@@ -30,9 +28,10 @@ type Shape struct {
 // MaxWord is the longest prefix and label, in characters.
 const MaxWord = 24
 
-var (
-	word   = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
-	domain = regexp.MustCompile(`^[a-z0-9.-]{12,64}$`)
+// The bounds of a client domain, in characters.
+const (
+	minDomain = 12
+	maxDomain = 64
 )
 
 // Faults lists what is wrong with the shape, named as in a tenant's settings.
@@ -41,7 +40,7 @@ func (s Shape) Faults() []fault.Field {
 	case Token:
 		return append(wordFault("prefix", s.Prefix), wordFault("label", s.Label)...)
 	case Client:
-		if !domain.MatchString(s.Domain) {
+		if len(s.Domain) < minDomain || len(s.Domain) > maxDomain || !allOf(s.Domain, isDomain) {
 			return []fault.Field{{Name: "client_domain", Code: "form", Message: "Use 12 to 64 characters of a-z, 0-9, dot and hyphen."}}
 		}
 	case Pair, UUID:
@@ -52,7 +51,7 @@ func (s Shape) Faults() []fault.Field {
 }
 
 func wordFault(name, text string) []fault.Field {
-	if len(text) <= MaxWord && word.MatchString(text) {
+	if len(text) <= MaxWord && wellFormed(text) {
 		return nil
 	}
 	return []fault.Field{{Name: name, Code: "form", Message: "Use at most 24 lower-case letters, in words joined by single underscores."}}

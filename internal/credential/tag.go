@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"strings"
 	"sync"
@@ -16,20 +17,36 @@ func newTagger(key []byte) *tagger {
 	return &tagger{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
-// token gives the five base62 characters at the end of a token's id: an HMAC over style, label and the free part, each
-// with its length before it, modulo 62^5. The bias of the modulo is below 2^-34.
-func (t *tagger) token(label, free string) (tag [tokenTagLen]byte) {
+// sum is the HMAC over the style and the fields, each with its length before it: its first eight bytes.
+func (t *tagger) sum(style Style, fields ...string) uint64 {
 	mac := t.macs.Get().(hash.Hash)
 	defer t.macs.Put(mac)
 	mac.Reset()
-	var buf [128]byte
-	in := appendField(buf[:0], string(Token))
-	in = appendField(in, label)
-	in = appendField(in, free)
+	var buf [192]byte
+	in := appendField(buf[:0], string(style))
+	for _, f := range fields {
+		in = appendField(in, f)
+	}
 	mac.Write(in)
-	var sum [sha256.Size]byte
-	writeBase62(tag[:], binary.BigEndian.Uint64(mac.Sum(sum[:0]))%(62*62*62*62*62))
-	return tag
+	var out [sha256.Size]byte
+	return binary.BigEndian.Uint64(mac.Sum(out[:0]))
+}
+
+// base62 gives a tag of five base62 characters. The bias of the modulo is below 2^-34.
+func (t *tagger) base62(style Style, fields ...string) string {
+	var tag [tokenTagLen]byte
+	writeBase62(tag[:], t.sum(style, fields...)%(62*62*62*62*62))
+	return string(tag[:])
+}
+
+// hex gives a tag of eight hexadecimal characters.
+func (t *tagger) hex(style Style, fields ...string) string {
+	return fmt.Sprintf("%08x", uint32(t.sum(style, fields...)))
+}
+
+// bits gives a tag of n bits.
+func (t *tagger) bits(style Style, n int, fields ...string) uint64 {
+	return t.sum(style, fields...) & (1<<n - 1)
 }
 
 // tagKeys are all versions that ids may carry, the current one last.
@@ -47,19 +64,29 @@ func (k *Keyring) Tagged(p Presented) bool {
 	return false
 }
 
-// tagged tries each way to split the words into prefix and label, at most 24: where the split lies only the row can tell.
 func (t *tagger) tagged(p Presented) bool {
-	free, tag := p.id[:tokenIDLen-tokenTagLen], p.id[tokenIDLen-tokenTagLen:]
-	if !p.whole {
-		want := t.token(p.words, free)
-		return string(want[:]) == tag
+	switch p.Style {
+	case Pair:
+		return t.hex(Pair, p.free) == p.tag
+	case Client:
+		return t.base62(Client, p.words, p.free) == p.tag
+	case UUID:
+		return t.taggedUUID(p.secret)
 	}
+	if p.publicID != "" {
+		return t.base62(Token, p.words, p.free) == p.tag
+	}
+	return t.taggedWords(p)
+}
+
+// taggedWords tries each way to split a token's words into prefix and label, at most 24: where the split lies only the row can tell.
+func (t *tagger) taggedWords(p Presented) bool {
 	for rest := p.words; ; {
 		_, label, more := strings.Cut(rest, "_")
 		if !more {
 			return false
 		}
-		if want := t.token(label, free); string(want[:]) == tag {
+		if t.base62(Token, label, p.free) == p.tag {
 			return true
 		}
 		rest = label

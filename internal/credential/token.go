@@ -15,33 +15,15 @@ const (
 	tokenMax       = MaxWord + 1 + MaxWord + 1 + tokenIDLen + 1 + tokenSecretLen
 )
 
-// mintToken draws a new id and secret of style token.
+// mintToken draws an id of 11 random characters and their tag, and a secret of 42 random ones and the checksum of all before it.
 func (k *Keyring) mintToken(shape Shape, random io.Reader) Minted {
-	id := k.tokenID(shape, random)
-	return k.tokenSecret(shape, id, random)
-}
-
-// tokenID draws the 16 characters of an id: 11 random ones and their tag.
-func (k *Keyring) tokenID(shape Shape, random io.Reader) string {
 	free := randomBase62(random, tokenIDLen-tokenTagLen)
-	tag := k.tags.current().token(shape.Label, free)
-	return free + string(tag[:])
-}
-
-// tokenSecret draws a new secret for an id.
-func (k *Keyring) tokenSecret(shape Shape, id string, random io.Reader) Minted {
-	body := shape.Prefix + "_" + shape.Label + "_" + id + "_" + randomBase62(random, tokenSecretLen-checksumLen)
+	id := free + k.tags.current().base62(Token, shape.Label, free)
+	publicID := shape.Label + "_" + id
+	body := shape.Prefix + "_" + publicID + "_" + randomBase62(random, tokenSecretLen-checksumLen)
 	sum := checksum(body)
 	value := body + string(sum[:])
-	secret := value[len(value)-tokenSecretLen:]
-	return Minted{
-		Shape:    shape,
-		PublicID: shape.Label + "_" + id,
-		Lookup:   id,
-		Secret:   NewSecret(secret),
-		Value:    NewSecret(value),
-		Last4:    secret[len(secret)-4:],
-	}
+	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(value[len(value)-tokenSecretLen:]), Value: NewSecret(value)}
 }
 
 // parseToken splits `<prefix>_<label>_<id>_<secret>` from the right, since prefix and label may hold underscores themselves.
@@ -59,7 +41,9 @@ func parseToken(value string) (Presented, bool) {
 	if string(sum[:]) != secret[tokenSecretLen-checksumLen:] {
 		return Presented{}, false
 	}
-	return Presented{Style: Token, whole: true, words: words, id: id, secret: secret}, true
+	p := tokenOf(id, secret)
+	p.words = words
+	return p, true
 }
 
 // parseTokenPair takes a public id `<label>_<id>` and a secret. The checksum covers the prefix too, which is not here:
@@ -73,7 +57,14 @@ func parseTokenPair(publicID, secret string) (Presented, bool) {
 	if !wellFormed(label) || !allOf(id, isBase62) || !allOf(secret, isBase62) {
 		return Presented{}, false
 	}
-	return Presented{Style: Token, words: label, id: id, secret: secret}, true
+	p := tokenOf(id, secret)
+	p.words, p.publicID = label, publicID
+	return p, true
+}
+
+func tokenOf(id, secret string) Presented {
+	free, tag := id[:tokenIDLen-tokenTagLen], id[tokenIDLen-tokenTagLen:]
+	return Presented{Style: Token, free: free, tag: tag, lookup: id, secret: secret}
 }
 
 // wellFormed reports whether the text is lower-case words joined by single underscores.

@@ -60,6 +60,9 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 func (s *Service) mint(t policy.Tenant, now time.Time) (Issued, Secret) {
 	id := ident.New[ident.KeyID](now, s.Rand)
 	m := s.Keyring.Mint(t.Settings.Shape())
+	if m.PublicID == "" { // style uuid has none of its own
+		m.PublicID = string(id)
+	}
 	sealed := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: 1})
 	k := Key{
 		ID: id, Tenant: t.ID, Shape: m.Shape, PublicID: m.PublicID, Last4: m.Last4, Delivery: Direct, Lookups: []string{m.Lookup},

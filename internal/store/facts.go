@@ -26,7 +26,7 @@ const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o
 type factRow struct {
 	key                          verify.KeyRow
 	secret                       verify.SecretRow
-	position, lookup, publicID   string
+	position, lookup             string
 	digestVersion                int64
 	ownerOff, deleted, memberOff bool
 	scope                        scope.Scope
@@ -56,7 +56,7 @@ func scanFacts(row scanner) (r factRow, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name), set{&r.ownerOff}, set{&r.deleted},
 		nullable(&k.Member), set{&r.memberOff}, nullable(&k.AccountRole), &k.Applications.All,
 		when{&k.SecretSetAt}, when{&k.ExpiresAt}, when{&k.DisabledAt}, when{&k.RevokedAt}, number{&k.Slot}, when{&k.LastUsedAt},
-		&r.position, &r.secret.Serial, &r.lookup, &r.publicID, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain,
+		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain,
 		&r.secret.Digest.Bytes, number{&r.digestVersion}, when{&r.secret.Until}, nullable(&r.scope), nullable(&r.application))
 	k.OwnerLive = !r.ownerOff && !r.deleted
 	k.MemberLive = k.Member != "" && !r.memberOff
@@ -71,7 +71,7 @@ func gather(k *verify.KeyRow, r factRow, lookup string) {
 		*k = r.key
 	}
 	if !r.secret.Previous {
-		k.PublicID = r.publicID
+		k.PublicID = r.secret.PublicID
 	}
 	if r.lookup == lookup && len(r.secret.Digest.Bytes) > 0 && !hasSecret(k, r.secret.Serial) {
 		k.Secrets = append(k.Secrets, r.secret)

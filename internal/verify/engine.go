@@ -100,7 +100,7 @@ func (e *Engine) Identify(ctx context.Context, p credential.Presented, via polic
 // prove compares the secret with those on file. Every path hashes once at least, so that an unknown id costs what a wrong secret costs.
 func (e *Engine) prove(f *Facts, p credential.Presented) (*secretFacts, bool) {
 	for i := range f.secrets {
-		if s := &f.secrets[i]; p.Fits(s.shape) && p.Proves(f.Key.ID, s.digest) {
+		if s := &f.secrets[i]; p.Fits(s.shape, s.publicID) && p.Proves(f.Key.ID, s.digest) {
 			return s, true
 		}
 	}

@@ -40,9 +40,10 @@ type KeyRow struct {
 type SecretRow struct {
 	Serial   int
 	Previous bool
-	// Shape it was minted with; after a refresh with a new id the two secrets may differ in it.
-	Shape  credential.Shape
-	Digest credential.Sealed
+	// Shape and PublicID it was minted with; after a refresh with a new id the two secrets differ in them.
+	Shape    credential.Shape
+	PublicID string
+	Digest   credential.Sealed
 	// Until ends a previous secret; zero for the current one.
 	Until time.Time
 }
@@ -82,6 +83,7 @@ type Facts struct {
 type secretFacts struct {
 	previous bool
 	shape    credential.Shape
+	publicID string
 	digest   credential.Digest
 	until    time.Time
 }
@@ -172,7 +174,7 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
 		}
-		f.secrets = append(f.secrets, secretFacts{previous: secret.Previous, shape: secret.Shape, digest: digest, until: secret.Until})
+		f.secrets = append(f.secrets, secretFacts{previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest, until: secret.Until})
 	}
 	if e.render != nil {
 		f.Rendered = e.render(f)
