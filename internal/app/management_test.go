@@ -49,6 +49,7 @@ func TestASignInThatFailsHasOneAnswerForEveryCause(t *testing.T) {
 			{Email: h.Owner.Email, Password: "wrong horse battery staple"},
 			{Email: "nobody@claviger.example", Password: testkit.Password},
 			{Email: "", Password: ""},
+			{Email: "a\x00@claviger.example", Password: "\x00"},
 			{Email: h.Owner.Email, Password: strings.Repeat("x", 5000)},
 		} {
 			_, _, err := h.Anyone().SignIn(t.Context(), attempt.Email, attempt.Password)
@@ -219,6 +220,58 @@ func TestWhatIsWrongWithANewKeyIsSaidFieldByFieldAndNothingIsKept(t *testing.T) 
 		list, err := owner.Keys(t.Context(), string(tenant.ID), "", client.Page{})
 		if err != nil || len(list.Items) != 0 {
 			t.Errorf("refused keys were kept: %+v, %v", list.Items, err)
+		}
+	})
+}
+
+func TestNoOtherSiteCanMakeABrowserChangeAnything(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	person := h.Member(tenant, "Key Owner", scope.Admin)
+	owner := h.As(person)
+	k := h.Key(owner, tenant, "applications:read")
+	base := "/api/v1/tenants/" + string(tenant.ID) + "/keys"
+	requests := []struct {
+		method, path string
+		body         any
+	}{
+		{http.MethodPost, "/api/v1/session", api.SignIn{Email: person.Email, Password: testkit.Password}},
+		{http.MethodPost, base, api.NewKey{Name: "Forged key", Scopes: []string{"*"}, AllApplications: true}},
+		{http.MethodPost, base + "/" + k.Key.ID + "/revoke", nil},
+		{http.MethodDelete, base + "/" + k.Key.ID, nil},
+		{http.MethodPost, "/api/v1/verify", api.VerifyRequest{Credential: *k.Credential.Value}},
+	}
+	for _, sent := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+		for _, r := range requests {
+			err := owner.WithHeader(sent[0], sent[1]).Do(t.Context(), r.method, r.path, r.body, nil)
+			if got := testkit.Code(t, err); got != api.CrossSite {
+				t.Errorf("%s: %s, %s %s: %q, want %s", sent[0], sent[1], r.method, r.path, got, api.CrossSite)
+			}
+		}
+	}
+	if _, err := h.With(k).Whoami(t.Context()); err != nil {
+		t.Errorf("the key no longer works: %v", err)
+	}
+}
+
+func TestAnIdOfNoFormNamesNothing(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		base := "/api/v1/tenants/" + string(tenant.ID)
+		for _, path := range []string{
+			"/api/v1/tenants/%00/keys", "/api/v1/tenants/%ff/keys", "/api/v1/tenants/x/applications", base + "/keys/%00", base + "/keys/..%2f..",
+			base + "/applications/%00", base + "/applications/%F0%28", base + "/keys/" + strings.Repeat("k", 5000),
+		} {
+			err := owner.Do(t.Context(), http.MethodGet, path, nil, nil)
+			if got := testkit.Code(t, err); got != api.NotFound {
+				t.Errorf("%s: %s, want %s", path, got, api.NotFound)
+			}
+		}
+		_, err := owner.Keys(t.Context(), string(tenant.ID), "\x00", client.Page{})
+		if got := fieldsAtFault(t, err); got != "owner form" {
+			t.Errorf("an owner of no form: %s", got)
 		}
 	})
 }

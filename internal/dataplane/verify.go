@@ -28,8 +28,10 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := engine.Allow(r.Context(), caller, mayVerify); err != nil {
 		return err
 	}
-	if caller.Facts == nil && !verify.MayVerify(caller.Principal) {
-		return fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
+	if caller.Facts == nil {
+		if err := bySession(r, caller); err != nil {
+			return err
+		}
 	}
 	var req api.VerifyRequest
 	if err := web.Decode(r, &req); err != nil {
@@ -53,6 +55,17 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer(w, verdict, q.Via)
+	return nil
+}
+
+// bySession judges a caller who came with a cookie, which browsers send by themselves.
+func bySession(r *http.Request, caller verify.Caller) error {
+	if err := web.SameSite(r); err != nil {
+		return err
+	}
+	if !verify.MayVerify(caller.Principal) {
+		return fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -37,6 +38,9 @@ func (u User) Person() principal.Person {
 // CanonicalEmail folds the spellings of one address into one. All of it is lower-cased: no provider in use tells
 // addresses apart by case, and two accounts that differ by case alone are an attack.
 func CanonicalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+
+// storable reports whether a text can be in a database at all: PostgreSQL holds neither NUL nor bad UTF-8.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // Store is what identity reads.
 type Store interface {
@@ -104,7 +108,11 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 
 // SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
 func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
-	u, hash, err := s.Store.UserByEmail(ctx, CanonicalEmail(email))
+	canonical := CanonicalEmail(email)
+	if !storable(canonical) {
+		canonical = "" // nobody's
+	}
+	u, hash, err := s.Store.UserByEmail(ctx, canonical)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return User{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -89,6 +90,8 @@ func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List
 	if in.Owner == "me" {
 		s, _ := caller.Session()
 		filter.Owner = s.User.ID
+	} else if _, err := ident.Parse[ident.UserID](in.Owner); err != nil && in.Owner != "" {
+		return nil, fault.Refuse(fault.Field{Name: "owner", Code: "form", Message: "Use me or a user's id."})
 	}
 	page := key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit + 1}
 	found, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -102,12 +103,28 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 		if err == nil {
 			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))
 		}
+		if err == nil {
+			err = wellFormed(r)
+		}
 		if err != nil {
 			door.Refuse(w, r, err)
 			return
 		}
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
+}
+
+// wellFormed refuses ids in the path that no noun of theirs can have: they name nothing, and a database need not be asked about bytes it cannot hold.
+func wellFormed(r *http.Request) error {
+	_, tenant := ident.Parse[ident.TenantID](r.PathValue("tenant"))
+	_, key := ident.Parse[ident.KeyID](r.PathValue("key"))
+	_, application := ident.Parse[ident.ApplicationID](r.PathValue("application"))
+	for name, err := range map[string]error{"tenant": tenant, "key": key, "application": application} {
+		if err != nil && r.PathValue(name) != "" {
+			return fault.NotFound
+		}
+	}
+	return nil
 }
 
 // of fills in what the path names.

@@ -60,6 +60,9 @@ var ownCatalogue = scope.NewCatalogue(nil)
 
 // roleIn gives a signed-in person's role in a tenant; where there is none, the tenant does not exist.
 func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.TenantID) (scope.Role, error) {
+	if _, err := ident.Parse[ident.TenantID](string(id)); err != nil {
+		return "", fault.NotFound
+	}
 	t, err := e.tenantFacts(ctx, id)
 	if errors.Is(err, fault.NotFound) {
 		return "", fault.NotFound

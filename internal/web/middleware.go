@@ -10,7 +10,6 @@ import (
 // Wrap puts around a way in what each one but the verification path has: a request id, headers against sniffing and framing, protection from
 // cross-site requests, and a recovery that answers.
 func (d *Door) Wrap(next http.Handler) http.Handler {
-	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		requestID(h)
@@ -18,12 +17,22 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		defer d.recover(w, r)
-		if err := origin.Check(r); err != nil {
-			d.Refuse(w, r, fault.Wrap(fault.CrossSite, err, ""))
+		if err := SameSite(r); err != nil {
+			d.Refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+var origins = http.NewCrossOriginProtection()
+
+// SameSite refuses a request that changes something and that another site made a browser send. Requests outside of browsers pass.
+func SameSite(r *http.Request) error {
+	if err := origins.Check(r); err != nil {
+		return fault.Wrap(fault.CrossSite, err, "")
+	}
+	return nil
 }
 
 // recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged.

@@ -48,7 +48,7 @@ var statuses = map[fault.Kind]struct {
 
 // details stand in where the failure brings no message of its own.
 var details = map[fault.Kind]string{
-	fault.KeyInvalid:           "Send one valid API key, for example as Authorization: Bearer <key>.",
+	fault.KeyInvalid:           "Send one valid API key, for example as a bearer in the Authorization header.",
 	fault.KeyExpired:           "Refresh the key or create another.",
 	fault.KeyRevoked:           "Create another key.",
 	fault.KeyDisabled:          "The key, its owner, their membership, the tenant or the account is disabled.",
