@@ -120,6 +120,16 @@ func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*ap
 	return k, err
 }
 
+// DisableKey takes a key out of use until it is enabled.
+func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	return k, c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/disable", nil, &k)
+}
+
+// EnableKey brings a disabled key back into use.
+func (c *Client) EnableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	return k, c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/enable", nil, &k)
+}
+
 // DeleteKey removes a key.
 func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
 	return c.Do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)

@@ -37,14 +37,16 @@ type Key struct {
 	// ExpiresAt is the key's own expiry; zero for none.
 	ExpiresAt time.Time
 	// Slot is the key's place under its owner's cap; 0 for none, and then it authenticates nothing.
-	Slot          int64
-	LastUsedAt    time.Time
-	LastUsedIP    string
-	DisabledAt    time.Time
-	DisabledBy    string
-	RevokedAt     time.Time
-	RevokedReason string
-	Delivery      Delivery
+	Slot       int64
+	LastUsedAt time.Time
+	LastUsedIP string
+	DisabledAt time.Time
+	DisabledBy ident.UserID
+	// DisabledByAdmin is set where not the owner disabled the key: then only an admin enables it again.
+	DisabledByAdmin bool
+	RevokedAt       time.Time
+	RevokedReason   string
+	Delivery        Delivery
 	// Lookups under which the key's secrets are found.
 	Lookups []string
 }
@@ -133,6 +135,8 @@ type Tx interface {
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
+	// SetDisabled writes whether, when and by whom the key was disabled, and when it was updated.
+	SetDisabled(ctx context.Context, k Key) error
 }
 
 func target(k Key) audit.Target { return audit.Target{Type: "key", ID: string(k.ID), Name: k.Name} }

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -36,6 +37,13 @@ func (a *API) keys(h huma.API) {
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
 	}, need{session: true}, a.revokeKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags, Summary: "Disable a key",
+		Description: "Effective before the answer. What an admin disabled, only an admin enables.",
+	}, need{session: true}, a.switchKey(a.Keys.Disable))
+	add(h, a.Door, huma.Operation{
+		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags, Summary: "Enable a key",
+	}, need{session: true}, a.switchKey(a.Keys.Enable))
 }
 
 type createKeyInput struct {
@@ -146,4 +154,20 @@ func (a *API) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeKeyOutp
 	}
 	wire := keyOf(shown)
 	return &revokeKeyOutput{Status: http.StatusOK, Body: &wire}, nil
+}
+
+// switchKey serves an action that takes nothing and answers the key.
+func (a *API) switchKey(act func(context.Context, principal.Principal, ident.TenantID, ident.KeyID) (key.Key, error)) func(context.Context, *KeyInput) (*answer[api.Key], error) {
+	return func(ctx context.Context, in *KeyInput) (*answer[api.Key], error) {
+		caller := who(ctx).Principal
+		changed, err := act(ctx, caller, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+		if err != nil {
+			return nil, err
+		}
+		shown, err := a.Keys.Show(ctx, caller, changed)
+		if err != nil {
+			return nil, err
+		}
+		return &answer[api.Key]{keyOf(shown)}, nil
+	}
 }

@@ -16,7 +16,7 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
-	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.revoked_at, k.revoked_reason`
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.revoked_at, k.revoked_reason`
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
@@ -42,6 +42,7 @@ const (
 		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
+	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
 	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
 	selectRight query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
 		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
@@ -110,7 +111,7 @@ func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name),
 		&k.CreatedBy.ID, nullable(&k.CreatedBy.Email), nullable(&k.CreatedBy.Name), &k.Applications.All, &k.Delivery,
 		when{&k.CreatedAt}, when{&k.UpdatedAt}, when{&k.SecretSetAt}, when{&k.ExpiresAt}, number{&k.Slot}, when{&k.LastUsedAt}, nullable(&k.LastUsedIP),
-		when{&k.DisabledAt}, nullable(&k.DisabledBy), when{&k.RevokedAt}, nullable(&k.RevokedReason))
+		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.RevokedAt}, nullable(&k.RevokedReason))
 	return k, err
 }
 
@@ -239,4 +240,9 @@ func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
 		return err
 	}
 	return t.one(ctx, deleteKey, id)
+}
+
+// SetDisabled implements key.Tx.
+func (t *Tx) SetDisabled(ctx context.Context, k key.Key) error {
+	return t.one(ctx, setDisabled, k.ID, micros(k.DisabledAt), optional(k.DisabledBy), k.DisabledByAdmin, micros(k.UpdatedAt))
 }
