@@ -50,11 +50,12 @@ func (l *nodeLock) held(ctx context.Context) error {
 	return nil
 }
 
-// release closes the connection rather than giving it back, so that the lock ends with it.
+// release gives the lock back, since the server ends a closed connection only some time later, and closes the connection rather than giving it back.
 func (l *nodeLock) release() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	_, _ = l.conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(lockKey)) // fails where the connection is lost, and the lock with it
 	return l.conn.Hijack().Close(ctx)
 }
