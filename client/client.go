@@ -33,8 +33,11 @@ const maxAnswer = 16 << 20
 
 // New makes a client of the server at the base URL, without any credential.
 func New(base string) *Client {
-	return &Client{base: base, header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second}}
+	return &Client{base: base, header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: stay}}
 }
+
+// stay follows no redirect: credentials go to the server they were meant for.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // WithKey gives a client that sends a key's value as a bearer.
 func (c *Client) WithKey(value string) *Client {
@@ -56,7 +59,7 @@ func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, a
 		return nil, api.Session{}, err
 	}
 	other := *c
-	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport}
+	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport, CheckRedirect: stay}
 	var s api.Session
 	err = other.Do(ctx, http.MethodPost, "/api/v1/session", api.SignIn{Email: email, Password: password}, &s)
 	return &other, s, err
@@ -69,17 +72,20 @@ func (c *Client) SignOut(ctx context.Context) error {
 
 // Whoami tells who the server takes this client for.
 func (c *Client) Whoami(ctx context.Context) (w api.Whoami, err error) {
-	return w, c.Do(ctx, http.MethodGet, "/api/v1/whoami", nil, &w)
+	err = c.Do(ctx, http.MethodGet, "/api/v1/whoami", nil, &w)
+	return w, err
 }
 
 // Verify asks for a decision. A decision against the credential is no error: see Active and Code.
 func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decision, err error) {
-	return d, c.Do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
+	err = c.Do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
+	return d, err
 }
 
 // CreateKey creates a key; the credential is in this answer and nowhere else.
 func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
-	return k, c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+	err = c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+	return k, err
 }
 
 // Page asks for a part of a list; the zero value is the first page of the default length.
@@ -105,12 +111,14 @@ func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.
 	if owner != "" {
 		q.Set("owner", owner)
 	}
-	return l, c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+	return l, err
 }
 
 // Key shows a key.
 func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	return k, c.Do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
+	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
+	return k, err
 }
 
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
@@ -122,12 +130,14 @@ func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*ap
 
 // DisableKey takes a key out of use until it is enabled.
 func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	return k, c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/disable", nil, &k)
+	err = c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/disable", nil, &k)
+	return k, err
 }
 
 // EnableKey brings a disabled key back into use.
 func (c *Client) EnableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	return k, c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/enable", nil, &k)
+	err = c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/enable", nil, &k)
+	return k, err
 }
 
 // DeleteKey removes a key.
@@ -137,12 +147,14 @@ func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
 
 // Applications lists the applications that the caller may see, newest first.
 func (c *Client) Applications(ctx context.Context, tenant string, p Page) (l api.List[api.Application], err error) {
-	return l, c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
+	err = c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
+	return l, err
 }
 
 // Application shows an application.
 func (c *Client) Application(ctx context.Context, tenant, application string) (a api.Application, err error) {
-	return a, c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
+	err = c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
+	return a, err
 }
 
 func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -77,12 +76,16 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 
 // build goes up the house: storage, keys, domain, ways in, jobs.
 func (a *App) build(ctx context.Context, c config.Config) error {
-	root, err := a.data.root(c)
+	generations := verify.NewGenerations()
+	if err := a.openStore(ctx, c, generations); err != nil {
+		return err
+	}
+	adopted, err := a.Store.Adopted(ctx)
 	if err != nil {
 		return err
 	}
-	generations := verify.NewGenerations()
-	if err := a.openStore(ctx, c, generations); err != nil {
+	root, err := a.data.root(c, adopted)
+	if err != nil {
 		return err
 	}
 	versions, err := a.Store.AdoptRoot(ctx, root)
@@ -99,9 +102,12 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	if err := a.listen(ctx, c.Listen); err != nil {
 		return err
 	}
-	a.jobs = append(a.jobs, job.Start("last uses", usesEvery, a.options.Log, func(ctx context.Context) error {
-		return a.Engine.FlushUses(ctx, a.Store)
-	}), job.Start("database lock", lockEvery, a.options.Log, a.checkLock))
+	log := a.options.Log
+	a.jobs = append(a.jobs,
+		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
+		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
+		job.Start("database lock", lockEvery, log, a.checkLock),
+	)
 	return nil
 }
 
@@ -109,8 +115,11 @@ const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
 	lockEvery = time.Second
-	// stopWithin bounds a graceful stop.
-	stopWithin = 10 * time.Second
+	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
+	watermarkEvery = 10 * time.Second
+	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
+	drainWithin = 6 * time.Second
+	flushWithin = 3 * time.Second
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
@@ -206,8 +215,14 @@ func (a *App) checkLock(ctx context.Context) error {
 	return nil
 }
 
-// fail says that the app cannot go on. The first reason counts.
+// fail says that the app cannot go on, and ends decisions and writes at once. The first reason counts.
 func (a *App) fail(err error) {
+	if a.Engine != nil {
+		a.Engine.Halt()
+	}
+	if a.Store != nil {
+		a.Store.Halt()
+	}
 	select {
 	case a.failed <- err:
 	default:
@@ -222,29 +237,44 @@ func (a *App) File(name string) string { return a.data.file(name) }
 
 // Stop ends the app in reverse: no new requests, those under way finished, last uses written, database closed.
 func (a *App) Stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-	defer cancel()
-	var errs []error
-	if a.server != nil {
-		if err := a.server.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("requests under way were cut off: %w", err), a.server.Close())
-		}
-	}
+	ctx = context.WithoutCancel(ctx)
+	a.drain(ctx)
 	for _, j := range a.jobs {
 		j.Stop()
 	}
+	var errs []error
 	if a.Store != nil {
-		if a.Engine != nil {
-			errs = append(errs, a.Engine.FlushUses(ctx, a.Store))
-		}
-		errs = append(errs, a.Store.Close())
+		errs = append(errs, a.lastWords(ctx), a.Store.Close())
 	}
 	return errors.Join(append(errs, a.data.close())...)
+}
+
+// drain lets requests under way finish; those that do not are cut off.
+func (a *App) drain(ctx context.Context) {
+	if a.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainWithin)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		a.options.Log.Warn("requests under way were cut off", "error", err)
+		_ = a.server.Close()
+	}
+}
+
+// lastWords writes what is still to be written.
+func (a *App) lastWords(ctx context.Context) error {
+	if a.Engine == nil || len(a.jobs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	defer cancel()
+	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()))
 }
 
 // SampleHouse gives what the sample data is made with.
 func (a *App) SampleHouse() *sample.House {
 	return &sample.House{
-		Identity: a.Identity, Tenancy: a.Tenancy, Keys: a.Keys, Engine: a.Engine, Users: a.Store, Now: a.clock.Now, WriteFile: WriteFile,
+		Identity: a.Identity, Tenancy: a.Tenancy, Keys: a.Keys, Engine: a.Engine, Users: a.Store, Now: a.clock.Now, Log: a.options.Log, WriteFile: WriteFile,
 	}
 }

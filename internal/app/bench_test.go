@@ -24,7 +24,7 @@ func BenchmarkDecision(b *testing.B) {
 	caller := callerOf(b, h, value)
 	b.ReportAllocs()
 	for b.Loop() {
-		q := verify.Question{Via: policy.Bearer, Need: verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}}
+		q := verify.Question{Way: policy.Way{Transport: policy.Bearer}, Need: verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}}
 		if v, err := h.Engine.Judge(b.Context(), caller, web.Value(value), q); err != nil || v.Code != "" {
 			b.Fatal(v.Code, err)
 		}
@@ -63,7 +63,7 @@ func BenchmarkVerify(b *testing.B) {
 // callerOf authenticates a key as web does.
 func callerOf(b *testing.B, h *testkit.House, value string) verify.Caller {
 	b.Helper()
-	v, err := h.Engine.Identify(b.Context(), web.Value(value).Credential, policy.Bearer, "")
+	v, err := h.Engine.Identify(b.Context(), web.Value(value).Credential, policy.Way{Transport: policy.Bearer}, "")
 	if err != nil || v.Code != "" {
 		b.Fatal(v.Code, err)
 	}

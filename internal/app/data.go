@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/claviger-dev/claviger/internal/config"
@@ -21,10 +22,7 @@ type dataDir struct {
 
 // openData makes the directory if it is new and takes its lock, which ends with the process.
 func openData(path string) (dataDir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return dataDir{}, fmt.Errorf("data directory: %w", err)
-	}
-	if err := os.Chmod(path, 0o700); err != nil {
+	if err := own(path); err != nil {
 		return dataDir{}, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -37,17 +35,37 @@ func openData(path string) (dataDir, error) {
 	return dataDir{path: path, lock: lock}, nil
 }
 
+// own makes the directory, or takes one that is empty or Claviger's already, and keeps others out of it. A directory of somebody else's is left as it is.
+func own(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return slices.Contains([]string{"lock", "root.key", "claviger.db"}, e.Name()) })
+	if len(entries) > 0 && !ours {
+		return fmt.Errorf("%s holds other files: give claviger a directory of its own", path)
+	}
+	return os.Chmod(path, 0o700)
+}
+
 func (d dataDir) close() error { return d.lock.Close() }
 
 func (d dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
-// root gives the root secret: from the configuration, else from the directory's file, which a new directory gets.
-func (d dataDir) root(c config.Config) (credential.Root, error) {
+// root gives the root secret: from the configuration, else from the directory's file, which a new database gets. adopted is set where the database was made
+// under a root secret already: then a new one would only hide that the old one is missing.
+func (d dataDir) root(c config.Config, adopted bool) (credential.Root, error) {
 	if !c.RootSecret.IsZero() {
 		return credential.ParseRoot(c.RootSecret.Reveal())
 	}
 	file := d.file("root.key")
 	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && adopted {
+		return credential.Root{}, fmt.Errorf("the root secret is missing: put back %s, or set CLAVIGER_ROOT_SECRET", file)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.newRoot(file)
 	}

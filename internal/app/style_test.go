@@ -47,7 +47,7 @@ func TestAKeyIsDecidedAlikeByEveryTransportItsTenantAllows(t *testing.T) {
 					state.make()
 					for via, c := range sent {
 						want := state.want
-						if want == "" && !tenant.Settings.Carries(via) {
+						if want == "" && !tenant.Settings.Carries(policy.Way{Transport: via}) {
 							want = api.TransportForbidden
 						}
 						_, err := c.Whoami(t.Context())

@@ -30,7 +30,8 @@ type Ledger[Tx any] interface {
 	Write(ctx context.Context, change func(ctx context.Context, tx Tx) (Event, error)) error
 }
 
-// ErrNothing, returned by a change, rolls back without a record and makes Write succeed: there was nothing to do.
+// ErrNothing, returned by a change, rolls back without a record and makes Write succeed: there was nothing to do. The event beside it still says which
+// cached facts are doubtful: what the change found done may have been committed a moment ago.
 var ErrNothing = errors.New("nothing to change")
 
 // Actor is who made a change.

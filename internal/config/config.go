@@ -65,6 +65,8 @@ func (e Environment) secret(name string, into *credential.Secret) error {
 		}
 	case !direct:
 		return nil
+	case text == "":
+		return fmt.Errorf("%s is set but empty: give it a value, or unset it", name)
 	}
 	*into = credential.NewSecret(text)
 	return nil

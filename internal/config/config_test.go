@@ -19,6 +19,7 @@ func TestASecretComesFromItsVariableOrFromTheFileItNames(t *testing.T) {
 		{"neither", nil, "", ""},
 		{"the variable", map[string]string{"CLAVIGER_DATABASE_URL": "postgres://direct"}, "postgres://direct", ""},
 		{"the file", map[string]string{"CLAVIGER_DATABASE_URL_FILE": "/run/url"}, "postgres://from-file", ""},
+		{"an empty variable", map[string]string{"CLAVIGER_DATABASE_URL": ""}, "", "empty"},
 		{"both", map[string]string{"CLAVIGER_DATABASE_URL": "x", "CLAVIGER_DATABASE_URL_FILE": "/run/url"}, "", "both set"},
 		{"no such file", map[string]string{"CLAVIGER_DATABASE_URL_FILE": "/run/none"}, "", "CLAVIGER_DATABASE_URL_FILE"},
 		{"an empty file", map[string]string{"CLAVIGER_DATABASE_URL_FILE": "/run/empty"}, "", "empty"},

@@ -31,7 +31,8 @@ func (p *Plane) Serve(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (p *Plane) run(w http.ResponseWriter, r *http.Request, method string, h web.Handler) {
-	if r.Method != method {
+	defer p.door.Recover(w, r)
+	if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
 		w.Header().Set("Allow", method)
 		p.door.Refuse(w, r, fault.MethodNotAllowed)
 		return

@@ -16,45 +16,60 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// mayVerify is what the caller of verify needs.
-var mayVerify = verify.Need{Scopes: []scope.Scope{scope.KeysVerify}}
+// keysVerify is what a key needs to ask about others.
+var keysVerify = verify.Need{Scopes: []scope.Scope{scope.KeysVerify}}
 
+// verify reads the whole body before it looks at the caller: a body that trickles in must not stretch an authority that has meanwhile ended.
 func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
+	body, unread := web.Read(r)
+	defer body.Release()
 	caller, err := p.door.Caller(w, r)
 	if err != nil {
 		return err
 	}
-	engine := p.door.Authenticator.Engine
-	if err := engine.Allow(r.Context(), caller, mayVerify); err != nil {
+	if err := p.mayVerify(r, caller); err != nil {
 		return err
 	}
-	if caller.Facts == nil {
-		if err := bySession(r, caller); err != nil {
-			return err
-		}
+	if unread != nil {
+		return unread
 	}
 	var req api.VerifyRequest
-	if err := web.Decode(r, &req); err != nil {
+	if err := web.Unmarshal(body.Bytes(), &req); err != nil {
 		return err
 	}
 	q, err := question(&req)
+	if err == nil {
+		err = verify.MayAsk(caller, q)
+	}
 	if err != nil {
 		return err
 	}
-	shown, err := p.presented(&req)
+	return p.judge(w, r, caller, &req, q)
+}
+
+// mayVerify judges the caller.
+func (p *Plane) mayVerify(r *http.Request, caller verify.Caller) error {
+	if caller.Facts == nil {
+		return bySession(r, caller)
+	}
+	return p.door.Authenticator.Engine.Allow(r.Context(), caller, keysVerify)
+}
+
+// judge answers about the credential that was sent along.
+func (p *Plane) judge(w http.ResponseWriter, r *http.Request, caller verify.Caller, req *api.VerifyRequest, q verify.Question) error {
+	shown, err := p.presented(req)
 	if err != nil {
-		// About the credential to judge, not about the caller's.
-		answer(w, verify.Verdict{Code: fault.KindOf(err)}, "")
+		answer(w, verify.Verdict{Code: fault.KindOf(err)}, "") // about the credential to judge, not about the caller's
 		return nil
 	}
-	if shown.Via != "" {
-		q.Via = shown.Via
+	if shown.Way.Transport != "" {
+		q.Way = shown.Way
 	}
-	verdict, err := engine.Judge(r.Context(), caller, shown, q)
+	verdict, err := p.door.Authenticator.Engine.Judge(r.Context(), caller, shown, q)
 	if err != nil {
 		return err
 	}
-	answer(w, verdict, q.Via)
+	answer(w, verdict, q.Way.Transport)
 	return nil
 }
 
@@ -81,15 +96,26 @@ func question(req *api.VerifyRequest) (verify.Question, error) {
 	default:
 		faults = append(faults, fault.Field{Name: "transport", Code: "unknown", Message: "Use bearer, basic, header or oauth."})
 	}
-	if req.IP != "" {
-		if _, err := netip.ParseAddr(req.IP); err != nil {
-			faults = append(faults, fault.Field{Name: "ip", Code: "form", Message: "Use an IPv4 or IPv6 address."})
-		}
+	ip, known := address(req.IP)
+	if !known {
+		faults = append(faults, fault.Field{Name: "ip", Code: "form", Message: "Use an IPv4 or IPv6 address, without a zone."})
 	}
-	q := verify.Question{Via: via, IP: req.IP, Need: verify.Need{
+	q := verify.Question{Way: policy.Way{Transport: via}, IP: ip, Need: verify.Need{
 		SessionOnly: req.SessionOnly, Tenant: ident.TenantID(req.TenantID), Application: req.ApplicationID, Scopes: scopes(req.Scopes),
 	}}
 	return q, fault.Refuse(append(faults, headerFaults(req.Headers)...)...)
+}
+
+// address gives the usual spelling of an address; "" is fine.
+func address(text string) (ip string, ok bool) {
+	if text == "" {
+		return "", true
+	}
+	parsed, err := netip.ParseAddr(text)
+	if err != nil || parsed.Zone() != "" {
+		return "", false
+	}
+	return parsed.Unmap().String(), true
 }
 
 func scopes(names []string) []scope.Scope {

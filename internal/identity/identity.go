@@ -53,6 +53,8 @@ type Tx interface {
 	// InsertUser gives the user's number; a canonical e-mail that is taken is fault.Conflict.
 	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+	// EndSessions ends every session of the user.
+	EndSessions(ctx context.Context, user ident.UserID) error
 }
 
 // Service signs people in and keeps their records.
@@ -92,7 +94,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	return u, err
 }
 
-// SetPassword replaces a user's password.
+// SetPassword replaces a user's password and ends their sessions.
 func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
 	if err := fault.Refuse(passwordFaults(password)...); err != nil {
 		return err
@@ -102,7 +104,10 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 		return err
 	}
 	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return audit.By(who, "user.password", target(u)), tx.SetPassword(ctx, u.ID, hash, s.Now())
+		if err := tx.SetPassword(ctx, u.ID, hash, s.Now()); err != nil {
+			return audit.Event{}, err
+		}
+		return audit.By(who, "user.password", target(u)), tx.EndSessions(ctx, u.ID)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -23,6 +24,9 @@ const (
 	argonSalt    = 16 // bytes
 	argonKey     = 32 // bytes
 )
+
+// maxWait is how long a run waits for its turn. Behind a flood of sign-ins nobody waits for longer.
+const maxWait = 2 * time.Second
 
 // MinPassword is the shortest password where it is the only factor, in code points; MaxPassword bounds the work.
 const (
@@ -72,6 +76,8 @@ func (h *Hasher) Match(ctx context.Context, password credential.Secret, encoded 
 }
 
 func (h *Hasher) run(ctx context.Context, password credential.Secret, salt []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
 	select {
 	case h.running <- struct{}{}:
 		defer func() { <-h.running }()

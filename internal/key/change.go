@@ -13,65 +13,48 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// Revoke ends a key for good and gives its tombstone; gone is true where the tenant keeps none. Repeating it changes nothing.
-func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID, reason string) (k Key, gone bool, err error) {
-	reason, faults := text.Description("reason", reason)
-	if err := fault.Refuse(faults...); err != nil {
-		return Key{}, false, err
-	}
-	err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, t policy.Tenant, found Key) (string, error) {
-		k, gone = found, t.Settings.RevokeMode == policy.Delete
-		if gone {
-			return "key.revoke", tx.DeleteKey(ctx, id)
-		}
-		if !k.RevokedAt.IsZero() {
-			return "", audit.ErrNothing
-		}
-		by, _ := who.Session()
-		k.RevokedAt, k.RevokedReason, k.Slot = s.Now(), reason, 0
-		k.UpdatedAt = k.RevokedAt
-		return "key.revoke", tx.RevokeKey(ctx, id, k.RevokedAt, by.User.ID, reason)
-	})
-	return k, gone, err
+// changing is a key under change, with what was read in the same transaction.
+type changing struct {
+	Key
+	tenant policy.Tenant
+	by     Authority
+	now    time.Time
 }
 
-// Delete removes a key's row; its audit trail stays.
-func (s *Service) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, _ policy.Tenant, _ Key) (string, error) {
-		return "key.delete", tx.DeleteKey(ctx, id)
-	})
-}
-
-// change runs one operation on a key that its owner or an admin of the tenant may do, and names it to the audit trail.
+// change runs one operation on a key that its owner or an admin of the tenant may do, names it to the audit trail, and gives the key as it then is.
 func (s *Service) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
-	operate func(context.Context, Tx, policy.Tenant, Key) (action string, err error),
-) error {
+	operate func(ctx context.Context, tx Tx, c *changing) (action string, err error),
+) (v View, err error) {
 	caller, err := person(who)
 	if err != nil {
-		return err
+		return View{}, err
 	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		t, err := tx.TenantRules(ctx, tenant)
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		c, err := s.open(ctx, tx, caller, tenant, id)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		own, err := tx.Authority(ctx, tenant, caller.ID)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		k, err := tx.LockKey(ctx, tenant, id)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		if err := mayChange(own, t.Settings, k); err != nil {
-			return audit.Event{}, err
-		}
-		action, err := operate(ctx, tx, t, k)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		return audit.By(who, action, target(k)).In(tenant, t.Account).OutdatesLookups(k.Lookups...).With("public_id", k.PublicID), nil
+		action, err := operate(ctx, tx, &c)
+		v = s.view(who, c.tenant, c.Key)
+		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(c.Lookups...).With("public_id", c.PublicID)
+		return e, err // the event also with ErrNothing: see there
 	})
+	return v, err
+}
+
+// open locks and reads what a change needs, and judges whether the caller may make one.
+func (s *Service) open(ctx context.Context, tx Tx, caller principal.Person, tenant ident.TenantID, id ident.KeyID) (c changing, err error) {
+	c.now = s.Now()
+	if c.tenant, err = tx.TenantRules(ctx, tenant); err != nil {
+		return c, err
+	}
+	if c.by, err = tx.Authority(ctx, tenant, caller.ID); err != nil {
+		return c, err
+	}
+	if c.Key, err = tx.LockKey(ctx, tenant, id); err != nil {
+		return c, err
+	}
+	return c, mayChange(c.by, c.tenant.Settings, c.Key)
 }
 
 // mayChange lets the owner and admins through; to anyone who may not even see the key it does not exist.
@@ -88,55 +71,63 @@ func mayChange(own Authority, settings policy.Settings, k Key) error {
 	return fault.New(fault.Forbidden, "Only the key's owner or an admin of the tenant may do this.")
 }
 
-// Disable takes a key out of use until it is enabled. Repeating it changes nothing, unless an admin thereby takes the decision over from the owner.
-func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (k Key, err error) {
-	caller, _ := who.Session()
-	err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, _ policy.Tenant, found Key) (string, error) {
-		k = found
-		byAdmin := found.Owner.ID != caller.User.ID
+var errRevoked = fault.New(fault.Conflict, "The key is revoked for good.")
+
+// Revoke ends a key for good and gives its tombstone; gone is true where the tenant keeps none. Repeating it changes nothing.
+func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID, reason string) (v View, gone bool, err error) {
+	reason, faults := text.Description("reason", reason)
+	if err := fault.Refuse(faults...); err != nil {
+		return View{}, false, err
+	}
+	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+		gone = c.tenant.Settings.RevokeMode == policy.Delete
 		switch {
-		case !found.RevokedAt.IsZero():
-			return "", errRevoked
-		case !found.DisabledAt.IsZero() && (found.DisabledByAdmin || !byAdmin):
+		case gone:
+			return "key.revoke", tx.DeleteKey(ctx, id)
+		case !c.RevokedAt.IsZero():
 			return "", audit.ErrNothing
 		}
-		k.DisabledAt, k.DisabledBy, k.DisabledByAdmin = s.Now(), caller.User.ID, byAdmin
-		k.UpdatedAt = k.DisabledAt
-		return "key.disable", tx.SetDisabled(ctx, k)
+		c.RevokedAt, c.RevokedReason, c.Slot, c.UpdatedAt = c.now, reason, 0, c.now
+		return "key.revoke", tx.RevokeKey(ctx, id, c.now, c.by.Person.ID, reason)
 	})
-	return k, err
+	return v, gone, err
+}
+
+// Delete removes a key's row; its audit trail stays.
+func (s *Service) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
+	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, _ *changing) (string, error) {
+		return "key.delete", tx.DeleteKey(ctx, id)
+	})
+	return err
+}
+
+// Disable takes a key out of use until it is enabled. Repeating it changes nothing, unless an admin thereby takes the decision over from the owner.
+func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+		byAdmin := c.Owner.ID != c.by.Person.ID
+		switch {
+		case !c.RevokedAt.IsZero():
+			return "", errRevoked
+		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin):
+			return "", audit.ErrNothing
+		}
+		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = c.now, c.by.Person.ID, byAdmin, c.now
+		return "key.disable", tx.SetDisabled(ctx, c.Key)
+	})
 }
 
 // Enable brings a disabled key back into use. What an admin disabled, only an admin enables.
-func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (k Key, err error) {
-	caller, _ := who.Session()
-	err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, _ policy.Tenant, found Key) (string, error) {
-		k = found
+func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
 		switch {
-		case !found.RevokedAt.IsZero():
+		case !c.RevokedAt.IsZero():
 			return "", errRevoked
-		case found.DisabledAt.IsZero():
+		case c.DisabledAt.IsZero():
 			return "", audit.ErrNothing
+		case c.DisabledByAdmin && c.by.Acting() != scope.Admin:
+			return "", fault.New(fault.Forbidden, "An admin of the tenant disabled this key; only an admin enables it.")
 		}
-		if err := mayEnable(ctx, tx, found, caller.User.ID); err != nil {
-			return "", err
-		}
-		k.DisabledAt, k.DisabledBy, k.DisabledByAdmin = time.Time{}, "", false
-		k.UpdatedAt = s.Now()
-		return "key.enable", tx.SetDisabled(ctx, k)
+		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = time.Time{}, "", false, c.now
+		return "key.enable", tx.SetDisabled(ctx, c.Key)
 	})
-	return k, err
-}
-
-var errRevoked = fault.New(fault.Conflict, "The key is revoked for good.")
-
-func mayEnable(ctx context.Context, tx Tx, k Key, caller ident.UserID) error {
-	own, err := tx.Authority(ctx, k.Tenant, caller)
-	if err != nil {
-		return err
-	}
-	if k.DisabledByAdmin && own.Acting() != scope.Admin {
-		return fault.New(fault.Forbidden, "An admin of the tenant disabled this key; only an admin enables it.")
-	}
-	return nil
 }

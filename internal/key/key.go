@@ -79,7 +79,7 @@ type Secret struct {
 
 // Issued is a new credential and its key. The credential is shown once.
 type Issued struct {
-	Key        Key
+	View
 	Credential credential.Minted
 }
 
@@ -118,7 +118,8 @@ type Store interface {
 // Tx is what key reads and changes in a transaction.
 type Tx interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
-	// Authority reads what a person may do; a deleted or disabled user has none.
+	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
+	// A deleted or disabled user has none.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Authority, error)
 	// LockOwner locks the membership under which keys are owned, so that the cap is counted by one transaction at a time,
 	// and gives the owner's authority; fault.NotFound where there is no live membership.

@@ -39,13 +39,18 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	if err != nil {
 		return Issued{}, err
 	}
-	issued, secret := s.mint(rules, now)
+	fresh, minted, secret := s.mint(rules, now)
+	var issued Issued
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		k, err := s.insert(ctx, tx, caller, spec, issued.Key, secret)
+		t, err := tx.TenantRules(ctx, tenant)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		issued.Key = k
+		k, err := s.insert(ctx, tx, t, caller, spec, fresh, secret)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		issued = Issued{View: s.view(who, t, k), Credential: minted}
 		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(secret.Lookup)
 		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID), nil
 	})
@@ -56,7 +61,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 }
 
 // mint draws the credential outside the transaction, in the shape the tenant has now.
-func (s *Service) mint(t policy.Tenant, now time.Time) (Issued, Secret) {
+func (s *Service) mint(t policy.Tenant, now time.Time) (Key, credential.Minted, Secret) {
 	id := ident.New[ident.KeyID](now, s.Rand)
 	m := s.Keyring.Mint(t.Settings.Shape())
 	if m.PublicID == "" { // style uuid has none of its own
@@ -67,15 +72,11 @@ func (s *Service) mint(t policy.Tenant, now time.Time) (Issued, Secret) {
 		ID: id, Tenant: t.ID, Shape: m.Shape, PublicID: m.PublicID, Last4: m.Last4, Delivery: Direct, Lookups: []string{m.Lookup},
 		CreatedAt: now, UpdatedAt: now, SecretSetAt: now,
 	}
-	return Issued{Key: k, Credential: m}, Secret{Serial: 1, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: sealed, SetAt: now}
+	return k, m, Secret{Serial: 1, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: sealed, SetAt: now}
 }
 
 // insert judges and places the key in the transaction; spec and k are copies, since it may run twice.
-func (s *Service) insert(ctx context.Context, tx Tx, caller principal.Person, spec Spec, k Key, secret Secret) (Key, error) {
-	t, err := tx.TenantRules(ctx, k.Tenant)
-	if err != nil {
-		return Key{}, err
-	}
+func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, k Key, secret Secret) (Key, error) {
 	switch {
 	case !t.Open:
 		return Key{}, fault.New(fault.Conflict, "The tenant is disabled.")
@@ -95,9 +96,9 @@ func (s *Service) insert(ctx context.Context, tx Tx, caller principal.Person, sp
 	if k.Slot, err = place(ctx, tx, t, owner.Person.ID, k.CreatedAt); err != nil {
 		return Key{}, err
 	}
-	k.Name, k.Description, k.ExpiresAt = spec.Name, spec.Description, spec.ExpiresAt.UTC().Truncate(time.Microsecond)
-	if spec.ExpiresAt.IsZero() {
-		k.ExpiresAt = time.Time{}
+	k.Name, k.Description = spec.Name, spec.Description
+	if spec.ExpiresAt != nil {
+		k.ExpiresAt = spec.ExpiresAt.UTC().Truncate(time.Microsecond)
 	}
 	k.Owner, k.CreatedBy = owner.Person, caller
 	k.Scopes = scope.NewSet(spec.Scopes...)
@@ -213,15 +214,6 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 		views[i] = s.view(who, t, k)
 	}
 	return views, err
-}
-
-// Show gives a key that the caller has just made or changed.
-func (s *Service) Show(ctx context.Context, who principal.Principal, k Key) (View, error) {
-	t, err := s.visible(ctx, who, k.Tenant)
-	if err != nil {
-		return View{}, err
-	}
-	return s.view(who, t, k), nil
 }
 
 func (s *Service) view(who principal.Principal, t policy.Tenant, k Key) View {

@@ -30,8 +30,8 @@ type Spec struct {
 	// AllApplications, or at least one of ApplicationIDs.
 	AllApplications bool
 	ApplicationIDs  []string
-	// ExpiresAt is zero for none.
-	ExpiresAt time.Time
+	// ExpiresAt is nil for none.
+	ExpiresAt *time.Time
 }
 
 // Validate normalises the texts and lists and says what is wrong, as far as it can be told without the tenant.
@@ -47,10 +47,22 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 	}
 	faults = append(faults, s.scopeFaults()...)
 	faults = append(faults, s.applicationFaults()...)
-	if !s.ExpiresAt.IsZero() && !s.ExpiresAt.After(now) {
-		faults = append(faults, fault.Field{Name: "expires_at", Code: "past", Message: "Use a time in the future."})
+	return append(faults, expiryFaults(s.ExpiresAt, now)...)
+}
+
+// lastYear is the last that RFC 3339 can write.
+const lastYear = 9999
+
+func expiryFaults(at *time.Time, now time.Time) []fault.Field {
+	switch {
+	case at == nil:
+		return nil
+	case !at.After(now):
+		return []fault.Field{{Name: "expires_at", Code: "past", Message: "Use a time in the future."}}
+	case at.UTC().Year() > lastYear:
+		return []fault.Field{{Name: "expires_at", Code: "range", Message: "Use a time before the year 10000 in UTC."}}
 	}
-	return faults
+	return nil
 }
 
 func (s *Spec) scopeFaults() (faults []fault.Field) {
@@ -112,7 +124,7 @@ func (s *Spec) fitTenant(t policy.Tenant, owner scope.Role, now time.Time) []fau
 			faults = append(faults, at("scopes", i, "beyond_role", "The owner's role may not hold this scope."))
 		}
 	}
-	if limit := maximum(t.Rules, now); !s.ExpiresAt.IsZero() && !limit.IsZero() && s.ExpiresAt.After(limit) {
+	if limit := maximum(t.Rules, now); s.ExpiresAt != nil && !limit.IsZero() && s.ExpiresAt.After(limit) {
 		faults = append(faults, fault.Field{Name: "expires_at", Code: "beyond_policy", Message: "Use a time within the account's maximum lifetime, at the latest " + limit.UTC().Format(time.RFC3339) + "."})
 	}
 	return faults

@@ -52,31 +52,23 @@ type createKeyInput struct {
 }
 
 func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.IssuedKey], error) {
-	caller := who(ctx).Principal
-	issued, err := a.Keys.Create(ctx, caller, ident.TenantID(in.Tenant), specOf(in.JSON.value))
-	if err != nil {
-		return nil, err
-	}
-	shown, err := a.Keys.Show(ctx, caller, issued.Key)
+	issued, err := a.Keys.Create(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), specOf(in.JSON.value))
 	if err != nil {
 		return nil, err
 	}
 	return &created[api.IssuedKey]{
 		Location: "/api/v1/tenants/" + in.Tenant + "/keys/" + string(issued.Key.ID),
-		Body:     api.IssuedKey{Key: keyOf(shown), Credential: a.credentialOf(issued)},
+		Body:     api.IssuedKey{Key: keyOf(issued.View), Credential: a.credentialOf(issued)},
 	}, nil
 }
 
 func specOf(n api.NewKey) key.Spec {
-	s := key.Spec{Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs}
+	s := key.Spec{Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt}
 	if n.Scopes != nil {
 		s.Scopes = make([]scope.Scope, len(n.Scopes))
 		for i, name := range n.Scopes {
 			s.Scopes[i] = scope.Scope(name)
 		}
-	}
-	if n.ExpiresAt != nil {
-		s.ExpiresAt = *n.ExpiresAt
 	}
 	return s
 }
@@ -140,34 +132,24 @@ type revokeKeyOutput struct {
 }
 
 func (a *API) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeKeyOutput, error) {
-	caller := who(ctx).Principal
-	revoked, gone, err := a.Keys.Revoke(ctx, caller, ident.TenantID(in.Tenant), ident.KeyID(in.Key), in.JSON.value.Reason)
+	revoked, gone, err := a.Keys.Revoke(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), in.JSON.value.Reason)
 	if err != nil {
 		return nil, err
 	}
 	if gone {
 		return &revokeKeyOutput{Status: http.StatusNoContent}, nil
 	}
-	shown, err := a.Keys.Show(ctx, caller, revoked)
-	if err != nil {
-		return nil, err
-	}
-	wire := keyOf(shown)
+	wire := keyOf(revoked)
 	return &revokeKeyOutput{Status: http.StatusOK, Body: &wire}, nil
 }
 
 // switchKey serves an action that takes nothing and answers the key.
-func (a *API) switchKey(act func(context.Context, principal.Principal, ident.TenantID, ident.KeyID) (key.Key, error)) func(context.Context, *KeyInput) (*answer[api.Key], error) {
+func (a *API) switchKey(act func(context.Context, principal.Principal, ident.TenantID, ident.KeyID) (key.View, error)) func(context.Context, *KeyInput) (*answer[api.Key], error) {
 	return func(ctx context.Context, in *KeyInput) (*answer[api.Key], error) {
-		caller := who(ctx).Principal
-		changed, err := act(ctx, caller, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+		changed, err := act(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 		if err != nil {
 			return nil, err
 		}
-		shown, err := a.Keys.Show(ctx, caller, changed)
-		if err != nil {
-			return nil, err
-		}
-		return &answer[api.Key]{keyOf(shown)}, nil
+		return &answer[api.Key]{keyOf(changed)}, nil
 	}
 }

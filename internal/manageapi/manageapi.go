@@ -44,6 +44,7 @@ func (a *API) Mount(mux *http.ServeMux, version string) {
 	config.OpenAPIPath = "/openapi"
 	config.DocsPath, config.SchemasPath = "", ""
 	config.CreateHooks = nil
+	config.RejectUnknownQueryParameters = true
 	h := humago.New(mux, config)
 	a.sessions(h)
 	a.keys(h)
@@ -99,6 +100,7 @@ func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
 func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
+		web.Buffer(r)
 		caller, err := door.Caller(w, r)
 		if err == nil {
 			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))

@@ -5,6 +5,7 @@ package policy
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -112,8 +113,20 @@ func (s Settings) Shape() credential.Shape {
 	return credential.Shape{Style: s.Style, Prefix: s.Prefix, Label: s.Label, Domain: s.ClientDomain}
 }
 
-// Carries reports whether the tenant's keys may come by the transport.
-func (s Settings) Carries(t Transport) bool { return slices.Contains(s.Transports, t) }
+// Way is how a credential came.
+type Way struct {
+	Transport Transport
+	// Header is the name of the key header it came in; "" where that is not known, or for another transport.
+	Header string
+}
+
+// Carries reports whether the tenant's keys may come that way: by one of its transports, and in its own key header.
+func (s Settings) Carries(w Way) bool {
+	if !slices.Contains(s.Transports, w.Transport) {
+		return false
+	}
+	return w.Transport != Header || s.KeyHeader != "" && (w.Header == "" || strings.EqualFold(w.Header, s.KeyHeader))
+}
 
 // LetsCreate reports whether keys may be made by this kind of creator.
 func (s Settings) LetsCreate(c Creator) bool { return slices.Contains(s.Creators, c) }

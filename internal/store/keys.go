@@ -44,7 +44,10 @@ const (
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
 	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
 	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
-	selectRight query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
+	// Rows that give authority are locked by UPDATEs that change nothing.
+	lockPerson   query = `UPDATE users SET updated_at = updated_at WHERE id = $1`
+	lockStanding query = `UPDATE account_members SET role = role WHERE user_id = $1 AND account_id = (SELECT account_id FROM tenants WHERE id = $2)`
+	selectRight  query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
 		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
 		LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = u.id
 		WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
@@ -72,7 +75,7 @@ func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID)
 		return key.Key{}, err
 	}
 	k, err := oneKey(ctx, t, tenant, id)
-	return k, t.fault(err)
+	return k, t.store.fault(err)
 }
 
 func oneKey(ctx context.Context, from reader, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
@@ -155,6 +158,15 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 
 // Authority implements key.Tx.
 func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a key.Authority, err error) {
+	if err := t.exec(ctx, lockPerson, user); err != nil {
+		return a, err
+	}
+	if err := t.exec(ctx, lockStanding, user, tenant); err != nil {
+		return a, err
+	}
+	if err := t.exec(ctx, lockMember, tenant, user); err != nil {
+		return a, err
+	}
 	err = t.row(ctx, selectRight, tenant, user).
 		Scan(&a.Person.ID, nullable(&a.Person.Email), nullable(&a.Person.Name), nullable(&a.Member), nullable(&a.Account))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -165,9 +177,6 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 
 // LockOwner implements key.Tx.
 func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (key.Authority, error) {
-	if err := t.one(ctx, lockMember, tenant, user); err != nil {
-		return key.Authority{}, err
-	}
 	a, err := t.Authority(ctx, tenant, user)
 	if err == nil && a.Member == "" {
 		err = fault.NotFound
@@ -202,7 +211,7 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, text.Fold(k.Name), k.Applications.All, string(k.Delivery), k.Slot,
 		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt))
-	if t.backend.Classify(err) == Duplicate {
+	if t.store.backend.Classify(err) == Duplicate {
 		return errors.Join(errContention, err)
 	}
 	if err != nil {

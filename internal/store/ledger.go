@@ -15,7 +15,7 @@ import (
 
 // Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
 type Tx struct {
-	*Store
+	store      *Store // a named field: what reads through the pool must not pass for a method of the transaction
 	tx         *sql.Tx
 	unprepared []query
 }
@@ -35,6 +35,8 @@ const (
 	// writeDeadline bounds a write, retries included; the caller's own cancellation does not end it half way.
 	writeDeadline = 10 * time.Second
 	maxAttempts   = 20
+	// settleDeadline bounds how long a COMMIT may be in doubt before the process gives up.
+	settleDeadline = 10 * time.Second
 )
 
 // errContention marks a failure after which the whole change is run again.
@@ -54,15 +56,20 @@ func (l Ledger[T]) Write(ctx context.Context, change func(ctx context.Context, t
 
 // attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
 func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
+	if s.halted.Load() {
+		return errHalted
+	}
 	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return s.contention(err)
 	}
-	tx := &Tx{Store: s, tx: sqlTx}
+	tx := &Tx{store: s, tx: sqlTx}
 	defer tx.prepareRest(ctx)
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	event, err := change(ctx, tx)
 	if errors.Is(err, audit.ErrNothing) {
+		// What was found done may have been committed by a write that has not told yet.
+		s.Outdate(event.Stale)
 		return nil
 	}
 	if err != nil {
@@ -72,15 +79,32 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 		return s.contention(err)
 	}
 	err = sqlTx.Commit()
-	s.Outdate(event.Stale)
 	if err == nil {
+		s.Outdate(event.Stale)
 		return nil
 	}
-	if s.backend.Classify(err) == Fatal {
-		s.Fatal(err)
-	}
+	s.settle(ctx, err)
+	s.Outdate(event.Stale)
 	return fault.Wrap(fault.Unavailable, fmt.Errorf("COMMIT: %w", err), "It is not known whether the change was kept. Look before you repeat it.")
 }
+
+// settle waits until a COMMIT of unknown outcome is over: it may land long after its connection broke, and facts that were read in between would
+// be stale without anyone knowing. The transaction holds the row of the change counter until then, so whoever gets that row
+// comes after it. Where that cannot be had, the process must stop.
+func (s *Store) settle(ctx context.Context, failure error) {
+	if s.backend.Classify(failure) == Fatal {
+		s.halt(failure)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline)
+	defer cancel()
+	if _, err := s.backend.Write.ExecContext(ctx, string(lockChange)); err != nil {
+		s.halt(fmt.Errorf("a COMMIT stays in doubt: %w", errors.Join(failure, err)))
+	}
+}
+
+// errHalted answers every write once the database can no longer be trusted, or is no longer ours alone.
+var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
 
 func (s *Store) contention(err error) error {
 	if s.backend.Classify(err) == Contention {
@@ -90,6 +114,7 @@ func (s *Store) contention(err error) error {
 }
 
 const (
+	lockChange  query = `UPDATE counters SET value = value WHERE name = 'change'`
 	nextChange  query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
 	selectHead  query = `SELECT seq, hash FROM audit_heads WHERE chain = $1`
 	upsertHead  query = `INSERT INTO audit_heads (chain, seq, hash) VALUES ($1, $2, $3) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`
@@ -108,8 +133,8 @@ func (t *Tx) record(ctx context.Context, e audit.Event) error {
 	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
 		return err
 	}
-	e.At = t.Now()
-	e.ID = ident.New[ident.EventID](e.At, t.Rand)
+	e.At = t.store.Now()
+	e.ID = ident.New[ident.EventID](e.At, t.store.Rand)
 	head, err := t.head(ctx, e.Chain())
 	if err != nil {
 		return err

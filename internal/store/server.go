@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -17,7 +18,11 @@ const (
 	insertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2)`
 	selectKeys    query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
 	insertVersion query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
-	selectLatest  query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
+	upsertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+
+	selectLatestEvent query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
+	selectLatestUse   query = `SELECT MAX(last_used_at) FROM key_uses`
+	selectWatermark   query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'watermark'`
 )
 
 // rootCheck is the setting by which a database knows its root secret.
@@ -50,6 +55,16 @@ func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credenti
 	return versions, s.fault(err)
 }
 
+// Adopted reports whether the database was made under a root secret already.
+func (s *Store) Adopted(ctx context.Context) (bool, error) {
+	var check string
+	err := s.reading.row(ctx, selectSetting, rootCheck).Scan(&check)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, s.fault(err)
+}
+
 // initialise marks the database as made under the root secret. It is a change like any other, the first.
 func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 	ledger := NewLedger(s, func(t *Tx) *Tx { return t })
@@ -58,7 +73,7 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 			return audit.Event{}, err
 		}
 		for _, v := range credential.FirstVersions() {
-			if err := t.exec(ctx, insertVersion, string(v.Purpose), v.Number, micros(t.Now())); err != nil {
+			if err := t.exec(ctx, insertVersion, string(v.Purpose), v.Number, micros(t.store.Now())); err != nil {
 				return audit.Event{}, err
 			}
 		}
@@ -66,13 +81,31 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 	})
 }
 
-// Latest gives the latest time on record; zero for none. Time in this database is never before it.
-func (s *Store) Latest(ctx context.Context) (at time.Time, err error) {
-	err = s.reading.row(ctx, selectLatest).Scan(when{&at})
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil
+// watermark is the setting that says how late it has been.
+const watermark = "watermark"
+
+// SetWatermark records how late it is, so that no later start can believe it to be earlier. Like a last use it is no audited change.
+func (s *Store) SetWatermark(ctx context.Context, now time.Time) error {
+	if s.halted.Load() {
+		return errHalted
 	}
-	return at, s.fault(err)
+	_, err := s.backend.Write.ExecContext(ctx, string(upsertSetting), watermark, strconv.FormatInt(now.UnixMicro(), 10))
+	return s.fault(err)
+}
+
+// Latest gives the latest time on record, of an event, a last use or the watermark; zero for none. Time in this database is never before it.
+func (s *Store) Latest(ctx context.Context) (latest time.Time, err error) {
+	for _, q := range []query{selectLatestEvent, selectLatestUse, selectWatermark} {
+		var at time.Time
+		err := s.reading.row(ctx, q).Scan(when{&at})
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return time.Time{}, s.fault(err)
+		}
+		if at.After(latest) {
+			latest = at
+		}
+	}
+	return latest, nil
 }
 
 const (

@@ -20,6 +20,7 @@ const (
 	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
 	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at, expires_at, ip, agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
 )
 
@@ -60,6 +61,11 @@ func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) err
 // InsertSession implements session.Tx.
 func (t *Tx) InsertSession(ctx context.Context, s session.Session, token session.TokenHash) error {
 	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt), micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent)
+}
+
+// EndSessions implements identity.Tx.
+func (t *Tx) EndSessions(ctx context.Context, user ident.UserID) error {
+	return t.exec(ctx, endSessions, user)
 }
 
 // DeleteSession implements session.Tx.

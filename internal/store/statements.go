@@ -46,7 +46,7 @@ func (s *statements) row(ctx context.Context, q query, args ...any) *sql.Row {
 // kept gives the statement of a query for this transaction. A query that is new cannot be prepared now, since the transaction may hold the pool's only
 // connection; it is remembered and prepared once the transaction is over.
 func (t *Tx) kept(ctx context.Context, q query) *sql.Stmt {
-	if kept, ok := t.writing.kept.Load(q); ok {
+	if kept, ok := t.store.writing.kept.Load(q); ok {
 		return t.tx.StmtContext(ctx, kept.(*sql.Stmt))
 	}
 	t.unprepared = append(t.unprepared, q)
@@ -77,6 +77,6 @@ func (t *Tx) run(ctx context.Context, q query, args ...any) (sql.Result, error) 
 // prepareRest prepares what the transaction met for the first time.
 func (t *Tx) prepareRest(ctx context.Context) {
 	for _, q := range t.unprepared {
-		t.writing.prepared(ctx, q)
+		t.store.writing.prepared(ctx, q)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -65,6 +66,7 @@ type Store struct {
 	backend Backend
 	Options
 	reading, writing *statements
+	halted           atomic.Bool
 }
 
 // New takes an open, migrated database.
@@ -90,6 +92,14 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Halt refuses every write from now on.
+func (s *Store) Halt() { s.halted.Store(true) }
+
+func (s *Store) halt(why error) {
+	s.Halt()
+	s.Fatal(why)
+}
+
 // Alone reports whether this process still has the database to itself.
 func (s *Store) Alone(ctx context.Context) error { return s.backend.Held(ctx) }
 
@@ -104,7 +114,7 @@ func (s *Store) fault(err error) error {
 		return fault.NotFound
 	}
 	if s.backend.Classify(err) == Fatal {
-		s.Fatal(err)
+		s.halt(err)
 	}
 	return fault.Wrap(fault.Unavailable, err, "The database did not answer. Try again.")
 }

@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	lockAccount      query = `UPDATE accounts SET updated_at = updated_at WHERE id = $1`
 	insertAccount    query = `INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
 	upsertStanding   query = `INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role`
 	insertPolicyRule query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until)
@@ -39,6 +40,11 @@ func (t *Tx) InsertAccount(ctx context.Context, a tenancy.Account) (int64, error
 		return 0, err
 	}
 	return number, t.exec(ctx, insertAccount, a.ID, number, a.Name, micros(a.CreatedAt))
+}
+
+// LockAccount implements tenancy.Tx.
+func (t *Tx) LockAccount(ctx context.Context, account ident.AccountID) error {
+	return t.one(ctx, lockAccount, account)
 }
 
 // SetStanding implements tenancy.Tx.
@@ -67,7 +73,7 @@ func (t *Tx) InsertTenant(ctx context.Context, n tenancy.Tenant) (int64, error) 
 // InsertMember implements tenancy.Tx.
 func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
 	err := t.exec(ctx, insertMember, m.Tenant, m.User.ID, string(m.Role), micros(m.CreatedAt))
-	if t.backend.Classify(err) == Duplicate {
+	if t.store.backend.Classify(err) == Duplicate {
 		return fault.New(fault.Conflict, "This person is a member already.")
 	}
 	return err
@@ -122,7 +128,7 @@ func (s *Store) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tena
 // TenantRules implements key.Tx.
 func (t *Tx) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error) {
 	rules, err := tenantRules(ctx, t, id)
-	return rules, t.fault(err)
+	return rules, t.store.fault(err)
 }
 
 func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Tenant, error) {

@@ -33,7 +33,7 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, password string) (
 		return 0, err
 	}
 	err = t.exec(ctx, insertUser, u.ID, number, u.Email, u.Canonical, u.Name, password, micros(u.CreatedAt))
-	if t.backend.Classify(err) == Duplicate {
+	if t.store.backend.Classify(err) == Duplicate {
 		return 0, fault.New(fault.Conflict, "This e-mail address is in use.")
 	}
 	return number, err

@@ -21,6 +21,9 @@ const usesAtOnce = 16
 
 // RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger.
 func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
+	if s.halted.Load() {
+		return errHalted
+	}
 	tx, err := s.backend.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return s.fault(err)

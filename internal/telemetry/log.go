@@ -6,11 +6,18 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 )
 
 // shapes of whatever looks like one of our credentials or like a password in a URL. Code never logs one on purpose (see credential.Secret);
 // this is the net below.
-var shapes = regexp.MustCompile(`[a-z]+(_[a-z]+)+_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}|://[^/\s:@]+:[^/\s@]+@`)
+var shapes = regexp.MustCompile(strings.Join([]string{
+	`[a-z]+(_[a-z]+)+_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}`,                    // token
+	`[0-9a-f]{24}:[0-9a-f]{72}`,                                           // pair
+	`oauth2-[0-9A-Za-z]{22}@[a-z0-9.-]+:[0-9A-Za-z]{43}`,                  // client
+	`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`, // uuid
+	`://[^/\s:@]+:[^/\s@]+@`,                                              // a password in a URL
+}, "|"))
 
 // NewLogger writes text lines from the given level up, with the shapes of credentials taken out.
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {

@@ -82,6 +82,8 @@ type Tx interface {
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
 	InsertMember(ctx context.Context, m Member) error
 	InsertApplication(ctx context.Context, a Application) (number int64, err error)
+	// LockAccount holds an account, so that no tenant of it is made meanwhile.
+	LockAccount(ctx context.Context, account ident.AccountID) error
 	// TenantsOf lists the tenants of an account.
 	TenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 }
@@ -131,6 +133,9 @@ func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, na
 // SetStanding gives a person a role in an account.
 func (s *Service) SetStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user principal.Person, role scope.AccountRole) error {
 	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := tx.LockAccount(ctx, account); err != nil {
+			return audit.Event{}, err
+		}
 		tenants, err := tx.TenantsOf(ctx, account)
 		if err != nil {
 			return audit.Event{}, err
@@ -157,6 +162,9 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, acc
 	now := s.Now()
 	t := Tenant{ID: ident.New[ident.TenantID](now, s.Rand), Account: account, Name: name, Preset: preset, Settings: settings, CreatedAt: now}
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := tx.LockAccount(ctx, account); err != nil {
+			return audit.Event{}, err
+		}
 		var err error
 		t.Number, err = tx.InsertTenant(ctx, t)
 		target := audit.Target{Type: "tenant", ID: string(t.ID), Name: t.Name}

@@ -111,22 +111,27 @@ func (f *Facts) reaches(n Need) fault.Kind {
 // Question is what a protected API asks about a credential.
 type Question struct {
 	Need
-	// Via is the transport to judge; "" for none.
-	Via policy.Transport
+	// Way to judge; its zero value for none.
+	Way policy.Way
 	// IP of the protected API's client; "" where it is not known.
 	IP string
 }
 
-// Judge is the door of a verifier: Identify and steps 5 to 7 for somebody else's credential. read gives the credential; a verifier without
-// the right to ask gets an error, never a verdict.
-func (e *Engine) Judge(ctx context.Context, verifier Caller, p Presentation, q Question) (Verdict, error) {
+// MayAsk reports whether the verifier may ask the question at all: one restricted to applications must name one of them.
+func MayAsk(verifier Caller, q Question) error {
 	if f := verifier.Facts; f != nil && !f.Key.Applications.All && !f.Key.Applications.Reach(q.Application) {
-		return Verdict{}, fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
+		return fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
 	}
+	return nil
+}
+
+// Judge runs the whole decision about somebody else's credential, for a verifier that may ask. Of a key that is not the verifier's to judge it learns,
+// and leaves, nothing.
+func (e *Engine) Judge(ctx context.Context, verifier Caller, p Presentation, q Question) (Verdict, error) {
 	if !p.Formed {
 		return Verdict{Code: fault.KeyInvalid}, nil
 	}
-	v, err := e.Identify(ctx, p.Credential, q.Via, q.IP)
+	v, err := e.Examine(ctx, p.Credential, q.Way)
 	if err != nil || v.Facts == nil {
 		return v, err
 	}
@@ -136,6 +141,7 @@ func (e *Engine) Judge(ctx context.Context, verifier Caller, p Presentation, q Q
 	if v.Code != "" {
 		return v, nil
 	}
+	e.noteUse(v, q.IP)
 	if v.Code = v.Facts.allows(q.Need); v.Code == "" && q.Application != "" {
 		if _, exists := v.Facts.tenant.Applications[q.Application]; !exists {
 			v.Code = fault.ApplicationForbidden

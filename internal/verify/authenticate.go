@@ -17,7 +17,7 @@ type Presentation struct {
 	// Formed is set where what was sent has the form of a credential.
 	Formed     bool
 	Credential credential.Presented
-	Via        policy.Transport
+	Way        policy.Way
 	// Cookie is the session's token; "" for none.
 	Cookie string
 }
@@ -54,12 +54,12 @@ func (a *Authenticator) byKey(ctx context.Context, p Presentation, from principa
 	if !p.Formed {
 		return Caller{}, fault.KeyInvalid
 	}
-	v, err := a.Engine.Identify(ctx, p.Credential, p.Via, from.IP)
+	v, err := a.Engine.Identify(ctx, p.Credential, p.Way, from.IP)
 	if err != nil {
 		return Caller{}, err
 	}
 	if v.Code != "" {
 		return Caller{}, v.Code
 	}
-	return Caller{Principal: v.Facts.who.From(from), Transport: p.Via, Facts: v.Facts}, nil
+	return Caller{Principal: v.Facts.who.From(from), Transport: p.Way.Transport, Facts: v.Facts}, nil
 }

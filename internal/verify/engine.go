@@ -17,8 +17,8 @@ package verify
 
 import (
 	"context"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -50,6 +50,7 @@ type Engine struct {
 	render      func(*Facts) any
 	tenants     sync.Map // ident.TenantID → *tenantFacts
 	uses        uses
+	halted      atomic.Bool
 }
 
 const defaultEntries = 1_000_000
@@ -66,11 +67,24 @@ func New(o Options) *Engine {
 type Verdict struct {
 	Code  fault.Kind
 	Facts *Facts
+
+	secret *secretFacts
+	at     time.Time
 }
 
-// Identify runs steps 2 to 4. A via of "" leaves the transport unjudged; an ip of "" leaves the address of last use. The error is not nil only where the
-// facts cannot be had: then nothing was decided.
-func (e *Engine) Identify(ctx context.Context, p credential.Presented, via policy.Transport, ip string) (Verdict, error) {
+// Identify runs steps 2 to 4 and notes the use. An ip of "" leaves the address of last use. The error is not nil only where the facts cannot be had: then
+// nothing was decided.
+func (e *Engine) Identify(ctx context.Context, p credential.Presented, way policy.Way, ip string) (Verdict, error) {
+	v, err := e.Examine(ctx, p, way)
+	e.noteUse(v, ip)
+	return v, err
+}
+
+// Examine runs steps 2 to 4 and leaves no trace. A zero way leaves the transport unjudged.
+func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy.Way) (Verdict, error) {
+	if e.halted.Load() {
+		return Verdict{}, errHalted
+	}
 	f, known := e.cache.Get(p.Lookup())
 	if !known || !f.current() {
 		if !e.keyring.Tagged(p) {
@@ -86,25 +100,40 @@ func (e *Engine) Identify(ctx context.Context, p credential.Presented, via polic
 	if !proven {
 		return Verdict{Code: fault.KeyInvalid}, nil
 	}
-	now := e.now()
-	if code := f.state(secret, now); code != "" {
-		return Verdict{Code: code, Facts: f}, nil
+	v := Verdict{Facts: f, secret: secret, at: e.now()}
+	v.Code = f.state(secret, v.at)
+	if v.Code == "" && way.Transport != "" && !f.tenant.Settings.Carries(way) {
+		v.Code = fault.TransportForbidden
 	}
-	if via != "" && !f.tenant.Settings.Carries(via) {
-		return Verdict{Code: fault.TransportForbidden, Facts: f}, nil
-	}
-	e.uses.note(f, secret, now, ip)
-	return Verdict{Facts: f}, nil
+	return v, nil
 }
+
+// noteUse notes a use once steps 1 to 4 have passed.
+func (e *Engine) noteUse(v Verdict, ip string) {
+	if v.Code == "" && v.Facts != nil {
+		e.uses.note(v.Facts, v.secret, v.at, ip)
+	}
+}
+
+// Halt makes every decision from now on unavailable: the database can no longer be trusted, or is no longer this node's alone.
+func (e *Engine) Halt() { e.halted.Store(true) }
+
+var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
 
 // prove compares the secret with those on file. Every path hashes once at least, so that an unknown id costs what a wrong secret costs.
 func (e *Engine) prove(f *Facts, p credential.Presented) (*secretFacts, bool) {
+	compared := false
 	for i := range f.secrets {
-		if s := &f.secrets[i]; p.Fits(s.shape, s.publicID) && p.Proves(f.Key.ID, s.digest) {
+		s := &f.secrets[i]
+		if !p.Fits(s.shape, s.publicID) {
+			continue
+		}
+		compared = true
+		if p.Proves(f.Key.ID, s.digest) {
 			return s, true
 		}
 	}
-	if len(f.secrets) == 0 {
+	if !compared {
 		e.keyring.Waste(p)
 	}
 	return nil, false
@@ -126,5 +155,3 @@ func (f *Facts) state(secret *secretFacts, now time.Time) fault.Kind {
 
 // Principal of the key.
 func (f *Facts) Principal() principal.Principal { return f.who }
-
-func clone(s string) string { return strings.Clone(s) }

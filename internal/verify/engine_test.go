@@ -115,7 +115,7 @@ func (b *bench) key(t *testing.T) (ident.KeyID, credential.Presented) {
 // identify gives the code, "" for good.
 func (b *bench) identify(t *testing.T, p credential.Presented) fault.Kind {
 	t.Helper()
-	v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+	v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
 		}
 	}
 	for range 2 {
-		v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+		v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
 		if err != nil || v.Facts == nil {
 			t.Fatal(v, err)
 		}
@@ -220,7 +220,7 @@ func TestWhatCannotBeReadIsNeverDecided(t *testing.T) {
 	b := newBench(t)
 	_, p := b.key(t)
 	b.fail = errors.New("disk on fire")
-	v, err := b.engine.Identify(t.Context(), p, policy.Bearer, "")
+	v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
 	if !errors.Is(err, fault.Unavailable) || v.Code != "" || v.Facts != nil {
 		t.Errorf("%+v, %v; want unavailable and no verdict", v, err)
 	}

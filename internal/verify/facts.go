@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -65,7 +66,6 @@ type Source interface {
 // Facts is everything a decision about one key needs. It is immutable but for the time of last use, and counts only while current.
 type Facts struct {
 	Key    principal.Key // scopes effective
-	Owner  principal.Person
 	Reason policy.Reason
 	// Rendered is whatever Options.Render made of the facts, kept so that an answer is one write.
 	Rendered any
@@ -111,7 +111,7 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
 	row, err := e.source.KeyFacts(ctx, lookup)
 	if errors.Is(err, fault.NotFound) {
 		absent := &Facts{stamp: s}
-		e.cache.Put(clone(lookup), absent)
+		e.cache.Put(strings.Clone(lookup), absent)
 		return absent, nil
 	}
 	if err != nil {
@@ -121,7 +121,11 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
 	s.tenantAt = s.tenant.Load()
 	if e.generations.tenants.Load() != tenants {
 		// Some tenant changed while the key was read. Whose is known only now, so read once more behind the stamp.
-		if row, err = e.source.KeyFacts(ctx, lookup); err != nil {
+		row, err = e.source.KeyFacts(ctx, lookup)
+		if errors.Is(err, fault.NotFound) {
+			return &Facts{stamp: s}, nil // deleted in between
+		}
+		if err != nil {
 			return nil, unavailable(err)
 		}
 	}
@@ -134,7 +138,7 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.cache.Put(clone(lookup), facts)
+	e.cache.Put(strings.Clone(lookup), facts)
 	return facts, nil
 }
 
@@ -162,7 +166,7 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 			Scopes: tenant.Catalogue.Effective(row.Scopes, acting), Applications: row.Applications,
 			Expires: expiry.At, AccountRole: row.AccountRole,
 		},
-		Owner: row.Owner, Reason: expiry.Reason, tenant: tenant, stamp: s,
+		Reason: expiry.Reason, tenant: tenant, stamp: s,
 		life:      policy.Life{RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, Expiry: expiry},
 		chainLive: row.OwnerLive && row.MemberLive,
 		lapsed:    row.Slot == 0,

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
 	if at-last < useGap.Microseconds() || !f.lastUsed.CompareAndSwap(last, at) {
 		return
 	}
-	use := Use{Key: f.Key.ID, At: now, IP: clone(ip)}
+	use := Use{Key: f.Key.ID, At: now, IP: strings.Clone(ip)}
 	if secret.previous {
 		use.PreviousAt = now
 	}

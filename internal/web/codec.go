@@ -18,30 +18,65 @@ import (
 // MaxBody is the largest body that is read, in bytes.
 const MaxBody = 64 << 10
 
+// Body is what was read of a request's body. It is released once it is no longer needed.
+type Body struct{ buf *bytes.Buffer }
+
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Read reads a body of JSON whole, at most MaxBody of it. The Body must be released also where there is an error.
+func Read(r *http.Request) (Body, error) {
+	b := Body{buffers.Get().(*bytes.Buffer)}
+	if err := jsonContent(r.Header); err != nil {
+		return b, err
+	}
+	switch _, err := b.buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1)); {
+	case b.buf.Len() > MaxBody:
+		return b, fault.TooLarge
+	case err != nil:
+		return b, fault.Wrap(fault.Malformed, err, "The body was cut short.")
+	}
+	return b, nil
+}
+
+// Bytes of the body, until it is released.
+func (b Body) Bytes() []byte { return b.buf.Bytes() }
+
+// Release gives the buffer back, emptied: it may have held a credential.
+func (b Body) Release() {
+	clear(b.buf.Bytes())
+	b.buf.Reset()
+	buffers.Put(b.buf)
+}
 
 // Decode reads the one JSON value of a body into v, exactly: unknown and duplicate members, another case of a name, a wrong type, a
 // second value and anything over MaxBody are refused, and what was sent is never repeated.
 func Decode(r *http.Request, v any) error {
-	if err := jsonContent(r.Header); err != nil {
+	body, err := Read(r)
+	defer body.Release()
+	if err != nil {
 		return err
 	}
-	buf := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(buf)
-	defer wipe(buf)
-	switch _, err := buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1)); {
-	case buf.Len() > MaxBody:
-		return fault.TooLarge
-	case err != nil:
-		return fault.Wrap(fault.Malformed, err, "The body was cut short.")
-	}
-	return Unmarshal(buf.Bytes(), v)
+	return Unmarshal(body.Bytes(), v)
 }
 
-// wipe forgets a body, which may hold a credential, before its buffer serves another request.
-func wipe(buf *bytes.Buffer) {
-	clear(buf.Bytes())
-	buf.Reset()
+// Buffer reads a body into memory before the caller is looked at, so that one that trickles in does not stretch an authority that has meanwhile
+// ended. What was wrong with it shows when it is decoded.
+func Buffer(r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(text), failing{err}))
+}
+
+// failing ends a body the way it ended when it was read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	return 0, io.EOF
 }
 
 // Unmarshal reads one JSON value exactly; see Decode.

@@ -22,7 +22,7 @@ func (d *Door) Read(h http.Header) (verify.Presentation, error) {
 			if p.Sent || len(sent) > 1 {
 				return verify.Presentation{}, fault.CredentialAmbiguous
 			}
-			p = whole(sent[0], policy.Header)
+			p = whole(sent[0], policy.Way{Transport: policy.Header, Header: name})
 		}
 	}
 	if sent := h["Authorization"]; len(sent) > 0 {
@@ -37,12 +37,17 @@ func (d *Door) Read(h http.Header) (verify.Presentation, error) {
 	return p, nil
 }
 
-// Value reads a credential that came as one piece and by no known transport.
-func Value(value string) verify.Presentation { return whole(value, "") }
+// sent reports whether the headers carry any explicit credential.
+func (d *Door) sent(h http.Header) bool {
+	return len(h["Authorization"]) > 0 || slices.ContainsFunc(*d.keyHeaders.Load(), func(name string) bool { return len(h[name]) > 0 })
+}
 
-func whole(value string, via policy.Transport) verify.Presentation {
+// Value reads a credential that came as one piece and by no known transport.
+func Value(value string) verify.Presentation { return whole(value, policy.Way{}) }
+
+func whole(value string, way policy.Way) verify.Presentation {
 	c, ok := credential.Parse(value)
-	return verify.Presentation{Sent: true, Formed: ok, Credential: c, Via: via}
+	return verify.Presentation{Sent: true, Formed: ok, Credential: c, Way: way}
 }
 
 // authorization reads `<scheme> <credentials>` with exactly one space; the scheme's case does not matter (RFC 9110 section 11.1).
@@ -50,7 +55,7 @@ func authorization(sent string) verify.Presentation {
 	scheme, rest, _ := strings.Cut(sent, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		return whole(rest, policy.Bearer)
+		return whole(rest, policy.Way{Transport: policy.Bearer})
 	case strings.EqualFold(scheme, "Basic"):
 		return basic(rest)
 	}
@@ -59,9 +64,9 @@ func authorization(sent string) verify.Presentation {
 
 // basic reads RFC 7617: padded base64, split at the first colon.
 func basic(encoded string) verify.Presentation {
-	p := verify.Presentation{Sent: true, Via: policy.Basic}
+	p := verify.Presentation{Sent: true, Way: policy.Way{Transport: policy.Basic}}
 	plain, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil {
+	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder would skip
 		return p
 	}
 	id, secret, found := strings.Cut(string(plain), ":")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"path"
 	"runtime/debug"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -16,7 +17,7 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 		Private(h)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		defer d.recover(w, r)
+		defer d.Recover(w, r)
 		if err := SameSite(r); err != nil {
 			d.Refuse(w, r, err)
 			return
@@ -35,13 +36,13 @@ func SameSite(r *http.Request) error {
 	return nil
 }
 
-// recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged.
-func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
+// Recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged.
+func (d *Door) Recover(w http.ResponseWriter, r *http.Request) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
 			panic(p)
 		}
-		d.Log.Error("handler panicked", "request_id", requestID(w.Header()), "path", r.URL.Path, "stack", string(debug.Stack()))
+		d.Log.Error("handler panicked", "request_id", requestID(w.Header()), "route", r.Pattern, "stack", string(debug.Stack()))
 		d.Refuse(w, r, fault.Internal)
 	}
 }
@@ -49,6 +50,10 @@ func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
 // Catch gives the mux's own answers for unknown paths and methods the form of ours.
 func (d *Door) Catch(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			d.Refuse(w, r, fault.NotFound) // an ambiguous path is not tidied up
+			return
+		}
 		if _, pattern := mux.Handler(r); pattern != "" {
 			mux.ServeHTTP(w, r)
 			return

@@ -102,21 +102,21 @@ func (d *Door) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (d *Door) Problem(h http.Header, r *http.Request, err error) *api.Problem {
 	p := NewProblem(err, requestID(h))
 	if p.Status >= http.StatusInternalServerError {
-		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "path", r.URL.Path, "error", err)
+		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
 	Private(h)
-	challenge(h, r, p)
+	d.challenge(h, r, p)
 	return p
 }
 
 // challenge adds WWW-Authenticate (RFC 6750 section 3, RFC 7617).
-func challenge(h http.Header, r *http.Request, p *api.Problem) {
+func (d *Door) challenge(h http.Header, r *http.Request, p *api.Problem) {
 	const bearer = `Bearer realm="claviger"`
 	switch {
 	case p.Code == api.InsufficientScope:
 		h.Set("WWW-Authenticate", bearer+`, error="insufficient_scope"`)
 	case p.Status != http.StatusUnauthorized:
-	case r.Header.Get("Authorization") != "":
+	case d.sent(r.Header):
 		h["Www-Authenticate"] = []string{bearer + `, error="invalid_token"`, basicChallenge}
 	default:
 		h["Www-Authenticate"] = []string{bearer, basicChallenge}

@@ -127,7 +127,7 @@ func read(h http.Header) string {
 	case !p.Formed:
 		return "bad"
 	}
-	return string(p.Via)
+	return string(p.Way.Transport)
 }
 
 func FuzzAuthorization(f *testing.F) {
@@ -140,7 +140,7 @@ func FuzzAuthorization(f *testing.F) {
 		if err != nil || !p.Sent || p.Cookie != "" {
 			t.Errorf("%q: %v, %v", sent, p, err)
 		}
-		if p.Formed && p.Via == policy.Bearer && !strings.HasSuffix(sent, p.Credential.Lookup()+sent[len(sent)-49:]) {
+		if p.Formed && p.Way.Transport == policy.Bearer && !strings.HasSuffix(sent, p.Credential.Lookup()+sent[len(sent)-49:]) {
 			t.Errorf("%q was read as another key", sent)
 		}
 	})

@@ -42,6 +42,9 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	config.MaxConns = maxConnections
 	config.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
 	config.ConnConfig.RuntimeParams["application_name"] = "claviger"
+	// Whatever the server or the role defaults to: an acknowledged write is on disk, and locks mean what the rules were written for.
+	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
+	config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return store.Backend{}, unreachable(err)
