@@ -44,7 +44,9 @@ func own(path string) error {
 	if err != nil {
 		return err
 	}
-	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return slices.Contains([]string{"lock", "root.key", "claviger.db"}, e.Name()) })
+	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return slices.Contains([]string{"lock", "root.key", "claviger.db"}, e.Name())
+	})
 	if len(entries) > 0 && !ours {
 		return fmt.Errorf("%s holds other files: give claviger a directory of its own", path)
 	}

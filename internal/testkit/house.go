@@ -34,6 +34,7 @@ type House struct {
 	Config config.Config
 	t      testing.TB
 	people int
+	halted bool
 }
 
 // Password of everybody in a House.
@@ -61,9 +62,20 @@ func (h *House) boot() {
 }
 
 func (h *House) stop() {
-	if err := h.Stop(context.Background()); err != nil {
+	if err := h.Stop(context.Background()); (err != nil) != h.halted {
 		h.t.Errorf("stop: %v", err)
 	}
+}
+
+// ExpectStopToFail says that the House was halted, so that it cannot write its last.
+func (h *House) ExpectStopToFail() { h.halted = true }
+
+// ChangePassword gives a person another password.
+func (h *House) ChangePassword(p principal.Person, password string) {
+	h.t.Helper()
+	u, _, err := h.Store.UserByEmail(h.t.Context(), identity.CanonicalEmail(p.Email))
+	h.check(err)
+	h.check(h.Identity.SetPassword(h.t.Context(), principal.Operator(), u, credential.NewSecret(password)))
 }
 
 // Restart stops the House and starts it again on the same data.
