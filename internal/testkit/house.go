@@ -43,7 +43,20 @@ const Password = "correct horse battery staple"
 // Start boots a House on the engine; it is stopped with the test.
 func Start(t testing.TB, e Engine) *House {
 	t.Helper()
-	h := &House{Config: e.Config(t), Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t}
+	return start(t, e.Config(t))
+}
+
+// StartOn boots a House on the PostgreSQL database at the URL.
+func StartOn(t testing.TB, databaseURL string) *House {
+	t.Helper()
+	c := SQLite.Config(t)
+	c.DatabaseURL = credential.NewSecret(databaseURL)
+	return start(t, c)
+}
+
+func start(t testing.TB, c config.Config) *House {
+	t.Helper()
+	h := &House{Config: c, Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t}
 	h.boot()
 	t.Cleanup(func() { h.stop() })
 	h.Owner = h.Person("Account Owner")
