@@ -57,6 +57,8 @@ type App struct {
 	server  *http.Server
 	jobs    []*job.Job
 	failed  chan error
+
+	readiness readiness
 }
 
 // Start builds the app and begins to answer.
@@ -153,7 +155,7 @@ func (a *App) buildDomain() {
 		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/2)),
 	}
 	a.Sessions = &session.Service{
-		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Lasting: session.Default,
+		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,
 	}
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,

@@ -183,6 +183,22 @@ func TestTheStylesLookAsTheSeedsShow(t *testing.T) {
 	}
 }
 
+func TestASessionThisServerNeverBeganIsTold(t *testing.T) {
+	ours, theirs := keyring(t), keyring(t)
+	token := ours.MintSession().Reveal()
+	if !ours.OwnSession(token) {
+		t.Fatal("a token of ours is not known")
+	}
+	for name, sent := range map[string]string{
+		"another server's": theirs.MintSession().Reveal(), "none": "", "cut": token[:len(token)-1], "longer": token + "0",
+		"edited": token[:20] + string(token[20]^1) + token[21:], "edited tag": token[:len(token)-1] + string(token[len(token)-1]^1),
+	} {
+		if ours.OwnSession(sent) {
+			t.Errorf("%s: taken for ours", name)
+		}
+	}
+}
+
 func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
 	k := keyring(t)
 	for _, shape := range everyShape {
@@ -199,9 +215,9 @@ func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
 
 func TestAnOldTagVersionStaysGoodUntilItIsRetired(t *testing.T) {
 	root := NewRoot(rand.Reader)
-	first := keyringOf(t, root, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1})
-	rotated := keyringOf(t, root, Version{TagPurpose, 2}, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1})
-	retired := keyringOf(t, root, Version{TagPurpose, 2}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1})
+	first := keyringOf(t, root, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
+	rotated := keyringOf(t, root, Version{TagPurpose, 2}, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
+	retired := keyringOf(t, root, Version{TagPurpose, 2}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
 	old, _ := Parse(first.Mint(standard).Value.Reveal())
 	fresh, _ := Parse(rotated.Mint(standard).Value.Reveal())
 	if !rotated.Tagged(old) || !rotated.Tagged(fresh) || !retired.Tagged(fresh) {

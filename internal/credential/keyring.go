@@ -21,16 +21,18 @@ type Version struct {
 
 // Keyring holds the server keys of every live version. It is immutable and safe for concurrent use.
 type Keyring struct {
-	tags    tagKeys
-	digests sealKeys
-	cursors sealKeys
-	random  io.Reader
-	dummy   Digest
+	tags tagKeys
+	// sessions are the tag keys of sign-ins.
+	sessions tagKeys
+	digests  sealKeys
+	cursors  sealKeys
+	random   io.Reader
+	dummy    Digest
 }
 
 // FirstVersions is what a new server starts with.
 func FirstVersions() []Version {
-	return []Version{{TagPurpose, 1}, {DigestPurpose, 1}, {CursorPurpose, 1}}
+	return []Version{{TagPurpose, 1}, {DigestPurpose, 1}, {CursorPurpose, 1}, {SessionPurpose, 1}}
 }
 
 // NewKeyring derives the keys of the versions; of each purpose the highest is the current one.
@@ -46,11 +48,13 @@ func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, erro
 			k.digests.add(v.Number, key)
 		case CursorPurpose:
 			k.cursors.add(v.Number, key)
+		case SessionPurpose:
+			k.sessions = append(k.sessions, newTagger(key))
 		default:
 			return nil, fmt.Errorf("server key of unknown purpose %q", v.Purpose)
 		}
 	}
-	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 {
+	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 || len(k.sessions) == 0 {
 		return nil, fmt.Errorf("a purpose has no server key among %d versions", len(versions))
 	}
 	fill(random, k.dummy[:])

@@ -45,7 +45,9 @@ const (
 	TagPurpose    Purpose = "tag"
 	DigestPurpose Purpose = "digest"
 	CursorPurpose Purpose = "cursor"
-	checkPurpose  Purpose = "check"
+	// SessionPurpose tags the tokens of sign-ins.
+	SessionPurpose Purpose = "session"
+	checkPurpose   Purpose = "check"
 )
 
 // derive gives the 32-byte key of a purpose and version: HKDF-SHA-256 (RFC 5869), the label as info.

@@ -1,14 +1,12 @@
 // Package session keeps sign-ins: begin, resume, end.
 //
-// A session is a row; the cookie holds 256 random bits whose SHA-256 is stored, so that a stolen database signs nobody in. A session dies
+// A session is a row; the cookie holds 256 random bits and a tag, and their SHA-256 is stored, so that a stolen database signs nobody in. A session dies
 // after an idle and an absolute time, and at once when it is ended or its user is disabled.
 package session
 
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"io"
 	"time"
 
@@ -67,29 +65,29 @@ type Service struct {
 	Store   Store
 	Now     func() time.Time
 	Rand    io.Reader
+	Keyring *credential.Keyring
 	Lasting Lasting
 }
 
 // Begin signs a person in and gives the token of the cookie, once.
 func (s *Service) Begin(ctx context.Context, user principal.Person, from principal.Origin, agent string) (Session, credential.Secret, error) {
-	var raw [32]byte
-	if _, err := io.ReadFull(s.Rand, raw[:]); err != nil {
-		return Session{}, credential.Secret{}, fmt.Errorf("session token: %w", err)
-	}
-	token := base64.RawURLEncoding.EncodeToString(raw[:])
+	token := s.Keyring.MintSession()
 	now := s.Now()
 	begun := Session{
 		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now,
 		ExpiresAt: now.Add(s.Lasting.Absolute), IP: from.IP, Agent: cut(agent, 200),
 	}
 	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return event(begun, "session.begin", from), tx.InsertSession(ctx, begun, sha256.Sum256([]byte(token)))
+		return event(begun, "session.begin", from), tx.InsertSession(ctx, begun, sha256.Sum256([]byte(token.Reveal())))
 	})
-	return begun, credential.NewSecret(token), err
+	return begun, token, err
 }
 
 // Resume gives the principal behind a cookie's token. A dead or unknown token is fault.NotFound: no credential at all.
 func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
+	if !s.Keyring.OwnSession(token) {
+		return principal.Principal{}, fault.NotFound // without a read
+	}
 	found, rights, err := s.Store.Session(ctx, sha256.Sum256([]byte(token)))
 	if err != nil {
 		return principal.Principal{}, err
