@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ func run(args []string) int {
 	root.AddCommand(devCommand())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "claviger:", err)
+		fmt.Fprintln(os.Stderr, "claviger:", strings.Join(strings.Fields(err.Error()), " ")) // one line, whatever the error
 		return 1
 	}
 	return 0

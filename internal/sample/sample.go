@@ -248,6 +248,9 @@ func newPassword() string { return rand.Text() } // 26 characters, 130 bits
 
 // Many makes n more keys in a new tenant without a cap, for load tests, and writes their values to the file, one a line.
 func (h *House) Many(ctx context.Context, s Sample, n int, file string) error {
+	if err := h.WriteFile(file, nil); err != nil { // before anything is made
+		return err
+	}
 	owner, err := h.known(ctx, ownerEmail)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -85,11 +87,12 @@ func Unmarshal(text []byte, v any) error {
 	if err == nil {
 		return nil
 	}
+	known := wireNames(reflect.TypeOf(v))
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
-		return fault.Refuse(semantic(e))
+		return fault.Refuse(semantic(e, known))
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(e, jsontext.ErrDuplicateName) {
-		return fault.New(fault.Malformed, "A member stands twice in one object: "+field(e.JSONPointer)+".")
+		return fault.New(fault.Malformed, "A member stands twice in one object: "+field(e.JSONPointer, known)+".")
 	}
 	return fault.New(fault.Malformed, "The body is not one JSON value.")
 }
@@ -110,8 +113,8 @@ func jsonContent(h http.Header) error {
 	return nil
 }
 
-func semantic(e *json.SemanticError) fault.Field {
-	name := field(e.JSONPointer)
+func semantic(e *json.SemanticError, known []string) fault.Field {
+	name := field(e.JSONPointer, known)
 	if errors.Is(e, json.ErrUnknownName) {
 		return fault.Field{Name: name, Code: "unknown", Message: "Leave this member out: it is not known here. Names are matched exactly."}
 	}
@@ -138,17 +141,34 @@ func wanted(e *json.SemanticError) string {
 	return "an object"
 }
 
-// maxFieldName bounds what is repeated of a member's name: what is longer is no name of ours, and might be a secret in the wrong place.
-const maxFieldName = 32
+// maxUnknownName bounds what is repeated of a name that is none of ours: what is longer might be a password or a key in the wrong place.
+const maxUnknownName = 12
 
 // field turns a JSON pointer into a dotted path.
-func field(p jsontext.Pointer) string {
+func field(p jsontext.Pointer, known []string) string {
 	var parts []string
 	for part := range p.Tokens() {
-		if len(part) > maxFieldName {
+		ours := slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, part) })
+		if !ours && len(part) > maxUnknownName {
 			part = "…"
 		}
 		parts = append(parts, strings.ToValidUTF8(part, "…"))
 	}
 	return strings.Join(parts, ".")
+}
+
+// wireNames lists the JSON names of a type's members, at every depth.
+func wireNames(t reflect.Type) (names []string) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return wireNames(t.Elem())
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				names = append(names, name)
+				names = append(names, wireNames(f.Type)...)
+			}
+		}
+	}
+	return names
 }
