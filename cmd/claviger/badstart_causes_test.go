@@ -1,0 +1,156 @@
+package main_test
+
+import (
+	"crypto/rand"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+const (
+	urlPassword   = "open/sesame?of@database+%"
+	malformedRoot = "a-root-secret-that-is-too-short-by-a-bit"
+)
+
+var badStarts = []badStart{
+	{name: "a file stands where the data directory should be", only: testkit.SQLite, says: "data directory: ", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, s.data, "no directory")
+	}},
+	{name: "the data directory cannot be made", only: testkit.SQLite, says: "data directory: ", args: func(s *site) []string {
+		return []string{"dev", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.data, "root.key", "data")}
+	}},
+	{name: "another process has the data directory", says: "another claviger is using it", arrange: func(t *testing.T, s *site) func() {
+		return beside(t, s)
+	}},
+	{name: "the port is in use", says: "address already in use", arrange: func(t *testing.T, s *site) func() {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		s.listen = l.Addr().String()
+		return func() { s.listen = ""; must(t, l.Close()) }
+	}},
+	{name: "the address is none", only: testkit.SQLite, says: "address", args: func(s *site) []string {
+		return []string{"dev", "--listen", "nonsense", "--data", s.data}
+	}},
+
+	{name: "root.key is that of another database", says: "the root secret is not the one", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, filepath.Join(s.data, "root.key"), otherRoot())
+	}},
+	{name: "root.key is malformed", only: testkit.SQLite, says: "root.key: the root secret must be", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, filepath.Join(s.data, "root.key"), malformedRoot)
+	}},
+	{name: "root.key is empty", only: testkit.SQLite, says: "root.key: the root secret must be", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, filepath.Join(s.data, "root.key"), "")
+	}},
+	{name: "the root secret of the environment is that of another database", says: "the root secret is not the one", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_ROOT_SECRET=" + otherRoot())
+	}},
+	{name: "the root secret of the environment is malformed", only: testkit.SQLite, says: "the root secret must be", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_ROOT_SECRET=" + malformedRoot)
+	}},
+	{name: "the file of the root secret is not there", only: testkit.SQLite, says: "CLAVIGER_ROOT_SECRET_FILE: ", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_ROOT_SECRET_FILE=" + filepath.Join(s.dir, "none"))
+	}},
+	{name: "the root secret is given twice", only: testkit.SQLite, says: "CLAVIGER_ROOT_SECRET and CLAVIGER_ROOT_SECRET_FILE are both set", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_ROOT_SECRET="+malformedRoot, "CLAVIGER_ROOT_SECRET_FILE="+filepath.Join(s.data, "root.key"))
+	}},
+	{name: "the root secret is set but empty", only: testkit.SQLite, says: "CLAVIGER_ROOT_SECRET is set but empty", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_ROOT_SECRET=")
+	}},
+
+	{name: "the database is of a newer version", says: "newer than this program's", arrange: func(t *testing.T, s *site) func() {
+		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
+		return func() { s.exec(t, `DELETE FROM goose_db_version WHERE version_id = 9999`) }
+	}},
+	{name: "a table of the database is gone", says: "keys", arrange: func(t *testing.T, s *site) func() {
+		s.exec(t, `ALTER TABLE keys RENAME TO keys_away`)
+		return func() { s.exec(t, `ALTER TABLE keys_away RENAME TO keys`) }
+	}},
+	{name: "the database file is none", only: testkit.SQLite, says: "not a database", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, s.databaseFile(), "This is no database, and it is longer than the header of one, which is a hundred bytes; so SQLite reads it.")
+	}},
+	{name: "the database file is a directory", only: testkit.SQLite, says: "claviger.db", arrange: func(t *testing.T, s *site) func() {
+		mend := inPlaceOf(t, s.databaseFile(), "")
+		must(t, os.Remove(s.databaseFile()))
+		must(t, os.Mkdir(s.databaseFile(), 0o700))
+		return mend
+	}},
+	{name: "dev.json is no JSON", says: "dev.json", arrange: func(t *testing.T, s *site) func() {
+		return inPlaceOf(t, filepath.Join(s.data, "dev.json"), `{"url":`)
+	}},
+
+	{name: "the database is named twice", only: testkit.SQLite, says: "CLAVIGER_DATABASE_URL and CLAVIGER_DATABASE_URL_FILE are both set", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URL=postgres://u:"+url.QueryEscape(urlPassword)+"@127.0.0.1/x", "CLAVIGER_DATABASE_URL_FILE="+filepath.Join(s.dir, "none"))
+	}},
+	{name: "the database is set but empty", only: testkit.SQLite, says: "CLAVIGER_DATABASE_URL is set but empty", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URL=")
+	}},
+	{name: "PostgreSQL is not there", only: testkit.SQLite, says: "PostgreSQL cannot be reached", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URL=postgres://u:" + url.QueryEscape(urlPassword) + "@127.0.0.1:1/x")
+	}},
+	{name: "the URL of PostgreSQL is malformed", only: testkit.SQLite, says: "the database URL cannot be read", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URL=postgres://u:" + url.QueryEscape(urlPassword) + "@127.0.0.1:nonsense/x")
+	}},
+	{name: "the URL of PostgreSQL is malformed by its password", only: testkit.SQLite, says: "the database URL cannot be read", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URL=postgres://u:" + urlPassword + "@127.0.0.1:1/x")
+	}},
+	{name: "PostgreSQL has no such database", only: testkit.Postgres, says: "does not exist", arrange: func(t *testing.T, s *site) func() {
+		u, err := url.Parse(s.url)
+		must(t, err)
+		u.User, u.Path = url.UserPassword(u.User.Username(), urlPassword), "/no_such_database"
+		return s.with("CLAVIGER_DATABASE_URL=" + u.String())
+	}},
+	{name: "another node has the PostgreSQL database", only: testkit.Postgres, says: "another claviger runs on this database", args: func(s *site) []string {
+		return []string{"dev", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, "other")}
+	}, arrange: func(t *testing.T, s *site) func() {
+		return beside(t, s)
+	}},
+
+	{name: "a flag is unknown", only: testkit.SQLite, says: "unknown flag: --nonsense", args: func(s *site) []string { return s.devArgs("--nonsense") }},
+	{name: "a flag has no number", only: testkit.SQLite, says: "--sample-keys", args: func(s *site) []string { return s.devArgs("--sample-keys", "many", "--sample-file", "keys") }},
+	{name: "a number is negative", only: testkit.SQLite, says: "--sample-keys: use 0 or more", args: func(s *site) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") }},
+	{name: "an argument is left over", only: testkit.SQLite, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
+	{name: "a command is unknown", only: testkit.SQLite, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
+	{name: "a command is mistyped", only: testkit.SQLite, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
+	{name: "sample keys have no file", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
+	{name: "a sample file has no keys", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
+	{name: "the sample file cannot be written", says: "sample keys: ", args: func(s *site) []string {
+		return s.devArgs("--sample-keys", "1", "--sample-file", filepath.Join(s.dir, "none", "keys"))
+	}},
+	{name: "the output is unknown", only: testkit.SQLite, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
+}
+
+// inPlaceOf puts a file where something stands, and gives what puts that back.
+func inPlaceOf(t testing.TB, path, content string) (mend func()) {
+	t.Helper()
+	away := filepath.Join(t.TempDir(), "away")
+	must(t, os.Rename(path, away))
+	must(t, os.WriteFile(path, []byte(content), 0o600))
+	return func() {
+		must(t, os.RemoveAll(path))
+		must(t, os.Rename(away, path))
+	}
+}
+
+// beside runs another process on the site, and demands in the end that it never noticed.
+func beside(t testing.TB, s *site) (mend func()) {
+	t.Helper()
+	p := s.dev(t)
+	line := p.ready()
+	return func() {
+		demandWorking(t, line)
+		p.term()
+	}
+}
+
+// with sets variables of the environment, and gives what takes them away.
+func (s *site) with(variables ...string) (mend func()) {
+	s.env = variables
+	return func() { s.env = nil }
+}
+
+func otherRoot() string { return credential.NewRoot(rand.Reader).Text().Reveal() }

@@ -1,0 +1,36 @@
+// The tests of this package run the real binary as a process of its own: what a signal, a second process, a mode of a file
+// or a line on standard error does, no other test sees.
+package main_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binary is claviger as it is released, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(withBinary(m.Run)) }
+
+func withBinary(run func() int) int {
+	dir, err := os.MkdirTemp("", "claviger-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "claviger")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	// A connection kept for each writer of a load, rather than two for all of them.
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 16
+	return run()
+}

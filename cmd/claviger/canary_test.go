@@ -1,0 +1,180 @@
+package main_test
+
+import (
+	"bytes"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/sample"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		t.Parallel()
+		s := newSite(t, e)
+		f := &traffic{t: t}
+		f.guardDatabase(s)
+		file := filepath.Join(t.TempDir(), "keys")
+		p := s.dev(t, "--debug", "--sample-keys", "2", "--sample-file", file)
+		known := f.everything(s, p, file)
+
+		running := s.haystacks(t, p, f)
+		f.search("while it runs", running)
+		p.term()
+		stopped := s.haystacks(t, p, f)
+		f.search("when it has stopped", stopped)
+		f.control(s, known, running, stopped)
+	})
+}
+
+// guardDatabase puts a password into the URL of PostgreSQL. The server of the tests asks for none.
+func (f *traffic) guardDatabase(s *site) {
+	if s.url == "" {
+		return
+	}
+	u, err := url.Parse(s.url)
+	must(f.t, err)
+	c := newCanary("the database's password", "open/sesame?of@database+%")
+	u.User = url.UserPassword(u.User.Username(), c.text)
+	s.url = u.String()
+	f.guard(c)
+}
+
+// everything sends what clients send, rightly and wrongly, to a healthy process and to one whose database fails.
+func (f *traffic) everything(s *site, p *process, sampleFile string) (known public) {
+	f.t.Helper()
+	line := p.ready()
+	f.base = line.URL
+	f.guardSample(s, line, sampleFile)
+	mistyped := newCanary("a mistyped password", "correct-horse-battery-stapel")
+	f.guard(mistyped)
+	session := f.signIn(line.Email, line.Password)
+	tenant := session.Memberships[len(session.Memberships)-1].TenantID // the one without a cap
+	kept := f.create(tenant, "the key")
+	f.lifeOfKeys(tenant, kept, line.Verifier)
+
+	secrets := []string{*kept.Credential.Secret, *kept.Credential.Value, secretOf(line.Verifier), f.token, line.Password + "x", mistyped.text}
+	f.misuse(secrets, line.Verifier)
+	f.say("GET /" + secrets[1] + " HTTP/1.1\r\nHost: x\r\nAuthorization Bearer " + secrets[1] + "\r\n\r\n")
+	f.say("POST /api/v1/verify HTTP/1.1\r\nHost: x\r\n" + bearer(line.Verifier) + "\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{\"credential\":\"" + secrets[1])
+	f.say(secrets[0] + "\r\n\r\n")
+
+	s.exec(f.t, `ALTER TABLE tenants RENAME TO tenants_away`)
+	f.misuse(secrets, line.Verifier)
+	logged := f.ask(503, f.get("/api/v1/tenants/"+tenant+"/keys"))
+	s.exec(f.t, `ALTER TABLE tenants_away RENAME TO tenants`)
+	f.ask(204, f.signedIn("DELETE", "/api/v1/session", ""))
+	return public{key: []string{kept.Key.PublicID, kept.Key.Last4}, logged: logged}
+}
+
+// public is what may be known, and must be found.
+type public struct {
+	key    []string // stored and answered of a key
+	logged string   // the id of a request that failed
+}
+
+// lifeOfKeys uses a key that works, one that is revoked and one that is deleted.
+func (f *traffic) lifeOfKeys(tenant string, kept api.IssuedKey, verifier string) {
+	f.t.Helper()
+	revoked, deleted := f.create(tenant, "the revoked key"), f.create(tenant, "the deleted key")
+	keys := "/api/v1/tenants/" + tenant + "/keys"
+	for _, k := range []api.IssuedKey{kept, revoked, deleted} {
+		f.use(200, k, verifier)
+	}
+	f.ask(200, f.signedIn("POST", keys+"/"+revoked.Key.ID+"/revoke", `{}`))
+	f.ask(204, f.signedIn("DELETE", keys+"/"+deleted.Key.ID, ""))
+	f.use(401, revoked, verifier)
+	f.use(401, deleted, verifier)
+	for _, path := range []string{keys + "/" + kept.Key.ID, keys, "/api/v1/whoami", "/api/v1/session", "/api/v1/tenants/" + tenant + "/applications"} {
+		f.ask(200, f.get(path))
+	}
+}
+
+func (f *traffic) misuse(secrets []string, verifier string) {
+	f.t.Helper()
+	for _, secret := range secrets {
+		for _, r := range f.misuses(secret, verifier) {
+			f.ask(0, r)
+		}
+	}
+}
+
+// guardSample guards what the first start made: what dev.json holds, the keys for load tests, and the root secret.
+func (f *traffic) guardSample(s *site, line sample.Sample, file string) {
+	f.t.Helper()
+	f.guardKey("the sample key", line.Tenants[0].Key.ID, line.Tenants[0].Key.Value, "dev.json")
+	f.guardKey("the verifier", "", line.Verifier, "dev.json")
+	secret := newCanary("the sample password", line.Password)
+	secret.home = "dev.json"
+	root := newCanary("the root secret", strings.TrimSpace(readFile(f.t, filepath.Join(s.data, "root.key"))))
+	root.home = "root.key"
+	f.guard(secret, root)
+	for _, value := range strings.Fields(readFile(f.t, file)) {
+		f.guardKey("a key for load tests", "", value, "")
+	}
+}
+
+// haystacks gives every place that could hold a secret: the files of the data directory, all tables, the log, and the answers.
+func (s *site) haystacks(t testing.TB, p *process, f *traffic) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{"the tables": []byte(strings.Join(s.rows(t), "\n")), "the log": []byte(p.stderr.String()), "the answers": f.answers.Bytes()}
+	must(t, filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			all[d.Name()], err = os.ReadFile(path)
+		}
+		return err
+	}))
+	return all
+}
+
+// search looks for every canary, in every spelling, everywhere but at its home.
+func (f *traffic) search(when string, places map[string][]byte) {
+	f.t.Helper()
+	for _, c := range f.canaries {
+		for place, text := range places {
+			if place == c.home {
+				continue
+			}
+			if found := c.find(text); found != "" {
+				f.t.Errorf("%s, %s: %s is there: %s", when, place, c.name, found)
+			}
+		}
+	}
+}
+
+// control proves that the search saw what it searched: what may be known of a key is there, and so is every canary at its home.
+func (f *traffic) control(s *site, known public, running, stopped map[string][]byte) {
+	f.t.Helper()
+	demand := func(place string, text []byte, want string) {
+		if !bytes.Contains(text, []byte(want)) {
+			f.t.Errorf("the search is blind: %s does not hold %q", place, want)
+		}
+	}
+	for _, text := range known.key {
+		demand("a table", running["the tables"], text)
+		demand("an answer", running["the answers"], text)
+		if s.engine == testkit.SQLite {
+			demand("the WAL", running["claviger.db-wal"], text)
+			demand("the database", stopped["claviger.db"], text)
+		}
+	}
+	demand("the log", running["the log"], known.logged)
+	for _, c := range f.canaries {
+		if c.home != "" && c.find(stopped[c.home]) == "" {
+			f.t.Errorf("the search is blind: %s does not hold %s", c.home, c.name)
+		}
+	}
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	must(t, err)
+	return string(content)
+}

@@ -1,0 +1,103 @@
+package main_test
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestAKillDuringTheFirstStartNeverStopsTheNext(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		t.Parallel()
+		began := time.Now()
+		newSite(t, e).dev(t).ready()
+		whole := time.Since(began)
+		for range 15 {
+			s := newSite(t, e)
+			p := s.dev(t)
+			<-time.After(rand.N(whole))
+			p.kill()
+			s.awaitFree(t)
+			s.demandGoodStart(t)
+			s.withStore(t, func(st *store.Store) { followChains(t, st, func(audit.Record) {}) })
+		}
+	})
+}
+
+// demandGoodStart starts the process, demands that what it prints works, and stops it.
+func (s *site) demandGoodStart(t testing.TB) {
+	t.Helper()
+	p := s.dev(t)
+	demandWorking(t, p.ready())
+	p.term()
+}
+
+func TestAFirstStartWithWrongArgumentsMakesNothing(t *testing.T) {
+	for name, more := range map[string][]string{
+		"an unknown flag":           {"--nonsense"},
+		"an unknown output":         {"--output", "xml"},
+		"an argument too many":      {"extra"},
+		"sample keys without file":  {"--sample-keys", "1"},
+		"a sample file without key": {"--sample-file", "keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, testkit.SQLite)
+			demandOneLine(t, s.dev(t, more...), "")
+			s.demandNothing(t)
+		})
+	}
+	t.Run("two databases", func(t *testing.T) {
+		s := newSite(t, testkit.SQLite)
+		s.with("CLAVIGER_DATABASE_URL=postgres://127.0.0.1:1/x", "CLAVIGER_DATABASE_URL_FILE=none")
+		demandOneLine(t, s.dev(t), "both set")
+		s.demandNothing(t)
+	})
+}
+
+// demandNothing demands that neither the data directory nor anything in the folder of the process is there.
+func (s *site) demandNothing(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(s.data); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a data directory was made: %v", err)
+	}
+	if files, err := os.ReadDir(s.dir); err != nil || len(files) > 0 {
+		t.Errorf("files were made: %v %v", files, err)
+	}
+}
+
+func TestABadFirstStartNeverStopsTheNext(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		t.Run("the port is in use", func(t *testing.T) {
+			s := newSite(t, e)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			must(t, err)
+			s.listen = l.Addr().String()
+			demandOneLine(t, s.dev(t), "address already in use")
+			must(t, l.Close())
+			s.listen = ""
+			s.demandGoodStart(t)
+		})
+		t.Run("PostgreSQL is not there", func(t *testing.T) {
+			s := newSite(t, e)
+			mend := s.with("CLAVIGER_DATABASE_URL=postgres://127.0.0.1:1/x")
+			demandOneLine(t, s.dev(t), "PostgreSQL cannot be reached")
+			mend()
+			s.demandGoodStart(t)
+		})
+		t.Run("the root secret is malformed", func(t *testing.T) {
+			s := newSite(t, e)
+			mend := s.with("CLAVIGER_ROOT_SECRET=" + malformedRoot)
+			demandOneLine(t, s.dev(t), "the root secret must be")
+			mend()
+			s.demandGoodStart(t)
+		})
+	})
+}

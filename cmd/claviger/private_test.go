@@ -1,0 +1,57 @@
+package main_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestDataIsPrivateWhateverTheUmask(t *testing.T) {
+	for name, old := range map[string]bool{"made anew": false, "found open to all": true} {
+		t.Run(name, func(t *testing.T) {
+			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+				s := newSite(t, e)
+				s.before = []string{"sh", "-c", `umask 0; exec "$0" "$@"`}
+				file := filepath.Join(t.TempDir(), "keys")
+				if old {
+					must(t, os.Mkdir(s.data, 0o755))
+					must(t, os.WriteFile(file, nil, 0o644))
+				}
+				p := s.dev(t, "--sample-keys", "1", "--sample-file", file)
+				p.ready()
+				running := demandPrivate(t, s.data)
+				demandMode(t, file, 0o600)
+				p.term()
+				stopped := demandPrivate(t, s.data)
+				want := map[testkit.Engine][2]int{testkit.SQLite: {6, 4}, testkit.Postgres: {3, 3}}[e] // root.key, dev.json, lock; claviger.db, its WAL and index
+				if got := [2]int{running, stopped}; got != want {
+					t.Errorf("files while it ran and after: %v, not %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// demandPrivate demands mode 0700 of the directory and 0600 of all in it, and counts the files.
+func demandPrivate(t testing.TB, dir string) (files int) {
+	t.Helper()
+	demandMode(t, dir, fs.ModeDir|0o700)
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range entries {
+		demandMode(t, filepath.Join(dir, e.Name()), 0o600)
+	}
+	return len(entries)
+}
+
+func demandMode(t testing.TB, path string, want fs.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode() != want {
+		t.Errorf("%s has mode %s, not %s", filepath.Base(path), info.Mode(), want)
+	}
+}

@@ -1,0 +1,145 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/sample"
+)
+
+const (
+	// patience bounds every wait for what must happen.
+	patience = time.Minute
+	// stopWithin is promised of a graceful stop.
+	stopWithin = 10 * time.Second
+)
+
+// process is a claviger that was started. It ends with its test at the latest.
+type process struct {
+	t              testing.TB
+	cmd            *exec.Cmd
+	stdout, stderr tape
+	ended          chan struct{}
+}
+
+// launch starts the command. What it writes is kept.
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		_ = cmd.Wait() // the exit code tells
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+// kill ends the process as `kill -9` does, and waits until it is gone.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended already
+	<-p.ended
+}
+
+// exit waits for the end and gives the exit code.
+func (p *process) exit(within time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(within):
+		p.t.Fatalf("claviger still runs after %s; on stderr:\n%s", within, p.stderr.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// stop ends the process by a signal, and demands that it ends well.
+func (p *process) stop(by os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(by); err != nil {
+		p.t.Fatal(err)
+	}
+	if code := p.exit(stopWithin); code != 0 {
+		p.t.Fatalf("exit code %d after %s; on stderr:\n%s", code, by, p.stderr.String())
+	}
+}
+
+// term stops the process as a supervisor does.
+func (p *process) term() {
+	p.t.Helper()
+	p.stop(syscall.SIGTERM)
+}
+
+// ready waits for the one line of `claviger dev --output json`.
+func (p *process) ready() (s sample.Sample) {
+	p.t.Helper()
+	line := p.await("its line", func(out string) bool { return strings.Contains(out, "\n") })
+	if err := json.Unmarshal([]byte(line), &s); err != nil {
+		p.t.Fatalf("stdout is no JSON: %v\n%s", err, line)
+	}
+	return s
+}
+
+// await waits until standard output is as it should be, and gives all of it.
+func (p *process) await(what string, seen func(out string) bool) string {
+	p.t.Helper()
+	deadline := time.After(patience)
+	for over := false; ; {
+		out, grown := p.stdout.read()
+		switch {
+		case seen(out):
+			return out
+		case over:
+			p.t.Fatalf("claviger ended with exit code %d before %s; on stderr:\n%s", p.cmd.ProcessState.ExitCode(), what, p.stderr.String())
+		}
+		select {
+		case <-grown:
+		case <-p.ended:
+			over = true // what it wrote last is yet to be read
+		case <-deadline:
+			p.t.Fatalf("no sign of %s within %s; on stderr:\n%s", what, patience, p.stderr.String())
+		}
+	}
+}
+
+// tape keeps what a process writes, to be read while it runs. The zero value is empty.
+type tape struct {
+	mu    sync.Mutex
+	text  []byte
+	grown chan struct{}
+}
+
+// Write implements io.Writer.
+func (t *tape) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if t.grown != nil {
+		close(t.grown)
+		t.grown = nil
+	}
+	return len(p), nil
+}
+
+// read gives what was written so far, and a channel that is closed when there is more.
+func (t *tape) read() (text string, grown <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.grown == nil {
+		t.grown = make(chan struct{})
+	}
+	return string(t.text), t.grown
+}
+
+func (t *tape) String() string {
+	text, _ := t.read()
+	return text
+}

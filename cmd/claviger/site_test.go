@@ -1,0 +1,188 @@
+package main_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/store/postgres"
+	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// site is where one claviger at a time runs: a data directory and a database.
+type site struct {
+	engine testkit.Engine
+	data   string
+	// url of PostgreSQL; "" for SQLite.
+	url string
+	// listen is the address to listen on; by default any free port of loopback.
+	listen string
+	// env adds variables, and before puts words before the command.
+	env, before []string
+	// dir is the folder that the process works in.
+	dir string
+}
+
+// newSite gives a site whose data directory does not exist yet.
+func newSite(t testing.TB, e testkit.Engine) *site {
+	t.Helper()
+	s := &site{engine: e, data: filepath.Join(t.TempDir(), "data"), dir: t.TempDir()}
+	if e == testkit.Postgres {
+		s.url = testkit.NewDatabase(t)
+	}
+	return s
+}
+
+// launch runs claviger with these arguments and no environment but the site's.
+func (s *site) launch(t testing.TB, args ...string) *process {
+	t.Helper()
+	words := append(append(s.before[:len(s.before):len(s.before)], binary), args...)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
+	if s.url != "" {
+		cmd.Env = append(cmd.Env, "CLAVIGER_DATABASE_URL="+s.url)
+	}
+	cmd.Env = append(cmd.Env, s.env...)
+	return launch(t, cmd)
+}
+
+// devArgs are those of a start that a program reads.
+func (s *site) devArgs(more ...string) []string {
+	return append([]string{"dev", "--output", "json", "--listen", cmp.Or(s.listen, "127.0.0.1:0"), "--data", s.data}, more...)
+}
+
+// dev starts `claviger dev`; ready gives what it prints.
+func (s *site) dev(t testing.TB, more ...string) *process {
+	t.Helper()
+	return s.launch(t, s.devArgs(more...)...)
+}
+
+// withStore opens the store as claviger does. No process may run meanwhile.
+func (s *site) withStore(t testing.TB, use func(*store.Store)) {
+	t.Helper()
+	var backend store.Backend
+	var err error
+	if s.engine == testkit.SQLite {
+		backend, err = sqlite.Open(t.Context(), s.databaseFile())
+	} else {
+		backend, err = postgres.Open(t.Context(), credential.NewSecret(s.url))
+	}
+	must(t, err)
+	opened := store.New(backend, store.Options{Now: time.Now, Rand: rand.Reader})
+	defer func() { must(t, opened.Close()) }()
+	use(opened)
+}
+
+// withDB gives the bare database, also beside a running process: neither migrated nor locked.
+func (s *site) withDB(t testing.TB, use func(*sql.DB)) {
+	t.Helper()
+	driver, source := "pgx", s.url // both drivers come with the packages of the store
+	if s.engine == testkit.SQLite {
+		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: s.databaseFile(), RawQuery: "_pragma=busy_timeout(10000)"}).String()
+	}
+	db, err := sql.Open(driver, source)
+	must(t, err)
+	db.SetMaxOpenConns(1)
+	defer func() { must(t, db.Close()) }()
+	use(db)
+}
+
+// exec changes the bare database.
+func (s *site) exec(t testing.TB, statement string) {
+	t.Helper()
+	s.withDB(t, func(db *sql.DB) {
+		_, err := db.ExecContext(t.Context(), statement)
+		must(t, err)
+	})
+}
+
+// nodeLock is the advisory lock that a process holds on its PostgreSQL database: "clavig" in ASCII.
+const nodeLock = 0x636c61766967
+
+// awaitFree waits until the database has seen that the process which held it is gone. PostgreSQL learns so from the closed
+// connection; of the lock file of SQLite's directory the kernel knows at once.
+func (s *site) awaitFree(t testing.TB) {
+	t.Helper()
+	if s.engine != testkit.Postgres {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s.withDB(t, func(db *sql.DB) {
+		for _, statement := range []string{`SELECT pg_advisory_lock($1)`, `SELECT pg_advisory_unlock($1)`} {
+			_, err := db.ExecContext(ctx, statement, int64(nodeLock))
+			must(t, err)
+		}
+	})
+}
+
+func (s *site) databaseFile() string { return filepath.Join(s.data, "claviger.db") }
+
+// rows gives every row of every table but those excepted: texts as they are, bytes raw.
+func (s *site) rows(t testing.TB, except ...string) (rows []string) {
+	t.Helper()
+	tables := `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`
+	if s.engine == testkit.Postgres {
+		tables = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`
+	}
+	s.withDB(t, func(db *sql.DB) {
+		var names []string
+		eachRow(t, db, tables, func(row []any) { names = append(names, fmt.Sprint(row[0])) })
+		for _, name := range names {
+			if slices.Contains(except, name) {
+				continue
+			}
+			eachRow(t, db, `SELECT * FROM "`+name+`"`, func(row []any) { rows = append(rows, rowText(name, row)) })
+		}
+	})
+	return rows
+}
+
+func rowText(table string, row []any) string {
+	text := "table " + table
+	for _, v := range row {
+		if raw, ok := v.([]byte); ok {
+			v = string(raw)
+		}
+		text += fmt.Sprint("\t", v)
+	}
+	return text
+}
+
+func eachRow(t testing.TB, db *sql.DB, query string, take func([]any)) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	must(t, err)
+	columns, err := rows.Columns()
+	must(t, err)
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	for rows.Next() {
+		must(t, rows.Scan(into...))
+		take(row)
+	}
+	must(t, errors.Join(rows.Err(), rows.Close()))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,218 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+// request is what is sent, header lines as they stand on the wire.
+type request struct {
+	method, path string
+	header       []string
+	body         string
+}
+
+// traffic sends requests to one process. It keeps every secret that an answer shows, and every answer that must show none.
+type traffic struct {
+	t        testing.TB
+	base     string
+	cookie   string // the header line of the session, with its token
+	token    string
+	answers  bytes.Buffer
+	canaries []canary
+}
+
+// send gives the answer, which is not kept.
+func (f *traffic) send(r request) (*http.Response, []byte) {
+	f.t.Helper()
+	req, err := http.NewRequestWithContext(f.t.Context(), r.method, f.base+r.path, strings.NewReader(r.body))
+	must(f.t, err)
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, line := range r.header {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Add(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	must(f.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(f.t, err)
+	return resp, body
+}
+
+// ask sends a request whose answer shows no secret, and demands its status; 0 is any refusal. It gives the request's id.
+func (f *traffic) ask(status int, r request) string {
+	f.t.Helper()
+	resp, body := f.send(r)
+	if status != resp.StatusCode && (status != 0 || resp.StatusCode < 400) {
+		f.t.Errorf("%s %s: %d instead of %d: %s", r.method, r.path, resp.StatusCode, status, body)
+	}
+	must(f.t, resp.Header.Write(&f.answers))
+	f.answers.Write(body)
+	return resp.Header.Get("X-Request-Id")
+}
+
+// signedIn is a request with the session's cookie.
+func (f *traffic) signedIn(method, path, body string) request {
+	return request{method, path, []string{f.cookie}, body}
+}
+
+func (f *traffic) get(path string) request { return f.signedIn("GET", path, "") }
+
+// say sends bytes that are no whole request, and keeps what comes back.
+func (f *traffic) say(text string) {
+	f.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.base, "http://"))
+	must(f.t, err)
+	defer conn.Close()
+	must(f.t, conn.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(conn, text)
+	must(f.t, err)
+	must(f.t, conn.(*net.TCPConn).CloseWrite())
+	_, _ = io.Copy(&f.answers, conn) // however the server ends it
+}
+
+// guard adds canaries.
+func (f *traffic) guard(c ...canary) { f.canaries = append(f.canaries, c...) }
+
+// guardKey guards a key's value, its secret and the digest that is stored sealed.
+func (f *traffic) guardKey(name, id, value, home string) {
+	secret := newCanary(name+"'s secret", secretOf(value))
+	digest := credential.DigestOf(ident.KeyID(id), credential.NewSecret(secret.text))
+	secret.digests = append(secret.digests, digest[:])
+	whole := newCanary(name+"'s value", value)
+	whole.whole = true
+	secret.home, whole.home = home, home
+	f.guard(secret, whole)
+}
+
+// secretOf gives the last part of a token.
+func secretOf(value string) string { return value[strings.LastIndexByte(value, '_')+1:] }
+
+// signIn begins a session and guards its cookie, whose plain hash is what the server stores of it.
+func (f *traffic) signIn(email, password string) (s api.Session) {
+	f.t.Helper()
+	body := fmt.Sprintf(`{"email":%q,"password":%q}`, email, password)
+	resp, answer := f.send(request{method: "POST", path: "/api/v1/session", body: body})
+	if resp.StatusCode != http.StatusCreated || len(resp.Cookies()) != 1 {
+		f.t.Fatalf("sign-in: %d %s", resp.StatusCode, answer)
+	}
+	f.answers.Write(answer) // the cookie is in the header
+	cookie := resp.Cookies()[0]
+	f.guard(canary{name: "the session's cookie", text: cookie.Value})
+	f.cookie, f.token = "Cookie: "+cookie.Name+"="+cookie.Value, cookie.Value
+	must(f.t, json.Unmarshal(answer, &s))
+	return s
+}
+
+// create makes a key and guards it.
+func (f *traffic) create(tenant, name string) (k api.IssuedKey) {
+	f.t.Helper()
+	body := fmt.Sprintf(`{"name":%q,"scopes":["applications:read"],"all_applications":true}`, name)
+	resp, answer := f.send(f.signedIn("POST", "/api/v1/tenants/"+tenant+"/keys", body))
+	if resp.StatusCode != http.StatusCreated {
+		f.t.Fatalf("create a key: %d %s", resp.StatusCode, answer)
+	}
+	must(f.t, json.Unmarshal(answer, &k))
+	must(f.t, resp.Header.Write(&f.answers))
+	f.guardKey(name, k.Key.ID, *k.Credential.Value, "")
+	return k
+}
+
+// use sends a key by each transport, and to be verified.
+func (f *traffic) use(status int, k api.IssuedKey, verifier string) {
+	f.t.Helper()
+	value := *k.Credential.Value
+	for _, line := range []string{bearer(value), basicAuth(k.Credential.ID, *k.Credential.Secret), "X-API-Key: " + value} {
+		f.ask(status, request{method: "GET", path: "/api/v1/whoami", header: []string{line}})
+	}
+	f.ask(200, verify(verifier, `{"credential":"`+value+`"}`))
+	f.ask(200, verify(verifier, `{"headers":{"Authorization":"Bearer `+value+`"}}`))
+}
+
+func bearer(value string) string { return "Authorization: Bearer " + value }
+
+func basicAuth(user, password string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+func verify(verifier, body string) request {
+	return request{"POST", "/api/v1/verify", []string{bearer(verifier)}, body}
+}
+
+// misuses puts a secret text wherever a client could put it by mistake. Every one of these is refused.
+func (f *traffic) misuses(s, verifier string) []request {
+	list := f.wrongCredentials(s)
+	for _, body := range wrongBodies(s) {
+		list = append(list, verify(verifier, body))
+	}
+	const keys = "/api/v1/tenants/x/keys"
+	return append(list,
+		f.get("/api/v1/tenants/"+s+"/keys"), f.signedIn("POST", "/api/v1/tenants/"+s+"/keys", `{"name":"A key"}`),
+		f.get(keys+"/"+s), f.signedIn("DELETE", keys+"/"+s, ""), f.signedIn("POST", keys+"/"+s+"/revoke", ""),
+		f.get(keys+"?cursor="+s), f.get(keys+"?limit="+s), f.get("/api/v1/tenants/x/applications/"+s),
+		f.signedIn("POST", keys, `{"name":"A key","scopes":["`+s+`"],"application_ids":["`+s+`"],"owner_id":"`+s+`","expires_at":"`+s+`"}`),
+		f.signedIn("POST", keys, `{"name":"A key","`+s+`":"`+s+`"}`),
+		request{"POST", keys, []string{f.cookie, "Idempotency-Key: " + s}, `{"name":"A key"}`},
+		request{"POST", keys, []string{f.cookie, "Origin: https://" + s + ".example"}, `{}`},
+		request{"POST", "/api/v1/session", []string{"Content-Type: text/" + s}, `{}`},
+		request{"POST", "/api/v1/session", nil, `{"email":"a@b.example","password":"` + s},
+		request{"POST", "/api/v1/session", nil, `{"email":"owner@claviger.example","password":"` + s + `"}`},
+		request{"POST", "/api/v1/session", nil, `{"email":"owner@claviger.example","code":"` + s + `"}`},
+	)
+}
+
+// wrongCredentials are headers, queries and paths that carry the text without being a credential.
+func (f *traffic) wrongCredentials(s string) []request {
+	list := []request{
+		{method: "GET", path: "/api/v1/whoami?key=" + s},
+		{method: "GET", path: "/api/v1/whoami?" + s},
+		{method: "GET", path: "/api/v1/whoami?access_token=" + s + ";x"},
+		{method: "GET", path: "/" + s},
+		{method: "GET", path: "/api/v1/" + s},
+		{method: "PATCH", path: "/api/v1/whoami/" + s},
+	}
+	for _, lines := range [][]string{
+		{bearer(s[:len(s)-1])},
+		{bearer(s + "x")},
+		{bearer("x" + s)},
+		{bearer(s + "," + s)},
+		{"Authorization: " + s},
+		{"Authorization: Token " + s},
+		{basicAuth(s, "")},
+		{basicAuth("", s)},
+		{"Authorization: Basic " + s},
+		{"X-API-Key: x" + s},
+		{"X-API-Key: " + s, bearer(s)},
+		{bearer(s), bearer(s)},
+		{"Cookie: claviger=" + s + "x"},
+		{"X-" + s + ": 1"},
+	} {
+		list = append(list, request{method: "GET", path: "/api/v1/whoami", header: lines})
+	}
+	return list
+}
+
+// wrongBodies are bodies of a verification that carry the text and are refused for their form.
+func wrongBodies(s string) []string {
+	return []string{
+		`{"credential":"` + s, `{"credential":` + s + `}`, `{"credential":{"` + s + `":1}}`, `{"credential":["` + s + `"]}`, `{"` + s + `":1}`,
+		`{"` + s + `":1,"` + s + `":2}`, `"` + s + `"`, s, `{"credential":"` + s + `"}{"credential":"` + s + `"}`, `{"credential":"` + s + `","credential":"` + s + `"}`,
+		`{"headers":{"authorization":"` + s + `","Authorization":"` + s + `"}}`, `{"credential":"x","transport":"` + s + `"}`, `{"credential":"x","ip":"` + s + `"}`,
+		`{"credential":"x","scopes":"` + s + `"}`, `{"credential":"` + s + `","headers":{}}`, `{"credential":"` + s + strings.Repeat("x", 70_000) + `"}`,
+	}
+}

@@ -1,0 +1,182 @@
+package postgres_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/store/postgres"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// raw connects past the store.
+func raw(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(t.Context()) })
+	return conn
+}
+
+func exec(t *testing.T, conn *pgx.Conn, text string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), text, args...); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+func shut(t *testing.T, b store.Backend) {
+	t.Helper()
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused fails the test where the URL opens, or where the error does not say why.
+func refused(t *testing.T, url, why string) {
+	t.Helper()
+	b, err := postgres.Open(t.Context(), credential.NewSecret(url))
+	if err == nil {
+		shut(t, b)
+		t.Errorf("opened, although: %s", why)
+		return
+	}
+	if !strings.Contains(err.Error(), why) {
+		t.Errorf("Open says %q, want %q in it", err, why)
+	}
+}
+
+// versions gives what goose has noted, and the tables.
+func versions(t *testing.T, conn *pgx.Conn) []string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `SELECT CAST(goose_db_version AS TEXT) FROM goose_db_version UNION ALL SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestANewerDatabaseIsRefusedUntouched(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	shut(t, open(t, url))
+	conn := raw(t, url)
+	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`)
+	exec(t, conn, `CREATE TABLE of_the_future (a TEXT)`)
+	before := versions(t, conn)
+	refused(t, url, "has version 99999, newer than this program's")
+	refused(t, url, "has version 99999, newer than this program's") // and not that a node runs
+	if !slices.Equal(versions(t, conn), before) {
+		t.Error("the newer database was changed")
+	}
+}
+
+func TestASecondNodeIsRefusedWhileTheFirstLives(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	first := open(t, url)
+	for range 2 {
+		refused(t, url, "another claviger runs on this database: one node at a time")
+	}
+	if err := first.Held(t.Context()); err != nil {
+		t.Errorf("the first node has lost the database: %v", err)
+	}
+	var one int
+	if err := first.Read.QueryRowContext(t.Context(), `SELECT 1`).Scan(&one); err != nil {
+		t.Errorf("the first node no longer works: %v", err)
+	}
+	other := open(t, testkit.NewDatabase(t)) // on the same server
+	shut(t, other)
+	shut(t, first)
+}
+
+// locks are the advisory locks on the database of the connection.
+const locks = ` FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`
+
+func TestTheNextNodeBeginsWhenTheFirstHasEnded(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	conn := raw(t, url)
+	for range 20 {
+		shut(t, open(t, url))
+		var held int
+		if err := conn.QueryRow(t.Context(), `SELECT COUNT(*)`+locks).Scan(&held); err != nil || held != 0 {
+			t.Fatalf("the node has ended and still holds the database: the next one would be refused (%v)", err)
+		}
+	}
+}
+
+func TestANodeThatLostItsLockKnows(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	b := open(t, url)
+	conn := raw(t, url)
+	var key int64
+	if err := conn.QueryRow(t.Context(), `SELECT (CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT)`+locks).Scan(&key); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, conn, `SELECT pg_terminate_backend(l.pid)`+locks)
+	exec(t, conn, `SELECT pg_advisory_lock($1), pg_advisory_unlock($1)`, key) // waits for the connection's end
+	if err := b.Held(t.Context()); err == nil {
+		t.Error("the lock is lost and the node believes to hold it")
+	}
+	shut(t, open(t, url)) // another node takes over
+	_ = b.Close()         // an error or none
+}
+
+func TestAURLThatDoesNotOpenNeverShowsItsPassword(t *testing.T) {
+	const password = "hunter2-and-more"
+	good := testkit.NewDatabase(t)
+	with := func(change func(*url.URL)) string {
+		u, err := url.Parse(good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("postgres", password)
+		change(u)
+		return u.String()
+	}
+	for how, url := range map[string]string{
+		"a wrong host":       with(func(u *url.URL) { u.Host = "host.invalid:5432" }),
+		"a wrong port":       with(func(u *url.URL) { u.Host = "127.0.0.1:1" }),
+		"a port of letters":  strings.Replace(with(func(*url.URL) {}), "127.0.0.1:", "127.0.0.1:x", 1),
+		"a wrong database":   with(func(u *url.URL) { u.Path = "/nowhere" }),
+		"a wrong user":       with(func(u *url.URL) { u.User = url.UserPassword("nobody", password) }),
+		"TLS where is none":  with(func(u *url.URL) { u.RawQuery = "sslmode=require" }),
+		"a wrong setting":    with(func(u *url.URL) { u.RawQuery = "sslmode=nonsense" }),
+		"a wrong parameter":  with(func(u *url.URL) { u.RawQuery += "&no_such_setting=1" }),
+		"a wrong pool":       with(func(u *url.URL) { u.RawQuery += "&pool_max_conns=many" }),
+		"a wrong scheme":     with(func(u *url.URL) { u.Scheme = "mysql" }),
+		"a bad escape":       "postgres://postgres:" + password + "%zz@127.0.0.1/claviger",
+		"a space in it":      "postgres://postgres:" + password + " @127.0.0.1/claviger",
+		"key and value":      "host=127.0.0.1 port=x user=postgres password=" + password,
+		"the password alone": password,
+		"password in query":  "postgres://127.0.0.1:1/claviger?password=" + password,
+	} {
+		b, err := postgres.Open(t.Context(), credential.NewSecret(url))
+		if err == nil {
+			shut(t, b)
+			t.Errorf("%s: it opened", how)
+			continue
+		}
+		for ; err != nil; err = unwrapped(err) {
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s: the error shows the password: %v", how, err)
+			}
+		}
+	}
+}
+
+func unwrapped(err error) error {
+	if u, ok := err.(interface{ Unwrap() error }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}

@@ -1,0 +1,24 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/store/storetest"
+)
+
+func TestTheStoreKeepsItsPromises(t *testing.T) {
+	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, filepath.Join(t.TempDir(), "claviger.db")) })
+}
+
+// open opens a database; whoever asks closes it.
+func open(t testing.TB, file string) store.Backend {
+	t.Helper()
+	b, err := sqlite.Open(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,98 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/store"
+)
+
+var commitGuarantees = []guarantee{
+	{"Outdate is called after COMMIT and before Write returns", outdateComesAfterCommit},
+	{"a COMMIT of unknown outcome is unavailable, outdates, and is never repeated", aFailedCommitIsNotRepeated},
+	{"a COMMIT that fails for want of the disk ends the process", aFatalCommitIsTold},
+}
+
+func outdateComesAfterCommit(h *house) {
+	u := h.user()
+	var order []string
+	h.faults.commit = func(commit func() error, _ func(string) error) error {
+		defer func() { order = append(order, "COMMIT") }()
+		return commit()
+	}
+	h.stale.hook = func(s audit.Stale) {
+		order = append(order, "Outdate")
+		h.knows(u, true) // seen by others from now on
+		if !slices.Equal(s.Lookups, []string{string(u.ID)}) {
+			h.Errorf("told of %v", s)
+		}
+	}
+	h.must(h.write(insertUser(u)))
+	if order = append(order, "Write"); !slices.Equal(order, []string{"COMMIT", "Outdate", "Write"}) {
+		h.Errorf("came in the order %v", order)
+	}
+}
+
+func aFailedCommitIsNotRepeated(h *house) {
+	for _, c := range []struct {
+		how    string
+		commit func(commit func() error, run func(string) error) error
+		kept   bool
+	}{
+		{"its answer is lost", func(commit func() error, _ func(string) error) error {
+			return errors.Join(commit(), errInjected)
+		}, true},
+		{"it never arrives", func(func() error, func(string) error) error { return errInjected }, false},
+		{"it fails of contention", func(func() error, func(string) error) error { return errContention }, false},
+		{"the engine refuses it", func(commit func() error, run func(string) error) error {
+			for _, text := range h.engine.spoil {
+				_ = run(text) // on PostgreSQL this ends the connection, which is an error
+			}
+			return commit()
+		}, false},
+	} {
+		u, told := h.user(), h.stale.count()
+		h.faults.commit = c.commit
+		runs, err := h.runs(insertUser(u))
+		h.faults.commit = nil
+		if fault.KindOf(err) != fault.Unavailable {
+			h.Errorf("%s: Write says %v, want unavailable", c.how, err)
+		}
+		if runs != 1 {
+			h.Errorf("%s: the change ran %d times, want once", c.how, runs)
+		}
+		h.outdated(told + 1)
+		h.knows(u, c.kept)
+		h.goesOn()
+	}
+}
+
+// runs writes a change and counts how often it ran.
+func (h *house) runs(c change) (runs int, err error) {
+	err = h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+		runs++
+		return c(ctx, tx)
+	})
+	return runs, err
+}
+
+// goesOn fails the test where the next write does not succeed.
+func (h *house) goesOn() {
+	h.Helper()
+	next := h.user()
+	h.must(h.write(insertUser(next)))
+	h.knows(next, true)
+}
+
+func aFatalCommitIsTold(h *house) {
+	h.faults.commit = func(func() error, func(string) error) error { return errFatal }
+	if err := h.write(insertUser(h.user())); fault.KindOf(err) != fault.Unavailable {
+		h.Errorf("Write says %v, want unavailable", err)
+	}
+	if len(h.fatal) != 1 || !errors.Is(h.fatal[0], errFatal) {
+		h.Errorf("told of %v, want the failure, once", h.fatal)
+	}
+}

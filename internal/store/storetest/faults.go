@@ -1,0 +1,211 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/claviger-dev/claviger/internal/store"
+)
+
+// Errors that the tests inject, with the failure that Classify calls them.
+var (
+	errInjected   = errors.New("injected failure")
+	errContention = errors.New("injected contention")
+	errFatal      = errors.New("injected failure of the disk")
+)
+
+// faults stand between database/sql and the driver of the writing pool. What is nil does nothing. A hook is set while nobody writes.
+type faults struct {
+	// begin is asked before a transaction begins.
+	begin func() error
+	// statement is asked before a statement runs, prepared or not, on the goroutine that wants it.
+	statement func(text string) error
+	// commit runs in place of the COMMIT that it is given, and can run statements in the transaction before.
+	commit func(commit func() error, run func(text string) error) error
+}
+
+// inject puts faults into a backend.
+func inject(b store.Backend) (store.Backend, *faults) {
+	f, inner := &faults{}, b
+	b.Write = sql.OpenDB(&connector{inner: inner.Write, faults: f})
+	b.Write.SetMaxOpenConns(inner.Write.Stats().MaxOpenConnections)
+	b.Classify = func(err error) store.Failure {
+		switch {
+		case errors.Is(err, errContention):
+			return store.Contention
+		case errors.Is(err, errFatal):
+			return store.Fatal
+		}
+		return inner.Classify(err)
+	}
+	b.Close = sync.OnceValue(func() error { return errors.Join(b.Write.Close(), inner.Close()) })
+	return b, f
+}
+
+// connector lends the connections of a pool, one to one.
+type connector struct {
+	inner  *sql.DB
+	faults *faults
+}
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	lent, err := c.inner.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &conn{lent: lent, faults: c.faults}
+	// The connection is ours until it is given back, so it may be used beyond Raw.
+	return w, lent.Raw(func(own any) error {
+		var ok bool
+		if w.engineConn, ok = own.(engineConn); !ok {
+			return fmt.Errorf("%T lacks a method that database/sql uses", own)
+		}
+		return nil
+	})
+}
+
+// Driver implements driver.Connector.
+func (c *connector) Driver() driver.Driver { return c.inner.Driver() }
+
+// engineConn is what both engines' connections can do.
+type engineConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.SessionResetter
+}
+
+type conn struct {
+	engineConn
+	lent   *sql.Conn
+	faults *faults
+}
+
+// Close gives the connection back.
+func (c *conn) Close() error { return c.lent.Close() }
+
+// CheckNamedValue implements driver.NamedValueChecker.
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+	if own, ok := c.engineConn.(driver.NamedValueChecker); ok {
+		return own.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (f *faults) ask(text string) error {
+	if f.statement == nil {
+		return nil
+	}
+	return f.statement(text)
+}
+
+// PrepareContext implements driver.ConnPrepareContext.
+func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
+	genuine, err := c.engineConn.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	w, ok := genuine.(engineStmt)
+	if !ok {
+		return nil, fmt.Errorf("%T lacks a method that database/sql uses", genuine)
+	}
+	return &statement{engineStmt: w, conn: c, text: text}, nil
+}
+
+// engineStmt is what both engines' prepared statements can do.
+type engineStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type statement struct {
+	engineStmt
+	conn *conn
+	text string
+}
+
+// ExecContext implements driver.StmtExecContext.
+func (s *statement) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err := s.conn.faults.ask(s.text); err != nil {
+		return nil, err
+	}
+	return s.engineStmt.ExecContext(ctx, args)
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *statement) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := s.conn.faults.ask(s.text); err != nil {
+		return nil, err
+	}
+	return s.engineStmt.QueryContext(ctx, args)
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.faults.ask(text); err != nil {
+		return nil, err
+	}
+	return c.engineConn.ExecContext(ctx, text, args)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.faults.ask(text); err != nil {
+		return nil, err
+	}
+	return c.engineConn.QueryContext(ctx, text, args)
+}
+
+// IsValid implements driver.Validator.
+func (c *conn) IsValid() bool {
+	own, ok := c.engineConn.(driver.Validator)
+	return !ok || own.IsValid()
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	if c.faults.begin != nil {
+		if err := c.faults.begin(); err != nil {
+			return nil, err
+		}
+	}
+	genuine, err := c.engineConn.BeginTx(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return &transaction{Tx: genuine, conn: c}, nil
+}
+
+type transaction struct {
+	driver.Tx
+	conn *conn
+}
+
+// Commit implements driver.Tx. Where the fault leaves the COMMIT out, the transaction is rolled back.
+func (t *transaction) Commit() error {
+	if t.conn.faults.commit == nil {
+		return t.Tx.Commit()
+	}
+	ended := false
+	commit := func() error {
+		ended = true
+		return t.Tx.Commit()
+	}
+	run := func(text string) error {
+		_, err := t.conn.engineConn.ExecContext(context.Background(), text, nil)
+		return err
+	}
+	err := t.conn.faults.commit(commit, run)
+	if !ended {
+		err = errors.Join(err, t.Rollback())
+	}
+	return err
+}

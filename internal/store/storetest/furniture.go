@@ -1,0 +1,189 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// domain is the services, as app builds them.
+type domain struct {
+	identity *identity.Service
+	sessions *session.Service
+	tenancy  *tenancy.Service
+	keys     *key.Service
+}
+
+// furnish builds the services; each ledger of theirs goes through wrap.
+func (h *house) furnish(wrap wrapping) {
+	h.Helper()
+	root := credential.NewRoot(h.random)
+	versions, err := h.store.AdoptRoot(h.Context(), root)
+	h.must(err)
+	keyring, err := credential.NewKeyring(root, versions, h.random)
+	h.must(err)
+	now, s, random := h.clock.Now, h.store, h.random
+	h.domain = &domain{
+		identity: &identity.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })), Store: s, Now: now, Rand: random,
+			Passwords: identity.NewHasher(1),
+		},
+		sessions: &session.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring, Lasting: session.Default,
+		},
+		tenancy: &tenancy.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t })), Store: s, Now: now, Rand: random,
+		},
+		keys: &key.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
+		},
+	}
+}
+
+func (h *house) services() *domain {
+	h.Helper()
+	if h.domain == nil {
+		h.furnish(once)
+	}
+	return h.domain
+}
+
+// user gives the next user, whom nobody has met yet.
+func (h *house) user() identity.User {
+	h.people++
+	email := fmt.Sprintf("Person%d@Claviger.Example", h.people)
+	return identity.User{
+		ID: ident.New[ident.UserID](h.clock.Now(), h.random), Email: email, Canonical: identity.CanonicalEmail(email),
+		Name: fmt.Sprintf("Person %d", h.people), CreatedAt: h.clock.Now(),
+	}
+}
+
+// person makes a user without a password.
+func (h *house) person() principal.Person {
+	h.Helper()
+	u := h.user()
+	h.in(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.InsertUser(ctx, u, "")
+		return err
+	})
+	return u.Person()
+}
+
+// account makes an account without automatic expiry, and its owner.
+func (h *house) account() (tenancy.Account, principal.Person) {
+	h.Helper()
+	owner := h.person()
+	a, err := h.services().tenancy.CreateAccount(h.Context(), principal.Operator(), "An account", owner, false)
+	h.must(err)
+	return a, owner
+}
+
+// tenant makes a standard tenant in the account, altered by change.
+func (h *house) tenant(account ident.AccountID, change func(*policy.Settings)) tenancy.Tenant {
+	h.Helper()
+	t, err := h.services().tenancy.CreateTenant(h.Context(), principal.Operator(), account, "A tenant", policy.Standard, change)
+	h.must(err)
+	return t
+}
+
+// aTenant makes a standard tenant with a cap, in an account of its own.
+func (h *house) aTenant(keysPerUser int) tenancy.Tenant {
+	h.Helper()
+	a, _ := h.account()
+	return h.tenant(a.ID, func(s *policy.Settings) { s.KeysPerUser = keysPerUser })
+}
+
+// member makes a person who is a member of the tenant.
+func (h *house) member(t tenancy.Tenant, role scope.Role) principal.Person {
+	h.Helper()
+	p := h.person()
+	h.join(t, p, role)
+	return p
+}
+
+func (h *house) join(t tenancy.Tenant, p principal.Person, role scope.Role) {
+	h.Helper()
+	h.must(h.services().tenancy.AddMember(h.Context(), principal.Operator(), t, p, role))
+}
+
+func (h *house) application(t tenancy.Tenant) tenancy.Application {
+	h.Helper()
+	a, err := h.services().tenancy.CreateApplication(h.Context(), principal.Operator(), t, "An application", "Of the tests")
+	h.must(err)
+	return a
+}
+
+// as signs a person in and gives them as the store knows them.
+func (h *house) as(p principal.Person) principal.Principal {
+	h.Helper()
+	_, token, err := h.services().sessions.Begin(h.Context(), p, principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
+	h.must(err)
+	who, err := h.services().sessions.Resume(h.Context(), token.Reveal())
+	h.must(err)
+	return who
+}
+
+// anyKey asks for nothing in particular.
+func anyKey() key.Spec {
+	return key.Spec{Name: "A key", Scopes: []scope.Scope{scope.TenantsRead}, AllApplications: true}
+}
+
+// key makes a key for the one who asks.
+func (h *house) key(who principal.Principal, t tenancy.Tenant, spec key.Spec) key.Key {
+	h.Helper()
+	issued, err := h.services().keys.Create(h.Context(), who, t.ID, spec)
+	h.must(err)
+	return issued.Key
+}
+
+// stored is a key that was never minted, for tests of what is kept of one. Tests alter it before they insert it.
+func (h *house) stored(t tenancy.Tenant, owner principal.Person, slot int64) (key.Key, key.Secret) {
+	id := ident.New[ident.KeyID](h.clock.Now(), h.random)
+	now := h.clock.Now()
+	k := key.Key{
+		ID: id, Tenant: t.ID, Name: "Stored key", Owner: owner, CreatedBy: owner, Delivery: key.Direct, Slot: slot,
+		Shape:    credential.Shape{Style: credential.Token, Prefix: "clv", Label: "ak"},
+		PublicID: "ak_" + string(id), Last4: "wxyz", Scopes: scope.NewSet(scope.TenantsRead), Applications: scope.Applications{All: true},
+		CreatedAt: now, UpdatedAt: now, SecretSetAt: now, Lookups: []string{string(id)},
+	}
+	return k, key.Secret{
+		Serial: 1, Lookup: string(id), PublicID: k.PublicID, Last4: k.Last4, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + id)}, SetAt: now,
+	}
+}
+
+func (h *house) insert(k key.Key, s key.Secret) {
+	h.Helper()
+	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.InsertKey(ctx, k, s) })
+}
+
+// later gives a time so much after now.
+func (h *house) later(d time.Duration) time.Time { return h.clock.Now().Add(d) }
+
+// A wrapping alters how the services write.
+type wrapping int
+
+const (
+	// once leaves the ledger as it is.
+	once wrapping = iota
+	// twice rehearses every change: see rehearsal.
+	twice
+)
+
+func wrapped[Tx any](w wrapping, l audit.Ledger[Tx]) audit.Ledger[Tx] {
+	if w == twice {
+		return rehearsal[Tx]{l}
+	}
+	return l
+}

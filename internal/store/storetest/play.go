@@ -1,0 +1,147 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// player notes what the services answer.
+type player struct {
+	*house
+	*domain
+	operator principal.Principal
+	answers  []string
+}
+
+// play lets the services do everything they can do to the store, what is refused included, and gives their answers.
+func play(h *house) []string {
+	p := &player{house: h, domain: h.services(), operator: principal.Operator()}
+	ada, bob := p.people()
+	account := p.anAccount(ada, bob)
+	who := p.signIn(ada)
+	capped := p.makeTenant("capped", account, func(s *policy.Settings) { s.KeysPerUser = 1 }, ada, bob)
+	p.keysUnderACap(who, capped, bob)
+	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
+	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
+	p.signOut(who)
+	return p.answers
+}
+
+// note keeps an answer, and lets time pass.
+func note[T any](p *player, what string, answer T, err error) T {
+	p.answers = append(p.answers, fmt.Sprintf("%s: %+v %v %v", what, answer, err, fault.Fields(err)))
+	p.clock.move(time.Second)
+	return answer
+}
+
+func (p *player) people() (ada, bob principal.Person) {
+	password := credential.NewSecret("correct horse battery staple")
+	create := func(name, email string) identity.User {
+		u, err := p.identity.Create(p.Context(), p.operator, identity.NewUser{Name: name, Email: email, Password: password})
+		return note(p, "create "+name, u, err)
+	}
+	a, b := create("Ada", "Ada@Claviger.Example"), create("Bob", "bob@claviger.example")
+	create("Ada again", "ada@claviger.example")
+	note(p, "new password", "", p.identity.SetPassword(p.Context(), p.operator, a, password))
+	note(p, "new password of nobody", "", p.identity.SetPassword(p.Context(), p.operator, identity.User{ID: "usr_nobody"}, password))
+	return a.Person(), b.Person()
+}
+
+func (p *player) anAccount(ada, bob principal.Person) tenancy.Account {
+	a, err := p.tenancy.CreateAccount(p.Context(), p.operator, "Acme", ada, true)
+	note(p, "create account", a, err)
+	p.makeTenant("first", a, nil, ada)
+	for _, role := range []scope.AccountRole{scope.AccountAdmin, scope.AccountOwner} {
+		note(p, "standing", role, p.tenancy.SetStanding(p.Context(), p.operator, a.ID, bob, role))
+	}
+	return a
+}
+
+func (p *player) makeTenant(name string, account tenancy.Account, change func(*policy.Settings), members ...principal.Person) tenancy.Tenant {
+	t, err := p.tenancy.CreateTenant(p.Context(), p.operator, account.ID, name, policy.Standard, change)
+	note(p, "create tenant "+name, t, err)
+	for _, m := range append(members, members[0]) { // the first twice, which is refused
+		note(p, "join "+name, m, p.tenancy.AddMember(p.Context(), p.operator, t, m, scope.Admin))
+	}
+	return t
+}
+
+func (p *player) signIn(person principal.Person) principal.Principal {
+	begun, token, err := p.sessions.Begin(p.Context(), person, principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
+	note(p, "begin", begun, err)
+	who, err := p.sessions.Resume(p.Context(), token.Reveal())
+	rights, _ := who.Session()
+	note(p, "resume", rights, err)
+	return who
+}
+
+func (p *player) signOut(who principal.Principal) {
+	note(p, "end", "", p.sessions.End(p.Context(), who))
+	note(p, "end again", "", p.sessions.End(p.Context(), who))
+}
+
+func (p *player) create(who principal.Principal, t tenancy.Tenant, spec key.Spec) key.Key {
+	issued, err := p.keys.Create(p.Context(), who, t.ID, spec)
+	return note(p, "create key", issued, err).Key
+}
+
+func (p *player) revoke(who principal.Principal, t tenancy.Tenant, k key.Key) {
+	v, gone, err := p.keys.Revoke(p.Context(), who, t.ID, k.ID, "no longer needed")
+	note(p, fmt.Sprintf("revoke key (gone: %t)", gone), v.Key, err)
+}
+
+func (p *player) delete(who principal.Principal, t tenancy.Tenant, k key.Key) {
+	note(p, "delete key", k, p.keys.Delete(p.Context(), who, t.ID, k.ID))
+}
+
+func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
+	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t, "An application", "")
+	note(p, "create application", a, err)
+	short := anyKey()
+	soon := p.later(time.Hour)
+	short.AllApplications, short.ApplicationIDs, short.ExpiresAt = false, []string{string(a.ID)}, &soon
+	p.create(who, t, short)
+	p.create(who, t, anyKey()) // beyond the cap
+	p.clock.move(2 * time.Hour)
+	next := p.create(who, t, anyKey()) // in the slot of the one that expired
+	unknown := short
+	unknown.ApplicationIDs = append([]string{"app_0000000000" + "0000000000"}, short.ApplicationIDs...)
+	p.create(who, t, unknown)
+	another := anyKey()
+	another.Owner = bob.ID
+	p.create(who, t, another)
+	p.revoke(who, t, next)
+	p.revoke(who, t, next) // nothing to do
+	p.create(who, t, anyKey())
+}
+
+func (p *player) keysWithoutACap(who principal.Principal, t tenancy.Tenant) {
+	first := p.create(who, t, anyKey())
+	p.create(who, t, anyKey())
+	for range 2 { // the second time there is nothing to do
+		k, err := p.keys.Disable(p.Context(), who, t.ID, first.ID)
+		note(p, "disable key", k, err)
+	}
+	for range 2 {
+		k, err := p.keys.Enable(p.Context(), who, t.ID, first.ID)
+		note(p, "enable key", k, err)
+	}
+	p.delete(who, t, first)
+	p.delete(who, t, first) // not there
+	p.create(who, t, anyKey())
+}
+
+func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
+	k := p.create(who, t, anyKey())
+	p.revoke(who, t, k)
+	p.revoke(who, t, k) // not there
+}

@@ -1,0 +1,97 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+var rehearsalGuarantees = []guarantee{
+	{"a change that ran before and was rolled back comes out as if it ran once", runningTwiceIsRunningOnce},
+}
+
+// rehearsal is a ledger that runs every change in a transaction that is rolled back, and then for good, as after contention.
+type rehearsal[Tx any] struct{ audit.Ledger[Tx] }
+
+var errRehearsed = errors.New("this was the rehearsal")
+
+// Write implements audit.Ledger.
+func (l rehearsal[Tx]) Write(ctx context.Context, change func(context.Context, Tx) (audit.Event, error)) error {
+	err := l.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		_, _ = change(ctx, tx)
+		return audit.Event{}, errRehearsed
+	})
+	if !errors.Is(err, errRehearsed) {
+		return fmt.Errorf("the rehearsal did not take place: %w", err)
+	}
+	return l.Ledger.Write(ctx, change)
+}
+
+func runningTwiceIsRunningOnce(h *house) {
+	again := newHouse(h.T, h.open)
+	called := map[string]bool{}
+	again.faults.statement = func(string) error {
+		callersInStore(called)
+		return nil
+	}
+	h.furnish(once)
+	again.furnish(twice)
+	want, got := play(h), play(again)
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.Errorf("answers of the services, once (-) and twice (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(h.dump(), again.dump()); diff != "" {
+		h.Errorf("databases, once (-) and twice (+):\n%s", diff)
+	}
+	for _, name := range functionsOfTx() {
+		if !called[name] {
+			h.Errorf("no step of play calls store.Tx.%s: add one", name)
+		}
+	}
+}
+
+// functionsOfTx lists what the transaction offers: the functions that the domain's Tx interfaces name, and whatever *store.Tx has beyond the Store.
+func functionsOfTx() []string {
+	names := map[string]bool{}
+	for _, t := range []reflect.Type{reflect.TypeFor[identity.Tx](), reflect.TypeFor[session.Tx](), reflect.TypeFor[tenancy.Tx](), reflect.TypeFor[key.Tx]()} {
+		for m := range t.Methods() {
+			names[m.Name] = true
+		}
+	}
+	ofStore := reflect.TypeFor[*store.Store]()
+	for m := range reflect.TypeFor[*store.Tx]().Methods() {
+		if _, reads := ofStore.MethodByName(m.Name); !reads {
+			names[m.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// callersInStore notes the methods of store.Tx on whose behalf a statement runs.
+func callersInStore(into map[string]bool) {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	for {
+		frame, more := frames.Next()
+		if _, name, ok := strings.Cut(frame.Function, "/store.(*Tx)."); ok {
+			into[name] = true
+		}
+		if !more {
+			return
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+var sessionGuarantees = []guarantee{
+	{"a session comes back as it was begun, with its user's rights", aSessionComesBack},
+	{"rights under anything disabled are left out, and a disabled user has no session", disabledRightsAreLeftOut},
+	{"a touch moves the time last seen, and nothing else", aTouchMovesTheLastTime},
+	{"a session is ended for its own user alone", aSessionIsItsUsers},
+	{"an unknown token is no session", anUnknownTokenIsNoSession},
+}
+
+// begun is a session of somebody, all of whose times differ.
+func (h *house) begun(p principal.Person) (session.Session, session.TokenHash) {
+	h.Helper()
+	s := session.Session{
+		ID: ident.New[ident.SessionID](h.clock.Now(), h.random), User: p, CreatedAt: h.clock.Now(), SignedInAt: h.later(time.Second),
+		LastSeenAt: h.later(time.Minute), ExpiresAt: h.later(time.Hour), IP: "192.0.2.1", Agent: "a browser",
+	}
+	token := session.TokenHash(sha256.Sum256([]byte(s.ID)))
+	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.InsertSession(ctx, s, token) })
+	return s, token
+}
+
+// guest is a person with rights in two accounts.
+type guest struct {
+	person      principal.Person
+	home, other tenancy.Account
+	tenants     []tenancy.Tenant // two at home, one in the other
+}
+
+func (h *house) guest() guest {
+	h.Helper()
+	g := guest{person: h.person()}
+	g.home, _ = h.account()
+	g.other, _ = h.account()
+	for _, a := range []tenancy.Account{g.home, g.home, g.other} {
+		h.clock.move(time.Second) // ids ascend
+		g.tenants = append(g.tenants, h.tenant(a.ID, nil))
+	}
+	h.join(g.tenants[0], g.person, scope.Admin)
+	h.join(g.tenants[1], g.person, scope.Auditor)
+	h.join(g.tenants[2], g.person, scope.Member)
+	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), g.home.ID, g.person, scope.AccountAdmin))
+	return g
+}
+
+func aSessionComesBack(h *house) {
+	g := h.guest()
+	want, token := h.begun(g.person)
+	h.begun(h.person()) // another's is not taken for it
+	got, rights, err := h.store.Session(h.Context(), token)
+	h.must(err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.Errorf("came back otherwise:\n%s", diff)
+	}
+	wanted := principal.Session{
+		ID: want.ID, User: g.person, SignedInAt: want.SignedInAt, ExpiresAt: want.ExpiresAt,
+		Memberships: []principal.Membership{
+			{Tenant: g.tenants[0].ID, Account: g.home.ID, Role: scope.Admin},
+			{Tenant: g.tenants[1].ID, Account: g.home.ID, Role: scope.Auditor},
+			{Tenant: g.tenants[2].ID, Account: g.other.ID, Role: scope.Member},
+		},
+		Standings: []principal.Standing{{Account: g.home.ID, Role: scope.AccountAdmin}},
+	}
+	if diff := cmp.Diff(wanted, rights); diff != "" {
+		h.Errorf("rights came back otherwise:\n%s", diff)
+	}
+}
+
+func disabledRightsAreLeftOut(h *house) {
+	g := h.guest()
+	_, token := h.begun(g.person)
+	first, home, person := string(g.tenants[0].ID), string(g.home.ID), string(g.person.ID)
+	for _, c := range []struct {
+		table, where, id string
+		memberships      int
+		standings        int
+	}{
+		{"members", "role = 'admin' AND user_id", person, 2, 1},
+		{"tenants", "id", first, 2, 1},
+		{"accounts", "id", home, 1, 0},
+		{"accounts", "id", string(g.other.ID), 2, 1},
+	} {
+		h.sql(`UPDATE `+c.table+` SET disabled_at = 1 WHERE `+c.where+` = $1`, c.id)
+		_, rights, err := h.store.Session(h.Context(), token)
+		h.must(err)
+		if m, s := len(rights.Memberships), len(rights.Standings); m != c.memberships || s != c.standings {
+			h.Errorf("with disabled %s %s there are %d memberships and %d standings, want %d and %d", c.table, c.where, m, s, c.memberships, c.standings)
+		}
+		h.sql(`UPDATE `+c.table+` SET disabled_at = NULL WHERE `+c.where+` = $1`, c.id)
+	}
+	for _, column := range []string{"disabled_at", "deleted_at"} {
+		h.sql(`UPDATE users SET `+column+` = 1 WHERE id = $1`, person)
+		h.noSession(token)
+		h.sql(`UPDATE users SET `+column+` = NULL WHERE id = $1`, person)
+	}
+}
+
+func (h *house) noSession(token session.TokenHash) {
+	h.Helper()
+	if s, rights, err := h.store.Session(h.Context(), token); !errors.Is(err, fault.NotFound) || s.ID != "" || rights.ID != "" {
+		h.Errorf("there is a session %+v, %+v, %v", s, rights, err)
+	}
+}
+
+func aTouchMovesTheLastTime(h *house) {
+	want, token := h.begun(h.person())
+	_, another := h.begun(h.person())
+	changes := h.changes()
+	want.LastSeenAt = h.later(2 * time.Minute)
+	h.must(h.store.Touch(h.Context(), want.ID, want.LastSeenAt))
+	got, _, err := h.store.Session(h.Context(), token)
+	h.must(err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.Errorf("after a touch the session is otherwise:\n%s", diff)
+	}
+	if other, _, err := h.store.Session(h.Context(), another); err != nil || other.LastSeenAt.Equal(want.LastSeenAt) {
+		h.Errorf("another's session was last seen %v (%v)", other.LastSeenAt, err)
+	}
+	if h.changes() != changes {
+		h.Error("a touch counts as a change")
+	}
+}
+
+func aSessionIsItsUsers(h *house) {
+	p, stranger := h.person(), h.person()
+	s, token := h.begun(p)
+	_, other := h.begun(p)
+	end := func(user ident.UserID) error {
+		return h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+			return event("session.end"), tx.DeleteSession(ctx, user, s.ID)
+		})
+	}
+	if err := end(stranger.ID); !errors.Is(err, fault.NotFound) {
+		h.Errorf("a stranger ends the session: %v, want not found", err)
+	}
+	_, _, err := h.store.Session(h.Context(), token)
+	h.must(err)
+	h.must(end(p.ID))
+	h.noSession(token)
+	if err := end(p.ID); !errors.Is(err, fault.NotFound) {
+		h.Errorf("ended again: %v, want not found", err)
+	}
+	_, _, err = h.store.Session(h.Context(), other)
+	h.must(err)
+}
+
+func anUnknownTokenIsNoSession(h *house) {
+	h.begun(h.person())
+	for _, token := range []session.TokenHash{{}, sha256.Sum256([]byte("unknown"))} {
+		h.noSession(token)
+	}
+}
