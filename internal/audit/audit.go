@@ -5,11 +5,11 @@
 //
 //	ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 //		… read authority in tx, change through tx …
-//		return audit.By(who, "key.revoke", audit.Key(k.ID, k.Name)).In(tenant, account), nil
+//		return audit.By(who, "key.revoke", audit.Target{Type: "key", ID: id, Name: name}).In(tenant, account), nil
 //	})
 //
 // Events form hash chains, one for each tenant, each account and the server itself: every [Record] holds the hash of the one before it,
-// so that an edit, a deletion, a reordering or a cut shows (see [Chain]).
+// so that an edit, a deletion or a reordering by anyone who does not rebuild the chain shows; a cut shows against a head that was kept elsewhere (see [Head]).
 package audit
 
 import (
