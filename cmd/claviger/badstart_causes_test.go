@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -60,6 +61,13 @@ var badStarts = []badStart{
 	}},
 	{name: "the root secret is set but empty", only: testkit.SQLite, says: "CLAVIGER_ROOT_SECRET is set but empty", arrange: func(_ *testing.T, s *site) func() {
 		return s.with("CLAVIGER_ROOT_SECRET=")
+	}},
+
+	{name: "dev.json is of another database", says: "dev.json is of another database", arrange: func(t *testing.T, s *site) func() {
+		file := filepath.Join(s.data, "dev.json")
+		text, err := os.ReadFile(file)
+		must(t, err)
+		return inPlaceOf(t, file, regexp.MustCompile(`"ten_[0-9a-z]{16}"`).ReplaceAllString(string(text), `"ten_0000000000000000"`))
 	}},
 
 	{name: "the database is of a newer version", says: "newer than this program's", arrange: func(t *testing.T, s *site) func() {

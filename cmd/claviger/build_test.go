@@ -3,11 +3,14 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -34,3 +37,13 @@ func withBinary(run func() int) int {
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 16
 	return run()
 }
+
+// lookAtSources makes the sources of the binary inputs of the test that calls it. Without, the go command could give an old result
+// again when they have changed: nothing of them needs to be linked into the tests.
+var lookAtSources = sync.OnceValue(func() (err error) {
+	for _, dir := range []string{"../../api", "../../client", "../../cmd", "../../internal"} {
+		err = errors.Join(err, filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err }))
+	}
+	_, noModule := os.Stat("../../go.mod")
+	return errors.Join(err, noModule)
+})

@@ -39,6 +39,7 @@ type site struct {
 // newSite gives a site whose data directory does not exist yet.
 func newSite(t testing.TB, e testkit.Engine) *site {
 	t.Helper()
+	must(t, lookAtSources())
 	s := &site{engine: e, data: filepath.Join(t.TempDir(), "data"), dir: t.TempDir()}
 	if e == testkit.Postgres {
 		s.url = testkit.NewDatabase(t)

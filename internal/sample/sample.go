@@ -157,6 +157,9 @@ func (h *House) make(ctx context.Context) (Sample, error) {
 
 // mend makes the printed password and keys work again: the password first, so that the rest can be looked after by hand if need be.
 func (h *House) mend(ctx context.Context, s *Sample) error {
+	if err := h.belongs(ctx, *s); err != nil {
+		return err
+	}
 	if err := h.mendPassword(ctx, s); err != nil {
 		return err
 	}
@@ -191,6 +194,20 @@ func (h *House) mendKey(ctx context.Context, k Key, owner principal.Person, tena
 		return k, nil
 	}
 	return fresh, err
+}
+
+// belongs makes sure that the sample is of this database, before anything is changed in it.
+func (h *House) belongs(ctx context.Context, s Sample) error {
+	for _, t := range s.Tenants {
+		_, err := h.Tenancy.Store.Tenant(ctx, ident.TenantID(t.ID))
+		if errors.Is(err, fault.NotFound) {
+			return errors.New("dev.json is of another database: remove it for new sample data")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *House) mendPassword(ctx context.Context, s *Sample) error {

@@ -12,12 +12,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// furnish puts one of each into the database: user, account, tenant, member and key.
+// furnish puts one of each into the database: user, account, standing, tenant, member and key.
 func furnish(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	for _, text := range []string{
 		`INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_1', 1, 0, 0)`,
 		`INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ('acc_1', 1, '', 0, 0)`,
+		`INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ('acc_1', 'usr_1', 'admin', 0)`,
 		`INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ('ten_1', 1, 'acc_1', '', 'standard', '{}', 0, 0)`,
 		`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ('ten_1', 'usr_1', 'member', 0, 0)`,
 		`INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot, created_at, updated_at)
@@ -33,6 +34,10 @@ func TestWhatAChangeLocksNoOtherCanChange(t *testing.T) {
 	s := newStore(t, url)
 	conn := raw(t, url)
 	furnish(t, conn)
+	authority := func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Authority(ctx, "ten_1", "usr_1")
+		return err
+	}
 	for _, c := range []struct {
 		what, row string
 		lock      func(context.Context, *store.Tx) error
@@ -45,6 +50,10 @@ func TestWhatAChangeLocksNoOtherCanChange(t *testing.T) {
 			_, err := tx.LockOwner(ctx, "ten_1", "usr_1")
 			return err
 		}},
+		{"an account", `accounts WHERE id = 'acc_1'`, func(ctx context.Context, tx *store.Tx) error { return tx.LockAccount(ctx, "acc_1") }},
+		{"the person of an authority", `users WHERE id = 'usr_1'`, authority},
+		{"the standing of an authority", `account_members WHERE user_id = 'usr_1'`, authority},
+		{"the membership of an authority", `members WHERE user_id = 'usr_1'`, authority},
 	} {
 		_, err := write(t, s, func(ctx context.Context, tx *store.Tx) error {
 			err := c.lock(ctx, tx)

@@ -67,6 +67,22 @@ func versions(t *testing.T, conn *pgx.Conn) []string {
 	return all
 }
 
+func TestAConnectionIsSetWhateverTheServersDefaults(t *testing.T) {
+	address := testkit.NewDatabase(t)
+	conn := raw(t, address)
+	for _, setting := range []string{"synchronous_commit = off", "default_transaction_isolation = 'serializable'", "statement_timeout = 0"} {
+		exec(t, conn, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+strings.ReplaceAll(setting, "'", "''")+`', current_database()); END $$`)
+	}
+	b := open(t, address)
+	defer shut(t, b)
+	for setting, want := range map[string]string{"synchronous_commit": "on", "transaction_isolation": "read committed", "statement_timeout": "15s"} {
+		var got string
+		if err := b.Write.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s, want %s (%v)", setting, got, want, err)
+		}
+	}
+}
+
 func TestANewerDatabaseIsRefusedUntouched(t *testing.T) {
 	url := testkit.NewDatabase(t)
 	shut(t, open(t, url))

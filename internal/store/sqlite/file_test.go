@@ -59,22 +59,30 @@ func exec(t *testing.T, db *sql.DB, text string, args ...any) {
 }
 
 func TestTheFilesAreTheirOwnersAlone(t *testing.T) {
-	directory := t.TempDir()
-	b := open(t, filepath.Join(directory, "claviger.db"))
-	defer shut(t, b)
-	exec(t, b.Write, `UPDATE counters SET value = 1`)
-	names := slices.Sorted(maps.Keys(contents(t, directory)))
-	if want := []string{"claviger.db", "claviger.db-shm", "claviger.db-wal"}; !slices.Equal(names, want) {
-		t.Fatalf("an open database has files %q, want %q", names, want)
-	}
-	for _, name := range names {
-		info, err := os.Stat(filepath.Join(directory, name))
-		if err != nil {
-			t.Fatal(err)
+	for found, mode := range map[string]os.FileMode{"a new file": 0, "a file of 0644": 0o644, "a file of 0600": 0o600} {
+		directory := t.TempDir()
+		file := filepath.Join(directory, "claviger.db")
+		if mode != 0 {
+			if err := os.WriteFile(file, nil, mode); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if got := info.Mode(); got != 0o600 {
-			t.Errorf("%s has mode %v, want 0600", name, got)
+		b := open(t, file)
+		exec(t, b.Write, `UPDATE counters SET value = 1`)
+		names := slices.Sorted(maps.Keys(contents(t, directory)))
+		if want := []string{"claviger.db", "claviger.db-shm", "claviger.db-wal"}; !slices.Equal(names, want) {
+			t.Errorf("%s: an open database has files %q, want %q", found, names, want)
 		}
+		for _, name := range names {
+			info, err := os.Stat(filepath.Join(directory, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Mode(); got != 0o600 {
+				t.Errorf("%s: %s has mode %v, want 0600", found, name, got)
+			}
+		}
+		shut(t, b)
 	}
 }
 

@@ -188,6 +188,18 @@ func TestADamagedFileEndsTheProcess(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsADatabaseNoMoreEndsTheProcess(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "claviger.db")
+	b := open(t, file)
+	damage(t, file, 0, 100)
+	fresh := raw(t, file)
+	_, err := fresh.ExecContext(t.Context(), `SELECT COUNT(*) FROM users`)
+	if got := b.Classify(err); got != store.Fatal {
+		t.Errorf("%v is failure %d, want %d", err, got, store.Fatal)
+	}
+	_ = b.Close() // as well as it can
+}
+
 // pagesOf gives the numbers of the pages on which a table and its indexes begin.
 func pagesOf(t *testing.T, b store.Backend, table string) (pages []int64) {
 	t.Helper()

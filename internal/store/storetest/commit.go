@@ -13,7 +13,6 @@ import (
 var commitGuarantees = []guarantee{
 	{"Outdate is called after COMMIT and before Write returns", outdateComesAfterCommit},
 	{"a COMMIT of unknown outcome is unavailable, outdates, and is never repeated", aFailedCommitIsNotRepeated},
-	{"a COMMIT that fails for want of the disk ends the process", aFatalCommitIsTold},
 }
 
 func outdateComesAfterCommit(h *house) {
@@ -85,14 +84,4 @@ func (h *house) goesOn() {
 	next := h.user()
 	h.must(h.write(insertUser(next)))
 	h.knows(next, true)
-}
-
-func aFatalCommitIsTold(h *house) {
-	h.faults.commit = func(func() error, func(string) error) error { return errFatal }
-	if err := h.write(insertUser(h.user())); fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Write says %v, want unavailable", err)
-	}
-	if len(h.fatal) != 1 || !errors.Is(h.fatal[0], errFatal) {
-		h.Errorf("told of %v, want the failure, once", h.fatal)
-	}
 }

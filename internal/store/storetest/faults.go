@@ -16,10 +16,14 @@ var (
 	errInjected   = errors.New("injected failure")
 	errContention = errors.New("injected contention")
 	errFatal      = errors.New("injected failure of the disk")
+	// errInDoubt leaves the COMMIT to the one who injected it, who may let it land later. Its connection serves nobody else meanwhile.
+	errInDoubt = errors.New("injected loss of the connection")
 )
 
 // faults stand between database/sql and the driver of the writing pool. What is nil does nothing. A hook is set while nobody writes.
 type faults struct {
+	// pool is the engine's own, for writing.
+	pool *sql.DB
 	// begin is asked before a transaction begins.
 	begin func() error
 	// statement is asked before a statement runs, prepared or not, on the goroutine that wants it.
@@ -30,7 +34,7 @@ type faults struct {
 
 // inject puts faults into a backend.
 func inject(b store.Backend) (store.Backend, *faults) {
-	f, inner := &faults{}, b
+	f, inner := &faults{pool: b.Write}, b
 	b.Write = sql.OpenDB(&connector{inner: inner.Write, faults: f})
 	b.Write.SetMaxOpenConns(inner.Write.Stats().MaxOpenConnections)
 	b.Classify = func(err error) store.Failure {
@@ -84,12 +88,18 @@ type engineConn interface {
 
 type conn struct {
 	engineConn
-	lent   *sql.Conn
-	faults *faults
+	lent    *sql.Conn
+	faults  *faults
+	inDoubt bool
 }
 
-// Close gives the connection back.
-func (c *conn) Close() error { return c.lent.Close() }
+// Close gives the connection back. One that is in doubt is given back when its COMMIT lands.
+func (c *conn) Close() error {
+	if c.inDoubt {
+		return nil
+	}
+	return c.lent.Close()
+}
 
 // CheckNamedValue implements driver.NamedValueChecker.
 func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
@@ -167,7 +177,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 // IsValid implements driver.Validator.
 func (c *conn) IsValid() bool {
 	own, ok := c.engineConn.(driver.Validator)
-	return !ok || own.IsValid()
+	return !c.inDoubt && (!ok || own.IsValid())
 }
 
 // BeginTx implements driver.ConnBeginTx.
@@ -197,14 +207,19 @@ func (t *transaction) Commit() error {
 	ended := false
 	commit := func() error {
 		ended = true
-		return t.Tx.Commit()
+		err := t.Tx.Commit()
+		if t.conn.inDoubt {
+			err = errors.Join(err, t.conn.lent.Close())
+		}
+		return err
 	}
 	run := func(text string) error {
 		_, err := t.conn.engineConn.ExecContext(context.Background(), text, nil)
 		return err
 	}
 	err := t.conn.faults.commit(commit, run)
-	if !ended {
+	t.conn.inDoubt = errors.Is(err, errInDoubt)
+	if !ended && !t.conn.inDoubt {
 		err = errors.Join(err, t.Rollback())
 	}
 	return err

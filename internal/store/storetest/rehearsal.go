@@ -4,20 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/internal/audit"
-	"github.com/claviger-dev/claviger/internal/identity"
-	"github.com/claviger-dev/claviger/internal/key"
-	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
-	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
 var rehearsalGuarantees = []guarantee{
@@ -64,21 +58,12 @@ func runningTwiceIsRunningOnce(h *house) {
 	}
 }
 
-// functionsOfTx lists what the transaction offers: the functions that the domain's Tx interfaces name, and whatever *store.Tx has beyond the Store.
-func functionsOfTx() []string {
-	names := map[string]bool{}
-	for _, t := range []reflect.Type{reflect.TypeFor[identity.Tx](), reflect.TypeFor[session.Tx](), reflect.TypeFor[tenancy.Tx](), reflect.TypeFor[key.Tx]()} {
-		for m := range t.Methods() {
-			names[m.Name] = true
-		}
-	}
-	ofStore := reflect.TypeFor[*store.Store]()
+// functionsOfTx lists what the transaction offers, and so whatever the Tx interface of any domain package can name.
+func functionsOfTx() (names []string) {
 	for m := range reflect.TypeFor[*store.Tx]().Methods() {
-		if _, reads := ofStore.MethodByName(m.Name); !reads {
-			names[m.Name] = true
-		}
+		names = append(names, m.Name)
 	}
-	return slices.Sorted(maps.Keys(names))
+	return names
 }
 
 // callersInStore notes the methods of store.Tx on whose behalf a statement runs.

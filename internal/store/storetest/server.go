@@ -17,13 +17,15 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/verify"
 )
 
 var serverGuarantees = []guarantee{
 	{"a new database adopts the root secret, and knows it again", aRootIsAdoptedOnce},
 	{"a wrong root secret is refused", aWrongRootIsRefused},
 	{"a retired server key is not handed out", aRetiredKeyIsNotHandedOut},
-	{"the latest time is the newest change's", theLatestTimeIsTheNewestChanges},
+	{"a database knows whether it was adopted", aDatabaseKnowsWhetherItWasAdopted},
+	{"the latest time is that of the newest change, of the last use or of the watermark", theLatestTimeIsOnRecord},
 	{"the key headers are those of all tenants", keyHeadersAreOfAllTenants},
 	{"an open store is ready and alone", anOpenStoreIsReady},
 	{"a closed database is unavailable, and nothing is not found in it", aClosedDatabaseIsUnavailable},
@@ -72,17 +74,45 @@ func aRetiredKeyIsNotHandedOut(h *house) {
 	}
 }
 
-func theLatestTimeIsTheNewestChanges(h *house) {
-	for i := range 3 {
-		want := time.Time{}
-		if i > 0 {
-			want = h.clock.move(time.Hour)
-			h.must(h.write(insertUser(h.user())))
-		}
-		h.clock.move(time.Hour)
+func theLatestTimeIsOnRecord(h *house) {
+	latest := func(want time.Time, after string) {
+		h.Helper()
 		if got, err := h.store.Latest(h.Context()); err != nil || !got.Equal(want) {
-			h.Errorf("after %d changes the latest time is %v, want %v (%v)", i, got, want, err)
+			h.Errorf("after %s the latest time is %v, want %v (%v)", after, got, want, err)
 		}
+	}
+	latest(time.Time{}, "nothing")
+	for range 2 {
+		want := h.clock.move(time.Hour)
+		h.must(h.write(insertUser(h.user())))
+		h.clock.move(time.Hour)
+		latest(want, "a change")
+	}
+	changes, use, mark := h.changes(), h.later(time.Minute), h.later(time.Hour)
+	h.use(verify.Use{Key: "key_1", At: use}, verify.Use{Key: "key_2", At: use.Add(-time.Second)})
+	latest(use, "a use")
+	h.must(h.store.SetWatermark(h.Context(), h.clock.Now()))
+	latest(use, "a watermark of before")
+	for range 2 {
+		mark = mark.Add(time.Hour)
+		h.must(h.store.SetWatermark(h.Context(), mark))
+		latest(mark, "a watermark")
+	}
+	if h.changes() != changes {
+		h.Error("a watermark or a use counts as a change")
+	}
+	want := h.clock.move(24 * time.Hour)
+	h.must(h.write(insertUser(h.user())))
+	latest(want, "a change after all")
+}
+
+func aDatabaseKnowsWhetherItWasAdopted(h *house) {
+	for _, want := range []bool{false, true} {
+		if got, err := h.store.Adopted(h.Context()); err != nil || got != want {
+			h.Errorf("adopted: %t, want %t (%v)", got, want, err)
+		}
+		_, err := h.store.AdoptRoot(h.Context(), credential.NewRoot(newRandom()))
+		h.must(err)
 	}
 }
 
@@ -109,6 +139,8 @@ func aClosedDatabaseIsUnavailable(h *house) {
 	ctx, s := h.Context(), h.store
 	for name, err := range map[string]error{
 		"Ready":        s.Ready(ctx),
+		"Adopted":      second(s.Adopted(ctx)),
+		"SetWatermark": s.SetWatermark(ctx, h.clock.Now()),
 		"AdoptRoot":    second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
 		"Latest":       second(s.Latest(ctx)),
 		"Chains":       second(s.Chains(ctx)),

@@ -23,6 +23,7 @@ var sessionGuarantees = []guarantee{
 	{"rights under anything disabled are left out, and a disabled user has no session", disabledRightsAreLeftOut},
 	{"a touch moves the time last seen, and nothing else", aTouchMovesTheLastTime},
 	{"a session is ended for its own user alone", aSessionIsItsUsers},
+	{"all sessions of a user end together, and nobody else's", allSessionsOfAUserEnd},
 	{"an unknown token is no session", anUnknownTokenIsNoSession},
 }
 
@@ -159,6 +160,20 @@ func aSessionIsItsUsers(h *house) {
 		h.Errorf("ended again: %v, want not found", err)
 	}
 	_, _, err = h.store.Session(h.Context(), other)
+	h.must(err)
+}
+
+func allSessionsOfAUserEnd(h *house) {
+	p, other := h.person(), h.person()
+	_, first := h.begun(p)
+	_, second := h.begun(p)
+	_, stays := h.begun(other)
+	for range 2 { // the second time there are none
+		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.EndSessions(ctx, p.ID) })
+	}
+	h.noSession(first)
+	h.noSession(second)
+	_, _, err := h.store.Session(h.Context(), stays)
 	h.must(err)
 }
 

@@ -28,6 +28,7 @@ var topics = []struct {
 }{
 	{"ledger", ledgerGuarantees},
 	{"commit", commitGuarantees},
+	{"doubt", doubtGuarantees},
 	{"contention", contentionGuarantees},
 	{"chain", chainGuarantees},
 	{"rehearsal", rehearsalGuarantees},
@@ -63,6 +64,8 @@ type engine struct {
 	tables string
 	// spoil are statements after which the COMMIT of their transaction fails by itself.
 	spoil []string
+	// waiting counts the sessions that wait for a row; "" where writers wait for the one connection instead.
+	waiting string
 }
 
 var engines = map[string]engine{
@@ -74,7 +77,8 @@ var engines = map[string]engine{
 		},
 	},
 	"postgres": {
-		tables: `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> 'goose_db_version' ORDER BY 1`,
-		spoil:  []string{`SELECT pg_terminate_backend(pg_backend_pid())`},
+		tables:  `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name <> 'goose_db_version' ORDER BY 1`,
+		spoil:   []string{`SELECT pg_terminate_backend(pg_backend_pid())`},
+		waiting: `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
 	},
 }

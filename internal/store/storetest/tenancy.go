@@ -87,11 +87,12 @@ func anUnknownTenantIsNotFound(h *house) {
 	_, tenant := h.store.Tenant(ctx, unknown)
 	_, rules := h.store.TenantRules(ctx, unknown)
 	_, facts := h.store.TenantFacts(ctx, unknown)
+	account := h.write(changing(func(ctx context.Context, tx *store.Tx) error { return tx.LockAccount(ctx, "acc_unknown") }))
 	inChange := h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		_, err := tx.TenantRules(ctx, unknown)
 		return event("test.change"), err
 	})
-	for way, err := range map[string]error{"Tenant": tenant, "TenantRules": rules, "TenantFacts": facts, "TenantRules in a change": inChange} {
+	for way, err := range map[string]error{"Tenant": tenant, "TenantRules": rules, "TenantFacts": facts, "TenantRules in a change": inChange, "LockAccount": account} {
 		if !errors.Is(err, fault.NotFound) {
 			h.Errorf("%s: %v, want not found", way, err)
 		}
