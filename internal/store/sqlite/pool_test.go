@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -175,7 +176,7 @@ func TestADamagedFileEndsTheProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "claviger.db")
 	b := open(t, file)
 	pages := pagesOf(t, b, "users")
-	shut(t, b)
+	settle(t, b, file)
 	for _, page := range pages {
 		damage(t, file, (page-1)*4096, 4096)
 	}
@@ -190,14 +191,14 @@ func TestADamagedFileEndsTheProcess(t *testing.T) {
 
 func TestAFileThatIsADatabaseNoMoreEndsTheProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "claviger.db")
-	b := open(t, file)
+	settle(t, open(t, file), file)
 	damage(t, file, 0, 100)
-	fresh := raw(t, file)
-	_, err := fresh.ExecContext(t.Context(), `SELECT COUNT(*) FROM users`)
-	if got := b.Classify(err); got != store.Fatal {
+	_, err := raw(t, file).ExecContext(t.Context(), `SELECT COUNT(*) FROM users`)
+	other := open(t, filepath.Join(t.TempDir(), "claviger.db"))
+	defer shut(t, other)
+	if got := other.Classify(err); got != store.Fatal {
 		t.Errorf("%v is failure %d, want %d", err, got, store.Fatal)
 	}
-	_ = b.Close() // as well as it can
 }
 
 // pagesOf gives the numbers of the pages on which a table and its indexes begin.
@@ -219,6 +220,18 @@ func pagesOf(t *testing.T, b store.Backend, table string) (pages []int64) {
 		t.Fatalf("%s has pages %v (%v)", table, pages, err)
 	}
 	return pages
+}
+
+// settle closes the database with all of it in its file: what is left in the WAL would stand in for damaged pages.
+func settle(t *testing.T, b store.Backend, file string) {
+	t.Helper()
+	if _, err := b.Write.ExecContext(t.Context(), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, b)
+	if err := os.Remove(file + "-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 }
 
 func damage(t *testing.T, file string, at, size int64) {

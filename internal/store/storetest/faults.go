@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/internal/store"
 )
@@ -90,12 +91,12 @@ type conn struct {
 	engineConn
 	lent    *sql.Conn
 	faults  *faults
-	inDoubt bool
+	inDoubt atomic.Bool
 }
 
 // Close gives the connection back. One that is in doubt is given back when its COMMIT lands.
 func (c *conn) Close() error {
-	if c.inDoubt {
+	if c.inDoubt.Load() {
 		return nil
 	}
 	return c.lent.Close()
@@ -177,7 +178,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 // IsValid implements driver.Validator.
 func (c *conn) IsValid() bool {
 	own, ok := c.engineConn.(driver.Validator)
-	return !c.inDoubt && (!ok || own.IsValid())
+	return !c.inDoubt.Load() && (!ok || own.IsValid())
 }
 
 // BeginTx implements driver.ConnBeginTx.
@@ -208,7 +209,7 @@ func (t *transaction) Commit() error {
 	commit := func() error {
 		ended = true
 		err := t.Tx.Commit()
-		if t.conn.inDoubt {
+		if t.conn.inDoubt.Load() {
 			err = errors.Join(err, t.conn.lent.Close())
 		}
 		return err
@@ -218,8 +219,8 @@ func (t *transaction) Commit() error {
 		return err
 	}
 	err := t.conn.faults.commit(commit, run)
-	t.conn.inDoubt = errors.Is(err, errInDoubt)
-	if !ended && !t.conn.inDoubt {
+	t.conn.inDoubt.Store(errors.Is(err, errInDoubt))
+	if !ended && !t.conn.inDoubt.Load() {
 		err = errors.Join(err, t.Rollback())
 	}
 	return err
