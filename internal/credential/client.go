@@ -17,7 +17,11 @@ const (
 func (k *Keyring) mintClient(shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, clientIDLen-clientTagLen)
 	id := free + k.tags.current().base62(Client, shape.Domain, free)
-	publicID := clientPrefix + id + "@" + shape.Domain
+	return renewClient(shape, clientPrefix+id+"@"+shape.Domain, random)
+}
+
+func renewClient(_ Shape, publicID string, random io.Reader) Minted {
+	id := publicID[len(clientPrefix) : len(clientPrefix)+clientIDLen]
 	secret := randomBase62(random, clientSecretLen)
 	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(publicID + ":" + secret)}
 }

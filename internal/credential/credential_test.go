@@ -183,18 +183,36 @@ func TestTheStylesLookAsTheSeedsShow(t *testing.T) {
 	}
 }
 
-func TestASessionThisServerNeverBeganIsTold(t *testing.T) {
+func TestATicketThisServerNeverMadeIsTold(t *testing.T) {
 	ours, theirs := keyring(t), keyring(t)
-	token := ours.MintSession().Reveal()
-	if !ours.OwnSession(token) {
+	token := ours.MintTicket(SessionTicket).Reveal()
+	if !ours.OwnTicket(SessionTicket, token) {
 		t.Fatal("a token of ours is not known")
 	}
 	for name, sent := range map[string]string{
-		"another server's": theirs.MintSession().Reveal(), "none": "", "cut": token[:len(token)-1], "longer": token + "0",
+		"another kind": ours.MintTicket(ClaimTicket).Reveal(), "another server's": theirs.MintTicket(SessionTicket).Reveal(), "none": "", "cut": token[:len(token)-1], "longer": token + "0",
 		"edited": token[:20] + string(token[20]^1) + token[21:], "edited tag": token[:len(token)-1] + string(token[len(token)-1]^1),
 	} {
-		if ours.OwnSession(sent) {
+		if ours.OwnTicket(SessionTicket, sent) {
 			t.Errorf("%s: taken for ours", name)
+		}
+	}
+}
+
+func TestARenewedSecretKeepsItsIDAndIsAnother(t *testing.T) {
+	k := keyring(t)
+	for _, shape := range everyShape {
+		old := k.Mint(shape)
+		m := k.Renew(shape, old.PublicID)
+		if m.Secret.Reveal() == old.Secret.Reveal() || m.Shape != shape {
+			t.Errorf("style %s: not another secret of the shape", shape.Style)
+		}
+		if m.PublicID != old.PublicID || shape.Style != UUID && m.Lookup != old.Lookup {
+			t.Errorf("style %s: id %s became %s", shape.Style, old.PublicID, m.PublicID)
+		}
+		p, ok := Parse(m.Value.Reveal())
+		if !ok || !k.Tagged(p) || !p.Fits(shape, m.PublicID) || p.Lookup() != m.Lookup {
+			t.Errorf("style %s: what was renewed does not parse", shape.Style)
 		}
 	}
 }

@@ -22,12 +22,12 @@ type Version struct {
 // Keyring holds the server keys of every live version. It is immutable and safe for concurrent use.
 type Keyring struct {
 	tags tagKeys
-	// sessions are the tag keys of sign-ins.
-	sessions tagKeys
-	digests  sealKeys
-	cursors  sealKeys
-	random   io.Reader
-	dummy    Digest
+	// tickets are the tag keys of sign-ins and one-time links.
+	tickets tagKeys
+	digests sealKeys
+	cursors sealKeys
+	random  io.Reader
+	dummy   Digest
 }
 
 // FirstVersions is what a new server starts with.
@@ -49,12 +49,12 @@ func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, erro
 		case CursorPurpose:
 			k.cursors.add(v.Number, key)
 		case SessionPurpose:
-			k.sessions = append(k.sessions, newTagger(key))
+			k.tickets = append(k.tickets, newTagger(key))
 		default:
 			return nil, fmt.Errorf("server key of unknown purpose %q", v.Purpose)
 		}
 	}
-	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 || len(k.sessions) == 0 {
+	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 || len(k.tickets) == 0 {
 		return nil, fmt.Errorf("a purpose has no server key among %d versions", len(versions))
 	}
 	fill(random, k.dummy[:])
@@ -86,7 +86,24 @@ func (k *Keyring) Mint(shape Shape) Minted {
 	case UUID:
 		mint = k.mintUUID
 	}
-	m := mint(shape, k.random)
+	return mint(shape, k.random).of(shape)
+}
+
+// Renew draws a new secret for an id that Mint made in the shape. A uuid is id and secret in one, so all of it is new.
+func (k *Keyring) Renew(shape Shape, publicID string) Minted {
+	renew := renewToken
+	switch shape.Style {
+	case Pair:
+		renew = renewPair
+	case Client:
+		renew = renewClient
+	case UUID:
+		return k.Mint(shape)
+	}
+	return renew(shape, publicID, k.random).of(shape)
+}
+
+func (m Minted) of(shape Shape) Minted {
 	m.Shape = shape
 	secret := m.Secret.Reveal()
 	m.Last4 = secret[len(secret)-4:]

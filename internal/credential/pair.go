@@ -12,7 +12,10 @@ const (
 // mintPair draws an id of 16 random characters and their tag, and a secret of 72.
 func (k *Keyring) mintPair(_ Shape, random io.Reader) Minted {
 	free := randomHex(random, pairIDLen-pairTagLen)
-	id := free + k.tags.current().hex(Pair, free)
+	return renewPair(Shape{}, free+k.tags.current().hex(Pair, free), random)
+}
+
+func renewPair(_ Shape, id string, random io.Reader) Minted {
 	secret := randomHex(random, pairSecretLen)
 	return Minted{PublicID: id, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(id + ":" + secret)}
 }

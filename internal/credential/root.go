@@ -45,7 +45,7 @@ const (
 	TagPurpose    Purpose = "tag"
 	DigestPurpose Purpose = "digest"
 	CursorPurpose Purpose = "cursor"
-	// SessionPurpose tags the tokens of sign-ins.
+	// SessionPurpose tags the tickets of sign-ins and one-time links.
 	SessionPurpose Purpose = "session"
 	checkPurpose   Purpose = "check"
 )

@@ -18,8 +18,11 @@ const (
 // mintToken draws an id of 11 random characters and their tag, and a secret of 42 random ones and the checksum of all before it.
 func (k *Keyring) mintToken(shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, tokenIDLen-tokenTagLen)
-	id := free + k.tags.current().base62(Token, shape.Label, free)
-	publicID := shape.Label + "_" + id
+	return renewToken(shape, shape.Label+"_"+free+k.tags.current().base62(Token, shape.Label, free), random)
+}
+
+func renewToken(shape Shape, publicID string, random io.Reader) Minted {
+	id := publicID[len(publicID)-tokenIDLen:]
 	body := shape.Prefix + "_" + publicID + "_" + randomBase62(random, tokenSecretLen-checksumLen)
 	sum := checksum(body)
 	value := body + string(sum[:])

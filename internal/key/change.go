@@ -17,7 +17,7 @@ import (
 type changing struct {
 	Key
 	tenant policy.Tenant
-	by     Authority
+	by     principal.Authority
 	now    time.Time
 }
 
@@ -58,7 +58,7 @@ func (s *Service) open(ctx context.Context, tx Tx, caller principal.Person, tena
 }
 
 // mayChange lets the owner and admins through; to anyone who may not even see the key it does not exist.
-func mayChange(own Authority, settings policy.Settings, k Key) error {
+func mayChange(own principal.Authority, settings policy.Settings, k Key) error {
 	role := own.Acting()
 	switch {
 	case role == "":

@@ -83,18 +83,6 @@ type Issued struct {
 	Credential credential.Minted
 }
 
-// Authority is what a person may do in a tenant at this moment.
-type Authority struct {
-	Person principal.Person
-	// Member is the membership's role; "" where there is none or it is disabled.
-	Member scope.Role
-	// Account is the role over the tenant's account; "" for none.
-	Account scope.AccountRole
-}
-
-// Acting gives the role the person acts with.
-func (a Authority) Acting() scope.Role { return scope.Acting(a.Member, a.Account) }
-
 // Filter narrows a list of keys; the zero value lists all.
 type Filter struct {
 	Owner ident.UserID
@@ -120,10 +108,10 @@ type Tx interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.
-	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Authority, error)
+	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// LockOwner locks the membership under which keys are owned, so that the cap is counted by one transaction at a time,
 	// and gives the owner's authority; fault.NotFound where there is no live membership.
-	LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Authority, error)
+	LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// MissingApplications gives the indexes of ids that are no applications of the tenant.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
 	// Holds lists the keys that hold a slot.

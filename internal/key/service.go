@@ -107,10 +107,10 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 }
 
 // owner locks the membership of the person who is to own the key, and judges whether the caller may make it for them.
-func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (Authority, error) {
+func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (principal.Authority, error) {
 	own, err := tx.Authority(ctx, t.ID, caller.ID)
 	if err != nil {
-		return Authority{}, err
+		return principal.Authority{}, err
 	}
 	role := own.Acting()
 	self := want == "" || want == caller.ID
@@ -118,16 +118,16 @@ func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller prin
 	asSelf := self && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
 	switch {
 	case role == "":
-		return Authority{}, fault.NotFound
+		return principal.Authority{}, fault.NotFound
 	case !asAdmin && !asSelf:
-		return Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
+		return principal.Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
 	}
 	if self {
 		want = caller.ID
 	}
 	owner, err := tx.LockOwner(ctx, t.ID, want)
 	if errors.Is(err, fault.NotFound) {
-		return Authority{}, fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
+		return principal.Authority{}, fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
 	}
 	return owner, err
 }

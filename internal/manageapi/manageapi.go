@@ -116,13 +116,21 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// formed says of each id that can stand in a path whether it has the form of one.
+var formed = map[string]func(string) error{
+	"account": isID[ident.AccountID], "tenant": isID[ident.TenantID], "user": isID[ident.UserID],
+	"application": isID[ident.ApplicationID], "key": isID[ident.KeyID], "session": isID[ident.SessionID],
+}
+
+func isID[T ident.ID](text string) error {
+	_, err := ident.Parse[T](text)
+	return err
+}
+
 // wellFormed refuses ids in the path that no noun of theirs can have: they name nothing, and a database need not be asked about bytes it cannot hold.
 func wellFormed(r *http.Request) error {
-	_, tenant := ident.Parse[ident.TenantID](r.PathValue("tenant"))
-	_, key := ident.Parse[ident.KeyID](r.PathValue("key"))
-	_, application := ident.Parse[ident.ApplicationID](r.PathValue("application"))
-	for name, err := range map[string]error{"tenant": tenant, "key": key, "application": application} {
-		if err != nil && r.PathValue(name) != "" {
+	for name, check := range formed {
+		if id := r.PathValue(name); id != "" && check(id) != nil {
 			return fault.NotFound
 		}
 	}

@@ -68,6 +68,18 @@ type Session struct {
 	Standings   []Standing
 }
 
+// Authority is what a person may do in a tenant at this moment, as a transaction reads and holds it.
+type Authority struct {
+	Person Person
+	// Member is the membership's role; "" where there is none or it is disabled.
+	Member scope.Role
+	// Account is the role over the tenant's account; "" for none.
+	Account scope.AccountRole
+}
+
+// Acting gives the role the person acts with.
+func (a Authority) Acting() scope.Role { return scope.Acting(a.Member, a.Account) }
+
 // Origin is where a request came from, for the audit trail.
 type Origin struct {
 	IP        string

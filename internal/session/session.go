@@ -6,7 +6,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
 	"io"
 	"time"
 
@@ -40,21 +39,18 @@ type Lasting struct {
 // Default bounds, where no account policy says otherwise.
 var Default = Lasting{Idle: 12 * time.Hour, Absolute: 7 * 24 * time.Hour}
 
-// TokenHash is what is stored of a cookie's token.
-type TokenHash [sha256.Size]byte
-
 // Store is what sessions read.
 type Store interface {
 	// Session gives a live session and what its user may do now, or fault.NotFound. Disabled users, accounts,
 	// tenants and memberships are left out of it.
-	Session(ctx context.Context, token TokenHash) (Session, principal.Session, error)
+	Session(ctx context.Context, token credential.TicketHash) (Session, principal.Session, error)
 	// Touch records that the session was seen. It is the session's last use, and like a key's it is no audited change.
 	Touch(ctx context.Context, id ident.SessionID, at time.Time) error
 }
 
 // Tx is what sessions change.
 type Tx interface {
-	InsertSession(ctx context.Context, s Session, token TokenHash) error
+	InsertSession(ctx context.Context, s Session, token credential.TicketHash) error
 	// DeleteSession is fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
 }
@@ -71,24 +67,24 @@ type Service struct {
 
 // Begin signs a person in and gives the token of the cookie, once.
 func (s *Service) Begin(ctx context.Context, user principal.Person, from principal.Origin, agent string) (Session, credential.Secret, error) {
-	token := s.Keyring.MintSession()
+	token := s.Keyring.MintTicket(credential.SessionTicket)
 	now := s.Now()
 	begun := Session{
 		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now,
 		ExpiresAt: now.Add(s.Lasting.Absolute), IP: from.IP, Agent: cut(agent, 200),
 	}
 	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return event(begun, "session.begin", from), tx.InsertSession(ctx, begun, sha256.Sum256([]byte(token.Reveal())))
+		return event(begun, "session.begin", from), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
 	})
 	return begun, token, err
 }
 
 // Resume gives the principal behind a cookie's token. A dead or unknown token is fault.NotFound: no credential at all.
 func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
-	if !s.Keyring.OwnSession(token) {
+	if !s.Keyring.OwnTicket(credential.SessionTicket, token) {
 		return principal.Principal{}, fault.NotFound // without a read
 	}
-	found, rights, err := s.Store.Session(ctx, sha256.Sum256([]byte(token)))
+	found, rights, err := s.Store.Session(ctx, credential.HashTicket(token))
 	if err != nil {
 		return principal.Principal{}, err
 	}

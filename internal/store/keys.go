@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/text"
 )
@@ -157,7 +158,7 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 }
 
 // Authority implements key.Tx.
-func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a key.Authority, err error) {
+func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a principal.Authority, err error) {
 	if err := t.exec(ctx, lockPerson, user); err != nil {
 		return a, err
 	}
@@ -170,13 +171,13 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 	err = t.row(ctx, selectRight, tenant, user).
 		Scan(&a.Person.ID, nullable(&a.Person.Email), nullable(&a.Person.Name), nullable(&a.Member), nullable(&a.Account))
 	if errors.Is(err, sql.ErrNoRows) {
-		return key.Authority{}, nil
+		return principal.Authority{}, nil
 	}
 	return a, err
 }
 
 // LockOwner implements key.Tx.
-func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (key.Authority, error) {
+func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error) {
 	a, err := t.Authority(ctx, tenant, user)
 	if err == nil && a.Member == "" {
 		err = fault.NotFound

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
@@ -25,7 +26,7 @@ const (
 )
 
 // Session implements session.Store.
-func (s *Store) Session(ctx context.Context, token session.TokenHash) (session.Session, principal.Session, error) {
+func (s *Store) Session(ctx context.Context, token credential.TicketHash) (session.Session, principal.Session, error) {
 	var found session.Session
 	u := &found.User
 	err := s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt},
@@ -62,7 +63,7 @@ func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) err
 }
 
 // InsertSession implements session.Tx.
-func (t *Tx) InsertSession(ctx context.Context, s session.Session, token session.TokenHash) error {
+func (t *Tx) InsertSession(ctx context.Context, s session.Session, token credential.TicketHash) error {
 	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt), micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent)
 }
 

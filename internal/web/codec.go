@@ -126,7 +126,11 @@ func wanted(e *json.SemanticError) string {
 	if e.GoType == nil {
 		return "another type"
 	}
-	switch kind := e.GoType.String(); {
+	kind := e.GoType.String()
+	if inner, ok := strings.CutPrefix(kind, "api.Optional["); ok {
+		kind = strings.TrimSuffix(inner, "]")
+	}
+	switch {
 	case strings.HasSuffix(kind, "time.Time"):
 		return "a time in RFC 3339, for example 2027-01-31T12:00:00Z"
 	case kind == "string", kind == "*string":
@@ -135,7 +139,7 @@ func wanted(e *json.SemanticError) string {
 		return "true or false"
 	case kind == "[]string":
 		return "a list of strings"
-	case strings.HasPrefix(kind, "int"):
+	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "*int"):
 		return "a whole number"
 	}
 	return "an object"

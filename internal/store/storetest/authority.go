@@ -6,7 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
 )
@@ -21,25 +21,25 @@ func authorityIsWhatIsLive(h *house) {
 	account := scope.AccountAdmin
 	for _, c := range []struct {
 		given, undone string
-		want          [3]key.Authority
+		want          [3]principal.Authority
 	}{
-		{"", "", [3]key.Authority{{Member: scope.Admin, Account: account}, {Member: scope.Auditor, Account: account}, {Member: scope.Member}}},
+		{"", "", [3]principal.Authority{{Member: scope.Admin, Account: account}, {Member: scope.Auditor, Account: account}, {Member: scope.Member}}},
 		{
 			`UPDATE members SET disabled_at = 1`, `UPDATE members SET disabled_at = NULL`,
-			[3]key.Authority{{Account: account}, {Account: account}, {}},
+			[3]principal.Authority{{Account: account}, {Account: account}, {}},
 		},
 		{
 			`UPDATE account_members SET role = 'owner' WHERE role = 'admin'`, `DELETE FROM account_members`,
-			[3]key.Authority{{Member: scope.Admin, Account: scope.AccountOwner}, {Member: scope.Auditor, Account: scope.AccountOwner}, {Member: scope.Member}},
+			[3]principal.Authority{{Member: scope.Admin, Account: scope.AccountOwner}, {Member: scope.Auditor, Account: scope.AccountOwner}, {Member: scope.Member}},
 		},
-		{"", "", [3]key.Authority{{Member: scope.Admin}, {Member: scope.Auditor}, {Member: scope.Member}}},
-		{`UPDATE users SET disabled_at = 1`, `UPDATE users SET disabled_at = NULL`, [3]key.Authority{}},
-		{`UPDATE users SET deleted_at = 1`, `UPDATE users SET deleted_at = NULL`, [3]key.Authority{}},
+		{"", "", [3]principal.Authority{{Member: scope.Admin}, {Member: scope.Auditor}, {Member: scope.Member}}},
+		{`UPDATE users SET disabled_at = 1`, `UPDATE users SET disabled_at = NULL`, [3]principal.Authority{}},
+		{`UPDATE users SET deleted_at = 1`, `UPDATE users SET deleted_at = NULL`, [3]principal.Authority{}},
 	} {
 		h.optionally(c.given)
 		for i, want := range c.want {
-			if want.Person = g.person; c.want == ([3]key.Authority{}) {
-				want = key.Authority{}
+			if want.Person = g.person; c.want == ([3]principal.Authority{}) {
+				want = principal.Authority{}
 			}
 			h.authorityIs(g, i, want)
 		}
@@ -55,7 +55,7 @@ func (h *house) optionally(statement string) {
 }
 
 // authorityIs fails the test where the guest's authority in one of the tenants is another.
-func (h *house) authorityIs(g guest, tenant int, want key.Authority) {
+func (h *house) authorityIs(g guest, tenant int, want principal.Authority) {
 	h.Helper()
 	h.in(func(ctx context.Context, tx *store.Tx) error {
 		got, err := tx.Authority(ctx, g.tenants[tenant].ID, g.person.ID)
@@ -69,7 +69,7 @@ func (h *house) authorityIs(g guest, tenant int, want key.Authority) {
 func anOwnerHasALiveMembership(h *house) {
 	g := h.guest()
 	outsider := h.tenant(g.home.ID, nil) // the guest acts as admin here, and is no member
-	lock := func(t ident.TenantID) (got key.Authority, err error) {
+	lock := func(t ident.TenantID) (got principal.Authority, err error) {
 		err = h.write(changing(func(ctx context.Context, tx *store.Tx) (err error) {
 			got, err = tx.LockOwner(ctx, t, g.person.ID)
 			return err
@@ -77,7 +77,7 @@ func anOwnerHasALiveMembership(h *house) {
 		return got, err
 	}
 	got, err := lock(g.tenants[2].ID)
-	if want := (key.Authority{Person: g.person, Member: scope.Member}); err != nil || got != want {
+	if want := (principal.Authority{Person: g.person, Member: scope.Member}); err != nil || got != want {
 		h.Errorf("a member is %+v (%v), want %+v", got, err, want)
 	}
 	refused := func(why string, t ident.TenantID) {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -28,13 +29,13 @@ var sessionGuarantees = []guarantee{
 }
 
 // begun is a session of somebody, all of whose times differ.
-func (h *house) begun(p principal.Person) (session.Session, session.TokenHash) {
+func (h *house) begun(p principal.Person) (session.Session, credential.TicketHash) {
 	h.Helper()
 	s := session.Session{
 		ID: ident.New[ident.SessionID](h.clock.Now(), h.random), User: p, CreatedAt: h.clock.Now(), SignedInAt: h.later(time.Second),
 		LastSeenAt: h.later(time.Minute), ExpiresAt: h.later(time.Hour), IP: "192.0.2.1", Agent: "a browser",
 	}
-	token := session.TokenHash(sha256.Sum256([]byte(s.ID)))
+	token := credential.TicketHash(sha256.Sum256([]byte(s.ID)))
 	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.InsertSession(ctx, s, token) })
 	return s, token
 }
@@ -114,7 +115,7 @@ func disabledRightsAreLeftOut(h *house) {
 	}
 }
 
-func (h *house) noSession(token session.TokenHash) {
+func (h *house) noSession(token credential.TicketHash) {
 	h.Helper()
 	if s, rights, err := h.store.Session(h.Context(), token); !errors.Is(err, fault.NotFound) || s.ID != "" || rights.ID != "" {
 		h.Errorf("there is a session %+v, %+v, %v", s, rights, err)
@@ -179,7 +180,7 @@ func allSessionsOfAUserEnd(h *house) {
 
 func anUnknownTokenIsNoSession(h *house) {
 	h.begun(h.person())
-	for _, token := range []session.TokenHash{{}, sha256.Sum256([]byte("unknown"))} {
+	for _, token := range []credential.TicketHash{{}, sha256.Sum256([]byte("unknown"))} {
 		h.noSession(token)
 	}
 }
