@@ -152,7 +152,7 @@ func (a *App) buildDomain() {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
-		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/2)),
+		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/4)),
 	}
 	a.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,

@@ -1,16 +1,20 @@
 // Package identity knows people: their e-mail addresses, names and passwords.
 //
-// A sign-in costs the same and answers the same whether the person is unknown, disabled or mistyped the password.
+// A sign-in costs the same and answers the same whether the person is unknown, disabled, locked out or mistyped the password:
+//
+//	a turn at the Hasher → read the user → read their failures → count the attempt → argon2id
+//
+// An attempt counts before it is judged, by one conditional write, so that guesses made side by side are not judged side by side. Attempts
+// that come before the next is due ([Failures.Due]) are refused unjudged. Those, and attempts on addresses that nobody has, write to one of a fixed number of
+// rows instead.
 package identity
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/mail"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -27,7 +31,9 @@ type User struct {
 	Email, Canonical string
 	Name             string
 	Disabled         bool
-	CreatedAt        time.Time
+	// PasswordSetAt tells one password from the next: what was judged by an older one counts no more.
+	PasswordSetAt        time.Time
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Person gives the user as others see them.
@@ -35,24 +41,29 @@ func (u User) Person() principal.Person {
 	return principal.Person{ID: u.ID, Email: u.Email, Name: u.Name}
 }
 
-// CanonicalEmail folds the spellings of one address into one. All of it is lower-cased: no provider in use tells
-// addresses apart by case, and two accounts that differ by case alone are an attack.
-func CanonicalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
-
-// storable reports whether a text can be in a database at all: PostgreSQL holds neither NUL nor bad UTF-8.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
-
-// Store is what identity reads.
+// Store is what identity reads, and what it writes past the ledger: failed sign-ins are counted like uses of a key, and are no changes.
 type Store interface {
 	// UserByEmail gives the user and the encoded password ("" for none), or fault.NotFound.
 	UserByEmail(ctx context.Context, canonical string) (User, string, error)
+	// Failures gives those of the address; zero for none.
+	Failures(ctx context.Context, canonical string) (Failures, error)
+	// ClaimAttempt replaces the failures of an address, unless they are others by now than they were.
+	ClaimAttempt(ctx context.Context, canonical string, was, is Failures) (claimed bool, err error)
+	// CountAttempt counts one more in a bucket.
+	CountAttempt(ctx context.Context, bucket string, at time.Time) error
+	// ForgetFailures of the address.
+	ForgetFailures(ctx context.Context, canonical string) error
 }
 
 // Tx is what identity changes.
 type Tx interface {
 	// InsertUser gives the user's number; a canonical e-mail that is taken is fault.Conflict.
 	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
+	// LockUser reads a user and holds them; a deleted one is fault.NotFound.
+	LockUser(ctx context.Context, user ident.UserID) (User, error)
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+	// ForgetFailures of the address.
+	ForgetFailures(ctx context.Context, canonical string) error
 	// EndSessions ends every session of the user.
 	EndSessions(ctx context.Context, user ident.UserID) error
 }
@@ -64,7 +75,7 @@ type Service struct {
 	Now    func() time.Time
 	Rand   io.Reader
 
-	// Passwords bounds how many argon2id runs go at once.
+	// Passwords bounds how many sign-ins go at once.
 	Passwords *Hasher
 }
 
@@ -84,8 +95,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	if err != nil {
 		return User{}, err
 	}
-	now := s.Now()
-	u := User{ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: n.Name, CreatedAt: now}
+	u := s.newUser(n)
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		number, err := tx.InsertUser(ctx, u, hash)
 		u.Number = number
@@ -94,44 +104,13 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	return u, err
 }
 
-// SetPassword replaces a user's password and ends their sessions.
-func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
-	if err := fault.Refuse(passwordFaults(password)...); err != nil {
-		return err
+func (s *Service) newUser(n NewUser) User {
+	now := s.Now()
+	return User{
+		ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: n.Name,
+		PasswordSetAt: now, CreatedAt: now, UpdatedAt: now,
 	}
-	hash, err := s.Passwords.Hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := tx.SetPassword(ctx, u.ID, hash, s.Now()); err != nil {
-			return audit.Event{}, err
-		}
-		return audit.By(who, "user.password", target(u)), tx.EndSessions(ctx, u.ID)
-	})
 }
-
-// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
-func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
-	canonical := CanonicalEmail(email)
-	if !storable(canonical) {
-		canonical = "" // nobody's
-	}
-	u, hash, err := s.Store.UserByEmail(ctx, canonical)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return User{}, err
-	}
-	match, err := s.Passwords.Match(ctx, password, hash)
-	if err != nil {
-		return User{}, err
-	}
-	if !match || u.Disabled {
-		return User{}, fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
-	}
-	return u, nil
-}
-
-func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }
 
 func (n NewUser) validate() error {
 	var faults []fault.Field
@@ -139,5 +118,7 @@ func (n NewUser) validate() error {
 	if err != nil || address.Address != strings.TrimSpace(n.Email) || len(n.Email) > 254 {
 		faults = append(faults, fault.Field{Name: "email", Code: "form", Message: "Use one plain e-mail address."})
 	}
-	return fault.Refuse(append(faults, passwordFaults(n.Password)...)...)
+	return fault.Refuse(append(faults, passwordFaults("password", n.Password, n.Email, n.Name)...)...)
 }
+
+func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }

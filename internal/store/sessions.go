@@ -55,11 +55,8 @@ func (s *Store) Session(ctx context.Context, token credential.TicketHash) (sessi
 
 // Touch implements session.Store. Like a key's last use it goes past the ledger.
 func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) error {
-	if s.halted.Load() {
-		return errHalted
-	}
-	_, err := s.backend.Write.ExecContext(ctx, string(touchSession), id, micros(at))
-	return s.fault(err)
+	_, err := s.aside(ctx, touchSession, id, micros(at))
+	return err
 }
 
 // InsertSession implements session.Tx.

@@ -10,8 +10,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 )
 
+// userColumns are scanned by scanUser, in this order.
+const userColumns = `id, number, email, canonical_email, name, disabled_at, password_set_at, created_at, updated_at`
+
 const (
-	selectUserByEmail query = `SELECT id, number, email, canonical_email, name, disabled_at, created_at, password FROM users WHERE canonical_email = $1`
+	selectUserByEmail query = `SELECT ` + userColumns + `, password FROM users WHERE canonical_email = $1`
+	selectUser        query = `SELECT ` + userColumns + ` FROM users WHERE id = $1 AND deleted_at IS NULL`
 	insertUser        query = `INSERT INTO users (id, number, email, canonical_email, name, password, password_set_at, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7)`
 	updatePassword query = `UPDATE users SET password = $2, password_set_at = $3, updated_at = $3 WHERE id = $1`
@@ -19,11 +23,30 @@ const (
 
 // UserByEmail implements identity.Store.
 func (s *Store) UserByEmail(ctx context.Context, canonical string) (identity.User, string, error) {
-	var u identity.User
 	var password sql.NullString
-	err := s.reading.row(ctx, selectUserByEmail, canonical).
-		Scan(&u.ID, &u.Number, nullable(&u.Email), nullable(&u.Canonical), nullable(&u.Name), set{&u.Disabled}, when{&u.CreatedAt}, &password)
+	u, err := scanUser(s.reading.row(ctx, selectUserByEmail, canonical), &password)
 	return u, password.String, s.fault(err)
+}
+
+// LockUser implements identity.Tx.
+func (t *Tx) LockUser(ctx context.Context, user ident.UserID) (identity.User, error) {
+	if err := t.one(ctx, lockPerson, user); err != nil {
+		return identity.User{}, err
+	}
+	u, err := scanUser(t.row(ctx, selectUser, user))
+	return u, t.store.fault(err)
+}
+
+// scanUser scans userColumns and what stands behind them.
+func scanUser(row scanner, more ...any) (u identity.User, err error) {
+	err = row.Scan(append([]any{
+		&u.ID, &u.Number, nullable(&u.Email), nullable(&u.Canonical), nullable(&u.Name),
+		set{&u.Disabled},
+		when{&u.PasswordSetAt},
+		when{&u.CreatedAt},
+		when{&u.UpdatedAt},
+	}, more...)...)
+	return u, err
 }
 
 // InsertUser implements identity.Tx.

@@ -82,6 +82,7 @@ func (h *house) writesNothing() {
 	for what, err := range map[string]error{
 		"RecordUses":   h.store.RecordUses(h.Context(), []verify.Use{{Key: "key_x", At: at}}),
 		"SetWatermark": h.store.SetWatermark(h.Context(), at),
+		"CountAttempt": h.store.CountAttempt(h.Context(), "?1", at),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
 			h.Errorf("%s says %v, want unavailable", what, err)

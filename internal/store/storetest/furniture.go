@@ -63,10 +63,10 @@ func (h *house) services() *domain {
 // user gives the next user, whom nobody has met yet.
 func (h *house) user() identity.User {
 	h.people++
-	email := fmt.Sprintf("Person%d@Claviger.Example", h.people)
+	email, now := fmt.Sprintf("Person%d@Claviger.Example", h.people), h.clock.Now()
 	return identity.User{
-		ID: ident.New[ident.UserID](h.clock.Now(), h.random), Email: email, Canonical: identity.CanonicalEmail(email),
-		Name: fmt.Sprintf("Person %d", h.people), CreatedAt: h.clock.Now(),
+		ID: ident.New[ident.UserID](now, h.random), Email: email, Canonical: identity.CanonicalEmail(email),
+		Name: fmt.Sprintf("Person %d", h.people), PasswordSetAt: now, CreatedAt: now, UpdatedAt: now,
 	}
 }
 

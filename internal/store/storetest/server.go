@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -138,27 +139,31 @@ func aClosedDatabaseIsUnavailable(h *house) {
 	h.must(h.store.Close())
 	ctx, s := h.Context(), h.store
 	for name, err := range map[string]error{
-		"Ready":        s.Ready(ctx),
-		"Adopted":      second(s.Adopted(ctx)),
-		"SetWatermark": s.SetWatermark(ctx, h.clock.Now()),
-		"AdoptRoot":    second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
-		"Latest":       second(s.Latest(ctx)),
-		"Chains":       second(s.Chains(ctx)),
-		"Chain":        s.Chain(ctx, audit.ServerChain, func(audit.Record) error { return nil }),
-		"Tenant":       second(s.Tenant(ctx, "ten_x")),
-		"TenantRules":  second(s.TenantRules(ctx, "ten_x")),
-		"TenantFacts":  second(s.TenantFacts(ctx, "ten_x")),
-		"KeyHeaders":   second(s.KeyHeaders(ctx)),
-		"Application":  second(s.Application(ctx, "ten_x", "app_x")),
-		"Applications": second(s.Applications(ctx, "ten_x", scope.Applications{All: true}, tenancy.Page{})),
-		"Key":          second(s.Key(ctx, "ten_x", "key_x")),
-		"Keys":         second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
-		"KeyFacts":     second(s.KeyFacts(ctx, "lookup")),
-		"RecordUses":   s.RecordUses(ctx, nil),
-		"Touch":        s.Touch(ctx, "ses_x", h.clock.Now()),
-		"Session":      sessionError(ctx, s),
-		"UserByEmail":  userError(ctx, s),
-		"Write":        h.write(insertUser(h.user())),
+		"Ready":          s.Ready(ctx),
+		"Adopted":        second(s.Adopted(ctx)),
+		"SetWatermark":   s.SetWatermark(ctx, h.clock.Now()),
+		"AdoptRoot":      second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
+		"Latest":         second(s.Latest(ctx)),
+		"Chains":         second(s.Chains(ctx)),
+		"Chain":          s.Chain(ctx, audit.ServerChain, func(audit.Record) error { return nil }),
+		"Tenant":         second(s.Tenant(ctx, "ten_x")),
+		"TenantRules":    second(s.TenantRules(ctx, "ten_x")),
+		"TenantFacts":    second(s.TenantFacts(ctx, "ten_x")),
+		"KeyHeaders":     second(s.KeyHeaders(ctx)),
+		"Application":    second(s.Application(ctx, "ten_x", "app_x")),
+		"Applications":   second(s.Applications(ctx, "ten_x", scope.Applications{All: true}, tenancy.Page{})),
+		"Key":            second(s.Key(ctx, "ten_x", "key_x")),
+		"Keys":           second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
+		"KeyFacts":       second(s.KeyFacts(ctx, "lookup")),
+		"RecordUses":     s.RecordUses(ctx, nil),
+		"Touch":          s.Touch(ctx, "ses_x", h.clock.Now()),
+		"Session":        sessionError(ctx, s),
+		"UserByEmail":    userError(ctx, s),
+		"Failures":       second(s.Failures(ctx, "nobody@claviger.example")),
+		"ClaimAttempt":   second(s.ClaimAttempt(ctx, "nobody@claviger.example", identity.Failures{}, identity.Failures{Count: 1})),
+		"CountAttempt":   s.CountAttempt(ctx, "?1", h.clock.Now()),
+		"ForgetFailures": s.ForgetFailures(ctx, "nobody@claviger.example"),
+		"Write":          h.write(insertUser(h.user())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
 			h.Errorf("%s of a closed database: %v, want unavailable", name, err)

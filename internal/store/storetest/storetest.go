@@ -34,6 +34,7 @@ var topics = []struct {
 	{"rehearsal", rehearsalGuarantees},
 	{"cap", capGuarantees},
 	{"user", userGuarantees},
+	{"sign-in", signInGuarantees},
 	{"session", sessionGuarantees},
 	{"tenancy", tenancyGuarantees},
 	{"application", applicationGuarantees},

@@ -1,0 +1,99 @@
+package identity
+
+import (
+	"context"
+	"errors"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
+)
+
+// errSignIn is the one answer to every cause.
+var errSignIn = fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
+
+// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
+func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (u User, err error) {
+	canonical := CanonicalEmail(email)
+	if !storable(canonical) {
+		canonical = "" // nobody's
+	}
+	err = s.Passwords.inTurn(ctx, canonical, func(t turn) error {
+		u, err = s.judge(ctx, t, canonical, password)
+		return err
+	})
+	return u, err
+}
+
+// judge is one attempt. Whoever it is about, it reads twice, writes once and hashes once.
+func (s *Service) judge(ctx context.Context, t turn, canonical string, password credential.Secret) (User, error) {
+	u, hash, err := s.Store.UserByEmail(ctx, canonical)
+	known := err == nil
+	if !known && !errors.Is(err, fault.NotFound) {
+		return User{}, err
+	}
+	before, err := s.Store.Failures(ctx, canonical)
+	if err != nil {
+		return User{}, err
+	}
+	claimed, err := s.claim(ctx, known, canonical, before)
+	if err != nil {
+		return User{}, err
+	}
+	if !claimed {
+		hash = ""
+	}
+	match, err := t.match(password, hash)
+	if err != nil {
+		return User{}, err
+	}
+	if !match || u.Disabled {
+		return User{}, errSignIn
+	}
+	return u, s.Store.ForgetFailures(context.WithoutCancel(ctx), canonical)
+}
+
+// claim counts an attempt as failed before it is judged, and reports whether it may be: it is due, and nobody claimed another meanwhile.
+func (s *Service) claim(ctx context.Context, known bool, canonical string, before Failures) (bool, error) {
+	now := s.Now()
+	if known && before.permit(now) {
+		claimed, err := s.Store.ClaimAttempt(ctx, canonical, before, Failures{Count: before.Count + 1, LastAt: now})
+		if claimed || err != nil {
+			return claimed, err
+		}
+	}
+	return false, s.Store.CountAttempt(ctx, bucket(canonical), now)
+}
+
+// SetPassword replaces a user's password, ends their sessions and forgets the failed sign-ins.
+func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
+	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
+		return err
+	}
+	hash, err := s.Passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		now, err := tx.LockUser(ctx, u.ID)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		_, err = s.setPassword(ctx, tx, now, hash)
+		return audit.By(who, "user.password", target(now)), err
+	})
+}
+
+// setPassword gives the user as they are with the new password. Sessions begun with the old one end with it.
+func (s *Service) setPassword(ctx context.Context, tx Tx, u User, hash string) (User, error) {
+	u.PasswordSetAt = s.Now()
+	u.UpdatedAt = u.PasswordSetAt
+	if err := tx.SetPassword(ctx, u.ID, hash, u.PasswordSetAt); err != nil {
+		return User{}, err
+	}
+	if err := tx.ForgetFailures(ctx, u.Canonical); err != nil {
+		return User{}, err
+	}
+	return u, tx.EndSessions(ctx, u.ID)
+}
