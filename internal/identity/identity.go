@@ -20,6 +20,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
@@ -43,6 +44,8 @@ func (u User) Person() principal.Person {
 
 // Store is what identity reads, and what it writes past the ledger: failed sign-ins are counted like uses of a key, and are no changes.
 type Store interface {
+	// User is fault.NotFound for one who is deleted.
+	User(ctx context.Context, user ident.UserID) (User, error)
 	// UserByEmail gives the user and the encoded password ("" for none), or fault.NotFound.
 	UserByEmail(ctx context.Context, canonical string) (User, string, error)
 	// Failures gives those of the address; zero for none.
@@ -61,11 +64,37 @@ type Tx interface {
 	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
 	// LockUser reads a user and holds them; a deleted one is fault.NotFound.
 	LockUser(ctx context.Context, user ident.UserID) (User, error)
+	// Rename changes a user's name.
+	Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+	// SetUserDisabled disables the user, or enables them.
+	SetUserDisabled(ctx context.Context, user ident.UserID, disabled bool, at time.Time) error
 	// ForgetFailures of the address.
 	ForgetFailures(ctx context.Context, canonical string) error
 	// EndSessions ends every session of the user.
 	EndSessions(ctx context.Context, user ident.UserID) error
+	// DeleteSession is fault.NotFound where the session is not the user's, or has ended.
+	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
+
+	// LockHomes holds the accounts and tenants that the user belongs to, so that their owners and admins stay the same. It comes before LockUser: locks
+	// are taken in the order account, tenant, person.
+	LockHomes(ctx context.Context, user ident.UserID) error
+	// Leads lists the accounts that the user owns and the tenants of which they are an active admin.
+	Leads(ctx context.Context, user ident.UserID) ([]ident.AccountID, []ident.TenantID, error)
+	// OtherOwners counts the live owners of the account besides the user.
+	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
+	// OtherAdmins counts the live admins of the tenant besides the user.
+	OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (int, error)
+	// TenantsOfUser lists the tenants where the user owns keys, is a member or acts by a standing in the account.
+	TenantsOfUser(ctx context.Context, user ident.UserID) ([]ident.TenantID, error)
+	// TenantRules gives the tenant's settings among others.
+	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
+	// RevokeKeysOf revokes what the owner has in a tenant and is not revoked; in mode policy.Delete it removes it. It gives how many keys that were.
+	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
+	// LeaveAll ends the user's memberships and standings.
+	LeaveAll(ctx context.Context, user ident.UserID) error
+	// DeleteUser blanks the user's row, which stays for what refers to it.
+	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 
 // Service signs people in and keeps their records.
@@ -119,6 +148,15 @@ func (n NewUser) validate() error {
 		faults = append(faults, fault.Field{Name: "email", Code: "form", Message: "Use one plain e-mail address."})
 	}
 	return fault.Refuse(append(faults, passwordFaults("password", n.Password, n.Email, n.Name)...)...)
+}
+
+// own gives the signed-in person who asks about themselves.
+func own(who principal.Principal) (principal.Session, error) {
+	s, ok := who.Session()
+	if !ok {
+		return principal.Session{}, fault.SessionRequired
+	}
+	return s, nil
 }
 
 func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }

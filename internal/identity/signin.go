@@ -10,10 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// errSignIn is the one answer to every cause.
-var errSignIn = fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
-
-// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
+// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed, bare, for every cause.
 func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (u User, err error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
@@ -49,7 +46,7 @@ func (s *Service) judge(ctx context.Context, t turn, canonical string, password 
 		return User{}, err
 	}
 	if !match || u.Disabled {
-		return User{}, errSignIn
+		return User{}, fault.SignInFailed
 	}
 	return u, s.Store.ForgetFailures(context.WithoutCancel(ctx), canonical)
 }
@@ -83,6 +80,41 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 		_, err = s.setPassword(ctx, tx, now, hash)
 		return audit.By(who, "user.password", target(now)), err
 	})
+}
+
+// ChangePassword replaces the caller's password, ends all their sessions and gives the user, to be signed in again. The current password is judged like
+// a sign-in.
+func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, current, next credential.Secret) (u User, err error) {
+	me, err := own(who)
+	if err != nil {
+		return User{}, err
+	}
+	if err := fault.Refuse(passwordFaults("new_password", next, me.User.Email, me.User.Name)...); err != nil {
+		return User{}, err
+	}
+	canonical, hash := CanonicalEmail(me.User.Email), ""
+	err = s.Passwords.inTurn(ctx, canonical, func(t turn) (err error) {
+		if u, err = s.judge(ctx, t, canonical, current); err == nil {
+			hash = t.hash(next)
+		}
+		return err
+	})
+	if err != nil {
+		return User{}, err
+	}
+	judged := u.PasswordSetAt
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		now, err := tx.LockUser(ctx, me.User.ID)
+		if err == nil && (now.Disabled || !now.PasswordSetAt.Equal(judged)) {
+			err = fault.SignInFailed
+		}
+		if err != nil {
+			return audit.Event{}, err
+		}
+		u, err = s.setPassword(ctx, tx, now, hash)
+		return audit.By(who, "user.password", target(now)), err
+	})
+	return u, err
 }
 
 // setPassword gives the user as they are with the new password. Sessions begun with the old one end with it.

@@ -58,12 +58,8 @@ func (a *API) showApplication(ctx context.Context, in *applicationInput) (*answe
 }
 
 func applicationOf(app tenancy.Application) api.Application {
-	status := "active"
-	if app.Disabled {
-		status = "disabled"
-	}
 	return api.Application{
-		ID: string(app.ID), Number: app.Number, Name: app.Name, Description: app.Description, Status: status,
+		ID: string(app.ID), Number: app.Number, Name: app.Name, Description: app.Description, Status: status(app.Disabled),
 		CreatedAt: app.CreatedAt.UTC(), UpdatedAt: app.UpdatedAt.UTC(),
 	}
 }

@@ -46,9 +46,16 @@ func (a *API) Mount(mux *http.ServeMux, version string) {
 	config.CreateHooks = nil
 	config.RejectUnknownQueryParameters = true
 	h := humago.New(mux, config)
+	optional[string](h)
 	a.sessions(h)
+	a.me(h)
 	a.keys(h)
 	a.applications(h)
+}
+
+// optional tells huma that a member of a PATCH looks like a T or null.
+func optional[T any](h huma.API) {
+	h.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[T]](), reflect.TypeFor[*T]())
 }
 
 // huma keeps these for the whole process, so they are set once and not in Mount.
@@ -223,6 +230,14 @@ type answer[T any] struct{ Body T }
 type created[T any] struct {
 	Location string `header:"Location"`
 	Body     T
+}
+
+// status is the wire's word for what can be disabled.
+func status(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "active"
 }
 
 // list makes a page of a list; more is the cursor of the next one.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -55,7 +56,22 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	_, token, err := a.Sessions.Begin(ctx, user.Person(), in.From.origin, in.From.agent)
+	begun, err := a.begin(ctx, user, in.From)
+	if err != nil {
+		return nil, err
+	}
+	return &signInOutput{SetCookie: begun.SetCookie, Location: "/api/v1/session", Body: begun.Body}, nil
+}
+
+// sessionOutput is a session that has just begun, and its cookie.
+type sessionOutput struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+	Body      api.Session
+}
+
+// begin signs in a user who has just proven who they are.
+func (a *API) begin(ctx context.Context, u identity.User, f from) (*sessionOutput, error) {
+	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.agent)
 	if err != nil {
 		return nil, err
 	}
@@ -63,22 +79,24 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return &signInOutput{SetCookie: a.Door.Cookie(token), Location: "/api/v1/session", Body: sessionOf(p)}, nil
+	return &sessionOutput{SetCookie: a.Door.Cookie(token), Body: sessionOf(p)}, nil
 }
 
 func (a *API) showSession(ctx context.Context, _ *struct{}) (*answer[api.Session], error) {
 	return &answer[api.Session]{sessionOf(who(ctx).Principal)}, nil
 }
 
-type signOutOutput struct {
+// signedOut takes the cookie away.
+type signedOut struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-func (a *API) signOut(ctx context.Context, _ *struct{}) (*signOutOutput, error) {
-	if err := a.Sessions.End(ctx, who(ctx).Principal); err != nil {
+func (a *API) signOut(ctx context.Context, _ *struct{}) (*signedOut, error) {
+	own, _ := who(ctx).Session()
+	if err := a.Sessions.End(ctx, who(ctx).Principal, own.ID); err != nil {
 		return nil, err
 	}
-	return &signOutOutput{a.Door.Cookie(credential.Secret{})}, nil
+	return &signedOut{a.Door.Cookie(credential.Secret{})}, nil
 }
 
 func sessionOf(p principal.Principal) api.Session {

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/text"
@@ -44,7 +45,15 @@ const (
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
 	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
-	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
+	// All of an owner in a tenant at once; what is revoked already keeps its reason.
+	revokeKeysOf query = `UPDATE keys SET revoked_at = $3, revoked_by = $4, revoked_reason = $5, slot = NULL, updated_at = $3
+		WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
+	forgetCopiesOf query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
+	deleteKeysOf query = `DELETE FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
+	deleteUsesOf query = `DELETE FROM key_uses
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
+	forgetCopy query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
 	// Rows that give authority are locked by UPDATEs that change nothing.
 	lockPerson   query = `UPDATE users SET updated_at = updated_at WHERE id = $1`
 	lockStanding query = `UPDATE account_members SET role = role WHERE user_id = $1 AND account_id = (SELECT account_id FROM tenants WHERE id = $2)`
@@ -242,6 +251,22 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 		return err
 	}
 	return t.exec(ctx, forgetCopy, id)
+}
+
+// RevokeKeysOf implements identity.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
+func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
+	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, forgetCopiesOf
+	if mode == policy.Delete {
+		revoke, args, besides = deleteKeysOf, nil, deleteUsesOf
+	}
+	if err := t.exec(ctx, besides, tenant, owner); err != nil {
+		return 0, err
+	}
+	result, err := t.run(ctx, revoke, append([]any{tenant, owner}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // DeleteKey implements key.Tx.

@@ -80,14 +80,8 @@ func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
 }
 
 // TenantsOf implements tenancy.Tx.
-func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) (ids []ident.TenantID, err error) {
-	err = each(ctx, t, selectTenantsOf, func(row *sql.Rows) error {
-		var id ident.TenantID
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, account)
-	return ids, err
+func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
+	return ids[ident.TenantID](ctx, t, selectTenantsOf, account)
 }
 
 // Tenant implements tenancy.Store.

@@ -52,6 +52,7 @@ var details = map[fault.Kind]string{
 	fault.KeyExpired:           "Refresh the key or create another.",
 	fault.KeyRevoked:           "Create another key.",
 	fault.KeyDisabled:          "The key, its owner, their membership, the tenant or the account is disabled.",
+	fault.SignInFailed:         "Check the e-mail address and the password.",
 	fault.InsufficientScope:    "The key's effective scopes do not include what this needs.",
 	fault.ApplicationForbidden: "Use a key that may reach this application.",
 	fault.SessionRequired:      "Sign in with e-mail and password; a key cannot do this.",

@@ -128,7 +128,9 @@ func (h *house) application(t tenancy.Tenant) tenancy.Application {
 // as signs a person in and gives them as the store knows them.
 func (h *house) as(p principal.Person) principal.Principal {
 	h.Helper()
-	_, token, err := h.services().sessions.Begin(h.Context(), p, principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
+	u, err := h.store.User(h.Context(), p.ID)
+	h.must(err)
+	_, token, err := h.services().sessions.Begin(h.Context(), p, u.PasswordSetAt, principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
 	h.must(err)
 	who, err := h.services().sessions.Resume(h.Context(), token.Reveal())
 	h.must(err)

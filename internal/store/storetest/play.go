@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -33,8 +34,11 @@ func play(h *house) []string {
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
 	p.signOut(who)
+	p.lives(ada, bob)
 	return p.answers
 }
+
+const longPassword = "correct horse battery staple"
 
 // note keeps an answer, and lets time pass.
 func note[T any](p *player, what string, answer T, err error) T {
@@ -44,7 +48,7 @@ func note[T any](p *player, what string, answer T, err error) T {
 }
 
 func (p *player) people() (ada, bob principal.Person) {
-	password := credential.NewSecret("correct horse battery staple")
+	password := credential.NewSecret(longPassword)
 	create := func(name, email string) identity.User {
 		u, err := p.identity.Create(p.Context(), p.operator, identity.NewUser{Name: name, Email: email, Password: password})
 		return note(p, "create "+name, u, err)
@@ -76,7 +80,9 @@ func (p *player) makeTenant(name string, account tenancy.Account, change func(*p
 }
 
 func (p *player) signIn(person principal.Person) principal.Principal {
-	begun, token, err := p.sessions.Begin(p.Context(), person, principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
+	u, err := p.store.User(p.Context(), person.ID)
+	note(p, "user", u, err)
+	begun, token, err := p.sessions.Begin(p.Context(), person, u.PasswordSetAt, principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
 	note(p, "begin", begun, err)
 	who, err := p.sessions.Resume(p.Context(), token.Reveal())
 	rights, _ := who.Session()
@@ -85,8 +91,35 @@ func (p *player) signIn(person principal.Person) principal.Principal {
 }
 
 func (p *player) signOut(who principal.Principal) {
-	note(p, "end", "", p.sessions.End(p.Context(), who))
-	note(p, "end again", "", p.sessions.End(p.Context(), who))
+	own, _ := who.Session()
+	note(p, "end", "", p.sessions.End(p.Context(), who, own.ID))
+	note(p, "end again", "", p.sessions.End(p.Context(), who, own.ID))
+}
+
+// lives lets people change and delete themselves. Bob leads nothing alone; Ada does.
+func (p *player) lives(ada, bob principal.Person) {
+	name := "Another name"
+	for range 2 { // the second time there is nothing to do
+		u, err := p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Name: &name})
+		note(p, "rename", u, err)
+	}
+	for _, disabled := range []bool{true, true, false} {
+		note(p, "disable", disabled, p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled))
+	}
+	password := credential.NewSecret(longPassword)
+	for range 2 { // the second time it is no longer the one
+		u, err := p.identity.ChangePassword(p.Context(), p.signIn(bob), password, credential.NewSecret("another "+longPassword))
+		note(p, "change password", u, err)
+	}
+	note(p, "delete the last admin", "", p.identity.DeleteMe(p.Context(), p.signIn(ada)))
+	gone := p.signIn(bob)
+	note(p, "delete", "", p.identity.DeleteMe(p.Context(), gone))
+	note(p, "delete again", "", p.identity.DeleteMe(p.Context(), gone))
+	for range 2 { // the second time there is nothing to do
+		note(p, "sweep", "", p.sessions.Sweep(p.Context()))
+		p.clock.move(session.Default.Absolute)
+	}
+	note(p, "sweep", "", p.sessions.Sweep(p.Context()))
 }
 
 func (p *player) create(who principal.Principal, t tenancy.Tenant, spec key.Spec) key.Key {

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -159,6 +160,8 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Touch":          s.Touch(ctx, "ses_x", h.clock.Now()),
 		"Session":        sessionError(ctx, s),
 		"UserByEmail":    userError(ctx, s),
+		"User":           second(s.User(ctx, "usr_x")),
+		"Sessions":       second(s.Sessions(ctx, "usr_x", session.Bounds{}, session.Page{})),
 		"Failures":       second(s.Failures(ctx, "nobody@claviger.example")),
 		"ClaimAttempt":   second(s.ClaimAttempt(ctx, "nobody@claviger.example", identity.Failures{}, identity.Failures{Count: 1})),
 		"CountAttempt":   s.CountAttempt(ctx, "?1", h.clock.Now()),

@@ -139,7 +139,7 @@ func failedSignInsWorkAlike(h *house) {
 	people := h.services().identity
 	watch := &watched{Store: people.Store}
 	people.Store = watch
-	password := credential.NewSecret("correct horse battery staple")
+	password := credential.NewSecret(longPassword)
 	for _, name := range []string{"wrong", "disabled", "throttled", "locked"} {
 		_, err := people.Create(h.Context(), principal.Operator(), identity.NewUser{Email: name + "@claviger.example", Name: "A Person", Password: password})
 		h.must(err)
@@ -151,7 +151,7 @@ func failedSignInsWorkAlike(h *house) {
 	}
 	want := []string{"read user", "read failures", "write failures", "one statement"}
 	for email, given := range map[string]credential.Secret{
-		"wrong@claviger.example":     credential.NewSecret("wrong horse battery staple"),
+		"wrong@claviger.example":     credential.NewSecret("not the " + longPassword),
 		"disabled@claviger.example":  password,
 		"throttled@claviger.example": password,
 		"locked@claviger.example":    password,

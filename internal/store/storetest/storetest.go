@@ -35,6 +35,7 @@ var topics = []struct {
 	{"cap", capGuarantees},
 	{"user", userGuarantees},
 	{"sign-in", signInGuarantees},
+	{"life", lifeGuarantees},
 	{"session", sessionGuarantees},
 	{"tenancy", tenancyGuarantees},
 	{"application", applicationGuarantees},
