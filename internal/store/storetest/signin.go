@@ -20,6 +20,7 @@ var signInGuarantees = []guarantee{
 	{"of many claims on one reading one is granted", oneClaimIsGranted},
 	{"an attempt in a bucket is counted whatever was there before", aBucketCounts},
 	{"failed sign-ins are no changes", failedSignInsAreNoChanges},
+	{"sign-ins of one person at once do not refuse each other", signInsOfOnePersonGoOn},
 	{"every failed sign-in reads and writes alike, whomever it is about", failedSignInsWorkAlike},
 }
 
@@ -107,6 +108,24 @@ func failedSignInsAreNoChanges(h *house) {
 		h.Error("a failed sign-in counts as a change")
 	}
 	h.outdated(told)
+}
+
+func signInsOfOnePersonGoOn(h *house) {
+	people := h.services().identity
+	people.Passwords = identity.NewHasher(4)
+	password := credential.NewSecret(longPassword)
+	_, err := people.Create(h.Context(), principal.Operator(), identity.NewUser{Email: somebody, Name: "Some Body", Password: password})
+	h.must(err)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := people.SignIn(h.Context(), somebody, password); err != nil {
+				h.Errorf("one of four: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	h.failures(somebody, identity.Failures{})
 }
 
 // watched notes what a sign-in asks of the store.
