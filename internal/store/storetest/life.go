@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ var lifeGuarantees = []guarantee{
 	{"a user is renamed, disabled and enabled, and nobody else is", aUserChanges},
 	{"a deleted user keeps a row that says nothing of them", aDeletedUserIsBlank},
 	{"of owners and admins those count who live, besides the one who asks", othersAreCounted},
+	{"who leaves holds the accounts and tenants they leave", whoLeavesHoldsTheirHomes},
 	{"a user appears where they own keys, are a member or stand above", whereAUserAppears},
 	{"all keys of an owner in a tenant are revoked as one is", allKeysAreRevokedAsOne},
 	{"all keys of an owner in a tenant are removed as one is", allKeysAreRemovedAsOne},
@@ -131,6 +133,31 @@ func othersAreCounted(h *house) {
 			h.Errorf("%s: leads and others are %s, want %s", c.change, got, c.want)
 		}
 		h.sql(c.back)
+	}
+}
+
+func whoLeavesHoldsTheirHomes(h *house) {
+	a, owner := h.account()
+	t := h.aTenant(0)
+	other, first, second := h.person(), h.member(t, scope.Admin), h.member(t, scope.Member)
+	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), a.ID, other, scope.AccountOwner))
+	for what, pair := range map[string][2]principal.Person{"account": {owner, other}, "tenant": {first, second}} {
+		waited, done := h.waited(), make(chan error, 1)
+		lock := func(p principal.Person) change {
+			return changing(func(ctx context.Context, tx *store.Tx) error { return tx.LockHomes(ctx, p.ID) })
+		}
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			err := tx.LockHomes(ctx, pair[0].ID)
+			go func() { done <- h.write(lock(pair[1])) }()
+			for !h.waits(waited) && len(done) == 0 {
+				runtime.Gosched()
+			}
+			if len(done) > 0 {
+				h.Errorf("the %s is not held", what)
+			}
+			return err
+		})
+		h.must(<-done)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -21,6 +23,7 @@ var signInGuarantees = []guarantee{
 	{"an attempt in a bucket is counted whatever was there before", aBucketCounts},
 	{"failed sign-ins are no changes", failedSignInsAreNoChanges},
 	{"sign-ins of one person at once do not refuse each other", signInsOfOnePersonGoOn},
+	{"a password that was replaced since it was judged is not replaced", onlyTheJudgedPasswordIsReplaced},
 	{"every failed sign-in reads and writes alike, whomever it is about", failedSignInsWorkAlike},
 }
 
@@ -126,6 +129,50 @@ func signInsOfOnePersonGoOn(h *house) {
 	}
 	all.Wait()
 	h.failures(somebody, identity.Failures{})
+}
+
+// meanwhile does something once a password has been judged to be right.
+type meanwhile struct {
+	identity.Store
+	do func()
+}
+
+func (m meanwhile) ForgetFailures(ctx context.Context, canonical string) error {
+	m.do()
+	return m.Store.ForgetFailures(ctx, canonical)
+}
+
+func onlyTheJudgedPasswordIsReplaced(h *house) {
+	people := h.services().identity
+	password := credential.NewSecret(longPassword)
+	u, err := people.Create(h.Context(), principal.Operator(), identity.NewUser{Email: somebody, Name: "Some Body", Password: password})
+	h.must(err)
+	who, stored := h.as(u.Person()), people.Store
+	for what, do := range map[string]func(context.Context, *store.Tx) error{
+		"replaced": func(ctx context.Context, tx *store.Tx) error {
+			return tx.SetPassword(ctx, u.ID, "another", h.later(time.Second))
+		},
+		"disabled": func(ctx context.Context, tx *store.Tx) error {
+			return tx.SetUserDisabled(ctx, u.ID, true, h.clock.Now())
+		},
+	} {
+		h.must(people.SetPassword(h.Context(), principal.Operator(), u, password))
+		var before dump
+		people.Store = meanwhile{stored, func() { h.in(do); before = h.dump() }}
+		_, err := people.ChangePassword(h.Context(), who, password, credential.NewSecret("another "+longPassword))
+		if fault.KindOf(err) != fault.SignInFailed {
+			h.Errorf("%s: %v, want sign_in_failed", what, err)
+		}
+		delete(before, "sign_in_failures")
+		after := h.dump()
+		delete(after, "sign_in_failures")
+		if diff := cmp.Diff(before, after); diff != "" {
+			h.Errorf("%s: the database changed:\n%s", what, diff)
+		}
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			return tx.SetUserDisabled(ctx, u.ID, false, h.clock.Now())
+		})
+	}
 }
 
 // watched notes what a sign-in asks of the store.
