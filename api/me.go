@@ -4,10 +4,12 @@ import "time"
 
 // Me is the signed-in person's own record.
 type Me struct {
-	ID        string    `json:"id"`
-	Number    int64     `json:"number"`
-	Email     string    `json:"email"`
-	Name      string    `json:"name"`
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	// Email as it was written when the person was made; any case signs in.
+	Email string `json:"email"`
+	Name  string `json:"name"`
+	// Status is active or disabled.
 	Status    string    `json:"status"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -27,8 +29,9 @@ type NewPassword struct {
 
 // SessionInfo is one of a person's sign-ins, as the list of them shows it.
 type SessionInfo struct {
-	ID         string    `json:"id"`
-	CreatedAt  time.Time `json:"created_at"`
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	// SignedInAt is when the password was last given; sensitive actions ask for a recent one.
 	SignedInAt time.Time `json:"signed_in_at"`
 	LastSeenAt time.Time `json:"last_seen_at"`
 	// ExpiresAt is the absolute end; left unused for long, a session ends before.

@@ -115,7 +115,7 @@ func sessionInfoOf(caller principal.Principal) func(session.Session) api.Session
 }
 
 type endSessionInput struct {
-	Session string `path:"session"`
+	Session string `path:"session" doc:"The id of the session, as the list gives it."`
 }
 
 func (a *API) endSession(ctx context.Context, in *endSessionInput) (*struct{}, error) {

@@ -52,7 +52,9 @@ func aCommitInDoubtIsWaitedFor(h *house) {
 }
 
 // waited counts how often somebody had to wait for the one connection to write with: for one that serves another change, or that is in doubt.
-func (h *house) waited() int64 { return h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount }
+func (h *house) waited() int64 {
+	return h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount
+}
 
 // waits reports whether somebody waits now for what a transaction holds.
 func (h *house) waits(before int64) bool {
