@@ -55,7 +55,7 @@ var table = []layer{
 	{"domain", []row{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "principal credential ident audit fault", "crypto"},
+		{"internal/identity", "principal credential ident audit text fault", "crypto"},
 		{"internal/session", "principal credential ident audit fault", ""},
 		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},

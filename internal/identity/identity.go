@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -50,8 +49,7 @@ type Store interface {
 
 // Tx is what identity changes.
 type Tx interface {
-	// InsertUser gives the user's number; a canonical e-mail that is taken is fault.Conflict.
-	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
+	Inserter
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
 	// EndSessions ends every session of the user.
 	EndSessions(ctx context.Context, user ident.UserID) error
@@ -77,7 +75,7 @@ type NewUser struct {
 
 // Create makes a user.
 func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser) (User, error) {
-	if err := n.validate(); err != nil {
+	if err := fault.Refuse(n.faults()...); err != nil {
 		return User{}, err
 	}
 	hash, err := s.Passwords.Hash(ctx, n.Password)
@@ -133,11 +131,6 @@ func (s *Service) SignIn(ctx context.Context, email string, password credential.
 
 func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }
 
-func (n NewUser) validate() error {
-	var faults []fault.Field
-	address, err := mail.ParseAddress(n.Email)
-	if err != nil || address.Address != strings.TrimSpace(n.Email) || len(n.Email) > 254 {
-		faults = append(faults, fault.Field{Name: "email", Code: "form", Message: "Use one plain e-mail address."})
-	}
-	return fault.Refuse(append(faults, passwordFaults(n.Password)...)...)
+func (n NewUser) faults() []fault.Field {
+	return append(EmailFaults(n.Email), passwordFaults(n.Password)...)
 }

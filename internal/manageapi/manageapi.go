@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -46,9 +47,25 @@ func (a *API) Mount(mux *http.ServeMux, version string) {
 	config.CreateHooks = nil
 	config.RejectUnknownQueryParameters = true
 	h := humago.New(mux, config)
+	aliasOptionals(h)
 	a.sessions(h)
-	a.keys(h)
+	a.links(h)
+	a.accounts(h)
+	a.tenants(h)
+	a.members(h)
+	a.scopes(h)
 	a.applications(h)
+	a.keys(h)
+}
+
+// aliasOptionals tells huma that a member of a PATCH looks like its value, or null.
+func aliasOptionals(h huma.API) {
+	schemas := h.OpenAPI().Components.Schemas
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[string]](), reflect.TypeFor[*string]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[bool]](), reflect.TypeFor[*bool]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[int]](), reflect.TypeFor[*int]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[[]string]](), reflect.TypeFor[[]string]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[time.Time]](), reflect.TypeFor[*time.Time]())
 }
 
 // huma keeps these for the whole process, so they are set once and not in Mount.
@@ -70,6 +87,8 @@ type need struct {
 	session bool
 	// scope a key needs; what a person needs is judged by the domain.
 	scope scope.Scope
+	// everyApplication asks a key for access to all applications.
+	everyApplication bool
 }
 
 type callerKey struct{}
@@ -139,7 +158,7 @@ func wellFormed(r *http.Request) error {
 
 // of fills in what the path names.
 func (n need) of(r *http.Request) verify.Need {
-	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application")}
+	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application"), EveryApplication: n.everyApplication}
 	if n.scope != "" {
 		need.Scopes = []scope.Scope{n.scope}
 	}
@@ -223,6 +242,22 @@ type answer[T any] struct{ Body T }
 type created[T any] struct {
 	Location string `header:"Location"`
 	Body     T
+}
+
+// listed reads a page of a list of tenancy's and makes its answer; name and filters bind the cursor.
+func listed[From, To any](ctx context.Context, a *API, in PageInput, name string, filters []string,
+	read func(tenancy.Page) ([]From, error), wire func(From) To, at func(From) place,
+) (*answer[api.List[To]], error) {
+	bound := binding(who(ctx), name, filters...)
+	from, err := openCursor(a.Keyring, in.Cursor, bound)
+	if err != nil {
+		return nil, err
+	}
+	found, err := read(tenancy.Page{BeforeTime: from.Time, BeforeID: from.ID, Limit: in.Limit + 1})
+	if err != nil {
+		return nil, err
+	}
+	return list(found, wire, in.Limit, func(last From) (string, error) { return sealCursor(a.Keyring, at(last), bound) })
 }
 
 // list makes a page of a list; more is the cursor of the next one.

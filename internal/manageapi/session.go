@@ -9,6 +9,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -55,7 +56,12 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	_, token, err := a.Sessions.Begin(ctx, user.Person(), in.From.origin, in.From.agent)
+	return a.begin(ctx, user, in.From)
+}
+
+// begin gives a person who has just proven who they are the session cookie.
+func (a *API) begin(ctx context.Context, user identity.User, f from) (*signInOutput, error) {
+	_, token, err := a.Sessions.Begin(ctx, user.Person(), f.origin, f.agent)
 	if err != nil {
 		return nil, err
 	}

@@ -126,7 +126,7 @@ func (h *House) make(ctx context.Context) (Sample, error) {
 		return Sample{}, err
 	}
 	s.AccountID = string(account.ID)
-	if err := h.Tenancy.SetStanding(ctx, principal.Operator(), account.ID, verifier, scope.AccountAdmin); err != nil {
+	if _, err := h.Tenancy.SetStanding(ctx, principal.Operator(), account.ID, verifier.ID, scope.AccountAdmin); err != nil {
 		return Sample{}, err
 	}
 	t, err := h.Tenancy.CreateTenant(ctx, principal.Operator(), account.ID, "Standard", policy.Standard, nil)
@@ -140,7 +140,7 @@ func (h *House) make(ctx context.Context) (Sample, error) {
 	}
 	shown := Tenant{ID: string(t.ID), Number: t.Number, Name: t.Name, Preset: string(t.Preset)}
 	for _, name := range []string{"Orders API", "Reports API"} {
-		app, err := h.Tenancy.CreateApplication(ctx, principal.Operator(), t, name, "A sample application.")
+		app, err := h.Tenancy.CreateApplication(ctx, principal.Operator(), t.ID, name, "A sample application.")
 		if err != nil {
 			return Sample{}, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
@@ -174,6 +175,25 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 		return principal.Authority{}, nil
 	}
 	return a, err
+}
+
+// KeyRight implements tenancy.Tx.
+func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (r tenancy.KeyRight, err error) {
+	k, err := oneKey(ctx, t, tenant, id)
+	if err != nil {
+		return r, t.store.fault(err)
+	}
+	owner, err := t.Authority(ctx, tenant, k.Owner.ID) // before the key, as everywhere
+	if err != nil {
+		return r, err
+	}
+	if k, err = t.LockKey(ctx, tenant, id); err != nil {
+		return r, err
+	}
+	return tenancy.KeyRight{
+		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt,
+		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+	}, nil
 }
 
 // LockOwner implements key.Tx.

@@ -178,6 +178,15 @@ func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
 	return err
 }
 
+// count runs a statement and gives how many rows it touched.
+func (t *Tx) count(ctx context.Context, q query, args ...any) (int64, error) {
+	result, err := t.run(ctx, q, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 // one runs a statement that must touch exactly one row; fault.NotFound where it touches none.
 func (t *Tx) one(ctx context.Context, q query, args ...any) error {
 	result, err := t.run(ctx, q, args...)

@@ -71,8 +71,8 @@ func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.T
 		return "", unavailable(err)
 	}
 	role := who.RoleIn(id, t.Account)
-	if role == "" || !t.Open {
-		return "", fault.NotFound
+	if role == "" || !t.Open && !who.RoleOver(t.Account).Valid() {
+		return "", fault.NotFound // a disabled tenant is there for those alone who may enable it
 	}
 	return role, nil
 }
