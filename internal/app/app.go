@@ -194,7 +194,7 @@ func (a *App) listen(ctx context.Context, address string) error {
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	m := &manageapi.API{
-		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, BaseURL: a.URL,
+		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, Repeats: a.Store, BaseURL: a.URL,
 	}
 	m.Mount(mux, a.options.Version)
 	mux.Handle("GET /healthz", a.door.Handle(healthy))

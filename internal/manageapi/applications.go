@@ -23,7 +23,7 @@ func (a *API) applications(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-application", Method: http.MethodPost, Path: applicationsPath, Tags: tags, DefaultStatus: http.StatusCreated,
 		Summary: "Create an application", Description: "A key needs access to all applications for it.",
-	}, need{scope: scope.ApplicationsCreate, everyApplication: true}, a.createApplication)
+	}, need{scope: scope.ApplicationsCreate, everyApplication: true, repeatable: true}, once(a, a.createApplication, a.createdApplication))
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-application", Method: http.MethodGet, Path: applicationsPath + "/{application}", Tags: tags, Summary: "Show an application",
 	}, need{scope: scope.ApplicationsRead}, a.showApplication)
@@ -58,7 +58,20 @@ func (a *API) createApplication(ctx context.Context, in *createApplicationInput)
 	if err != nil {
 		return nil, err
 	}
-	return &created[api.Application]{Location: "/api/v1/tenants/" + in.Tenant + "/applications/" + string(app.ID), Body: applicationOf(app)}, nil
+	return madeApplication(in.Tenant, app), nil
+}
+
+// createdApplication shows what createApplication made.
+func (a *API) createdApplication(ctx context.Context, in *createApplicationInput, id string) (*created[api.Application], error) {
+	app, err := a.Tenancy.Application(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.ApplicationID(id))
+	if err != nil {
+		return nil, err
+	}
+	return madeApplication(in.Tenant, app), nil
+}
+
+func madeApplication(tenant string, app tenancy.Application) *created[api.Application] {
+	return &created[api.Application]{Location: "/api/v1/tenants/" + tenant + "/applications/" + string(app.ID), Body: applicationOf(app)}
 }
 
 // ApplicationInput names an application. It is exported because huma sees no others when embedded.

@@ -35,6 +35,7 @@ type API struct {
 	Tenancy  *tenancy.Service
 	Keys     *key.Service
 	Keyring  *credential.Keyring
+	Repeats  Repeats
 	// BaseURL is what clients reach us by, for examples; without a slash at the end.
 	BaseURL string
 }
@@ -89,6 +90,8 @@ type need struct {
 	scope scope.Scope
 	// everyApplication asks a key for access to all applications.
 	everyApplication bool
+	// repeatable takes an Idempotency-Key; the handler is one of once.
+	repeatable bool
 }
 
 type callerKey struct{}
@@ -103,6 +106,9 @@ func who(ctx context.Context) verify.Caller {
 func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error)) {
 	op.Description += n.text()
 	op.Middlewares = append(op.Middlewares, behind(door))
+	if n.repeatable {
+		op.Parameters = append(op.Parameters, repeatParam())
+	}
 	if !n.anyone {
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
@@ -119,13 +125,16 @@ func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
 func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		web.Buffer(r)
+		body := web.Buffer(r)
 		caller, err := door.Caller(w, r)
 		if err == nil {
 			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))
 		}
 		if err == nil {
 			err = wellFormed(r)
+		}
+		if err == nil && n.repeatable {
+			ctx, err = remembering(ctx, caller, body)
 		}
 		if err != nil {
 			door.Refuse(w, r, err)
@@ -241,7 +250,8 @@ type answer[T any] struct{ Body T }
 // created is the output of an operation that makes something.
 type created[T any] struct {
 	Location string `header:"Location"`
-	Body     T
+	Replay
+	Body T
 }
 
 // listed reads a page of a list of tenancy's and makes its answer; name and filters bind the cursor.

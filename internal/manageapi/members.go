@@ -23,7 +23,7 @@ func (a *API) members(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "invite-member", Method: http.MethodPost, Path: membersPath, Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Invite a person",
 		Description: "For admins. The link is shown this once, works once and for 7 days; it voids an earlier one of the same address.",
-	}, need{session: true}, a.invite)
+	}, need{session: true, repeatable: true}, once(a, a.invite, a.invited))
 	add(h, a.Door, huma.Operation{
 		OperationID: "edit-member", Method: http.MethodPatch, Path: membersPath + "/{user}", Tags: tags, Summary: "Change a membership",
 		Description: "For admins. It touches this membership only; the person's keys do from then on what the new role allows. The last admin stays.",
@@ -60,11 +60,26 @@ func (a *API) invite(ctx context.Context, in *inviteInput) (*created[api.Invitat
 	if err != nil {
 		return nil, err
 	}
+	made := madeInvitation(i)
 	url := a.BaseURL + "/invitations/" + ticket.Reveal()
+	made.Body.URL = &url
+	return made, nil
+}
+
+// invited shows what invite made, without the link.
+func (a *API) invited(ctx context.Context, in *inviteInput, id string) (*created[api.Invitation], error) {
+	i, err := a.Tenancy.Invitation(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.LinkID(id))
+	if err != nil {
+		return nil, err
+	}
+	return madeInvitation(i), nil
+}
+
+func madeInvitation(i tenancy.Invitation) *created[api.Invitation] {
 	return &created[api.Invitation]{
-		Location: "/api/v1/tenants/" + in.Tenant + "/members", // where the person will stand
-		Body:     api.Invitation{ID: string(i.ID), Email: i.Email, Role: string(i.Role), URL: &url, ExpiresAt: i.ExpiresAt.UTC()},
-	}, nil
+		Location: "/api/v1/tenants/" + string(i.Tenant) + "/members", // where the person will stand
+		Body:     api.Invitation{ID: string(i.ID), Email: i.Email, Role: string(i.Role), ExpiresAt: i.ExpiresAt.UTC()},
+	}
 }
 
 // MemberInput names a person in a tenant. It is exported because huma sees no others when embedded.

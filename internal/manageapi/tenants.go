@@ -24,7 +24,7 @@ func (a *API) tenants(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-tenant", Method: http.MethodPost, Path: "/api/v1/tenants", Tags: tags, DefaultStatus: http.StatusCreated,
 		Summary: "Create a tenant", Description: "From a preset, for owners and admins of the account. The creator becomes its first admin.",
-	}, need{session: true}, a.createTenant)
+	}, need{session: true, repeatable: true}, once(a, a.createTenant, a.createdTenant))
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-tenant", Method: http.MethodGet, Path: tenantPath, Tags: tags, Summary: "Show a tenant",
 	}, need{scope: scope.TenantsRead}, a.showTenant)
@@ -59,7 +59,20 @@ func (a *API) createTenant(ctx context.Context, in *createTenantInput) (*created
 	if err != nil {
 		return nil, err
 	}
-	return &created[api.Tenant]{Location: "/api/v1/tenants/" + string(t.ID), Body: tenantOf(t)}, nil
+	return madeTenant(t), nil
+}
+
+// createdTenant shows what createTenant made.
+func (a *API) createdTenant(ctx context.Context, _ *createTenantInput, id string) (*created[api.Tenant], error) {
+	t, err := a.Tenancy.Tenant(ctx, who(ctx).Principal, ident.TenantID(id))
+	if err != nil {
+		return nil, err
+	}
+	return madeTenant(t), nil
+}
+
+func madeTenant(t tenancy.Tenant) *created[api.Tenant] {
+	return &created[api.Tenant]{Location: "/api/v1/tenants/" + string(t.ID), Body: tenantOf(t)}
 }
 
 func (a *API) showTenant(ctx context.Context, in *TenantInput) (*answer[api.Tenant], error) {

@@ -52,10 +52,12 @@ func role(ctx context.Context, tx Tx, who principal.Principal, t Tenant) (scope.
 func admin(ctx context.Context, tx Tx, who principal.Principal, t Tenant) error {
 	r, err := role(ctx, tx, who, t)
 	if err == nil && r != scope.Admin {
-		err = fault.New(fault.Forbidden, "Only an admin of the tenant may do this.")
+		err = errNotAdmin
 	}
 	return err
 }
+
+var errNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this.")
 
 // officer gives a person's role in an account that is locked, the operator being as good as an owner; to one without a role it is forbidden,
 // and to one without any tie to the account it does not exist.

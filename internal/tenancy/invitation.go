@@ -60,6 +60,18 @@ func (s *Service) Invite(ctx context.Context, who principal.Principal, tenant id
 	return i, ticket, err
 }
 
+// Invitation gives an invitation, without its ticket, to an admin of the tenant.
+func (s *Service) Invitation(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.LinkID) (Invitation, error) {
+	t, err := s.Tenant(ctx, who, tenant)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if who.RoleIn(t.ID, t.Account) != scope.Admin {
+		return Invitation{}, errNotAdmin
+	}
+	return s.Store.InvitationOf(ctx, tenant, id)
+}
+
 var errLink = fault.New(fault.LinkInvalid, "The link is used up, has expired or never was. Ask for another one.")
 
 // AcceptInvitation makes the holder of the ticket a member, once, and gives the user to sign in. A person who is new to the server gets the name and password; one who is

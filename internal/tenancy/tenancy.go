@@ -99,6 +99,8 @@ type Store interface {
 
 	// Invitation gives a pending one, or fault.NotFound.
 	Invitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
+	// InvitationOf gives an invitation into the tenant, in whatever state, or fault.NotFound.
+	InvitationOf(ctx context.Context, tenant ident.TenantID, id ident.LinkID) (Invitation, error)
 	// Events lists the newest records before a change number; 0 for the latest.
 	Events(ctx context.Context, of Trail, before int64, limit int) ([]TrailEvent, error)
 }

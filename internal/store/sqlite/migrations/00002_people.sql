@@ -12,3 +12,6 @@ ALTER TABLE links ADD COLUMN canonical_email TEXT;
 -- What is pending of a tenant's invitations, and of a person's sessions.
 CREATE INDEX links_tenant ON links (tenant_id, kind);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+-- What a request made is shown again by asking for it, so that no answer is kept.
+ALTER TABLE idempotency DROP COLUMN status;
