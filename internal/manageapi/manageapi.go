@@ -121,15 +121,12 @@ func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) { next(huma.WithValue(ctx, doorKey{}, door)) }
 }
 
-// guard authenticates the caller and runs steps 5 to 7 of the decision before anything else of the request is read.
+// guard lets the caller in, by all steps of a decision, before anything else of the request is read.
 func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		body := web.Buffer(r)
-		caller, err := door.Caller(w, r)
-		if err == nil {
-			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))
-		}
+		caller, err := door.Caller(w, r, n.of(r))
 		if err == nil {
 			err = wellFormed(r)
 		}

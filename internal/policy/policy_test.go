@@ -134,11 +134,12 @@ func TestSettingsNameTheFieldAtFault(t *testing.T) {
 	s, _ := policy.Standard.Settings()
 	s.KeyHeader = "Authorization"
 	s.Prefix = "UP"
+	s.RequestsPerMinute = -1
 	var names []string
 	for _, f := range s.Faults() {
 		names = append(names, f.Name)
 	}
-	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header", "settings.requests_per_minute"}, names); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -105,6 +106,9 @@ func (d *Door) Problem(h http.Header, r *http.Request, err error) *api.Problem {
 		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
 	Private(h)
+	if after := fault.RetryAfter(err); after > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)) // whole seconds, rounded up
+	}
 	d.challenge(h, r, p)
 	return p
 }
