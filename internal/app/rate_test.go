@@ -192,7 +192,7 @@ func TestWhatAnEarlierStepRefusesCostsNothing(t *testing.T) {
 			ask  func() api.Code
 			want api.Code
 		}{
-			{"a wrong secret", all, whoami(t, h.Anyone().WithKey(value[:len(value)-1]+"0")), api.APIKeyInvalid},
+			{"a wrong secret", all, whoami(t, h.Anyone().WithKey(wellFormed("clv_"+all.Key.PublicID+"_"+*some.Credential.Secret))), api.APIKeyInvalid},
 			{"a transport", all, whoami(t, h.Anyone().WithHeader("X-API-Key", value)), api.TransportForbidden},
 			{"a transport, verified", all, judged(all, api.VerifyRequest{Transport: "basic"}), api.TransportForbidden},
 			{"a route for sessions", all, func() api.Code {

@@ -314,7 +314,7 @@ func moment(days int) time.Time {
 }
 
 func TestAMillionHistoriesEndAsTheSentencesSay(t *testing.T) {
-	const histories, events = 1_000_000, 6
+	const histories, events = 1_000_000, 5
 	d := dice(1)
 	expired := 0
 	for n := range histories {

@@ -48,13 +48,19 @@ func newLimited(t *testing.T, perMinute int64) *limited {
 	l.perMinute.Store(perMinute)
 	start := time.Now().UTC()
 	l.now.Store(&start)
-	l.engine = verify.New(verify.Options{Source: l, Keyring: b.keyring, Generations: l.generations, Now: func() time.Time { return *l.now.Load() }, Cache: l})
+	l.use(l)
 	admin := principal.OfSession(&principal.Session{Memberships: []principal.Membership{{Tenant: b.tenant.ID, Role: scope.Admin}}})
 	var err error
 	if l.asker, err = (verify.Caller{Principal: admin}).Verifier(); err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// use makes the engine anew with a cache.
+func (l *limited) use(c verify.Cache) {
+	now := func() time.Time { return *l.now.Load() }
+	l.engine = verify.New(verify.Options{Source: l, Keyring: l.bench.keyring, Generations: l.generations, Now: now, Cache: c})
 }
 
 func (l *limited) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
@@ -184,32 +190,49 @@ func TestASweepForgetsNothingThatIsStillOwed(t *testing.T) {
 	}
 }
 
+// Cold, every decision meets the sweep with facts of its own; warm, all of them meet in one allowance.
 func TestAnAllowanceIsSpentOnceUnderAnyConcurrency(t *testing.T) {
-	const perMinute, askers, rounds = 8, 4, 25
-	l := newLimited(t, perMinute)
-	l.hoards = true
-	_, p := l.bench.key(t)
-	for range rounds {
-		l.move(10 * time.Minute)
-		var yes atomic.Int64
-		var all sync.WaitGroup
-		for range askers {
-			all.Go(func() { yes.Add(int64(l.passed(t, perMinute, p))) })
-			all.Go(l.engine.SweepAllowances)
-		}
-		all.Wait()
-		if yes.Load() != perMinute {
-			t.Fatalf("%d pass, want %d", yes.Load(), perMinute)
-		}
+	for name, c := range map[string]struct {
+		perMinute, rounds int
+		cache             verify.Cache // nil for the hoarding one
+	}{
+		"cold": {8, 10, nil},
+		"warm": {5000, 5, verify.NewCache(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLimited(t, int64(c.perMinute))
+			if l.hoards = c.cache == nil; !l.hoards {
+				l.use(c.cache)
+			}
+			_, p := l.bench.key(t)
+			for range c.rounds {
+				l.move(10 * time.Minute)
+				if yes := l.passedTogether(t, c.perMinute, p); yes != c.perMinute {
+					t.Fatalf("%d pass, want %d", yes, c.perMinute)
+				}
+			}
+		})
 	}
+}
+
+// passedTogether lets four ask so many times each, with sweeps in between, and gives how often the answer was yes.
+func (l *limited) passedTogether(t *testing.T, times int, p credential.Presented) int {
+	var yes atomic.Int64
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { yes.Add(int64(l.passed(t, times, p))) })
+		all.Go(l.engine.SweepAllowances)
+	}
+	all.Wait()
+	return int(yes.Load())
 }
 
 func TestOnceWarmALimitedDecisionAllocatesNothing(t *testing.T) {
 	l := newLimited(t, 1_000_000)
 	_, p := l.bench.key(t)
-	engine := verify.New(verify.Options{Source: l, Keyring: l.bench.keyring, Generations: l.generations, Now: func() time.Time { return *l.now.Load() }})
+	l.use(verify.NewCache(1))
 	ask := func() {
-		v, err := engine.Judge(t.Context(), l.asker, verify.Presentation{Formed: true, Credential: p}, verify.Question{})
+		v, err := l.engine.Judge(t.Context(), l.asker, verify.Presentation{Formed: true, Credential: p}, verify.Question{})
 		if err != nil || v.Code != "" {
 			t.Fatal(v.Code, err)
 		}
