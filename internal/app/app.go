@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dataplane"
+	"github.com/claviger-dev/claviger/internal/docs"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -195,15 +196,17 @@ func (a *App) listen(ctx context.Context, address string) error {
 
 // routes lists every way in. The verification path stands before routers and middleware.
 func (a *App) routes() http.Handler {
-	mux := http.NewServeMux()
+	router := web.NewRouter(a.door)
+	plane := dataplane.New(a.door)
 	m := &manageapi.API{
 		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, Repeats: a.Store, BaseURL: a.URL,
 	}
-	m.Mount(mux, a.options.Version)
-	mux.Handle("GET /healthz", a.door.Handle(healthy))
-	mux.Handle("GET /readyz", a.door.Handle(a.ready))
-	rest := a.door.Wrap(a.door.Catch(mux))
-	plane := dataplane.New(a.door)
+	m.Mount(router, a.options.Version)
+	for _, r := range a.health() {
+		router.Add(r)
+	}
+	docs.Mount(router, m.Document(append(router.Routes(), plane.Routes()...)))
+	rest := a.door.Wrap(router)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {
 			rest.ServeHTTP(w, r)

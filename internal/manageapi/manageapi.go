@@ -38,16 +38,14 @@ type API struct {
 	Repeats  Repeats
 	// BaseURL is what clients reach us by, for examples; without a slash at the end.
 	BaseURL string
+
+	h huma.API
 }
 
 // Mount adds every route.
-func (a *API) Mount(mux *http.ServeMux, version string) {
-	config := huma.DefaultConfig("Claviger", version)
-	config.OpenAPIPath = "/openapi"
-	config.DocsPath, config.SchemasPath = "", ""
-	config.CreateHooks = nil
-	config.RejectUnknownQueryParameters = true
-	h := humago.New(mux, config)
+func (a *API) Mount(router *web.Router, version string) {
+	h := humago.New(router, a.config(version))
+	a.h = h
 	aliasOptionals(h)
 	a.sessions(h)
 	a.links(h)
@@ -102,9 +100,9 @@ func who(ctx context.Context) verify.Caller {
 	return c
 }
 
-// add registers an operation behind its guard.
-func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error)) {
-	op.Description += n.text()
+// add registers an operation behind its guard. The document lists the refusals that follow from need, path and body by itself, and with
+// them those of the domain.
+func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error), domain ...fault.Kind) {
 	op.Middlewares = append(op.Middlewares, behind(door))
 	if n.repeatable {
 		op.Parameters = append(op.Parameters, repeatParam())
@@ -113,7 +111,9 @@ func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, han
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
 	huma.Register(h, op, handle)
-	describeBody[In](h, op)
+	documented := operationAt(h.OpenAPI(), op.Method, op.Path)
+	describeBody[In](h, documented)
+	describe(h, documented, n, append(domain, fault.ValidationFailed)) // of query parameters that are not known
 }
 
 // behind tells huma's process-wide error hook which door writes this request's refusals.
@@ -171,38 +171,25 @@ func (n need) of(r *http.Request) verify.Need {
 	return need
 }
 
-// text adds the need to an operation's description.
+// text says the need in an operation's description.
 func (n need) text() string {
 	switch {
 	case n.session:
-		return "\n\nNeeds a session; a key gets `session_required`."
+		return "Needs a session; a key gets `session_required`."
 	case n.scope != "":
-		return "\n\nA key needs the scope `" + string(n.scope) + "`."
+		return "A key needs the scope `" + string(n.scope) + "`."
 	}
 	return ""
 }
 
 // describeBody documents the JSON field of an operation's input. It does so after huma.Register, which would otherwise read the body itself.
-func describeBody[In any](h huma.API, op huma.Operation) {
+func describeBody[In any](h huma.API, op *huma.Operation) {
 	field, ok := reflect.TypeFor[In]().FieldByName("JSON")
 	if !ok {
 		return
 	}
 	shape, required := reflect.New(field.Type).Interface().(bodied).shape()
-	body := &huma.RequestBody{Required: required, Content: map[string]*huma.MediaType{
-		"application/json": {Schema: h.OpenAPI().Components.Schemas.Schema(shape, true, "")},
-	}}
-	item := h.OpenAPI().Paths[op.Path]
-	switch op.Method {
-	case http.MethodPost:
-		item.Post.RequestBody = body
-	case http.MethodPatch:
-		item.Patch.RequestBody = body
-	case http.MethodPut:
-		item.Put.RequestBody = body
-	default:
-		panic("manageapi: " + op.OperationID + " has a body, but not its method")
-	}
+	op.RequestBody = &huma.RequestBody{Required: required, Content: content(h, jsonType, shape)}
 }
 
 type bodied interface {
