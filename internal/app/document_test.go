@@ -85,10 +85,10 @@ func readDocument(t *testing.T, h *testkit.House) (d openapi, operations []opera
 
 func fetch(t *testing.T, address string) (*http.Response, string) {
 	t.Helper()
-	return send(t, http.MethodGet, address)
+	return knock(t, http.MethodGet, address)
 }
 
-func send(t *testing.T, method, address string) (*http.Response, string) {
+func knock(t *testing.T, method, address string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, http.NoBody)
 	if err != nil {
@@ -252,7 +252,7 @@ func TestAMethodThatIsNotInTheDocumentIsRefusedAndTheOthersAreNamed(t *testing.T
 			if slices.Contains(methods, method) {
 				continue
 			}
-			resp, _ := send(t, method, h.URL+path)
+			resp, _ := knock(t, method, h.URL+path)
 			if allow := resp.Header.Get("Allow"); resp.StatusCode != http.StatusMethodNotAllowed || allow != strings.Join(methods, ", ") {
 				t.Errorf("%s %s: %d, Allow %q, want %q", method, path, resp.StatusCode, allow, methods)
 			}

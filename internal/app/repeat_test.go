@@ -17,7 +17,9 @@ import (
 )
 
 // repeating gives a client whose requests carry an Idempotency-Key.
-func repeating(c *client.Client, key string) *client.Client { return c.WithHeader("Idempotency-Key", key) }
+func repeating(c *client.Client, key string) *client.Client {
+	return c.WithHeader("Idempotency-Key", key)
+}
 
 func TestARepeatedRequestMakesNothingMoreAndShowsNoSecret(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -36,11 +37,11 @@ func (a *API) accounts(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "set-account-member", Method: http.MethodPut, Path: accountPath + "/members/{user}", Tags: tags, Summary: "Make a person owner or admin",
 		Description: "The person must belong to the account or to a tenant of it. Only an owner makes or unmakes owners; the last owner stays.",
-	}, need{session: true}, a.setStanding)
+	}, need{session: true}, a.setStanding, fault.Conflict)
 	add(h, a.Door, huma.Operation{
 		OperationID: "remove-account-member", Method: http.MethodDelete, Path: accountPath + "/members/{user}", Tags: tags, Summary: "Take a role in the account away",
 		Description: "Memberships of its tenants stay. Only an owner unmakes owners; the last owner stays.",
-	}, need{session: true}, a.removeStanding)
+	}, need{session: true}, a.removeStanding, fault.Conflict)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-account-events", Method: http.MethodGet, Path: accountPath + "/audit", Tags: tags, Summary: "Read the audit trail of an account",
 		Description: "With that of its tenants, newest first; for its owners and admins.",

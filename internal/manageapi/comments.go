@@ -72,12 +72,12 @@ func wireNames(form *ast.StructType) map[string]string {
 	return names
 }
 
-var words = regexp.MustCompile(`\w+`)
+var nameParts = regexp.MustCompile(`\w+`)
 
 // onTheWire puts a comment on one line, with its members' names as they are sent.
 func onTheWire(text string, names map[string]string) string {
 	line := strings.Join(strings.Fields(text), " ")
-	return words.ReplaceAllStringFunc(line, func(word string) string {
+	return nameParts.ReplaceAllStringFunc(line, func(word string) string {
 		if name := names[word]; name != "" {
 			return "`" + name + "`"
 		}

@@ -21,6 +21,11 @@ import (
 var tags = []*huma.Tag{
 	{Name: "Decisions", Description: "What a protected API asks with each request it gets."},
 	{Name: "Session", Description: "People sign in with e-mail and password, and carry a cookie from then on."},
+	{Name: "Links", Description: "What can be done once with a link: setting up an account, accepting an invitation."},
+	{Name: "Accounts", Description: "Customer organisations, with their owners and admins."},
+	{Name: "Tenants", Description: "Workspaces of an account, with all their settings."},
+	{Name: "Members", Description: "The people of a tenant."},
+	{Name: "Scopes", Description: "What the API of a tenant lets a key do."},
 	{Name: "Keys", Description: "The life of a key. People manage keys; keys never do."},
 	{Name: "Applications", Description: "The protected APIs of a tenant, to which a key can be restricted."},
 	{Name: "Health", Description: "For whoever runs Claviger, and what watches over it."},
@@ -146,7 +151,10 @@ func (n need) refusals() []fault.Kind {
 		kinds = append(kinds, fault.SessionRequired, fault.Forbidden)
 	}
 	if n.scope != "" {
-		kinds = append(kinds, fault.InsufficientScope, fault.Forbidden)
+		kinds = append(kinds, fault.InsufficientScope, fault.Forbidden, fault.RateLimited)
+	}
+	if n.repeatable {
+		kinds = append(kinds, fault.Conflict)
 	}
 	return kinds
 }

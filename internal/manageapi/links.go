@@ -8,6 +8,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -16,12 +17,12 @@ func (a *API) links(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "set-up", Method: http.MethodPost, Path: "/api/v1/setup", Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Set up an account",
 		Description: "With the one-time set-up link: makes the account, its owner and a first standard tenant, and signs the owner in.",
-	}, need{anyone: true}, a.setUp)
+	}, need{anyone: true}, a.setUp, fault.LinkInvalid, fault.SignInFailed)
 	add(h, a.Door, huma.Operation{
 		OperationID: "accept-invitation", Method: http.MethodPost, Path: "/api/v1/invitations/{token}", Tags: tags, DefaultStatus: http.StatusCreated,
 		Summary:     "Accept an invitation",
 		Description: "Once. Makes the person a member and signs them in. Whoever is new to the server chooses a name and a password; whoever is not gives their own password.",
-	}, need{anyone: true}, a.acceptInvitation)
+	}, need{anyone: true}, a.acceptInvitation, fault.LinkInvalid, fault.SignInFailed, fault.Conflict)
 }
 
 type setUpInput struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -27,11 +28,11 @@ func (a *API) members(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "edit-member", Method: http.MethodPatch, Path: membersPath + "/{user}", Tags: tags, Summary: "Change a membership",
 		Description: "For admins. It touches this membership only; the person's keys do from then on what the new role allows. The last admin stays.",
-	}, need{session: true}, a.editMember)
+	}, need{session: true}, a.editMember, fault.Conflict)
 	add(h, a.Door, huma.Operation{
 		OperationID: "remove-member", Method: http.MethodDelete, Path: membersPath + "/{user}", Tags: tags, Summary: "Remove a member",
 		Description: "For admins. Revokes the person's keys in this tenant at once; joining again revives none. The last admin stays.",
-	}, need{session: true}, a.removeMember)
+	}, need{session: true}, a.removeMember, fault.Conflict)
 }
 
 type listMembersInput struct {
