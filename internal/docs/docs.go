@@ -5,6 +5,7 @@
 //	/docs/api             the reference: every operation and every object of the document
 //	/docs/errors          the codes; /docs/errors/{code} is where a problem document's type points
 //	/docs/style.css       how they look
+//	/setup/{token}        and the other one-time links: what to do with them
 //
 // All of it is rendered once at start from the document and from the table of refusals (web.Kinds), and is the same for everybody. The
 // pages run no script and load nothing but the style sheet.
@@ -40,6 +41,7 @@ func Mount(router *web.Router, document []byte) {
 	router.Page("/docs/api", render(layout("reference.html"), d, referenceOf(d)).serve)
 	router.Page("/docs/errors", render(layout("errors.html"), d, kinds).serve)
 	router.Page("/docs/errors/{code}", errorPages(d, kinds))
+	linkPages(router, d)
 }
 
 // errorPages serves the page of one code.
@@ -61,6 +63,8 @@ func errorPages(d *document, kinds []explanation) web.Handler {
 type page struct {
 	kind, tag string
 	text      []byte
+	// private pages are not kept anywhere.
+	private bool
 }
 
 // file makes a page of a text. Its tag lets browsers ask whether it changed.
@@ -76,8 +80,10 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", p.kind)
 	h.Set("Content-Security-Policy", contentPolicy)
-	h.Set("Cache-Control", "no-cache") // to be kept, and asked for again
-	h.Set("Etag", p.tag)
+	if !p.private { // middleware has forbidden to keep it
+		h.Set("Cache-Control", "no-cache") // to be kept, and asked for again
+		h.Set("Etag", p.tag)
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.text))
 	return nil
 }
