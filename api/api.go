@@ -45,11 +45,13 @@ const (
 
 // Problem is a refusal (RFC 9457).
 type Problem struct {
-	Type      string       `json:"type"`
-	Title     string       `json:"title"`
-	Status    int          `json:"status"`
-	Detail    string       `json:"detail,omitempty"`
-	Code      Code         `json:"code"`
+	// Type is the path of a page that explains the code.
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   Code   `json:"code"`
+	// RequestID is also in the header X-Request-Id.
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
 }
@@ -98,23 +100,26 @@ type Session struct {
 // Standing is a person's role in an account.
 type Standing struct {
 	AccountID string `json:"account_id"`
-	Role      string `json:"role"`
+	// Role is owner or admin.
+	Role string `json:"role"`
 }
 
 // Membership is a person's role in a tenant.
 type Membership struct {
 	TenantID  string `json:"tenant_id"`
 	AccountID string `json:"account_id"`
-	Role      string `json:"role"`
+	// Role is admin, member or auditor.
+	Role string `json:"role"`
 }
 
 // Application is a protected API.
 type Application struct {
-	ID          string    `json:"id"`
-	Number      int64     `json:"number"`
-	Name        string    `json:"name"`
-	Description string    `json:"description"`
-	Status      string    `json:"status"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
+	ID          string `json:"id"`
+	Number      int64  `json:"number"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// Status is active or disabled.
+	Status    string    `json:"status"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }

@@ -9,9 +9,11 @@ type VerifyRequest struct {
 	// Headers are those of the request to decide, names without regard to case; a cookie among them is ignored.
 	Headers map[string]string `json:"headers,omitempty"`
 	// Scopes are all needed.
-	Scopes        []string `json:"scopes,omitempty"`
-	ApplicationID string   `json:"application_id,omitempty"`
-	TenantID      string   `json:"tenant_id,omitempty"`
+	Scopes []string `json:"scopes,omitempty"`
+	// ApplicationID is the application that the request is about.
+	ApplicationID string `json:"application_id,omitempty"`
+	// TenantID is the one tenant whose keys are good.
+	TenantID string `json:"tenant_id,omitempty"`
 	// SessionOnly says that the route takes no key.
 	SessionOnly bool `json:"session_only,omitempty"`
 	// Transport is judged only when said, or known from Headers.
@@ -22,13 +24,16 @@ type VerifyRequest struct {
 
 // Decision answers a VerifyRequest for a credential that may pass.
 type Decision struct {
-	Active             bool       `json:"active"`
-	Code               Code       `json:"code"`
-	KeyID              string     `json:"key_id"`
-	PublicID           string     `json:"public_id"`
-	TenantID           string     `json:"tenant_id"`
-	AccountID          string     `json:"account_id"`
-	Owner              Person     `json:"owner"`
+	// Active is true.
+	Active bool `json:"active"`
+	// Code is ok.
+	Code      Code   `json:"code"`
+	KeyID     string `json:"key_id"`
+	PublicID  string `json:"public_id"`
+	TenantID  string `json:"tenant_id"`
+	AccountID string `json:"account_id"`
+	Owner     Person `json:"owner"`
+	// Scopes are the effective ones: the key's own, cut to what its owner's role allows now.
 	Scopes             []string   `json:"scopes"`
 	AllApplications    bool       `json:"all_applications"`
 	ApplicationIDs     []string   `json:"application_ids"`
@@ -38,7 +43,9 @@ type Decision struct {
 
 // Refusal answers a VerifyRequest for one that may not. Whose key it is stands there only once possession was proven.
 type Refusal struct {
-	Active   bool   `json:"active"`
+	// Active is false.
+	Active bool `json:"active"`
+	// Code says why, as in /docs/errors.
 	Code     Code   `json:"code"`
 	KeyID    string `json:"key_id,omitempty"`
 	PublicID string `json:"public_id,omitempty"`
@@ -47,17 +54,18 @@ type Refusal struct {
 
 // Whoami tells a caller who they are; null where a member is not of the caller's kind.
 type Whoami struct {
+	// Principal is key or session.
 	Principal          string       `json:"principal"`
 	User               *Person      `json:"user"`
 	TenantID           *string      `json:"tenant_id"`
 	AccountID          *string      `json:"account_id"`
 	KeyID              *string      `json:"key_id"`
 	PublicID           *string      `json:"public_id"`
-	Scopes             []string     `json:"scopes"`
+	Scopes             []string     `json:"scopes" nullable:"true"`
 	AllApplications    *bool        `json:"all_applications"`
-	ApplicationIDs     []string     `json:"application_ids"`
+	ApplicationIDs     []string     `json:"application_ids" nullable:"true"`
 	Transport          *string      `json:"transport"`
 	EffectiveExpiresAt *time.Time   `json:"effective_expires_at"`
-	Memberships        []Membership `json:"memberships"`
-	Accounts           []Standing   `json:"accounts"`
+	Memberships        []Membership `json:"memberships" nullable:"true"`
+	Accounts           []Standing   `json:"accounts" nullable:"true"`
 }

@@ -24,30 +24,36 @@ type KeySummary struct {
 	Description string    `json:"description"`
 	Owner       Person    `json:"owner"`
 	CreatedAt   time.Time `json:"created_at"`
-	Status      string    `json:"status"`
+	// Status is active, disabled, expired or revoked.
+	Status string `json:"status"`
 }
 
 // KeyDetails is what the owner, admins and auditors see besides.
 type KeyDetails struct {
-	CreatedBy          Person          `json:"created_by"`
-	Style              string          `json:"style"`
-	Last4              string          `json:"last4"`
-	Scopes             []string        `json:"scopes"`
-	AllApplications    bool            `json:"all_applications"`
-	ApplicationIDs     []string        `json:"application_ids"`
-	Delivery           string          `json:"delivery"`
-	UpdatedAt          time.Time       `json:"updated_at"`
-	SecretSetAt        *time.Time      `json:"secret_set_at"`
-	ExpiresAt          *time.Time      `json:"expires_at"`
-	EffectiveExpiresAt *time.Time      `json:"effective_expires_at"`
-	ExpiryReason       *string         `json:"expiry_reason"`
-	LastUsedAt         *time.Time      `json:"last_used_at"`
-	LastUsedIP         *string         `json:"last_used_ip"`
-	DisabledAt         *time.Time      `json:"disabled_at"`
-	DisabledBy         *string         `json:"disabled_by"`
-	RevokedAt          *time.Time      `json:"revoked_at"`
-	RevokedReason      *string         `json:"revoked_reason"`
-	Previous           *PreviousSecret `json:"previous"`
+	CreatedBy Person `json:"created_by"`
+	// Style is token, pair, client or uuid.
+	Style string `json:"style"`
+	// Last4 are the secret's last four characters.
+	Last4           string     `json:"last4"`
+	Scopes          []string   `json:"scopes"`
+	AllApplications bool       `json:"all_applications"`
+	ApplicationIDs  []string   `json:"application_ids"`
+	Delivery        string     `json:"delivery"`
+	UpdatedAt       time.Time  `json:"updated_at"`
+	SecretSetAt     *time.Time `json:"secret_set_at"`
+	// ExpiresAt is the key's own expiry.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// EffectiveExpiresAt is when it ends, by its own expiry or by the account's policies.
+	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
+	// ExpiryReason says what EffectiveExpiresAt follows from: key, max_lifetime or auto_expiry.
+	ExpiryReason  *string         `json:"expiry_reason"`
+	LastUsedAt    *time.Time      `json:"last_used_at"`
+	LastUsedIP    *string         `json:"last_used_ip"`
+	DisabledAt    *time.Time      `json:"disabled_at"`
+	DisabledBy    *string         `json:"disabled_by"`
+	RevokedAt     *time.Time      `json:"revoked_at"`
+	RevokedReason *string         `json:"revoked_reason"`
+	Previous      *PreviousSecret `json:"previous"`
 }
 
 // PreviousSecret is the secret of before a refresh, while it still counts.

@@ -54,6 +54,11 @@ func (c *Client) WithHeader(name, value string) *Client {
 
 // SignIn gives a client with the session of the person.
 func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, api.Session, error) {
+	return c.begin(ctx, "/api/v1/session", api.SignIn{Email: email, Password: password})
+}
+
+// begin gives a client with the session that a request to the path begins.
+func (c *Client) begin(ctx context.Context, path string, in any) (*Client, api.Session, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, api.Session{}, err
@@ -61,7 +66,7 @@ func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, a
 	other := *c
 	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport, CheckRedirect: stay}
 	var s api.Session
-	err = other.Do(ctx, http.MethodPost, "/api/v1/session", api.SignIn{Email: email, Password: password}, &s)
+	err = other.Do(ctx, http.MethodPost, path, in, &s)
 	return &other, s, err
 }
 
@@ -145,23 +150,7 @@ func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
 	return c.Do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)
 }
 
-// Applications lists the applications that the caller may see, newest first.
-func (c *Client) Applications(ctx context.Context, tenant string, p Page) (l api.List[api.Application], err error) {
-	err = c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"?"+p.query().Encode(), nil, &l)
-	return l, err
-}
-
-// Application shows an application.
-func (c *Client) Application(ctx context.Context, tenant, application string) (a api.Application, err error) {
-	err = c.Do(ctx, http.MethodGet, applicationsPath(tenant)+"/"+url.PathEscape(application), nil, &a)
-	return a, err
-}
-
 func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
-
-func applicationsPath(tenant string) string {
-	return "/api/v1/tenants/" + url.PathEscape(tenant) + "/applications"
-}
 
 // Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It is for what has no method of its own; a refusal is an *api.Problem.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {

@@ -108,7 +108,14 @@ func (f *traffic) misuse(secrets []string, verifier string) {
 // guardSample guards what the first start made: what dev.json holds, the keys for load tests, and the root secret.
 func (f *traffic) guardSample(s *site, line sample.Sample, file string) {
 	f.t.Helper()
-	f.guardKey("the sample key", line.Tenants[0].Key.ID, line.Tenants[0].Key.Value, "dev.json")
+	for _, t := range line.Tenants {
+		f.guardKey("the sample key of "+t.Preset, t.Key.ID, t.Key.Value, "dev.json")
+	}
+	for _, p := range line.People {
+		secret := newCanary("the password of the "+string(p.Role), p.Password)
+		secret.home = "dev.json"
+		f.guard(secret)
+	}
 	f.guardKey("the verifier", "", line.Verifier, "dev.json")
 	secret := newCanary("the sample password", line.Password)
 	secret.home = "dev.json"

@@ -31,7 +31,7 @@ func devCommand() *cobra.Command {
 	f := devFlags{config: config.Default()}
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run with sample data and print keys that work", Args: cobra.NoArgs,
-		Long: `Runs Claviger with sample data: an account, a tenant, two applications and keys that work, with the curl lines to try them.
+		Long: `Runs Claviger with sample data: an account, a tenant of each preset with two applications, and keys that work, with the curl lines to try them.
 
 What it made is kept in dev.json in the data directory and printed again on later starts.
 CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of the embedded SQLite.`,
@@ -120,14 +120,21 @@ var page = template.Must(template.New("dev").Parse(`Claviger runs at {{.URL}} wi
 
   e-mail    {{.Email}}
   password  {{.Password}}
+{{range .People}}
+  or {{.Email}}, {{.Role}}, with {{.Password}}
+{{- end}}
+
+There is a tenant for each preset, with two applications and a key. Who am I?
 {{range .Tenants}}
-Tenant {{.Name}} ({{.ID}}) has two applications and this key:
-
-  {{.Key.Value}}
-
-Who am I?
+{{.Name}} ({{.ID}})
+{{- if .Key.Header}}
   curl -H '{{.Key.Header}}' {{$.URL}}/api/v1/whoami
-
+{{- else}}
+  {{.Key.Value}}
+  comes by no header: its tenant takes OAuth alone
+{{- end}}
+{{end}}
+{{- with index .Tenants 0}}
 Which applications may I see?
   curl -H '{{.Key.Header}}' {{$.URL}}/api/v1/tenants/{{.ID}}/applications
 

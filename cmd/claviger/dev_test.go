@@ -20,7 +20,7 @@ import (
 
 // members of what `claviger dev --output json` prints. Programs rely on them.
 var members = []string{
-	"account_id", "email", "password", "tenants[].application_ids[]", "tenants[].id", "tenants[].key.header", "tenants[].key.id",
+	"account_id", "email", "password", "people[].email", "people[].password", "people[].role", "tenants[].application_ids[]", "tenants[].id", "tenants[].key.header", "tenants[].key.id",
 	"tenants[].key.public_id", "tenants[].key.value", "tenants[].name", "tenants[].number", "tenants[].preset", "url", "verifier",
 }
 
@@ -83,9 +83,17 @@ func demandWorking(t testing.TB, line sample.Sample) {
 	if !slices.Contains(session.Accounts, api.Standing{AccountID: line.AccountID, Role: "owner"}) {
 		t.Errorf("the person does not own account %s: %v", line.AccountID, session.Accounts)
 	}
+	var presets []string
 	for _, tenant := range line.Tenants {
+		presets = append(presets, tenant.Preset)
+		if i := slices.IndexFunc(session.Memberships, func(m api.Membership) bool { return m.TenantID == tenant.ID }); i < 0 {
+			t.Errorf("the person is no member of tenant %s", tenant.Name)
+		}
 		demandActive(t, line, tenant.Key.Value, tenant.Key.ID, tenant.ID)
-		name, value, _ := strings.Cut(tenant.Key.Header, ": ")
+		if tenant.Key.Header == nil {
+			continue // by OAuth alone
+		}
+		name, value, _ := strings.Cut(*tenant.Key.Header, ": ")
 		list, err := client.New(line.URL).WithHeader(name, value).Applications(t.Context(), tenant.ID, client.Page{})
 		must(t, err)
 		var listed []string
@@ -94,6 +102,21 @@ func demandWorking(t testing.TB, line sample.Sample) {
 		}
 		if diff := cmp.Diff(tenant.ApplicationIDs, listed); diff != "" {
 			t.Errorf("the applications are not those printed:\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff([]string{"standard", "blazemeter", "loadrunner", "blazeauth", "blancco"}, presets); diff != "" {
+		t.Errorf("the presets are others:\n%s", diff)
+	}
+	for _, person := range line.People {
+		_, session, err := client.New(line.URL).SignIn(t.Context(), person.Email, person.Password)
+		must(t, err)
+		for _, m := range session.Memberships {
+			if m.Role != string(person.Role) {
+				t.Errorf("the sample %s is %s of a tenant", person.Role, m.Role)
+			}
+		}
+		if len(session.Memberships) != len(line.Tenants) {
+			t.Errorf("the sample %s belongs to %d tenants", person.Role, len(session.Memberships))
 		}
 	}
 }
@@ -143,7 +166,7 @@ func TestThePrintedCurlLinesWork(t *testing.T) {
 			}
 		}
 		demandAnswers(t, s.dir, curlLines(page), []string{
-			`"principal":"key"`,
+			`"transport":"bearer"`, `"transport":"basic"`, `"transport":"bearer"`, `"transport":"header"`,
 			`"id":"` + made.Tenants[0].ApplicationIDs[0] + `"`,
 			`{"active":true,"code":"ok","key_id":"` + made.Tenants[0].Key.ID + `"`,
 			`"email":"` + made.Email + `"`,

@@ -100,8 +100,8 @@ func (f *traffic) guardKey(name, id, value, home string) {
 	f.guard(secret, whole)
 }
 
-// secretOf gives the last part of a token.
-func secretOf(value string) string { return value[strings.LastIndexByte(value, '_')+1:] }
+// secretOf gives the last part of a key's value, in every style.
+func secretOf(value string) string { return value[strings.LastIndexAny(value, "_:")+1:] }
 
 // signIn begins a session and guards its cookie, whose plain hash is what the server stores of it.
 func (f *traffic) signIn(email, password string) (s api.Session) {

@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dataplane"
+	"github.com/claviger-dev/claviger/internal/docs"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -108,6 +109,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	a.jobs = append(a.jobs,
 		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
+		job.Start("rate limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("database lock", lockEvery, log, a.checkLock),
 		job.Start("dead sessions", sweepEvery, log, a.Sessions.Sweep),
 	)
@@ -118,8 +120,8 @@ const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
 	lockEvery = time.Second
-	// sweepEvery is only about room: a dead session signs nobody in, swept or not.
-	sweepEvery = 10 * time.Minute
+	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
+	sweepEvery = time.Minute
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
@@ -161,7 +163,7 @@ func (a *App) buildDomain() {
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,
 	}
 	a.Tenancy = &tenancy.Service{
-		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
+		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
@@ -195,15 +197,17 @@ func (a *App) listen(ctx context.Context, address string) error {
 
 // routes lists every way in. The verification path stands before routers and middleware.
 func (a *App) routes() http.Handler {
-	mux := http.NewServeMux()
-	m := &manageapi.API{
-		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, BaseURL: a.URL,
-	}
-	m.Mount(mux, a.options.Version)
-	mux.Handle("GET /healthz", a.door.Handle(healthy))
-	mux.Handle("GET /readyz", a.door.Handle(a.ready))
-	rest := a.door.Wrap(a.door.Catch(mux))
+	router := web.NewRouter(a.door)
 	plane := dataplane.New(a.door)
+	m := &manageapi.API{
+		Door: a.door, Identity: a.Identity, Sessions: a.Sessions, Tenancy: a.Tenancy, Keys: a.Keys, Keyring: a.keyring, Repeats: a.Store, BaseURL: a.URL,
+	}
+	m.Mount(router, a.options.Version)
+	for _, r := range a.health() {
+		router.Add(r)
+	}
+	docs.Mount(router, m.Document(append(router.Routes(), plane.Routes()...)))
+	rest := a.door.Wrap(router)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {
 			rest.ServeHTTP(w, r)

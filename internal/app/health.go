@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
@@ -10,11 +11,29 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
+// health lists the routes by which whoever runs the process looks after it.
+func (a *App) health() []web.Route {
+	return []web.Route{
+		{Method: http.MethodGet, Path: "/healthz", Serve: healthy, Operation: web.Operation{
+			ID: "healthz", Tag: "Health", Summary: "Say that the process answers", Anyone: true, Answers: []any{health{}},
+		}},
+		{Method: http.MethodGet, Path: "/readyz", Serve: a.ready, Operation: web.Operation{
+			ID: "readyz", Tag: "Health", Summary: "Say that decisions can be made", Anyone: true, Answers: []any{health{}},
+			Description: "The database answers and the clock can be trusted; else `unavailable`.",
+		}},
+	}
+}
+
+// health is the answer when all is well.
+type health struct {
+	// Status is always "ok".
+	Status string `json:"status"`
+}
+
 // healthy says that the process answers.
 func healthy(w http.ResponseWriter, _ *http.Request) error {
 	web.PrivateJSON(w.Header())
-	_, err := w.Write([]byte(`{"status":"ok"}` + "\n"))
-	return err
+	return json.NewEncoder(w).Encode(health{Status: "ok"})
 }
 
 // ready says that decisions can be made: the database answers and the clock can be trusted.

@@ -367,7 +367,12 @@ func TestABadRequestSaysWhatIsWrongAndNeverRepeatsIt(t *testing.T) {
 
 func post(t *testing.T, h *testkit.House, path string, header http.Header, body string) (int, http.Header, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL+path, strings.NewReader(body))
+	return send(t, h, http.MethodPost, path, header, body)
+}
+
+func send(t *testing.T, h *testkit.House, method, path string, header http.Header, body string) (int, http.Header, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, h.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

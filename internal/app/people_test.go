@@ -210,7 +210,7 @@ func TestTheLastOwnerAndTheLastAdminStay(t *testing.T) {
 			}
 		}
 		next := h.Member(tenant, "Next Admin", scope.Admin)
-		if err := h.Tenancy.SetStanding(t.Context(), principal.Operator(), h.Account.ID, next, scope.AccountOwner); err != nil {
+		if _, err := h.Tenancy.SetStanding(t.Context(), principal.Operator(), h.Account.ID, next.ID, scope.AccountOwner); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]*client.Client{"owner": h.As(h.Owner), "admin": h.As(last)} {
@@ -230,7 +230,7 @@ func TestTwoLastOwnersCannotBothLeaveAtOnce(t *testing.T) {
 		clients := []*client.Client{h.As(h.Owner)}
 		for range 3 {
 			p := h.Person("Some Owner")
-			if err := h.Tenancy.SetStanding(t.Context(), principal.Operator(), h.Account.ID, p, scope.AccountOwner); err != nil {
+			if _, err := h.Tenancy.SetStanding(t.Context(), principal.Operator(), h.Account.ID, p.ID, scope.AccountOwner); err != nil {
 				t.Fatal(err)
 			}
 			clients = append(clients, h.As(p))

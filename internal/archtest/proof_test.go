@@ -161,6 +161,11 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 			[]string{"internal/app/app.go:1: log.Fatalf: environment and exit code are read and set in cmd"},
 		},
 		{
+			"a route that the API's document would not know",
+			"internal/oauth/oauth.go", `package oauth; import "net/http"; var mux = http.NewServeMux()`,
+			[]string{"internal/oauth/oauth.go:1: net/http.NewServeMux: a route goes into the web.Router, from whose list the API's document is made"},
+		},
+		{
 			"an import that hides its words",
 			"internal/app/app.go", `package app; import . "os"; func f() { Exit(1) }`,
 			[]string{"internal/app/app.go:1: a dot import hides where a word comes from"},

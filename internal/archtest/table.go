@@ -77,6 +77,7 @@ var table = []layer{
 	{"ways", []row{
 		{"internal/manageapi", "web domain ground api", "huma json"},
 		{"internal/dataplane", "web verify route api policy scope principal ident fault", "json"},
+		{"internal/docs", "web fault api", ""},
 		{"internal/oauth", "web verify token scope", ""},
 		{"internal/dialect/blazemeter", "web domain", ""},
 		{"internal/dialect/loadrunner", "web domain", ""},

@@ -25,6 +25,10 @@ var bans = []struct {
 		strings.Fields("time.Sleep"),
 		file.forTests, "wait for the event itself, or let testing/synctest move the clock",
 	},
+	{
+		strings.Fields("net/http.NewServeMux net/http.ServeMux net/http.Handle net/http.HandleFunc net/http.DefaultServeMux"),
+		file.beyondRouter, "a route goes into the web.Router, from whose list the API's document is made",
+	},
 }
 
 // skips are the methods that end a test without a verdict.
@@ -33,6 +37,11 @@ var skips = strings.Fields("Skip Skipf SkipNow")
 // belowCommands reports whether the file is neither a command's nor for tests.
 func (f file) belowCommands() bool {
 	return !f.forTests() && !isOrBelow(f.folder, "cmd") && !isOrBelow(f.folder, "tools")
+}
+
+// beyondRouter reports whether the file is of the server, and not where its router is.
+func (f file) beyondRouter() bool {
+	return f.belowCommands() && f.folder != "internal/web"
 }
 
 // emptyNames reports packages whose name or folder says nothing.

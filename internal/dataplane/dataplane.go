@@ -6,38 +6,69 @@ package dataplane
 
 import (
 	"net/http"
+	"slices"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // Plane serves the verification path.
-type Plane struct{ door *web.Door }
+type Plane struct {
+	door   *web.Door
+	routes []web.Route
+}
 
 // New makes the plane behind a door. The engine behind that door must render with Render.
-func New(door *web.Door) *Plane { return &Plane{door: door} }
+func New(door *web.Door) *Plane {
+	p := &Plane{door: door}
+	p.routes = []web.Route{
+		{Method: http.MethodPost, Path: "/api/v1/verify", Serve: p.verify, Operation: web.Operation{
+			ID: "verify", Tag: "Decisions", Summary: "Ask for a decision", Scope: scope.KeysVerify,
+			Description: "May a request with this credential pass? A decision against it is an answer with `active` false and the code that says why; " +
+				"refusals speak of the caller alone. People may ask whose role may hold the scope.",
+			Body: api.VerifyRequest{}, Answers: []any{api.Decision{}, api.Refusal{}}, Refusals: []fault.Kind{fault.ApplicationForbidden},
+		}},
+		{Method: http.MethodGet, Path: "/api/v1/whoami", Serve: p.whoami, Operation: web.Operation{
+			ID: "whoami", Tag: "Decisions", Summary: "Show who is asking",
+			Description: "Any good credential may ask. Scopes are the effective ones: what the key's owner may do now.",
+			Answers:     []any{api.Whoami{}},
+		}},
+	}
+	return p
+}
+
+// Routes lists what the plane serves.
+func (p *Plane) Routes() []web.Route { return slices.Clone(p.routes) }
 
 // Serve answers if the path is the plane's. It stands before every router and middleware.
 func (p *Plane) Serve(w http.ResponseWriter, r *http.Request) bool {
-	switch r.URL.Path {
-	case "/api/v1/verify":
-		p.run(w, r, http.MethodPost, p.verify)
-	case "/api/v1/whoami":
-		p.run(w, r, http.MethodGet, p.whoami)
-	default:
-		return false
+	for i := range p.routes {
+		if p.routes[i].Path == r.URL.Path {
+			p.run(w, r, &p.routes[i])
+			return true
+		}
 	}
-	return true
+	return false
 }
 
-func (p *Plane) run(w http.ResponseWriter, r *http.Request, method string, h web.Handler) {
+func (p *Plane) run(w http.ResponseWriter, r *http.Request, route *web.Route) {
 	defer p.door.Recover(w, r)
-	if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
-		w.Header().Set("Allow", method)
+	if r.Method != route.Method && !(route.Method == http.MethodGet && r.Method == http.MethodHead) {
+		w.Header().Set("Allow", allow(route.Method))
 		p.door.Refuse(w, r, fault.MethodNotAllowed)
 		return
 	}
-	if err := h(w, r); err != nil {
+	if err := route.Serve(w, r); err != nil {
 		p.door.Refuse(w, r, err)
 	}
+}
+
+// allow lists a route's methods: HEAD goes with GET (RFC 9110 section 9.3.2).
+func allow(method string) string {
+	if method == http.MethodGet {
+		return "GET, HEAD"
+	}
+	return method
 }

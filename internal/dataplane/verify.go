@@ -16,18 +16,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// keysVerify is what a key needs to ask about others.
-var keysVerify = verify.Need{Scopes: []scope.Scope{scope.KeysVerify}}
-
 // verify reads the whole body before it looks at the caller: a body that trickles in must not stretch an authority that has meanwhile ended.
 func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 	body, unread := web.Read(r)
 	defer body.Release()
-	caller, err := p.door.Caller(w, r)
+	verifier, err := p.door.Verifier(w, r)
 	if err != nil {
-		return err
-	}
-	if err := p.mayVerify(r, caller); err != nil {
 		return err
 	}
 	if unread != nil {
@@ -38,49 +32,26 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q, err := question(&req)
-	if err == nil {
-		err = verify.MayAsk(caller, q)
-	}
 	if err != nil {
 		return err
 	}
-	return p.judge(w, r, caller, &req, q)
-}
-
-// mayVerify judges the caller.
-func (p *Plane) mayVerify(r *http.Request, caller verify.Caller) error {
-	if caller.Facts == nil {
-		return bySession(r, caller)
-	}
-	return p.door.Authenticator.Engine.Allow(r.Context(), caller, keysVerify)
+	return p.judge(w, r, verifier, &req, q)
 }
 
 // judge answers about the credential that was sent along.
-func (p *Plane) judge(w http.ResponseWriter, r *http.Request, caller verify.Caller, req *api.VerifyRequest, q verify.Question) error {
-	shown, err := p.presented(req)
-	if err != nil {
-		answer(w, verify.Verdict{Code: fault.KindOf(err)}, "") // about the credential to judge, not about the caller's
-		return nil
-	}
+func (p *Plane) judge(w http.ResponseWriter, r *http.Request, verifier verify.Verifier, req *api.VerifyRequest, q verify.Question) error {
+	shown, unread := p.presented(req)
 	if shown.Way.Transport != "" {
 		q.Way = shown.Way
 	}
-	verdict, err := p.door.Authenticator.Engine.Judge(r.Context(), caller, shown, q)
+	verdict, err := p.door.Authenticator.Engine.Judge(r.Context(), verifier, shown, q)
 	if err != nil {
 		return err
 	}
+	if unread != nil {
+		verdict = verify.Verdict{Code: fault.KindOf(unread)} // of the credential to judge, not of the caller's
+	}
 	answer(w, verdict, q.Way.Transport)
-	return nil
-}
-
-// bySession judges a caller who came with a cookie, which browsers send by themselves.
-func bySession(r *http.Request, caller verify.Caller) error {
-	if err := web.SameSite(r); err != nil {
-		return err
-	}
-	if !verify.MayVerify(caller.Principal) {
-		return fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
-	}
 	return nil
 }
 

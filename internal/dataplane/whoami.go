@@ -10,7 +10,7 @@ import (
 )
 
 func (p *Plane) whoami(w http.ResponseWriter, r *http.Request) error {
-	caller, err := p.door.Caller(w, r)
+	caller, err := p.door.Caller(w, r, verify.Need{})
 	if err != nil {
 		return err
 	}

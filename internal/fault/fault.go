@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Kind is one way to fail. Its text is the `code` of a problem document.
@@ -57,6 +58,7 @@ type Error struct {
 	kind    Kind
 	message string
 	cause   error
+	after   time.Duration
 }
 
 // New makes a failure whose message is shown to whoever asked.
@@ -67,6 +69,11 @@ func New(kind Kind, message string) error {
 // Wrap makes a failure with a message to show and a cause to log.
 func Wrap(kind Kind, cause error, message string) error {
 	return &Error{kind: kind, message: message, cause: cause}
+}
+
+// Retry makes a failure whose message is shown and that is over after the delay.
+func Retry(kind Kind, after time.Duration, message string) error {
+	return &Error{kind: kind, message: message, after: after}
 }
 
 // Error gives message and cause, for the log.
@@ -143,6 +150,14 @@ func Message(err error) string {
 		return e.message
 	}
 	return ""
+}
+
+// RetryAfter gives the delay after which the failure is over; 0 where it names none.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.after
+	}
+	return 0
 }
 
 // Fields gives the fields at fault of an Invalid anywhere in the error.

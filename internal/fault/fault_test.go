@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 )
@@ -42,6 +43,27 @@ func TestTheCauseIsLoggedButNeverShown(t *testing.T) {
 	}
 	if got := fault.Message(errors.New("pq: syntax error")); got != "" {
 		t.Errorf("Message of an unknown error = %q, want none", got)
+	}
+}
+
+func TestOnlyAFailureThatNamesADelayHasOne(t *testing.T) {
+	limited := fault.Retry(fault.RateLimited, time.Second, "Wait.")
+	if !errors.Is(limited, fault.RateLimited) || fault.Message(limited) != "Wait." {
+		t.Errorf("Retry = %v", limited)
+	}
+	for _, c := range []struct {
+		err  error
+		want time.Duration
+	}{
+		{limited, time.Second},
+		{fmt.Errorf("key: %w", limited), time.Second},
+		{fault.Wrap(fault.Internal, limited, ""), 0}, // what is shown is the outer failure
+		{fault.RateLimited, 0},
+		{nil, 0},
+	} {
+		if got := fault.RetryAfter(c.err); got != c.want {
+			t.Errorf("RetryAfter(%v) = %v, want %v", c.err, got, c.want)
+		}
 	}
 }
 

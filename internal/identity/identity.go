@@ -12,7 +12,6 @@ package identity
 import (
 	"context"
 	"io"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -60,8 +59,7 @@ type Store interface {
 
 // Tx is what identity changes.
 type Tx interface {
-	// InsertUser gives the user's number; a canonical e-mail that is taken is fault.Conflict.
-	InsertUser(ctx context.Context, u User, password string) (number int64, err error)
+	Inserter
 	// LockUser reads a user and holds them; a deleted one is fault.NotFound.
 	LockUser(ctx context.Context, user ident.UserID) (User, error)
 	// Rename changes a user's name.
@@ -117,7 +115,7 @@ type NewUser struct {
 
 // Create makes a user.
 func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser) (User, error) {
-	if err := n.validate(); err != nil {
+	if err := fault.Refuse(n.faults()...); err != nil {
 		return User{}, err
 	}
 	hash, err := s.Passwords.Hash(ctx, n.Password)
@@ -141,13 +139,8 @@ func (s *Service) newUser(n NewUser) User {
 	}
 }
 
-func (n NewUser) validate() error {
-	var faults []fault.Field
-	address, err := mail.ParseAddress(n.Email)
-	if err != nil || address.Address != strings.TrimSpace(n.Email) || len(n.Email) > 254 {
-		faults = append(faults, fault.Field{Name: "email", Code: "form", Message: "Use one plain e-mail address."})
-	}
-	return fault.Refuse(append(faults, passwordFaults("password", n.Password, n.Email, n.Name)...)...)
+func (n NewUser) faults() []fault.Field {
+	return append(EmailFaults(n.Email), passwordFaults("password", n.Password, n.Email, n.Name)...)
 }
 
 // own gives the signed-in person who asks about themselves.

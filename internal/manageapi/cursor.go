@@ -23,14 +23,16 @@ type PageInput struct {
 
 // binding ties a cursor to the list it came from: caller, path and filters. On any other list it does not open.
 func binding(c verify.Caller, list string, filters ...string) []string {
-	caller := ""
-	if s, ok := c.Session(); ok {
-		caller = string(s.User.ID)
-	}
+	return append([]string{callerID(c), list}, filters...)
+}
+
+// callerID is the id of the key or of the person that asks.
+func callerID(c verify.Caller) string {
 	if k, ok := c.Key(); ok {
-		caller = string(k.ID)
+		return string(k.ID)
 	}
-	return append([]string{caller, list}, filters...)
+	s, _ := c.Session()
+	return string(s.User.ID)
 }
 
 func sealCursor(k *credential.Keyring, at place, bound []string) (string, error) {

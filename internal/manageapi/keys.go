@@ -21,7 +21,7 @@ func (a *API) keys(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
 		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately.",
-	}, need{session: true}, a.createKey)
+	}, need{session: true}, a.createKey, fault.Conflict, fault.KeyLimitReached)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
 		Description: "Newest first. A member sees of another's key only what is public in the tenant.",
@@ -36,14 +36,15 @@ func (a *API) keys(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
+		Responses:   map[string]*huma.Response{"204": {Description: http.StatusText(http.StatusNoContent)}},
 	}, need{session: true}, a.revokeKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags, Summary: "Disable a key",
 		Description: "Effective before the answer. What an admin disabled, only an admin enables.",
-	}, need{session: true}, a.switchKey(a.Keys.Disable))
+	}, need{session: true}, a.switchKey(a.Keys.Disable), fault.Conflict)
 	add(h, a.Door, huma.Operation{
 		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags, Summary: "Enable a key",
-	}, need{session: true}, a.switchKey(a.Keys.Enable))
+	}, need{session: true}, a.switchKey(a.Keys.Enable), fault.Conflict)
 }
 
 type createKeyInput struct {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -34,23 +35,31 @@ type API struct {
 	Tenancy  *tenancy.Service
 	Keys     *key.Service
 	Keyring  *credential.Keyring
+	Repeats  Repeats
 	// BaseURL is what clients reach us by, for examples; without a slash at the end.
 	BaseURL string
+
+	h huma.API
 }
 
 // Mount adds every route.
-func (a *API) Mount(mux *http.ServeMux, version string) {
-	config := huma.DefaultConfig("Claviger", version)
-	config.OpenAPIPath = "/openapi"
-	config.DocsPath, config.SchemasPath = "", ""
-	config.CreateHooks = nil
-	config.RejectUnknownQueryParameters = true
-	h := humago.New(mux, config)
+func (a *API) Mount(router *web.Router, version string) {
+	h := humago.New(router, a.config(version))
+	a.h = h
 	optional[string](h)
+	optional[bool](h)
+	optional[int](h)
+	optional[[]string](h)
+	optional[time.Time](h)
 	a.sessions(h)
 	a.me(h)
-	a.keys(h)
+	a.links(h)
+	a.accounts(h)
+	a.tenants(h)
+	a.members(h)
+	a.scopes(h)
 	a.applications(h)
+	a.keys(h)
 }
 
 // optional tells huma that a member of a PATCH looks like a T or null.
@@ -77,6 +86,10 @@ type need struct {
 	session bool
 	// scope a key needs; what a person needs is judged by the domain.
 	scope scope.Scope
+	// everyApplication asks a key for access to all applications.
+	everyApplication bool
+	// repeatable takes an Idempotency-Key; the handler is one of once.
+	repeatable bool
 }
 
 type callerKey struct{}
@@ -87,15 +100,20 @@ func who(ctx context.Context) verify.Caller {
 	return c
 }
 
-// add registers an operation behind its guard.
-func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error)) {
-	op.Description += n.text()
+// add registers an operation behind its guard. The document lists the refusals that follow from need, path and body by itself, and with
+// them those of the domain.
+func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, handle func(context.Context, *In) (*Out, error), domain ...fault.Kind) {
 	op.Middlewares = append(op.Middlewares, behind(door))
+	if n.repeatable {
+		op.Parameters = append(op.Parameters, repeatParam())
+	}
 	if !n.anyone {
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
 	huma.Register(h, op, handle)
-	describeBody[In](h, op)
+	documented := operationAt(h.OpenAPI(), op.Method, op.Path)
+	describeBody[In](h, documented)
+	describe(h, documented, n, append(domain, fault.ValidationFailed)) // of query parameters that are not known
 }
 
 // behind tells huma's process-wide error hook which door writes this request's refusals.
@@ -103,17 +121,17 @@ func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) { next(huma.WithValue(ctx, doorKey{}, door)) }
 }
 
-// guard authenticates the caller and runs steps 5 to 7 of the decision before anything else of the request is read.
+// guard lets the caller in, by all steps of a decision, before anything else of the request is read.
 func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		web.Buffer(r)
-		caller, err := door.Caller(w, r)
-		if err == nil {
-			err = door.Authenticator.Engine.Allow(r.Context(), caller, n.of(r))
-		}
+		body := web.Buffer(r)
+		caller, err := door.Caller(w, r, n.of(r))
 		if err == nil {
 			err = wellFormed(r)
+		}
+		if err == nil && n.repeatable {
+			ctx, err = remembering(ctx, caller, body)
 		}
 		if err != nil {
 			door.Refuse(w, r, err)
@@ -146,45 +164,32 @@ func wellFormed(r *http.Request) error {
 
 // of fills in what the path names.
 func (n need) of(r *http.Request) verify.Need {
-	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application")}
+	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application"), EveryApplication: n.everyApplication}
 	if n.scope != "" {
 		need.Scopes = []scope.Scope{n.scope}
 	}
 	return need
 }
 
-// text adds the need to an operation's description.
+// text says the need in an operation's description.
 func (n need) text() string {
 	switch {
 	case n.session:
-		return "\n\nNeeds a session; a key gets `session_required`."
+		return "Needs a session; a key gets `session_required`."
 	case n.scope != "":
-		return "\n\nA key needs the scope `" + string(n.scope) + "`."
+		return "A key needs the scope `" + string(n.scope) + "`."
 	}
 	return ""
 }
 
 // describeBody documents the JSON field of an operation's input. It does so after huma.Register, which would otherwise read the body itself.
-func describeBody[In any](h huma.API, op huma.Operation) {
+func describeBody[In any](h huma.API, op *huma.Operation) {
 	field, ok := reflect.TypeFor[In]().FieldByName("JSON")
 	if !ok {
 		return
 	}
 	shape, required := reflect.New(field.Type).Interface().(bodied).shape()
-	body := &huma.RequestBody{Required: required, Content: map[string]*huma.MediaType{
-		"application/json": {Schema: h.OpenAPI().Components.Schemas.Schema(shape, true, "")},
-	}}
-	item := h.OpenAPI().Paths[op.Path]
-	switch op.Method {
-	case http.MethodPost:
-		item.Post.RequestBody = body
-	case http.MethodPatch:
-		item.Patch.RequestBody = body
-	case http.MethodPut:
-		item.Put.RequestBody = body
-	default:
-		panic("manageapi: " + op.OperationID + " has a body, but not its method")
-	}
+	op.RequestBody = &huma.RequestBody{Required: required, Content: content(h, jsonType, shape)}
 }
 
 type bodied interface {
@@ -229,15 +234,24 @@ type answer[T any] struct{ Body T }
 // created is the output of an operation that makes something.
 type created[T any] struct {
 	Location string `header:"Location"`
-	Body     T
+	Replay
+	Body T
 }
 
-// status is the wire's word for what can be disabled.
-func status(disabled bool) string {
-	if disabled {
-		return "disabled"
+// listed reads a page of a list of tenancy's and makes its answer; name and filters bind the cursor.
+func listed[From, To any](ctx context.Context, a *API, in PageInput, name string, filters []string,
+	read func(tenancy.Page) ([]From, error), wire func(From) To, at func(From) place,
+) (*answer[api.List[To]], error) {
+	bound := binding(who(ctx), name, filters...)
+	from, err := openCursor(a.Keyring, in.Cursor, bound)
+	if err != nil {
+		return nil, err
 	}
-	return "active"
+	found, err := read(tenancy.Page{BeforeTime: from.Time, BeforeID: from.ID, Limit: in.Limit + 1})
+	if err != nil {
+		return nil, err
+	}
+	return list(found, wire, in.Limit, func(last From) (string, error) { return sealCursor(a.Keyring, at(last), bound) })
 }
 
 // list makes a page of a list; more is the cursor of the next one.

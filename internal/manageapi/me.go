@@ -62,7 +62,7 @@ func meOf(u identity.User, err error) (*answer[api.Me], error) {
 		return nil, err
 	}
 	return &answer[api.Me]{api.Me{
-		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: status(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: statusOf(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}}, nil
 }
 

@@ -45,7 +45,7 @@ func (f *refusal) GetStatus() int { return f.Status }
 func (f *refusal) Error() string { return f.cause.Error() }
 
 // ContentType implements huma.ContentTypeFilter.
-func (f *refusal) ContentType(string) string { return "application/problem+json" }
+func (f *refusal) ContentType(string) string { return problemType }
 
 func translate(status int, message string, errs []error) error {
 	var fields []fault.Field

@@ -9,6 +9,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -18,7 +19,7 @@ func (a *API) sessions(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"Session"}, DefaultStatus: http.StatusCreated,
 		Summary: "Sign in", Description: "Gives the session cookie. Every cause of failure has one answer.",
-	}, need{anyone: true}, a.signIn)
+	}, need{anyone: true}, a.signIn, fault.SignInFailed)
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-session", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"Session"}, Summary: "Show the session",
 	}, need{session: true}, a.showSession)
@@ -56,7 +57,12 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	begun, err := a.begin(ctx, user, in.From)
+	return a.signedIn(ctx, user, in.From)
+}
+
+// signedIn begins the session of a user who has just proven who they are, and says where it is.
+func (a *API) signedIn(ctx context.Context, u identity.User, f from) (*signInOutput, error) {
+	begun, err := a.begin(ctx, u, f)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +75,7 @@ type sessionOutput struct {
 	Body      api.Session
 }
 
-// begin signs in a user who has just proven who they are.
+// begin begins the session of a user who has just proven who they are.
 func (a *API) begin(ctx context.Context, u identity.User, f from) (*sessionOutput, error) {
 	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.agent)
 	if err != nil {

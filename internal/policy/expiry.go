@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Reason says which rule ends a key's authority. The zero value means that none does.
 type Reason string
@@ -41,6 +44,33 @@ func (r Rule) Deadline(secretSetAt time.Time) time.Time {
 // counts reports whether the rule's deadline binds: while in force, and afterwards if it had passed before the end.
 func (r Rule) counts(deadline time.Time) bool {
 	return r.Until.IsZero() || !deadline.After(r.Until)
+}
+
+// Revise sets the policy of one reason to that many days as of now, or switches it off with 0. The answer holds the same rules in the same
+// order, some of them ended now, and at most one more, the last. Setting what holds already changes nothing. Now lies before no rule's since.
+//
+// Tightening only adds a rule, so no expiry moves back. Loosening ends the tighter rules, which go on counting for the keys they had
+// expired by then, and the looser rule takes over their earliest since: secrets older than the policy gain the difference in days and no more.
+func Revise(rules []Rule, reason Reason, days int, now time.Time) []Rule {
+	revised := slices.Clone(rules)
+	since, holds := now, days == 0
+	for i := range revised {
+		r := &revised[i]
+		switch {
+		case r.Reason != reason || !r.Until.IsZero():
+		case r.Days < days || days == 0:
+			r.Until = now
+			if r.Since.Before(since) {
+				since = r.Since
+			}
+		case r.Days == days:
+			holds = true
+		}
+	}
+	if holds {
+		return revised
+	}
+	return append(revised, Rule{Reason: reason, Days: days, Since: since})
 }
 
 // Expiry is when a key's authority ends and why. The zero value means never. Authority ends at the instant itself.

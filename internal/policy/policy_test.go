@@ -21,8 +21,8 @@ func day(text string) time.Time {
 }
 
 func TestTheSeedsKeyExpiresNinetyDaysAfterThePolicy(t *testing.T) {
-	rule := policy.Rule{Reason: policy.ByAutoExpiry, Days: 90, Since: day("2023-11-01")}
-	got := policy.EffectiveExpiry(time.Time{}, day("2023-10-05"), []policy.Rule{rule})
+	rules := policy.Revise(nil, policy.ByAutoExpiry, 90, day("2023-11-01"))
+	got := policy.EffectiveExpiry(time.Time{}, day("2023-10-05"), rules)
 	if want := (policy.Expiry{At: day("2024-01-30"), Reason: policy.ByAutoExpiry}); got != want {
 		t.Errorf("expires %v, want %v", got, want)
 	}
@@ -134,11 +134,12 @@ func TestSettingsNameTheFieldAtFault(t *testing.T) {
 	s, _ := policy.Standard.Settings()
 	s.KeyHeader = "Authorization"
 	s.Prefix = "UP"
+	s.RequestsPerMinute = -1
 	var names []string
 	for _, f := range s.Faults() {
 		names = append(names, f.Name)
 	}
-	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header", "settings.requests_per_minute"}, names); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -3,7 +3,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -108,9 +107,16 @@ type Settings struct {
 	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
 }
 
-// Shape is how the tenant's new keys look.
+// Shape is how the tenant's new keys look: of the settings only those that its style knows.
 func (s Settings) Shape() credential.Shape {
-	return credential.Shape{Style: s.Style, Prefix: s.Prefix, Label: s.Label, Domain: s.ClientDomain}
+	shape := credential.Shape{Style: s.Style}
+	switch s.Style {
+	case credential.Token:
+		shape.Prefix, shape.Label = s.Prefix, s.Label
+	case credential.Client:
+		shape.Domain = s.ClientDomain
+	}
+	return shape
 }
 
 // Way is how a credential came.
@@ -172,23 +178,6 @@ func (p Preset) Settings() (Settings, error) {
 		return Settings{}, fault.Refuse(fault.Field{Name: "preset", Code: "unknown", Message: "Use standard, blazemeter, loadrunner, blazeauth or blancco."})
 	}
 	return s, nil
-}
-
-var headerForm = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
-
-// Faults lists what is wrong with the settings, each field under "settings.".
-func (s Settings) Faults() []fault.Field {
-	faults := s.Shape().Faults()
-	if s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !headerForm.MatchString(s.KeyHeader)) {
-		faults = append(faults, fault.Field{Name: "key_header", Code: "form", Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens."})
-	}
-	if s.KeysPerUser < 0 {
-		faults = append(faults, fault.Field{Name: "keys_per_user", Code: "range", Message: "Use 1 or more, or null for no limit."})
-	}
-	for i := range faults {
-		faults[i].Name = "settings." + faults[i].Name
-	}
-	return faults
 }
 
 // Tenant is what the rules need to know of a tenant and its account.

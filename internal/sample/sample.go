@@ -1,19 +1,21 @@
-// Package sample makes the data of `claviger dev`: an account with people, a tenant, applications and keys that work.
+// Package sample makes the data of `claviger dev`: an account with people, a tenant of each preset, applications and keys that work.
 //
 // What it makes is kept in one private file, secrets included, so that a later start can show it again: the one exception to
-// "a secret is shown once". What no longer works by then is replaced.
+// "a secret is shown once". What no longer works by then is replaced, and what is missing is made.
 package sample
 
 import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -37,6 +39,15 @@ type Sample struct {
 	// Verifier is the value of a key with keys:verify, owned by a second account admin.
 	Verifier string   `json:"verifier"`
 	Tenants  []Tenant `json:"tenants"`
+	// People are a member and an auditor of every tenant.
+	People []Person `json:"people"`
+}
+
+// Person who can sign in.
+type Person struct {
+	Email    string     `json:"email"`
+	Password string     `json:"password"`
+	Role     scope.Role `json:"role"`
 }
 
 // Tenant of the sample account.
@@ -54,8 +65,8 @@ type Key struct {
 	ID       string `json:"id"`
 	PublicID string `json:"public_id"`
 	Value    string `json:"value"`
-	// Header is the whole header line to send.
-	Header string `json:"header"`
+	// Header is the whole header line to send; null where keys of the tenant come by none.
+	Header *string `json:"header"`
 }
 
 // House is what the sample is made with: the same services that serve requests.
@@ -81,13 +92,28 @@ var (
 	verifierScopes = []scope.Scope{scope.KeysVerify}
 )
 
+// presets has a tenant of each in this order; the verifier's key is in the first.
+var presets = []struct {
+	preset policy.Preset
+	name   string
+}{
+	{policy.Standard, "Standard"},
+	{policy.BlazeMeter, "BlazeMeter"},
+	{policy.LoadRunner, "LoadRunner Cloud"},
+	{policy.Blazeauth, "Blazeauth"},
+	{policy.Blancco, "Blancco"},
+}
+
 // Ensure gives the sample kept in the file, mended where something of it no longer works, or makes a new one.
 func (h *House) Ensure(ctx context.Context, file, url string) (Sample, error) {
 	s, err := load(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		s, err = h.make(ctx)
-	} else if err == nil {
-		err = h.mend(ctx, &s)
+	if err == nil {
+		err = h.belongs(ctx, s)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = h.make(ctx, &s)
 	}
 	if err != nil {
 		return Sample{}, fmt.Errorf("sample data: %w", err)
@@ -111,80 +137,121 @@ func load(file string) (s Sample, err error) {
 	return s, nil
 }
 
-func (h *House) make(ctx context.Context) (Sample, error) {
-	s := Sample{Email: ownerEmail, Password: newPassword()}
-	owner, err := h.person(ctx, ownerEmail, "Sample Owner", s.Password)
-	if err != nil {
-		return Sample{}, err
-	}
-	verifier, err := h.person(ctx, verifierEmail, "Sample Verifier", newPassword())
-	if err != nil {
-		return Sample{}, err
-	}
-	account, err := h.Tenancy.CreateAccount(ctx, principal.Operator(), "Sample account", owner, true)
-	if err != nil {
-		return Sample{}, err
-	}
-	s.AccountID = string(account.ID)
-	if err := h.Tenancy.SetStanding(ctx, principal.Operator(), account.ID, verifier, scope.AccountAdmin); err != nil {
-		return Sample{}, err
-	}
-	t, err := h.Tenancy.CreateTenant(ctx, principal.Operator(), account.ID, "Standard", policy.Standard, nil)
-	if err != nil {
-		return Sample{}, err
-	}
-	for _, member := range []principal.Person{owner, verifier} {
-		if err := h.Tenancy.AddMember(ctx, principal.Operator(), t, member, scope.Admin); err != nil {
-			return Sample{}, err
-		}
-	}
-	shown := Tenant{ID: string(t.ID), Number: t.Number, Name: t.Name, Preset: string(t.Preset)}
-	for _, name := range []string{"Orders API", "Reports API"} {
-		app, err := h.Tenancy.CreateApplication(ctx, principal.Operator(), t, name, "A sample application.")
-		if err != nil {
-			return Sample{}, err
-		}
-		shown.ApplicationIDs = append(shown.ApplicationIDs, string(app.ID))
-	}
-	if shown.Key, err = h.newKey(ctx, owner, t.ID, "Sample key", sampleScopes); err != nil {
-		return Sample{}, err
-	}
-	verifierKey, err := h.newKey(ctx, verifier, t.ID, "Sample verifier", verifierScopes)
-	s.Verifier = verifierKey.Value
-	s.Tenants = []Tenant{shown}
-	return s, err
+// cast are the people of the sample.
+type cast struct {
+	owner, verifier principal.Person
+	others          map[scope.Role]principal.Person
 }
 
-// mend makes the printed password and keys work again: the password first, so that the rest can be looked after by hand if need be.
-func (h *House) mend(ctx context.Context, s *Sample) error {
-	if err := h.belongs(ctx, *s); err != nil {
-		return err
-	}
-	if err := h.mendPassword(ctx, s); err != nil {
-		return err
-	}
-	owner, err := h.known(ctx, ownerEmail)
+// make makes what is missing of the sample, or no longer works: the passwords first, so that the rest can be looked after by hand if need be.
+func (h *House) make(ctx context.Context, s *Sample) error {
+	people, err := h.people(ctx, s)
 	if err != nil {
 		return err
 	}
-	for i := range s.Tenants {
-		t := &s.Tenants[i]
-		if t.Key, err = h.mendKey(ctx, t.Key, owner, ident.TenantID(t.ID), "Sample key", sampleScopes); err != nil {
+	if s.AccountID == "" {
+		if err := h.account(ctx, s, people); err != nil {
 			return err
 		}
 	}
-	verifier, err := h.known(ctx, verifierEmail)
-	if err != nil {
-		return err
+	for i := range presets {
+		if i == len(s.Tenants) {
+			t, err := h.tenant(ctx, ident.AccountID(s.AccountID), i, people)
+			if err != nil {
+				return err
+			}
+			s.Tenants = append(s.Tenants, t)
+		}
+		t := &s.Tenants[i]
+		if t.Key, err = h.workingKey(ctx, t.Key, people.owner, ident.TenantID(t.ID), "Sample key", sampleScopes); err != nil {
+			return err
+		}
 	}
-	k, err := h.mendKey(ctx, Key{Value: s.Verifier}, verifier, ident.TenantID(s.Tenants[0].ID), "Sample verifier", verifierScopes)
+	k, err := h.workingKey(ctx, Key{Value: s.Verifier}, people.verifier, ident.TenantID(s.Tenants[0].ID), "Sample verifier", verifierScopes)
 	s.Verifier = k.Value
 	return err
 }
 
-// mendKey gives the key if it works, else another in its place. Where the owner holds as many as the tenant allows, the dead one is kept: their other keys are
+// people makes everyone whose password is not known to work.
+func (h *House) people(ctx context.Context, s *Sample) (c cast, err error) {
+	if len(s.People) == 0 {
+		s.People = []Person{{Email: "member@claviger.example", Role: scope.Member}, {Email: "auditor@claviger.example", Role: scope.Auditor}}
+	}
+	s.Email = ownerEmail
+	if c.owner, err = h.signIn(ctx, s.Email, "Sample Owner", &s.Password); err != nil {
+		return c, err
+	}
+	c.others = map[scope.Role]principal.Person{}
+	for i := range s.People {
+		p := &s.People[i]
+		name := map[scope.Role]string{scope.Member: "Sample Member", scope.Auditor: "Sample Auditor"}[p.Role]
+		if c.others[p.Role], err = h.signIn(ctx, p.Email, name, &p.Password); err != nil {
+			return c, err
+		}
+	}
+	c.verifier, err = h.known(ctx, verifierEmail)
+	if errors.Is(err, fault.NotFound) {
+		unused := ""
+		c.verifier, err = h.signIn(ctx, verifierEmail, "Sample Verifier", &unused)
+	}
+	return c, err
+}
+
+// signIn tries the person's password, and where it is none of theirs gives them another.
+func (h *House) signIn(ctx context.Context, email, name string, password *string) (principal.Person, error) {
+	if *password != "" {
+		u, err := h.Identity.SignIn(ctx, email, credential.NewSecret(*password))
+		if !errors.Is(err, fault.SignInFailed) {
+			return u.Person(), err
+		}
+	}
+	*password = newPassword()
+	return h.person(ctx, email, name, *password)
+}
+
+func (h *House) account(ctx context.Context, s *Sample, people cast) error {
+	account, err := h.Tenancy.CreateAccount(ctx, principal.Operator(), "Sample account", people.owner, true)
+	if err != nil {
+		return err
+	}
+	s.AccountID = string(account.ID)
+	_, err = h.Tenancy.SetStanding(ctx, principal.Operator(), account.ID, people.verifier.ID, scope.AccountAdmin)
+	return err
+}
+
+// tenant makes the tenant of a preset with its members and applications; the verifier is a member of the first.
+func (h *House) tenant(ctx context.Context, account ident.AccountID, i int, people cast) (Tenant, error) {
+	t, err := h.Tenancy.CreateTenant(ctx, principal.Operator(), account, presets[i].name, presets[i].preset, nil)
+	if err != nil {
+		return Tenant{}, err
+	}
+	members := []tenancy.Member{
+		{User: people.owner, Role: scope.Admin},
+		{User: people.others[scope.Member], Role: scope.Member},
+		{User: people.others[scope.Auditor], Role: scope.Auditor},
+	}
+	if i == 0 {
+		members = append(members, tenancy.Member{User: people.verifier, Role: scope.Admin})
+	}
+	for _, m := range members {
+		if err := h.Tenancy.AddMember(ctx, principal.Operator(), t, m.User, m.Role); err != nil {
+			return Tenant{}, err
+		}
+	}
+	shown := Tenant{ID: string(t.ID), Number: t.Number, Name: t.Name, Preset: string(t.Preset)}
+	for _, name := range []string{"Orders API", "Reports API"} {
+		app, err := h.Tenancy.CreateApplication(ctx, principal.Operator(), t.ID, name, "A sample application.")
+		if err != nil {
+			return Tenant{}, err
+		}
+		shown.ApplicationIDs = append(shown.ApplicationIDs, string(app.ID))
+	}
+	return shown, nil
+}
+
+// workingKey gives the key if it works, else another in its place. Where the owner holds as many as the tenant allows, the dead one is kept: their other keys are
 // not ours to revoke.
-func (h *House) mendKey(ctx context.Context, k Key, owner principal.Person, tenant ident.TenantID, name string, scopes []scope.Scope) (Key, error) {
+func (h *House) workingKey(ctx context.Context, k Key, owner principal.Person, tenant ident.TenantID, name string, scopes []scope.Scope) (Key, error) {
 	if good, err := h.works(ctx, k.Value); good || err != nil {
 		return k, err
 	}
@@ -210,16 +277,6 @@ func (h *House) belongs(ctx context.Context, s Sample) error {
 	return nil
 }
 
-func (h *House) mendPassword(ctx context.Context, s *Sample) error {
-	_, err := h.Identity.SignIn(ctx, s.Email, credential.NewSecret(s.Password))
-	if !errors.Is(err, fault.SignInFailed) {
-		return err
-	}
-	s.Password = newPassword()
-	_, err = h.person(ctx, s.Email, "Sample Owner", s.Password)
-	return err
-}
-
 // person makes a user, or gives an existing one the password.
 func (h *House) person(ctx context.Context, email, name, password string) (principal.Person, error) {
 	u, _, err := h.Users.UserByEmail(ctx, identity.CanonicalEmail(email))
@@ -239,12 +296,32 @@ func (h *House) known(ctx context.Context, email string) (principal.Person, erro
 
 // newKey creates a key as its owner would, signed in.
 func (h *House) newKey(ctx context.Context, owner principal.Person, tenant ident.TenantID, name string, scopes []scope.Scope) (Key, error) {
+	t, err := h.Tenancy.Store.Tenant(ctx, tenant)
+	if err != nil {
+		return Key{}, err
+	}
 	issued, err := h.Keys.Create(ctx, signedIn(owner, tenant), tenant, key.Spec{Name: name, Scopes: scopes, AllApplications: true})
 	if err != nil {
 		return Key{}, err
 	}
-	value := issued.Credential.Value.Reveal()
-	return Key{ID: string(issued.Key.ID), PublicID: issued.Key.PublicID, Value: value, Header: "Authorization: Bearer " + value}, nil
+	c := issued.Credential
+	return Key{ID: string(issued.Key.ID), PublicID: issued.Key.PublicID, Value: c.Value.Reveal(), Header: header(t.Settings, issued.Key.PublicID, c)}, nil
+}
+
+// header gives the line by which the tenant's keys come; nil for none.
+func header(s policy.Settings, publicID string, c credential.Minted) *string {
+	var line string
+	switch {
+	case slices.Contains(s.Transports, policy.Bearer):
+		line = "Authorization: Bearer " + c.Value.Reveal()
+	case slices.Contains(s.Transports, policy.Basic):
+		line = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(publicID+":"+c.Secret.Reveal()))
+	case slices.Contains(s.Transports, policy.Header):
+		line = s.KeyHeader + ": " + c.Value.Reveal()
+	default:
+		return nil
+	}
+	return &line
 }
 
 func signedIn(p principal.Person, tenant ident.TenantID) principal.Principal {

@@ -18,6 +18,10 @@ const (
 	listTheseApplications query = `SELECT id, number, tenant_id, name, description, disabled_at, created_at, updated_at FROM applications
 		WHERE tenant_id = $1 AND (created_at, id) < ($2, $3) AND id IN ($5…) ORDER BY created_at DESC, id DESC LIMIT $4`
 
+	lockApplication   query = `UPDATE applications SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
+	updateApplication query = `UPDATE applications SET name = $3, description = $4, disabled_at = $5, updated_at = $6 WHERE tenant_id = $1 AND id = $2`
+	deleteApplication query = `DELETE FROM applications WHERE tenant_id = $1 AND id = $2`
+
 	selectApplicationStates query = `SELECT id, disabled_at FROM applications WHERE tenant_id = $1`
 	selectTheseApplications query = `SELECT id FROM applications WHERE tenant_id = $1 AND id IN ($2…)`
 )
@@ -29,6 +33,24 @@ func (t *Tx) InsertApplication(ctx context.Context, a tenancy.Application) (int6
 		return 0, err
 	}
 	return number, t.exec(ctx, insertApplication, a.ID, number, a.Tenant, a.Name, a.Description, micros(a.CreatedAt), micros(a.UpdatedAt))
+}
+
+// LockApplication implements tenancy.Tx.
+func (t *Tx) LockApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (tenancy.Application, error) {
+	if err := t.one(ctx, lockApplication, tenant, id); err != nil {
+		return tenancy.Application{}, err
+	}
+	return scanApplication(t.row(ctx, selectApplication, tenant, id))
+}
+
+// UpdateApplication implements tenancy.Tx.
+func (t *Tx) UpdateApplication(ctx context.Context, a tenancy.Application) error {
+	return t.one(ctx, updateApplication, a.Tenant, a.ID, a.Name, a.Description, since(a.Disabled, a.UpdatedAt), micros(a.UpdatedAt))
+}
+
+// DeleteApplication implements tenancy.Tx. The grants of keys go with it.
+func (t *Tx) DeleteApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) error {
+	return t.one(ctx, deleteApplication, tenant, id)
 }
 
 // Application implements tenancy.Store.

@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
@@ -185,6 +186,25 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 	return a, err
 }
 
+// KeyRight implements tenancy.Tx.
+func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (r tenancy.KeyRight, err error) {
+	k, err := oneKey(ctx, t, tenant, id)
+	if err != nil {
+		return r, t.store.fault(err)
+	}
+	owner, err := t.Authority(ctx, tenant, k.Owner.ID) // before the key, as everywhere
+	if err != nil {
+		return r, err
+	}
+	if k, err = t.LockKey(ctx, tenant, id); err != nil {
+		return r, err
+	}
+	return tenancy.KeyRight{
+		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt,
+		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+	}, nil
+}
+
 // LockOwner implements key.Tx.
 func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error) {
 	a, err := t.Authority(ctx, tenant, user)
@@ -253,7 +273,7 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 	return t.exec(ctx, forgetCopy, id)
 }
 
-// RevokeKeysOf implements identity.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
+// RevokeKeysOf implements identity.Tx and tenancy.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
 func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
 	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, forgetCopiesOf
 	if mode == policy.Delete {
@@ -262,11 +282,7 @@ func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner iden
 	if err := t.exec(ctx, besides, tenant, owner); err != nil {
 		return 0, err
 	}
-	result, err := t.run(ctx, revoke, append([]any{tenant, owner}, args...)...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return t.count(ctx, revoke, append([]any{tenant, owner}, args...)...)
 }
 
 // DeleteKey implements key.Tx.

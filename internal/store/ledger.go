@@ -66,6 +66,12 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	tx := &Tx{store: s, tx: sqlTx}
 	defer tx.prepareRest(ctx)
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
+	once, repeatable := audit.OnceOf(ctx)
+	if repeatable {
+		if err := tx.claim(ctx, once); err != nil {
+			return s.contention(err)
+		}
+	}
 	event, err := change(ctx, tx)
 	if errors.Is(err, audit.ErrNothing) {
 		// What was found done may have been committed by a write that has not told yet.
@@ -77,6 +83,11 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	}
 	if err := tx.record(ctx, event); err != nil {
 		return s.contention(err)
+	}
+	if repeatable {
+		if err := tx.remember(ctx, once, event); err != nil {
+			return s.contention(err)
+		}
 	}
 	err = sqlTx.Commit()
 	if err == nil {
@@ -189,6 +200,15 @@ func (s *Store) aside(ctx context.Context, q query, args ...any) (int64, error) 
 func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
 	_, err := t.run(ctx, q, args...)
 	return err
+}
+
+// count runs a statement and gives how many rows it touched.
+func (t *Tx) count(ctx context.Context, q query, args ...any) (int64, error) {
+	result, err := t.run(ctx, q, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // one runs a statement that must touch exactly one row; fault.NotFound where it touches none.

@@ -14,5 +14,7 @@ func pageArgs(before time.Time, id string, limit int) []any {
 	if !before.IsZero() {
 		at = before.UnixMicro()
 	}
-	return []any{at, id, min(max(limit, 1), maxPage)}
+	return []any{at, id, pageLimit(limit)}
 }
+
+func pageLimit(limit int) int { return min(max(limit, 1), maxPage) }

@@ -5,57 +5,36 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-const (
-	lockAccount      query = `UPDATE accounts SET updated_at = updated_at WHERE id = $1`
-	insertAccount    query = `INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
-	upsertStanding   query = `INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role`
-	insertPolicyRule query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until)
-		SELECT CAST($1 AS TEXT), COALESCE(MAX(serial), 0) + 1, CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM policy_rules WHERE account_id = $1`
-	selectPolicyRules query = `SELECT reason, days, since, until FROM policy_rules WHERE account_id = $1 ORDER BY serial`
+// tenantColumns are scanned by scanTenant, in this order.
+const tenantColumns = `t.id, t.number, t.account_id, t.name, t.preset, t.settings, t.disabled_at, t.created_at, t.updated_at`
 
-	insertTenant       query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`
-	selectTenant       query = `SELECT id, number, account_id, name, preset, settings, disabled_at, created_at FROM tenants WHERE id = $1`
+const (
+	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	updateTenant query = `UPDATE tenants SET name = $2, settings = $3, disabled_at = $4, updated_at = $5 WHERE id = $1`
+	lockTenant   query = `UPDATE tenants SET updated_at = updated_at WHERE id = $1`
+	selectTenant query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
+	// A membership counts while nothing above it is disabled; a standing sees disabled tenants too.
+	listTenantsFor query = `SELECT ` + tenantColumns + ` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2) AND a.disabled_at IS NULL
+		AND (t.account_id IN (SELECT account_id FROM account_members WHERE user_id = $4)
+			OR t.disabled_at IS NULL AND t.id IN (SELECT tenant_id FROM members WHERE user_id = $4 AND disabled_at IS NULL))
+		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
 	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
 	selectAllSettings  query = `SELECT settings FROM tenants ORDER BY id`
+	selectPolicyRules  query = `SELECT reason, days, since, until FROM policy_rules WHERE account_id = $1 ORDER BY serial`
 	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s JOIN scope_roles r ON r.tenant_id = s.tenant_id AND r.name = s.name
 		WHERE s.tenant_id = $1 ORDER BY s.name, r.role`
-
-	insertMember query = `INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
+	deleteScopes    query = `DELETE FROM scopes WHERE tenant_id = $1`
+	insertScope     query = `INSERT INTO scopes (tenant_id, name, description) VALUES ($1, $2, $3)`
+	insertScopeRole query = `INSERT INTO scope_roles (tenant_id, name, role) VALUES ($1, $2, $3)`
 )
-
-// InsertAccount implements tenancy.Tx.
-func (t *Tx) InsertAccount(ctx context.Context, a tenancy.Account) (int64, error) {
-	number, err := t.number(ctx, "account")
-	if err != nil {
-		return 0, err
-	}
-	return number, t.exec(ctx, insertAccount, a.ID, number, a.Name, micros(a.CreatedAt))
-}
-
-// LockAccount implements tenancy.Tx.
-func (t *Tx) LockAccount(ctx context.Context, account ident.AccountID) error {
-	return t.one(ctx, lockAccount, account)
-}
-
-// SetStanding implements tenancy.Tx.
-func (t *Tx) SetStanding(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole, at time.Time) error {
-	return t.exec(ctx, upsertStanding, account, user, role, micros(at))
-}
-
-// InsertPolicyRule implements tenancy.Tx.
-func (t *Tx) InsertPolicyRule(ctx context.Context, account ident.AccountID, r policy.Rule) error {
-	return t.exec(ctx, insertPolicyRule, account, string(r.Reason), r.Days, micros(r.Since), micros(r.Until))
-}
 
 // InsertTenant implements tenancy.Tx.
 func (t *Tx) InsertTenant(ctx context.Context, n tenancy.Tenant) (int64, error) {
@@ -67,16 +46,24 @@ func (t *Tx) InsertTenant(ctx context.Context, n tenancy.Tenant) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	return number, t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings), micros(n.CreatedAt))
+	return number, t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings), micros(n.CreatedAt), micros(n.UpdatedAt))
 }
 
-// InsertMember implements tenancy.Tx.
-func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
-	err := t.exec(ctx, insertMember, m.Tenant, m.User.ID, string(m.Role), micros(m.CreatedAt))
-	if t.store.backend.Classify(err) == Duplicate {
-		return fault.New(fault.Conflict, "This person is a member already.")
+// UpdateTenant implements tenancy.Tx.
+func (t *Tx) UpdateTenant(ctx context.Context, n tenancy.Tenant) error {
+	settings, err := json.Marshal(n.Settings)
+	if err != nil {
+		return err
 	}
-	return err
+	return t.one(ctx, updateTenant, n.ID, n.Name, string(settings), since(n.Disabled, n.UpdatedAt), micros(n.UpdatedAt))
+}
+
+// LockTenant implements tenancy.Tx.
+func (t *Tx) LockTenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error) {
+	if err := t.one(ctx, lockTenant, id); err != nil {
+		return tenancy.Tenant{}, err
+	}
+	return scanTenant(t.row(ctx, selectTenant, id))
 }
 
 // TenantsOf implements tenancy.Tx.
@@ -84,17 +71,54 @@ func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) ([]ident.Te
 	return ids[ident.TenantID](ctx, t, selectTenantsOf, account)
 }
 
+// ReplaceScopes implements tenancy.Tx.
+func (t *Tx) ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error {
+	if err := t.exec(ctx, deleteScopes, tenant); err != nil {
+		return err
+	}
+	for _, e := range own {
+		if err := t.exec(ctx, insertScope, tenant, string(e.Name), e.Description); err != nil {
+			return err
+		}
+		for _, role := range e.Roles {
+			if err := t.exec(ctx, insertScopeRole, tenant, string(e.Name), string(role)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Tenant implements tenancy.Store.
 func (s *Store) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error) {
-	var t tenancy.Tenant
+	t, err := scanTenant(s.reading.row(ctx, selectTenant, id))
+	return t, s.fault(err)
+}
+
+// TenantsFor implements tenancy.Store.
+func (s *Store) TenantsFor(ctx context.Context, user ident.UserID, page tenancy.Page) (list []tenancy.Tenant, err error) {
+	err = each(ctx, s.reading, listTenantsFor, func(row *sql.Rows) error {
+		t, err := scanTenant(row)
+		list = append(list, t)
+		return err
+	}, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
+	return list, s.fault(err)
+}
+
+func scanTenant(row scanner) (t tenancy.Tenant, err error) {
 	var settings string
-	err := s.reading.row(ctx, selectTenant, id).
-		Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, set{&t.Disabled}, when{&t.CreatedAt})
+	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, set{&t.Disabled}, when{&t.CreatedAt}, when{&t.UpdatedAt})
 	if err != nil {
-		return tenancy.Tenant{}, s.fault(err)
+		return tenancy.Tenant{}, err
 	}
 	t.Settings, err = parseSettings(settings)
 	return t, err
+}
+
+// Catalogue implements tenancy.Store.
+func (s *Store) Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error) {
+	c, err := catalogue(ctx, s.reading, tenant)
+	return c, s.fault(err)
 }
 
 // KeyHeaders lists the key headers of all tenants, for the one reader of credentials.

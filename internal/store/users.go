@@ -25,14 +25,10 @@ const (
 	blankUser      query = `UPDATE users SET email = NULL, canonical_email = NULL, name = NULL, password = NULL, password_set_at = NULL,
 		deleted_at = $2, updated_at = $2 WHERE id = $1`
 
-	lockAccountsOf query = `UPDATE accounts SET updated_at = updated_at WHERE id IN (SELECT account_id FROM account_members WHERE user_id = $1)`
-	lockTenantsOf  query = `UPDATE tenants SET updated_at = updated_at WHERE id IN (SELECT tenant_id FROM members WHERE user_id = $1)`
-	selectOwned    query = `SELECT account_id FROM account_members WHERE user_id = $1 AND role = 'owner' ORDER BY account_id`
-	selectRun      query = `SELECT tenant_id FROM members WHERE user_id = $1 AND role = 'admin' AND disabled_at IS NULL ORDER BY tenant_id`
-	countOwners    query = `SELECT COUNT(*) FROM account_members am JOIN users u ON u.id = am.user_id
-		WHERE am.account_id = $1 AND am.user_id <> $2 AND am.role = 'owner' AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
-	countAdmins query = `SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id
-		WHERE m.tenant_id = $1 AND m.user_id <> $2 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
+	lockAccountsOf      query = `UPDATE accounts SET updated_at = updated_at WHERE id IN (SELECT account_id FROM account_members WHERE user_id = $1)`
+	lockTenantsOf       query = `UPDATE tenants SET updated_at = updated_at WHERE id IN (SELECT tenant_id FROM members WHERE user_id = $1)`
+	selectOwned         query = `SELECT account_id FROM account_members WHERE user_id = $1 AND role = 'owner' ORDER BY account_id`
+	selectRun           query = `SELECT tenant_id FROM members WHERE user_id = $1 AND role = 'admin' AND disabled_at IS NULL ORDER BY tenant_id`
 	selectTenantsOfUser query = `SELECT tenant_id FROM keys WHERE owner_id = $1 UNION SELECT tenant_id FROM members WHERE user_id = $1
 		UNION SELECT t.id FROM tenants t JOIN account_members am ON am.account_id = t.account_id WHERE am.user_id = $1 ORDER BY 1`
 	deleteMembershipsOf query = `DELETE FROM members WHERE user_id = $1`
@@ -119,18 +115,6 @@ func (t *Tx) Leads(ctx context.Context, user ident.UserID) (accounts []ident.Acc
 	}
 	tenants, err = ids[ident.TenantID](ctx, t, selectRun, user)
 	return accounts, tenants, err
-}
-
-// OtherOwners implements identity.Tx.
-func (t *Tx) OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (n int, err error) {
-	err = t.row(ctx, countOwners, account, user).Scan(&n)
-	return n, err
-}
-
-// OtherAdmins implements identity.Tx.
-func (t *Tx) OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (n int, err error) {
-	err = t.row(ctx, countAdmins, tenant, user).Scan(&n)
-	return n, err
 }
 
 // TenantsOfUser implements identity.Tx.

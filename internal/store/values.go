@@ -17,6 +17,14 @@ func micros(t time.Time) any {
 	return t.UnixMicro()
 }
 
+// since stores a state that holds as the time of its change, and one that does not as NULL.
+func since(holds bool, at time.Time) any {
+	if !holds {
+		return nil
+	}
+	return micros(at)
+}
+
 // optional stores "" as NULL.
 func optional[T ~string](text T) any {
 	if text == "" {

@@ -11,27 +11,104 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// CreateApplication adds an application to a tenant.
-func (s *Service) CreateApplication(ctx context.Context, who principal.Principal, t Tenant, name, description string) (Application, error) {
+// CreateApplication adds an application to a tenant; a key needs access to all applications for it.
+func (s *Service) CreateApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID, name, description string) (Application, error) {
 	name, faults := text.Name("name", name)
 	description, more := text.Description("description", description)
 	if err := fault.Refuse(append(faults, more...)...); err != nil {
 		return Application{}, err
 	}
 	now := s.Now()
-	a := Application{ID: ident.New[ident.ApplicationID](now, s.Rand), Tenant: t.ID, Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		var err error
+	a := Application{ID: ident.New[ident.ApplicationID](now, s.Rand), Tenant: tenant, Name: name, Description: description, CreatedAt: now, UpdatedAt: now}
+	err := s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		err := s.may(ctx, tx, who, t, scope.ApplicationsCreate, "")
+		if err != nil {
+			return audit.Event{}, err
+		}
 		a.Number, err = tx.InsertApplication(ctx, a)
-		target := audit.Target{Type: "application", ID: string(a.ID), Name: a.Name}
-		return audit.By(who, "application.create", target).In(t.ID, t.Account).OutdatesTenants(t.ID), err
+		return a.event(who, "application.create"), err
 	})
 	return a, err
 }
 
+func (a Application) event(who principal.Principal, action string) audit.Event {
+	return audit.By(who, action, audit.Target{Type: "application", ID: string(a.ID), Name: a.Name}).OutdatesTenants(a.Tenant)
+}
+
+// ApplicationChange is what may be changed of an application; nil keeps what is there.
+type ApplicationChange struct {
+	Name        *string
+	Description *string
+	Disabled    *bool
+}
+
+// normalise cleans the texts and says what is wrong with them.
+func (c *ApplicationChange) normalise() (faults []fault.Field) {
+	if c.Name != nil {
+		name, more := text.Name("name", *c.Name)
+		c.Name, faults = &name, more
+	}
+	if c.Description != nil {
+		description, more := text.Description("description", *c.Description)
+		c.Description, faults = &description, append(faults, more...)
+	}
+	return faults
+}
+
+func (c ApplicationChange) to(a Application) Application {
+	if c.Name != nil {
+		a.Name = *c.Name
+	}
+	if c.Description != nil {
+		a.Description = *c.Description
+	}
+	if c.Disabled != nil {
+		a.Disabled = *c.Disabled
+	}
+	return a
+}
+
+// ChangeApplication changes an application; a disabled one is forbidden to every key.
+func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.ApplicationID, c ApplicationChange) (a Application, err error) {
+	if err := fault.Refuse(c.normalise()...); err != nil {
+		return Application{}, err
+	}
+	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if err := s.may(ctx, tx, who, t, scope.ApplicationsUpdate, id); err != nil {
+			return audit.Event{}, err
+		}
+		before, err := tx.LockApplication(ctx, tenant, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		a = c.to(before)
+		e := a.event(who, "application.edit").With("status", state(a.Disabled))
+		if a == before {
+			return e, audit.ErrNothing
+		}
+		a.UpdatedAt = s.Now()
+		return e, tx.UpdateApplication(ctx, a)
+	})
+	return a, err
+}
+
+// DeleteApplication removes an application and takes it from the keys restricted to it: a key left with none reaches none.
+func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.ApplicationID) error {
+	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if err := s.may(ctx, tx, who, t, scope.ApplicationsDelete, id); err != nil {
+			return audit.Event{}, err
+		}
+		a, err := tx.LockApplication(ctx, tenant, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		return a.event(who, "application.delete"), tx.DeleteApplication(ctx, tenant, id)
+	})
+}
+
 // Application gives one application of a tenant to whoever may see it; the way in has already judged scope and restriction of a key.
 func (s *Service) Application(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.ApplicationID) (Application, error) {
-	if _, err := s.visible(ctx, who, tenant); err != nil {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
 		return Application{}, err
 	}
 	return s.Store.Application(ctx, tenant, id)
@@ -39,27 +116,12 @@ func (s *Service) Application(ctx context.Context, who principal.Principal, tena
 
 // Applications lists the applications that the caller may see.
 func (s *Service) Applications(ctx context.Context, who principal.Principal, tenant ident.TenantID, page Page) ([]Application, error) {
-	within, err := s.visible(ctx, who, tenant)
-	if err != nil {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
 		return nil, err
 	}
-	return s.Store.Applications(ctx, tenant, within, page)
-}
-
-// visible gives the applications of the tenant that the caller may see; a tenant that is not theirs is fault.NotFound.
-func (s *Service) visible(ctx context.Context, who principal.Principal, tenant ident.TenantID) (scope.Applications, error) {
+	within := scope.Applications{All: true}
 	if k, ok := who.Key(); ok {
-		if k.Tenant != tenant {
-			return scope.Applications{}, fault.NotFound
-		}
-		return k.Applications, nil
+		within = k.Applications
 	}
-	t, err := s.Store.Tenant(ctx, tenant)
-	if err != nil {
-		return scope.Applications{}, err
-	}
-	if who.RoleIn(t.ID, t.Account) == "" {
-		return scope.Applications{}, fault.NotFound
-	}
-	return scope.Applications{All: true}, nil
+	return s.Store.Applications(ctx, tenant, within, page)
 }

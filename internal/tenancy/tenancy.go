@@ -1,6 +1,9 @@
-// Package tenancy keeps accounts, tenants, members and applications.
+// Package tenancy keeps accounts, tenants, members, invitations, applications and scope catalogues.
 //
 // An account is a customer; it owns the security policy of its tenants. Members, applications and keys belong to exactly one tenant.
+//
+// Who may do what is judged inside the transaction that does it (see authority.go), so that rights which are being taken away cannot
+// be used once more. The operator, who owns the machine, may do everything.
 package tenancy
 
 import (
@@ -9,33 +12,43 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
-	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // Account is a customer organisation.
 type Account struct {
-	ID        ident.AccountID
-	Number    int64
-	Name      string
+	ID                   ident.AccountID
+	Number               int64
+	Name                 string
+	Disabled             bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Officer is a person with a role in an account.
+type Officer struct {
+	Account ident.AccountID
+	User    principal.Person
+	Role    scope.AccountRole
+	// Disabled is set where the person is, everywhere.
 	Disabled  bool
 	CreatedAt time.Time
 }
 
 // Tenant is a workspace of an account.
 type Tenant struct {
-	ID        ident.TenantID
-	Number    int64
-	Account   ident.AccountID
-	Name      string
-	Preset    policy.Preset
-	Settings  policy.Settings
-	Disabled  bool
-	CreatedAt time.Time
+	ID                   ident.TenantID
+	Number               int64
+	Account              ident.AccountID
+	Name                 string
+	Preset               policy.Preset
+	Settings             policy.Settings
+	Disabled             bool
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Member is a person in a tenant.
@@ -68,121 +81,109 @@ type Page struct {
 
 // Store is what tenancy reads.
 type Store interface {
+	Account(ctx context.Context, id ident.AccountID) (Account, error)
+	// AccountsOf lists the accounts in which the person has a standing, or a membership that counts in one of their tenants.
+	AccountsOf(ctx context.Context, user ident.UserID, page Page) ([]Account, error)
+	Officers(ctx context.Context, account ident.AccountID, page Page) ([]Officer, error)
+
 	Tenant(ctx context.Context, id ident.TenantID) (Tenant, error)
+	// TenantsFor lists the tenants of which the person is a member, and all of the accounts in which they have a standing. What is disabled above or around
+	// a membership takes it away; a standing sees disabled tenants too.
+	TenantsFor(ctx context.Context, user ident.UserID, page Page) ([]Tenant, error)
+	Members(ctx context.Context, tenant ident.TenantID, page Page) ([]Member, error)
+	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)
+
 	Application(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (Application, error)
 	// Applications lists those within the restriction.
 	Applications(ctx context.Context, tenant ident.TenantID, within scope.Applications, page Page) ([]Application, error)
+
+	// Invitation gives a pending one, or fault.NotFound.
+	Invitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
+	// InvitationOf gives an invitation into the tenant, in whatever state, or fault.NotFound.
+	InvitationOf(ctx context.Context, tenant ident.TenantID, id ident.LinkID) (Invitation, error)
+	// Events lists the newest records before a change number; 0 for the latest.
+	Events(ctx context.Context, of Trail, before int64, limit int) ([]TrailEvent, error)
 }
 
-// Tx is what tenancy changes.
+// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, person.
 type Tx interface {
+	// LockAccount reads an account and holds it: no tenant of it is made, and no standing changes, meanwhile.
+	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
+	// LockTenant reads a tenant and holds it: its settings, members and catalogue do not change meanwhile.
+	LockTenant(ctx context.Context, id ident.TenantID) (Tenant, error)
+	// TenantRules of a tenant, the rules of its account among them.
+	TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error)
+	// Authority reads what a person may do in a tenant, and holds it. A deleted or disabled user has none.
+	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
+	// Standing reads a person's role in an account, and holds it; "" where there is none or the person is disabled or deleted.
+	Standing(ctx context.Context, account ident.AccountID, user ident.UserID) (scope.AccountRole, error)
+	// KeyRight reads what a key is and may do, and holds it.
+	KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (KeyRight, error)
+	// Belongs reports whether the person has a standing in the account or a membership in a tenant of it, and who they are.
+	Belongs(ctx context.Context, account ident.AccountID, user ident.UserID) (principal.Person, bool, error)
+
 	InsertAccount(ctx context.Context, a Account) (number int64, err error)
+	// UpdateAccount writes name and state.
+	UpdateAccount(ctx context.Context, a Account) error
 	SetStanding(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole, at time.Time) error
+	// DeleteStanding is fault.NotFound where there is none.
+	DeleteStanding(ctx context.Context, account ident.AccountID, user ident.UserID) error
+	// OtherOwners counts the live owners of the account besides the person.
+	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
 	InsertPolicyRule(ctx context.Context, account ident.AccountID, rule policy.Rule) error
-	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
-	InsertMember(ctx context.Context, m Member) error
-	InsertApplication(ctx context.Context, a Application) (number int64, err error)
-	// LockAccount holds an account, so that no tenant of it is made meanwhile.
-	LockAccount(ctx context.Context, account ident.AccountID) error
 	// TenantsOf lists the tenants of an account.
 	TenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
+
+	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
+	// UpdateTenant writes name, settings and state.
+	UpdateTenant(ctx context.Context, t Tenant) error
+	// ReplaceScopes puts the entries in the place of the tenant's own part of the catalogue.
+	ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error
+
+	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
+	// MemberByEmail is fault.NotFound where no member has the address.
+	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
+	// InsertMember is fault.Conflict for a person who is a member already.
+	InsertMember(ctx context.Context, m Member) error
+	// UpdateMember writes role and state.
+	UpdateMember(ctx context.Context, m Member, at time.Time) error
+	DeleteMember(ctx context.Context, tenant ident.TenantID, user ident.UserID) error
+	// OtherAdmins counts the live admins of the tenant besides the person.
+	OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (int, error)
+	// RevokeKeysOf revokes every key of a person in a tenant; in mode policy.Delete it removes them. It gives how many.
+	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
+
+	InsertApplication(ctx context.Context, a Application) (number int64, err error)
+	LockApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (Application, error)
+	UpdateApplication(ctx context.Context, a Application) error
+	// DeleteApplication takes it from the keys restricted to it, too.
+	DeleteApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) error
+
+	// InsertInvitation voids earlier ones of the same address to the same tenant.
+	InsertInvitation(ctx context.Context, i Invitation, token credential.TicketHash) error
+	// UseInvitation uses it up: once, before its end; otherwise fault.NotFound.
+	UseInvitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
+	// InsertSetup voids earlier set-up links.
+	InsertSetup(ctx context.Context, link SetupLink, token credential.TicketHash) error
+	// UseSetup uses it up: once, before its end; otherwise fault.NotFound.
+	UseSetup(ctx context.Context, token credential.TicketHash, now time.Time) error
+	identity.Inserter
 }
 
 // Service keeps accounts and what belongs to them.
 type Service struct {
-	Ledger audit.Ledger[Tx]
-	Store  Store
-	Now    func() time.Time
-	Rand   io.Reader
+	Ledger  audit.Ledger[Tx]
+	Store   Store
+	People  *identity.Service
+	Keyring *credential.Keyring
+	Now     func() time.Time
+	Rand    io.Reader
 }
 
-// The policy a new account starts with.
-const (
-	firstMaxLifetime = 3650 // days
-	firstAutoExpiry  = 90   // days
-)
-
-// CreateAccount makes an account with its first owner. autoExpiry is whether its keys expire automatically after 90 days.
-func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, name string, owner principal.Person, autoExpiry bool) (Account, error) {
-	name, faults := text.Name("account", name)
-	if err := fault.Refuse(faults...); err != nil {
-		return Account{}, err
+// state names what changed when something is switched on or off.
+func state(disabled bool) string {
+	if disabled {
+		return "disabled"
 	}
-	now := s.Now()
-	a := Account{ID: ident.New[ident.AccountID](now, s.Rand), Name: name, CreatedAt: now}
-	rules := []policy.Rule{{Reason: policy.ByMaxLifetime, Days: firstMaxLifetime, Since: now}}
-	if autoExpiry {
-		rules = append(rules, policy.Rule{Reason: policy.ByAutoExpiry, Days: firstAutoExpiry, Since: now})
-	}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		var err error
-		if a.Number, err = tx.InsertAccount(ctx, a); err != nil {
-			return audit.Event{}, err
-		}
-		for _, r := range rules {
-			if err := tx.InsertPolicyRule(ctx, a.ID, r); err != nil {
-				return audit.Event{}, err
-			}
-		}
-		target := audit.Target{Type: "account", ID: string(a.ID), Name: a.Name}
-		return audit.By(who, "account.create", target).Of(a.ID).With("owner", owner.Email), tx.SetStanding(ctx, a.ID, owner.ID, scope.AccountOwner, now)
-	})
-	return a, err
-}
-
-// SetStanding gives a person a role in an account.
-func (s *Service) SetStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user principal.Person, role scope.AccountRole) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := tx.LockAccount(ctx, account); err != nil {
-			return audit.Event{}, err
-		}
-		tenants, err := tx.TenantsOf(ctx, account)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		e := audit.By(who, "account.member", audit.Target{Type: "user", ID: string(user.ID), Name: user.Name})
-		e = e.Of(account).With("role", string(role)).OutdatesTenants(tenants...)
-		return e, tx.SetStanding(ctx, account, user.ID, role, s.Now())
-	})
-}
-
-// CreateTenant makes a tenant from a preset; change, where given, alters the preset's settings.
-func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, account ident.AccountID, name string, preset policy.Preset, change func(*policy.Settings)) (Tenant, error) {
-	name, faults := text.Name("name", name)
-	settings, err := preset.Settings()
-	if err != nil {
-		faults = append(faults, fault.Fields(err)...)
-	} else if change != nil {
-		change(&settings)
-		faults = append(faults, settings.Faults()...)
-	}
-	if err := fault.Refuse(faults...); err != nil {
-		return Tenant{}, err
-	}
-	now := s.Now()
-	t := Tenant{ID: ident.New[ident.TenantID](now, s.Rand), Account: account, Name: name, Preset: preset, Settings: settings, CreatedAt: now}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := tx.LockAccount(ctx, account); err != nil {
-			return audit.Event{}, err
-		}
-		var err error
-		t.Number, err = tx.InsertTenant(ctx, t)
-		target := audit.Target{Type: "tenant", ID: string(t.ID), Name: t.Name}
-		e := audit.By(who, "tenant.create", target).In(t.ID, account).With("preset", string(preset))
-		if t.Settings.KeyHeader != "" {
-			e.Stale.KeyHeaders = []string{t.Settings.KeyHeader}
-		}
-		return e, err
-	})
-	return t, err
-}
-
-// AddMember makes a person a member of a tenant.
-func (s *Service) AddMember(ctx context.Context, who principal.Principal, t Tenant, user principal.Person, role scope.Role) error {
-	m := Member{Tenant: t.ID, User: user, Role: role, CreatedAt: s.Now()}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		target := audit.Target{Type: "user", ID: string(user.ID), Name: user.Name}
-		e := audit.By(who, "member.add", target).In(t.ID, t.Account).With("role", string(role)).OutdatesTenants(t.ID)
-		return e, tx.InsertMember(ctx, m)
-	})
+	return "active"
 }

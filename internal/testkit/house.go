@@ -134,7 +134,7 @@ func (h *House) Join(tenant tenancy.Tenant, p principal.Person, role scope.Role)
 // Application makes an application.
 func (h *House) Application(tenant tenancy.Tenant, name string) tenancy.Application {
 	h.t.Helper()
-	a, err := h.Tenancy.CreateApplication(h.t.Context(), principal.Operator(), tenant, name, "")
+	a, err := h.Tenancy.CreateApplication(h.t.Context(), principal.Operator(), tenant.ID, name, "")
 	h.check(err)
 	return a
 }

@@ -32,13 +32,13 @@ type Caller struct {
 	Facts *Facts
 }
 
-// Allow runs steps 5 to 7 for a caller on Claviger's own routes. Whether an application exists is the domain's to say.
+// Allow runs steps 5 to 8 for a caller on Claviger's own routes. Whether an application exists is, for a session, the domain's to say.
 func (e *Engine) Allow(ctx context.Context, c Caller, n Need) error {
 	if c.Facts != nil {
 		if code := c.Facts.allows(n); code != "" {
 			return code
 		}
-		return nil
+		return e.limit(c.Facts)
 	}
 	if n.Tenant == "" {
 		return nil
@@ -71,8 +71,8 @@ func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.T
 		return "", unavailable(err)
 	}
 	role := who.RoleIn(id, t.Account)
-	if role == "" || !t.Open {
-		return "", fault.NotFound
+	if role == "" || !t.Open && !who.RoleOver(t.Account).Valid() {
+		return "", fault.NotFound // a disabled tenant is there for those alone who may enable it
 	}
 	return role, nil
 }
@@ -93,7 +93,7 @@ func (f *Facts) allows(n Need) fault.Kind {
 	return f.reaches(n)
 }
 
-// reaches is step 7. A restricted key gets one answer for every id outside its list, existing or not.
+// reaches is step 7. A restricted key gets one answer for every id outside its list, existing or not; to others an unknown one is not found.
 func (f *Facts) reaches(n Need) fault.Kind {
 	if n.EveryApplication && !f.Key.Applications.All {
 		return fault.ApplicationForbidden
@@ -102,10 +102,31 @@ func (f *Facts) reaches(n Need) fault.Kind {
 		return ""
 	}
 	enabled, exists := f.tenant.Applications[n.Application]
-	if !f.Key.Applications.Reach(n.Application) || exists && !enabled {
+	switch {
+	case !f.Key.Applications.Reach(n.Application), exists && !enabled:
 		return fault.ApplicationForbidden
+	case !exists:
+		return fault.NotFound
 	}
 	return ""
+}
+
+// Verifier is a caller who may ask about other credentials, accepted by steps 1 to 6. Its steps 7 and 8 depend on what it asks, so they are Judge's.
+type Verifier struct{ caller Caller }
+
+// keysVerify is what a key needs to ask about others.
+var keysVerify = Need{Scopes: []scope.Scope{scope.KeysVerify}}
+
+// Verifier runs steps 5 and 6 for a caller who wants to ask about another credential.
+func (c Caller) Verifier() (Verifier, error) {
+	if c.Facts == nil {
+		if !mayVerify(c.Principal) {
+			return Verifier{}, fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
+		}
+	} else if code := c.Facts.allows(keysVerify); code != "" {
+		return Verifier{}, code
+	}
+	return Verifier{c}, nil
 }
 
 // Question is what a protected API asks about a credential.
@@ -117,17 +138,24 @@ type Question struct {
 	IP string
 }
 
-// MayAsk reports whether the verifier may ask the question at all: one restricted to applications must name one of them.
-func MayAsk(verifier Caller, q Question) error {
-	if f := verifier.Facts; f != nil && !f.Key.Applications.All && !f.Key.Applications.Reach(q.Application) {
+// mayAsk runs steps 7 and 8 for a verifier: one restricted to applications must name one of them.
+func (e *Engine) mayAsk(v Verifier, q Question) error {
+	f := v.caller.Facts
+	if f == nil {
+		return nil
+	}
+	if !f.Key.Applications.All && !f.Key.Applications.Reach(q.Application) {
 		return fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
 	}
-	return nil
+	return e.limit(f)
 }
 
-// Judge runs the whole decision about somebody else's credential, for a verifier that may ask. Of a key that is not the verifier's to judge it learns,
-// and leaves, nothing.
-func (e *Engine) Judge(ctx context.Context, verifier Caller, p Presentation, q Question) (Verdict, error) {
+// Judge runs the whole decision about somebody else's credential. Of a key that is not the verifier's to judge the verifier learns, and leaves, nothing.
+// An error is about the verifier, or says that nothing could be decided.
+func (e *Engine) Judge(ctx context.Context, verifier Verifier, p Presentation, q Question) (Verdict, error) {
+	if err := e.mayAsk(verifier, q); err != nil {
+		return Verdict{}, err
+	}
 	if !p.Formed {
 		return Verdict{Code: fault.KeyInvalid}, nil
 	}
@@ -135,23 +163,24 @@ func (e *Engine) Judge(ctx context.Context, verifier Caller, p Presentation, q Q
 	if err != nil || v.Facts == nil {
 		return v, err
 	}
-	if !judges(verifier, v.Facts) || q.Tenant != "" && q.Tenant != v.Facts.Key.Tenant {
+	if !judges(verifier.caller, v.Facts) || q.Tenant != "" && q.Tenant != v.Facts.Key.Tenant {
 		return Verdict{Code: fault.KeyInvalid}, nil
 	}
 	if v.Code != "" {
 		return v, nil
 	}
 	e.noteUse(v, q.IP)
-	if v.Code = v.Facts.allows(q.Need); v.Code == "" && q.Application != "" {
-		if _, exists := v.Facts.tenant.Applications[q.Application]; !exists {
-			v.Code = fault.ApplicationForbidden
-		}
+	switch v.Code = v.Facts.allows(q.Need); {
+	case v.Code == fault.NotFound: // the application: the tenant is the key's
+		v.Code = fault.ApplicationForbidden
+	case v.Code == "" && e.spend(v.Facts) > 0:
+		v.Code = fault.RateLimited
 	}
 	return v, nil
 }
 
-// MayVerify reports whether a signed-in person's roles let them ask about any key at all.
-func MayVerify(who principal.Principal) bool {
+// mayVerify reports whether a signed-in person's roles let them ask about any key at all.
+func mayVerify(who principal.Principal) bool {
 	s, _ := who.Session()
 	for _, m := range s.Memberships {
 		if ownCatalogue.Holds(m.Role, scope.KeysVerify) {

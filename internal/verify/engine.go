@@ -9,6 +9,7 @@
 //  5. session only, then the tenant   Engine.Allow
 //  6. scope
 //  7. application
+//  8. rate                            Engine.spend, for keys of tenants with a limit
 //
 // Facts are cached, decisions never: each decision compares the time, the scope and the application anew. A cached fact counts only
 // while nothing it was read from has changed (see [Generations]), so that no revoked key is accepted once its revocation was answered. Once warm,
@@ -50,6 +51,7 @@ type Engine struct {
 	render      func(*Facts) any
 	tenants     sync.Map // ident.TenantID → *tenantFacts
 	uses        uses
+	allowances  allowances
 	halted      atomic.Bool
 }
 

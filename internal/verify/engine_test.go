@@ -90,7 +90,9 @@ func newBench(t *testing.T) *bench {
 	user, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "a@claviger.example", Name: "Key Owner", Password: credential.NewSecret("correct horse battery staple")})
 	must(err)
 	b.person = user.Person()
-	account, err := b.places.CreateAccount(t.Context(), principal.Operator(), "Account", b.person, false)
+	landlord, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "b@claviger.example", Name: "Account Owner", Password: credential.NewSecret("correct horse battery staple")})
+	must(err)
+	account, err := b.places.CreateAccount(t.Context(), principal.Operator(), "Account", landlord.Person(), false)
 	must(err)
 	b.tenant, err = b.places.CreateTenant(t.Context(), principal.Operator(), account.ID, "Tenant", policy.Standard, func(s *policy.Settings) { s.KeysPerUser = 0 })
 	must(err)
@@ -201,7 +203,7 @@ func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
 	_, p := b.key(t)
 	b.after = func() {
 		// The member becomes admin of the account while the key is being read; the event outdates the tenant, not the key.
-		if err := b.places.SetStanding(t.Context(), principal.Operator(), b.tenant.Account, b.person, scope.AccountAdmin); err != nil {
+		if _, err := b.places.SetStanding(t.Context(), principal.Operator(), b.tenant.Account, b.person.ID, scope.AccountAdmin); err != nil {
 			t.Error(err)
 		}
 	}

@@ -63,7 +63,7 @@ type Source interface {
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
 }
 
-// Facts is everything a decision about one key needs. It is immutable but for the time of last use, and counts only while current.
+// Facts is everything a decision about one key needs. It is immutable but for the time of last use and what is left of the allowance, and counts only while current.
 type Facts struct {
 	Key    principal.Key // scopes effective
 	Reason policy.Reason
@@ -77,6 +77,7 @@ type Facts struct {
 	chainLive bool // owner and membership; tenant and account are the tenant's
 	lapsed    bool // without a slot it can authenticate no more
 	lastUsed  atomic.Int64
+	allowance atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
 	stamp     stamp
 }
 

@@ -62,13 +62,14 @@ func Decode(r *http.Request, v any) error {
 }
 
 // Buffer reads a body into memory before the caller is looked at, so that one that trickles in does not stretch an authority that has meanwhile
-// ended. What was wrong with it shows when it is decoded.
-func Buffer(r *http.Request) {
+// ended. It gives what it read; what was wrong with it shows when it is decoded.
+func Buffer(r *http.Request) []byte {
 	if r.Body == nil || r.Body == http.NoBody {
-		return
+		return nil
 	}
 	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(text), failing{err}))
+	return text
 }
 
 // failing ends a body the way it ended when it was read.

@@ -36,8 +36,33 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 	return d
 }
 
-// Caller authenticates a request.
-func (d *Door) Caller(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
+// Caller lets in who may do what a route needs: all steps of a decision about the request's own credential.
+func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (verify.Caller, error) {
+	c, err := d.authenticate(w, r)
+	if err == nil {
+		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
+	}
+	if err != nil {
+		return verify.Caller{}, err
+	}
+	return c, nil
+}
+
+// Verifier lets in who may ask about other credentials; Engine.Judge takes the last steps once it knows the question. A cookie, which browsers send by
+// themselves, counts only from the same site.
+func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
+	c, err := d.authenticate(w, r)
+	if err == nil && c.Facts == nil {
+		err = SameSite(r)
+	}
+	if err != nil {
+		return verify.Verifier{}, err
+	}
+	return c.Verifier()
+}
+
+// authenticate runs steps 1 to 4.
+func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
 	p, err := d.Read(r.Header)
 	if err != nil {
 		return verify.Caller{}, err

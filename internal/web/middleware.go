@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"path"
 	"runtime/debug"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -46,35 +45,3 @@ func (d *Door) Recover(w http.ResponseWriter, r *http.Request) {
 		d.Refuse(w, r, fault.Internal)
 	}
 }
-
-// Catch gives the mux's own answers for unknown paths and methods the form of ours.
-func (d *Door) Catch(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
-			d.Refuse(w, r, fault.NotFound) // an ambiguous path is not tidied up
-			return
-		}
-		if _, pattern := mux.Handler(r); pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
-		}
-		// No route: let the mux tell 404 from 405, and keep only that and its Allow header.
-		probe := &statusOnly{header: http.Header{}}
-		mux.ServeHTTP(probe, r)
-		if probe.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", probe.header.Get("Allow"))
-			d.Refuse(w, r, fault.MethodNotAllowed)
-			return
-		}
-		d.Refuse(w, r, fault.NotFound)
-	})
-}
-
-type statusOnly struct {
-	header http.Header
-	status int
-}
-
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (s *statusOnly) WriteHeader(status int)      { s.status = status }

@@ -1,9 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -51,21 +55,40 @@ var details = map[fault.Kind]string{
 	fault.KeyInvalid:           "Send one valid API key, for example as a bearer in the Authorization header.",
 	fault.KeyExpired:           "Refresh the key or create another.",
 	fault.KeyRevoked:           "Create another key.",
-	fault.KeyDisabled:          "The key, its owner, their membership, the tenant or the account is disabled.",
+	fault.KeyDisabled:          "Have it enabled again: the key, its owner, their membership, the tenant or the account.",
+	fault.TokenExpired:         "Ask for another access token.",
+	fault.TokenInvalid:         "Ask for another access token, and send it whole.",
 	fault.SignInFailed:         "Check the e-mail address and the password.",
-	fault.InsufficientScope:    "The key's effective scopes do not include what this needs.",
+	fault.SecondFactorRequired: "Send the code of the second factor too.",
+	fault.InsufficientScope:    "Use a key whose effective scopes include what this needs.",
 	fault.ApplicationForbidden: "Use a key that may reach this application.",
 	fault.SessionRequired:      "Sign in with e-mail and password; a key cannot do this.",
-	fault.TransportForbidden:   "The key's tenant does not allow this transport.",
-	fault.CredentialAmbiguous:  "Send exactly one credential in exactly one header.",
+	fault.TransportForbidden:   "Send the key by a transport that its tenant allows.",
+	fault.Forbidden:            "Ask someone whose role allows it.",
+	fault.SignInAgain:          "Sign in again: this needs a sign-in younger than five minutes.",
 	fault.CrossSite:            "Send the request from the same site.",
+	fault.Malformed:            "Send one JSON value, with each member once.",
+	fault.CredentialAmbiguous:  "Send exactly one credential in exactly one header.",
 	fault.NotFound:             "There is nothing here that you may see.",
+	fault.LinkInvalid:          "Ask for another link: each works once, for its time and for whom it was made.",
 	fault.MethodNotAllowed:     "The Allow header lists what this path takes.",
 	fault.TooLarge:             "Send at most 64 KiB.",
 	fault.UnsupportedMediaType: "Send Content-Type: application/json.",
-	fault.ValidationFailed:     "See errors for each field.",
-	fault.Internal:             "Something went wrong on our side. The request id helps to find it.",
+	fault.Conflict:             "Read it again: what is there now does not permit this change.",
+	fault.KeyLimitReached:      "Revoke or delete a key first.",
+	fault.TenantRequired:       "Say which tenant is meant.",
+	fault.NotRecoverable:       "Refresh the key: its secret was not kept.",
+	fault.ValidationFailed:     "Mend each field as errors says.",
+	fault.RateLimited:          "Wait as long as the Retry-After header says.",
+	fault.Internal:             "Something went wrong on our side. Report the request id: it helps to find it.",
 	fault.Unavailable:          "Try again shortly.",
+}
+
+// Kinds lists every kind that is answered, by status and then by name.
+func Kinds() []fault.Kind {
+	return slices.SortedFunc(maps.Keys(statuses), func(a, b fault.Kind) int {
+		return cmp.Or(cmp.Compare(statuses[a].status, statuses[b].status), cmp.Compare(a, b))
+	})
 }
 
 // NewProblem turns a failure into the document that is sent. It holds no more than the failure's own message.
@@ -106,6 +129,9 @@ func (d *Door) Problem(h http.Header, r *http.Request, err error) *api.Problem {
 		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
 	Private(h)
+	if after := fault.RetryAfter(err); after > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)) // whole seconds, rounded up
+	}
 	d.challenge(h, r, p)
 	return p
 }

@@ -168,3 +168,22 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+func TestNoRouteIsAddedOnceTheDocumentIsMade(t *testing.T) {
+	router := web.NewRouter(web.NewDoor(nil, slog.New(slog.DiscardHandler)))
+	router.Add(web.Route{Method: http.MethodGet, Path: "/early"})
+	router.HandleFunc("POST /early", func(http.ResponseWriter, *http.Request) {})
+	var listed []string
+	for _, r := range router.Routes() {
+		listed = append(listed, r.Method+" "+r.Path)
+	}
+	if diff := cmp.Diff([]string{"GET /early", "POST /early"}, listed); diff != "" {
+		t.Error(diff)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a route that the document lacks was added")
+		}
+	}()
+	router.Add(web.Route{Method: http.MethodGet, Path: "/late"})
+}

@@ -35,16 +35,17 @@ func (h *house) furnish(wrap wrapping) {
 	keyring, err := credential.NewKeyring(root, versions, h.random)
 	h.must(err)
 	now, s, random := h.clock.Now, h.store, h.random
+	people := &identity.Service{
+		Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })), Store: s, Now: now, Rand: random,
+		Passwords: identity.NewHasher(1),
+	}
 	h.domain = &domain{
-		identity: &identity.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })), Store: s, Now: now, Rand: random,
-			Passwords: identity.NewHasher(1),
+		identity: people,
+		tenancy: &tenancy.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t })), Store: s, People: people, Keyring: keyring, Now: now, Rand: random,
 		},
 		sessions: &session.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring, Lasting: session.Default,
-		},
-		tenancy: &tenancy.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t })), Store: s, Now: now, Rand: random,
 		},
 		keys: &key.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
@@ -118,9 +119,16 @@ func (h *house) join(t tenancy.Tenant, p principal.Person, role scope.Role) {
 	h.must(h.services().tenancy.AddMember(h.Context(), principal.Operator(), t, p, role))
 }
 
+// stand gives a person a role in an account.
+func (h *house) stand(account ident.AccountID, p principal.Person, role scope.AccountRole) {
+	h.Helper()
+	_, err := h.services().tenancy.SetStanding(h.Context(), principal.Operator(), account, p.ID, role)
+	h.must(err)
+}
+
 func (h *house) application(t tenancy.Tenant) tenancy.Application {
 	h.Helper()
-	a, err := h.services().tenancy.CreateApplication(h.Context(), principal.Operator(), t, "An application", "Of the tests")
+	a, err := h.services().tenancy.CreateApplication(h.Context(), principal.Operator(), t.ID, "An application", "Of the tests")
 	h.must(err)
 	return a
 }

@@ -107,7 +107,7 @@ func othersAreCounted(h *house) {
 	h.join(t, owner, scope.Admin)
 	other := h.member(t, scope.Admin)
 	h.member(t, scope.Member)
-	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), a.ID, other, scope.AccountOwner))
+	h.stand(a.ID, other, scope.AccountOwner)
 	counts := func() (got string) {
 		h.in(func(ctx context.Context, tx *store.Tx) error {
 			accounts, tenants, err := tx.Leads(ctx, owner.ID)
@@ -140,7 +140,7 @@ func whoLeavesHoldsTheirHomes(h *house) {
 	a, owner := h.account()
 	t := h.aTenant(0)
 	other, first, second := h.person(), h.member(t, scope.Admin), h.member(t, scope.Member)
-	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), a.ID, other, scope.AccountOwner))
+	h.stand(a.ID, other, scope.AccountOwner)
 	for what, pair := range map[string][2]principal.Person{"account": {owner, other}, "tenant": {first, second}} {
 		waited, done := h.waited(), make(chan error, 1)
 		lock := func(p principal.Person) change {
@@ -169,7 +169,7 @@ func whereAUserAppears(h *house) {
 		h.clock.move(time.Second) // ids ascend
 		want = append(want, h.tenant(a.ID, nil).ID)
 	}
-	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), a.ID, p, scope.AccountAdmin))
+	h.stand(a.ID, p, scope.AccountAdmin)
 	h.clock.move(time.Second)
 	joined, held := h.aTenant(0), h.aTenant(0)
 	h.join(joined, p, scope.Auditor)

@@ -33,6 +33,9 @@ func play(h *house) []string {
 	p.keysUnderACap(who, capped, bob)
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
+	p.placesChange(who, account, bob)
+	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
+	p.setUp()
 	p.signOut(who)
 	p.lives(ada, bob)
 	return p.answers
@@ -65,7 +68,8 @@ func (p *player) anAccount(ada, bob principal.Person) tenancy.Account {
 	note(p, "create account", a, err)
 	p.makeTenant("first", a, nil, ada)
 	for _, role := range []scope.AccountRole{scope.AccountAdmin, scope.AccountOwner} {
-		note(p, "standing", role, p.tenancy.SetStanding(p.Context(), p.operator, a.ID, bob, role))
+		o, err := p.tenancy.SetStanding(p.Context(), p.operator, a.ID, bob.ID, role)
+		note(p, "standing", o, err)
 	}
 	return a
 }
@@ -137,7 +141,7 @@ func (p *player) delete(who principal.Principal, t tenancy.Tenant, k key.Key) {
 }
 
 func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
-	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t, "An application", "")
+	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t.ID, "An application", "")
 	note(p, "create application", a, err)
 	short := anyKey()
 	soon := p.later(time.Hour)

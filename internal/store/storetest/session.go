@@ -62,7 +62,7 @@ func (h *house) guest() guest {
 	h.join(g.tenants[0], g.person, scope.Admin)
 	h.join(g.tenants[1], g.person, scope.Auditor)
 	h.join(g.tenants[2], g.person, scope.Member)
-	h.must(h.services().tenancy.SetStanding(h.Context(), principal.Operator(), g.home.ID, g.person, scope.AccountAdmin))
+	h.stand(g.home.ID, g.person, scope.AccountAdmin)
 	return g
 }
 

@@ -87,7 +87,10 @@ func anUnknownTenantIsNotFound(h *house) {
 	_, tenant := h.store.Tenant(ctx, unknown)
 	_, rules := h.store.TenantRules(ctx, unknown)
 	_, facts := h.store.TenantFacts(ctx, unknown)
-	account := h.write(changing(func(ctx context.Context, tx *store.Tx) error { return tx.LockAccount(ctx, "acc_unknown") }))
+	account := h.write(changing(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.LockAccount(ctx, "acc_unknown")
+		return err
+	}))
 	inChange := h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		_, err := tx.TenantRules(ctx, unknown)
 		return event("test.change"), err

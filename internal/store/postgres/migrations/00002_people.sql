@@ -6,6 +6,12 @@ CREATE INDEX audit_events_account ON audit_events (account_id, change_number);
 -- Keys are searched by public id too.
 UPDATE keys SET search = search || ' ' || (SELECT LOWER(s.public_id) FROM key_secrets s WHERE s.key_id = keys.id AND s.position = 'current');
 
+-- An invitation voids earlier ones of the same address.
+ALTER TABLE links ADD COLUMN canonical_email TEXT COLLATE "C";
+
 -- What is pending of a tenant's invitations, and of a person's sessions.
 CREATE INDEX links_tenant ON links (tenant_id, kind);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+-- What a request made is shown again by asking for it, so that no answer is kept.
+ALTER TABLE idempotency DROP COLUMN status;

@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+// SetUp makes an account with the one-time set-up link's token, and gives a client with its owner's session.
+func (c *Client) SetUp(ctx context.Context, s api.Setup) (*Client, api.Session, error) {
+	return c.begin(ctx, "/api/v1/setup", s)
+}
+
+// AcceptInvitation makes the person a member and gives a client with their session.
+func (c *Client) AcceptInvitation(ctx context.Context, token string, a api.Acceptance) (*Client, api.Session, error) {
+	return c.begin(ctx, "/api/v1/invitations/"+url.PathEscape(token), a)
+}
+
+// Accounts lists the accounts that the signed-in person belongs to, newest first.
+func (c *Client) Accounts(ctx context.Context, p Page) (l api.List[api.Account], err error) {
+	return get[api.List[api.Account]](ctx, c, "/api/v1/accounts"+p.text())
+}
+
+// Account shows an account.
+func (c *Client) Account(ctx context.Context, account string) (api.Account, error) {
+	return get[api.Account](ctx, c, accountPath(account))
+}
+
+// EditAccount changes an account.
+func (c *Client) EditAccount(ctx context.Context, account string, p api.AccountPatch) (api.Account, error) {
+	return send[api.Account](ctx, c, http.MethodPatch, accountPath(account), p)
+}
+
+// AccountMembers lists the owners and admins of an account, newest first.
+func (c *Client) AccountMembers(ctx context.Context, account string, p Page) (api.List[api.Member], error) {
+	return get[api.List[api.Member]](ctx, c, accountPath(account)+"/members"+p.text())
+}
+
+// SetAccountMember makes a person owner or admin of an account.
+func (c *Client) SetAccountMember(ctx context.Context, account, user, role string) (api.Member, error) {
+	return send[api.Member](ctx, c, http.MethodPut, accountPath(account)+"/members/"+url.PathEscape(user), api.NewStanding{Role: role})
+}
+
+// RemoveAccountMember takes a person's role in an account away.
+func (c *Client) RemoveAccountMember(ctx context.Context, account, user string) error {
+	return c.Do(ctx, http.MethodDelete, accountPath(account)+"/members/"+url.PathEscape(user), nil, nil)
+}
+
+// AccountEvents reads the audit trail of an account and its tenants, newest first.
+func (c *Client) AccountEvents(ctx context.Context, account string, p Page) (api.List[api.Event], error) {
+	return get[api.List[api.Event]](ctx, c, accountPath(account)+"/audit"+p.text())
+}
+
+// Tenants lists the tenants that the caller may see, newest first.
+func (c *Client) Tenants(ctx context.Context, p Page) (api.List[api.Tenant], error) {
+	return get[api.List[api.Tenant]](ctx, c, "/api/v1/tenants"+p.text())
+}
+
+// CreateTenant makes a tenant from a preset.
+func (c *Client) CreateTenant(ctx context.Context, n api.NewTenant) (api.Tenant, error) {
+	return send[api.Tenant](ctx, c, http.MethodPost, "/api/v1/tenants", n)
+}
+
+// Tenant shows a tenant.
+func (c *Client) Tenant(ctx context.Context, tenant string) (api.Tenant, error) {
+	return get[api.Tenant](ctx, c, tenantPath(tenant))
+}
+
+// EditTenant changes a tenant.
+func (c *Client) EditTenant(ctx context.Context, tenant string, p api.TenantPatch) (api.Tenant, error) {
+	return send[api.Tenant](ctx, c, http.MethodPatch, tenantPath(tenant), p)
+}
+
+// TenantEvents reads the audit trail of a tenant, newest first.
+func (c *Client) TenantEvents(ctx context.Context, tenant string, p Page) (api.List[api.Event], error) {
+	return get[api.List[api.Event]](ctx, c, tenantPath(tenant)+"/audit"+p.text())
+}
+
+// Members lists the members of a tenant, newest first.
+func (c *Client) Members(ctx context.Context, tenant string, p Page) (api.List[api.Member], error) {
+	return get[api.List[api.Member]](ctx, c, tenantPath(tenant)+"/members"+p.text())
+}
+
+// Invite asks a person into a tenant. The link is in this answer and nowhere else.
+func (c *Client) Invite(ctx context.Context, tenant string, n api.NewInvitation) (api.Invitation, error) {
+	return send[api.Invitation](ctx, c, http.MethodPost, tenantPath(tenant)+"/members", n)
+}
+
+// EditMember changes a membership.
+func (c *Client) EditMember(ctx context.Context, tenant, user string, p api.MemberPatch) (api.Member, error) {
+	return send[api.Member](ctx, c, http.MethodPatch, tenantPath(tenant)+"/members/"+url.PathEscape(user), p)
+}
+
+// RemoveMember ends a membership and revokes the person's keys in the tenant.
+func (c *Client) RemoveMember(ctx context.Context, tenant, user string) error {
+	return c.Do(ctx, http.MethodDelete, tenantPath(tenant)+"/members/"+url.PathEscape(user), nil, nil)
+}
+
+// Scopes reads the scope catalogue of a tenant.
+func (c *Client) Scopes(ctx context.Context, tenant string) (api.List[api.Scope], error) {
+	return get[api.List[api.Scope]](ctx, c, tenantPath(tenant)+"/scopes")
+}
+
+// ReplaceScopes replaces the tenant's own part of the catalogue and gives the whole of it.
+func (c *Client) ReplaceScopes(ctx context.Context, tenant string, own []api.NewScope) (api.List[api.Scope], error) {
+	return send[api.List[api.Scope]](ctx, c, http.MethodPut, tenantPath(tenant)+"/scopes", api.NewScopes{Items: own})
+}
+
+// Applications lists the applications that the caller may see, newest first.
+func (c *Client) Applications(ctx context.Context, tenant string, p Page) (api.List[api.Application], error) {
+	return get[api.List[api.Application]](ctx, c, tenantPath(tenant)+"/applications"+p.text())
+}
+
+// CreateApplication adds an application to a tenant.
+func (c *Client) CreateApplication(ctx context.Context, tenant string, n api.NewApplication) (api.Application, error) {
+	return send[api.Application](ctx, c, http.MethodPost, tenantPath(tenant)+"/applications", n)
+}
+
+// Application shows an application.
+func (c *Client) Application(ctx context.Context, tenant, application string) (api.Application, error) {
+	return get[api.Application](ctx, c, tenantPath(tenant)+"/applications/"+url.PathEscape(application))
+}
+
+// EditApplication changes an application.
+func (c *Client) EditApplication(ctx context.Context, tenant, application string, p api.ApplicationPatch) (api.Application, error) {
+	return send[api.Application](ctx, c, http.MethodPatch, tenantPath(tenant)+"/applications/"+url.PathEscape(application), p)
+}
+
+// DeleteApplication removes an application.
+func (c *Client) DeleteApplication(ctx context.Context, tenant, application string) error {
+	return c.Do(ctx, http.MethodDelete, tenantPath(tenant)+"/applications/"+url.PathEscape(application), nil, nil)
+}
+
+func accountPath(account string) string { return "/api/v1/accounts/" + url.PathEscape(account) }
+
+func tenantPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) }
+
+// text is the page as a query, with its question mark.
+func (p Page) text() string {
+	if p == (Page{}) {
+		return ""
+	}
+	return "?" + p.query().Encode()
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	return send[T](ctx, c, http.MethodGet, path, nil)
+}
+
+func send[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	err = c.Do(ctx, method, path, in, &out)
+	return out, err
+}

@@ -1,0 +1,103 @@
+// Package docs serves what there is to read about the API: the guide, the reference, a page for each code of a refusal, and the OpenAPI document.
+//
+//	/openapi.json         the document, made by package manageapi
+//	/docs                 the guide
+//	/docs/api             the reference: every operation and every object of the document
+//	/docs/errors          the codes; /docs/errors/{code} is where a problem document's type points
+//	/docs/style.css       how they look
+//	/setup/{token}        and the other one-time links: what to do with them
+//
+// All of it is rendered once at start from the document and from the table of refusals (web.Kinds), and is the same for everybody. The
+// pages run no script and load nothing but the style sheet.
+package docs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+//go:embed pages
+var files embed.FS
+
+// Mount serves the OpenAPI document and the pages about it.
+func Mount(router *web.Router, document []byte) {
+	d := parse(document)
+	style, err := files.ReadFile("pages/style.css")
+	if err != nil {
+		panic("docs: " + err.Error())
+	}
+	kinds := explanations()
+	router.Page("/openapi.json", file("application/json", document).serve)
+	router.Page("/docs/style.css", file("text/css; charset=utf-8", style).serve)
+	router.Page("/docs", render(layout("guide.html"), d, d).serve)
+	router.Page("/docs/api", render(layout("reference.html"), d, referenceOf(d)).serve)
+	router.Page("/docs/errors", render(layout("errors.html"), d, kinds).serve)
+	router.Page("/docs/errors/{code}", errorPages(d, kinds))
+	linkPages(router, d)
+}
+
+// errorPages serves the page of one code.
+func errorPages(d *document, kinds []explanation) web.Handler {
+	pages, t := map[string]page{}, layout("error.html")
+	for _, e := range kinds {
+		pages[string(e.Code)] = render(t, d, e)
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, ok := pages[r.PathValue("code")]
+		if !ok {
+			return fault.NotFound
+		}
+		return p.serve(w, r)
+	}
+}
+
+// page is an answer that is the same for everybody.
+type page struct {
+	kind, tag string
+	text      []byte
+	// private pages are not kept anywhere.
+	private bool
+}
+
+// file makes a page of a text. Its tag lets browsers ask whether it changed.
+func file(kind string, text []byte) page {
+	sum := sha256.Sum256(text)
+	return page{kind: kind, tag: `"` + hex.EncodeToString(sum[:8]) + `"`, text: text}
+}
+
+// contentPolicy allows the style sheet and nothing else: the pages hold no script.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+func (p page) serve(w http.ResponseWriter, r *http.Request) error {
+	h := w.Header()
+	h.Set("Content-Type", p.kind)
+	h.Set("Content-Security-Policy", contentPolicy)
+	if !p.private { // middleware has forbidden to keep it
+		h.Set("Cache-Control", "no-cache") // to be kept, and asked for again
+		h.Set("Etag", p.tag)
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.text))
+	return nil
+}
+
+// layout reads a template of the content into the one around all pages.
+func layout(name string) *template.Template {
+	t := template.New("layout.html").Funcs(template.FuncMap{"prose": prose})
+	return template.Must(t.ParseFS(files, "pages/layout.html", "pages/"+name))
+}
+
+func render(t *template.Template, d *document, content any) page {
+	var text bytes.Buffer
+	if err := t.Execute(&text, map[string]any{"Version": d.Info.Version, "Content": content}); err != nil {
+		panic("docs: " + err.Error())
+	}
+	return file("text/html; charset=utf-8", text.Bytes())
+}

@@ -1,0 +1,164 @@
+package docs
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// reference is the page of every operation and every object.
+type reference struct {
+	Document *document
+	Groups   []group
+	Objects  []object
+}
+
+// group is the operations of one tag.
+type group struct {
+	Name, ID, Description string
+	Entries               []entry
+}
+
+// entry is one operation.
+type entry struct {
+	ID, Method, Path, Summary, Description string
+	Need                                   need
+	Parameters                             []member
+	Body                                   *object
+	Answers, Refusals                      []reply
+}
+
+// need is what an operation asks of its caller.
+type need struct {
+	// Anyone may ask.
+	Anyone bool
+	// Keys are as good as a session, with this scope if it is not "".
+	Keys  bool
+	Scope string
+}
+
+// member is a parameter, or a member of an object.
+type member struct {
+	Name, In, Description string
+	Type                  []word
+	Required              bool
+	Limits                string
+}
+
+// object is a JSON object, or what stands in its place.
+type object struct {
+	Name, Description string
+	Type              []word
+	Required          bool
+	Members           []member
+}
+
+// reply is what is answered with one status.
+type reply struct {
+	Status, Description string
+	Type                []word
+	Headers, Codes      []string
+}
+
+func referenceOf(d *document) reference {
+	r := reference{Document: d}
+	for _, tag := range d.Tags {
+		id := "tag-" + strings.ReplaceAll(strings.ToLower(tag.Name), " ", "-")
+		r.Groups = append(r.Groups, group{Name: tag.Name, ID: id, Description: tag.Description, Entries: d.entries(tag.Name)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
+		r.Objects = append(r.Objects, d.object(name, d.Components.Schemas[name]))
+	}
+	return r
+}
+
+// methods in the order in which the operations of a path are shown.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+func (d *document) entries(tag string) (list []entry) {
+	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
+		for _, method := range methods {
+			op := d.Paths[path][strings.ToLower(method)]
+			if op != nil && slices.Contains(op.Tags, tag) {
+				list = append(list, d.entry(method, path, op))
+			}
+		}
+	}
+	return list
+}
+
+func (d *document) entry(method, path string, op *operation) entry {
+	e := entry{ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description, Need: needOf(op.Security)}
+	for _, p := range op.Parameters {
+		e.Parameters = append(e.Parameters, member{
+			Name: p.Name, In: p.In, Description: p.Description, Type: typeOf(p.Schema), Required: p.Required, Limits: limits(p.Schema),
+		})
+	}
+	slices.SortStableFunc(e.Parameters, func(a, b member) int { return cmp.Compare(a.In, b.In) }) // path before query
+	if op.RequestBody != nil {
+		body := d.object("", op.RequestBody.Content["application/json"].Schema)
+		body.Required = op.RequestBody.Required
+		e.Body = &body
+	}
+	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
+		if r := replyOf(status, op.Responses[status]); status < "3" {
+			e.Answers = append(e.Answers, r)
+		} else {
+			e.Refusals = append(e.Refusals, r)
+		}
+	}
+	return e
+}
+
+func needOf(security []map[string][]string) need {
+	n := need{Anyone: len(security) == 0}
+	for _, way := range security {
+		for scheme, scopes := range way {
+			n.Keys = n.Keys || scheme != "session"
+			n.Scope = cmp.Or(n.Scope, strings.Join(scopes, " "))
+		}
+	}
+	return n
+}
+
+func replyOf(status string, r response) reply {
+	reply := reply{Status: status, Description: r.Description, Headers: slices.Sorted(maps.Keys(r.Headers)), Codes: r.Codes}
+	if body, ok := r.Content["application/json"]; ok {
+		reply.Type = typeOf(body.Schema)
+	}
+	return reply
+}
+
+// object shows a schema; the members are those of what it refers to.
+func (d *document) object(name string, s *schema) object {
+	form := d.resolve(s)
+	o := object{Name: name, Description: form.Description, Type: typeOf(s)}
+	for _, name := range form.memberNames() {
+		m := form.Properties[name]
+		o.Members = append(o.Members, member{
+			Name: name, Description: m.Description, Type: typeOf(m), Required: slices.Contains(form.Required, name), Limits: limits(m),
+		})
+	}
+	return o
+}
+
+// limits says what a schema bounds, in words.
+func limits(s *schema) string {
+	var parts []string
+	if len(s.Enum) > 0 {
+		parts = append(parts, "one of "+strings.Trim(fmt.Sprint(s.Enum), "[]"))
+	}
+	if s.Minimum != nil {
+		parts = append(parts, fmt.Sprintf("at least %v", *s.Minimum))
+	}
+	if s.Maximum != nil {
+		parts = append(parts, fmt.Sprintf("at most %v", *s.Maximum))
+	}
+	if s.Default != nil {
+		parts = append(parts, fmt.Sprintf("default %v", s.Default))
+	}
+	return strings.Join(parts, ", ")
+}

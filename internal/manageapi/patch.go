@@ -1,0 +1,77 @@
+package manageapi
+
+import (
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// The states of whatever can be switched off.
+const (
+	active   = "active"
+	disabled = "disabled"
+)
+
+func statusOf(off bool) string {
+	if off {
+		return disabled
+	}
+	return active
+}
+
+// patch gathers what is wrong with the members of a PATCH.
+type patch struct{ faults []fault.Field }
+
+// text gives a member that can be replaced but not cleared; nil for absent.
+func (p *patch) text(name string, o api.Optional[string]) *string {
+	if o.Null {
+		p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+	}
+	if !o.Set || o.Null {
+		return nil
+	}
+	return &o.Value
+}
+
+// cleared gives a member that null empties; nil for absent.
+func (p *patch) cleared(o api.Optional[string]) *string {
+	if !o.Set {
+		return nil
+	}
+	return &o.Value
+}
+
+// off gives a status as "is it disabled"; nil for absent.
+func (p *patch) off(o api.Optional[string]) *bool {
+	status := p.text("status", o)
+	if status == nil {
+		return nil
+	}
+	if *status != active && *status != disabled {
+		p.faults = append(p.faults, fault.Field{Name: "status", Code: "unknown", Message: "Use active or disabled."})
+	}
+	off := *status == disabled
+	return &off
+}
+
+func (p *patch) refuse() error { return fault.Refuse(p.faults...) }
+
+// words gives the domain's type for a list of texts.
+func words[T ~string](texts []string) []T {
+	if texts == nil {
+		return nil
+	}
+	list := make([]T, len(texts))
+	for i, text := range texts {
+		list[i] = T(text)
+	}
+	return list
+}
+
+// texts gives a list of words as texts, never null.
+func texts[T ~string](words []T) []string {
+	list := make([]string, len(words))
+	for i, word := range words {
+		list[i] = string(word)
+	}
+	return list
+}

@@ -1,0 +1,62 @@
+package manageapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+func (a *API) scopes(h huma.API) {
+	tags := []string{"Scopes"}
+	add(h, a.Door, huma.Operation{
+		OperationID: "list-scopes", Method: http.MethodGet, Path: tenantPath + "/scopes", Tags: tags, Summary: "Read the scope catalogue",
+		Description: "Every scope a key of the tenant can have, by name, and the roles whose keys may hold it.",
+	}, need{scope: scope.ScopesRead}, a.listScopes)
+	add(h, a.Door, huma.Operation{
+		OperationID: "replace-scopes", Method: http.MethodPut, Path: tenantPath + "/scopes", Tags: tags, Summary: "Replace the tenant's own scopes",
+		Description: "For admins. Built-in scopes stay. A key keeps a scope that is gone, but it counts for nothing.",
+	}, need{session: true}, a.replaceScopes)
+}
+
+func (a *API) listScopes(ctx context.Context, in *TenantInput) (*answer[api.List[api.Scope]], error) {
+	entries, err := a.Tenancy.Scopes(ctx, who(ctx).Principal, ident.TenantID(in.Tenant))
+	if err != nil {
+		return nil, err
+	}
+	return catalogueOf(entries), nil
+}
+
+type replaceScopesInput struct {
+	JSON body[api.NewScopes]
+	TenantInput
+}
+
+func (a *API) replaceScopes(ctx context.Context, in *replaceScopesInput) (*answer[api.List[api.Scope]], error) {
+	if in.JSON.value.Items == nil {
+		return nil, fault.Refuse(fault.Field{Name: "items", Code: "required", Message: "List all of the tenant's own scopes; an empty list removes them."})
+	}
+	own := make([]scope.Entry, len(in.JSON.value.Items))
+	for i, n := range in.JSON.value.Items {
+		own[i] = scope.Entry{Name: scope.Scope(n.Name), Description: n.Description, Roles: words[scope.Role](n.Roles)}
+	}
+	entries, err := a.Tenancy.ReplaceScopes(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), own)
+	if err != nil {
+		return nil, err
+	}
+	return catalogueOf(entries), nil
+}
+
+// catalogueOf gives the whole catalogue as one page.
+func catalogueOf(entries []scope.Entry) *answer[api.List[api.Scope]] {
+	page := api.List[api.Scope]{Items: make([]api.Scope, len(entries))}
+	for i, e := range entries {
+		page.Items[i] = api.Scope{Name: string(e.Name), Description: e.Description, Roles: texts(e.Roles), BuiltIn: e.BuiltIn}
+	}
+	return &answer[api.List[api.Scope]]{page}
+}

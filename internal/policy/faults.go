@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+var headerForm = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
+
+// The bounds of a tenant's numbers.
+const (
+	maxKeysPerUser   = 10_000
+	minTokenSeconds  = 60
+	maxTokenSeconds  = 86_400
+	maxJWTSeconds    = 300
+	maxIdleDays      = 3650
+	maxPerMinute     = 1_000_000
+	maxDefaultScopes = 200
+)
+
+// Faults lists what is wrong with the settings, each field under "settings.".
+func (s Settings) Faults() []fault.Field {
+	faults := slices.Concat(s.Shape().Faults(), s.transportFaults(), s.choiceFaults(), s.scopeFaults(), s.numberFaults())
+	for i := range faults {
+		faults[i].Name = "settings." + faults[i].Name
+	}
+	return faults
+}
+
+func (s Settings) transportFaults() (faults []fault.Field) {
+	faults = listFaults("transports", s.Transports, KeyTransports())
+	switch {
+	case s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !headerForm.MatchString(s.KeyHeader)):
+		faults = append(faults, fault.Field{Name: "key_header", Code: "form", Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens."})
+	case s.KeyHeader == "" && slices.Contains(s.Transports, Header):
+		faults = append(faults, fault.Field{Name: "key_header", Code: "required", Message: "Name the header by which keys come, or leave header out of transports."})
+	}
+	return faults
+}
+
+func (s Settings) choiceFaults() []fault.Field {
+	return slices.Concat(
+		listFaults("creators", s.Creators, []Creator{BySelf, ByAdmin}),
+		choiceFaults("visibility", s.Visibility, SeeAll, SeeOwn),
+		choiceFaults("revoke_mode", s.RevokeMode, Tombstone, Delete),
+		choiceFaults("disclosure", s.Disclosure, Once, Recoverable),
+		choiceFaults("dialect", s.Dialect, Dialects()...),
+		choiceFaults("token_format", s.TokenFormat, Opaque, JWT),
+	)
+}
+
+// Dialects lists those a tenant can speak.
+func Dialects() []string {
+	return []string{"problem+json", string(BlazeMeter), string(LoadRunner), string(Blazeauth), string(Blancco)}
+}
+
+// listFaults wants at least one of the words, each once.
+func listFaults[T ~string](name string, got, words []T) (faults []fault.Field) {
+	if len(got) == 0 {
+		return []fault.Field{{Name: name, Code: "required", Message: "Use at least one of " + oneOf(words) + "."}}
+	}
+	for i, word := range got {
+		at := fmt.Sprintf("%s.%d", name, i)
+		switch {
+		case !slices.Contains(words, word):
+			faults = append(faults, fault.Field{Name: at, Code: "unknown", Message: "Use " + oneOf(words) + "."})
+		case slices.Index(got, word) != i:
+			faults = append(faults, fault.Field{Name: at, Code: "duplicate", Message: "Name each once."})
+		}
+	}
+	return faults
+}
+
+func choiceFaults[T ~string](name string, got T, words ...T) []fault.Field {
+	if slices.Contains(words, got) {
+		return nil
+	}
+	return []fault.Field{{Name: name, Code: "unknown", Message: "Use " + oneOf(words) + "."}}
+}
+
+// oneOf spells "a, b or c".
+func oneOf[T ~string](words []T) string {
+	var b strings.Builder
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
+}
+
+func (s Settings) scopeFaults() (faults []fault.Field) {
+	if len(s.DefaultScopes) > maxDefaultScopes {
+		return []fault.Field{{Name: "default_scopes", Code: "length", Message: fmt.Sprintf("Name at most %d scopes.", maxDefaultScopes)}}
+	}
+	if slices.Contains(s.DefaultScopes, scope.Every) && len(s.DefaultScopes) > 1 {
+		return []fault.Field{{Name: "default_scopes", Code: "every", Message: "* stands alone."}}
+	}
+	return nil
+}
+
+// UnknownScopes lists the default scopes that the catalogue does not know.
+func (s Settings) UnknownScopes(c scope.Catalogue) (faults []fault.Field) {
+	for i, name := range s.DefaultScopes {
+		if name != scope.Every && !c.Knows(name) {
+			faults = append(faults, fault.Field{Name: fmt.Sprintf("settings.default_scopes.%d", i), Code: "unknown", Message: "Use a scope of the tenant's catalogue."})
+		}
+	}
+	return faults
+}
+
+func (s Settings) numberFaults() []fault.Field {
+	longest := maxTokenSeconds
+	if s.TokenFormat == JWT {
+		longest = maxJWTSeconds // it cannot be called back
+	}
+	return slices.Concat(
+		rangeFaults("keys_per_user", s.KeysPerUser, 0, maxKeysPerUser),
+		rangeFaults("token_seconds", s.TokenSeconds, minTokenSeconds, longest),
+		rangeFaults("idle_days", s.IdleDays, 0, maxIdleDays),
+		rangeFaults("requests_per_minute", s.RequestsPerMinute, 0, maxPerMinute),
+	)
+}
+
+// rangeFaults wants a number between the bounds; 0 as the lower one stands for null.
+func rangeFaults(name string, n, least, most int) []fault.Field {
+	if n >= least && n <= most {
+		return nil
+	}
+	message := fmt.Sprintf("Use %d to %d.", least, most)
+	if least == 0 {
+		message = fmt.Sprintf("Use 1 to %d, or null for none.", most)
+	}
+	return []fault.Field{{Name: name, Code: "range", Message: message}}
+}
+
+// Differences names the settings that differ, in their JSON names.
+func (s Settings) Differences(to Settings) (names []string) {
+	was, is := reflect.ValueOf(s), reflect.ValueOf(to)
+	for i, f := range reflect.VisibleFields(was.Type()) {
+		empty := f.Type.Kind() == reflect.Slice && was.Field(i).Len()+is.Field(i).Len() == 0
+		if !empty && !reflect.DeepEqual(was.Field(i).Interface(), is.Field(i).Interface()) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"math"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// eventColumns are scanned by scanEvent, in this order.
+const eventColumns = `change_number, id, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name, ip, request_id, details, account_id, tenant_id`
+
+const (
+	listTenantEvents  query = `SELECT ` + eventColumns + ` FROM audit_events WHERE tenant_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
+	listAccountEvents query = `SELECT ` + eventColumns + ` FROM audit_events WHERE account_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
+)
+
+// Events implements tenancy.Store.
+func (s *Store) Events(ctx context.Context, of tenancy.Trail, before int64, limit int) (list []tenancy.TrailEvent, err error) {
+	q, id := listAccountEvents, string(of.Account)
+	if of.Tenant != "" {
+		q, id = listTenantEvents, string(of.Tenant)
+	}
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
+		e, err := scanEvent(row)
+		list = append(list, e)
+		return err
+	}, id, before, pageLimit(limit))
+	return list, s.fault(err)
+}
+
+func scanEvent(row scanner) (e tenancy.TrailEvent, err error) {
+	var id ident.EventID
+	var details detailsJSON
+	err = row.Scan(&e.Number, &id, when{&e.At}, &e.Actor.Type, &e.Actor.ID, &e.Actor.Email, &e.Action,
+		&e.Target.Type, &e.Target.ID, &e.Target.Name, &e.IP, &e.RequestID, &details, nullable(&e.Account), nullable(&e.Tenant))
+	e.ID, e.Details = id, details
+	return e, err
+}

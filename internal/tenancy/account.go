@@ -1,0 +1,229 @@
+package tenancy
+
+import (
+	"context"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// The policy a new account starts with.
+const (
+	firstMaxLifetime = 3650 // days
+	firstAutoExpiry  = 90   // days
+)
+
+// CreateAccount makes an account with its first owner. autoExpiry is whether its keys expire automatically after 90 days.
+func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, name string, owner principal.Person, autoExpiry bool) (Account, error) {
+	a, faults := s.newAccount("account", name)
+	if err := fault.Refuse(faults...); err != nil {
+		return Account{}, err
+	}
+	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		var err error
+		a.Number, err = foundAccount(ctx, tx, a, owner, autoExpiry)
+		return audit.By(who, "account.create", a.target()).Of(a.ID).With("owner", owner.Email), err
+	})
+	return a, err
+}
+
+func (s *Service) newAccount(field, name string) (Account, []fault.Field) {
+	name, faults := text.Name(field, name)
+	now := s.Now()
+	return Account{ID: ident.New[ident.AccountID](now, s.Rand), Name: name, CreatedAt: now, UpdatedAt: now}, faults
+}
+
+// foundAccount writes a new account with its first policy and owner.
+func foundAccount(ctx context.Context, tx Tx, a Account, owner principal.Person, autoExpiry bool) (number int64, err error) {
+	if number, err = tx.InsertAccount(ctx, a); err != nil {
+		return 0, err
+	}
+	rules := []policy.Rule{{Reason: policy.ByMaxLifetime, Days: firstMaxLifetime, Since: a.CreatedAt}}
+	if autoExpiry {
+		rules = append(rules, policy.Rule{Reason: policy.ByAutoExpiry, Days: firstAutoExpiry, Since: a.CreatedAt})
+	}
+	for _, r := range rules {
+		if err := tx.InsertPolicyRule(ctx, a.ID, r); err != nil {
+			return 0, err
+		}
+	}
+	return number, tx.SetStanding(ctx, a.ID, owner.ID, scope.AccountOwner, a.CreatedAt)
+}
+
+// Accounts lists the accounts that a signed-in person belongs to, by a standing or a membership.
+func (s *Service) Accounts(ctx context.Context, who principal.Principal, page Page) ([]Account, error) {
+	own, ok := who.Session()
+	if !ok {
+		return nil, fault.SessionRequired
+	}
+	return s.Store.AccountsOf(ctx, own.User.ID, page)
+}
+
+// Account gives an account to whoever belongs to it.
+func (s *Service) Account(ctx context.Context, who principal.Principal, id ident.AccountID) (Account, error) {
+	own, ok := who.Session()
+	if !ok {
+		return Account{}, fault.SessionRequired
+	}
+	if !tied(own, id) {
+		return Account{}, fault.NotFound
+	}
+	return s.Store.Account(ctx, id)
+}
+
+// RenameAccount is for owners and admins of the account.
+func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id ident.AccountID, name string) (Account, error) {
+	name, faults := text.Name("name", name)
+	if err := fault.Refuse(faults...); err != nil {
+		return Account{}, err
+	}
+	return s.changeAccount(ctx, who, id, "account.edit", func(a *Account) bool {
+		same := a.Name == name
+		a.Name = name
+		return !same
+	})
+}
+
+// SetAccountDisabled takes an account with all its tenants and keys out of use, or brings it back. It is the operator's: an account that is disabled has nobody who
+// could act for it.
+func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principal, id ident.AccountID, disabled bool) (Account, error) {
+	if who.Kind() != principal.ByOS {
+		return Account{}, fault.Forbidden
+	}
+	action := map[bool]string{true: "account.disable", false: "account.enable"}[disabled]
+	return s.changeAccount(ctx, who, id, action, func(a *Account) bool {
+		same := a.Disabled == disabled
+		a.Disabled = disabled
+		return !same
+	})
+}
+
+func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action string, change func(*Account) (changed bool)) (a Account, err error) {
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if a, err = tx.LockAccount(ctx, id); err != nil {
+			return audit.Event{}, err
+		}
+		if _, err := officer(ctx, tx, who, id); err != nil {
+			return audit.Event{}, err
+		}
+		tenants, err := tx.TenantsOf(ctx, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		changed := change(&a)
+		e := audit.By(who, action, a.target()).Of(id).OutdatesTenants(tenants...)
+		if !changed {
+			return e, audit.ErrNothing
+		}
+		a.UpdatedAt = s.Now()
+		return e, tx.UpdateAccount(ctx, a)
+	})
+	return a, err
+}
+
+func (a Account) target() audit.Target {
+	return audit.Target{Type: "account", ID: string(a.ID), Name: a.Name}
+}
+
+// Officers lists the owners and admins of an account, for one of them.
+func (s *Service) Officers(ctx context.Context, who principal.Principal, account ident.AccountID, page Page) ([]Officer, error) {
+	if err := s.seesAll(who, account); err != nil {
+		return nil, err
+	}
+	return s.Store.Officers(ctx, account, page)
+}
+
+// seesAll lets owners and admins of the account through.
+func (s *Service) seesAll(who principal.Principal, account ident.AccountID) error {
+	own, ok := who.Session()
+	switch {
+	case !ok:
+		return fault.SessionRequired
+	case !tied(own, account):
+		return fault.NotFound
+	case !who.RoleOver(account).Valid():
+		return errNotOfficer
+	}
+	return nil
+}
+
+// SetStanding gives a person who belongs to the account a role in it. Only an owner makes an owner, or anything else of one; the last owner stays.
+func (s *Service) SetStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID, role scope.AccountRole) (o Officer, err error) {
+	if !role.Valid() {
+		return Officer{}, fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use owner or admin."})
+	}
+	err = s.changeStanding(ctx, who, account, user, role, func(ctx context.Context, tx Tx, person principal.Person) (string, error) {
+		now := s.Now()
+		o = Officer{Account: account, User: person, Role: role, CreatedAt: now}
+		return "account.member", tx.SetStanding(ctx, account, user, role, now)
+	})
+	return o, err
+}
+
+// RemoveStanding takes a person's role in the account away; memberships of its tenants stay.
+func (s *Service) RemoveStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID) error {
+	return s.changeStanding(ctx, who, account, user, "", func(ctx context.Context, tx Tx, _ principal.Person) (string, error) {
+		return "account.member_remove", tx.DeleteStanding(ctx, account, user)
+	})
+}
+
+func (s *Service) changeStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID, to scope.AccountRole,
+	change func(ctx context.Context, tx Tx, person principal.Person) (action string, err error),
+) error {
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if _, err := tx.LockAccount(ctx, account); err != nil {
+			return audit.Event{}, err
+		}
+		by, err := officer(ctx, tx, who, account)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		person, err := s.candidate(ctx, tx, who, account, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := mayStand(ctx, tx, account, user, by, to); err != nil {
+			return audit.Event{}, err
+		}
+		tenants, err := tx.TenantsOf(ctx, account)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		action, err := change(ctx, tx, person)
+		e := audit.By(who, action, audit.Target{Type: "user", ID: string(user), Name: person.Name})
+		return e.Of(account).With("role", string(to)).OutdatesTenants(tenants...), err
+	})
+}
+
+// candidate gives the person if they belong to the account. To its officers nobody else exists; the operator may name anyone.
+func (s *Service) candidate(ctx context.Context, tx Tx, who principal.Principal, account ident.AccountID, user ident.UserID) (principal.Person, error) {
+	person, belongs, err := tx.Belongs(ctx, account, user)
+	if err == nil && !belongs && who.Kind() != principal.ByOS {
+		err = fault.NotFound
+	}
+	return person, err
+}
+
+// mayStand judges a change of the person's role in the account, "" for none, by someone of the role by.
+func mayStand(ctx context.Context, tx Tx, account ident.AccountID, user ident.UserID, by, to scope.AccountRole) error {
+	from, err := tx.Standing(ctx, account, user)
+	if err != nil {
+		return err
+	}
+	if by != scope.AccountOwner && (from == scope.AccountOwner || to == scope.AccountOwner) {
+		return fault.New(fault.Forbidden, "Only an owner of the account makes or unmakes owners.")
+	}
+	if from != scope.AccountOwner || to == scope.AccountOwner {
+		return nil
+	}
+	others, err := tx.OtherOwners(ctx, account, user)
+	if err == nil && others == 0 {
+		err = fault.New(fault.Conflict, "This is the account's last owner. Make another one first.")
+	}
+	return err
+}

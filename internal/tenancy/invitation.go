@@ -1,0 +1,133 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+// Invitation asks the holder of an e-mail address into a tenant. Whoever opens its link is taken for them.
+type Invitation struct {
+	ID     ident.LinkID
+	Tenant ident.TenantID
+	Email  string
+	Role   scope.Role
+	// By is the admin who invites; "" for the operator.
+	By                   ident.UserID
+	CreatedAt, ExpiresAt time.Time
+}
+
+// inviting is how long an invitation can be accepted.
+const inviting = 7 * 24 * time.Hour
+
+// Invite makes an invitation and gives its ticket, once. An earlier one of the same address is void from then on. It says nothing about whether the address
+// is known to the server.
+func (s *Service) Invite(ctx context.Context, who principal.Principal, tenant ident.TenantID, email string, role scope.Role) (Invitation, credential.Secret, error) {
+	faults := identity.EmailFaults(email)
+	if !role.Valid() {
+		faults = append(faults, fault.Fields(errRole)...)
+	}
+	if err := fault.Refuse(faults...); err != nil {
+		return Invitation{}, credential.Secret{}, err
+	}
+	now := s.Now()
+	by, _ := who.Session()
+	i := Invitation{
+		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: tenant, Email: email, Role: role, By: by.User.ID, CreatedAt: now, ExpiresAt: now.Add(inviting),
+	}
+	ticket := s.Keyring.MintTicket(credential.InvitationTicket)
+	err := s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if err := admin(ctx, tx, who, t); err != nil {
+			return audit.Event{}, err
+		}
+		if _, err := tx.MemberByEmail(ctx, tenant, identity.CanonicalEmail(email)); !errors.Is(err, fault.NotFound) {
+			if err == nil {
+				err = fault.New(fault.Conflict, "This person is a member already.")
+			}
+			return audit.Event{}, err
+		}
+		e := audit.By(who, "member.invite", audit.Target{Type: "invitation", ID: string(i.ID), Name: email}).With("role", string(role))
+		return e, tx.InsertInvitation(ctx, i, credential.HashTicket(ticket.Reveal()))
+	})
+	return i, ticket, err
+}
+
+// Invitation gives an invitation, without its ticket, to an admin of the tenant.
+func (s *Service) Invitation(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.LinkID) (Invitation, error) {
+	t, err := s.Tenant(ctx, who, tenant)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if who.RoleIn(t.ID, t.Account) != scope.Admin {
+		return Invitation{}, errNotAdmin
+	}
+	return s.Store.InvitationOf(ctx, tenant, id)
+}
+
+var errLink = fault.New(fault.LinkInvalid, "The link is used up, has expired or never was. Ask for another one.")
+
+// AcceptInvitation makes the holder of the ticket a member, once, and gives the user to sign in. A person who is new to the server gets the name and password; one who is
+// not proves with the password who they are.
+func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, password credential.Secret, from principal.Origin) (identity.User, error) {
+	if !s.Keyring.OwnTicket(credential.InvitationTicket, ticket) {
+		return identity.User{}, errLink
+	}
+	hash := credential.HashTicket(ticket)
+	i, err := s.Store.Invitation(ctx, hash, s.Now())
+	if err != nil {
+		return identity.User{}, linkFault(err)
+	}
+	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: i.Email, Name: name, Password: password})
+	if err != nil {
+		return identity.User{}, err
+	}
+	err = s.inTenant(ctx, principal.Operator(), i.Tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if u.Number, err = enrol(ctx, tx); err != nil {
+			return audit.Event{}, err
+		}
+		if err := stands(ctx, tx, t, i); err != nil {
+			return audit.Event{}, err
+		}
+		if _, err := tx.UseInvitation(ctx, hash, s.Now()); err != nil {
+			return audit.Event{}, linkFault(err)
+		}
+		m := Member{Tenant: t.ID, User: u.Person(), Role: i.Role, CreatedAt: s.Now()}
+		return m.event(itself(u, from), "member.join").With("invitation", string(i.ID)), tx.InsertMember(ctx, m)
+	})
+	return u, err
+}
+
+// stands refuses an invitation into a tenant that is disabled, or by someone who is no admin of it any more.
+func stands(ctx context.Context, tx Tx, t Tenant, i Invitation) error {
+	if t.Disabled {
+		return errLink
+	}
+	if i.By == "" {
+		return nil
+	}
+	by, err := tx.Authority(ctx, t.ID, i.By)
+	if err == nil && by.Acting() != scope.Admin {
+		err = errLink
+	}
+	return err
+}
+
+func linkFault(err error) error {
+	if errors.Is(err, fault.NotFound) {
+		return errLink
+	}
+	return err
+}
+
+// itself is a person who acts by a link, before any sign-in.
+func itself(u identity.User, from principal.Origin) principal.Principal {
+	return principal.OfSession(&principal.Session{User: u.Person()}).From(from)
+}

@@ -1,0 +1,116 @@
+package tenancy
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+// Members lists the members of a tenant for whoever may see it.
+func (s *Service) Members(ctx context.Context, who principal.Principal, tenant ident.TenantID, page Page) ([]Member, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return nil, err
+	}
+	return s.Store.Members(ctx, tenant, page)
+}
+
+// AddMember makes a person a member at once. It is the operator's: everyone else invites.
+func (s *Service) AddMember(ctx context.Context, who principal.Principal, t Tenant, user principal.Person, role scope.Role) error {
+	if who.Kind() != principal.ByOS {
+		return fault.Forbidden
+	}
+	m := Member{Tenant: t.ID, User: user, Role: role, CreatedAt: s.Now()}
+	return s.inTenant(ctx, who, t.ID, func(ctx context.Context, tx Tx, _ Tenant) (audit.Event, error) {
+		return m.event(who, "member.add"), tx.InsertMember(ctx, m)
+	})
+}
+
+// event says what happened to the membership; it changes what the person's keys may do.
+func (m Member) event(who principal.Principal, action string) audit.Event {
+	e := audit.By(who, action, audit.Target{Type: "user", ID: string(m.User.ID), Name: m.User.Name})
+	return e.With("role", string(m.Role)).OutdatesTenants(m.Tenant)
+}
+
+// MemberChange is what may be changed of a membership; nil keeps what is there.
+type MemberChange struct {
+	Role     *scope.Role
+	Disabled *bool
+}
+
+// ChangeMember is for admins of the tenant. Keys of the person stay, and do at each moment what the person may do; the last admin stays one.
+func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, tenant ident.TenantID, user ident.UserID, c MemberChange) (m Member, err error) {
+	if c.Role != nil && !c.Role.Valid() {
+		return Member{}, errRole
+	}
+	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if err := admin(ctx, tx, who, t); err != nil {
+			return audit.Event{}, err
+		}
+		before, err := tx.Member(ctx, tenant, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		m = before
+		if c.Role != nil {
+			m.Role = *c.Role
+		}
+		if c.Disabled != nil {
+			m.Disabled = *c.Disabled
+		}
+		e := m.event(who, "member.edit").With("status", state(m.Disabled))
+		if m == before {
+			return e, audit.ErrNothing
+		}
+		if m.Role != scope.Admin || m.Disabled {
+			err = notLast(ctx, tx, before)
+		}
+		if err != nil {
+			return audit.Event{}, err
+		}
+		return e, tx.UpdateMember(ctx, m, s.Now())
+	})
+	return m, err
+}
+
+var errRole = fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use admin, member or auditor."})
+
+// notLast refuses to lose a tenant's last admin.
+func notLast(ctx context.Context, tx Tx, m Member) error {
+	if m.Role != scope.Admin || m.Disabled {
+		return nil
+	}
+	others, err := tx.OtherAdmins(ctx, m.Tenant, m.User.ID)
+	if err == nil && others == 0 {
+		err = fault.New(fault.Conflict, "This is the tenant's last admin. Make another one first.")
+	}
+	return err
+}
+
+// RemoveMember ends a membership and revokes the person's keys there, in one transaction: joining again revives none.
+func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, tenant ident.TenantID, user ident.UserID) error {
+	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+		if err := admin(ctx, tx, who, t); err != nil {
+			return audit.Event{}, err
+		}
+		m, err := tx.Member(ctx, tenant, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := notLast(ctx, tx, m); err != nil {
+			return audit.Event{}, err
+		}
+		by, _ := who.Session()
+		revoked, err := tx.RevokeKeysOf(ctx, tenant, user, t.Settings.RevokeMode, s.Now(), by.User.ID, "The owner left the tenant.")
+		if err != nil {
+			return audit.Event{}, err
+		}
+		return m.event(who, "member.remove").With("keys_revoked", strconv.FormatInt(revoked, 10)), tx.DeleteMember(ctx, tenant, user)
+	})
+}
+
+func itoa(i int) string { return strconv.Itoa(i) }

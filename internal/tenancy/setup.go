@@ -1,0 +1,78 @@
+package tenancy
+
+import (
+	"context"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+)
+
+// SetupLink lets its holder make an account.
+type SetupLink struct {
+	ID                   ident.LinkID
+	CreatedAt, ExpiresAt time.Time
+}
+
+// settingUp is how long a set-up link can be used.
+const settingUp = 24 * time.Hour
+
+// NewSetupLink makes a set-up link and gives its ticket, once; earlier ones are void from then on. It is the operator's.
+func (s *Service) NewSetupLink(ctx context.Context, who principal.Principal) (SetupLink, credential.Secret, error) {
+	if who.Kind() != principal.ByOS {
+		return SetupLink{}, credential.Secret{}, fault.Forbidden
+	}
+	now := s.Now()
+	l := SetupLink{ID: ident.New[ident.LinkID](now, s.Rand), CreatedAt: now, ExpiresAt: now.Add(settingUp)}
+	ticket := s.Keyring.MintTicket(credential.SetupTicket)
+	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		return audit.By(who, "setup.link", audit.Target{Type: "setup", ID: string(l.ID)}), tx.InsertSetup(ctx, l, credential.HashTicket(ticket.Reveal()))
+	})
+	return l, ticket, err
+}
+
+// NewHouse is what set-up is made from.
+type NewHouse struct {
+	Account  string
+	Email    string
+	Name     string
+	Password credential.Secret
+}
+
+// SetUp makes an account, its owner and a first standard tenant of the account's name with the owner as its admin: all of it, once, or nothing. It gives the
+// user to sign in. An e-mail address that is known already must come with its password.
+func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from principal.Origin) (identity.User, error) {
+	if !s.Keyring.OwnTicket(credential.SetupTicket, ticket) {
+		return identity.User{}, errLink
+	}
+	a, faults := s.newAccount("account", n.Account)
+	t, _ := s.newTenant("account", a.ID, n.Account, policy.Standard, nil)
+	faults = append(faults, identity.EmailFaults(n.Email)...)
+	if err := fault.Refuse(faults...); err != nil {
+		return identity.User{}, err
+	}
+	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password})
+	if err != nil {
+		return identity.User{}, err
+	}
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := tx.UseSetup(ctx, credential.HashTicket(ticket), s.Now()); err != nil {
+			return audit.Event{}, linkFault(err)
+		}
+		if u.Number, err = enrol(ctx, tx); err != nil {
+			return audit.Event{}, err
+		}
+		if a.Number, err = foundAccount(ctx, tx, a, u.Person(), true); err != nil {
+			return audit.Event{}, err
+		}
+		t.Number, err = foundTenant(ctx, tx, t, u.Person())
+		e := audit.By(itself(u, from), "account.create", a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
+		return t.announces(e), err
+	})
+	return u, err
+}
