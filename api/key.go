@@ -16,6 +16,19 @@ type NewKey struct {
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
 }
 
+// KeyEdit is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. What is absent stays.
+type KeyEdit struct {
+	Name        Optional[string] `json:"name,omitzero"`
+	Description Optional[string] `json:"description,omitzero"`
+	// Scopes replace the whole list.
+	Scopes Optional[[]string] `json:"scopes,omitzero"`
+	// AllApplications true lifts the restriction; giving ApplicationIDs alone sets it.
+	AllApplications Optional[bool]     `json:"all_applications,omitzero"`
+	ApplicationIDs  Optional[[]string] `json:"application_ids,omitzero"`
+	// ExpiresAt null means that the key's own expiry goes; the account's policy still counts.
+	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
+}
+
 // KeySummary is what every member may see of another's key.
 type KeySummary struct {
 	ID          string    `json:"id"`

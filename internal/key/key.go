@@ -1,4 +1,4 @@
-// Package key is the life of a key: create, show, list, revoke, delete.
+// Package key is the life of a key: create, show, list, edit, revoke, delete.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
 // away cannot be used once more. A secret is minted before the transaction and shown after it, once.
@@ -109,9 +109,6 @@ type Tx interface {
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// LockOwner locks the membership under which keys are owned, so that the cap is counted by one transaction at a time,
-	// and gives the owner's authority; fault.NotFound where there is no live membership.
-	LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// MissingApplications gives the indexes of ids that are no applications of the tenant.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
 	// Holds lists the keys that hold a slot.
@@ -119,8 +116,12 @@ type Tx interface {
 	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (int64, error)
 	FreeSlots(ctx context.Context, keys []ident.KeyID) error
 	InsertKey(ctx context.Context, k Key, s Secret) error
+	// KeyOwner gives who owns a key, and does not hold it: the owner is locked before the key, and never changes.
+	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.UserID, error)
 	// LockKey reads a key and holds it until the transaction ends.
 	LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
+	// EditKey writes name, description, scopes, applications and own expiry, and when the key was updated.
+	EditKey(ctx context.Context, k Key) error
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error

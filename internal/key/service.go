@@ -2,7 +2,6 @@ package key
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"time"
@@ -97,39 +96,50 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 		return Key{}, err
 	}
 	k.Name, k.Description = spec.Name, spec.Description
-	if spec.ExpiresAt != nil {
-		k.ExpiresAt = spec.ExpiresAt.UTC().Truncate(time.Microsecond)
-	}
+	k.ExpiresAt = stored(spec.ExpiresAt)
 	k.Owner, k.CreatedBy = owner.Person, caller
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: distinct(spec.ApplicationIDs)}
 	return k, tx.InsertKey(ctx, k, secret)
 }
 
-// owner locks the membership of the person who is to own the key, and judges whether the caller may make it for them.
+// owner locks the membership of the person who is to own the key, so that their keys are counted by one transaction at a time, and judges whether the
+// caller may make it for them.
 func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (principal.Authority, error) {
-	own, err := tx.Authority(ctx, t.ID, caller.ID)
+	if want == "" {
+		want = caller.ID
+	}
+	by, owner, err := authorities(ctx, tx, t.ID, caller.ID, want)
 	if err != nil {
 		return principal.Authority{}, err
 	}
-	role := own.Acting()
-	self := want == "" || want == caller.ID
+	role := by.Acting()
 	asAdmin := role == scope.Admin && t.Settings.LetsCreate(policy.ByAdmin)
-	asSelf := self && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
+	asSelf := want == caller.ID && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
 	switch {
 	case role == "":
 		return principal.Authority{}, fault.NotFound
 	case !asAdmin && !asSelf:
 		return principal.Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
-	}
-	if self {
-		want = caller.ID
-	}
-	owner, err := tx.LockOwner(ctx, t.ID, want)
-	if errors.Is(err, fault.NotFound) {
+	case owner.Member == "":
 		return principal.Authority{}, fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
 	}
-	return owner, err
+	return owner, nil
+}
+
+// authorities reads what the caller and the owner of a key may do, and holds it. The lower id is locked first, so that two people who act for each other
+// do not wait for each other.
+func authorities(ctx context.Context, tx Tx, tenant ident.TenantID, caller, owner ident.UserID) (by, own principal.Authority, err error) {
+	held := map[ident.UserID]principal.Authority{}
+	for _, id := range []ident.UserID{min(caller, owner), max(caller, owner)} {
+		if _, twice := held[id]; twice {
+			break
+		}
+		if held[id], err = tx.Authority(ctx, tenant, id); err != nil {
+			return by, own, err
+		}
+	}
+	return held[caller], held[owner], nil
 }
 
 func knownApplications(ctx context.Context, tx Tx, tenant ident.TenantID, ids []string) error {

@@ -3,6 +3,7 @@ package manageapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,6 +30,10 @@ func (a *API) keys(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
 	}, need{session: true}, a.showKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
+		Description: "What is absent stays; lists replace. Effective before the answer.",
+	}, need{session: true}, a.editKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags, Summary: "Delete a key",
 		Description: "Removes the key; its audit trail stays.",
@@ -63,14 +68,22 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.I
 }
 
 func specOf(n api.NewKey) key.Spec {
-	s := key.Spec{Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt}
-	if n.Scopes != nil {
-		s.Scopes = make([]scope.Scope, len(n.Scopes))
-		for i, name := range n.Scopes {
-			s.Scopes[i] = scope.Scope(name)
-		}
+	return key.Spec{
+		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), Scopes: scopesOf(n.Scopes),
+		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
 	}
-	return s
+}
+
+// scopesOf keeps nil and an empty list apart.
+func scopesOf(names []string) []scope.Scope {
+	if names == nil {
+		return nil
+	}
+	scopes := make([]scope.Scope, len(names))
+	for i, name := range names {
+		scopes[i] = scope.Scope(name)
+	}
+	return scopes
 }
 
 type listKeysInput struct {
@@ -115,6 +128,50 @@ func (a *API) showKey(ctx context.Context, in *KeyInput) (*answer[api.Key], erro
 		return nil, err
 	}
 	return &answer[api.Key]{keyOf(found)}, nil
+}
+
+type editKeyInput struct {
+	JSON body[api.KeyEdit]
+	KeyInput
+}
+
+func (a *API) editKey(ctx context.Context, in *editKeyInput) (*answer[api.Key], error) {
+	edited, err := a.Keys.Edit(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), editOf(in.JSON.value))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.Key]{keyOf(edited)}, nil
+}
+
+// editOf gives null as the empty value: whether that is allowed is a rule.
+func editOf(e api.KeyEdit) key.Edit {
+	return key.Edit{
+		Name: given(e.Name), Description: given(e.Description), Scopes: scopesOf(listed(e.Scopes)),
+		AllApplications: given(e.AllApplications), ApplicationIDs: listed(e.ApplicationIDs), ExpiresAt: expiringOf(e.ExpiresAt),
+	}
+}
+
+// given is nil for a member that is absent.
+func given[T any](o api.Optional[T]) *T {
+	if !o.Set {
+		return nil
+	}
+	return &o.Value
+}
+
+// listed is nil for a list that is absent, and only then.
+func listed(o api.Optional[[]string]) []string {
+	if o.Set && o.Value == nil {
+		return []string{}
+	}
+	return o.Value
+}
+
+func expiringOf(o api.Optional[time.Time]) key.Expiring {
+	if o.Null {
+		return key.Expiring{Given: true}
+	}
+	return key.Expiring{Given: o.Set, At: given(o)}
 }
 
 func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {

@@ -27,6 +27,7 @@ const (
 	listKeysOf     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) AND k.owner_id = $5 ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
 	selectSecrets  query = `SELECT key_id, position, lookup, public_id, last4, style, prefix, label, domain FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
 	lockMember     query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
 	selectHolds    query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
@@ -36,11 +37,13 @@ const (
 	deleteUses     query = `DELETE FROM key_uses WHERE key_id = $1`
 	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
 	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+	deleteGrants   query = `DELETE FROM key_grants WHERE key_id = $1`
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
 		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
 	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
@@ -176,13 +179,10 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 	return a, err
 }
 
-// LockOwner implements key.Tx.
-func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error) {
-	a, err := t.Authority(ctx, tenant, user)
-	if err == nil && a.Member == "" {
-		err = fault.NotFound
-	}
-	return a, err
+// KeyOwner implements key.Tx.
+func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (owner ident.UserID, err error) {
+	err = t.row(ctx, selectKeyOwner, tenant, id).Scan(&owner)
+	return owner, t.store.fault(err)
 }
 
 // Holds implements key.Tx.
@@ -210,7 +210,7 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 
 // InsertKey implements key.Tx. A duplicate can only be the slot, taken by another transaction meanwhile: the change is run again.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
-	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, text.Fold(k.Name), k.Applications.All, string(k.Delivery), k.Slot,
+	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
 		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt))
 	if t.store.backend.Classify(err) == Duplicate {
 		return errors.Join(errContention, err)
@@ -223,6 +223,22 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	if err != nil {
 		return err
 	}
+	return t.grant(ctx, k)
+}
+
+// searched is the text that a search looks through.
+func searched(k key.Key) string { return text.Fold(k.Name) + " " + text.Fold(k.PublicID) }
+
+// slotOf stores no slot as NULL.
+func slotOf(k key.Key) any {
+	if k.Slot == 0 {
+		return nil
+	}
+	return k.Slot
+}
+
+// grant writes the key's scopes and applications.
+func (t *Tx) grant(ctx context.Context, k key.Key) error {
 	for _, name := range k.Scopes {
 		if err := t.exec(ctx, insertKeyScope, k.ID, string(name)); err != nil {
 			return err
@@ -234,6 +250,18 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 		}
 	}
 	return nil
+}
+
+// EditKey implements key.Tx.
+func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
+	err := t.one(ctx, editKey, k.ID, k.Name, k.Description, searched(k), k.Applications.All, micros(k.ExpiresAt), micros(k.UpdatedAt))
+	if err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deleteGrants, k.ID); err != nil {
+		return err
+	}
+	return t.grant(ctx, k)
 }
 
 // RevokeKey implements key.Tx.

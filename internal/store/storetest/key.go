@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	diff "github.com/google/go-cmp/cmp"
@@ -28,6 +29,8 @@ var keyGuarantees = []guarantee{
 	{"a time that is not set is NULL, and NULL is a time that is not set", unsetTimesAreNull},
 	{"another tenant's key is not found", anothersKeyIsNotFound},
 	{"pages run from the newest back and leave nothing out, of one owner and of all", keyPagesAreWhole},
+	{"an edited key is what it was edited to, and is searched by that", anEditedKeyIsOtherwise},
+	{"a key without a slot is stored with none", noSlotIsNull},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
 	{"a deleted key takes its secrets, grants and uses along", aDeletedKeyIsGone},
@@ -143,6 +146,10 @@ func anothersKeyIsNotFound(h *house) {
 		}
 		for _, err := range []error{
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.LockKey(ctx, mine.ID, id)) })),
+			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.KeyOwner(ctx, mine.ID, id)) })),
+			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
+				return tx.EditKey(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
+			})),
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, "key_unknown") })),
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
 				return tx.SetDisabled(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
@@ -221,6 +228,42 @@ func keyPagesAreWhole(h *house) {
 	})
 }
 
+func anEditedKeyIsOtherwise(h *house) {
+	t := h.aTenant(0)
+	want, other := h.fullKey(t), h.fullKey(t)
+	slices.Sort(want.Lookups)
+	slices.Sort(other.Lookups)
+	for _, e := range []struct {
+		scopes       []scope.Scope
+		applications scope.Applications
+		expires      time.Time
+	}{
+		{[]scope.Scope{scope.Every}, scope.Applications{All: true}, time.Time{}},
+		{[]scope.Scope{"films:read", scope.AuditRead}, scope.Applications{IDs: []string{string(h.application(t).ID)}}, h.later(9 * time.Hour)},
+	} {
+		want.Name, want.Description, want.UpdatedAt = "Ⅳ Ämter", "other", h.later(8*time.Hour)
+		want.Scopes, want.Applications, want.ExpiresAt = scope.NewSet(e.scopes...), e.applications, e.expires
+		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.EditKey(ctx, want) })
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("the keys are otherwise:\n%s", diff)
+		}
+	}
+	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); got != "iv ämter "+strings.ToLower(want.PublicID) {
+		h.Errorf("the key is searched by %q", got)
+	}
+}
+
+func noSlotIsNull(h *house) {
+	t := h.aTenant(0)
+	owner := h.member(t, scope.Member)
+	for range 2 { // of which a slot 0 could have only one
+		h.insert(h.stored(t, owner, 0))
+	}
+	if got := h.rows(`SELECT slot FROM keys`); !slices.Equal(got, []string{"-", "-"}) {
+		h.Errorf("no slot is stored as %v", got)
+	}
+}
+
 func aRevokedKeyIsATombstone(h *house) {
 	t := h.aTenant(0)
 	want := h.fullKey(t)
@@ -294,6 +337,7 @@ func holdsAreKeysWithASlot(h *house) {
 	h.insert(h.stored(t, other, 9))
 	h.insert(h.stored(h.aTenant(0), owner, 8))
 	h.in(func(ctx context.Context, tx *store.Tx) error {
+		h.must(tx.FreeSlots(ctx, nil))
 		h.must(tx.FreeSlots(ctx, []ident.KeyID{want[1].Key, want[3].Key, want[4].Key}))
 		got, err := tx.Holds(ctx, t.ID, owner.ID)
 		h.must(err)

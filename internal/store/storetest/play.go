@@ -103,6 +103,11 @@ func (p *player) delete(who principal.Principal, t tenancy.Tenant, k key.Key) {
 	note(p, "delete key", k, p.keys.Delete(p.Context(), who, t.ID, k.ID))
 }
 
+func (p *player) edit(who principal.Principal, t tenancy.Tenant, k key.Key, e key.Edit) {
+	v, err := p.keys.Edit(p.Context(), who, t.ID, k.ID, e)
+	note(p, "edit key", v.Key, err)
+}
+
 func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
 	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t, "An application", "")
 	note(p, "create application", a, err)
@@ -134,6 +139,9 @@ func (p *player) keysWithoutACap(who principal.Principal, t tenancy.Tenant) {
 	for range 2 {
 		k, err := p.keys.Enable(p.Context(), who, t.ID, first.ID)
 		note(p, "enable key", k, err)
+	}
+	for range 2 {
+		p.edit(who, t, first, key.Edit{Name: new("Another name"), Scopes: []scope.Scope{scope.Every}, ExpiresAt: key.Expiring{Given: true}})
 	}
 	p.delete(who, t, first)
 	p.delete(who, t, first) // not there

@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+// CreateKey creates a key; the credential is in this answer and nowhere else.
+func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+	return k, err
+}
+
+// Keys lists the keys of a tenant, newest first; owner is "", "me" or a user's id.
+func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.List[api.Key], err error) {
+	q := p.query()
+	if owner != "" {
+		q.Set("owner", owner)
+	}
+	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+	return l, err
+}
+
+// Key shows a key.
+func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodGet, keyPath(tenant, key), nil, &k)
+	return k, err
+}
+
+// EditKey changes a key: a member of the edit that is not set keeps what is there.
+func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.KeyEdit) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPatch, keyPath(tenant, key), e, &k)
+	return k, err
+}
+
+// RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
+func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
+	var k *api.Key
+	err := c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/revoke", api.Revocation{Reason: reason}, &k)
+	return k, err
+}
+
+// DisableKey takes a key out of use until it is enabled.
+func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/disable", nil, &k)
+	return k, err
+}
+
+// EnableKey brings a disabled key back into use.
+func (c *Client) EnableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/enable", nil, &k)
+	return k, err
+}
+
+// DeleteKey removes a key.
+func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
+	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key), nil, nil)
+}
+
+func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
+
+func keyPath(tenant, key string) string { return keysPath(tenant) + "/" + url.PathEscape(key) }
