@@ -29,6 +29,16 @@ type KeyEdit struct {
 	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
 }
 
+// Refresh is the body of POST …/refresh; it may be empty.
+type Refresh struct {
+	// KeepID keeps the public id, as is the default.
+	KeepID *bool `json:"keep_id,omitempty"`
+	// ExpiresAt is by default as far from now as the key's own expiry was from its secret; null for none.
+	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
+	// OverlapSeconds is how long the old secret counts beside the new one: 0, as is the default, to 604800.
+	OverlapSeconds int `json:"overlap_seconds,omitempty"`
+}
+
 // KeySummary is what every member may see of another's key.
 type KeySummary struct {
 	ID          string    `json:"id"`
@@ -65,9 +75,10 @@ type KeyDetails struct {
 
 // PreviousSecret is the secret of before a refresh, while it still counts.
 type PreviousSecret struct {
-	PublicID   string     `json:"public_id"`
-	Last4      string     `json:"last4"`
-	ExpiresAt  time.Time  `json:"expires_at"`
+	PublicID  string    `json:"public_id"`
+	Last4     string    `json:"last4"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// LastUsedAt is when it was last used since it was replaced.
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
@@ -88,7 +99,7 @@ type Credential struct {
 	Example *string `json:"example"`
 }
 
-// IssuedKey answers a creation.
+// IssuedKey answers a creation and a refresh.
 type IssuedKey struct {
 	Key        Key         `json:"key"`
 	Credential *Credential `json:"credential"`

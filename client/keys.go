@@ -36,6 +36,17 @@ func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.KeyEdit)
 	return k, err
 }
 
+// RefreshKey gives a key a new secret; it is in this answer and nowhere else.
+func (c *Client) RefreshKey(ctx context.Context, tenant, key string, r api.Refresh) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/refresh", r, &k)
+	return k, err
+}
+
+// EndPrevious ends the secret of before a refresh before its time.
+func (c *Client) EndPrevious(ctx context.Context, tenant, key string) error {
+	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key)+"/previous", nil, nil)
+}
+
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
 func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
 	var k *api.Key

@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -37,10 +38,10 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 		if err != nil {
 			return audit.Event{}, err
 		}
-		before := c.Lookups
+		before := slices.Clone(c.Lookups)
 		action, err := operate(ctx, tx, &c)
 		v = s.view(who, c.tenant, c.Key)
-		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(before...).OutdatesLookups(c.Lookups...)
+		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(distinct(append(before, c.Lookups...))...)
 		for name, value := range c.details {
 			e = e.With(name, value)
 		}

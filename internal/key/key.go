@@ -1,4 +1,4 @@
-// Package key is the life of a key: create, show, list, edit, revoke, delete.
+// Package key is the life of a key: create, show, list, edit, refresh, disable, revoke, delete.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
 // away cannot be used once more. A secret is minted before the transaction and shown after it, once.
@@ -27,6 +27,10 @@ type Key struct {
 	Shape       credential.Shape
 	PublicID    string
 	Last4       string
+	// Serial counts the key's secrets from 1; the current one has this.
+	Serial int
+	// Previous is the secret of before the last refresh; zero where there is none.
+	Previous Previous
 	// Scopes and Applications are the key's own; what it may do now is judged at each decision.
 	Scopes       scope.Set
 	Applications scope.Applications
@@ -67,9 +71,21 @@ func (k Key) Life(rules []policy.Rule) policy.Life {
 	return policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, rules)}
 }
 
+// Previous is a secret that a refresh replaced and that overlaps with the current one.
+type Previous struct {
+	PublicID string
+	Last4    string
+	SetAt    time.Time
+	// Until ends it, unless a policy that counts from SetAt does before.
+	Until time.Time
+	// LastUsedAt is when it was last used since it was replaced.
+	LastUsedAt time.Time
+}
+
 // Secret is what is stored of a key's secret.
 type Secret struct {
 	Serial   int
+	Shape    credential.Shape
 	Lookup   string
 	PublicID string
 	Last4    string
@@ -77,10 +93,17 @@ type Secret struct {
 	SetAt    time.Time
 }
 
+// take makes the secret the key's current one.
+func (k *Key) take(s Secret) {
+	k.Shape, k.PublicID, k.Last4, k.Serial, k.SecretSetAt, k.Lookups = s.Shape, s.PublicID, s.Last4, s.Serial, s.SetAt, []string{s.Lookup}
+}
+
 // Issued is a new credential and its key. The credential is shown once.
 type Issued struct {
 	View
 	Credential credential.Minted
+	// Settings of the tenant say how the credential can be sent.
+	Settings policy.Settings
 }
 
 // Filter narrows a list of keys; the zero value lists all.
@@ -122,6 +145,11 @@ type Tx interface {
 	LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
 	// EditKey writes name, description, scopes, applications and own expiry, and when the key was updated.
 	EditKey(ctx context.Context, k Key) error
+	// ReplaceSecret makes the secret the current one and writes what a refresh changes of the key. What was current becomes the previous
+	// one where k has one, and is deleted where it has not.
+	ReplaceSecret(ctx context.Context, k Key, s Secret) error
+	// EndPrevious deletes the secret of before a refresh.
+	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error

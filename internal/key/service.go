@@ -38,7 +38,10 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	if err != nil {
 		return Issued{}, err
 	}
-	fresh, minted, secret := s.mint(rules, now)
+	id := ident.New[ident.KeyID](now, s.Rand)
+	minted, secret := s.seal(id, 1, s.Keyring.Mint(rules.Settings.Shape()), now)
+	fresh := Key{ID: id, Tenant: tenant, Delivery: Direct, CreatedAt: now, UpdatedAt: now}
+	fresh.take(secret)
 	var issued Issued
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		t, err := tx.TenantRules(ctx, tenant)
@@ -49,7 +52,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		if err != nil {
 			return audit.Event{}, err
 		}
-		issued = Issued{View: s.view(who, t, k), Credential: minted}
+		issued = Issued{View: s.view(who, t, k), Credential: minted, Settings: t.Settings}
 		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(secret.Lookup)
 		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID), nil
 	})
@@ -59,28 +62,27 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	return issued, nil
 }
 
-// mint draws the credential outside the transaction, in the shape the tenant has now.
-func (s *Service) mint(t policy.Tenant, now time.Time) (Key, credential.Minted, Secret) {
-	id := ident.New[ident.KeyID](now, s.Rand)
-	m := s.Keyring.Mint(t.Settings.Shape())
+// seal gives a fresh credential its public id, and what is stored of it.
+func (s *Service) seal(id ident.KeyID, serial int, m credential.Minted, now time.Time) (credential.Minted, Secret) {
 	if m.PublicID == "" { // style uuid has none of its own
 		m.PublicID = string(id)
 	}
-	sealed := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: 1})
-	k := Key{
-		ID: id, Tenant: t.ID, Shape: m.Shape, PublicID: m.PublicID, Last4: m.Last4, Delivery: Direct, Lookups: []string{m.Lookup},
-		CreatedAt: now, UpdatedAt: now, SecretSetAt: now,
-	}
-	return k, m, Secret{Serial: 1, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: sealed, SetAt: now}
+	digest := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: serial})
+	return m, Secret{Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: digest, SetAt: now}
 }
+
+var (
+	errTenantDisabled = fault.New(fault.Conflict, "The tenant is disabled.")
+	errOtherShape     = fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
+)
 
 // insert judges and places the key in the transaction; spec and k are copies, since it may run twice.
 func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, k Key, secret Secret) (Key, error) {
 	switch {
 	case !t.Open:
-		return Key{}, fault.New(fault.Conflict, "The tenant is disabled.")
+		return Key{}, errTenantDisabled
 	case t.Settings.Shape() != k.Shape:
-		return Key{}, fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
+		return Key{}, errOtherShape
 	}
 	owner, err := s.owner(ctx, tx, t, caller, spec.Owner)
 	if err != nil {
@@ -182,6 +184,8 @@ type View struct {
 	Key   Key
 	Life  policy.Life
 	State policy.Status
+	// Previous is the secret of before a refresh while it counts, its Until the moment it really ends; zero otherwise.
+	Previous Previous
 	// Full is false for another's key shown to a member: then only name, description, owner and dates are theirs to see.
 	Full bool
 }
@@ -228,9 +232,31 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 
 func (s *Service) view(who principal.Principal, t policy.Tenant, k Key) View {
 	caller, _ := who.Session()
-	life := k.Life(t.Rules)
+	life, now := k.Life(t.Rules), s.Now()
 	full := k.Owner.ID == caller.User.ID || who.RoleIn(t.ID, t.Account) != scope.Member
-	return View{Key: k, Life: life, State: life.State(s.Now()), Full: full}
+	return View{Key: k, Life: life, State: life.State(now), Previous: k.overlap(life, t.Rules, now), Full: full}
+}
+
+// overlap gives the previous secret while it counts.
+func (k Key) overlap(life policy.Life, rules []policy.Rule, now time.Time) Previous {
+	p := k.Previous
+	if p.Until.IsZero() || !life.RevokedAt.IsZero() {
+		return Previous{}
+	}
+	end := policy.EffectiveExpiry(earlier(p.Until, life.Expiry.At), p.SetAt, rules)
+	if end.Passed(now) {
+		return Previous{}
+	}
+	p.Until = end.At
+	return p
+}
+
+// earlier of a time and another that may be zero for none.
+func earlier(at, other time.Time) time.Time {
+	if !other.IsZero() && other.Before(at) {
+		return other
+	}
+	return at
 }
 
 // visible gives the tenant's rules to whoever has a role in it; to anyone else the tenant does not exist.

@@ -39,6 +39,14 @@ func (a *API) keys(h huma.API) {
 		Description: "Removes the key; its audit trail stays.",
 	}, need{session: true}, a.deleteKey)
 	add(h, a.Door, huma.Operation{
+		OperationID: "refresh-key", Method: http.MethodPost, Path: keysPath + "/{key}/refresh", Tags: tags, Summary: "Refresh a key",
+		Description: "Gives the key a new secret, which is shown this once. With an overlap the old one counts beside it for a while; else it is refused at once.",
+	}, need{session: true}, a.refreshKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
+		Description: "Ends the secret of before the last refresh before its time.",
+	}, need{session: true}, a.endPrevious)
+	add(h, a.Door, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
 	}, need{session: true}, a.revokeKey)
@@ -63,7 +71,7 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.I
 	}
 	return &created[api.IssuedKey]{
 		Location: "/api/v1/tenants/" + in.Tenant + "/keys/" + string(issued.Key.ID),
-		Body:     api.IssuedKey{Key: keyOf(issued.View), Credential: a.credentialOf(issued)},
+		Body:     a.issuedOf(issued),
 	}, nil
 }
 
@@ -176,6 +184,25 @@ func expiringOf(o api.Optional[time.Time]) key.Expiring {
 
 func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {
 	return nil, a.Keys.Delete(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+}
+
+type refreshKeyInput struct {
+	JSON optionalBody[api.Refresh]
+	KeyInput
+}
+
+func (a *API) refreshKey(ctx context.Context, in *refreshKeyInput) (*answer[api.IssuedKey], error) {
+	asked := in.JSON.value
+	r := key.Renewal{KeepID: asked.KeepID == nil || *asked.KeepID, ExpiresAt: expiringOf(asked.ExpiresAt), Overlap: asked.OverlapSeconds}
+	issued, err := a.Keys.Refresh(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), r)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
+}
+
+func (a *API) endPrevious(ctx context.Context, in *KeyInput) (*struct{}, error) {
+	return nil, a.Keys.EndPrevious(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 }
 
 type revokeKeyInput struct {

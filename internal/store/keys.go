@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -25,7 +24,7 @@ const (
 	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
 	listKeys       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
 	listKeysOf     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) AND k.owner_id = $5 ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
-	selectSecrets  query = `SELECT key_id, position, lookup, public_id, last4, style, prefix, label, domain FROM key_secrets WHERE key_id IN ($1…)`
+	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
 	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
@@ -47,7 +46,12 @@ const (
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
 	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
-	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
+	renewKey    query = `UPDATE keys SET search = $2, slot = $3, secret_set_at = $4, expires_at = $5, updated_at = $6 WHERE id = $1`
+	// A secret that was replaced is never shown again.
+	demoteSecret query = `UPDATE key_secrets SET position = 'previous', until = $2, copy = NULL, copy_version = NULL WHERE key_id = $1 AND position = 'current'`
+	dropSecret   query = `DELETE FROM key_secrets WHERE key_id = $1 AND position = $2`
+	touchKey     query = `UPDATE keys SET updated_at = $2 WHERE id = $1`
+	forgetCopy   query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
 	// Rows that give authority are locked by UPDATEs that change nothing.
 	lockPerson   query = `UPDATE users SET updated_at = updated_at WHERE id = $1`
 	lockStanding query = `UPDATE account_members SET role = role WHERE user_id = $1 AND account_id = (SELECT account_id FROM tenants WHERE id = $2)`
@@ -128,12 +132,16 @@ func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[i
 		var id ident.KeyID
 		var position string
 		var s key.Secret
-		var shape credential.Shape
-		err := row.Scan(&id, &position, &s.Lookup, &s.PublicID, &s.Last4, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain)
+		var old key.Previous
+		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.Last4, &s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
+			when{&old.SetAt}, when{&old.Until}, when{&old.LastUsedAt})
 		k := place[id]
 		k.Lookups = append(k.Lookups, s.Lookup)
 		if position == "current" {
-			k.PublicID, k.Last4, k.Shape = s.PublicID, s.Last4, shape
+			k.PublicID, k.Last4, k.Shape, k.Serial = s.PublicID, s.Last4, s.Shape, s.Serial
+		} else {
+			old.PublicID, old.Last4 = s.PublicID, s.Last4
+			k.Previous = old
 		}
 		return err
 	}, args...)
@@ -208,22 +216,30 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 	return t.exec(ctx, q, args...)
 }
 
-// InsertKey implements key.Tx. A duplicate can only be the slot, taken by another transaction meanwhile: the change is run again.
+// InsertKey implements key.Tx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
-	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt))
-	if t.store.backend.Classify(err) == Duplicate {
-		return errors.Join(errContention, err)
-	}
+	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt)))
 	if err != nil {
 		return err
 	}
-	err = t.exec(ctx, insertSecret, k.ID, s.Serial, s.Lookup, s.PublicID, s.Last4, string(k.Shape.Style), k.Shape.Prefix, k.Shape.Label, k.Shape.Domain,
-		s.Digest.Bytes, s.Digest.Version, micros(s.SetAt))
-	if err != nil {
+	if err := t.insertSecret(ctx, k.ID, s); err != nil {
 		return err
 	}
 	return t.grant(ctx, k)
+}
+
+func (t *Tx) insertSecret(ctx context.Context, id ident.KeyID, s key.Secret) error {
+	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
+		s.Digest.Bytes, s.Digest.Version, micros(s.SetAt))
+}
+
+// placed marks a duplicate, which can only be the slot that another transaction took meanwhile: the change is run again.
+func (t *Tx) placed(err error) error {
+	if t.store.backend.Classify(err) == Duplicate {
+		return errors.Join(errContention, err)
+	}
+	return err
 }
 
 // searched is the text that a search looks through.
@@ -262,6 +278,32 @@ func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
 		return err
 	}
 	return t.grant(ctx, k)
+}
+
+// ReplaceSecret implements key.Tx.
+func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
+	if err := t.exec(ctx, dropSecret, k.ID, "previous"); err != nil {
+		return err
+	}
+	retire, args := dropSecret, []any{k.ID, "current"}
+	if !k.Previous.Until.IsZero() {
+		retire, args = demoteSecret, []any{k.ID, micros(k.Previous.Until)}
+	}
+	if err := t.one(ctx, retire, args...); err != nil {
+		return err
+	}
+	if err := t.insertSecret(ctx, k.ID, s); err != nil {
+		return err
+	}
+	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), slotOf(k), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
+}
+
+// EndPrevious implements key.Tx.
+func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error {
+	if err := t.one(ctx, dropSecret, id, "previous"); err != nil {
+		return err
+	}
+	return t.one(ctx, touchKey, id, micros(at))
 }
 
 // RevokeKey implements key.Tx.

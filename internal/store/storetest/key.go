@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ var keyGuarantees = []guarantee{
 	{"another tenant's key is not found", anothersKeyIsNotFound},
 	{"pages run from the newest back and leave nothing out, of one owner and of all", keyPagesAreWhole},
 	{"an edited key is what it was edited to, and is searched by that", anEditedKeyIsOtherwise},
+	{"a replaced secret becomes the previous one where the key has one, and else is gone", aSecretIsReplaced},
 	{"a key without a slot is stored with none", noSlotIsNull},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
@@ -44,6 +46,7 @@ func (h *house) fullKey(t tenancy.Tenant) key.Key {
 	k.CreatedBy = h.member(t, scope.Admin)
 	k.Name, k.Description, k.Delivery = "Ünïcode & <markup> '\"", "two\nlines", key.ByLink
 	k.Shape = credential.Shape{Style: credential.Client, Prefix: "pre", Label: "lab", Domain: "claviger.example"}
+	secret.Shape = k.Shape
 	k.Scopes = scope.NewSet("films:read", "films:delete", scope.AuditRead)
 	k.Applications = scope.Applications{IDs: []string{string(h.application(t).ID), string(h.application(t).ID)}}
 	slices.Sort(k.Applications.IDs)
@@ -58,6 +61,7 @@ func (h *house) fullKey(t tenancy.Tenant) key.Key {
 	h.use(verify.Use{Key: k.ID, At: k.LastUsedAt, IP: k.LastUsedIP})
 	h.sql(`UPDATE keys SET revoked_at = $2, revoked_reason = $3 WHERE id = $1`, k.ID, k.RevokedAt.UnixMicro(), k.RevokedReason)
 	k.Lookups = append(k.Lookups, h.previous(k, "before-"+k.Lookups[0]))
+	k.Previous = key.Previous{PublicID: "old_id", Last4: "last", SetAt: h.clock.Now(), Until: h.later(time.Hour)}
 	return k
 }
 
@@ -250,6 +254,56 @@ func anEditedKeyIsOtherwise(h *house) {
 	}
 	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); got != "iv ämter "+strings.ToLower(want.PublicID) {
 		h.Errorf("the key is searched by %q", got)
+	}
+}
+
+func aSecretIsReplaced(h *house) {
+	t := h.aTenant(0)
+	want, other := h.fullKey(t), h.fullKey(t)
+	slices.Sort(other.Lookups)
+	h.sql(`UPDATE key_secrets SET copy = digest, copy_version = 1 WHERE key_id = $1`, want.ID)
+	was, current := want, want.Lookups[0]
+	for i, c := range []struct {
+		lookup   string
+		previous key.Previous
+	}{
+		{"a new id", key.Previous{PublicID: was.PublicID, Last4: was.Last4, SetAt: h.clock.Now(), Until: h.later(3 * time.Hour)}},
+		{"another id", key.Previous{}},
+		{"another id", key.Previous{PublicID: "public 1", Last4: "four", SetAt: h.later(time.Hour), Until: h.later(5 * time.Hour)}}, // the id is kept
+	} {
+		s := key.Secret{
+			Serial: i + 2, Shape: credential.Shape{Style: credential.Pair}, Lookup: c.lookup, PublicID: fmt.Sprintf("public %d", i), Last4: "four",
+			Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + want.ID)}, SetAt: h.later(time.Duration(i) * time.Hour),
+		}
+		want.PublicID, want.Last4, want.Serial, want.Shape, want.SecretSetAt, want.Previous = s.PublicID, s.Last4, s.Serial, s.Shape, s.SetAt, c.previous
+		want.Slot, want.ExpiresAt, want.UpdatedAt = int64(i+10), h.later(7*time.Hour), h.later(8*time.Hour)
+		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.ReplaceSecret(ctx, want, s) })
+		if want.Lookups = []string{c.lookup}; !c.previous.Until.IsZero() {
+			want.Lookups = append(want.Lookups, current)
+			slices.Sort(want.Lookups)
+		}
+		current = c.lookup
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("after refresh %d the keys are otherwise:\n%s", i, diff)
+		}
+		if got := ask[int64](h, `SELECT COUNT(copy) + COUNT(copy_version) FROM key_secrets WHERE key_id = $1`, want.ID); got != 0 {
+			h.Errorf("%d copies of replaced secrets are kept", got)
+		}
+	}
+	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); !strings.HasSuffix(got, " public 2") {
+		h.Errorf("the key is searched by %q", got)
+	}
+	for range 2 {
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.EndPrevious(ctx, want.ID, h.later(9*time.Hour)); (err == nil) == want.Previous.Until.IsZero() {
+				h.Errorf("the end of a previous secret until %v says %v", want.Previous.Until, err)
+			}
+			return nil
+		})
+		want.Previous, want.UpdatedAt, want.Lookups = key.Previous{}, h.later(9*time.Hour), []string{current}
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("without a previous secret the keys are otherwise:\n%s", diff)
+		}
 	}
 }
 

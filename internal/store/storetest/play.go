@@ -108,6 +108,11 @@ func (p *player) edit(who principal.Principal, t tenancy.Tenant, k key.Key, e ke
 	note(p, "edit key", v.Key, err)
 }
 
+func (p *player) refresh(who principal.Principal, t tenancy.Tenant, k key.Key, r key.Renewal) {
+	issued, err := p.keys.Refresh(p.Context(), who, t.ID, k.ID, r)
+	note(p, "refresh key", issued, err)
+}
+
 func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
 	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t, "An application", "")
 	note(p, "create application", a, err)
@@ -142,6 +147,11 @@ func (p *player) keysWithoutACap(who principal.Principal, t tenancy.Tenant) {
 	}
 	for range 2 {
 		p.edit(who, t, first, key.Edit{Name: new("Another name"), Scopes: []scope.Scope{scope.Every}, ExpiresAt: key.Expiring{Given: true}})
+	}
+	p.refresh(who, t, first, key.Renewal{KeepID: true, Overlap: 60})
+	p.refresh(who, t, first, key.Renewal{Overlap: 60})
+	for range 2 { // the second time there is none
+		note(p, "end previous", "", p.keys.EndPrevious(p.Context(), who, t.ID, first.ID))
 	}
 	p.delete(who, t, first)
 	p.delete(who, t, first) // not there
