@@ -14,6 +14,8 @@ type NewKey struct {
 	AllApplications bool       `json:"all_applications,omitempty"`
 	ApplicationIDs  []string   `json:"application_ids,omitempty"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
+	// Delivery is direct, as is the default, or link: then the owner mints the secret, and only they see it.
+	Delivery string `json:"delivery,omitempty"`
 }
 
 // KeyEdit is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. What is absent stays.
@@ -99,7 +101,7 @@ type Credential struct {
 	Example *string `json:"example"`
 }
 
-// IssuedKey answers a creation and a refresh.
+// IssuedKey answers a creation, a refresh and a claim: with the credential, or with the link that the owner of a new key gets it by.
 type IssuedKey struct {
 	Key        Key         `json:"key"`
 	Credential *Credential `json:"credential"`

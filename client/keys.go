@@ -47,6 +47,12 @@ func (c *Client) EndPrevious(ctx context.Context, tenant, key string) error {
 	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key)+"/previous", nil, nil)
 }
 
+// ClaimKey mints the secret of a key that was handed over by link; the token is what stands behind the last slash of the link.
+func (c *Client) ClaimKey(ctx context.Context, token string) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, "/api/v1/claims/"+url.PathEscape(token), nil, &k)
+	return k, err
+}
+
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
 func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
 	var k *api.Key

@@ -108,6 +108,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	a.jobs = append(a.jobs,
 		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
+		job.Start("unclaimed keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("database lock", lockEvery, log, a.checkLock),
 	)
 	return nil
@@ -117,6 +118,8 @@ const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
 	lockEvery = time.Second
+	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
+	unclaimedEvery = time.Minute
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.

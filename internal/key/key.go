@@ -1,4 +1,4 @@
-// Package key is the life of a key: create, show, list, edit, refresh, disable, revoke, delete.
+// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
 // away cannot be used once more. A secret is minted before the transaction and shown after it, once.
@@ -98,10 +98,13 @@ func (k *Key) take(s Secret) {
 	k.Shape, k.PublicID, k.Last4, k.Serial, k.SecretSetAt, k.Lookups = s.Shape, s.PublicID, s.Last4, s.Serial, s.SetAt, []string{s.Lookup}
 }
 
-// Issued is a new credential and its key. The credential is shown once.
+// Issued is a new credential and its key, or a link to one. Both are shown once.
 type Issued struct {
 	View
+	// Credential is the zero value where a link hands the key over.
 	Credential credential.Minted
+	// Link is the zero value where the credential is shown.
+	Link Link
 	// Settings of the tenant say how the credential can be sent.
 	Settings policy.Settings
 }
@@ -124,6 +127,10 @@ type Store interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter, page Page) ([]Key, error)
+	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
+	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
+	// LateClaims gives some of the claims that ran out unused and whose keys still wait for a secret; none once there are no more.
+	LateClaims(ctx context.Context, now time.Time) ([]Claim, error)
 }
 
 // Tx is what key reads and changes in a transaction.
@@ -139,6 +146,9 @@ type Tx interface {
 	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (int64, error)
 	FreeSlots(ctx context.Context, keys []ident.KeyID) error
 	InsertKey(ctx context.Context, k Key, s Secret) error
+	InsertClaim(ctx context.Context, c Claim) error
+	// UseClaim uses a claim up; fault.NotFound where it is not the person's, was used or has expired. Of many at once one succeeds.
+	UseClaim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) error
 	// KeyOwner gives who owns a key, and does not hold it: the owner is locked before the key, and never changes.
 	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.UserID, error)
 	// LockKey reads a key and holds it until the transaction ends.

@@ -31,30 +31,27 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		return Issued{}, err
 	}
 	now := s.Now()
-	if err := fault.Refuse(spec.Validate(now)...); err != nil {
+	if err := fault.Refuse(append(spec.Validate(now), spec.linkFaults(caller.ID)...)...); err != nil {
 		return Issued{}, err
 	}
 	rules, err := s.visible(ctx, who, tenant)
 	if err != nil {
 		return Issued{}, err
 	}
-	id := ident.New[ident.KeyID](now, s.Rand)
-	minted, secret := s.seal(id, 1, s.Keyring.Mint(rules.Settings.Shape()), now)
-	fresh := Key{ID: id, Tenant: tenant, Delivery: Direct, CreatedAt: now, UpdatedAt: now}
-	fresh.take(secret)
+	fresh := s.draft(rules, spec.Delivery, now)
 	var issued Issued
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		t, err := tx.TenantRules(ctx, tenant)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		k, err := s.insert(ctx, tx, t, caller, spec, fresh, secret)
+		k, err := s.insert(ctx, tx, t, caller, spec, fresh)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		issued = Issued{View: s.view(who, t, k), Credential: minted, Settings: t.Settings}
-		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(secret.Lookup)
-		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID), nil
+		issued = Issued{View: s.view(who, t, k), Credential: fresh.minted, Link: fresh.link, Settings: t.Settings}
+		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(k.Lookups...)
+		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
 	})
 	if err != nil {
 		return Issued{}, err
@@ -76,8 +73,9 @@ var (
 	errOtherShape     = fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
 )
 
-// insert judges and places the key in the transaction; spec and k are copies, since it may run twice.
-func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, k Key, secret Secret) (Key, error) {
+// insert judges and places the key in the transaction; spec and fresh are copies, since it may run twice.
+func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, fresh draft) (Key, error) {
+	k := fresh.key
 	switch {
 	case !t.Open:
 		return Key{}, errTenantDisabled
@@ -102,7 +100,11 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 	k.Owner, k.CreatedBy = owner.Person, caller
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: distinct(spec.ApplicationIDs)}
-	return k, tx.InsertKey(ctx, k, secret)
+	if err := tx.InsertKey(ctx, k, fresh.secret); err != nil || k.Delivery != ByLink {
+		return k, err
+	}
+	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, caller.ID
+	return k, tx.InsertClaim(ctx, fresh.claim)
 }
 
 // owner locks the membership of the person who is to own the key, so that their keys are counted by one transaction at a time, and judges whether the

@@ -32,6 +32,8 @@ type Spec struct {
 	ApplicationIDs  []string
 	// ExpiresAt is nil for none.
 	ExpiresAt *time.Time
+	// Delivery is "" for Direct.
+	Delivery Delivery
 }
 
 // Validate normalises the texts and lists and says what is wrong, as far as it can be told without the tenant.
@@ -48,6 +50,22 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 	faults = append(faults, scopeFaults(s.Scopes)...)
 	faults = append(faults, applicationFaults(s.AllApplications, s.ApplicationIDs)...)
 	return append(faults, expiryFaults(s.ExpiresAt, now)...)
+}
+
+// linkFaults judges the delivery: a link hands a key over to somebody else.
+func (s *Spec) linkFaults(caller ident.UserID) []fault.Field {
+	switch s.Delivery {
+	case "":
+		s.Delivery = Direct
+	case Direct:
+	case ByLink:
+		if s.Owner == "" || s.Owner == caller {
+			return []fault.Field{{Name: "delivery", Code: "self", Message: "Use direct for a key of your own; a link is for another owner_id."}}
+		}
+	default:
+		return []fault.Field{{Name: "delivery", Code: "unknown", Message: "Use direct or link."}}
+	}
+	return nil
 }
 
 // lastYear is the last that RFC 3339 can write.

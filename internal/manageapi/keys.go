@@ -21,7 +21,7 @@ func (a *API) keys(h huma.API) {
 	tags := []string{"Keys"}
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately.",
+		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately. With delivery link its owner mints it.",
 	}, need{session: true}, a.createKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
@@ -46,6 +46,10 @@ func (a *API) keys(h huma.API) {
 		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
 		Description: "Ends the secret of before the last refresh before its time.",
 	}, need{session: true}, a.endPrevious)
+	add(h, a.Door, huma.Operation{
+		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags, Summary: "Claim a key",
+		Description: "Mints the secret of a key that was handed over by link, for its owner alone, once, and shows it this once.",
+	}, need{session: true}, a.claimKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
@@ -78,7 +82,7 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.I
 func specOf(n api.NewKey) key.Spec {
 	return key.Spec{
 		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), Scopes: scopesOf(n.Scopes),
-		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
+		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt, Delivery: key.Delivery(n.Delivery),
 	}
 }
 
@@ -203,6 +207,18 @@ func (a *API) refreshKey(ctx context.Context, in *refreshKeyInput) (*answer[api.
 
 func (a *API) endPrevious(ctx context.Context, in *KeyInput) (*struct{}, error) {
 	return nil, a.Keys.EndPrevious(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+}
+
+type claimKeyInput struct {
+	Token string `path:"token"`
+}
+
+func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*answer[api.IssuedKey], error) {
+	issued, err := a.Keys.Claim(ctx, who(ctx).Principal, in.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
 }
 
 type revokeKeyInput struct {

@@ -41,6 +41,9 @@ func previousOf(p key.Previous) *api.PreviousSecret {
 }
 
 func (a *API) issuedOf(issued key.Issued) api.IssuedKey {
+	if link := issued.Link; !link.Ticket.IsZero() {
+		return api.IssuedKey{Key: keyOf(issued.View), Link: &api.Link{URL: a.BaseURL + "/claims/" + link.Ticket.Reveal(), ExpiresAt: link.ExpiresAt.UTC()}}
+	}
 	return api.IssuedKey{Key: keyOf(issued.View), Credential: a.credentialOf(issued)}
 }
 

@@ -229,9 +229,14 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	return t.grant(ctx, k)
 }
 
+// insertSecret stores no digest as NULL: there is no secret yet.
 func (t *Tx) insertSecret(ctx context.Context, id ident.KeyID, s key.Secret) error {
+	var digest, version any
+	if len(s.Digest.Bytes) > 0 {
+		digest, version = s.Digest.Bytes, s.Digest.Version
+	}
 	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
-		s.Digest.Bytes, s.Digest.Version, micros(s.SetAt))
+		digest, version, micros(s.SetAt))
 }
 
 // placed marks a duplicate, which can only be the slot that another transaction took meanwhile: the change is run again.

@@ -32,6 +32,7 @@ func play(h *house) []string {
 	p.keysUnderACap(who, capped, bob)
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
+	p.keysByLink(who, bob, capped)
 	p.signOut(who)
 	return p.answers
 }
@@ -162,4 +163,21 @@ func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
 	k := p.create(who, t, anyKey())
 	p.revoke(who, t, k)
 	p.revoke(who, t, k) // not there
+}
+
+func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {
+	p.clock.move(100 * policy.Day) // so that Bob's other key has expired
+	spec := anyKey()
+	spec.Owner, spec.Delivery = bob.ID, key.ByLink
+	first, err := p.keys.Create(p.Context(), who, t.ID, spec)
+	note(p, "create key by link", first, err)
+	owner := p.signIn(bob)
+	for range 2 { // the second time it was used
+		claimed, err := p.keys.Claim(p.Context(), owner, first.Link.Ticket.Reveal())
+		note(p, "claim key", claimed, err)
+	}
+	p.delete(who, t, first.Key)
+	p.create(who, t, spec)
+	p.clock.move(key.ClaimWithin)
+	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
 }

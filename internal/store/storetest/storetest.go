@@ -38,6 +38,7 @@ var topics = []struct {
 	{"tenancy", tenancyGuarantees},
 	{"application", applicationGuarantees},
 	{"key", keyGuarantees},
+	{"claim", claimGuarantees},
 	{"authority", authorityGuarantees},
 	{"facts", factGuarantees},
 	{"use", useGuarantees},
