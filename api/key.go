@@ -90,6 +90,12 @@ type Key struct {
 	*KeyDetails
 }
 
+// OwnKey is one of the caller's keys, of whatever tenant.
+type OwnKey struct {
+	Key
+	TenantID string `json:"tenant_id"`
+}
+
 // Credential is shown once.
 type Credential struct {
 	Style  string  `json:"style"`

@@ -14,13 +14,35 @@ func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k 
 	return k, err
 }
 
-// Keys lists the keys of a tenant, newest first; owner is "", "me" or a user's id.
-func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.List[api.Key], err error) {
+// KeyFilter narrows a list of keys; the zero value lists all.
+type KeyFilter struct {
+	// Owner is "me" or a user's id.
+	Owner string
+	// Status is active, disabled, expired or revoked.
+	Status string
+	// Query is looked for in name, public id and the owner's e-mail address.
+	Query string
+}
+
+func (f KeyFilter) query(p Page) string {
 	q := p.query()
-	if owner != "" {
-		q.Set("owner", owner)
+	for name, value := range map[string]string{"owner": f.Owner, "status": f.Status, "q": f.Query} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
-	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
+	return q.Encode()
+}
+
+// Keys lists the keys of a tenant, newest first.
+func (c *Client) Keys(ctx context.Context, tenant string, f KeyFilter, p Page) (l api.List[api.Key], err error) {
+	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+f.query(p), nil, &l)
+	return l, err
+}
+
+// OwnKeys lists the caller's keys in all their tenants, newest first; the filter names no owner.
+func (c *Client) OwnKeys(ctx context.Context, f KeyFilter, p Page) (l api.List[api.OwnKey], err error) {
+	err = c.Do(ctx, http.MethodGet, "/api/v1/me/keys?"+f.query(p), nil, &l)
 	return l, err
 }
 

@@ -109,24 +109,13 @@ type Issued struct {
 	Settings policy.Settings
 }
 
-// Filter narrows a list of keys; the zero value lists all.
-type Filter struct {
-	Owner ident.UserID
-}
-
-// Page asks for a part of a list, newest first.
-type Page struct {
-	// BeforeTime and BeforeID are the place of the last key seen; zero for the first page.
-	BeforeTime time.Time
-	BeforeID   ident.KeyID
-	Limit      int
-}
-
 // Store is what key reads outside of a change.
 type Store interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter, page Page) ([]Key, error)
+	// OwnKeys lists the keys of the filter's owner in every tenant where they are a live member.
+	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
 	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
 	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
 	// LateClaims gives some of the claims that ran out unused and whose keys still wait for a secret; none once there are no more.

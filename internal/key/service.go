@@ -208,30 +208,6 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	return View{}, fault.NotFound
 }
 
-// List gives the keys of a tenant that the caller may see, newest first.
-func (s *Service) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, filter Filter, page Page) ([]View, error) {
-	t, err := s.visible(ctx, who, tenant)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := person(who)
-	if err != nil {
-		return nil, err
-	}
-	if who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility == policy.SeeOwn {
-		if filter.Owner != "" && filter.Owner != caller.ID {
-			return nil, nil
-		}
-		filter.Owner = caller.ID
-	}
-	found, err := s.Store.Keys(ctx, tenant, filter, page)
-	views := make([]View, len(found))
-	for i, k := range found {
-		views[i] = s.view(who, t, k)
-	}
-	return views, err
-}
-
 func (s *Service) view(who principal.Principal, t policy.Tenant, k Key) View {
 	caller, _ := who.Session()
 	life, now := k.Life(t.Rules), s.Now()

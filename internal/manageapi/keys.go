@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -25,8 +26,12 @@ func (a *API) keys(h huma.API) {
 	}, need{session: true}, a.createKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
-		Description: "Newest first. A member sees of another's key only what is public in the tenant.",
+		Description: "Newest first. A member sees of another's key only what is public in the tenant. A page may be shorter than asked, also where it is not the last.",
 	}, need{session: true}, a.listKeys)
+	add(h, a.Door, huma.Operation{
+		OperationID: "list-own-keys", Method: http.MethodGet, Path: "/api/v1/me/keys", Tags: tags, Summary: "List your own keys",
+		Description: "In every tenant that you are a member of, newest first. A page may be shorter than asked, also where it is not the last.",
+	}, need{session: true}, a.listOwnKeys)
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
 	}, need{session: true}, a.showKey)
@@ -98,34 +103,70 @@ func scopesOf(names []string) []scope.Scope {
 	return scopes
 }
 
+// KeyFilterInput narrows a list of keys. It is exported because huma sees no others when embedded.
+type KeyFilterInput struct {
+	Status string `query:"status" doc:"active, disabled, expired or revoked."`
+	Query  string `query:"q" doc:"Looked for in name, public id and the owner's e-mail address; 1 to 200 characters."`
+}
+
 type listKeysInput struct {
 	PageInput
+	KeyFilterInput
 	Tenant string `path:"tenant"`
 	Owner  string `query:"owner" doc:"me, or a user's id."`
 }
 
 func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List[api.Key]], error) {
 	caller := who(ctx)
-	bound := binding(caller, "keys", in.Tenant, in.Owner)
-	at, err := openCursor(a.Keyring, in.Cursor, bound)
-	if err != nil {
-		return nil, err
-	}
-	filter := key.Filter{Owner: ident.UserID(in.Owner)}
+	filter := key.Filter{Owner: ident.UserID(in.Owner), Status: policy.Status(in.Status), Query: in.Query}
 	if in.Owner == "me" {
 		s, _ := caller.Session()
 		filter.Owner = s.User.ID
 	} else if _, err := ident.Parse[ident.UserID](in.Owner); err != nil && in.Owner != "" {
 		return nil, fault.Refuse(fault.Field{Name: "owner", Code: "form", Message: "Use me or a user's id."})
 	}
-	page := key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit + 1}
-	found, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query)
+	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) (key.Listing, error) {
+		return a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	})
+}
+
+type listOwnKeysInput struct {
+	PageInput
+	KeyFilterInput
+}
+
+func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*answer[api.List[api.OwnKey]], error) {
+	caller := who(ctx)
+	filter := key.Filter{Status: policy.Status(in.Status), Query: in.Query}
+	bound := binding(caller, "own keys", in.Status, in.Query)
+	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) (key.Listing, error) {
+		return a.Keys.Own(ctx, caller.Principal, filter, page)
+	})
+}
+
+// keyPage answers a page of a list of keys.
+func keyPage[To any](a *API, in PageInput, bound []string, wire func(key.View) To, fetch func(key.Page) (key.Listing, error)) (*answer[api.List[To]], error) {
+	at, err := openCursor(a.Keyring, in.Cursor, bound)
 	if err != nil {
 		return nil, err
 	}
-	return list(found, keyOf, in.Limit, func(last key.View) (string, error) {
-		return sealCursor(a.Keyring, place{last.Key.CreatedAt, string(last.Key.ID)}, bound)
-	})
+	found, err := fetch(key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	page := api.List[To]{Items: make([]To, len(found.Views))}
+	for i, v := range found.Views {
+		page.Items[i] = wire(v)
+	}
+	if next := found.Next; next != nil {
+		cursor, err := sealCursor(a.Keyring, place{next.BeforeTime, string(next.BeforeID)}, bound)
+		if err != nil {
+			return nil, err
+		}
+		page.NextCursor = &cursor
+	}
+	return &answer[api.List[To]]{page}, nil
 }
 
 // KeyInput names a key. It is exported because huma sees no others when embedded.

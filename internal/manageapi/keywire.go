@@ -33,6 +33,10 @@ func keyOf(v key.View) api.Key {
 	return wire
 }
 
+func ownKeyOf(v key.View) api.OwnKey {
+	return api.OwnKey{Key: keyOf(v), TenantID: string(v.Key.Tenant)}
+}
+
 func previousOf(p key.Previous) *api.PreviousSecret {
 	if p.Until.IsZero() {
 		return nil

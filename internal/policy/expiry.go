@@ -97,6 +97,9 @@ const (
 	Active   Status = "active"
 )
 
+// Statuses lists the states.
+func Statuses() []Status { return []Status{Revoked, Expired, Disabled, Active} }
+
 // Life is what decides a key's state. It is a value: the state is computed, never stored.
 type Life struct {
 	RevokedAt  time.Time

@@ -20,10 +20,24 @@ const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.n
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
+// Parts of the lists: where a page begins, what is looked for, and how it runs.
+const (
+	tenantKeys = ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)`
+	ownKeys    = ` JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id AND m.disabled_at IS NULL
+		JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
+		WHERE k.owner_id = $1 AND (k.created_at, k.id) < ($2, $3)`
+	matchingKeys = ` AND (k.search LIKE $5 ESCAPE '\' OR o.canonical_email LIKE $5 ESCAPE '\')`
+	newestKeys   = ` ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+)
+
 const (
 	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
-	listKeys       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
-	listKeysOf     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) AND k.owner_id = $5 ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+	listKeys       query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
+	listKeysOf     query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	searchKeys     query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
+	searchKeysOf   query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
+	listOwnKeys    query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
+	searchOwnKeys  query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
 	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
 	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
@@ -70,8 +84,23 @@ func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) 
 // Keys implements key.Store.
 func (s *Store) Keys(ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page) ([]key.Key, error) {
 	q, args := listKeys, append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
-	if filter.Owner != "" {
+	switch {
+	case filter.Owner != "" && filter.Query != "":
+		q, args = searchKeysOf, append(args, pattern(filter.Query), filter.Owner)
+	case filter.Owner != "":
 		q, args = listKeysOf, append(args, filter.Owner)
+	case filter.Query != "":
+		q, args = searchKeys, append(args, pattern(filter.Query))
+	}
+	keys, err := manyKeys(ctx, s.reading, q, args...)
+	return keys, s.fault(err)
+}
+
+// OwnKeys implements key.Store.
+func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) ([]key.Key, error) {
+	q, args := listOwnKeys, append([]any{filter.Owner}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	if filter.Query != "" {
+		q, args = searchOwnKeys, append(args, pattern(filter.Query))
 	}
 	keys, err := manyKeys(ctx, s.reading, q, args...)
 	return keys, s.fault(err)

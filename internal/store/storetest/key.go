@@ -33,6 +33,8 @@ var keyGuarantees = []guarantee{
 	{"an edited key is what it was edited to, and is searched by that", anEditedKeyIsOtherwise},
 	{"a replaced secret becomes the previous one where the key has one, and else is gone", aSecretIsReplaced},
 	{"a key without a slot is stored with none", noSlotIsNull},
+	{"a search looks in name, public id and the owner's address, for the text itself", aSearchIsForTheTextItself},
+	{"a person's own keys are those of tenants where they are a live member", ownKeysAreOfLiveMemberships},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
 	{"a deleted key takes its secrets, grants and uses along", aDeletedKeyIsGone},
@@ -316,6 +318,89 @@ func noSlotIsNull(h *house) {
 	if got := h.rows(`SELECT slot FROM keys`); !slices.Equal(got, []string{"-", "-"}) {
 		h.Errorf("no slot is stored as %v", got)
 	}
+}
+
+func aSearchIsForTheTextItself(h *house) {
+	t := h.aTenant(0)
+	owner, other := h.member(t, scope.Member), h.member(t, scope.Member)
+	k, secret := h.stored(t, owner, 1)
+	k.Name = `Ⅳ Ämter 100%_\ done`
+	h.insert(k, secret)
+	for _, c := range []struct {
+		query string
+		found bool
+	}{
+		{k.Name, true},
+		{"iv ä", true},
+		{"IV Ä", true},
+		{"A\u0308mter", true},
+		{"100%", true},
+		{"%_\\", true},
+		{"ämter done", false},
+		{"1%d", false},
+		{"100_", false},
+		{`\`, true},
+		{`\\`, false},
+		{k.PublicID, true},
+		{strings.ToUpper(k.PublicID), true},
+		{owner.Email, true},
+		{"@CLAVIGER", true},
+		{other.Email, false},
+		{"'", false},
+	} {
+		for _, filter := range []key.Filter{{Query: c.query}, {Query: c.query, Owner: owner.ID}} {
+			if got := h.keyPages(h.Fatal, t.ID, filter, 5); slices.Equal(got, []ident.KeyID{k.ID}) != c.found {
+				h.Errorf("%+v finds %v", filter, got)
+			}
+		}
+		own, err := h.store.OwnKeys(h.Context(), key.Filter{Query: c.query, Owner: owner.ID}, key.Page{Limit: 5})
+		if h.must(err); (len(own) == 1) != c.found {
+			h.Errorf("of one's own %q finds %v", c.query, own)
+		}
+		if got := h.keyPages(h.Fatal, t.ID, key.Filter{Query: c.query, Owner: other.ID}, 5); len(got) > 0 {
+			h.Errorf("of another's keys %q finds %v", c.query, got)
+		}
+	}
+}
+
+func ownKeysAreOfLiveMemberships(h *house) {
+	one, two := h.aTenant(0), h.aTenant(0)
+	owner := h.member(one, scope.Member)
+	h.join(two, owner, scope.Auditor)
+	var want []ident.KeyID
+	for _, t := range []tenancy.Tenant{one, two, one} {
+		k, secret := h.stored(t, owner, int64(len(want)+1))
+		k.CreatedAt = h.later(time.Duration(len(want)) * time.Hour)
+		h.insert(k, secret)
+		h.insert(h.stored(t, h.member(t, scope.Member), 1))
+		want = slices.Insert(want, 0, k.ID)
+	}
+	expect := func(when string, want ...ident.KeyID) {
+		h.Helper()
+		var got []ident.KeyID
+		for page := (key.Page{Limit: 1}); ; {
+			keys, err := h.store.OwnKeys(h.Context(), key.Filter{Owner: owner.ID}, page)
+			if h.must(err); len(keys) == 0 {
+				break
+			}
+			got = append(got, keys[0].ID)
+			page.BeforeTime, page.BeforeID = keys[0].CreatedAt, keys[0].ID
+		}
+		if diff := diff.Diff(want, got); diff != "" {
+			h.Errorf("%s own keys are otherwise:\n%s", when, diff)
+		}
+	}
+	expect("at first", want...)
+	for _, off := range []string{
+		`UPDATE members SET disabled_at = 1 WHERE tenant_id = $1`, `UPDATE tenants SET disabled_at = 1 WHERE id = $1`,
+		`UPDATE accounts SET disabled_at = 1 WHERE id = (SELECT account_id FROM tenants WHERE id = $1)`,
+	} {
+		h.sql(off, two.ID)
+		expect("after "+off, want[0], want[2])
+		h.sql(strings.Replace(off, "= 1", "= NULL", 1), two.ID)
+	}
+	h.sql(`DELETE FROM members WHERE tenant_id = $1`, two.ID)
+	expect("without a membership", want[0], want[2])
 }
 
 func aRevokedKeyIsATombstone(h *house) {

@@ -153,6 +153,7 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Applications": second(s.Applications(ctx, "ten_x", scope.Applications{All: true}, tenancy.Page{})),
 		"Key":          second(s.Key(ctx, "ten_x", "key_x")),
 		"Keys":         second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
+		"OwnKeys":      second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
 		"Claim":        second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
 		"LateClaims":   second(s.LateClaims(ctx, h.clock.Now())),
 		"KeyFacts":     second(s.KeyFacts(ctx, "lookup")),
