@@ -180,41 +180,39 @@ func TestARefreshMovesTheExpiry(t *testing.T) {
 		h := testkit.Start(t, e)
 		tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
 		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		week, year := 7*policy.Day, 365*policy.Day
-		at := func(d time.Duration) *time.Time { return new(h.Clock.Now().Add(d).Truncate(time.Second)) }
+		at := func(d time.Duration) *time.Time { return new(h.Clock.Now().Add(d)) }
+		week, fortnight, year := at(7*policy.Day), at(14*policy.Day), at(365*policy.Day)
 		cases := []struct {
-			name      string
-			before    *time.Time
-			asked     api.Optional[time.Time]
-			own       time.Duration // from the new secret; 0 for none
-			effective time.Duration
+			name   string
+			before *time.Time
+			asked  api.Optional[time.Time]
+			own    *time.Time // nil for none
+			moves  bool       // with the secret
+			cut    bool       // by automatic expiration
 		}{
-			{"none stays none", nil, api.Optional[time.Time]{}, 0, 90 * policy.Day},
-			{"a set one keeps its span", at(week), api.Optional[time.Time]{}, week, week},
-			{"null takes it away", at(week), api.Cleared[time.Time](), 0, 90 * policy.Day},
-			{"another one", at(week), api.To(*at(2 * week)), 2 * week, 2 * week},
-			{"one that automatic expiration cuts", nil, api.To(*at(year)), year, 90 * policy.Day},
+			{"none stays none", nil, api.Optional[time.Time]{}, nil, false, true},
+			{"a set one keeps its span", week, api.Optional[time.Time]{}, week, true, false},
+			{"null takes it away", week, api.Cleared[time.Time](), nil, false, true},
+			{"another one", week, api.To(*fortnight), fortnight, false, false},
+			{"one that automatic expiration cuts", nil, api.To(*year), year, false, true},
 		}
 		var keys []api.IssuedKey
 		for _, c := range cases {
-			n := api.NewKey{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: c.before}
-			k, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			keys = append(keys, k)
+			keys = append(keys, named(t, owner, tenant, "Test key", c.before))
 		}
 		h.Clock.Move(time.Hour)
-		near := func(got *time.Time, from time.Time, want time.Duration) bool { // to what passes between two requests
-			if got == nil || want == 0 {
-				return got == nil && want == 0
-			}
-			return got.Sub(from.Add(want)).Abs() < 2*time.Second || got.Sub(from.Add(want-time.Hour)).Abs() < 2*time.Second
-		}
 		for i, c := range cases {
 			k := refresh(t, owner, tenant, keys[i], api.Refresh{ExpiresAt: c.asked}).Key
-			if !near(k.ExpiresAt, *k.SecretSetAt, c.own) || !near(k.EffectiveExpiresAt, *k.SecretSetAt, c.effective) {
-				t.Errorf("%s: set %v, expires %v, effectively %v", c.name, k.SecretSetAt, k.ExpiresAt, k.EffectiveExpiresAt)
+			want := c.own
+			if c.moves {
+				want = new(c.own.Add(k.SecretSetAt.Sub(*keys[i].Key.SecretSetAt)))
+			}
+			effective := want
+			if c.cut {
+				effective = new(k.SecretSetAt.Add(90 * policy.Day))
+			}
+			if diff := cmp.Diff([]*time.Time{want, effective}, []*time.Time{k.ExpiresAt, k.EffectiveExpiresAt}); diff != "" {
+				t.Errorf("%s: %s", c.name, diff)
 			}
 		}
 	})
@@ -245,12 +243,7 @@ func TestADisabledKeyIsRefreshedAndStaysDisabled(t *testing.T) {
 // expiring makes a key that expires in an hour.
 func expiring(t *testing.T, h *testkit.House, c *client.Client, tenant tenancy.Tenant) api.IssuedKey {
 	t.Helper()
-	soon := h.Clock.Now().Add(time.Hour)
-	k, err := c.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
+	return named(t, c, tenant, "Short key", new(h.Clock.Now().Add(time.Hour)))
 }
 
 func TestAnExpiredKeyIsRevivedByItsOwnerFor30Days(t *testing.T) {
@@ -515,7 +508,7 @@ func TestOf32RefreshesAtOnceOneSecretIsLeft(t *testing.T) {
 			overlap int
 			keep    bool
 			left    int
-		}{{0, true, 1}, {0, false, 1}, {60, true, 2}, {60, false, 2}} {
+		}{{0, true, 1}, {0, false, 1}, {60, true, 2}, {60, false, 2}, {60, true, 2}, {60, true, 2}} {
 			k := h.Key(owner, tenant, "applications:read")
 			answers := make(chan api.IssuedKey, 32)
 			var group sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	diff "github.com/google/go-cmp/cmp"
@@ -23,6 +24,7 @@ var claimGuarantees = []guarantee{
 	{"a claim is its owner's alone, until it is used or has run out", aClaimIsItsOwners},
 	{"late are the claims that ran out unused, of keys that still wait", lateClaimsAreOfKeysThatWait},
 	{"who is no live member any more claims nothing", onlyMembersClaim},
+	{"a ticket that this server never made costs no read", aForgedTicketCostsNoRead},
 	{"a key that waits for its secret has no digest, and a claim goes with its key", aWaitingKeyHasNoDigest},
 }
 
@@ -120,6 +122,7 @@ func onlyMembersClaim(h *house) {
 	spec.Owner, spec.Delivery = owner.ID, key.ByLink
 	issued, err := h.services().keys.Create(h.Context(), admin, t.ID, spec)
 	h.must(err)
+	h.must(h.domain.tenancy.SetStanding(h.Context(), principal.Operator(), t.Account, owner, scope.AccountAdmin)) // who owns no key without a membership
 	as := h.as(owner)
 	claim := func() error { return second(h.domain.keys.Claim(h.Context(), as, issued.Link.Ticket.Reveal())) }
 	for _, c := range []struct{ given, undone string }{
@@ -135,4 +138,27 @@ func onlyMembersClaim(h *house) {
 		h.sql(c.undone)
 	}
 	h.must(claim())
+}
+
+// counting counts the claims that are looked for.
+type counting struct {
+	key.Store
+	reads *int
+}
+
+// Claim implements key.Store.
+func (c counting) Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (key.Claim, error) {
+	*c.reads++
+	return c.Store.Claim(ctx, ticket, owner, now)
+}
+
+func aForgedTicketCostsNoRead(h *house) {
+	as := h.as(h.member(h.aTenant(0), scope.Member))
+	keys, reads := *h.services().keys, 0
+	keys.Store = counting{keys.Store, &reads}
+	for _, ticket := range []string{"", "x", strings.Repeat("A", 59), strings.Repeat("A", 5000)} {
+		if _, err := keys.Claim(h.Context(), as, ticket); !errors.Is(err, fault.LinkInvalid) || reads > 0 {
+			h.Errorf("%d reads and %v, want link invalid without a read", reads, err)
+		}
+	}
 }
