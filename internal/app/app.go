@@ -110,6 +110,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
 		job.Start("rate limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
+		job.Start("unclaimed keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("database lock", lockEvery, log, a.checkLock),
 		job.Start("dead sessions", sweepEvery, log, a.Sessions.Sweep),
 	)
@@ -122,6 +123,8 @@ const (
 	lockEvery = time.Second
 	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
+	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
+	unclaimedEvery = time.Minute
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.

@@ -32,8 +32,8 @@ func (p *patch) text(name string, o api.Optional[string]) *string {
 	return &o.Value
 }
 
-// cleared gives a member that null empties; nil for absent.
-func (p *patch) cleared(o api.Optional[string]) *string {
+// given is nil for a member that is absent; null gives the zero value.
+func given[T any](o api.Optional[T]) *T {
 	if !o.Set {
 		return nil
 	}

@@ -165,11 +165,11 @@ func (h *house) stored(t tenancy.Tenant, owner principal.Person, slot int64) (ke
 	k := key.Key{
 		ID: id, Tenant: t.ID, Name: "Stored key", Owner: owner, CreatedBy: owner, Delivery: key.Direct, Slot: slot,
 		Shape:    credential.Shape{Style: credential.Token, Prefix: "clv", Label: "ak"},
-		PublicID: "ak_" + string(id), Last4: "wxyz", Scopes: scope.NewSet(scope.TenantsRead), Applications: scope.Applications{All: true},
+		PublicID: "ak_" + string(id), Last4: "wxyz", Serial: 1, Scopes: scope.NewSet(scope.TenantsRead), Applications: scope.Applications{All: true},
 		CreatedAt: now, UpdatedAt: now, SecretSetAt: now, Lookups: []string{string(id)},
 	}
 	return k, key.Secret{
-		Serial: 1, Lookup: string(id), PublicID: k.PublicID, Last4: k.Last4, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + id)}, SetAt: now,
+		Serial: 1, Shape: k.Shape, Lookup: string(id), PublicID: k.PublicID, Last4: k.Last4, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + id)}, SetAt: now,
 	}
 }
 

@@ -33,6 +33,7 @@ func play(h *house) []string {
 	p.keysUnderACap(who, capped, bob)
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
+	p.keysByLink(who, bob, capped)
 	p.placesChange(who, account, bob)
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
@@ -140,6 +141,16 @@ func (p *player) delete(who principal.Principal, t tenancy.Tenant, k key.Key) {
 	note(p, "delete key", k, p.keys.Delete(p.Context(), who, t.ID, k.ID))
 }
 
+func (p *player) edit(who principal.Principal, t tenancy.Tenant, k key.Key, e key.Edit) {
+	v, err := p.keys.Edit(p.Context(), who, t.ID, k.ID, e)
+	note(p, "edit key", v.Key, err)
+}
+
+func (p *player) refresh(who principal.Principal, t tenancy.Tenant, k key.Key, r key.Renewal) {
+	issued, err := p.keys.Refresh(p.Context(), who, t.ID, k.ID, r)
+	note(p, "refresh key", issued, err)
+}
+
 func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
 	a, err := p.tenancy.CreateApplication(p.Context(), p.operator, t.ID, "An application", "")
 	note(p, "create application", a, err)
@@ -172,6 +183,14 @@ func (p *player) keysWithoutACap(who principal.Principal, t tenancy.Tenant) {
 		k, err := p.keys.Enable(p.Context(), who, t.ID, first.ID)
 		note(p, "enable key", k, err)
 	}
+	for range 2 {
+		p.edit(who, t, first, key.Edit{Name: new("Another name"), Scopes: []scope.Scope{scope.Every}, ExpiresAt: key.Expiring{Given: true}})
+	}
+	p.refresh(who, t, first, key.Renewal{KeepID: true, Overlap: 60})
+	p.refresh(who, t, first, key.Renewal{Overlap: 60})
+	for range 2 { // the second time there is none
+		note(p, "end previous", "", p.keys.EndPrevious(p.Context(), who, t.ID, first.ID))
+	}
 	p.delete(who, t, first)
 	p.delete(who, t, first) // not there
 	p.create(who, t, anyKey())
@@ -181,4 +200,21 @@ func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
 	k := p.create(who, t, anyKey())
 	p.revoke(who, t, k)
 	p.revoke(who, t, k) // not there
+}
+
+func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {
+	p.clock.move(100 * policy.Day) // so that Bob's other key has expired
+	spec := anyKey()
+	spec.Owner, spec.Delivery = bob.ID, key.ByLink
+	first, err := p.keys.Create(p.Context(), who, t.ID, spec)
+	note(p, "create key by link", first, err)
+	owner := p.signIn(bob)
+	for range 2 { // the second time it was used
+		claimed, err := p.keys.Claim(p.Context(), owner, first.Link.Ticket.Reveal())
+		note(p, "claim key", claimed, err)
+	}
+	p.delete(who, t, first.Key)
+	p.create(who, t, spec)
+	p.clock.move(key.ClaimWithin)
+	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
 }

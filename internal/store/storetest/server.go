@@ -167,6 +167,9 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"CountAttempt":   s.CountAttempt(ctx, "?1", h.clock.Now()),
 		"ForgetFailures": s.ForgetFailures(ctx, "nobody@claviger.example"),
 		"Write":          h.write(insertUser(h.user())),
+		"OwnKeys":        second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
+		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
+		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
 			h.Errorf("%s of a closed database: %v, want unavailable", name, err)

@@ -40,6 +40,7 @@ var topics = []struct {
 	{"tenancy", tenancyGuarantees},
 	{"application", applicationGuarantees},
 	{"key", keyGuarantees},
+	{"claim", claimGuarantees},
 	{"authority", authorityGuarantees},
 	{"facts", factGuarantees},
 	{"use", useGuarantees},
