@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -14,6 +15,7 @@ import (
 var authorityGuarantees = []guarantee{
 	{"authority is the live membership and the role in the account", authorityIsWhatIsLive},
 	{"two people are locked in the order of their ids, whoever acts for whom", twoPeopleAreLockedInOrder},
+	{"who lost a scope may rename the key that has it, and not give it again", aLostScopeIsJudgedWhenGiven},
 }
 
 func authorityIsWhatIsLive(h *house) {
@@ -98,4 +100,25 @@ func twoPeopleAreLockedInOrder(h *house) {
 		}
 		order = nil
 	}
+}
+
+func aLostScopeIsJudgedWhenGiven(h *house) {
+	t := h.aTenant(0)
+	owner := h.as(h.member(t, scope.Admin))
+	spec := anyKey()
+	spec.Scopes = []scope.Scope{scope.KeysVerify, scope.TenantsRead}
+	k := h.key(owner, t, spec)
+	h.sql(`UPDATE members SET role = 'member'`)
+	edited, err := h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Name: new("Another name")})
+	if err != nil || !slices.Equal(edited.Key.Scopes, k.Scopes) {
+		h.Errorf("renamed it has %v (%v)", edited.Key.Scopes, err)
+	}
+	for _, again := range [][]scope.Scope{spec.Scopes, {scope.KeysVerify}} {
+		_, err := h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Scopes: again})
+		if faults := fault.Fields(err); len(faults) != 1 || faults[0].Code != "beyond_role" {
+			h.Errorf("given again: %v", err)
+		}
+	}
+	_, err = h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Scopes: []scope.Scope{scope.TenantsRead}})
+	h.must(err)
 }
