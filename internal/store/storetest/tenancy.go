@@ -52,8 +52,9 @@ func everyNounIsNumbered(h *house) {
 // inserted puts a tenant with the settings into the account.
 func (h *house) inserted(account ident.AccountID, preset policy.Preset, s policy.Settings) tenancy.Tenant {
 	h.Helper()
+	now := h.clock.Now()
 	t := tenancy.Tenant{
-		ID: ident.New[ident.TenantID](h.clock.Now(), h.random), Account: account, Name: "Ünïcode & <markup> '\"", Preset: preset, Settings: s, CreatedAt: h.clock.Now(),
+		ID: ident.New[ident.TenantID](now, h.random), Account: account, Name: "Ünïcode & <markup> '\"", Preset: preset, Settings: s, CreatedAt: now, UpdatedAt: now,
 	}
 	h.in(func(ctx context.Context, tx *store.Tx) (err error) {
 		t.Number, err = tx.InsertTenant(ctx, t)
