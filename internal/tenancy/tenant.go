@@ -200,12 +200,15 @@ func (s *Service) change(ctx context.Context, tx Tx, t *Tenant, c TenantChange) 
 	before := t.Settings
 	c.Settings(&t.Settings)
 	faults := t.Settings.Faults()
-	rules, err := tx.TenantRules(ctx, t.ID)
-	if err != nil {
-		return nil, err
+	differences := before.Differences(t.Settings)
+	if slices.Contains(differences, "default_scopes") { // one that went from the catalogue stands in no other setting's way
+		rules, err := tx.TenantRules(ctx, t.ID)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
 	}
-	faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
-	return append(changed, before.Differences(t.Settings)...), fault.Refuse(faults...)
+	return append(changed, differences...), fault.Refuse(faults...)
 }
 
 // Scopes gives the catalogue of a tenant to whoever may see it.
