@@ -112,7 +112,7 @@ type Tx interface {
 	// LockOwner locks the membership under which keys are owned, so that the cap is counted by one transaction at a time,
 	// and gives the owner's authority; fault.NotFound where there is no live membership.
 	LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// MissingApplications gives the indexes of ids that are no applications of the tenant.
+	// MissingApplications gives the indexes of ids that are no applications of the tenant, and holds the others.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
 	// Holds lists the keys that hold a slot.
 	Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]Hold, error)
