@@ -106,6 +106,9 @@ type Store interface {
 // Tx is what key reads and changes in a transaction.
 type Tx interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
+	// LockPeople holds people in the order of their ids. A change that concerns two begins with it: two who make keys for each other would otherwise each hold
+	// what the other waits for.
+	LockPeople(ctx context.Context, people ...ident.UserID) error
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)

@@ -108,12 +108,18 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 
 // owner locks the membership of the person who is to own the key, and judges whether the caller may make it for them.
 func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (principal.Authority, error) {
+	self := want == "" || want == caller.ID
+	if self {
+		want = caller.ID
+	}
+	if err := tx.LockPeople(ctx, caller.ID, want); err != nil {
+		return principal.Authority{}, err
+	}
 	own, err := tx.Authority(ctx, t.ID, caller.ID)
 	if err != nil {
 		return principal.Authority{}, err
 	}
 	role := own.Acting()
-	self := want == "" || want == caller.ID
 	asAdmin := role == scope.Admin && t.Settings.LetsCreate(policy.ByAdmin)
 	asSelf := self && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
 	switch {
@@ -121,9 +127,6 @@ func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller prin
 		return principal.Authority{}, fault.NotFound
 	case !asAdmin && !asSelf:
 		return principal.Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
-	}
-	if self {
-		want = caller.ID
 	}
 	owner, err := tx.LockOwner(ctx, t.ID, want)
 	if errors.Is(err, fault.NotFound) {

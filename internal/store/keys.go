@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -157,6 +158,16 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 		k.Scopes = scope.NewSet(k.Scopes...)
 	}
 	return err
+}
+
+// LockPeople implements key.Tx and tenancy.Tx.
+func (t *Tx) LockPeople(ctx context.Context, people ...ident.UserID) error {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(people))) {
+		if err := t.exec(ctx, lockPerson, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Authority implements key.Tx.

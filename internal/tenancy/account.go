@@ -104,7 +104,7 @@ func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principa
 }
 
 func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action string, change func(*Account) (changed bool)) (a Account, err error) {
-	err = s.inAccount(ctx, who, id, func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
+	err = s.inAccount(ctx, who, id, "", func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
 		a = locked
 		changed := change(&a)
 		e := audit.By(who, action, a.target())
@@ -117,8 +117,8 @@ func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id
 	return a, err
 }
 
-// inAccount runs a change by an officer with the account and its tenants locked, and places its event there.
-func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID,
+// inAccount runs a change by an officer, of a person if there is one, with the account and its tenants locked, and places its event there.
+func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID, of ident.UserID,
 	change func(ctx context.Context, tx Tx, a Account, by scope.AccountRole) (audit.Event, error),
 ) error {
 	if err := foreign(who, id); err != nil {
@@ -131,6 +131,10 @@ func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ide
 		}
 		tenants, err := tx.LockTenantsOf(ctx, id)
 		if err != nil {
+			return audit.Event{}, err
+		}
+		own, _ := who.Session()
+		if err := tx.LockPeople(ctx, own.User.ID, of); err != nil {
 			return audit.Event{}, err
 		}
 		by, err := officer(ctx, tx, who, a)
@@ -173,7 +177,7 @@ func (s *Service) SetStanding(ctx context.Context, who principal.Principal, acco
 	if !role.Valid() {
 		return Officer{}, fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use owner or admin."})
 	}
-	err = s.inAccount(ctx, who, account, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
+	err = s.inAccount(ctx, who, account, user, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
 		before, err := s.candidate(ctx, tx, who, account, user)
 		if err != nil {
 			return audit.Event{}, err
@@ -194,7 +198,7 @@ func (s *Service) SetStanding(ctx context.Context, who principal.Principal, acco
 
 // RemoveStanding takes a person's role in the account away; memberships of its tenants stay.
 func (s *Service) RemoveStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID) error {
-	return s.inAccount(ctx, who, account, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
+	return s.inAccount(ctx, who, account, user, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
 		o, err := s.candidate(ctx, tx, who, account, user)
 		if err != nil {
 			return audit.Event{}, err

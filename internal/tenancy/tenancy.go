@@ -103,12 +103,14 @@ type Store interface {
 	Events(ctx context.Context, of Trail, before int64, limit int) ([]TrailEvent, error)
 }
 
-// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, person.
+// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, people, membership, application, key.
 type Tx interface {
 	// LockAccount reads an account and holds it: no tenant of it is made, and no standing changes, meanwhile.
 	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
 	// LockTenant reads a tenant and holds it: its settings, members and catalogue do not change meanwhile.
 	LockTenant(ctx context.Context, id ident.TenantID) (Tenant, error)
+	// LockPeople holds people in the order of their ids. A change by one person that concerns another begins with it.
+	LockPeople(ctx context.Context, people ...ident.UserID) error
 	// TenantRules of a tenant, the rules of its account among them.
 	TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error)
 	// Authority reads what a person may do in a tenant, and holds it. A deleted or disabled user has none, and nobody has any in a disabled account.
