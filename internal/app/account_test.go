@@ -185,7 +185,7 @@ func TestAnAccountAdminActsAsAdminInEveryTenantButOwnsNoKeyThere(t *testing.T) {
 		}
 		_, err = create(string(person.ID))
 		expect(t, "once they are no admin", err, api.Forbidden)
-		if got := whoami(t, h.With(own)); got != "" {
+		if got := codeOf(t, h.With(own)); got != "" {
 			t.Errorf("their own key: %q", got)
 		}
 	})
@@ -200,7 +200,7 @@ func TestADisabledAccountIsGoneUntilItIsEnabled(t *testing.T) {
 		member := h.Member(tenant, "The Member", scope.Admin)
 		owner, colleague := h.As(h.Owner), h.As(member)
 		k := h.Key(colleague, tenant, "tenants:read")
-		if got := whoami(t, h.With(k)); got != "" {
+		if got := codeOf(t, h.With(k)); got != "" {
 			t.Fatal(got)
 		}
 		account := accountURL(h.Account.ID)
@@ -236,13 +236,13 @@ func TestADisabledAccountIsGoneUntilItIsEnabled(t *testing.T) {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
-		if got := whoami(t, h.With(k)); got != api.APIKeyDisabled {
+		if got := codeOf(t, h.With(k)); got != api.APIKeyDisabled {
 			t.Errorf("a key: %q", got)
 		}
 		if _, err := h.Tenancy.SetAccountDisabled(t.Context(), principal.Operator(), h.Account.ID, false); err != nil {
 			t.Fatal(err)
 		}
-		if got := whoami(t, h.With(k)); got != "" {
+		if got := codeOf(t, h.With(k)); got != "" {
 			t.Errorf("a key, afterwards: %q", got)
 		}
 		check()

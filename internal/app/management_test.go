@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -367,4 +368,23 @@ func TestABadRequestSaysWhatIsWrongAndNeverRepeatsIt(t *testing.T) {
 func post(t *testing.T, h *testkit.House, path string, header http.Header, body string) (int, http.Header, []byte) {
 	t.Helper()
 	return send(t, h, http.MethodPost, path, header, body)
+}
+
+func send(t *testing.T, h *testkit.House, method, path string, header http.Header, body string) (int, http.Header, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, h.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, text
 }

@@ -155,7 +155,7 @@ func TestAMembersKeysEndWithTheMembershipForGood(t *testing.T) {
 				gone := []api.IssuedKey{h.Key(h.As(person), tenant, "tenants:read"), h.Key(h.As(person), tenant, "tenants:read")}
 				live := []api.IssuedKey{h.Key(h.As(person), other, "tenants:read"), h.Key(h.As(stays), tenant, "tenants:read")}
 				for _, k := range append(live, gone...) { // known to the cache
-					if got := whoami(t, h.With(k)); got != "" {
+					if got := codeOf(t, h.With(k)); got != "" {
 						t.Fatal(got)
 					}
 				}
@@ -166,12 +166,12 @@ func TestAMembersKeysEndWithTheMembershipForGood(t *testing.T) {
 				codes := func(when string) {
 					t.Helper()
 					for _, k := range gone {
-						if got := whoami(t, h.With(k)); got != want {
+						if got := codeOf(t, h.With(k)); got != want {
 							t.Errorf("%s: %q, want %q", when, got, want)
 						}
 					}
 					for _, k := range live {
-						if got := whoami(t, h.With(k)); got != "" {
+						if got := codeOf(t, h.With(k)); got != "" {
 							t.Errorf("%s, a key of another tenant or member: %q", when, got)
 						}
 					}
@@ -222,7 +222,7 @@ func TestNoKeyOutlivesTheRemovalOfItsOwner(t *testing.T) {
 				t.Errorf("%v with %d keys", count, len(made))
 			}
 			for k := range made {
-				if got := whoami(t, h.With(k)); got != api.APIKeyRevoked {
+				if got := codeOf(t, h.With(k)); got != api.APIKeyRevoked {
 					t.Errorf("a key of someone who is no member: %q", got)
 				}
 			}
@@ -284,10 +284,10 @@ func TestADisabledMembershipTakesRightsAndKeysUntilItIsEnabled(t *testing.T) {
 			if m.Status != s.status || m.Role != "admin" {
 				t.Errorf("%+v", m)
 			}
-			if got := whoami(t, h.With(k)); got != s.key {
+			if got := codeOf(t, h.With(k)); got != s.key {
 				t.Errorf("%s: the key answers %q, want %q", s.status, got, s.key)
 			}
-			if got := whoami(t, h.With(elsewhere)); got != "" {
+			if got := codeOf(t, h.With(elsewhere)); got != "" {
 				t.Errorf("%s: a key of another tenant answers %q", s.status, got)
 			}
 			_, err := c.Tenant(t.Context(), string(tenant.ID))

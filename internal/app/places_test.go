@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -35,26 +34,6 @@ func cookieOf(t *testing.T, h *testkit.House, p principal.Person) http.Header {
 	}
 	cookie, _, _ := strings.Cut(answer.Get("Set-Cookie"), ";")
 	return http.Header{"Cookie": {cookie}, "Content-Type": {"application/json"}}
-}
-
-// send makes a request and gives the answer as it came.
-func send(t *testing.T, h *testkit.House, method, path string, header http.Header, body string) (int, http.Header, []byte) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, h.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = header
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, text
 }
 
 // tell sends a body as it is written, or none, and gives the refusal.
@@ -121,8 +100,8 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// whoami gives the code that a key is answered on a route that asks for nothing but a good credential.
-func whoami(t *testing.T, c *client.Client) api.Code {
+// codeOf gives the code that a key is answered on a route that asks for nothing but a good credential.
+func codeOf(t *testing.T, c *client.Client) api.Code {
 	t.Helper()
 	_, err := c.Whoami(t.Context())
 	return testkit.Code(t, err)

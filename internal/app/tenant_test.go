@@ -317,7 +317,7 @@ func TestAChangedSettingTakesEffectAtOnce(t *testing.T) {
 		by := func(header string) *client.Client { return h.Anyone().WithHeader(header, value) }
 		expected := func(what string, c *client.Client, want api.Code) {
 			t.Helper()
-			if got := whoami(t, c); got != want {
+			if got := codeOf(t, c); got != want {
 				t.Errorf("%s: %q, want %q", what, got, want)
 			}
 		}
@@ -373,7 +373,7 @@ func TestADisabledTenantIsThereForThoseAloneWhoMayEnableIt(t *testing.T) {
 		if err != nil || off.Status != "disabled" {
 			t.Fatalf("%+v, %v", off, err)
 		}
-		if got := whoami(t, h.With(k)); got != api.APIKeyDisabled {
+		if got := codeOf(t, h.With(k)); got != api.APIKeyDisabled {
 			t.Errorf("a key of it: %q", got)
 		}
 		for name, err := range map[string]error{
@@ -402,7 +402,7 @@ func TestADisabledTenantIsThereForThoseAloneWhoMayEnableIt(t *testing.T) {
 				t.Errorf("enabled it is %s", on.Status)
 			}
 		}
-		if got := whoami(t, h.With(k)); got != "" {
+		if got := codeOf(t, h.With(k)); got != "" {
 			t.Errorf("a key of the enabled tenant: %q", got)
 		}
 	})
@@ -456,7 +456,7 @@ func TestAKeyWorksOnlyWhileEverythingAboveItIsLive(t *testing.T) {
 			if set == 0 {
 				want = ""
 			}
-			if got := whoami(t, h.With(k)); got != want {
+			if got := codeOf(t, h.With(k)); got != want {
 				t.Errorf("disabled %v: %q, want %q", disabled, got, want)
 			}
 			if want == "" {
