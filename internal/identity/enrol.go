@@ -42,7 +42,7 @@ type Inserter interface {
 // EmailFaults says what is wrong with an address in the field email. It must be one plain address: mail to it goes to nobody else.
 func EmailFaults(email string) []fault.Field {
 	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != strings.TrimSpace(email) || len(email) > 254 || !storable(email) {
+	if err != nil || address.Address != strings.TrimSpace(email) || len(email) > 254 || !text.Plain(address.Address) {
 		return []fault.Field{{Name: "email", Code: "form", Message: "Use one plain e-mail address."}}
 	}
 	return nil

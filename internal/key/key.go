@@ -128,7 +128,7 @@ type Tx interface {
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// MissingApplications gives the indexes of ids that are no applications of the tenant.
+	// MissingApplications gives the indexes of ids that are no applications of the tenant, and holds the others.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
 	// Holds lists the keys that hold a slot.
 	Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]Hold, error)

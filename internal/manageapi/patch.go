@@ -24,12 +24,17 @@ type patch struct{ faults []fault.Field }
 // text gives a member that can be replaced but not cleared; nil for absent.
 func (p *patch) text(name string, o api.Optional[string]) *string {
 	if o.Null {
-		p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+		p.cannotClear(name)
 	}
 	if !o.Set || o.Null {
 		return nil
 	}
 	return &o.Value
+}
+
+// cannotClear refuses null for a member.
+func (p *patch) cannotClear(name string) {
+	p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
 }
 
 // given is nil for a member that is absent; null gives the zero value.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -36,9 +35,9 @@ const (
 		WHERE am.account_id = $1 AND am.user_id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 	countOwners query = `SELECT COUNT(*) FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE am.account_id = $1 AND am.user_id <> $2 AND am.role = 'owner' AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
-	selectBelonging query = `SELECT u.id, u.email, u.name, (SELECT COUNT(*) FROM account_members am WHERE am.account_id = $1 AND am.user_id = u.id)
-		+ (SELECT COUNT(*) FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1 AND m.user_id = u.id)
-		FROM users u WHERE u.id = $2 AND u.deleted_at IS NULL`
+	selectCandidate query = `SELECT u.id, u.email, u.name, am.role, u.disabled_at, am.created_at,
+		(SELECT COUNT(*) FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1 AND m.user_id = u.id)
+		FROM users u LEFT JOIN account_members am ON am.account_id = $1 AND am.user_id = u.id WHERE u.id = $2 AND u.deleted_at IS NULL`
 	listOfficers query = `SELECT am.account_id, u.id, u.email, u.name, am.role, u.disabled_at, am.created_at FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE (am.created_at, am.user_id) < ($1, $2) AND am.account_id = $4 ORDER BY am.created_at DESC, am.user_id DESC LIMIT $3`
 )
@@ -122,11 +121,13 @@ func (t *Tx) OtherOwners(ctx context.Context, account ident.AccountID, user iden
 	return n, err
 }
 
-// Belongs implements tenancy.Tx.
-func (t *Tx) Belongs(ctx context.Context, account ident.AccountID, user ident.UserID) (p principal.Person, belongs bool, err error) {
-	var ties int
-	err = t.row(ctx, selectBelonging, account, user).Scan(&p.ID, nullable(&p.Email), nullable(&p.Name), &ties)
-	return p, ties > 0, t.store.fault(err)
+// Candidate implements tenancy.Tx.
+func (t *Tx) Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o tenancy.Officer, belongs bool, err error) {
+	var memberships int
+	o.Account = account
+	err = t.row(ctx, selectCandidate, account, user).
+		Scan(&o.User.ID, nullable(&o.User.Email), nullable(&o.User.Name), nullable(&o.Role), set{&o.Disabled}, when{&o.CreatedAt}, &memberships)
+	return o, o.Role != "" || memberships > 0, t.store.fault(err)
 }
 
 // Officers implements tenancy.Store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -80,6 +81,7 @@ const (
 	lockPerson   query = `UPDATE users SET updated_at = updated_at WHERE id = $1`
 	lockStanding query = `UPDATE account_members SET role = role WHERE user_id = $1 AND account_id = (SELECT account_id FROM tenants WHERE id = $2)`
 	selectRight  query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
+		JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
 		LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = u.id
 		WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
@@ -205,6 +207,16 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 		k.Scopes = scope.NewSet(k.Scopes...)
 	}
 	return err
+}
+
+// LockPeople implements tenancy.Tx.
+func (t *Tx) LockPeople(ctx context.Context, people ...ident.UserID) error {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(people))) {
+		if err := t.exec(ctx, lockPerson, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Authority implements key.Tx.

@@ -36,6 +36,7 @@ func authorityIsWhatIsLive(h *house) {
 		},
 		{"", "", [3]principal.Authority{{Member: scope.Admin}, {Member: scope.Auditor}, {Member: scope.Member}}},
 		{`UPDATE users SET disabled_at = 1`, `UPDATE users SET disabled_at = NULL`, [3]principal.Authority{}},
+		{`UPDATE accounts SET disabled_at = 1`, `UPDATE accounts SET disabled_at = NULL`, [3]principal.Authority{}},
 		{`UPDATE users SET deleted_at = 1`, `UPDATE users SET deleted_at = NULL`, [3]principal.Authority{}},
 	} {
 		h.optionally(c.given)

@@ -120,9 +120,10 @@ func aDatabaseKnowsWhetherItWasAdopted(h *house) {
 
 func keyHeadersAreOfAllTenants(h *house) {
 	account, _ := h.account()
-	for _, name := range []string{"X-One-Key", "", "X-Two-Token"} {
+	for _, name := range []string{"X-One-Key", "X-Two-Token"} {
 		h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader = name })
 	}
+	h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader, s.Transports = "", []policy.Transport{policy.Bearer} })
 	got, err := h.store.KeyHeaders(h.Context())
 	h.must(err)
 	slices.Sort(got)
