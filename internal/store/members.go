@@ -15,6 +15,7 @@ const memberColumns = `m.tenant_id, u.id, u.email, u.name, m.role, m.disabled_at
 
 const (
 	insertMember        query = `INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
+	holdLivePerson      query = `UPDATE users SET updated_at = updated_at WHERE id = $1 AND deleted_at IS NULL`
 	updateMember        query = `UPDATE members SET role = $3, disabled_at = $4, updated_at = $5 WHERE tenant_id = $1 AND user_id = $2`
 	holdMember          query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2`
 	deleteMember        query = `DELETE FROM members WHERE tenant_id = $1 AND user_id = $2`
@@ -25,8 +26,11 @@ const (
 		WHERE m.tenant_id = $1 AND m.user_id <> $2 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 )
 
-// InsertMember implements tenancy.Tx.
+// InsertMember implements tenancy.Tx. The person is held, so that nobody joins while being deleted.
 func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
+	if err := t.one(ctx, holdLivePerson, m.User.ID); err != nil {
+		return err
+	}
 	err := t.exec(ctx, insertMember, m.Tenant, m.User.ID, string(m.Role), micros(m.CreatedAt))
 	if t.store.backend.Classify(err) == Duplicate {
 		return fault.New(fault.Conflict, "This person is a member already.")

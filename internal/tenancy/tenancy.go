@@ -146,7 +146,7 @@ type Tx interface {
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// MemberByEmail is fault.NotFound where no member has the address.
 	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
-	// InsertMember is fault.Conflict for a person who is a member already.
+	// InsertMember is fault.Conflict for a person who is a member already, and fault.NotFound for one who was deleted.
 	InsertMember(ctx context.Context, m Member) error
 	// UpdateMember writes role and state.
 	UpdateMember(ctx context.Context, m Member, at time.Time) error

@@ -256,4 +256,9 @@ func aPersonJoinsOnce(h *house) {
 		h.Errorf("joining again: %v, want conflict", err)
 	}
 	h.unchanged(before)
+	gone := h.person()
+	h.sql(`UPDATE users SET deleted_at = 1 WHERE id = $1`, gone.ID)
+	if err := h.services().tenancy.AddMember(h.Context(), principal.Operator(), t, gone, scope.Member); fault.KindOf(err) != fault.NotFound {
+		h.Errorf("someone who was deleted joins: %v, want not found", err)
+	}
 }
