@@ -37,6 +37,14 @@ func TestAKeyIsDecidedAlikeByEveryTransportItsTenantAllows(t *testing.T) {
 				for _, c := range a.credentials {
 					a.decidedAlike(verifier, c)
 				}
+				a.disableTenant()
+				for _, c := range a.credentials {
+					if c.want == api.OK {
+						c.want = api.APIKeyDisabled
+					}
+					c.state += ", of a disabled tenant"
+					a.decidedAlike(verifier, c)
+				}
 			})
 		}
 	})
@@ -94,6 +102,7 @@ func (a *aging) everyState() {
 	deleted := a.add("deleted", fresh(nil), api.APIKeyInvalid)
 	a.must(nil, a.owner.DeleteKey(ctx, in, deleted.Key.ID))
 	a.unclaimed(deleted)
+	a.chain(revoked)
 
 	for state, keep := range map[string]bool{"with the id kept": true, "with a new id": false} {
 		for name, c := range map[string]struct {
@@ -118,6 +127,36 @@ func (a *aging) everyState() {
 			a.add("new, "+name+", "+state, k, c.new)
 		}
 	}
+}
+
+// chain makes keys whose owner, or whose owner's membership, is no longer what it was.
+func (a *aging) chain(revoked api.Code) {
+	ctx, in := a.t.Context(), string(a.tenant.ID)
+	for state, c := range map[string]struct {
+		end  func(principal.Person) error
+		want api.Code
+	}{
+		"of a disabled owner": {func(p principal.Person) error { return a.Identity.SetDisabled(ctx, principal.Operator(), p.ID, true) }, api.APIKeyDisabled},
+		"of a disabled member": {func(p principal.Person) error {
+			_, err := a.owner.EditMember(ctx, in, string(p.ID), api.MemberPatch{Status: api.To("disabled")})
+			return err
+		}, api.APIKeyDisabled},
+		"of a member who was removed": {func(p principal.Person) error { return a.owner.RemoveMember(ctx, in, string(p.ID)) }, revoked},
+		"of an auditor": {func(p principal.Person) error {
+			_, err := a.owner.EditMember(ctx, in, string(p.ID), api.MemberPatch{Role: api.To("auditor")})
+			return err
+		}, api.OK},
+	} {
+		p := a.Member(a.tenant, "A Member", scope.Member)
+		a.add(state, named(a.t, a.As(p), a.tenant, "Test key", nil), c.want)
+		a.must(nil, c.end(p))
+	}
+}
+
+func (a *aging) disableTenant() {
+	off := true
+	_, err := a.Tenancy.ChangeTenant(a.t.Context(), principal.Operator(), a.tenant.ID, tenancy.TenantChange{Disabled: &off})
+	a.must(nil, err)
 }
 
 // unclaimed guesses at a key that has no secret yet, with one that is no key's any more.
