@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -62,6 +64,7 @@ var (
 	nothing       = object{"nothing", ours, func(*cell) {}}
 	ourAccount    = object{"our account", ours, func(*cell) {}}
 	theirAccount  = object{"another account", theirs, func(*cell) {}}
+	onlyAccount   = object{"the one account that one runs", ours, func(c *cell) { c.names["account"] = "" }}
 	ourTenant     = object{"our tenant", ours, func(*cell) {}}
 	siblingTenant = ourTenant.where(sibling)
 	theirTenant   = ourTenant.where(theirs)
@@ -117,13 +120,23 @@ func (c *cell) showSession(of principal.Person) {
 
 // People.
 var (
-	// aTwin asks in one's place: somebody who can be spared.
+	// aTwin asks in one's place: somebody of the same roles, who can be spared.
 	aTwin = object{"oneself, for good", ours, func(c *cell) {
 		if c.want.succeeds() || c.want.code == outcomes["failed"].code {
+			a := cast[slices.IndexFunc(cast, func(a actor) bool { return a.name == c.by.name })]
 			c.by.person = c.Person("A twin")
+			c.settle(a, c.by.person)
 			c.by.cookie, c.stale = c.begin(c.by.person), true
+			c.after = func() { c.dismiss(a, c.by.person) }
 		}
 		c.names["password"] = password
+	}}
+	// A sign-in that is too old for what cannot be undone.
+	signedInLongAgo = object{"oneself, five minutes after signing in", ours, func(c *cell) {
+		if c.want.code == outcomes["again"].code {
+			c.by.cookie, c.stale = c.begin(c.by.person), true
+			c.Clock.Move(5 * time.Minute)
+		}
 	}}
 	oneself = object{"oneself", ours, func(c *cell) {
 		c.names["user"], c.names["email"] = string(c.by.person.ID), c.by.person.Email

@@ -1,7 +1,7 @@
 package app_test
 
 // The table says what comes of asking, for every route, every kind of object it can be about, and everyone who may ask. It is written from the product's page, not
-// from the code. authz_test.go makes a request of each of its cells, authz_world_test.go everything that the cells speak of.
+// from the code. authz_test.go makes a request of each of its cells, authz_world_test.go everyone who asks, authz_objects_test.go what they ask for.
 //
 // A rule is one line: by column what comes of it, in a word of outcomes, and the object. Three things hold for whole routes and are not repeated in the lines:
 //
@@ -43,6 +43,7 @@ var outcomes = map[string]outcome{
 	"session":  {status: 403, code: "session_required"},
 	"scope":    {status: 403, code: "insufficient_scope"},
 	"app":      {status: 403, code: "application_forbidden"},
+	"again":    {status: 403, code: "sign_in_again"},
 	"404":      {status: 404, code: "not_found"},
 	"link":     {status: 404, code: "link_invalid"},
 	"409":      {status: 409, code: "conflict"},
@@ -51,14 +52,15 @@ var outcomes = map[string]outcome{
 
 // refused are the credentials that are no good, and what every route that needs one says to them.
 var refused = map[string]string{
-	"nobody":                    "invalid",
-	"a session that was ended":  "invalid",
-	"a wrong secret":            "invalid",
-	"a deleted key":             "invalid",
-	"an expired key":            "expired",
-	"a revoked key":             "revoked",
-	"a disabled key":            "disabled",
-	"a key of a disabled owner": "disabled",
+	"nobody":                     "invalid",
+	"a session that was ended":   "invalid",
+	"a wrong secret":             "invalid",
+	"a deleted key":              "invalid",
+	"an expired key":             "expired",
+	"a revoked key":              "revoked",
+	"a disabled key":             "disabled",
+	"a key of a disabled owner":  "disabled",
+	"a key of a disabled member": "disabled",
 }
 
 // authorization is the table.
@@ -97,7 +99,8 @@ var authorization = []row{
 		{"200 200 | 200 200 200 | 200", aTwin},
 	}},
 	{"DELETE /api/v1/me", sessionOnly, ``, []rule{
-		{"204 204 | 204 204 204 | 204", aTwin},
+		{"204   204   | 204   204   204   | 204  ", aTwin},
+		{"again again | again again again | again", signedInLongAgo},
 	}},
 	{"POST /api/v1/me/password", sessionOnly, `{"current_password":"{password}","new_password":"a password of {fresh} twins"}`, []rule{
 		{"200    200    | 200    200    200    | 200   ", aTwin},
@@ -114,7 +117,9 @@ var authorization = []row{
 	}},
 	{"GET /api/v1/me/keys", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | out", ownKey},
+		{"in  in  | in  in  in  | out", ownKey.where(membersSeeTheirOwn)},
 		{"out out | out out out | out", anothersKey},
+		{"out out | out out out | out", siblingKey},
 	}},
 
 	// Accounts
@@ -180,6 +185,7 @@ var authorization = []row{
 	}},
 	{"POST /api/v1/tenants", sessionOnly, `{"account_id":"{account}","name":"Tenant {fresh}","preset":"standard"}`, []rule{
 		{"201 201 | 403 403 403 | 404", ourAccount},
+		{"201 201 | 403 403 403 | 201", onlyAccount},
 		{"404 404 | 404 404 404 | 201", theirAccount},
 		{"404 404 | 404 404 404 | 404", noAccount},
 	}},
@@ -351,7 +357,9 @@ var authorization = []row{
 	}},
 	{"POST /api/v1/tenants/{tenant}/keys/{key}/refresh", sessionOnly, ``, []rule{
 		{"200 200 | 200 200 200 | 404", ownKey},
-		{"403 403 | 403 403 403 | 404", anothersKey}, // unless the tenant lets admins
+		{"403 403 | 403 403 403 | 404", anothersKey},
+		{"200 200 | 200 200 200 | 404", ownKey.where(adminsRefresh)},
+		{"200 200 | 200 403 403 | 404", anothersKey.where(adminsRefresh)},
 		{"403 403 | 403 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
 		{"404 404 | 404 404 404 | 404", siblingKeyHere},
 		{"404 404 | 404 404 404 | 404", noKey},

@@ -238,6 +238,8 @@ type cell struct {
 	names map[string]string
 	// owner of the key that is the object.
 	owner principal.Person
+	// after the answer, whatever it is; nil for nothing.
+	after func()
 	// beside says what is sent beside the party's credential.
 	beside string
 }
@@ -275,6 +277,10 @@ func (c *cell) ask(more http.Header, transports ...string) {
 	} else if c.moved() {
 		c.t.Errorf("%s: was refused, and changed something", c)
 	}
+	if c.after != nil {
+		c.after()
+		c.stale = true
+	}
 }
 
 func (c *cell) String() string {
@@ -287,8 +293,8 @@ func (c *cell) restore() {
 		return
 	}
 	for _, a := range cast {
-		if string(c.person(a.name).ID) == c.names["user"] {
-			c.settle(a)
+		if p := c.person(a.name); string(p.ID) == c.names["user"] {
+			c.settle(a, p)
 		}
 	}
 	clear(c.shelf) // keys of theirs may have been revoked

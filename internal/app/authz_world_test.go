@@ -47,6 +47,7 @@ type site string
 const (
 	ours                site = "our tenant"
 	membersSeeTheirOwn  site = "where members see their own keys alone"
+	adminsRefresh       site = "where admins refresh keys, too"
 	adminsCreate        site = "where admins alone create keys"
 	eachCreatesTheirOwn site = "where each creates their own keys alone"
 	sibling             site = "another tenant of our account"
@@ -58,6 +59,7 @@ const (
 var sites = map[site]func(*policy.Settings){
 	ours: func(*policy.Settings) {}, sibling: func(*policy.Settings) {}, theirs: func(*policy.Settings) {},
 	membersSeeTheirOwn:  func(s *policy.Settings) { s.Visibility = policy.SeeOwn },
+	adminsRefresh:       func(s *policy.Settings) { s.AdminRefresh = true },
 	adminsCreate:        func(s *policy.Settings) { s.Creators = []policy.Creator{policy.ByAdmin} },
 	eachCreatesTheirOwn: func(s *policy.Settings) { s.Creators = []policy.Creator{policy.BySelf} },
 }
@@ -70,7 +72,7 @@ type actor struct {
 	seats    []site
 }
 
-var around = []site{ours, membersSeeTheirOwn, adminsCreate, eachCreatesTheirOwn}
+var around = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn}
 
 // cast are the people of the columns, and those to whom things are done. There is one more owner of our account, to whom nothing is.
 var cast = []actor{
@@ -84,7 +86,8 @@ var cast = []actor{
 	{"founder", scope.AccountOwner, scope.Member, []site{ours}},
 	{"deputy", scope.AccountAdmin, scope.Member, []site{ours}},
 	{"keeper", "", scope.Admin, []site{ours, sibling}}, // of the keys that ask
-	{"sleeper", "", scope.Member, []site{ours}},        // who is disabled
+	{"sleeper", "", scope.Member, []site{ours}},        // who is disabled everywhere
+	{"absentee", "", scope.Member, []site{ours}},       // who is disabled in the tenant
 	{"resident", "", scope.Member, around},
 	{"neighbour", "", scope.Member, []site{sibling}},
 	{"stranger", "", scope.Member, []site{theirs}},
@@ -111,7 +114,7 @@ func newWorld(t *testing.T, e testkit.Engine) *world {
 	}
 	w.build()
 	for _, a := range cast {
-		w.settle(a)
+		w.settle(a, w.person(a.name))
 	}
 	w.bound = w.Application(w.homes[ours].Tenant, "Bound application")
 	w.signIn()
@@ -134,6 +137,14 @@ func (w *world) check(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// checkGone is check, but that there was nothing to remove is as good.
+func (w *world) checkGone(err error) {
+	w.t.Helper()
+	if !errors.Is(err, fault.NotFound) {
+		w.check(err)
 	}
 }
 
@@ -169,11 +180,11 @@ func (w *world) readEnds() map[string]audit.Head {
 // unused gives an id that nothing has.
 func unused[T ident.ID](w *world) T { return ident.New[T](w.Clock.Now(), rand.Reader) }
 
-// settle gives a person the roles of the cast, and takes any other in their account away.
-func (w *world) settle(a actor) {
-	ctx, operator, user, active := w.t.Context(), principal.Operator(), w.person(a.name), false
+// settle gives a person the roles of an actor, and takes any other in the account away.
+func (w *world) settle(a actor, user principal.Person) {
+	ctx, operator := w.t.Context(), principal.Operator()
 	for _, at := range a.seats {
-		_, err := w.Tenancy.ChangeMember(ctx, operator, w.homes[at].ID, user.ID, tenancy.MemberChange{Role: &a.role, Disabled: &active})
+		_, err := w.Tenancy.ChangeMember(ctx, operator, w.homes[at].ID, user.ID, tenancy.MemberChange{Role: &a.role, Disabled: new(false)})
 		if errors.Is(err, fault.NotFound) {
 			err = w.Tenancy.AddMember(ctx, operator, w.homes[at].Tenant, user, a.role)
 		}
@@ -181,13 +192,20 @@ func (w *world) settle(a actor) {
 	}
 	account := w.homes[a.seats[0]].Account
 	if a.standing == "" {
-		if err := w.Tenancy.RemoveStanding(ctx, operator, account, user.ID); !errors.Is(err, fault.NotFound) {
-			w.check(err)
-		}
+		w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, account, user.ID))
 		return
 	}
 	_, err := w.Tenancy.SetStanding(ctx, operator, account, user.ID, a.standing)
 	w.check(err)
+}
+
+// dismiss takes from a person what settle gave, as far as it is there.
+func (w *world) dismiss(a actor, user principal.Person) {
+	ctx, operator := w.t.Context(), principal.Operator()
+	for _, at := range a.seats {
+		w.checkGone(w.Tenancy.RemoveMember(ctx, operator, w.homes[at].ID, user.ID))
+	}
+	w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, w.homes[a.seats[0]].Account, user.ID))
 }
 
 // isMember reports whether a person can own keys in a tenant.
@@ -339,6 +357,9 @@ func (w *world) spoil() {
 
 	w.refuse("a key of a disabled owner", party{key: w.mint(home, w.person("sleeper"), everything)})
 	w.check(w.Identity.SetDisabled(ctx, principal.Operator(), w.person("sleeper").ID, true))
+	w.refuse("a key of a disabled member", party{key: w.mint(home, w.person("absentee"), everything)})
+	_, err = w.Tenancy.ChangeMember(ctx, principal.Operator(), home.ID, w.person("absentee").ID, tenancy.MemberChange{Disabled: new(true)})
+	w.check(err)
 
 	w.refuse("a wrong secret", party{key: w.party("key").key.with(revoked.secret)})
 	w.refuse("a session that was ended", party{cookie: w.endedSession()})
