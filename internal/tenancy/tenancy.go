@@ -122,6 +122,8 @@ type Tx interface {
 	// Belongs reports whether the person has a standing in the account or a membership in a tenant of it, and who they are.
 	Belongs(ctx context.Context, account ident.AccountID, user ident.UserID) (principal.Person, bool, error)
 
+	// CountAccounts counts all of the server's.
+	CountAccounts(ctx context.Context) (int, error)
 	InsertAccount(ctx context.Context, a Account) (number int64, err error)
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
