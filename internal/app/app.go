@@ -6,8 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -50,14 +50,15 @@ type App struct {
 	Engine   *verify.Engine
 	Store    *store.Store
 
-	options Options
-	data    dataDir
-	clock   *clock
-	keyring *credential.Keyring
-	door    *web.Door
-	server  *http.Server
-	jobs    []*job.Job
-	failed  chan error
+	options     Options
+	certificate *certificate
+	data        dataDir
+	clock       *clock
+	keyring     *credential.Keyring
+	door        *web.Door
+	server      *http.Server
+	jobs        []*job.Job
+	failed      chan error
 
 	readiness readiness
 }
@@ -67,7 +68,13 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
+	if c, err = c.Resolve(); err != nil {
+		return nil, err
+	}
 	a = &App{options: o, failed: make(chan error, 1)}
+	if a.certificate, err = openCertificate(c.Server.TLS, o.Log); err != nil {
+		return nil, err
+	}
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
 	}
@@ -102,7 +109,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
-	if err := a.listen(ctx, c.Listen); err != nil {
+	if err := a.listen(ctx, c.Server); err != nil {
 		return err
 	}
 	log := a.options.Log
@@ -129,13 +136,7 @@ const (
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
-	var backend store.Backend
-	var err error
-	if c.DatabaseURL.IsZero() {
-		backend, err = sqlite.Open(ctx, a.data.file("claviger.db"))
-	} else {
-		backend, err = postgres.Open(ctx, c.DatabaseURL)
-	}
+	backend, err := openBackend(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -150,6 +151,14 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
+}
+
+// openBackend opens the database that the settings name, brought up to this version.
+func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
+	if c.Database.URL.IsZero() {
+		return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
+	}
+	return postgres.Open(ctx, c.Database.URL)
 }
 
 func (a *App) buildDomain() {
@@ -167,31 +176,6 @@ func (a *App) buildDomain() {
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
-}
-
-// listen opens the ways in.
-func (a *App) listen(ctx context.Context, address string) error {
-	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
-	headers, err := a.Store.KeyHeaders(ctx)
-	if err != nil {
-		return err
-	}
-	a.door.AddKeyHeaders(headers...)
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	a.URL = "http://" + listener.Addr().String()
-	a.server = &http.Server{
-		Handler: a.routes(), ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
-	}
-	go func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.fail(err)
-		}
-	}()
-	return nil
 }
 
 // routes lists every way in. The verification path stands before routers and middleware.
