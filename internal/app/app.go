@@ -118,6 +118,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
 		job.Start("rate limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("database lock", lockEvery, log, a.checkLock),
+		job.Start("idle memory", restEvery, log, new(idle).pass),
 	)
 	return nil
 }
@@ -128,6 +129,7 @@ const (
 	lockEvery = time.Second
 	// sweepEvery frees the memory of keys that were limited and are idle.
 	sweepEvery = time.Minute
+	restEvery  = 5 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
