@@ -42,6 +42,8 @@ type Options struct {
 type App struct {
 	// URL that the API is reached by, without a slash at the end.
 	URL string
+	// Address and port that it listens at.
+	Address string
 
 	Identity *identity.Service
 	Sessions *session.Service

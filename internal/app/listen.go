@@ -21,6 +21,7 @@ func (a *App) listen(ctx context.Context, c config.Server) error {
 	if err != nil {
 		return err
 	}
+	a.Address = listener.Addr().String()
 	a.URL = string(cmp.Or(c.BaseURL, a.reachedBy(listener.Addr())))
 	if err := a.openDoor(ctx, c); err != nil {
 		return errors.Join(err, listener.Close())
