@@ -215,7 +215,7 @@ func demandSetUpFrom(t *testing.T, h *testkit.House, from *client.Client, want s
 	}
 	for _, e := range events.Items {
 		if e.IP == nil || *e.IP != want {
-			t.Errorf("%s from %v, want %s", e.Action, e.IP, want)
+			t.Errorf("%s is not from %s: %+v", e.Action, want, e)
 		}
 	}
 }
@@ -232,7 +232,7 @@ func demandUsedFrom(t *testing.T, h *testkit.House, from *client.Client, want st
 	used, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
 	must(t, err)
 	if used.LastUsedIP == nil || *used.LastUsedIP != want {
-		t.Errorf("used from %v, want %s", used.LastUsedIP, want)
+		t.Errorf("not used from %s: %+v", want, used)
 	}
 }
 

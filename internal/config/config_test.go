@@ -224,6 +224,7 @@ func TestWhatIsWrongIsRefusedAndNotRepeated(t *testing.T) {
 		{"a secret that others can read", machine{
 			files: map[string]string{"claviger.yaml": "database:\n  url: " + never + "\n"}, modes: map[string]fs.FileMode{"claviger.yaml": 0o640},
 		}, "claviger.yaml:2: database.url: others can read this file"},
+		{"a file without a name", env("CLAVIGER_CONFIG="), "the name of the file of settings is empty"},
 		{"a file that is not there", machine{flags: map[string]string{"config": "none.yaml"}}, "none.yaml"},
 
 		{"an unknown variable", env("CLAVIGER_DATBASE_URL=" + never), "CLAVIGER_DATBASE_URL: no such setting: did you mean CLAVIGER_DATABASE_URL?"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 // file reads the file of settings: the one that is named, else DefaultFile if it is there.
 func (s Sources) file(environment texts) (string, texts, error) {
 	name, named := s.Flags[ConfigFlag]
-	if g, ok := environment[configKey]; ok && !named {
+	if g, ok := environment[ConfigFlag]; ok && !named {
 		if s.NoFile {
 			return "", nil, g.fault(errors.New("this command reads no file of settings: take the variable away"))
 		}
@@ -23,8 +24,11 @@ func (s Sources) file(environment texts) (string, texts, error) {
 	if s.NoFile {
 		return "", nil, nil
 	}
-	if !named {
+	switch {
+	case !named:
 		name = DefaultFile
+	case name == "":
+		return "", nil, errors.New("the name of the file of settings is empty: give one, or take it away")
 	}
 	file, err := s.Open(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
@@ -73,7 +77,7 @@ func (r *reading) private(mode fs.FileMode) error {
 
 // read takes the one document of a YAML file.
 func (r *reading) read(text []byte) error {
-	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document, more yaml.Node
 	switch err := decoder.Decode(&document); {
 	case errors.Is(err, io.EOF): // nothing in it

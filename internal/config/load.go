@@ -14,7 +14,7 @@ import (
 // DefaultFile is read where no other file is named, if it is there.
 const DefaultFile = "claviger.yaml"
 
-// ConfigFlag is the flag that names the file of settings.
+// ConfigFlag is the flag that names the file of settings. In the environment it is called like a setting, CLAVIGER_CONFIG.
 const ConfigFlag = "config"
 
 // Sources of settings.
@@ -163,13 +163,10 @@ func (s Sources) flags() texts {
 	return all
 }
 
-// configKey stands for the name of the file of settings, which is no setting itself.
-const configKey = ConfigFlag
-
 // environment reads the variables that are for Claviger.
 func (s Sources) environment() (texts, error) {
 	known := names(envName)
-	known[envName(configKey)] = configKey
+	known[envName(ConfigFlag)] = ConfigFlag
 	all := texts{}
 	for _, entry := range s.Environ {
 		name, text, _ := strings.Cut(entry, "=")
