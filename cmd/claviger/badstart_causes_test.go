@@ -125,6 +125,8 @@ var badStarts = []badStart{
 	{name: "an argument is left over", only: testkit.SQLite, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
 	{name: "a command is unknown", only: testkit.SQLite, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
 	{name: "a command is mistyped", only: testkit.SQLite, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
+	{name: "a sub-command is mistyped", only: testkit.SQLite, says: `unknown command "statu"`, args: func(*site) []string { return []string{"migrate", "statu"} }},
+	{name: "a sub-command is missing", only: testkit.SQLite, says: "say what, status or up", args: func(*site) []string { return []string{"migrate"} }},
 	{name: "sample keys have no file", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
 	{name: "a sample file has no keys", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
 	{name: "the sample file cannot be written", says: "sample keys: ", args: func(s *site) []string {

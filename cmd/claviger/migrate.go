@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,8 +13,9 @@ import (
 
 func migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "migrate", Short: "Look after the version of the database",
+		Use: "migrate", Short: "Look after the version of the database", Args: cobra.NoArgs,
 		Long: "Each start brings an older database up to this program's version and refuses a newer one. These commands do so, or only look, without a server.",
+		RunE: func(*cobra.Command, []string) error { return errors.New("migrate: say what, status or up") },
 	}
 	cmd.AddCommand(
 		onDatabase("status", "Say which version the database has, and which this program knows", migrateStatus),

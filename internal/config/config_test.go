@@ -280,7 +280,7 @@ func TestWhatIsRightIsTaken(t *testing.T) {
 			"CLAVIGER_PORT_80_TCP=tcp://10.0.0.1:80", "CLAVIGER_PORT_80_TCP_PROTO=tcp", "CLAVIGER_PORT_80_TCP_PORT=80", "CLAVIGER_PORT_80_TCP_ADDR=10.0.0.1",
 			"CLAVIGER_DB_SERVICE_HOST=10.0.0.2", "CLAVIGER_DB_PORT=tcp://10.0.0.2:5432",
 		}}, func(*config.Config) {}},
-		{"variables of others", machine{env: []string{"PATH=x", "claviger_listen=y", "CLAVIGERX=z", "="}}, func(*config.Config) {}},
+		{"variables of others", machine{env: []string{"PATH=x", "CLAVIGER_TEST_POSTGRES=x", "claviger_listen=y", "CLAVIGERX=z", "="}}, func(*config.Config) {}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
