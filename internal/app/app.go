@@ -6,8 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -42,6 +42,8 @@ type Options struct {
 type App struct {
 	// URL that the API is reached by, without a slash at the end.
 	URL string
+	// Address and port that it listens at.
+	Address string
 
 	Identity *identity.Service
 	Sessions *session.Service
@@ -50,14 +52,15 @@ type App struct {
 	Engine   *verify.Engine
 	Store    *store.Store
 
-	options Options
-	data    dataDir
-	clock   *clock
-	keyring *credential.Keyring
-	door    *web.Door
-	server  *http.Server
-	jobs    []*job.Job
-	failed  chan error
+	options     Options
+	certificate *certificate
+	data        dataDir
+	clock       *clock
+	keyring     *credential.Keyring
+	door        *web.Door
+	server      *http.Server
+	jobs        []*job.Job
+	failed      chan error
 
 	readiness readiness
 }
@@ -67,7 +70,13 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
+	if c, err = c.Resolve(); err != nil {
+		return nil, err
+	}
 	a = &App{options: o, failed: make(chan error, 1)}
+	if a.certificate, err = openCertificate(c.Server.TLS, o.Log); err != nil {
+		return nil, err
+	}
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
 	}
@@ -102,7 +111,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
-	if err := a.listen(ctx, c.Listen); err != nil {
+	if err := a.listen(ctx, c.Server); err != nil {
 		return err
 	}
 	log := a.options.Log
@@ -113,6 +122,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		job.Start("unclaimed keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("database lock", lockEvery, log, a.checkLock),
 		job.Start("dead sessions", sweepEvery, log, a.Sessions.Sweep),
+		job.Start("idle memory", restEvery, log, new(idle).pass),
 	)
 	return nil
 }
@@ -125,6 +135,7 @@ const (
 	sweepEvery = time.Minute
 	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
 	unclaimedEvery = time.Minute
+	restEvery      = 5 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
@@ -133,13 +144,7 @@ const (
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
-	var backend store.Backend
-	var err error
-	if c.DatabaseURL.IsZero() {
-		backend, err = sqlite.Open(ctx, a.data.file("claviger.db"))
-	} else {
-		backend, err = postgres.Open(ctx, c.DatabaseURL)
-	}
+	backend, err := openBackend(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -154,6 +159,14 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
+}
+
+// openBackend opens the database that the settings name, brought up to this version.
+func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
+	if c.Database.URL.IsZero() {
+		return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
+	}
+	return postgres.Open(ctx, c.Database.URL)
 }
 
 func (a *App) buildDomain() {
@@ -171,31 +184,6 @@ func (a *App) buildDomain() {
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
-}
-
-// listen opens the ways in.
-func (a *App) listen(ctx context.Context, address string) error {
-	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
-	headers, err := a.Store.KeyHeaders(ctx)
-	if err != nil {
-		return err
-	}
-	a.door.AddKeyHeaders(headers...)
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	a.URL = "http://" + listener.Addr().String()
-	a.server = &http.Server{
-		Handler: a.routes(), ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
-	}
-	go func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.fail(err)
-		}
-	}()
-	return nil
 }
 
 // routes lists every way in. The verification path stands before routers and middleware.

@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra sys"},
+		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys"},
 		{"tools/bench", "client api", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
@@ -49,7 +49,7 @@ var table = []layer{
 		{"internal/policy", "scope ident fault credential", ""},
 		{"internal/principal", "ident scope fault", ""},
 		{"internal/route", "scope ident fault", ""},
-		{"internal/config", "credential", "koanf"},
+		{"internal/config", "credential", "yaml"},
 		{"internal/text", "fault", "text"},
 	}},
 	{"domain", []row{
@@ -110,8 +110,8 @@ var modules = map[string]string{
 	"goose":      "github.com/pressly/goose",
 	"huma":       "github.com/danielgtaylor/huma",
 	"json":       "github.com/go-json-experiment/json",
-	"koanf":      "github.com/knadh/koanf",
 	"otter":      "github.com/maypok86/otter",
+	"pflag":      "github.com/spf13/pflag",
 	"pgx":        "github.com/jackc/pgx",
 	"prometheus": "github.com/prometheus",
 	"rapid":      "pgregory.net/rapid",
@@ -119,6 +119,7 @@ var modules = map[string]string{
 	"sys":        "golang.org/x/sys",
 	"testscript": "github.com/rogpeppe/go-internal",
 	"text":       "golang.org/x/text",
+	"yaml":       "go.yaml.in/yaml",
 }
 
 // forTests is what test files may import beyond the row of their package; the modules are open to the layer tests too.

@@ -42,7 +42,8 @@ type from struct {
 // Resolve implements huma.Resolver.
 func (f *from) Resolve(ctx huma.Context) []error {
 	r, w := humago.Unwrap(ctx)
-	f.origin, f.agent = web.Origin(w.Header(), r), r.UserAgent()
+	door := ctx.Context().Value(doorKey{}).(*web.Door) // every operation is behind one
+	f.origin, f.agent = door.Origin(w.Header(), r), r.UserAgent()
 	return nil
 }
 

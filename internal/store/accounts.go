@@ -19,6 +19,7 @@ const (
 	lockAccount    query = `UPDATE accounts SET updated_at = updated_at WHERE id = $1`
 	insertAccount  query = `INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
 	updateAccount  query = `UPDATE accounts SET name = $2, disabled_at = $3, updated_at = $4 WHERE id = $1`
+	countAccounts  query = `SELECT COUNT(*) FROM accounts`
 	selectAccount  query = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
 	listAccountsOf query = `SELECT ` + accountColumns + ` FROM accounts a WHERE (a.created_at, a.id) < ($1, $2) AND a.disabled_at IS NULL
 		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $4)
@@ -41,6 +42,12 @@ const (
 	listOfficers query = `SELECT am.account_id, u.id, u.email, u.name, am.role, u.disabled_at, am.created_at FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE (am.created_at, am.user_id) < ($1, $2) AND am.account_id = $4 ORDER BY am.created_at DESC, am.user_id DESC LIMIT $3`
 )
+
+// CountAccounts implements tenancy.Tx.
+func (t *Tx) CountAccounts(ctx context.Context) (n int, err error) {
+	err = t.row(ctx, countAccounts).Scan(&n)
+	return n, err
+}
 
 // InsertAccount implements tenancy.Tx.
 func (t *Tx) InsertAccount(ctx context.Context, a tenancy.Account) (int64, error) {

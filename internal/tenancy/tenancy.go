@@ -125,6 +125,8 @@ type Tx interface {
 	// tenant of the account.
 	Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o Officer, belongs bool, err error)
 
+	// CountAccounts counts all of the server's.
+	CountAccounts(ctx context.Context) (int, error)
 	InsertAccount(ctx context.Context, a Account) (number int64, err error)
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error

@@ -50,7 +50,7 @@ func Start(t testing.TB, e Engine) *House {
 func StartOn(t testing.TB, databaseURL string) *House {
 	t.Helper()
 	c := SQLite.Config(t)
-	c.DatabaseURL = credential.NewSecret(databaseURL)
+	c.Database.URL = credential.NewSecret(databaseURL)
 	return start(t, c)
 }
 
