@@ -59,3 +59,34 @@ func TestAKeyThatExpiresWhileAnEditWaitsStaysExpired(t *testing.T) {
 	_, err = h.With(k).Whoami(t.Context())
 	expect(t, "the key in the end", err, api.APIKeyExpired)
 }
+
+func TestASecretThatEndsWhileItsRequestWaitsChangesNothing(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	h := testkit.StartOn(t, url)
+	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	refresh := func(k api.IssuedKey, overlap int) {
+		_, err := owner.RefreshKey(t.Context(), string(tenant.ID), k.Key.ID, api.Refresh{OverlapSeconds: overlap})
+		expect(t, "refresh", err, "")
+	}
+	for name, c := range map[string]struct {
+		meanwhile func(k api.IssuedKey)
+		want      api.Code
+	}{
+		"replaced":    {func(k api.IssuedKey) { refresh(k, 0) }, api.APIKeyInvalid},
+		"overlapping": {func(k api.IssuedKey) { refresh(k, 60) }, ""},
+		"run out":     {func(k api.IssuedKey) { refresh(k, 60); h.Clock.Move(time.Minute) }, api.APIKeyExpired},
+		"ended by hand": {func(k api.IssuedKey) {
+			refresh(k, 60)
+			expect(t, "end", owner.EndPrevious(t.Context(), string(tenant.ID), k.Key.ID), "")
+		}, api.APIKeyInvalid},
+		"replaced twice": {func(k api.IssuedKey) { refresh(k, 60); refresh(k, 60) }, api.APIKeyInvalid},
+	} {
+		k := h.Key(owner, tenant, "applications:create")
+		err := testkit.WhileWaiting(t, url, "tenants", string(tenant.ID), func() error {
+			_, err := h.With(k).CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "Late application"})
+			return err
+		}, func() { c.meanwhile(k) })
+		expect(t, name, err, c.want)
+	}
+}
