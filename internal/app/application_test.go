@@ -298,7 +298,7 @@ func TestAKeyThatLostItsRightsMeanwhileWritesNothing(t *testing.T) {
 				k := h.Key(h.As(owner), tenant, "applications:create", "applications:delete", "applications:update")
 				// What the authenticator made of the key when the request came in, with every right it then had.
 				then := principal.OfKey(&principal.Key{
-					ID: ident.KeyID(k.Key.ID), Tenant: tenant.ID, Account: h.Account.ID, Owner: owner, Applications: scope.Applications{All: true},
+					ID: ident.KeyID(k.Key.ID), Tenant: tenant.ID, Account: h.Account.ID, Owner: owner, Applications: scope.Applications{All: true}, Serial: 1,
 					Scopes: scope.NewSet(scope.ApplicationsCreate, scope.ApplicationsDelete, scope.ApplicationsUpdate),
 				})
 				if err := c.lose(t, admin, tenant, owner, k, app); err != nil {

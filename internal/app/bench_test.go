@@ -67,7 +67,7 @@ func verifierOf(b *testing.B, h *testkit.House, value string) verify.Verifier {
 	if err != nil || v.Code != "" {
 		b.Fatal(v.Code, err)
 	}
-	verifier, err := verify.Caller{Principal: v.Facts.Principal(), Transport: policy.Bearer, Facts: v.Facts}.Verifier()
+	verifier, err := verify.Caller{Principal: v.Principal(), Transport: policy.Bearer, Facts: v.Facts}.Verifier()
 	if err != nil {
 		b.Fatal(err)
 	}

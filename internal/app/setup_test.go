@@ -131,6 +131,23 @@ func TestARefusedSetUpLeavesNothing(t *testing.T) {
 	})
 }
 
+func TestASetUpLinkThatIsUsedUpTellsNothingOfAnyone(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		token := setupLink(t, h)
+		_, _, err := h.Anyone().SetUp(t.Context(), newHouse(token))
+		expect(t, "the first time", err, "")
+		for email, password := range map[string]string{
+			h.Owner.Email: "another horse battery staple", "founder@claviger.example": testkit.Password, "nobody@claviger.example": "short",
+		} {
+			n := newHouse(token)
+			n.Email, n.Password = email, password
+			_, _, err := h.Anyone().SetUp(t.Context(), n)
+			expect(t, email, err, api.LinkInvalid)
+		}
+	})
+}
+
 func TestOnlyTheOperatorMakesASetUpLink(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		h := testkit.Start(t, e)

@@ -52,10 +52,6 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 
 // open locks and reads what a change needs, and judges whether the caller may make one.
 func (s *Service) open(ctx context.Context, tx Tx, caller principal.Person, tenant ident.TenantID, id ident.KeyID) (c changing, err error) {
-	c.now = s.Now()
-	if c.tenant, err = tx.TenantRules(ctx, tenant); err != nil {
-		return c, err
-	}
 	owner, err := tx.KeyOwner(ctx, tenant, id)
 	if err != nil {
 		return c, err
@@ -66,6 +62,11 @@ func (s *Service) open(ctx context.Context, tx Tx, caller principal.Person, tena
 	if c.Key, err = tx.LockKey(ctx, tenant, id); err != nil {
 		return c, err
 	}
+	// Once the locks are had: what became of the tenant, and what ran out, while this waited for them counts.
+	if c.tenant, err = tx.TenantRules(ctx, tenant); err != nil {
+		return c, err
+	}
+	c.now = s.Now()
 	return c, mayChange(c.by, c.tenant.Settings, c.Key)
 }
 

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -41,11 +42,15 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	fresh := s.draft(rules, spec.Delivery, now)
 	var issued Issued
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		t, err := tx.TenantRules(ctx, tenant)
+		by, owner, err := authorities(ctx, tx, tenant, caller.ID, cmp.Or(spec.Owner, caller.ID))
 		if err != nil {
 			return audit.Event{}, err
 		}
-		k, err := s.insert(ctx, tx, t, caller, spec, fresh)
+		t, err := tx.TenantRules(ctx, tenant) // once the locks are had, as in open
+		if err != nil {
+			return audit.Event{}, err
+		}
+		k, err := s.insert(ctx, tx, t, by, owner, spec, fresh)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -73,17 +78,17 @@ var (
 	errOtherShape     = fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
 )
 
-// insert judges and places the key in the transaction; spec and fresh are copies, since it may run twice.
-func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, fresh draft) (Key, error) {
-	k := fresh.key
+// insert judges and places the key in the transaction, in which the memberships of the creator and of the owner are locked, so that the owner's keys are
+// counted by one transaction at a time; spec and fresh are copies, since it may run twice.
+func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, by, owner principal.Authority, spec Spec, fresh draft) (k Key, err error) {
+	k = fresh.key
 	switch {
 	case !t.Open:
 		return Key{}, errTenantDisabled
 	case t.Settings.Shape() != k.Shape:
 		return Key{}, errOtherShape
 	}
-	owner, err := s.owner(ctx, tx, t, caller, spec.Owner)
-	if err != nil {
+	if err := mayCreate(t.Settings, by, owner); err != nil {
 		return Key{}, err
 	}
 	if err := fault.Refuse(spec.fitTenant(t, owner.Acting(), k.CreatedAt)...); err != nil {
@@ -97,38 +102,30 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 	}
 	k.Name, k.Description = spec.Name, spec.Description
 	k.ExpiresAt = stored(spec.ExpiresAt)
-	k.Owner, k.CreatedBy = owner.Person, caller
+	k.Owner, k.CreatedBy = owner.Person, by.Person
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: distinct(spec.ApplicationIDs)}
 	if err := tx.InsertKey(ctx, k, fresh.secret); err != nil || k.Delivery != ByLink {
 		return k, err
 	}
-	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, caller.ID
+	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, by.Person.ID
 	return k, tx.InsertClaim(ctx, fresh.claim)
 }
 
-// owner locks the membership of the person who is to own the key, so that their keys are counted by one transaction at a time, and judges whether the
-// caller may make it for them.
-func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (principal.Authority, error) {
-	if want == "" {
-		want = caller.ID
-	}
-	by, owner, err := authorities(ctx, tx, t.ID, caller.ID, want)
-	if err != nil {
-		return principal.Authority{}, err
-	}
+// mayCreate judges whether the caller may make a key for the owner.
+func mayCreate(settings policy.Settings, by, owner principal.Authority) error {
 	role := by.Acting()
-	asAdmin := role == scope.Admin && t.Settings.LetsCreate(policy.ByAdmin)
-	asSelf := want == caller.ID && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
+	asAdmin := role == scope.Admin && settings.LetsCreate(policy.ByAdmin)
+	asSelf := owner.Person.ID == by.Person.ID && role != scope.Auditor && settings.LetsCreate(policy.BySelf)
 	switch {
 	case role == "":
-		return principal.Authority{}, fault.NotFound
+		return fault.NotFound
 	case !asAdmin && !asSelf:
-		return principal.Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
+		return fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
 	case owner.Member == "":
-		return principal.Authority{}, fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
+		return fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
 	}
-	return owner, nil
+	return nil
 }
 
 // authorities reads what the caller and the owner of a key may do, and holds it. The lower id is locked first, so that two people who act for each other

@@ -44,6 +44,8 @@ type Key struct {
 	Expires time.Time
 	// AccountRole of the owner; "" for none.
 	AccountRole scope.AccountRole
+	// Serial of the secret that was shown: the key's current one, or the one before it.
+	Serial int
 }
 
 // Membership of a person in a tenant.

@@ -251,7 +251,7 @@ func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 	k, err := t.LockKey(ctx, tenant, id)
 	return tenancy.KeyRight{
 		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt,
-		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot, Serial: k.Serial, PreviousSetAt: k.Previous.SetAt, PreviousUntil: k.Previous.Until,
 	}, err
 }
 

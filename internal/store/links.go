@@ -20,6 +20,7 @@ const (
 	selectInvitation   query = `SELECT ` + invitationColumns + ` FROM links WHERE kind = 'invitation' AND token_hash = $1 AND used_at IS NULL AND expires_at > $2`
 	selectInvitationOf query = `SELECT ` + invitationColumns + ` FROM links WHERE kind = 'invitation' AND tenant_id = $1 AND id = $2`
 	insertSetup        query = `INSERT INTO links (id, kind, token_hash, created_at, expires_at) VALUES ($1, 'setup', $2, $3, $4)`
+	selectSetup        query = `SELECT id FROM links WHERE kind = 'setup' AND token_hash = $1 AND used_at IS NULL AND expires_at > $2`
 	voidSetups         query = `UPDATE links SET expires_at = $1 WHERE kind = 'setup' AND used_at IS NULL AND expires_at > $1`
 	// A link is used by one conditional UPDATE, so that it works once however many try.
 	useLink query = `UPDATE links SET used_at = $3 WHERE kind = $1 AND token_hash = $2 AND used_at IS NULL AND expires_at > $3`
@@ -66,6 +67,12 @@ func (t *Tx) InsertSetup(ctx context.Context, l tenancy.SetupLink, token credent
 		return err
 	}
 	return t.exec(ctx, insertSetup, l.ID, token[:], micros(l.CreatedAt), micros(l.ExpiresAt))
+}
+
+// Setup implements tenancy.Store.
+func (s *Store) Setup(ctx context.Context, token credential.TicketHash, now time.Time) error {
+	var id ident.LinkID
+	return s.fault(s.reading.row(ctx, selectSetup, token[:], micros(now)).Scan(&id))
 }
 
 // UseSetup implements tenancy.Tx.

@@ -24,6 +24,9 @@ type KeyRight struct {
 	SecretSetAt  time.Time
 	// Slot is 0 for a key that authenticates nothing any more.
 	Slot int64
+	// Serial of the current secret. The one before it ends at PreviousUntil, unless a policy ends it before; zero where there is none.
+	Serial                       int
+	PreviousSetAt, PreviousUntil time.Time
 }
 
 // builtIn is what Claviger's own routes ask for.
@@ -104,7 +107,7 @@ func tied(s principal.Session, account ident.AccountID) bool {
 // may judges a person or a key by a scope of Claviger's own routes; application is "" where every one is meant.
 func (s *Service) may(ctx context.Context, tx Tx, who principal.Principal, t Tenant, name scope.Scope, application ident.ApplicationID) error {
 	if k, ok := who.Key(); ok {
-		return s.mayKey(ctx, tx, k.ID, t, name, application)
+		return s.mayKey(ctx, tx, k, t, name, application)
 	}
 	r, err := role(ctx, tx, who, t)
 	if err == nil && !builtIn.Holds(r, name) {
@@ -113,9 +116,9 @@ func (s *Service) may(ctx context.Context, tx Tx, who principal.Principal, t Ten
 	return err
 }
 
-// mayKey judges a key again by what it is now: it may have been revoked, or cut, since the request came in.
-func (s *Service) mayKey(ctx context.Context, tx Tx, id ident.KeyID, t Tenant, name scope.Scope, application ident.ApplicationID) error {
-	right, err := tx.KeyRight(ctx, t.ID, id)
+// mayKey judges a key again by what it is now: it may have been revoked, refreshed or cut since the request came in.
+func (s *Service) mayKey(ctx context.Context, tx Tx, k principal.Key, t Tenant, name scope.Scope, application ident.ApplicationID) error {
+	right, err := tx.KeyRight(ctx, t.ID, k.ID)
 	if errors.Is(err, fault.NotFound) {
 		return fault.KeyInvalid
 	}
@@ -126,7 +129,7 @@ func (s *Service) mayKey(ctx context.Context, tx Tx, id ident.KeyID, t Tenant, n
 	if err != nil {
 		return err
 	}
-	if refused := right.refused(rules, s.Now()); refused != "" {
+	if refused := right.refused(k.Serial, rules, s.Now()); refused != "" {
 		return refused
 	}
 	effective := rules.Catalogue.Effective(right.Scopes, right.Owner.Acting())
@@ -140,13 +143,17 @@ func (s *Service) mayKey(ctx context.Context, tx Tx, id ident.KeyID, t Tenant, n
 	return nil
 }
 
-// refused is the state of the key and of everything above it, as a decision would judge it; "" for good.
-func (k KeyRight) refused(t policy.Tenant, now time.Time) fault.Kind {
+// refused is the state of the key by one of its secrets and of everything above it, as a decision would judge it; "" for good.
+func (k KeyRight) refused(serial int, t policy.Tenant, now time.Time) fault.Kind {
+	older := serial != k.Serial
+	if older && (serial != k.Serial-1 || k.PreviousUntil.IsZero()) {
+		return fault.KeyInvalid
+	}
 	life := policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, t.Rules)}
 	switch status := life.State(now); {
 	case status == policy.Revoked:
 		return fault.KeyRevoked
-	case status == policy.Expired, k.Slot == 0:
+	case status == policy.Expired, k.Slot == 0, older && policy.EffectiveExpiry(k.PreviousUntil, k.PreviousSetAt, t.Rules).Passed(now):
 		return fault.KeyExpired
 	case status == policy.Disabled, !t.Open, k.Owner.Member == "":
 		return fault.KeyDisabled

@@ -80,12 +80,16 @@ func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from pri
 	if err := fault.Refuse(faults...); err != nil {
 		return identity.User{}, err
 	}
+	hash := credential.HashTicket(ticket)
+	if err := s.Store.Setup(ctx, hash, s.Now()); err != nil { // or a link that is used up would still tell who is known here
+		return identity.User{}, linkFault(err)
+	}
 	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password})
 	if err != nil {
 		return identity.User{}, err
 	}
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := tx.UseSetup(ctx, credential.HashTicket(ticket), s.Now()); err != nil {
+		if err := tx.UseSetup(ctx, hash, s.Now()); err != nil {
 			return audit.Event{}, linkFault(err)
 		}
 		if u.Number, err = enrol(ctx, tx); err != nil {

@@ -97,6 +97,8 @@ type Store interface {
 	// Applications lists those within the restriction.
 	Applications(ctx context.Context, tenant ident.TenantID, within scope.Applications, page Page) ([]Application, error)
 
+	// Setup is fault.NotFound for a set-up link that cannot be used any more.
+	Setup(ctx context.Context, token credential.TicketHash, now time.Time) error
 	// Invitation gives a pending one, or fault.NotFound.
 	Invitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
 	// InvitationOf gives an invitation into the tenant, in whatever state, or fault.NotFound.

@@ -61,5 +61,5 @@ func (a *Authenticator) byKey(ctx context.Context, p Presentation, from principa
 	if v.Code != "" {
 		return Caller{}, v.Code
 	}
-	return Caller{Principal: v.Facts.who.From(from), Transport: p.Way.Transport, Facts: v.Facts}, nil
+	return Caller{Principal: v.Principal().From(from), Transport: p.Way.Transport, Facts: v.Facts}, nil
 }

@@ -156,5 +156,5 @@ func (f *Facts) state(secret *secretFacts, now time.Time) fault.Kind {
 	return ""
 }
 
-// Principal of the key.
-func (f *Facts) Principal() principal.Principal { return f.who }
+// Principal of a key whose possession was proven.
+func (v Verdict) Principal() principal.Principal { return v.secret.who }

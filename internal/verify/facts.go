@@ -71,7 +71,6 @@ type Facts struct {
 	// Rendered is whatever Options.Render made of the facts, kept so that an answer is one write.
 	Rendered any
 
-	who       principal.Principal
 	tenant    *tenantFacts
 	secrets   []secretFacts
 	life      policy.Life
@@ -90,6 +89,8 @@ type secretFacts struct {
 	shape    credential.Shape
 	publicID string
 	digest   credential.Digest
+	// who is the key as the one who shows this secret.
+	who principal.Principal
 	// until ends a previous secret, by its overlap or by a policy that counts from when it was set.
 	until time.Time
 }
@@ -183,15 +184,16 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 		chainLive: row.OwnerLive && row.MemberLive,
 		lapsed:    row.Slot == 0,
 	}
-	f.who = principal.OfKey(&f.Key)
 	f.lastUsed.Store(row.LastUsedAt.UnixMicro())
 	for _, secret := range row.Secrets {
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
 		}
+		k := f.Key
+		k.Serial = secret.Serial
 		f.secrets = append(f.secrets, secretFacts{
-			serial: secret.Serial, previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest,
+			serial: secret.Serial, previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest, who: principal.OfKey(&k),
 			until: policy.EffectiveExpiry(secret.Until, secret.SetAt, tenant.Rules).At,
 		})
 	}

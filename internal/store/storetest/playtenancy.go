@@ -52,7 +52,7 @@ func (p *player) applicationsChange(who principal.Principal, t tenancy.Tenant) {
 		note(p, "change application", changed, err)
 	}
 	k := p.create(who, t, anyKey())
-	byKey := principal.OfKey(&principal.Key{ID: k.ID, Tenant: t.ID, Account: t.Account})
+	byKey := principal.OfKey(&principal.Key{ID: k.ID, Tenant: t.ID, Account: t.Account, Serial: 1})
 	note(p, "delete application by a key", "", p.tenancy.DeleteApplication(p.Context(), byKey, t.ID, a.ID))
 	note(p, "delete application", "", p.tenancy.DeleteApplication(p.Context(), who, t.ID, a.ID))
 	note(p, "delete application again", "", p.tenancy.DeleteApplication(p.Context(), who, t.ID, a.ID))
