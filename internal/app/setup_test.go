@@ -116,7 +116,7 @@ func TestARefusedSetUpLeavesNothing(t *testing.T) {
 		known.Email, known.Password = h.Owner.Email, "another horse battery staple"
 		_, _, err = h.Anyone().SetUp(t.Context(), known)
 		expect(t, "a known person with another password", err, api.SignInFailed)
-		known.Password, known.Name = testkit.Password, ""
+		known.Password, known.Name = testkit.Password, "Mallory"
 		_, s, err := h.Anyone().SetUp(t.Context(), known)
 		if err != nil || s.User.ID != string(h.Owner.ID) || *s.User.Name != h.Owner.Name || len(s.Accounts) != 2 {
 			t.Errorf("a known person: %+v, %v", s, err)
