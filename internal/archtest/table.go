@@ -51,15 +51,16 @@ var table = []layer{
 		{"internal/route", "scope ident fault", ""},
 		{"internal/config", "credential", "koanf"},
 		{"internal/text", "fault", "text"},
+		{"internal/metric", "", ""},
 	}},
 	{"domain", []row{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "principal credential ident audit text fault", "crypto"},
-		{"internal/session", "principal credential ident audit fault", ""},
+		{"internal/identity", "principal credential ident audit text metric fault", "crypto"},
+		{"internal/session", "principal credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},
-		{"internal/verify", "token policy credential scope principal audit ident fault", "otter"},
+		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "policy ident fault", ""},
 	}},
 	{"outside", []row{
@@ -68,7 +69,7 @@ var table = []layer{
 		{"internal/store/postgres", "store credential fault", "pgx goose"},
 		{"internal/mail", "fault", "go-mail"},
 		{"internal/job", "fault", ""},
-		{"internal/telemetry", "credential", "prometheus"},
+		{"internal/telemetry", "credential metric", "prometheus"},
 	}},
 	{"shared", []row{ // by the ways in
 		{"internal/web", "verify session policy credential scope principal fault ident telemetry api", "json"},
