@@ -39,6 +39,7 @@ CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of
 	}
 	cmd.Flags().StringVar(&f.config.Listen, "listen", f.config.Listen, "address and port of the API; port 0 takes a free one")
 	cmd.Flags().StringVar(&f.config.Data, "data", f.config.Data, "directory of everything Claviger keeps")
+	cmd.Flags().StringVar(&f.config.Metrics, "metrics", f.config.Metrics, "address and port of /metrics and /readyz for operators; none by default")
 	cmd.Flags().StringVar(&f.output, "output", "text", "what to print when ready: text, or one json object")
 	cmd.Flags().IntVar(&f.sampleKeys, "sample-keys", 0, "make so many more keys in a tenant without a cap, for load tests")
 	cmd.Flags().StringVar(&f.sampleFile, "sample-file", "", "file for the values of those keys, one a line")

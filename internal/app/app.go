@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -36,12 +38,16 @@ type Options struct {
 	Version string
 	// Wall is the machine's clock; time.Now by default. For tests.
 	Wall func() time.Time
+	// Patience is how long a job may fail before the node says that it is not ready; half a minute by default. For tests.
+	Patience time.Duration
 }
 
 // App is a running Claviger.
 type App struct {
 	// URL that the API is reached by, without a slash at the end.
 	URL string
+	// AdminURL that operators reach the metrics by; "" where there is no listener for them.
+	AdminURL string
 
 	Identity *identity.Service
 	Sessions *session.Service
@@ -56,8 +62,11 @@ type App struct {
 	keyring *credential.Keyring
 	door    *web.Door
 	server  *http.Server
+	admin   *http.Server
 	jobs    []*job.Job
 	failed  chan error
+	// stopping is set when the end has begun.
+	stopping atomic.Bool
 
 	readiness readiness
 }
@@ -67,6 +76,7 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	a = &App{options: o, failed: make(chan error, 1)}
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
@@ -77,7 +87,7 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	return a, nil
 }
 
-// build goes up the house: storage, keys, domain, ways in, jobs.
+// build goes up the house: storage, keys, domain, jobs, ways in.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
 	if err := a.openStore(ctx, c, generations); err != nil {
@@ -102,17 +112,21 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
+	a.startJobs()
 	if err := a.listen(ctx, c.Listen); err != nil {
 		return err
 	}
+	return a.listenForOperators(c.Metrics)
+}
+
+func (a *App) startJobs() {
 	log := a.options.Log
 	a.jobs = append(a.jobs,
-		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
+		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
-		job.Start("rate limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
-		job.Start("database lock", lockEvery, log, a.checkLock),
+		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
+		job.Start("database_lock", lockEvery, log, a.checkLock),
 	)
-	return nil
 }
 
 const (
@@ -206,7 +220,7 @@ func (a *App) routes() http.Handler {
 		router.Add(r)
 	}
 	docs.Mount(router, m.Document(append(router.Routes(), plane.Routes()...)))
-	rest := a.door.Wrap(router)
+	rest := a.door.Observe(a.door.Wrap(router))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {
 			rest.ServeHTTP(w, r)
@@ -246,7 +260,9 @@ func (a *App) File(name string) string { return a.data.file(name) }
 // Stop ends the app in reverse: no new requests, those under way finished, last uses written, database closed.
 func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	a.drain(ctx)
+	a.stopping.Store(true)
+	a.drain(ctx, a.server)
+	a.drain(ctx, a.admin)
 	for _, j := range a.jobs {
 		j.Stop()
 	}
@@ -257,16 +273,16 @@ func (a *App) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, a.data.close())...)
 }
 
-// drain lets requests under way finish; those that do not are cut off.
-func (a *App) drain(ctx context.Context) {
-	if a.server == nil {
+// drain lets the requests of a server under way finish; those that do not are cut off.
+func (a *App) drain(ctx context.Context, s *http.Server) {
+	if s == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
+	if err := s.Shutdown(ctx); err != nil {
 		a.options.Log.Warn("requests under way were cut off", "error", err)
-		_ = a.server.Close()
+		_ = s.Close()
 	}
 }
 

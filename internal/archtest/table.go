@@ -72,12 +72,12 @@ var table = []layer{
 		{"internal/telemetry", "credential metric", "prometheus"},
 	}},
 	{"shared", []row{ // by the ways in
-		{"internal/web", "verify session policy credential scope principal fault ident telemetry api", "json"},
+		{"internal/web", "verify session policy credential scope principal fault ident metric telemetry api", "json"},
 		{"internal/console/view", "", ""},
 	}},
 	{"ways", []row{
 		{"internal/manageapi", "web domain ground api", "huma json"},
-		{"internal/dataplane", "web verify route api policy scope principal ident fault", "json"},
+		{"internal/dataplane", "web verify route api policy scope principal ident telemetry fault", "json"},
 		{"internal/docs", "web fault api", ""},
 		{"internal/oauth", "web verify token scope", ""},
 		{"internal/dialect/blazemeter", "web domain", ""},

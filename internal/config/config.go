@@ -15,6 +15,9 @@ import (
 type Config struct {
 	// Listen is the address and port of the API; port 0 takes a free one.
 	Listen string
+	// Metrics is the address and port of the listener for operators: /metrics, /healthz and /readyz, without a credential, so best on loopback. Empty for none;
+	// port 0 takes a free one. CLAVIGER_METRICS.
+	Metrics string
 	// Data is the directory of everything Claviger keeps.
 	Data string
 	// DatabaseURL of PostgreSQL; empty for the embedded SQLite in Data. CLAVIGER_DATABASE_URL or CLAVIGER_DATABASE_URL_FILE.
@@ -34,8 +37,11 @@ type Environment struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// Load adds what the environment says.
+// Load adds what the environment says and nothing else has said.
 func (c *Config) Load(e Environment) error {
+	if c.Metrics == "" {
+		c.Metrics, _ = e.Lookup("CLAVIGER_METRICS")
+	}
 	for name, into := range map[string]*credential.Secret{
 		"CLAVIGER_DATABASE_URL": &c.DatabaseURL,
 		"CLAVIGER_ROOT_SECRET":  &c.RootSecret,

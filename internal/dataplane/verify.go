@@ -49,6 +49,7 @@ func (p *Plane) judge(w http.ResponseWriter, r *http.Request, verifier verify.Ve
 		return err
 	}
 	answer(w, verdict, q.Way.Transport)
+	p.refused(verdict, q.Way.Transport)
 	return nil
 }
 

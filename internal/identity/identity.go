@@ -64,6 +64,8 @@ type Service struct {
 
 	// Passwords bounds how many argon2id runs go at once.
 	Passwords *Hasher
+
+	signIns SignIns
 }
 
 // NewUser is what a user is made from.
@@ -111,6 +113,12 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 
 // SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
 func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
+	u, err := s.signIn(ctx, email, password)
+	s.signIns.count(err)
+	return u, err
+}
+
+func (s *Service) signIn(ctx context.Context, email string, password credential.Secret) (User, error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
 		canonical = "" // nobody's

@@ -38,6 +38,7 @@ const (
 type Hasher struct {
 	running chan struct{}
 	dummy   string
+	queue   Queue
 }
 
 // NewHasher allows so many runs at once.
@@ -78,10 +79,18 @@ func (h *Hasher) Match(ctx context.Context, password credential.Secret, encoded 
 func (h *Hasher) run(ctx context.Context, password credential.Secret, salt []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
+	h.queue.Waiting.Add(1)
 	select {
 	case h.running <- struct{}{}:
-		defer func() { <-h.running }()
+		h.queue.Waiting.Add(-1)
+		h.queue.Running.Add(1)
+		defer func() {
+			h.queue.Running.Add(-1)
+			<-h.running
+		}()
 	case <-ctx.Done():
+		h.queue.Waiting.Add(-1)
+		h.queue.GivenUp.Add(1)
 		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "Too many sign-ins at once. Try again.")
 	}
 	text := password.Reveal()

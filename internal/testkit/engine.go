@@ -39,7 +39,7 @@ func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 func (e Engine) Config(t testing.TB) config.Config {
 	t.Helper()
 	c := config.Default()
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.Metrics = "127.0.0.1:0", "127.0.0.1:0"
 	c.Data = t.TempDir()
 	if e == Postgres {
 		c.DatabaseURL = credential.NewSecret(NewDatabase(t))

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 
@@ -49,7 +50,7 @@ const (
 var lookups = [...]string{Hit: "hit", NegativeHit: "negative_hit", Stale: "stale", Miss: "miss", Forged: "forged"}
 
 // EachLookup gives how often facts were found in each way.
-func (c *Counts) EachLookup(give func(n uint64, result string)) {
+func (c *Counts) EachLookup(give func(n uint64, result ...string)) {
 	for l, name := range lookups {
 		give(c.lookups.Value(l, 0), name)
 	}
@@ -79,11 +80,11 @@ func (o Outcomes) Count(code fault.Kind, via policy.Transport) {
 	o.grid.Count(row, max(0, slices.Index(transports[:], via)))
 }
 
-// Each gives every count.
-func (o Outcomes) Each(give func(n uint64, code fault.Kind, via policy.Transport)) {
+// Each gives every count with its code and transport: "ok" for acceptance, "none" for no transport.
+func (o Outcomes) Each(give func(n uint64, codeAndTransport ...string)) {
 	for row, code := range codes {
 		for column, via := range transports {
-			give(o.grid.Value(row, column), code, via)
+			give(o.grid.Value(row, column), cmp.Or(string(code), "ok"), cmp.Or(string(via), "none"))
 		}
 	}
 }

@@ -25,6 +25,8 @@ type Door struct {
 	Log           *slog.Logger
 	// Secure is set where clients reach us by TLS.
 	Secure bool
+	// Requests that Observe has seen.
+	Requests Requests
 
 	addingHeaders sync.Mutex
 	keyHeaders    atomic.Pointer[[]string]
@@ -41,6 +43,7 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (verify.Caller, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil {
+		witnessed(w, c.Principal)
 		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
 	}
 	if err != nil {

@@ -57,6 +57,7 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	b := store.Backend{
 		Name: "postgres", Read: db, Write: db, Classify: classify, Held: lock.held,
+		Pools: func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := errors.Join(db.Close(), lock.release())
 			pool.Close()
@@ -65,12 +66,20 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err == nil {
-		err = store.Migrate(ctx, goose.DialectPostgres, db, files)
+		b.Version, err = store.Migrate(ctx, goose.DialectPostgres, db, files)
 	}
 	if err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// poolOf reads pgx's pool: database/sql above it keeps no connections of its own.
+func poolOf(s *pgxpool.Stat) store.Pool {
+	return store.Pool{
+		Name: "all", Max: int(s.MaxConns()), Open: int(s.TotalConns()), Busy: int(s.AcquiredConns()),
+		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+	}
 }
 
 // unreachable drops what could hold the password.
