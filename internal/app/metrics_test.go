@@ -181,7 +181,9 @@ func TestWritesSignInsAndRequestsAreCountedByWhatCameOfThem(t *testing.T) {
 			}},
 			{"a sign-in", func() { h.As(h.Owner) }, series{`claviger_sign_ins_total{result="accepted"}`: 1}},
 			{"a wrong password", func() { _, _, _ = h.Anyone().SignIn(t.Context(), h.Owner.Email, "not the password at all") }, series{`claviger_sign_ins_total{result="refused"}`: 1}},
-			{"a cookie that is none", func() { _ = h.Anyone().WithHeader("Cookie", "claviger=x").Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil) }, series{
+			{"a cookie that is none", func() {
+				_ = h.Anyone().WithHeader("Cookie", "claviger=x").Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil)
+			}, series{
 				`claviger_session_resumes_total{result="dead"}`: 1,
 			}},
 		} {
