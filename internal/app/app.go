@@ -261,8 +261,7 @@ func (a *App) File(name string) string { return a.data.file(name) }
 func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	a.stopping.Store(true)
-	a.drain(ctx, a.server)
-	a.drain(ctx, a.admin)
+	a.drain(ctx, a.server, a.admin)
 	for _, j := range a.jobs {
 		j.Stop()
 	}
@@ -273,16 +272,18 @@ func (a *App) Stop(ctx context.Context) error {
 	return errors.Join(append(errs, a.data.close())...)
 }
 
-// drain lets the requests of a server under way finish; those that do not are cut off.
-func (a *App) drain(ctx context.Context, s *http.Server) {
-	if s == nil {
-		return
-	}
+// drain lets the requests under way finish, of one server after the other; those that do not are cut off.
+func (a *App) drain(ctx context.Context, servers ...*http.Server) {
 	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
-		a.options.Log.Warn("requests under way were cut off", "error", err)
-		_ = s.Close()
+	for _, s := range servers {
+		if s == nil {
+			continue
+		}
+		if err := s.Shutdown(ctx); err != nil {
+			a.options.Log.Warn("requests under way were cut off", "error", err)
+			_ = s.Close()
+		}
 	}
 }
 
