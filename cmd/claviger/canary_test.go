@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 		f := &traffic{t: t}
 		f.guardDatabase(s)
 		file := filepath.Join(t.TempDir(), "keys")
+		traces := newRecorder(t)
+		s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL)
 		p := s.dev(t, "--debug", "--metrics", "127.0.0.1:0", "--sample-keys", "2", "--sample-file", file)
 		known := f.everything(s, p, file)
 
@@ -32,6 +35,7 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 		f.search("while it runs", running)
 		p.term()
 		stopped := s.haystacks(t, p, f)
+		stopped["the traces"] = []byte(traces.String())
 		f.search("when it has stopped", stopped)
 		f.control(s, known, running, stopped)
 	})
@@ -160,6 +164,22 @@ func (f *traffic) search(when string, places map[string][]byte) {
 	}
 }
 
+// recorder is an HTTP server that keeps what it is sent.
+type recorder struct {
+	*httptest.Server
+	tape
+}
+
+func newRecorder(t testing.TB) *recorder {
+	t.Helper()
+	r := &recorder{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(&r.tape, req.Body) // what is cut off shows in the search
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
 // scrape gives the metrics, from where the log says that they are.
 func scrape(t testing.TB, p *process) []byte {
 	t.Helper()
@@ -193,6 +213,7 @@ func (f *traffic) control(s *site, known public, running, stopped map[string][]b
 	}
 	demand("the log", running["the log"], known.logged)
 	demand("the log", running["the log"], "msg=request ")
+	demand("the traces", stopped["the traces"], "POST /api/v1/tenants/{tenant}/keys")
 	demand("the metrics", running["the metrics"], `claviger_http_requests_total{class="4xx",method="GET",route="/api/v1/tenants/{tenant}/keys/{key}"}`)
 	for _, c := range f.canaries {
 		if c.home != "" && c.find(stopped[c.home]) == "" {

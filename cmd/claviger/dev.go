@@ -58,7 +58,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) error {
 	if f.debug {
 		level = slog.LevelDebug
 	}
-	a, err := app.Start(ctx, f.config, app.Options{Log: telemetry.NewLogger(os.Stderr, level), Version: version})
+	a, err := app.Start(ctx, f.config, app.Options{Log: telemetry.NewLogger(os.Stderr, level), Version: version, Tracing: telemetry.TracingWanted(os.LookupEnv)})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/postgres"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -38,6 +39,8 @@ type Options struct {
 	Version string
 	// Wall is the machine's clock; time.Now by default. For tests.
 	Wall func() time.Time
+	// Tracing by OpenTelemetry; its standard variables say where to.
+	Tracing bool
 	// Patience is how long a job may fail before the node says that it is not ready; half a minute by default. For tests.
 	Patience time.Duration
 }
@@ -63,6 +66,7 @@ type App struct {
 	door    *web.Door
 	server  *http.Server
 	admin   *http.Server
+	tracing *telemetry.Tracing
 	jobs    []*job.Job
 	failed  chan error
 	// stopping is set when the end has begun.
@@ -81,7 +85,13 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
 	}
-	if err = a.build(ctx, c); err != nil {
+	if o.Tracing {
+		a.tracing, err = telemetry.StartTracing(ctx, o.Version, o.Log)
+	}
+	if err == nil {
+		err = a.build(ctx, c)
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
 	}
 	return a, nil
@@ -140,6 +150,7 @@ const (
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
 	drainWithin = 6 * time.Second
 	flushWithin = 3 * time.Second
+	traceWithin = 500 * time.Millisecond
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
@@ -160,7 +171,7 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 		}
 	}
 	a.clock = &clock{wall: a.options.Wall}
-	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail})
+	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail, Trace: a.tracing.Write})
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
@@ -186,6 +197,7 @@ func (a *App) buildDomain() {
 // listen opens the ways in.
 func (a *App) listen(ctx context.Context, address string) error {
 	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
+	a.door.Tracing = a.tracing
 	headers, err := a.Store.KeyHeaders(ctx)
 	if err != nil {
 		return err
@@ -269,6 +281,7 @@ func (a *App) Stop(ctx context.Context) error {
 	if a.Store != nil {
 		errs = append(errs, a.lastWords(ctx), a.Store.Close())
 	}
+	a.lastTraces(ctx)
 	return errors.Join(append(errs, a.data.close())...)
 }
 
@@ -295,6 +308,15 @@ func (a *App) lastWords(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
 	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()))
+}
+
+// lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.
+func (a *App) lastTraces(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, traceWithin)
+	defer cancel()
+	if err := a.tracing.Stop(ctx); err != nil {
+		a.options.Log.Warn("the last traces were not sent", "error", err)
+	}
 }
 
 // SampleHouse gives what the sample data is made with.

@@ -69,7 +69,7 @@ var table = []layer{
 		{"internal/store/postgres", "store credential fault", "pgx goose"},
 		{"internal/mail", "fault", "go-mail"},
 		{"internal/job", "fault", ""},
-		{"internal/telemetry", "credential metric", "prometheus"},
+		{"internal/telemetry", "credential metric", "prometheus otel"},
 	}},
 	{"shared", []row{ // by the ways in
 		{"internal/web", "verify session policy credential scope principal fault ident metric telemetry api", "json"},
@@ -112,6 +112,7 @@ var modules = map[string]string{
 	"huma":       "github.com/danielgtaylor/huma",
 	"json":       "github.com/go-json-experiment/json",
 	"koanf":      "github.com/knadh/koanf",
+	"otel":       "go.opentelemetry.io",
 	"otter":      "github.com/maypok86/otter",
 	"pgx":        "github.com/jackc/pgx",
 	"prometheus": "github.com/prometheus",
@@ -136,6 +137,7 @@ var keepers = map[string]string{
 	"huma":       "manageapi",
 	"go-jose":    "token",
 	"prometheus": "telemetry",
+	"otel":       "telemetry",
 }
 
 // never lists what must not be reached through any chain of imports: packages of this module, and of the standard library.

@@ -42,9 +42,9 @@ func (c *Counts) EachOutcome(give func(n uint64, result ...string)) {
 	}
 }
 
-func (c *Counts) wrote(start time.Time, err error) {
+func (c *Counts) wrote(start time.Time, o outcome) {
 	c.Writes.Since(start)
-	c.outcomes[outcomeOf(err)].Add(1)
+	c.outcomes[o].Add(1)
 }
 
 func outcomeOf(err error) outcome {

@@ -49,9 +49,12 @@ var errInDoubt = errors.New("COMMIT")
 func (l Ledger[T]) Write(ctx context.Context, change func(ctx context.Context, tx T) (audit.Event, error)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
+	ctx, end := l.store.Trace(ctx)
 	start := time.Now()
 	err := l.store.attempts(ctx, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
-	l.store.counts.wrote(start, err)
+	o := outcomeOf(err)
+	l.store.counts.wrote(start, o)
+	end(outcomes[o], o != done && o != refused)
 	return l.store.fault(err)
 }
 

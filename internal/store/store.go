@@ -64,6 +64,8 @@ type Options struct {
 	Outdate func(audit.Stale)
 	// Fatal is called when the engine can no longer be trusted.
 	Fatal func(error)
+	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
+	Trace func(context.Context) (context.Context, func(result string, failed bool))
 }
 
 // Store keeps everything Claviger knows.
@@ -82,6 +84,9 @@ func New(b Backend, o Options) *Store {
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
+	}
+	if o.Trace == nil {
+		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
 	}
 	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -25,6 +26,8 @@ type Door struct {
 	Log           *slog.Logger
 	// Secure is set where clients reach us by TLS.
 	Secure bool
+	// Tracing of what Observe sees; nil for none.
+	Tracing *telemetry.Tracing
 	// Requests that Observe has seen.
 	Requests Requests
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/metric"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 )
 
 // Observe counts the requests of a way in and writes a line to the log for each, once it is answered. The line holds nothing that the client chose:
@@ -18,15 +19,26 @@ import (
 func (d *Door) Observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen, start := &witness{ResponseWriter: w}, time.Now()
+		r, end := d.trace(r)
 		defer func() {
 			took := time.Since(start)
 			d.Requests.count(r.Pattern, seen.answered(), took)
 			if !seen.quiet {
 				d.access(seen, r, took)
 			}
+			_, route := split(r.Pattern)
+			end(method(r), route, seen.answered(), requestID(seen.Header()))
 		}()
 		next.ServeHTTP(seen, r)
 	})
+}
+
+// trace begins a trace of what is of the API: pages and what looks after the process are not worth one.
+func (d *Door) trace(r *http.Request) (with *http.Request, end func(method, route string, status int, requestID string)) {
+	if !strings.HasPrefix(r.URL.Path, "/api/") {
+		return (*telemetry.Tracing)(nil).Request(r)
+	}
+	return d.Tracing.Request(r)
 }
 
 func (d *Door) access(w *witness, r *http.Request, took time.Duration) {
