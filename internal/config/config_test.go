@@ -49,3 +49,14 @@ func TestASecretComesFromItsVariableOrFromTheFileItNames(t *testing.T) {
 		})
 	}
 }
+
+func TestTheListenerForOperatorsIsTheFlagsElseTheEnvironments(t *testing.T) {
+	env := config.Environment{Lookup: func(name string) (string, bool) { return "127.0.0.1:2", name == "CLAVIGER_METRICS" }}
+	for flag, want := range map[string]string{"": "127.0.0.1:2", "127.0.0.1:1": "127.0.0.1:1"} {
+		c := config.Default()
+		c.Metrics = flag
+		if err := c.Load(env); err != nil || c.Metrics != want {
+			t.Errorf("flag %q: %q, %v; want %q", flag, c.Metrics, err, want)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func TestAJobKnowsHowOftenItFailedAndWhenItLastDidNot(t *testing.T) {
 			runs, failures uint64
 			success        time.Duration
 		}{{0, 0, 0}, {1, 1, 0}, {2, 1, 2 * time.Second}, {3, 2, 2 * time.Second}} {
-			<-time.After(begun.Add(time.Duration(want.runs)*time.Second + time.Millisecond).Sub(time.Now()))
+			<-time.After(time.Until(begun.Add(time.Duration(want.runs)*time.Second + time.Millisecond)))
 			if runs, failures, last := j.Runs.Load(), j.Failures.Load(), j.LastSuccess().Sub(begun); runs != want.runs || failures != want.failures || last != want.success {
 				t.Errorf("%d runs, %d failures, the last success after %s; want %+v", runs, failures, last, want)
 			}

@@ -35,10 +35,11 @@ func (d *Door) Observe(next http.Handler) http.Handler {
 
 // trace begins a trace of what is of the API: pages and what looks after the process are not worth one.
 func (d *Door) trace(r *http.Request) (with *http.Request, end func(method, route string, status int, requestID string)) {
-	if !strings.HasPrefix(r.URL.Path, "/api/") {
-		return (*telemetry.Tracing)(nil).Request(r)
+	var tracing *telemetry.Tracing
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		tracing = d.Tracing
 	}
-	return d.Tracing.Request(r)
+	return tracing.Request(r)
 }
 
 func (d *Door) access(w *witness, r *http.Request, took time.Duration) {
