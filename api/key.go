@@ -14,6 +14,31 @@ type NewKey struct {
 	AllApplications bool       `json:"all_applications,omitempty"`
 	ApplicationIDs  []string   `json:"application_ids,omitempty"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
+	// Delivery is direct, as is the default, or link: then the owner mints the secret, and only they see it.
+	Delivery string `json:"delivery,omitempty"`
+}
+
+// KeyEdit is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. What is absent stays.
+type KeyEdit struct {
+	Name        Optional[string] `json:"name,omitzero"`
+	Description Optional[string] `json:"description,omitzero"`
+	// Scopes replace the whole list.
+	Scopes Optional[[]string] `json:"scopes,omitzero"`
+	// AllApplications true lifts the restriction; giving ApplicationIDs alone sets it.
+	AllApplications Optional[bool]     `json:"all_applications,omitzero"`
+	ApplicationIDs  Optional[[]string] `json:"application_ids,omitzero"`
+	// ExpiresAt null means that the key's own expiry goes; the account's policy still counts.
+	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
+}
+
+// Refresh is the body of POST …/refresh; it may be empty.
+type Refresh struct {
+	// KeepID keeps the public id, as is the default.
+	KeepID *bool `json:"keep_id,omitempty"`
+	// ExpiresAt is by default as far from now as the key's own expiry was from its secret; null for none.
+	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
+	// OverlapSeconds is how long the old secret counts beside the new one: 0, as is the default, to 604800.
+	OverlapSeconds int `json:"overlap_seconds,omitempty"`
 }
 
 // KeySummary is what every member may see of another's key.
@@ -58,9 +83,10 @@ type KeyDetails struct {
 
 // PreviousSecret is the secret of before a refresh, while it still counts.
 type PreviousSecret struct {
-	PublicID   string     `json:"public_id"`
-	Last4      string     `json:"last4"`
-	ExpiresAt  time.Time  `json:"expires_at"`
+	PublicID  string    `json:"public_id"`
+	Last4     string    `json:"last4"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// LastUsedAt is when it was last used since it was replaced.
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
@@ -68,6 +94,12 @@ type PreviousSecret struct {
 type Key struct {
 	KeySummary
 	*KeyDetails
+}
+
+// OwnKey is one of the caller's keys, of whatever tenant.
+type OwnKey struct {
+	Key
+	TenantID string `json:"tenant_id"`
 }
 
 // Credential is shown once.
@@ -81,7 +113,7 @@ type Credential struct {
 	Example *string `json:"example"`
 }
 
-// IssuedKey answers a creation.
+// IssuedKey answers a creation, a refresh and a claim: with the credential, or with the link that the owner of a new key gets it by.
 type IssuedKey struct {
 	Key        Key         `json:"key"`
 	Credential *Credential `json:"credential"`
@@ -90,7 +122,7 @@ type IssuedKey struct {
 
 // Link hands a key over; its secret does not exist until the owner opens it.
 type Link struct {
-	URL       string    `json:"url"`
+	URL       *string   `json:"url"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 

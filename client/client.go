@@ -87,12 +87,6 @@ func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decis
 	return d, err
 }
 
-// CreateKey creates a key; the credential is in this answer and nowhere else.
-func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
-	err = c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
-	return k, err
-}
-
 // Page asks for a part of a list; the zero value is the first page of the default length.
 type Page struct {
 	Limit  int
@@ -109,48 +103,6 @@ func (p Page) query() url.Values {
 	}
 	return q
 }
-
-// Keys lists the keys of a tenant, newest first; owner is "", "me" or a user's id.
-func (c *Client) Keys(ctx context.Context, tenant, owner string, p Page) (l api.List[api.Key], err error) {
-	q := p.query()
-	if owner != "" {
-		q.Set("owner", owner)
-	}
-	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+q.Encode(), nil, &l)
-	return l, err
-}
-
-// Key shows a key.
-func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"/"+url.PathEscape(key), nil, &k)
-	return k, err
-}
-
-// RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
-func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
-	var k *api.Key
-	err := c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/revoke", api.Revocation{Reason: reason}, &k)
-	return k, err
-}
-
-// DisableKey takes a key out of use until it is enabled.
-func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	err = c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/disable", nil, &k)
-	return k, err
-}
-
-// EnableKey brings a disabled key back into use.
-func (c *Client) EnableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
-	err = c.Do(ctx, http.MethodPost, keysPath(tenant)+"/"+url.PathEscape(key)+"/enable", nil, &k)
-	return k, err
-}
-
-// DeleteKey removes a key.
-func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
-	return c.Do(ctx, http.MethodDelete, keysPath(tenant)+"/"+url.PathEscape(key), nil, nil)
-}
-
-func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
 
 // Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It is for what has no method of its own; a refusal is an *api.Problem.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"crypto/rand"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -124,11 +125,45 @@ var badStarts = []badStart{
 	{name: "an argument is left over", only: testkit.SQLite, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
 	{name: "a command is unknown", only: testkit.SQLite, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
 	{name: "a command is mistyped", only: testkit.SQLite, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
+	{name: "a sub-command is mistyped", only: testkit.SQLite, says: `unknown command "statu"`, args: func(*site) []string { return []string{"migrate", "statu"} }},
+	{name: "a sub-command is missing", only: testkit.SQLite, says: "say what, status or up", args: func(*site) []string { return []string{"migrate"} }},
 	{name: "sample keys have no file", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
 	{name: "a sample file has no keys", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
 	{name: "the sample file cannot be written", says: "sample keys: ", args: func(s *site) []string {
 		return s.devArgs("--sample-keys", "1", "--sample-file", filepath.Join(s.dir, "none", "keys"))
 	}},
+	{name: "the database is of a newer version, in production", says: "newer than this program's", args: (*site).serving, arrange: func(t *testing.T, s *site) func() {
+		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
+		return func() { s.exec(t, `DELETE FROM goose_db_version WHERE version_id = 9999`) }
+	}},
+	{name: "a flag is mistyped", only: testkit.SQLite, says: "unknown flag: --lisen: did you mean --listen?", args: func(s *site) []string { return s.serveArgs("--lisen", "x") }},
+	{name: "a secret is an argument", only: testkit.SQLite, says: "unknown flag: --root-secret: did you mean --root-secret-file?", args: func(s *site) []string {
+		return s.serveArgs("--root-secret", malformedRoot)
+	}},
+	{name: "a variable is mistyped", only: testkit.SQLite, says: "CLAVIGER_LISTEN: no such setting: did you mean CLAVIGER_SERVER_LISTEN?", args: (*site).serving, arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_LISTEN=127.0.0.1:0")
+	}},
+	{name: "a variable is mistyped, with sample data", only: testkit.SQLite, says: "CLAVIGER_DATABASE_URI: no such setting: did you mean CLAVIGER_DATABASE_URL?", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_DATABASE_URI=" + urlPassword)
+	}},
+	{name: "the file of settings is not there", only: testkit.SQLite, says: "file of settings: open none.yaml", args: func(s *site) []string { return s.serveArgs("--config", "none.yaml") }},
+	{name: "a name in the file of settings is mistyped", only: testkit.SQLite, says: "claviger.yaml:2: server.lsten: no such setting: did you mean server.listen?", args: (*site).serving, arrange: func(t *testing.T, s *site) func() {
+		return s.settings(t, "server:\n  lsten: x\n", 0o644)
+	}},
+	{name: "the file of settings has a value of another kind", only: testkit.SQLite, says: "claviger.yaml:1: data: one value belongs here", args: func(*site) []string { return []string{"serve"} }, arrange: func(t *testing.T, s *site) func() {
+		return s.settings(t, "data: ["+malformedRoot+"]\n", 0o600)
+	}},
+	{name: "others can read a secret in the file of settings", only: testkit.SQLite, says: "claviger.yaml:1: root_secret: others can read this file", args: (*site).serving, arrange: func(t *testing.T, s *site) func() {
+		return s.settings(t, "root_secret: "+malformedRoot+"\n", 0o640)
+	}},
+	{name: "sample data is to go where a file of settings says", only: testkit.SQLite, says: "CLAVIGER_CONFIG: this command reads no file of settings", arrange: func(_ *testing.T, s *site) func() {
+		return s.with("CLAVIGER_CONFIG=claviger.yaml")
+	}},
+	{name: "the certificate is not there", only: testkit.SQLite, says: "server.tls: open none.pem", args: func(s *site) []string { return s.serveArgs("--tls-cert", "none.pem", "--tls-key", "none.key") }},
+	{name: "the certificate is none", only: testkit.SQLite, says: "server.tls: tls: failed to find any PEM data", args: func(s *site) []string {
+		return s.serveArgs("--tls-cert", filepath.Join(s.data, "dev.json"), "--tls-key", filepath.Join(s.data, "dev.json"))
+	}},
+	{name: "the certificate has no key", only: testkit.SQLite, says: "server.tls.cert and server.tls.key go together", args: func(s *site) []string { return s.serveArgs("--tls-cert", "none.pem") }},
 	{name: "the output is unknown", only: testkit.SQLite, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
 }
 
@@ -142,6 +177,17 @@ func inPlaceOf(t testing.TB, path, content string) (mend func()) {
 		must(t, os.RemoveAll(path))
 		must(t, os.Rename(away, path))
 	}
+}
+
+// serving are the arguments of a start for production that is fine but for what stands around it.
+func (s *site) serving() []string { return s.serveArgs() }
+
+// settings makes a file of settings, and gives what takes it away.
+func (s *site) settings(t testing.TB, text string, mode fs.FileMode) (mend func()) {
+	t.Helper()
+	file := filepath.Join(s.dir, "claviger.yaml")
+	must(t, os.WriteFile(file, []byte(text), mode))
+	return func() { must(t, os.Remove(file)) }
 }
 
 // beside runs another process on the site, and demands in the end that it never noticed.

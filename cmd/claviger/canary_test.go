@@ -27,7 +27,7 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "keys")
 		traces := newRecorder(t)
 		s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL)
-		p := s.dev(t, "--debug", "--metrics", "127.0.0.1:0", "--sample-keys", "2", "--sample-file", file)
+		p := s.dev(t, "--debug", "--metrics-listen", "127.0.0.1:0", "--sample-keys", "2", "--sample-file", file)
 		known := f.everything(s, p, file)
 
 		running := s.haystacks(t, p, f)
@@ -88,7 +88,7 @@ type public struct {
 	logged string   // the id of a request that failed
 }
 
-// lifeOfKeys uses a key that works, one that is revoked and one that is deleted.
+// lifeOfKeys uses a key that works, one that is revoked, one that is deleted and both secrets of one that is refreshed.
 func (f *traffic) lifeOfKeys(tenant string, kept api.IssuedKey, verifier string) {
 	f.t.Helper()
 	revoked, deleted := f.create(tenant, "the revoked key"), f.create(tenant, "the deleted key")
@@ -100,6 +100,10 @@ func (f *traffic) lifeOfKeys(tenant string, kept api.IssuedKey, verifier string)
 	f.ask(204, f.signedIn("DELETE", keys+"/"+deleted.Key.ID, ""))
 	f.use(401, revoked, verifier)
 	f.use(401, deleted, verifier)
+	old := f.create(tenant, "the key before its refresh")
+	fresh := f.issued(200, f.signedIn("POST", keys+"/"+old.Key.ID+"/refresh", `{"overlap_seconds":600}`), "the refreshed key")
+	f.use(200, old, verifier)
+	f.use(200, fresh, verifier)
 	for _, path := range []string{keys + "/" + kept.Key.ID, keys, "/api/v1/whoami", "/api/v1/session", "/api/v1/tenants/" + tenant + "/applications"} {
 		f.ask(200, f.get(path))
 	}

@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"runtime/debug"
+	"slices"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -16,11 +15,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/sample"
-	"github.com/claviger-dev/claviger/internal/telemetry"
 )
 
 type devFlags struct {
-	config     config.Config
 	output     string
 	sampleKeys int
 	sampleFile string
@@ -28,18 +25,19 @@ type devFlags struct {
 }
 
 func devCommand() *cobra.Command {
-	f := devFlags{config: config.Default()}
+	var f devFlags
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run with sample data and print keys that work", Args: cobra.NoArgs,
 		Long: `Runs Claviger with sample data: an account, a tenant of each preset with two applications, and keys that work, with the curl lines to try them.
 
 What it made is kept in dev.json in the data directory and printed again on later starts.
-CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of the embedded SQLite.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of the embedded SQLite; the other variables of
+docs/configuration.md count too. A file of settings is not read.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	cmd.Flags().StringVar(&f.config.Listen, "listen", f.config.Listen, "address and port of the API; port 0 takes a free one")
-	cmd.Flags().StringVar(&f.config.Data, "data", f.config.Data, "directory of everything Claviger keeps")
-	cmd.Flags().StringVar(&f.config.Metrics, "metrics", f.config.Metrics, "address and port of /metrics and /readyz for operators; none by default")
+	addSettings(cmd, func(s config.Setting) bool {
+		return slices.Contains([]string{"server.listen", "server.metrics_listen", "data"}, s.Key)
+	})
 	cmd.Flags().StringVar(&f.output, "output", "text", "what to print when ready: text, or one json object")
 	cmd.Flags().IntVar(&f.sampleKeys, "sample-keys", 0, "make so many more keys in a tenant without a cap, for load tests")
 	cmd.Flags().StringVar(&f.sampleFile, "sample-file", "", "file for the values of those keys, one a line")
@@ -47,23 +45,23 @@ CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of
 	return cmd
 }
 
-func (f *devFlags) run(ctx context.Context, out io.Writer) error {
+func (f *devFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if err := f.config.Load(config.Environment{Lookup: os.LookupEnv, ReadFile: os.ReadFile}); err != nil {
-		return err
-	}
-	level := slog.LevelInfo
-	if f.debug {
-		level = slog.LevelDebug
-	}
-	a, err := app.Start(ctx, f.config, app.Options{Log: telemetry.NewLogger(os.Stderr, level), Version: version, Tracing: telemetry.TracingWanted(os.LookupEnv)})
+	set, err := settings(cmd)
 	if err != nil {
 		return err
 	}
-	err = f.serve(ctx, a, out)
-	return errors.Join(err, a.Stop(ctx))
+	if f.debug {
+		set.Log.Level = "debug"
+	}
+	ctx := cmd.Context()
+	a, err := app.Start(ctx, set.Config, options(newLogger(set.Log)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.serve(ctx, a, cmd.OutOrStdout()), a.Stop(ctx))
 }
 
 func (f *devFlags) check() error {
@@ -94,12 +92,7 @@ func (f *devFlags) serve(ctx context.Context, a *app.App, out io.Writer) error {
 		return err
 	}
 	debug.FreeOSMemory() // checking the sample's password took 46 MiB, which an idle server need not keep
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-a.Failed():
-		return err
-	}
+	return untilEnd(ctx, a)
 }
 
 // stopped is no failure where the user ended the program.

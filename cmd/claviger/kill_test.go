@@ -167,7 +167,7 @@ func (r *killRun) checkList(all bool) {
 	listed := map[string]bool{}
 	page := client.Page{Limit: 200} // more than the keys of one cycle
 	for more := true; more; {
-		l, err := r.person.Keys(r.t.Context(), r.tenant, "", page)
+		l, err := r.person.Keys(r.t.Context(), r.tenant, client.KeyFilter{}, page)
 		must(r.t, err)
 		for _, k := range l.Items {
 			listed[k.ID] = true

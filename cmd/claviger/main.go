@@ -25,7 +25,8 @@ func run(args []string) int {
 		Use: "claviger", Short: "A self-hosted API-key authority", SilenceUsage: true, SilenceErrors: true, Version: version,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(devCommand())
+	root.SetFlagErrorFunc(unknownFlag)
+	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand())
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "claviger:", strings.Join(strings.Fields(err.Error()), " ")) // one line, whatever the error

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -91,9 +92,21 @@ func (p *process) ready() (s sample.Sample) {
 // await waits until standard output is as it should be, and gives all of it.
 func (p *process) await(what string, seen func(out string) bool) string {
 	p.t.Helper()
+	return p.awaitOn(&p.stdout, what, seen)
+}
+
+// logged waits until standard error holds what the pattern has in parentheses, and gives that.
+func (p *process) logged(pattern *regexp.Regexp) string {
+	p.t.Helper()
+	log := p.awaitOn(&p.stderr, pattern.String(), pattern.MatchString)
+	return pattern.FindStringSubmatch(log)[1]
+}
+
+func (p *process) awaitOn(stream *tape, what string, seen func(out string) bool) string {
+	p.t.Helper()
 	deadline := time.After(patience)
 	for over := false; ; {
-		out, grown := p.stdout.read()
+		out, grown := stream.read()
 		switch {
 		case seen(out):
 			return out

@@ -72,6 +72,17 @@ func (s *site) dev(t testing.TB, more ...string) *process {
 	return s.launch(t, s.devArgs(more...)...)
 }
 
+// serveArgs are those of a start for production.
+func (s *site) serveArgs(more ...string) []string {
+	return append([]string{"serve", "--listen", cmp.Or(s.listen, "127.0.0.1:0"), "--data", s.data}, more...)
+}
+
+// serve starts `claviger serve`.
+func (s *site) serve(t testing.TB, more ...string) *process {
+	t.Helper()
+	return s.launch(t, s.serveArgs(more...)...)
+}
+
 // withStore opens the store as claviger does. No process may run meanwhile.
 func (s *site) withStore(t testing.TB, use func(*store.Store)) {
 	t.Helper()

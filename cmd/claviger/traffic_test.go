@@ -120,12 +120,18 @@ func (f *traffic) signIn(email, password string) (s api.Session) {
 }
 
 // create makes a key and guards it.
-func (f *traffic) create(tenant, name string) (k api.IssuedKey) {
+func (f *traffic) create(tenant, name string) api.IssuedKey {
 	f.t.Helper()
 	body := fmt.Sprintf(`{"name":%q,"scopes":["applications:read"],"all_applications":true}`, name)
-	resp, answer := f.send(f.signedIn("POST", "/api/v1/tenants/"+tenant+"/keys", body))
-	if resp.StatusCode != http.StatusCreated {
-		f.t.Fatalf("create a key: %d %s", resp.StatusCode, answer)
+	return f.issued(http.StatusCreated, f.signedIn("POST", "/api/v1/tenants/"+tenant+"/keys", body), name)
+}
+
+// issued sends a request whose answer shows a new credential, and guards that.
+func (f *traffic) issued(status int, r request, name string) (k api.IssuedKey) {
+	f.t.Helper()
+	resp, answer := f.send(r)
+	if resp.StatusCode != status {
+		f.t.Fatalf("%s: %d %s", name, resp.StatusCode, answer)
 	}
 	must(f.t, json.Unmarshal(answer, &k))
 	must(f.t, resp.Header.Write(&f.answers))

@@ -1,23 +1,25 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // listenForOperators opens the listener of those who look after the process, where one is wanted. Nothing there asks who they are, so it belongs on
 // loopback or into a network of their own.
-func (a *App) listenForOperators(address string) error {
+func (a *App) listenForOperators(ctx context.Context, address config.Address) error {
 	if address == "" {
 		return nil
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(address))
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -49,6 +49,8 @@ type Options struct {
 type App struct {
 	// URL that the API is reached by, without a slash at the end.
 	URL string
+	// Address and port that it listens at.
+	Address string
 	// AdminURL that operators reach the metrics by; "" where there is no listener for them.
 	AdminURL string
 
@@ -59,16 +61,17 @@ type App struct {
 	Engine   *verify.Engine
 	Store    *store.Store
 
-	options Options
-	data    dataDir
-	clock   *clock
-	keyring *credential.Keyring
-	door    *web.Door
-	server  *http.Server
-	admin   *http.Server
-	tracing *telemetry.Tracing
-	jobs    []*job.Job
-	failed  chan error
+	options     Options
+	certificate *certificate
+	data        dataDir
+	clock       *clock
+	keyring     *credential.Keyring
+	door        *web.Door
+	server      *http.Server
+	admin       *http.Server
+	tracing     *telemetry.Tracing
+	jobs        []*job.Job
+	failed      chan error
 	// stopping is set when the end has begun.
 	stopping atomic.Bool
 
@@ -81,7 +84,13 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 		o.Wall = time.Now
 	}
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
+	if c, err = c.Resolve(); err != nil {
+		return nil, err
+	}
 	a = &App{options: o, failed: make(chan error, 1)}
+	if a.certificate, err = openCertificate(c.Server.TLS, o.Log); err != nil {
+		return nil, err
+	}
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
 	}
@@ -123,10 +132,10 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	})
 	a.buildDomain()
 	a.startJobs()
-	if err := a.listen(ctx, c.Listen); err != nil {
+	if err := a.listen(ctx, c.Server); err != nil {
 		return err
 	}
-	return a.listenForOperators(c.Metrics)
+	return a.listenForOperators(ctx, c.Server.MetricsListen)
 }
 
 func (a *App) startJobs() {
@@ -135,7 +144,10 @@ func (a *App) startJobs() {
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
+		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("database_lock", lockEvery, log, a.checkLock),
+		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
+		job.Start("idle_memory", restEvery, log, new(idle).pass),
 	)
 }
 
@@ -143,8 +155,11 @@ const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
 	lockEvery = time.Second
-	// sweepEvery frees the memory of keys that were limited and are idle.
+	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
+	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
+	unclaimedEvery = time.Minute
+	restEvery      = 5 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
@@ -154,13 +169,7 @@ const (
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
-	var backend store.Backend
-	var err error
-	if c.DatabaseURL.IsZero() {
-		backend, err = sqlite.Open(ctx, a.data.file("claviger.db"))
-	} else {
-		backend, err = postgres.Open(ctx, c.DatabaseURL)
-	}
+	backend, err := openBackend(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -177,11 +186,19 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 	return err
 }
 
+// openBackend opens the database that the settings name, brought up to this version.
+func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
+	if c.Database.URL.IsZero() {
+		return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
+	}
+	return postgres.Open(ctx, c.Database.URL)
+}
+
 func (a *App) buildDomain() {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
-		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/2)),
+		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/4)),
 	}
 	a.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,
@@ -192,32 +209,6 @@ func (a *App) buildDomain() {
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
-}
-
-// listen opens the ways in.
-func (a *App) listen(ctx context.Context, address string) error {
-	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
-	a.door.Tracing = a.tracing
-	headers, err := a.Store.KeyHeaders(ctx)
-	if err != nil {
-		return err
-	}
-	a.door.AddKeyHeaders(headers...)
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	a.URL = "http://" + listener.Addr().String()
-	a.server = &http.Server{
-		Handler: a.routes(), ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
-	}
-	go func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.fail(err)
-		}
-	}()
-	return nil
 }
 
 // routes lists every way in. The verification path stands before routers and middleware.

@@ -20,6 +20,9 @@ type dataDir struct {
 	lock *os.File
 }
 
+// databaseFile is the embedded database in the data directory.
+const databaseFile = "claviger.db"
+
 // openData makes the directory if it is new and takes its lock, which ends with the process.
 func openData(path string) (dataDir, error) {
 	if err := own(path); err != nil {
@@ -45,7 +48,7 @@ func own(path string) error {
 		return err
 	}
 	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains([]string{"lock", "root.key", "claviger.db"}, e.Name())
+		return slices.Contains([]string{"lock", "root.key", databaseFile}, e.Name())
 	})
 	if len(entries) > 0 && !ours {
 		return fmt.Errorf("%s holds other files: give claviger a directory of its own", path)

@@ -105,7 +105,7 @@ func TestTheReferenceHasEveryOperationAndEveryObject(t *testing.T) {
 func TestAOneTimeLinkTellsWhoeverOpensItWhatToDo(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	_, reference := fetch(t, h.URL+"/docs/api")
-	for _, path := range []string{"/setup/", "/invitations/"} {
+	for _, path := range []string{"/setup/", "/invitations/", "/claims/"} {
 		resp, page := fetch(t, h.URL+path+"a-token")
 		if resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" || strings.Contains(page, "a-token") {
 			t.Errorf("%s: %s, %v, %s", path, resp.Status, resp.Header, page)

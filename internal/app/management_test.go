@@ -82,7 +82,14 @@ func TestAKeyCannotManageKeys(t *testing.T) {
 			{http.MethodPost, path},
 			{http.MethodGet, path + "/" + k.Key.ID},
 			{http.MethodDelete, path + "/" + k.Key.ID},
+			{http.MethodPatch, path + "/" + k.Key.ID},
 			{http.MethodPost, path + "/" + k.Key.ID + "/revoke"},
+			{http.MethodPost, path + "/" + k.Key.ID + "/disable"},
+			{http.MethodPost, path + "/" + k.Key.ID + "/enable"},
+			{http.MethodPost, path + "/" + k.Key.ID + "/refresh"},
+			{http.MethodDelete, path + "/" + k.Key.ID + "/previous"},
+			{http.MethodPost, "/api/v1/claims/x"},
+			{http.MethodGet, "/api/v1/me/keys"},
 			{http.MethodGet, "/api/v1/session"},
 			{http.MethodDelete, "/api/v1/session"},
 		} {
@@ -139,7 +146,7 @@ func TestAListComesInPagesThatCannotBeForgedOrMoved(t *testing.T) {
 		var got []string
 		next := ""
 		for {
-			list, err := owner.Keys(t.Context(), string(tenant.ID), "me", client.Page{Limit: 2, Cursor: next})
+			list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "me"}, client.Page{Limit: 2, Cursor: next})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +173,7 @@ func TestAListComesInPagesThatCannotBeForgedOrMoved(t *testing.T) {
 			"a made-up one":    {owner, "me", "1.AAAA"},
 			"no cursor at all": {owner, "me", "' OR 1=1 --"},
 		} {
-			_, err := c.client.Keys(t.Context(), string(tenant.ID), c.owner, client.Page{Cursor: c.cursor})
+			_, err := c.client.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: c.owner}, client.Page{Cursor: c.cursor})
 			if got := fieldsAtFault(t, err); got != "cursor invalid" {
 				t.Errorf("%s: %s", name, got)
 			}
@@ -217,7 +224,7 @@ func TestWhatIsWrongWithANewKeyIsSaidFieldByFieldAndNothingIsKept(t *testing.T) 
 				}
 			})
 		}
-		list, err := owner.Keys(t.Context(), string(tenant.ID), "", client.Page{})
+		list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
 		if err != nil || len(list.Items) != 0 {
 			t.Errorf("refused keys were kept: %+v, %v", list.Items, err)
 		}
@@ -269,7 +276,7 @@ func TestAnIdOfNoFormNamesNothing(t *testing.T) {
 				t.Errorf("%s: %s, want %s", path, got, api.NotFound)
 			}
 		}
-		_, err := owner.Keys(t.Context(), string(tenant.ID), "\x00", client.Page{})
+		_, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "\x00"}, client.Page{})
 		if got := fieldsAtFault(t, err); got != "owner form" {
 			t.Errorf("an owner of no form: %s", got)
 		}

@@ -104,7 +104,7 @@ func (a *App) requestMetrics() []telemetry.Family {
 	queue, requests := a.Identity.Passwords.Queue(), &a.door.Requests
 	return []telemetry.Family{
 		telemetry.Counter("claviger_sign_ins_total",
-			"Sign-ins: accepted, refused for whatever cause, failed where it could not be found out.",
+			"Sign-ins: accepted, throttled (refused unjudged, too soon after others that failed), refused for whatever other cause, failed where it could not be found out.",
 			byResult, a.Identity.SignIns().Each),
 		telemetry.Gauge("claviger_passwords_waiting",
 			"Requests that wait for their turn to hash a password.",

@@ -158,6 +158,7 @@ func TestWritesSignInsAndRequestsAreCountedByWhatCameOfThem(t *testing.T) {
 		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 		keys := "/api/v1/tenants/{tenant}/keys"
 		path := strings.Replace(keys, "{tenant}", string(tenant.ID), 1)
+		wrong := func() { _, _, _ = h.Anyone().SignIn(t.Context(), h.Owner.Email, "not the password at all") }
 		for _, c := range []struct {
 			what string
 			do   func()
@@ -180,7 +181,12 @@ func TestWritesSignInsAndRequestsAreCountedByWhatCameOfThem(t *testing.T) {
 				`claviger_http_requests_total{class="4xx",method="none",route="none"}`: 1,
 			}},
 			{"a sign-in", func() { h.As(h.Owner) }, series{`claviger_sign_ins_total{result="accepted"}`: 1}},
-			{"a wrong password", func() { _, _, _ = h.Anyone().SignIn(t.Context(), h.Owner.Email, "not the password at all") }, series{`claviger_sign_ins_total{result="refused"}`: 1}},
+			{"six wrong passwords", func() {
+				for range 6 {
+					wrong()
+				}
+			}, series{`claviger_sign_ins_total{result="refused"}`: 6, `claviger_sign_ins_total{result="throttled"}`: 0}},
+			{"one more, too soon", wrong, series{`claviger_sign_ins_total{result="throttled"}`: 1, `claviger_sign_ins_total{result="refused"}`: 0}},
 			{"a cookie that is none", func() {
 				_ = h.Anyone().WithHeader("Cookie", "claviger=x").Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil)
 			}, series{
@@ -212,7 +218,7 @@ func TestMetricsAreForTheOperatorsListenerAloneAndNothingElseIsThere(t *testing.
 
 func TestThereIsNoOperatorsListenerUnlessOneIsWanted(t *testing.T) {
 	c := testkit.SQLite.Config(t)
-	c.Metrics = ""
+	c.Server.MetricsListen = ""
 	a, err := app.Start(t.Context(), c, app.Options{Log: telemetry.NewLogger(&testkit.Log{}, 0)})
 	if err != nil {
 		t.Fatal(err)

@@ -196,7 +196,7 @@ func TestWhatAnEarlierStepRefusesCostsNothing(t *testing.T) {
 			{"a transport", all, whoami(t, h.Anyone().WithHeader("X-API-Key", value)), api.TransportForbidden},
 			{"a transport, verified", all, judged(all, api.VerifyRequest{Transport: "basic"}), api.TransportForbidden},
 			{"a route for sessions", all, func() api.Code {
-				_, err := h.With(all).Keys(t.Context(), string(tenant.ID), "", client.Page{})
+				_, err := h.With(all).Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
 				return testkit.Code(t, err)
 			}, api.SessionRequired},
 			{"a route for sessions, verified", all, judged(all, api.VerifyRequest{SessionOnly: true}), api.SessionRequired},

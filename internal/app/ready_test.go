@@ -99,7 +99,7 @@ const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES
 // execute runs a statement beside the House, on a connection of its own.
 func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 	t.Helper()
-	driver, source := "pgx", h.Config.DatabaseURL.Reveal()
+	driver, source := "pgx", h.Config.Database.URL.Reveal()
 	if source == "" {
 		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: h.File("claviger.db"), RawQuery: "_pragma=busy_timeout(10000)"}).String()
 	}
@@ -117,13 +117,13 @@ func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 func loseDatabase(t *testing.T, h *testkit.House) {
 	t.Helper()
 	h.ExpectStopToFail()
-	if h.Config.DatabaseURL.IsZero() {
+	if h.Config.Database.URL.IsZero() {
 		if err := h.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	u, err := url.Parse(h.Config.DatabaseURL.Reveal())
+	u, err := url.Parse(h.Config.Database.URL.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func loseDatabase(t *testing.T, h *testkit.House) {
 // onServer runs a statement in the database postgres of the House's server.
 func onServer(t *testing.T, h *testkit.House, statement string, args ...any) {
 	t.Helper()
-	u, err := url.Parse(h.Config.DatabaseURL.Reveal())
+	u, err := url.Parse(h.Config.Database.URL.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}

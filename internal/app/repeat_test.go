@@ -61,6 +61,50 @@ func TestARepeatedRequestMakesNothingMoreAndShowsNoSecret(t *testing.T) {
 	})
 }
 
+func TestARepeatedCreationOfAKeyShowsItWithoutItsSecret(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		ctx, tenant := t.Context(), h.Tenant("Orders", nil)
+		owner, other := h.Member(tenant, "Admin", scope.Admin), h.Member(tenant, "Other", scope.Member)
+		c := repeating(h.As(owner), "one")
+		for name, n := range map[string]api.NewKey{
+			"direct":  {Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true},
+			"by link": {Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true, OwnerID: string(other.ID), Delivery: "link"},
+		} {
+			c := repeating(h.As(owner), strings.ReplaceAll(name, " ", "-"))
+			first, err := c.CreateKey(ctx, string(tenant.ID), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first.Credential != nil {
+				first.Credential.Secret, first.Credential.Value, first.Credential.Example = nil, nil, nil
+			} else {
+				first.Link.URL = nil
+			}
+			again, err := c.CreateKey(ctx, string(tenant.ID), n)
+			if diff := cmp.Diff(first, again); diff != "" || err != nil {
+				t.Errorf("%s: %v\n%s", name, err, diff)
+			}
+			list, err := h.As(owner).Keys(ctx, string(tenant.ID), client.KeyFilter{Owner: first.Key.Owner.ID}, client.Page{})
+			if err != nil || len(list.Items) != 1 {
+				t.Errorf("%s: %d keys, %v", name, len(list.Items), err)
+			}
+		}
+		k := h.Key(h.As(owner), tenant, "applications:read")
+		first, err := c.RefreshKey(ctx, string(tenant.ID), k.Key.ID, api.Refresh{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := c.RefreshKey(ctx, string(tenant.ID), k.Key.ID, api.Refresh{})
+		if err != nil || again.Credential == nil || again.Credential.Secret != nil || again.Key.Last4 != first.Key.Last4 {
+			t.Errorf("repeated refresh: %+v %v", again, err)
+		}
+		if _, err := h.With(first).Whoami(ctx); err != nil {
+			t.Errorf("a repeated refresh replaced the secret: %v", err)
+		}
+	})
+}
+
 func TestARepeatedAnswerHasTheFirstStatusAndSaysThatItIsOne(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		h := testkit.Start(t, e)

@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra sys"},
+		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys"},
 		{"tools/bench", "client api", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
@@ -49,14 +49,14 @@ var table = []layer{
 		{"internal/policy", "scope ident fault credential", ""},
 		{"internal/principal", "ident scope fault", ""},
 		{"internal/route", "scope ident fault", ""},
-		{"internal/config", "credential", "koanf"},
+		{"internal/config", "credential", "yaml"},
 		{"internal/text", "fault", "text"},
 		{"internal/metric", "", ""},
 	}},
 	{"domain", []row{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "principal credential ident audit text metric fault", "crypto"},
+		{"internal/identity", "principal policy credential ident audit text metric fault", "crypto text"},
 		{"internal/session", "principal credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},
@@ -111,9 +111,9 @@ var modules = map[string]string{
 	"goose":      "github.com/pressly/goose",
 	"huma":       "github.com/danielgtaylor/huma",
 	"json":       "github.com/go-json-experiment/json",
-	"koanf":      "github.com/knadh/koanf",
 	"otel":       "go.opentelemetry.io",
 	"otter":      "github.com/maypok86/otter",
+	"pflag":      "github.com/spf13/pflag",
 	"pgx":        "github.com/jackc/pgx",
 	"prometheus": "github.com/prometheus",
 	"rapid":      "pgregory.net/rapid",
@@ -121,6 +121,7 @@ var modules = map[string]string{
 	"sys":        "golang.org/x/sys",
 	"testscript": "github.com/rogpeppe/go-internal",
 	"text":       "golang.org/x/text",
+	"yaml":       "go.yaml.in/yaml",
 }
 
 // forTests is what test files may import beyond the row of their package; the modules are open to the layer tests too.

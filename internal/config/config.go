@@ -1,79 +1,98 @@
-// Package config is how Claviger is set up: settings, defaults and their sources.
+// Package config is how Claviger is set up: one documented [Config], and where its settings come from.
 //
-// Every setting has a default that works. Secrets come from the environment or from a file, never from an argument, where every
-// process of the machine could read them.
+// A setting is a field of Config. Its comment is its description wherever it is described, its tags are its name in the file and its
+// default, and from the name follow the others:
+//
+//	server.base_url             in the file, nested at its dots
+//	CLAVIGER_SERVER_BASE_URL    in the environment
+//	--base-url                  on the command line, without "server"
+//
+// [Load] takes each setting from the first that has it: command line, environment, file, default. A name that is none of ours is refused
+// with the nearest one that is; so is a value that is not what it should be, and neither is ever repeated where it may be a secret.
+//
+// Secrets come from the environment or from a file, never from an argument, where every process of the machine could read them. Beside
+// each secret stands a name for the file that holds it: CLAVIGER_ROOT_SECRET_FILE for CLAVIGER_ROOT_SECRET.
 package config
 
 import (
-	"fmt"
-	"strings"
+	"log/slog"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 )
 
-// Config is the whole set-up.
+// Config is the whole set-up. A field that is zero has its default, see [Config.Resolve].
 type Config struct {
-	// Listen is the address and port of the API; port 0 takes a free one.
-	Listen string
-	// Metrics is the address and port of the listener for operators: /metrics, /healthz and /readyz, without a credential, so best on loopback. Empty for none;
-	// port 0 takes a free one. CLAVIGER_METRICS.
-	Metrics string
-	// Data is the directory of everything Claviger keeps.
-	Data string
-	// DatabaseURL of PostgreSQL; empty for the embedded SQLite in Data. CLAVIGER_DATABASE_URL or CLAVIGER_DATABASE_URL_FILE.
-	DatabaseURL credential.Secret
-	// RootSecret; empty for the file root.key in Data, made at first start. CLAVIGER_ROOT_SECRET or CLAVIGER_ROOT_SECRET_FILE.
-	RootSecret credential.Secret
+	Server Server `key:"server"`
+	// The directory of everything that Claviger keeps. It is made at first start and belongs to Claviger alone.
+	Data     string   `key:"data" default:"./claviger-data"`
+	Database Database `key:"database"`
+	// The root secret, from which every server key is derived: 32 bytes in unpadded base64url. Without it, the file `root.key` in the data
+	// directory, made at first start. Keep it apart from backups of the database: without it no key can be verified, with both they can be tested.
+	RootSecret credential.Secret `key:"root_secret"`
+	Log        Log               `key:"log"`
 }
+
+// Server is how clients and operators reach Claviger.
+type Server struct {
+	// The address and port to answer at. Without an address (`:8080`) it is every one that the machine has; port 0 takes a free one.
+	Listen Address `key:"listen" default:"127.0.0.1:8080"`
+	// What clients reach Claviger by, such as `https://keys.example.com`, for links and examples. With https, cookies are for TLS alone, also where a
+	// proxy in front ends the TLS. Without it, what follows from the address and port.
+	BaseURL BaseURL `key:"base_url"`
+	TLS     TLS     `key:"tls"`
+	// The proxies in front, as networks (`10.0.0.0/8`) or addresses, whose `X-Forwarded-For` is believed: the client is the last of its
+	// addresses that is none of theirs. Without any, nobody's is.
+	TrustedProxies Proxies `key:"trusted_proxies"`
+	Limits         Limits  `key:"limits"`
+	// The address and port of a listener for operators: `/metrics`, `/healthz` and `/readyz`. Nothing there asks who they are, so keep it on loopback
+	// (`127.0.0.1:9180`) or in a network of its own; port 0 takes a free one. Without it, there is no such listener.
+	MetricsListen Address `key:"metrics_listen"`
+}
+
+// TLS is the server's certificate.
+type TLS struct {
+	// The file of the certificate with its chain, in PEM. With it, Claviger speaks TLS alone. It is read again when it changes.
+	Cert string `key:"cert"`
+	// The file of the certificate's private key, in PEM. It is read again when it changes.
+	Key string `key:"key"`
+}
+
+// Limits end what a client may take of the server. Bodies end at 64 KiB always.
+type Limits struct {
+	// The bytes that the headers of a request may take.
+	HeaderBytes Size `key:"header_bytes" default:"32768"`
+	// The time in which the headers of a request must have come.
+	HeaderTimeout Timeout `key:"header_timeout" default:"10s"`
+	// The time in which a request must have come, body and all.
+	ReadTimeout Timeout `key:"read_timeout" default:"20s"`
+	// The time in which an answer must have been taken, from the end of the request's headers.
+	WriteTimeout Timeout `key:"write_timeout" default:"30s"`
+	// The time that a connection may wait for its next request.
+	IdleTimeout Timeout `key:"idle_timeout" default:"2m"`
+}
+
+// Database is where everything is kept that is not a file.
+type Database struct {
+	// The PostgreSQL (13 or later) to use, as `postgres://user:password@host:port/database`. Without it, the embedded SQLite in the data directory.
+	URL credential.Secret `key:"url"`
+}
+
+// Log is what Claviger says of itself, on standard error.
+type Log struct {
+	// The least that is logged: `debug`, `info`, `warn` or `error`.
+	Level Level `key:"level" default:"info"`
+	// How a line is written: `text` or `json`.
+	Format Format `key:"format" default:"text"`
+}
+
+// Slog gives the level as log/slog has it.
+func (l Level) Slog() slog.Level { return levels[l] }
 
 // Default set-up.
 func Default() Config {
-	return Config{Listen: "127.0.0.1:8080", Data: "./claviger-data"}
-}
-
-// Environment is where variables and the files they name come from.
-type Environment struct {
-	Lookup   func(name string) (string, bool)
-	ReadFile func(path string) ([]byte, error)
-}
-
-// Load adds what the environment says and nothing else has said.
-func (c *Config) Load(e Environment) error {
-	if c.Metrics == "" {
-		c.Metrics, _ = e.Lookup("CLAVIGER_METRICS")
+	c, err := Config{}.Resolve()
+	if err != nil {
+		panic("config: " + err.Error()) // the defaults are ours
 	}
-	for name, into := range map[string]*credential.Secret{
-		"CLAVIGER_DATABASE_URL": &c.DatabaseURL,
-		"CLAVIGER_ROOT_SECRET":  &c.RootSecret,
-	} {
-		if err := e.secret(name, into); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// secret reads a variable, or the file that the variable of the same name with _FILE names.
-func (e Environment) secret(name string, into *credential.Secret) error {
-	text, direct := e.Lookup(name)
-	path, byFile := e.Lookup(name + "_FILE")
-	switch {
-	case direct && byFile:
-		return fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
-	case byFile:
-		content, err := e.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("%s_FILE: %w", name, err)
-		}
-		text = strings.TrimSpace(string(content))
-		if text == "" {
-			return fmt.Errorf("%s_FILE: %s is empty", name, path)
-		}
-	case !direct:
-		return nil
-	case text == "":
-		return fmt.Errorf("%s is set but empty: give it a value, or unset it", name)
-	}
-	*into = credential.NewSecret(text)
-	return nil
+	return c
 }

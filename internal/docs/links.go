@@ -24,6 +24,11 @@ func links(d *document) []link {
 			Lead: "This link makes you a member of the tenant that invites you. If you are new here, choose a password of at least 15 characters; if you are not, give the one you have.",
 			Call: `curl -c cookies ` + url + `/api/v1/invitations/$TOKEN` + json + `'{"name":"Your name","password":"…"}'`,
 		},
+		{
+			Path: "/claims/{token}", Title: "Claim a key", Operation: "claim-key",
+			Lead: "This link gives you the secret of a key that an admin made for you. Sign in first: it works for you alone.",
+			Call: `curl -b cookies -X POST ` + url + `/api/v1/claims/$TOKEN`,
+		},
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
@@ -29,8 +28,8 @@ func (s *Service) Enrol(ctx context.Context, n NewUser) (u User, insert func(con
 	if err != nil {
 		return User{}, nil, err
 	}
-	now := s.Now()
-	u = User{ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: name, CreatedAt: now}
+	n.Name = name
+	u = s.newUser(n)
 	return u, func(ctx context.Context, tx Inserter) (int64, error) { return tx.InsertUser(ctx, u, hash) }, nil
 }
 
@@ -43,7 +42,7 @@ type Inserter interface {
 // EmailFaults says what is wrong with an address in the field email. It must be one plain address: mail to it goes to nobody else.
 func EmailFaults(email string) []fault.Field {
 	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != strings.TrimSpace(email) || len(email) > 254 || !storable(email) {
+	if err != nil || address.Address != strings.TrimSpace(email) || len(email) > 254 || !text.Plain(address.Address) {
 		return []fault.Field{{Name: "email", Code: "form", Message: "Use one plain e-mail address."}}
 	}
 	return nil

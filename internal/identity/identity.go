@@ -1,20 +1,25 @@
 // Package identity knows people: their e-mail addresses, names and passwords.
 //
-// A sign-in costs the same and answers the same whether the person is unknown, disabled or mistyped the password.
+// A sign-in costs the same and answers the same whether the person is unknown, disabled, locked out or mistyped the password:
+//
+//	a turn at the Hasher → read the user → read their failures → count the attempt → argon2id
+//
+// An attempt counts before it is judged, by one conditional write, so that guesses made side by side are not judged side by side. Attempts
+// that come before the next is due ([Failures.Due]) are refused unjudged. Those, and attempts on addresses that nobody has, write to one of a fixed number of
+// rows instead.
 package identity
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
@@ -26,7 +31,9 @@ type User struct {
 	Email, Canonical string
 	Name             string
 	Disabled         bool
-	CreatedAt        time.Time
+	// PasswordSetAt tells one password from the next: what was judged by an older one counts no more.
+	PasswordSetAt        time.Time
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Person gives the user as others see them.
@@ -34,25 +41,58 @@ func (u User) Person() principal.Person {
 	return principal.Person{ID: u.ID, Email: u.Email, Name: u.Name}
 }
 
-// CanonicalEmail folds the spellings of one address into one. All of it is lower-cased: no provider in use tells
-// addresses apart by case, and two accounts that differ by case alone are an attack.
-func CanonicalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
-
-// storable reports whether a text can be in a database at all: PostgreSQL holds neither NUL nor bad UTF-8.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
-
-// Store is what identity reads.
+// Store is what identity reads, and what it writes past the ledger: failed sign-ins are counted like uses of a key, and are no changes.
 type Store interface {
+	// User is fault.NotFound for one who is deleted.
+	User(ctx context.Context, user ident.UserID) (User, error)
 	// UserByEmail gives the user and the encoded password ("" for none), or fault.NotFound.
 	UserByEmail(ctx context.Context, canonical string) (User, string, error)
+	// Failures gives those of the address; zero for none.
+	Failures(ctx context.Context, canonical string) (Failures, error)
+	// ClaimAttempt replaces the failures of an address, unless they are others by now than they were.
+	ClaimAttempt(ctx context.Context, canonical string, was, is Failures) (claimed bool, err error)
+	// CountAttempt counts one more in a bucket.
+	CountAttempt(ctx context.Context, bucket string, at time.Time) error
+	// ForgetFailures of the address.
+	ForgetFailures(ctx context.Context, canonical string) error
 }
 
 // Tx is what identity changes.
 type Tx interface {
 	Inserter
+	// LockUser reads a user and holds them; a deleted one is fault.NotFound.
+	LockUser(ctx context.Context, user ident.UserID) (User, error)
+	// Rename changes a user's name.
+	Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+	// SetUserDisabled disables the user, or enables them.
+	SetUserDisabled(ctx context.Context, user ident.UserID, disabled bool, at time.Time) error
+	// ForgetFailures of the address.
+	ForgetFailures(ctx context.Context, canonical string) error
 	// EndSessions ends every session of the user.
 	EndSessions(ctx context.Context, user ident.UserID) error
+	// DeleteSession is fault.NotFound where the session is not the user's, or has ended.
+	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
+
+	// LockHomes holds the accounts and tenants that the user belongs to, so that their owners and admins stay the same. It comes before LockUser: locks
+	// are taken in the order account, tenant, person.
+	LockHomes(ctx context.Context, user ident.UserID) error
+	// Leads lists the accounts that the user owns and the tenants of which they are an active admin.
+	Leads(ctx context.Context, user ident.UserID) ([]ident.AccountID, []ident.TenantID, error)
+	// OtherOwners counts the live owners of the account besides the user.
+	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
+	// OtherAdmins counts the live admins of the tenant besides the user.
+	OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (int, error)
+	// TenantsOfUser lists the tenants where the user owns keys, is a member or acts by a standing in the account.
+	TenantsOfUser(ctx context.Context, user ident.UserID) ([]ident.TenantID, error)
+	// TenantRules gives the tenant's settings among others.
+	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
+	// RevokeKeysOf revokes what the owner has in a tenant and is not revoked; in mode policy.Delete it removes it. It gives how many keys that were.
+	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
+	// LeaveAll ends the user's memberships and standings.
+	LeaveAll(ctx context.Context, user ident.UserID) error
+	// DeleteUser blanks the user's row, which stays for what refers to it.
+	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 
 // Service signs people in and keeps their records.
@@ -62,7 +102,7 @@ type Service struct {
 	Now    func() time.Time
 	Rand   io.Reader
 
-	// Passwords bounds how many argon2id runs go at once.
+	// Passwords bounds how many sign-ins go at once.
 	Passwords *Hasher
 
 	signIns SignIns
@@ -84,8 +124,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	if err != nil {
 		return User{}, err
 	}
-	now := s.Now()
-	u := User{ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: n.Name, CreatedAt: now}
+	u := s.newUser(n)
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		number, err := tx.InsertUser(ctx, u, hash)
 		u.Number = number
@@ -94,51 +133,25 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	return u, err
 }
 
-// SetPassword replaces a user's password and ends their sessions.
-func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
-	if err := fault.Refuse(passwordFaults(password)...); err != nil {
-		return err
+func (s *Service) newUser(n NewUser) User {
+	now := s.Now()
+	return User{
+		ID: ident.New[ident.UserID](now, s.Rand), Email: strings.TrimSpace(n.Email), Canonical: CanonicalEmail(n.Email), Name: n.Name,
+		PasswordSetAt: now, CreatedAt: now, UpdatedAt: now,
 	}
-	hash, err := s.Passwords.Hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := tx.SetPassword(ctx, u.ID, hash, s.Now()); err != nil {
-			return audit.Event{}, err
-		}
-		return audit.By(who, "user.password", target(u)), tx.EndSessions(ctx, u.ID)
-	})
 }
 
-// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed with one message for every cause.
-func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
-	u, err := s.signIn(ctx, email, password)
-	s.signIns.count(err)
-	return u, err
+func (n NewUser) faults() []fault.Field {
+	return append(EmailFaults(n.Email), passwordFaults("password", n.Password, n.Email, n.Name)...)
 }
 
-func (s *Service) signIn(ctx context.Context, email string, password credential.Secret) (User, error) {
-	canonical := CanonicalEmail(email)
-	if !storable(canonical) {
-		canonical = "" // nobody's
+// own gives the signed-in person who asks about themselves.
+func own(who principal.Principal) (principal.Session, error) {
+	s, ok := who.Session()
+	if !ok {
+		return principal.Session{}, fault.SessionRequired
 	}
-	u, hash, err := s.Store.UserByEmail(ctx, canonical)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return User{}, err
-	}
-	match, err := s.Passwords.Match(ctx, password, hash)
-	if err != nil {
-		return User{}, err
-	}
-	if !match || u.Disabled {
-		return User{}, fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
-	}
-	return u, nil
+	return s, nil
 }
 
 func target(u User) audit.Target { return audit.Target{Type: "user", ID: string(u.ID), Name: u.Name} }
-
-func (n NewUser) faults() []fault.Field {
-	return append(EmailFaults(n.Email), passwordFaults(n.Password)...)
-}

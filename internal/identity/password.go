@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 
@@ -25,79 +24,86 @@ const (
 	argonKey     = 32 // bytes
 )
 
-// maxWait is how long a run waits for its turn. Behind a flood of sign-ins nobody waits for longer.
+// maxWait is how long anyone waits for a turn. Behind a flood of sign-ins nobody waits for longer.
 const maxWait = 2 * time.Second
 
-// MinPassword is the shortest password where it is the only factor, in code points; MaxPassword bounds the work.
-const (
-	MinPassword = 15
-	MaxPassword = 256
-)
-
-// Hasher runs argon2id, a few at a time: each run takes 46 MiB and some 20 ms of a core that verification needs too.
+// Hasher runs argon2id, a few at a time: each run takes 46 MiB and some 20 ms of a core that verification needs too. Whoever wants to hash waits for a turn and
+// does in it whatever else belongs to it, so that a flood of sign-ins reaches the database no faster than it is hashed.
 type Hasher struct {
-	running chan struct{}
-	dummy   string
-	queue   Queue
+	// queues hold one turn each. An address always waits in the same one, so that attempts on one account do not run side by side.
+	queues []chan struct{}
+	dummy  string
+	gauge  Queue
 }
 
-// NewHasher allows so many runs at once.
+// NewHasher allows so many turns at once.
 func NewHasher(atOnce int) *Hasher {
-	h := &Hasher{running: make(chan struct{}, atOnce)}
-	h.dummy = encode([]byte("a salt of nobody"), make([]byte, argonKey))
+	h := &Hasher{dummy: encode([]byte("a salt of nobody"), make([]byte, argonKey))}
+	for range atOnce {
+		h.queues = append(h.queues, make(chan struct{}, 1))
+	}
 	return h
 }
 
-// Hash encodes a new password in the PHC string format.
-func (h *Hasher) Hash(ctx context.Context, password credential.Secret) (string, error) {
-	salt := make([]byte, argonSalt)
-	_, _ = rand.Read(salt) // never fails
-	key, err := h.run(ctx, password, salt)
-	if err != nil {
-		return "", err
+// turn is one's place at the Hasher, and the only thing that hashes.
+type turn struct{ dummy string }
+
+// inTurn waits for a turn in the queue of the address and does what belongs into it; fault.Unavailable where the wait is too long.
+func (h *Hasher) inTurn(ctx context.Context, canonical string, do func(turn) error) error {
+	queue := h.queues[share(canonical, len(h.queues))]
+	waiting, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	h.gauge.Waiting.Add(1)
+	select {
+	case queue <- struct{}{}:
+		h.gauge.Waiting.Add(-1)
+		h.gauge.Running.Add(1)
+		defer func() {
+			h.gauge.Running.Add(-1)
+			<-queue
+		}()
+		return do(turn{h.dummy})
+	case <-waiting.Done():
+		h.gauge.Waiting.Add(-1)
+		h.gauge.GivenUp.Add(1)
+		return fault.Wrap(fault.Unavailable, waiting.Err(), "Too many sign-ins at once. Try again.")
 	}
-	return encode(salt, key), nil
 }
 
-// Match reports whether the password is the encoded one. An empty encoding matches nothing and costs the same.
-func (h *Hasher) Match(ctx context.Context, password credential.Secret, encoded string) (bool, error) {
+// Hash encodes a new password in the PHC string format, in a turn of its own.
+func (h *Hasher) Hash(ctx context.Context, password credential.Secret) (encoded string, err error) {
+	err = h.inTurn(ctx, "", func(t turn) error {
+		encoded = t.hash(password)
+		return nil
+	})
+	return encoded, err
+}
+
+func (turn) hash(password credential.Secret) string {
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails
+	return encode(salt, derive(password, salt))
+}
+
+// match reports whether the password is the encoded one. An empty encoding matches nothing and costs the same.
+func (t turn) match(password credential.Secret, encoded string) (bool, error) {
 	none := encoded == ""
 	if none {
-		encoded = h.dummy
+		encoded = t.dummy
 	}
 	salt, want, err := decode(encoded)
 	if err != nil {
 		return false, err
 	}
-	got, err := h.run(ctx, password, salt)
-	if err != nil {
-		return false, err
-	}
-	return subtle.ConstantTimeCompare(got, want) == 1 && !none, nil
+	return subtle.ConstantTimeCompare(derive(password, salt), want) == 1 && !none, nil
 }
 
-func (h *Hasher) run(ctx context.Context, password credential.Secret, salt []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	h.queue.Waiting.Add(1)
-	select {
-	case h.running <- struct{}{}:
-		h.queue.Waiting.Add(-1)
-		h.queue.Running.Add(1)
-		defer func() {
-			h.queue.Running.Add(-1)
-			<-h.running
-		}()
-	case <-ctx.Done():
-		h.queue.Waiting.Add(-1)
-		h.queue.GivenUp.Add(1)
-		return nil, fault.Wrap(fault.Unavailable, ctx.Err(), "Too many sign-ins at once. Try again.")
-	}
+func derive(password credential.Secret, salt []byte) []byte {
 	text := password.Reveal()
 	if len(text) > 4*MaxPassword {
 		text = "" // too long to be anyone's password, at the same cost
 	}
-	return argon2.IDKey([]byte(text), salt, argonTime, argonMemory, argonThreads, argonKey), nil
+	return argon2.IDKey([]byte(text), salt, argonTime, argonMemory, argonThreads, argonKey)
 }
 
 func encode(salt, key []byte) string {
@@ -117,14 +123,4 @@ func decode(encoded string) (salt, key []byte, err error) {
 		return nil, nil, fmt.Errorf("key of a stored password: %w", err)
 	}
 	return salt, key, nil
-}
-
-func passwordFaults(password credential.Secret) []fault.Field {
-	switch n := utf8.RuneCountInString(password.Reveal()); {
-	case n < MinPassword:
-		return []fault.Field{{Name: "password", Code: "too_short", Message: fmt.Sprintf("Use at least %d characters.", MinPassword)}}
-	case n > MaxPassword:
-		return []fault.Field{{Name: "password", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", MaxPassword)}}
-	}
-	return nil
 }

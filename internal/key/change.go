@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -17,8 +18,11 @@ import (
 type changing struct {
 	Key
 	tenant policy.Tenant
-	by     principal.Authority
-	now    time.Time
+	// by is the caller's authority, owner that of the key's owner.
+	by, owner principal.Authority
+	now       time.Time
+	// details of the event.
+	details map[string]string
 }
 
 // change runs one operation on a key that its owner or an admin of the tenant may do, names it to the audit trail, and gives the key as it then is.
@@ -34,10 +38,14 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 		if err != nil {
 			return audit.Event{}, err
 		}
+		before := slices.Clone(c.Lookups)
 		action, err := operate(ctx, tx, &c)
 		v = s.view(who, c.tenant, c.Key)
-		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(c.Lookups...).With("public_id", c.PublicID)
-		return e, err // the event also with ErrNothing: see there
+		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(distinct(append(before, c.Lookups...))...)
+		for name, value := range c.details {
+			e = e.With(name, value)
+		}
+		return e.With("public_id", c.PublicID), err // the event also with ErrNothing: see there
 	})
 	return v, err
 }
@@ -48,7 +56,11 @@ func (s *Service) open(ctx context.Context, tx Tx, caller principal.Person, tena
 	if c.tenant, err = tx.TenantRules(ctx, tenant); err != nil {
 		return c, err
 	}
-	if c.by, err = tx.Authority(ctx, tenant, caller.ID); err != nil {
+	owner, err := tx.KeyOwner(ctx, tenant, id)
+	if err != nil {
+		return c, err
+	}
+	if c.by, c.owner, err = authorities(ctx, tx, tenant, caller.ID, owner); err != nil {
 		return c, err
 	}
 	if c.Key, err = tx.LockKey(ctx, tenant, id); err != nil {

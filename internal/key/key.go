@@ -1,4 +1,4 @@
-// Package key is the life of a key: create, show, list, revoke, delete.
+// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
 // away cannot be used once more. A secret is minted before the transaction and shown after it, once.
@@ -27,6 +27,10 @@ type Key struct {
 	Shape       credential.Shape
 	PublicID    string
 	Last4       string
+	// Serial counts the key's secrets from 1; the current one has this.
+	Serial int
+	// Previous is the secret of before the last refresh; zero where there is none.
+	Previous Previous
 	// Scopes and Applications are the key's own; what it may do now is judged at each decision.
 	Scopes       scope.Set
 	Applications scope.Applications
@@ -67,9 +71,21 @@ func (k Key) Life(rules []policy.Rule) policy.Life {
 	return policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, rules)}
 }
 
+// Previous is a secret that a refresh replaced and that overlaps with the current one.
+type Previous struct {
+	PublicID string
+	Last4    string
+	SetAt    time.Time
+	// Until ends it, unless a policy that counts from SetAt does before.
+	Until time.Time
+	// LastUsedAt is when it was last used since it was replaced.
+	LastUsedAt time.Time
+}
+
 // Secret is what is stored of a key's secret.
 type Secret struct {
 	Serial   int
+	Shape    credential.Shape
 	Lookup   string
 	PublicID string
 	Last4    string
@@ -77,23 +93,20 @@ type Secret struct {
 	SetAt    time.Time
 }
 
-// Issued is a new credential and its key. The credential is shown once.
+// take makes the secret the key's current one.
+func (k *Key) take(s Secret) {
+	k.Shape, k.PublicID, k.Last4, k.Serial, k.SecretSetAt, k.Lookups = s.Shape, s.PublicID, s.Last4, s.Serial, s.SetAt, []string{s.Lookup}
+}
+
+// Issued is a new credential and its key, or a link to one. Both are shown once.
 type Issued struct {
 	View
+	// Credential is the zero value where a link hands the key over.
 	Credential credential.Minted
-}
-
-// Filter narrows a list of keys; the zero value lists all.
-type Filter struct {
-	Owner ident.UserID
-}
-
-// Page asks for a part of a list, newest first.
-type Page struct {
-	// BeforeTime and BeforeID are the place of the last key seen; zero for the first page.
-	BeforeTime time.Time
-	BeforeID   ident.KeyID
-	Limit      int
+	// Link is the zero value where the credential is shown.
+	Link Link
+	// Settings of the tenant say how the credential can be sent.
+	Settings policy.Settings
 }
 
 // Store is what key reads outside of a change.
@@ -101,6 +114,12 @@ type Store interface {
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter, page Page) ([]Key, error)
+	// OwnKeys lists the keys of the filter's owner in every tenant where they are a live member.
+	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
+	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
+	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
+	// LateClaims gives some of the claims that ran out unused and whose keys still wait for a secret; none once there are no more.
+	LateClaims(ctx context.Context, now time.Time) ([]Claim, error)
 }
 
 // Tx is what key reads and changes in a transaction.
@@ -109,18 +128,27 @@ type Tx interface {
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// LockOwner locks the membership under which keys are owned, so that the cap is counted by one transaction at a time,
-	// and gives the owner's authority; fault.NotFound where there is no live membership.
-	LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// MissingApplications gives the indexes of ids that are no applications of the tenant.
+	// MissingApplications gives the indexes of ids that are no applications of the tenant, and holds the others.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
 	// Holds lists the keys that hold a slot.
 	Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]Hold, error)
 	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (int64, error)
 	FreeSlots(ctx context.Context, keys []ident.KeyID) error
 	InsertKey(ctx context.Context, k Key, s Secret) error
+	InsertClaim(ctx context.Context, c Claim) error
+	// UseClaim uses a claim up; fault.NotFound where it is not the person's, was used or has expired. Of many at once one succeeds.
+	UseClaim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) error
+	// KeyOwner gives who owns a key, and does not hold it: the owner is locked before the key, and never changes.
+	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.UserID, error)
 	// LockKey reads a key and holds it until the transaction ends.
 	LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
+	// EditKey writes name, description, scopes, applications and own expiry, and when the key was updated.
+	EditKey(ctx context.Context, k Key) error
+	// ReplaceSecret makes the secret the current one and writes what a refresh changes of the key. What was current becomes the previous
+	// one where k has one, and is deleted where it has not.
+	ReplaceSecret(ctx context.Context, k Key, s Secret) error
+	// EndPrevious deletes the secret of before a refresh.
+	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error

@@ -2,7 +2,6 @@ package key
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 	"time"
@@ -32,27 +31,27 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		return Issued{}, err
 	}
 	now := s.Now()
-	if err := fault.Refuse(spec.Validate(now)...); err != nil {
+	if err := fault.Refuse(append(spec.Validate(now), spec.linkFaults(caller.ID)...)...); err != nil {
 		return Issued{}, err
 	}
 	rules, err := s.visible(ctx, who, tenant)
 	if err != nil {
 		return Issued{}, err
 	}
-	fresh, minted, secret := s.mint(rules, now)
+	fresh := s.draft(rules, spec.Delivery, now)
 	var issued Issued
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		t, err := tx.TenantRules(ctx, tenant)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		k, err := s.insert(ctx, tx, t, caller, spec, fresh, secret)
+		k, err := s.insert(ctx, tx, t, caller, spec, fresh)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		issued = Issued{View: s.view(who, t, k), Credential: minted}
-		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(secret.Lookup)
-		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID), nil
+		issued = Issued{View: s.view(who, t, k), Credential: fresh.minted, Link: fresh.link, Settings: t.Settings}
+		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(k.Lookups...)
+		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
 	})
 	if err != nil {
 		return Issued{}, err
@@ -60,28 +59,28 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	return issued, nil
 }
 
-// mint draws the credential outside the transaction, in the shape the tenant has now.
-func (s *Service) mint(t policy.Tenant, now time.Time) (Key, credential.Minted, Secret) {
-	id := ident.New[ident.KeyID](now, s.Rand)
-	m := s.Keyring.Mint(t.Settings.Shape())
+// seal gives a fresh credential its public id, and what is stored of it.
+func (s *Service) seal(id ident.KeyID, serial int, m credential.Minted, now time.Time) (credential.Minted, Secret) {
 	if m.PublicID == "" { // style uuid has none of its own
 		m.PublicID = string(id)
 	}
-	sealed := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: 1})
-	k := Key{
-		ID: id, Tenant: t.ID, Shape: m.Shape, PublicID: m.PublicID, Last4: m.Last4, Delivery: Direct, Lookups: []string{m.Lookup},
-		CreatedAt: now, UpdatedAt: now, SecretSetAt: now,
-	}
-	return k, m, Secret{Serial: 1, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: sealed, SetAt: now}
+	digest := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: serial})
+	return m, Secret{Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: digest, SetAt: now}
 }
 
-// insert judges and places the key in the transaction; spec and k are copies, since it may run twice.
-func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, k Key, secret Secret) (Key, error) {
+var (
+	errTenantDisabled = fault.New(fault.Conflict, "The tenant is disabled.")
+	errOtherShape     = fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
+)
+
+// insert judges and places the key in the transaction; spec and fresh are copies, since it may run twice.
+func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, spec Spec, fresh draft) (Key, error) {
+	k := fresh.key
 	switch {
 	case !t.Open:
-		return Key{}, fault.New(fault.Conflict, "The tenant is disabled.")
+		return Key{}, errTenantDisabled
 	case t.Settings.Shape() != k.Shape:
-		return Key{}, fault.New(fault.Conflict, "The tenant's key style changed meanwhile. Try again.")
+		return Key{}, errOtherShape
 	}
 	owner, err := s.owner(ctx, tx, t, caller, spec.Owner)
 	if err != nil {
@@ -97,39 +96,54 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, caller pri
 		return Key{}, err
 	}
 	k.Name, k.Description = spec.Name, spec.Description
-	if spec.ExpiresAt != nil {
-		k.ExpiresAt = spec.ExpiresAt.UTC().Truncate(time.Microsecond)
-	}
+	k.ExpiresAt = stored(spec.ExpiresAt)
 	k.Owner, k.CreatedBy = owner.Person, caller
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: distinct(spec.ApplicationIDs)}
-	return k, tx.InsertKey(ctx, k, secret)
+	if err := tx.InsertKey(ctx, k, fresh.secret); err != nil || k.Delivery != ByLink {
+		return k, err
+	}
+	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, caller.ID
+	return k, tx.InsertClaim(ctx, fresh.claim)
 }
 
-// owner locks the membership of the person who is to own the key, and judges whether the caller may make it for them.
+// owner locks the membership of the person who is to own the key, so that their keys are counted by one transaction at a time, and judges whether the
+// caller may make it for them.
 func (s *Service) owner(ctx context.Context, tx Tx, t policy.Tenant, caller principal.Person, want ident.UserID) (principal.Authority, error) {
-	own, err := tx.Authority(ctx, t.ID, caller.ID)
+	if want == "" {
+		want = caller.ID
+	}
+	by, owner, err := authorities(ctx, tx, t.ID, caller.ID, want)
 	if err != nil {
 		return principal.Authority{}, err
 	}
-	role := own.Acting()
-	self := want == "" || want == caller.ID
+	role := by.Acting()
 	asAdmin := role == scope.Admin && t.Settings.LetsCreate(policy.ByAdmin)
-	asSelf := self && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
+	asSelf := want == caller.ID && role != scope.Auditor && t.Settings.LetsCreate(policy.BySelf)
 	switch {
 	case role == "":
 		return principal.Authority{}, fault.NotFound
 	case !asAdmin && !asSelf:
 		return principal.Authority{}, fault.New(fault.Forbidden, "Your role or the tenant's settings do not let you create this key.")
-	}
-	if self {
-		want = caller.ID
-	}
-	owner, err := tx.LockOwner(ctx, t.ID, want)
-	if errors.Is(err, fault.NotFound) {
+	case owner.Member == "":
 		return principal.Authority{}, fault.Refuse(fault.Field{Name: "owner_id", Code: "not_a_member", Message: "The owner must be an active member of the tenant."})
 	}
-	return owner, err
+	return owner, nil
+}
+
+// authorities reads what the caller and the owner of a key may do, and holds it. The lower id is locked first, so that two people who act for each other
+// do not wait for each other.
+func authorities(ctx context.Context, tx Tx, tenant ident.TenantID, caller, owner ident.UserID) (by, own principal.Authority, err error) {
+	held := map[ident.UserID]principal.Authority{}
+	for _, id := range []ident.UserID{min(caller, owner), max(caller, owner)} {
+		if _, twice := held[id]; twice {
+			break
+		}
+		if held[id], err = tx.Authority(ctx, tenant, id); err != nil {
+			return by, own, err
+		}
+	}
+	return held[caller], held[owner], nil
 }
 
 func knownApplications(ctx context.Context, tx Tx, tenant ident.TenantID, ids []string) error {
@@ -172,6 +186,8 @@ type View struct {
 	Key   Key
 	Life  policy.Life
 	State policy.Status
+	// Previous is the secret of before a refresh while it counts, its Until the moment it really ends; zero otherwise.
+	Previous Previous
 	// Full is false for another's key shown to a member: then only name, description, owner and dates are theirs to see.
 	Full bool
 }
@@ -192,35 +208,33 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	return View{}, fault.NotFound
 }
 
-// List gives the keys of a tenant that the caller may see, newest first.
-func (s *Service) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, filter Filter, page Page) ([]View, error) {
-	t, err := s.visible(ctx, who, tenant)
-	if err != nil {
-		return nil, err
-	}
-	caller, err := person(who)
-	if err != nil {
-		return nil, err
-	}
-	if who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility == policy.SeeOwn {
-		if filter.Owner != "" && filter.Owner != caller.ID {
-			return nil, nil
-		}
-		filter.Owner = caller.ID
-	}
-	found, err := s.Store.Keys(ctx, tenant, filter, page)
-	views := make([]View, len(found))
-	for i, k := range found {
-		views[i] = s.view(who, t, k)
-	}
-	return views, err
-}
-
 func (s *Service) view(who principal.Principal, t policy.Tenant, k Key) View {
 	caller, _ := who.Session()
-	life := k.Life(t.Rules)
+	life, now := k.Life(t.Rules), s.Now()
 	full := k.Owner.ID == caller.User.ID || who.RoleIn(t.ID, t.Account) != scope.Member
-	return View{Key: k, Life: life, State: life.State(s.Now()), Full: full}
+	return View{Key: k, Life: life, State: life.State(now), Previous: k.overlap(life, t.Rules, now), Full: full}
+}
+
+// overlap gives the previous secret while it counts.
+func (k Key) overlap(life policy.Life, rules []policy.Rule, now time.Time) Previous {
+	p := k.Previous
+	if p.Until.IsZero() || !life.RevokedAt.IsZero() {
+		return Previous{}
+	}
+	end := policy.EffectiveExpiry(earlier(p.Until, life.Expiry.At), p.SetAt, rules)
+	if end.Passed(now) {
+		return Previous{}
+	}
+	p.Until = end.At
+	return p
+}
+
+// earlier of a time and another that may be zero for none.
+func earlier(at, other time.Time) time.Time {
+	if !other.IsZero() && other.Before(at) {
+		return other
+	}
+	return at
 }
 
 // visible gives the tenant's rules to whoever has a role in it; to anyone else the tenant does not exist.

@@ -96,7 +96,7 @@ type editApplicationInput struct {
 func (a *API) editApplication(ctx context.Context, in *editApplicationInput) (*answer[api.Application], error) {
 	var p patch
 	sent := in.JSON.value
-	c := tenancy.ApplicationChange{Name: p.text("name", sent.Name), Description: p.cleared(sent.Description), Disabled: p.off(sent.Status)}
+	c := tenancy.ApplicationChange{Name: p.text("name", sent.Name), Description: given(sent.Description), Disabled: p.off(sent.Status)}
 	if err := p.refuse(); err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 var tags = []*huma.Tag{
 	{Name: "Decisions", Description: "What a protected API asks with each request it gets."},
 	{Name: "Session", Description: "People sign in with e-mail and password, and carry a cookie from then on."},
+	{Name: "Me", Description: "The signed-in person themselves: name, password, sessions."},
 	{Name: "Links", Description: "What can be done once with a link: setting up an account, accepting an invitation."},
 	{Name: "Accounts", Description: "Customer organisations, with their owners and admins."},
 	{Name: "Tenants", Description: "Workspaces of an account, with all their settings."},

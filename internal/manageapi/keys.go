@@ -3,6 +3,7 @@ package manageapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -20,19 +22,39 @@ func (a *API) keys(h huma.API) {
 	tags := []string{"Keys"}
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately.",
-	}, need{session: true}, a.createKey, fault.Conflict, fault.KeyLimitReached)
+		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately. With delivery link its owner mints it.",
+	}, need{session: true, repeatable: true}, once(a, a.createKey, a.createdKey), fault.Conflict, fault.KeyLimitReached)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
-		Description: "Newest first. A member sees of another's key only what is public in the tenant.",
+		Description: "Newest first. A member sees of another's key only what is public in the tenant. A page may be shorter than asked, also where it is not the last.",
 	}, need{session: true}, a.listKeys)
+	add(h, a.Door, huma.Operation{
+		OperationID: "list-own-keys", Method: http.MethodGet, Path: "/api/v1/me/keys", Tags: tags, Summary: "List your own keys",
+		Description: "In every tenant that you are a member of, newest first. A page may be shorter than asked, also where it is not the last.",
+	}, need{session: true}, a.listOwnKeys)
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
 	}, need{session: true}, a.showKey)
 	add(h, a.Door, huma.Operation{
+		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
+		Description: "What is absent stays; lists replace. Effective before the answer.",
+	}, need{session: true}, a.editKey, fault.Conflict)
+	add(h, a.Door, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags, Summary: "Delete a key",
 		Description: "Removes the key; its audit trail stays.",
 	}, need{session: true}, a.deleteKey)
+	add(h, a.Door, huma.Operation{
+		OperationID: "refresh-key", Method: http.MethodPost, Path: keysPath + "/{key}/refresh", Tags: tags, Summary: "Refresh a key",
+		Description: "Gives the key a new secret, which is shown this once. With an overlap the old one counts beside it for a while; else it is refused at once.",
+	}, need{session: true, repeatable: true}, once(a, a.refreshKey, a.refreshedKey), fault.Conflict, fault.KeyLimitReached)
+	add(h, a.Door, huma.Operation{
+		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
+		Description: "Ends the secret of before the last refresh before its time.",
+	}, need{session: true}, a.endPrevious, fault.Conflict)
+	add(h, a.Door, huma.Operation{
+		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags, Summary: "Claim a key",
+		Description: "Mints the secret of a key that was handed over by link, for its owner alone, once, and shows it this once.",
+	}, need{session: true}, a.claimKey, fault.LinkInvalid)
 	add(h, a.Door, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
@@ -57,51 +79,93 @@ func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.I
 	if err != nil {
 		return nil, err
 	}
-	return &created[api.IssuedKey]{
-		Location: "/api/v1/tenants/" + in.Tenant + "/keys/" + string(issued.Key.ID),
-		Body:     api.IssuedKey{Key: keyOf(issued.View), Credential: a.credentialOf(issued)},
-	}, nil
+	return madeKey(issued.Key, a.issuedOf(issued)), nil
+}
+
+// createdKey shows what createKey made, without its secret.
+func (a *API) createdKey(ctx context.Context, in *createKeyInput, id string) (*created[api.IssuedKey], error) {
+	v, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(id))
+	if err != nil {
+		return nil, err
+	}
+	return madeKey(v.Key, shownOf(v)), nil
+}
+
+func madeKey(k key.Key, issued api.IssuedKey) *created[api.IssuedKey] {
+	return &created[api.IssuedKey]{Location: "/api/v1/tenants/" + string(k.Tenant) + "/keys/" + string(k.ID), Body: issued}
 }
 
 func specOf(n api.NewKey) key.Spec {
-	s := key.Spec{Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt}
-	if n.Scopes != nil {
-		s.Scopes = make([]scope.Scope, len(n.Scopes))
-		for i, name := range n.Scopes {
-			s.Scopes[i] = scope.Scope(name)
-		}
+	return key.Spec{
+		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), Scopes: words[scope.Scope](n.Scopes),
+		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt, Delivery: key.Delivery(n.Delivery),
 	}
-	return s
+}
+
+// KeyFilterInput narrows a list of keys. It is exported because huma sees no others when embedded.
+type KeyFilterInput struct {
+	Status string `query:"status" doc:"active, disabled, expired or revoked."`
+	Query  string `query:"q" doc:"Looked for in name, public id and the owner's e-mail address; 1 to 200 characters."`
 }
 
 type listKeysInput struct {
 	PageInput
+	KeyFilterInput
 	Tenant string `path:"tenant"`
 	Owner  string `query:"owner" doc:"me, or a user's id."`
 }
 
 func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List[api.Key]], error) {
 	caller := who(ctx)
-	bound := binding(caller, "keys", in.Tenant, in.Owner)
-	at, err := openCursor(a.Keyring, in.Cursor, bound)
-	if err != nil {
-		return nil, err
-	}
-	filter := key.Filter{Owner: ident.UserID(in.Owner)}
+	filter := key.Filter{Owner: ident.UserID(in.Owner), Status: policy.Status(in.Status), Query: in.Query}
 	if in.Owner == "me" {
 		s, _ := caller.Session()
 		filter.Owner = s.User.ID
 	} else if _, err := ident.Parse[ident.UserID](in.Owner); err != nil && in.Owner != "" {
 		return nil, fault.Refuse(fault.Field{Name: "owner", Code: "form", Message: "Use me or a user's id."})
 	}
-	page := key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit + 1}
-	found, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query)
+	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) (key.Listing, error) {
+		return a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	})
+}
+
+type listOwnKeysInput struct {
+	PageInput
+	KeyFilterInput
+}
+
+func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*answer[api.List[api.OwnKey]], error) {
+	caller := who(ctx)
+	filter := key.Filter{Status: policy.Status(in.Status), Query: in.Query}
+	bound := binding(caller, "own keys", in.Status, in.Query)
+	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) (key.Listing, error) {
+		return a.Keys.Own(ctx, caller.Principal, filter, page)
+	})
+}
+
+// keyPage answers a page of a list of keys.
+func keyPage[To any](a *API, in PageInput, bound []string, wire func(key.View) To, fetch func(key.Page) (key.Listing, error)) (*answer[api.List[To]], error) {
+	at, err := openCursor(a.Keyring, in.Cursor, bound)
 	if err != nil {
 		return nil, err
 	}
-	return list(found, keyOf, in.Limit, func(last key.View) (string, error) {
-		return sealCursor(a.Keyring, place{last.Key.CreatedAt, string(last.Key.ID)}, bound)
-	})
+	found, err := fetch(key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	page := api.List[To]{Items: make([]To, len(found.Views))}
+	for i, v := range found.Views {
+		page.Items[i] = wire(v)
+	}
+	if next := found.Next; next != nil {
+		cursor, err := sealCursor(a.Keyring, place{next.BeforeTime, string(next.BeforeID)}, bound)
+		if err != nil {
+			return nil, err
+		}
+		page.NextCursor = &cursor
+	}
+	return &answer[api.List[To]]{page}, nil
 }
 
 // KeyInput names a key. It is exported because huma sees no others when embedded.
@@ -118,8 +182,89 @@ func (a *API) showKey(ctx context.Context, in *KeyInput) (*answer[api.Key], erro
 	return &answer[api.Key]{keyOf(found)}, nil
 }
 
+type editKeyInput struct {
+	JSON body[api.KeyEdit]
+	KeyInput
+}
+
+func (a *API) editKey(ctx context.Context, in *editKeyInput) (*answer[api.Key], error) {
+	edited, err := a.Keys.Edit(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), editOf(in.JSON.value))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.Key]{keyOf(edited)}, nil
+}
+
+// editOf gives null as the empty value: whether that is allowed is a rule.
+func editOf(e api.KeyEdit) key.Edit {
+	return key.Edit{
+		Name: given(e.Name), Description: given(e.Description), Scopes: words[scope.Scope](wholeList(e.Scopes)),
+		AllApplications: given(e.AllApplications), ApplicationIDs: wholeList(e.ApplicationIDs), ExpiresAt: expiringOf(e.ExpiresAt),
+	}
+}
+
+// wholeList is nil for a list that is absent, and only then.
+func wholeList(o api.Optional[[]string]) []string {
+	if o.Set && o.Value == nil {
+		return []string{}
+	}
+	return o.Value
+}
+
+func expiringOf(o api.Optional[time.Time]) key.Expiring {
+	if o.Null {
+		return key.Expiring{Given: true}
+	}
+	return key.Expiring{Given: o.Set, At: given(o)}
+}
+
 func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {
 	return nil, a.Keys.Delete(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+}
+
+type refreshKeyInput struct {
+	JSON optionalBody[api.Refresh]
+	KeyInput
+}
+
+type refreshKeyOutput struct {
+	Replay
+	Body api.IssuedKey
+}
+
+func (a *API) refreshKey(ctx context.Context, in *refreshKeyInput) (*refreshKeyOutput, error) {
+	asked := in.JSON.value
+	r := key.Renewal{KeepID: asked.KeepID == nil || *asked.KeepID, ExpiresAt: expiringOf(asked.ExpiresAt), Overlap: asked.OverlapSeconds}
+	issued, err := a.Keys.Refresh(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), r)
+	if err != nil {
+		return nil, err
+	}
+	return &refreshKeyOutput{Body: a.issuedOf(issued)}, nil
+}
+
+// refreshedKey shows what refreshKey refreshed, without its secret.
+func (a *API) refreshedKey(ctx context.Context, in *refreshKeyInput, _ string) (*refreshKeyOutput, error) {
+	v, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	return &refreshKeyOutput{Body: api.IssuedKey{Key: keyOf(v), Credential: shownCredential(v.Key)}}, nil
+}
+
+func (a *API) endPrevious(ctx context.Context, in *KeyInput) (*struct{}, error) {
+	return nil, a.Keys.EndPrevious(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+}
+
+type claimKeyInput struct {
+	Token string `path:"token"`
+}
+
+func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*answer[api.IssuedKey], error) {
+	issued, err := a.Keys.Claim(ctx, who(ctx).Principal, in.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
 }
 
 type revokeKeyInput struct {

@@ -36,7 +36,7 @@ func (a *API) setUp(ctx context.Context, in *setUpInput) (*signInOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return a.begin(ctx, user, in.From)
+	return a.signedIn(ctx, user, in.From)
 }
 
 type acceptInvitationInput struct {
@@ -51,5 +51,5 @@ func (a *API) acceptInvitation(ctx context.Context, in *acceptInvitationInput) (
 	if err != nil {
 		return nil, err
 	}
-	return a.begin(ctx, user, in.From)
+	return a.signedIn(ctx, user, in.From)
 }

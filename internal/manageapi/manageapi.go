@@ -46,8 +46,13 @@ type API struct {
 func (a *API) Mount(router *web.Router, version string) {
 	h := humago.New(router, a.config(version))
 	a.h = h
-	aliasOptionals(h)
+	optional[string](h)
+	optional[bool](h)
+	optional[int](h)
+	optional[[]string](h)
+	optional[time.Time](h)
 	a.sessions(h)
+	a.me(h)
 	a.links(h)
 	a.accounts(h)
 	a.tenants(h)
@@ -57,14 +62,9 @@ func (a *API) Mount(router *web.Router, version string) {
 	a.keys(h)
 }
 
-// aliasOptionals tells huma that a member of a PATCH looks like its value, or null.
-func aliasOptionals(h huma.API) {
-	schemas := h.OpenAPI().Components.Schemas
-	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[string]](), reflect.TypeFor[*string]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[bool]](), reflect.TypeFor[*bool]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[int]](), reflect.TypeFor[*int]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[[]string]](), reflect.TypeFor[[]string]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[time.Time]](), reflect.TypeFor[*time.Time]())
+// optional tells huma that a member of a PATCH looks like a T or null.
+func optional[T any](h huma.API) {
+	h.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[api.Optional[T]](), reflect.TypeFor[*T]())
 }
 
 // huma keeps these for the whole process, so they are set once and not in Mount.

@@ -24,7 +24,7 @@ type patch struct{ faults []fault.Field }
 // text gives a member that can be replaced but not cleared; nil for absent.
 func (p *patch) text(name string, o api.Optional[string]) *string {
 	if o.Null {
-		p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+		p.cannotClear(name)
 	}
 	if !o.Set || o.Null {
 		return nil
@@ -32,8 +32,13 @@ func (p *patch) text(name string, o api.Optional[string]) *string {
 	return &o.Value
 }
 
-// cleared gives a member that null empties; nil for absent.
-func (p *patch) cleared(o api.Optional[string]) *string {
+// cannotClear refuses null for a member.
+func (p *patch) cannotClear(name string) {
+	p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+}
+
+// given is nil for a member that is absent; null gives the zero value.
+func given[T any](o api.Optional[T]) *T {
 	if !o.Set {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (f *refusal) in(ctx huma.Context) *refusal {
 	return f
 }
 
-// doorKey carries the door to huma's process-wide error hook.
+// doorKey carries the door to what huma calls without one.
 type doorKey struct{}
 
 // GetStatus implements huma.StatusError.

@@ -42,7 +42,8 @@ type from struct {
 // Resolve implements huma.Resolver.
 func (f *from) Resolve(ctx huma.Context) []error {
 	r, w := humago.Unwrap(ctx)
-	f.origin, f.agent = web.Origin(w.Header(), r), r.UserAgent()
+	door := ctx.Context().Value(doorKey{}).(*web.Door) // every operation is behind one
+	f.origin, f.agent = door.Origin(w.Header(), r), r.UserAgent()
 	return nil
 }
 
@@ -57,12 +58,27 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return a.begin(ctx, user, in.From)
+	return a.signedIn(ctx, user, in.From)
 }
 
-// begin gives a person who has just proven who they are the session cookie.
-func (a *API) begin(ctx context.Context, user identity.User, f from) (*signInOutput, error) {
-	_, token, err := a.Sessions.Begin(ctx, user.Person(), f.origin, f.agent)
+// signedIn begins the session of a user who has just proven who they are, and says where it is.
+func (a *API) signedIn(ctx context.Context, u identity.User, f from) (*signInOutput, error) {
+	begun, err := a.begin(ctx, u, f)
+	if err != nil {
+		return nil, err
+	}
+	return &signInOutput{SetCookie: begun.SetCookie, Location: "/api/v1/session", Body: begun.Body}, nil
+}
+
+// sessionOutput is a session that has just begun, and its cookie.
+type sessionOutput struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+	Body      api.Session
+}
+
+// begin begins the session of a user who has just proven who they are.
+func (a *API) begin(ctx context.Context, u identity.User, f from) (*sessionOutput, error) {
+	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.agent)
 	if err != nil {
 		return nil, err
 	}
@@ -70,22 +86,24 @@ func (a *API) begin(ctx context.Context, user identity.User, f from) (*signInOut
 	if err != nil {
 		return nil, err
 	}
-	return &signInOutput{SetCookie: a.Door.Cookie(token), Location: "/api/v1/session", Body: sessionOf(p)}, nil
+	return &sessionOutput{SetCookie: a.Door.Cookie(token), Body: sessionOf(p)}, nil
 }
 
 func (a *API) showSession(ctx context.Context, _ *struct{}) (*answer[api.Session], error) {
 	return &answer[api.Session]{sessionOf(who(ctx).Principal)}, nil
 }
 
-type signOutOutput struct {
+// signedOut takes the cookie away.
+type signedOut struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-func (a *API) signOut(ctx context.Context, _ *struct{}) (*signOutOutput, error) {
-	if err := a.Sessions.End(ctx, who(ctx).Principal); err != nil {
+func (a *API) signOut(ctx context.Context, _ *struct{}) (*signedOut, error) {
+	own, _ := who(ctx).Session()
+	if err := a.Sessions.End(ctx, who(ctx).Principal, own.ID); err != nil {
 		return nil, err
 	}
-	return &signOutOutput{a.Door.Cookie(credential.Secret{})}, nil
+	return &signedOut{a.Door.Cookie(credential.Secret{})}, nil
 }
 
 func sessionOf(p principal.Principal) api.Session {

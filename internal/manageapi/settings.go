@@ -3,7 +3,6 @@ package manageapi
 import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -29,13 +28,24 @@ func limitOf(n int) *int {
 
 // settings gives what a patch does to a tenant's settings. Its rules are the domain's; here only null is refused where there is nothing to clear.
 func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
-	for name, null := range map[string]bool{
-		"style": s.Style.Null, "transports": s.Transports.Null, "session_transport": s.SessionTransport.Null, "creators": s.Creators.Null,
-		"visibility": s.Visibility.Null, "revoke_mode": s.RevokeMode.Null, "disclosure": s.Disclosure.Null, "dialect": s.Dialect.Null,
-		"admin_refresh": s.AdminRefresh.Null, "token_seconds": s.TokenSeconds.Null, "token_format": s.TokenFormat.Null,
+	for _, member := range []struct {
+		name string
+		null bool
+	}{
+		{"style", s.Style.Null},
+		{"transports", s.Transports.Null},
+		{"session_transport", s.SessionTransport.Null},
+		{"creators", s.Creators.Null},
+		{"visibility", s.Visibility.Null},
+		{"revoke_mode", s.RevokeMode.Null},
+		{"disclosure", s.Disclosure.Null},
+		{"dialect", s.Dialect.Null},
+		{"admin_refresh", s.AdminRefresh.Null},
+		{"token_seconds", s.TokenSeconds.Null},
+		{"token_format", s.TokenFormat.Null},
 	} {
-		if null {
-			p.faults = append(p.faults, fault.Field{Name: "settings." + name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+		if member.null {
+			p.cannotClear("settings." + member.name)
 		}
 	}
 	return func(to *policy.Settings) {

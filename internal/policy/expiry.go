@@ -20,6 +20,9 @@ var tieOrder = [...]Reason{ByKey, ByMaxLifetime, ByAutoExpiry}
 // Day is what a policy counts in.
 const Day = 24 * time.Hour
 
+// Grace is how long an end is still known as one: so long may an expired key be refreshed by its owner, and a previous secret that ran out say so.
+const Grace = 30 * Day
+
 // Rule is one stretch of an account's policy. A policy is a list of rules; changing it ends rules and adds others, so that
 // tightening never postpones an expiry and loosening never revives a key.
 type Rule struct {
@@ -123,6 +126,9 @@ const (
 	Disabled Status = "disabled"
 	Active   Status = "active"
 )
+
+// Statuses lists the states.
+func Statuses() []Status { return []Status{Revoked, Expired, Disabled, Active} }
 
 // Life is what decides a key's state. It is a value: the state is computed, never stored.
 type Life struct {

@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -26,9 +28,21 @@ const (
 
 // Faults lists what is wrong with the settings, each field under "settings.".
 func (s Settings) Faults() []fault.Field {
-	faults := slices.Concat(s.Shape().Faults(), s.transportFaults(), s.choiceFaults(), s.scopeFaults(), s.numberFaults())
+	faults := slices.Concat(s.Shape().Faults(), s.spareFaults(), s.transportFaults(), s.choiceFaults(), s.scopeFaults(), s.numberFaults())
 	for i := range faults {
 		faults[i].Name = "settings." + faults[i].Name
+	}
+	return faults
+}
+
+// spareFaults judges what the style at hand does not use: another style will.
+func (s Settings) spareFaults() (faults []fault.Field) {
+	const fine = "x"
+	if s.Style != credential.Token {
+		faults = credential.Shape{Style: credential.Token, Prefix: cmp.Or(s.Prefix, fine), Label: cmp.Or(s.Label, fine)}.Faults()
+	}
+	if s.Style != credential.Client && s.ClientDomain != "" {
+		faults = append(faults, credential.Shape{Style: credential.Client, Domain: s.ClientDomain}.Faults()...)
 	}
 	return faults
 }
@@ -66,12 +80,11 @@ func listFaults[T ~string](name string, got, words []T) (faults []fault.Field) {
 		return []fault.Field{{Name: name, Code: "required", Message: "Use at least one of " + oneOf(words) + "."}}
 	}
 	for i, word := range got {
-		at := fmt.Sprintf("%s.%d", name, i)
 		switch {
 		case !slices.Contains(words, word):
-			faults = append(faults, fault.Field{Name: at, Code: "unknown", Message: "Use " + oneOf(words) + "."})
+			faults = append(faults, fault.Field{Name: fmt.Sprintf("%s.%d", name, i), Code: "unknown", Message: "Use " + oneOf(words) + "."})
 		case slices.Index(got, word) != i:
-			faults = append(faults, fault.Field{Name: at, Code: "duplicate", Message: "Name each once."})
+			faults = append(faults, duplicate(name, i))
 		}
 	}
 	return faults
@@ -107,7 +120,16 @@ func (s Settings) scopeFaults() (faults []fault.Field) {
 	if slices.Contains(s.DefaultScopes, scope.Every) && len(s.DefaultScopes) > 1 {
 		return []fault.Field{{Name: "default_scopes", Code: "every", Message: "* stands alone."}}
 	}
-	return nil
+	for i, name := range s.DefaultScopes {
+		if slices.Index(s.DefaultScopes, name) != i {
+			faults = append(faults, duplicate("default_scopes", i))
+		}
+	}
+	return faults
+}
+
+func duplicate(list string, i int) fault.Field {
+	return fault.Field{Name: fmt.Sprintf("%s.%d", list, i), Code: "duplicate", Message: "Name each once."}
 }
 
 // UnknownScopes lists the default scopes that the catalogue does not know.

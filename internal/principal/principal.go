@@ -21,6 +21,7 @@ const (
 	ByKey     Kind = "key"
 	BySession Kind = "session"
 	ByOS      Kind = "operator" // whoever may run commands on the machine itself
+	ByItself  Kind = "system"   // Claviger, in its jobs
 )
 
 // Person is a user as others see them.
@@ -68,6 +69,12 @@ type Session struct {
 	Standings   []Standing
 }
 
+// recent is how old a sign-in may be for what cannot be undone.
+const recent = 5 * time.Minute
+
+// Recent reports whether the sign-in is young enough for sensitive actions; they are fault.SignInAgain otherwise.
+func (s Session) Recent(now time.Time) bool { return now.Sub(s.SignedInAt) < recent }
+
 // Authority is what a person may do in a tenant at this moment, as a transaction reads and holds it.
 type Authority struct {
 	Person Person
@@ -102,6 +109,9 @@ func OfSession(s *Session) Principal { return Principal{kind: BySession, session
 
 // Operator is whoever runs commands on the machine.
 func Operator() Principal { return Principal{kind: ByOS} }
+
+// System is Claviger itself, where nobody asked.
+func System() Principal { return Principal{kind: ByItself} }
 
 // From gives the same principal asking from the given origin.
 func (p Principal) From(o Origin) Principal {

@@ -1,12 +1,14 @@
-// Package session keeps sign-ins: begin, resume, end.
+// Package session keeps sign-ins: begin, resume, list, end.
 //
 // A session is a row; the cookie holds 256 random bits and a tag, and their SHA-256 is stored, so that a stolen database signs nobody in. A session dies
-// after an idle and an absolute time, and at once when it is ended or its user is disabled.
+// after an idle and an absolute time, and at once when it is ended or its user is disabled; a job removes the rows of the dead.
 package session
 
 import (
 	"context"
+	"errors"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -46,13 +48,41 @@ type Store interface {
 	Session(ctx context.Context, token credential.TicketHash) (Session, principal.Session, error)
 	// Touch records that the session was seen. It is the session's last use, and like a key's it is no audited change.
 	Touch(ctx context.Context, id ident.SessionID, at time.Time) error
+	// Sessions lists those of a user that live within the bounds, newest first.
+	Sessions(ctx context.Context, user ident.UserID, live Bounds, page Page) ([]Session, error)
+}
+
+// Page asks for a part of a list, newest first.
+type Page struct {
+	// BeforeTime and BeforeID are the place of the last item seen; zero for the first page.
+	BeforeTime time.Time
+	BeforeID   ident.SessionID
+	Limit      int
+}
+
+// Bounds of the living: a session lives while it ends after the one time and was seen after the other.
+type Bounds struct {
+	EndsAfter, SeenAfter time.Time
+}
+
+// bounds gives those of a moment.
+func (l Lasting) bounds(now time.Time) Bounds {
+	return Bounds{EndsAfter: now, SeenAfter: now.Add(-l.Idle)}
+}
+
+func (b Bounds) live(s Session) bool {
+	return s.ExpiresAt.After(b.EndsAfter) && s.LastSeenAt.After(b.SeenAfter)
 }
 
 // Tx is what sessions change.
 type Tx interface {
+	// PasswordSetAt tells when a user's password was set, and holds the user; a disabled or deleted one is fault.NotFound.
+	PasswordSetAt(ctx context.Context, user ident.UserID) (time.Time, error)
 	InsertSession(ctx context.Context, s Session, token credential.TicketHash) error
 	// DeleteSession is fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
+	// DeleteDeadSessions removes all that do not live within the bounds, and gives how many.
+	DeleteDeadSessions(ctx context.Context, live Bounds) (int64, error)
 }
 
 // Service begins and ends sessions.
@@ -67,8 +97,9 @@ type Service struct {
 	resumes Resumes
 }
 
-// Begin signs a person in and gives the token of the cookie, once.
-func (s *Service) Begin(ctx context.Context, user principal.Person, from principal.Origin, agent string) (Session, credential.Secret, error) {
+// Begin signs a person in and gives the token of the cookie, once. passwordSetAt says which password they gave: where another was set meanwhile, or the
+// user was disabled or deleted, it is fault.SignInFailed.
+func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetAt time.Time, from principal.Origin, agent string) (Session, credential.Secret, error) {
 	token := s.Keyring.MintTicket(credential.SessionTicket)
 	now := s.Now()
 	begun := Session{
@@ -76,7 +107,15 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, from princip
 		ExpiresAt: now.Add(s.Lasting.Absolute), IP: from.IP, Agent: cut(agent, 200),
 	}
 	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return event(begun, "session.begin", from), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
+		setAt, err := tx.PasswordSetAt(ctx, user.ID)
+		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(passwordSetAt) {
+			err = fault.SignInFailed
+		}
+		if err != nil {
+			return audit.Event{}, err
+		}
+		who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
+		return audit.By(who, "session.begin", target(begun.ID)), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
 	})
 	return begun, token, err
 }
@@ -97,7 +136,7 @@ func (s *Service) resume(ctx context.Context, token string) (principal.Principal
 		return principal.Principal{}, err
 	}
 	now := s.Now()
-	if !now.Before(found.ExpiresAt) || now.Sub(found.LastSeenAt) >= s.Lasting.Idle {
+	if !s.Lasting.bounds(now).live(found) {
 		return principal.Principal{}, fault.NotFound
 	}
 	if now.Sub(found.LastSeenAt) > time.Minute {
@@ -113,22 +152,38 @@ func (s *Service) touch(ctx context.Context, id ident.SessionID, now time.Time) 
 	_ = s.Store.Touch(ctx, id, now)
 }
 
-// End signs the caller out.
-func (s *Service) End(ctx context.Context, who principal.Principal) error {
+// List gives the caller's own live sessions, newest first.
+func (s *Service) List(ctx context.Context, who principal.Principal, page Page) ([]Session, error) {
+	own, ok := who.Session()
+	if !ok {
+		return nil, fault.SessionRequired
+	}
+	return s.Store.Sessions(ctx, own.User.ID, s.Lasting.bounds(s.Now()), page)
+}
+
+// End ends one of the caller's own sessions; another's is fault.NotFound.
+func (s *Service) End(ctx context.Context, who principal.Principal, id ident.SessionID) error {
 	own, ok := who.Session()
 	if !ok {
 		return fault.SessionRequired
 	}
-	ended := Session{ID: own.ID, User: own.User}
 	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return event(ended, "session.end", who.Origin()), tx.DeleteSession(ctx, own.User.ID, own.ID)
+		return audit.By(who, "session.end", target(id)), tx.DeleteSession(ctx, own.User.ID, id)
 	})
 }
 
-func event(s Session, action string, from principal.Origin) audit.Event {
-	who := principal.OfSession(&principal.Session{ID: s.ID, User: s.User}).From(from)
-	return audit.By(who, action, audit.Target{Type: "session", ID: string(s.ID)})
+// Sweep removes the sessions that have died by themselves.
+func (s *Service) Sweep(ctx context.Context) error {
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		n, err := tx.DeleteDeadSessions(ctx, s.Lasting.bounds(s.Now()))
+		if err == nil && n == 0 {
+			err = audit.ErrNothing
+		}
+		return audit.By(principal.System(), "session.sweep", target("")).With("sessions", strconv.FormatInt(n, 10)), err
+	})
 }
+
+func target(id ident.SessionID) audit.Target { return audit.Target{Type: "session", ID: string(id)} }
 
 func cut(text string, n int) string {
 	runes := []rune(text)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -20,6 +19,7 @@ const (
 	lockAccount    query = `UPDATE accounts SET updated_at = updated_at WHERE id = $1`
 	insertAccount  query = `INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
 	updateAccount  query = `UPDATE accounts SET name = $2, disabled_at = $3, updated_at = $4 WHERE id = $1`
+	countAccounts  query = `SELECT COUNT(*) FROM accounts`
 	selectAccount  query = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
 	listAccountsOf query = `SELECT ` + accountColumns + ` FROM accounts a WHERE (a.created_at, a.id) < ($1, $2) AND a.disabled_at IS NULL
 		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $4)
@@ -36,12 +36,18 @@ const (
 		WHERE am.account_id = $1 AND am.user_id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 	countOwners query = `SELECT COUNT(*) FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE am.account_id = $1 AND am.user_id <> $2 AND am.role = 'owner' AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
-	selectBelonging query = `SELECT u.id, u.email, u.name, (SELECT COUNT(*) FROM account_members am WHERE am.account_id = $1 AND am.user_id = u.id)
-		+ (SELECT COUNT(*) FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1 AND m.user_id = u.id)
-		FROM users u WHERE u.id = $2 AND u.deleted_at IS NULL`
+	selectCandidate query = `SELECT u.id, u.email, u.name, am.role, u.disabled_at, am.created_at,
+		(SELECT COUNT(*) FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1 AND m.user_id = u.id)
+		FROM users u LEFT JOIN account_members am ON am.account_id = $1 AND am.user_id = u.id WHERE u.id = $2 AND u.deleted_at IS NULL`
 	listOfficers query = `SELECT am.account_id, u.id, u.email, u.name, am.role, u.disabled_at, am.created_at FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE (am.created_at, am.user_id) < ($1, $2) AND am.account_id = $4 ORDER BY am.created_at DESC, am.user_id DESC LIMIT $3`
 )
+
+// CountAccounts implements tenancy.Tx.
+func (t *Tx) CountAccounts(ctx context.Context) (n int, err error) {
+	err = t.row(ctx, countAccounts).Scan(&n)
+	return n, err
+}
 
 // InsertAccount implements tenancy.Tx.
 func (t *Tx) InsertAccount(ctx context.Context, a tenancy.Account) (int64, error) {
@@ -116,17 +122,19 @@ func (t *Tx) DeleteStanding(ctx context.Context, account ident.AccountID, user i
 	return t.one(ctx, deleteStanding, account, user)
 }
 
-// OtherOwners implements tenancy.Tx.
+// OtherOwners implements identity.Tx and tenancy.Tx.
 func (t *Tx) OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (n int, err error) {
 	err = t.row(ctx, countOwners, account, user).Scan(&n)
 	return n, err
 }
 
-// Belongs implements tenancy.Tx.
-func (t *Tx) Belongs(ctx context.Context, account ident.AccountID, user ident.UserID) (p principal.Person, belongs bool, err error) {
-	var ties int
-	err = t.row(ctx, selectBelonging, account, user).Scan(&p.ID, nullable(&p.Email), nullable(&p.Name), &ties)
-	return p, ties > 0, t.store.fault(err)
+// Candidate implements tenancy.Tx.
+func (t *Tx) Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o tenancy.Officer, belongs bool, err error) {
+	var memberships int
+	o.Account = account
+	err = t.row(ctx, selectCandidate, account, user).
+		Scan(&o.User.ID, nullable(&o.User.Email), nullable(&o.User.Name), nullable(&o.Role), set{&o.Disabled}, when{&o.CreatedAt}, &memberships)
+	return o, o.Role != "" || memberships > 0, t.store.fault(err)
 }
 
 // Officers implements tenancy.Store.

@@ -22,6 +22,7 @@ const (
 	updateApplication query = `UPDATE applications SET name = $3, description = $4, disabled_at = $5, updated_at = $6 WHERE tenant_id = $1 AND id = $2`
 	deleteApplication query = `DELETE FROM applications WHERE tenant_id = $1 AND id = $2`
 
+	lockTheseApplications   query = `UPDATE applications SET updated_at = updated_at WHERE tenant_id = $1 AND id IN ($2…)`
 	selectApplicationStates query = `SELECT id, disabled_at FROM applications WHERE tenant_id = $1`
 	selectTheseApplications query = `SELECT id FROM applications WHERE tenant_id = $1 AND id IN ($2…)`
 )
@@ -78,7 +79,11 @@ func (s *Store) Applications(ctx context.Context, tenant ident.TenantID, within 
 
 // MissingApplications implements key.Tx.
 func (t *Tx) MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) (missing []int, err error) {
-	q, args := expand(selectTheseApplications, 2, ids, tenant)
+	q, args := expand(lockTheseApplications, 2, ids, tenant)
+	if err := t.exec(ctx, q, args...); err != nil {
+		return nil, err
+	}
+	q, args = expand(selectTheseApplications, 2, ids, tenant)
 	found := map[string]bool{}
 	err = each(ctx, t, q, func(row *sql.Rows) error {
 		var id string

@@ -14,7 +14,7 @@ import (
 // looked up, 's' each secret of its key, since the public id to show is the current one's.
 const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o.disabled_at, o.deleted_at, m.role, m.disabled_at, am.role, k.all_applications,
 	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
-	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version, s.until, g.scope, g.application_id
+	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version, s.set_at, s.until, g.scope, g.application_id
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id JOIN users o ON o.id = k.owner_id
 	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
@@ -57,7 +57,7 @@ func scanFacts(row scanner) (r factRow, err error) {
 		nullable(&k.Member), set{&r.memberOff}, nullable(&k.AccountRole), &k.Applications.All,
 		when{&k.SecretSetAt}, when{&k.ExpiresAt}, when{&k.DisabledAt}, when{&k.RevokedAt}, number{&k.Slot}, when{&k.LastUsedAt},
 		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain,
-		&r.secret.Digest.Bytes, number{&r.digestVersion}, when{&r.secret.Until}, nullable(&r.scope), nullable(&r.application))
+		&r.secret.Digest.Bytes, number{&r.digestVersion}, when{&r.secret.SetAt}, when{&r.secret.Until}, nullable(&r.scope), nullable(&r.application))
 	k.OwnerLive = !r.ownerOff && !r.deleted
 	k.MemberLive = k.Member != "" && !r.memberOff
 	r.secret.Previous = r.position == "previous"

@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -22,12 +23,27 @@ const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.n
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
+// Parts of the lists: where a page begins, what is looked for, and how it runs.
+const (
+	tenantKeys = ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)`
+	ownKeys    = ` JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id AND m.disabled_at IS NULL
+		JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
+		WHERE k.owner_id = $1 AND (k.created_at, k.id) < ($2, $3)`
+	matchingKeys = ` AND (k.search LIKE $5 ESCAPE '\' OR o.canonical_email LIKE $5 ESCAPE '\')`
+	newestKeys   = ` ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+)
+
 const (
 	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
-	listKeys       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
-	listKeysOf     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3) AND k.owner_id = $5 ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
-	selectSecrets  query = `SELECT key_id, position, lookup, public_id, last4, style, prefix, label, domain FROM key_secrets WHERE key_id IN ($1…)`
+	listKeys       query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
+	listKeysOf     query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	searchKeys     query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
+	searchKeysOf   query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
+	listOwnKeys    query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
+	searchOwnKeys  query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
+	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
 	lockMember     query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
 	selectHolds    query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
@@ -37,19 +53,35 @@ const (
 	deleteUses     query = `DELETE FROM key_uses WHERE key_id = $1`
 	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
 	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+	deleteGrants   query = `DELETE FROM key_grants WHERE key_id = $1`
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
 		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
 	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
-	forgetCopy  query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
+	// All of an owner in a tenant at once; what is revoked already keeps its reason.
+	revokeKeysOf query = `UPDATE keys SET revoked_at = $3, revoked_by = $4, revoked_reason = $5, slot = NULL, updated_at = $3
+		WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
+	forgetCopiesOf query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
+	deleteKeysOf query = `DELETE FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
+	deleteUsesOf query = `DELETE FROM key_uses
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
+	renewKey query = `UPDATE keys SET search = $2, slot = $3, secret_set_at = $4, expires_at = $5, updated_at = $6 WHERE id = $1`
+	// A secret that was replaced is never shown again.
+	demoteSecret query = `UPDATE key_secrets SET position = 'previous', until = $2, copy = NULL, copy_version = NULL WHERE key_id = $1 AND position = 'current'`
+	dropSecret   query = `DELETE FROM key_secrets WHERE key_id = $1 AND position = $2`
+	touchKey     query = `UPDATE keys SET updated_at = $2 WHERE id = $1`
+	forgetCopy   query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id = $1`
 	// Rows that give authority are locked by UPDATEs that change nothing.
 	lockPerson   query = `UPDATE users SET updated_at = updated_at WHERE id = $1`
 	lockStanding query = `UPDATE account_members SET role = role WHERE user_id = $1 AND account_id = (SELECT account_id FROM tenants WHERE id = $2)`
 	selectRight  query = `SELECT u.id, u.email, u.name, m.role, am.role FROM users u JOIN tenants t ON t.id = $1
+		JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
 		LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = u.id
 		WHERE u.id = $2 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
@@ -64,8 +96,23 @@ func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) 
 // Keys implements key.Store.
 func (s *Store) Keys(ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page) ([]key.Key, error) {
 	q, args := listKeys, append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
-	if filter.Owner != "" {
+	switch {
+	case filter.Owner != "" && filter.Query != "":
+		q, args = searchKeysOf, append(args, pattern(filter.Query), filter.Owner)
+	case filter.Owner != "":
 		q, args = listKeysOf, append(args, filter.Owner)
+	case filter.Query != "":
+		q, args = searchKeys, append(args, pattern(filter.Query))
+	}
+	keys, err := manyKeys(ctx, s.reading, q, args...)
+	return keys, s.fault(err)
+}
+
+// OwnKeys implements key.Store.
+func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) ([]key.Key, error) {
+	q, args := listOwnKeys, append([]any{filter.Owner}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	if filter.Query != "" {
+		q, args = searchOwnKeys, append(args, pattern(filter.Query))
 	}
 	keys, err := manyKeys(ctx, s.reading, q, args...)
 	return keys, s.fault(err)
@@ -126,12 +173,16 @@ func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[i
 		var id ident.KeyID
 		var position string
 		var s key.Secret
-		var shape credential.Shape
-		err := row.Scan(&id, &position, &s.Lookup, &s.PublicID, &s.Last4, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain)
+		var old key.Previous
+		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.Last4, &s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
+			when{&old.SetAt}, when{&old.Until}, when{&old.LastUsedAt})
 		k := place[id]
 		k.Lookups = append(k.Lookups, s.Lookup)
 		if position == "current" {
-			k.PublicID, k.Last4, k.Shape = s.PublicID, s.Last4, shape
+			k.PublicID, k.Last4, k.Shape, k.Serial = s.PublicID, s.Last4, s.Shape, s.Serial
+		} else {
+			old.PublicID, old.Last4 = s.PublicID, s.Last4
+			k.Previous = old
 		}
 		return err
 	}, args...)
@@ -158,6 +209,16 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 	return err
 }
 
+// LockPeople implements tenancy.Tx.
+func (t *Tx) LockPeople(ctx context.Context, people ...ident.UserID) error {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(people))) {
+		if err := t.exec(ctx, lockPerson, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Authority implements key.Tx.
 func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (a principal.Authority, err error) {
 	if err := t.exec(ctx, lockPerson, user); err != nil {
@@ -179,30 +240,25 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID, user ident.Us
 
 // KeyRight implements tenancy.Tx.
 func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (r tenancy.KeyRight, err error) {
-	k, err := oneKey(ctx, t, tenant, id)
-	if err != nil {
-		return r, t.store.fault(err)
-	}
-	owner, err := t.Authority(ctx, tenant, k.Owner.ID) // before the key, as everywhere
+	person, err := t.KeyOwner(ctx, tenant, id)
 	if err != nil {
 		return r, err
 	}
-	if k, err = t.LockKey(ctx, tenant, id); err != nil {
+	owner, err := t.Authority(ctx, tenant, person) // before the key, as everywhere
+	if err != nil {
 		return r, err
 	}
+	k, err := t.LockKey(ctx, tenant, id)
 	return tenancy.KeyRight{
 		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt,
 		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
-	}, nil
+	}, err
 }
 
-// LockOwner implements key.Tx.
-func (t *Tx) LockOwner(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error) {
-	a, err := t.Authority(ctx, tenant, user)
-	if err == nil && a.Member == "" {
-		err = fault.NotFound
-	}
-	return a, err
+// KeyOwner implements key.Tx.
+func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (owner ident.UserID, err error) {
+	err = t.row(ctx, selectKeyOwner, tenant, id).Scan(&owner)
+	return owner, t.store.fault(err)
 }
 
 // Holds implements key.Tx.
@@ -228,21 +284,50 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 	return t.exec(ctx, q, args...)
 }
 
-// InsertKey implements key.Tx. A duplicate can only be the slot, taken by another transaction meanwhile: the change is run again.
+// InsertKey implements key.Tx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
-	err := t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, text.Fold(k.Name), k.Applications.All, string(k.Delivery), k.Slot,
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt))
+	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt)))
+	if err != nil {
+		return err
+	}
+	if err := t.insertSecret(ctx, k.ID, s); err != nil {
+		return err
+	}
+	return t.grant(ctx, k)
+}
+
+// insertSecret stores no digest as NULL: there is no secret yet.
+func (t *Tx) insertSecret(ctx context.Context, id ident.KeyID, s key.Secret) error {
+	var digest, version any
+	if len(s.Digest.Bytes) > 0 {
+		digest, version = s.Digest.Bytes, s.Digest.Version
+	}
+	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
+		digest, version, micros(s.SetAt))
+}
+
+// placed marks a duplicate, which can only be the slot that another transaction took meanwhile: the change is run again.
+func (t *Tx) placed(err error) error {
 	if t.store.backend.Classify(err) == Duplicate {
 		return errors.Join(errContention, err)
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// searched is the text that a search looks through.
+func searched(k key.Key) string { return text.Fold(k.Name) + " " + text.Fold(k.PublicID) }
+
+// slotOf stores no slot as NULL.
+func slotOf(k key.Key) any {
+	if k.Slot == 0 {
+		return nil
 	}
-	err = t.exec(ctx, insertSecret, k.ID, s.Serial, s.Lookup, s.PublicID, s.Last4, string(k.Shape.Style), k.Shape.Prefix, k.Shape.Label, k.Shape.Domain,
-		s.Digest.Bytes, s.Digest.Version, micros(s.SetAt))
-	if err != nil {
-		return err
-	}
+	return k.Slot
+}
+
+// grant writes the key's scopes and applications.
+func (t *Tx) grant(ctx context.Context, k key.Key) error {
 	for _, name := range k.Scopes {
 		if err := t.exec(ctx, insertKeyScope, k.ID, string(name)); err != nil {
 			return err
@@ -256,12 +341,62 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	return nil
 }
 
+// EditKey implements key.Tx.
+func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
+	err := t.one(ctx, editKey, k.ID, k.Name, k.Description, searched(k), k.Applications.All, micros(k.ExpiresAt), micros(k.UpdatedAt))
+	if err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deleteGrants, k.ID); err != nil {
+		return err
+	}
+	return t.grant(ctx, k)
+}
+
+// ReplaceSecret implements key.Tx.
+func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
+	if err := t.exec(ctx, dropSecret, k.ID, "previous"); err != nil {
+		return err
+	}
+	retire, args := dropSecret, []any{k.ID, "current"}
+	if !k.Previous.Until.IsZero() {
+		retire, args = demoteSecret, []any{k.ID, micros(k.Previous.Until)}
+	}
+	if err := t.one(ctx, retire, args...); err != nil {
+		return err
+	}
+	if err := t.insertSecret(ctx, k.ID, s); err != nil {
+		return err
+	}
+	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), slotOf(k), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
+}
+
+// EndPrevious implements key.Tx.
+func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error {
+	if err := t.one(ctx, dropSecret, id, "previous"); err != nil {
+		return err
+	}
+	return t.one(ctx, touchKey, id, micros(at))
+}
+
 // RevokeKey implements key.Tx.
 func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error {
 	if err := t.one(ctx, revokeKey, id, micros(at), by, optional(reason)); err != nil {
 		return err
 	}
 	return t.exec(ctx, forgetCopy, id)
+}
+
+// RevokeKeysOf implements identity.Tx and tenancy.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
+func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
+	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, forgetCopiesOf
+	if mode == policy.Delete {
+		revoke, args, besides = deleteKeysOf, nil, deleteUsesOf
+	}
+	if err := t.exec(ctx, besides, tenant, owner); err != nil {
+		return 0, err
+	}
+	return t.count(ctx, revoke, append([]any{tenant, owner}, args...)...)
 }
 
 // DeleteKey implements key.Tx.

@@ -199,6 +199,19 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 	return err
 }
 
+// aside runs one of the few statements that go past the ledger: what they write is no change of anything and has no event. It gives how many rows it touched.
+func (s *Store) aside(ctx context.Context, q query, args ...any) (int64, error) {
+	if s.halted.Load() {
+		return 0, errHalted
+	}
+	result, err := s.backend.Write.ExecContext(ctx, string(q), args...)
+	if err != nil {
+		return 0, s.fault(err)
+	}
+	n, err := result.RowsAffected()
+	return n, s.fault(err)
+}
+
 // exec runs a statement of a change.
 func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
 	_, err := t.run(ctx, q, args...)

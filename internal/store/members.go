@@ -7,7 +7,6 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -16,6 +15,7 @@ const memberColumns = `m.tenant_id, u.id, u.email, u.name, m.role, m.disabled_at
 
 const (
 	insertMember        query = `INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)`
+	holdLivePerson      query = `UPDATE users SET updated_at = updated_at WHERE id = $1 AND deleted_at IS NULL`
 	updateMember        query = `UPDATE members SET role = $3, disabled_at = $4, updated_at = $5 WHERE tenant_id = $1 AND user_id = $2`
 	holdMember          query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2`
 	deleteMember        query = `DELETE FROM members WHERE tenant_id = $1 AND user_id = $2`
@@ -24,16 +24,13 @@ const (
 	listMembers         query = `SELECT ` + memberColumns + ` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4 ORDER BY m.created_at DESC, m.user_id DESC LIMIT $3`
 	countAdmins         query = `SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id
 		WHERE m.tenant_id = $1 AND m.user_id <> $2 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
-
-	revokeKeysOf query = `UPDATE keys SET revoked_at = $3, revoked_by = $4, revoked_reason = $5, slot = NULL, updated_at = $3
-		WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
-	forgetCopiesOf query = `UPDATE key_secrets SET copy = NULL, copy_version = NULL WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
-	deleteUsesOf   query = `DELETE FROM key_uses WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
-	deleteKeysOf   query = `DELETE FROM keys WHERE tenant_id = $1 AND owner_id = $2`
 )
 
-// InsertMember implements tenancy.Tx.
+// InsertMember implements tenancy.Tx. The person is held, so that nobody joins while being deleted.
 func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
+	if err := t.one(ctx, holdLivePerson, m.User.ID); err != nil {
+		return err
+	}
 	err := t.exec(ctx, insertMember, m.Tenant, m.User.ID, string(m.Role), micros(m.CreatedAt))
 	if t.store.backend.Classify(err) == Duplicate {
 		return fault.New(fault.Conflict, "This person is a member already.")
@@ -65,24 +62,10 @@ func (t *Tx) DeleteMember(ctx context.Context, tenant ident.TenantID, user ident
 	return t.one(ctx, deleteMember, tenant, user)
 }
 
-// OtherAdmins implements tenancy.Tx.
+// OtherAdmins implements identity.Tx and tenancy.Tx.
 func (t *Tx) OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (n int, err error) {
 	err = t.row(ctx, countAdmins, tenant, user).Scan(&n)
 	return n, err
-}
-
-// RevokeKeysOf implements tenancy.Tx.
-func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
-	if mode == policy.Delete {
-		if err := t.exec(ctx, deleteUsesOf, tenant, owner); err != nil {
-			return 0, err
-		}
-		return t.count(ctx, deleteKeysOf, tenant, owner)
-	}
-	if err := t.exec(ctx, forgetCopiesOf, tenant, owner); err != nil {
-		return 0, err
-	}
-	return t.count(ctx, revokeKeysOf, tenant, owner, micros(at), optional(by), reason)
 }
 
 // Members implements tenancy.Store.

@@ -9,23 +9,79 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Migrate brings a database up to the newest of the migrations and gives its version. A database with a newer schema than that is refused untouched: this program
-// does not know what the newer one promised.
-func Migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, migrations fs.FS, options ...goose.ProviderOption) (version int64, err error) {
-	options = append(options, goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(dialect, db, migrations, options...)
-	if err != nil {
-		return 0, fmt.Errorf("migrations: %w", err)
+// Migrations bring a database of one engine up to what this program knows.
+type Migrations struct {
+	Dialect goose.Dialect
+	DB      *sql.DB
+	// Files holds the folder migrations.
+	Files fs.FS
+	// Begun reports whether the database has had a migration.
+	Begun func(context.Context, *sql.DB) (bool, error)
+}
+
+// Schema is how far a database has come.
+type Schema struct {
+	// Version of the database; 0 for a new one.
+	Version int64
+	// Known is the newest version that this program knows.
+	Known int64
+}
+
+// Newer refuses a database that is newer than this program, which does not know what the newer one promised.
+func (s Schema) Newer() error {
+	if s.Version > s.Known {
+		return fmt.Errorf("the database has version %d, newer than this program's %d: use a newer claviger", s.Version, s.Known)
 	}
-	have, want, err := provider.GetVersions(ctx)
+	return nil
+}
+
+// Up brings the database to the newest version, and gives that. A newer database is refused untouched.
+func (m Migrations) Up(ctx context.Context) (version int64, err error) {
+	s, err := m.Schema(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("version of the database: %w", err)
+		return 0, err
 	}
-	if have > want {
-		return 0, fmt.Errorf("the database has version %d, newer than this program's %d: use a newer claviger", have, want)
+	if err := s.Newer(); err != nil {
+		return 0, err
+	}
+	provider, err := m.provider()
+	if err != nil {
+		return 0, err
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return 0, fmt.Errorf("migration of the database: %w", err)
 	}
-	return want, nil
+	return s.Known, nil
+}
+
+// Schema reads how far the database has come, and changes nothing.
+func (m Migrations) Schema(ctx context.Context) (s Schema, err error) {
+	provider, err := m.provider()
+	if err != nil {
+		return s, err
+	}
+	begun, err := m.Begun(ctx, m.DB)
+	if err == nil && begun {
+		s.Version, s.Known, err = provider.GetVersions(ctx)
+	}
+	if err != nil {
+		return s, fmt.Errorf("version of the database: %w", err)
+	}
+	if !begun { // where there are no versions yet, goose would make a table for them
+		sources := provider.ListSources()
+		s.Known = sources[len(sources)-1].Version
+	}
+	return s, nil
+}
+
+func (m Migrations) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(m.Files, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(m.Dialect, m.DB, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	return provider, nil
 }

@@ -2,7 +2,10 @@ package store
 
 import (
 	"math"
+	"strings"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // maxPage bounds every list, whatever a caller asks.
@@ -18,3 +21,8 @@ func pageArgs(before time.Time, id string, limit int) []any {
 }
 
 func pageLimit(limit int) int { return min(max(limit, 1), maxPage) }
+
+var escapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// pattern gives the LIKE pattern of whatever holds the text, without regard to case.
+func pattern(q string) string { return "%" + escapes.Replace(text.Fold(q)) + "%" }

@@ -86,11 +86,8 @@ const watermark = "watermark"
 
 // SetWatermark records how late it is, so that no later start can believe it to be earlier. Like a last use it is no audited change.
 func (s *Store) SetWatermark(ctx context.Context, now time.Time) error {
-	if s.halted.Load() {
-		return errHalted
-	}
-	_, err := s.backend.Write.ExecContext(ctx, string(upsertSetting), watermark, strconv.FormatInt(now.UnixMicro(), 10))
-	return s.fault(err)
+	_, err := s.aside(ctx, upsertSetting, watermark, strconv.FormatInt(now.UnixMicro(), 10))
+	return err
 }
 
 // Latest gives the latest time on record, of an event, a last use or the watermark; zero for none. Time in this database is never before it.

@@ -18,11 +18,16 @@ const (
 		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL ORDER BY t.id`
 	selectStandings query = `SELECT a.id, am.role FROM account_members am JOIN accounts a ON a.id = am.account_id
 		WHERE am.user_id = $1 AND a.disabled_at IS NULL ORDER BY a.id`
+	// A sign-in that was judged by one password must not outlive it.
+	selectPasswordSetAt query = `SELECT password_set_at FROM users WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL`
+	listSessions        query = `SELECT id, created_at, signed_in_at, last_seen_at, expires_at, ip, agent FROM sessions
+		WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 AND (created_at, id) < ($4, $5) ORDER BY created_at DESC, id DESC LIMIT $6`
 	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
 	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at, expires_at, ip, agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
+	deleteDead    query = `DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2`
 )
 
 // Session implements session.Store.
@@ -53,13 +58,31 @@ func (s *Store) Session(ctx context.Context, token credential.TicketHash) (sessi
 	return found, rights, s.fault(err)
 }
 
+// Sessions implements session.Store.
+func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bounds, page session.Page) (list []session.Session, err error) {
+	args := append([]any{user, micros(live.EndsAfter), micros(live.SeenAfter)}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	err = each(ctx, s.reading, listSessions, func(row *sql.Rows) error {
+		found := session.Session{User: principal.Person{ID: user}}
+		err := row.Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt}, when{&found.LastSeenAt}, when{&found.ExpiresAt}, &found.IP, &found.Agent)
+		list = append(list, found)
+		return err
+	}, args...)
+	return list, s.fault(err)
+}
+
 // Touch implements session.Store. Like a key's last use it goes past the ledger.
 func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) error {
-	if s.halted.Load() {
-		return errHalted
+	_, err := s.aside(ctx, touchSession, id, micros(at))
+	return err
+}
+
+// PasswordSetAt implements session.Tx.
+func (t *Tx) PasswordSetAt(ctx context.Context, user ident.UserID) (at time.Time, err error) {
+	if err := t.one(ctx, lockPerson, user); err != nil {
+		return time.Time{}, err
 	}
-	_, err := s.backend.Write.ExecContext(ctx, string(touchSession), id, micros(at))
-	return s.fault(err)
+	err = t.row(ctx, selectPasswordSetAt, user).Scan(when{&at})
+	return at, t.store.fault(err)
 }
 
 // InsertSession implements session.Tx.
@@ -75,4 +98,13 @@ func (t *Tx) EndSessions(ctx context.Context, user ident.UserID) error {
 // DeleteSession implements session.Tx.
 func (t *Tx) DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error {
 	return t.one(ctx, deleteSession, id, user)
+}
+
+// DeleteDeadSessions implements session.Tx.
+func (t *Tx) DeleteDeadSessions(ctx context.Context, live session.Bounds) (int64, error) {
+	result, err := t.run(ctx, deleteDead, micros(live.EndsAfter), micros(live.SeenAfter))
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
 // query is the text of a statement, the same on both engines.
@@ -168,4 +169,15 @@ func each(ctx context.Context, from reader, q query, take func(*sql.Rows) error,
 		}
 	}
 	return rows.Err()
+}
+
+// ids gives the one column of a query.
+func ids[T ident.ID](ctx context.Context, from reader, q query, args ...any) (all []T, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
+		var id T
+		err := row.Scan(&id)
+		all = append(all, id)
+		return err
+	}, args...)
+	return all, err
 }

@@ -19,6 +19,7 @@ const (
 	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	updateTenant query = `UPDATE tenants SET name = $2, settings = $3, disabled_at = $4, updated_at = $5 WHERE id = $1`
 	lockTenant   query = `UPDATE tenants SET updated_at = updated_at WHERE id = $1`
+	lockTenants  query = `UPDATE tenants SET updated_at = updated_at WHERE account_id = $1`
 	selectTenant query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
 	// A membership counts while nothing above it is disabled; a standing sees disabled tenants too.
 	listTenantsFor query = `SELECT ` + tenantColumns + ` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2) AND a.disabled_at IS NULL
@@ -66,15 +67,12 @@ func (t *Tx) LockTenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant,
 	return scanTenant(t.row(ctx, selectTenant, id))
 }
 
-// TenantsOf implements tenancy.Tx.
-func (t *Tx) TenantsOf(ctx context.Context, account ident.AccountID) (ids []ident.TenantID, err error) {
-	err = each(ctx, t, selectTenantsOf, func(row *sql.Rows) error {
-		var id ident.TenantID
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, account)
-	return ids, err
+// LockTenantsOf implements tenancy.Tx.
+func (t *Tx) LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
+	if err := t.exec(ctx, lockTenants, account); err != nil {
+		return nil, err
+	}
+	return ids[ident.TenantID](ctx, t, selectTenantsOf, account)
 }
 
 // ReplaceScopes implements tenancy.Tx.

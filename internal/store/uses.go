@@ -13,7 +13,8 @@ const (
 	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)… ON CONFLICT (key_id) DO UPDATE
 		SET last_used_at = excluded.last_used_at, last_used_ip = COALESCE(excluded.last_used_ip, key_uses.last_used_ip)
 		WHERE key_uses.last_used_at < excluded.last_used_at`
-	updatePreviousUse query = `UPDATE key_secrets SET last_used_at = $2 WHERE key_id = $1 AND position = 'previous'`
+	updatePreviousUse query = `UPDATE key_secrets SET last_used_at = $3
+		WHERE key_id = $1 AND position = 'previous' AND serial = $2 AND COALESCE(last_used_at, 0) < $3`
 )
 
 // usesAtOnce is how many uses one statement writes. SQLite's driver looks parameters up one after the other, so more of them cost more each.
@@ -72,7 +73,7 @@ func previousUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
 		if u.PreviousAt.IsZero() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, string(updatePreviousUse), string(u.Key), micros(u.PreviousAt)); err != nil {
+		if _, err := tx.ExecContext(ctx, string(updatePreviousUse), string(u.Key), u.PreviousSerial, micros(u.PreviousAt)); err != nil {
 			return err
 		}
 	}

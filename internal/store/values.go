@@ -81,8 +81,12 @@ func (s set) Scan(v any) error {
 }
 
 // expand replaces the list parameter "$n…" by as many as there are values, padded to a power of two with the last value, so that
-// there are few statements. first is n; the list stands last.
+// there are few statements. first is n; the list stands last. An empty list is one NULL, which equals nothing.
 func expand[T ~string](q query, first int, values []T, before ...any) (query, []any) {
+	list := fmt.Sprintf("$%d…", first)
+	if len(values) == 0 {
+		return query(strings.Replace(string(q), list, "NULL", 1)), before
+	}
 	size := 1
 	for size < len(values) {
 		size *= 2
@@ -93,7 +97,7 @@ func expand[T ~string](q query, first int, values []T, before ...any) (query, []
 		names[i] = fmt.Sprintf("$%d", first+i)
 		args = append(args, string(values[min(i, len(values)-1)]))
 	}
-	return query(strings.Replace(string(q), fmt.Sprintf("$%d…", first), strings.Join(names, ", "), 1)), args
+	return query(strings.Replace(string(q), list, strings.Join(names, ", "), 1)), args
 }
 
 // expandRows repeats the row "($1, …, $width)…" so many times.

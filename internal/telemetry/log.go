@@ -24,6 +24,11 @@ func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(redacting{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})})
 }
 
+// NewJSONLogger is like NewLogger and writes a JSON object a line.
+func NewJSONLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(redacting{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
+}
+
 // redacting is a slog.Handler that takes the shapes of credentials out of messages and attributes.
 type redacting struct{ next slog.Handler }
 

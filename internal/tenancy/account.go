@@ -104,19 +104,10 @@ func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principa
 }
 
 func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action string, change func(*Account) (changed bool)) (a Account, err error) {
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if a, err = tx.LockAccount(ctx, id); err != nil {
-			return audit.Event{}, err
-		}
-		if _, err := officer(ctx, tx, who, id); err != nil {
-			return audit.Event{}, err
-		}
-		tenants, err := tx.TenantsOf(ctx, id)
-		if err != nil {
-			return audit.Event{}, err
-		}
+	err = s.inAccount(ctx, who, id, "", func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
+		a = locked
 		changed := change(&a)
-		e := audit.By(who, action, a.target()).Of(id).OutdatesTenants(tenants...)
+		e := audit.By(who, action, a.target())
 		if !changed {
 			return e, audit.ErrNothing
 		}
@@ -124,6 +115,35 @@ func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id
 		return e, tx.UpdateAccount(ctx, a)
 	})
 	return a, err
+}
+
+// inAccount runs a change by an officer, of a person if there is one, with the account and its tenants locked, and places its event there.
+func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID, of ident.UserID,
+	change func(ctx context.Context, tx Tx, a Account, by scope.AccountRole) (audit.Event, error),
+) error {
+	if err := foreign(who, id); err != nil {
+		return err
+	}
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		a, err := tx.LockAccount(ctx, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		tenants, err := tx.LockTenantsOf(ctx, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		own, _ := who.Session()
+		if err := tx.LockPeople(ctx, own.User.ID, of); err != nil {
+			return audit.Event{}, err
+		}
+		by, err := officer(ctx, tx, who, a)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		e, err := change(ctx, tx, a, by)
+		return e.Of(id).OutdatesTenants(tenants...), err
+	})
 }
 
 func (a Account) target() audit.Target {
@@ -157,71 +177,65 @@ func (s *Service) SetStanding(ctx context.Context, who principal.Principal, acco
 	if !role.Valid() {
 		return Officer{}, fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use owner or admin."})
 	}
-	err = s.changeStanding(ctx, who, account, user, role, func(ctx context.Context, tx Tx, person principal.Person) (string, error) {
-		now := s.Now()
-		o = Officer{Account: account, User: person, Role: role, CreatedAt: now}
-		return "account.member", tx.SetStanding(ctx, account, user, role, now)
+	err = s.inAccount(ctx, who, account, user, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
+		before, err := s.candidate(ctx, tx, who, account, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := mayStand(ctx, tx, before, by, role); err != nil {
+			return audit.Event{}, err
+		}
+		o = before
+		o.Role = role
+		e := o.event(who, "account.member")
+		if o == before {
+			return e, audit.ErrNothing
+		}
+		return e, tx.SetStanding(ctx, account, user, role, o.CreatedAt)
 	})
 	return o, err
 }
 
 // RemoveStanding takes a person's role in the account away; memberships of its tenants stay.
 func (s *Service) RemoveStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID) error {
-	return s.changeStanding(ctx, who, account, user, "", func(ctx context.Context, tx Tx, _ principal.Person) (string, error) {
-		return "account.member_remove", tx.DeleteStanding(ctx, account, user)
+	return s.inAccount(ctx, who, account, user, func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
+		o, err := s.candidate(ctx, tx, who, account, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if err := mayStand(ctx, tx, o, by, ""); err != nil {
+			return audit.Event{}, err
+		}
+		return o.event(who, "account.member_remove"), tx.DeleteStanding(ctx, account, user)
 	})
 }
 
-func (s *Service) changeStanding(ctx context.Context, who principal.Principal, account ident.AccountID, user ident.UserID, to scope.AccountRole,
-	change func(ctx context.Context, tx Tx, person principal.Person) (action string, err error),
-) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if _, err := tx.LockAccount(ctx, account); err != nil {
-			return audit.Event{}, err
-		}
-		by, err := officer(ctx, tx, who, account)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		person, err := s.candidate(ctx, tx, who, account, user)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		if err := mayStand(ctx, tx, account, user, by, to); err != nil {
-			return audit.Event{}, err
-		}
-		tenants, err := tx.TenantsOf(ctx, account)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		action, err := change(ctx, tx, person)
-		e := audit.By(who, action, audit.Target{Type: "user", ID: string(user), Name: person.Name})
-		return e.Of(account).With("role", string(to)).OutdatesTenants(tenants...), err
-	})
+// event says what became of the standing: the role it gives, or gave.
+func (o Officer) event(who principal.Principal, action string) audit.Event {
+	return audit.By(who, action, audit.Target{Type: "user", ID: string(o.User.ID), Name: o.User.Name}).With("role", string(o.Role))
 }
 
-// candidate gives the person if they belong to the account. To its officers nobody else exists; the operator may name anyone.
-func (s *Service) candidate(ctx context.Context, tx Tx, who principal.Principal, account ident.AccountID, user ident.UserID) (principal.Person, error) {
-	person, belongs, err := tx.Belongs(ctx, account, user)
+// candidate gives the person as they stand in the account, if they belong to it. To its officers nobody else exists; the operator may name anyone.
+func (s *Service) candidate(ctx context.Context, tx Tx, who principal.Principal, account ident.AccountID, user ident.UserID) (Officer, error) {
+	o, belongs, err := tx.Candidate(ctx, account, user)
 	if err == nil && !belongs && who.Kind() != principal.ByOS {
 		err = fault.NotFound
 	}
-	return person, err
+	if o.Role == "" {
+		o.CreatedAt = s.Now()
+	}
+	return o, err
 }
 
-// mayStand judges a change of the person's role in the account, "" for none, by someone of the role by.
-func mayStand(ctx context.Context, tx Tx, account ident.AccountID, user ident.UserID, by, to scope.AccountRole) error {
-	from, err := tx.Standing(ctx, account, user)
-	if err != nil {
-		return err
-	}
-	if by != scope.AccountOwner && (from == scope.AccountOwner || to == scope.AccountOwner) {
+// mayStand judges a change of the person's role in the account, "" for none, by someone of the role by. A disabled owner is an owner still.
+func mayStand(ctx context.Context, tx Tx, o Officer, by, to scope.AccountRole) error {
+	if by != scope.AccountOwner && (o.Role == scope.AccountOwner || to == scope.AccountOwner) {
 		return fault.New(fault.Forbidden, "Only an owner of the account makes or unmakes owners.")
 	}
-	if from != scope.AccountOwner || to == scope.AccountOwner {
+	if o.Role != scope.AccountOwner || to == scope.AccountOwner {
 		return nil
 	}
-	others, err := tx.OtherOwners(ctx, account, user)
+	others, err := tx.OtherOwners(ctx, o.Account, o.User.ID)
 	if err == nil && others == 0 {
 		err = fault.New(fault.Conflict, "This is the account's last owner. Make another one first.")
 	}

@@ -74,10 +74,7 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 		return Application{}, err
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
-		if err := s.may(ctx, tx, who, t, scope.ApplicationsUpdate, id); err != nil {
-			return audit.Event{}, err
-		}
-		before, err := tx.LockApplication(ctx, tenant, id)
+		before, err := s.application(ctx, tx, who, t, scope.ApplicationsUpdate, id)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -95,15 +92,24 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 // DeleteApplication removes an application and takes it from the keys restricted to it: a key left with none reaches none.
 func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.ApplicationID) error {
 	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
-		if err := s.may(ctx, tx, who, t, scope.ApplicationsDelete, id); err != nil {
-			return audit.Event{}, err
-		}
-		a, err := tx.LockApplication(ctx, tenant, id)
+		a, err := s.application(ctx, tx, who, t, scope.ApplicationsDelete, id)
 		if err != nil {
 			return audit.Event{}, err
 		}
 		return a.event(who, "application.delete"), tx.DeleteApplication(ctx, tenant, id)
 	})
+}
+
+// application locks one for whoever may do to it what the scope names. A disabled one is forbidden to every key: none enables it again.
+func (s *Service) application(ctx context.Context, tx Tx, who principal.Principal, t Tenant, name scope.Scope, id ident.ApplicationID) (Application, error) {
+	if err := s.may(ctx, tx, who, t, name, id); err != nil {
+		return Application{}, err
+	}
+	a, err := tx.LockApplication(ctx, t.ID, id)
+	if err == nil && a.Disabled && who.Kind() == principal.ByKey {
+		err = fault.ApplicationForbidden
+	}
+	return a, err
 }
 
 // Application gives one application of a tenant to whoever may see it; the way in has already judged scope and restriction of a key.

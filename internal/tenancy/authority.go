@@ -60,8 +60,8 @@ func admin(ctx context.Context, tx Tx, who principal.Principal, t Tenant) error 
 var errNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this.")
 
 // officer gives a person's role in an account that is locked, the operator being as good as an owner; to one without a role it is forbidden,
-// and to one without any tie to the account it does not exist.
-func officer(ctx context.Context, tx Tx, who principal.Principal, account ident.AccountID) (scope.AccountRole, error) {
+// and to one without any tie to the account it does not exist, as a disabled one does to nobody.
+func officer(ctx context.Context, tx Tx, who principal.Principal, a Account) (scope.AccountRole, error) {
 	if who.Kind() == principal.ByOS {
 		return scope.AccountOwner, nil
 	}
@@ -69,17 +69,27 @@ func officer(ctx context.Context, tx Tx, who principal.Principal, account ident.
 	if !ok {
 		return "", fault.SessionRequired
 	}
-	r, err := tx.Standing(ctx, account, s.User.ID)
-	if err != nil || r.Valid() {
-		return r, err
-	}
-	if tied(s, account) {
+	r, err := tx.Standing(ctx, a.ID, s.User.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case a.Disabled, !r.Valid() && !tied(s, a.ID):
+		return "", fault.NotFound
+	case !r.Valid():
 		return "", errNotOfficer
 	}
-	return "", fault.NotFound
+	return r, nil
 }
 
 var errNotOfficer = fault.New(fault.Forbidden, "Only an owner or admin of the account may do this.")
+
+// foreign refuses a signed-in person without any tie to the account before anything of it is locked for them.
+func foreign(who principal.Principal, account ident.AccountID) error {
+	if s, ok := who.Session(); ok && !tied(s, account) {
+		return fault.NotFound
+	}
+	return nil
+}
 
 // tied reports whether a signed-in person belongs to the account or to a tenant of it.
 func tied(s principal.Session, account ident.AccountID) bool {

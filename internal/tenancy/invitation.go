@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -39,6 +40,7 @@ func (s *Service) Invite(ctx context.Context, who principal.Principal, tenant id
 		return Invitation{}, credential.Secret{}, err
 	}
 	now := s.Now()
+	email = strings.TrimSpace(email)
 	by, _ := who.Session()
 	i := Invitation{
 		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: tenant, Email: email, Role: role, By: by.User.ID, CreatedAt: now, ExpiresAt: now.Add(inviting),
@@ -90,14 +92,14 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 		return identity.User{}, err
 	}
 	err = s.inTenant(ctx, principal.Operator(), i.Tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
-		if u.Number, err = enrol(ctx, tx); err != nil {
-			return audit.Event{}, err
-		}
 		if err := stands(ctx, tx, t, i); err != nil {
 			return audit.Event{}, err
 		}
 		if _, err := tx.UseInvitation(ctx, hash, s.Now()); err != nil {
 			return audit.Event{}, linkFault(err)
+		}
+		if u.Number, err = enrol(ctx, tx); err != nil {
+			return audit.Event{}, err
 		}
 		m := Member{Tenant: t.ID, User: u.Person(), Role: i.Role, CreatedAt: s.Now()}
 		return m.event(itself(u, from), "member.join").With("invitation", string(i.ID)), tx.InsertMember(ctx, m)
@@ -105,12 +107,15 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 	return u, err
 }
 
-// stands refuses an invitation into a tenant that is disabled, or by someone who is no admin of it any more.
+// stands refuses an invitation into a tenant that is disabled, itself or with its account, or by someone who is no admin of it any more.
 func stands(ctx context.Context, tx Tx, t Tenant, i Invitation) error {
-	if t.Disabled {
+	rules, err := tx.TenantRules(ctx, t.ID)
+	switch {
+	case err != nil:
+		return err
+	case !rules.Open:
 		return errLink
-	}
-	if i.By == "" {
+	case i.By == "":
 		return nil
 	}
 	by, err := tx.Authority(ctx, t.ID, i.By)

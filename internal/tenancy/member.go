@@ -48,10 +48,7 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 		return Member{}, errRole
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
-		if err := admin(ctx, tx, who, t); err != nil {
-			return audit.Event{}, err
-		}
-		before, err := tx.Member(ctx, tenant, user)
+		before, err := subordinate(ctx, tx, who, t, user)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -77,6 +74,18 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 	return m, err
 }
 
+// subordinate gives the member whom an admin wants to change.
+func subordinate(ctx context.Context, tx Tx, who principal.Principal, t Tenant, user ident.UserID) (Member, error) {
+	own, _ := who.Session()
+	if err := tx.LockPeople(ctx, own.User.ID, user); err != nil {
+		return Member{}, err
+	}
+	if err := admin(ctx, tx, who, t); err != nil {
+		return Member{}, err
+	}
+	return tx.Member(ctx, t.ID, user)
+}
+
 var errRole = fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use admin, member or auditor."})
 
 // notLast refuses to lose a tenant's last admin.
@@ -94,10 +103,7 @@ func notLast(ctx context.Context, tx Tx, m Member) error {
 // RemoveMember ends a membership and revokes the person's keys there, in one transaction: joining again revives none.
 func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, tenant ident.TenantID, user ident.UserID) error {
 	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
-		if err := admin(ctx, tx, who, t); err != nil {
-			return audit.Event{}, err
-		}
-		m, err := tx.Member(ctx, tenant, user)
+		m, err := subordinate(ctx, tx, who, t, user)
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -24,16 +24,40 @@ const settingUp = 24 * time.Hour
 
 // NewSetupLink makes a set-up link and gives its ticket, once; earlier ones are void from then on. It is the operator's.
 func (s *Service) NewSetupLink(ctx context.Context, who principal.Principal) (SetupLink, credential.Secret, error) {
+	return s.setupLink(ctx, who, func(context.Context, Tx) error { return nil })
+}
+
+// FirstSetupLink is NewSetupLink for as long as there is no account. From then on it makes none and gives no ticket.
+func (s *Service) FirstSetupLink(ctx context.Context, who principal.Principal) (SetupLink, credential.Secret, error) {
+	return s.setupLink(ctx, who, func(ctx context.Context, tx Tx) error {
+		accounts, err := tx.CountAccounts(ctx)
+		if err == nil && accounts > 0 {
+			return audit.ErrNothing
+		}
+		return err
+	})
+}
+
+// setupLink makes a link unless the transaction says no.
+func (s *Service) setupLink(ctx context.Context, who principal.Principal, wanted func(context.Context, Tx) error) (SetupLink, credential.Secret, error) {
 	if who.Kind() != principal.ByOS {
 		return SetupLink{}, credential.Secret{}, fault.Forbidden
 	}
 	now := s.Now()
 	l := SetupLink{ID: ident.New[ident.LinkID](now, s.Rand), CreatedAt: now, ExpiresAt: now.Add(settingUp)}
 	ticket := s.Keyring.MintTicket(credential.SetupTicket)
+	made := false
 	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := wanted(ctx, tx); err != nil {
+			return audit.Event{}, err
+		}
+		made = true
 		return audit.By(who, "setup.link", audit.Target{Type: "setup", ID: string(l.ID)}), tx.InsertSetup(ctx, l, credential.HashTicket(ticket.Reveal()))
 	})
-	return l, ticket, err
+	if err != nil || !made {
+		return SetupLink{}, credential.Secret{}, err
+	}
+	return l, ticket, nil
 }
 
 // NewHouse is what set-up is made from.

@@ -105,23 +105,28 @@ type Store interface {
 	Events(ctx context.Context, of Trail, before int64, limit int) ([]TrailEvent, error)
 }
 
-// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, person.
+// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, people, membership, application, key.
 type Tx interface {
 	// LockAccount reads an account and holds it: no tenant of it is made, and no standing changes, meanwhile.
 	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
 	// LockTenant reads a tenant and holds it: its settings, members and catalogue do not change meanwhile.
 	LockTenant(ctx context.Context, id ident.TenantID) (Tenant, error)
+	// LockPeople holds people in the order of their ids. A change by one person that concerns another begins with it.
+	LockPeople(ctx context.Context, people ...ident.UserID) error
 	// TenantRules of a tenant, the rules of its account among them.
 	TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error)
-	// Authority reads what a person may do in a tenant, and holds it. A deleted or disabled user has none.
+	// Authority reads what a person may do in a tenant, and holds it. A deleted or disabled user has none, and nobody has any in a disabled account.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// Standing reads a person's role in an account, and holds it; "" where there is none or the person is disabled or deleted.
 	Standing(ctx context.Context, account ident.AccountID, user ident.UserID) (scope.AccountRole, error)
 	// KeyRight reads what a key is and may do, and holds it.
 	KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (KeyRight, error)
-	// Belongs reports whether the person has a standing in the account or a membership in a tenant of it, and who they are.
-	Belongs(ctx context.Context, account ident.AccountID, user ident.UserID) (principal.Person, bool, error)
+	// Candidate gives a person as they stand in the account, live or not, with role "" for no standing; belongs is whether they have one, or a membership in a
+	// tenant of the account.
+	Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o Officer, belongs bool, err error)
 
+	// CountAccounts counts all of the server's.
+	CountAccounts(ctx context.Context) (int, error)
 	InsertAccount(ctx context.Context, a Account) (number int64, err error)
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
@@ -131,8 +136,8 @@ type Tx interface {
 	// OtherOwners counts the live owners of the account besides the person.
 	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
 	InsertPolicyRule(ctx context.Context, account ident.AccountID, rule policy.Rule) error
-	// TenantsOf lists the tenants of an account.
-	TenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
+	// LockTenantsOf lists the tenants of an account and holds them, so that no change within one outlasts what happens to the account.
+	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
 	// UpdateTenant writes name, settings and state.
@@ -143,7 +148,7 @@ type Tx interface {
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// MemberByEmail is fault.NotFound where no member has the address.
 	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
-	// InsertMember is fault.Conflict for a person who is a member already.
+	// InsertMember is fault.Conflict for a person who is a member already, and fault.NotFound for one who was deleted.
 	InsertMember(ctx context.Context, m Member) error
 	// UpdateMember writes role and state.
 	UpdateMember(ctx context.Context, m Member, at time.Time) error

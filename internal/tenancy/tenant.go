@@ -18,17 +18,20 @@ import (
 // CreateTenant makes a tenant from a preset, for owners and admins of the account, and makes a signed-in creator its first admin; account is "" for the
 // caller's only one. change, where given, alters the preset's settings.
 func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, account ident.AccountID, name string, preset policy.Preset, change func(*policy.Settings)) (Tenant, error) {
-	account, faults := ownAccount(who, account)
-	t, more := s.newTenant("name", account, name, preset, change)
-	if err := fault.Refuse(append(faults, more...)...); err != nil {
+	account, err := ownAccount(who, account)
+	if err != nil {
 		return Tenant{}, err
 	}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	t, faults := s.newTenant("name", account, name, preset, change)
+	if err := fault.Refuse(faults...); err != nil {
+		return Tenant{}, err
+	}
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		a, err := tx.LockAccount(ctx, account)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		if _, err := officer(ctx, tx, who, account); err != nil {
+		if _, err := officer(ctx, tx, who, a); err != nil {
 			return audit.Event{}, err
 		}
 		if a.Disabled {
@@ -42,18 +45,20 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, acc
 }
 
 // ownAccount gives the account named, or the only one that a person runs.
-func ownAccount(who principal.Principal, account ident.AccountID) (ident.AccountID, []fault.Field) {
-	s, _ := who.Session()
+func ownAccount(who principal.Principal, account ident.AccountID) (ident.AccountID, error) {
+	s, signedIn := who.Session()
 	switch {
 	case account != "":
 		if _, err := ident.Parse[ident.AccountID](string(account)); err != nil {
-			return "", []fault.Field{{Name: "account_id", Code: "form", Message: "Use an account's id."}}
+			return "", fault.Refuse(fault.Field{Name: "account_id", Code: "form", Message: "Use an account's id."})
 		}
-		return account, nil
+		return account, foreign(who, account)
 	case len(s.Standings) == 1:
 		return s.Standings[0].Account, nil
+	case signedIn && len(s.Standings) == 0:
+		return "", errNotOfficer
 	}
-	return "", []fault.Field{{Name: "account_id", Code: "required", Message: "Name the account: you run none, or several."}}
+	return "", fault.Refuse(fault.Field{Name: "account_id", Code: "required", Message: "Name the account."})
 }
 
 func (s *Service) newTenant(field string, account ident.AccountID, name string, preset policy.Preset, change func(*policy.Settings)) (Tenant, []fault.Field) {
@@ -146,13 +151,14 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		return Tenant{}, err
 	}
 	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if _, err := tx.LockAccount(ctx, account); err != nil {
+		a, err := tx.LockAccount(ctx, account)
+		if err != nil {
 			return audit.Event{}, err
 		}
 		if t, err = tx.LockTenant(ctx, id); err != nil {
 			return audit.Event{}, err
 		}
-		if _, err := officer(ctx, tx, who, account); err != nil {
+		if _, err := officer(ctx, tx, who, a); err != nil {
 			return audit.Event{}, err
 		}
 		changed, err := s.change(ctx, tx, &t, c)
@@ -194,12 +200,15 @@ func (s *Service) change(ctx context.Context, tx Tx, t *Tenant, c TenantChange) 
 	before := t.Settings
 	c.Settings(&t.Settings)
 	faults := t.Settings.Faults()
-	rules, err := tx.TenantRules(ctx, t.ID)
-	if err != nil {
-		return nil, err
+	differences := before.Differences(t.Settings)
+	if slices.Contains(differences, "default_scopes") { // one that went from the catalogue stands in no other setting's way
+		rules, err := tx.TenantRules(ctx, t.ID)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
 	}
-	faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
-	return append(changed, before.Differences(t.Settings)...), fault.Refuse(faults...)
+	return append(changed, differences...), fault.Refuse(faults...)
 }
 
 // Scopes gives the catalogue of a tenant to whoever may see it.

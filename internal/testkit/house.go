@@ -57,7 +57,7 @@ func StartWith(t testing.TB, e Engine, change func(*app.Options)) *House {
 func StartOn(t testing.TB, databaseURL string) *House {
 	t.Helper()
 	c := SQLite.Config(t)
-	c.DatabaseURL = credential.NewSecret(databaseURL)
+	c.Database.URL = credential.NewSecret(databaseURL)
 	return start(t, c, func(*app.Options) {})
 }
 
@@ -137,6 +137,24 @@ func (h *House) Member(tenant tenancy.Tenant, name string, role scope.Role) prin
 func (h *House) Join(tenant tenancy.Tenant, p principal.Person, role scope.Role) {
 	h.t.Helper()
 	h.check(h.Tenancy.AddMember(h.t.Context(), principal.Operator(), tenant, p, role))
+}
+
+// Officer makes a user with a role in the account, who is a member of none of its tenants.
+func (h *House) Officer(name string, role scope.AccountRole) principal.Person {
+	h.t.Helper()
+	p := h.Person(name)
+	_, err := h.Tenancy.SetStanding(h.t.Context(), principal.Operator(), h.Account.ID, p.ID, role)
+	h.check(err)
+	return p
+}
+
+// OtherAccount makes a second account, and gives its owner.
+func (h *House) OtherAccount(name string) (tenancy.Account, principal.Person) {
+	h.t.Helper()
+	owner := h.Person(name)
+	a, err := h.Tenancy.CreateAccount(h.t.Context(), principal.Operator(), "Other account", owner, true)
+	h.check(err)
+	return a, owner
 }
 
 // Application makes an application.

@@ -53,11 +53,18 @@ func clean(field, raw string, lines bool) (string, []fault.Field) {
 		if lines && (r == '\n' || r == '\r' || r == '\t') {
 			continue
 		}
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+		if hidden(r) {
 			return "", []fault.Field{{Name: field, Code: "character", Message: "Leave out control and text-direction characters."}}
 		}
 	}
 	return text, nil
+}
+
+// Plain reports whether a text shows all of itself: valid, without control and bidirectional formatting characters.
+func Plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) }
+
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 // Fold gives the form in which text is searched: NFKC, lower case.

@@ -110,10 +110,11 @@ func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy
 		}
 	}
 	secret, proven := e.prove(f, p)
-	if !proven {
+	at := e.now()
+	if !proven || secret.forgotten(at) {
 		return Verdict{Code: fault.KeyInvalid}, nil
 	}
-	v := Verdict{Facts: f, secret: secret, at: e.now()}
+	v := Verdict{Facts: f, secret: secret, at: at}
 	v.Code = f.state(secret, v.at)
 	if v.Code == "" && way.Transport != "" && !f.tenant.Settings.Carries(way) {
 		v.Code = fault.TransportForbidden
@@ -175,7 +176,7 @@ func (f *Facts) state(secret *secretFacts, now time.Time) fault.Kind {
 	switch {
 	case status == policy.Revoked:
 		return fault.KeyRevoked
-	case status == policy.Expired, f.lapsed, secret.previous && !now.Before(secret.until):
+	case status == policy.Expired, f.lapsed, secret.over(now):
 		return fault.KeyExpired
 	case status == policy.Disabled, !f.chainLive, !f.tenant.Open:
 		return fault.KeyDisabled

@@ -33,6 +33,7 @@ type bench struct {
 	owner   principal.Principal
 	person  principal.Person
 	keyring *credential.Keyring
+	options verify.Options
 }
 
 // tap counts reads, and can run something after a key was read and before the engine has it, or fail in its place.
@@ -86,7 +87,8 @@ func newBench(t *testing.T) *bench {
 		places:  &tenancy.Service{Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader},
 		keyring: keyring,
 	}
-	b.engine = verify.New(verify.Options{Source: b.tap, Keyring: keyring, Generations: generations, Now: now})
+	b.options = verify.Options{Source: b.tap, Keyring: keyring, Generations: generations, Now: now}
+	b.engine = verify.New(b.options)
 	user, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "a@claviger.example", Name: "Key Owner", Password: credential.NewSecret("correct horse battery staple")})
 	must(err)
 	b.person = user.Person()
@@ -229,6 +231,45 @@ func TestWhatCannotBeReadIsNeverDecided(t *testing.T) {
 	b.fail = nil
 	if got := b.identify(t, p); got != "" {
 		t.Errorf("once it can be read: %q", got)
+	}
+}
+
+// tightened is a source whose tenants got one more rule.
+type tightened struct {
+	verify.Source
+	rule policy.Rule
+}
+
+func (s tightened) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
+	t, err := s.Source.TenantFacts(ctx, id)
+	t.Rules = append(t.Rules, s.rule)
+	return t, err
+}
+
+// Each secret counts from when it was set: the refresh does not make the old one younger.
+func TestAPolicyThatCameAfterARefreshEndsTheOlderSecretFirst(t *testing.T) {
+	b := newBench(t)
+	id, old := b.key(t)
+	created := b.options.Now()
+	b.keys.Now = func() time.Time { return created.Add(12 * time.Hour) }
+	issued, err := b.keys.Refresh(t.Context(), b.owner, b.tenant.ID, id, key.Renewal{KeepID: true, Overlap: key.MaxOverlap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _ := credential.Parse(issued.Credential.Value.Reveal())
+	o := b.options
+	o.Source = tightened{b.tap, policy.Rule{Reason: policy.ByMaxLifetime, Days: 1}}
+	for after, want := range map[time.Duration][2]fault.Kind{
+		23 * time.Hour:              {"", ""},
+		25 * time.Hour:              {fault.KeyExpired, ""},
+		37 * time.Hour:              {fault.KeyExpired, fault.KeyExpired},
+		policy.Grace + 25*time.Hour: {fault.KeyInvalid, fault.KeyExpired},
+	} {
+		o.Now = func() time.Time { return created.Add(after) }
+		b.engine = verify.New(o)
+		if was, is := b.identify(t, old), b.identify(t, fresh); was != want[0] || is != want[1] {
+			t.Errorf("%v after its creation the old secret is %q and the new one %q, want %q", after, was, is, want)
+		}
 	}
 }
 

@@ -45,7 +45,8 @@ type SecretRow struct {
 	Shape    credential.Shape
 	PublicID string
 	Digest   credential.Sealed
-	// Until ends a previous secret; zero for the current one.
+	SetAt    time.Time
+	// Until ends a previous secret, unless a policy does before; zero for the current one.
 	Until time.Time
 }
 
@@ -63,7 +64,7 @@ type Source interface {
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
 }
 
-// Facts is everything a decision about one key needs. It is immutable but for the time of last use and what is left of the allowance, and counts only while current.
+// Facts is everything a decision about one key needs. It is immutable but for the times of last use and what is left of the allowance, and counts only while current.
 type Facts struct {
 	Key    principal.Key // scopes effective
 	Reason policy.Reason
@@ -77,17 +78,27 @@ type Facts struct {
 	chainLive bool // owner and membership; tenant and account are the tenant's
 	lapsed    bool // without a slot it can authenticate no more
 	lastUsed  atomic.Int64
-	allowance atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
-	stamp     stamp
+	// previousUsed is the last use of the previous secret that was noted through these facts.
+	previousUsed atomic.Int64
+	allowance    atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
+	stamp        stamp
 }
 
 type secretFacts struct {
+	serial   int
 	previous bool
 	shape    credential.Shape
 	publicID string
 	digest   credential.Digest
-	until    time.Time
+	// until ends a previous secret, by its overlap or by a policy that counts from when it was set.
+	until time.Time
 }
+
+// over reports whether the secret is a previous one that has run out.
+func (s *secretFacts) over(now time.Time) bool { return s.previous && !now.Before(s.until) }
+
+// forgotten reports whether it ran out so long ago that it is no secret of the key any more.
+func (s *secretFacts) forgotten(now time.Time) bool { return s.over(now.Add(-policy.Grace)) }
 
 type tenantFacts struct {
 	TenantRow
@@ -189,7 +200,10 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
 		}
-		f.secrets = append(f.secrets, secretFacts{previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest, until: secret.Until})
+		f.secrets = append(f.secrets, secretFacts{
+			serial: secret.Serial, previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest,
+			until: policy.EffectiveExpiry(secret.Until, secret.SetAt, tenant.Rules).At,
+		})
 	}
 	if e.render != nil {
 		f.Rendered = e.render(f)

@@ -13,8 +13,9 @@ import (
 type Use struct {
 	Key ident.KeyID
 	At  time.Time
-	// PreviousAt is when the secret of before a refresh was last used; zero where it was not.
-	PreviousAt time.Time
+	// PreviousAt is when the secret of before a refresh was last used; zero where it was not. PreviousSerial says which secret that was.
+	PreviousAt     time.Time
+	PreviousSerial int
 	// IP is "" where it is not known; the address on file then stays.
 	IP string
 }
@@ -35,13 +36,17 @@ type uses struct {
 }
 
 func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
-	last, at := f.lastUsed.Load(), now.UnixMicro()
-	if at-last < useGap.Microseconds() || !f.lastUsed.CompareAndSwap(last, at) {
+	noted := &f.lastUsed
+	if secret.previous { // for itself, lest it never show beside a busy current one
+		noted = &f.previousUsed
+	}
+	last, at := noted.Load(), now.UnixMicro()
+	if at-last < useGap.Microseconds() || !noted.CompareAndSwap(last, at) {
 		return
 	}
 	use := Use{Key: f.Key.ID, At: now, IP: strings.Clone(ip)}
 	if secret.previous {
-		use.PreviousAt = now
+		use.PreviousAt, use.PreviousSerial = now, secret.serial
 	}
 	u.put(use)
 }
@@ -65,7 +70,7 @@ func latest(a, b Use) Use {
 		b.IP = a.IP
 	}
 	if a.PreviousAt.After(b.PreviousAt) {
-		b.PreviousAt = a.PreviousAt
+		b.PreviousAt, b.PreviousSerial = a.PreviousAt, a.PreviousSerial
 	}
 	return b
 }

@@ -9,8 +9,8 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +26,8 @@ type Door struct {
 	Log           *slog.Logger
 	// Secure is set where clients reach us by TLS.
 	Secure bool
+	// Proxies are those in front of us whose word on where a request comes from is believed.
+	Proxies []netip.Prefix
 	// Tracing of what Observe sees; nil for none.
 	Tracing *telemetry.Tracing
 	// Requests that Observe has seen.
@@ -80,7 +82,7 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Call
 	if err != nil {
 		return verify.Caller{}, err
 	}
-	c, err := d.Authenticator.Authenticate(r.Context(), p, Origin(w.Header(), r))
+	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
 	if err != nil {
 		return verify.Caller{Transport: p.Way.Transport}, err
 	}
@@ -94,12 +96,8 @@ func (d *Door) refused(c verify.Caller, err error) {
 func (d *Door) counts() verify.Outcomes { return d.Authenticator.Engine.Counts().Callers }
 
 // Origin of a request, for the audit trail. The request id is there once the middleware or a refusal has given one.
-func Origin(answer http.Header, r *http.Request) principal.Origin {
-	ip := r.RemoteAddr
-	if host, _, err := net.SplitHostPort(ip); err == nil {
-		ip = host
-	}
-	return principal.Origin{IP: ip, RequestID: answer.Get(requestIDHeader)}
+func (d *Door) Origin(answer http.Header, r *http.Request) principal.Origin {
+	return principal.Origin{IP: d.client(r), RequestID: answer.Get(requestIDHeader)}
 }
 
 // Handler serves a request or returns why it was refused.

@@ -7,8 +7,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// Wrap puts around a way in what each one but the verification path has: a request id, headers against sniffing and framing, protection from
-// cross-site requests, and a recovery that answers.
+// Wrap puts around a way in what each one but the verification path has: a request id, headers against sniffing, framing and a later visit without TLS,
+// protection from cross-site requests, and a recovery that answers.
 func (d *Door) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -16,6 +16,9 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 		Private(h)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		if d.Secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		defer d.Recover(w, r)
 		if err := SameSite(r); err != nil {
 			d.Refuse(w, r, err)

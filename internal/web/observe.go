@@ -48,7 +48,7 @@ func (d *Door) access(w *witness, r *http.Request, took time.Duration) {
 	d.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.String("request_id", requestID(w.Header())), slog.String("method", method(r)), slog.String("route", route),
 		slog.Int("status", w.answered()), slog.Duration("duration", took), slog.String("caller", string(kind)), slog.String("caller_id", id),
-		slog.String("ip", Origin(w.Header(), r).IP), slog.Int64("bytes", w.bytes))
+		slog.String("ip", d.Origin(w.Header(), r).IP), slog.Int64("bytes", w.bytes))
 }
 
 // method gives the request's if it is a usual one: a client may send any word.

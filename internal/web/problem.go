@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"maps"
@@ -111,15 +112,18 @@ func NewProblem(err error, requestID string) *api.Problem {
 // Refuse answers with the problem of the failure. A failure that is our own is logged, once, here.
 func (d *Door) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := d.Problem(w.Header(), r, err)
-	body, merr := json.Marshal(p)
-	if merr != nil {
-		body = []byte(`{"code":"internal"}`)
+	var body bytes.Buffer
+	// As huma writes the problems it gets: who refused must not show, for some see what is not there where others see what is not theirs.
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(p) != nil {
+		body.WriteString(`{"code":"internal"}`)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // the client may be gone
+	_, _ = w.Write(body.Bytes()) // the client may be gone
 }
 
 // Problem makes the document and sets the headers that go with it.

@@ -46,10 +46,6 @@ func TestWhatAChangeLocksNoOtherCanChange(t *testing.T) {
 			_, err := tx.LockKey(ctx, "ten_1", "key_1")
 			return err
 		}},
-		{"an owner", `members WHERE user_id = 'usr_1'`, func(ctx context.Context, tx *store.Tx) error {
-			_, err := tx.LockOwner(ctx, "ten_1", "usr_1")
-			return err
-		}},
 		{"an account", `accounts WHERE id = 'acc_1'`, func(ctx context.Context, tx *store.Tx) error {
 			_, err := tx.LockAccount(ctx, "acc_1")
 			return err

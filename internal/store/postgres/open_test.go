@@ -196,3 +196,23 @@ func unwrapped(err error) error {
 	}
 	return nil
 }
+
+func TestTheSchemaIsToldAndNothingChanged(t *testing.T) {
+	url := testkit.NewDatabase(t)
+	demandSchema := func(when string, version func(known int64) int64) {
+		t.Helper()
+		s, err := postgres.Schema(t.Context(), credential.NewSecret(url))
+		if err != nil || s.Known < 2 || s.Version != version(s.Known) {
+			t.Errorf("%s: %+v, %v", when, s, err)
+		}
+	}
+	conn := raw(t, url)
+	demandSchema("in an empty database", func(int64) int64 { return 0 })
+	exec(t, conn, `CREATE TABLE goose_db_version (a TEXT)`) // nobody has made it meanwhile
+	exec(t, conn, `DROP TABLE goose_db_version`)
+	b := open(t, url)
+	demandSchema("while a node has it", func(known int64) int64 { return known })
+	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	demandSchema("at the first version", func(int64) int64 { return 1 })
+	shut(t, b)
+}

@@ -7,10 +7,10 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,10 +34,9 @@ const (
 
 // Open connects, takes the lock of the single node and brings the schema up to this version. A database of a newer version is refused.
 func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
-	config, err := pgxpool.ParseConfig(url.Reveal())
+	config, err := parse(url)
 	if err != nil {
-		// pgx's own message quotes the URL, password included.
-		return store.Backend{}, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database")
+		return store.Backend{}, err
 	}
 	config.MaxConns = maxConnections
 	config.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
@@ -64,11 +63,7 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 			return err
 		},
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err == nil {
-		b.Version, err = store.Migrate(ctx, goose.DialectPostgres, db, files)
-	}
-	if err != nil {
+	if b.Version, err = migrating(db).Up(ctx); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -80,6 +75,38 @@ func poolOf(s *pgxpool.Stat) store.Pool {
 		Name: "all", Max: int(s.MaxConns()), Open: int(s.TotalConns()), Busy: int(s.AcquiredConns()),
 		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
 	}
+}
+
+func parse(url credential.Secret) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		// pgx's own message quotes the URL, password included.
+		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database")
+	}
+	return config, nil
+}
+
+func migrating(db *sql.DB) store.Migrations {
+	return store.Migrations{Dialect: goose.DialectPostgres, DB: db, Files: migrations, Begun: begun}
+}
+
+func begun(ctx context.Context, db *sql.DB) (yes bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&yes)
+	return yes, err
+}
+
+// Schema says how far the database has come. It changes nothing and takes no lock.
+func Schema(ctx context.Context, url credential.Secret) (s store.Schema, err error) {
+	config, err := parse(url)
+	if err != nil {
+		return s, err
+	}
+	db := stdlib.OpenDB(*config.ConnConfig)
+	defer db.Close()
+	if err := db.PingContext(ctx); err != nil {
+		return s, unreachable(err)
+	}
+	return migrating(db).Schema(ctx)
 }
 
 // unreachable drops what could hold the password.

@@ -167,3 +167,31 @@ func TestADatabaseIsOpenedAgainAsItWasLeft(t *testing.T) {
 		shut(t, b)
 	}
 }
+
+func TestTheSchemaIsToldAndNothingChanged(t *testing.T) {
+	directory := t.TempDir()
+	file := filepath.Join(directory, "claviger.db")
+	demandSchema := func(when string, version func(known int64) int64) {
+		t.Helper()
+		before := contents(t, directory)
+		s, err := sqlite.Schema(t.Context(), file)
+		if err != nil || s.Known < 2 || s.Version != version(s.Known) {
+			t.Errorf("%s: %+v, %v", when, s, err)
+		}
+		if when != "while it is open" && !maps.Equal(contents(t, directory), before) { // the readers of a WAL keep their places in the index beside it
+			t.Errorf("%s: something was changed", when)
+		}
+	}
+	none := func(int64) int64 { return 0 }
+	all := func(known int64) int64 { return known }
+	demandSchema("before there is a file", none)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	demandSchema("in an empty file", none)
+	b := open(t, file)
+	demandSchema("while it is open", all)
+	exec(t, b.Write, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	shut(t, b)
+	demandSchema("at the first version", func(int64) int64 { return 1 })
+}

@@ -68,7 +68,16 @@ func dsn(file, extra string) string {
 	for _, p := range pragmas {
 		q += "&_pragma=" + p.name + "(" + p.set + ")"
 	}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q}).String()
+	return fileURL(file, q)
+}
+
+func fileURL(file, query string) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: query}).String()
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func private(file string) error {
@@ -83,14 +92,36 @@ func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
 	if err := assert(ctx, b.Write); err != nil {
 		return 0, err
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return 0, err
-	}
-	if version, err = store.Migrate(ctx, goose.DialectSQLite3, b.Write, files); err != nil {
+	if version, err = migrating(b.Write).Up(ctx); err != nil {
 		return 0, err
 	}
 	return version, assert(ctx, b.Read)
+}
+
+func migrating(db *sql.DB) store.Migrations {
+	return store.Migrations{Dialect: goose.DialectSQLite3, DB: db, Files: migrations, Begun: begun}
+}
+
+func begun(ctx context.Context, db *sql.DB) (yes bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&yes)
+	return yes, err
+}
+
+// Schema says how far the database of the file has come. It changes nothing, and may look while another process has the database open.
+func Schema(ctx context.Context, file string) (s store.Schema, err error) {
+	source := fileURL(file, "mode=ro&_pragma=busy_timeout(5000)")
+	switch {
+	case !exists(file):
+		source = ":memory:" // as new as one that is yet to be made
+	case !exists(file + "-wal"):
+		source = fileURL(file, "immutable=1") // nobody has it open; a WAL made by us would be left behind, and might be of another user
+	}
+	db, err := sql.Open("sqlite", source)
+	if err != nil {
+		return s, err
+	}
+	defer db.Close()
+	return migrating(db).Schema(ctx)
 }
 
 // assert checks that a connection has every pragma.

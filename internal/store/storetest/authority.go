@@ -2,10 +2,11 @@ package storetest
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -13,7 +14,8 @@ import (
 
 var authorityGuarantees = []guarantee{
 	{"authority is the live membership and the role in the account", authorityIsWhatIsLive},
-	{"an owner is locked under a live membership alone", anOwnerHasALiveMembership},
+	{"two people are locked in the order of their ids, whoever acts for whom", twoPeopleAreLockedInOrder},
+	{"who lost a scope may rename the key that has it, and not give it again", aLostScopeIsJudgedWhenGiven},
 }
 
 func authorityIsWhatIsLive(h *house) {
@@ -34,6 +36,7 @@ func authorityIsWhatIsLive(h *house) {
 		},
 		{"", "", [3]principal.Authority{{Member: scope.Admin}, {Member: scope.Auditor}, {Member: scope.Member}}},
 		{`UPDATE users SET disabled_at = 1`, `UPDATE users SET disabled_at = NULL`, [3]principal.Authority{}},
+		{`UPDATE accounts SET disabled_at = 1`, `UPDATE accounts SET disabled_at = NULL`, [3]principal.Authority{}},
 		{`UPDATE users SET deleted_at = 1`, `UPDATE users SET deleted_at = NULL`, [3]principal.Authority{}},
 	} {
 		h.optionally(c.given)
@@ -66,31 +69,57 @@ func (h *house) authorityIs(g guest, tenant int, want principal.Authority) {
 	})
 }
 
-func anOwnerHasALiveMembership(h *house) {
-	g := h.guest()
-	outsider := h.tenant(g.home.ID, nil) // the guest acts as admin here, and is no member
-	lock := func(t ident.TenantID) (got principal.Authority, err error) {
-		err = h.write(changing(func(ctx context.Context, tx *store.Tx) (err error) {
-			got, err = tx.LockOwner(ctx, t, g.person.ID)
-			return err
-		}))
-		return got, err
+// locking notes whose authority a change reads.
+type locking struct {
+	key.Tx
+	order *[]ident.UserID
+}
+
+// Authority implements key.Tx.
+func (l locking) Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error) {
+	*l.order = append(*l.order, user)
+	return l.Tx.Authority(ctx, tenant, user)
+}
+
+// Otherwise two who act for each other would each wait for what the other holds.
+func twoPeopleAreLockedInOrder(h *house) {
+	var order []ident.UserID
+	keys := *h.services().keys
+	keys.Ledger = store.NewLedger(h.store, func(t *store.Tx) key.Tx { return locking{t, &order} })
+	t := h.aTenant(0)
+	people := []principal.Person{h.member(t, scope.Admin), h.member(t, scope.Admin)}
+	for i, caller := range people {
+		owner := people[1-i]
+		spec := anyKey()
+		spec.Owner = owner.ID
+		issued, err := keys.Create(h.Context(), h.as(caller), t.ID, spec)
+		h.must(err)
+		_, err = keys.Disable(h.Context(), h.as(caller), t.ID, issued.Key.ID)
+		h.must(err)
+		if len(order) != 4 || !slices.IsSorted(order[:2]) || !slices.IsSorted(order[2:]) {
+			h.Errorf("%s for %s locks %v", caller.ID, owner.ID, order)
+		}
+		order = nil
 	}
-	got, err := lock(g.tenants[2].ID)
-	if want := (principal.Authority{Person: g.person, Member: scope.Member}); err != nil || got != want {
-		h.Errorf("a member is %+v (%v), want %+v", got, err, want)
+}
+
+func aLostScopeIsJudgedWhenGiven(h *house) {
+	t := h.aTenant(0)
+	owner := h.as(h.member(t, scope.Admin))
+	spec := anyKey()
+	spec.Scopes = []scope.Scope{scope.KeysVerify, scope.TenantsRead}
+	k := h.key(owner, t, spec)
+	h.sql(`UPDATE members SET role = 'member'`)
+	edited, err := h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Name: new("Another name")})
+	if err != nil || !slices.Equal(edited.Key.Scopes, k.Scopes) {
+		h.Errorf("renamed it has %v (%v)", edited.Key.Scopes, err)
 	}
-	refused := func(why string, t ident.TenantID) {
-		h.Helper()
-		if _, err := lock(t); !errors.Is(err, fault.NotFound) {
-			h.Errorf("%s: %v, want not found", why, err)
+	for _, again := range [][]scope.Scope{spec.Scopes, {scope.KeysVerify}} {
+		_, err := h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Scopes: again})
+		if faults := fault.Fields(err); len(faults) != 1 || faults[0].Code != "beyond_role" {
+			h.Errorf("given again: %v", err)
 		}
 	}
-	refused("no member", outsider.ID)
-	refused("no tenant", "ten_unknown")
-	h.sql(`UPDATE users SET disabled_at = 1 WHERE id = $1`, g.person.ID)
-	refused("a disabled user", g.tenants[2].ID)
-	h.sql(`UPDATE users SET disabled_at = NULL`)
-	h.sql(`UPDATE members SET disabled_at = 1`)
-	refused("a disabled member", g.tenants[2].ID)
+	_, err = h.domain.keys.Edit(h.Context(), owner, t.ID, k.ID, key.Edit{Scopes: []scope.Scope{scope.TenantsRead}})
+	h.must(err)
 }

@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
 var contentionGuarantees = []guarantee{
@@ -16,6 +22,7 @@ var contentionGuarantees = []guarantee{
 	{"any other failure is final", otherFailuresAreFinal},
 	{"a slot that was taken meanwhile is looked for again", aTakenSlotIsLookedForAgain},
 	{"a slot is never given twice", aSlotIsNeverGivenTwice},
+	{"two who change each other's keys, memberships and standings never stand in each other's way", peopleAreLockedInOneOrder},
 }
 
 // failing gives err so many times at the statements that hold the text, and then nothing.
@@ -107,4 +114,58 @@ func aSlotIsNeverGivenTwice(h *house) {
 		h.Errorf("Write says %v, want unavailable", err)
 	}
 	h.unchanged(before)
+}
+
+func peopleAreLockedInOneOrder(h *house) {
+	const rounds = 12
+	t := h.aTenant(0)
+	pair := [2]principal.Person{h.member(t, scope.Admin), h.member(t, scope.Admin)}
+	var signedIn [2]principal.Principal
+	for i, p := range pair {
+		_, err := h.services().tenancy.SetStanding(h.Context(), principal.Operator(), t.Account, p.ID, scope.AccountOwner)
+		h.must(err)
+		signedIn[i] = h.as(p)
+	}
+	var attempts atomic.Int64
+	h.faults.begin = func() error {
+		attempts.Add(1)
+		return nil
+	}
+	role, s := scope.Admin, h.services()
+	changes := []func(who principal.Principal, other ident.UserID) error{
+		func(who principal.Principal, other ident.UserID) error {
+			spec := anyKey()
+			spec.Owner = other
+			_, err := s.keys.Create(h.Context(), who, t.ID, spec)
+			return err
+		},
+		func(who principal.Principal, other ident.UserID) error {
+			_, err := s.tenancy.ChangeMember(h.Context(), who, t.ID, other, tenancy.MemberChange{Role: &role})
+			return err
+		},
+		func(who principal.Principal, other ident.UserID) error {
+			_, err := s.tenancy.SetStanding(h.Context(), who, t.Account, other, scope.AccountOwner)
+			return err
+		},
+	}
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for i, who := range signedIn {
+		for _, change := range changes {
+			all.Go(func() {
+				<-start
+				for range rounds {
+					if err := change(who, pair[1-i].ID); err != nil {
+						h.Error(err)
+					}
+				}
+			})
+		}
+	}
+	close(start)
+	all.Wait()
+	h.faults.begin = nil
+	if want := int64(len(pair) * len(changes) * rounds); attempts.Load() != want {
+		h.Errorf("%d changes made %d attempts: two held what the other waited for", want, attempts.Load())
+	}
 }

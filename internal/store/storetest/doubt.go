@@ -51,8 +51,10 @@ func aCommitInDoubtIsWaitedFor(h *house) {
 	h.goesOn()
 }
 
-// waited counts how often somebody had to wait for the one connection to write with.
-func (h *house) waited() int64 { return h.faults.pool.Stats().WaitCount }
+// waited counts how often somebody had to wait for the one connection to write with: for one that serves another change, or that is in doubt.
+func (h *house) waited() int64 {
+	return h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount
+}
 
 // waits reports whether somebody waits now for what a transaction holds.
 func (h *house) waits(before int64) bool {
@@ -82,6 +84,7 @@ func (h *house) writesNothing() {
 	for what, err := range map[string]error{
 		"RecordUses":   h.store.RecordUses(h.Context(), []verify.Use{{Key: "key_x", At: at}}),
 		"SetWatermark": h.store.SetWatermark(h.Context(), at),
+		"CountAttempt": h.store.CountAttempt(h.Context(), "?1", at),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
 			h.Errorf("%s says %v, want unavailable", what, err)

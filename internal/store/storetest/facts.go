@@ -45,15 +45,15 @@ func factsOf(k key.Key) verify.KeyRow {
 	}
 }
 
-func currentOf(k key.Key) verify.SecretRow {
-	return verify.SecretRow{Serial: 1, Shape: k.Shape, PublicID: k.PublicID, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + k.ID)}}
+func (h *house) currentOf(k key.Key) verify.SecretRow {
+	return verify.SecretRow{Serial: 1, Shape: k.Shape, PublicID: k.PublicID, SetAt: h.clock.Now(), Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + k.ID)}}
 }
 
 // previousOf is what house.previous stores.
 func (h *house) previousOf(k key.Key) verify.SecretRow {
 	return verify.SecretRow{
 		Previous: true, PublicID: "old_id", Shape: credential.Shape{Style: credential.Pair, Prefix: "old", Label: "older", Domain: "old.example"},
-		Digest: credential.Sealed{Version: 4, Bytes: []byte("previous " + k.ID)}, Until: h.later(time.Hour),
+		Digest: credential.Sealed{Version: 4, Bytes: []byte("previous " + k.ID)}, SetAt: h.clock.Now(), Until: h.later(time.Hour),
 	}
 }
 
@@ -72,7 +72,7 @@ func factsAreAllThatIsStored(h *house) {
 	h.insert(plain, secret)
 	for _, k := range []key.Key{full, plain} {
 		want := factsOf(k)
-		want.Secrets = []verify.SecretRow{currentOf(k)}
+		want.Secrets = []verify.SecretRow{h.currentOf(k)}
 		h.factsAre(k.Lookups[0], want)
 	}
 	h.sql(`UPDATE keys SET slot = NULL`)
@@ -85,7 +85,7 @@ func twoSecretsOneKey(h *house) {
 	t := h.aTenant(0)
 	apart := h.fullKey(t) // with a previous secret under a lookup of its own
 	want := factsOf(apart)
-	want.Secrets = []verify.SecretRow{currentOf(apart)}
+	want.Secrets = []verify.SecretRow{h.currentOf(apart)}
 	h.factsAre(apart.Lookups[0], want)
 	want.Secrets = []verify.SecretRow{h.previousOf(apart)}
 	h.factsAre(apart.Lookups[1], want)
@@ -95,7 +95,7 @@ func twoSecretsOneKey(h *house) {
 	h.insert(shared, secret)
 	h.previous(shared, secret.Lookup)
 	want = factsOf(shared)
-	want.Secrets = []verify.SecretRow{currentOf(shared), h.previousOf(shared)}
+	want.Secrets = []verify.SecretRow{h.currentOf(shared), h.previousOf(shared)}
 	h.factsAre(secret.Lookup, want)
 }
 
@@ -109,7 +109,7 @@ func aSecretWithoutADigestIsLeftOut(h *house) {
 		without string
 		left    []verify.SecretRow
 	}{
-		{"position = 'previous'", []verify.SecretRow{currentOf(k)}},
+		{"position = 'previous'", []verify.SecretRow{h.currentOf(k)}},
 		{"position = 'current'", nil},
 	} {
 		h.sql(`UPDATE key_secrets SET digest = NULL, digest_version = NULL WHERE ` + c.without)
@@ -124,7 +124,7 @@ func factsTellTheOwnersState(h *house) {
 	h.insert(k, secret)
 	owner, as := string(k.Owner.ID), func(alter func(*verify.KeyRow)) verify.KeyRow {
 		want := factsOf(k)
-		want.Secrets = []verify.SecretRow{currentOf(k)}
+		want.Secrets = []verify.SecretRow{h.currentOf(k)}
 		alter(&want)
 		return want
 	}

@@ -64,10 +64,10 @@ func (h *house) services() *domain {
 // user gives the next user, whom nobody has met yet.
 func (h *house) user() identity.User {
 	h.people++
-	email := fmt.Sprintf("Person%d@Claviger.Example", h.people)
+	email, now := fmt.Sprintf("Person%d@Claviger.Example", h.people), h.clock.Now()
 	return identity.User{
-		ID: ident.New[ident.UserID](h.clock.Now(), h.random), Email: email, Canonical: identity.CanonicalEmail(email),
-		Name: fmt.Sprintf("Person %d", h.people), CreatedAt: h.clock.Now(),
+		ID: ident.New[ident.UserID](now, h.random), Email: email, Canonical: identity.CanonicalEmail(email),
+		Name: fmt.Sprintf("Person %d", h.people), PasswordSetAt: now, CreatedAt: now, UpdatedAt: now,
 	}
 }
 
@@ -119,6 +119,13 @@ func (h *house) join(t tenancy.Tenant, p principal.Person, role scope.Role) {
 	h.must(h.services().tenancy.AddMember(h.Context(), principal.Operator(), t, p, role))
 }
 
+// stand gives a person a role in an account.
+func (h *house) stand(account ident.AccountID, p principal.Person, role scope.AccountRole) {
+	h.Helper()
+	_, err := h.services().tenancy.SetStanding(h.Context(), principal.Operator(), account, p.ID, role)
+	h.must(err)
+}
+
 func (h *house) application(t tenancy.Tenant) tenancy.Application {
 	h.Helper()
 	a, err := h.services().tenancy.CreateApplication(h.Context(), principal.Operator(), t.ID, "An application", "Of the tests")
@@ -129,7 +136,9 @@ func (h *house) application(t tenancy.Tenant) tenancy.Application {
 // as signs a person in and gives them as the store knows them.
 func (h *house) as(p principal.Person) principal.Principal {
 	h.Helper()
-	_, token, err := h.services().sessions.Begin(h.Context(), p, principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
+	u, err := h.store.User(h.Context(), p.ID)
+	h.must(err)
+	_, token, err := h.services().sessions.Begin(h.Context(), p, u.PasswordSetAt, principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
 	h.must(err)
 	who, err := h.services().sessions.Resume(h.Context(), token.Reveal())
 	h.must(err)
@@ -156,11 +165,11 @@ func (h *house) stored(t tenancy.Tenant, owner principal.Person, slot int64) (ke
 	k := key.Key{
 		ID: id, Tenant: t.ID, Name: "Stored key", Owner: owner, CreatedBy: owner, Delivery: key.Direct, Slot: slot,
 		Shape:    credential.Shape{Style: credential.Token, Prefix: "clv", Label: "ak"},
-		PublicID: "ak_" + string(id), Last4: "wxyz", Scopes: scope.NewSet(scope.TenantsRead), Applications: scope.Applications{All: true},
+		PublicID: "ak_" + string(id), Last4: "wxyz", Serial: 1, Scopes: scope.NewSet(scope.TenantsRead), Applications: scope.Applications{All: true},
 		CreatedAt: now, UpdatedAt: now, SecretSetAt: now, Lookups: []string{string(id)},
 	}
 	return k, key.Secret{
-		Serial: 1, Lookup: string(id), PublicID: k.PublicID, Last4: k.Last4, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + id)}, SetAt: now,
+		Serial: 1, Shape: k.Shape, Lookup: string(id), PublicID: k.PublicID, Last4: k.Last4, Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + id)}, SetAt: now,
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	diff "github.com/google/go-cmp/cmp"
@@ -28,6 +30,11 @@ var keyGuarantees = []guarantee{
 	{"a time that is not set is NULL, and NULL is a time that is not set", unsetTimesAreNull},
 	{"another tenant's key is not found", anothersKeyIsNotFound},
 	{"pages run from the newest back and leave nothing out, of one owner and of all", keyPagesAreWhole},
+	{"an edited key is what it was edited to, and is searched by that", anEditedKeyIsOtherwise},
+	{"a replaced secret becomes the previous one where the key has one, and else is gone", aSecretIsReplaced},
+	{"a key without a slot is stored with none", noSlotIsNull},
+	{"a search looks in name, public id and the owner's address, for the text itself", aSearchIsForTheTextItself},
+	{"a person's own keys are those of tenants where they are a live member", ownKeysAreOfLiveMemberships},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
 	{"a deleted key takes its secrets, grants and uses along", aDeletedKeyIsGone},
@@ -41,6 +48,7 @@ func (h *house) fullKey(t tenancy.Tenant) key.Key {
 	k.CreatedBy = h.member(t, scope.Admin)
 	k.Name, k.Description, k.Delivery = "Ünïcode & <markup> '\"", "two\nlines", key.ByLink
 	k.Shape = credential.Shape{Style: credential.Client, Prefix: "pre", Label: "lab", Domain: "claviger.example"}
+	secret.Shape = k.Shape
 	k.Scopes = scope.NewSet("films:read", "films:delete", scope.AuditRead)
 	k.Applications = scope.Applications{IDs: []string{string(h.application(t).ID), string(h.application(t).ID)}}
 	slices.Sort(k.Applications.IDs)
@@ -55,6 +63,7 @@ func (h *house) fullKey(t tenancy.Tenant) key.Key {
 	h.use(verify.Use{Key: k.ID, At: k.LastUsedAt, IP: k.LastUsedIP})
 	h.sql(`UPDATE keys SET revoked_at = $2, revoked_reason = $3 WHERE id = $1`, k.ID, k.RevokedAt.UnixMicro(), k.RevokedReason)
 	k.Lookups = append(k.Lookups, h.previous(k, "before-"+k.Lookups[0]))
+	k.Previous = key.Previous{PublicID: "old_id", Last4: "last", SetAt: h.clock.Now(), Until: h.later(time.Hour)}
 	return k
 }
 
@@ -143,6 +152,10 @@ func anothersKeyIsNotFound(h *house) {
 		}
 		for _, err := range []error{
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.LockKey(ctx, mine.ID, id)) })),
+			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.KeyOwner(ctx, mine.ID, id)) })),
+			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
+				return tx.EditKey(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
+			})),
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, "key_unknown") })),
 			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
 				return tx.SetDisabled(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
@@ -221,6 +234,175 @@ func keyPagesAreWhole(h *house) {
 	})
 }
 
+func anEditedKeyIsOtherwise(h *house) {
+	t := h.aTenant(0)
+	want, other := h.fullKey(t), h.fullKey(t)
+	slices.Sort(want.Lookups)
+	slices.Sort(other.Lookups)
+	for _, e := range []struct {
+		scopes       []scope.Scope
+		applications scope.Applications
+		expires      time.Time
+	}{
+		{[]scope.Scope{scope.Every}, scope.Applications{All: true}, time.Time{}},
+		{[]scope.Scope{"films:read", scope.AuditRead}, scope.Applications{IDs: []string{string(h.application(t).ID)}}, h.later(9 * time.Hour)},
+	} {
+		want.Name, want.Description, want.UpdatedAt = "Ⅳ Ämter", "other", h.later(8*time.Hour)
+		want.Scopes, want.Applications, want.ExpiresAt = scope.NewSet(e.scopes...), e.applications, e.expires
+		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.EditKey(ctx, want) })
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("the keys are otherwise:\n%s", diff)
+		}
+	}
+	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); got != "iv ämter "+strings.ToLower(want.PublicID) {
+		h.Errorf("the key is searched by %q", got)
+	}
+}
+
+func aSecretIsReplaced(h *house) {
+	t := h.aTenant(0)
+	want, other := h.fullKey(t), h.fullKey(t)
+	slices.Sort(other.Lookups)
+	h.sql(`UPDATE key_secrets SET copy = digest, copy_version = 1 WHERE key_id = $1`, want.ID)
+	was, current := want, want.Lookups[0]
+	for i, c := range []struct {
+		lookup   string
+		previous key.Previous
+	}{
+		{"a new id", key.Previous{PublicID: was.PublicID, Last4: was.Last4, SetAt: h.clock.Now(), Until: h.later(3 * time.Hour)}},
+		{"another id", key.Previous{}},
+		{"another id", key.Previous{PublicID: "public 1", Last4: "four", SetAt: h.later(time.Hour), Until: h.later(5 * time.Hour)}}, // the id is kept
+	} {
+		s := key.Secret{
+			Serial: i + 2, Shape: credential.Shape{Style: credential.Pair}, Lookup: c.lookup, PublicID: fmt.Sprintf("public %d", i), Last4: "four",
+			Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + want.ID)}, SetAt: h.later(time.Duration(i) * time.Hour),
+		}
+		want.PublicID, want.Last4, want.Serial, want.Shape, want.SecretSetAt, want.Previous = s.PublicID, s.Last4, s.Serial, s.Shape, s.SetAt, c.previous
+		want.Slot, want.ExpiresAt, want.UpdatedAt = int64(i+10), h.later(7*time.Hour), h.later(8*time.Hour)
+		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.ReplaceSecret(ctx, want, s) })
+		if want.Lookups = []string{c.lookup}; !c.previous.Until.IsZero() {
+			want.Lookups = append(want.Lookups, current)
+			slices.Sort(want.Lookups)
+		}
+		current = c.lookup
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("after refresh %d the keys are otherwise:\n%s", i, diff)
+		}
+		if got := ask[int64](h, `SELECT COUNT(copy) + COUNT(copy_version) FROM key_secrets WHERE key_id = $1`, want.ID); got != 0 {
+			h.Errorf("%d copies of replaced secrets are kept", got)
+		}
+	}
+	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); !strings.HasSuffix(got, " public 2") {
+		h.Errorf("the key is searched by %q", got)
+	}
+	for range 2 {
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.EndPrevious(ctx, want.ID, h.later(9*time.Hour)); (err == nil) == want.Previous.Until.IsZero() {
+				h.Errorf("the end of a previous secret until %v says %v", want.Previous.Until, err)
+			}
+			return nil
+		})
+		want.Previous, want.UpdatedAt, want.Lookups = key.Previous{}, h.later(9*time.Hour), []string{current}
+		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
+			h.Errorf("without a previous secret the keys are otherwise:\n%s", diff)
+		}
+	}
+}
+
+func noSlotIsNull(h *house) {
+	t := h.aTenant(0)
+	owner := h.member(t, scope.Member)
+	for range 2 { // of which a slot 0 could have only one
+		h.insert(h.stored(t, owner, 0))
+	}
+	if got := h.rows(`SELECT slot FROM keys`); !slices.Equal(got, []string{"-", "-"}) {
+		h.Errorf("no slot is stored as %v", got)
+	}
+}
+
+func aSearchIsForTheTextItself(h *house) {
+	t := h.aTenant(0)
+	owner, other := h.member(t, scope.Member), h.member(t, scope.Member)
+	k, secret := h.stored(t, owner, 1)
+	k.Name = `Ⅳ Ämter 100%_\ done`
+	h.insert(k, secret)
+	for _, c := range []struct {
+		query string
+		found bool
+	}{
+		{k.Name, true},
+		{"iv ä", true},
+		{"IV Ä", true},
+		{"A\u0308mter", true},
+		{"100%", true},
+		{"%_\\", true},
+		{"ämter done", false},
+		{"1%d", false},
+		{"100_", false},
+		{`\`, true},
+		{`\\`, false},
+		{k.PublicID, true},
+		{strings.ToUpper(k.PublicID), true},
+		{owner.Email, true},
+		{"@CLAVIGER", true},
+		{other.Email, false},
+		{"'", false},
+	} {
+		for _, filter := range []key.Filter{{Query: c.query}, {Query: c.query, Owner: owner.ID}} {
+			if got := h.keyPages(h.Fatal, t.ID, filter, 5); slices.Equal(got, []ident.KeyID{k.ID}) != c.found {
+				h.Errorf("%+v finds %v", filter, got)
+			}
+		}
+		own, err := h.store.OwnKeys(h.Context(), key.Filter{Query: c.query, Owner: owner.ID}, key.Page{Limit: 5})
+		if h.must(err); (len(own) == 1) != c.found {
+			h.Errorf("of one's own %q finds %v", c.query, own)
+		}
+		if got := h.keyPages(h.Fatal, t.ID, key.Filter{Query: c.query, Owner: other.ID}, 5); len(got) > 0 {
+			h.Errorf("of another's keys %q finds %v", c.query, got)
+		}
+	}
+}
+
+func ownKeysAreOfLiveMemberships(h *house) {
+	one, two := h.aTenant(0), h.aTenant(0)
+	owner := h.member(one, scope.Member)
+	h.join(two, owner, scope.Auditor)
+	var want []ident.KeyID
+	for _, t := range []tenancy.Tenant{one, two, one} {
+		k, secret := h.stored(t, owner, int64(len(want)+1))
+		k.CreatedAt = h.later(time.Duration(len(want)) * time.Hour)
+		h.insert(k, secret)
+		h.insert(h.stored(t, h.member(t, scope.Member), 1))
+		want = slices.Insert(want, 0, k.ID)
+	}
+	expect := func(when string, want ...ident.KeyID) {
+		h.Helper()
+		var got []ident.KeyID
+		for page := (key.Page{Limit: 1}); ; {
+			keys, err := h.store.OwnKeys(h.Context(), key.Filter{Owner: owner.ID}, page)
+			if h.must(err); len(keys) == 0 {
+				break
+			}
+			got = append(got, keys[0].ID)
+			page.BeforeTime, page.BeforeID = keys[0].CreatedAt, keys[0].ID
+		}
+		if diff := diff.Diff(want, got); diff != "" {
+			h.Errorf("%s own keys are otherwise:\n%s", when, diff)
+		}
+	}
+	expect("at first", want...)
+	for _, off := range []string{
+		`UPDATE members SET disabled_at = 1 WHERE tenant_id = $1`, `UPDATE tenants SET disabled_at = 1 WHERE id = $1`,
+		`UPDATE accounts SET disabled_at = 1 WHERE id = (SELECT account_id FROM tenants WHERE id = $1)`,
+	} {
+		h.sql(off, two.ID)
+		expect("after "+off, want[0], want[2])
+		h.sql(strings.Replace(off, "= 1", "= NULL", 1), two.ID)
+	}
+	h.sql(`DELETE FROM members WHERE tenant_id = $1`, two.ID)
+	expect("without a membership", want[0], want[2])
+}
+
 func aRevokedKeyIsATombstone(h *house) {
 	t := h.aTenant(0)
 	want := h.fullKey(t)
@@ -294,6 +476,7 @@ func holdsAreKeysWithASlot(h *house) {
 	h.insert(h.stored(t, other, 9))
 	h.insert(h.stored(h.aTenant(0), owner, 8))
 	h.in(func(ctx context.Context, tx *store.Tx) error {
+		h.must(tx.FreeSlots(ctx, nil))
 		h.must(tx.FreeSlots(ctx, []ident.KeyID{want[1].Key, want[3].Key, want[4].Key}))
 		got, err := tx.Holds(ctx, t.ID, owner.ID)
 		h.must(err)

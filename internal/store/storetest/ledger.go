@@ -197,7 +197,7 @@ func aChangeReadsWhatItWrote(h *house) {
 		second.ID = "ten_second"
 		_, err := tx.InsertTenant(ctx, second)
 		h.must(err)
-		if got, err := tx.TenantsOf(ctx, a.ID); err != nil || len(got) != 2 {
+		if got, err := tx.LockTenantsOf(ctx, a.ID); err != nil || len(got) != 2 {
 			h.Errorf("the account has %v within the change, want two tenants (%v)", got, err)
 		}
 		if _, err := h.store.Tenant(ctx, second.ID); !errors.Is(err, fault.NotFound) {

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -32,12 +33,16 @@ func play(h *house) []string {
 	p.keysUnderACap(who, capped, bob)
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
+	p.keysByLink(who, bob, capped)
 	p.placesChange(who, account, bob)
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
 	p.signOut(who)
+	p.lives(ada, bob)
 	return p.answers
 }
+
+const longPassword = "correct horse battery staple"
 
 // note keeps an answer, and lets time pass.
 func note[T any](p *player, what string, answer T, err error) T {
@@ -47,7 +52,7 @@ func note[T any](p *player, what string, answer T, err error) T {
 }
 
 func (p *player) people() (ada, bob principal.Person) {
-	password := credential.NewSecret("correct horse battery staple")
+	password := credential.NewSecret(longPassword)
 	create := func(name, email string) identity.User {
 		u, err := p.identity.Create(p.Context(), p.operator, identity.NewUser{Name: name, Email: email, Password: password})
 		return note(p, "create "+name, u, err)
@@ -80,7 +85,9 @@ func (p *player) makeTenant(name string, account tenancy.Account, change func(*p
 }
 
 func (p *player) signIn(person principal.Person) principal.Principal {
-	begun, token, err := p.sessions.Begin(p.Context(), person, principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
+	u, err := p.store.User(p.Context(), person.ID)
+	note(p, "user", u, err)
+	begun, token, err := p.sessions.Begin(p.Context(), person, u.PasswordSetAt, principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
 	note(p, "begin", begun, err)
 	who, err := p.sessions.Resume(p.Context(), token.Reveal())
 	rights, _ := who.Session()
@@ -89,8 +96,35 @@ func (p *player) signIn(person principal.Person) principal.Principal {
 }
 
 func (p *player) signOut(who principal.Principal) {
-	note(p, "end", "", p.sessions.End(p.Context(), who))
-	note(p, "end again", "", p.sessions.End(p.Context(), who))
+	own, _ := who.Session()
+	note(p, "end", "", p.sessions.End(p.Context(), who, own.ID))
+	note(p, "end again", "", p.sessions.End(p.Context(), who, own.ID))
+}
+
+// lives lets people change and delete themselves. Bob leads nothing alone; Ada does.
+func (p *player) lives(ada, bob principal.Person) {
+	name := "Another name"
+	for range 2 { // the second time there is nothing to do
+		u, err := p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Name: &name})
+		note(p, "rename", u, err)
+	}
+	for _, disabled := range []bool{true, true, false} {
+		note(p, "disable", disabled, p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled))
+	}
+	password := credential.NewSecret(longPassword)
+	for range 2 { // the second time it is no longer the one
+		u, err := p.identity.ChangePassword(p.Context(), p.signIn(bob), password, credential.NewSecret("another "+longPassword))
+		note(p, "change password", u, err)
+	}
+	note(p, "delete the last admin", "", p.identity.DeleteMe(p.Context(), p.signIn(ada)))
+	gone := p.signIn(bob)
+	note(p, "delete", "", p.identity.DeleteMe(p.Context(), gone))
+	note(p, "delete again", "", p.identity.DeleteMe(p.Context(), gone))
+	for range 2 { // the second time there is nothing to do
+		note(p, "sweep", "", p.sessions.Sweep(p.Context()))
+		p.clock.move(session.Default.Absolute)
+	}
+	note(p, "sweep", "", p.sessions.Sweep(p.Context()))
 }
 
 func (p *player) create(who principal.Principal, t tenancy.Tenant, spec key.Spec) key.Key {
@@ -105,6 +139,16 @@ func (p *player) revoke(who principal.Principal, t tenancy.Tenant, k key.Key) {
 
 func (p *player) delete(who principal.Principal, t tenancy.Tenant, k key.Key) {
 	note(p, "delete key", k, p.keys.Delete(p.Context(), who, t.ID, k.ID))
+}
+
+func (p *player) edit(who principal.Principal, t tenancy.Tenant, k key.Key, e key.Edit) {
+	v, err := p.keys.Edit(p.Context(), who, t.ID, k.ID, e)
+	note(p, "edit key", v.Key, err)
+}
+
+func (p *player) refresh(who principal.Principal, t tenancy.Tenant, k key.Key, r key.Renewal) {
+	issued, err := p.keys.Refresh(p.Context(), who, t.ID, k.ID, r)
+	note(p, "refresh key", issued, err)
 }
 
 func (p *player) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob principal.Person) {
@@ -139,6 +183,14 @@ func (p *player) keysWithoutACap(who principal.Principal, t tenancy.Tenant) {
 		k, err := p.keys.Enable(p.Context(), who, t.ID, first.ID)
 		note(p, "enable key", k, err)
 	}
+	for range 2 {
+		p.edit(who, t, first, key.Edit{Name: new("Another name"), Scopes: []scope.Scope{scope.Every}, ExpiresAt: key.Expiring{Given: true}})
+	}
+	p.refresh(who, t, first, key.Renewal{KeepID: true, Overlap: 60})
+	p.refresh(who, t, first, key.Renewal{Overlap: 60})
+	for range 2 { // the second time there is none
+		note(p, "end previous", "", p.keys.EndPrevious(p.Context(), who, t.ID, first.ID))
+	}
 	p.delete(who, t, first)
 	p.delete(who, t, first) // not there
 	p.create(who, t, anyKey())
@@ -148,4 +200,21 @@ func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
 	k := p.create(who, t, anyKey())
 	p.revoke(who, t, k)
 	p.revoke(who, t, k) // not there
+}
+
+func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {
+	p.clock.move(100 * policy.Day) // so that Bob's other key has expired
+	spec := anyKey()
+	spec.Owner, spec.Delivery = bob.ID, key.ByLink
+	first, err := p.keys.Create(p.Context(), who, t.ID, spec)
+	note(p, "create key by link", first, err)
+	owner := p.signIn(bob)
+	for range 2 { // the second time it was used
+		claimed, err := p.keys.Claim(p.Context(), owner, first.Link.Ticket.Reveal())
+		note(p, "claim key", claimed, err)
+	}
+	p.delete(who, t, first.Key)
+	p.create(who, t, spec)
+	p.clock.move(key.ClaimWithin)
+	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
 }

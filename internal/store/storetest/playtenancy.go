@@ -93,6 +93,8 @@ func (p *player) setUp() {
 	note(p, "set-up link", "", err)
 	l, ticket, err := p.tenancy.NewSetupLink(p.Context(), p.operator)
 	note(p, "another set-up link", l, err)
+	_, _, err = p.tenancy.FirstSetupLink(p.Context(), p.operator)
+	note(p, "first set-up link where there is an account", "", err)
 	n := tenancy.NewHouse{Account: "Initech", Email: "peter@claviger.example", Name: "Peter", Password: credential.NewSecret("correct horse battery staple")}
 	for _, ticket := range []credential.Secret{void, ticket, ticket} {
 		u, err := p.tenancy.SetUp(p.Context(), ticket.Reveal(), n, principal.Origin{})

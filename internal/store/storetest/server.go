@@ -12,9 +12,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -118,9 +120,10 @@ func aDatabaseKnowsWhetherItWasAdopted(h *house) {
 
 func keyHeadersAreOfAllTenants(h *house) {
 	account, _ := h.account()
-	for _, name := range []string{"X-One-Key", "", "X-Two-Token"} {
+	for _, name := range []string{"X-One-Key", "X-Two-Token"} {
 		h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader = name })
 	}
+	h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader, s.Transports = "", []policy.Transport{policy.Bearer} })
 	got, err := h.store.KeyHeaders(h.Context())
 	h.must(err)
 	slices.Sort(got)
@@ -138,27 +141,36 @@ func aClosedDatabaseIsUnavailable(h *house) {
 	h.must(h.store.Close())
 	ctx, s := h.Context(), h.store
 	for name, err := range map[string]error{
-		"Ready":        s.Ready(ctx),
-		"Adopted":      second(s.Adopted(ctx)),
-		"SetWatermark": s.SetWatermark(ctx, h.clock.Now()),
-		"AdoptRoot":    second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
-		"Latest":       second(s.Latest(ctx)),
-		"Chains":       second(s.Chains(ctx)),
-		"Chain":        s.Chain(ctx, audit.ServerChain, func(audit.Record) error { return nil }),
-		"Tenant":       second(s.Tenant(ctx, "ten_x")),
-		"TenantRules":  second(s.TenantRules(ctx, "ten_x")),
-		"TenantFacts":  second(s.TenantFacts(ctx, "ten_x")),
-		"KeyHeaders":   second(s.KeyHeaders(ctx)),
-		"Application":  second(s.Application(ctx, "ten_x", "app_x")),
-		"Applications": second(s.Applications(ctx, "ten_x", scope.Applications{All: true}, tenancy.Page{})),
-		"Key":          second(s.Key(ctx, "ten_x", "key_x")),
-		"Keys":         second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
-		"KeyFacts":     second(s.KeyFacts(ctx, "lookup")),
-		"RecordUses":   s.RecordUses(ctx, nil),
-		"Touch":        s.Touch(ctx, "ses_x", h.clock.Now()),
-		"Session":      sessionError(ctx, s),
-		"UserByEmail":  userError(ctx, s),
-		"Write":        h.write(insertUser(h.user())),
+		"Ready":          s.Ready(ctx),
+		"Adopted":        second(s.Adopted(ctx)),
+		"SetWatermark":   s.SetWatermark(ctx, h.clock.Now()),
+		"AdoptRoot":      second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
+		"Latest":         second(s.Latest(ctx)),
+		"Chains":         second(s.Chains(ctx)),
+		"Chain":          s.Chain(ctx, audit.ServerChain, func(audit.Record) error { return nil }),
+		"Tenant":         second(s.Tenant(ctx, "ten_x")),
+		"TenantRules":    second(s.TenantRules(ctx, "ten_x")),
+		"TenantFacts":    second(s.TenantFacts(ctx, "ten_x")),
+		"KeyHeaders":     second(s.KeyHeaders(ctx)),
+		"Application":    second(s.Application(ctx, "ten_x", "app_x")),
+		"Applications":   second(s.Applications(ctx, "ten_x", scope.Applications{All: true}, tenancy.Page{})),
+		"Key":            second(s.Key(ctx, "ten_x", "key_x")),
+		"Keys":           second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
+		"KeyFacts":       second(s.KeyFacts(ctx, "lookup")),
+		"RecordUses":     s.RecordUses(ctx, nil),
+		"Touch":          s.Touch(ctx, "ses_x", h.clock.Now()),
+		"Session":        sessionError(ctx, s),
+		"UserByEmail":    userError(ctx, s),
+		"User":           second(s.User(ctx, "usr_x")),
+		"Sessions":       second(s.Sessions(ctx, "usr_x", session.Bounds{}, session.Page{})),
+		"Failures":       second(s.Failures(ctx, "nobody@claviger.example")),
+		"ClaimAttempt":   second(s.ClaimAttempt(ctx, "nobody@claviger.example", identity.Failures{}, identity.Failures{Count: 1})),
+		"CountAttempt":   s.CountAttempt(ctx, "?1", h.clock.Now()),
+		"ForgetFailures": s.ForgetFailures(ctx, "nobody@claviger.example"),
+		"Write":          h.write(insertUser(h.user())),
+		"OwnKeys":        second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
+		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
+		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
 			h.Errorf("%s of a closed database: %v, want unavailable", name, err)

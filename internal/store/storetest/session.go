@@ -26,6 +26,9 @@ var sessionGuarantees = []guarantee{
 	{"a session is ended for its own user alone", aSessionIsItsUsers},
 	{"all sessions of a user end together, and nobody else's", allSessionsOfAUserEnd},
 	{"an unknown token is no session", anUnknownTokenIsNoSession},
+	{"the living sessions of a user are listed newest first, in pages", livingSessionsAreListed},
+	{"the dead are removed, and no others", theDeadAreRemoved},
+	{"nobody who is disabled or deleted has a password to sign in with", whoHasAPassword},
 }
 
 // begun is a session of somebody, all of whose times differ.
@@ -59,8 +62,7 @@ func (h *house) guest() guest {
 	h.join(g.tenants[0], g.person, scope.Admin)
 	h.join(g.tenants[1], g.person, scope.Auditor)
 	h.join(g.tenants[2], g.person, scope.Member)
-	_, err := h.services().tenancy.SetStanding(h.Context(), principal.Operator(), g.home.ID, g.person.ID, scope.AccountAdmin)
-	h.must(err)
+	h.stand(g.home.ID, g.person, scope.AccountAdmin)
 	return g
 }
 
@@ -183,5 +185,94 @@ func anUnknownTokenIsNoSession(h *house) {
 	h.begun(h.person())
 	for _, token := range []credential.TicketHash{{}, sha256.Sum256([]byte("unknown"))} {
 		h.noSession(token)
+	}
+}
+
+// generations are three sessions of one person, from the oldest to the newest: each lives an hour and was seen within a minute.
+func (h *house) generations(p principal.Person) (ids []ident.SessionID) {
+	h.Helper()
+	for range 3 {
+		s, _ := h.begun(p)
+		ids = append(ids, s.ID)
+		h.clock.move(20 * time.Minute)
+	}
+	return ids
+}
+
+func livingSessionsAreListed(h *house) {
+	p := h.person()
+	h.begun(h.person())
+	ids := h.generations(p) // begun 60, 40 and 20 minutes ago
+	list := func(live session.Bounds, page session.Page) (found []ident.SessionID) {
+		all, err := h.store.Sessions(h.Context(), p.ID, live, page)
+		h.must(err)
+		for _, s := range all {
+			if s.User.ID != p.ID || s.IP == "" || s.Agent == "" || s.LastSeenAt.IsZero() || s.ExpiresAt.IsZero() {
+				h.Errorf("a session comes back as %+v", s)
+			}
+			found = append(found, s.ID)
+		}
+		return found
+	}
+	ever := session.Bounds{EndsAfter: h.later(-24 * time.Hour), SeenAfter: h.later(-24 * time.Hour)}
+	whole := session.Page{Limit: 10}
+	for _, c := range []struct {
+		name string
+		got  []ident.SessionID
+		want []ident.SessionID
+	}{
+		{"all", list(ever, whole), []ident.SessionID{ids[2], ids[1], ids[0]}},
+		{"one of all", list(ever, session.Page{Limit: 1}), []ident.SessionID{ids[2]}},
+		{"those before it", list(ever, session.Page{BeforeTime: h.later(-20 * time.Minute), BeforeID: ids[2], Limit: 10}), []ident.SessionID{ids[1], ids[0]}},
+		{"those that have not ended", list(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: ever.SeenAfter}, whole), []ident.SessionID{ids[2], ids[1]}},
+		{"those seen lately", list(session.Bounds{EndsAfter: ever.EndsAfter, SeenAfter: h.later(-39 * time.Minute)}, whole), []ident.SessionID{ids[2]}},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			h.Errorf("%s:\n%s", c.name, diff)
+		}
+	}
+}
+
+func theDeadAreRemoved(h *house) {
+	h.generations(h.person()) // begun 60, 40 and 20 minutes ago
+	remove := func(live session.Bounds, want int64) {
+		h.Helper()
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			n, err := tx.DeleteDeadSessions(ctx, live)
+			if n != want {
+				h.Errorf("%d sessions were removed, want %d", n, want)
+			}
+			return err
+		})
+	}
+	ever := h.later(-24 * time.Hour)
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever}, 0)
+	remove(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: ever}, 1)              // at its end it has ended
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: h.later(-39 * time.Minute)}, 1) // and unseen for exactly so long it is idle
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever}, 0)
+}
+
+func whoHasAPassword(h *house) {
+	p := h.person()
+	set := h.clock.Now()
+	ask := func(user ident.UserID) (at time.Time, err error) {
+		err = h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+			at, err = tx.PasswordSetAt(ctx, user)
+			return event("session.begin"), err
+		})
+		return at, err
+	}
+	if at, err := ask(p.ID); err != nil || !at.Equal(set) {
+		h.Errorf("the password was set at %v (%v), want %v", at, err, set)
+	}
+	for _, column := range []string{"disabled_at", "deleted_at"} {
+		h.sql(`UPDATE users SET `+column+` = 1 WHERE id = $1`, p.ID)
+		if _, err := ask(p.ID); !errors.Is(err, fault.NotFound) {
+			h.Errorf("with %s: %v, want not found", column, err)
+		}
+		h.sql(`UPDATE users SET `+column+` = NULL WHERE id = $1`, p.ID)
+	}
+	if _, err := ask("usr_nobody"); !errors.Is(err, fault.NotFound) {
+		h.Errorf("of nobody: %v, want not found", err)
 	}
 }

@@ -28,6 +28,7 @@ var tenancyGuarantees = []guarantee{
 	{"a tenant is open while neither it nor its account is disabled", aTenantIsOpen},
 	{"an account lists its own tenants", anAccountListsItsTenants},
 	{"a standing is one role, the last one given", aStandingIsOneRole},
+	{"a disabled owner is an owner still", aDisabledOwnerIsAnOwnerStill},
 	{"a person joins a tenant once", aPersonJoinsOnce},
 }
 
@@ -52,8 +53,9 @@ func everyNounIsNumbered(h *house) {
 // inserted puts a tenant with the settings into the account.
 func (h *house) inserted(account ident.AccountID, preset policy.Preset, s policy.Settings) tenancy.Tenant {
 	h.Helper()
+	now := h.clock.Now()
 	t := tenancy.Tenant{
-		ID: ident.New[ident.TenantID](h.clock.Now(), h.random), Account: account, Name: "Ünïcode & <markup> '\"", Preset: preset, Settings: s, CreatedAt: h.clock.Now(),
+		ID: ident.New[ident.TenantID](now, h.random), Account: account, Name: "Ünïcode & <markup> '\"", Preset: preset, Settings: s, CreatedAt: now, UpdatedAt: now,
 	}
 	h.in(func(ctx context.Context, tx *store.Tx) (err error) {
 		t.Number, err = tx.InsertTenant(ctx, t)
@@ -191,7 +193,7 @@ func anAccountListsItsTenants(h *house) {
 	slices.Sort(want)
 	for id, want := range map[ident.AccountID][]ident.TenantID{account.ID: want, other.Account: {other.ID}, "acc_unknown": nil} {
 		h.in(func(ctx context.Context, tx *store.Tx) error {
-			got, err := tx.TenantsOf(ctx, id)
+			got, err := tx.LockTenantsOf(ctx, id)
 			if !slices.Equal(got, want) {
 				h.Errorf("%s has %v, want %v", id, got, want)
 			}
@@ -215,6 +217,36 @@ func aStandingIsOneRole(h *house) {
 	}
 }
 
+func aDisabledOwnerIsAnOwnerStill(h *house) {
+	account, owner := h.account()
+	s := h.services().tenancy
+	var others []principal.Person
+	for _, role := range []scope.AccountRole{scope.AccountAdmin, scope.AccountOwner} {
+		p := h.person()
+		_, err := s.SetStanding(h.Context(), principal.Operator(), account.ID, p.ID, role)
+		h.must(err)
+		others = append(others, p)
+	}
+	admin, second := h.as(others[0]), h.as(others[1])
+	h.sql(`UPDATE users SET disabled_at = 1 WHERE id = $1`, owner.ID)
+	before := h.dump()
+	_, lowered := s.SetStanding(h.Context(), admin, account.ID, owner.ID, scope.AccountAdmin)
+	removed := s.RemoveStanding(h.Context(), admin, account.ID, owner.ID)
+	for what, err := range map[string]error{"lowered": lowered, "removed": removed} {
+		if fault.KindOf(err) != fault.Forbidden {
+			h.Errorf("%s by an admin: %v, want forbidden", what, err)
+		}
+	}
+	if err := s.RemoveStanding(h.Context(), second, account.ID, others[1].ID); fault.KindOf(err) != fault.Conflict {
+		h.Errorf("the last live owner leaves: %v, want conflict", err)
+	}
+	h.unchanged(before)
+	o, err := s.SetStanding(h.Context(), second, account.ID, owner.ID, scope.AccountAdmin)
+	if err != nil || !o.Disabled || o.User != owner {
+		h.Errorf("lowered by an owner they are %+v (%v)", o, err)
+	}
+}
+
 func aPersonJoinsOnce(h *house) {
 	t := h.aTenant(0)
 	p := h.member(t, scope.Member)
@@ -224,4 +256,9 @@ func aPersonJoinsOnce(h *house) {
 		h.Errorf("joining again: %v, want conflict", err)
 	}
 	h.unchanged(before)
+	gone := h.person()
+	h.sql(`UPDATE users SET deleted_at = 1 WHERE id = $1`, gone.ID)
+	if err := h.services().tenancy.AddMember(h.Context(), principal.Operator(), t, gone, scope.Member); fault.KindOf(err) != fault.NotFound {
+		h.Errorf("someone who was deleted joins: %v, want not found", err)
+	}
 }

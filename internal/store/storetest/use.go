@@ -94,6 +94,13 @@ func aUseOfThePreviousSecret(h *house) {
 	if got := previous(); !slices.Equal(got, []string{cell(before.UnixMicro()), "-"}) {
 		h.Errorf("previous secrets were last used at %v", got)
 	}
+	for _, late := range []verify.Use{{PreviousAt: current}, {PreviousAt: later, PreviousSerial: 1}} { // earlier, or of another secret
+		late.Key, late.At = one.ID, later
+		h.use(late)
+		if got := previous(); !slices.Equal(got, []string{cell(before.UnixMicro()), "-"}) {
+			h.Errorf("after %+v previous secrets were last used at %v", late, got)
+		}
+	}
 	if got := ask[int64](h, `SELECT COUNT(last_used_at) FROM key_secrets WHERE position = 'current'`); got != 0 {
 		h.Error("a use of the previous secret counts for the current one")
 	}

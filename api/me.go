@@ -1,0 +1,43 @@
+package api
+
+import "time"
+
+// Me is the signed-in person's own record.
+type Me struct {
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	// Email as it was written when the person was made; any case signs in.
+	Email string `json:"email"`
+	Name  string `json:"name"`
+	// Status is active or disabled.
+	Status    string    `json:"status"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// MeChange is the body of PATCH /api/v1/me.
+type MeChange struct {
+	Name Optional[string] `json:"name,omitzero"`
+}
+
+// NewPassword is the body of POST /api/v1/me/password.
+type NewPassword struct {
+	CurrentPassword string `json:"current_password"`
+	// NewPassword has 15 to 256 characters, and is neither common nor made of the person's own words.
+	NewPassword string `json:"new_password"`
+}
+
+// SessionInfo is one of a person's sign-ins, as the list of them shows it.
+type SessionInfo struct {
+	ID        string    `json:"id"`
+	CreatedAt time.Time `json:"created_at"`
+	// SignedInAt is when the password was last given; sensitive actions ask for a recent one.
+	SignedInAt time.Time `json:"signed_in_at"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+	// ExpiresAt is the absolute end; left unused for long, a session ends before.
+	ExpiresAt time.Time `json:"expires_at"`
+	IP        string    `json:"ip"`
+	UserAgent string    `json:"user_agent"`
+	// Current is true for the session that asks.
+	Current bool `json:"current"`
+}

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+// CreateKey creates a key; the credential is in this answer and nowhere else.
+func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
+	return k, err
+}
+
+// KeyFilter narrows a list of keys; the zero value lists all.
+type KeyFilter struct {
+	// Owner is "me" or a user's id.
+	Owner string
+	// Status is active, disabled, expired or revoked.
+	Status string
+	// Query is looked for in name, public id and the owner's e-mail address.
+	Query string
+}
+
+func (f KeyFilter) query(p Page) string {
+	q := p.query()
+	for name, value := range map[string]string{"owner": f.Owner, "status": f.Status, "q": f.Query} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q.Encode()
+}
+
+// Keys lists the keys of a tenant, newest first.
+func (c *Client) Keys(ctx context.Context, tenant string, f KeyFilter, p Page) (l api.List[api.Key], err error) {
+	err = c.Do(ctx, http.MethodGet, keysPath(tenant)+"?"+f.query(p), nil, &l)
+	return l, err
+}
+
+// OwnKeys lists the caller's keys in all their tenants, newest first; the filter names no owner.
+func (c *Client) OwnKeys(ctx context.Context, f KeyFilter, p Page) (l api.List[api.OwnKey], err error) {
+	err = c.Do(ctx, http.MethodGet, "/api/v1/me/keys?"+f.query(p), nil, &l)
+	return l, err
+}
+
+// Key shows a key.
+func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodGet, keyPath(tenant, key), nil, &k)
+	return k, err
+}
+
+// EditKey changes a key: a member of the edit that is not set keeps what is there.
+func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.KeyEdit) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPatch, keyPath(tenant, key), e, &k)
+	return k, err
+}
+
+// RefreshKey gives a key a new secret; it is in this answer and nowhere else.
+func (c *Client) RefreshKey(ctx context.Context, tenant, key string, r api.Refresh) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/refresh", r, &k)
+	return k, err
+}
+
+// EndPrevious ends the secret of before a refresh before its time.
+func (c *Client) EndPrevious(ctx context.Context, tenant, key string) error {
+	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key)+"/previous", nil, nil)
+}
+
+// ClaimKey mints the secret of a key that was handed over by link; the token is what stands behind the last slash of the link.
+func (c *Client) ClaimKey(ctx context.Context, token string) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, "/api/v1/claims/"+url.PathEscape(token), nil, &k)
+	return k, err
+}
+
+// RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
+func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
+	var k *api.Key
+	err := c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/revoke", api.Revocation{Reason: reason}, &k)
+	return k, err
+}
+
+// DisableKey takes a key out of use until it is enabled.
+func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/disable", nil, &k)
+	return k, err
+}
+
+// EnableKey brings a disabled key back into use.
+func (c *Client) EnableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/enable", nil, &k)
+	return k, err
+}
+
+// DeleteKey removes a key.
+func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
+	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key), nil, nil)
+}
+
+func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
+
+func keyPath(tenant, key string) string { return keysPath(tenant) + "/" + url.PathEscape(key) }

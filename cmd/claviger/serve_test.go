@@ -1,0 +1,195 @@
+package main_test
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+var (
+	readyLine = regexp.MustCompile(`msg="claviger is ready" url=(\S+) `)
+	setupLine = regexp.MustCompile(`link=(\S+) until=\S+\n`)
+)
+
+// offered gives where the server is, and the token of the set-up link that it logs.
+func (p *process) offered() (url, token string) {
+	p.t.Helper()
+	url, link := p.logged(readyLine), p.logged(setupLine)
+	token, ok := strings.CutPrefix(link, url+"/setup/")
+	if !ok {
+		p.t.Fatalf("the link %s does not lead to %s", link, url)
+	}
+	return url, token
+}
+
+// setUp makes the first account with the token of a link.
+func setUp(t testing.TB, url, token string) (*client.Client, api.Code) {
+	t.Helper()
+	c, _, err := client.New(url).SetUp(t.Context(), api.Setup{
+		Token: token, Account: "First account", Email: "first@claviger.example", Name: "First Person", Password: testkit.Password,
+	})
+	return c, testkit.Code(t, err)
+}
+
+func TestTheFirstAccountIsMadeOnceAtTheLinkInTheLog(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		t.Parallel()
+		s := newSite(t, e)
+		first := s.serve(t)
+		_, old := first.offered()
+		first.term()
+
+		second := s.serve(t)
+		url, token := second.offered()
+		for _, try := range []struct {
+			what, token string
+			want        api.Code
+		}{{"the link of an earlier start", old, api.LinkInvalid}, {"the link", token, ""}, {"the link again", token, api.LinkInvalid}} {
+			if _, code := setUp(t, url, try.token); code != try.want {
+				t.Errorf("%s: %q, want %q", try.what, code, try.want)
+			}
+		}
+		second.term()
+
+		third := s.serve(t)
+		_, _, err := client.New(third.logged(readyLine)).SignIn(t.Context(), "first@claviger.example", testkit.Password)
+		must(t, err)
+		third.term()
+		if log := third.stderr.String(); strings.Contains(log, "/setup/") {
+			t.Errorf("there is an account, and a link is offered:\n%s", log)
+		}
+		for _, p := range []*process{first, second, third} {
+			if out := p.stdout.String(); out != "" {
+				t.Errorf("standard output is not empty: %s", out)
+			}
+		}
+		s.demandNowhere(t, canary{name: "the link", text: token})
+	})
+}
+
+// demandNowhere demands that a canary is in no file and no row.
+func (s *site) demandNowhere(t testing.TB, c canary) {
+	t.Helper()
+	must(t, filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if found := c.find([]byte(readFile(t, path))); found != "" {
+			t.Errorf("%s is in %s: %s", c.name, d.Name(), found)
+		}
+		return nil
+	}))
+	for _, row := range s.rows(t) {
+		if found := c.find([]byte(row)); found != "" {
+			t.Errorf("%s is in the database: %s", c.name, found)
+		}
+	}
+}
+
+func TestAStartNeedsNothingButAFolder(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	s.with("CLAVIGER_SERVER_LISTEN=127.0.0.1:0") // another test may have the default port
+	p := s.launch(t, "serve")
+	url, token := p.offered()
+	if _, code := setUp(t, url, token); code != "" {
+		t.Errorf("set up: %s", code)
+	}
+	p.term()
+	demandPrivate(t, filepath.Join(s.dir, "claviger-data"))
+	if files, err := os.ReadDir(s.dir); err != nil || len(files) != 1 {
+		t.Errorf("there is more than the data directory: %v %v", files, err)
+	}
+}
+
+func TestTheLinkLeadsToTheBaseURL(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	defer s.settings(t, "server:\n  base_url: https://keys.example.com/\nlog:\n  format: json\n", 0o644)()
+	p := s.serve(t)
+	if link := p.logged(regexp.MustCompile(`"link":"([^"]*)"`)); !strings.HasPrefix(link, "https://keys.example.com/setup/") {
+		t.Errorf("it leads to %s", link)
+	}
+	p.term()
+}
+
+func TestAHangUpEndsNothing(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	p := s.serve(t)
+	url, _ := p.offered()
+	must(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	resp, err := http.Get(url + "/healthz")
+	must(t, err)
+	must(t, resp.Body.Close())
+	p.term()
+}
+
+func TestAnIdleServerIsSmallAlsoAfterASignIn(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	p := s.serve(t)
+	url, token := p.offered()
+	_, code := setUp(t, url, token)
+	if code != "" {
+		t.Fatal(code)
+	}
+	const most = 40 << 20
+	deadline := time.After(patience)
+	for size := p.memory(); size > most; size = p.memory() {
+		select {
+		case <-time.After(time.Second):
+		case <-deadline:
+			t.Fatalf("it takes %d MB", size>>20)
+		}
+	}
+	p.term()
+}
+
+// memory gives the resident set of the process in bytes.
+func (p *process) memory() int {
+	p.t.Helper()
+	status := readFile(p.t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	size := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindStringSubmatch(status)
+	if size == nil {
+		p.t.Fatalf("no VmRSS:\n%s", status)
+	}
+	kilobytes, err := strconv.Atoi(size[1])
+	must(p.t, err)
+	return kilobytes << 10
+}
+
+func TestTheSettingsInForceArePrintedWithoutSecrets(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	s.with("CLAVIGER_DATABASE_URL=postgres://u:"+urlPassword+"@h/d", "CLAVIGER_LOG_LEVEL=warn")
+	defer s.settings(t, "data: elsewhere\nroot_secret: "+malformedRoot+"\n", 0o600)()
+	p := s.launch(t, "config", "--listen", "127.0.0.1:1")
+	if code := p.exit(patience); code != 0 || p.stderr.String() != "" {
+		t.Fatalf("exit code %d: %s", code, p.stderr.String())
+	}
+	out := p.stdout.String()
+	for _, line := range []string{
+		"  listen: 127.0.0.1:1 # --listen\n", "data: elsewhere # claviger.yaml:1\n", "  url: '[redacted]' # CLAVIGER_DATABASE_URL\n",
+		"root_secret: '[redacted]' # claviger.yaml:2\n", "  level: warn # CLAVIGER_LOG_LEVEL\n", "  format: text # default\n",
+	} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no line %q in:\n%s", line, out)
+		}
+	}
+	for _, c := range []canary{newCanary("the password", urlPassword), newCanary("the root secret", malformedRoot)} {
+		if found := c.find([]byte(out)); found != "" {
+			t.Errorf("%s is printed: %s", c.name, found)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "elsewhere")); err == nil {
+		t.Error("printing the settings made the data directory")
+	}
+}

@@ -1,0 +1,448 @@
+package app_test
+
+// The table says what comes of asking, for every route, every kind of object it can be about, and everyone who may ask. It is written from the product's page, not
+// from the code. authz_test.go makes a request of each of its cells, authz_world_test.go everyone who asks, authz_objects_test.go what they ask for.
+//
+// A rule is one line: by column what comes of it, in a word of outcomes, and the object. Three things hold for whole routes and are not repeated in the lines:
+//
+//   - a credential that is no good is refused before anything else, as refused says;
+//   - a route for sessions only tells every good key session_required, so that its lines have the six columns of people alone;
+//   - a route that needs no credential does not look at one, so that its lines have one column.
+//
+// A new route needs a row here, or TestEveryRouteHasItsRow fails.
+
+// columns are who asks. Bars only help the eye.
+const columns = `owner officer | admin member auditor | foreigner | owner's-key key key-without member's-key bound-key`
+
+// What the columns mean: owner and officer (an admin) run the account, and are plain members of our tenant; admin, member and auditor are so in our tenant;
+// the foreigner runs another account and its tenant. The keys are of our tenant, all but the last for all applications:
+//
+//	owner's-key   every scope (*), of an owner of the account
+//	key           every scope, of an admin; and one that has just the scope which the route needs
+//	key-without   every scope but that one, of an admin; and one without any that counts
+//	member's-key  every scope, of a member
+//	bound-key     every scope, of an admin, restricted to one application
+
+// outcomes by the words of the table: status and code, as section 5 of the product pairs them. A success shows the object where the route is about one.
+var outcomes = map[string]outcome{
+	"200": {status: 200, shows: true},
+	"201": {status: 201},
+	"204": {status: 204},
+	"in":  {status: 200, shows: true},                 // a list with the object
+	"out": {status: 200, hides: true},                 // a list without it
+	"few": {status: 200, shows: true, lacks: "last4"}, // what members see of another's key
+	"yes": {status: 200, says: `{"active":true,"code":"ok",`},
+	"no":  {status: 200, says: `{"active":false,"code":"api_key_invalid"}`},
+
+	"invalid":  {status: 401, code: "api_key_invalid"},
+	"expired":  {status: 401, code: "api_key_expired"},
+	"revoked":  {status: 401, code: "api_key_revoked"},
+	"disabled": {status: 401, code: "api_key_disabled"},
+	"failed":   {status: 401, code: "sign_in_failed"},
+	"403":      {status: 403, code: "forbidden"},
+	"session":  {status: 403, code: "session_required"},
+	"scope":    {status: 403, code: "insufficient_scope"},
+	"app":      {status: 403, code: "application_forbidden"},
+	"again":    {status: 403, code: "sign_in_again"},
+	"404":      {status: 404, code: "not_found"},
+	"link":     {status: 404, code: "link_invalid"},
+	"409":      {status: 409, code: "conflict"},
+	"422":      {status: 422, code: "validation_failed"},
+}
+
+// refused are the credentials that are no good, and what every route that needs one says to them.
+var refused = map[string]string{
+	"nobody":                     "invalid",
+	"a session that was ended":   "invalid",
+	"a wrong secret":             "invalid",
+	"a deleted key":              "invalid",
+	"an expired key":             "expired",
+	"a revoked key":              "revoked",
+	"a disabled key":             "disabled",
+	"a key of a disabled owner":  "disabled",
+	"a key of a disabled member": "disabled",
+}
+
+// authorization is the table.
+var authorization = []row{
+	// Session and links
+
+	{"POST /api/v1/session", noCredential, `{"email":"{email}","password":"` + password + `"}`, []rule{
+		{"201", oneself},
+		{"failed", strangersAddress},
+	}},
+	{"GET /api/v1/session", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"200 200 | 200 200 200 | 200", ownSession},
+	}},
+	{"DELETE /api/v1/session", sessionOnly, ``, []rule{
+		{"204 204 | 204 204 204 | 204", ownSession},
+	}},
+	{"POST /api/v1/setup", noCredential, `{"token":"{token}","account":"Account {fresh}","email":"owner{fresh}@claviger.example","name":"New Owner","password":"` + password + `"}`, []rule{
+		{"201", setUpLink},
+		{"link", invitation},
+		{"link", noLink},
+	}},
+	{"POST /api/v1/invitations/{token}", noCredential, `{"name":"New Member","password":"` + password + `"}`, []rule{
+		{"201", invitation},
+		{"link", setUpLink},
+		{"link", noLink},
+	}},
+
+	// Oneself
+
+	{"GET /api/v1/me", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"200 200 | 200 200 200 | 200", oneself},
+	}},
+	{"PATCH /api/v1/me", sessionOnly, `{"name":"Person {fresh}"}`, []rule{
+		{"200 200 | 200 200 200 | 200", aTwin},
+	}},
+	{"DELETE /api/v1/me", sessionOnly, ``, []rule{
+		{"204   204   | 204   204   204   | 204  ", aTwin},
+		{"again again | again again again | again", signedInLongAgo},
+	}},
+	{"POST /api/v1/me/password", sessionOnly, `{"current_password":"{password}","new_password":"a password of {fresh} twins"}`, []rule{
+		{"200    200    | 200    200    200    | 200   ", aTwin},
+		{"failed failed | failed failed failed | failed", aTwin.and("with a wrong password", func(c *cell) { c.names["password"] = "not the password" })},
+	}},
+	{"GET /api/v1/me/sessions", sessionOnly, ``, []rule{
+		{"in  in  | in  in  in  | in ", sessionOfOnes},
+		{"out out | out out out | out", anothersSession},
+	}},
+	{"DELETE /api/v1/me/sessions/{session}", sessionOnly, ``, []rule{
+		{"204 204 | 204 204 204 | 204", sessionOfOnes},
+		{"404 404 | 404 404 404 | 404", anothersSession},
+		{"404 404 | 404 404 404 | 404", noSession},
+	}},
+	{"GET /api/v1/me/keys", sessionOnly, ``, []rule{
+		{"in  in  | in  in  in  | out", ownKey},
+		{"in  in  | in  in  in  | out", ownKey.where(membersSeeTheirOwn)},
+		{"out out | out out out | out", anothersKey},
+		{"out out | out out out | out", siblingKey},
+	}},
+
+	// Accounts
+
+	{"GET /api/v1/accounts", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"in  in  | in  in  in  | out", ourAccount},
+		{"out out | out out out | in ", theirAccount},
+	}},
+	{"GET /api/v1/accounts/{account}", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"PATCH /api/v1/accounts/{account}", sessionOnly, `{"name":"Account {fresh}"}`, []rule{
+		{"200 200 | 403 403 403 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"GET /api/v1/accounts/{account}/members", sessionOnly, ``, []rule{
+		{"in  in  | 403 403 403 | 404", anotherOwner},
+		{"in  in  | 403 403 403 | 404", anotherOfficer},
+		{"out out | 403 403 403 | 404", aMember},
+		{"404 404 | 404 404 404 | in ", theirOwner},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"PUT /api/v1/accounts/{account}/members/{user}", sessionOnly, `{"role":"{role}"}`, []rule{
+		{"200 200 | 403 403 403 | 404", aMember.as("admin")},
+		{"200 403 | 403 403 403 | 404", aMember.as("owner")},
+		{"200 403 | 403 403 403 | 404", anotherOwner.as("admin")},
+		{"200 403 | 403 403 403 | 404", anotherOfficer.as("owner")},
+		{"200 200 | 403 403 403 | 404", oneself.as("admin")},
+		{"200 403 | 403 403 403 | 404", oneself.as("owner")},
+		{"404 404 | 403 403 403 | 404", theirMemberHere.as("admin")},
+		{"404 404 | 403 403 403 | 404", noPerson.as("admin")},
+		{"404 404 | 404 404 404 | 200", theirMember.as("admin")},
+		{"404 404 | 404 404 404 | 409", theirOwner.as("admin")}, // the last
+		{"404 404 | 404 404 404 | 404", noAccount.as("admin")},
+	}},
+	{"DELETE /api/v1/accounts/{account}/members/{user}", sessionOnly, ``, []rule{
+		{"204 403 | 403 403 403 | 404", anotherOwner},
+		{"204 204 | 403 403 403 | 404", anotherOfficer},
+		{"204 204 | 403 403 403 | 404", oneself},
+		{"404 404 | 403 403 403 | 404", aMember}, // without a role to take away
+		{"404 404 | 403 403 403 | 404", theirMemberHere},
+		{"404 404 | 403 403 403 | 404", noPerson},
+		{"404 404 | 404 404 404 | 409", theirOwner}, // the last
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"GET /api/v1/accounts/{account}/audit", sessionOnly, ``, []rule{
+		{"200 200 | 403 403 403 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+
+	// Tenants
+
+	{"GET /api/v1/tenants", "tenants:read", ``, []rule{
+		// own off | adm mem aud | for | own key lacks mem   bound
+		{"in  in  | in  in  in  | out | in  in  scope in    in ", ourTenant},
+		{"in  in  | out out out | out | out out scope out   out", siblingTenant},
+		{"out out | out out out | in  | out out scope out   out", theirTenant},
+	}},
+	{"POST /api/v1/tenants", sessionOnly, `{"account_id":"{account}","name":"Tenant {fresh}","preset":"standard"}`, []rule{
+		{"201 201 | 403 403 403 | 404", ourAccount},
+		{"201 201 | 403 403 403 | 201", onlyAccount},
+		{"404 404 | 404 404 404 | 201", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"GET /api/v1/tenants/{tenant}", "tenants:read", ``, []rule{
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"PATCH /api/v1/tenants/{tenant}", sessionOnly, `{"name":"Tenant {fresh}"}`, []rule{
+		{"200 200 | 403 403 403 | 404", ourTenant},
+		{"200 200 | 404 404 404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200", theirTenant},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/audit", "audit:read", ``, []rule{
+		{"200 200 | 200 403 200 | 404 | 200 200 scope scope 200", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+
+	// Members
+
+	{"GET /api/v1/tenants/{tenant}/members", "members:read", ``, []rule{
+		// own off | adm mem aud | for | own key lacks mem   bound
+		{"in  in  | in  in  in  | 404 | in  in  scope in    in ", aMember},
+		{"out out | out out out | 404 | out out scope out   out", siblingMemberHere},
+		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404", siblingMember},
+		{"404 404 | 404 404 404 | in  | 404 404 404   404   404", theirMember},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/members", sessionOnly, `{"email":"new{fresh}@claviger.example","role":"admin"}`, []rule{
+		{"201 201 | 201 403 403 | 404", ourTenant},
+		{"201 201 | 404 404 404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 201", theirTenant},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"PATCH /api/v1/tenants/{tenant}/members/{user}", sessionOnly, `{"role":"{role}"}`, []rule{
+		{"200 200 | 200 403 403 | 404", aMember.as("auditor")},
+		{"200 200 | 200 403 403 | 404", oneself.as("admin")},
+		{"409 409 | 409 403 403 | 404", theLastAdmin.as("member")},
+		{"404 404 | 404 403 403 | 404", siblingMemberHere.as("auditor")},
+		{"404 404 | 404 403 403 | 404", noPerson.as("auditor")},
+		{"200 200 | 404 404 404 | 404", siblingMember.as("auditor")},
+		{"404 404 | 404 404 404 | 200", theirMember.as("auditor")},
+		{"404 404 | 404 404 404 | 404", noTenant.as("auditor")},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/members/{user}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", aMember},
+		{"204 204 | 204 403 403 | 404", oneself},
+		{"409 409 | 409 403 403 | 404", theLastAdmin},
+		{"404 404 | 404 403 403 | 404", siblingMemberHere},
+		{"404 404 | 404 403 403 | 404", noPerson},
+		{"204 204 | 404 404 404 | 404", siblingMember},
+		{"404 404 | 404 404 404 | 204", theirMember},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
+	// Scopes
+
+	{"GET /api/v1/tenants/{tenant}/scopes", "scopes:read", ``, []rule{
+		// own off | adm mem aud | for | own key lacks mem   bound
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"PUT /api/v1/tenants/{tenant}/scopes", sessionOnly, `{"items":[{"name":"reports:export{fresh}"}]}`, []rule{
+		{"200 200 | 200 403 403 | 404", ourTenant},
+		{"200 200 | 404 404 404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200", theirTenant},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
+	// Applications
+
+	{"GET /api/v1/tenants/{tenant}/applications", "applications:read", ``, []rule{
+		// own off | adm mem aud | for | own key lacks mem   bound
+		{"in  in  | in  in  in  | 404 | in  in  scope in    in ", boundApplication},
+		{"in  in  | in  in  in  | 404 | in  in  scope in    out", otherApplication},
+		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
+		{"404 404 | 404 404 404 | in  | 404 404 404   404   404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/applications", "applications:create", `{"name":"Application {fresh}"}`, []rule{
+		{"201 201 | 201 403 403 | 404 | 201 201 scope scope app", ourTenant},
+		{"201 201 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
+		{"404 404 | 404 404 404 | 201 | 404 404 404   404   404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/applications/{application}", "applications:read", ``, []rule{
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", boundApplication},
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   app", otherApplication},
+		{"200 200 | 200 200 200 | 404 | app app scope app   app", disabledApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app", siblingApplicationHere},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app", noApplication},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"PATCH /api/v1/tenants/{tenant}/applications/{application}", "applications:update", `{"name":"Application {fresh}"}`, []rule{
+		{"200 200 | 200 403 403 | 404 | 200 200 scope scope 200", boundApplication},
+		{"200 200 | 200 403 403 | 404 | 200 200 scope scope app", otherApplication},
+		{"200 200 | 200 403 403 | 404 | app app scope scope app", disabledApplication},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/applications/{application}", "applications:delete", ``, []rule{
+		{"204 204 | 204 403 403 | 404 | 204 204 scope scope 204", boundApplication},
+		{"204 204 | 204 403 403 | 404 | 204 204 scope scope app", otherApplication},
+		{"204 204 | 204 403 403 | 404 | app app scope scope app", disabledApplication},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
+		{"204 204 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
+		{"404 404 | 404 404 404 | 204 | 404 404 404   404   404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+	}},
+
+	// Keys
+
+	{"POST /api/v1/tenants/{tenant}/keys", sessionOnly, `{"name":"New key","scopes":["applications:read"],"all_applications":true,"owner_id":"{user}"}`, []rule{
+		// own off | adm mem aud | for
+		{"201 201 | 201 201 403 | 404", oneself},
+		{"201 201 | 201 403 403 | 404", aMember},
+		{"201 201 | 201 403 403 | 404", anAuditor},
+		{"422 422 | 422 403 403 | 404", theirMemberHere},
+		{"201 201 | 201 403 403 | 404", oneself.where(adminsCreate)},
+		{"201 201 | 201 403 403 | 404", aMember.where(adminsCreate)},
+		{"201 201 | 201 201 403 | 404", oneself.where(eachCreatesTheirOwn)},
+		{"403 403 | 403 403 403 | 404", aMember.where(eachCreatesTheirOwn)},
+		{"422 422 | 404 404 404 | 404", oneself.where(sibling)},
+		{"201 201 | 404 404 404 | 404", siblingMember},
+		{"404 404 | 404 404 404 | 201", theirMember},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/keys", sessionOnly, ``, []rule{
+		{"in  in  | in  in  in  | 404", ownKey},
+		{"in  in  | in  in  in  | 404", anothersKey},
+		{"in  in  | in  in  in  | 404", ownKey.where(membersSeeTheirOwn)},
+		{"in  in  | in  out in  | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"in  in  | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | in ", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/keys/{key}", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey},
+		{"200 200 | 200 few 200 | 404", anothersKey},
+		{"200 200 | 200 200 200 | 404", ownKey.where(membersSeeTheirOwn)},
+		{"200 200 | 200 404 200 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"200 200 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 200", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"PATCH /api/v1/tenants/{tenant}/keys/{key}", sessionOnly, `{"name":"Key {fresh}"}`, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey},
+		{"200 200 | 200 403 403 | 404", anothersKey},
+		{"200 200 | 200 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"200 200 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 200", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/refresh", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey},
+		{"403 403 | 403 403 403 | 404", anothersKey},
+		{"200 200 | 200 200 200 | 404", ownKey.where(adminsRefresh)},
+		{"200 200 | 200 403 403 | 404", anothersKey.where(adminsRefresh)},
+		{"403 403 | 403 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"403 403 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 403", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/keys/{key}/previous", sessionOnly, ``, []rule{
+		{"204 204 | 204 204 204 | 404", ownKey.overlapping()},
+		{"404 404 | 404 404 404 | 404", ownKey},
+		{"204 204 | 204 403 403 | 404", anothersKey.overlapping()},
+		{"204 204 | 204 404 403 | 404", anothersKey.where(membersSeeTheirOwn).overlapping()},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"204 204 | 404 404 404 | 404", siblingKey.overlapping()},
+		{"404 404 | 404 404 404 | 204", theirKey.overlapping()},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/claims/{token}", sessionOnly, ``, []rule{
+		{"200  200  | 200  200  200  | link", ownClaim},
+		{"link link | link link link | link", anothersClaim},
+		{"link link | link link link | link", noLink},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/keys/{key}", sessionOnly, ``, []rule{
+		{"204 204 | 204 204 204 | 404", ownKey},
+		{"204 204 | 204 403 403 | 404", anothersKey},
+		{"204 204 | 204 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"204 204 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 204", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/revoke", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey},
+		{"200 200 | 200 403 403 | 404", anothersKey},
+		{"200 200 | 200 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"200 200 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 200", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/disable", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey},
+		{"200 200 | 200 403 403 | 404", anothersKey},
+		{"200 200 | 200 404 403 | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"200 200 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 200", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/enable", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ownKey.disabledBy(itsOwner)},
+		{"200 200 | 200 403 403 | 404", ownKey.disabledBy(anAdmin)},
+		{"200 200 | 200 403 403 | 404", anothersKey.disabledBy(itsOwner)},
+		{"200 200 | 200 403 403 | 404", anothersKey.disabledBy(anAdmin)},
+		{"200 200 | 200 404 403 | 404", anothersKey.where(membersSeeTheirOwn).disabledBy(itsOwner)},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"200 200 | 404 404 404 | 404", siblingKey.disabledBy(itsOwner)},
+		{"404 404 | 404 404 404 | 200", theirKey.disabledBy(itsOwner)},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
+	// Decisions
+
+	{"GET /api/v1/whoami", anyCredential, ``, []rule{
+		// own off | adm mem aud | for | own key lacks mem   bound
+		{"200 200 | 200 200 200 | 200 | 200 200 200   200   200", nothing},
+	}},
+	{"POST /api/v1/verify", "keys:verify", `{"credential":"{credential}","application_id":"{application}"}`, []rule{
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.judgedFor(unnamed)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope yes", anothersKey.judgedFor(boundApplication)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.judgedFor(otherApplication)},
+		{"yes yes | no  403 403 | no  | yes no  scope scope app", siblingKey.judgedFor(unnamed)},
+		{"no  no  | no  403 403 | yes | no  no  scope scope app", theirKey.judgedFor(unnamed)},
+		{"no  no  | no  403 403 | no  | no  no  scope scope app", noKey.judgedFor(unnamed)},
+	}},
+
+	// Health
+
+	{"GET /healthz", noCredential, ``, []rule{{"200", nothing}}},
+	{"GET /readyz", noCredential, ``, []rule{{"200", nothing}}},
+}

@@ -1,0 +1,376 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// row is a route of the table.
+type row struct {
+	// route is method and path, as the document has them.
+	route string
+	// needs is the scope that a key needs, or one of the three below.
+	needs string
+	// body is what is sent, with names in braces. It does for whoever is allowed.
+	body  string
+	rules []rule
+}
+
+// What a route can need besides a scope.
+const (
+	noCredential  = "no credential"
+	anyCredential = "any good credential"
+	sessionOnly   = "a session"
+)
+
+// rule says what comes of asking for an object, by column.
+type rule struct {
+	words string
+	object
+}
+
+// outcome is what a word of the table means.
+type outcome struct {
+	status int
+	code   api.Code // of a refusal
+	// shows or hides the id of the object.
+	shows, hides bool
+	// says or lacks a text.
+	says, lacks string
+}
+
+func (o outcome) succeeds() bool { return o.code == "" }
+
+// split gives the words of a rule, or the columns.
+func split(words string) []string { return strings.Fields(strings.ReplaceAll(words, "|", "")) }
+
+// firstKey is where the columns of people end.
+var firstKey = slices.Index(split(columns), "owner's-key")
+
+// width is how many columns the rules of a row have.
+func (r *row) width() int {
+	switch r.needs {
+	case noCredential:
+		return 1
+	case sessionOnly:
+		return firstKey
+	}
+	return len(split(columns))
+}
+
+// want is what the table says to a party.
+func (r *row) want(of rule, p party) outcome {
+	column := slices.Index(split(columns), p.column)
+	switch word, bad := refused[p.name]; {
+	case r.needs == noCredential:
+		return outcomes[of.words]
+	case bad:
+		return outcomes[word]
+	case r.needs == sessionOnly && column >= firstKey:
+		return outcomes["session"]
+	}
+	return outcomes[split(of.words)[column]]
+}
+
+func TestEveryRouteHasItsRow(t *testing.T) {
+	_, operations, _ := readDocument(t, testkit.Start(t, testkit.SQLite))
+	needs := map[string]string{}
+	for _, op := range operations {
+		needs[op.method+" "+op.path] = op.needs()
+	}
+	for i := range authorization {
+		r := &authorization[i]
+		if needs[r.route] != r.needs {
+			t.Errorf("%s needs %s by the table, and %q by the document", r.route, r.needs, needs[r.route])
+		}
+		delete(needs, r.route)
+		for _, wrong := range r.faults() {
+			t.Errorf("%s: %s", r.route, wrong)
+		}
+	}
+	for route := range needs {
+		t.Errorf("%s has no row in the table of authz_table_test.go: say there what comes of asking, for everyone", route)
+	}
+}
+
+// needs gives the need of a documented operation in the terms of the table.
+func (o operation) needs() string {
+	if len(o.Security) == 0 {
+		return noCredential
+	}
+	for _, way := range o.Security {
+		if scopes, ok := way["bearer"]; ok {
+			return append(scopes, anyCredential)[0]
+		}
+	}
+	return sessionOnly
+}
+
+// faults says what is wrong with a row in itself. Somebody must be let through, and where the path names an object, one must be absent for all.
+func (r *row) faults() (found []string) {
+	var granted, absent bool
+	for _, rule := range r.rules {
+		words := split(rule.words)
+		if len(words) != r.width() {
+			found = append(found, fmt.Sprintf("%s: %d columns, want %d", rule.name, len(words), r.width()))
+		}
+		refusals := 0
+		for _, word := range words {
+			o, known := outcomes[word]
+			if !known {
+				found = append(found, fmt.Sprintf("%s: %q is no outcome", rule.name, word))
+			}
+			if !o.succeeds() {
+				refusals++
+			}
+		}
+		granted = granted || refusals < len(words)
+		absent = absent || refusals == len(words)
+	}
+	if !granted || strings.Contains(r.route, "{") && !absent {
+		found = append(found, fmt.Sprintf("has a rule that lets somebody through: %t; one for what is not there: %t", granted, absent))
+	}
+	return found
+}
+
+// Every key comes by every transport, and gets one decision.
+func TestEveryRouteDecidesAsTheTableSays(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		w := newWorld(t, e)
+		for i := range authorization {
+			for _, rule := range authorization[i].rules {
+				for _, p := range w.parties {
+					w.try(&authorization[i], rule, p)
+				}
+			}
+		}
+	})
+}
+
+// try has a party ask by all its transports. What is let through has an object of its own each time.
+func (w *world) try(r *row, of rule, p party) {
+	if !r.asks(p) {
+		return
+	}
+	want := r.want(of, p)
+	if !want.succeeds() {
+		w.cell(r, of, p, want).ask(http.Header{}, p.transports()...)
+		return
+	}
+	for _, transport := range p.transports() {
+		w.cell(r, of, p, want).ask(http.Header{}, transport)
+	}
+}
+
+// asks reports whether the party is one for the route. Where no credential is looked at, one party of each kind is enough: passwords are dear to check.
+func (r *row) asks(p party) bool {
+	if r.needs == noCredential {
+		return slices.Contains([]string{"nobody", "owner", "key", "a revoked key"}, p.name)
+	}
+	return p.needs == "" || p.needs == r.needs
+}
+
+// Which credential counts is settled before any database is asked: one engine is enough.
+func TestACredentialIsNotRescuedByTheCookieBesideIt(t *testing.T) {
+	w := newWorld(t, testkit.SQLite)
+	for i := range authorization {
+		r := &authorization[i]
+		if r.needs == noCredential {
+			continue
+		}
+		for name, s := range w.besideCookie(r) {
+			c := w.cell(r, r.rules[0], w.party("owner"), s.want)
+			c.beside = " beside " + name
+			c.ask(s.header, "cookie")
+		}
+	}
+}
+
+// sent is what a request carries, and what comes of it.
+type sent struct {
+	header http.Header
+	want   outcome
+}
+
+// besideCookie lists what can stand beside a good cookie, and is refused as if it came alone.
+func (w *world) besideCookie(r *row) map[string]sent {
+	invalid, ambiguous := outcomes["invalid"], outcome{status: http.StatusBadRequest, code: api.CredentialAmbiguous}
+	good := w.party("key").header("bearer")
+	list := map[string]sent{
+		"nothing in Authorization": {http.Header{"Authorization": {""}}, invalid},
+		"an unknown scheme":        {http.Header{"Authorization": {"Digest x"}}, invalid},
+		"a bearer of no form":      {http.Header{"Authorization": {"Bearer x"}}, invalid},
+		"no base64":                {http.Header{"Authorization": {"Basic ~"}}, invalid},
+		"nothing in a key header":  {http.Header{"X-Api-Key": {""}}, invalid},
+		"a good key twice":         {http.Header{"Authorization": slices.Repeat(good["Authorization"], 2)}, ambiguous},
+		"a good key and a bad one": {http.Header{"Authorization": good["Authorization"], "X-Api-Key": {"x"}}, ambiguous},
+	}
+	for _, p := range w.parties {
+		if want := r.want(r.rules[0], p); r.asks(p) && p.cookie == "" && p.name != "nobody" && !want.succeeds() {
+			for _, transport := range p.transports() {
+				list[p.name+" by "+transport] = sent{p.header(transport), want}
+			}
+		}
+	}
+	return list
+}
+
+// cell is one request, with what must come of it.
+type cell struct {
+	*world
+	row  *row
+	rule rule
+	by   party
+	want outcome
+	// home is where the object is.
+	home home
+	// names are filled into the braces of path and body.
+	names map[string]string
+	// owner of the key that is the object.
+	owner principal.Person
+	// after the answer, whatever it is; nil for nothing.
+	after func()
+	// beside says what is sent beside the party's credential.
+	beside string
+}
+
+// cell prepares a request for the object of a rule.
+func (w *world) cell(r *row, of rule, p party, want outcome) *cell {
+	c := &cell{world: w, row: r, rule: of, by: p, want: want, home: w.homes[of.site]}
+	c.names = map[string]string{"account": string(c.home.Account), "tenant": string(c.home.ID), "fresh": w.fresh()}
+	of.fill(c)
+	if w.stale && !want.succeeds() {
+		w.ends, w.stale = w.readEnds(), false
+	}
+	w.stale = w.stale || want.succeeds()
+	return c
+}
+
+// ask sends the request by each transport, with more headers, and reports what does not come of it.
+func (c *cell) ask(more http.Header, transports ...string) {
+	c.t.Helper()
+	for _, transport := range transports {
+		header := c.by.header(transport)
+		maps.Copy(header, more)
+		body := c.filled(c.row.body)
+		if body != "" {
+			header.Set("Content-Type", "application/json")
+		}
+		method, path, _ := strings.Cut(c.filled(c.row.route), " ")
+		status, answer, text := send(c.t, c.House, method, path, header, body)
+		if wrong := c.misfit(status, answer, string(text)); wrong != "" {
+			c.t.Errorf("%s by %s: %s; want %d %s: %s", c, transport, wrong, c.want.status, c.want.code, text)
+		}
+	}
+	if c.want.succeeds() {
+		c.restore()
+	} else if c.moved() {
+		c.t.Errorf("%s: was refused, and changed something", c)
+	}
+	if c.after != nil {
+		c.after()
+		c.stale = true
+	}
+}
+
+func (c *cell) String() string {
+	return fmt.Sprintf("%s, %s: %s%s", c.row.route, c.rule.name, c.by.name, c.beside)
+}
+
+// restore gives people back what a request took from them or gave them.
+func (c *cell) restore() {
+	if !strings.HasSuffix(c.row.route, "/members/{user}") {
+		return
+	}
+	for _, a := range cast {
+		if p := c.person(a.name); string(p.ID) == c.names["user"] {
+			c.settle(a, p)
+		}
+	}
+	clear(c.shelf) // keys of theirs may have been revoked
+}
+
+// moved reports whether anything was changed since the cell had its object: every change moves the end of an audit chain.
+func (c *cell) moved() bool {
+	before := c.ends
+	c.ends = c.readEnds()
+	return !maps.Equal(before, c.ends)
+}
+
+// filled puts the names where the braces are.
+func (c *cell) filled(text string) string {
+	return inBraces.ReplaceAllStringFunc(text, func(name string) string {
+		value, ok := c.names[strings.Trim(name, "{}")]
+		if !ok {
+			c.t.Fatalf("%s: %s has no %s", c.row.route, c.rule.name, name)
+		}
+		return value
+	})
+}
+
+// misfit says in which way an answer is not what was wanted; "" for none.
+func (c *cell) misfit(status int, header http.Header, text string) string {
+	var p api.Problem
+	if status >= http.StatusBadRequest {
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return "answers without a problem document"
+		}
+	}
+	id := c.names[c.row.subject()]
+	shown := id != "" && strings.Contains(text, id)
+	switch {
+	case status != c.want.status || p.Code != c.want.code:
+		return fmt.Sprintf("answers %d %s", status, p.Code)
+	case c.want.shows && id != "" && !shown:
+		return "does not show the object"
+	case c.want.hides && shown, !c.want.succeeds() && shown:
+		return "shows the object"
+	case !strings.HasPrefix(text, c.want.says), c.want.lacks != "" && strings.Contains(text, c.want.lacks):
+		return "says something else"
+	case c.want.code == api.NotFound:
+		return c.unlikeAbsent(header, text)
+	}
+	return ""
+}
+
+var requestIDs = regexp.MustCompile(`"request_id":"\w+"`)
+
+// unlikeAbsent compares an answer with the first one by which the route said that there is nothing: nobody can tell what is not there from what is not theirs.
+func (c *cell) unlikeAbsent(header http.Header, text string) string {
+	header = header.Clone()
+	for _, name := range []string{"Date", "X-Request-Id"} {
+		header.Del(name)
+	}
+	answer := fmt.Sprint(header, requestIDs.ReplaceAllString(text, ""))
+	if first, seen := c.absent[c.row.route]; seen && answer != first {
+		return "tells two kinds of nothing apart: " + first + " and " + answer
+	}
+	c.absent[c.row.route] = answer
+	return ""
+}
+
+// itemsOf says what the items of a list are.
+var itemsOf = map[string]string{"accounts": "account", "tenants": "tenant", "members": "user", "applications": "application", "keys": "key", "sessions": "session"}
+
+var shown = regexp.MustCompile(`{(account|tenant|user|application|key|session)}$|{(key)}/\w+$`)
+
+// subject names what an answer of the route shows: the object at the end of the path, the key that something is done to, or an item of a list.
+func (r *row) subject() string {
+	if m := shown.FindStringSubmatch(r.route); m != nil {
+		return m[1] + m[2]
+	}
+	if strings.HasPrefix(r.route, "GET ") {
+		return itemsOf[r.route[strings.LastIndex(r.route, "/")+1:]]
+	}
+	return ""
+}

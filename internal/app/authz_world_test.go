@@ -1,0 +1,389 @@
+package app_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// world is a House with everyone and everything that the table speaks of.
+type world struct {
+	*testkit.House
+	t       *testing.T
+	homes   map[site]home
+	people  map[string]principal.Person
+	parties []party
+	// bound is what the bound key is restricted to.
+	bound tenancy.Application
+	// shelf holds the objects of requests that are refused: they share them.
+	shelf map[string]any
+	// ends of the audit chains, stale when something was made that moved them.
+	ends  map[string]audit.Head
+	stale bool
+	// absent is what each route says of what is not there.
+	absent map[string]string
+	count  int
+}
+
+// site is a tenant with its account.
+type site string
+
+const (
+	ours                site = "our tenant"
+	membersSeeTheirOwn  site = "where members see their own keys alone"
+	adminsRefresh       site = "where admins refresh keys, too"
+	adminsCreate        site = "where admins alone create keys"
+	eachCreatesTheirOwn site = "where each creates their own keys alone"
+	sibling             site = "another tenant of our account"
+	theirs              site = "the tenant of another account"
+	none                site = "no tenant"
+)
+
+// sites with their settings.
+var sites = map[site]func(*policy.Settings){
+	ours: func(*policy.Settings) {}, sibling: func(*policy.Settings) {}, theirs: func(*policy.Settings) {},
+	membersSeeTheirOwn:  func(s *policy.Settings) { s.Visibility = policy.SeeOwn },
+	adminsRefresh:       func(s *policy.Settings) { s.AdminRefresh = true },
+	adminsCreate:        func(s *policy.Settings) { s.Creators = []policy.Creator{policy.ByAdmin} },
+	eachCreatesTheirOwn: func(s *policy.Settings) { s.Creators = []policy.Creator{policy.BySelf} },
+}
+
+// actor is a person with one role in some tenants, and perhaps one in the account of the first of them.
+type actor struct {
+	name     string
+	standing scope.AccountRole
+	role     scope.Role
+	seats    []site
+}
+
+var around = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn}
+
+// cast are the people of the columns, and those to whom things are done. There is one more owner of our account, to whom nothing is.
+var cast = []actor{
+	{"owner", scope.AccountOwner, scope.Member, around},
+	{"officer", scope.AccountAdmin, scope.Member, around},
+	{"admin", "", scope.Admin, around},
+	{"member", "", scope.Member, around},
+	{"auditor", "", scope.Auditor, around},
+	{"foreigner", scope.AccountOwner, scope.Admin, []site{theirs}},
+
+	{"founder", scope.AccountOwner, scope.Member, []site{ours}},
+	{"deputy", scope.AccountAdmin, scope.Member, []site{ours}},
+	{"keeper", "", scope.Admin, []site{ours, sibling}}, // of the keys that ask
+	{"sleeper", "", scope.Member, []site{ours}},        // who is disabled everywhere
+	{"absentee", "", scope.Member, []site{ours}},       // who is disabled in the tenant
+	{"resident", "", scope.Member, around},
+	{"neighbour", "", scope.Member, []site{sibling}},
+	{"stranger", "", scope.Member, []site{theirs}},
+	{"guest", "", scope.Member, around},
+	{"neighbour's guest", "", scope.Member, []site{sibling}},
+	{"stranger's guest", "", scope.Member, []site{theirs}},
+}
+
+// home is a site with two of its members: another's objects are the resident's, and the guest is who can be removed.
+type home struct {
+	tenancy.Tenant
+	site            site
+	resident, guest principal.Person
+}
+
+// password of those who come by a link.
+const password = testkit.Password
+
+func newWorld(t *testing.T, e testkit.Engine) *world {
+	t.Helper()
+	w := &world{House: testkit.Start(t, e), t: t, homes: map[site]home{}, people: map[string]principal.Person{}, shelf: map[string]any{}, absent: map[string]string{}, stale: true}
+	for _, a := range cast {
+		w.people[a.name] = w.Person("The " + a.name)
+	}
+	w.build()
+	for _, a := range cast {
+		w.settle(a, w.person(a.name))
+	}
+	w.bound = w.Application(w.homes[ours].Tenant, "Bound application")
+	w.signIn()
+	w.issue()
+	w.spoil()
+	return w
+}
+
+// person gives one of the cast.
+func (w *world) person(name string) principal.Person {
+	w.t.Helper()
+	p, ok := w.people[name]
+	if !ok {
+		w.t.Fatalf("nobody is the %s", name)
+	}
+	return p
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// checkGone is check, but that there was nothing to remove is as good.
+func (w *world) checkGone(err error) {
+	w.t.Helper()
+	if !errors.Is(err, fault.NotFound) {
+		w.check(err)
+	}
+}
+
+// build makes the sites.
+func (w *world) build() {
+	other, err := w.Tenancy.CreateAccount(w.t.Context(), principal.Operator(), "Other account", w.person("foreigner"), true)
+	w.check(err)
+	for at, change := range sites {
+		account, resident, guest := w.Account.ID, "resident", "guest"
+		switch at {
+		case theirs:
+			account, resident, guest = other.ID, "stranger", "stranger's guest"
+		case sibling:
+			resident, guest = "neighbour", "neighbour's guest"
+		}
+		tenant, err := w.Tenancy.CreateTenant(w.t.Context(), principal.Operator(), account, "Some tenant", policy.Standard, func(s *policy.Settings) {
+			s.KeysPerUser = 0
+			change(s)
+		})
+		w.check(err)
+		w.homes[at] = home{tenant, at, w.person(resident), w.person(guest)}
+	}
+	w.homes[none] = home{tenancy.Tenant{ID: unused[ident.TenantID](w), Account: unused[ident.AccountID](w)}, none, w.person("resident"), w.person("guest")}
+}
+
+// readEnds reads where the audit chains end: every change moves one of them.
+func (w *world) readEnds() map[string]audit.Head {
+	ends, err := w.Store.Chains(w.t.Context())
+	w.check(err)
+	return ends
+}
+
+// unused gives an id that nothing has.
+func unused[T ident.ID](w *world) T { return ident.New[T](w.Clock.Now(), rand.Reader) }
+
+// settle gives a person the roles of an actor, and takes any other in the account away.
+func (w *world) settle(a actor, user principal.Person) {
+	ctx, operator := w.t.Context(), principal.Operator()
+	for _, at := range a.seats {
+		_, err := w.Tenancy.ChangeMember(ctx, operator, w.homes[at].ID, user.ID, tenancy.MemberChange{Role: &a.role, Disabled: new(false)})
+		if errors.Is(err, fault.NotFound) {
+			err = w.Tenancy.AddMember(ctx, operator, w.homes[at].Tenant, user, a.role)
+		}
+		w.check(err)
+	}
+	account := w.homes[a.seats[0]].Account
+	if a.standing == "" {
+		w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, account, user.ID))
+		return
+	}
+	_, err := w.Tenancy.SetStanding(ctx, operator, account, user.ID, a.standing)
+	w.check(err)
+}
+
+// dismiss takes from a person what settle gave, as far as it is there.
+func (w *world) dismiss(a actor, user principal.Person) {
+	ctx, operator := w.t.Context(), principal.Operator()
+	for _, at := range a.seats {
+		w.checkGone(w.Tenancy.RemoveMember(ctx, operator, w.homes[at].ID, user.ID))
+	}
+	w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, w.homes[a.seats[0]].Account, user.ID))
+}
+
+// isMember reports whether a person can own keys in a tenant.
+func (w *world) isMember(p principal.Person, at site) bool {
+	return slices.ContainsFunc(cast, func(a actor) bool { return w.people[a.name] == p && slices.Contains(a.seats, at) })
+}
+
+// party is somebody who asks: with a cookie, with a key, or without a credential.
+type party struct {
+	name string
+	// column of the table; a party without one is among the refused.
+	column string
+	// needs of the routes for which the party is made; "" for all.
+	needs string
+	// person who is signed in or owns the key.
+	person principal.Person
+	cookie string
+	key    presented
+}
+
+// presented is a key with what proves its possession.
+type presented struct{ id, publicID, secret, value string }
+
+// transports by which the party's credential comes.
+func (p party) transports() []string {
+	switch {
+	case p.cookie != "":
+		return []string{"cookie"}
+	case p.key == presented{}:
+		return []string{"nothing"}
+	}
+	return []string{"bearer", "basic", "header"}
+}
+
+func (p party) header(transport string) http.Header {
+	switch transport {
+	case "cookie":
+		return http.Header{"Cookie": {"claviger=" + p.cookie}}
+	case "bearer":
+		return http.Header{"Authorization": {"Bearer " + p.key.value}}
+	case "basic":
+		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(p.key.publicID+":"+p.key.secret))}}
+	case "header":
+		return http.Header{"X-Api-Key": {p.key.value}}
+	}
+	return http.Header{}
+}
+
+// party gives one by name.
+func (w *world) party(name string) party {
+	i := slices.IndexFunc(w.parties, func(p party) bool { return p.name == name })
+	return w.parties[i]
+}
+
+// signIn makes parties of the people who have a column.
+func (w *world) signIn() {
+	for _, column := range split(columns)[:firstKey] {
+		w.parties = append(w.parties, party{name: column, column: column, person: w.person(column), cookie: w.begin(w.person(column))})
+	}
+}
+
+// begin gives a person another session.
+func (w *world) begin(p principal.Person) (cookie string) {
+	_, cookie = w.beginSession(p)
+	return cookie
+}
+
+func (w *world) beginSession(p principal.Person) (id ident.SessionID, cookie string) {
+	u, _, err := w.Store.UserByEmail(w.t.Context(), identity.CanonicalEmail(p.Email))
+	w.check(err)
+	begun, token, err := w.Sessions.Begin(w.t.Context(), p, u.PasswordSetAt, principal.Origin{}, "")
+	w.check(err)
+	return begun.ID, token.Reveal()
+}
+
+// issue makes parties of keys: those of every route, and for each scope one that has it alone and one that has every other.
+func (w *world) issue() {
+	const gone scope.Scope = "reports:export"
+	own := func(entries ...scope.Entry) {
+		_, err := w.Tenancy.ReplaceScopes(w.t.Context(), principal.Operator(), w.homes[ours].ID, entries)
+		w.check(err)
+	}
+	add := func(name, column, needs, owner string, scopes ...scope.Scope) {
+		p := party{name: name, column: column, needs: needs, person: w.person(owner)}
+		p.key = w.mint(w.homes[ours], p.person, key.Spec{Scopes: scopes, AllApplications: true})
+		w.parties = append(w.parties, p)
+	}
+	own(scope.Entry{Name: gone})
+	add("owner's-key", "owner's-key", "", "founder", scope.Every)
+	add("key", "key", "", "keeper", scope.Every)
+	add("key-without", "key-without", "", "keeper", gone)
+	add("member's-key", "member's-key", "", "member", scope.Every)
+	own()
+	var builtIn []scope.Scope
+	for _, e := range scope.NewCatalogue(nil).Entries() {
+		builtIn = append(builtIn, e.Name)
+	}
+	for _, name := range builtIn {
+		others := slices.DeleteFunc(slices.Clone(builtIn), func(s scope.Scope) bool { return s == name })
+		add("a key with "+string(name)+" alone", "key", string(name), "keeper", name)
+		add("a key with all but "+string(name), "key-without", string(name), "keeper", others...)
+	}
+	w.parties = append(w.parties, party{name: "bound-key", column: "bound-key", person: w.person("keeper"), key: w.bind(w.bound)})
+}
+
+// bind makes a key of every scope that is restricted to an application.
+func (w *world) bind(a tenancy.Application) presented {
+	return w.mint(w.homes[ours], w.person("keeper"), key.Spec{Scopes: []scope.Scope{scope.Every}, ApplicationIDs: []string{string(a.ID)}})
+}
+
+// everything is what a key can be allowed.
+var everything = key.Spec{Scopes: []scope.Scope{scope.Every}, AllApplications: true}
+
+// mint makes a key for a person.
+func (w *world) mint(at home, owner principal.Person, spec key.Spec) presented {
+	spec.Name, spec.Owner = "Test key", owner.ID
+	issued, err := w.Keys.Create(w.t.Context(), w.running(at), at.ID, spec)
+	w.check(err)
+	c := issued.Credential
+	return presented{string(issued.Key.ID), c.PublicID, c.Secret.Reveal(), c.Value.Reveal()}
+}
+
+// running gives an owner of the account, who may do what there is to do in the tenant.
+func (w *world) running(at home) principal.Principal {
+	user := w.Owner
+	if at.site == theirs {
+		user = w.person("foreigner")
+	}
+	return principal.OfSession(&principal.Session{User: user, Standings: []principal.Standing{{Account: at.Account, Role: scope.AccountOwner}}})
+}
+
+// spoil makes the credentials that are no good.
+func (w *world) spoil() {
+	ctx, admin, home, soon := w.t.Context(), w.running(w.homes[ours]), w.homes[ours], w.Clock.Now().Add(time.Hour)
+	spec := everything
+	spec.ExpiresAt = &soon
+	w.refuse("an expired key", party{key: w.mint(home, w.person("keeper"), spec)})
+	w.Clock.Move(2 * time.Hour)
+
+	revoked, disabled, deleted := w.mint(home, w.person("keeper"), everything), w.mint(home, w.person("keeper"), everything), w.mint(home, w.person("keeper"), everything)
+	_, _, err := w.Keys.Revoke(ctx, admin, home.ID, ident.KeyID(revoked.id), "")
+	w.check(err)
+	_, err = w.Keys.Disable(ctx, admin, home.ID, ident.KeyID(disabled.id))
+	w.check(err)
+	w.check(w.Keys.Delete(ctx, admin, home.ID, ident.KeyID(deleted.id)))
+	w.refuse("a revoked key", party{key: revoked})
+	w.refuse("a disabled key", party{key: disabled})
+	w.refuse("a deleted key", party{key: deleted})
+
+	w.refuse("a key of a disabled owner", party{key: w.mint(home, w.person("sleeper"), everything)})
+	w.check(w.Identity.SetDisabled(ctx, principal.Operator(), w.person("sleeper").ID, true))
+	w.refuse("a key of a disabled member", party{key: w.mint(home, w.person("absentee"), everything)})
+	_, err = w.Tenancy.ChangeMember(ctx, principal.Operator(), home.ID, w.person("absentee").ID, tenancy.MemberChange{Disabled: new(true)})
+	w.check(err)
+
+	w.refuse("a wrong secret", party{key: w.party("key").key.with(revoked.secret)})
+	w.refuse("a session that was ended", party{cookie: w.endedSession()})
+	w.refuse("nobody", party{})
+}
+
+// refuse adds a party without a column. What is one's own is the resident's to it.
+func (w *world) refuse(name string, p party) {
+	p.name, p.person = name, w.person("resident")
+	w.parties = append(w.parties, p)
+}
+
+// with gives the key another's secret, well-formed.
+func (k presented) with(secret string) presented {
+	k.value = wellFormed(strings.Replace(k.value, k.secret, secret, 1))
+	k.secret = k.value[len(k.value)-len(secret):]
+	return k
+}
+
+func (w *world) endedSession() (cookie string) {
+	cookie = w.begin(w.person("admin"))
+	status, _, _ := send(w.t, w.House, http.MethodDelete, "/api/v1/session", party{cookie: cookie}.header("cookie"), "")
+	if status != http.StatusNoContent {
+		w.t.Fatalf("ending a session answers %d", status)
+	}
+	return cookie
+}

@@ -1,0 +1,330 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+const wrongPassword = "wrong horse battery staple"
+
+// attempt signs in and gives the code of the refusal; "" for success.
+func attempt(t *testing.T, h *testkit.House, email, password string) api.Code {
+	t.Helper()
+	_, _, err := h.Anyone().SignIn(t.Context(), email, password)
+	return testkit.Code(t, err)
+}
+
+// fail makes a sign-in fail.
+func fail(t *testing.T, h *testkit.House, email string) {
+	t.Helper()
+	if got := attempt(t, h, email, wrongPassword); got != api.SignInFailed {
+		t.Fatalf("%s with a wrong password: %q", email, got)
+	}
+}
+
+// failures gives how many are counted of an address.
+func failures(t *testing.T, h *testkit.House, email string) int {
+	t.Helper()
+	f, err := h.Store.Failures(t.Context(), identity.CanonicalEmail(email))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Count
+}
+
+// failed gives the address so many failures, the last of them now.
+func failed(t *testing.T, h *testkit.House, email string, count int) {
+	t.Helper()
+	canonical := identity.CanonicalEmail(email)
+	if err := h.Store.ForgetFailures(t.Context(), canonical); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := h.Store.ClaimAttempt(t.Context(), canonical, identity.Failures{}, identity.Failures{Count: count, LastAt: h.Clock.Now()})
+	if err != nil || !claimed {
+		t.Fatalf("%t, %v", claimed, err)
+	}
+}
+
+func TestWhenTheNextSignInIsDue(t *testing.T) {
+	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		count int
+		after time.Duration
+		never bool
+	}{
+		{0, 0, false},
+		{1, 0, false},
+		{5, 0, false},
+		{6, 2 * time.Second, false},
+		{7, 4 * time.Second, false},
+		{16, 2048 * time.Second, false},
+		{17, time.Hour, false},
+		{99, time.Hour, false},
+		{100, 0, true},
+		{101, 0, true},
+	} {
+		due, never := identity.Failures{Count: c.count, LastAt: at}.Due()
+		if never != c.never || !never && !due.Equal(at.Add(c.after)) {
+			t.Errorf("after %d failures: %s later, never %t; want %s, %t", c.count, due.Sub(at), never, c.after, c.never)
+		}
+	}
+}
+
+func TestFailedSignInsDelayTheNextAndASuccessEndsTheDelay(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		email := h.Owner.Email
+		for range 5 {
+			fail(t, h, email)
+		}
+		if got := attempt(t, h, email, testkit.Password); got != "" { // the first five cost nothing
+			t.Fatalf("after five failures: %q", got)
+		}
+		if got := failures(t, h, email); got != 0 {
+			t.Fatalf("after a success %d failures count", got)
+		}
+		for range 6 {
+			fail(t, h, email)
+		}
+		for range 3 { // which do not count
+			if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+				t.Errorf("before the next is due: %q", got)
+			}
+		}
+		h.Clock.Move(2*time.Second - 100*time.Millisecond)
+		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+			t.Errorf("just before the next is due: %q", got)
+		}
+		if got := failures(t, h, email); got != 6 {
+			t.Errorf("%d failures count, want 6", got)
+		}
+		if got := attempt(t, h, h.Person("Some Body").Email, testkit.Password); got != "" {
+			t.Errorf("somebody else: %q", got)
+		}
+		h.Clock.Move(100 * time.Millisecond)
+		if got := attempt(t, h, email, testkit.Password); got != "" {
+			t.Errorf("when the next is due: %q", got)
+		}
+	})
+}
+
+func TestAHundredFailuresLockAnAccountUntilThePasswordIsSetAnew(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		email := h.Owner.Email
+		signedInBefore := h.As(h.Owner)
+		failed(t, h, email, 99)
+		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+			t.Errorf("within the hour: %q", got)
+		}
+		h.Clock.Move(time.Hour)
+		fail(t, h, email) // the hundredth
+		h.Clock.Move(2 * time.Hour)
+		if !signedIn(t, signedInBefore) {
+			t.Error("the lock ended a session")
+		}
+		h.Clock.Move(1000 * time.Hour)
+		h.Restart()
+		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+			t.Errorf("locked: %q", got)
+		}
+		if got := failures(t, h, email); got != identity.MaxFailures {
+			t.Errorf("%d failures count, want %d", got, identity.MaxFailures)
+		}
+		h.ChangePassword(h.Owner, "another horse battery staple")
+		if got := attempt(t, h, email, "another horse battery staple"); got != "" {
+			t.Errorf("with a new password: %q", got)
+		}
+	})
+}
+
+func TestEverySpellingOfAnAddressSharesOneCounter(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		const email = "Mike.Jürgens@Claviger.Example"
+		_, err := h.Identity.Create(t.Context(), principal.Operator(), identity.NewUser{Email: email, Name: "Mike", Password: credential.NewSecret(testkit.Password)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spellings := []string{
+			email, "mike.jürgens@claviger.example", "MIKE.JÜRGENS@CLAVIGER.EXAMPLE", "  Mike.Jürgens@claviger.example\t", "\u00a0mike.jürgens@claviger.example\n",
+			"mike.ju\u0308rgens@claviger.example", "MI\u212aE.JU\u0308RGENS@claviger.example", // decomposed; the Kelvin sign is K by definition
+		}
+		for i, s := range spellings {
+			fail(t, h, s)
+			if got := failures(t, h, email); got != min(i+1, 6) {
+				t.Errorf("after %q %d failures count, want %d", s, got, min(i+1, 6))
+			}
+		}
+		others := []string{
+			"mıke.jürgens@claviger.example", "mİke.jürgens@claviger.example", "m\u0456ke.jürgens@claviger.example", // dotless, dotted, Cyrillic
+			"mike.jurgens@claviger.example", "ｍike.jürgens@claviger.example", "mike.jürgens@claviger.example.", "mike. jürgens@claviger.example",
+			"mi\u200bke.jürgens@claviger.example",
+		}
+		h.Clock.Move(time.Minute)
+		for _, o := range others {
+			if got := attempt(t, h, o, testkit.Password); got != api.SignInFailed {
+				t.Errorf("%q is taken for another: %q", o, got)
+			}
+		}
+		if got := failures(t, h, email); got != 6 {
+			t.Errorf("what only looks alike counts: %d failures", got)
+		}
+		for _, s := range spellings {
+			if got := attempt(t, h, s, testkit.Password); got != "" {
+				t.Errorf("%q with the password: %q", s, got)
+			}
+		}
+	})
+}
+
+func TestOf32GuessesAtTheRightMomentOneIsJudgedAtMost(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		failed(t, h, h.Owner.Email, 20)
+		h.Clock.Move(time.Hour)
+		var all sync.WaitGroup
+		for range 32 {
+			all.Go(func() {
+				// Those that wait for their turn too long are unavailable.
+				if got := attempt(t, h, h.Owner.Email, wrongPassword); got != api.SignInFailed && got != api.Unavailable {
+					t.Errorf("a guess: %q", got)
+				}
+			})
+		}
+		all.Wait()
+		if got := failures(t, h, h.Owner.Email); got != 21 {
+			t.Errorf("%d guesses were judged, want one", got-20)
+		}
+	})
+}
+
+// failing are the ways in which a sign-in fails, each with what brings it about again.
+func failing(t *testing.T, h *testkit.House) map[string]func() api.SignIn {
+	t.Helper()
+	wrong, disabled, throttled, locked := h.Person("Wrong Password"), h.Person("Now Disabled"), h.Person("Now Throttled"), h.Person("Now Locked")
+	if err := h.Identity.SetDisabled(t.Context(), principal.Operator(), disabled.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	failed(t, h, locked.Email, identity.MaxFailures)
+	return map[string]func() api.SignIn{
+		"wrong":    func() api.SignIn { return api.SignIn{Email: wrong.Email, Password: wrongPassword} },
+		"unknown":  func() api.SignIn { return api.SignIn{Email: "nobody@claviger.example", Password: testkit.Password} },
+		"disabled": func() api.SignIn { return api.SignIn{Email: disabled.Email, Password: testkit.Password} },
+		"throttled": func() api.SignIn {
+			failed(t, h, throttled.Email, 20)
+			return api.SignIn{Email: throttled.Email, Password: testkit.Password}
+		},
+		"locked": func() api.SignIn { return api.SignIn{Email: locked.Email, Password: testkit.Password} },
+	}
+}
+
+// signIn sends the body and gives how long the answer took, and the answer.
+func signIn(t *testing.T, h *testkit.House, in api.SignIn) (took time.Duration, status int, header http.Header, body []byte) {
+	t.Helper()
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	status, header, body = post(t, h, "/api/v1/session", http.Header{"Content-Type": {"application/json"}}, string(text))
+	return time.Since(start), status, header, body
+}
+
+func TestEveryFailedSignInIsAnsweredAlike(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		type answer struct {
+			status int
+			header http.Header
+			body   map[string]any
+		}
+		answers := map[string]answer{}
+		for name, next := range failing(t, h) {
+			_, status, header, text := signIn(t, h, next())
+			var body map[string]any
+			if err := json.Unmarshal(text, &body); err != nil {
+				t.Fatal(err)
+			}
+			if id := header.Get("X-Request-Id"); id == "" || body["request_id"] != id {
+				t.Errorf("%s: request id %q, %v", name, id, body["request_id"])
+			}
+			delete(body, "request_id")
+			header.Del("X-Request-Id")
+			header.Del("Date")
+			answers[name] = answer{status, header, body}
+		}
+		if got := answers["wrong"]; got.status != http.StatusUnauthorized || got.body["code"] != "sign_in_failed" {
+			t.Errorf("a wrong password: %+v", got)
+		}
+		for name, got := range answers {
+			if diff := cmp.Diff(answers["wrong"], got, cmp.AllowUnexported(answer{})); diff != "" {
+				t.Errorf("wrong (-) and %s (+):\n%s", name, diff)
+			}
+		}
+	})
+}
+
+func TestEveryFailedSignInTakesAsLong(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		ways := failing(t, h)
+		names := slices.Sorted(maps.Keys(ways))
+		samples := map[string][]time.Duration{}
+		for round := range 16 {
+			for _, name := range names { // one after the other, so that what else the machine does meets them alike
+				in := ways[name]()
+				took, _, _, _ := signIn(t, h, in)
+				if round > 0 { // the first prepares statements
+					samples[name] = append(samples[name], took)
+				}
+			}
+			h.Clock.Move(2 * time.Hour) // so that a wrong password is judged each time
+		}
+		for _, name := range names {
+			if report := apart(samples["wrong"], samples[name]); report != "" {
+				t.Errorf("wrong and %s take differently long: %s", name, report)
+			}
+		}
+	})
+}
+
+// apart says how two samples differ; "" where they might be of one distribution. The bounds are generous, since the machine is busy with other tests: of samples
+// of one distribution nearly every second pair stands the other way round, and here nine in ten must stand one way, with a gap between the medians.
+func apart(a, b []time.Duration) string {
+	longer := 0
+	for _, x := range a {
+		for _, y := range b {
+			if x > y {
+				longer++
+			}
+		}
+	}
+	share := float64(longer) / float64(len(a)*len(b))
+	low, high := median(a), median(b)
+	if low > high {
+		low, high = high, low
+	}
+	if share > 0.1 && share < 0.9 || high-low < low/4 {
+		return ""
+	}
+	return fmt.Sprintf("medians %s and %s, %.0f %% of pairs one way", median(a), median(b), 100*share)
+}
+
+func median(sample []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(sample))[len(sample)/2]
+}

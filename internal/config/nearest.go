@@ -1,0 +1,63 @@
+package config
+
+import "strings"
+
+// Nearest gives the one of the names that is most like what was written. A name that ends like it counts as near, so that who leaves out a section is
+// led to the whole name.
+func Nearest(written string, names []string) string {
+	best, least := "", -1
+	for _, name := range names {
+		if d := apart(written, name); least < 0 || d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+const separators = "._-"
+
+// apart says how unlike a name is: the edits from what was written to the name, or to its end after some of its words, with one more for each word left out.
+func apart(written, name string) int {
+	least := edits(written, name)
+	prefix := commonWords(written, name)
+	rest := name[prefix:]
+	for left := 1; ; left++ {
+		at := strings.IndexAny(rest, separators)
+		if at < 0 {
+			return least
+		}
+		rest = rest[at+1:]
+		least = min(least, edits(written[prefix:], rest)+left)
+	}
+}
+
+// commonWords gives the length of the whole words that both begin with.
+func commonWords(a, b string) (length int) {
+	for i := 0; i < len(a) && i < len(b) && a[i] == b[i]; i++ {
+		if strings.IndexByte(separators, a[i]) >= 0 {
+			length = i + 1
+		}
+	}
+	return length
+}
+
+// edits counts the characters to add, take away or replace (Levenshtein distance).
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

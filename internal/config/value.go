@@ -1,0 +1,162 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+)
+
+// parse reads the text of a setting into its field. What it refuses it does not repeat: it says what would be right.
+func parse(text string, into any) error {
+	switch into := into.(type) {
+	case *string:
+		*into = text
+	case *credential.Secret:
+		*into = credential.NewSecret(text)
+	case encoding.TextUnmarshaler:
+		return into.UnmarshalText([]byte(text))
+	default:
+		panic(fmt.Sprintf("config: no setting can be a %T", into))
+	}
+	return nil
+}
+
+// Address is a host, or none for all of the machine's, and a port.
+type Address string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Address) UnmarshalText(text []byte) error {
+	_, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errors.New("use an address and a port, such as 127.0.0.1:8080")
+	}
+	*a = Address(text)
+	return nil
+}
+
+// BaseURL is scheme, host and port, without a slash at the end.
+type BaseURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *BaseURL) UnmarshalText(text []byte) error {
+	u, err := url.Parse(string(text))
+	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return errBaseURL
+	}
+	plain := u.Scheme + "://" + u.Host
+	if strings.TrimSuffix(string(text), "/") != plain {
+		return errBaseURL
+	}
+	*b = BaseURL(plain)
+	return nil
+}
+
+var errBaseURL = errors.New("use a scheme and a host without a path, such as https://keys.example.com")
+
+// TLS reports whether clients reach us by it.
+func (b BaseURL) TLS() bool { return strings.HasPrefix(string(b), "https:") }
+
+// Proxies are networks.
+type Proxies []netip.Prefix
+
+// UnmarshalText implements encoding.TextUnmarshaler. Commas stand between networks; an address is a network of its own.
+func (p *Proxies) UnmarshalText(text []byte) error {
+	*p = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		network, err := parseNetwork(strings.TrimSpace(item))
+		if err != nil {
+			return errors.New("use networks and addresses, such as 10.0.0.0/8,192.0.2.1,2001:db8::/32")
+		}
+		*p = append(*p, network)
+	}
+	return nil
+}
+
+func parseNetwork(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		address, err := netip.ParseAddr(text)
+		if err != nil || address.Zone() != "" {
+			return netip.Prefix{}, errors.New("not an address")
+		}
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil || network.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New("not a network")
+	}
+	return network.Masked(), nil
+}
+
+// Size is a number of bytes.
+type Size int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1<<10 || n > 1<<20 {
+		return errors.New("use a number of bytes from 1024 to 1048576")
+	}
+	*s = Size(n)
+	return nil
+}
+
+// Timeout is a time that ends something.
+type Timeout time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Timeout) UnmarshalText(text []byte) error {
+	t, err := time.ParseDuration(string(text))
+	if err != nil || t <= 0 || t > time.Hour {
+		return errors.New("use a time of at most an hour, such as 20s or 2m")
+	}
+	*d = Timeout(t)
+	return nil
+}
+
+// Level is the least that is logged.
+type Level string
+
+var levels = map[Level]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	return oneOf(l, Level(text), slices.Collect(maps.Keys(levels)))
+}
+
+// Format is how a line of the log is written.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *Format) UnmarshalText(text []byte) error {
+	return oneOf(f, Format(text), []Format{Text, JSON})
+}
+
+func oneOf[T ~string](into *T, value T, all []T) error {
+	if !slices.Contains(all, value) {
+		slices.Sort(all)
+		return fmt.Errorf("use one of %v", all)
+	}
+	*into = value
+	return nil
+}

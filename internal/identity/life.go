@@ -1,0 +1,186 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// Me gives the caller as a user.
+func (s *Service) Me(ctx context.Context, who principal.Principal) (User, error) {
+	me, err := own(who)
+	if err != nil {
+		return User{}, err
+	}
+	return s.Store.User(ctx, me.User.ID)
+}
+
+// Change is what people may change of themselves; nil keeps what is there.
+type Change struct{ Name *string }
+
+// ChangeMe changes the caller's own record.
+func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Change) (u User, err error) {
+	if c.Name == nil {
+		return s.Me(ctx, who)
+	}
+	me, err := own(who)
+	if err != nil {
+		return User{}, err
+	}
+	name, faults := text.Name("name", *c.Name)
+	if err := fault.Refuse(faults...); err != nil {
+		return User{}, err
+	}
+	err = s.change(ctx, who, me.User.ID, func(ctx context.Context, tx Tx, now User) (string, error) {
+		if u = now; u.Name == name {
+			return "", audit.ErrNothing
+		}
+		u.Name, u.UpdatedAt = name, s.Now()
+		return "user.edit", tx.Rename(ctx, u.ID, u.Name, u.UpdatedAt)
+	})
+	return u, err
+}
+
+// SetDisabled takes a user out of use everywhere, or back into it. It is the operator's. Sessions of a disabled user end; their keys rest until the user is
+// enabled.
+func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user ident.UserID, disabled bool) error {
+	action := "user.enable"
+	if disabled {
+		action = "user.disable"
+	}
+	return s.change(ctx, who, user, func(ctx context.Context, tx Tx, u User) (string, error) {
+		if u.Disabled == disabled {
+			return "", audit.ErrNothing
+		}
+		if err := tx.SetUserDisabled(ctx, user, disabled, s.Now()); err != nil || !disabled {
+			return action, err
+		}
+		return action, tx.EndSessions(ctx, user)
+	})
+}
+
+// change runs an operation on a user and names it to the audit trail. Cached facts show names and states of owners, so they are outdated wherever the user may appear.
+func (s *Service) change(ctx context.Context, who principal.Principal, user ident.UserID, operate func(context.Context, Tx, User) (action string, err error)) error {
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		u, err := tx.LockUser(ctx, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		tenants, err := tx.TenantsOfUser(ctx, user)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		action, err := operate(ctx, tx, u)
+		return audit.By(who, action, target(u)).OutdatesTenants(tenants...), err // the event also with ErrNothing: see there
+	})
+}
+
+var (
+	errOldSignIn = fault.New(fault.SignInAgain, "Sign in again: this needs a sign-in younger than five minutes.")
+	errLastOwner = fault.New(fault.Conflict, "You are the last owner of an account. Make another one first.")
+	errLastAdmin = fault.New(fault.Conflict, "You are the last admin of a tenant. Make another one first.")
+)
+
+// DeleteMe removes the caller for good: their keys are revoked in every tenant, memberships, standings and sessions end, and address, name and
+// password are forgotten.
+func (s *Service) DeleteMe(ctx context.Context, who principal.Principal) error {
+	me, err := own(who)
+	if err != nil {
+		return err
+	}
+	if !me.Recent(s.Now()) {
+		return errOldSignIn
+	}
+	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := tx.LockHomes(ctx, me.User.ID); err != nil {
+			return audit.Event{}, err
+		}
+		u, err := tx.LockUser(ctx, me.User.ID)
+		if err == nil {
+			err = tx.DeleteSession(ctx, u.ID, me.ID)
+		}
+		if errors.Is(err, fault.NotFound) { // user or session ended meanwhile
+			err = errOldSignIn
+		}
+		if err == nil {
+			err = dispensable(ctx, tx, u.ID)
+		}
+		if err != nil {
+			return audit.Event{}, err
+		}
+		tenants, revoked, err := s.revokeKeys(ctx, tx, u.ID)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		e := audit.By(who, "user.delete", target(u)).OutdatesTenants(tenants...).With("keys_revoked", strconv.FormatInt(revoked, 10))
+		return e, s.blank(ctx, tx, u)
+	})
+}
+
+// dispensable refuses to lose an account's last owner or a tenant's last admin.
+func dispensable(ctx context.Context, tx Tx, user ident.UserID) error {
+	accounts, tenants, err := tx.Leads(ctx, user)
+	if err != nil {
+		return err
+	}
+	for _, id := range accounts {
+		others, err := tx.OtherOwners(ctx, id, user)
+		if err := unlessOthers(others, err, errLastOwner); err != nil {
+			return err
+		}
+	}
+	for _, id := range tenants {
+		others, err := tx.OtherAdmins(ctx, id, user)
+		if err := unlessOthers(others, err, errLastAdmin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessOthers gives last where there is nobody else.
+func unlessOthers(others int, err, last error) error {
+	if err == nil && others == 0 {
+		return last
+	}
+	return err
+}
+
+// revokeKeys revokes the user's keys everywhere, as each tenant's settings say, and gives the tenants and how many keys it were.
+func (s *Service) revokeKeys(ctx context.Context, tx Tx, user ident.UserID) (tenants []ident.TenantID, revoked int64, err error) {
+	if tenants, err = tx.TenantsOfUser(ctx, user); err != nil {
+		return nil, 0, err
+	}
+	for _, id := range tenants {
+		rules, err := tx.TenantRules(ctx, id)
+		if err != nil {
+			return nil, 0, err
+		}
+		n, err := tx.RevokeKeysOf(ctx, id, user, rules.Settings.RevokeMode, s.Now(), user, "The owner was deleted.")
+		if err != nil {
+			return nil, 0, err
+		}
+		revoked += n
+	}
+	return tenants, revoked, nil
+}
+
+// blank takes away what is left of a user whose keys are revoked.
+func (s *Service) blank(ctx context.Context, tx Tx, u User) error {
+	if err := tx.LeaveAll(ctx, u.ID); err != nil {
+		return err
+	}
+	if err := tx.EndSessions(ctx, u.ID); err != nil {
+		return err
+	}
+	if err := tx.ForgetFailures(ctx, u.Canonical); err != nil {
+		return err
+	}
+	return tx.DeleteUser(ctx, u.ID, s.Now())
+}
