@@ -2,10 +2,14 @@ package main_test
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,13 +25,17 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 		f := &traffic{t: t}
 		f.guardDatabase(s)
 		file := filepath.Join(t.TempDir(), "keys")
-		p := s.dev(t, "--debug", "--sample-keys", "2", "--sample-file", file)
+		traces := newRecorder(t)
+		s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL)
+		p := s.dev(t, "--debug", "--metrics-listen", "127.0.0.1:0", "--sample-keys", "2", "--sample-file", file)
 		known := f.everything(s, p, file)
 
 		running := s.haystacks(t, p, f)
+		running["the metrics"] = scrape(t, p)
 		f.search("while it runs", running)
 		p.term()
 		stopped := s.haystacks(t, p, f)
+		stopped["the traces"] = []byte(traces.String())
 		f.search("when it has stopped", stopped)
 		f.control(s, known, running, stopped)
 	})
@@ -64,6 +72,7 @@ func (f *traffic) everything(s *site, p *process, sampleFile string) (known publ
 	f.say("GET /" + secrets[1] + " HTTP/1.1\r\nHost: x\r\nAuthorization Bearer " + secrets[1] + "\r\n\r\n")
 	f.say("POST /api/v1/verify HTTP/1.1\r\nHost: x\r\n" + bearer(line.Verifier) + "\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{\"credential\":\"" + secrets[1])
 	f.say(secrets[0] + "\r\n\r\n")
+	f.say(secrets[1] + " /api/v1/session HTTP/1.1\r\nHost: x\r\n\r\n")
 
 	s.exec(f.t, `ALTER TABLE tenants RENAME TO tenants_away`)
 	f.misuse(secrets, line.Verifier)
@@ -159,6 +168,37 @@ func (f *traffic) search(when string, places map[string][]byte) {
 	}
 }
 
+// recorder is an HTTP server that keeps what it is sent.
+type recorder struct {
+	*httptest.Server
+	tape
+}
+
+func newRecorder(t testing.TB) *recorder {
+	t.Helper()
+	r := &recorder{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(&r.tape, req.Body) // what is cut off shows in the search
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// scrape gives the metrics, from where the log says that they are.
+func scrape(t testing.TB, p *process) []byte {
+	t.Helper()
+	found := regexp.MustCompile(`msg="metrics for operators" url=(\S+)`).FindStringSubmatch(p.stderr.String())
+	if found == nil {
+		t.Fatal("the log does not say where the metrics are")
+	}
+	resp, err := http.Get(found[1])
+	must(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return text
+}
+
 // control proves that the search saw what it searched: what may be known of a key is there, and so is every canary at its home.
 func (f *traffic) control(s *site, known public, running, stopped map[string][]byte) {
 	f.t.Helper()
@@ -176,6 +216,9 @@ func (f *traffic) control(s *site, known public, running, stopped map[string][]b
 		}
 	}
 	demand("the log", running["the log"], known.logged)
+	demand("the log", running["the log"], "msg=request ")
+	demand("the traces", stopped["the traces"], "POST /api/v1/tenants/{tenant}/keys")
+	demand("the metrics", running["the metrics"], `claviger_http_requests_total{class="4xx",method="GET",route="/api/v1/tenants/{tenant}/keys/{key}"}`)
 	for _, c := range f.canaries {
 		if c.home != "" && c.find(stopped[c.home]) == "" {
 			f.t.Errorf("the search is blind: %s does not hold %s", c.home, c.name)

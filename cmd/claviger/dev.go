@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,9 @@ CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of
 docs/configuration.md count too. A file of settings is not read.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	addSettings(cmd, func(s config.Setting) bool { return s.Key == "server.listen" || s.Key == "data" })
+	addSettings(cmd, func(s config.Setting) bool {
+		return slices.Contains([]string{"server.listen", "server.metrics_listen", "data"}, s.Key)
+	})
 	cmd.Flags().StringVar(&f.output, "output", "text", "what to print when ready: text, or one json object")
 	cmd.Flags().IntVar(&f.sampleKeys, "sample-keys", 0, "make so many more keys in a tenant without a cap, for load tests")
 	cmd.Flags().StringVar(&f.sampleFile, "sample-file", "", "file for the values of those keys, one a line")
@@ -54,7 +57,7 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 		set.Log.Level = "debug"
 	}
 	ctx := cmd.Context()
-	a, err := app.Start(ctx, set.Config, app.Options{Log: newLogger(set.Log), Version: version})
+	a, err := app.Start(ctx, set.Config, options(newLogger(set.Log)))
 	if err != nil {
 		return err
 	}

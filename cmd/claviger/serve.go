@@ -35,7 +35,7 @@ func serve(cmd *cobra.Command) error {
 	}
 	signal.Ignore(syscall.SIGHUP) // a changed certificate is found without it, and the habit of sending it must not end the server
 	log := newLogger(set.Log)
-	a, err := app.Start(cmd.Context(), set.Config, app.Options{Log: log, Version: version})
+	a, err := app.Start(cmd.Context(), set.Config, options(log))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/telemetry"
 )
@@ -49,6 +50,10 @@ func settings(cmd *cobra.Command) (*config.Loaded, error) {
 		Flags: flags, Environ: os.Environ(), NoFile: cmd.Flags().Lookup(config.ConfigFlag) == nil,
 		Open: func(path string) (fs.File, error) { return os.Open(path) },
 	})
+}
+
+func options(log *slog.Logger) app.Options {
+	return app.Options{Log: log, Version: version, Tracing: telemetry.TracingWanted(os.LookupEnv)}
 }
 
 func newLogger(c config.Log) *slog.Logger {

@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -25,6 +27,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/postgres"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -36,6 +39,10 @@ type Options struct {
 	Version string
 	// Wall is the machine's clock; time.Now by default. For tests.
 	Wall func() time.Time
+	// Tracing by OpenTelemetry; its standard variables say where to.
+	Tracing bool
+	// Patience is how long a job may fail before the node says that it is not ready; half a minute by default. For tests.
+	Patience time.Duration
 }
 
 // App is a running Claviger.
@@ -44,6 +51,8 @@ type App struct {
 	URL string
 	// Address and port that it listens at.
 	Address string
+	// AdminURL that operators reach the metrics by; "" where there is no listener for them.
+	AdminURL string
 
 	Identity *identity.Service
 	Sessions *session.Service
@@ -59,8 +68,12 @@ type App struct {
 	keyring     *credential.Keyring
 	door        *web.Door
 	server      *http.Server
+	admin       *http.Server
+	tracing     *telemetry.Tracing
 	jobs        []*job.Job
 	failed      chan error
+	// stopping is set when the end has begun.
+	stopping atomic.Bool
 
 	readiness readiness
 }
@@ -70,6 +83,7 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	if c, err = c.Resolve(); err != nil {
 		return nil, err
 	}
@@ -80,13 +94,19 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if a.data, err = openData(c.Data); err != nil {
 		return nil, err
 	}
-	if err = a.build(ctx, c); err != nil {
+	if o.Tracing {
+		a.tracing, err = telemetry.StartTracing(ctx, o.Version, o.Log)
+	}
+	if err == nil {
+		err = a.build(ctx, c)
+	}
+	if err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
 	}
 	return a, nil
 }
 
-// build goes up the house: storage, keys, domain, ways in, jobs.
+// build goes up the house: storage, keys, domain, jobs, ways in.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
 	if err := a.openStore(ctx, c, generations); err != nil {
@@ -111,20 +131,24 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
+	a.startJobs()
 	if err := a.listen(ctx, c.Server); err != nil {
 		return err
 	}
+	return a.listenForOperators(ctx, c.Server.MetricsListen)
+}
+
+func (a *App) startJobs() {
 	log := a.options.Log
 	a.jobs = append(a.jobs,
-		job.Start("last uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
+		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
-		job.Start("rate limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
-		job.Start("unclaimed keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
-		job.Start("database lock", lockEvery, log, a.checkLock),
-		job.Start("dead sessions", sweepEvery, log, a.Sessions.Sweep),
-		job.Start("idle memory", restEvery, log, new(idle).pass),
+		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
+		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
+		job.Start("database_lock", lockEvery, log, a.checkLock),
+		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
+		job.Start("idle_memory", restEvery, log, new(idle).pass),
 	)
-	return nil
 }
 
 const (
@@ -141,6 +165,7 @@ const (
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
 	drainWithin = 6 * time.Second
 	flushWithin = 3 * time.Second
+	traceWithin = 500 * time.Millisecond
 )
 
 func (a *App) openStore(ctx context.Context, c config.Config, generations *verify.Generations) error {
@@ -155,7 +180,7 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 		}
 	}
 	a.clock = &clock{wall: a.options.Wall}
-	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail})
+	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail, Trace: a.tracing.Write})
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
@@ -198,7 +223,7 @@ func (a *App) routes() http.Handler {
 		router.Add(r)
 	}
 	docs.Mount(router, m.Document(append(router.Routes(), plane.Routes()...)))
-	rest := a.door.Wrap(router)
+	rest := a.door.Observe(a.door.Wrap(router))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {
 			rest.ServeHTTP(w, r)
@@ -238,7 +263,8 @@ func (a *App) File(name string) string { return a.data.file(name) }
 // Stop ends the app in reverse: no new requests, those under way finished, last uses written, database closed.
 func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	a.drain(ctx)
+	a.stopping.Store(true)
+	a.drain(ctx, a.server, a.admin)
 	for _, j := range a.jobs {
 		j.Stop()
 	}
@@ -246,19 +272,22 @@ func (a *App) Stop(ctx context.Context) error {
 	if a.Store != nil {
 		errs = append(errs, a.lastWords(ctx), a.Store.Close())
 	}
+	a.lastTraces(ctx)
 	return errors.Join(append(errs, a.data.close())...)
 }
 
-// drain lets requests under way finish; those that do not are cut off.
-func (a *App) drain(ctx context.Context) {
-	if a.server == nil {
-		return
-	}
+// drain lets the requests under way finish, of one server after the other; those that do not are cut off.
+func (a *App) drain(ctx context.Context, servers ...*http.Server) {
 	ctx, cancel := context.WithTimeout(ctx, drainWithin)
 	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		a.options.Log.Warn("requests under way were cut off", "error", err)
-		_ = a.server.Close()
+	for _, s := range servers {
+		if s == nil {
+			continue
+		}
+		if err := s.Shutdown(ctx); err != nil {
+			a.options.Log.Warn("requests under way were cut off", "error", err)
+			_ = s.Close()
+		}
 	}
 }
 
@@ -270,6 +299,15 @@ func (a *App) lastWords(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
 	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()))
+}
+
+// lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.
+func (a *App) lastTraces(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, traceWithin)
+	defer cancel()
+	if err := a.tracing.Stop(ctx); err != nil {
+		a.options.Log.Warn("the last traces were not sent", "error", err)
+	}
 }
 
 // SampleHouse gives what the sample data is made with.

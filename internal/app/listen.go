@@ -40,7 +40,7 @@ func (a *App) listen(ctx context.Context, c config.Server) error {
 
 func (a *App) openDoor(ctx context.Context, c config.Server) error {
 	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
-	a.door.Secure, a.door.Proxies = config.BaseURL(a.URL).TLS(), c.TrustedProxies
+	a.door.Secure, a.door.Proxies, a.door.Tracing = config.BaseURL(a.URL).TLS(), c.TrustedProxies, a.tracing
 	headers, err := a.Store.KeyHeaders(ctx)
 	if err != nil {
 		return err

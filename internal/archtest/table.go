@@ -51,15 +51,16 @@ var table = []layer{
 		{"internal/route", "scope ident fault", ""},
 		{"internal/config", "credential", "yaml"},
 		{"internal/text", "fault", "text"},
+		{"internal/metric", "", ""},
 	}},
 	{"domain", []row{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "principal policy credential ident audit text fault", "crypto text"},
-		{"internal/session", "principal credential ident audit fault", ""},
+		{"internal/identity", "principal policy credential ident audit text metric fault", "crypto text"},
+		{"internal/session", "principal credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},
-		{"internal/verify", "token policy credential scope principal audit ident fault", "otter"},
+		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "policy ident fault", ""},
 	}},
 	{"outside", []row{
@@ -68,15 +69,15 @@ var table = []layer{
 		{"internal/store/postgres", "store credential fault", "pgx goose"},
 		{"internal/mail", "fault", "go-mail"},
 		{"internal/job", "fault", ""},
-		{"internal/telemetry", "credential", "prometheus"},
+		{"internal/telemetry", "credential metric", "prometheus otel"},
 	}},
 	{"shared", []row{ // by the ways in
-		{"internal/web", "verify session policy credential scope principal fault ident telemetry api", "json"},
+		{"internal/web", "verify session policy credential scope principal fault ident metric telemetry api", "json"},
 		{"internal/console/view", "", ""},
 	}},
 	{"ways", []row{
 		{"internal/manageapi", "web domain ground api", "huma json"},
-		{"internal/dataplane", "web verify route api policy scope principal ident fault", "json"},
+		{"internal/dataplane", "web verify route api policy scope principal ident telemetry fault", "json"},
 		{"internal/docs", "web fault api", ""},
 		{"internal/oauth", "web verify token scope", ""},
 		{"internal/dialect/blazemeter", "web domain", ""},
@@ -110,6 +111,7 @@ var modules = map[string]string{
 	"goose":      "github.com/pressly/goose",
 	"huma":       "github.com/danielgtaylor/huma",
 	"json":       "github.com/go-json-experiment/json",
+	"otel":       "go.opentelemetry.io",
 	"otter":      "github.com/maypok86/otter",
 	"pflag":      "github.com/spf13/pflag",
 	"pgx":        "github.com/jackc/pgx",
@@ -136,6 +138,7 @@ var keepers = map[string]string{
 	"huma":       "manageapi",
 	"go-jose":    "token",
 	"prometheus": "telemetry",
+	"otel":       "telemetry",
 }
 
 // never lists what must not be reached through any chain of imports: packages of this module, and of the standard library.

@@ -32,7 +32,7 @@ type Config struct {
 	Log        Log               `key:"log"`
 }
 
-// Server is how clients reach Claviger.
+// Server is how clients and operators reach Claviger.
 type Server struct {
 	// The address and port to answer at. Without an address (`:8080`) it is every one that the machine has; port 0 takes a free one.
 	Listen Address `key:"listen" default:"127.0.0.1:8080"`
@@ -44,6 +44,9 @@ type Server struct {
 	// addresses that is none of theirs. Without any, nobody's is.
 	TrustedProxies Proxies `key:"trusted_proxies"`
 	Limits         Limits  `key:"limits"`
+	// The address and port of a listener for operators: `/metrics`, `/healthz` and `/readyz`. Nothing there asks who they are, so keep it on loopback
+	// (`127.0.0.1:9180`) or in a network of its own; port 0 takes a free one. Without it, there is no such listener.
+	MetricsListen Address `key:"metrics_listen"`
 }
 
 // TLS is the server's certificate.

@@ -57,6 +57,7 @@ var samples = map[string]string{
 	"server.limits.read_timeout":   "2s",
 	"server.limits.write_timeout":  "3s",
 	"server.limits.idle_timeout":   "1m30s",
+	"server.metrics_listen":        "127.0.0.1:9180",
 	"data":                         "/var/lib/claviger",
 	"database.url":                 "postgres://u:p@h/d",
 	"root_secret":                  "a root secret",

@@ -1,6 +1,6 @@
 // Package dataplane answers for protected APIs: verify and whoami, the routes that every request of theirs may cost.
 //
-// Nothing here logs, traces or allocates more than it must: an accepted answer is rendered once, when the facts of its key are read, and
+// Nothing here traces, logs more than a sample of what is refused, or allocates more than it must: an accepted answer is rendered once, when the facts of its key are read, and
 // from then on written as it stands. Refusals are problem documents as everywhere.
 package dataplane
 
@@ -10,19 +10,26 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/telemetry"
+	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // Plane serves the verification path.
 type Plane struct {
-	door   *web.Door
-	routes []web.Route
+	door     *web.Door
+	routes   []web.Route
+	refusals *telemetry.Sampler
 }
+
+// refusalsLogged is how many refusals a second are logged; the metrics count them all.
+const refusalsLogged = 3
 
 // New makes the plane behind a door. The engine behind that door must render with Render.
 func New(door *web.Door) *Plane {
-	p := &Plane{door: door}
+	p := &Plane{door: door, refusals: telemetry.NewSampler(refusalsLogged)}
 	p.routes = []web.Route{
 		{Method: http.MethodPost, Path: "/api/v1/verify", Serve: p.verify, Operation: web.Operation{
 			ID: "verify", Tag: "Decisions", Summary: "Ask for a decision", Scope: scope.KeysVerify,
@@ -62,7 +69,22 @@ func (p *Plane) run(w http.ResponseWriter, r *http.Request, route *web.Route) {
 	}
 	if err := route.Serve(w, r); err != nil {
 		p.door.Refuse(w, r, err)
+		if p.refusals.Take() {
+			p.door.Log.Info("caller refused", "request_id", w.Header().Get("X-Request-Id"), "route", route.Path, "code", string(fault.KindOf(err)))
+		}
 	}
+}
+
+// refused tells the log of a credential that was judged and refused. Whose it is stands there only where possession was proven: then these are public facts.
+func (p *Plane) refused(v verify.Verdict, via policy.Transport) {
+	if v.Code == "" || !p.refusals.Take() {
+		return
+	}
+	facts := []any{"code", string(v.Code), "transport", string(via)}
+	if v.Facts != nil {
+		facts = append(facts, "tenant_id", string(v.Facts.Key.Tenant), "key_id", string(v.Facts.Key.ID))
+	}
+	p.door.Log.Info("credential refused", facts...)
 }
 
 // allow lists a route's methods: HEAD goes with GET (RFC 9110 section 9.3.2).

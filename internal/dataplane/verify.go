@@ -40,7 +40,7 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 
 // judge answers about the credential that was sent along.
 func (p *Plane) judge(w http.ResponseWriter, r *http.Request, verifier verify.Verifier, req *api.VerifyRequest, q verify.Question) error {
-	shown, unread := p.presented(req)
+	shown := p.presented(req)
 	if shown.Way.Transport != "" {
 		q.Way = shown.Way
 	}
@@ -48,10 +48,8 @@ func (p *Plane) judge(w http.ResponseWriter, r *http.Request, verifier verify.Ve
 	if err != nil {
 		return err
 	}
-	if unread != nil {
-		verdict = verify.Verdict{Code: fault.KindOf(unread)} // of the credential to judge, not of the caller's
-	}
 	answer(w, verdict, q.Way.Transport)
+	p.refused(verdict, q.Way.Transport)
 	return nil
 }
 
@@ -111,16 +109,20 @@ func headerFaults(headers map[string]string) (faults []fault.Field) {
 }
 
 // presented reads the credential to judge, through the one reader there is.
-func (p *Plane) presented(req *api.VerifyRequest) (verify.Presentation, error) {
+func (p *Plane) presented(req *api.VerifyRequest) verify.Presentation {
 	if req.Headers == nil {
-		return web.Value(req.Credential), nil
+		return web.Value(req.Credential)
 	}
 	h := make(http.Header, len(req.Headers))
 	for name, value := range req.Headers {
 		h.Set(name, value)
 	}
 	h.Del("Cookie")
-	return p.door.Read(h)
+	shown, err := p.door.Read(h)
+	if err != nil {
+		return verify.Presentation{Unreadable: fault.KindOf(err)} // a code of the credential to judge, not of the caller's
+	}
+	return shown
 }
 
 var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -104,6 +104,8 @@ type Service struct {
 
 	// Passwords bounds how many sign-ins go at once.
 	Passwords *Hasher
+
+	signIns SignIns
 }
 
 // NewUser is what a user is made from.

@@ -33,6 +33,7 @@ type Hasher struct {
 	// queues hold one turn each. An address always waits in the same one, so that attempts on one account do not run side by side.
 	queues []chan struct{}
 	dummy  string
+	gauge  Queue
 }
 
 // NewHasher allows so many turns at once.
@@ -52,11 +53,19 @@ func (h *Hasher) inTurn(ctx context.Context, canonical string, do func(turn) err
 	queue := h.queues[share(canonical, len(h.queues))]
 	waiting, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
+	h.gauge.Waiting.Add(1)
 	select {
 	case queue <- struct{}{}:
-		defer func() { <-queue }()
+		h.gauge.Waiting.Add(-1)
+		h.gauge.Running.Add(1)
+		defer func() {
+			h.gauge.Running.Add(-1)
+			<-queue
+		}()
 		return do(turn{h.dummy})
 	case <-waiting.Done():
+		h.gauge.Waiting.Add(-1)
+		h.gauge.GivenUp.Add(1)
 		return fault.Wrap(fault.Unavailable, waiting.Err(), "Too many sign-ins at once. Try again.")
 	}
 }

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -10,8 +11,17 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed, bare, for every cause.
-func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (u User, err error) {
+// errThrottled is fault.SignInFailed for an attempt that was not judged. To whoever asks it is the same answer.
+var errThrottled = fmt.Errorf("%w: unjudged", fault.SignInFailed)
+
+// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed, without a message, for every cause.
+func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
+	u, err := s.signIn(ctx, email, password)
+	s.signIns.count(err)
+	return u, err
+}
+
+func (s *Service) signIn(ctx context.Context, email string, password credential.Secret) (u User, err error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
 		canonical = "" // nobody's
@@ -38,15 +48,16 @@ func (s *Service) judge(ctx context.Context, t turn, canonical string, password 
 	if err != nil {
 		return User{}, err
 	}
-	if !claimed {
-		hash = ""
+	refusal := error(fault.SignInFailed)
+	if known && !claimed { // the hash of one who is unknown is empty already
+		hash, refusal = "", errThrottled
 	}
 	match, err := t.match(password, hash)
 	if err != nil {
 		return User{}, err
 	}
 	if !match || u.Disabled {
-		return User{}, fault.SignInFailed
+		return User{}, refusal
 	}
 	return u, s.Store.ForgetFailures(context.WithoutCancel(ctx), canonical)
 }

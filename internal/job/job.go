@@ -4,19 +4,29 @@ package job
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
 // Job is periodic work that has been started.
 type Job struct {
-	stop context.CancelFunc
-	done chan struct{}
+	// Name among all jobs, in snake case.
+	Name string
+	// Every is the time between two turns.
+	Every time.Duration
+	// Runs are the passes that ended, Failures those of them that failed.
+	Runs, Failures atomic.Uint64
+
+	begun     time.Time
+	succeeded atomic.Int64 // nanoseconds after begun
+	stop      context.CancelFunc
+	done      chan struct{}
 }
 
 // Start runs the pass every so often, one at a time. A pass that fails is logged and tried again at its next turn.
 func Start(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
 	ctx, cancel := context.WithCancel(context.Background())
-	j := &Job{stop: cancel, done: make(chan struct{})}
+	j := &Job{Name: name, Every: every, begun: time.Now(), stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
 		ticker := time.NewTicker(every)
@@ -26,14 +36,27 @@ func Start(name string, every time.Duration, log *slog.Logger, pass func(context
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if err := pass(ctx); err != nil && ctx.Err() == nil {
-					log.Error("job failed", "job", name, "error", err)
+				if err := pass(ctx); ctx.Err() == nil {
+					j.ran(err, log)
 				}
 			}
 		}
 	}()
 	return j
 }
+
+func (j *Job) ran(err error, log *slog.Logger) {
+	j.Runs.Add(1)
+	if err != nil {
+		j.Failures.Add(1)
+		log.Error("job failed", "job", j.Name, "error", err)
+		return
+	}
+	j.succeeded.Store(int64(time.Since(j.begun)))
+}
+
+// LastSuccess is when a pass last ended well; until one has, when the job was started. It does not follow the machine's clock where that is set anew.
+func (j *Job) LastSuccess() time.Time { return j.begun.Add(time.Duration(j.succeeded.Load())) }
 
 // Stop ends the job and waits for a pass under way.
 func (j *Job) Stop() {

@@ -30,6 +30,28 @@ func TestAPassRunsAtEveryTurnAlsoAfterAFailureAndNeverOnceStopped(t *testing.T) 
 	})
 }
 
+func TestAJobKnowsHowOftenItFailedAndWhenItLastDidNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, passes := time.Now(), 0
+		j := job.Start("count", time.Second, slog.New(slog.DiscardHandler), func(context.Context) error {
+			if passes++; passes == 2 {
+				return nil
+			}
+			return errors.New("fails every time but one")
+		})
+		defer j.Stop()
+		for _, want := range []struct {
+			runs, failures uint64
+			success        time.Duration
+		}{{0, 0, 0}, {1, 1, 0}, {2, 1, 2 * time.Second}, {3, 2, 2 * time.Second}} {
+			<-time.After(time.Until(begun.Add(time.Duration(want.runs)*time.Second + time.Millisecond)))
+			if runs, failures, last := j.Runs.Load(), j.Failures.Load(), j.LastSuccess().Sub(begun); runs != want.runs || failures != want.failures || last != want.success {
+				t.Errorf("%d runs, %d failures, the last success after %s; want %+v", runs, failures, last, want)
+			}
+		}
+	})
+}
+
 func TestStopWaitsForThePassUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		finished := false

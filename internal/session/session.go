@@ -93,6 +93,8 @@ type Service struct {
 	Rand    io.Reader
 	Keyring *credential.Keyring
 	Lasting Lasting
+
+	resumes Resumes
 }
 
 // Begin signs a person in and gives the token of the cookie, once. passwordSetAt says which password they gave: where another was set meanwhile, or the
@@ -120,6 +122,12 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 
 // Resume gives the principal behind a cookie's token. A dead or unknown token is fault.NotFound: no credential at all.
 func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
+	who, err := s.resume(ctx, token)
+	s.resumes.count(err)
+	return who, err
+}
+
+func (s *Service) resume(ctx context.Context, token string) (principal.Principal, error) {
 	if !s.Keyring.OwnTicket(credential.SessionTicket, token) {
 		return principal.Principal{}, fault.NotFound // without a read
 	}

@@ -42,15 +42,30 @@ const (
 // errContention marks a failure after which the whole change is run again.
 var errContention = errors.New("contention")
 
+// errInDoubt marks a COMMIT of unknown outcome.
+var errInDoubt = errors.New("COMMIT")
+
 // Write implements audit.Ledger.
 func (l Ledger[T]) Write(ctx context.Context, change func(ctx context.Context, tx T) (audit.Event, error)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
+	ctx, end := l.store.Trace(ctx)
+	start := time.Now()
+	err := l.store.attempts(ctx, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
+	o := outcomeOf(err)
+	l.store.counts.wrote(start, o)
+	end(outcomes[o], o != done && o != refused)
+	return l.store.fault(err)
+}
+
+// attempts runs the change until it meets no contention.
+func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
 	for attempt := 1; ; attempt++ {
-		err := l.store.attempt(ctx, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
+		err := s.attempt(ctx, change)
 		if !errors.Is(err, errContention) || attempt == maxAttempts || ctx.Err() != nil {
-			return l.store.fault(err)
+			return err
 		}
+		s.counts.Retries.Add(1)
 	}
 }
 
@@ -91,12 +106,13 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	}
 	err = sqlTx.Commit()
 	if err == nil {
+		s.counts.Events.Add(1)
 		s.Outdate(event.Stale)
 		return nil
 	}
 	s.settle(ctx, err)
 	s.Outdate(event.Stale)
-	return fault.Wrap(fault.Unavailable, fmt.Errorf("COMMIT: %w", err), "It is not known whether the change was kept. Look before you repeat it.")
+	return fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %w", errInDoubt, err), "It is not known whether the change was kept. Look before you repeat it.")
 }
 
 // settle waits until a COMMIT of unknown outcome is over: it may land long after its connection broke, and facts that were read in between would

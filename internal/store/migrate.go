@@ -35,23 +35,23 @@ func (s Schema) Newer() error {
 	return nil
 }
 
-// Up brings the database to the newest version. A newer one is refused untouched.
-func (m Migrations) Up(ctx context.Context) error {
+// Up brings the database to the newest version, and gives that. A newer database is refused untouched.
+func (m Migrations) Up(ctx context.Context) (version int64, err error) {
 	s, err := m.Schema(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.Newer(); err != nil {
-		return err
+		return 0, err
 	}
 	provider, err := m.provider()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migration of the database: %w", err)
+		return 0, fmt.Errorf("migration of the database: %w", err)
 	}
-	return nil
+	return s.Known, nil
 }
 
 // Schema reads how far the database has come, and changes nothing.

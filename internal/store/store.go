@@ -11,6 +11,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -44,10 +45,14 @@ type Backend struct {
 	Name string
 	// Read and Write are pools; they may be the same.
 	Read, Write *sql.DB
+	// Version of the schema that this program made or found.
+	Version int64
 	// Classify tells failures apart by the driver's codes.
 	Classify func(error) Failure
 	// Held reports whether this process still has the database to itself.
 	Held func(context.Context) error
+	// Pools tells how much of the pools is in use.
+	Pools func() []Pool
 	// Close ends the pools and gives the database free.
 	Close func() error
 }
@@ -60,6 +65,8 @@ type Options struct {
 	Outdate func(audit.Stale)
 	// Fatal is called when the engine can no longer be trusted.
 	Fatal func(error)
+	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
+	Trace func(context.Context) (context.Context, func(result string, failed bool))
 }
 
 // Store keeps everything Claviger knows.
@@ -68,6 +75,7 @@ type Store struct {
 	Options
 	reading, writing *statements
 	halted           atomic.Bool
+	counts           Counts
 }
 
 // New takes an open, migrated database.
@@ -78,11 +86,17 @@ func New(b Backend, o Options) *Store {
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
 	}
+	if o.Trace == nil {
+		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
+	}
 	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
 }
 
 // Close ends the database.
 func (s *Store) Close() error { return s.backend.Close() }
+
+// Engine is the name of the database's engine.
+func (s *Store) Engine() string { return s.backend.Name }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {
@@ -92,6 +106,18 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Current reports whether the database still has the schema that it was opened with. That it does not answer is for Ready to say.
+func (s *Store) Current(ctx context.Context) error {
+	var version int64
+	if err := s.reading.row(ctx, selectVersion).Scan(&version); err == nil && version != s.backend.Version {
+		return fmt.Errorf("the database has version %d, and had %d when it was opened", version, s.backend.Version)
+	}
+	return nil
+}
+
+// Halted reports whether writes are refused.
+func (s *Store) Halted() bool { return s.halted.Load() }
 
 // Halt refuses every write from now on.
 func (s *Store) Halt() { s.halted.Store(true) }
@@ -104,7 +130,11 @@ func (s *Store) halt(why error) {
 // Alone reports whether this process still has the database to itself.
 func (s *Store) Alone(ctx context.Context) error { return s.backend.Held(ctx) }
 
-const selectOne query = `SELECT 1`
+const (
+	selectOne query = `SELECT 1`
+	// selectVersion reads the table of the migrations, which is goose's.
+	selectVersion query = `SELECT MAX(version_id) FROM goose_db_version`
+)
 
 // fault gives a driver's error a kind: NotFound for no row, Unavailable for everything that is not known to be final.
 func (s *Store) fault(err error) error {

@@ -1,4 +1,4 @@
-// Package telemetry is how Claviger is observed: logs that hold no secrets.
+// Package telemetry is how Claviger is observed: logs that hold no secrets, metrics for Prometheus, traces by OpenTelemetry.
 package telemetry
 
 import (

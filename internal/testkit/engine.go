@@ -39,7 +39,7 @@ func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 func (e Engine) Config(t testing.TB) config.Config {
 	t.Helper()
 	c := config.Default()
-	c.Server.Listen = "127.0.0.1:0"
+	c.Server.Listen, c.Server.MetricsListen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Data = t.TempDir()
 	if e == Postgres {
 		c.Database.URL = credential.NewSecret(NewDatabase(t))

@@ -33,6 +33,7 @@ type House struct {
 	Log    *Log
 	Config config.Config
 	t      testing.TB
+	change func(*app.Options)
 	people int
 	halted bool
 }
@@ -43,7 +44,13 @@ const Password = "correct horse battery staple"
 // Start boots a House on the engine; it is stopped with the test.
 func Start(t testing.TB, e Engine) *House {
 	t.Helper()
-	return start(t, e.Config(t))
+	return StartWith(t, e, func(*app.Options) {})
+}
+
+// StartWith boots a House on the engine, with options altered by change.
+func StartWith(t testing.TB, e Engine, change func(*app.Options)) *House {
+	t.Helper()
+	return start(t, e.Config(t), change)
 }
 
 // StartOn boots a House on the PostgreSQL database at the URL.
@@ -51,12 +58,12 @@ func StartOn(t testing.TB, databaseURL string) *House {
 	t.Helper()
 	c := SQLite.Config(t)
 	c.Database.URL = credential.NewSecret(databaseURL)
-	return start(t, c)
+	return start(t, c, func(*app.Options) {})
 }
 
-func start(t testing.TB, c config.Config) *House {
+func start(t testing.TB, c config.Config, change func(*app.Options)) *House {
 	t.Helper()
-	h := &House{Config: c, Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t}
+	h := &House{Config: c, Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t, change: change}
 	h.boot()
 	t.Cleanup(func() { h.stop() })
 	h.Owner = h.Person("Account Owner")
@@ -68,9 +75,10 @@ func start(t testing.TB, c config.Config) *House {
 
 func (h *House) boot() {
 	h.t.Helper()
-	log := telemetry.NewLogger(h.Log, slog.LevelDebug)
+	o := app.Options{Log: telemetry.NewLogger(h.Log, slog.LevelDebug), Version: "test", Wall: h.Clock.Now}
+	h.change(&o)
 	var err error
-	h.App, err = app.Start(h.t.Context(), h.Config, app.Options{Log: log, Version: "test", Wall: h.Clock.Now})
+	h.App, err = app.Start(h.t.Context(), h.Config, o)
 	h.check(err)
 }
 

@@ -153,8 +153,24 @@ func (e *Engine) mayAsk(v Verifier, q Question) error {
 // Judge runs the whole decision about somebody else's credential. Of a key that is not the verifier's to judge the verifier learns, and leaves, nothing.
 // An error is about the verifier, or says that nothing could be decided.
 func (e *Engine) Judge(ctx context.Context, verifier Verifier, p Presentation, q Question) (Verdict, error) {
+	via := verifier.caller.Transport
 	if err := e.mayAsk(verifier, q); err != nil {
+		e.counts.Callers.Count(fault.KindOf(err), via)
 		return Verdict{}, err
+	}
+	e.counts.Callers.Count("", via)
+	v, err := e.decide(ctx, verifier, p, q)
+	if err != nil {
+		e.counts.Decisions.Count(fault.KindOf(err), q.Way.Transport)
+		return Verdict{}, err
+	}
+	e.counts.Decisions.Count(v.Code, q.Way.Transport)
+	return v, nil
+}
+
+func (e *Engine) decide(ctx context.Context, verifier Verifier, p Presentation, q Question) (Verdict, error) {
+	if p.Unreadable != "" {
+		return Verdict{Code: p.Unreadable}, nil
 	}
 	if !p.Formed {
 		return Verdict{Code: fault.KeyInvalid}, nil

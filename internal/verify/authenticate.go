@@ -14,6 +14,8 @@ import (
 type Presentation struct {
 	// Sent is set where the request carried a credential at all, good or bad. Then the cookie does not count.
 	Sent bool
+	// Unreadable says why no one credential could be made out in what is to be judged; "" where one could.
+	Unreadable fault.Kind
 	// Formed is set where what was sent has the form of a credential.
 	Formed     bool
 	Credential credential.Presented

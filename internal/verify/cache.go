@@ -6,6 +6,8 @@ import "github.com/maypok86/otter/v2"
 type Cache interface {
 	Get(lookup string) (*Facts, bool)
 	Put(lookup string, f *Facts)
+	// Entries is about how many it keeps.
+	Entries() int
 }
 
 type otterCache struct{ c *otter.Cache[string, *Facts] }
@@ -17,3 +19,4 @@ func NewCache(entries int) Cache {
 
 func (o otterCache) Get(lookup string) (*Facts, bool) { return o.c.GetIfPresent(lookup) }
 func (o otterCache) Put(lookup string, f *Facts)      { o.c.Set(lookup, f) }
+func (o otterCache) Entries() int                     { return o.c.EstimatedSize() }

@@ -53,6 +53,7 @@ type Engine struct {
 	uses        uses
 	allowances  allowances
 	halted      atomic.Bool
+	counts      Counts
 }
 
 const defaultEntries = 1_000_000
@@ -62,8 +63,14 @@ func New(o Options) *Engine {
 	if o.Cache == nil {
 		o.Cache = NewCache(defaultEntries)
 	}
-	return &Engine{source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, cache: o.Cache, render: o.Render}
+	return &Engine{source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, cache: o.Cache, render: o.Render, counts: newCounts()}
 }
+
+// Counts of what the engine has done.
+func (e *Engine) Counts() *Counts { return &e.counts }
+
+// Entries is about how many lookups have facts in the cache.
+func (e *Engine) Entries() int { return e.cache.Entries() }
 
 // Verdict is the answer to "whose is this credential": a code, fault.Kind "" for good, and the facts wherever possession was proven.
 type Verdict struct {
@@ -87,12 +94,16 @@ func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy
 	if e.halted.Load() {
 		return Verdict{}, errHalted
 	}
-	f, known := e.cache.Get(p.Lookup())
-	if !known || !f.current() {
-		if !e.keyring.Tagged(p) {
-			e.keyring.Waste(p)
-			return Verdict{Code: fault.KeyInvalid}, nil
-		}
+	f, lookup := e.cached(p.Lookup())
+	if f == nil && !e.keyring.Tagged(p) {
+		lookup = Forged
+	}
+	e.counts.lookup(lookup)
+	switch lookup {
+	case Forged:
+		e.keyring.Waste(p)
+		return Verdict{Code: fault.KeyInvalid}, nil
+	case Miss, Stale:
 		var err error
 		if f, err = e.load(ctx, p.Lookup()); err != nil {
 			return Verdict{}, err
@@ -111,12 +122,29 @@ func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy
 	return v, nil
 }
 
+// cached gives the facts of a lookup if they are in the cache and current.
+func (e *Engine) cached(lookup string) (*Facts, Lookup) {
+	switch f, known := e.cache.Get(lookup); {
+	case !known:
+		return nil, Miss
+	case !f.current():
+		return nil, Stale
+	case len(f.secrets) == 0:
+		return f, NegativeHit
+	default:
+		return f, Hit
+	}
+}
+
 // noteUse notes a use once steps 1 to 4 have passed.
 func (e *Engine) noteUse(v Verdict, ip string) {
 	if v.Code == "" && v.Facts != nil {
 		e.uses.note(v.Facts, v.secret, v.at, ip)
 	}
 }
+
+// Halted reports whether Halt was called.
+func (e *Engine) Halted() bool { return e.halted.Load() }
 
 // Halt makes every decision from now on unavailable: the database can no longer be trusted, or is no longer this node's alone.
 func (e *Engine) Halt() { e.halted.Store(true) }

@@ -118,6 +118,16 @@ func (f *Facts) current() bool {
 
 // load reads the facts of a lookup and keeps them. What is not there is kept too, as facts without a secret, so that a deleted id costs no read.
 func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
+	start := time.Now()
+	f, err := e.read(ctx, lookup)
+	e.counts.Loads.Since(start)
+	if err != nil {
+		e.counts.LoadsFailed.Add(1)
+	}
+	return f, err
+}
+
+func (e *Engine) read(ctx context.Context, lookup string) (*Facts, error) {
 	s := stamp{lookup: e.generations.ofLookup(lookup)}
 	s.lookupAt = s.lookup.Load()
 	tenants := e.generations.tenants.Load()

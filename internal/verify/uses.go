@@ -88,11 +88,16 @@ func (e *Engine) FlushUses(ctx context.Context, to Uses) error {
 	for _, use := range dirty {
 		batch = append(batch, use)
 	}
+	start := time.Now()
 	err := to.RecordUses(ctx, batch)
+	e.counts.Flushes.Since(start)
 	if err != nil {
+		e.counts.FlushesFailed.Add(1)
 		for _, use := range batch {
 			e.uses.put(use)
 		}
+		return err
 	}
-	return err
+	e.counts.UsesWritten.Add(uint64(len(batch)))
+	return nil
 }

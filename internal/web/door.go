@@ -14,7 +14,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -26,6 +28,10 @@ type Door struct {
 	Secure bool
 	// Proxies are those in front of us whose word on where a request comes from is believed.
 	Proxies []netip.Prefix
+	// Tracing of what Observe sees; nil for none.
+	Tracing *telemetry.Tracing
+	// Requests that Observe has seen.
+	Requests Requests
 
 	addingHeaders sync.Mutex
 	keyHeaders    atomic.Pointer[[]string]
@@ -42,35 +48,52 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (verify.Caller, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil {
+		witnessed(w, c.Principal)
 		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
 	}
 	if err != nil {
+		d.refused(c, err)
 		return verify.Caller{}, err
 	}
+	d.counts().Count("", c.Transport)
 	return c, nil
 }
 
-// Verifier lets in who may ask about other credentials; Engine.Judge takes the last steps once it knows the question. A cookie, which browsers send by
+// Verifier lets in who may ask about other credentials; Engine.Judge takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
 // themselves, counts only from the same site.
 func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil && c.Facts == nil {
 		err = SameSite(r)
 	}
-	if err != nil {
-		return verify.Verifier{}, err
+	var v verify.Verifier
+	if err == nil {
+		v, err = c.Verifier()
 	}
-	return c.Verifier()
+	if err != nil {
+		d.refused(c, err)
+	}
+	return v, err
 }
 
-// authenticate runs steps 1 to 4.
+// authenticate runs steps 1 to 4. The transport of a caller that is refused is known where one credential could be made out.
 func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
 	p, err := d.Read(r.Header)
 	if err != nil {
 		return verify.Caller{}, err
 	}
-	return d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
+	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
+	if err != nil {
+		return verify.Caller{Transport: p.Way.Transport}, err
+	}
+	return c, nil
 }
+
+func (d *Door) refused(c verify.Caller, err error) {
+	d.counts().Count(fault.KindOf(err), c.Transport)
+}
+
+func (d *Door) counts() verify.Outcomes { return d.Authenticator.Engine.Counts().Callers }
 
 // Origin of a request, for the audit trail. The request id is there once the middleware or a refusal has given one.
 func (d *Door) Origin(answer http.Header, r *http.Request) principal.Origin {

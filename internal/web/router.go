@@ -16,6 +16,8 @@ type Route struct {
 	// Path with its parameters in braces, as http.ServeMux has them.
 	Path  string
 	Serve Handler
+	// Quiet keeps its requests out of the log: something asks again and again.
+	Quiet bool
 	Operation
 }
 
@@ -51,7 +53,11 @@ func NewRouter(d *Door) *Router { return &Router{door: d, mux: http.NewServeMux(
 // Add serves a route of the API.
 func (t *Router) Add(r Route) {
 	t.list(r)
-	t.mux.Handle(r.Method+" "+r.Path, t.door.Handle(r.Serve))
+	h := t.door.Handle(r.Serve)
+	if r.Quiet {
+		h = hush(h)
+	}
+	t.mux.Handle(r.Method+" "+r.Path, h)
 }
 
 // HandleFunc serves a route whose operation huma describes. The pattern is that of http.ServeMux, with a method.

@@ -56,16 +56,25 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	b := store.Backend{
 		Name: "postgres", Read: db, Write: db, Classify: classify, Held: lock.held,
+		Pools: func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := errors.Join(db.Close(), lock.release())
 			pool.Close()
 			return err
 		},
 	}
-	if err := migrating(db).Up(ctx); err != nil {
+	if b.Version, err = migrating(db).Up(ctx); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// poolOf reads pgx's pool: database/sql above it keeps no connections of its own.
+func poolOf(s *pgxpool.Stat) store.Pool {
+	return store.Pool{
+		Name: "all", Max: int(s.MaxConns()), Open: int(s.TotalConns()), Busy: int(s.AcquiredConns()),
+		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+	}
 }
 
 func parse(url credential.Secret) (*pgxpool.Config, error) {

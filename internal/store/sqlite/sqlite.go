@@ -46,9 +46,10 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	b := store.Backend{
 		Name: "sqlite", Read: read, Write: write, Classify: classify,
 		Held:  func(context.Context) error { return nil }, // the directory's lock is held as long as the process lives
+		Pools: func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
 		Close: func() error { return errors.Join(read.Close(), write.Close()) },
 	}
-	if err := prepare(ctx, b); err != nil {
+	if b.Version, err = prepare(ctx, b); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
@@ -87,14 +88,14 @@ func private(file string) error {
 	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
-func prepare(ctx context.Context, b store.Backend) error {
+func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
 	if err := assert(ctx, b.Write); err != nil {
-		return err
+		return 0, err
 	}
-	if err := migrating(b.Write).Up(ctx); err != nil {
-		return err
+	if version, err = migrating(b.Write).Up(ctx); err != nil {
+		return 0, err
 	}
-	return assert(ctx, b.Read)
+	return version, assert(ctx, b.Read)
 }
 
 func migrating(db *sql.DB) store.Migrations {

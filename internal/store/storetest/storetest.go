@@ -30,6 +30,7 @@ var topics = []struct {
 	{"commit", commitGuarantees},
 	{"doubt", doubtGuarantees},
 	{"contention", contentionGuarantees},
+	{"count", countGuarantees},
 	{"chain", chainGuarantees},
 	{"rehearsal", rehearsalGuarantees},
 	{"cap", capGuarantees},

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// check is something without which no decision should be asked of this node.
+type check struct {
+	name string
+	// otherwise says what is wrong, to whoever asks.
+	otherwise string
+	look      func(context.Context) error
+}
+
+func (a *App) checks() []check {
+	return []check{
+		{"node", "it is stopping", a.running},
+		{"database", "it does not answer", a.Store.Ready},
+		{"schema", "the database is not of the version of this program", a.Store.Current},
+		{"lock", "the database is no longer this node's alone", a.Store.Alone},
+		{"clock", "it is behind the latest time on record", func(context.Context) error { return a.clock.ready() }},
+		{"jobs", "some have not succeeded for too long", a.jobsSucceed},
+	}
+}
+
+func (a *App) running(context.Context) error {
+	if a.stopping.Load() || a.Engine.Halted() || a.Store.Halted() {
+		return errors.New("halted or about to end")
+	}
+	return nil
+}
+
+// defaultPatience is how long a job may fail, beside the time between two of its turns.
+const defaultPatience = 30 * time.Second
+
+func (a *App) jobsSucceed(context.Context) error {
+	var late []error
+	for _, j := range a.jobs {
+		if since := time.Since(j.LastSuccess()); since > j.Every+a.options.Patience {
+			late = append(late, fmt.Errorf("%s has not succeeded for %s", j.Name, since.Round(time.Second)))
+		}
+	}
+	return errors.Join(late...)
+}
+
+const (
+	// readyFor is how long an answer counts: whoever asks more often costs the database nothing.
+	readyFor = time.Second
+	// askWithin bounds all checks together.
+	askWithin = 2 * time.Second
+)
+
+// readiness remembers how the checks went.
+type readiness struct {
+	mu   sync.Mutex
+	at   time.Time
+	last []finding
+}
+
+// finding is how a check went; err is nil where all is well.
+type finding struct {
+	check
+	err error
+}
+
+func (r *readiness) look(ctx context.Context, checks []check) []finding {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.at) < readyFor {
+		return r.last
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+	defer cancel()
+	r.last = make([]finding, len(checks))
+	for i, c := range checks {
+		r.last[i] = finding{c, c.look(ctx)}
+	}
+	r.at = time.Now()
+	return r.last
+}
+
+// unready names the checks that failed; nil where none did.
+func unready(all []finding) error {
+	var names []string
+	var causes []error
+	for _, f := range all {
+		if f.err != nil {
+			names = append(names, f.name+" ("+f.otherwise+")")
+			causes = append(causes, fmt.Errorf("%s: %w", f.name, f.err))
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Unavailable, errors.Join(causes...), "Not ready: "+strings.Join(names, ", ")+".")
+}

@@ -1,0 +1,175 @@
+package app_test
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestANodeIsReadyUntilSomethingWithoutWhichItMustNotDecideFailsAndNamesIt(t *testing.T) {
+	both := []testkit.Engine{testkit.SQLite, testkit.Postgres}
+	for _, c := range []struct {
+		check string
+		on    []testkit.Engine
+		fail  func(*testing.T, *testkit.House)
+	}{
+		{"node", both, func(_ *testing.T, h *testkit.House) { h.Engine.Halt() }},
+		{"database", both, loseDatabase},
+		{"schema", both, func(t *testing.T, h *testkit.House) { execute(t, h, setVersion, 999) }},
+		{"lock", []testkit.Engine{testkit.Postgres}, loseLock}, // SQLite's is that of the data directory, which ends with the process alone
+		{"clock", both, func(_ *testing.T, h *testkit.House) { h.Clock.Move(-2 * time.Minute) }},
+		{"jobs", both, loseUses},
+	} {
+		for _, e := range c.on {
+			t.Run(c.check+" on "+string(e), func(t *testing.T) {
+				t.Parallel()
+				h := testkit.StartWith(t, e, func(o *app.Options) { o.Patience = 3 * time.Second })
+				if detail := notReady(t, h); detail != "" {
+					t.Fatalf("before: %s", detail)
+				}
+				c.fail(t, h)
+				detail := await(t, func() string { return notReady(t, h) })
+				if !strings.Contains(detail, " "+c.check+" (") {
+					t.Errorf("%q does not name %s", detail, c.check)
+				}
+				if got := scrape(t, h)[`claviger_ready{check="`+c.check+`"}`]; got != 0 {
+					t.Errorf("the metrics say %v", got)
+				}
+			})
+		}
+	}
+}
+
+func TestANodeIsReadyAgainWhenWhatFailedIsMended(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		execute(t, h, setVersion, 999)
+		await(t, func() string { return notReady(t, h) })
+		execute(t, h, `DELETE FROM goose_db_version WHERE version_id = 999`)
+		await(t, func() string {
+			if notReady(t, h) == "" {
+				return "ready"
+			}
+			return ""
+		})
+	})
+}
+
+// notReady gives what readyz says is wrong; "" where it says that nothing is.
+func notReady(t *testing.T, h *testkit.House) string {
+	t.Helper()
+	err := h.Anyone().Do(t.Context(), http.MethodGet, "/readyz", nil, nil)
+	if code := testkit.Code(t, err); code != "" && code != api.Unavailable {
+		t.Fatalf("%s", code)
+	}
+	if err == nil {
+		return ""
+	}
+	return err.(*api.Problem).Detail
+}
+
+// await asks until there is an answer.
+func await(t *testing.T, ask func() string) string {
+	t.Helper()
+	deadline, turn := time.After(time.Minute), time.NewTicker(50*time.Millisecond)
+	defer turn.Stop()
+	for {
+		if answer := ask(); answer != "" {
+			return answer
+		}
+		select {
+		case <-turn.C:
+		case <-deadline:
+			t.Fatal("nothing changed within a minute")
+		}
+	}
+}
+
+const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, TRUE)`
+
+// execute runs a statement beside the House, on a connection of its own.
+func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
+	t.Helper()
+	driver, source := "pgx", h.Config.Database.URL.Reveal()
+	if source == "" {
+		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: h.File("claviger.db"), RawQuery: "_pragma=busy_timeout(10000)"}).String()
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// loseDatabase makes the database answer nobody any more.
+func loseDatabase(t *testing.T, h *testkit.House) {
+	t.Helper()
+	h.ExpectStopToFail()
+	if h.Config.Database.URL.IsZero() {
+		if err := h.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	u, err := url.Parse(h.Config.Database.URL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimPrefix(u.Path, "/")
+	onServer(t, h, `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
+	onServer(t, h, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
+}
+
+// onServer runs a statement in the database postgres of the House's server.
+func onServer(t *testing.T, h *testkit.House, statement string, args ...any) {
+	t.Helper()
+	u, err := url.Parse(h.Config.Database.URL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/postgres"
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// loseUses takes away the table of last uses, while one waits to be written.
+func loseUses(t *testing.T, h *testkit.House) {
+	t.Helper()
+	h.ExpectStopToFail()
+	tenant := h.Tenant("Main", nil)
+	k := h.With(h.Key(h.As(h.Member(tenant, "Key Owner", scope.Member)), tenant, "applications:read"))
+	use := func() {
+		if _, err := k.Whoami(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use() // its facts, which hold the last use, are read
+	execute(t, h, `ALTER TABLE key_uses RENAME TO key_uses_away`)
+	h.Clock.Move(time.Minute)
+	use()
+}
+
+// loseLock ends the connection that holds the lock of the single node, as a server that restarts would.
+func loseLock(t *testing.T, h *testkit.House) {
+	t.Helper()
+	h.ExpectStopToFail()
+	execute(t, h, `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`)
+}
