@@ -118,18 +118,18 @@ var badStarts = []badStart{
 		return beside(t, s)
 	}},
 
-	{name: "a flag is unknown", only: testkit.SQLite, says: "unknown flag: --nonsense", args: func(s *site) []string { return s.devArgs("--nonsense") }},
-	{name: "a flag has no number", only: testkit.SQLite, says: "--sample-keys", args: func(s *site) []string { return s.devArgs("--sample-keys", "many", "--sample-file", "keys") }},
-	{name: "a number is negative", only: testkit.SQLite, says: "--sample-keys: use 0 or more", args: func(s *site) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") }},
-	{name: "an argument is left over", only: testkit.SQLite, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
-	{name: "a command is unknown", only: testkit.SQLite, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
-	{name: "a command is mistyped", only: testkit.SQLite, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
-	{name: "sample keys have no file", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
-	{name: "a sample file has no keys", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
+	{name: "a flag is unknown", only: testkit.SQLite, usage: true, says: "unknown flag: --nonsense", args: func(s *site) []string { return s.devArgs("--nonsense") }},
+	{name: "a flag has no number", only: testkit.SQLite, usage: true, says: "--sample-keys", args: func(s *site) []string { return s.devArgs("--sample-keys", "many", "--sample-file", "keys") }},
+	{name: "a number is negative", only: testkit.SQLite, usage: true, says: "--sample-keys: use 0 or more", args: func(s *site) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") }},
+	{name: "an argument is left over", only: testkit.SQLite, usage: true, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
+	{name: "a command is unknown", only: testkit.SQLite, usage: true, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
+	{name: "a command is mistyped", only: testkit.SQLite, usage: true, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
+	{name: "sample keys have no file", only: testkit.SQLite, usage: true, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
+	{name: "a sample file has no keys", only: testkit.SQLite, usage: true, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
 	{name: "the sample file cannot be written", says: "sample keys: ", args: func(s *site) []string {
 		return s.devArgs("--sample-keys", "1", "--sample-file", filepath.Join(s.dir, "none", "keys"))
 	}},
-	{name: "the output is unknown", only: testkit.SQLite, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
+	{name: "the output is unknown", only: testkit.SQLite, usage: true, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
 }
 
 // inPlaceOf puts a file where something stands, and gives what puts that back.

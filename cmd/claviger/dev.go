@@ -48,7 +48,7 @@ CLAVIGER_DATABASE_URL (or CLAVIGER_DATABASE_URL_FILE) uses PostgreSQL instead of
 
 func (f *devFlags) run(ctx context.Context, out io.Writer) error {
 	if err := f.check(); err != nil {
-		return err
+		return usage("%w", err)
 	}
 	if err := f.config.Load(config.Environment{Lookup: os.LookupEnv, ReadFile: os.ReadFile}); err != nil {
 		return err

@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra sys"},
+		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys term"},
 		{"tools/bench", "client api", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
@@ -113,10 +113,12 @@ var modules = map[string]string{
 	"koanf":      "github.com/knadh/koanf",
 	"otter":      "github.com/maypok86/otter",
 	"pgx":        "github.com/jackc/pgx",
+	"pflag":      "github.com/spf13/pflag",
 	"prometheus": "github.com/prometheus",
 	"rapid":      "pgregory.net/rapid",
 	"sqlite":     "modernc.org",
 	"sys":        "golang.org/x/sys",
+	"term":       "golang.org/x/term",
 	"testscript": "github.com/rogpeppe/go-internal",
 	"text":       "golang.org/x/text",
 }
