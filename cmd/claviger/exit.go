@@ -159,7 +159,7 @@ func nextStep(err error, byKey bool) string {
 	case !ok:
 		return ""
 	case p.Code == api.RateLimited && p.RetryAfter > 0:
-		return fmt.Sprintf("wait %s and repeat the command", p.RetryAfter)
+		return fmt.Sprintf("wait %.0f seconds and repeat the command", p.RetryAfter.Seconds())
 	case byKey && nextByKey[p.Code] != "":
 		return nextByKey[p.Code]
 	}

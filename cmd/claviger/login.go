@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"net/url"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +27,7 @@ The password is asked for on a terminal, without echo; a program gives it on sta
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address; by default that of the last sign-in here")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file that holds the password; by default a prompt, or standard input")
 	cmd.RunE = r.prepared(func(c *call, _ []string) error {
-		c.warnOfPlainText()
+		c.warn()
 		if err := c.askEmail(&email); err != nil {
 			return err
 		}
@@ -33,7 +35,7 @@ The password is asked for on a terminal, without echo; a program gives it on sta
 		if err != nil {
 			return err
 		}
-		return c.login(email, password)
+		return c.login(email, password, r.tenant)
 	})
 	return cmd
 }
@@ -51,15 +53,17 @@ func (c *call) askEmail(email *string) (err error) {
 	return err
 }
 
-func (c *call) warnOfPlainText() {
-	u, err := url.Parse(c.place.Server)
-	if err != nil || u.Scheme == "https" || u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" {
-		return
+// warn tells what somebody who signs in may not have thought of.
+func (c *call) warn() {
+	if u, err := url.Parse(c.place.Server); err == nil && u.Scheme != "https" && !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()) {
+		c.note("Warning: %s is not encrypted: whoever is on the way reads your password. Use https.", c.place.Server)
 	}
-	c.note("Warning: %s is not encrypted: whoever is on the way reads your password. Use https.", c.place.Server)
+	if os.Getenv("CLAVIGER_KEY") != "" || os.Getenv("CLAVIGER_KEY_FILE") != "" {
+		c.note("Warning: the key of the environment counts before the session. Unset CLAVIGER_KEY and CLAVIGER_KEY_FILE to use it.")
+	}
 }
 
-func (c *call) login(email, password string) error {
+func (c *call) login(email, password, tenant string) error {
 	signedIn, session, err := c.SignIn(c.ctx, email, password)
 	if err != nil {
 		return err
@@ -72,7 +76,7 @@ func (c *call) login(email, password string) error {
 	if c.name == "" {
 		c.name = nameOf(c.place.Server)
 	}
-	c.place.Email, c.place.Session, c.place.Tenant = email, saved, c.tenant
+	c.place.Email, c.place.Session, c.place.Tenant = email, saved, cmp.Or(tenant, c.place.Tenant)
 	c.book.Entries[c.name], c.book.Current = &c.place, c.name
 	if err := c.book.save(); err != nil {
 		return errors.Join(err, signedIn.SignOut(c.ctx))

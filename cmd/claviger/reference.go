@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -55,9 +56,9 @@ func writeCommand(text *strings.Builder, cmd *cobra.Command) {
 		return
 	}
 	level := strings.Count(cmd.CommandPath(), " ") + 1
-	fmt.Fprintf(text, "\n%s %s\n\n%s.\n", strings.Repeat("#", level), cmd.CommandPath(), cmd.Short)
-	if cmd.Long != "" {
-		fmt.Fprintf(text, "\n%s\n", strings.TrimSpace(cmd.Long))
+	fmt.Fprintf(text, "\n%s %s\n\n%s\n", strings.Repeat("#", level), cmd.CommandPath(), cmp.Or(strings.TrimSpace(cmd.Long), cmd.Short+"."))
+	if cmd.Name() == "completion" {
+		return // cobra's own, told at length by its --help
 	}
 	if !cmd.HasSubCommands() {
 		fmt.Fprintf(text, "\n```\n%s\n```\n", strings.TrimSpace(cmd.UseLine()+"\n\n"+cmd.Example))

@@ -145,7 +145,7 @@ func (r *remote) prepared(work func(*call, []string) error) func(*cobra.Command,
 			return err
 		}
 		c.Client = client.New(c.place.Server).WithHeader("User-Agent", "claviger/"+version)
-		c.tenant = cmp.Or(r.tenant, os.Getenv("CLAVIGER_TENANT"), c.place.Tenant)
+		c.tenant = cmp.Or(r.tenant, os.Getenv("CLAVIGER_TENANT"))
 		return advise(work(c, args), c.place.Server, c.byKey)
 	}
 }
@@ -220,7 +220,7 @@ func (c *call) keyOfEnvironment() (string, error) {
 	return key, nil
 }
 
-// whichTenant gives the tenant that was named, that of the key, or the only one.
+// whichTenant gives the tenant that was named, that of the key or of the context, or the only one.
 func (c *call) whichTenant() (string, error) {
 	switch {
 	case c.tenant != "":
@@ -231,6 +231,8 @@ func (c *call) whichTenant() (string, error) {
 			return "", err
 		}
 		return orNone(me.TenantID), nil
+	case c.place.Tenant != "":
+		return c.place.Tenant, nil
 	}
 	tenants, err := every(0, func(p client.Page) (api.List[api.Tenant], error) { return c.Tenants(c.ctx, p) })
 	if err != nil {
