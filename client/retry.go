@@ -73,7 +73,7 @@ func (r Retry) run(ctx context.Context, repeatable bool, attempt func() (*answer
 	began := r.Now()
 	for n := 1; ; n++ {
 		a, err := attempt()
-		if !repeatable || n >= r.Attempts || ctx.Err() != nil || !passing(a, err) {
+		if !repeatable || n >= r.Attempts || !passing(a, err) {
 			return a, err
 		}
 		pause := pauseAfter(n, a)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +22,8 @@ import (
 type flaky struct {
 	*httptest.Server
 	failures []http.HandlerFunc
-	// keys are the Idempotency-Keys of the requests that came, "" for none.
-	keys []string
+	mu       sync.Mutex
+	came     []string
 	// then answers what comes after the failures.
 	then http.HandlerFunc
 }
@@ -35,12 +38,21 @@ func newFlaky(t *testing.T, failures ...http.HandlerFunc) *flaky {
 
 // ServeHTTP implements http.Handler.
 func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.keys = append(f.keys, r.Header.Get("Idempotency-Key"))
-	if n := len(f.keys); n <= len(f.failures) {
-		f.failures[n-1](w, r)
-		return
+	f.mu.Lock()
+	f.came = append(f.came, r.Header.Get("Idempotency-Key"))
+	do := f.then
+	if n := len(f.came); n <= len(f.failures) {
+		do = f.failures[n-1]
 	}
-	f.then(w, r)
+	f.mu.Unlock()
+	do(w, r)
+}
+
+// keys are the Idempotency-Keys of the requests that came, "" for none.
+func (f *flaky) keys() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.came)
 }
 
 func answer(status int, body string, header ...string) http.HandlerFunc {
@@ -98,8 +110,8 @@ func TestWhatIsSafeIsRepeatedUntilItGetsThrough(t *testing.T) {
 				if err := f.client(c).Do(t.Context(), method, "/", map[string]string{"a": "b"}, nil); err != nil {
 					t.Error(err)
 				}
-				if len(f.keys) != 3 || len(c.waits) != 2 {
-					t.Errorf("%d requests, after pauses of %v", len(f.keys), c.waits)
+				if len(f.keys()) != 3 || len(c.waits) != 2 {
+					t.Errorf("%d requests, after pauses of %v", len(f.keys()), c.waits)
 				}
 			})
 		}
@@ -121,8 +133,8 @@ func TestARequestIsRepeatedOnlyWhereThatIsSafeAndMayHelp(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFlaky(t, test.failure)
-			if err := f.client(&clock{}).Do(t.Context(), test.method, "/", nil, nil); err == nil || len(f.keys) != 1 {
-				t.Errorf("%d requests, %v", len(f.keys), err)
+			if err := f.client(&clock{}).Do(t.Context(), test.method, "/", nil, nil); err == nil || len(f.keys()) != 1 {
+				t.Errorf("%d requests, %v", len(f.keys()), err)
 			}
 		})
 	}
@@ -157,8 +169,8 @@ func TestRepeatingIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, c := newFlaky(t, test.failures...), &clock{}
-			if err := client.New(f.URL).WithRetry(test.retry(c)).Do(t.Context(), http.MethodGet, "/", nil, nil); err == nil || len(f.keys) != test.requests {
-				t.Errorf("%d requests, %v", len(f.keys), err)
+			if err := client.New(f.URL).WithRetry(test.retry(c)).Do(t.Context(), http.MethodGet, "/", nil, nil); err == nil || len(f.keys()) != test.requests {
+				t.Errorf("%d requests, %v", len(f.keys()), err)
 			}
 			for i, d := range c.waits {
 				if d < 50*time.Millisecond || d > 7*time.Second {
@@ -172,8 +184,18 @@ func TestRepeatingIsBounded(t *testing.T) {
 func TestAClientStopsRepeatingWhenItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f, c := newFlaky(t, unavailable, unavailable), &clock{wake: cancel}
-	if err := f.client(c).Do(ctx, http.MethodGet, "/", nil, nil); !errors.Is(err, context.Canceled) || len(f.keys) != 1 {
-		t.Errorf("%d requests, %v", len(f.keys), err)
+	if err := f.client(c).Do(ctx, http.MethodGet, "/", nil, nil); !errors.Is(err, context.Canceled) || len(f.keys()) != 1 {
+		t.Errorf("%d requests, %v", len(f.keys()), err)
+	}
+}
+
+func TestAServerThatIsNotTrustedIsAskedOnce(t *testing.T) {
+	server, c := httptest.NewUnstartedServer(answer(http.StatusOK, `{}`)), &clock{}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is broken off
+	server.StartTLS()
+	defer server.Close()
+	if err := client.New(server.URL).WithRetry(c.retry(4, time.Minute)).Do(t.Context(), http.MethodGet, "/", nil, nil); err == nil || len(c.waits) != 0 {
+		t.Errorf("%v, after pauses of %v", err, c.waits)
 	}
 }
 
@@ -205,15 +227,15 @@ func TestWhatMakesSomethingIsRepeatedUnderOneIdempotencyKey(t *testing.T) {
 			if err := do(t.Context(), f.client(c)); err != nil {
 				t.Fatal(err)
 			}
-			if len(f.keys) != 4 || f.keys[0] == "" || len(slices.Compact(slices.Clone(f.keys))) != 1 {
-				t.Errorf("the requests carried %q", f.keys)
+			if len(f.keys()) != 4 || f.keys()[0] == "" || len(slices.Compact(f.keys())) != 1 {
+				t.Errorf("the requests carried %q", f.keys())
 			}
-			first := f.keys[0]
-			if err := do(t.Context(), f.client(c)); err != nil || f.keys[4] == first {
+			first := f.keys()[0]
+			if err := do(t.Context(), f.client(c)); err != nil || f.keys()[4] == first {
 				t.Errorf("the next one carried the same key: %v", err)
 			}
-			if err := do(t.Context(), f.client(c).WithHeader("Idempotency-Key", "mine")); err != nil || f.keys[5] != "mine" {
-				t.Errorf("the caller's own key is not sent: %q %v", f.keys[5], err)
+			if err := do(t.Context(), f.client(c).WithHeader("Idempotency-Key", "mine")); err != nil || f.keys()[5] != "mine" {
+				t.Errorf("the caller's own key is not sent: %q %v", f.keys()[5], err)
 			}
 		})
 	}
@@ -237,8 +259,8 @@ func TestALostSecretIsNoSuccess(t *testing.T) {
 func TestARedirectIsNotFollowed(t *testing.T) {
 	f := newFlaky(t, answer(http.StatusMovedPermanently, "", "Location", "https://elsewhere.example/"))
 	err := f.client(&clock{}).Do(t.Context(), http.MethodGet, "/", nil, nil)
-	if e, ok := errors.AsType[*client.StatusError](err); !ok || e.Location != "https://elsewhere.example/" || client.Status(err) != 301 || len(f.keys) != 1 {
-		t.Errorf("%d requests, %v", len(f.keys), err)
+	if e, ok := errors.AsType[*client.StatusError](err); !ok || e.Location != "https://elsewhere.example/" || client.Status(err) != 301 || len(f.keys()) != 1 {
+		t.Errorf("%d requests, %v", len(f.keys()), err)
 	}
 }
 

@@ -42,7 +42,7 @@ func setScopes(r *remote) *cobra.Command {
 		Use: "set FILE", Short: "Replace the tenant's own scopes", Args: cobra.ExactArgs(1),
 		Long: `Replaces the tenant's own scopes by those of a JSON file ("-" for standard input), and lists the whole catalogue. A scope that goes counts for nothing from then on.
 
-  {"items":[{"name":"reports:read","description":"Read reports","roles":["admin","member"]}]}
+    {"items":[{"name":"reports:read","description":"Read reports","roles":["admin","member"]}]}
 
 Roles default to admin and member. The built-in scopes stay as they are.`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
