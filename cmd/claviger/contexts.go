@@ -17,7 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/client"
 )
 
-// address book of the servers that somebody works with. It holds their sessions, so that nobody else may read its file.
+// book holds the addresses of the servers that somebody works with. It holds their sessions, so that nobody else may read its file.
 type book struct {
 	path    string
 	Current string            `json:"current"`
@@ -35,11 +35,12 @@ type entry struct {
 
 // openBook reads contexts.json of the user's configuration; it is empty where there is none.
 func openBook() (*book, error) {
+	b := &book{Entries: map[string]*entry{}}
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return nil, fmt.Errorf("where is your configuration? %w", err)
+		return b, nil // a program with a key needs no home
 	}
-	b := &book{path: filepath.Join(dir, "claviger", "contexts.json"), Entries: map[string]*entry{}}
+	b.path = filepath.Join(dir, "claviger", "contexts.json")
 	text, err := b.read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -74,6 +75,9 @@ func (b *book) read() ([]byte, error) {
 
 // save replaces the file at once.
 func (b *book) save() error {
+	if b.path == "" {
+		return failure{errors.New("there is no place to keep the session"), exitFailed, "set HOME or XDG_CONFIG_HOME"}
+	}
 	text, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err

@@ -27,10 +27,10 @@ type keyFlags struct {
 func (f *keyFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.description, "description", "", "what it is for")
-	flags.StringArrayVar(&f.scopes, "scope", nil, "a scope, as applications:read; repeat it for more")
+	flags.StringArrayVar(&f.scopes, "scope", nil, "a `scope`, as applications:read; repeat it for more")
 	flags.BoolVar(&f.all, "all-applications", false, "reach all applications, also future ones")
-	flags.StringArrayVar(&f.applications, "application", nil, "the id of an application that it reaches; repeat it for more")
-	flags.StringVar(&f.expires, "expires", "", "when it ends: days from now, as in 90d, or a time, as in 2027-01-31T12:00:00Z")
+	flags.StringArrayVar(&f.applications, "application", nil, "the id of an `application` that it reaches; repeat it for more")
+	flags.StringVar(&f.expires, "expires", "", "`when` it ends: days from now, as in 90d, or a time, as in 2027-01-31T12:00:00Z")
 	cmd.MarkFlagsMutuallyExclusive("all-applications", "application")
 }
 
@@ -76,7 +76,7 @@ func listKeys(r *remote) *cobra.Command {
 		Example: `  claviger keys list --owner me
   claviger keys list --all-tenants --status active`,
 	}
-	cmd.Flags().StringVar(&filter.Owner, "owner", "", `only those of an owner: "me" or a user id`)
+	cmd.Flags().StringVar(&filter.Owner, "owner", "", `only those of an `+"`owner`"+`: "me" or a user id`)
 	cmd.Flags().StringVar(&filter.Status, "status", "", "only the active, disabled, expired or revoked ones")
 	cmd.Flags().StringVar(&filter.Query, "query", "", "only those with the text in name, public id or owner's e-mail address")
 	cmd.Flags().BoolVar(&everywhere, "all-tenants", false, "your own, in all your tenants")
@@ -161,8 +161,8 @@ Without --expires a key that expires lives on from now for as long as it was mad
 	}
 	s.add(cmd)
 	cmd.Flags().BoolVar(&newID, "new-id", false, "take a new public id too")
-	cmd.Flags().StringVar(&overlap, "overlap", "0s", "how long the old secret counts beside the new one, at most 7d")
-	cmd.Flags().StringVar(&expires, "expires", "", "when the key ends: days from now, as in 90d, or a time")
+	cmd.Flags().StringVar(&overlap, "overlap", "0s", "how `long` the old secret counts beside the new one, at most 7d")
+	cmd.Flags().StringVar(&expires, "expires", "", "`when` the key ends: days from now, as in 90d, or a time")
 	clearFlags(cmd, "expires")
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		at, err := changedExpiry(cmd, expires, time.Now())

@@ -20,7 +20,7 @@ type secretFlags struct {
 }
 
 func (f *secretFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.save, "save", "", `file for {"id":…,"secret":…}, which only you may read; the secret is not shown then`)
+	cmd.Flags().StringVar(&f.save, "save", "", "`file` for "+`{"id":…,"secret":…}, which only you may read; the secret is not shown then`)
 	cmd.Flags().BoolVar(&f.force, "force", false, "let --save replace a file")
 }
 

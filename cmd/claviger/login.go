@@ -24,6 +24,7 @@ The password is asked for on a terminal, without echo; a program gives it on sta
   claviger login --email ann@example.com --password-file /run/secrets/password`,
 	}
 	r := newRemote(cmd).inTenants(cmd)
+	r.begins = true
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address; by default that of the last sign-in here")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file that holds the password; by default a prompt, or standard input")
 	cmd.RunE = r.prepared(func(c *call, _ []string) error {

@@ -80,6 +80,8 @@ func (o *output) printer(cmd *cobra.Command) (printer, error) {
 type remote struct {
 	*output
 	context, server, tenant string
+	// begins is set for the command that makes contexts: it may name a new one, or another server for an old one.
+	begins bool
 }
 
 // newRemote adds the flags to a command and to all below it.
@@ -102,7 +104,6 @@ type call struct {
 	printer
 	console
 	ctx context.Context
-	cmd *cobra.Command
 	// book and name of the context in it; "" where none is used.
 	book  *book
 	name  string
@@ -140,7 +141,7 @@ func (r *remote) prepared(work func(*call, []string) error) func(*cobra.Command,
 		if err != nil {
 			return err
 		}
-		c := &call{printer: p, console: console{cmd.InOrStdin(), cmd.ErrOrStderr()}, ctx: cmd.Context(), cmd: cmd}
+		c := &call{printer: p, console: console{cmd.InOrStdin(), cmd.ErrOrStderr()}, ctx: cmd.Context()}
 		if err := c.locate(r); err != nil {
 			return err
 		}
@@ -155,17 +156,20 @@ func (c *call) locate(r *remote) (err error) {
 	if c.book, err = openBook(); err != nil {
 		return err
 	}
-	server, err := serverAddress(cmp.Or(r.server, os.Getenv("CLAVIGER_SERVER")))
-	if err != nil {
+	name, server := r.context, r.server
+	if name == "" && server == "" { // a flag counts before either variable
+		name, server = os.Getenv("CLAVIGER_CONTEXT"), os.Getenv("CLAVIGER_SERVER")
+	}
+	if server, err = serverAddress(server); err != nil {
 		return err
 	}
-	c.name = cmp.Or(r.context, os.Getenv("CLAVIGER_CONTEXT"))
+	c.name = name
 	switch known := c.book.Entries[c.name]; {
-	case c.name != "" && known == nil && c.cmd.Name() != "login":
+	case c.name != "" && known == nil && !r.begins:
 		_, err = c.book.named(c.name)
 		return err
-	case known != nil && server != "" && known.Server != server && c.cmd.Name() != "login":
-		return usage("the context %s is of %s, and --server names another", c.name, known.Server)
+	case known != nil && server != "" && known.Server != server && !r.begins:
+		return usage("the context %s is of %s, not of the server named", c.name, known.Server)
 	case c.name == "" && server != "":
 		c.name = c.book.of(server)
 	case c.name == "":

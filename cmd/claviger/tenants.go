@@ -64,7 +64,7 @@ func editTenant(r *remote) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "name", "", "another name")
 	cmd.Flags().StringVar(&status, "status", "", "active or disabled")
-	cmd.Flags().StringArrayVar(&settings, "set", nil, "a setting, as name=value; repeat it for more")
+	cmd.Flags().StringArrayVar(&settings, "set", nil, "a setting, as `name=value`; repeat it for more")
 	cmd.MarkFlagsOneRequired("name", "status", "set")
 	cmd.RunE = r.do(func(c *call, args []string) error {
 		patch := api.TenantPatch{Name: changed(cmd, "name", name), Status: changed(cmd, "status", status)}

@@ -27,7 +27,7 @@ Whoever asks needs the scope keys:verify: a key in CLAVIGER_KEY, or a session wh
 	flags := cmd.Flags()
 	flags.StringVar(&file, "credential-file", "", "file that holds the credential; by default a prompt, or standard input")
 	flags.StringVar(&headers, "headers-file", "", `file with the headers of the request to decide, a "Name: value" a line; "-" for standard input`)
-	flags.StringArrayVar(&q.Scopes, "scope", nil, "a scope that is needed; repeat it for more")
+	flags.StringArrayVar(&q.Scopes, "scope", nil, "a `scope` that is needed; repeat it for more")
 	flags.StringVar(&q.ApplicationID, "application", "", "the id of the application that the request is about")
 	flags.StringVar(&q.TenantID, "tenant", "", "the one tenant whose keys are good")
 	flags.BoolVar(&q.SessionOnly, "session-only", false, "the route takes no key")
