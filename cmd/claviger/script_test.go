@@ -15,12 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // Each script of testdata/script is a session of somebody at a shell, with a server of its own that holds the sample. It finds
 //
+//	$ALIAS                          the same server by another name
 //	$URL $EMAIL $TENANT $ACCOUNT    the server, the owner's address, the sample's standard tenant and its account
 //	password key verifier           files: the owner's password, a key of the tenant, a key that may verify
 //	request                         the headers of a request with the key
@@ -40,10 +42,41 @@ func TestTheCommandLineDoesWhatTheScriptsSay(t *testing.T) {
 	}
 }
 
+func TestAListHasAllItsPages(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	const keys = 250 // a page holds 200
+	line := s.dev(t, "--sample-keys", strconv.Itoa(keys), "--sample-file", filepath.Join(s.dir, "values")).ready()
+	must(t, os.WriteFile(filepath.Join(s.dir, "password"), []byte(line.Password), 0o600))
+	s.output(t, "login", "--server", line.URL, "--email", line.Email, "--password-file", "password")
+	var tenants api.List[api.Tenant]
+	must(t, json.Unmarshal(s.output(t, "tenants", "list", "--output", "json"), &tenants))
+	newest := tenants.Items[0].ID
+	for want, args := range map[int][]string{keys: {"keys", "list"}, 210: {"audit", "--limit", "210"}} {
+		var list api.List[struct{ ID string }]
+		must(t, json.Unmarshal(s.output(t, append(args, "--tenant", newest, "--output", "json")...), &list))
+		ids := map[string]bool{}
+		for _, item := range list.Items {
+			ids[item.ID] = true
+		}
+		if len(list.Items) != want || len(ids) != want || (list.NextCursor == nil) != (want == keys) {
+			t.Errorf("%v: %d lines of %d things, not %d", args, len(list.Items), len(ids), want)
+		}
+	}
+}
+
+// output runs claviger to its good end, and gives its standard output.
+func (s *site) output(t testing.TB, args ...string) []byte {
+	t.Helper()
+	out, err := s.command(args...).Output()
+	must(t, err)
+	return out
+}
+
 // furnish gives a script what it finds.
 func furnish(e *testscript.Env, line sample.Sample) error {
 	standard, member := line.Tenants[0], line.People[0]
 	e.Vars = append(e.Vars, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+e.WorkDir+"/config", "URL="+line.URL,
+		"ALIAS="+strings.Replace(line.URL, "127.0.0.1", "localhost", 1),
 		"EMAIL="+line.Email, "MEMBER="+member.Email, "TENANT="+standard.ID, "ACCOUNT="+line.AccountID, "APPLICATION="+standard.ApplicationIDs[0])
 	var failed error
 	for name, secret := range map[string]string{"password": line.Password, "member": member.Password, "key": standard.Key.Value, "verifier": line.Verifier, "request": "X-Request-Id: 1\n\nX-API-Key: " + standard.Key.Value} {
