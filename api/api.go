@@ -5,8 +5,12 @@ package api
 
 import "time"
 
-// Code is the machine-readable cause of a refusal, and of a decision that is not "ok".
+// Code is the machine-readable cause of a refusal, and of a decision that is not "ok". It is an error, so that errors.Is(err, api.KeyLimitReached)
+// asks for the cause of a refusal.
 type Code string
+
+// Error implements error.
+func (c Code) Error() string { return string(c) }
 
 // The codes.
 const (
@@ -54,10 +58,18 @@ type Problem struct {
 	// RequestID is also in the header X-Request-Id.
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
+	// RetryAfter is how long to wait before the request is repeated, as the header of the answer said; 0 where it said nothing.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Error makes a problem usable as an error.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// Is reports whether the target is the problem's code.
+func (p *Problem) Is(target error) bool {
+	code, ok := target.(Code)
+	return ok && code == p.Code
+}
 
 // FieldError is one field at fault; it never repeats the value.
 type FieldError struct {

@@ -3,19 +3,19 @@
 //	c := client.New("http://127.0.0.1:8080").WithKey(os.Getenv("CLAVIGER_KEY"))
 //	me, err := c.Whoami(ctx)
 //
-// A refusal is an *api.Problem: errors.As gives its code, and for a broken rule the fields at fault.
+// A refusal is an *api.Problem: errors.Is(err, api.KeyLimitReached) asks for its code, and errors.As gives the fields at fault and how long to wait.
+// Requests that change nothing more when they are repeated are repeated, as Retry says.
 package client
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
@@ -26,6 +26,7 @@ type Client struct {
 	base   string
 	header http.Header
 	http   *http.Client
+	retry  Retry
 }
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -33,7 +34,7 @@ const maxAnswer = 16 << 20
 
 // New makes a client of the server at the base URL, without any credential.
 func New(base string) *Client {
-	return &Client{base: base, header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: stay}}
+	return &Client{base: strings.TrimRight(base, "/"), header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: stay}, retry: usual}
 }
 
 // stay follows no redirect: credentials go to the server they were meant for.
@@ -59,15 +60,13 @@ func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, a
 
 // begin gives a client with the session that a request to the path begins.
 func (c *Client) begin(ctx context.Context, path string, in any) (*Client, api.Session, error) {
-	jar, err := cookiejar.New(nil)
+	other, err := c.withJar()
 	if err != nil {
 		return nil, api.Session{}, err
 	}
-	other := *c
-	other.http = &http.Client{Timeout: c.http.Timeout, Jar: jar, Transport: c.http.Transport, CheckRedirect: stay}
 	var s api.Session
 	err = other.Do(ctx, http.MethodPost, path, in, &s)
-	return &other, s, err
+	return other, s, err
 }
 
 // SignOut ends the session.
@@ -106,44 +105,57 @@ func (p Page) query() url.Values {
 
 // Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It is for what has no method of its own; a refusal is an *api.Problem.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	_, err := c.exchange(ctx, method, path, in, out)
+	return err
+}
+
+// exchange sends a request, again where that is safe and worth it, and reads the answer into out.
+func (c *Client) exchange(ctx context.Context, method, path string, in, out any) (*answer, error) {
+	req, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.retry.run(ctx, repeatable(req), func() (*answer, error) { return c.attempt(req) })
+	if err != nil {
+		return nil, err
+	}
+	return a, a.read(out)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header = c.header.Clone()
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
+	return req, nil
+}
+
+// attempt sends the request once. Its error says that no whole answer came.
+func (c *Client) attempt(req *http.Request) (*answer, error) {
+	sent := req.Clone(req.Context())
+	if req.GetBody != nil {
+		sent.Body, _ = req.GetBody() // of bytes, which cannot fail
+	}
+	resp, err := c.http.Do(sent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return read(resp.StatusCode, text, out)
-}
-
-func read(status int, text []byte, out any) error {
-	if status >= http.StatusBadRequest {
-		p := &api.Problem{}
-		if err := json.Unmarshal(text, p); err != nil || p.Code == "" {
-			return fmt.Errorf("the server answered %d without a problem document", status)
-		}
-		return p
-	}
-	if out == nil || len(text) == 0 {
-		return nil
-	}
-	return json.Unmarshal(text, out)
+	return &answer{resp.StatusCode, resp.Header, text}, nil
 }

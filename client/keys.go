@@ -8,10 +8,9 @@ import (
 	"github.com/claviger-dev/claviger/api"
 )
 
-// CreateKey creates a key; the credential is in this answer and nowhere else.
+// CreateKey creates a key; the credential is in this answer and nowhere else. Beside ErrSecretLost it gives the key that was made.
 func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
-	err = c.Do(ctx, http.MethodPost, keysPath(tenant), n, &k)
-	return k, err
+	return makeSecret[api.IssuedKey](ctx, c, keysPath(tenant), n)
 }
 
 // KeyFilter narrows a list of keys; the zero value lists all.
@@ -58,10 +57,9 @@ func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.KeyEdit)
 	return k, err
 }
 
-// RefreshKey gives a key a new secret; it is in this answer and nowhere else.
+// RefreshKey gives a key a new secret; it is in this answer and nowhere else. Beside ErrSecretLost it gives the refreshed key.
 func (c *Client) RefreshKey(ctx context.Context, tenant, key string, r api.Refresh) (k api.IssuedKey, err error) {
-	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/refresh", r, &k)
-	return k, err
+	return makeSecret[api.IssuedKey](ctx, c, keyPath(tenant, key)+"/refresh", r)
 }
 
 // EndPrevious ends the secret of before a refresh before its time.

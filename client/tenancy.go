@@ -60,7 +60,8 @@ func (c *Client) Tenants(ctx context.Context, p Page) (api.List[api.Tenant], err
 
 // CreateTenant makes a tenant from a preset.
 func (c *Client) CreateTenant(ctx context.Context, n api.NewTenant) (api.Tenant, error) {
-	return send[api.Tenant](ctx, c, http.MethodPost, "/api/v1/tenants", n)
+	t, _, err := makeOnce[api.Tenant](ctx, c, "/api/v1/tenants", n)
+	return t, err
 }
 
 // Tenant shows a tenant.
@@ -83,9 +84,9 @@ func (c *Client) Members(ctx context.Context, tenant string, p Page) (api.List[a
 	return get[api.List[api.Member]](ctx, c, tenantPath(tenant)+"/members"+p.text())
 }
 
-// Invite asks a person into a tenant. The link is in this answer and nowhere else.
+// Invite asks a person into a tenant. The link is in this answer and nowhere else. Beside ErrSecretLost it gives the invitation that was made.
 func (c *Client) Invite(ctx context.Context, tenant string, n api.NewInvitation) (api.Invitation, error) {
-	return send[api.Invitation](ctx, c, http.MethodPost, tenantPath(tenant)+"/members", n)
+	return makeSecret[api.Invitation](ctx, c, tenantPath(tenant)+"/members", n)
 }
 
 // EditMember changes a membership.
@@ -115,7 +116,8 @@ func (c *Client) Applications(ctx context.Context, tenant string, p Page) (api.L
 
 // CreateApplication adds an application to a tenant.
 func (c *Client) CreateApplication(ctx context.Context, tenant string, n api.NewApplication) (api.Application, error) {
-	return send[api.Application](ctx, c, http.MethodPost, tenantPath(tenant)+"/applications", n)
+	a, _, err := makeOnce[api.Application](ctx, c, tenantPath(tenant)+"/applications", n)
+	return a, err
 }
 
 // Application shows an application.

@@ -119,16 +119,16 @@ var badStarts = []badStart{
 		return beside(t, s)
 	}},
 
-	{name: "a flag is unknown", only: testkit.SQLite, says: "unknown flag: --nonsense", args: func(s *site) []string { return s.devArgs("--nonsense") }},
-	{name: "a flag has no number", only: testkit.SQLite, says: "--sample-keys", args: func(s *site) []string { return s.devArgs("--sample-keys", "many", "--sample-file", "keys") }},
-	{name: "a number is negative", only: testkit.SQLite, says: "--sample-keys: use 0 or more", args: func(s *site) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") }},
-	{name: "an argument is left over", only: testkit.SQLite, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
-	{name: "a command is unknown", only: testkit.SQLite, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
-	{name: "a command is mistyped", only: testkit.SQLite, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
-	{name: "a sub-command is mistyped", only: testkit.SQLite, says: `unknown command "statu"`, args: func(*site) []string { return []string{"migrate", "statu"} }},
+	{name: "a flag is unknown", only: testkit.SQLite, usage: true, says: "unknown flag: --nonsense", args: func(s *site) []string { return s.devArgs("--nonsense") }},
+	{name: "a flag has no number", only: testkit.SQLite, usage: true, says: "--sample-keys", args: func(s *site) []string { return s.devArgs("--sample-keys", "many", "--sample-file", "keys") }},
+	{name: "a number is negative", only: testkit.SQLite, usage: true, says: "--sample-keys: use 0 or more", args: func(s *site) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") }},
+	{name: "an argument is left over", only: testkit.SQLite, usage: true, says: `unknown command "extra"`, args: func(s *site) []string { return s.devArgs("extra") }},
+	{name: "a command is unknown", only: testkit.SQLite, usage: true, says: `unknown command "nonsense"`, args: func(*site) []string { return []string{"nonsense"} }},
+	{name: "a command is mistyped", only: testkit.SQLite, usage: true, says: `unknown command "dve"`, args: func(*site) []string { return []string{"dve"} }},
+	{name: "a sub-command is mistyped", only: testkit.SQLite, usage: true, says: `unknown command "statu"`, args: func(*site) []string { return []string{"migrate", "statu"} }},
 	{name: "a sub-command is missing", only: testkit.SQLite, says: "say what, status or up", args: func(*site) []string { return []string{"migrate"} }},
-	{name: "sample keys have no file", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
-	{name: "a sample file has no keys", only: testkit.SQLite, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
+	{name: "sample keys have no file", only: testkit.SQLite, usage: true, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-keys", "1") }},
+	{name: "a sample file has no keys", only: testkit.SQLite, usage: true, says: "--sample-keys and --sample-file go together", args: func(s *site) []string { return s.devArgs("--sample-file", "keys") }},
 	{name: "the sample file cannot be written", says: "sample keys: ", args: func(s *site) []string {
 		return s.devArgs("--sample-keys", "1", "--sample-file", filepath.Join(s.dir, "none", "keys"))
 	}},
@@ -136,8 +136,8 @@ var badStarts = []badStart{
 		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		return func() { s.exec(t, `DELETE FROM goose_db_version WHERE version_id = 9999`) }
 	}},
-	{name: "a flag is mistyped", only: testkit.SQLite, says: "unknown flag: --lisen: did you mean --listen?", args: func(s *site) []string { return s.serveArgs("--lisen", "x") }},
-	{name: "a secret is an argument", only: testkit.SQLite, says: "unknown flag: --root-secret: did you mean --root-secret-file?", args: func(s *site) []string {
+	{name: "a flag is mistyped", only: testkit.SQLite, usage: true, says: "unknown flag: --lisen: did you mean --listen?", args: func(s *site) []string { return s.serveArgs("--lisen", "x") }},
+	{name: "a secret is an argument", only: testkit.SQLite, usage: true, says: "unknown flag: --root-secret: did you mean --root-secret-file?", args: func(s *site) []string {
 		return s.serveArgs("--root-secret", malformedRoot)
 	}},
 	{name: "a variable is mistyped", only: testkit.SQLite, says: "CLAVIGER_LISTEN: no such setting: did you mean CLAVIGER_SERVER_LISTEN?", args: (*site).serving, arrange: func(_ *testing.T, s *site) func() {
@@ -164,7 +164,7 @@ var badStarts = []badStart{
 		return s.serveArgs("--tls-cert", filepath.Join(s.data, "dev.json"), "--tls-key", filepath.Join(s.data, "dev.json"))
 	}},
 	{name: "the certificate has no key", only: testkit.SQLite, says: "server.tls.cert and server.tls.key go together", args: func(s *site) []string { return s.serveArgs("--tls-cert", "none.pem") }},
-	{name: "the output is unknown", only: testkit.SQLite, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
+	{name: "the output is unknown", only: testkit.SQLite, usage: true, says: "--output: use text or json", args: func(s *site) []string { return s.devArgs("--output", "xml") }},
 }
 
 // inPlaceOf puts a file where something stands, and gives what puts that back.

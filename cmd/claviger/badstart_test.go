@@ -26,6 +26,8 @@ type badStart struct {
 	args func(s *site) []string
 	// says is a part of the line on standard error.
 	says string
+	// usage is set where the command line is wrong.
+	usage bool
 }
 
 // fine is what there is to mend where only the arguments are wrong.
@@ -61,7 +63,11 @@ func (b badStart) run(t *testing.T, s *site) {
 		args = b.args(s)
 	}
 	before := s.snapshot(t)
-	demandOneLine(t, s.launch(t, args...), b.says)
+	code := 1
+	if b.usage {
+		code = 2
+	}
+	demandOneLine(t, s.launch(t, args...), code, b.says)
 	if diff := cmp.Diff(before, s.snapshot(t)); diff != "" {
 		t.Errorf("the bad start changed something:\n%s", diff)
 	}
@@ -77,13 +83,13 @@ func (b badStart) run(t *testing.T, s *site) {
 	again.term()
 }
 
-// demandOneLine demands exit code 1 after one clear line on standard error that shows no secret, and nothing on standard output.
-func demandOneLine(t testing.TB, p *process, says string) {
+// demandOneLine demands the exit code after one clear line on standard error that shows no secret, and nothing on standard output.
+func demandOneLine(t testing.TB, p *process, want int, says string) {
 	t.Helper()
 	code := p.exit(patience)
 	out, line := p.stdout.String(), p.stderr.String()
-	if code != 1 {
-		t.Errorf("exit code %d", code)
+	if code != want {
+		t.Errorf("exit code %d, not %d", code, want)
 	}
 	if out != "" {
 		t.Errorf("standard output is not empty:\n%s", out)

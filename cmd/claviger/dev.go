@@ -47,7 +47,7 @@ docs/configuration.md count too. A file of settings is not read.`,
 
 func (f *devFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
-		return err
+		return usage("%w", err)
 	}
 	set, err := settings(cmd)
 	if err != nil {

@@ -50,14 +50,14 @@ func TestAFirstStartWithWrongArgumentsMakesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, testkit.SQLite)
-			demandOneLine(t, s.dev(t, more...), "")
+			demandOneLine(t, s.dev(t, more...), 2, "")
 			s.demandNothing(t)
 		})
 	}
 	t.Run("two databases", func(t *testing.T) {
 		s := newSite(t, testkit.SQLite)
 		s.with("CLAVIGER_DATABASE_URL=postgres://127.0.0.1:1/x", "CLAVIGER_DATABASE_URL_FILE=none")
-		demandOneLine(t, s.dev(t), "both set")
+		demandOneLine(t, s.dev(t), 1, "both set")
 		s.demandNothing(t)
 	})
 }
@@ -80,7 +80,7 @@ func TestABadFirstStartNeverStopsTheNext(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			must(t, err)
 			s.listen = l.Addr().String()
-			demandOneLine(t, s.dev(t), "address already in use")
+			demandOneLine(t, s.dev(t), 1, "address already in use")
 			must(t, l.Close())
 			s.listen = ""
 			s.demandGoodStart(t)
@@ -88,14 +88,14 @@ func TestABadFirstStartNeverStopsTheNext(t *testing.T) {
 		t.Run("PostgreSQL is not there", func(t *testing.T) {
 			s := newSite(t, e)
 			mend := s.with("CLAVIGER_DATABASE_URL=postgres://127.0.0.1:1/x")
-			demandOneLine(t, s.dev(t), "PostgreSQL cannot be reached")
+			demandOneLine(t, s.dev(t), 1, "PostgreSQL cannot be reached")
 			mend()
 			s.demandGoodStart(t)
 		})
 		t.Run("the root secret is malformed", func(t *testing.T) {
 			s := newSite(t, e)
 			mend := s.with("CLAVIGER_ROOT_SECRET=" + malformedRoot)
-			demandOneLine(t, s.dev(t), "the root secret must be")
+			demandOneLine(t, s.dev(t), 1, "the root secret must be")
 			mend()
 			s.demandGoodStart(t)
 		})

@@ -3,10 +3,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,20 +15,21 @@ var version = "dev"
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run gives the exit code: 0, or 1 after one clear line on standard error.
+// run gives the exit code, as the table exits says: 0, or another after one clear line on standard error.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{
 		Use: "claviger", Short: "A self-hosted API-key authority", SilenceUsage: true, SilenceErrors: true, Version: version,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand())
+	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand(), referenceCommand())
+	root.AddCommand(remoteCommands()...)
+	markWork(root)
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "claviger:", strings.Join(strings.Fields(err.Error()), " ")) // one line, whatever the error
-		return 1
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil {
+		report(os.Stderr, cmd, err)
 	}
-	return 0
+	return exitCode(err)
 }

@@ -50,13 +50,13 @@ func TestADatabaseIsMigratedWithoutAServer(t *testing.T) {
 		p := s.serve(t)
 		p.offered()
 		s.demandStatus(t, "", "up to date")
-		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), "another claviger")
+		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
 		p.term()
 
 		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		s.demandStatus(t, "9999", "newer than this program")
 		before := s.rows(t)
-		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), "newer than this program's "+known)
+		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "newer than this program's "+known)
 		if after := s.rows(t); strings.Join(before, "\n") != strings.Join(after, "\n") {
 			t.Errorf("the newer database was changed: %d rows, now %d", len(before), len(after))
 		}

@@ -47,9 +47,14 @@ func newSite(t testing.TB, e testkit.Engine) *site {
 	return s
 }
 
-// launch runs claviger with these arguments and no environment but the site's.
+// launch runs claviger with these arguments.
 func (s *site) launch(t testing.TB, args ...string) *process {
 	t.Helper()
+	return launch(t, s.command(args...))
+}
+
+// command is claviger with these arguments and no environment but the site's.
+func (s *site) command(args ...string) *exec.Cmd {
 	words := append(append(s.before[:len(s.before):len(s.before)], binary), args...)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = s.dir
@@ -58,7 +63,7 @@ func (s *site) launch(t testing.TB, args ...string) *process {
 		cmd.Env = append(cmd.Env, "CLAVIGER_DATABASE_URL="+s.url)
 	}
 	cmd.Env = append(cmd.Env, s.env...)
-	return launch(t, cmd)
+	return cmd
 }
 
 // devArgs are those of a start that a program reads.

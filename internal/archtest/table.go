@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys"},
+		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys term"},
 		{"tools/bench", "client api", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
@@ -119,6 +119,7 @@ var modules = map[string]string{
 	"rapid":      "pgregory.net/rapid",
 	"sqlite":     "modernc.org",
 	"sys":        "golang.org/x/sys",
+	"term":       "golang.org/x/term",
 	"testscript": "github.com/rogpeppe/go-internal",
 	"text":       "golang.org/x/text",
 	"yaml":       "go.yaml.in/yaml",

@@ -181,9 +181,9 @@ func (s Sources) environment() (texts, error) {
 	return all, nil
 }
 
-// links are the variables that Kubernetes and Docker set in every container beside a service that is called claviger-something, and what our own tests
-// are told.
-var links = regexp.MustCompile(`^CLAVIGER_TEST_|_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
+// links are the variables that Kubernetes and Docker set in every container beside a service that is called claviger-something, what our own tests are told,
+// and what the command line as a client reads.
+var links = regexp.MustCompile(`^CLAVIGER_TEST_|^CLAVIGER_(KEY|KEY_FILE|SERVER|CONTEXT|TENANT)$|_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
 
 func linked(name, text string) bool {
 	return links.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(text, "://")

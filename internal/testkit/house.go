@@ -165,8 +165,8 @@ func (h *House) Application(tenant tenancy.Tenant, name string) tenancy.Applicat
 	return a
 }
 
-// Anyone is a client without a credential.
-func (h *House) Anyone() *client.Client { return client.New(h.URL) }
+// Anyone is a client without a credential. It repeats nothing, so that a test sees every refusal.
+func (h *House) Anyone() *client.Client { return client.New(h.URL).WithRetry(client.Retry{}) }
 
 // As signs a person in.
 func (h *House) As(p principal.Person) *client.Client {
