@@ -222,7 +222,8 @@ func (a *App) routes() http.Handler {
 	for _, r := range a.health() {
 		router.Add(r)
 	}
-	docs.Mount(router, m.Document(append(router.Routes(), plane.Routes()...)))
+	routes := append(router.Routes(), plane.Routes()...)
+	docs.Mount(router, func() []byte { return m.Document(routes) })
 	rest := a.door.Observe(a.door.Wrap(router))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {

@@ -7,7 +7,7 @@
 //	/docs/style.css       how they look
 //	/setup/{token}        and the other one-time links: what to do with them
 //
-// All of it is rendered once at start from the document and from the table of refusals (web.Kinds), and is the same for everybody. The
+// All of it is rendered once, when somebody first asks, from the document and from the table of refusals (web.Kinds), and is the same for everybody. The
 // pages run no script and load nothing but the style sheet.
 package docs
 
@@ -18,6 +18,8 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -28,35 +30,50 @@ import (
 var files embed.FS
 
 // Mount serves the OpenAPI document and the pages about it.
-func Mount(router *web.Router, document []byte) {
+func Mount(router *web.Router, document func() []byte) {
+	made := sync.OnceValue(func() map[string]page { return pages(document()) })
+	for _, path := range []string{
+		"/openapi.json", "/docs/style.css", "/docs", "/docs/api", "/docs/errors", errorPath, setupPath, invitationPath, claimPath,
+	} {
+		router.Page(path, func(w http.ResponseWriter, r *http.Request) error {
+			p, ok := made()[strings.Replace(path, "{code}", r.PathValue("code"), 1)]
+			if !ok {
+				return fault.NotFound
+			}
+			return p.serve(w, r)
+		})
+	}
+}
+
+// errorPath is where a problem document's type points.
+const errorPath = "/docs/errors/{code}"
+
+// pages renders everything, by path.
+func pages(document []byte) map[string]page {
 	d := parse(document)
 	style, err := files.ReadFile("pages/style.css")
 	if err != nil {
 		panic("docs: " + err.Error())
 	}
 	kinds := explanations()
-	router.Page("/openapi.json", file("application/json", document).serve)
-	router.Page("/docs/style.css", file("text/css; charset=utf-8", style).serve)
-	router.Page("/docs", render(layout("guide.html"), d, d).serve)
-	router.Page("/docs/api", render(layout("reference.html"), d, referenceOf(d)).serve)
-	router.Page("/docs/errors", render(layout("errors.html"), d, kinds).serve)
-	router.Page("/docs/errors/{code}", errorPages(d, kinds))
-	linkPages(router, d)
-}
-
-// errorPages serves the page of one code.
-func errorPages(d *document, kinds []explanation) web.Handler {
-	pages, t := map[string]page{}, layout("error.html")
+	all := map[string]page{
+		"/openapi.json":   file("application/json", document),
+		"/docs/style.css": file("text/css; charset=utf-8", style),
+		"/docs":           render(layout("guide.html"), d, d),
+		"/docs/api":       render(layout("reference.html"), d, referenceOf(d)),
+		"/docs/errors":    render(layout("errors.html"), d, kinds),
+	}
+	t := layout("error.html")
 	for _, e := range kinds {
-		pages[string(e.Code)] = render(t, d, e)
+		all[strings.Replace(errorPath, "{code}", string(e.Code), 1)] = render(t, d, e)
 	}
-	return func(w http.ResponseWriter, r *http.Request) error {
-		p, ok := pages[r.PathValue("code")]
-		if !ok {
-			return fault.NotFound
-		}
-		return p.serve(w, r)
+	t = layout("link.html")
+	for _, l := range links(d) {
+		p := render(t, d, l)
+		p.private = true // nobody is to keep it, or to send its address on
+		all[l.Path] = p
 	}
+	return all
 }
 
 // page is an answer that is the same for everybody.

@@ -9,13 +9,16 @@ import (
 	"crypto/rand"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/store/sqlite"
 )
 
 // Engine is a kind of database.
@@ -27,11 +30,17 @@ const (
 	Postgres Engine = "postgres"
 )
 
-// OnEachEngine runs the test once on either engine.
+// Engines lists them.
+func Engines() []Engine { return []Engine{SQLite, Postgres} }
+
+// OnEachEngine runs the test once on either engine, on both at a time.
 func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	t.Helper()
-	for _, e := range []Engine{SQLite, Postgres} {
-		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	for _, e := range Engines() {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			test(t, e)
+		})
 	}
 }
 
@@ -43,8 +52,32 @@ func (e Engine) Config(t testing.TB) config.Config {
 	c.Data = t.TempDir()
 	if e == Postgres {
 		c.Database.URL = credential.NewSecret(NewDatabase(t))
+		return c
+	}
+	if err := os.WriteFile(filepath.Join(c.Data, "claviger.db"), migrated(), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	return c
+}
+
+// migrated is a SQLite database with every migration and nothing else, made once: under the race detector that takes a good part of a short test.
+var migrated = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "claviger-testkit-")
+	must(err)
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "claviger.db")
+	backend, err := sqlite.Open(context.Background(), file)
+	must(err)
+	must(backend.Close())
+	content, err := os.ReadFile(file)
+	must(err)
+	return content
+})
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 // NewDatabase makes an empty PostgreSQL database that is dropped with the test, and gives its URL.
