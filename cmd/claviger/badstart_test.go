@@ -42,7 +42,6 @@ func TestABadStartSaysWhyInOneLineAndChangesNothing(t *testing.T) {
 				return
 			}
 			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-				t.Parallel()
 				b.run(t, newSite(t, e))
 			})
 		})

@@ -20,7 +20,6 @@ import (
 
 func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		s := newSite(t, e)
 		f := &traffic{t: t}
 		f.guardDatabase(s)

@@ -16,7 +16,6 @@ import (
 
 func TestAKillDuringTheFirstStartNeverStopsTheNext(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		began := time.Now()
 		newSite(t, e).dev(t).ready()
 		whole := time.Since(began)

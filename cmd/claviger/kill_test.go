@@ -27,7 +27,6 @@ const (
 
 func TestKillMinusNineLosesNoAcknowledgedWriteAndLeavesEveryAuditChainWhole(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		r := newKillRun(t, e)
 		for cycle := 1; cycle <= killings && !t.Failed(); cycle++ {
 			r.cycle(cycle)

@@ -38,7 +38,6 @@ func (s *site) demandStatus(t testing.TB, version, says string) string {
 
 func TestADatabaseIsMigratedWithoutAServer(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		s := newSite(t, e)
 		known := s.demandStatus(t, "0", "not made yet")
 		s.demandNothing(t)

@@ -45,7 +45,6 @@ func setUp(t testing.TB, url, token string) (*client.Client, api.Code) {
 
 func TestTheFirstAccountIsMadeOnceAtTheLinkInTheLog(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		s := newSite(t, e)
 		first := s.serve(t)
 		_, old := first.offered()

@@ -29,7 +29,6 @@ func TestALastUseJustBeforeTheStopIsKept(t *testing.T) {
 
 func TestAClientThatNeverFinishesDoesNotSpoilTheStop(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		t.Parallel()
 		s := newSite(t, e)
 		p := s.dev(t)
 		line := p.ready()
