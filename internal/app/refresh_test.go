@@ -80,6 +80,9 @@ func TestARefreshGivesANewSecretUnderTheIdThatWasAskedFor(t *testing.T) {
 						t.Errorf("the old secret is %s and the new one %s", was, is)
 					}
 					shown, err := owner.Key(t.Context(), string(tenant.ID), fresh.Key.ID)
+					if err == nil {
+						shown.LastUsedAt, shown.LastUsedIP = fresh.Key.LastUsedAt, fresh.Key.LastUsedIP // a use of before may be on record by now
+					}
 					if err != nil || !cmp.Equal(fresh.Key, shown) {
 						t.Errorf("answered is not what is kept: %s, %v", cmp.Diff(fresh.Key, shown), err)
 					}
