@@ -39,8 +39,8 @@ test: ## run the tests on SQLite and PostgreSQL, with the race detector
 
 check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
 	@test -n "$(GO_FILES)" || { echo "git lists no Go files here" >&2; exit 1; }
-	@unformed=$$(go tool gofumpt -l $(GO_FILES)); test -z "$$unformed" || \
-		{ echo "not in gofumpt's form (make fmt):" $$unformed >&2; exit 1; }
+	@unformed=$$(go tool gofumpt -l $(GO_FILES); gofmt -l $(GO_FILES)); test -z "$$unformed" || \
+		{ echo "not in the form of gofumpt and gofmt (make fmt):" $$unformed >&2; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go tool staticcheck ./...

@@ -147,7 +147,7 @@ func (a *App) startJobs() {
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("database_lock", lockEvery, log, a.checkLock),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
-		job.Start("idle_memory", restEvery, log, new(idle).pass),
+		job.Start("idle_memory", restEvery, log, newMemory().pass),
 	)
 }
 

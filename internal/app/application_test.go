@@ -328,18 +328,19 @@ func TestAnApplicationSaysWhatIsWrongWithIt(t *testing.T) {
 		admin, app := h.As(h.Member(tenant, "Tenant Admin", scope.Admin)), h.Application(tenant, "Orders API")
 		path := tenantURL(tenant.ID) + "/applications"
 		check := unchanged(t, admin, path, tenantURL(tenant.ID)+"/audit")
+		longName, longDescription := strings.Repeat("é", 65), strings.Repeat("é", 1001)
 		for body, want := range map[string]string{
-			`{}`:              "name too_short",
-			`{"name":" ab "}`: "name too_short",
-			`{"name":"` + strings.Repeat("é", 65) + `"}`: "name too_long",
-			`{"name":"a\nbc"}`:                          "name character",
-			`{"name":"a\u202ebc"}`:                      "name character",
-			`{"name":"Orders","description":"a\u0000"}`: "description character",
-			`{"name":"Orders","description":"` + strings.Repeat("é", 1001) + `"}`: "description too_long",
-			`{"name":"Orders","id":"app_1"}`:                                      "id unknown",
-			`{"name":"Orders","tenant_id":"ten_1"}`:                               "tenant_id unknown",
-			`{"name":"Orders","number":7}`:                                        "number unknown",
-			`{"name":"Orders","status":"disabled"}`:                               "status unknown",
+			`{}`:                          "name too_short",
+			`{"name":" ab "}`:             "name too_short",
+			`{"name":"` + longName + `"}`: "name too_long",
+			`{"name":"a\nbc"}`:            "name character",
+			`{"name":"a\u202ebc"}`:        "name character",
+			`{"name":"Orders","description":"a\u0000"}`:                 "description character",
+			`{"name":"Orders","description":"` + longDescription + `"}`: "description too_long",
+			`{"name":"Orders","id":"app_1"}`:                            "id unknown",
+			`{"name":"Orders","tenant_id":"ten_1"}`:                     "tenant_id unknown",
+			`{"name":"Orders","number":7}`:                              "number unknown",
+			`{"name":"Orders","status":"disabled"}`:                     "status unknown",
 		} {
 			if got := fieldsAtFault(t, tell(t, admin, http.MethodPost, path, body)); got != want {
 				t.Errorf("POST %s: %s, want %s", body, got, want)

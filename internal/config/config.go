@@ -62,7 +62,7 @@ type Limits struct {
 	// The bytes that the headers of a request may take.
 	HeaderBytes Size `key:"header_bytes" default:"32768"`
 	// The time in which the headers of a request must have come.
-	HeaderTimeout Timeout `key:"header_timeout" default:"10s"`
+	HeaderTimeout Timeout `key:"header_timeout" default:"20s"`
 	// The time in which a request must have come, body and all.
 	ReadTimeout Timeout `key:"read_timeout" default:"20s"`
 	// The time in which an answer must have been taken, from the end of the request's headers.
