@@ -71,6 +71,7 @@ type App struct {
 	admin       *http.Server
 	tracing     *telemetry.Tracing
 	jobs        []*job.Job
+	following   following
 	failed      chan error
 	// stopping is set when the end has begun.
 	stopping atomic.Bool
@@ -124,11 +125,14 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := a.follow(ctx, c.Database); err != nil {
+		return err
+	}
 	if a.keyring, err = credential.NewKeyring(root, versions, rand.Reader); err != nil {
 		return err
 	}
 	a.Engine = verify.New(verify.Options{
-		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
+		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.following.fresh, Render: dataplane.Render,
 	})
 	a.buildDomain()
 	a.startJobs()
@@ -142,19 +146,18 @@ func (a *App) startJobs() {
 	log := a.options.Log
 	a.jobs = append(a.jobs,
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
-		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
+		job.Start("watermark", watermarkEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
-		job.Start("database_lock", lockEvery, log, a.checkLock),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
 	)
+	a.startFollowing(log)
 }
 
 const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
-	lockEvery = time.Second
 	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
 	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
@@ -232,13 +235,14 @@ func (a *App) routes() http.Handler {
 	})
 }
 
-// checkLock ends the process when it no longer has the database to itself: a second node may be deciding by now.
-func (a *App) checkLock(ctx context.Context) error {
-	if err := a.Store.Alone(ctx); err != nil && ctx.Err() == nil {
-		a.fail(err)
+// keepTime learns how late it is on record, and records how late it is here.
+func (a *App) keepTime(ctx context.Context) error {
+	latest, err := a.Store.Watermark(ctx)
+	if err != nil {
 		return err
 	}
-	return nil
+	a.clock.advance(latest)
+	return a.Store.SetWatermark(ctx, a.clock.Now())
 }
 
 // fail says that the app cannot go on, and ends decisions and writes at once. The first reason counts.
@@ -266,6 +270,7 @@ func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	a.stopping.Store(true)
 	a.drain(ctx, a.server, a.admin)
+	a.following.stop()
 	for _, j := range a.jobs {
 		j.Stop()
 	}

@@ -24,7 +24,7 @@ func (a *App) checks() []check {
 		{"node", "it is stopping", a.running},
 		{"database", "it does not answer", a.Store.Ready},
 		{"schema", "the database is not of the version of this program", a.Store.Current},
-		{"lock", "the database is no longer this node's alone", a.Store.Alone},
+		{"changes", "it cannot see what other nodes changed", a.following.ready},
 		{"clock", "it is behind the latest time on record", func(context.Context) error { return a.clock.ready() }},
 		{"jobs", "some have not succeeded for too long", a.jobsSucceed},
 	}

@@ -25,7 +25,7 @@ func TestANodeIsReadyUntilSomethingWithoutWhichItMustNotDecideFailsAndNamesIt(t 
 		{"node", both, func(_ *testing.T, h *testkit.House) { h.Engine.Halt() }},
 		{"database", both, loseDatabase},
 		{"schema", both, func(t *testing.T, h *testkit.House) { execute(t, h, setVersion, 999) }},
-		{"lock", []testkit.Engine{testkit.Postgres}, loseLock}, // SQLite's is that of the data directory, which ends with the process alone
+		{"changes", []testkit.Engine{testkit.Postgres}, loseChanges}, // SQLite's file is one process's alone
 		{"clock", both, func(_ *testing.T, h *testkit.House) { h.Clock.Move(-2 * time.Minute) }},
 		{"jobs", both, loseUses},
 	} {
@@ -99,6 +99,14 @@ const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES
 // execute runs a statement beside the House, on a connection of its own.
 func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 	t.Helper()
+	if _, err := open(t, h).ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// open gives the House's database, beside it.
+func open(t *testing.T, h *testkit.House) *sql.DB {
+	t.Helper()
 	driver, source := "pgx", h.Config.Database.URL.Reveal()
 	if source == "" {
 		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: h.File("claviger.db"), RawQuery: "_pragma=busy_timeout(10000)"}).String()
@@ -107,10 +115,8 @@ func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 // loseDatabase makes the database answer nobody any more.
@@ -167,9 +173,8 @@ func loseUses(t *testing.T, h *testkit.House) {
 	use()
 }
 
-// loseLock ends the connection that holds the lock of the single node, as a server that restarts would.
-func loseLock(t *testing.T, h *testkit.House) {
+// loseChanges makes the table unreadable in which nodes see what others changed.
+func loseChanges(t *testing.T, h *testkit.House) {
 	t.Helper()
-	h.ExpectStopToFail()
-	execute(t, h, `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`)
+	execute(t, h, `ALTER TABLE audit_events RENAME TO lost`)
 }

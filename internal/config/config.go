@@ -75,6 +75,9 @@ type Limits struct {
 type Database struct {
 	// The PostgreSQL (13 or later) to use, as `postgres://user:password@host:port/database`. Without it, the embedded SQLite in the data directory.
 	URL credential.Secret `key:"url"`
+	// How long a node that shares PostgreSQL with others may go on deciding from memory while it cannot see what they changed; then it answers 503 until it can. So a key that another
+	// node revoked is refused after this time at the latest, and within milliseconds as long as the database answers.
+	MaxStaleness Staleness `key:"max_staleness" default:"2s"`
 }
 
 // Log is what Claviger says of itself, on standard error.

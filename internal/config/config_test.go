@@ -60,6 +60,7 @@ var samples = map[string]string{
 	"server.metrics_listen":        "127.0.0.1:9180",
 	"data":                         "/var/lib/claviger",
 	"database.url":                 "postgres://u:p@h/d",
+	"database.max_staleness":       "5s",
 	"root_secret":                  "a root secret",
 	"log.level":                    "warn",
 	"log.format":                   "json",

@@ -128,6 +128,19 @@ func (d *Timeout) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Staleness is how old what is known of a database may be.
+type Staleness time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Staleness) UnmarshalText(text []byte) error {
+	t, err := time.ParseDuration(string(text))
+	if err != nil || t < time.Second || t > time.Minute {
+		return errors.New("use a time between 1s and 1m")
+	}
+	*d = Staleness(t)
+	return nil
+}
+
 // Level is the least that is logged.
 type Level string
 

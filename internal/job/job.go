@@ -19,6 +19,7 @@ type Job struct {
 
 	begun     time.Time
 	succeeded atomic.Int64 // nanoseconds after begun
+	wake      chan struct{}
 	stop      context.CancelFunc
 	done      chan struct{}
 }
@@ -26,7 +27,7 @@ type Job struct {
 // Start runs the pass every so often, one at a time. A pass that fails is logged and tried again at its next turn.
 func Start(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
 	ctx, cancel := context.WithCancel(context.Background())
-	j := &Job{Name: name, Every: every, begun: time.Now(), stop: cancel, done: make(chan struct{})}
+	j := &Job{Name: name, Every: every, begun: time.Now(), wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(j.done)
 		ticker := time.NewTicker(every)
@@ -36,9 +37,10 @@ func Start(name string, every time.Duration, log *slog.Logger, pass func(context
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if err := pass(ctx); ctx.Err() == nil {
-					j.ran(err, log)
-				}
+			case <-j.wake:
+			}
+			if err := pass(ctx); ctx.Err() == nil {
+				j.ran(err, log)
 			}
 		}
 	}()
@@ -57,6 +59,14 @@ func (j *Job) ran(err error, log *slog.Logger) {
 
 // LastSuccess is when a pass last ended well; until one has, when the job was started. It does not follow the machine's clock where that is set anew.
 func (j *Job) LastSuccess() time.Time { return j.begun.Add(time.Duration(j.succeeded.Load())) }
+
+// Wake has a pass run now, or after the one under way.
+func (j *Job) Wake() {
+	select {
+	case j.wake <- struct{}{}:
+	default: // one is due already
+	}
+}
 
 // Stop ends the job and waits for a pass under way.
 func (j *Job) Stop() {

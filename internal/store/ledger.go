@@ -18,6 +18,7 @@ type Tx struct {
 	store      *Store // a named field: what reads through the pool must not pass for a method of the transaction
 	tx         *sql.Tx
 	unprepared []query
+	event      ident.EventID // once it is recorded
 }
 
 // Ledger writes for one domain package, which sees of the transaction only its own interface.
@@ -104,12 +105,14 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 			return s.contention(err)
 		}
 	}
+	s.own.add(tx.event)
 	err = sqlTx.Commit()
 	if err == nil {
 		s.counts.Events.Add(1)
 		s.Outdate(event.Stale)
 		return nil
 	}
+	s.own.take(tx.event)
 	s.settle(ctx, err)
 	s.Outdate(event.Stale)
 	return fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %w", errInDoubt, err), "It is not known whether the change was kept. Look before you repeat it.")
@@ -166,6 +169,7 @@ func (t *Tx) record(ctx context.Context, e audit.Event) error {
 	if err != nil {
 		return err
 	}
+	t.event = e.ID
 	r := head.Append(e)
 	if _, err := t.run(ctx, upsertHead, r.Chain(), r.Seq, r.Hash[:]); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 )
 
 // Migrations bring a database of one engine up to what this program knows.
@@ -17,6 +18,8 @@ type Migrations struct {
 	Files fs.FS
 	// Begun reports whether the database has had a migration.
 	Begun func(context.Context, *sql.DB) (bool, error)
+	// Lock is held meanwhile; nil where one process has the database to itself.
+	Lock lock.SessionLocker
 }
 
 // Schema is how far a database has come.
@@ -79,7 +82,11 @@ func (m Migrations) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	provider, err := goose.NewProvider(m.Dialect, m.DB, files, goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if m.Lock != nil {
+		options = append(options, goose.WithSessionLocker(m.Lock))
+	}
+	provider, err := goose.NewProvider(m.Dialect, m.DB, files, options...)
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}

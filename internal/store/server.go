@@ -14,11 +14,12 @@ import (
 )
 
 const (
-	selectSetting query = `SELECT value FROM server_settings WHERE name = $1`
-	insertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2)`
-	selectKeys    query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
-	insertVersion query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
-	upsertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+	selectSetting   query = `SELECT value FROM server_settings WHERE name = $1`
+	insertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
+	selectKeys      query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
+	insertVersion   query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
+	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
 
 	selectLatestEvent query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
 	selectLatestUse   query = `SELECT MAX(last_used_at) FROM key_uses`
@@ -33,16 +34,18 @@ var ErrWrongRoot = errors.New("the root secret is not the one this database was 
 
 // AdoptRoot ties a new database to the root secret, refuses another one afterwards, and gives the live versions of the server keys.
 func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credential.Version, error) {
+	adopted, err := s.Adopted(ctx)
+	if err == nil && !adopted {
+		err = s.initialise(ctx, root)
+	}
+	if err != nil {
+		return nil, err
+	}
 	var known string
-	err := s.reading.row(ctx, selectSetting, rootCheck).Scan(&known)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		if err := s.initialise(ctx, root); err != nil {
-			return nil, err
-		}
-	case err != nil:
+	if err := s.reading.row(ctx, selectSetting, rootCheck).Scan(&known); err != nil {
 		return nil, s.fault(err)
-	case known != root.Check():
+	}
+	if known != root.Check() {
 		return nil, ErrWrongRoot
 	}
 	var versions []credential.Version
@@ -65,12 +68,16 @@ func (s *Store) Adopted(ctx context.Context) (bool, error) {
 	return err == nil, s.fault(err)
 }
 
-// initialise marks the database as made under the root secret. It is a change like any other, the first.
+// initialise marks the database as made under the root secret, unless another node was faster. It is a change like any other, the first.
 func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 	ledger := NewLedger(s, func(t *Tx) *Tx { return t })
 	return ledger.Write(ctx, func(ctx context.Context, t *Tx) (audit.Event, error) {
-		if err := t.exec(ctx, insertSetting, rootCheck, root.Check()); err != nil {
+		n, err := t.count(ctx, insertSetting, rootCheck, root.Check())
+		if err != nil {
 			return audit.Event{}, err
+		}
+		if n == 0 {
+			return audit.Event{}, audit.ErrNothing
 		}
 		for _, v := range credential.FirstVersions() {
 			if err := t.exec(ctx, insertVersion, string(v.Purpose), v.Number, micros(t.store.Now())); err != nil {
@@ -81,13 +88,19 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 	})
 }
 
-// watermark is the setting that says how late it has been.
-const watermark = "watermark"
-
-// SetWatermark records how late it is, so that no later start can believe it to be earlier. Like a last use it is no audited change.
+// SetWatermark records how late it is, so that no later start, and no other node, can believe it to be earlier. Like a last use it is no audited change.
 func (s *Store) SetWatermark(ctx context.Context, now time.Time) error {
-	_, err := s.aside(ctx, upsertSetting, watermark, strconv.FormatInt(now.UnixMicro(), 10))
+	_, err := s.aside(ctx, upsertWatermark, strconv.FormatInt(now.UnixMicro(), 10))
 	return err
+}
+
+// Watermark gives how late it was when SetWatermark last said so; zero for never.
+func (s *Store) Watermark(ctx context.Context) (at time.Time, err error) {
+	err = s.reading.row(ctx, selectWatermark).Scan(when{&at})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return at, s.fault(err)
 }
 
 // Latest gives the latest time on record, of an event, a last use or the watermark; zero for none. Time in this database is never before it.

@@ -49,8 +49,8 @@ type Backend struct {
 	Version int64
 	// Classify tells failures apart by the driver's codes.
 	Classify func(error) Failure
-	// Held reports whether this process still has the database to itself.
-	Held func(context.Context) error
+	// Listen calls woken for each change that any node announces, until the context ends or its connection fails; nil where one process has the database to itself.
+	Listen func(ctx context.Context, woken func()) error
 	// Pools tells how much of the pools is in use.
 	Pools func() []Pool
 	// Close ends the pools and gives the database free.
@@ -76,6 +76,7 @@ type Store struct {
 	reading, writing *statements
 	halted           atomic.Bool
 	counts           Counts
+	own              ownChanges
 }
 
 // New takes an open, migrated database.
@@ -89,7 +90,11 @@ func New(b Backend, o Options) *Store {
 	if o.Trace == nil {
 		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
 	}
-	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
+	s := &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
+	if s.Shared() {
+		s.own.ids = map[ident.EventID]struct{}{}
+	}
+	return s
 }
 
 // Close ends the database.
@@ -126,9 +131,6 @@ func (s *Store) halt(why error) {
 	s.Halt()
 	s.Fatal(why)
 }
-
-// Alone reports whether this process still has the database to itself.
-func (s *Store) Alone(ctx context.Context) error { return s.backend.Held(ctx) }
 
 const (
 	selectOne query = `SELECT 1`

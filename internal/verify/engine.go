@@ -37,6 +37,8 @@ type Options struct {
 	Now func() time.Time
 	// Cache defaults to one of a million keys.
 	Cache Cache
+	// Fresh, where given, reports whether this node knows what other nodes changed; while it does not, nothing is decided.
+	Fresh func() bool
 	// Render, where given, makes Facts.Rendered once for each fill of the cache.
 	Render func(*Facts) any
 }
@@ -47,6 +49,7 @@ type Engine struct {
 	keyring     *credential.Keyring
 	generations *Generations
 	now         func() time.Time
+	fresh       func() bool
 	cache       Cache
 	render      func(*Facts) any
 	tenants     sync.Map // ident.TenantID → *tenantFacts
@@ -63,7 +66,12 @@ func New(o Options) *Engine {
 	if o.Cache == nil {
 		o.Cache = NewCache(defaultEntries)
 	}
-	return &Engine{source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, cache: o.Cache, render: o.Render, counts: newCounts()}
+	if o.Fresh == nil {
+		o.Fresh = func() bool { return true }
+	}
+	return &Engine{
+		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache, render: o.Render, counts: newCounts(),
+	}
 }
 
 // Counts of what the engine has done.
@@ -93,6 +101,9 @@ func (e *Engine) Identify(ctx context.Context, p credential.Presented, way polic
 func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy.Way) (Verdict, error) {
 	if e.halted.Load() {
 		return Verdict{}, errHalted
+	}
+	if !e.fresh() {
+		return Verdict{}, errStale
 	}
 	f, lookup := e.cached(p.Lookup())
 	if f == nil && !e.keyring.Tagged(p) {
@@ -146,10 +157,13 @@ func (e *Engine) noteUse(v Verdict, ip string) {
 // Halted reports whether Halt was called.
 func (e *Engine) Halted() bool { return e.halted.Load() }
 
-// Halt makes every decision from now on unavailable: the database can no longer be trusted, or is no longer this node's alone.
+// Halt makes every decision from now on unavailable: the database can no longer be trusted.
 func (e *Engine) Halt() { e.halted.Store(true) }
 
-var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
+var (
+	errHalted = fault.New(fault.Unavailable, "This node is stopping.")
+	errStale  = fault.New(fault.Unavailable, "This node cannot see what other nodes changed. Try again.")
+)
 
 // prove compares the secret with those on file. Every path hashes once at least, so that an unknown id costs what a wrong secret costs.
 func (e *Engine) prove(f *Facts, p credential.Presented) (*secretFacts, bool) {

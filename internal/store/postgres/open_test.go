@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -91,60 +92,36 @@ func TestANewerDatabaseIsRefusedUntouched(t *testing.T) {
 	exec(t, conn, `CREATE TABLE of_the_future (a TEXT)`)
 	before := versions(t, conn)
 	refused(t, url, "has version 99999, newer than this program's")
-	refused(t, url, "has version 99999, newer than this program's") // and not that a node runs
+	refused(t, url, "has version 99999, newer than this program's")
 	if !slices.Equal(versions(t, conn), before) {
 		t.Error("the newer database was changed")
 	}
 }
 
-func TestASecondNodeIsRefusedWhileTheFirstLives(t *testing.T) {
+func TestNodesThatOpenANewDatabaseAtOnceMigrateItOnce(t *testing.T) {
 	url := testkit.NewDatabase(t)
-	first := open(t, url)
-	for range 2 {
-		refused(t, url, "another claviger runs on this database: one node at a time")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			b, err := postgres.Open(t.Context(), credential.NewSecret(url))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			shut(t, b)
+		})
 	}
-	if err := first.Held(t.Context()); err != nil {
-		t.Errorf("the first node has lost the database: %v", err)
-	}
-	var one int
-	if err := first.Read.QueryRowContext(t.Context(), `SELECT 1`).Scan(&one); err != nil {
-		t.Errorf("the first node no longer works: %v", err)
-	}
-	other := open(t, testkit.NewDatabase(t)) // on the same server
-	shut(t, other)
-	shut(t, first)
-}
-
-// locks are the advisory locks on the database of the connection.
-const locks = ` FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`
-
-func TestTheNextNodeBeginsWhenTheFirstHasEnded(t *testing.T) {
-	url := testkit.NewDatabase(t)
+	all.Wait()
 	conn := raw(t, url)
-	for range 20 {
-		shut(t, open(t, url))
-		var held int
-		if err := conn.QueryRow(t.Context(), `SELECT COUNT(*)`+locks).Scan(&held); err != nil || held != 0 {
-			t.Fatalf("the node has ended and still holds the database: the next one would be refused (%v)", err)
-		}
+	var twice, locks int
+	err := conn.QueryRow(t.Context(), `SELECT COUNT(*) - COUNT(DISTINCT version_id) FROM goose_db_version`).Scan(&twice)
+	if err != nil || twice != 0 {
+		t.Errorf("%d migrations ran twice (%v)", twice, err)
 	}
-}
-
-func TestANodeThatLostItsLockKnows(t *testing.T) {
-	url := testkit.NewDatabase(t)
-	b := open(t, url)
-	conn := raw(t, url)
-	var key int64
-	if err := conn.QueryRow(t.Context(), `SELECT (CAST(classid AS BIGINT) << 32) | CAST(objid AS BIGINT)`+locks).Scan(&key); err != nil {
-		t.Fatal(err)
+	err = conn.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`).Scan(&locks)
+	if err != nil || locks != 0 {
+		t.Errorf("%d locks are left: the next node would wait (%v)", locks, err)
 	}
-	exec(t, conn, `SELECT pg_terminate_backend(l.pid)`+locks)
-	exec(t, conn, `SELECT pg_advisory_lock($1), pg_advisory_unlock($1)`, key) // waits for the connection's end
-	if err := b.Held(t.Context()); err == nil {
-		t.Error("the lock is lost and the node believes to hold it")
-	}
-	shut(t, open(t, url)) // another node takes over
-	_ = b.Close()         // an error or none
 }
 
 func TestAURLThatDoesNotOpenNeverShowsItsPassword(t *testing.T) {

@@ -1,8 +1,7 @@
 // Package postgres opens a PostgreSQL database, version 13 or later.
 //
-// The pool is pgx's, used through database/sql so that the queries are the same as SQLite's. One connection of its own holds an advisory
-// lock for as long as the process lives: until nodes tell each other what changed, a second one on the same database
-// would decide from stale facts, and is refused (docs/adr).
+// The pool is pgx's, used through database/sql so that the queries are the same as SQLite's. Beside it, one connection listens for what other nodes
+// announce. An advisory lock is held while a node migrates the database.
 package postgres
 
 import (
@@ -16,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -26,13 +26,14 @@ var migrations embed.FS
 
 const (
 	oldest = 130000 // server_version_num
-	// lockKey is "clavig" in ASCII.
+	// lockKey is "clavig" in ASCII. Another node may hold the lock, migrating, for as long as lockTries seconds.
 	lockKey          = 0x636c61766967
+	lockTries        = 300
 	statementTimeout = "15s"
 	maxConnections   = 24
 )
 
-// Open connects, takes the lock of the single node and brings the schema up to this version. A database of a newer version is refused.
+// Open connects and brings the schema up to this version. A database of a newer version is refused.
 func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	config, err := parse(url)
 	if err != nil {
@@ -44,29 +45,52 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	// Whatever the server or the role defaults to: an acknowledged write is on disk, and locks mean what the rules were written for.
 	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
 	config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
+	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the one that is not behind
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return store.Backend{}, unreachable(err)
 	}
-	lock, err := take(ctx, pool)
-	if err != nil {
-		pool.Close()
-		return store.Backend{}, err
-	}
 	db := stdlib.OpenDBFromPool(pool)
 	b := store.Backend{
-		Name: "postgres", Read: db, Write: db, Classify: classify, Held: lock.held,
+		Name: "postgres", Read: db, Write: db, Classify: classify, Listen: listener{config.ConnConfig}.listen,
 		Pools: func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
-			err := errors.Join(db.Close(), lock.release())
+			err := db.Close()
 			pool.Close()
 			return err
 		},
 	}
-	if b.Version, err = migrating(db).Up(ctx); err != nil {
+	if err = recent(ctx, db); err == nil {
+		b.Version, err = migrate(ctx, db)
+	}
+	if err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// recent refuses servers that are too old.
+func recent(ctx context.Context, db *sql.DB) error {
+	var version int
+	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return unreachable(err)
+	}
+	if version < oldest {
+		return fmt.Errorf("PostgreSQL 13 or later is needed; this server says %d", version)
+	}
+	return nil
+}
+
+// migrate brings the schema up to this version, one node at a time.
+func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
+	m := migrating(db)
+	m.Lock, err = lock.NewPostgresSessionLocker(lock.WithLockID(lockKey), lock.WithLockTimeout(1, lockTries))
+	if err != nil {
+		return 0, fmt.Errorf("migration of the database: %w", err)
+	}
+	return m.Up(ctx)
 }
 
 // poolOf reads pgx's pool: database/sql above it keeps no connections of its own.

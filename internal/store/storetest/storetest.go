@@ -46,6 +46,7 @@ var topics = []struct {
 	{"facts", factGuarantees},
 	{"use", useGuarantees},
 	{"server", serverGuarantees},
+	{"follow", followGuarantees},
 }
 
 // Run tests every guarantee on stores that open gives.

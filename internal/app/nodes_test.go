@@ -1,0 +1,333 @@
+package app_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// neighbours are two nodes on one database, and a key that both have in memory.
+type neighbours struct {
+	here, there *testkit.House
+	tenant      tenancy.Tenant
+	admin       *client.Client // of here
+	key         api.IssuedKey
+	// judge asks there about the key.
+	judge func() api.Code
+}
+
+// twoNodes starts the second node on the URL that reach makes of the first one's.
+func twoNodes(t *testing.T, reach func(databaseURL string) string) *neighbours {
+	t.Helper()
+	p := &neighbours{here: testkit.Start(t, testkit.Postgres)}
+	p.there = p.here.Node(reach(p.here.Config.Database.URL.Reveal()))
+	p.tenant = p.here.Tenant("Main tenant", nil)
+	p.here.Join(p.tenant, p.here.Owner, scope.Admin)
+	p.admin = p.here.As(p.here.Owner)
+	p.key = p.here.Key(p.admin, p.tenant, "applications:read")
+	verifier := *p.here.Key(p.admin, p.tenant, "keys:verify").Credential.Value
+	there := p.there.Anyone().WithKey(verifier)
+	p.judge = func() api.Code {
+		d, err := there.Verify(context.WithoutCancel(t.Context()), api.VerifyRequest{Credential: *p.key.Credential.Value})
+		if err != nil {
+			return testkit.Code(t, err)
+		}
+		return d.Code
+	}
+	for range 2 { // read, then remembered
+		if code := p.judge(); code != api.OK {
+			t.Fatalf("a key that another node made is %s here", code)
+		}
+	}
+	return p
+}
+
+func newRoot() string { return credential.NewRoot(rand.Reader).Text().Reveal() }
+
+func direct(databaseURL string) string { return databaseURL }
+
+// refusedThere demands that the other node refuses the key within the bound, and ever after.
+func (p *neighbours) refusedThere(t *testing.T, want api.Code) {
+	t.Helper()
+	answered := time.Now()
+	for p.judge() == api.OK {
+		if since := time.Since(answered); since > time.Duration(p.there.Config.Database.MaxStaleness) {
+			t.Fatalf("still accepted %s after the change was answered", since)
+		}
+	}
+	for range 50 {
+		if code := p.judge(); code != want {
+			t.Fatalf("first refused, then %s, want %s", code, want)
+		}
+	}
+}
+
+func TestWhatOneNodeTakesAwayAllRefuseWithinTheBoundAndEverAfter(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what   string
+		change func(ctx context.Context, p *neighbours) error
+		want   api.Code
+	}{
+		{"revoke", func(ctx context.Context, p *neighbours) error {
+			_, err := p.admin.RevokeKey(ctx, string(p.tenant.ID), p.key.Key.ID, "")
+			return err
+		}, api.APIKeyRevoked},
+		{"disable", func(ctx context.Context, p *neighbours) error {
+			_, err := p.admin.DisableKey(ctx, string(p.tenant.ID), p.key.Key.ID)
+			return err
+		}, api.APIKeyDisabled},
+		{"delete", func(ctx context.Context, p *neighbours) error {
+			return p.admin.DeleteKey(ctx, string(p.tenant.ID), p.key.Key.ID)
+		}, api.APIKeyInvalid},
+		{"refresh", func(ctx context.Context, p *neighbours) error {
+			_, err := p.admin.RefreshKey(ctx, string(p.tenant.ID), p.key.Key.ID, api.Refresh{})
+			return err
+		}, api.APIKeyInvalid},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			p := twoNodes(t, direct)
+			if err := c.change(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			p.refusedThere(t, c.want)
+		})
+	}
+}
+
+func TestALostAnnouncementDelaysWhatANodeSeesAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	execute(t, p.here, `DROP TRIGGER announce_change ON audit_events`)
+	if _, err := p.admin.RevokeKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	p.refusedThere(t, api.APIKeyRevoked)
+}
+
+func TestANodeListensAgainWhenItsConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.Postgres)
+	db := open(t, h)
+	const listeners = ` FROM pg_stat_activity WHERE datname = current_database() AND query = 'NOTIFY claviger_changes'`
+	listening := func() (pid string) {
+		_ = db.QueryRowContext(t.Context(), `SELECT CAST(pid AS TEXT)`+listeners).Scan(&pid)
+		return pid
+	}
+	await(t, listening)
+	execute(t, h, `SELECT pg_terminate_backend(pid)`+listeners)
+	await(t, func() string {
+		_, warned, _ := strings.Cut(h.Log.String(), "changes of other nodes are seen only every")
+		return warned
+	})
+	await(t, listening)
+}
+
+func TestANodeThatCannotSeeWhatOthersChangeDecidesNothing(t *testing.T) {
+	t.Parallel()
+	wire := &wire{}
+	p := twoNodes(t, func(databaseURL string) string { return wire.to(t, databaseURL) })
+	wire.cut()
+	if _, err := p.admin.RevokeKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	p.refusedThere(t, api.Unavailable)
+	if detail := await(t, func() string { return notReady(t, p.there) }); !strings.Contains(detail, " changes (") {
+		t.Errorf("readyz says %q", detail)
+	}
+	wire.mend()
+	for code := p.judge(); code != api.APIKeyRevoked; code = p.judge() {
+		if code != api.Unavailable {
+			t.Fatalf("mended, the node says %s of a key that was revoked", code)
+		}
+	}
+}
+
+func TestTheCapAndSingleUseHoldOverNodes(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	member := p.here.Member(p.tenant, "Member", scope.Member)
+	nodes := []*client.Client{p.here.As(member), p.there.As(member)}
+	race := func(act func(c *client.Client) error) (done int64) {
+		var succeeded atomic.Int64
+		var all sync.WaitGroup
+		for i := range 16 {
+			all.Go(func() {
+				if act(nodes[i%2]) == nil {
+					succeeded.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		return succeeded.Load()
+	}
+	ctx := context.WithoutCancel(t.Context())
+	if made := race(func(c *client.Client) error {
+		_, err := c.CreateKey(ctx, string(p.tenant.ID), api.NewKey{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true})
+		return err
+	}); made != 2 {
+		t.Errorf("%d keys of one person, the cap is 2", made)
+	}
+	other := p.here.Member(p.tenant, "Other member", scope.Member)
+	nodes = []*client.Client{p.here.As(other), p.there.As(other)}
+	waiting, err := p.admin.CreateKey(ctx, string(p.tenant.ID), api.NewKey{
+		Name: "Test key", OwnerID: string(other.ID), Scopes: []string{"applications:read"}, AllApplications: true, Delivery: "link",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token, _ := strings.Cut(*waiting.Link.URL, "/claims/")
+	if claimed := race(func(c *client.Client) error {
+		_, err := c.ClaimKey(ctx, token)
+		return err
+	}); claimed != 1 {
+		t.Errorf("a link was used %d times", claimed)
+	}
+}
+
+func TestNodesThatBeginAtOnceOnANewDatabaseShareOneRootSecretOrOneIsRefused(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		roots [2]string
+		want  int
+	}{
+		"one root secret":  {[2]string{newRoot(), ""}, 2},
+		"two root secrets": {[2]string{newRoot(), newRoot()}, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			if c.roots[1] == "" {
+				c.roots[1] = c.roots[0]
+			}
+			database, began := testkit.NewDatabase(t), make(chan error, 2)
+			for _, root := range c.roots {
+				conf := testkit.SQLite.Config(t)
+				conf.Database.URL, conf.RootSecret = credential.NewSecret(database), credential.NewSecret(root)
+				go func() {
+					a, err := app.Start(context.Background(), conf, app.Options{Log: slog.New(slog.DiscardHandler)})
+					if err == nil {
+						t.Cleanup(func() { _ = a.Stop(context.Background()) })
+					}
+					began <- err
+				}()
+			}
+			running := 0
+			for range c.roots {
+				if err := <-began; err == nil {
+					running++
+				} else if !errors.Is(err, store.ErrWrongRoot) {
+					t.Error(err)
+				}
+			}
+			if running != c.want {
+				t.Errorf("%d nodes run, want %d", running, c.want)
+			}
+		})
+	}
+}
+
+func TestADatabaseThatWentBackInTimeEndsTheNode(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	p.here.ExpectStopToFail()
+	p.there.ExpectStopToFail()
+	const forget = `DELETE FROM audit_events WHERE change_number = (SELECT MAX(change_number) FROM audit_events)`
+	execute(t, p.here, forget)
+	for _, h := range []*testkit.House{p.here, p.there} {
+		select {
+		case err := <-h.Failed():
+			if !errors.Is(err, store.ErrRewritten) {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the node goes on with a memory of what never was")
+		}
+	}
+	if code := p.judge(); code != api.Unavailable {
+		t.Errorf("a key is still judged: %s", code)
+	}
+}
+
+func TestNoNodeBelievesItToBeEarlierThanAnotherRecorded(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	expires := p.here.Clock.Now().Add(time.Hour)
+	if _, err := p.admin.EditKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, api.KeyEdit{ExpiresAt: api.To(expires)}); err != nil {
+		t.Fatal(err)
+	}
+	p.here.Clock.Move(2 * time.Hour) // the other node's clock stands still
+	p.here.Application(p.tenant, "Any change")
+	p.refusedThere(t, api.APIKeyExpired)
+}
+
+// wire is a connection to the database that can be cut.
+type wire struct{ gate sync.RWMutex }
+
+// to listens in front of the database and gives the URL that leads through.
+func (w *wire) to(t *testing.T, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := u.Host
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", server)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			go w.carry(near, far)
+			go w.carry(far, near)
+		}
+	}()
+	u.Host = listener.Addr().String()
+	return u.String()
+}
+
+func (w *wire) carry(from, to net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		w.gate.RLock()
+		_, lost := to.Write(buffer[:n])
+		w.gate.RUnlock()
+		if err != nil || lost != nil {
+			return
+		}
+	}
+}
+
+// cut keeps back whatever is sent, as a network does that drops packets.
+func (w *wire) cut()  { w.gate.Lock() }
+func (w *wire) mend() { w.gate.Unlock() }

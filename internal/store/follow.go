@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+// Follower tells a node what all nodes changed in the database that they share. Changes are numbered in the order of their COMMITs, without gaps
+// (see record), so whoever reads on from the last number it saw misses none.
+type Follower struct {
+	store *Store
+	// take is told when each change was made, after what it made stale is outdated.
+	take func(at time.Time)
+	seen change
+
+	begun time.Time
+	// confirmed is until when nothing was missed, in nanoseconds after begun, by the machine's monotonic time: what the app's clock tells may stand still.
+	confirmed atomic.Int64
+	changes   atomic.Uint64
+}
+
+type change struct {
+	number int64
+	id     ident.EventID
+}
+
+// ErrRewritten says that a change which this node saw is no longer in the database: it was restored, or a server took over that did not have everything. What
+// the node remembers may never have been.
+var ErrRewritten = errors.New("the database has forgotten a change that this node saw: it went back in time")
+
+const (
+	selectNewest  query = `SELECT change_number, id FROM audit_events ORDER BY change_number DESC LIMIT 1`
+	selectChanges query = `SELECT change_number, id, at, stale FROM audit_events WHERE change_number >= $1 ORDER BY change_number LIMIT 1000`
+)
+
+// changesAtOnce is the limit of selectChanges.
+const changesAtOnce = 1000
+
+// Follow begins after the newest change. What is remembered of the database must be read later than that.
+func (s *Store) Follow(ctx context.Context, take func(at time.Time)) (*Follower, error) {
+	f := &Follower{store: s, take: take, begun: time.Now()}
+	if err := s.reading.row(ctx, selectNewest).Scan(&f.seen.number, &f.seen.id); err != nil {
+		return nil, s.fault(err)
+	}
+	return f, nil
+}
+
+// Pass reads what was changed since the last one. It is called by one at a time.
+func (f *Follower) Pass(ctx context.Context) error {
+	for {
+		asked := time.Since(f.begun)
+		n, err := f.read(ctx)
+		if err != nil {
+			return f.store.fault(err)
+		}
+		if n < changesAtOnce {
+			f.confirmed.Store(int64(asked))
+			return nil
+		}
+	}
+}
+
+// read takes the next changes, behind the one that was seen last and is read again.
+func (f *Follower) read(ctx context.Context) (n int, err error) {
+	last := f.seen
+	err = each(ctx, f.store.reading, selectChanges, func(row *sql.Rows) error {
+		var c change
+		var at time.Time
+		var stale []byte
+		if err := row.Scan(&c.number, &c.id, when{&at}, &stale); err != nil {
+			return err
+		}
+		if n++; n == 1 {
+			if c != last {
+				return ErrRewritten
+			}
+			return nil
+		}
+		return f.follow(c, at, stale)
+	}, last.number)
+	if err == nil && n == 0 {
+		err = ErrRewritten
+	}
+	return n, err
+}
+
+func (f *Follower) follow(c change, at time.Time, stale []byte) error {
+	var s audit.Stale
+	if err := json.Unmarshal(stale, &s); err != nil {
+		return err
+	}
+	if !f.store.own.take(c.id) {
+		f.store.Outdate(s)
+	}
+	f.take(at)
+	f.seen = c
+	f.changes.Add(1)
+	return nil
+}
+
+// Behind is how long ago the node last knew of every change.
+func (f *Follower) Behind() time.Duration {
+	return time.Since(f.begun) - time.Duration(f.confirmed.Load())
+}
+
+// Changes is how many were followed, this node's own among them.
+func (f *Follower) Changes() uint64 { return f.changes.Load() }
+
+// ownChanges are those of this node that its follower has not come to: what they made stale, the ledger has outdated already. The zero value keeps none.
+type ownChanges struct {
+	mu  sync.Mutex
+	ids map[ident.EventID]struct{}
+}
+
+// add comes before COMMIT, which the follower may see sooner than the ledger does.
+func (o *ownChanges) add(id ident.EventID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ids != nil {
+		o.ids[id] = struct{}{}
+	}
+}
+
+func (o *ownChanges) take(id ident.EventID) (own bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, own = o.ids[id]
+	delete(o.ids, id)
+	return own
+}
+
+// Shared reports whether other nodes may have the database open too.
+func (s *Store) Shared() bool { return s.backend.Listen != nil }
+
+// Listen calls woken whenever a change was announced, until the context ends or the connection for it fails. Announcements may be lost: they say when to look, never that there
+// is nothing to see.
+func (s *Store) Listen(ctx context.Context, woken func()) error { return s.backend.Listen(ctx, woken) }

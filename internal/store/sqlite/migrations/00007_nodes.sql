@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- The other engine announces its changes to other nodes. Here there are none.
+SELECT 1;
