@@ -1,10 +1,13 @@
 package main_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
 )
 
 // book is what the writers of a load were told, key by key.
@@ -26,21 +29,53 @@ type book struct {
 	enough chan struct{}
 }
 
-// entry is one key. Its state is what a verification of it answers.
+// entry is one key.
 type entry struct {
-	id, name string
-	value    string // "" where the answer that showed it was lost
-	state    api.Code
-	// doubt is another state that it may be in: the change was under way when the process was killed.
-	doubt api.Code
+	id    string
+	value string // "" where the answer that showed it was lost
+	face  face
+	// doubt is the change that was under way when the process was killed.
+	doubt *change
 	// trail are the actions that its audit trail must hold, in order.
 	trail []string
 	// cycle in which it was last written.
 	cycle int
 }
 
-// actions leading to a state.
-var actions = map[api.Code]string{api.OK: "key.create", api.APIKeyRevoked: "key.revoke", api.APIKeyInvalid: "key.delete"}
+// face is what a key looks like to its owner.
+type face struct {
+	name, status string
+	setAt        time.Time // of its secret
+}
+
+// deleted is the face of a key that is no more.
+var deleted = face{status: "deleted"}
+
+func faceOf(k api.Key) face { return face{k.Name, k.Status, *k.SecretSetAt} }
+
+// codes say what a verification of a key answers.
+var codes = map[string]api.Code{"active": api.OK, "disabled": api.APIKeyDisabled, "revoked": api.APIKeyRevoked, deleted.status: api.APIKeyInvalid}
+
+// change is one write to a key. Each kind makes another face of it.
+type change struct {
+	action string
+	// from are the statuses in which it is done.
+	from []string
+	make func(face) face
+	// renews says that the secret is another one afterwards.
+	renews bool
+	// ask sends it. The answer, where it has a key, has the secret too if that is new.
+	ask func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error)
+}
+
+// became reports whether a key has the face that the change makes.
+func (c *change) became(before, now face) bool {
+	want := c.make(before)
+	if c.renews && !now.setAt.Equal(before.setAt) {
+		want.setAt = now.setAt
+	}
+	return now == want && now != before
+}
 
 func newBook() *book { return &book{keys: map[string]*entry{}, unanswered: map[string]bool{}} }
 
@@ -63,7 +98,7 @@ func (b *book) ack() {
 func (b *book) enter(k *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k.state, k.trail, k.cycle = api.OK, []string{actions[api.OK]}, b.cycle
+	k.trail, k.cycle = []string{"key.create"}, b.cycle
 	b.keys[k.id] = k
 	b.free = append(b.free, k)
 	b.ack()
@@ -90,24 +125,48 @@ func (b *book) borrow() *entry {
 	return k
 }
 
-// change notes what became of a borrowed key.
-func (b *book) change(k *entry, into api.Code, acknowledged bool) {
+// giveBack a key that was left as it is.
+func (b *book) giveBack(k *entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if k != nil {
+		b.free = append(b.free, k)
+	}
+}
+
+// change notes what became of a borrowed key. A key that was answered has the face that was shown.
+func (b *book) change(k *entry, c *change, shown api.IssuedKey, acknowledged bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k.cycle = b.cycle
 	if !acknowledged {
-		k.doubt = into
+		k.doubt = c
 		return
 	}
-	b.settle(k, into)
+	now := deleted
+	if shown.Key.ID != "" {
+		now = faceOf(shown.Key)
+	}
+	if c.renews {
+		k.value = *shown.Credential.Value
+	}
+	b.settle(k, c, now)
 	b.ack()
 }
 
 // resolve says what became of a change that was not answered.
-func (b *book) resolve(k *entry, state api.Code) {
-	b.count(state == k.doubt)
-	k.doubt = ""
-	b.settle(k, state)
+func (b *book) resolve(k *entry, now face) {
+	c := k.doubt
+	k.doubt = nil
+	b.count(now != k.face)
+	if now == k.face {
+		b.release(k)
+		return
+	}
+	if c.renews {
+		k.value = "" // the answer that showed the new one was lost
+	}
+	b.settle(k, c, now)
 }
 
 // count an unanswered write.
@@ -119,13 +178,15 @@ func (b *book) count(kept bool) {
 	}
 }
 
-// settle says what state a key is in.
-func (b *book) settle(k *entry, state api.Code) {
-	if state != k.state {
-		k.state = state
-		k.trail = append(k.trail, actions[state])
-	}
-	if state != api.APIKeyInvalid {
+// settle says that a change was made.
+func (b *book) settle(k *entry, c *change, now face) {
+	k.face = now
+	k.trail = append(k.trail, c.action)
+	b.release(k)
+}
+
+func (b *book) release(k *entry) {
+	if k.face != deleted {
 		b.free = append(b.free, k)
 	}
 }

@@ -24,7 +24,6 @@ func TestAKillDuringTheFirstStartNeverStopsTheNext(t *testing.T) {
 			p := s.dev(t)
 			<-time.After(rand.N(whole))
 			p.kill()
-			s.awaitFree(t)
 			s.demandGoodStart(t)
 			s.withStore(t, func(st *store.Store) { followChains(t, st, func(audit.Record) {}) })
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,23 +43,70 @@ func (l *load) begin(t testing.TB, writers int) {
 	}
 }
 
-// write makes a new key of that name, or revokes or deletes another.
+// changes are the writes to a key that is there.
+var changes = []*change{
+	{
+		action: "key.edit", from: []string{"active", "disabled"},
+		make: func(f face) face { f.name += "+"; return f },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			shown, err := c.EditKey(ctx, tenant, k.id, api.KeyEdit{Name: api.To(k.face.name + "+")})
+			return api.IssuedKey{Key: shown}, err
+		},
+	},
+	{
+		action: "key.refresh", from: []string{"active", "disabled"}, renews: true,
+		make: func(f face) face { return f },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			return c.RefreshKey(ctx, tenant, k.id, api.Refresh{})
+		},
+	},
+	{
+		action: "key.disable", from: []string{"active"},
+		make: func(f face) face { f.status = "disabled"; return f },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			shown, err := c.DisableKey(ctx, tenant, k.id)
+			return api.IssuedKey{Key: shown}, err
+		},
+	},
+	{
+		action: "key.enable", from: []string{"disabled"},
+		make: func(f face) face { f.status = "active"; return f },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			shown, err := c.EnableKey(ctx, tenant, k.id)
+			return api.IssuedKey{Key: shown}, err
+		},
+	},
+	{
+		action: "key.revoke", from: []string{"active", "disabled"},
+		make: func(f face) face { f.status = "revoked"; return f },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			shown, err := c.RevokeKey(ctx, tenant, k.id, "")
+			if err != nil {
+				return api.IssuedKey{}, err
+			}
+			return api.IssuedKey{Key: *shown}, nil
+		},
+	},
+	{
+		action: "key.delete", from: []string{"active", "disabled", "revoked"},
+		make: func(face) face { return deleted },
+		ask: func(ctx context.Context, c *client.Client, tenant string, k *entry) (api.IssuedKey, error) {
+			return api.IssuedKey{}, c.DeleteKey(ctx, tenant, k.id)
+		},
+	},
+}
+
+// write makes a new key of that name, or does to another one what can be done to it.
 func (l *load) write(ctx context.Context, name string) error {
-	dice := rand.IntN(4)
-	if dice < 2 {
-		return l.create(ctx, name)
-	}
 	k := l.book.borrow()
-	switch {
-	case k == nil:
+	if k == nil || rand.IntN(3) == 0 {
+		l.book.giveBack(k)
 		return l.create(ctx, name)
-	case dice == 2 && k.state == api.OK:
-		_, err := l.person.RevokeKey(ctx, l.tenant, k.id, "")
-		l.book.change(k, api.APIKeyRevoked, err == nil)
-		return err
 	}
-	err := l.person.DeleteKey(ctx, l.tenant, k.id)
-	l.book.change(k, api.APIKeyInvalid, err == nil)
+	possible := slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return !slices.Contains(c.from, k.face.status) })
+	c := possible[rand.IntN(len(possible))]
+	shown, err := c.ask(ctx, l.person, l.tenant, k)
+	l.book.change(k, c, shown, err == nil)
 	return err
 }
 
@@ -68,7 +116,7 @@ func (l *load) create(ctx context.Context, name string) error {
 		l.book.lose(name)
 		return err
 	}
-	l.book.enter(&entry{id: issued.Key.ID, name: name, value: *issued.Credential.Value})
+	l.book.enter(&entry{id: issued.Key.ID, value: *issued.Credential.Value, face: faceOf(issued.Key)})
 	return nil
 }
 

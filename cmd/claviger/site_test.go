@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
@@ -124,26 +123,6 @@ func (s *site) exec(t testing.TB, statement string) {
 	s.withDB(t, func(db *sql.DB) {
 		_, err := db.ExecContext(t.Context(), statement)
 		must(t, err)
-	})
-}
-
-// nodeLock is the advisory lock that a process holds on its PostgreSQL database: "clavig" in ASCII.
-const nodeLock = 0x636c61766967
-
-// awaitFree waits until the database has seen that the process which held it is gone. PostgreSQL learns so from the closed
-// connection; of the lock file of SQLite's directory the kernel knows at once.
-func (s *site) awaitFree(t testing.TB) {
-	t.Helper()
-	if s.engine != testkit.Postgres {
-		return
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	s.withDB(t, func(db *sql.DB) {
-		for _, statement := range []string{`SELECT pg_advisory_lock($1)`, `SELECT pg_advisory_unlock($1)`} {
-			_, err := db.ExecContext(ctx, statement, int64(nodeLock))
-			must(t, err)
-		}
 	})
 }
 
