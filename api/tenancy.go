@@ -151,6 +151,7 @@ type Invitation struct {
 
 // Acceptance is the body of POST /api/v1/invitations/{token}. A person who is known to the server already gives their own password.
 type Acceptance struct {
+	// Name may be empty where whoever made the invitation said what the person is called.
 	Name     string `json:"name"`
 	Password string `json:"password"`
 }

@@ -180,6 +180,9 @@ func (p Preset) Settings() (Settings, error) {
 	return s, nil
 }
 
+// AutoExpires reports whether an account that begins with the preset expires its keys automatically: not where the system it follows does not.
+func (p Preset) AutoExpires() bool { return p == Standard || p == LoadRunner }
+
 // Tenant is what the rules need to know of a tenant and its account.
 type Tenant struct {
 	ID      ident.TenantID
