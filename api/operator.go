@@ -23,6 +23,11 @@ type OpenedAccount struct {
 	Invitation Invitation `json:"invitation"`
 }
 
+// OperatedTenant is what the operator alone sets of a tenant: body and answer of PUT /operator/v1/tenants/{tenant}.
+type OperatedTenant struct {
+	LegacyPassword bool `json:"legacy_password"`
+}
+
 // User is a person as the operator sees them.
 type User struct {
 	ID     string `json:"id"`

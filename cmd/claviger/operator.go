@@ -14,7 +14,7 @@ import (
 
 // operatorCommands are those of whoever owns the machine. They act on a data directory, through the server that has it or, where none runs, by themselves.
 func operatorCommands() []*cobra.Command {
-	commands := []*cobra.Command{accountCommand(), userCommand()}
+	commands := []*cobra.Command{accountCommand(), tenantCommand(), userCommand()}
 	for _, c := range commands {
 		completeNoFiles(c)
 	}
@@ -28,7 +28,7 @@ the command does it by itself.`
 // operate gives a command its flags, and lets it work through the operators' API.
 func operate(cmd *cobra.Command, o *output, work func(*call, []string) error) *cobra.Command {
 	addSettings(cmd, func(s config.Setting) bool {
-		return slices.Contains([]string{"data", "database.url", "root_secret", "server.base_url"}, s.Key)
+		return slices.Contains([]string{"data", "database.url", "root_secret", "server.base_url", "legacy_password_before"}, s.Key)
 	})
 	addConfigFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {

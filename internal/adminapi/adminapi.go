@@ -30,6 +30,7 @@ func (a *API) Handler() http.Handler {
 	for _, r := range []web.Route{
 		{Method: http.MethodGet, Path: "/operator/v1/accounts", Serve: a.listAccounts},
 		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.openAccount},
+		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Serve: a.verifyAudit},
 	} {

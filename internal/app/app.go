@@ -145,6 +145,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
+	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()
 	return nil
 }
 

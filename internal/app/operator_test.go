@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -200,4 +202,50 @@ func TestTheOperatorIsInTheLog(t *testing.T) {
 	if line := awaitLine(t, h, since, true); len(line) != 1 || !strings.Contains(line[0], "route=/operator/v1/accounts status=200") || !strings.Contains(line[0], "caller=operator") {
 		t.Errorf("the log says %q", line)
 	}
+}
+
+func TestOnlyAnOldTenantIsOpenedToPasswordsAndOnlyByTheOperator(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		set := func(allowed bool) error {
+			return h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/"+string(tenant.ID), api.OperatedTenant{LegacyPassword: allowed}, nil)
+		}
+		isOpen := func(want bool) {
+			t.Helper()
+			if got := must[api.Tenant](t)(h.As(h.Owner).Tenant(t.Context(), string(tenant.ID))).Settings.LegacyPassword; got != want {
+				t.Errorf("open to passwords: %t, want %t", got, want)
+			}
+		}
+		restart := func(before time.Time) {
+			h.Config.LegacyPasswordBefore = config.Date(before.Format(time.DateOnly))
+			h.Restart()
+		}
+		err := set(true)
+		expect(t, "without a day", err, api.Conflict)
+		if !strings.Contains(err.Error(), "legacy_password_before") {
+			t.Errorf("it does not name the setting: %v", err)
+		}
+		restart(tenant.CreatedAt)
+		expect(t, "on the day", set(true), api.Conflict)
+		isOpen(false)
+		restart(tenant.CreatedAt.Add(policy.Day))
+		for range 2 { // the second time there is nothing to do
+			expect(t, "before the day", set(true), "")
+			isOpen(true)
+		}
+		events := must[api.List[api.Event]](t)(h.As(h.Owner).TenantEvents(t.Context(), string(tenant.ID), client.Page{}))
+		if last := events.Items[0]; len(events.Items) != 2 || last.Action != "tenant.edit" || last.Actor.Type != "operator" || last.Details["legacy_password"] != "true" {
+			t.Errorf("the trail is %+v", events.Items)
+		}
+		patch := `{"settings":{"legacy_password":false}}`
+		if got := fieldsAtFault(t, tell(t, h.As(h.Owner), http.MethodPatch, "/api/v1/tenants/"+string(tenant.ID), patch)); got != "settings.… unknown" {
+			t.Errorf("by the owner: %s", got)
+		}
+		restart(tenant.CreatedAt.Add(-policy.Day))
+		isOpen(true)
+		expect(t, "closing", set(false), "")
+		isOpen(false)
+		expect(t, "an unknown tenant", h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/ten_x", api.OperatedTenant{}, nil), api.NotFound)
+	})
 }

@@ -105,6 +105,8 @@ type Settings struct {
 	IdleDays int `json:"idle_days,omitempty"`
 	// RequestsPerMinute bounds each key; 0 for no bound.
 	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
+	// LegacyPassword lets people of an old tenant come to its API with e-mail address and password, too. Only the operator sets it.
+	LegacyPassword bool `json:"legacy_password,omitempty"`
 }
 
 // Shape is how the tenant's new keys look: of the settings only those that its style knows.

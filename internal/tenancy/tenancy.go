@@ -187,6 +187,9 @@ type Service struct {
 	Keyring *credential.Keyring
 	Now     func() time.Time
 	Rand    io.Reader
+
+	// LegacyBefore is when tenants began that may never be opened to passwords; zero where none may.
+	LegacyBefore time.Time
 }
 
 // state names what changed when something is switched on or off.
