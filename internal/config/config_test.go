@@ -62,6 +62,7 @@ var samples = map[string]string{
 	"database.url":                 "postgres://u:p@h/d",
 	"database.max_staleness":       "5s",
 	"root_secret":                  "a root secret",
+	"legacy_password_before":       "2026-01-31",
 	"log.level":                    "warn",
 	"log.format":                   "json",
 }
