@@ -22,6 +22,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -58,6 +59,7 @@ type App struct {
 	Sessions *session.Service
 	Tenancy  *tenancy.Service
 	Keys     *key.Service
+	Notices  *notice.Service
 	Engine   *verify.Engine
 	Store    *store.Store
 
@@ -131,8 +133,15 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
+	listener, err := a.bind(ctx, c.Server)
+	if err != nil {
+		return err
+	}
+	if err := a.openNotices(c.Mail); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	a.startJobs()
-	if err := a.listen(ctx, c.Server); err != nil {
+	if err := a.listen(ctx, listener, c.Server); err != nil {
 		return err
 	}
 	return a.listenForOperators(ctx, c.Server.MetricsListen)
@@ -148,6 +157,8 @@ func (a *App) startJobs() {
 		job.Start("database_lock", lockEvery, log, a.checkLock),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
+		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
+		job.StartApart("send_notices", sendEvery, log, a.Notices.Send),
 	)
 }
 
@@ -160,6 +171,9 @@ const (
 	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
 	unclaimedEvery = time.Minute
 	restEvery      = 5 * time.Second
+	// planEvery bounds how late a notice of an expiry is planned, and so what "at once" means after a change of policy.
+	planEvery = time.Minute
+	sendEvery = 3 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.

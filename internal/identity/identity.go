@@ -91,7 +91,7 @@ type Tx interface {
 	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
 	// LeaveAll ends the user's memberships and standings.
 	LeaveAll(ctx context.Context, user ident.UserID) error
-	// DeleteUser blanks the user's row, which stays for what refers to it.
+	// DeleteUser blanks the user's row, which stays for what refers to it, and forgets where they signed in from.
 	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 

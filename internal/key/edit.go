@@ -80,6 +80,9 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		}
 		c.UpdatedAt = c.now
 		c.details = map[string]string{"changed": strings.Join(changed, " ")}
+		if err := c.tellExpiring(ctx, tx); err != nil {
+			return "", err
+		}
 		return "key.edit", tx.EditKey(ctx, c.Key)
 	})
 }

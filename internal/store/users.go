@@ -132,5 +132,8 @@ func (t *Tx) LeaveAll(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.Tx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
+	if err := t.exec(ctx, forgetPlaces, user); err != nil {
+		return err
+	}
 	return t.one(ctx, blankUser, user, micros(at))
 }
