@@ -56,7 +56,7 @@ var table = []layer{
 	{"domain", []row{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "principal policy credential ident audit text metric fault", "crypto text"},
+		{"internal/identity", "notice principal policy credential ident audit text metric fault", "crypto text"},
 		{"internal/session", "notice principal policy credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity notice principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "notice principal policy scope credential ident audit text fault", ""},

@@ -43,13 +43,13 @@ func (c *changing) tellRevoked(ctx context.Context, tx Tx, why string, deleted b
 	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRevoked, c.Owner.ID, c.ID, c.now, f))
 }
 
-// tellExpiring tells the owner at once where a new expiry is nearer than a threshold.
+// tellExpiring tells the owner at once where a new expiry is nearer than a threshold, however young the secret is.
 func (c *changing) tellExpiring(ctx context.Context, tx Tx) error {
-	n, due := notice.Subject{
+	n, near := notice.Subject{
 		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.ID, Name: c.Name, PublicID: c.PublicID, Last4: c.Last4, Serial: c.Serial,
 		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt,
-	}.Due(c.tenant.Rules, c.now)
-	if !due {
+	}.Stage(c.tenant.Rules, c.now)
+	if !near {
 		return nil
 	}
 	return tx.PlanNotice(ctx, n)

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -33,19 +34,32 @@ type Subject struct {
 	RevokedAt time.Time
 }
 
-// Due gives the notice of its expiry that the owner of a key should have by now; ok is false for none. Of several thresholds that are past it is the nearest
-// one's alone, and a threshold that was past when the secret was made is left out: whoever made it knew.
+// Due gives the notice of its expiry that the owner of a key should have by now; ok is false for none. A threshold that was past when the secret was made, by
+// the expiry that it had then, is left out: whoever made it knew.
 func (s Subject) Due(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
-	e := policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, rules)
-	if e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero() {
-		return Notice{}, false
+	n, ok = s.Stage(rules, now)
+	if !ok || n.Kind == KeyExpired {
+		return n, ok && now.Before(n.Facts.Expiry.At.Add(tellExpired))
 	}
-	if e.Passed(now) {
-		return s.notice(KeyExpired, e, 0, now), now.Before(e.At.Add(tellExpired))
+	then := slices.DeleteFunc(slices.Clone(rules), func(r policy.Rule) bool { return r.Since.After(s.SetAt) })
+	at := n.Facts.Expiry.At.Add(-time.Duration(n.Facts.Days) * policy.Day)
+	known := policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, then).At.Equal(n.Facts.Expiry.At)
+	return n, !known || at.After(s.SetAt)
+}
+
+// Stage gives the notice that fits how near to its expiry a key is, whoever knows already; ok is false where it is not near, or was revoked. Of several thresholds
+// that are past it is the nearest one's.
+func (s Subject) Stage(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
+	e := policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, rules)
+	switch {
+	case e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero():
+		return Notice{}, false
+	case e.Passed(now):
+		return s.notice(KeyExpired, e, 0, now), true
 	}
 	for _, days := range thresholds {
-		if at := e.At.Add(-time.Duration(days) * policy.Day); !now.Before(at) {
-			return s.notice(KeyExpiring, e, days, now), at.After(s.SetAt)
+		if !now.Before(e.At.Add(-time.Duration(days) * policy.Day)) {
+			return s.notice(KeyExpiring, e, days, now), true
 		}
 	}
 	return Notice{}, false

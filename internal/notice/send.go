@@ -169,7 +169,7 @@ func (s *Service) needless(ctx context.Context, l Letter) (string, error) {
 	if errors.Is(err, fault.NotFound) {
 		return reasonUntrue, nil
 	}
-	if n, due := subject.Due(rules, s.Now()); err == nil && (!due || n.Dedupe != l.Dedupe) {
+	if n, near := subject.Stage(rules, s.Now()); err == nil && (!near || n.Dedupe != l.Dedupe) {
 		return reasonUntrue, nil
 	}
 	return "", err

@@ -123,6 +123,15 @@ func expandRows(q query, width, rows int) query {
 	return query(b.String())
 }
 
+// spaced stores words with spaces between.
+func spaced[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, " ")
+}
+
 // mutedKinds scans kinds of notices with spaces between.
 type mutedKinds []notice.Kind
 

@@ -125,6 +125,8 @@ func (p *player) lives(ada, bob principal.Person) {
 	for range 2 { // the second time there is nothing to do
 		u, err := p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Name: &name})
 		note(p, "rename", u, err)
+		u, err = p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Notices: map[notice.Kind]bool{notice.NewSignIn: false}})
+		note(p, "mute", u, err)
 	}
 	for _, disabled := range []bool{true, true, false} {
 		note(p, "disable", disabled, p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled))
