@@ -10,14 +10,42 @@ type Me struct {
 	Email string `json:"email"`
 	Name  string `json:"name"`
 	// Status is active or disabled.
-	Status    string    `json:"status"`
+	Status string `json:"status"`
+	// Notices says which the person gets by mail.
+	Notices   Notices   `json:"notices"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // MeChange is the body of PATCH /api/v1/me.
 type MeChange struct {
-	Name Optional[string] `json:"name,omitzero"`
+	Name    Optional[string] `json:"name,omitzero"`
+	Notices *NoticesPatch    `json:"notices,omitempty"`
+}
+
+// Notices says of each kind whether it is sent.
+type Notices struct {
+	// KeyExpiring is sent 30, 7 and 1 days before a key expires. It is always true, and so is KeyExpired.
+	KeyExpiring bool `json:"key_expiring"`
+	KeyExpired  bool `json:"key_expired"`
+	// KeyCreated is sent when somebody else makes a key for the person.
+	KeyCreated   bool `json:"key_created"`
+	KeyRefreshed bool `json:"key_refreshed"`
+	// KeyRevoked is sent of deleted keys too.
+	KeyRevoked bool `json:"key_revoked"`
+	// NewSignIn is sent of a sign-in from an address or a device that was not seen for 90 days.
+	NewSignIn bool `json:"new_sign_in"`
+}
+
+// NoticesPatch chooses notices: absent keeps, null restores the default, which is true.
+type NoticesPatch struct {
+	// KeyExpiring and KeyExpired cannot be turned off.
+	KeyExpiring  Optional[bool] `json:"key_expiring,omitzero"`
+	KeyExpired   Optional[bool] `json:"key_expired,omitzero"`
+	KeyCreated   Optional[bool] `json:"key_created,omitzero"`
+	KeyRefreshed Optional[bool] `json:"key_refreshed,omitzero"`
+	KeyRevoked   Optional[bool] `json:"key_revoked,omitzero"`
+	NewSignIn    Optional[bool] `json:"new_sign_in,omitzero"`
 }
 
 // NewPassword is the body of POST /api/v1/me/password.

@@ -22,6 +22,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -58,6 +59,7 @@ type App struct {
 	Sessions *session.Service
 	Tenancy  *tenancy.Service
 	Keys     *key.Service
+	Notices  *notice.Service
 	Engine   *verify.Engine
 	Store    *store.Store
 
@@ -155,8 +157,15 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 
 // answer begins the jobs and opens the ways in.
 func (a *App) answer(ctx context.Context, c config.Config) error {
+	listener, err := a.bind(ctx, c.Server)
+	if err != nil {
+		return err
+	}
+	if err := a.openNotices(c.Mail); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	a.startJobs()
-	if err := a.listen(ctx, c.Server); err != nil {
+	if err := a.listen(ctx, listener, c.Server); err != nil {
 		return err
 	}
 	if err := a.listenForOperators(ctx, c.Server.MetricsListen); err != nil {
@@ -174,6 +183,8 @@ func (a *App) startJobs() {
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
+		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
+		job.StartApart("send_notices", sendEvery, log, a.Notices.Send),
 	)
 	a.startFollowing(log)
 }
@@ -186,6 +197,9 @@ const (
 	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
 	unclaimedEvery = time.Minute
 	restEvery      = 5 * time.Second
+	// planEvery bounds how late a notice of an expiry is planned, and so what "at once" means after a change of policy.
+	planEvery = time.Minute
+	sendEvery = 3 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.

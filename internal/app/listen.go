@@ -15,14 +15,19 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// listen opens the ways in.
-func (a *App) listen(ctx context.Context, c config.Server) error {
+// bind takes the address, from which follows how clients reach us.
+func (a *App) bind(ctx context.Context, c config.Server) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", string(c.Listen))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.Address = listener.Addr().String()
 	a.URL = string(cmp.Or(c.BaseURL, a.reachedBy(listener.Addr())))
+	return listener, nil
+}
+
+// listen opens the ways in.
+func (a *App) listen(ctx context.Context, listener net.Listener, c config.Server) error {
 	if err := a.openDoor(ctx, c); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -15,6 +15,7 @@ func (a *App) metrics() []telemetry.Family {
 	all := a.decisionMetrics()
 	all = append(all, a.storeMetrics()...)
 	all = append(all, a.requestMetrics()...)
+	all = append(all, a.noticeMetrics()...)
 	return append(all, a.processMetrics()...)
 }
 
@@ -130,6 +131,20 @@ func (a *App) requestMetrics() []telemetry.Family {
 		telemetry.Histogram("claviger_http_request_seconds",
 			"How long requests but for verify and whoami took until they were answered.",
 			[]string{"method", "route"}, requests.EachDuration),
+	}
+}
+
+func (a *App) noticeMetrics() []telemetry.Family {
+	return []telemetry.Family{
+		telemetry.Counter("claviger_notices_total",
+			"Attempts at sending a notice, by how they ended: sent, skipped (nobody to send it to, not wanted or no longer so), retried later, dead, or in_doubt.",
+			byResult, a.Notices.Counts().Each),
+		telemetry.Gauge("claviger_notices",
+			"Notices that are not over, and dead or in_doubt ones that need an operator, as this node last saw them.",
+			[]string{"state"}, a.Notices.EachPile),
+		telemetry.Gauge("claviger_notices_oldest_seconds",
+			"How long ago the oldest notice that is not over was planned.",
+			nil, telemetry.One(func() float64 { return a.Notices.OldestAge().Seconds() })),
 	}
 }
 

@@ -43,6 +43,9 @@ const defaultPatience = 30 * time.Second
 func (a *App) jobsSucceed(context.Context) error {
 	var late []error
 	for _, j := range a.jobs {
+		if j.Apart {
+			continue
+		}
 		if since := time.Since(j.LastSuccess()); since > j.Every+a.options.Patience {
 			late = append(late, fmt.Errorf("%s has not succeeded for %s", j.Name, since.Round(time.Second)))
 		}

@@ -33,6 +33,7 @@ type Config struct {
 	// password. Without it, no tenant is old enough.
 	LegacyPasswordBefore Date `key:"legacy_password_before"`
 	Log                  Log  `key:"log"`
+	Mail                 Mail `key:"mail"`
 }
 
 // Server is how clients and operators reach Claviger.
@@ -89,6 +90,28 @@ type Log struct {
 	Level Level `key:"level" default:"info"`
 	// How a line is written: `text` or `json`.
 	Format Format `key:"format" default:"text"`
+}
+
+// Mail is how notices reach people.
+type Mail struct {
+	// The mail server, as host and port, such as `mail.example.com:587`. Without it nobody is sent anything: each notice becomes a file (`.eml`) in the
+	// directory `mail` below the data directory.
+	SMTP MailServer `key:"smtp"`
+	// How the mail server is spoken to: `starttls` (TLS after the greeting, usually port 587), `tls` (from the start, usually port 465), or `none`, which is for a mail server on
+	// the same machine alone.
+	TLS MailTLS `key:"tls" default:"starttls"`
+	// The file of certificates, in PEM, that the mail server's is signed by. Without it, those that the machine trusts.
+	CA string `key:"ca"`
+	// The name to sign in to the mail server with. Without it, Claviger does not sign in.
+	Username string `key:"username"`
+	// The password to sign in to the mail server with.
+	Password credential.Secret `key:"password"`
+	// Who notices are from, as `Claviger <keys@example.com>` or an address alone. A mail server needs one that it lets Claviger send from.
+	From Sender `key:"from" default:"Claviger <claviger@localhost>"`
+	// The name by which Claviger greets the mail server. Without it, the machine's.
+	Helo string `key:"helo"`
+	// The time in which the mail server must have taken a notice, from the connection on.
+	Timeout Timeout `key:"timeout" default:"1m"`
 }
 
 // Slog gives the level as log/slog has it.

@@ -65,10 +65,20 @@ var samples = map[string]string{
 	"legacy_password_before":       "2026-01-31",
 	"log.level":                    "warn",
 	"log.format":                   "json",
+	"mail.smtp":                    "mail.example.com:587",
+	"mail.tls":                     "tls",
+	"mail.ca":                      "ca.pem",
+	"mail.username":                "claviger",
+	"mail.password":                "a password",
+	"mail.from":                    "Keys <keys@example.com>",
+	"mail.helo":                    "keys.example.com",
+	"mail.timeout":                 "30s",
 }
 
 // pairs are settings that go together.
-var pairs = map[string]string{"server.tls.cert": "server.tls.key", "server.tls.key": "server.tls.cert"}
+var pairs = map[string]string{
+	"server.tls.cert": "server.tls.key", "server.tls.key": "server.tls.cert", "mail.username": "mail.password", "mail.password": "mail.username",
+}
 
 func TestEverySettingCanBeSetInEveryWay(t *testing.T) {
 	page, err := os.ReadFile("../../docs/configuration.md")
@@ -92,9 +102,9 @@ func TestEverySettingCanBeSetInEveryWay(t *testing.T) {
 			names := []string{"### " + s.Key + "\n", s.Env()}
 			if s.Secret {
 				held := map[string]string{"secret": sample + "\n"}
-				ways["variable of a file"] = machine{env: []string{s.Env() + "_FILE=secret"}, files: held}
-				ways["flag of a file"] = machine{flags: map[string]string{s.Flag() + "-file": "secret"}, files: held}
-				ways["file of a file"] = machine{files: map[string]string{"claviger.yaml": nested(s.FileKey(), "secret"), "secret": sample}}
+				ways["variable of a file"] = machine{env: append(pair, s.Env()+"_FILE=secret"), files: held}
+				ways["flag of a file"] = machine{flags: map[string]string{s.Flag() + "-file": "secret"}, files: held, env: pair}
+				ways["file of a file"] = machine{files: map[string]string{"claviger.yaml": nested(s.FileKey(), "secret"), "secret": sample}, env: pair}
 				names = append(names, s.Env()+"_FILE", "--"+s.Flag()+"-file", s.FileKey())
 			} else {
 				ways["flag"] = machine{flags: map[string]string{s.Flag(): sample}, env: pair}
@@ -252,6 +262,13 @@ func TestWhatIsWrongIsRefusedAndNotRepeated(t *testing.T) {
 		{"a time without a unit", env("CLAVIGER_SERVER_LIMITS_READ_TIMEOUT=20"), "use a time of at most an hour"},
 		{"an unknown level", machine{flags: map[string]string{"log-level": never}}, "--log-level: use one of [debug error info warn]"},
 		{"an unknown format", machine{flags: map[string]string{"log-format": never}}, "--log-format: use one of [json text]"},
+		{"a mail server without a port", env("CLAVIGER_MAIL_SMTP=mail.example.com"), "CLAVIGER_MAIL_SMTP: use a host and a port"},
+		{"a mail server on port 0", env("CLAVIGER_MAIL_SMTP=mail.example.com:0"), "CLAVIGER_MAIL_SMTP: use a host and a port"},
+		{"two senders", env("CLAVIGER_MAIL_FROM=a@example.com, b@example.com"), "CLAVIGER_MAIL_FROM: use one address"},
+		{"a sender with another header", env("CLAVIGER_MAIL_FROM=a@example.com\r\nBcc: b@example.com"), "CLAVIGER_MAIL_FROM: use one address"},
+		{"mail in the clear to another machine", env("CLAVIGER_MAIL_SMTP=192.0.2.1:25", "CLAVIGER_MAIL_TLS=none"), "mail.tls: none is for a mail server on this machine"},
+		{"mail in the clear to a name", env("CLAVIGER_MAIL_SMTP=localhost:25", "CLAVIGER_MAIL_TLS=none"), "mail.tls: none is for a mail server on this machine"},
+		{"a name for the mail server without a password", env("CLAVIGER_MAIL_USERNAME=x"), "mail.username and mail.password go together"},
 		{"a certificate without its key", env("CLAVIGER_SERVER_TLS_CERT=x"), "server.tls.cert and server.tls.key go together"},
 		{"TLS at a base URL without", env("CLAVIGER_SERVER_TLS_CERT=x", "CLAVIGER_SERVER_TLS_KEY=y", "CLAVIGER_SERVER_BASE_URL=http://x"), "it begins with https://"},
 	}

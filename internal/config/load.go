@@ -86,12 +86,16 @@ func (c Config) Resolve() (Config, error) {
 			}
 		}
 	}
-	t := c.Server.TLS
+	t, m := c.Server.TLS, c.Mail
 	switch {
 	case (t.Cert == "") != (t.Key == ""):
 		return c, errors.New("server.tls.cert and server.tls.key go together: set both or neither")
 	case t.Cert != "" && c.Server.BaseURL != "" && !c.Server.BaseURL.TLS():
 		return c, errors.New("server.base_url: with server.tls.cert it begins with https://")
+	case (m.Username == "") != m.Password.IsZero():
+		return c, errors.New("mail.username and mail.password go together: set both or neither")
+	case m.TLS == NoMailTLS && m.SMTP != "" && !m.SMTP.Loopback():
+		return c, errors.New("mail.tls: none is for a mail server on this machine, at a loopback address: use starttls or tls")
 	}
 	return c, nil
 }

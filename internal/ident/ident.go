@@ -26,6 +26,7 @@ type (
 	EventID       string // evt_
 	SessionID     string // ses_
 	LinkID        string // lnk_
+	NoticeID      string // ntc_
 )
 
 func (AccountID) form() form     { return form{"acc_", 10} }
@@ -36,6 +37,7 @@ func (KeyID) form() form         { return form{"key_", 10} }
 func (EventID) form() form       { return form{"evt_", 10} }
 func (SessionID) form() form     { return form{"ses_", 10} }
 func (LinkID) form() form        { return form{"lnk_", 10} }
+func (NoticeID) form() form      { return form{"ntc_", 10} }
 
 // ID is any of the typed identifiers.
 type ID interface {

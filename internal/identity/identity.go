@@ -19,6 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
@@ -31,6 +32,8 @@ type User struct {
 	Email, Canonical string
 	Name             string
 	Disabled         bool
+	// Muted are the kinds of notices they do not want, sorted.
+	Muted []notice.Kind
 	// PasswordSetAt tells one password from the next: what was judged by an older one counts no more.
 	PasswordSetAt        time.Time
 	CreatedAt, UpdatedAt time.Time
@@ -64,6 +67,8 @@ type Tx interface {
 	LockUser(ctx context.Context, user ident.UserID) (User, error)
 	// Rename changes a user's name.
 	Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error
+	// Mute writes which kinds of notices a user does not want.
+	Mute(ctx context.Context, user ident.UserID, kinds []notice.Kind, at time.Time) error
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
 	// SetUserDisabled disables the user, or enables them.
 	SetUserDisabled(ctx context.Context, user ident.UserID, disabled bool, at time.Time) error
@@ -91,7 +96,7 @@ type Tx interface {
 	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
 	// LeaveAll ends the user's memberships and standings.
 	LeaveAll(ctx context.Context, user ident.UserID) error
-	// DeleteUser blanks the user's row, which stays for what refers to it.
+	// DeleteUser blanks the user's row, which stays for what refers to it, and forgets where they signed in from.
 	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 

@@ -3,12 +3,14 @@ package identity
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/text"
 )
@@ -22,27 +24,46 @@ func (s *Service) Me(ctx context.Context, who principal.Principal) (User, error)
 	return s.Store.User(ctx, me.User.ID)
 }
 
-// Change is what people may change of themselves; nil keeps what is there.
-type Change struct{ Name *string }
+// Change is what people may change of themselves; what is nil or absent stays.
+type Change struct {
+	Name *string
+	// Notices says of kinds whether they are wanted.
+	Notices map[notice.Kind]bool
+}
+
+// validate normalises the name and says what is wrong.
+func (c *Change) validate() (faults []fault.Field) {
+	if c.Name != nil {
+		var name string
+		name, faults = text.Name("name", *c.Name)
+		c.Name = &name
+	}
+	return append(faults, muteFaults(c.Notices)...)
+}
 
 // ChangeMe changes the caller's own record.
 func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Change) (u User, err error) {
-	if c.Name == nil {
+	if c.Name == nil && len(c.Notices) == 0 {
 		return s.Me(ctx, who)
 	}
 	me, err := own(who)
 	if err != nil {
 		return User{}, err
 	}
-	name, faults := text.Name("name", *c.Name)
-	if err := fault.Refuse(faults...); err != nil {
+	if err := fault.Refuse(c.validate()...); err != nil {
 		return User{}, err
 	}
 	err = s.change(ctx, who, me.User.ID, func(ctx context.Context, tx Tx, now User) (string, error) {
-		if u = now; u.Name == name {
+		u = now
+		renamed, muted := c.Name != nil && *c.Name != u.Name, mutedAfter(u.Muted, c.Notices)
+		if !renamed && slices.Equal(muted, u.Muted) {
 			return "", audit.ErrNothing
 		}
-		u.Name, u.UpdatedAt = name, s.Now()
+		u.Muted, u.UpdatedAt = muted, s.Now()
+		if err := tx.Mute(ctx, u.ID, u.Muted, u.UpdatedAt); err != nil || !renamed {
+			return "user.edit", err
+		}
+		u.Name = *c.Name
 		return "user.edit", tx.Rename(ctx, u.ID, u.Name, u.UpdatedAt)
 	})
 	return u, err

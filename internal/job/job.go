@@ -14,6 +14,8 @@ type Job struct {
 	Name string
 	// Every is the time between two turns.
 	Every time.Duration
+	// Apart is set where a late pass is no reason to ask nothing of this node.
+	Apart bool
 	// Runs are the passes that ended, Failures those of them that failed.
 	Runs, Failures atomic.Uint64
 
@@ -22,6 +24,13 @@ type Job struct {
 	wake      chan struct{}
 	stop      context.CancelFunc
 	done      chan struct{}
+}
+
+// StartApart starts a job whose passes may be late, since they depend on others or take as long as there is work.
+func StartApart(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
+	j := Start(name, every, log, pass)
+	j.Apart = true
+	return j
 }
 
 // Start runs the pass every so often, one at a time. A pass that fails is logged and tried again at its next turn.

@@ -94,11 +94,14 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 	}
 	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
 		gone = c.tenant.Settings.RevokeMode == policy.Delete
-		switch {
-		case gone:
-			return "key.revoke", tx.DeleteKey(ctx, id)
-		case !c.RevokedAt.IsZero():
+		if !gone && !c.RevokedAt.IsZero() {
 			return "", audit.ErrNothing
+		}
+		if err := c.tellRevoked(ctx, tx, reason, gone); err != nil {
+			return "", err
+		}
+		if gone {
+			return "key.revoke", tx.DeleteKey(ctx, id)
 		}
 		c.RevokedAt, c.RevokedReason, c.Slot, c.UpdatedAt = c.now, reason, 0, c.now
 		return "key.revoke", tx.RevokeKey(ctx, id, c.now, c.by.Person.ID, reason)
@@ -108,7 +111,10 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 
 // Delete removes a key's row; its audit trail stays.
 func (s *Service) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
-	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, _ *changing) (string, error) {
+	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+		if err := c.tellRevoked(ctx, tx, "", true); err != nil {
+			return "", err
+		}
 		return "key.delete", tx.DeleteKey(ctx, id)
 	})
 	return err

@@ -80,6 +80,11 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		}
 		c.UpdatedAt = c.now
 		c.details = map[string]string{"changed": strings.Join(changed, " ")}
+		if slices.Contains(changed, "expires_at") {
+			if err := c.tellExpiring(ctx, tx); err != nil {
+				return "", err
+			}
+		}
 		return "key.edit", tx.EditKey(ctx, c.Key)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -124,6 +125,7 @@ type Store interface {
 
 // Tx is what key reads and changes in a transaction.
 type Tx interface {
+	notice.Writer
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.

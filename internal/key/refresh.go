@@ -59,6 +59,9 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		}
 		r.apply(c, fresh.secret)
 		issued.Settings = c.tenant.Settings
+		if err := c.tellRefreshed(ctx, tx); err != nil {
+			return "", err
+		}
 		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret)
 	})
 	if err != nil {

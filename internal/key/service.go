@@ -51,6 +51,9 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 			return audit.Event{}, err
 		}
 		k, err := s.insert(ctx, tx, t, by, owner, spec, fresh)
+		if err == nil {
+			err = tellCreated(ctx, tx, k, t.Rules)
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}

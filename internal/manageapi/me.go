@@ -22,7 +22,7 @@ func (a *API) me(h huma.API) {
 	}, need{session: true}, a.showMe)
 	add(h, a.Door, huma.Operation{
 		OperationID: "change-me", Method: http.MethodPatch, Path: path, Tags: tags, Summary: "Change the signed-in person",
-		Description: "What is absent stays. A name has 3 to 64 characters and cannot be null.",
+		Description: "What is absent stays. A name has 3 to 64 characters and cannot be null. The notices of expiries cannot be turned off.",
 	}, need{session: true}, a.changeMe)
 	add(h, a.Door, huma.Operation{
 		OperationID: "delete-me", Method: http.MethodDelete, Path: path, Tags: tags, Summary: "Delete the signed-in person",
@@ -50,7 +50,7 @@ func (a *API) showMe(ctx context.Context, _ *struct{}) (*answer[api.Me], error) 
 type changeMeInput struct{ JSON body[api.MeChange] }
 
 func (a *API) changeMe(ctx context.Context, in *changeMeInput) (*answer[api.Me], error) {
-	var change identity.Change
+	change := identity.Change{Notices: wantedOf(in.JSON.value.Notices)}
 	if name := in.JSON.value.Name; name.Set {
 		change.Name = &name.Value // "" for null, which is no name
 	}
@@ -62,7 +62,7 @@ func meOf(u identity.User, err error) (*answer[api.Me], error) {
 		return nil, err
 	}
 	return &answer[api.Me]{api.Me{
-		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: statusOf(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: statusOf(u.Disabled), Notices: noticesOf(u.Muted), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
@@ -76,6 +77,9 @@ func (b Bounds) live(s Session) bool {
 
 // Tx is what sessions change.
 type Tx interface {
+	notice.Writer
+	// SeePlaces remembers where a user signs in from, and gives the places that were seen since the time; older ones it forgets.
+	SeePlaces(ctx context.Context, user ident.UserID, places []string, now, since time.Time) (known []string, err error)
 	// PasswordSetAt tells when a user's password was set, and holds the user; a disabled or deleted one is fault.NotFound.
 	PasswordSetAt(ctx context.Context, user ident.UserID) (time.Time, error)
 	InsertSession(ctx context.Context, s Session, token credential.TicketHash) error
@@ -115,6 +119,9 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 			return audit.Event{}, err
 		}
 		who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
+		if err := begun.tellPlace(ctx, tx); err != nil {
+			return audit.Event{}, err
+		}
 		return audit.By(who, "session.begin", target(begun.ID)), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
 	})
 	return begun, token, err

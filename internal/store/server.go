@@ -17,6 +17,7 @@ const (
 	insertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 	selectKeys      query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
 	insertVersion   query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
+	upsertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
 

@@ -168,13 +168,18 @@ func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Te
 	if t.Catalogue, err = catalogue(ctx, from, id); err != nil {
 		return policy.Tenant{}, err
 	}
+	t.Rules, err = policyRules(ctx, from, t.Account)
+	return t, err
+}
+
+func policyRules(ctx context.Context, from reader, account ident.AccountID) (rules []policy.Rule, err error) {
 	err = each(ctx, from, selectPolicyRules, func(row *sql.Rows) error {
 		var r policy.Rule
 		err := row.Scan(&r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
-		t.Rules = append(t.Rules, r)
+		rules = append(rules, r)
 		return err
-	}, t.Account)
-	return t, err
+	}, account)
+	return rules, err
 }
 
 func catalogue(ctx context.Context, from reader, id ident.TenantID) (scope.Catalogue, error) {

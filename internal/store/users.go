@@ -8,10 +8,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/notice"
 )
 
 // userColumns are scanned by scanUser, in this order.
-const userColumns = `id, number, email, canonical_email, name, disabled_at, password_set_at, created_at, updated_at`
+const userColumns = `id, number, email, canonical_email, name, disabled_at, muted, password_set_at, created_at, updated_at`
 
 const (
 	selectUserByEmail query = `SELECT ` + userColumns + `, password FROM users WHERE canonical_email = $1`
@@ -20,9 +21,10 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7)`
 	updatePassword query = `UPDATE users SET password = $2, password_set_at = $3, updated_at = $3 WHERE id = $1`
 	updateUserName query = `UPDATE users SET name = $2, updated_at = $3 WHERE id = $1`
+	muteUser       query = `UPDATE users SET muted = $2, updated_at = $3 WHERE id = $1`
 	disableUser    query = `UPDATE users SET disabled_at = $2, updated_at = $2 WHERE id = $1`
 	enableUser     query = `UPDATE users SET disabled_at = NULL, updated_at = $2 WHERE id = $1`
-	blankUser      query = `UPDATE users SET email = NULL, canonical_email = NULL, name = NULL, password = NULL, password_set_at = NULL,
+	blankUser      query = `UPDATE users SET email = NULL, canonical_email = NULL, name = NULL, password = NULL, password_set_at = NULL, muted = '',
 		deleted_at = $2, updated_at = $2 WHERE id = $1`
 
 	lockAccountsOf      query = `UPDATE accounts SET updated_at = updated_at WHERE id IN (SELECT account_id FROM account_members WHERE user_id = $1)`
@@ -62,6 +64,7 @@ func scanUser(row scanner, more ...any) (u identity.User, err error) {
 	err = row.Scan(append([]any{
 		&u.ID, &u.Number, nullable(&u.Email), nullable(&u.Canonical), nullable(&u.Name),
 		set{&u.Disabled},
+		(*mutedKinds)(&u.Muted),
 		when{&u.PasswordSetAt},
 		when{&u.CreatedAt},
 		when{&u.UpdatedAt},
@@ -90,6 +93,11 @@ func (t *Tx) SetPassword(ctx context.Context, user ident.UserID, password string
 // Rename implements identity.Tx.
 func (t *Tx) Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error {
 	return t.one(ctx, updateUserName, user, name, micros(at))
+}
+
+// Mute implements identity.Tx.
+func (t *Tx) Mute(ctx context.Context, user ident.UserID, kinds []notice.Kind, at time.Time) error {
+	return t.one(ctx, muteUser, user, spaced(kinds), micros(at))
 }
 
 // SetUserDisabled implements identity.Tx.
@@ -132,5 +140,8 @@ func (t *Tx) LeaveAll(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.Tx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
+	if err := t.exec(ctx, forgetPlaces, user); err != nil {
+		return err
+	}
 	return t.one(ctx, blankUser, user, micros(at))
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/notice"
 )
 
 // micros is how a time is stored; the zero time is NULL.
@@ -119,6 +121,28 @@ func expandRows(q query, width, rows int) query {
 	}
 	b.WriteString(")" + tail)
 	return query(b.String())
+}
+
+// spaced stores words with spaces between.
+func spaced[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, " ")
+}
+
+// mutedKinds scans kinds of notices with spaces between.
+type mutedKinds []notice.Kind
+
+func (m *mutedKinds) Scan(v any) error {
+	var stored sql.NullString
+	err := stored.Scan(v)
+	*m = nil
+	for kind := range strings.FieldsSeq(stored.String) {
+		*m = append(*m, notice.Kind(kind))
+	}
+	return err
 }
 
 // detailsJSON scans the details of an event.

@@ -3,10 +3,13 @@ package tenancy
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -115,8 +118,24 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 		if err != nil {
 			return audit.Event{}, err
 		}
+		if err := s.tellRevoked(ctx, tx, by.User, m, t.Settings.RevokeMode, revoked); err != nil {
+			return audit.Event{}, err
+		}
 		return m.event(who, "member.remove").With("keys_revoked", strconv.FormatInt(revoked, 10)), tx.DeleteMember(ctx, tenant, user)
 	})
+}
+
+// tellRevoked tells a person who left by one notice that their keys, should there have been any, went with them.
+func (s *Service) tellRevoked(ctx context.Context, tx Tx, by principal.Person, m Member, mode policy.RevokeMode, keys int64) error {
+	if keys == 0 {
+		return nil
+	}
+	f := notice.Facts{Tenant: m.Tenant, Keys: keys, By: notice.Named(by.Name, by.Email), Deleted: mode == policy.Delete}
+	if by.ID == m.User.ID {
+		f.By = notice.Self
+	}
+	now := s.Now()
+	return tx.PlanNotice(ctx, notice.New(notice.KeyRevoked, m.User.ID, now, f, string(m.Tenant), string(m.User.ID), now.Format(time.RFC3339Nano)))
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }

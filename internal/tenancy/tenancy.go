@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -111,6 +112,7 @@ type Store interface {
 
 // Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, people, membership, application, key.
 type Tx interface {
+	notice.Writer
 	// LockAccount reads an account and holds it: no tenant of it is made, and no standing changes, meanwhile.
 	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
 	// LockTenant reads a tenant and holds it: its settings, members and catalogue do not change meanwhile.

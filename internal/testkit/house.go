@@ -53,6 +53,12 @@ func StartWith(t testing.TB, e Engine, change func(*app.Options)) *House {
 	return start(t, e.Config(t), change)
 }
 
+// StartIn boots a House with the set-up.
+func StartIn(t testing.TB, c config.Config) *House {
+	t.Helper()
+	return start(t, c, func(*app.Options) {})
+}
+
 // StartOn boots a House on the PostgreSQL database at the URL.
 func StartOn(t testing.TB, databaseURL string) *House {
 	t.Helper()

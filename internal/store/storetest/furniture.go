@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -10,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -24,6 +26,7 @@ type domain struct {
 	sessions *session.Service
 	tenancy  *tenancy.Service
 	keys     *key.Service
+	notices  *notice.Service
 }
 
 // furnish builds the services; each ledger of theirs goes through wrap.
@@ -50,7 +53,19 @@ func (h *house) furnish(wrap wrapping) {
 		keys: &key.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
 		},
+		notices: &notice.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) notice.Tx { return t })), Store: s, Now: now, Rand: random,
+			Carrier: refusing{}, Log: slog.New(slog.DiscardHandler), Holder: "a holder", Lease: time.Minute,
+		},
 	}
+}
+
+// refusing is a carrier that nobody wants anything of.
+type refusing struct{}
+
+// Carry implements notice.Carrier.
+func (refusing) Carry(context.Context, notice.Letter, func(context.Context) error) error {
+	return &notice.Failure{Verdict: notice.Never, Reason: "Return to sender."}
 }
 
 func (h *house) services() *domain {

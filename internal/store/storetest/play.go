@@ -8,6 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -37,6 +38,7 @@ func play(h *house) []string {
 	p.placesChange(who, account, bob)
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
+	p.notify()
 	p.signOut(who)
 	p.lives(ada, bob)
 	return p.answers
@@ -101,12 +103,30 @@ func (p *player) signOut(who principal.Principal) {
 	note(p, "end again", "", p.sessions.End(p.Context(), who, own.ID))
 }
 
+// notify lets the notices of all that was done be sent, in vain, and has them tried again.
+func (p *player) notify() {
+	note(p, "plan", "", p.notices.Plan(p.Context()))
+	note(p, "send", "", p.notices.Send(p.Context()))
+	dead, err := p.notices.List(p.Context(), notice.Dead, 1)
+	note(p, "list", dead, err)
+	for range 2 {
+		note(p, "retry", "", p.notices.Retry(p.Context(), p.operator, dead[0].ID))
+	}
+	note(p, "retry none", "", p.notices.Retry(p.Context(), p.operator, "ntc_none"))
+	for range 2 { // the second time there are none
+		n, err := p.notices.RetryDead(p.Context(), p.operator)
+		note(p, "retry dead", n, err)
+	}
+}
+
 // lives lets people change and delete themselves. Bob leads nothing alone; Ada does.
 func (p *player) lives(ada, bob principal.Person) {
 	name := "Another name"
 	for range 2 { // the second time there is nothing to do
 		u, err := p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Name: &name})
 		note(p, "rename", u, err)
+		u, err = p.identity.ChangeMe(p.Context(), p.signIn(bob), identity.Change{Notices: map[notice.Kind]bool{notice.NewSignIn: false}})
+		note(p, "mute", u, err)
 	}
 	for _, disabled := range []bool{true, true, false} {
 		u, err := p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled)

@@ -67,7 +67,7 @@ func aNewPasswordReplaces(h *house) {
 	h.must(set(u.ID, at))
 	got, password, err := h.store.UserByEmail(h.Context(), u.Canonical)
 	h.must(err)
-	if u.Number, u.PasswordSetAt, u.UpdatedAt = 1, at, at; password != "another" || got != u {
+	if u.Number, u.PasswordSetAt, u.UpdatedAt = 1, at, at; password != "another" || !cmp.Equal(got, u) {
 		h.Errorf("after a new password there is %q of %+v", password, got)
 	}
 	before := h.dump()
@@ -88,7 +88,7 @@ func disabledAndDeletedUsers(h *house) {
 	}
 	h.sql(`UPDATE users SET deleted_at = 1, email = NULL, canonical_email = NULL, name = NULL, password = NULL`)
 	for _, email := range []string{u.Canonical, "", "nobody@claviger.example"} {
-		if got, _, err := h.store.UserByEmail(h.Context(), email); !errors.Is(err, fault.NotFound) || got != (identity.User{}) {
+		if got, _, err := h.store.UserByEmail(h.Context(), email); !errors.Is(err, fault.NotFound) || !cmp.Equal(got, identity.User{}) {
 			h.Errorf("%q is %+v, %v, want not found", email, got, err)
 		}
 	}

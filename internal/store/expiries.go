@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// subjectColumns are scanned by scanCandidate, in this order.
+const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial, k.secret_set_at, k.expires_at, k.revoked_at`
+
+const subjectTables = ` FROM keys k JOIN tenants t ON t.id = k.tenant_id JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'`
+
+const livingSubjects = ` AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
+
+const (
+	keysByExpiry query = `SELECT ` + subjectColumns + `, k.expires_at` + subjectTables + `
+		WHERE (k.expires_at, k.id) > ($1, $2) AND k.expires_at <= $3` + livingSubjects + ` ORDER BY k.expires_at, k.id LIMIT 200`
+	keysBySecret query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
+		WHERE (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects + ` ORDER BY k.secret_set_at, k.id LIMIT 200`
+	keysInTenant query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + `
+		WHERE k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects + ` ORDER BY k.created_at, k.id LIMIT 200`
+	selectSubject  query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` WHERE k.id = $1`
+	selectPolicies query = `SELECT account_id, reason, days, since, until FROM policy_rules ORDER BY account_id, serial`
+)
+
+// Policies implements notice.Store.
+func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error) {
+	all := map[ident.AccountID][]policy.Rule{}
+	err := each(ctx, s.reading, selectPolicies, func(row *sql.Rows) error {
+		var account ident.AccountID
+		var r policy.Rule
+		err := row.Scan(&account, &r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
+		all[account] = append(all[account], r)
+		return err
+	})
+	return all, s.fault(err)
+}
+
+// TenantsIn implements notice.Store.
+func (s *Store) TenantsIn(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
+	all, err := ids[ident.TenantID](ctx, s.reading, selectTenantsOf, account)
+	return all, s.fault(err)
+}
+
+// Candidates implements notice.Store. A place before all times is that of the zero time.
+func (s *Store) Candidates(ctx context.Context, search notice.Search, after notice.Place) (found []notice.Candidate, err error) {
+	q, args := keysByExpiry, []any{after.At.UnixMicro(), string(after.Key), search.Until.UnixMicro()}
+	switch search.By {
+	case notice.BySecret:
+		q = keysBySecret
+	case notice.InTenant:
+		q, args = keysInTenant, append(args, string(search.Tenant))
+	}
+	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
+		c, err := scanCandidate(row)
+		found = append(found, c)
+		return err
+	}, args...)
+	return found, s.fault(err)
+}
+
+// SubjectOf implements notice.Store.
+func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject, []policy.Rule, error) {
+	c, err := scanCandidate(s.reading.row(ctx, selectSubject, key))
+	if err != nil {
+		return c.Subject, nil, s.fault(err)
+	}
+	rules, err := policyRules(ctx, s.reading, c.Account)
+	return c.Subject, rules, s.fault(err)
+}
+
+func scanCandidate(row scanner) (c notice.Candidate, err error) {
+	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
+		when{&c.SetAt}, when{&c.ExpiresAt}, when{&c.RevokedAt}, when{&c.Place.At})
+	c.Place.Key = c.Key
+	return c, err
+}

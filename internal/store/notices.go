@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
+)
+
+// noticeColumns are scanned by scanNotice, in this order.
+const noticeColumns = `n.id, n.kind, n.dedupe, n.user_id, n.key_id, n.payload, n.created_at, n.state, n.due_at, n.attempts, n.last_error, u.email`
+
+const noticeTables = ` FROM outbox n LEFT JOIN users u ON u.id = n.user_id`
+
+const (
+	insertNotice query = `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0) ON CONFLICT (dedupe) DO NOTHING`
+	forgetNotices  query = `DELETE FROM outbox WHERE state IN ('sent', 'skipped', 'dead', 'in_doubt') AND due_at < $1`
+	unclaimNotices query = `UPDATE outbox SET state = 'waiting', claimed_by = NULL, claimed_until = NULL WHERE state = 'claimed' AND claimed_until <= $1`
+	selectLapsed   query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.state = 'sending' AND n.claimed_until <= $1 LIMIT 100`
+	// The claim stays on record: should its holder be alive after all, it may still say how it ended.
+	doubtNotice query = `UPDATE outbox SET state = 'in_doubt', last_error = $3 WHERE id = $1 AND state = 'sending' AND claimed_until <= $2`
+	dueNotices  query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id LIMIT 50`
+	claimNotice query = `UPDATE outbox SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
+		WHERE id = $1 AND state = 'waiting' AND due_at <= $4 RETURNING attempts`
+	handOverNotice query = `UPDATE outbox SET state = 'sending', claimed_until = $5
+		WHERE id = $1 AND claimed_by = $2 AND attempts = $3 AND state = 'claimed' AND claimed_until > $4`
+	settleNotice query = `UPDATE outbox SET state = $4, due_at = $5, last_error = $6, claimed_by = NULL, claimed_until = NULL
+		WHERE id = $1 AND claimed_by = $2 AND attempts = $3`
+	selectNotice     query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.id = $1`
+	listNotices      query = `SELECT ` + noticeColumns + noticeTables + ` ORDER BY n.id DESC LIMIT $1`
+	listNoticesIn    query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.state = $2 ORDER BY n.due_at DESC, n.id DESC LIMIT $1`
+	lockNotice       query = `UPDATE outbox SET attempts = attempts WHERE id = $1`
+	retryNotice      query = `UPDATE outbox SET state = 'waiting', due_at = $2, attempts = $3, claimed_by = NULL, claimed_until = NULL WHERE id = $1`
+	retryDead        query = `UPDATE outbox SET state = 'waiting', due_at = $1, attempts = $2, claimed_by = NULL, claimed_until = NULL WHERE state = 'dead'`
+	selectBacklog    query = `SELECT state, COUNT(*), MIN(created_at) FROM outbox WHERE state IN ('waiting', 'claimed', 'sending', 'dead', 'in_doubt') GROUP BY state`
+	selectRecipient  query = `SELECT email, name, disabled_at, muted FROM users WHERE id = $1`
+	selectTenantName query = `SELECT name FROM tenants WHERE id = $1`
+	selectPlanned    query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
+)
+
+// planned is the setting that says when the last whole pass of planning began.
+const planned = "notices_planned"
+
+// PlannedUntil implements notice.Store.
+func (s *Store) PlannedUntil(ctx context.Context) (at time.Time, err error) {
+	err = s.reading.row(ctx, selectPlanned).Scan(when{&at})
+	if errors.Is(err, sql.ErrNoRows) {
+		return at, nil
+	}
+	return at, s.fault(err)
+}
+
+// SetPlannedUntil implements notice.Store.
+func (s *Store) SetPlannedUntil(ctx context.Context, at time.Time) error {
+	_, err := s.aside(ctx, upsertSetting, planned, strconv.FormatInt(at.UnixMicro(), 10))
+	return err
+}
+
+// PlanNotice implements notice.Writer.
+func (t *Tx) PlanNotice(ctx context.Context, n notice.Notice) error {
+	args, err := noticeArgs(n)
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, insertNotice, args...)
+}
+
+// PlanNotices implements notice.Store: all in one transaction, past the ledger.
+func (s *Store) PlanNotices(ctx context.Context, all []notice.Notice) error {
+	if len(all) == 0 {
+		return nil
+	}
+	if s.halted.Load() {
+		return errHalted
+	}
+	tx, err := s.backend.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(err)
+	}
+	for _, n := range all {
+		args, err := noticeArgs(n)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, string(insertNotice), args...)
+		}
+		if err != nil {
+			return errors.Join(s.fault(err), tx.Rollback())
+		}
+	}
+	return s.fault(tx.Commit())
+}
+
+func noticeArgs(n notice.Notice) ([]any, error) {
+	facts, err := json.Marshal(n.Facts)
+	return []any{string(n.ID), string(n.Kind), n.Dedupe, string(n.User), optional(n.Key), string(facts), micros(n.At)}, err
+}
+
+// ForgetNotices implements notice.Store.
+func (s *Store) ForgetNotices(ctx context.Context, before time.Time) error {
+	_, err := s.aside(ctx, forgetNotices, micros(before))
+	return err
+}
+
+// RecoverNotices implements notice.Store.
+func (s *Store) RecoverNotices(ctx context.Context, now time.Time, why string) (doubtful []notice.Entry, err error) {
+	if _, err := s.aside(ctx, unclaimNotices, micros(now)); err != nil {
+		return nil, err
+	}
+	lapsed, err := manyNotices(ctx, s.reading, selectLapsed, micros(now))
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	for _, e := range lapsed {
+		n, err := s.aside(ctx, doubtNotice, e.ID, micros(now), why)
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 { // and not another's find
+			e.State, e.Reason = notice.InDoubt, why
+			doubtful = append(doubtful, e)
+		}
+	}
+	return doubtful, nil
+}
+
+// DueNotices implements notice.Store.
+func (s *Store) DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID, error) {
+	due, err := ids[ident.NoticeID](ctx, s.reading, dueNotices, micros(now))
+	return due, s.fault(err)
+}
+
+// ClaimNotice implements notice.Store.
+func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (n notice.Notice, attempt int, ok bool, err error) {
+	if s.halted.Load() {
+		return n, 0, false, errHalted
+	}
+	err = s.writing.row(ctx, claimNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return n, 0, false, nil
+	}
+	if err != nil {
+		return n, 0, false, s.fault(err)
+	}
+	e, err := scanNotice(s.reading.row(ctx, selectNotice, id))
+	return e.Notice, attempt, err == nil, s.fault(err)
+}
+
+// HandOverNotice implements notice.Store.
+func (s *Store) HandOverNotice(ctx context.Context, c notice.Claim, now, until time.Time) (bool, error) {
+	n, err := s.aside(ctx, handOverNotice, c.ID, c.Holder, c.Attempt, micros(now), micros(until))
+	return n == 1, err
+}
+
+// SettleNotice implements notice.Store.
+func (s *Store) SettleNotice(ctx context.Context, c notice.Claim, o notice.Outcome) error {
+	_, err := s.aside(ctx, settleNotice, c.ID, c.Holder, c.Attempt, string(o.State), micros(o.At), optional(o.Reason))
+	return err
+}
+
+// Recipient implements notice.Store.
+func (s *Store) Recipient(ctx context.Context, user ident.UserID) (r notice.Recipient, err error) {
+	var disabled bool
+	var muted mutedKinds
+	err = s.reading.row(ctx, selectRecipient, user).Scan(nullable(&r.Email), nullable(&r.Name), set{&disabled}, &muted)
+	r.Live, r.Muted = r.Email != "" && !disabled, muted
+	return r, s.fault(err)
+}
+
+// TenantName implements notice.Store.
+func (s *Store) TenantName(ctx context.Context, tenant ident.TenantID) (name string, err error) {
+	err = s.reading.row(ctx, selectTenantName, tenant).Scan(&name)
+	return name, s.fault(err)
+}
+
+// Backlog implements notice.Store.
+func (s *Store) Backlog(ctx context.Context) (piles []notice.Pile, err error) {
+	err = each(ctx, s.reading, selectBacklog, func(row *sql.Rows) error {
+		var p notice.Pile
+		err := row.Scan(&p.State, &p.Size, when{&p.Oldest})
+		piles = append(piles, p)
+		return err
+	})
+	return piles, s.fault(err)
+}
+
+// Notices implements notice.Store.
+func (s *Store) Notices(ctx context.Context, state notice.State, limit int) ([]notice.Entry, error) {
+	q, args := listNotices, []any{pageLimit(limit)}
+	if state != "" {
+		q, args = listNoticesIn, append(args, string(state))
+	}
+	list, err := manyNotices(ctx, s.reading, q, args...)
+	return list, s.fault(err)
+}
+
+// LockNotice implements notice.Tx.
+func (t *Tx) LockNotice(ctx context.Context, id ident.NoticeID) (notice.Entry, error) {
+	if err := t.one(ctx, lockNotice, id); err != nil {
+		return notice.Entry{}, err
+	}
+	return scanNotice(t.row(ctx, selectNotice, id))
+}
+
+// RetryNotice implements notice.Tx.
+func (t *Tx) RetryNotice(ctx context.Context, id ident.NoticeID, now time.Time) error {
+	return t.one(ctx, retryNotice, id, micros(now), 0)
+}
+
+// RetryDead implements notice.Tx.
+func (t *Tx) RetryDead(ctx context.Context, now time.Time) (int64, error) {
+	return t.count(ctx, retryDead, micros(now), 0)
+}
+
+func manyNotices(ctx context.Context, from reader, q query, args ...any) (list []notice.Entry, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
+		e, err := scanNotice(row)
+		list = append(list, e)
+		return err
+	}, args...)
+	return list, err
+}
+
+func scanNotice(row scanner) (e notice.Entry, err error) {
+	var facts string
+	err = row.Scan(&e.ID, &e.Kind, &e.Dedupe, nullable(&e.User), nullable(&e.Key), &facts, when{&e.At}, &e.State, when{&e.DueAt}, &e.Attempts,
+		nullable(&e.Reason), nullable(&e.Email))
+	if err != nil {
+		return e, err
+	}
+	return e, json.Unmarshal([]byte(facts), &e.Facts)
+}
