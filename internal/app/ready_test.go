@@ -96,8 +96,8 @@ func await(t *testing.T, ask func() string) string {
 
 const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, TRUE)`
 
-// execute runs a statement beside the House, on a connection of its own.
-func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
+// beside opens the House's database a second time.
+func beside(t *testing.T, h *testkit.House) *sql.DB {
 	t.Helper()
 	driver, source := "pgx", h.Config.Database.URL.Reveal()
 	if source == "" {
@@ -107,10 +107,28 @@ func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// execute runs a statement beside the House, on a connection of its own.
+func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
+	t.Helper()
+	db := beside(t, h)
 	defer db.Close()
 	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
+}
+
+// counted gives the one number of a query beside the House.
+func counted(t *testing.T, h *testkit.House, query string, args ...any) (n int) {
+	t.Helper()
+	db := beside(t, h)
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
 }
 
 // loseDatabase makes the database answer nobody any more.

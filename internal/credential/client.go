@@ -20,9 +20,12 @@ func (k *Keyring) mintClient(shape Shape, random io.Reader) Minted {
 	return renewClient(shape, clientPrefix+id+"@"+shape.Domain, random)
 }
 
-func renewClient(_ Shape, publicID string, random io.Reader) Minted {
+func renewClient(shape Shape, publicID string, random io.Reader) Minted {
+	return wholeClient(shape, publicID, randomBase62(random, clientSecretLen))
+}
+
+func wholeClient(_ Shape, publicID, secret string) Minted {
 	id := publicID[len(clientPrefix) : len(clientPrefix)+clientIDLen]
-	secret := randomBase62(random, clientSecretLen)
 	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(publicID + ":" + secret)}
 }
 

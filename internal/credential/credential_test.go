@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -233,9 +234,10 @@ func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
 
 func TestAnOldTagVersionStaysGoodUntilItIsRetired(t *testing.T) {
 	root := NewRoot(rand.Reader)
-	first := keyringOf(t, root, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
-	rotated := keyringOf(t, root, Version{TagPurpose, 2}, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
-	retired := keyringOf(t, root, Version{TagPurpose, 2}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
+	first := keyringOf(t, root, FirstVersions()...)
+	both := append([]Version{{TagPurpose, 2}}, FirstVersions()...)
+	rotated := keyringOf(t, root, both...)
+	retired := keyringOf(t, root, slices.DeleteFunc(both, func(v Version) bool { return v == Version{TagPurpose, 1} })...)
 	old, _ := Parse(first.Mint(standard).Value.Reveal())
 	fresh, _ := Parse(rotated.Mint(standard).Value.Reveal())
 	if !rotated.Tagged(old) || !rotated.Tagged(fresh) || !retired.Tagged(fresh) {

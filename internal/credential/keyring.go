@@ -25,6 +25,7 @@ type Keyring struct {
 	// tickets are the tag keys of sign-ins and one-time links.
 	tickets tagKeys
 	digests sealKeys
+	copies  sealKeys
 	cursors sealKeys
 	random  io.Reader
 	dummy   Digest
@@ -32,12 +33,12 @@ type Keyring struct {
 
 // FirstVersions is what a new server starts with.
 func FirstVersions() []Version {
-	return []Version{{TagPurpose, 1}, {DigestPurpose, 1}, {CursorPurpose, 1}, {SessionPurpose, 1}}
+	return []Version{{TagPurpose, 1}, {DigestPurpose, 1}, {CopyPurpose, 1}, {CursorPurpose, 1}, {SessionPurpose, 1}}
 }
 
 // NewKeyring derives the keys of the versions; of each purpose the highest is the current one.
 func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, error) {
-	k := &Keyring{random: random, digests: newSealKeys(), cursors: newSealKeys()}
+	k := &Keyring{random: random, digests: newSealKeys(), copies: newSealKeys(), cursors: newSealKeys()}
 	byAge := slices.SortedFunc(slices.Values(versions), func(a, b Version) int { return a.Number - b.Number })
 	for _, v := range byAge {
 		key := root.derive(v.Purpose, v.Number)
@@ -46,6 +47,8 @@ func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, erro
 			k.tags = append(k.tags, newTagger(key))
 		case DigestPurpose:
 			k.digests.add(v.Number, key)
+		case CopyPurpose:
+			k.copies.add(v.Number, key)
 		case CursorPurpose:
 			k.cursors.add(v.Number, key)
 		case SessionPurpose:
@@ -54,7 +57,7 @@ func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, erro
 			return nil, fmt.Errorf("server key of unknown purpose %q", v.Purpose)
 		}
 	}
-	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 || len(k.tickets) == 0 {
+	if len(k.tags) == 0 || k.digests.newest == 0 || k.copies.newest == 0 || k.cursors.newest == 0 || len(k.tickets) == 0 {
 		return nil, fmt.Errorf("a purpose has no server key among %d versions", len(versions))
 	}
 	fill(random, k.dummy[:])
@@ -103,6 +106,20 @@ func (k *Keyring) Renew(shape Shape, publicID string) Minted {
 	return renew(shape, publicID, k.random).of(shape)
 }
 
+// Whole puts a credential of the shape together again from its public id and its secret.
+func Whole(shape Shape, publicID string, secret Secret) Minted {
+	whole := wholeToken
+	switch shape.Style {
+	case Pair:
+		whole = wholePair
+	case Client:
+		whole = wholeClient
+	case UUID:
+		whole = wholeUUID
+	}
+	return whole(shape, publicID, secret.Reveal()).of(shape)
+}
+
 func (m Minted) of(shape Shape) Minted {
 	m.Shape = shape
 	secret := m.Secret.Reveal()
@@ -144,6 +161,20 @@ func (k *Keyring) OpenDigest(s Sealed, row Row) (Digest, error) {
 	return d, nil
 }
 
+// SealCopy encrypts a secret that can be shown again, bound to its row and its tenant.
+func (k *Keyring) SealCopy(secret Secret, tenant ident.TenantID, row Row) Sealed {
+	return k.copies.seal([]byte(secret.Reveal()), row.data(CopyPurpose, string(tenant)), k.random)
+}
+
+// OpenCopy decrypts what SealCopy made. It fails for another row or tenant, a changed text, and a version that is not kept.
+func (k *Keyring) OpenCopy(s Sealed, tenant ident.TenantID, row Row) (Secret, error) {
+	plain, err := k.copies.open(s, row.data(CopyPurpose, string(tenant)))
+	if err != nil {
+		return Secret{}, err
+	}
+	return NewSecret(string(plain)), nil
+}
+
 // SealCursor makes a cursor that only OpenCursor with the same binding opens: it can be neither read nor forged nor moved to another list.
 func (k *Keyring) SealCursor(plain []byte, bound ...string) string {
 	sealed := k.cursors.seal(plain, fields(CursorPurpose, bound...), k.random)
@@ -165,8 +196,8 @@ func (k *Keyring) OpenCursor(cursor string, bound ...string) (plain []byte, ok b
 	return plain, err == nil
 }
 
-func (r Row) data(purpose Purpose) []byte {
-	return fields(purpose, string(r.Key), strconv.Itoa(r.Serial))
+func (r Row) data(purpose Purpose, more ...string) []byte {
+	return fields(purpose, append([]string{string(r.Key), strconv.Itoa(r.Serial)}, more...)...)
 }
 
 func fields(purpose Purpose, texts ...string) []byte {

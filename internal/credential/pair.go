@@ -15,8 +15,11 @@ func (k *Keyring) mintPair(_ Shape, random io.Reader) Minted {
 	return renewPair(Shape{}, free+k.tags.current().hex(Pair, free), random)
 }
 
-func renewPair(_ Shape, id string, random io.Reader) Minted {
-	secret := randomHex(random, pairSecretLen)
+func renewPair(shape Shape, id string, random io.Reader) Minted {
+	return wholePair(shape, id, randomHex(random, pairSecretLen))
+}
+
+func wholePair(_ Shape, id, secret string) Minted {
 	return Minted{PublicID: id, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(id + ":" + secret)}
 }
 

@@ -22,11 +22,15 @@ func (k *Keyring) mintToken(shape Shape, random io.Reader) Minted {
 }
 
 func renewToken(shape Shape, publicID string, random io.Reader) Minted {
-	id := publicID[len(publicID)-tokenIDLen:]
-	body := shape.Prefix + "_" + publicID + "_" + randomBase62(random, tokenSecretLen-checksumLen)
-	sum := checksum(body)
-	value := body + string(sum[:])
-	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(value[len(value)-tokenSecretLen:]), Value: NewSecret(value)}
+	free := randomBase62(random, tokenSecretLen-checksumLen)
+	sum := checksum(shape.Prefix + "_" + publicID + "_" + free)
+	return wholeToken(shape, publicID, free+string(sum[:]))
+}
+
+func wholeToken(shape Shape, publicID, secret string) Minted {
+	return Minted{
+		PublicID: publicID, Lookup: publicID[len(publicID)-tokenIDLen:], Secret: NewSecret(secret), Value: NewSecret(shape.Prefix + "_" + publicID + "_" + secret),
+	}
 }
 
 // parseToken splits `<prefix>_<label>_<id>_<secret>` from the right, since prefix and label may hold underscores themselves.

@@ -16,7 +16,7 @@ const (
 )
 
 // mintUUID draws 112 random bits and their tag. The value is found by its hash: in the database it does not stand.
-func (k *Keyring) mintUUID(_ Shape, random io.Reader) Minted {
+func (k *Keyring) mintUUID(shape Shape, random io.Reader) Minted {
 	var raw [16]byte
 	fill(random, raw[:])
 	raw[6] = raw[6]&0x0f | 0x40 // version 4
@@ -26,8 +26,11 @@ func (k *Keyring) mintUUID(_ Shape, random io.Reader) Minted {
 	tag := k.tags.current().bits(UUID, uuidTagBits, spell(raw))
 	raw[14] |= byte(tag >> 8)
 	raw[15] = byte(tag)
-	value := spell(raw)
-	return Minted{Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
+	return wholeUUID(shape, "", spell(raw))
+}
+
+func wholeUUID(_ Shape, publicID, value string) Minted {
+	return Minted{PublicID: publicID, Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
 }
 
 // parseUUID takes a UUID alone.

@@ -1,7 +1,7 @@
-// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete.
+// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete, reveal.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
-// away cannot be used once more. A secret is minted before the transaction and shown after it, once.
+// away cannot be used once more. A secret is minted before the transaction and shown after it, once; recoverable tenants keep a sealed copy, which its owner can see again.
 package key
 
 import (
@@ -90,7 +90,9 @@ type Secret struct {
 	PublicID string
 	Last4    string
 	Digest   credential.Sealed
-	SetAt    time.Time
+	// Copy of the secret in recoverable tenants; zero in the others.
+	Copy  credential.Sealed
+	SetAt time.Time
 }
 
 // take makes the secret the key's current one.
@@ -147,9 +149,11 @@ type Tx interface {
 	// ReplaceSecret makes the secret the current one and writes what a refresh changes of the key. What was current becomes the previous
 	// one where k has one, and is deleted where it has not.
 	ReplaceSecret(ctx context.Context, k Key, s Secret) error
+	// SecretCopy gives the sealed copy of a key's current secret, or fault.NotFound.
+	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
 	// EndPrevious deletes the secret of before a refresh.
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
-	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
+	// RevokeKey leaves a tombstone: the digest stays, the sealed copy goes, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
 	// SetDisabled writes whether, when and by whom the key was disabled, and when it was updated.

@@ -59,7 +59,7 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		}
 		r.apply(c, fresh.secret)
 		issued.Settings = c.tenant.Settings
-		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret)
+		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret.under(c.tenant.Settings))
 	})
 	if err != nil {
 		return Issued{}, err
@@ -83,7 +83,7 @@ func (s *Service) renew(ctx context.Context, who principal.Principal, tenant ide
 	} else {
 		m = s.Keyring.Mint(t.Settings.Shape())
 	}
-	minted, secret := s.seal(id, k.Serial+1, m, s.Now())
+	minted, secret := s.seal(tenant, id, k.Serial+1, m, s.Now())
 	return renewed{minted, secret}, nil
 }
 

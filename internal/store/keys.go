@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -57,8 +58,8 @@ const (
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
-		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, copy, copy_version, set_at)
+		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
@@ -297,14 +298,19 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	return t.grant(ctx, k)
 }
 
-// insertSecret stores no digest as NULL: there is no secret yet.
 func (t *Tx) insertSecret(ctx context.Context, id ident.KeyID, s key.Secret) error {
-	var digest, version any
-	if len(s.Digest.Bytes) > 0 {
-		digest, version = s.Digest.Bytes, s.Digest.Version
-	}
+	digest, digestVersion := sealedArgs(s.Digest)
+	secret, copyVersion := sealedArgs(s.Copy)
 	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
-		digest, version, micros(s.SetAt))
+		digest, digestVersion, secret, copyVersion, micros(s.SetAt))
+}
+
+// sealedArgs stores what there is not as NULL: the digest of a secret that nobody has claimed yet, the copy of one that is shown once.
+func sealedArgs(s credential.Sealed) (text, version any) {
+	if len(s.Bytes) == 0 {
+		return nil, nil
+	}
+	return s.Bytes, s.Version
 }
 
 // placed marks a duplicate, which can only be the slot that another transaction took meanwhile: the change is run again.

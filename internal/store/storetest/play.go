@@ -34,6 +34,7 @@ func play(h *house) []string {
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
 	p.keysByLink(who, bob, capped)
+	p.keysAreShownAgain(account, ada)
 	p.placesChange(who, account, bob)
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
@@ -200,6 +201,23 @@ func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
 	k := p.create(who, t, anyKey())
 	p.revoke(who, t, k)
 	p.revoke(who, t, k) // not there
+}
+
+// keysAreShownAgain has copies made, shown and destroyed.
+func (p *player) keysAreShownAgain(account tenancy.Account, ada principal.Person) {
+	t := p.makeTenant("disclosing", account, func(s *policy.Settings) { s.Disclosure = policy.Recoverable }, ada)
+	who := p.signIn(ada)
+	k := p.create(who, t, anyKey())
+	reveal := func() {
+		shown, err := p.keys.Reveal(p.Context(), who, t.ID, k.ID)
+		note(p, "reveal key", shown, err)
+	}
+	reveal()
+	for _, to := range []policy.Disclosure{policy.Once, policy.Recoverable} {
+		changed, err := p.tenancy.ChangeTenant(p.Context(), who, t.ID, tenancy.TenantChange{Settings: func(s *policy.Settings) { s.Disclosure = to }})
+		note(p, "disclose", changed, err)
+		reveal()
+	}
 }
 
 func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {

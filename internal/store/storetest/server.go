@@ -70,7 +70,7 @@ func aRetiredKeyIsNotHandedOut(h *house) {
 	h.sql(`UPDATE server_keys SET retired_at = 1 WHERE purpose = 'tag' AND version = 1`)
 	got, err := h.store.AdoptRoot(h.Context(), root)
 	h.must(err)
-	want := []credential.Version{{Purpose: credential.CursorPurpose, Number: 1}, {Purpose: credential.DigestPurpose, Number: 1}, {Purpose: credential.SessionPurpose, Number: 1}, {Purpose: credential.TagPurpose, Number: 2}}
+	want := []credential.Version{{Purpose: credential.CopyPurpose, Number: 1}, {Purpose: credential.CursorPurpose, Number: 1}, {Purpose: credential.DigestPurpose, Number: 1}, {Purpose: credential.SessionPurpose, Number: 1}, {Purpose: credential.TagPurpose, Number: 2}}
 	if !slices.Equal(got, want) {
 		h.Errorf("server keys %v, want %v", got, want)
 	}
