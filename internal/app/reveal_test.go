@@ -44,6 +44,9 @@ func disclose(t *testing.T, h *testkit.House, tenant tenancy.Tenant, to policy.D
 func revealed(t *testing.T, owner *client.Client, tenant tenancy.Tenant, k api.IssuedKey) api.Code {
 	t.Helper()
 	shown, err := owner.RevealKey(t.Context(), string(tenant.ID), k.Key.ID)
+	if err == nil && shown.Credential.Example != nil {
+		shown.Credential.Example = k.Credential.Example // it names the port, which a restart changes
+	}
 	if err == nil && !cmp.Equal(*k.Credential, shown.Credential) {
 		t.Errorf("shown is another credential than was issued: that of %s", shown.Credential.ID)
 	}

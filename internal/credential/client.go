@@ -14,9 +14,9 @@ const (
 )
 
 // mintClient draws an id of 17 random characters and their tag, and a secret of 43.
-func (k *Keyring) mintClient(shape Shape, random io.Reader) Minted {
+func mintClient(tag *tagger, shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, clientIDLen-clientTagLen)
-	id := free + k.tags.current().base62(Client, shape.Domain, free)
+	id := free + tag.base62(Client, shape.Domain, free)
 	return renewClient(shape, clientPrefix+id+"@"+shape.Domain, random)
 }
 

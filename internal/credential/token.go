@@ -16,9 +16,9 @@ const (
 )
 
 // mintToken draws an id of 11 random characters and their tag, and a secret of 42 random ones and the checksum of all before it.
-func (k *Keyring) mintToken(shape Shape, random io.Reader) Minted {
+func mintToken(tag *tagger, shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, tokenIDLen-tokenTagLen)
-	return renewToken(shape, shape.Label+"_"+free+k.tags.current().base62(Token, shape.Label, free), random)
+	return renewToken(shape, shape.Label+"_"+free+tag.base62(Token, shape.Label, free), random)
 }
 
 func renewToken(shape Shape, publicID string, random io.Reader) Minted {

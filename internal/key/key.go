@@ -29,6 +29,8 @@ type Key struct {
 	Last4       string
 	// Serial counts the key's secrets from 1; the current one has this.
 	Serial int
+	// TagVersion of the current id; 0 where it has no tag, as an unclaimed uuid.
+	TagVersion int
 	// Previous is the secret of before the last refresh; zero where there is none.
 	Previous Previous
 	// Scopes and Applications are the key's own; what it may do now is judged at each decision.
@@ -84,12 +86,13 @@ type Previous struct {
 
 // Secret is what is stored of a key's secret.
 type Secret struct {
-	Serial   int
-	Shape    credential.Shape
-	Lookup   string
-	PublicID string
-	Last4    string
-	Digest   credential.Sealed
+	Serial     int
+	Shape      credential.Shape
+	Lookup     string
+	PublicID   string
+	TagVersion int
+	Last4      string
+	Digest     credential.Sealed
 	// Copy of the secret in recoverable tenants; zero in the others.
 	Copy  credential.Sealed
 	SetAt time.Time
@@ -97,7 +100,8 @@ type Secret struct {
 
 // take makes the secret the key's current one.
 func (k *Key) take(s Secret) {
-	k.Shape, k.PublicID, k.Last4, k.Serial, k.SecretSetAt, k.Lookups = s.Shape, s.PublicID, s.Last4, s.Serial, s.SetAt, []string{s.Lookup}
+	k.Shape, k.PublicID, k.Last4, k.Serial, k.TagVersion = s.Shape, s.PublicID, s.Last4, s.Serial, s.TagVersion
+	k.SecretSetAt, k.Lookups = s.SetAt, []string{s.Lookup}
 }
 
 // Issued is a new credential and its key, or a link to one. Both are shown once.

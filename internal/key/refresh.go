@@ -79,7 +79,7 @@ func (s *Service) renew(ctx context.Context, who principal.Principal, tenant ide
 	}
 	var m credential.Minted
 	if keepID {
-		m = s.Keyring.Renew(k.Shape, k.PublicID)
+		m = s.Keyring.Renew(k.Shape, k.PublicID, k.TagVersion)
 	} else {
 		m = s.Keyring.Mint(t.Settings.Shape())
 	}

@@ -71,7 +71,7 @@ func (s *Service) seal(tenant ident.TenantID, id ident.KeyID, serial int, m cred
 	}
 	row := credential.Row{Key: id, Serial: serial}
 	return m, Secret{
-		Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, SetAt: now,
+		Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, TagVersion: m.TagVersion, Last4: m.Last4, SetAt: now,
 		Digest: s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), row), Copy: s.Keyring.SealCopy(m.Secret, tenant, row),
 	}
 }

@@ -11,13 +11,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 )
 
 const (
 	selectSetting query = `SELECT value FROM server_settings WHERE name = $1`
 	insertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2)`
-	selectKeys    query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
-	insertVersion query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
 	upsertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 
 	selectLatestEvent query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
@@ -45,14 +44,8 @@ func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credenti
 	case known != root.Check():
 		return nil, ErrWrongRoot
 	}
-	var versions []credential.Version
-	err = each(ctx, s.reading, selectKeys, func(row *sql.Rows) error {
-		var v credential.Version
-		err := row.Scan(&v.Purpose, &v.Number)
-		versions = append(versions, v)
-		return err
-	})
-	return versions, s.fault(err)
+	keys, err := s.ServerKeys(ctx)
+	return serverkey.Versions(keys), err
 }
 
 // Adopted reports whether the database was made under a root secret already.
@@ -72,12 +65,7 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 		if err := t.exec(ctx, insertSetting, rootCheck, root.Check()); err != nil {
 			return audit.Event{}, err
 		}
-		for _, v := range credential.FirstVersions() {
-			if err := t.exec(ctx, insertVersion, string(v.Purpose), v.Number, micros(t.store.Now())); err != nil {
-				return audit.Event{}, err
-			}
-		}
-		return audit.By(principal.Operator(), "server.create", audit.Target{Type: "server"}), nil
+		return audit.By(principal.Operator(), "server.create", audit.Target{Type: "server"}), t.InsertServerKeys(ctx, credential.FirstVersions(), t.store.Now())
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -24,6 +25,8 @@ type domain struct {
 	sessions *session.Service
 	tenancy  *tenancy.Service
 	keys     *key.Service
+
+	serverKeys *serverkey.Service
 }
 
 // furnish builds the services; each ledger of theirs goes through wrap.
@@ -32,7 +35,7 @@ func (h *house) furnish(wrap wrapping) {
 	root := credential.NewRoot(h.random)
 	versions, err := h.store.AdoptRoot(h.Context(), root)
 	h.must(err)
-	keyring, err := credential.NewKeyring(root, versions, h.random)
+	keyring, err := credential.NewKeyring(root, versions, h.random, h.clock.Now)
 	h.must(err)
 	now, s, random := h.clock.Now, h.store, h.random
 	people := &identity.Service{
@@ -49,6 +52,9 @@ func (h *house) furnish(wrap wrapping) {
 		},
 		keys: &key.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
+		},
+		serverKeys: &serverkey.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t })), Store: s, Keyring: keyring, Now: now,
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -40,6 +41,7 @@ func play(h *house) []string {
 	p.setUp()
 	p.signOut(who)
 	p.lives(ada, bob)
+	p.serverKeysRotate()
 	return p.answers
 }
 
@@ -218,6 +220,25 @@ func (p *player) keysAreShownAgain(account tenancy.Account, ada principal.Person
 		note(p, "disclose", changed, err)
 		reveal()
 	}
+}
+
+// serverKeysRotate rotates all server keys twice, wraps anew what they sealed, and retires what it can.
+func (p *player) serverKeysRotate() {
+	for _, set := range []serverkey.Set{serverkey.Seals, serverkey.Tags, serverkey.Seals} {
+		v, err := p.serverKeys.Rotate(p.Context(), p.operator, set)
+		note(p, "rotate "+set.String(), v, err)
+		p.clock.move(time.Hour)
+		for range 2 { // the second time there is nothing to do
+			note(p, "wrap anew", "", p.serverKeys.Pass(p.Context()))
+		}
+	}
+	note(p, "retire a version with sign-ins", "", p.serverKeys.Retire(p.Context(), p.operator, serverkey.Seals, 1))
+	p.clock.move(10 * policy.Day)
+	for _, number := range []int{1, 2, 3} { // the last is the newest
+		note(p, "retire", number, p.serverKeys.Retire(p.Context(), p.operator, serverkey.Seals, number))
+	}
+	states, err := p.serverKeys.Status(p.Context(), p.operator)
+	note(p, "status", states, err)
 }
 
 func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {
