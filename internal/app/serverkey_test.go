@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -428,9 +430,55 @@ func TestEveryDecisionIsRightWhileServerKeysRotate(t *testing.T) {
 		}
 		close(stop)
 		busy.Wait()
-		rewrap(t, h) // what was sealed just before the last rotation, while the clock leapt
+		h.Clock.Move(time.Hour)
+		rewrap(t, h) // what was sealed before a rotation and written after it, while the clock leapt
 		if n := counted(t, h, `SELECT COUNT(*) FROM key_secrets WHERE digest_version < $1 OR copy_version < $1`, rounds+1); n != 0 {
 			t.Errorf("%d rows are under old versions", n)
+		}
+	})
+}
+
+func TestTheOperatorRotatesServerKeysByTheSocket(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		operator := h.Operator()
+		const path = "/operator/v1/rootkey"
+		ask := func(method, path string, body, answer any) error {
+			return operator.Do(t.Context(), method, path, body, answer)
+		}
+		status := func() (lines []string) {
+			t.Helper()
+			var all api.List[api.ServerKey]
+			expect(t, "status", ask(http.MethodGet, path, nil, &all), "")
+			for _, k := range all.Items {
+				lines = append(lines, fmt.Sprintf("%s %d %t %t", k.Key, k.Version, k.Current, k.RewrappedAt != nil))
+			}
+			return lines
+		}
+		for _, tag := range []bool{false, true} {
+			var made api.Rotated
+			expect(t, "rotate", ask(http.MethodPost, path+"/rotate", api.Rotation{Tag: tag}, &made), "")
+			if made.Version != 2 || made.UsedFrom.Before(h.Clock.Now().Add(-time.Minute)) {
+				t.Errorf("made %+v", made)
+			}
+		}
+		h.Clock.Move(2 * time.Minute)
+		rewrap(t, h)
+		want := []string{
+			"copy 1 false true", "copy 2 true false", "cursor 1 false false", "cursor 2 true false", "digest 1 false true", "digest 2 true false",
+			"session 1 false false", "session 2 true false", "tag 1 false false", "tag 2 true false",
+		}
+		if got := status(); !slices.Equal(got, want) {
+			t.Errorf("the keys are %q", got)
+		}
+		h.As(h.Owner)
+		expect(t, "the newest", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 2}, nil), api.Conflict)
+		expect(t, "none", ask(http.MethodPost, path+"/retire", api.Retirement{}, nil), api.NotFound)
+		for _, tag := range []bool{false, true} {
+			expect(t, "retire", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 1, Tag: tag}, nil), "")
+		}
+		if got := status(); !slices.Equal(got, slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, " 1 ") })) {
+			t.Errorf("the keys that are left are %q", got)
 		}
 	})
 }

@@ -3,7 +3,9 @@ package serverkey
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -13,12 +15,16 @@ import (
 // sealing are the purposes whose texts are kept, and wrapped anew.
 var sealing = Set{credential.DigestPurpose, credential.CopyPurpose}
 
+// again is after how long all that is sealed is walked through once more while older versions live: for what was sealed long before it was written.
+const again = time.Hour
+
 // walk is how far this node has come through all that is sealed.
 type walk struct {
 	// to is the version that all was wrapped under; 0 for none.
 	to int
-	// last is set where nothing could be written under an older version any more when it began.
+	// last is set where nothing should have been written under an older version any more when it began.
 	last bool
+	at   time.Time
 }
 
 // Pass learns the versions on record and wraps under the current one whatever is under an older one. Where it was stopped half way, the next one goes on. All nodes may
@@ -30,9 +36,9 @@ func (s *Service) Pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current := s.Keyring.Sealing()
-	next := walk{to: current.Number, last: !s.Now().Before(current.From.Add(linger))}
-	if len(outlived(keys, current)) == 0 || s.walked == next {
+	current, now := s.Keyring.Sealing(), s.Now()
+	next := walk{to: current.Number, last: !now.Before(current.From.Add(linger)), at: now}
+	if len(outlived(keys, current)) == 0 || s.walked.suffices(next) {
 		return nil
 	}
 	stuck, err := s.walk(ctx, current)
@@ -40,20 +46,27 @@ func (s *Service) Pass(ctx context.Context) error {
 		return err
 	}
 	if stuck > 0 {
-		s.walked = next // no later walk would come further
+		s.walked = next // another at once would come no further
 		return fmt.Errorf("%d sealed texts of older versions than %d do not open, and stay as they are", stuck, current.Number)
 	}
+	whole := true
 	if next.last {
-		return s.complete(ctx, current) // which leaves nothing to do for the next pass
+		whole, err = s.complete(ctx, current)
 	}
-	s.walked = next
-	return nil
+	if whole && err == nil {
+		s.walked = next
+	}
+	return err
+}
+
+func (w walk) suffices(next walk) bool {
+	return w.to == next.to && w.last == next.last && next.at.Sub(w.at) < again
 }
 
 // outlived are the keys older than the current one that may have sealed what is kept.
 func outlived(keys []Key, current credential.Version) (old []Key) {
 	for _, k := range sealing.of(keys) {
-		if k.Number < current.Number && k.EmptiedAt.IsZero() {
+		if k.Number < current.Number {
 			old = append(old, k)
 		}
 	}
@@ -108,19 +121,19 @@ func (s *Service) seal(purpose credential.Purpose, r Row) (credential.Sealed, er
 	return s.Keyring.SealDigest(digest, r.Row), nil
 }
 
-// complete puts on record, once, that nothing is left under the outlived keys. Should there be after all, the next pass walks again.
-func (s *Service) complete(ctx context.Context, current credential.Version) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+// complete puts on record, once, that nothing is left under the outlived keys. Should there be after all, whole is false, and another walk finds it.
+func (s *Service) complete(ctx context.Context, current credential.Version) (whole bool, err error) {
+	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		keys, err := tx.LockServerKeys(ctx)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		old := outlived(keys, current)
+		old := slices.DeleteFunc(outlived(keys, current), func(k Key) bool { return !k.EmptiedAt.IsZero() })
 		left, err := s.left(ctx, tx, old, keys)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		if len(old) == 0 || left != nil { // another node was faster, or something was slow
+		if whole = left == nil; !whole || len(old) == 0 {
 			return audit.Event{}, audit.ErrNothing
 		}
 		for _, k := range old {
@@ -130,4 +143,5 @@ func (s *Service) complete(ctx context.Context, current credential.Version) erro
 		}
 		return audit.By(principal.System(), "rootkey.rewrap", target).With("keys", sealing.String()).With("version", strconv.Itoa(current.Number)), nil
 	})
+	return whole, err
 }
