@@ -120,6 +120,11 @@ type IssuedKey struct {
 	Link       *Link       `json:"link"`
 }
 
+// RevealedKey answers POST …/reveal.
+type RevealedKey struct {
+	Credential Credential `json:"credential"`
+}
+
 // Link hands a key over; its secret does not exist until the owner opens it.
 type Link struct {
 	URL       *string   `json:"url"`

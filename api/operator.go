@@ -65,3 +65,38 @@ type AuditDamage struct {
 	After   int64  `json:"after"`
 	Message string `json:"message"`
 }
+
+// ServerKey is a live version of one of the server's own keys.
+type ServerKey struct {
+	// Key is copy, cursor, digest, session or tag.
+	Key     string `json:"key"`
+	Version int    `json:"version"`
+	// Current is true of the version that is used for what is new.
+	Current   bool      `json:"current"`
+	CreatedAt time.Time `json:"created_at"`
+	// UsedFrom is when it began to be used for what is new; null for ever since.
+	UsedFrom *time.Time `json:"used_from"`
+	// RewrappedAt is when all that it had sealed was under another version.
+	RewrappedAt *time.Time `json:"rewrapped_at"`
+	// Left is how many digests, copies of secrets, ids of keys, or sign-ins and links are under it. Cursors are not counted.
+	Left int64 `json:"left"`
+}
+
+// Rotation is the body of POST /operator/v1/rootkey/rotate.
+type Rotation struct {
+	// Tag rotates the key of the tags alone; by default all others are rotated.
+	Tag bool `json:"tag,omitempty"`
+}
+
+// Rotated is the version that a rotation added.
+type Rotated struct {
+	Version  int       `json:"version"`
+	UsedFrom time.Time `json:"used_from"`
+}
+
+// Retirement is the body of POST /operator/v1/rootkey/retire.
+type Retirement struct {
+	Version int `json:"version"`
+	// Tag retires a version of the key of the tags; by default one of all others.
+	Tag bool `json:"tag,omitempty"`
+}

@@ -80,6 +80,12 @@ func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*ap
 	return k, err
 }
 
+// RevealKey shows a key's secret again, to its owner, where the tenant keeps copies.
+func (c *Client) RevealKey(ctx context.Context, tenant, key string) (k api.RevealedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/reveal", nil, &k)
+	return k, err
+}
+
 // DisableKey takes a key out of use until it is enabled.
 func (c *Client) DisableKey(ctx context.Context, tenant, key string) (k api.Key, err error) {
 	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/disable", nil, &k)

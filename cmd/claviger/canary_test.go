@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,7 @@ func (f *traffic) everything(s *site, p *process, sampleFile string) (known publ
 	tenant := session.Memberships[len(session.Memberships)-1].TenantID // the one without a cap
 	kept := f.create(tenant, "the key")
 	f.lifeOfKeys(tenant, kept, line.Verifier)
+	f.reveal(line.Tenants[slices.IndexFunc(line.Tenants, func(t sample.Tenant) bool { return t.Preset == "blancco" })].ID)
 
 	secrets := []string{*kept.Credential.Secret, *kept.Credential.Value, secretOf(line.Verifier), f.token, line.Password + "x", mistyped.text}
 	f.misuse(secrets, line.Verifier)
@@ -106,6 +108,17 @@ func (f *traffic) lifeOfKeys(tenant string, kept api.IssuedKey, verifier string)
 	for _, path := range []string{keys + "/" + kept.Key.ID, keys, "/api/v1/whoami", "/api/v1/session", "/api/v1/tenants/" + tenant + "/applications"} {
 		f.ask(200, f.get(path))
 	}
+}
+
+// reveal makes a key in a tenant that keeps copies, and has it shown again.
+func (f *traffic) reveal(tenant string) {
+	f.t.Helper()
+	k := f.create(tenant, "the key that is shown again")
+	resp, answer := f.send(f.signedIn("POST", "/api/v1/tenants/"+tenant+"/keys/"+k.Key.ID+"/reveal", ""))
+	if resp.StatusCode != 200 || !bytes.Contains(answer, []byte(*k.Credential.Secret)) {
+		f.t.Errorf("reveal: %d %s", resp.StatusCode, answer)
+	}
+	must(f.t, resp.Header.Write(&f.answers))
 }
 
 func (f *traffic) misuse(secrets []string, verifier string) {

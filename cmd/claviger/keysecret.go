@@ -123,6 +123,53 @@ func claimKey(r *remote) *cobra.Command {
 	return cmd
 }
 
+func revealKey(r *remote) *cobra.Command {
+	var s secretFlags
+	cmd := &cobra.Command{
+		Use: "reveal KEY", Short: "Show the secret of one of your keys again", Args: cobra.ExactArgs(1),
+		Long: `Shows the secret of one of your own keys again, in tenants that keep copies (disclosure recoverable). You must have signed in within the last five minutes.
+With --save the secret goes into a file, as {"id":…,"secret":…}, and is not shown. Each reveal is on the audit trail.`,
+		Example: "  claviger keys reveal key_… --save key.json",
+	}
+	s.add(cmd)
+	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
+		return c.reveal(s, func() (api.RevealedKey, error) { return c.RevealKey(c.ctx, tenant, args[0]) })
+	})
+	return cmd
+}
+
+// reveal shows or saves a secret that can be had again.
+func (c *call) reveal(f secretFlags, fetch func() (api.RevealedKey, error)) error {
+	if f.save == "" {
+		k, err := fetch()
+		if err != nil {
+			return err
+		}
+		return printOne(c.printer, k, revealedFields)
+	}
+	file, err := reserve(f.save, f.force)
+	if err != nil {
+		return err
+	}
+	k, err := fetch()
+	if err != nil {
+		file.drop()
+		return err
+	}
+	if err := file.fillKey(k.Credential); err != nil {
+		return err
+	}
+	return c.done("The secret of %s is in %s.", k.Credential.ID, f.save)
+}
+
+var revealedFields = []column[api.RevealedKey]{
+	{"public id", func(k api.RevealedKey) string { return k.Credential.ID }},
+	{"style", func(k api.RevealedKey) string { return k.Credential.Style }},
+	{"secret", func(k api.RevealedKey) string { return orNone(k.Credential.Secret) }},
+	{"value", func(k api.RevealedKey) string { return orNone(k.Credential.Value) }},
+	{"example", func(k api.RevealedKey) string { return orNone(k.Credential.Example) }},
+}
+
 // tokenOf gives the token of a link of the server, or a bare token as it is.
 func tokenOf(link, server string) (string, error) {
 	if !strings.Contains(link, "/") {

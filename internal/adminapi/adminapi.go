@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -20,6 +21,8 @@ type API struct {
 	Identity *identity.Service
 	Tenancy  *tenancy.Service
 	Trail    audit.Source
+	// ServerKeys are the keys of the server itself.
+	ServerKeys *serverkey.Service
 	// BaseURL that people reach the server by, for links.
 	BaseURL string
 }
@@ -33,6 +36,9 @@ func (a *API) Handler() http.Handler {
 		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Serve: a.verifyAudit},
+		{Method: http.MethodGet, Path: "/operator/v1/rootkey", Serve: a.listServerKeys},
+		{Method: http.MethodPost, Path: "/operator/v1/rootkey/rotate", Serve: a.rotateServerKeys},
+		{Method: http.MethodPost, Path: "/operator/v1/rootkey/retire", Serve: a.retireServerKeys},
 	} {
 		router.Add(r)
 	}

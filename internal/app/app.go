@@ -24,6 +24,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/sample"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/postgres"
@@ -60,8 +61,10 @@ type App struct {
 	Tenancy  *tenancy.Service
 	Keys     *key.Service
 	Notices  *notice.Service
-	Engine   *verify.Engine
-	Store    *store.Store
+	// ServerKeys rotates the keys of the server itself.
+	ServerKeys *serverkey.Service
+	Engine     *verify.Engine
+	Store      *store.Store
 
 	options     Options
 	certificate *certificate
@@ -144,7 +147,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	if err := a.follow(ctx, c.Database); err != nil {
 		return err
 	}
-	if a.keyring, err = credential.NewKeyring(root, versions, rand.Reader); err != nil {
+	if a.keyring, err = credential.NewKeyring(root, versions, rand.Reader, a.clock.Now); err != nil {
 		return err
 	}
 	a.Engine = verify.New(verify.Options{
@@ -181,6 +184,7 @@ func (a *App) startJobs() {
 		job.Start("watermark", watermarkEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
+		job.Start("server_keys", serverKeysEvery, log, a.ServerKeys.Pass),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
 		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
@@ -200,6 +204,9 @@ const (
 	// planEvery bounds how late a notice of an expiry is planned, and so what "at once" means after a change of policy.
 	planEvery = time.Minute
 	sendEvery = 3 * time.Second
+	// serverKeysEvery bounds how long another node's version of a server key is not known here; settleWithin, how long before its use it is on record.
+	serverKeysEvery = 5 * time.Second
+	settleWithin    = 2 * time.Minute
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.
@@ -249,6 +256,17 @@ func (a *App) buildDomain() {
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
+	a.ServerKeys = &serverkey.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Settle: a.settle(),
+	}
+}
+
+// settle is how long a version of a server key is on record before it is used, so that all nodes know it by then.
+func (a *App) settle() time.Duration {
+	if a.Store.Engine() == "sqlite" {
+		return 0 // there are no others
+	}
+	return settleWithin
 }
 
 // routes lists every way in. The verification path stands before routers and middleware.

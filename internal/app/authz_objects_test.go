@@ -131,13 +131,6 @@ var (
 		}
 		c.names["password"] = password
 	}}
-	// A sign-in that is too old for what cannot be undone.
-	signedInLongAgo = object{"oneself, five minutes after signing in", ours, func(c *cell) {
-		if c.want.code == outcomes["again"].code {
-			c.by.cookie, c.stale = c.begin(c.by.person), true
-			c.Clock.Move(5 * time.Minute)
-		}
-	}}
 	oneself = object{"oneself", ours, func(c *cell) {
 		c.names["user"], c.names["email"] = string(c.by.person.ID), c.by.person.Email
 	}}
@@ -243,6 +236,25 @@ func (o object) overlapping() object {
 		_, err := c.Keys.Refresh(c.t.Context(), by, c.home.ID, ident.KeyID(c.names["key"]), key.Renewal{KeepID: true, Overlap: key.MaxOverlap})
 		c.check(err)
 		c.stale = true
+	})
+}
+
+// justSignedIn is asked for by somebody who signed in a moment ago.
+func (o object) justSignedIn() object {
+	return o.and("after a sign-in", func(c *cell) {
+		if c.want.succeeds() || c.want.code == outcomes["once"].code {
+			c.by.cookie, c.stale = c.begin(c.by.person), true
+		}
+	})
+}
+
+// signedInLongAgo is asked for by somebody whose sign-in is too old for what is sensitive.
+func (o object) signedInLongAgo() object {
+	return o.and("five minutes after signing in", func(c *cell) {
+		if c.want.code == outcomes["again"].code {
+			c.by.cookie, c.stale = c.begin(c.by.person), true
+			c.Clock.Move(5 * time.Minute)
+		}
 	})
 }
 

@@ -27,6 +27,7 @@ const columns = `owner officer | admin member auditor | foreigner | owner's-key 
 var outcomes = map[string]outcome{
 	"200": {status: 200, shows: true},
 	"201": {status: 201},
+	"ok":  {status: 200}, // without the object's id
 	"204": {status: 204},
 	"in":  {status: 200, shows: true},                 // a list with the object
 	"out": {status: 200, hides: true},                 // a list without it
@@ -47,6 +48,7 @@ var outcomes = map[string]outcome{
 	"404":      {status: 404, code: "not_found"},
 	"link":     {status: 404, code: "link_invalid"},
 	"409":      {status: 409, code: "conflict"},
+	"once":     {status: 409, code: "not_recoverable"},
 	"422":      {status: 422, code: "validation_failed"},
 }
 
@@ -100,7 +102,7 @@ var authorization = []row{
 	}},
 	{"DELETE /api/v1/me", sessionOnly, ``, []rule{
 		{"204   204   | 204   204   204   | 204  ", aTwin},
-		{"again again | again again again | again", signedInLongAgo},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
 	}},
 	{"POST /api/v1/me/password", sessionOnly, `{"current_password":"{password}","new_password":"a password of {fresh} twins"}`, []rule{
 		{"200    200    | 200    200    200    | 200   ", aTwin},
@@ -377,6 +379,18 @@ var authorization = []row{
 		{"204 204 | 404 404 404 | 404", siblingKey.overlapping()},
 		{"404 404 | 404 404 404 | 204", theirKey.overlapping()},
 		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/reveal", sessionOnly, ``, []rule{
+		{"ok    ok    | ok    ok    ok    | 404", ownKey.where(recoverable).justSignedIn()},
+		{"again again | again again again | 404", ownKey.where(recoverable).signedInLongAgo()},
+		{"403   403   | 403   403   403   | 404", anothersKey.where(recoverable).justSignedIn()},
+		{"once  once  | once  once  once  | 404", ownKey.justSignedIn()},
+		{"403   403   | 403   404   403   | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"404   404   | 404   404   404   | 404", siblingKeyHere},
+		{"404   404   | 404   404   404   | 404", noKey},
+		{"403   403   | 404   404   404   | 404", siblingKey},
+		{"404   404   | 404   404   404   | 403", theirKey},
+		{"404   404   | 404   404   404   | 404", noTenant},
 	}},
 	{"POST /api/v1/claims/{token}", sessionOnly, ``, []rule{
 		{"200  200  | 200  200  200  | link", ownClaim},

@@ -50,6 +50,7 @@ const (
 	adminsRefresh       site = "where admins refresh keys, too"
 	adminsCreate        site = "where admins alone create keys"
 	eachCreatesTheirOwn site = "where each creates their own keys alone"
+	recoverable         site = "where secrets can be shown again"
 	sibling             site = "another tenant of our account"
 	theirs              site = "the tenant of another account"
 	none                site = "no tenant"
@@ -62,6 +63,7 @@ var sites = map[site]func(*policy.Settings){
 	adminsRefresh:       func(s *policy.Settings) { s.AdminRefresh = true },
 	adminsCreate:        func(s *policy.Settings) { s.Creators = []policy.Creator{policy.ByAdmin} },
 	eachCreatesTheirOwn: func(s *policy.Settings) { s.Creators = []policy.Creator{policy.BySelf} },
+	recoverable:         func(s *policy.Settings) { s.Disclosure = policy.Recoverable },
 }
 
 // actor is a person with one role in some tenants, and perhaps one in the account of the first of them.
@@ -72,7 +74,7 @@ type actor struct {
 	seats    []site
 }
 
-var around = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn}
+var around = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn, recoverable}
 
 // cast are the people of the columns, and those to whom things are done. There is one more owner of our account, to whom nothing is.
 var cast = []actor{

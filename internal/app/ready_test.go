@@ -96,16 +96,8 @@ func await(t *testing.T, ask func() string) string {
 
 const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, TRUE)`
 
-// execute runs a statement beside the House, on a connection of its own.
-func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
-	t.Helper()
-	if _, err := open(t, h).ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
-}
-
-// open gives the House's database, beside it.
-func open(t *testing.T, h *testkit.House) *sql.DB {
+// beside opens the House's database a second time.
+func beside(t *testing.T, h *testkit.House) *sql.DB {
 	t.Helper()
 	driver, source := "pgx", h.Config.Database.URL.Reveal()
 	if source == "" {
@@ -117,6 +109,25 @@ func open(t *testing.T, h *testkit.House) *sql.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// execute runs a statement beside the House, on a connection of its own.
+func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
+	t.Helper()
+	db := beside(t, h)
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// counted gives the one number of a query beside the House.
+func counted(t *testing.T, h *testkit.House, query string, args ...any) (n int) {
+	t.Helper()
+	db := beside(t, h)
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
 }
 
 // loseDatabase makes the database answer nobody any more.

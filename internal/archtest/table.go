@@ -60,6 +60,7 @@ var table = []layer{
 		{"internal/session", "notice principal policy credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity notice principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "notice principal policy scope credential ident audit text fault", ""},
+		{"internal/serverkey", "principal policy credential ident audit fault", ""},
 		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "principal policy ident audit fault", ""},
 	}},

@@ -14,15 +14,18 @@ const (
 )
 
 // mintClient draws an id of 17 random characters and their tag, and a secret of 43.
-func (k *Keyring) mintClient(shape Shape, random io.Reader) Minted {
+func mintClient(tag *tagger, shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, clientIDLen-clientTagLen)
-	id := free + k.tags.current().base62(Client, shape.Domain, free)
+	id := free + tag.base62(Client, shape.Domain, free)
 	return renewClient(shape, clientPrefix+id+"@"+shape.Domain, random)
 }
 
-func renewClient(_ Shape, publicID string, random io.Reader) Minted {
+func renewClient(shape Shape, publicID string, random io.Reader) Minted {
+	return wholeClient(shape, publicID, randomBase62(random, clientSecretLen))
+}
+
+func wholeClient(_ Shape, publicID, secret string) Minted {
 	id := publicID[len(clientPrefix) : len(clientPrefix)+clientIDLen]
-	secret := randomBase62(random, clientSecretLen)
 	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(publicID + ":" + secret)}
 }
 

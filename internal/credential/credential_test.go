@@ -10,8 +10,10 @@ import (
 	"html/template"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -45,7 +47,7 @@ func keyringOf(t testing.TB, root Root, versions ...Version) *Keyring {
 	if versions == nil {
 		versions = FirstVersions()
 	}
-	k, err := NewKeyring(root, versions, rand.Reader)
+	k, err := NewKeyring(root, versions, rand.Reader, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +205,7 @@ func TestARenewedSecretKeepsItsIDAndIsAnother(t *testing.T) {
 	k := keyring(t)
 	for _, shape := range everyShape {
 		old := k.Mint(shape)
-		m := k.Renew(shape, old.PublicID)
+		m := k.Renew(shape, old.PublicID, old.TagVersion)
 		if m.Secret.Reveal() == old.Secret.Reveal() || m.Shape != shape {
 			t.Errorf("style %s: not another secret of the shape", shape.Style)
 		}
@@ -233,9 +235,10 @@ func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
 
 func TestAnOldTagVersionStaysGoodUntilItIsRetired(t *testing.T) {
 	root := NewRoot(rand.Reader)
-	first := keyringOf(t, root, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
-	rotated := keyringOf(t, root, Version{TagPurpose, 2}, Version{TagPurpose, 1}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
-	retired := keyringOf(t, root, Version{TagPurpose, 2}, Version{DigestPurpose, 1}, Version{CursorPurpose, 1}, Version{SessionPurpose, 1})
+	first := keyringOf(t, root, FirstVersions()...)
+	both := append([]Version{{Purpose: TagPurpose, Number: 2}}, FirstVersions()...)
+	rotated := keyringOf(t, root, both...)
+	retired := keyringOf(t, root, slices.DeleteFunc(both, func(v Version) bool { return v == Version{Purpose: TagPurpose, Number: 1} })...)
 	old, _ := Parse(first.Mint(standard).Value.Reveal())
 	fresh, _ := Parse(rotated.Mint(standard).Value.Reveal())
 	if !rotated.Tagged(old) || !rotated.Tagged(fresh) || !retired.Tagged(fresh) {

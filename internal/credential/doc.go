@@ -23,5 +23,5 @@
 // never made is refused by the tag, without a read. And what is stored of the secret is a [Digest], a SHA-256 bound to the
 // key it belongs to, itself [Keyring.SealDigest]-ed under a versioned server key: a stolen database cannot be tested offline.
 //
-// All keys come from one [Root] secret by HKDF, with a label for each purpose and a version.
+// All keys come from one [Root] secret by HKDF, with a label for each purpose and a [Version]. Versions come and go while the server runs; see package serverkey.
 package credential

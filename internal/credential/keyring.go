@@ -1,64 +1,44 @@
 package credential
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// Version of one server key of one purpose; 1 is the first.
-type Version struct {
-	Purpose Purpose
-	Number  int
-}
-
-// Keyring holds the server keys of every live version. It is immutable and safe for concurrent use.
+// Keyring holds the server keys of every live version. It is safe for concurrent use.
 type Keyring struct {
-	tags tagKeys
-	// tickets are the tag keys of sign-ins and one-time links.
-	tickets tagKeys
-	digests sealKeys
-	cursors sealKeys
-	random  io.Reader
-	dummy   Digest
+	root   Root
+	random io.Reader
+	now    func() time.Time
+	dummy  Digest
+	ring   atomic.Pointer[ring]
 }
 
-// FirstVersions is what a new server starts with.
-func FirstVersions() []Version {
-	return []Version{{TagPurpose, 1}, {DigestPurpose, 1}, {CursorPurpose, 1}, {SessionPurpose, 1}}
-}
-
-// NewKeyring derives the keys of the versions; of each purpose the highest is the current one.
-func NewKeyring(root Root, versions []Version, random io.Reader) (*Keyring, error) {
-	k := &Keyring{random: random, digests: newSealKeys(), cursors: newSealKeys()}
-	byAge := slices.SortedFunc(slices.Values(versions), func(a, b Version) int { return a.Number - b.Number })
-	for _, v := range byAge {
-		key := root.derive(v.Purpose, v.Number)
-		switch v.Purpose {
-		case TagPurpose:
-			k.tags = append(k.tags, newTagger(key))
-		case DigestPurpose:
-			k.digests.add(v.Number, key)
-		case CursorPurpose:
-			k.cursors.add(v.Number, key)
-		case SessionPurpose:
-			k.tickets = append(k.tickets, newTagger(key))
-		default:
-			return nil, fmt.Errorf("server key of unknown purpose %q", v.Purpose)
-		}
-	}
-	if len(k.tags) == 0 || k.digests.newest == 0 || k.cursors.newest == 0 || len(k.tickets) == 0 {
-		return nil, fmt.Errorf("a purpose has no server key among %d versions", len(versions))
-	}
+// NewKeyring derives the keys of the versions; of each purpose the newest that has begun is the current one.
+func NewKeyring(root Root, versions []Version, random io.Reader, now func() time.Time) (*Keyring, error) {
+	k := &Keyring{root: root, random: random, now: now}
 	fill(random, k.dummy[:])
-	return k, nil
+	return k, k.Use(versions)
+}
+
+// Use puts the keys of these versions in the place of those that were used before.
+func (k *Keyring) Use(versions []Version) error {
+	if old := k.ring.Load(); old != nil && slices.Equal(old.versions, versions) {
+		return nil
+	}
+	fresh, err := newRing(k.root, versions)
+	if err == nil {
+		k.ring.Store(fresh)
+	}
+	return err
 }
 
 // Minted is a new credential. Secret and Value are shown once.
@@ -73,24 +53,27 @@ type Minted struct {
 	Value Secret
 	// Last4 characters of the secret.
 	Last4 string
+	// TagVersion is the version of the key that the id's tag is under.
+	TagVersion int
 }
 
 // Mint draws a new credential of the shape, which must be free of faults.
 func (k *Keyring) Mint(shape Shape) Minted {
-	mint := k.mintToken
+	mint := mintToken
 	switch shape.Style {
 	case Pair:
-		mint = k.mintPair
+		mint = mintPair
 	case Client:
-		mint = k.mintClient
+		mint = mintClient
 	case UUID:
-		mint = k.mintUUID
+		mint = mintUUID
 	}
-	return mint(shape, k.random).of(shape)
+	tag := k.ring.Load().tags.current(k.now())
+	return mint(tag.key, shape, k.random).of(shape, tag.Number)
 }
 
-// Renew draws a new secret for an id that Mint made in the shape. A uuid is id and secret in one, so all of it is new.
-func (k *Keyring) Renew(shape Shape, publicID string) Minted {
+// Renew draws a new secret for an id that Mint made in the shape under the version. A uuid is id and secret in one, so all of it is new.
+func (k *Keyring) Renew(shape Shape, publicID string, tagVersion int) Minted {
 	renew := renewToken
 	switch shape.Style {
 	case Pair:
@@ -100,11 +83,25 @@ func (k *Keyring) Renew(shape Shape, publicID string) Minted {
 	case UUID:
 		return k.Mint(shape)
 	}
-	return renew(shape, publicID, k.random).of(shape)
+	return renew(shape, publicID, k.random).of(shape, tagVersion)
 }
 
-func (m Minted) of(shape Shape) Minted {
-	m.Shape = shape
+// Whole puts a credential of the shape together again from its public id and its secret. It does not tell the version of the tag.
+func Whole(shape Shape, publicID string, secret Secret) Minted {
+	whole := wholeToken
+	switch shape.Style {
+	case Pair:
+		whole = wholePair
+	case Client:
+		whole = wholeClient
+	case UUID:
+		whole = wholeUUID
+	}
+	return whole(shape, publicID, secret.Reveal()).of(shape, 0)
+}
+
+func (m Minted) of(shape Shape, tagVersion int) Minted {
+	m.Shape, m.TagVersion = shape, tagVersion
 	secret := m.Secret.Reveal()
 	m.Last4 = secret[len(secret)-4:]
 	return m
@@ -126,15 +123,18 @@ type Sealed struct {
 	Bytes   []byte // nonce, ciphertext, tag
 }
 
+// Sealing gives the version that digests and copies are now sealed under: they are rotated together.
+func (k *Keyring) Sealing() Version { return k.ring.Load().digests.current(k.now()).Version }
+
 // SealDigest encrypts the digest under the current server key, bound to its row.
 func (k *Keyring) SealDigest(d Digest, row Row) Sealed {
-	return k.digests.seal(d[:], row.data(DigestPurpose), k.random)
+	return k.ring.Load().digests.seal(k.now(), d[:], row.data(DigestPurpose), k.random)
 }
 
 // OpenDigest decrypts what SealDigest made. It fails for another row, a changed text, and a version that is not kept.
 func (k *Keyring) OpenDigest(s Sealed, row Row) (Digest, error) {
 	var d Digest
-	plain, err := k.digests.open(s, row.data(DigestPurpose))
+	plain, err := k.ring.Load().digests.open(s, row.data(DigestPurpose))
 	if err != nil {
 		return d, err
 	}
@@ -144,9 +144,23 @@ func (k *Keyring) OpenDigest(s Sealed, row Row) (Digest, error) {
 	return d, nil
 }
 
+// SealCopy encrypts a secret that can be shown again, bound to its row and its tenant.
+func (k *Keyring) SealCopy(secret Secret, tenant ident.TenantID, row Row) Sealed {
+	return k.ring.Load().copies.seal(k.now(), []byte(secret.Reveal()), row.data(CopyPurpose, string(tenant)), k.random)
+}
+
+// OpenCopy decrypts what SealCopy made. It fails for another row or tenant, a changed text, and a version that is not kept.
+func (k *Keyring) OpenCopy(s Sealed, tenant ident.TenantID, row Row) (Secret, error) {
+	plain, err := k.ring.Load().copies.open(s, row.data(CopyPurpose, string(tenant)))
+	if err != nil {
+		return Secret{}, err
+	}
+	return NewSecret(string(plain)), nil
+}
+
 // SealCursor makes a cursor that only OpenCursor with the same binding opens: it can be neither read nor forged nor moved to another list.
 func (k *Keyring) SealCursor(plain []byte, bound ...string) string {
-	sealed := k.cursors.seal(plain, fields(CursorPurpose, bound...), k.random)
+	sealed := k.ring.Load().cursors.seal(k.now(), plain, fields(CursorPurpose, bound...), k.random)
 	return strconv.Itoa(sealed.Version) + "." + base64.RawURLEncoding.EncodeToString(sealed.Bytes)
 }
 
@@ -161,12 +175,12 @@ func (k *Keyring) OpenCursor(cursor string, bound ...string) (plain []byte, ok b
 	if err != nil {
 		return nil, false
 	}
-	plain, err = k.cursors.open(Sealed{Version: version, Bytes: sealed}, fields(CursorPurpose, bound...))
+	plain, err = k.ring.Load().cursors.open(Sealed{Version: version, Bytes: sealed}, fields(CursorPurpose, bound...))
 	return plain, err == nil
 }
 
-func (r Row) data(purpose Purpose) []byte {
-	return fields(purpose, string(r.Key), strconv.Itoa(r.Serial))
+func (r Row) data(purpose Purpose, more ...string) []byte {
+	return fields(purpose, append([]string{string(r.Key), strconv.Itoa(r.Serial)}, more...)...)
 }
 
 func fields(purpose Purpose, texts ...string) []byte {
@@ -175,48 +189,4 @@ func fields(purpose Purpose, texts ...string) []byte {
 		data = appendField(data, t)
 	}
 	return data
-}
-
-// sealKeys are the versions of one AES-256-GCM key.
-type sealKeys struct {
-	aeads  map[int]cipher.AEAD
-	newest int
-}
-
-func newSealKeys() sealKeys { return sealKeys{aeads: map[int]cipher.AEAD{}} }
-
-func (s *sealKeys) add(version int, key []byte) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(fmt.Sprintf("credential: AES refused a derived key: %v", err))
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(fmt.Sprintf("credential: GCM refused AES: %v", err))
-	}
-	s.aeads[version] = aead
-	s.newest = max(s.newest, version)
-}
-
-func (s *sealKeys) seal(plain, data []byte, random io.Reader) Sealed {
-	aead := s.aeads[s.newest]
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
-	fill(random, nonce)
-	return Sealed{Version: s.newest, Bytes: aead.Seal(nonce, nonce, plain, data)}
-}
-
-func (s *sealKeys) open(sealed Sealed, data []byte) ([]byte, error) {
-	aead, ok := s.aeads[sealed.Version]
-	if !ok {
-		return nil, fmt.Errorf("server key version %d is not kept", sealed.Version)
-	}
-	if len(sealed.Bytes) < aead.NonceSize() {
-		return nil, fmt.Errorf("sealed text of %d bytes is cut short", len(sealed.Bytes))
-	}
-	nonce, text := sealed.Bytes[:aead.NonceSize()], sealed.Bytes[aead.NonceSize():]
-	plain, err := aead.Open(nil, nonce, text, data)
-	if err != nil {
-		return nil, fmt.Errorf("sealed text does not open under version %d", sealed.Version)
-	}
-	return plain, nil
 }

@@ -10,13 +10,16 @@ const (
 )
 
 // mintPair draws an id of 16 random characters and their tag, and a secret of 72.
-func (k *Keyring) mintPair(_ Shape, random io.Reader) Minted {
+func mintPair(tag *tagger, shape Shape, random io.Reader) Minted {
 	free := randomHex(random, pairIDLen-pairTagLen)
-	return renewPair(Shape{}, free+k.tags.current().hex(Pair, free), random)
+	return renewPair(shape, free+tag.hex(Pair, free), random)
 }
 
-func renewPair(_ Shape, id string, random io.Reader) Minted {
-	secret := randomHex(random, pairSecretLen)
+func renewPair(shape Shape, id string, random io.Reader) Minted {
+	return wholePair(shape, id, randomHex(random, pairSecretLen))
+}
+
+func wholePair(_ Shape, id, secret string) Minted {
 	return Minted{PublicID: id, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(id + ":" + secret)}
 }
 

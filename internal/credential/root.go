@@ -45,6 +45,8 @@ const (
 	TagPurpose    Purpose = "tag"
 	DigestPurpose Purpose = "digest"
 	CursorPurpose Purpose = "cursor"
+	// CopyPurpose seals the secrets of recoverable tenants.
+	CopyPurpose Purpose = "copy"
 	// SessionPurpose tags the tickets of sign-ins and one-time links.
 	SessionPurpose Purpose = "session"
 	checkPurpose   Purpose = "check"

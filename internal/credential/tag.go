@@ -49,15 +49,10 @@ func (t *tagger) bits(style Style, n int, fields ...string) uint64 {
 	return t.sum(style, fields...) & (1<<n - 1)
 }
 
-// tagKeys are all versions that ids may carry, the current one last.
-type tagKeys []*tagger
-
-func (t tagKeys) current() *tagger { return t[len(t)-1] }
-
 // Tagged reports whether the id of the credential carries a tag of ours, under any version that is still kept. It reads nothing.
 func (k *Keyring) Tagged(p Presented) bool {
-	for _, t := range k.tags {
-		if t.tagged(p) {
+	for _, t := range k.ring.Load().tags {
+		if t.key.tagged(p) {
 			return true
 		}
 	}

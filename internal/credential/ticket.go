@@ -31,7 +31,7 @@ func (k *Keyring) MintTicket(kind Ticket) Secret {
 	var raw [ticketRandom]byte
 	fill(k.random, raw[:])
 	text := base64.RawURLEncoding.EncodeToString(raw[:])
-	return NewSecret(text + k.tickets.current().ticket(kind, text))
+	return NewSecret(text + k.ring.Load().tickets.current(k.now()).key.ticket(kind, text))
 }
 
 // OwnTicket reports whether a text carries the tag of a ticket of this kind. It reads nothing.
@@ -40,8 +40,8 @@ func (k *Keyring) OwnTicket(kind Ticket, token string) bool {
 		return false
 	}
 	text, tag := token[:ticketText], token[ticketText:]
-	for _, t := range k.tickets {
-		if subtle.ConstantTimeCompare([]byte(t.ticket(kind, text)), []byte(tag)) == 1 {
+	for _, t := range k.ring.Load().tickets {
+		if subtle.ConstantTimeCompare([]byte(t.key.ticket(kind, text)), []byte(tag)) == 1 {
 			return true
 		}
 	}

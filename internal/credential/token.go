@@ -16,17 +16,21 @@ const (
 )
 
 // mintToken draws an id of 11 random characters and their tag, and a secret of 42 random ones and the checksum of all before it.
-func (k *Keyring) mintToken(shape Shape, random io.Reader) Minted {
+func mintToken(tag *tagger, shape Shape, random io.Reader) Minted {
 	free := randomBase62(random, tokenIDLen-tokenTagLen)
-	return renewToken(shape, shape.Label+"_"+free+k.tags.current().base62(Token, shape.Label, free), random)
+	return renewToken(shape, shape.Label+"_"+free+tag.base62(Token, shape.Label, free), random)
 }
 
 func renewToken(shape Shape, publicID string, random io.Reader) Minted {
-	id := publicID[len(publicID)-tokenIDLen:]
-	body := shape.Prefix + "_" + publicID + "_" + randomBase62(random, tokenSecretLen-checksumLen)
-	sum := checksum(body)
-	value := body + string(sum[:])
-	return Minted{PublicID: publicID, Lookup: id, Secret: NewSecret(value[len(value)-tokenSecretLen:]), Value: NewSecret(value)}
+	free := randomBase62(random, tokenSecretLen-checksumLen)
+	sum := checksum(shape.Prefix + "_" + publicID + "_" + free)
+	return wholeToken(shape, publicID, free+string(sum[:]))
+}
+
+func wholeToken(shape Shape, publicID, secret string) Minted {
+	return Minted{
+		PublicID: publicID, Lookup: publicID[len(publicID)-tokenIDLen:], Secret: NewSecret(secret), Value: NewSecret(shape.Prefix + "_" + publicID + "_" + secret),
+	}
 }
 
 // parseToken splits `<prefix>_<label>_<id>_<secret>` from the right, since prefix and label may hold underscores themselves.

@@ -16,18 +16,21 @@ const (
 )
 
 // mintUUID draws 112 random bits and their tag. The value is found by its hash: in the database it does not stand.
-func (k *Keyring) mintUUID(_ Shape, random io.Reader) Minted {
+func mintUUID(tag *tagger, shape Shape, random io.Reader) Minted {
 	var raw [16]byte
 	fill(random, raw[:])
 	raw[6] = raw[6]&0x0f | 0x40 // version 4
 	raw[8] = raw[8]&0x3f | 0x80 // variant of RFC 9562
 	raw[14] &^= 1<<(uuidTagBits-8) - 1
 	raw[15] = 0
-	tag := k.tags.current().bits(UUID, uuidTagBits, spell(raw))
-	raw[14] |= byte(tag >> 8)
-	raw[15] = byte(tag)
-	value := spell(raw)
-	return Minted{Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
+	mark := tag.bits(UUID, uuidTagBits, spell(raw))
+	raw[14] |= byte(mark >> 8)
+	raw[15] = byte(mark)
+	return wholeUUID(shape, "", spell(raw))
+}
+
+func wholeUUID(_ Shape, publicID, value string) Minted {
+	return Minted{PublicID: publicID, Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
 }
 
 // parseUUID takes a UUID alone.

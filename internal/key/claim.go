@@ -64,16 +64,16 @@ func (s *Service) draft(t policy.Tenant, delivery Delivery, now time.Time) draft
 		}
 		return d
 	}
-	d.minted, d.secret = s.seal(id, 1, minted, now)
+	d.minted, d.secret = s.seal(t.ID, id, 1, minted, now)
 	d.key.take(d.secret)
 	return d
 }
 
 // reserve holds the place of a secret that does not exist yet: nothing proves it. A uuid is id and secret in one, so the key's id is the lookup until then.
 func reserve(id ident.KeyID, m credential.Minted, now time.Time) Secret {
-	s := Secret{Serial: 1, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, SetAt: now}
+	s := Secret{Serial: 1, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, TagVersion: m.TagVersion, SetAt: now}
 	if s.PublicID == "" {
-		s.Lookup, s.PublicID = string(id), string(id)
+		s.Lookup, s.PublicID, s.TagVersion = string(id), string(id), 0
 	}
 	return s
 }
@@ -104,7 +104,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, ticket str
 	if err != nil {
 		return Issued{}, err
 	}
-	minted, secret := s.seal(k.ID, k.Serial, s.Keyring.Renew(k.Shape, k.PublicID), now)
+	minted, secret := s.seal(k.Tenant, k.ID, k.Serial, s.Keyring.Renew(k.Shape, k.PublicID, k.TagVersion), now)
 	issued := Issued{Credential: minted}
 	issued.View, err = s.change(ctx, who, k.Tenant, k.ID, func(ctx context.Context, tx Tx, c *changing) (string, error) {
 		if !c.claimable() {
@@ -115,7 +115,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, ticket str
 		}
 		c.take(secret)
 		c.UpdatedAt, issued.Settings = c.now, c.tenant.Settings
-		return "key.claim", tx.ReplaceSecret(ctx, c.Key, secret)
+		return "key.claim", tx.ReplaceSecret(ctx, c.Key, secret.under(c.tenant.Settings))
 	})
 	if err != nil {
 		return Issued{}, err

@@ -1,7 +1,7 @@
-// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete.
+// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete, reveal.
 //
 // Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
-// away cannot be used once more. A secret is minted before the transaction and shown after it, once.
+// away cannot be used once more. A secret is minted before the transaction and shown after it, once; recoverable tenants keep a sealed copy, which its owner can see again.
 package key
 
 import (
@@ -30,6 +30,8 @@ type Key struct {
 	Last4       string
 	// Serial counts the key's secrets from 1; the current one has this.
 	Serial int
+	// TagVersion of the current id; 0 where it has no tag, as an unclaimed uuid.
+	TagVersion int
 	// Previous is the secret of before the last refresh; zero where there is none.
 	Previous Previous
 	// Scopes and Applications are the key's own; what it may do now is judged at each decision.
@@ -85,18 +87,22 @@ type Previous struct {
 
 // Secret is what is stored of a key's secret.
 type Secret struct {
-	Serial   int
-	Shape    credential.Shape
-	Lookup   string
-	PublicID string
-	Last4    string
-	Digest   credential.Sealed
-	SetAt    time.Time
+	Serial     int
+	Shape      credential.Shape
+	Lookup     string
+	PublicID   string
+	TagVersion int
+	Last4      string
+	Digest     credential.Sealed
+	// Copy of the secret in recoverable tenants; zero in the others.
+	Copy  credential.Sealed
+	SetAt time.Time
 }
 
 // take makes the secret the key's current one.
 func (k *Key) take(s Secret) {
-	k.Shape, k.PublicID, k.Last4, k.Serial, k.SecretSetAt, k.Lookups = s.Shape, s.PublicID, s.Last4, s.Serial, s.SetAt, []string{s.Lookup}
+	k.Shape, k.PublicID, k.Last4, k.Serial, k.TagVersion = s.Shape, s.PublicID, s.Last4, s.Serial, s.TagVersion
+	k.SecretSetAt, k.Lookups = s.SetAt, []string{s.Lookup}
 }
 
 // Issued is a new credential and its key, or a link to one. Both are shown once.
@@ -149,9 +155,11 @@ type Tx interface {
 	// ReplaceSecret makes the secret the current one and writes what a refresh changes of the key. What was current becomes the previous
 	// one where k has one, and is deleted where it has not.
 	ReplaceSecret(ctx context.Context, k Key, s Secret) error
+	// SecretCopy gives the sealed copy of a key's current secret, or fault.NotFound.
+	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
 	// EndPrevious deletes the secret of before a refresh.
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
-	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
+	// RevokeKey leaves a tombstone: the digest stays, the sealed copy goes, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
 	// SetDisabled writes whether, when and by whom the key was disabled, and when it was updated.

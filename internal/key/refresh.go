@@ -62,7 +62,7 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		if err := c.tellRefreshed(ctx, tx); err != nil {
 			return "", err
 		}
-		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret)
+		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret.under(c.tenant.Settings))
 	})
 	if err != nil {
 		return Issued{}, err
@@ -82,11 +82,11 @@ func (s *Service) renew(ctx context.Context, who principal.Principal, tenant ide
 	}
 	var m credential.Minted
 	if keepID {
-		m = s.Keyring.Renew(k.Shape, k.PublicID)
+		m = s.Keyring.Renew(k.Shape, k.PublicID, k.TagVersion)
 	} else {
 		m = s.Keyring.Mint(t.Settings.Shape())
 	}
-	minted, secret := s.seal(id, k.Serial+1, m, s.Now())
+	minted, secret := s.seal(tenant, id, k.Serial+1, m, s.Now())
 	return renewed{minted, secret}, nil
 }
 

@@ -67,13 +67,16 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	return issued, nil
 }
 
-// seal gives a fresh credential its public id, and what is stored of it.
-func (s *Service) seal(id ident.KeyID, serial int, m credential.Minted, now time.Time) (credential.Minted, Secret) {
+// seal gives a fresh credential its public id, and what is stored of it; under says whether the copy is.
+func (s *Service) seal(tenant ident.TenantID, id ident.KeyID, serial int, m credential.Minted, now time.Time) (credential.Minted, Secret) {
 	if m.PublicID == "" { // style uuid has none of its own
 		m.PublicID = string(id)
 	}
-	digest := s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), credential.Row{Key: id, Serial: serial})
-	return m, Secret{Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, Last4: m.Last4, Digest: digest, SetAt: now}
+	row := credential.Row{Key: id, Serial: serial}
+	return m, Secret{
+		Serial: serial, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, TagVersion: m.TagVersion, Last4: m.Last4, SetAt: now,
+		Digest: s.Keyring.SealDigest(credential.DigestOf(id, m.Secret), row), Copy: s.Keyring.SealCopy(m.Secret, tenant, row),
+	}
 }
 
 var (
@@ -108,7 +111,7 @@ func (s *Service) insert(ctx context.Context, tx Tx, t policy.Tenant, by, owner 
 	k.Owner, k.CreatedBy = owner.Person, by.Person
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: distinct(spec.ApplicationIDs)}
-	if err := tx.InsertKey(ctx, k, fresh.secret); err != nil || k.Delivery != ByLink {
+	if err := tx.InsertKey(ctx, k, fresh.secret.under(t.Settings)); err != nil || k.Delivery != ByLink {
 		return k, err
 	}
 	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, by.Person.ID

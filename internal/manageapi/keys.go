@@ -22,7 +22,7 @@ func (a *API) keys(h huma.API) {
 	tags := []string{"Keys"}
 	add(h, a.Door, huma.Operation{
 		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Create a key", Description: "The credential is shown this once and can never be retrieved again. It is usable immediately. With delivery link its owner mints it.",
+		Summary: "Create a key", Description: "The credential is shown this once; only tenants whose disclosure is recoverable can reveal it again. It is usable immediately. With delivery link its owner mints it.",
 	}, need{session: true, repeatable: true}, once(a, a.createKey, a.createdKey), fault.Conflict, fault.KeyLimitReached)
 	add(h, a.Door, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
@@ -51,6 +51,11 @@ func (a *API) keys(h huma.API) {
 		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
 		Description: "Ends the secret of before the last refresh before its time.",
 	}, need{session: true}, a.endPrevious, fault.Conflict)
+	add(h, a.Door, huma.Operation{
+		OperationID: "reveal-key", Method: http.MethodPost, Path: keysPath + "/{key}/reveal", Tags: tags, Summary: "Reveal a key",
+		Description: "Shows the current secret to its owner again, after a sign-in younger than five minutes, in tenants whose disclosure is recoverable. " +
+			"What was minted before the tenant became that is `not_recoverable`. Each reveal is on the audit trail.",
+	}, need{session: true}, a.revealKey, fault.SignInAgain, fault.Conflict, fault.NotRecoverable)
 	add(h, a.Door, huma.Operation{
 		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags, Summary: "Claim a key",
 		Description: "Mints the secret of a key that was handed over by link, for its owner alone, once, and shows it this once.",
@@ -265,6 +270,14 @@ func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*answer[api.Issu
 		return nil, err
 	}
 	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
+}
+
+func (a *API) revealKey(ctx context.Context, in *KeyInput) (*answer[api.RevealedKey], error) {
+	shown, err := a.Keys.Reveal(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[api.RevealedKey]{api.RevealedKey{Credential: *a.credentialOf(shown)}}, nil
 }
 
 type revokeKeyInput struct {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -41,7 +42,7 @@ const (
 	searchKeysOf   query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
 	listOwnKeys    query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
 	searchOwnKeys  query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
-	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
+	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
 	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
@@ -57,8 +58,9 @@ const (
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
-		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix, label, domain,
+		digest, digest_version, copy, copy_version, set_at)
+		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
@@ -174,12 +176,12 @@ func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[i
 		var position string
 		var s key.Secret
 		var old key.Previous
-		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.Last4, &s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
+		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.TagVersion, &s.Last4, &s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
 			when{&old.SetAt}, when{&old.Until}, when{&old.LastUsedAt})
 		k := place[id]
 		k.Lookups = append(k.Lookups, s.Lookup)
 		if position == "current" {
-			k.PublicID, k.Last4, k.Shape, k.Serial = s.PublicID, s.Last4, s.Shape, s.Serial
+			k.PublicID, k.Last4, k.Shape, k.Serial, k.TagVersion = s.PublicID, s.Last4, s.Shape, s.Serial, s.TagVersion
 		} else {
 			old.PublicID, old.Last4 = s.PublicID, s.Last4
 			k.Previous = old
@@ -297,14 +299,19 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	return t.grant(ctx, k)
 }
 
-// insertSecret stores no digest as NULL: there is no secret yet.
 func (t *Tx) insertSecret(ctx context.Context, id ident.KeyID, s key.Secret) error {
-	var digest, version any
-	if len(s.Digest.Bytes) > 0 {
-		digest, version = s.Digest.Bytes, s.Digest.Version
+	digest, digestVersion := sealedArgs(s.Digest)
+	secret, copyVersion := sealedArgs(s.Copy)
+	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.TagVersion, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
+		digest, digestVersion, secret, copyVersion, micros(s.SetAt))
+}
+
+// sealedArgs stores what there is not as NULL: the digest of a secret that nobody has claimed yet, the copy of one that is shown once.
+func sealedArgs(s credential.Sealed) (text, version any) {
+	if len(s.Bytes) == 0 {
+		return nil, nil
 	}
-	return t.exec(ctx, insertSecret, id, s.Serial, s.Lookup, s.PublicID, s.Last4, string(s.Shape.Style), s.Shape.Prefix, s.Shape.Label, s.Shape.Domain,
-		digest, version, micros(s.SetAt))
+	return s.Bytes, s.Version
 }
 
 // placed marks a duplicate, which can only be the slot that another transaction took meanwhile: the change is run again.

@@ -10,13 +10,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 )
 
 const (
 	selectSetting   query = `SELECT value FROM server_settings WHERE name = $1`
 	insertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
-	selectKeys      query = `SELECT purpose, version FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
-	insertVersion   query = `INSERT INTO server_keys (purpose, version, created_at) VALUES ($1, $2, $3)`
 	upsertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
@@ -48,14 +47,8 @@ func (s *Store) AdoptRoot(ctx context.Context, root credential.Root) ([]credenti
 	if known != root.Check() {
 		return nil, ErrWrongRoot
 	}
-	var versions []credential.Version
-	err = each(ctx, s.reading, selectKeys, func(row *sql.Rows) error {
-		var v credential.Version
-		err := row.Scan(&v.Purpose, &v.Number)
-		versions = append(versions, v)
-		return err
-	})
-	return versions, s.fault(err)
+	keys, err := s.ServerKeys(ctx)
+	return serverkey.Versions(keys), err
 }
 
 // Adopted reports whether the database was made under a root secret already.
@@ -79,12 +72,7 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 		if n == 0 {
 			return audit.Event{}, audit.ErrNothing
 		}
-		for _, v := range credential.FirstVersions() {
-			if err := t.exec(ctx, insertVersion, string(v.Purpose), v.Number, micros(t.store.Now())); err != nil {
-				return audit.Event{}, err
-			}
-		}
-		return audit.By(principal.Operator(), "server.create", audit.Target{Type: "server"}), nil
+		return audit.By(principal.Operator(), "server.create", audit.Target{Type: "server"}), t.InsertServerKeys(ctx, credential.FirstVersions(), t.store.Now())
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -13,11 +14,11 @@ import (
 
 // A service without ledger, store and people can do nothing but look at the token itself: it would panic.
 func TestATokenThisServerNeverMadeIsRefusedWithoutARead(t *testing.T) {
-	keyring, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader)
+	keyring, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader)
+	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,6 +148,8 @@ type Tx interface {
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
 	// UpdateTenant writes name, settings and state.
 	UpdateTenant(ctx context.Context, t Tenant) error
+	// ForgetCopies destroys the sealed copies of all secrets of the tenant, also of those that are being made.
+	ForgetCopies(ctx context.Context, tenant ident.TenantID) error
 	// ReplaceScopes puts the entries in the place of the tenant's own part of the catalogue.
 	ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error
 

@@ -208,7 +208,13 @@ func (s *Service) change(ctx context.Context, tx Tx, t *Tenant, c TenantChange) 
 		}
 		faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
 	}
-	return append(changed, differences...), fault.Refuse(faults...)
+	if err := fault.Refuse(faults...); err != nil {
+		return nil, err
+	}
+	if before.Disclosure == policy.Recoverable && t.Settings.Disclosure == policy.Once {
+		err = tx.ForgetCopies(ctx, t.ID)
+	}
+	return append(changed, differences...), err
 }
 
 // Scopes gives the catalogue of a tenant to whoever may see it.

@@ -78,7 +78,7 @@ func newBench(t *testing.T) *bench {
 	root := credential.NewRoot(rand.Reader)
 	versions, err := s.AdoptRoot(t.Context(), root)
 	must(err)
-	keyring, err := credential.NewKeyring(root, versions, rand.Reader)
+	keyring, err := credential.NewKeyring(root, versions, rand.Reader, time.Now)
 	must(err)
 	people := &identity.Service{Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(1)}
 	b := &bench{
@@ -135,7 +135,7 @@ func (b *bench) readsDuring(act func()) int {
 func TestOnceWarmADecisionReadsNothing(t *testing.T) {
 	b := newBench(t)
 	_, good := b.key(t)
-	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader)
+	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

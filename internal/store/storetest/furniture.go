@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -27,6 +28,8 @@ type domain struct {
 	tenancy  *tenancy.Service
 	keys     *key.Service
 	notices  *notice.Service
+
+	serverKeys *serverkey.Service
 }
 
 // furnish builds the services; each ledger of theirs goes through wrap.
@@ -35,7 +38,7 @@ func (h *house) furnish(wrap wrapping) {
 	root := credential.NewRoot(h.random)
 	versions, err := h.store.AdoptRoot(h.Context(), root)
 	h.must(err)
-	keyring, err := credential.NewKeyring(root, versions, h.random)
+	keyring, err := credential.NewKeyring(root, versions, h.random, h.clock.Now)
 	h.must(err)
 	now, s, random := h.clock.Now, h.store, h.random
 	people := &identity.Service{
@@ -56,6 +59,9 @@ func (h *house) furnish(wrap wrapping) {
 		notices: &notice.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) notice.Tx { return t })), Store: s, Now: now, Rand: random,
 			Carrier: refusing{}, Log: slog.New(slog.DiscardHandler), Holder: "a holder", Lease: time.Minute,
+		},
+		serverKeys: &serverkey.Service{
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t })), Store: s, Keyring: keyring, Now: now,
 		},
 	}
 }

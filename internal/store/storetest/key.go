@@ -35,6 +35,7 @@ var keyGuarantees = []guarantee{
 	{"a key without a slot is stored with none", noSlotIsNull},
 	{"a search looks in name, public id and the owner's address, for the text itself", aSearchIsForTheTextItself},
 	{"a person's own keys are those of tenants where they are a live member", ownKeysAreOfLiveMemberships},
+	{"a sealed copy is kept with its secret, and a tenant's are destroyed at once", copiesAreKeptAndDestroyed},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
 	{"a deleted key takes its secrets, grants and uses along", aDeletedKeyIsGone},
@@ -401,6 +402,36 @@ func ownKeysAreOfLiveMemberships(h *house) {
 	}
 	h.sql(`DELETE FROM members WHERE tenant_id = $1`, two.ID)
 	expect("without a membership", want[0], want[2])
+}
+
+func copiesAreKeptAndDestroyed(h *house) {
+	t, other := h.aTenant(0), h.aTenant(0)
+	sealed := credential.Sealed{Version: 7, Bytes: []byte("sealed secret")}
+	kept := map[ident.TenantID]ident.KeyID{}
+	for _, at := range []tenancy.Tenant{t, other} {
+		k, s := h.stored(at, h.member(at, scope.Member), 1)
+		s.Copy, kept[at.ID] = sealed, k.ID
+		h.insert(k, s)
+	}
+	once, s := h.stored(t, h.member(t, scope.Member), 1)
+	h.insert(once, s)
+	expect := func(when string, id ident.KeyID, want credential.Sealed) {
+		h.Helper()
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			got, err := tx.SecretCopy(ctx, id)
+			if !diff.Equal(got, want) || errors.Is(err, fault.NotFound) != (want.Version == 0) {
+				h.Errorf("%s the copy is %v, %v, want %v", when, got, err, want)
+			}
+			return audit.ErrNothing
+		})
+	}
+	expect("kept,", kept[t.ID], sealed)
+	expect("not kept,", once.ID, credential.Sealed{})
+	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.ForgetCopies(ctx, t.ID) })
+	expect("destroyed,", kept[t.ID], credential.Sealed{})
+	expect("of another tenant,", kept[other.ID], sealed)
+	h.sql(`UPDATE key_secrets SET digest = NULL, digest_version = NULL`)
+	expect("without a digest,", kept[other.ID], credential.Sealed{})
 }
 
 func aRevokedKeyIsATombstone(h *house) {

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -35,12 +36,14 @@ func play(h *house) []string {
 	p.keysWithoutACap(who, p.makeTenant("open", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
 	p.keysByLink(who, bob, capped)
+	p.keysAreShownAgain(account, ada)
 	p.placesChange(who, account, bob)
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
 	p.notify()
 	p.signOut(who)
 	p.lives(ada, bob)
+	p.serverKeysRotate()
 	return p.answers
 }
 
@@ -221,6 +224,42 @@ func (p *player) keysThatVanish(who principal.Principal, t tenancy.Tenant) {
 	k := p.create(who, t, anyKey())
 	p.revoke(who, t, k)
 	p.revoke(who, t, k) // not there
+}
+
+// keysAreShownAgain has copies made, shown and destroyed.
+func (p *player) keysAreShownAgain(account tenancy.Account, ada principal.Person) {
+	t := p.makeTenant("disclosing", account, func(s *policy.Settings) { s.Disclosure = policy.Recoverable }, ada)
+	who := p.signIn(ada)
+	k := p.create(who, t, anyKey())
+	reveal := func() {
+		shown, err := p.keys.Reveal(p.Context(), who, t.ID, k.ID)
+		note(p, "reveal key", shown, err)
+	}
+	reveal()
+	for _, to := range []policy.Disclosure{policy.Once, policy.Recoverable} {
+		changed, err := p.tenancy.ChangeTenant(p.Context(), who, t.ID, tenancy.TenantChange{Settings: func(s *policy.Settings) { s.Disclosure = to }})
+		note(p, "disclose", changed, err)
+		reveal()
+	}
+}
+
+// serverKeysRotate rotates all server keys twice, wraps anew what they sealed, and retires what it can.
+func (p *player) serverKeysRotate() {
+	for _, set := range []serverkey.Set{serverkey.Seals, serverkey.Tags, serverkey.Seals} {
+		v, err := p.serverKeys.Rotate(p.Context(), p.operator, set)
+		note(p, "rotate "+set.String(), v, err)
+		p.clock.move(time.Hour)
+		for range 2 { // the second time there is nothing to do
+			note(p, "wrap anew", "", p.serverKeys.Pass(p.Context()))
+		}
+	}
+	note(p, "retire a version with sign-ins", "", p.serverKeys.Retire(p.Context(), p.operator, serverkey.Seals, 1))
+	p.clock.move(10 * policy.Day)
+	for _, number := range []int{1, 2, 3} { // the last is the newest
+		note(p, "retire", number, p.serverKeys.Retire(p.Context(), p.operator, serverkey.Seals, number))
+	}
+	states, err := p.serverKeys.Status(p.Context(), p.operator)
+	note(p, "status", states, err)
 }
 
 func (p *player) keysByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -26,6 +28,8 @@ var serverGuarantees = []guarantee{
 	{"a new database adopts the root secret, and knows it again", aRootIsAdoptedOnce},
 	{"a wrong root secret is refused", aWrongRootIsRefused},
 	{"a retired server key is not handed out", aRetiredKeyIsNotHandedOut},
+	{"what is sealed under older versions is found row after row, and replaced where it is as it was read", sealedTextsAreReplaced},
+	{"what is left under a version is counted", whatIsLeftIsCounted},
 	{"a database knows whether it was adopted", aDatabaseKnowsWhetherItWasAdopted},
 	{"the latest time is that of the newest change, of the last use or of the watermark", theLatestTimeIsOnRecord},
 	{"the key headers are those of all tenants", keyHeadersAreOfAllTenants},
@@ -70,10 +74,107 @@ func aRetiredKeyIsNotHandedOut(h *house) {
 	h.sql(`UPDATE server_keys SET retired_at = 1 WHERE purpose = 'tag' AND version = 1`)
 	got, err := h.store.AdoptRoot(h.Context(), root)
 	h.must(err)
-	want := []credential.Version{{Purpose: credential.CursorPurpose, Number: 1}, {Purpose: credential.DigestPurpose, Number: 1}, {Purpose: credential.SessionPurpose, Number: 1}, {Purpose: credential.TagPurpose, Number: 2}}
+	want := []credential.Version{{Purpose: credential.CopyPurpose, Number: 1}, {Purpose: credential.CursorPurpose, Number: 1}, {Purpose: credential.DigestPurpose, Number: 1}, {Purpose: credential.SessionPurpose, Number: 1}, {Purpose: credential.TagPurpose, Number: 2}}
 	if !slices.Equal(got, want) {
 		h.Errorf("server keys %v, want %v", got, want)
 	}
+}
+
+func sealedTextsAreReplaced(h *house) {
+	t := h.aTenant(0)
+	owner := h.member(t, scope.Member)
+	sealed := func(version int, text string) credential.Sealed {
+		return credential.Sealed{Version: version, Bytes: []byte(text)}
+	}
+	var want []serverkey.Row
+	for i := range 250 {
+		k, s := h.stored(t, owner, int64(i+1))
+		s.Digest, s.Copy = sealed(1+i%3, "digest"+s.Lookup), sealed(2, "copy"+s.Lookup)
+		h.insert(k, s)
+		if s.Digest.Version < 3 {
+			want = append(want, serverkey.Row{Tenant: t.ID, Row: credential.Row{Key: k.ID, Serial: 1}, Sealed: s.Digest})
+		}
+	}
+	walk := func(purpose credential.Purpose, version int) (rows []serverkey.Row) {
+		h.Helper()
+		for after := (credential.Row{}); ; after = rows[len(rows)-1].Row {
+			more, err := h.store.SealedBefore(h.Context(), purpose, version, after)
+			if h.must(err); len(more) == 0 {
+				return rows
+			}
+			rows = append(rows, more...)
+		}
+	}
+	slices.SortFunc(want, func(a, b serverkey.Row) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	found := walk(credential.DigestPurpose, 3)
+	if diff := cmp.Diff(want, found); diff != "" {
+		h.Errorf("the digests under older versions are otherwise:\n%s", diff)
+	}
+	if n := len(walk(credential.CopyPurpose, 2)); n != 0 {
+		h.Errorf("%d copies are under versions before their own", n)
+	}
+	batch := make([]serverkey.Rewrapped, len(found))
+	for i, r := range found {
+		batch[i] = serverkey.Rewrapped{Row: r, Fresh: sealed(3, "anew")}
+	}
+	h.sql(`UPDATE key_secrets SET digest = copy WHERE key_id = $1`, found[0].Key) // as a refresh would meanwhile
+	batch[1].Sealed.Version = 9
+	changes := h.changes()
+	h.must(h.store.Rewrap(h.Context(), credential.DigestPurpose, batch))
+	h.must(h.store.Rewrap(h.Context(), credential.CopyPurpose, batch)) // none is as it was read
+	if kept := walk(credential.DigestPurpose, 3); len(kept) != 2 || kept[0].Key != found[0].Key || kept[1].Key != found[1].Key {
+		h.Errorf("%d are under older versions still", len(kept))
+	}
+	if got := ask[int64](h, `SELECT COUNT(*) FROM key_secrets WHERE digest = $1 AND digest_version = 3 AND copy_version = 2`, []byte("anew")); got != int64(len(found)-2) {
+		h.Errorf("%d of %d were replaced", got, len(found)-2)
+	}
+	if h.changes() != changes {
+		h.Error("wrapping anew counts as a change")
+	}
+}
+
+func whatIsLeftIsCounted(h *house) {
+	t := h.aTenant(0)
+	owner := h.member(t, scope.Member)
+	now := h.clock.Now()
+	for i := range 4 {
+		k, s := h.stored(t, owner, int64(i+1))
+		s.TagVersion, s.Digest.Version = 5, 6
+		if i > 1 { // of a key that waits for its owner; the last is revoked
+			s.Digest, k.SecretSetAt = credential.Sealed{}, time.Time{}
+		}
+		h.insert(k, s)
+		if i == 3 {
+			h.in(func(ctx context.Context, tx *store.Tx) error { return tx.RevokeKey(ctx, k.ID, now, owner.ID, "") })
+		}
+	}
+	h.sql(`UPDATE key_secrets SET copy = digest, copy_version = 7, position = 'previous', until = $1 WHERE key_id = (SELECT MIN(key_id) FROM key_secrets WHERE digest_version = 6)`, now.UnixMicro())
+	h.as(owner)
+	expect := func(purpose credential.Purpose, number int, used serverkey.Span, at time.Time, want int64) {
+		h.Helper()
+		v := credential.Version{Purpose: purpose, Number: number}
+		got, err := h.store.Left(h.Context(), v, used, at)
+		if err != nil || got != want {
+			h.Errorf("under %s %d there are %d, want %d (%v)", purpose, number, got, want, err)
+		}
+		h.in(func(ctx context.Context, tx *store.Tx) error {
+			if got, err := tx.Left(ctx, v, used, at); err != nil || got != want {
+				h.Errorf("under %s %d a transaction counts %d, want %d (%v)", purpose, number, got, want, err)
+			}
+			return audit.ErrNothing
+		})
+	}
+	ever := serverkey.Span{}
+	expect(credential.DigestPurpose, 6, ever, now, 2)
+	expect(credential.CopyPurpose, 7, ever, now, 1)
+	expect(credential.CopyPurpose, 6, ever, now, 0)
+	expect(credential.TagPurpose, 5, ever, now, 3)
+	expect(credential.TagPurpose, 5, ever, now.Add(policy.Grace), 2) // the previous one is forgotten
+	expect(credential.CursorPurpose, 1, ever, now, 0)
+	expect(credential.SessionPurpose, 1, ever, now, 1)
+	expect(credential.SessionPurpose, 1, ever, now.Add(session.Default.Absolute+time.Hour), 0)
+	expect(credential.SessionPurpose, 1, serverkey.Span{From: h.later(time.Minute)}, now, 0)
+	expect(credential.SessionPurpose, 1, serverkey.Span{Until: now}, now, 0)
 }
 
 func theLatestTimeIsOnRecord(h *house) {
@@ -171,6 +272,10 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Write":          h.write(insertUser(h.user())),
 		"OwnKeys":        second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
 		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
+		"ServerKeys":     second(s.ServerKeys(ctx)),
+		"Left":           second(s.Left(ctx, credential.Version{Purpose: credential.TagPurpose}, serverkey.Span{}, h.clock.Now())),
+		"SealedBefore":   second(s.SealedBefore(ctx, credential.CopyPurpose, 2, credential.Row{})),
+		"Rewrap":         s.Rewrap(ctx, credential.CopyPurpose, nil),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/serverkey"
+)
+
+const (
+	selectServerKeys query = `SELECT purpose, version, used_from, created_at, emptied_at FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
+	lockServerKeys   query = `UPDATE server_keys SET created_at = created_at`
+	insertServerKey  query = `INSERT INTO server_keys (purpose, version, created_at, used_from) VALUES ($1, $2, $3, $4)`
+	emptyServerKey   query = `UPDATE server_keys SET emptied_at = $3 WHERE purpose = $1 AND version = $2`
+	retireServerKey  query = `UPDATE server_keys SET retired_at = $3 WHERE purpose = $1 AND version = $2`
+
+	countDigests query = `SELECT COUNT(*) FROM key_secrets WHERE digest_version = $1`
+	countCopies  query = `SELECT COUNT(*) FROM key_secrets WHERE copy_version = $1`
+	// An id answers while it proves something, or will once it is claimed. A previous one does until it is forgotten.
+	countIDs query = `SELECT COUNT(*) FROM key_secrets s JOIN keys k ON k.id = s.key_id
+		WHERE s.tag_version = $1 AND (s.digest IS NOT NULL OR (k.secret_set_at IS NULL AND k.revoked_at IS NULL)) AND (s.position = 'current' OR s.until > $2)`
+	countTickets query = `SELECT (SELECT COUNT(*) FROM sessions WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3)
+		+ (SELECT COUNT(*) FROM links WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3 AND used_at IS NULL)`
+
+	// At most a hundred at a time, so that no other write waits long.
+	digestsBefore query = sealedBefore + `s.digest, s.digest_version` + sealedRows + `s.digest_version < $1` + sealedOrder
+	copiesBefore  query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
+	// Only where the text is still the one that was read: a refresh, a revocation or another node may have been faster.
+	rewrapDigest query = `UPDATE key_secrets SET digest = $3, digest_version = $4 WHERE key_id = $1 AND serial = $2 AND digest = $5 AND digest_version = $6`
+	rewrapCopy   query = `UPDATE key_secrets SET copy = $3, copy_version = $4 WHERE key_id = $1 AND serial = $2 AND copy = $5 AND copy_version = $6`
+)
+
+// Parts of the queries for what is sealed under older versions.
+const (
+	sealedBefore = `SELECT k.tenant_id, s.key_id, s.serial, `
+	sealedRows   = ` FROM key_secrets s JOIN keys k ON k.id = s.key_id WHERE `
+	sealedOrder  = ` AND (s.key_id, s.serial) > ($2, $3) ORDER BY s.key_id, s.serial LIMIT 100`
+)
+
+// ServerKeys implements serverkey.Store.
+func (s *Store) ServerKeys(ctx context.Context) ([]serverkey.Key, error) {
+	keys, err := serverKeys(ctx, s.reading)
+	return keys, s.fault(err)
+}
+
+// LockServerKeys implements serverkey.Tx.
+func (t *Tx) LockServerKeys(ctx context.Context) ([]serverkey.Key, error) {
+	if err := t.exec(ctx, lockServerKeys); err != nil {
+		return nil, err
+	}
+	return serverKeys(ctx, t)
+}
+
+func serverKeys(ctx context.Context, from reader) (keys []serverkey.Key, err error) {
+	err = each(ctx, from, selectServerKeys, func(row *sql.Rows) error {
+		var k serverkey.Key
+		err := row.Scan(&k.Purpose, &k.Number, when{&k.From}, when{&k.CreatedAt}, when{&k.EmptiedAt})
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+// InsertServerKeys implements serverkey.Tx.
+func (t *Tx) InsertServerKeys(ctx context.Context, versions []credential.Version, at time.Time) error {
+	for _, v := range versions {
+		if err := t.exec(ctx, insertServerKey, string(v.Purpose), v.Number, micros(at), micros(v.From)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EmptyServerKey implements serverkey.Tx.
+func (t *Tx) EmptyServerKey(ctx context.Context, v credential.Version, at time.Time) error {
+	return t.one(ctx, emptyServerKey, string(v.Purpose), v.Number, micros(at))
+}
+
+// RetireServerKey implements serverkey.Tx.
+func (t *Tx) RetireServerKey(ctx context.Context, v credential.Version, at time.Time) error {
+	return t.one(ctx, retireServerKey, string(v.Purpose), v.Number, micros(at))
+}
+
+// Left implements serverkey.Store.
+func (s *Store) Left(ctx context.Context, v credential.Version, used serverkey.Span, now time.Time) (int64, error) {
+	n, err := left(ctx, s.reading, v, used, now)
+	return n, s.fault(err)
+}
+
+// Left implements serverkey.Tx.
+func (t *Tx) Left(ctx context.Context, v credential.Version, used serverkey.Span, now time.Time) (int64, error) {
+	return left(ctx, t, v, used, now)
+}
+
+// left counts nothing of purposes of which nothing is kept.
+func left(ctx context.Context, from reader, v credential.Version, used serverkey.Span, now time.Time) (n int64, err error) {
+	switch v.Purpose {
+	case credential.DigestPurpose:
+		err = from.row(ctx, countDigests, v.Number).Scan(&n)
+	case credential.CopyPurpose:
+		err = from.row(ctx, countCopies, v.Number).Scan(&n)
+	case credential.TagPurpose:
+		err = from.row(ctx, countIDs, v.Number, micros(now.Add(-policy.Grace))).Scan(&n)
+	case credential.SessionPurpose:
+		until := used.Until
+		if until.IsZero() {
+			until = now.Add(time.Hour) // clocks of other nodes may be ahead
+		}
+		err = from.row(ctx, countTickets, used.From.UnixMicro(), micros(until), micros(now)).Scan(&n)
+	}
+	return n, err
+}
+
+// SealedBefore implements serverkey.Store.
+func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, version int, after credential.Row) (rows []serverkey.Row, err error) {
+	q := digestsBefore
+	if purpose == credential.CopyPurpose {
+		q = copiesBefore
+	}
+	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
+		var r serverkey.Row
+		err := row.Scan(&r.Tenant, &r.Key, &r.Serial, &r.Sealed.Bytes, &r.Sealed.Version)
+		rows = append(rows, r)
+		return err
+	}, version, after.Key, after.Serial)
+	return rows, s.fault(err)
+}
+
+// Rewrap implements serverkey.Store: one transaction for the batch, past the ledger.
+func (s *Store) Rewrap(ctx context.Context, purpose credential.Purpose, batch []serverkey.Rewrapped) error {
+	if s.halted.Load() {
+		return errHalted
+	}
+	q := rewrapDigest
+	if purpose == credential.CopyPurpose {
+		q = rewrapCopy
+	}
+	tx, err := s.backend.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(err)
+	}
+	for _, r := range batch {
+		if _, err := tx.ExecContext(ctx, string(q), r.Key, r.Serial, r.Fresh.Bytes, r.Fresh.Version, r.Sealed.Bytes, r.Sealed.Version); err != nil {
+			return errors.Join(s.fault(err), tx.Rollback())
+		}
+	}
+	return s.fault(tx.Commit())
+}
