@@ -10,6 +10,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -50,6 +51,16 @@ func (c *Client) WithHeader(name, value string) *Client {
 	other := *c
 	other.header = c.header.Clone()
 	other.header.Add(name, value)
+	return &other
+}
+
+// WithTLS gives a client that speaks TLS as the configuration says.
+func (c *Client) WithTLS(config *tls.Config) *Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	other, over := *c, *c.http
+	over.Transport = transport
+	other.http = &over
 	return &other
 }
 
