@@ -33,7 +33,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
-	go run ./cmd/claviger dev $(ARGS)
+	@go run ./cmd/claviger dev $(ARGS)
 
 build: ## build bin/claviger, one static binary
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o '$(OUT)' ./cmd/claviger
