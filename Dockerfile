@@ -16,7 +16,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /image/claviger /usr/local/bin/claviger
 COPY --from=build --chown=65532:65532 /image/data /data
 USER 65532:65532
-ENV PATH=/usr/local/bin CLAVIGER_DATA=/data CLAVIGER_SERVER_LISTEN=0.0.0.0:8080
+# TMPDIR: where SQLite sorts what does not fit into memory.
+ENV PATH=/usr/local/bin TMPDIR=/data CLAVIGER_DATA=/data CLAVIGER_SERVER_LISTEN=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["claviger", "health"]
