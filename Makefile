@@ -13,6 +13,11 @@ ARGS     ?=
 TIMEOUT  ?= 15m
 FUZZTIME ?= 30s
 
+# What a build is called, and where it goes. Where there is no git, whoever builds says it.
+VERSION ?= $(shell git describe --tags --always --dirty)
+COMMIT  ?= $(shell git rev-parse HEAD)
+OUT     ?= bin/claviger
+
 # Tracked and new files alike, without those that git ignores.
 FILES    = git ls-files -z --cached --others --exclude-standard
 GO_FILES = $(wildcard $(shell git ls-files --cached --others --exclude-standard '*.go'))
@@ -22,16 +27,16 @@ SUMS     = $(FILES) | xargs -0 sha256sum 2>/dev/null || true
 TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -q noexec && \
 	[ "$$(df --output=avail -k /dev/shm | tail -n 1)" -gt 4194304 ]; then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
 
-.PHONY: help run build test check bench fuzz generate fmt
+.PHONY: help run build test check bench release fuzz generate fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
-	go run ./cmd/claviger dev $(ARGS)
+	@go run ./cmd/claviger dev $(ARGS)
 
 build: ## build bin/claviger, one static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/claviger ./cmd/claviger
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o '$(OUT)' ./cmd/claviger
 
 test: ## run the tests on SQLite and PostgreSQL, with the race detector
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
@@ -50,6 +55,9 @@ check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
 
 bench: ## measure the verification path
 	go run ./tools/bench $(ARGS)
+
+release: ## make dist: archives for each platform, lists of modules, SHA256SUMS
+	go run ./tools/release $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@go test -list '^Fuzz' $(PACKAGES) | \

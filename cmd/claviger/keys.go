@@ -44,7 +44,7 @@ func createKey(r *remote) *cobra.Command {
 		Long: `Creates a key and shows its secret, once. With --save the secret goes into a file, as {"id":…,"secret":…}, and is not shown.
 With --link nobody sees it but the owner, who opens the link or uses claviger keys claim.`,
 		Example: `  claviger keys create "Nightly build" --scope applications:read --all-applications --expires 90d --save key.json
-  claviger keys create "Ann's reports" --owner usr_… --scope reports:read --application app_… --link`,
+  claviger keys create "Ann's reports" --owner usr_… --scope applications:read --application app_… --link`,
 	}
 	f.add(cmd)
 	s.add(cmd)

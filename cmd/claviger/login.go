@@ -20,8 +20,8 @@ func loginCommand() *cobra.Command {
 		Long: `Signs in and keeps the session in contexts.json, which nobody else may read. It becomes the current context.
 
 The password is asked for on a terminal, without echo; a program gives it on standard input or in a file. Without --context a new context is called after the server.`,
-		Example: `  claviger login --server https://claviger.example.com --email ann@example.com
-  claviger login --email ann@example.com --password-file /run/secrets/password`,
+		Example: `  claviger login --server https://claviger.example.com --email you@example.com
+  claviger login --email you@example.com --password-file /run/secrets/password`,
 	}
 	r := newRemote(cmd).inTenants(cmd)
 	r.begins = true

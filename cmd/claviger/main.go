@@ -10,9 +10,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the release build.
-var version = "dev"
-
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run gives the exit code, as the table exits says: 0, or another after one clear line on standard error.
@@ -23,7 +20,7 @@ func run(args []string) int {
 		Use: "claviger", Short: "A self-hosted API-key authority", SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand(), referenceCommand())
+	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand(), healthCommand(), referenceCommand())
 	root.AddCommand(operatorCommands()...)
 	root.AddCommand(remoteCommands()...)
 	markWork(root)

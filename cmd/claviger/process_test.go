@@ -111,14 +111,14 @@ func (p *process) awaitOn(stream *tape, what string, seen func(out string) bool)
 		case seen(out):
 			return out
 		case over:
-			p.t.Fatalf("claviger ended with exit code %d before %s; on stderr:\n%s", p.cmd.ProcessState.ExitCode(), what, p.stderr.String())
+			p.t.Fatalf("claviger ended with exit code %d before %s; it wrote:\n%s%s", p.cmd.ProcessState.ExitCode(), what, p.stdout.String(), p.stderr.String())
 		}
 		select {
 		case <-grown:
 		case <-p.ended:
 			over = true // what it wrote last is yet to be read
 		case <-deadline:
-			p.t.Fatalf("no sign of %s within %s; on stderr:\n%s", what, patience, p.stderr.String())
+			p.t.Fatalf("no sign of %s within %s; it wrote:\n%s%s", what, patience, p.stdout.String(), p.stderr.String())
 		}
 	}
 }

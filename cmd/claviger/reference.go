@@ -14,9 +14,13 @@ import (
 
 // referenceCommand writes the reference of all commands from the commands themselves.
 func referenceCommand() *cobra.Command {
-	return &cobra.Command{
+	var manual string
+	cmd := &cobra.Command{
 		Use: "reference", Short: "Print the reference of all commands as Markdown", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if manual != "" {
+				return writeManual(manual, cmd.Root())
+			}
 			var text strings.Builder
 			text.WriteString("# The command line\n\nMade from the commands themselves by `make generate`. `claviger <command> --help` says the same.\n")
 			writeRules(&text)
@@ -27,6 +31,8 @@ func referenceCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&manual, "man", "", "write it as manual pages into this `folder` instead")
+	return cmd
 }
 
 // writeRules tells what holds for all commands that speak to a server.
@@ -57,11 +63,14 @@ func writeCommand(text *strings.Builder, cmd *cobra.Command) {
 	}
 	level := strings.Count(cmd.CommandPath(), " ") + 1
 	fmt.Fprintf(text, "\n%s %s\n\n%s\n", strings.Repeat("#", level), cmd.CommandPath(), cmp.Or(strings.TrimSpace(cmd.Long), cmd.Short+"."))
-	if cmd.Name() == "completion" {
+	if cmd.Name() == completion {
 		return // cobra's own, told at length by its --help
 	}
 	if !cmd.HasSubCommands() {
-		fmt.Fprintf(text, "\n```\n%s\n```\n", strings.TrimSpace(cmd.UseLine()+"\n\n"+cmd.Example))
+		fmt.Fprintf(text, "\n```text\n%s\n```\n", cmd.UseLine())
+	}
+	if cmd.Example != "" {
+		fmt.Fprintf(text, "\n```sh\n%s\n```\n", plainExample(cmd))
 	}
 	writeFlags(text, cmd)
 	for _, c := range cmd.Commands() {
@@ -69,19 +78,33 @@ func writeCommand(text *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
+// completion is the command that cobra adds.
+const completion = "completion"
+
+// plainExample gives the examples of a command without the indent that its help has.
+func plainExample(cmd *cobra.Command) string {
+	return strings.TrimSpace(strings.ReplaceAll(cmd.Example, "\n  ", "\n"))
+}
+
 // writeFlags writes the flags of a command itself; those of a noun stand with the noun.
 func writeFlags(text *strings.Builder, cmd *cobra.Command) {
 	var rows strings.Builder
-	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Name == "help" || f.Hidden {
-			return
-		}
-		kind, meaning := pflag.UnquoteUsage(f)
-		fmt.Fprintf(&rows, "| `%s` | %s |\n", strings.TrimSpace("--"+f.Name+" "+kind), strings.ReplaceAll(meaning, "|", "\\|")+defaultText(f))
+	eachFlag(cmd, func(name, kind, meaning string) {
+		fmt.Fprintf(&rows, "| `%s` | %s |\n", strings.TrimSpace(name+" "+kind), strings.ReplaceAll(meaning, "|", "\\|"))
 	})
 	if rows.Len() > 0 {
 		fmt.Fprintf(text, "\n| flag | meaning |\n|---|---|\n%s", rows.String())
 	}
+}
+
+// eachFlag gives the flags of a command itself.
+func eachFlag(cmd *cobra.Command, take func(name, kind, meaning string)) {
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && !f.Hidden {
+			kind, meaning := pflag.UnquoteUsage(f)
+			take("--"+f.Name, kind, meaning+defaultText(f))
+		}
+	})
 }
 
 func defaultText(f *pflag.Flag) string {

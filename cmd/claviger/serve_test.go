@@ -20,7 +20,9 @@ import (
 
 var (
 	readyLine = regexp.MustCompile(`msg="claviger is ready" url=(\S+) `)
-	setupLine = regexp.MustCompile(`link=(\S+) until=\S+\n`)
+	// listenLine has the address that it listens at, which need not be in the URL.
+	listenLine = regexp.MustCompile(`msg="claviger is ready" url=\S+ listen=(\S+) `)
+	setupLine  = regexp.MustCompile(`link=(\S+) until=\S+\n`)
 )
 
 // offered gives where the server is, and the token of the set-up link that it logs.

@@ -1,16 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"runtime"
 
 	"github.com/spf13/cobra"
 )
 
+// version and commit are set by `make build`.
+var (
+	version = "dev"
+	commit  = ""
+)
+
 // release is what `claviger version` prints.
 type release struct {
 	Version string `json:"version"`
-	Go      string `json:"go"`
-	System  string `json:"system"`
+	// Commit that it was built from; "" where the build did not say.
+	Commit string `json:"commit"`
+	Go     string `json:"go"`
+	System string `json:"system"`
 }
 
 func versionCommand() *cobra.Command {
@@ -21,8 +30,9 @@ func versionCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printOne(p, release{version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, []column[release]{
+		return printOne(p, release{version, commit, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, []column[release]{
 			{"claviger", func(r release) string { return r.Version }},
+			{"commit", func(r release) string { return cmp.Or(r.Commit, "unknown") }},
 			{"go", func(r release) string { return r.Go }},
 			{"system", func(r release) string { return r.System }},
 		})

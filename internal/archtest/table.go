@@ -38,6 +38,7 @@ var table = []layer{
 	{"doors", []row{
 		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys term"},
 		{"tools/bench", "client api", ""},
+		{"tools/release", "", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
 	}},
