@@ -33,6 +33,20 @@ func (s *site) accounts(t testing.TB) []api.Account {
 	return all.Items
 }
 
+func TestADirectoryWhosePathIsTooLongForASocketWorksWithoutOne(t *testing.T) {
+	s := newSite(t, testkit.SQLite)
+	s.data = filepath.Join(s.dir, strings.Repeat("long", 30))
+	p := s.dev(t)
+	p.ready()
+	p.term()
+	if !strings.Contains(p.stderr.String(), "too long for a socket") {
+		t.Errorf("the log says nothing:\n%s", p.stderr.String())
+	}
+	if all := s.accounts(t); len(all) != 1 {
+		t.Errorf("an operator sees %+v", all)
+	}
+}
+
 // The server does the work where one runs, else the command by itself; both leave the same.
 func TestOperatorCommandsWorkWithAServerAndWithout(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {

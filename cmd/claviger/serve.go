@@ -44,7 +44,7 @@ func serve(cmd *cobra.Command) error {
 
 // answer says where the server is, and waits for the end.
 func answer(ctx context.Context, a *app.App, log *slog.Logger, set *config.Loaded) error {
-	log.Info("claviger is ready", "url", a.URL, "listen", a.Address, "version", version, "engine", engineOf(set.Config), "data", set.Data, "config", cmp.Or(set.File, "none"))
+	log.Info("claviger is ready", "url", a.URL, "listen", a.Address, "version", version, "engine", engineOf(set.Config), "data", set.Data, "mail", a.Mail, "config", cmp.Or(set.File, "none"))
 	if err := offerSetup(ctx, a, log); err != nil {
 		return stopped(ctx, err)
 	}

@@ -56,6 +56,9 @@ type App struct {
 	// AdminURL that operators reach the metrics by; "" where there is no listener for them.
 	AdminURL string
 
+	// Mail says where notices go.
+	Mail string
+
 	Identity *identity.Service
 	Sessions *session.Service
 	Tenancy  *tenancy.Service
@@ -99,9 +102,6 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 	}
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	if c, err = c.Resolve(); err != nil {
-		return nil, err
-	}
-	if _, err = socketPath(c.Data); err != nil {
 		return nil, err
 	}
 	a = &App{options: o, failed: make(chan error, 1)}

@@ -36,13 +36,14 @@ func (a *App) carrier(c config.Mail) (notice.Carrier, error) {
 	desk := mail.Desk{From: c.From.Address(), Base: a.URL}
 	if c.SMTP == "" {
 		folder := a.File(mailDir)
-		a.options.Log.Info("there is no mail server (mail.smtp): notices are written as files and sent to nobody", "directory", folder)
+		a.Mail = "files in " + folder + ", sent to nobody"
 		return &mail.Folder{Desk: desk, Path: folder, Write: WriteFile}, nil
 	}
 	trusted, err := authorities(c.CA)
 	if err != nil {
 		return nil, err
 	}
+	a.Mail = string(c.SMTP)
 	helo := c.Helo
 	if helo == "" {
 		helo, _ = os.Hostname() // a machine may have none

@@ -37,10 +37,7 @@ func Operate(ctx context.Context, c config.Config, o Options) (*Operation, error
 	if _, err := os.Stat(filepath.Join(c.Data, lockFile)); err != nil {
 		return nil, fmt.Errorf("there is no data of Claviger in %s: name its directory with --data", c.Data)
 	}
-	path, err := socketPath(c.Data)
-	if err != nil {
-		return nil, err
-	}
+	path, noSocket := socketPath(c.Data)
 	waited, cancel := context.WithTimeout(ctx, busyFor)
 	defer cancel()
 	turn := time.NewTicker(askedEvery)
@@ -52,7 +49,7 @@ func Operate(ctx context.Context, c config.Config, o Options) (*Operation, error
 		}
 		select {
 		case <-waited.Done():
-			return nil, errors.Join(ctx.Err(), fmt.Errorf("%w: %s", ErrBusy, c.Data))
+			return nil, errors.Join(ctx.Err(), fmt.Errorf("%w: %s", ErrBusy, c.Data), noSocket)
 		case <-turn.C:
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/adminapi"
@@ -18,14 +19,14 @@ import (
 // socketFile is where operators reach the process that has the data directory.
 const socketFile = "claviger.sock"
 
-// maxSocketPath is the longest that every Unix takes: 104 bytes of sockaddr_un with the NUL behind them, on Linux 108.
-const maxSocketPath = 103
+// maxSocketPath is the longest that this system takes, without the NUL behind it: 107 bytes on Linux, 103 on others.
+const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // socketPath gives where the socket of a data directory is, or why there can be none.
 func socketPath(data string) (string, error) {
 	path := filepath.Join(data, socketFile)
 	if len(path) > maxSocketPath {
-		return "", fmt.Errorf("data directory: its path is %d bytes too long for the socket of operators: use a shorter one, or a relative one", len(path)-maxSocketPath)
+		return "", fmt.Errorf("the path of the data directory is %d bytes too long for a socket in it: use a shorter one, or a relative one", len(path)-maxSocketPath)
 	}
 	return path, nil
 }
@@ -34,7 +35,8 @@ func socketPath(data string) (string, error) {
 func (a *App) listenOnSocket(ctx context.Context) error {
 	path, err := socketPath(a.data.path)
 	if err != nil {
-		return err
+		a.options.Log.Warn("the commands of operators work only while the server is stopped", "error", err)
+		return nil
 	}
 	if err := clearSocket(path); err != nil {
 		return fmt.Errorf("socket of operators: %w", err)
