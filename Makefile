@@ -14,8 +14,8 @@ TIMEOUT  ?= 15m
 FUZZTIME ?= 30s
 
 # What a build is called, and where it goes. Where there is no git, whoever builds says it.
-VERSION ?= $(shell git describe --tags --always --dirty)
-COMMIT  ?= $(shell git rev-parse HEAD)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 OUT     ?= bin/claviger
 
 # Tracked and new files alike, without those that git ignores.
@@ -36,7 +36,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
-	@go run ./cmd/claviger dev $(ARGS)
+	@$(MAKE) --silent build
+	@exec $(OUT) dev $(ARGS)
 
 build: ## build bin/claviger, one static binary
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o '$(OUT)' ./cmd/claviger

@@ -15,26 +15,27 @@ import (
 // values are what this run has in the place of what a document shows.
 type values map[string]string
 
-// forms of values: a server's address, the credentials of HTTP Basic, and any long word with a digit in it, such as ids and secrets.
-var (
-	valueForm   = regexp.MustCompile(`127\.0\.0\.1:\d+|\bBasic [0-9A-Za-z+/]+=*|[0-9]{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z|[0-9A-Za-z_-]{16,}`)
-	addressForm = regexp.MustCompile(`^127\.0\.0\.1:\d+$`)
-	timeForm    = regexp.MustCompile(`^[0-9]{4}-`)
-	wordForm    = regexp.MustCompile(`[0-9]`)
-	gap         = regexp.MustCompile(` {2,}`)
+// forms of values: a server's address, the credentials of HTTP Basic, a time, and any long word with a digit in it, such as ids and secrets.
+const (
+	addressForm = `127\.0\.0\.1:[0-9]+`
+	basicForm   = `\bBasic [0-9A-Za-z+/]+=*`
+	timeForm    = `[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z`
+	wordForm    = `[0-9A-Za-z_-]{16,}`
 )
 
-// likeOf gives the pattern for what may stand in the place of a value, or "" where the text is no value, but meant as it is.
+var (
+	forms     = []string{addressForm, basicForm, timeForm, wordForm}
+	valueForm = regexp.MustCompile(strings.Join(forms, "|"))
+	isTime    = regexp.MustCompile("^" + timeForm + "$")
+	gap       = regexp.MustCompile(` {2,}`)
+)
+
+// likeOf gives the form of a value; "" for a word without a digit, which is meant as it is.
 func likeOf(value string) string {
-	switch {
-	case addressForm.MatchString(value):
-		return `127\.0\.0\.1:\d+`
-	case strings.HasPrefix(value, "Basic "):
-		return `Basic [0-9A-Za-z+/]+=*`
-	case timeForm.MatchString(value) && strings.HasSuffix(value, "Z"):
-		return `[0-9]{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z`
-	case wordForm.MatchString(value):
-		return `[0-9A-Za-z_-]{16,}`
+	for _, form := range forms {
+		if whole := regexp.MustCompile("^(?:" + form + ")$"); whole.MatchString(value) && (form != wordForm || strings.ContainsAny(value, "0123456789")) {
+			return form
+		}
 	}
 	return ""
 }
@@ -49,7 +50,7 @@ func (v values) learn(shown []string, text string) bool {
 	news := values{}
 	for i, name := range names {
 		switch known, ok := v[name]; {
-		case timeForm.MatchString(name):
+		case isTime.MatchString(name):
 		case ok && known != found[i+1], news[name] != "" && news[name] != found[i+1]:
 			return false
 		default:

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -69,7 +70,7 @@ func words(t *testing.T, text string) (list []string) {
 // nobody can write to but for /data, as the user it names, with its environment and nothing else.
 func TestTheImageRunsAsNobodyOnAReadOnlyRoot(t *testing.T) {
 	d := readDockerfile(t)
-	if d.base != "scratch" || d.user != "65532:65532" {
+	if d.base != "scratch" || d.user != fmt.Sprintf("%d:%[1]d", nobody) {
 		t.Errorf("the image is of %s and runs as %s", d.base, d.user)
 	}
 	image := d.build(t)
@@ -118,22 +119,32 @@ func (d dockerfile) build(t *testing.T) (image string) {
 	args[i] = "OUT=" + image + "/usr/local/bin/claviger"
 	_, err := output(t.Context(), context, here.environment(), "make", args...)
 	must(t, err)
-	must(t, os.Mkdir(filepath.Join(image, "data"), 0o700))
+	data := filepath.Join(image, "data")
+	must(t, os.Mkdir(data, 0o700))
+	if os.Getuid() == 0 {
+		must(t, os.Chown(data, nobody, nobody))
+	}
 	must(t, os.Chmod(image, 0o555))
 	t.Cleanup(func() { _ = os.Chmod(image, 0o755) }) // so that it can be removed
 	return image
 }
 
-// inside is a command with the image as its root. Its user is that of the image in a user namespace of its own, and has no rights there.
+// nobody is the user of the image.
+const nobody = 65532
+
+// inside is a command with the image as its root and as the image's user: the real one where the tests run as root, else their own by another name.
 func (d dockerfile) inside(t *testing.T, image string, command []string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/usr/local/bin/"+command[0], command[1:]...)
 	cmd.Dir, cmd.Env = "/", append(d.env, env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Chroot: image, Cloneflags: syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 65532, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 65532, HostID: os.Getgid(), Size: 1}},
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: image}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+		return cmd
 	}
+	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
 	return cmd
 }
 
