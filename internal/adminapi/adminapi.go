@@ -5,7 +5,9 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -20,6 +22,8 @@ type API struct {
 	Identity *identity.Service
 	Tenancy  *tenancy.Service
 	Trail    audit.Source
+	// Backup writes the whole database as it is at one moment.
+	Backup func(ctx context.Context, to io.Writer) error
 	// BaseURL that people reach the server by, for links.
 	BaseURL string
 }
@@ -33,6 +37,7 @@ func (a *API) Handler() http.Handler {
 		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Serve: a.verifyAudit},
+		{Method: http.MethodGet, Path: "/operator/v1/backup", Serve: a.backup},
 	} {
 		router.Add(r)
 	}

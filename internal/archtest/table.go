@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys term"},
+		{"cmd/claviger", "app backup config client api sample telemetry", "cobra pflag sys term"},
 		{"tools/bench", "client api", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
@@ -62,6 +62,7 @@ var table = []layer{
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},
 		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "policy ident fault", ""},
+		{"internal/journal", "key tenancy identity policy audit ident fault", ""},
 	}},
 	{"outside", []row{
 		{"internal/store", "domain ground job", "goose"},
@@ -69,6 +70,7 @@ var table = []layer{
 		{"internal/store/postgres", "store credential fault", "pgx goose"},
 		{"internal/mail", "fault", "go-mail"},
 		{"internal/job", "fault", ""},
+		{"internal/backup", "", "age"},
 		{"internal/telemetry", "credential metric", "prometheus otel"},
 	}},
 	{"shared", []row{ // by the ways in
@@ -101,6 +103,7 @@ var table = []layer{
 
 // modules are others' modules, or the hosts and organisations all of whose modules are meant.
 var modules = map[string]string{
+	"age":        "filippo.io/age",
 	"chromedp":   "github.com/chromedp/chromedp",
 	"cobra":      "github.com/spf13/cobra",
 	"crypto":     "golang.org/x/crypto",
@@ -134,6 +137,7 @@ var forTests = row{
 
 // keepers are the packages that alone may ever list a module; testkit makes and drops databases.
 var keepers = map[string]string{
+	"age":        "backup",
 	"pgx":        "store/postgres testkit",
 	"sqlite":     "store/sqlite",
 	"otter":      "verify",

@@ -80,6 +80,9 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		}
 		c.UpdatedAt = c.now
 		c.details = map[string]string{"changed": strings.Join(changed, " ")}
+		if slices.Contains(changed, "expires_at") && !c.ExpiresAt.IsZero() {
+			c.details["expires_at"] = c.ExpiresAt.UTC().Format(time.RFC3339Nano)
+		}
 		return "key.edit", tx.EditKey(ctx, c.Key)
 	})
 }
