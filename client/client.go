@@ -116,6 +116,27 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return err
 }
 
+// Stream asks for what is too long to be held, once. Whoever reads it must close it.
+func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	req, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, err
+	}
+	return nil, (&answer{resp.StatusCode, resp.Header, text}).read(nil)
+}
+
 // exchange sends a request, again where that is safe and worth it, and reads the answer into out.
 func (c *Client) exchange(ctx context.Context, method, path string, in, out any) (*answer, error) {
 	req, err := c.request(ctx, method, path, in)

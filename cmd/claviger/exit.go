@@ -22,6 +22,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitRefused     = 3
+	exitConflict    = 6
 	exitUnavailable = 9
 	exitNo          = 10
 )
@@ -39,7 +40,7 @@ var exits = []struct {
 	{exitRefused, "The credential was refused, or there is none: sign in, or check the key.", []int{http.StatusUnauthorized}},
 	{4, "Not allowed: the role or the scopes do not suffice, or this needs a signed-in person.", []int{http.StatusForbidden}},
 	{5, "There is no such thing, or you may not see it.", []int{http.StatusNotFound}},
-	{6, "What is there now does not permit this, as when no more keys are allowed.", []int{http.StatusConflict}},
+	{exitConflict, "What is there now does not permit this, as when no more keys are allowed.", []int{http.StatusConflict}},
 	{7, "The input breaks a rule; the message names the fields.", []int{http.StatusUnprocessableEntity}},
 	{8, "Too many requests.", []int{http.StatusTooManyRequests}},
 	{exitUnavailable, "The server cannot be reached or is unavailable.", []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}},

@@ -18,7 +18,7 @@ func operatorCommands() []*cobra.Command {
 	for _, c := range commands {
 		completeNoFiles(c)
 	}
-	return commands
+	return append(commands, backupCommand(), restoreCommand())
 }
 
 // byOperator says of the commands how they do it.
@@ -27,10 +27,7 @@ the command does it by itself.`
 
 // operate gives a command its flags, and lets it work through the operators' API.
 func operate(cmd *cobra.Command, o *output, work func(*call, []string) error) *cobra.Command {
-	addSettings(cmd, func(s config.Setting) bool {
-		return slices.Contains([]string{"data", "database.url", "root_secret", "server.base_url", "legacy_password_before"}, s.Key)
-	})
-	addConfigFlag(cmd)
+	addOperatorSettings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		c := &call{console: console{cmd.InOrStdin(), cmd.ErrOrStderr()}, ctx: cmd.Context()}
 		if c.printer, err = o.printer(cmd); err != nil {
@@ -53,6 +50,14 @@ func operate(cmd *cobra.Command, o *output, work func(*call, []string) error) *c
 		return adviseOperator(work(c, args))
 	}
 	return cmd
+}
+
+// addOperatorSettings gives a command the flags that say where the data is, and what a command by itself goes by.
+func addOperatorSettings(cmd *cobra.Command) {
+	addSettings(cmd, func(s config.Setting) bool {
+		return slices.Contains([]string{"data", "database.url", "root_secret", "server.base_url", "legacy_password_before"}, s.Key)
+	})
+	addConfigFlag(cmd)
 }
 
 // adviseOperator is advise for what the operators' API says.

@@ -47,13 +47,25 @@ func create(path string, replace bool) (*os.File, error) {
 // fill writes the text and gives the file its name.
 func (r *reserved) fill(text []byte) error {
 	_, err := r.file.Write(text)
+	return r.place(err)
+}
+
+// place gives the file its name once all was written to it, unless that failed.
+func (r *reserved) place(err error) error {
 	if err = errors.Join(err, r.file.Sync(), r.file.Close()); err != nil {
 		return errors.Join(err, os.Remove(r.file.Name()))
 	}
 	if r.file.Name() == r.path {
 		return nil
 	}
-	return os.Rename(r.file.Name(), r.path)
+	if err := os.Rename(r.file.Name(), r.path); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(r.path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close()) // or a power cut takes the name away
 }
 
 // drop gives the place up.

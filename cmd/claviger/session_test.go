@@ -7,10 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
@@ -80,6 +82,7 @@ func (s *session) furnish(t *testing.T) {
 	t.Helper()
 	made := s.sample(t)
 	standard, member := made.Tenants[0], made.People[0]
+	recoverable := made.Tenants[slices.IndexFunc(made.Tenants, func(t sample.Tenant) bool { return t.Preset == string(policy.Blancco) })]
 	s.keep(t, "member", member.Password)
 	s.do(t, step{command: "claviger login --context member --server http://" + defaultAddress + " --password-file member --tenant " + standard.ID + " --email " + member.Email})
 	var other struct{ User struct{ ID string } }
@@ -95,6 +98,7 @@ func (s *session) furnish(t *testing.T) {
 	for name, here := range map[string]string{
 		"usr_…": other.User.ID, "app_…": standard.ApplicationIDs[0], "key_…": standard.Key.ID, "ten_…": standard.ID, "https://claviger.example.com": made.URL,
 		"/run/secrets/password": "password", "you@example.com": made.Email, "claviger keys claim": "claviger keys claim --context member",
+		"keys reveal key_…": "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here
 	}

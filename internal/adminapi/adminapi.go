@@ -5,7 +5,9 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -23,6 +25,8 @@ type API struct {
 	Trail    audit.Source
 	// ServerKeys are the keys of the server itself.
 	ServerKeys *serverkey.Service
+	// Backup writes the whole database as it is at one moment.
+	Backup func(ctx context.Context, to io.Writer) error
 	// BaseURL that people reach the server by, for links.
 	BaseURL string
 }
@@ -39,6 +43,7 @@ func (a *API) Handler() http.Handler {
 		{Method: http.MethodGet, Path: "/operator/v1/rootkey", Serve: a.listServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/rotate", Serve: a.rotateServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/retire", Serve: a.retireServerKeys},
+		{Method: http.MethodGet, Path: "/operator/v1/backup", Serve: a.backup},
 	} {
 		router.Add(r)
 	}

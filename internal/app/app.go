@@ -72,6 +72,8 @@ type App struct {
 	options     Options
 	certificate *certificate
 	data        dataDir
+	journal     *revocations
+	rootCheck   string
 	clock       *clock
 	keyring     *credential.Keyring
 	door        *web.Door
@@ -129,6 +131,10 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 // build goes up the house: storage, keys, domain.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
+	var err error
+	if a.journal, err = openRevocations(a.data.file(JournalFile)); err != nil {
+		return err
+	}
 	if err := a.openStore(ctx, c, generations); err != nil {
 		return err
 	}
@@ -140,8 +146,12 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
+	a.rootCheck = root.Check()
 	versions, err := a.Store.AdoptRoot(ctx, root)
 	if err != nil {
+		return err
+	}
+	if err := a.journal.catchUp(ctx, a.Store); err != nil {
 		return err
 	}
 	if err := a.follow(ctx, c.Database); err != nil {
@@ -185,6 +195,7 @@ func (a *App) startJobs() {
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("server_keys", serverKeysEvery, log, a.ServerKeys.Pass),
+		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
 		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
@@ -196,6 +207,8 @@ func (a *App) startJobs() {
 const (
 	// usesEvery makes a use visible within two seconds, with time for the flush itself.
 	usesEvery = 1500 * time.Millisecond
+	// catchUpEvery bounds how long the journal may lack what was committed and could not be answered.
+	catchUpEvery = 10 * time.Second
 	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
 	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
@@ -227,11 +240,14 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 		}
 	}
 	a.clock = &clock{wall: a.options.Wall}
-	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Fatal: a.fail, Trace: a.tracing.Write})
+	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Committed: a.note, Fatal: a.fail, Trace: a.tracing.Write})
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
 }
+
+// note keeps what took authority away in the journal, before it is answered.
+func (a *App) note(change int64, e audit.Event) error { return a.journal.note(change, e) }
 
 // openBackend opens the database that the settings name, brought up to this version.
 func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
@@ -334,7 +350,7 @@ func (a *App) Stop(ctx context.Context) error {
 		errs = append(errs, a.lastWords(ctx), a.Store.Close())
 	}
 	a.lastTraces(ctx)
-	return errors.Join(append(errs, a.data.close())...)
+	return errors.Join(append(errs, a.journal.close(), a.data.close())...)
 }
 
 // drain lets the requests under way finish, of one server after the other; those that do not are cut off.
@@ -359,7 +375,7 @@ func (a *App) lastWords(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
-	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()))
+	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()), a.journal.catchUp(ctx, a.Store))
 }
 
 // lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.

@@ -66,11 +66,13 @@ func clearSocket(path string) error {
 	return os.Remove(path)
 }
 
-// serveOperators answers on the listener until the app stops. An answer may take its time: a look at the whole audit trail does.
+// serveOperators answers on the listener until the app stops. An answer may take its time: a backup does.
 func (a *App) serveOperators(l net.Listener) {
-	api := &adminapi.API{Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Trail: a.Store, ServerKeys: a.ServerKeys, BaseURL: a.URL}
+	api := &adminapi.API{
+		Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Trail: a.Store, ServerKeys: a.ServerKeys, Backup: a.backup, BaseURL: a.URL,
+	}
 	a.operators = &http.Server{
-		Handler: api.Handler(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
 	}
 	go func() {

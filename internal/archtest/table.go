@@ -36,7 +36,7 @@ type layer struct {
 // table is the house, from the public doors through ground and domain to the top.
 var table = []layer{
 	{"doors", []row{
-		{"cmd/claviger", "app config client api sample telemetry", "cobra pflag sys term"},
+		{"cmd/claviger", "app backup config client api sample telemetry", "cobra pflag sys term"},
 		{"tools/bench", "client api", ""},
 		{"tools/release", "", ""},
 		{"api", "", ""},
@@ -64,6 +64,7 @@ var table = []layer{
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
 		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "principal policy ident audit fault", ""},
+		{"internal/journal", "key tenancy identity policy audit ident fault", ""},
 	}},
 	{"outside", []row{
 		{"internal/store", "domain ground job", "goose"},
@@ -71,6 +72,7 @@ var table = []layer{
 		{"internal/store/postgres", "store credential fault", "pgx goose"},
 		{"internal/mail", "notice identity policy credential text", "go-mail"},
 		{"internal/job", "fault", ""},
+		{"internal/backup", "", "age"},
 		{"internal/telemetry", "credential metric", "prometheus otel"},
 	}},
 	{"shared", []row{ // by the ways in
@@ -103,6 +105,7 @@ var table = []layer{
 
 // modules are others' modules, or the hosts and organisations all of whose modules are meant.
 var modules = map[string]string{
+	"age":        "filippo.io/age",
 	"chromedp":   "github.com/chromedp/chromedp",
 	"cobra":      "github.com/spf13/cobra",
 	"crypto":     "golang.org/x/crypto",
@@ -137,6 +140,7 @@ var forTests = row{
 
 // keepers are the packages that alone may ever list a module; testkit makes and drops databases.
 var keepers = map[string]string{
+	"age":        "backup",
 	"pgx":        "store/postgres testkit",
 	"sqlite":     "store/sqlite",
 	"otter":      "verify",

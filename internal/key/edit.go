@@ -81,6 +81,9 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		c.UpdatedAt = c.now
 		c.details = map[string]string{"changed": strings.Join(changed, " ")}
 		if slices.Contains(changed, "expires_at") {
+			if !c.ExpiresAt.IsZero() {
+				c.details["expires_at"] = c.ExpiresAt.UTC().Format(time.RFC3339Nano)
+			}
 			if err := c.tellExpiring(ctx, tx); err != nil {
 				return "", err
 			}

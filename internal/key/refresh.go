@@ -139,7 +139,7 @@ func (c *changing) revive(ctx context.Context, tx Tx) (err error) {
 
 // apply makes the secret the key's own. The old one overlaps at most until it would have expired by itself.
 func (r Renewal) apply(c *changing, secret Secret) {
-	c.details = map[string]string{"keep_id": strconv.FormatBool(r.KeepID)}
+	c.details = map[string]string{"keep_id": strconv.FormatBool(r.KeepID), "serial": strconv.Itoa(secret.Serial)}
 	previous := Previous{PublicID: c.PublicID, Last4: c.Last4, SetAt: c.SecretSetAt}
 	previous.Until = earlier(c.now.Add(time.Duration(r.Overlap)*time.Second), c.Life(c.tenant.Rules).Expiry.At)
 	c.Previous = Previous{}
@@ -166,6 +166,7 @@ func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tena
 		case c.overlap(c.Life(c.tenant.Rules), c.tenant.Rules, c.now).Until.IsZero():
 			return "", fault.NotFound
 		}
+		c.details = map[string]string{"serial": strconv.Itoa(c.Serial)}
 		return "key.end_previous", tx.EndPrevious(ctx, id, c.now)
 	})
 	return err

@@ -388,7 +388,7 @@ func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) erro
 
 // RevokeKey implements key.Tx.
 func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error {
-	if err := t.one(ctx, revokeKey, id, micros(at), by, optional(reason)); err != nil {
+	if err := t.one(ctx, revokeKey, id, micros(at), optional(by), optional(reason)); err != nil {
 		return err
 	}
 	return t.exec(ctx, forgetCopy, id)

@@ -71,7 +71,7 @@ func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) 
 }
 
 // attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
-func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
+func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audit.Event, error)) error {
 	if s.halted.Load() {
 		return errHalted
 	}
@@ -88,7 +88,7 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 			return s.contention(err)
 		}
 	}
-	event, err := change(ctx, tx)
+	event, err := do(ctx, tx)
 	if errors.Is(err, audit.ErrNothing) {
 		// What was found done may have been committed by a write that has not told yet.
 		s.Outdate(event.Stale)
@@ -97,7 +97,8 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	if err != nil {
 		return s.contention(err)
 	}
-	if err := tx.record(ctx, event); err != nil {
+	change, event, err := tx.record(ctx, event)
+	if err != nil {
 		return s.contention(err)
 	}
 	if repeatable {
@@ -110,7 +111,7 @@ func (s *Store) attempt(ctx context.Context, change func(context.Context, *Tx) (
 	if err == nil {
 		s.counts.Events.Add(1)
 		s.Outdate(event.Stale)
-		return nil
+		return s.committed(change, event)
 	}
 	s.own.take(tx.event)
 	s.settle(ctx, err)
@@ -153,28 +154,27 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
 )
 
-// record appends the event to its chain. Taking the change counter's row first makes this the only transaction between here and
+// record appends the event to its chain, and gives it with the number of its change. Taking the change counter's row first makes this the only transaction between here and
 // COMMIT, so the head of the chain that it reads is the last one.
-func (t *Tx) record(ctx context.Context, e audit.Event) error {
+func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.Event, err error) {
 	if e.Action == "" {
-		return errors.New("a change without an event")
+		return 0, e, errors.New("a change without an event")
 	}
-	var change int64
 	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
-		return err
+		return 0, e, err
 	}
 	e.At = t.store.Now()
 	e.ID = ident.New[ident.EventID](e.At, t.store.Rand)
 	head, err := t.head(ctx, e.Chain())
 	if err != nil {
-		return err
+		return 0, e, err
 	}
 	t.event = e.ID
 	r := head.Append(e)
 	if _, err := t.run(ctx, upsertHead, r.Chain(), r.Seq, r.Hash[:]); err != nil {
-		return err
+		return 0, e, err
 	}
-	return t.insertRecord(ctx, r, change)
+	return change, e, t.insertRecord(ctx, r, change)
 }
 
 func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {

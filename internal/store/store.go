@@ -51,6 +51,8 @@ type Backend struct {
 	Classify func(error) Failure
 	// Listen calls woken for each change that any node announces, until the context ends or its connection fails; nil where one process has the database to itself.
 	Listen func(ctx context.Context, woken func()) error
+	// Snapshot begins a transaction that sees one moment, reads alone and may take its time.
+	Snapshot func(context.Context) (*sql.Tx, error)
 	// Pools tells how much of the pools is in use.
 	Pools func() []Pool
 	// Close ends the pools and gives the database free.
@@ -63,6 +65,8 @@ type Options struct {
 	Rand io.Reader
 	// Outdate is told what each change makes stale, after its COMMIT and before Write returns.
 	Outdate func(audit.Stale)
+	// Committed is told of each change after its COMMIT and before Write returns. Where it fails, the process must stop.
+	Committed func(change int64, e audit.Event) error
 	// Fatal is called when the engine can no longer be trusted.
 	Fatal func(error)
 	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
@@ -84,6 +88,9 @@ func New(b Backend, o Options) *Store {
 	if o.Outdate == nil {
 		o.Outdate = func(audit.Stale) {}
 	}
+	if o.Committed == nil {
+		o.Committed = func(int64, audit.Event) error { return nil }
+	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
 	}
@@ -102,6 +109,9 @@ func (s *Store) Close() error { return s.backend.Close() }
 
 // Engine is the name of the database's engine.
 func (s *Store) Engine() string { return s.backend.Name }
+
+// Version of the schema.
+func (s *Store) Version() int64 { return s.backend.Version }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {

@@ -36,6 +36,8 @@ type House struct {
 	change func(*app.Options)
 	people int
 	halted bool
+	// running is set from boot to stop.
+	running bool
 }
 
 // Password of everybody in a House.
@@ -71,7 +73,7 @@ func start(t testing.TB, c config.Config, change func(*app.Options)) *House {
 	t.Helper()
 	h := &House{Config: c, Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t, change: change}
 	h.boot()
-	t.Cleanup(func() { h.stop() })
+	t.Cleanup(h.stop)
 	h.Owner = h.Person("Account Owner")
 	var err error
 	h.Account, err = h.Tenancy.CreateAccount(t.Context(), principal.Operator(), "Test account", h.Owner, true)
@@ -86,9 +88,14 @@ func (h *House) boot() {
 	var err error
 	h.App, err = app.Start(h.t.Context(), h.Config, o)
 	h.check(err)
+	h.running = true
 }
 
 func (h *House) stop() {
+	if !h.running {
+		return
+	}
+	h.running = false
 	if err := h.Stop(context.Background()); (err != nil) != h.halted {
 		h.t.Errorf("stop: %v", err)
 	}
@@ -103,6 +110,15 @@ func (h *House) ChangePassword(p principal.Person, password string) {
 	u, _, err := h.Store.UserByEmail(h.t.Context(), identity.CanonicalEmail(p.Email))
 	h.check(err)
 	h.check(h.Identity.SetPassword(h.t.Context(), principal.Operator(), u, credential.NewSecret(password)))
+}
+
+// Move stops the House and starts it with other settings, on the same data elsewhere.
+func (h *House) Move(c config.Config) {
+	h.t.Helper()
+	h.stop()
+	h.Config = c
+	h.boot()
+	h.t.Cleanup(h.stop) // before its database goes
 }
 
 // Restart stops the House and starts it again on the same data.

@@ -55,7 +55,8 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	b := store.Backend{
 		Name: "postgres", Read: db, Write: db, Classify: classify, Listen: listener{config.ConnConfig}.listen,
-		Pools: func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
+		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return snapshot(ctx, db) },
+		Pools:    func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := db.Close()
 			pool.Close()
@@ -91,6 +92,18 @@ func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
 		return 0, fmt.Errorf("migration of the database: %w", err)
 	}
 	return m.Up(ctx)
+}
+
+// snapshot begins a transaction whose statements may take as long as whoever reads them does.
+func snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
 }
 
 // poolOf reads pgx's pool: database/sql above it keeps no connections of its own.

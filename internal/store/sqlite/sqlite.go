@@ -45,8 +45,9 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	read.SetMaxIdleConns(readers)
 	b := store.Backend{
 		Name: "sqlite", Read: read, Write: write, Classify: classify,
-		Pools: func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
-		Close: func() error { return errors.Join(read.Close(), write.Close()) },
+		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) },
+		Pools:    func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
+		Close:    func() error { return errors.Join(read.Close(), write.Close()) },
 	}
 	if b.Version, err = prepare(ctx, b); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())

@@ -1,0 +1,471 @@
+package app_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/telemetry"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// backUp gives a backup of the House, not encrypted.
+func backUp(t *testing.T, h *testkit.House) []byte {
+	t.Helper()
+	body, err := h.Operator().Stream(t.Context(), "/operator/v1/backup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	return must[[]byte](t)(io.ReadAll(body))
+}
+
+// emptyPlace is an empty place on the engine with the root secret of the House.
+func emptyPlace(t *testing.T, h *testkit.House, e testkit.Engine) config.Config {
+	t.Helper()
+	c := e.Config(t)
+	root := must[[]byte](t)(os.ReadFile(filepath.Join(h.Config.Data, "root.key")))
+	if err := os.WriteFile(filepath.Join(c.Data, "root.key"), root, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func restore(t *testing.T, h *testkit.House, c config.Config, b []byte, how app.Restoring) (app.Restored, error) {
+	t.Helper()
+	return app.Restore(t.Context(), c, app.Options{Log: telemetry.NewLogger(h.Log, slog.LevelDebug), Wall: h.Clock.Now, Version: "test"}, bytes.NewReader(b), how)
+}
+
+func journalOf(c config.Config) string { return filepath.Join(c.Data, app.JournalFile) }
+
+// across runs the test for each engine that is backed up and each that is restored to.
+func across(t *testing.T, test func(t *testing.T, from, to testkit.Engine)) {
+	t.Helper()
+	testkit.OnEachEngine(t, func(t *testing.T, from testkit.Engine) {
+		for _, to := range testkit.Engines() {
+			t.Run("to "+string(to), func(t *testing.T) { test(t, from, to) })
+		}
+	})
+}
+
+// decided gives what becomes of a key; "" where it is accepted.
+func decided(t *testing.T, h *testkit.House, k api.IssuedKey) api.Code {
+	t.Helper()
+	_, err := h.With(k).Whoami(t.Context())
+	return testkit.Code(t, err)
+}
+
+func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.KeyHeader = 7, "X-Own-Key" })
+		application := h.Application(tenant, "Orders \u00e9 \U0001f511 API")
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		kept := h.Key(owner, tenant, "applications:read")
+		disabled := h.Key(owner, tenant, "applications:read")
+		must[api.Key](t)(owner.DisableKey(t.Context(), string(tenant.ID), disabled.Key.ID))
+		must[api.Whoami](t)(h.With(kept).Whoami(t.Context()))
+		h.Restart() // what is written late is written
+		b := backUp(t, h)
+		c := emptyPlace(t, h, to)
+		r, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || !r.Covered || r.Rows == 0 || r.Taken != (app.Restored{}).Taken {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		owner = h.As(principal.Person{Email: *kept.Key.Owner.Email})
+		if got := must[api.Key](t)(owner.Key(t.Context(), string(tenant.ID), kept.Key.ID)); got.LastUsedAt == nil || !got.CreatedAt.Equal(kept.Key.CreatedAt) || got.Status != "active" {
+			t.Errorf("the key is now %+v", got)
+		}
+		if a := must[api.Application](t)(owner.Application(t.Context(), string(tenant.ID), string(application.ID))); a.Name != application.Name || a.Number != application.Number {
+			t.Errorf("the application is now %+v", a)
+		}
+		if now := must[api.Tenant](t)(owner.Tenant(t.Context(), string(tenant.ID))); *now.Settings.KeysPerUser != 7 || *now.Settings.KeyHeader != "X-Own-Key" {
+			t.Errorf("the settings are now %+v", now.Settings)
+		}
+		for _, k := range []struct {
+			key  api.IssuedKey
+			want api.Code
+		}{{kept, ""}, {disabled, api.APIKeyDisabled}} {
+			if got := decided(t, h, k.key); got != k.want {
+				t.Errorf("a key is %q, want %q", got, k.want)
+			}
+		}
+		if got := h.Key(owner, tenant, "applications:read"); got.Key.ID == "" { // life goes on
+			t.Errorf("%+v", got)
+		}
+		demandWholeTrail(t, h)
+		if again := tablesOf(t, backUp(t, h)); !slices.Equal(again, tablesOf(t, b)) {
+			t.Errorf("the tables are %q and were %q", again, tablesOf(t, b))
+		}
+	})
+}
+
+// demandWholeTrail demands that the audit trail is whole and tells of the restore.
+func demandWholeTrail(t *testing.T, h *testkit.House) {
+	t.Helper()
+	if f := must[audit.Finding](t)(audit.Verify(t.Context(), h.Store)); f.Damage != nil {
+		t.Errorf("the trail: %s", f.Damage.What)
+	}
+	told := false
+	err := h.Store.Chain(t.Context(), audit.ServerChain, func(r audit.Record) error {
+		told = told || r.Action == "server.restore" && r.Actor.Type == "operator" && r.Details["backup_of"] != ""
+		return nil
+	})
+	if err != nil || !told {
+		t.Errorf("the trail does not tell of the restore: %v", err)
+	}
+}
+
+// tablesOf gives the lines that announce tables.
+func tablesOf(t *testing.T, b []byte) (lines []string) {
+	t.Helper()
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, `{"table":`) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// taking is a way to lose authority after the backup. It gives the key that must then be refused.
+type taking struct {
+	name string
+	want api.Code
+	// begin prepares, and gives what happens after the backup.
+	begin func(w *restoring) (k api.IssuedKey, after func())
+}
+
+// restoring is a House to be restored.
+type restoring struct {
+	*testing.T
+	*testkit.House
+	tenant tenancy.Tenant
+	admin  *client.Client
+}
+
+// key makes a member with a key.
+func (w *restoring) key() (principal.Person, api.IssuedKey) {
+	w.Helper()
+	p := w.Member(w.tenant, "Key Owner", scope.Member)
+	return p, w.Key(w.As(p), w.tenant, "applications:read")
+}
+
+func (w *restoring) check(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *restoring) user(p principal.Person, status string) {
+	w.Helper()
+	w.check(w.Operator().Do(w.Context(), "PATCH", "/operator/v1/users/"+string(p.ID), api.UserPatch{Status: status}, nil))
+}
+
+// ofKey is a taking by the admin on a key.
+func ofKey(act func(w *restoring, k api.IssuedKey) error) func(w *restoring) (api.IssuedKey, func()) {
+	return func(w *restoring) (api.IssuedKey, func()) {
+		_, k := w.key()
+		return k, func() { w.check(act(w, k)) }
+	}
+}
+
+// ofPerson is a taking on the owner of a key.
+func ofPerson(act func(w *restoring, p principal.Person)) func(w *restoring) (api.IssuedKey, func()) {
+	return func(w *restoring) (api.IssuedKey, func()) {
+		p, k := w.key()
+		return k, func() { act(w, p) }
+	}
+}
+
+var takings = []taking{
+	{"nothing happened", "", ofKey(func(*restoring, api.IssuedKey) error { return nil })},
+	{"the key was revoked", api.APIKeyRevoked, ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.RevokeKey(w.Context(), string(w.tenant.ID), k.Key.ID, "lost")
+		return err
+	})},
+	{"the key was deleted", api.APIKeyRevoked, ofKey(func(w *restoring, k api.IssuedKey) error {
+		return w.admin.DeleteKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+	})},
+	{"the key was disabled", api.APIKeyDisabled, ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.DisableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		return err
+	})},
+	{"the key was disabled and enabled", "", ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.DisableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		w.check(err)
+		_, err = w.admin.EnableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		return err
+	})},
+	{"the key got an end that has come", api.APIKeyExpired, ofKey(func(w *restoring, k api.IssuedKey) error {
+		soon := w.Clock.Now().Add(time.Minute)
+		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
+		return err
+	})},
+	{"the key was refreshed", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		c := w.As(p)
+		keys := must[api.List[api.Key]](w.T)(c.Keys(w.Context(), string(w.tenant.ID), client.KeyFilter{Owner: "me"}, client.Page{}))
+		_, err := c.RefreshKey(w.Context(), string(w.tenant.ID), keys.Items[0].ID, api.Refresh{})
+		w.check(err)
+	})},
+	{"the owner was disabled", api.APIKeyDisabled, ofPerson(func(w *restoring, p principal.Person) { w.user(p, "disabled") })},
+	{"the owner was disabled and enabled", "", ofPerson(func(w *restoring, p principal.Person) { w.user(p, "disabled"); w.user(p, "active") })},
+	{"the owner was deleted", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.As(p).DeleteMe(w.Context()))
+	})},
+	{"the owner's membership was disabled", api.APIKeyDisabled, ofPerson(func(w *restoring, p principal.Person) {
+		_, err := w.admin.EditMember(w.Context(), string(w.tenant.ID), string(p.ID), api.MemberPatch{Status: api.To("disabled")})
+		w.check(err)
+	})},
+	{"the owner was removed", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.admin.RemoveMember(w.Context(), string(w.tenant.ID), string(p.ID)))
+	})},
+	{"the owner was removed and joined again", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.admin.RemoveMember(w.Context(), string(w.tenant.ID), string(p.ID)))
+		w.Join(w.tenant, p, scope.Member)
+	})},
+}
+
+func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		w := &restoring{T: t, House: h, tenant: h.Tenant("Main tenant", nil)}
+		w.admin = h.As(h.Member(w.tenant, "Tenant Admin", scope.Admin))
+		keys, afters := make([]api.IssuedKey, len(takings)), make([]func(), len(takings))
+		for i, taking := range takings {
+			keys[i], afters[i] = taking.begin(w)
+		}
+		b := backUp(t, h)
+		for _, after := range afters {
+			after()
+		}
+		h.Clock.Move(time.Hour)
+		c := emptyPlace(t, h, to)
+		r, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || !r.Covered || r.Taken.Keys == 0 || r.Taken.Users != 2 || r.Taken.Members != 3 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		for i, taking := range takings {
+			if got := decided(t, h, keys[i]); got != taking.want {
+				t.Errorf("%s: the key is %q, want %q", taking.name, got, taking.want)
+			}
+		}
+		demandWholeTrail(t, h)
+
+		// What was restored can be backed up and restored with its own journal, and nothing more is taken.
+		again := emptyPlace(t, h, from)
+		r, err = restore(t, h, again, backUp(t, h), app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || !r.Covered || r.Taken != (app.Restored{}).Taken {
+			t.Errorf("again: %+v, %v", r, err)
+		}
+	})
+}
+
+func TestATenantOrAnAccountThatWasDisabledAfterABackupStaysSo(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		one, two := h.Tenant("First tenant", nil), h.Tenant("Second tenant", nil)
+		h.Join(one, h.Owner, scope.Admin)
+		h.Join(two, h.Owner, scope.Admin)
+		owner := h.As(h.Owner)
+		first, second := h.Key(owner, one, "applications:read"), h.Key(owner, two, "applications:read")
+		other, person := h.OtherAccount("Other Owner")
+		third, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), other.ID, "Third tenant", policy.Standard, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Join(third, person, scope.Admin)
+		k := h.Key(h.As(person), third, "applications:read")
+		b := backUp(t, h)
+		must[api.Tenant](t)(owner.EditTenant(t.Context(), string(one.ID), api.TenantPatch{Status: api.To("disabled")}))
+		if _, err := h.Tenancy.SetAccountDisabled(t.Context(), principal.Operator(), other.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		c := emptyPlace(t, h, to)
+		r, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || r.Taken.Tenants != 1 || r.Taken.Accounts != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		got := []api.Code{decided(t, h, first), decided(t, h, second), decided(t, h, k)}
+		if diff := cmp.Diff([]api.Code{api.APIKeyDisabled, "", api.APIKeyDisabled}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// However the clock of the machine stands, it is not earlier than it was when the last revocation was noted.
+func TestAnExpiredKeyStaysExpiredThroughARestore(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		soon := h.Clock.Now().Add(time.Hour)
+		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := backUp(t, h)
+		h.Clock.Move(2 * time.Hour)
+		revoked := h.Key(owner, tenant, "applications:read")
+		must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
+		h.Clock.Move(-2 * time.Hour)
+		c := emptyPlace(t, h, e)
+		if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
+			t.Fatal(err)
+		}
+		h.Move(c)
+		if got := decided(t, h, k); got != api.APIKeyExpired {
+			t.Errorf("the key is %q", got)
+		}
+	})
+}
+
+func TestLinksOfABackupAreVoid(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		i := invite(t, h.As(h.Owner), tenant, "eve@claviger.example", "member")
+		b := backUp(t, h)
+		c := emptyPlace(t, h, e)
+		if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
+			t.Fatal(err)
+		}
+		h.Move(c)
+		expect(t, "an invitation", accepting(t, h, tokenOf(i), newcomer)(), api.LinkInvalid)
+	})
+}
+
+func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		k := h.Key(owner, tenant, "applications:read")
+		b := backUp(t, h)
+		must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
+		c := emptyPlace(t, h, e)
+		if _, err := restore(t, h, c, b, app.Restoring{}); !errors.Is(err, app.ErrUncovered) {
+			t.Fatalf("without a journal: %v", err)
+		}
+		if r, err := restore(t, h, c, b, app.Restoring{WithoutJournal: true}); err != nil || r.Covered {
+			t.Fatalf("accepted: %+v, %v", r, err)
+		}
+		h.Move(c)
+		if got := decided(t, h, k); got != "" {
+			t.Errorf("the key is %q", got)
+		}
+
+		// The journal that begins then does not reach back to the backup, but to those that are made from now on.
+		h.Clock.Move(time.Minute)
+		later := backUp(t, h)
+		if _, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: journalOf(c)}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal begins") {
+			t.Errorf("with the journal of after: %v", err)
+		}
+		if r, err := restore(t, h, emptyPlace(t, h, e), later, app.Restoring{Journal: journalOf(c)}); err != nil || !r.Covered {
+			t.Errorf("a later backup: %+v, %v", r, err)
+		}
+	})
+}
+
+func TestARestoreThatIsRefusedLeavesNothing(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		b := backUp(t, h)
+		c, how := emptyPlace(t, h, e), app.Restoring{Journal: journalOf(h.Config)}
+		last := bytes.LastIndexByte(b[:len(b)-1], '\n') + 1
+		line := bytes.IndexByte(b, '\n') + 1
+		for what, broken := range map[string][]byte{
+			"nothing":                nil,
+			"no backup":              []byte("no backup"),
+			"cut in a line":          b[:len(b)/2],
+			"without its trailer":    b[:last],
+			"without the last break": b[:len(b)-1],
+			"with more behind it":    append(slices.Clone(b), '\n'),
+			"a row changed":          bytes.Replace(b, []byte("Test account"), []byte("Best account"), 1),
+			"a row less":             append(slices.Clone(b[:line]), b[line+bytes.IndexByte(b[line:], '\n')+1:]...),
+			"of another format":      bytes.Replace(b, []byte(`"claviger_backup":1`), []byte(`"claviger_backup":2`), 1),
+			"of another schema":      bytes.Replace(b, []byte(`"schema":`), []byte(`"schema":9`), 1),
+			"of another root secret": bytes.Replace(b, []byte(`"root_check":"`), []byte(`"root_check":"x`), 1),
+		} {
+			if _, err := restore(t, h, c, broken, how); err == nil {
+				t.Errorf("%s: restored", what)
+			}
+		}
+		if r, err := restore(t, h, c, b, how); err != nil || r.Rows == 0 {
+			t.Errorf("the good one after the others: %+v, %v", r, err)
+		}
+		if _, err := restore(t, h, h.Config, b, how); err == nil || !strings.Contains(err.Error(), "another claviger is using it") {
+			t.Errorf("beside the server: %v", err)
+		}
+		full := h.Config
+		h.Move(c)
+		if _, err := restore(t, h, full, b, how); !errors.Is(err, app.ErrInUse) {
+			t.Errorf("over accounts: %v", err)
+		}
+	})
+}
+
+func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		done, stopped := make(chan struct{}), make(chan error)
+		go func() {
+			for {
+				select {
+				case <-done:
+					stopped <- nil
+					return
+				default:
+				}
+				if _, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true}); err != nil {
+					stopped <- err
+					return
+				}
+			}
+		}()
+		var backups [][]byte
+		for range 5 {
+			backups = append(backups, backUp(t, h))
+		}
+		close(done)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		c := emptyPlace(t, h, to)
+		if _, err := restore(t, h, c, backups[4], app.Restoring{Journal: journalOf(h.Config)}); err != nil {
+			t.Fatal(err)
+		}
+		h.Move(c)
+		demandWholeTrail(t, h)
+		owner = h.As(principal.Person{Email: "person2@claviger.example"})
+		keys := must[api.List[api.Key]](t)(owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{}))
+		for _, k := range keys.Items {
+			if k.PublicID == "" || len(k.Scopes) != 1 {
+				t.Errorf("a key by halves: %+v", k)
+			}
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/journal"
+	"github.com/claviger-dev/claviger/internal/store"
+)
+
+// JournalFile remembers in the data directory what was revoked, for the restore of a backup that is older.
+const JournalFile = "revocations.journal"
+
+const (
+	// maxJournal is how long the journal may grow before its older half is dropped, in bytes.
+	maxJournal = 16 << 20
+	// journalPage is how many events are read at a time where the journal has to catch up.
+	journalPage = 1000
+)
+
+// revocations is the journal of the process. It is written and on disk before a revocation is answered; what was committed and not written, as when the process ended in between or another node made the
+// change, is caught up with from the audit trail.
+type revocations struct {
+	path string
+	max  int64
+
+	mu   sync.Mutex
+	file *os.File
+	size int64
+	// upto is the change up to which all is there; noted are those after it that are, too.
+	upto  int64
+	noted map[int64]bool
+}
+
+// openRevocations opens the journal, or begins one. What a power cut left of a last line is cut off.
+func openRevocations(path string) (*revocations, error) {
+	j := &revocations{path: path, max: maxJournal, noted: map[int64]bool{}}
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	whole := int64(bytes.LastIndexByte(text, '\n') + 1)
+	state, err := journal.Read(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	j.upto = state.Upto
+	if j.file, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+		return nil, err
+	}
+	j.size = whole
+	return j, j.file.Truncate(whole)
+}
+
+func (j *revocations) close() error {
+	if j == nil {
+		return nil
+	}
+	return j.file.Close()
+}
+
+// note writes an event that took authority away, or gave some back.
+func (j *revocations) note(change int64, e audit.Event) error {
+	l, ok := journal.Of(change, e)
+	if !ok {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if change <= j.upto { // caught up with meanwhile
+		return nil
+	}
+	j.noted[change] = true
+	return j.write(l)
+}
+
+func (j *revocations) write(lines ...journal.Line) error {
+	var text []byte
+	for _, l := range lines {
+		text = append(text, l.Encode()...)
+	}
+	if _, err := j.file.Write(text); err != nil {
+		return fmt.Errorf("journal of revocations: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("journal of revocations: %w", err)
+	}
+	if j.size += int64(len(text)); j.size > j.max {
+		return j.shorten()
+	}
+	return nil
+}
+
+// catchUp reads from the audit trail what the journal may lack. A database that is behind the journal was put there by other means than a restore: from now on counts what it says.
+func (j *revocations) catchUp(ctx context.Context, s *store.Store) error {
+	last, err := s.LastChange(ctx)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if last < j.upto {
+		j.upto = last
+		return j.write(journal.Beginning(s.Now()), journal.Upto(last))
+	}
+	for last > j.upto {
+		events, err := s.EventsAfter(ctx, j.upto, journalPage)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		var lines []journal.Line
+		for _, e := range events {
+			if l, ok := journal.Of(e.Number, e.Event); ok && !j.noted[e.Number] {
+				lines = append(lines, l)
+			}
+			delete(j.noted, e.Number)
+		}
+		upto := events[len(events)-1].Number
+		if len(lines) > 0 || upto == last {
+			lines = append(lines, journal.Upto(upto))
+		}
+		if err := j.write(lines...); err != nil {
+			return err
+		}
+		j.upto = upto
+	}
+	return nil
+}
+
+// shorten drops the older half of the journal, and says since when it is whole.
+func (j *revocations) shorten() error {
+	text, err := os.ReadFile(j.path)
+	if err != nil {
+		return err
+	}
+	half := text[bytes.IndexByte(text[len(text)/2:], '\n')+len(text)/2+1:]
+	dropped, err := journal.Read(bytes.NewReader(text[:len(text)-len(half)]))
+	if err != nil {
+		return err
+	}
+	kept := append(journal.Beginning(dropped.Latest).Encode(), journal.Upto(dropped.Upto).Encode()...)
+	if err := WriteFile(j.path, append(kept, half...)); err != nil {
+		return err
+	}
+	fresh, err := openRevocations(j.path)
+	if err != nil {
+		return err
+	}
+	err = j.file.Close()
+	j.file, j.size = fresh.file, fresh.size
+	return err
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+const (
+	// voidLinks is about what a backup cannot know: whether a link was used after it.
+	voidLinks        query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
+	// doubtNotices is about the same of notices.
+	doubtNotices     query = `UPDATE outbox SET state = 'in_doubt', last_error = $1 WHERE state IN ('waiting', 'claimed', 'sending')`
+	listEventsAfter  query = `SELECT ` + eventColumns + ` FROM audit_events WHERE change_number > $1 ORDER BY change_number LIMIT $2`
+	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
+)
+
+// Snapshot calls read with a transaction that sees one moment of the database, however long it takes, and with that moment.
+func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time) error) error {
+	tx, err := s.backend.Snapshot(ctx)
+	if err != nil {
+		return s.fault(err)
+	}
+	defer func() { _ = tx.Rollback() }() // it changed nothing
+	var changes int64
+	if err := tx.QueryRowContext(ctx, string(selectLastChange)).Scan(&changes); err != nil { // with the first read the moment is settled
+		return s.fault(err)
+	}
+	return read(tx, s.Now())
+}
+
+// ErrInUse says that there are accounts where a backup is to be brought back.
+var ErrInUse = errors.New("there are accounts in this database: a backup is restored into an empty one")
+
+// Restore brings a backup back, in one transaction that may take its time: fill puts the rows there, and settle does what is to be done with them and gives the event that tells of it. Links that
+// were not used are void from now on, and no later start believes it to be earlier than settle leaves the clock. It gives the number of the change.
+func (s *Store) Restore(ctx context.Context, fill func(ctx context.Context, tx *sql.Tx) error, settle func(context.Context, *Tx) (audit.Event, error)) (change int64, err error) {
+	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, s.fault(err)
+	}
+	tx := &Tx{store: s, tx: sqlTx}
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
+	var accounts int
+	if err := tx.row(ctx, countAccounts).Scan(&accounts); err != nil {
+		return 0, s.fault(err)
+	}
+	if accounts > 0 {
+		return 0, ErrInUse
+	}
+	if err := fill(ctx, sqlTx); err != nil {
+		return 0, err
+	}
+	event, err := settle(ctx, tx)
+	if err != nil {
+		return 0, s.fault(err)
+	}
+	if err := tx.closeGap(ctx); err != nil {
+		return 0, s.fault(err)
+	}
+	if change, _, err = tx.record(ctx, event); err != nil {
+		return 0, s.fault(err)
+	}
+	return change, s.fault(sqlTx.Commit())
+}
+
+// closeGap makes what a backup brought back safe to go on with.
+func (t *Tx) closeGap(ctx context.Context) error {
+	now := t.store.Now()
+	if err := t.exec(ctx, voidLinks, micros(now)); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, doubtNotices, "A backup was restored. It may have been sent meanwhile."); err != nil {
+		return err
+	}
+	return t.exec(ctx, upsertWatermark, strconv.FormatInt(now.UnixMicro(), 10))
+}
+
+// EventsAfter lists the records of changes after one, in their order, of all chains.
+func (s *Store) EventsAfter(ctx context.Context, change int64, limit int) (list []tenancy.TrailEvent, err error) {
+	err = each(ctx, s.reading, listEventsAfter, func(row *sql.Rows) error {
+		e, err := scanEvent(row)
+		list = append(list, e)
+		return err
+	}, change, limit)
+	return list, s.fault(err)
+}
+
+// LastChange gives the number of the last change.
+func (s *Store) LastChange(ctx context.Context) (n int64, err error) {
+	err = s.reading.row(ctx, selectLastChange).Scan(&n)
+	return n, s.fault(err)
+}
+
+// committed tells whoever wanted to know of each change before it is answered. What cannot be told ends the node.
+func (s *Store) committed(change int64, e audit.Event) error {
+	if err := s.Committed(change, e); err != nil {
+		s.halt(err)
+		return fault.Wrap(fault.Unavailable, err, "The change was kept, but this node is stopping. Look before you repeat it.")
+	}
+	return nil
+}
