@@ -201,7 +201,7 @@ func (a *App) buildDomain() {
 		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/4)),
 	}
 	a.Sessions = &session.Service{
-		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,
+		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,
 	}
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,

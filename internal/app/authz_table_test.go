@@ -175,6 +175,20 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noAccount},
 	}},
 
+	{"GET /api/v1/accounts/{account}/policy", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"PATCH /api/v1/accounts/{account}/policy", sessionOnly, `{"max_lifetime_days":3650,"dry_run":{dry}}`, []rule{
+		{"200 200 | 403 403 403 | 404", ourAccount.dry("false")},
+		{"200 200 | 403 403 403 | 404", ourAccount.dry("true")},
+		{"404 404 | 404 404 404 | 200", theirAccount.dry("false")},
+		{"404 404 | 404 404 404 | 200", theirAccount.dry("true")},
+		{"404 404 | 404 404 404 | 404", noAccount.dry("false")},
+		{"404 404 | 404 404 404 | 404", noAccount.dry("true")},
+	}},
+
 	// Tenants
 
 	{"GET /api/v1/tenants", "tenants:read", ``, []rule{

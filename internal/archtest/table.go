@@ -57,7 +57,7 @@ var table = []layer{
 		{"internal/audit", "principal ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
 		{"internal/identity", "principal policy credential ident audit text metric fault", "crypto text"},
-		{"internal/session", "principal credential ident audit metric fault", ""},
+		{"internal/session", "principal policy credential ident audit metric fault", ""},
 		{"internal/tenancy", "identity principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "principal policy scope credential ident audit text fault", ""},
 		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},

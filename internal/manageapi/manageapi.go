@@ -55,6 +55,7 @@ func (a *API) Mount(router *web.Router, version string) {
 	a.me(h)
 	a.links(h)
 	a.accounts(h)
+	a.policies(h)
 	a.tenants(h)
 	a.members(h)
 	a.scopes(h)

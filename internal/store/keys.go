@@ -286,7 +286,7 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 
 // InsertKey implements key.Tx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
-	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
+	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), positive(k.Slot),
 		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt)))
 	if err != nil {
 		return err
@@ -317,14 +317,6 @@ func (t *Tx) placed(err error) error {
 
 // searched is the text that a search looks through.
 func searched(k key.Key) string { return text.Fold(k.Name) + " " + text.Fold(k.PublicID) }
-
-// slotOf stores no slot as NULL.
-func slotOf(k key.Key) any {
-	if k.Slot == 0 {
-		return nil
-	}
-	return k.Slot
-}
 
 // grant writes the key's scopes and applications.
 func (t *Tx) grant(ctx context.Context, k key.Key) error {
@@ -368,7 +360,7 @@ func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
 	if err := t.insertSecret(ctx, k.ID, s); err != nil {
 		return err
 	}
-	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), slotOf(k), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
+	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), positive(k.Slot), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
 }
 
 // EndPrevious implements key.Tx.

@@ -28,7 +28,6 @@ const (
 		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
 	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
 	selectAllSettings  query = `SELECT settings FROM tenants ORDER BY id`
-	selectPolicyRules  query = `SELECT reason, days, since, until FROM policy_rules WHERE account_id = $1 ORDER BY serial`
 	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s JOIN scope_roles r ON r.tenant_id = s.tenant_id AND r.name = s.name
 		WHERE s.tenant_id = $1 ORDER BY s.name, r.role`
@@ -168,12 +167,7 @@ func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Te
 	if t.Catalogue, err = catalogue(ctx, from, id); err != nil {
 		return policy.Tenant{}, err
 	}
-	err = each(ctx, from, selectPolicyRules, func(row *sql.Rows) error {
-		var r policy.Rule
-		err := row.Scan(&r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
-		t.Rules = append(t.Rules, r)
-		return err
-	}, t.Account)
+	t.Rules, err = policyRules(ctx, from, t.Account)
 	return t, err
 }
 

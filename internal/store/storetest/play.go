@@ -11,7 +11,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -122,7 +121,7 @@ func (p *player) lives(ada, bob principal.Person) {
 	note(p, "delete again", "", p.identity.DeleteMe(p.Context(), gone))
 	for range 2 { // the second time there is nothing to do
 		note(p, "sweep", "", p.sessions.Sweep(p.Context()))
-		p.clock.move(session.Default.Absolute)
+		p.clock.move(policy.DefaultSessions.Absolute)
 	}
 	note(p, "sweep", "", p.sessions.Sweep(p.Context()))
 }

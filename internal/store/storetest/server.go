@@ -170,6 +170,9 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Write":          h.write(insertUser(h.user())),
 		"OwnKeys":        second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
 		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
+		"Policy":         second(s.Policy(ctx, "acc_x")),
+		"LivingKeys":     s.LivingKeys(ctx, "acc_x", nil),
+		"SessionBounds":  second(s.SessionBounds(ctx, "usr_x")),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
