@@ -130,7 +130,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	a.Engine = verify.New(verify.Options{
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
-	a.buildDomain()
+	a.buildDomain(c)
 	a.startJobs()
 	if err := a.listen(ctx, c.Server); err != nil {
 		return err
@@ -145,6 +145,7 @@ func (a *App) startJobs() {
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
 		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
+		job.Start("expired_keys", sweepEvery, log, a.Keys.ForgetExpired),
 		job.Start("database_lock", lockEvery, log, a.checkLock),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
@@ -194,7 +195,7 @@ func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
 	return postgres.Open(ctx, c.Database.URL)
 }
 
-func (a *App) buildDomain() {
+func (a *App) buildDomain(c config.Config) {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
@@ -208,6 +209,7 @@ func (a *App) buildDomain() {
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
+		KeepExpired: c.Keys.ExpiredRetentionDays.Duration(),
 	}
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 	// The root secret, from which every server key is derived: 32 bytes in unpadded base64url. Without it, the file `root.key` in the data
 	// directory, made at first start. Keep it apart from backups of the database: without it no key can be verified, with both they can be tested.
 	RootSecret credential.Secret `key:"root_secret"`
+	Keys       Keys              `key:"keys"`
 	Log        Log               `key:"log"`
 }
 
@@ -75,6 +76,12 @@ type Limits struct {
 type Database struct {
 	// The PostgreSQL (13 or later) to use, as `postgres://user:password@host:port/database`. Without it, the embedded SQLite in the data directory.
 	URL credential.Secret `key:"url"`
+}
+
+// Keys is what becomes of API keys.
+type Keys struct {
+	// How long after its expiry the holder of a key is told that it expired, in days. Then what proves it is removed, and they are told what a stranger is.
+	ExpiredRetentionDays Retention `key:"expired_retention_days" default:"90"`
 }
 
 // Log is what Claviger says of itself, on standard error.

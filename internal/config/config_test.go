@@ -61,6 +61,7 @@ var samples = map[string]string{
 	"data":                         "/var/lib/claviger",
 	"database.url":                 "postgres://u:p@h/d",
 	"root_secret":                  "a root secret",
+	"keys.expired_retention_days":  "120",
 	"log.level":                    "warn",
 	"log.format":                   "json",
 }

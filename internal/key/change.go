@@ -27,7 +27,7 @@ type changing struct {
 
 // change runs one operation on a key that its owner or an admin of the tenant may do, names it to the audit trail, and gives the key as it then is.
 func (s *Service) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
-	operate func(ctx context.Context, tx Tx, c *changing) (action string, err error),
+	operate operation,
 ) (v View, err error) {
 	caller, err := person(who)
 	if err != nil {
@@ -41,13 +41,18 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 		before := slices.Clone(c.Lookups)
 		action, err := operate(ctx, tx, &c)
 		v = s.view(who, c.tenant, c.Key)
-		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(distinct(append(before, c.Lookups...))...)
-		for name, value := range c.details {
-			e = e.With(name, value)
-		}
-		return e.With("public_id", c.PublicID), err // the event also with ErrNothing: see there
+		return c.event(who, action).OutdatesLookups(distinct(append(before, c.Lookups...))...), err // the event also with ErrNothing: see there
 	})
 	return v, err
+}
+
+// event says what was done to the key.
+func (c *changing) event(who principal.Principal, action string) audit.Event {
+	e := audit.By(who, action, target(c.Key)).In(c.Tenant, c.tenant.Account).With("public_id", c.PublicID)
+	for name, value := range c.details {
+		e = e.With(name, value)
+	}
+	return e
 }
 
 // open locks and reads what a change needs, and judges whether the caller may make one.

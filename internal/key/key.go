@@ -48,9 +48,11 @@ type Key struct {
 	DisabledBy ident.UserID
 	// DisabledByAdmin is set where not the owner disabled the key: then only an admin enables it again.
 	DisabledByAdmin bool
-	RevokedAt       time.Time
-	RevokedReason   string
-	Delivery        Delivery
+	// ForgottenAt is when the digests went, because the key had been expired for long.
+	ForgottenAt   time.Time
+	RevokedAt     time.Time
+	RevokedReason string
+	Delivery      Delivery
 	// Lookups under which the key's secrets are found.
 	Lookups []string
 }
@@ -118,8 +120,16 @@ type Store interface {
 	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
 	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
 	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
-	// LateClaims gives some of the claims that ran out unused and whose keys still wait for a secret; none once there are no more.
-	LateClaims(ctx context.Context, now time.Time) ([]Claim, error)
+	// LateClaims gives some of the keys that still wait for a secret and whose claims ran out unused; none once there are no more.
+	LateClaims(ctx context.Context, now time.Time) ([]Ref, error)
+	// Policies gives the rules of every account that has any.
+	Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error)
+	// KeysExpiredBy gives some of the keys, neither revoked nor forgotten, whose own expiry was by that time; none once there are no more.
+	KeysExpiredBy(ctx context.Context, by time.Time) ([]Ref, error)
+	// KeysSetBy gives some of the account's keys, neither revoked nor forgotten, whose secret was set by that time; none once there are no more.
+	KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]Ref, error)
+	// PreviousOverBy gives some of the keys whose previous secret was to end by that time; none once there are no more.
+	PreviousOverBy(ctx context.Context, by time.Time) ([]Ref, error)
 }
 
 // Tx is what key reads and changes in a transaction.
@@ -149,6 +159,8 @@ type Tx interface {
 	ReplaceSecret(ctx context.Context, k Key, s Secret) error
 	// EndPrevious deletes the secret of before a refresh.
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
+	// ForgetDigests takes what proves the key's secrets, and its slot.
+	ForgetDigests(ctx context.Context, id ident.KeyID, at time.Time) error
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error

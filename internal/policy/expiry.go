@@ -135,6 +135,20 @@ func earliest(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Ti
 	return first
 }
 
+// SetBy gives the latest time at which a secret can have been set that the rules had expired by the given moment; zero where there is none.
+func SetBy(rules []Rule, by time.Time) (latest time.Time) {
+	for _, r := range rules {
+		end := by
+		if !r.Until.IsZero() && r.Until.Before(end) {
+			end = r.Until
+		}
+		if set := end.Add(-time.Duration(r.Days) * Day); !set.Before(r.Since) && set.After(latest) {
+			latest = set
+		}
+	}
+	return latest
+}
+
 // Status is the state of a key at one moment.
 type Status string
 

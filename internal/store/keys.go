@@ -19,7 +19,7 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
-	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.revoked_at, k.revoked_reason`
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.forgotten_at, k.revoked_at, k.revoked_reason`
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
@@ -163,7 +163,7 @@ func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name),
 		&k.CreatedBy.ID, nullable(&k.CreatedBy.Email), nullable(&k.CreatedBy.Name), &k.Applications.All, &k.Delivery,
 		when{&k.CreatedAt}, when{&k.UpdatedAt}, when{&k.SecretSetAt}, when{&k.ExpiresAt}, number{&k.Slot}, when{&k.LastUsedAt}, nullable(&k.LastUsedIP),
-		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.RevokedAt}, nullable(&k.RevokedReason))
+		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.ForgottenAt}, when{&k.RevokedAt}, nullable(&k.RevokedReason))
 	return k, err
 }
 

@@ -48,7 +48,7 @@ func (h *house) furnish(wrap wrapping) {
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring,
 		},
 		keys: &key.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random, KeepExpired: 90 * policy.Day,
 		},
 	}
 }

@@ -34,6 +34,7 @@ func play(h *house) []string {
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
 	p.keysByLink(who, bob, capped)
 	p.placesChange(who, account, bob)
+	p.keysGrowOld(who, p.makeTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
 	p.signOut(who)
@@ -216,4 +217,17 @@ func (p *player) keysByLink(who principal.Principal, bob principal.Person, t ten
 	p.create(who, t, spec)
 	p.clock.move(key.ClaimWithin)
 	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
+}
+
+// keysGrowOld lets the keys of everybody expire and be forgotten.
+func (p *player) keysGrowOld(who principal.Principal, t tenancy.Tenant) {
+	own := anyKey()
+	soon := p.later(policy.Day)
+	own.ExpiresAt = &soon
+	p.create(who, t, own)
+	p.refresh(who, t, p.create(who, t, anyKey()), key.Renewal{Overlap: 60})
+	for range 3 {
+		p.clock.move(p.keys.KeepExpired)
+		note(p, "forget what expired long ago", "", p.keys.ForgetExpired(p.Context()))
+	}
 }

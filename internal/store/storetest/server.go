@@ -172,6 +172,10 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
 		"Policy":         second(s.Policy(ctx, "acc_x")),
 		"LivingKeys":     s.LivingKeys(ctx, "acc_x", nil),
+		"Policies":       second(s.Policies(ctx)),
+		"KeysExpiredBy":  second(s.KeysExpiredBy(ctx, h.clock.Now())),
+		"KeysSetBy":      second(s.KeysSetBy(ctx, "acc_x", h.clock.Now())),
+		"PreviousOverBy": second(s.PreviousOverBy(ctx, h.clock.Now())),
 		"SessionBounds":  second(s.SessionBounds(ctx, "usr_x")),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
