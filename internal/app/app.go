@@ -144,8 +144,9 @@ func (a *App) startJobs() {
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, func(ctx context.Context) error { return a.Store.SetWatermark(ctx, a.clock.Now()) }),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
-		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
-		job.Start("expired_keys", sweepEvery, log, a.Keys.ForgetExpired),
+		job.Start("unclaimed_keys", tendEvery, log, a.Keys.DropUnclaimed),
+		job.Start("expired_keys", tendEvery, log, a.Keys.ForgetExpired),
+		job.Start("idle_keys", tendEvery, log, a.disableIdle),
 		job.Start("database_lock", lockEvery, log, a.checkLock),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
@@ -158,8 +159,8 @@ const (
 	lockEvery = time.Second
 	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
-	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
-	unclaimedEvery = time.Minute
+	// tendEvery bounds how late is done to keys what their age asks for.
+	tendEvery = time.Minute
 	restEvery      = 5 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
@@ -232,6 +233,14 @@ func (a *App) routes() http.Handler {
 			rest.ServeHTTP(w, r)
 		}
 	})
+}
+
+// disableIdle looks for idle keys once every use of this node is on record.
+func (a *App) disableIdle(ctx context.Context) error {
+	if err := a.Engine.FlushUses(ctx, a.Store); err != nil {
+		return err
+	}
+	return a.Keys.DisableIdle(ctx)
 }
 
 // checkLock ends the process when it no longer has the database to itself: a second node may be deciding by now.

@@ -134,7 +134,7 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 	})
 }
 
-// Enable brings a disabled key back into use. What an admin disabled, only an admin enables.
+// Enable brings a disabled key back into use. What an admin or idleness disabled, only an admin enables.
 func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
 	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
 		switch {
@@ -143,9 +143,9 @@ func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant id
 		case c.DisabledAt.IsZero():
 			return "", audit.ErrNothing
 		case c.DisabledByAdmin && c.by.Acting() != scope.Admin:
-			return "", fault.New(fault.Forbidden, "An admin of the tenant disabled this key; only an admin enables it.")
+			return "", fault.New(fault.Forbidden, "Not its owner disabled this key; only an admin of the tenant enables it.")
 		}
-		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = time.Time{}, "", false, c.now
+		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.EnabledAt, c.UpdatedAt = time.Time{}, "", false, c.now, c.now
 		return "key.enable", tx.SetDisabled(ctx, c.Key)
 	})
 }

@@ -46,8 +46,10 @@ type Key struct {
 	LastUsedIP string
 	DisabledAt time.Time
 	DisabledBy ident.UserID
-	// DisabledByAdmin is set where not the owner disabled the key: then only an admin enables it again.
+	// DisabledByAdmin is set where not the owner disabled the key but an admin or, with no DisabledBy, idleness: then only an admin enables it again.
 	DisabledByAdmin bool
+	// EnabledAt is when the key was last enabled.
+	EnabledAt time.Time
 	// ForgottenAt is when the digests went, because the key had been expired for long.
 	ForgottenAt   time.Time
 	RevokedAt     time.Time
@@ -71,6 +73,11 @@ const (
 // Life gives what decides the key's state under the rules of its account.
 func (k Key) Life(rules []policy.Rule) policy.Life {
 	return policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, rules)}
+}
+
+// IdleAt is when the key will be disabled for idleness if it stays unused; zero for never. That it is active still, its Life says.
+func (k Key) IdleAt(t policy.Tenant) time.Time {
+	return t.Idleness().IdleAt(policy.Idle{LastUsedAt: k.LastUsedAt, SecretSetAt: k.SecretSetAt, EnabledAt: k.EnabledAt})
 }
 
 // Previous is a secret that a refresh replaced and that overlaps with the current one.
@@ -130,6 +137,11 @@ type Store interface {
 	KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]Ref, error)
 	// PreviousOverBy gives some of the keys whose previous secret was to end by that time; none once there are no more.
 	PreviousOverBy(ctx context.Context, by time.Time) ([]Ref, error)
+	// IdleTenants lists the tenants that disable idle keys.
+	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
+	// IdleKeys gives the next of a tenant's keys, by id, that are neither revoked, forgotten nor disabled and have shown no sign of life after that time: no
+	// use, no new secret, no enabling. It gives none after the last.
+	IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after ident.KeyID) ([]Hold, error)
 }
 
 // Tx is what key reads and changes in a transaction.
@@ -164,7 +176,7 @@ type Tx interface {
 	// RevokeKey leaves a tombstone: the digest stays, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
-	// SetDisabled writes whether, when and by whom the key was disabled, and when it was updated.
+	// SetDisabled writes whether, when and by whom the key was disabled, and when it was enabled and updated.
 	SetDisabled(ctx context.Context, k Key) error
 }
 

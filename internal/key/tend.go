@@ -109,3 +109,55 @@ func forgetPrevious(ctx context.Context, tx Tx, c *changing) (string, error) {
 	}
 	return "key.forget_previous", tx.EndPrevious(ctx, c.ID, c.now)
 }
+
+// idleMargin is how much longer than its tenant lets it a key is left before it is disabled for idleness: a last use may come on record a little late.
+const idleMargin = time.Minute
+
+// DisableIdle disables the keys that nobody has used for as long as their tenant lets them be idle. Last uses are on record up to a moment ago. Only an admin
+// enables such a key again.
+func (s *Service) DisableIdle(ctx context.Context) error {
+	tenants, err := s.Store.IdleTenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range tenants {
+		t, err := s.Store.TenantRules(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.tend(ctx, s.idle(ctx, t), disableIdle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idle gives the idle keys of a tenant that have not expired, some at a time.
+func (s *Service) idle(ctx context.Context, t policy.Tenant) func() ([]Ref, error) {
+	now, after := s.Now(), ident.KeyID("")
+	since := t.Idleness().IdleSince(now.Add(-idleMargin))
+	return func() (refs []Ref, err error) {
+		for len(refs) == 0 && !since.IsZero() {
+			held, err := s.Store.IdleKeys(ctx, t.ID, since, after)
+			if err != nil || len(held) == 0 {
+				return nil, err
+			}
+			for _, h := range held {
+				if after = h.Key; !h.Lapsed(t.Rules, now) {
+					refs = append(refs, Ref{t.ID, h.Key})
+				}
+			}
+		}
+		return refs, nil
+	}
+}
+
+func disableIdle(ctx context.Context, tx Tx, c *changing) (string, error) {
+	due := c.IdleAt(c.tenant)
+	if c.Life(c.tenant.Rules).State(c.now) != policy.Active || due.IsZero() || due.After(c.now.Add(-idleMargin)) {
+		return "", audit.ErrNothing
+	}
+	c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = c.now, "", true, c.now
+	c.details = map[string]string{"reason": "idle"}
+	return "key.disable", tx.SetDisabled(ctx, c.Key)
+}

@@ -19,7 +19,7 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
-	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.forgotten_at, k.revoked_at, k.revoked_reason`
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason`
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
@@ -62,7 +62,7 @@ const (
 	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
-	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
+	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, enabled_at = $5, updated_at = $6 WHERE id = $1`
 	// All of an owner in a tenant at once; what is revoked already keeps its reason.
 	revokeKeysOf query = `UPDATE keys SET revoked_at = $3, revoked_by = $4, revoked_reason = $5, slot = NULL, updated_at = $3
 		WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
@@ -163,7 +163,7 @@ func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name),
 		&k.CreatedBy.ID, nullable(&k.CreatedBy.Email), nullable(&k.CreatedBy.Name), &k.Applications.All, &k.Delivery,
 		when{&k.CreatedAt}, when{&k.UpdatedAt}, when{&k.SecretSetAt}, when{&k.ExpiresAt}, number{&k.Slot}, when{&k.LastUsedAt}, nullable(&k.LastUsedIP),
-		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.ForgottenAt}, when{&k.RevokedAt}, nullable(&k.RevokedReason))
+		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.EnabledAt}, when{&k.ForgottenAt}, when{&k.RevokedAt}, nullable(&k.RevokedReason))
 	return k, err
 }
 
@@ -262,13 +262,17 @@ func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 }
 
 // Holds implements key.Tx.
-func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (held []key.Hold, err error) {
-	err = each(ctx, t, selectHolds, func(row *sql.Rows) error {
+func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]key.Hold, error) {
+	return holds(ctx, t, selectHolds, tenant, owner)
+}
+
+func holds(ctx context.Context, from reader, q query, args ...any) (held []key.Hold, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
 		var h key.Hold
-		err := row.Scan(&h.Key, &h.Slot, when{&h.ExpiresAt}, when{&h.SecretSetAt})
+		err := row.Scan(&h.Key, number{&h.Slot}, when{&h.ExpiresAt}, when{&h.SecretSetAt})
 		held = append(held, h)
 		return err
-	}, tenant, owner)
+	}, args...)
 	return held, err
 }
 
@@ -401,5 +405,5 @@ func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
 
 // SetDisabled implements key.Tx.
 func (t *Tx) SetDisabled(ctx context.Context, k key.Key) error {
-	return t.one(ctx, setDisabled, k.ID, micros(k.DisabledAt), optional(k.DisabledBy), k.DisabledByAdmin, micros(k.UpdatedAt))
+	return t.one(ctx, setDisabled, k.ID, micros(k.DisabledAt), optional(k.DisabledBy), k.DisabledByAdmin, micros(k.EnabledAt), micros(k.UpdatedAt))
 }

@@ -41,12 +41,14 @@ type Officer struct {
 
 // Tenant is a workspace of an account.
 type Tenant struct {
-	ID                   ident.TenantID
-	Number               int64
-	Account              ident.AccountID
-	Name                 string
-	Preset               policy.Preset
-	Settings             policy.Settings
+	ID       ident.TenantID
+	Number   int64
+	Account  ident.AccountID
+	Name     string
+	Preset   policy.Preset
+	Settings policy.Settings
+	// IdleSince is when Settings.IdleDays became what it is; zero where it is 0.
+	IdleSince            time.Time
 	Disabled             bool
 	CreatedAt, UpdatedAt time.Time
 }

@@ -3,18 +3,22 @@ package storetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/verify"
 )
 
 var ageGuarantees = []guarantee{
 	{"keys are found by how long ago their secret was set or they expired, unless they are revoked or forgotten", oldKeysAreFound},
 	{"keys are found by when their previous secret was to end", oldPreviousSecretsAreFound},
 	{"a forgotten key keeps nothing that proves it, and no slot", aForgottenKeyProvesNothing},
+	{"keys are found by their last sign of life, in tenants that ask for it", idleKeysAreFound},
 	{"the rules of all accounts come in order", allPoliciesComeInOrder},
 }
 
@@ -76,6 +80,45 @@ func aForgottenKeyProvesNothing(h *house) {
 	if !got.ForgottenAt.Equal(at) || got.Slot != 0 || len(h.facts(k.Lookups[0]).Secrets) > 0 {
 		h.Errorf("the key is %+v", got)
 	}
+}
+
+func idleKeysAreFound(h *house) {
+	account, _ := h.account()
+	h.tenant(account.ID, nil)
+	t := h.tenant(account.ID, func(s *policy.Settings) { s.IdleDays = 30 })
+	if tenants, err := h.store.IdleTenants(h.Context()); err != nil || !slices.Equal(tenants, []ident.TenantID{t.ID}) || t.IdleSince.IsZero() {
+		h.Errorf("the tenants are %v (%v), since %v", tenants, err, t.IdleSince)
+	}
+	if rules := h.bothRules(t.ID); !rules.IdleSince.Equal(t.IdleSince) {
+		h.Errorf("idle since %v, want %v", rules.IdleSince, t.IdleSince)
+	}
+	at := h.clock.Now()
+	var idle []key.Hold
+	for i, c := range []string{
+		"", "enabled_at = secret_set_at", "enabled_at = secret_set_at + 1", "disabled_at = 1", "secret_set_at = NULL", "secret_set_at = secret_set_at + 1", "revoked_at = 1", "forgotten_at = 1",
+	} {
+		k, s := h.stored(t, h.member(t, scope.Member), 1)
+		k.SecretSetAt = at
+		h.insert(k, s)
+		if i < 2 {
+			idle = append(idle, key.Hold{Key: k.ID, Slot: 1, ExpiresAt: k.ExpiresAt, SecretSetAt: at})
+		}
+		if c != "" {
+			h.sql(`UPDATE keys SET `+c+` WHERE id = $1`, k.ID)
+		}
+	}
+	slices.SortFunc(idle, func(a, b key.Hold) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	find := func(since time.Time, after ident.KeyID, want ...key.Hold) {
+		h.Helper()
+		if got, err := h.store.IdleKeys(h.Context(), t.ID, since, after); err != nil || !slices.Equal(got, want) {
+			h.Errorf("since %v after %q: %v (%v), want %v", since, after, got, err, want)
+		}
+	}
+	find(at, "", idle...)
+	find(at, idle[0].Key, idle[1])
+	find(at.Add(-time.Microsecond), "")
+	h.use(verify.Use{Key: idle[0].Key, At: at.Add(time.Microsecond)}, verify.Use{Key: idle[1].Key, At: at})
+	find(at, "", idle[1])
 }
 
 func allPoliciesComeInOrder(h *house) {

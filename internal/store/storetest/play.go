@@ -34,6 +34,7 @@ func play(h *house) []string {
 	p.keysThatVanish(who, p.makeTenant("vanishing", account, func(s *policy.Settings) { s.RevokeMode = policy.Delete }, ada))
 	p.keysByLink(who, bob, capped)
 	p.placesChange(who, account, bob)
+	p.keysGoIdle(who, p.makeTenant("idle", account, func(s *policy.Settings) { s.IdleDays = 10 }, ada))
 	p.keysGrowOld(who, p.makeTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
@@ -217,6 +218,15 @@ func (p *player) keysByLink(who principal.Principal, bob principal.Person, t ten
 	p.create(who, t, spec)
 	p.clock.move(key.ClaimWithin)
 	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
+}
+
+// keysGoIdle lets a key be disabled that nobody uses.
+func (p *player) keysGoIdle(who principal.Principal, t tenancy.Tenant) {
+	p.create(who, t, anyKey())
+	for range 2 { // the second time there is nothing to do
+		p.clock.move(11 * policy.Day)
+		note(p, "disable what is idle", "", p.keys.DisableIdle(p.Context()))
+	}
 }
 
 // keysGrowOld lets the keys of everybody expire and be forgotten.

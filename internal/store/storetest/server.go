@@ -176,6 +176,8 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"KeysExpiredBy":  second(s.KeysExpiredBy(ctx, h.clock.Now())),
 		"KeysSetBy":      second(s.KeysSetBy(ctx, "acc_x", h.clock.Now())),
 		"PreviousOverBy": second(s.PreviousOverBy(ctx, h.clock.Now())),
+		"IdleTenants":    second(s.IdleTenants(ctx)),
+		"IdleKeys":       second(s.IdleKeys(ctx, "ten_x", h.clock.Now(), "")),
 		"SessionBounds":  second(s.SessionBounds(ctx, "usr_x")),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
