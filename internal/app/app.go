@@ -161,7 +161,7 @@ const (
 	sweepEvery = time.Minute
 	// tendEvery bounds how late is done to keys what their age asks for.
 	tendEvery = time.Minute
-	restEvery      = 5 * time.Second
+	restEvery = 5 * time.Second
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 	// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written.

@@ -348,6 +348,15 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | in ", theirKey},
 		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
+	{"GET /api/v1/tenants/{tenant}/key-health", sessionOnly, ``, []rule{
+		{"in  in  | in  in  in  | 404", ownKey},
+		{"in  in  | in  out in  | 404", anothersKey},
+		{"in  in  | in  in  in  | 404", ownKey.where(membersSeeTheirOwn)},
+		{"in  in  | in  out in  | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"in  in  | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | in ", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
 	{"GET /api/v1/tenants/{tenant}/keys/{key}", sessionOnly, ``, []rule{
 		{"200 200 | 200 200 200 | 404", ownKey},
 		{"200 200 | 200 few 200 | 404", anothersKey},

@@ -80,6 +80,15 @@ func (l lists) KeysExpiredBy(context.Context, time.Time) ([]key.Ref, error) { re
 
 func (l lists) PreviousOverBy(context.Context, time.Time) ([]key.Ref, error) { return l.refs, nil }
 
+func (l lists) IdleKeys(_ context.Context, _ ident.TenantID, _ time.Time, after ident.KeyID) (held []key.Hold, err error) {
+	for _, r := range l.refs {
+		if after == "" {
+			held = append(held, key.Hold{Key: r.Key})
+		}
+	}
+	return held, nil
+}
+
 func TestAKeyIsForgottenByWhatItIsUnderItsLock(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -68,6 +70,32 @@ func TestAKeyThatNobodyUsesIsDisabledAndAnAdminAloneEnablesIt(t *testing.T) {
 		disableIdle(t, h)
 		works("enabled 29 days ago", unused, "") // which is a use
 	})
+}
+
+// It is judged anew under its lock: a key that was found idle may have been used, disabled or revoked since.
+func TestAKeyIsDisabledForIdlenessByWhatItIsUnderItsLock(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.IdleDays = 0, 30 })
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	used, disabled, revoked := h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read")
+	h.Clock.Move(31 * policy.Day)
+	_, err := h.With(used).Whoami(t.Context())
+	expect(t, "a use", err, "")
+	must[api.Key](t)(h.As(person).DisableKey(t.Context(), string(tenant.ID), disabled.Key.ID))
+	must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
+	found := lists{Store: h.Keys.Store}
+	for _, k := range []api.IssuedKey{used, disabled, revoked} {
+		found.refs = append(found.refs, key.Ref{Tenant: tenant.ID, Key: ident.KeyID(k.Key.ID)})
+	}
+	h.Keys.Store = found
+	disableIdle(t, h)
+	for k, want := range map[*api.IssuedKey]api.Code{&used: "", &disabled: api.APIKeyDisabled, &revoked: api.APIKeyRevoked} {
+		_, err := h.With(*k).Whoami(t.Context())
+		expect(t, "a key", err, want)
+	}
+	if got := recorded(t, h, tenant, "key.disable"); len(got) != 1 {
+		t.Errorf("on record are %+v", got)
+	}
 }
 
 // However long a key has been idle, from when a tenant begins to disable idle keys there is time for the notice.

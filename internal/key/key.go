@@ -137,6 +137,8 @@ type Store interface {
 	KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]Ref, error)
 	// PreviousOverBy gives some of the keys whose previous secret was to end by that time; none once there are no more.
 	PreviousOverBy(ctx context.Context, by time.Time) ([]Ref, error)
+	// ScopesUsed gives which of their scopes decisions asked of the keys, on that day or after it.
+	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
 	// IdleTenants lists the tenants that disable idle keys.
 	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
 	// IdleKeys gives the next of a tenant's keys, by id, that are neither revoked, forgotten nor disabled and have shown no sign of life after that time: no

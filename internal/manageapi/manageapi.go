@@ -61,6 +61,7 @@ func (a *API) Mount(router *web.Router, version string) {
 	a.scopes(h)
 	a.applications(h)
 	a.keys(h)
+	a.health(h)
 }
 
 // optional tells huma that a member of a PATCH looks like a T or null.

@@ -34,26 +34,27 @@ const (
 )
 
 const (
-	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
-	listKeys       query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
-	listKeysOf     query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
-	searchKeys     query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
-	searchKeysOf   query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
-	listOwnKeys    query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
-	searchOwnKeys  query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
-	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
-	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
-	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
-	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
-	lockMember     query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
-	selectHolds    query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
-	selectHighest  query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
-	freeSlots      query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
-	deleteKey      query = `DELETE FROM keys WHERE id = $1`
-	deleteUses     query = `DELETE FROM key_uses WHERE key_id = $1`
-	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
-	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
-	deleteGrants   query = `DELETE FROM key_grants WHERE key_id = $1`
+	selectKey       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
+	listKeys        query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
+	listKeysOf      query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	searchKeys      query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
+	searchKeysOf    query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
+	listOwnKeys     query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
+	searchOwnKeys   query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
+	selectSecrets   query = `SELECT key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
+	selectGrants    query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	selectKeyOwner  query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
+	lockKey         query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
+	lockMember      query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
+	selectHolds     query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
+	selectHighest   query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
+	freeSlots       query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
+	deleteKey       query = `DELETE FROM keys WHERE id = $1`
+	deleteUses      query = `DELETE FROM key_uses WHERE key_id = $1`
+	deleteScopeUses query = `DELETE FROM key_scope_uses WHERE key_id = $1`
+	insertKeyScope  query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
+	insertKeyApp    query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+	deleteGrants    query = `DELETE FROM key_grants WHERE key_id = $1`
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
@@ -70,6 +71,8 @@ const (
 		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
 	deleteKeysOf query = `DELETE FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
 	deleteUsesOf query = `DELETE FROM key_uses
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
+	deleteScopeUsesOf query = `DELETE FROM key_scope_uses
 		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
 	renewKey query = `UPDATE keys SET search = $2, slot = $3, secret_set_at = $4, expires_at = $5, updated_at = $6 WHERE id = $1`
 	// A secret that was replaced is never shown again.
@@ -385,20 +388,24 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 
 // RevokeKeysOf implements identity.Tx and tenancy.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
 func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
-	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, forgetCopiesOf
+	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, []query{forgetCopiesOf}
 	if mode == policy.Delete {
-		revoke, args, besides = deleteKeysOf, nil, deleteUsesOf
+		revoke, args, besides = deleteKeysOf, nil, []query{deleteUsesOf, deleteScopeUsesOf}
 	}
-	if err := t.exec(ctx, besides, tenant, owner); err != nil {
-		return 0, err
+	for _, q := range besides {
+		if err := t.exec(ctx, q, tenant, owner); err != nil {
+			return 0, err
+		}
 	}
 	return t.count(ctx, revoke, append([]any{tenant, owner}, args...)...)
 }
 
 // DeleteKey implements key.Tx.
 func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
-	if err := t.exec(ctx, deleteUses, id); err != nil {
-		return err
+	for _, q := range []query{deleteUses, deleteScopeUses} {
+		if err := t.exec(ctx, q, id); err != nil {
+			return err
+		}
 	}
 	return t.one(ctx, deleteKey, id)
 }

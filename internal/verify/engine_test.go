@@ -293,3 +293,5 @@ func TestUsesThatCannotBeWrittenAreWrittenLater(t *testing.T) {
 type sink func([]verify.Use) error
 
 func (s sink) RecordUses(_ context.Context, batch []verify.Use) error { return s(batch) }
+
+func (s sink) RecordScopeUses(context.Context, []verify.ScopeUse) error { return nil }

@@ -158,6 +158,8 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Keys":           second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
 		"KeyFacts":       second(s.KeyFacts(ctx, "lookup")),
 		"RecordUses":     s.RecordUses(ctx, nil),
+		"RecordScopes":   s.RecordScopeUses(ctx, nil),
+		"ScopesUsed":     second(s.ScopesUsed(ctx, nil, h.clock.Now())),
 		"Touch":          s.Touch(ctx, "ses_x", h.clock.Now()),
 		"Session":        sessionError(ctx, s),
 		"UserByEmail":    userError(ctx, s),
