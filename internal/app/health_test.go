@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -117,6 +119,15 @@ func TestKeyHealthFindsWhatTheGuidelinesWarnOf(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheGuideNamesEveryFinding(t *testing.T) {
+	status, _, guide := send(t, testkit.Start(t, testkit.SQLite), http.MethodGet, "/docs", http.Header{}, "")
+	for _, f := range key.Findings() {
+		if !strings.Contains(string(guide), "<td><code>"+string(f)+"</code></td>") {
+			t.Errorf("the guide (%d) does not tell of %s", status, f)
+		}
+	}
 }
 
 // A scope is used by whatever decision asks for it: a protected API's question, or a route of our own.
