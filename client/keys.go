@@ -45,6 +45,11 @@ func (c *Client) OwnKeys(ctx context.Context, f KeyFilter, p Page) (l api.List[a
 	return l, err
 }
 
+// KeyHealth tells what is to be said of the tenant's keys that can still be used, newest first, and on the first page of all of them together.
+func (c *Client) KeyHealth(ctx context.Context, tenant string, p Page) (api.KeyHealthList, error) {
+	return get[api.KeyHealthList](ctx, c, tenantPath(tenant)+"/key-health"+p.text())
+}
+
 // Key shows a key.
 func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err error) {
 	err = c.Do(ctx, http.MethodGet, keyPath(tenant, key), nil, &k)

@@ -53,6 +53,23 @@ func (c *Client) AccountEvents(ctx context.Context, account string, p Page) (api
 	return get[api.List[api.Event]](ctx, c, accountPath(account)+"/audit"+p.text())
 }
 
+// Policy shows the security policy of an account.
+func (c *Client) Policy(ctx context.Context, account string) (api.Policy, error) {
+	return get[api.Policy](ctx, c, accountPath(account)+"/policy")
+}
+
+// EditPolicy changes the security policy of an account.
+func (c *Client) EditPolicy(ctx context.Context, account string, p api.PolicyPatch) (api.Policy, error) {
+	p.DryRun = false
+	return send[api.Policy](ctx, c, http.MethodPatch, accountPath(account)+"/policy", p)
+}
+
+// TryPolicy tells what a change of the policy would do to the account's keys, and changes nothing.
+func (c *Client) TryPolicy(ctx context.Context, account string, p api.PolicyPatch) (api.PolicyEffect, error) {
+	p.DryRun = true
+	return send[api.PolicyEffect](ctx, c, http.MethodPatch, accountPath(account)+"/policy", p)
+}
+
 // Tenants lists the tenants that the caller may see, newest first.
 func (c *Client) Tenants(ctx context.Context, p Page) (api.List[api.Tenant], error) {
 	return get[api.List[api.Tenant]](ctx, c, "/api/v1/tenants"+p.text())

@@ -12,7 +12,7 @@ import (
 func keysCommand() *cobra.Command {
 	cmd := noun("keys", "Create keys and look after them", "")
 	r := newRemote(cmd).inTenants(cmd)
-	cmd.AddCommand(createKey(r), listKeys(r), showKey(r), editKey(r), refreshKey(r), endPrevious(r), revealKey(r), revokeKey(r), disableKey(r), enableKey(r), deleteKey(r), claimKey(r))
+	cmd.AddCommand(createKey(r), listKeys(r), showKey(r), editKey(r), refreshKey(r), endPrevious(r), revealKey(r), revokeKey(r), disableKey(r), enableKey(r), deleteKey(r), claimKey(r), keyHealth(r))
 	return cmd
 }
 

@@ -30,7 +30,7 @@ var variables = []struct{ name, meaning string }{
 // remoteCommands are those that speak to a running server.
 func remoteCommands() []*cobra.Command {
 	commands := []*cobra.Command{
-		loginCommand(), logoutCommand(), whoamiCommand(), contextsCommand(), keysCommand(), appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(),
+		loginCommand(), logoutCommand(), whoamiCommand(), contextsCommand(), keysCommand(), appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
 		verifyCommand(), auditCommand(), versionCommand(),
 	}
 	for _, c := range commands {

@@ -163,7 +163,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	a.Engine = verify.New(verify.Options{
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.following.fresh, Render: dataplane.Render,
 	})
-	a.buildDomain()
+	a.buildDomain(c)
 	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()
 	return nil
 }
@@ -193,9 +193,11 @@ func (a *App) startJobs() {
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
-		job.Start("unclaimed_keys", unclaimedEvery, log, a.Keys.DropUnclaimed),
 		job.Start("server_keys", serverKeysEvery, log, a.ServerKeys.Pass),
 		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
+		job.Start("unclaimed_keys", tendEvery, log, a.Keys.DropUnclaimed),
+		job.Start("expired_keys", tendEvery, log, a.Keys.ForgetExpired),
+		job.Start("idle_keys", tendEvery, log, a.disableIdle),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
 		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
@@ -211,9 +213,9 @@ const (
 	catchUpEvery = 10 * time.Second
 	// sweepEvery is only about room: of what is dead, and of what keys that were limited and are idle had left.
 	sweepEvery = time.Minute
-	// unclaimedEvery bounds how long a key that was not claimed in time holds its place.
-	unclaimedEvery = time.Minute
-	restEvery      = 5 * time.Second
+	// tendEvery bounds how late is done to keys what their age asks for.
+	tendEvery = time.Minute
+	restEvery = 5 * time.Second
 	// planEvery bounds how late a notice of an expiry is planned, and so what "at once" means after a change of policy.
 	planEvery = time.Minute
 	sendEvery = 3 * time.Second
@@ -257,20 +259,21 @@ func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
 	return postgres.Open(ctx, c.Database.URL)
 }
 
-func (a *App) buildDomain() {
+func (a *App) buildDomain(c config.Config) {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
 		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/4)),
 	}
 	a.Sessions = &session.Service{
-		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring, Lasting: session.Default,
+		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,
 	}
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
+		KeepExpired: c.Keys.ExpiredRetentionDays.Duration(),
 	}
 	a.ServerKeys = &serverkey.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Settle: a.settle(),
@@ -304,6 +307,14 @@ func (a *App) routes() http.Handler {
 			rest.ServeHTTP(w, r)
 		}
 	})
+}
+
+// disableIdle looks for idle keys once every use of this node is on record.
+func (a *App) disableIdle(ctx context.Context) error {
+	if err := a.Engine.FlushUses(ctx, a.Store); err != nil {
+		return err
+	}
+	return a.Keys.DisableIdle(ctx)
 }
 
 // keepTime learns how late it is on record, and records how late it is here.

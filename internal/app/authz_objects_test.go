@@ -73,6 +73,11 @@ var (
 	noTenant  = object{"no tenant", none, elsewhere}
 )
 
+// dry says whether a change of policy is only tried.
+func (o object) dry(run string) object {
+	return o.and("with dry_run "+run, func(c *cell) { c.names["dry"] = run })
+}
+
 func elsewhere(c *cell) {
 	c.names["user"] = string(c.home.guest.ID)
 	c.names["application"] = string(c.bound.ID)

@@ -177,6 +177,20 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noAccount},
 	}},
 
+	{"GET /api/v1/accounts/{account}/policy", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
+	{"PATCH /api/v1/accounts/{account}/policy", sessionOnly, `{"max_lifetime_days":3650,"dry_run":{dry}}`, []rule{
+		{"200 200 | 403 403 403 | 404", ourAccount.dry("false")},
+		{"200 200 | 403 403 403 | 404", ourAccount.dry("true")},
+		{"404 404 | 404 404 404 | 200", theirAccount.dry("false")},
+		{"404 404 | 404 404 404 | 200", theirAccount.dry("true")},
+		{"404 404 | 404 404 404 | 404", noAccount.dry("false")},
+		{"404 404 | 404 404 404 | 404", noAccount.dry("true")},
+	}},
+
 	// Tenants
 
 	{"GET /api/v1/tenants", "tenants:read", ``, []rule{
@@ -330,6 +344,15 @@ var authorization = []row{
 	{"GET /api/v1/tenants/{tenant}/keys", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | 404", ownKey},
 		{"in  in  | in  in  in  | 404", anothersKey},
+		{"in  in  | in  in  in  | 404", ownKey.where(membersSeeTheirOwn)},
+		{"in  in  | in  out in  | 404", anothersKey.where(membersSeeTheirOwn)},
+		{"in  in  | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | in ", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/key-health", sessionOnly, ``, []rule{
+		{"in  in  | in  in  in  | 404", ownKey},
+		{"in  in  | in  out in  | 404", anothersKey},
 		{"in  in  | in  in  in  | 404", ownKey.where(membersSeeTheirOwn)},
 		{"in  in  | in  out in  | 404", anothersKey.where(membersSeeTheirOwn)},
 		{"in  in  | 404 404 404 | 404", siblingKey},

@@ -360,7 +360,7 @@ func (c *cell) unlikeAbsent(header http.Header, text string) string {
 }
 
 // itemsOf says what the items of a list are.
-var itemsOf = map[string]string{"accounts": "account", "tenants": "tenant", "members": "user", "applications": "application", "keys": "key", "sessions": "session"}
+var itemsOf = map[string]string{"accounts": "account", "tenants": "tenant", "members": "user", "applications": "application", "keys": "key", "key-health": "key", "sessions": "session"}
 
 var shown = regexp.MustCompile(`{(account|tenant|user|application|key|session)}$|{(key)}/\w+$`)
 

@@ -259,7 +259,7 @@ func TestAKeyThatIsNotClaimedInTimeIsDeleted(t *testing.T) {
 			}
 		}
 		got := recorded(t, h, tenant, "key.delete")
-		if len(got) != 1 || got[0].Target.ID != late.Key.ID || got[0].Actor.Type != "operator" || got[0].Details["reason"] != "unclaimed" {
+		if len(got) != 1 || got[0].Target.ID != late.Key.ID || got[0].Actor.Type != "system" || got[0].Details["reason"] != "unclaimed" {
 			t.Errorf("on record are %+v", got)
 		}
 		h.Key(h.As(person), tenant, "applications:read") // in its place

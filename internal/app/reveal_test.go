@@ -104,8 +104,6 @@ func TestAnOwnerSeesTheSecretAgainWhereTheTenantKeepsCopies(t *testing.T) {
 	})
 }
 
-func second[A any](_ A, err error) error { return err }
-
 func TestARevealIsNotCached(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := disclosing(t, h, policy.Blancco)

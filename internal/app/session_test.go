@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
@@ -85,7 +85,7 @@ func TestASessionDiesUnusedOrAtItsEnd(t *testing.T) {
 		idle, used := h.As(h.Owner), h.As(h.Owner)
 		const step = 4 * time.Hour
 		var lived time.Duration
-		for ; lived < session.Default.Absolute-step; lived += step {
+		for ; lived < policy.DefaultSessions.Absolute-step; lived += step {
 			h.Clock.Move(step)
 			if !signedIn(t, used) {
 				t.Fatalf("a session in use is dead after %s", lived+step)
@@ -108,11 +108,11 @@ func TestASessionDiesTheMomentItsIdleTimeIsOver(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		h := testkit.Start(t, e)
 		c := h.As(h.Owner)
-		h.Clock.Move(session.Default.Idle - time.Second)
+		h.Clock.Move(policy.DefaultSessions.Idle - time.Second)
 		if !signedIn(t, c) {
 			t.Fatal("dead a second before its time")
 		}
-		h.Clock.Move(session.Default.Idle) // which began anew
+		h.Clock.Move(policy.DefaultSessions.Idle) // which began anew
 		if signedIn(t, c) {
 			t.Error("alive after its time")
 		}
@@ -124,7 +124,7 @@ func TestDeadSessionsAreSweptInOneAuditedChange(t *testing.T) {
 		h := testkit.Start(t, e)
 		h.As(h.Owner)
 		h.As(h.Owner)
-		h.Clock.Move(session.Default.Idle + time.Second)
+		h.Clock.Move(policy.LongestSessions.Idle + time.Second)
 		lives := h.As(h.Owner)
 		for range 2 { // the second time there is nothing to do
 			if err := h.Sessions.Sweep(t.Context()); err != nil {

@@ -32,6 +32,7 @@ type Config struct {
 	// The day, as `2026-01-31`, before which (UTC) a tenant must have been made for `claviger tenant allow-password` to let its people come to the API with e-mail address and
 	// password. Without it, no tenant is old enough.
 	LegacyPasswordBefore Date `key:"legacy_password_before"`
+	Keys                 Keys `key:"keys"`
 	Log                  Log  `key:"log"`
 	Mail                 Mail `key:"mail"`
 }
@@ -82,6 +83,12 @@ type Database struct {
 	// How long a node that shares PostgreSQL with others may go on deciding from memory while it cannot see what they changed; then it answers 503 until it can. So a key that another
 	// node revoked is refused after this time at the latest, and within milliseconds as long as the database answers.
 	MaxStaleness Staleness `key:"max_staleness" default:"2s"`
+}
+
+// Keys is what becomes of API keys.
+type Keys struct {
+	// How long after its expiry the holder of a key is told that it expired, in days. Then what proves it is removed, and they are told what a stranger is.
+	ExpiredRetentionDays Retention `key:"expired_retention_days" default:"90"`
 }
 
 // Log is what Claviger says of itself, on standard error.

@@ -63,6 +63,7 @@ var samples = map[string]string{
 	"database.max_staleness":       "5s",
 	"root_secret":                  "a root secret",
 	"legacy_password_before":       "2026-01-31",
+	"keys.expired_retention_days":  "120",
 	"log.level":                    "warn",
 	"log.format":                   "json",
 	"mail.smtp":                    "mail.example.com:587",

@@ -159,6 +159,22 @@ func (d Date) Begin() time.Time {
 	return t
 }
 
+// Retention is for how many days something is kept.
+type Retention int
+
+// UnmarshalText implements encoding.TextUnmarshaler. An expired key can be refreshed for 30 days.
+func (r *Retention) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 30 || n > 3650 {
+		return errors.New("use a number of days from 30 to 3650")
+	}
+	*r = Retention(n)
+	return nil
+}
+
+// Duration of that many days.
+func (r Retention) Duration() time.Duration { return time.Duration(r) * 24 * time.Hour }
+
 // Level is the least that is logged.
 type Level string
 

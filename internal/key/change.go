@@ -27,7 +27,7 @@ type changing struct {
 
 // change runs one operation on a key that its owner or an admin of the tenant may do, names it to the audit trail, and gives the key as it then is.
 func (s *Service) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
-	operate func(ctx context.Context, tx Tx, c *changing) (action string, err error),
+	operate operation,
 ) (v View, err error) {
 	caller, err := person(who)
 	if err != nil {
@@ -41,13 +41,18 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 		before := slices.Clone(c.Lookups)
 		action, err := operate(ctx, tx, &c)
 		v = s.view(who, c.tenant, c.Key)
-		e := audit.By(who, action, target(c.Key)).In(tenant, c.tenant.Account).OutdatesLookups(distinct(append(before, c.Lookups...))...)
-		for name, value := range c.details {
-			e = e.With(name, value)
-		}
-		return e.With("public_id", c.PublicID), err // the event also with ErrNothing: see there
+		return c.event(who, action).OutdatesLookups(distinct(append(before, c.Lookups...))...), err // the event also with ErrNothing: see there
 	})
 	return v, err
+}
+
+// event says what was done to the key.
+func (c *changing) event(who principal.Principal, action string) audit.Event {
+	e := audit.By(who, action, target(c.Key)).In(c.Tenant, c.tenant.Account).With("public_id", c.PublicID)
+	for name, value := range c.details {
+		e = e.With(name, value)
+	}
+	return e
 }
 
 // open locks and reads what a change needs, and judges whether the caller may make one.
@@ -135,7 +140,7 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 	})
 }
 
-// Enable brings a disabled key back into use. What an admin disabled, only an admin enables.
+// Enable brings a disabled key back into use. What an admin or idleness disabled, only an admin enables.
 func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
 	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
 		switch {
@@ -144,9 +149,9 @@ func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant id
 		case c.DisabledAt.IsZero():
 			return "", audit.ErrNothing
 		case c.DisabledByAdmin && c.by.Acting() != scope.Admin:
-			return "", fault.New(fault.Forbidden, "An admin of the tenant disabled this key; only an admin enables it.")
+			return "", fault.New(fault.Forbidden, "Not its owner disabled this key; only an admin of the tenant enables it.")
 		}
-		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = time.Time{}, "", false, c.now
+		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.EnabledAt, c.UpdatedAt = time.Time{}, "", false, c.now, c.now
 		return "key.enable", tx.SetDisabled(ctx, c.Key)
 	})
 }

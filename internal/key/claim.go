@@ -133,33 +133,12 @@ func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZ
 
 // DropUnclaimed deletes the keys that were not claimed in time.
 func (s *Service) DropUnclaimed(ctx context.Context) error {
-	for {
-		late, err := s.Store.LateClaims(ctx, s.Now())
-		if err != nil || len(late) == 0 {
-			return err
+	late := func() ([]Ref, error) { return s.Store.LateClaims(ctx, s.Now()) }
+	return s.tend(ctx, late, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+		if !c.unclaimed() {
+			return "", audit.ErrNothing
 		}
-		for _, claim := range late {
-			if err := s.dropUnclaimed(ctx, claim); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (s *Service) dropUnclaimed(ctx context.Context, claim Claim) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		t, err := tx.TenantRules(ctx, claim.Tenant)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		k, err := tx.LockKey(ctx, claim.Tenant, claim.Key)
-		if errors.Is(err, fault.NotFound) || err == nil && !k.unclaimed() {
-			return audit.Event{}, audit.ErrNothing
-		}
-		if err != nil {
-			return audit.Event{}, err
-		}
-		e := audit.By(principal.Operator(), "key.delete", target(k)).In(t.ID, t.Account).OutdatesLookups(k.Lookups...)
-		return e.With("public_id", k.PublicID).With("reason", "unclaimed"), tx.DeleteKey(ctx, k.ID)
+		c.details = map[string]string{"reason": "unclaimed"}
+		return "key.delete", tx.DeleteKey(ctx, c.ID)
 	})
 }

@@ -49,11 +49,15 @@ type Key struct {
 	LastUsedIP string
 	DisabledAt time.Time
 	DisabledBy ident.UserID
-	// DisabledByAdmin is set where not the owner disabled the key: then only an admin enables it again.
+	// DisabledByAdmin is set where not the owner disabled the key but an admin or, with no DisabledBy, idleness: then only an admin enables it again.
 	DisabledByAdmin bool
-	RevokedAt       time.Time
-	RevokedReason   string
-	Delivery        Delivery
+	// EnabledAt is when the key was last enabled.
+	EnabledAt time.Time
+	// ForgottenAt is when the digests went, because the key had been expired for long.
+	ForgottenAt   time.Time
+	RevokedAt     time.Time
+	RevokedReason string
+	Delivery      Delivery
 	// Lookups under which the key's secrets are found.
 	Lookups []string
 }
@@ -72,6 +76,11 @@ const (
 // Life gives what decides the key's state under the rules of its account.
 func (k Key) Life(rules []policy.Rule) policy.Life {
 	return policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, rules)}
+}
+
+// IdleAt is when the key will be disabled for idleness if it stays unused; zero for never. That it is active still, its Life says.
+func (k Key) IdleAt(t policy.Tenant) time.Time {
+	return t.Idleness().IdleAt(policy.Idle{LastUsedAt: k.LastUsedAt, SecretSetAt: k.SecretSetAt, EnabledAt: k.EnabledAt})
 }
 
 // Previous is a secret that a refresh replaced and that overlaps with the current one.
@@ -125,8 +134,23 @@ type Store interface {
 	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
 	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
 	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
-	// LateClaims gives some of the claims that ran out unused and whose keys still wait for a secret; none once there are no more.
-	LateClaims(ctx context.Context, now time.Time) ([]Claim, error)
+	// LateClaims gives some of the keys that still wait for a secret and whose claims ran out unused; none once there are no more.
+	LateClaims(ctx context.Context, now time.Time) ([]Ref, error)
+	// Policies gives the rules of every account that has any.
+	Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error)
+	// KeysExpiredBy gives some of the keys, neither revoked nor forgotten, whose own expiry was by that time; none once there are no more.
+	KeysExpiredBy(ctx context.Context, by time.Time) ([]Ref, error)
+	// KeysSetBy gives some of the account's keys, neither revoked nor forgotten, whose secret was set by that time; none once there are no more.
+	KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]Ref, error)
+	// PreviousOverBy gives some of the keys whose previous secret was to end by that time; none once there are no more.
+	PreviousOverBy(ctx context.Context, by time.Time) ([]Ref, error)
+	// ScopesUsed gives which of their scopes decisions asked of the keys, on that day or after it.
+	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
+	// IdleTenants lists the tenants that disable idle keys.
+	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
+	// IdleKeys gives the next of a tenant's keys, by id, that are neither revoked, forgotten nor disabled and have shown no sign of life after that time: no
+	// use, no new secret, no enabling. It gives none after the last.
+	IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after ident.KeyID) ([]Hold, error)
 }
 
 // Tx is what key reads and changes in a transaction.
@@ -159,10 +183,12 @@ type Tx interface {
 	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
 	// EndPrevious deletes the secret of before a refresh.
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
+	// ForgetDigests takes what proves the key's secrets, and its slot.
+	ForgetDigests(ctx context.Context, id ident.KeyID, at time.Time) error
 	// RevokeKey leaves a tombstone: the digest stays, the sealed copy goes, the slot is freed.
 	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
-	// SetDisabled writes whether, when and by whom the key was disabled, and when it was updated.
+	// SetDisabled writes whether, when and by whom the key was disabled, and when it was enabled and updated.
 	SetDisabled(ctx context.Context, k Key) error
 }
 

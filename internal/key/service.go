@@ -23,6 +23,8 @@ type Service struct {
 	Keyring *credential.Keyring
 	Now     func() time.Time
 	Rand    io.Reader
+	// KeepExpired is how long the holder of an expired key is told that it expired, at least policy.Grace.
+	KeepExpired time.Duration
 }
 
 // Create makes a key and gives its credential, once. The key is usable when Create returns (seed Blancco).

@@ -130,8 +130,9 @@ func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List
 		return nil, fault.Refuse(fault.Field{Name: "owner", Code: "form", Message: "Use me or a user's id."})
 	}
 	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query)
-	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) (key.Listing, error) {
-		return a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) ([]key.View, *key.Page, error) {
+		l, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
+		return l.Views, l.Next, err
 	})
 }
 
@@ -144,26 +145,27 @@ func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*answer[ap
 	caller := who(ctx)
 	filter := key.Filter{Status: policy.Status(in.Status), Query: in.Query}
 	bound := binding(caller, "own keys", in.Status, in.Query)
-	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) (key.Listing, error) {
-		return a.Keys.Own(ctx, caller.Principal, filter, page)
+	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) ([]key.View, *key.Page, error) {
+		l, err := a.Keys.Own(ctx, caller.Principal, filter, page)
+		return l.Views, l.Next, err
 	})
 }
 
 // keyPage answers a page of a list of keys.
-func keyPage[To any](a *API, in PageInput, bound []string, wire func(key.View) To, fetch func(key.Page) (key.Listing, error)) (*answer[api.List[To]], error) {
+func keyPage[From, To any](a *API, in PageInput, bound []string, wire func(From) To, fetch func(key.Page) ([]From, *key.Page, error)) (*answer[api.List[To]], error) {
 	at, err := openCursor(a.Keyring, in.Cursor, bound)
 	if err != nil {
 		return nil, err
 	}
-	found, err := fetch(key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit})
+	found, next, err := fetch(key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}
-	page := api.List[To]{Items: make([]To, len(found.Views))}
-	for i, v := range found.Views {
+	page := api.List[To]{Items: make([]To, len(found))}
+	for i, v := range found {
 		page.Items[i] = wire(v)
 	}
-	if next := found.Next; next != nil {
+	if next != nil {
 		cursor, err := sealCursor(a.Keyring, place{next.BeforeTime, string(next.BeforeID)}, bound)
 		if err != nil {
 			return nil, err

@@ -55,11 +55,13 @@ func (a *API) Mount(router *web.Router, version string) {
 	a.me(h)
 	a.links(h)
 	a.accounts(h)
+	a.policies(h)
 	a.tenants(h)
 	a.members(h)
 	a.scopes(h)
 	a.applications(h)
 	a.keys(h)
+	a.health(h)
 }
 
 // optional tells huma that a member of a PATCH looks like a T or null.

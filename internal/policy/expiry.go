@@ -23,6 +23,10 @@ const Day = 24 * time.Hour
 // Grace is how long an end is still known as one: so long may an expired key be refreshed by its owner, and a previous secret that ran out say so.
 const Grace = 30 * Day
 
+// Overrun is how long a rule still counts after the change that ends it, so that whatever was being decided by the old rules meanwhile stays decided: it is
+// longer than a change takes until every decision follows it. A key whose time is up within it expires all the same.
+const Overrun = 30 * time.Second
+
 // Rule is one stretch of an account's policy. A policy is a list of rules; changing it ends rules and adds others, so that
 // tightening never postpones an expiry and loosening never revives a key.
 type Rule struct {
@@ -31,7 +35,7 @@ type Rule struct {
 	// Since is when the rule took effect. Secrets older than the rule count from here
 	// (seed LoadRunner: key of 5 Oct 2023, policy of 1 Nov 2023: 90 days from 1 Nov).
 	Since time.Time
-	// Until is when the rule was ended; zero while it is in force.
+	// Until is when the rule ended; zero while it is in force.
 	Until time.Time
 }
 
@@ -49,8 +53,9 @@ func (r Rule) counts(deadline time.Time) bool {
 	return r.Until.IsZero() || !deadline.After(r.Until)
 }
 
-// Revise sets the policy of one reason to that many days as of now, or switches it off with 0. The answer holds the same rules in the same
-// order, some of them ended now, and at most one more, the last. Setting what holds already changes nothing. Now lies before no rule's since.
+// Revise sets the policy of one reason to that many days as of now, or switches it off with 0. The answer holds the same rules in the same order, some of
+// them ended after the [Overrun], without those that never expired a key and no longer can, and at most one more, the last. Setting what holds already
+// changes nothing. Now lies before no rule's since.
 //
 // Tightening only adds a rule, so no expiry moves back. Loosening ends the tighter rules, which go on counting for the keys they had
 // expired by then, and the looser rule takes over their earliest since: secrets older than the policy gain the difference in days and no more.
@@ -62,7 +67,7 @@ func Revise(rules []Rule, reason Reason, days int, now time.Time) []Rule {
 		switch {
 		case r.Reason != reason || !r.Until.IsZero():
 		case r.Days < days || days == 0:
-			r.Until = now
+			r.Until = now.Add(Overrun)
 			if r.Since.Before(since) {
 				since = r.Since
 			}
@@ -70,10 +75,24 @@ func Revise(rules []Rule, reason Reason, days int, now time.Time) []Rule {
 			holds = true
 		}
 	}
+	revised = slices.DeleteFunc(revised, Rule.spent)
 	if holds {
 		return revised
 	}
 	return append(revised, Rule{Reason: reason, Days: days, Since: since})
+}
+
+// spent reports whether the rule ended before it could expire even the oldest secret.
+func (r Rule) spent() bool { return !r.counts(r.Deadline(time.Time{})) }
+
+// InForce gives the rule of the reason that binds new secrets, the tightest one; zero where there is none.
+func InForce(rules []Rule, reason Reason) (tightest Rule) {
+	for _, r := range rules {
+		if r.Reason == reason && r.Until.IsZero() && (tightest.Days == 0 || r.Days < tightest.Days) {
+			tightest = r
+		}
+	}
+	return tightest
 }
 
 // Expiry is when a key's authority ends and why. The zero value means never. Authority ends at the instant itself.
@@ -114,6 +133,20 @@ func earliest(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Ti
 		}
 	}
 	return first
+}
+
+// SetBy gives the latest time at which a secret can have been set that the rules had expired by the given moment; zero where there is none.
+func SetBy(rules []Rule, by time.Time) (latest time.Time) {
+	for _, r := range rules {
+		end := by
+		if !r.Until.IsZero() && r.Until.Before(end) {
+			end = r.Until
+		}
+		if set := end.Add(-time.Duration(r.Days) * Day); !set.Before(r.Since) && set.After(latest) {
+			latest = set
+		}
+	}
+	return latest
 }
 
 // Status is the state of a key at one moment.

@@ -143,3 +143,14 @@ func TestSettingsNameTheFieldAtFault(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestKeysThatRulesHadExpiredByAMomentAreKnownByTheAgeOfTheirSecrets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		by := s.now.Add(time.Duration(rapid.IntRange(-10, 60).Draw(t, "by")) * policy.Day)
+		latest := policy.SetBy(s.rules, by)
+		if got, want := !latest.IsZero() && !s.set.After(latest), s.expiry().Passed(by); got != want {
+			t.Fatalf("a secret of %v, expired by %v: %t, and by age, at the latest of %v: %t", s.set, by, want, latest, got)
+		}
+	})
+}

@@ -31,7 +31,7 @@ func TestAPolicyIsTheListOfItsRules(t *testing.T) {
 	rule := func(days int, since, until string) policy.Rule {
 		r := policy.Rule{Reason: auto, Days: days, Since: day(since)}
 		if until != "" {
-			r.Until = day(until)
+			r.Until = day(until).Add(policy.Overrun)
 		}
 		return r
 	}
@@ -50,38 +50,38 @@ func TestAPolicyIsTheListOfItsRules(t *testing.T) {
 		},
 		{
 			"loosening between two ends the tighter one and keeps its since",
-			[]change{first, {"2024-02-01", auto, 30}, {"2024-03-01", auto, 60}},
-			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-03-01"), rule(60, "2024-02-01", "")},
+			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 60}},
+			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-05-01"), rule(60, "2024-02-01", "")},
 		},
 		{
 			"loosening beyond all ends all and keeps their earliest since",
-			[]change{first, {"2024-02-01", auto, 30}, {"2024-03-01", auto, 180}},
-			[]policy.Rule{rule(90, "2024-01-01", "2024-03-01"), rule(30, "2024-02-01", "2024-03-01"), rule(180, "2024-01-01", "")},
+			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 180}},
+			[]policy.Rule{rule(90, "2024-01-01", "2024-05-01"), rule(30, "2024-02-01", "2024-05-01"), rule(180, "2024-01-01", "")},
 		},
 		{
 			"loosening back to a rule still in force adds none",
-			[]change{first, {"2024-02-01", auto, 30}, {"2024-03-01", auto, 90}},
-			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-03-01")},
+			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 90}},
+			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-05-01")},
 		},
 		{
 			"tightening again after a loosening counts from that day",
-			[]change{first, {"2024-02-01", auto, 30}, {"2024-03-01", auto, 90}, {"2024-04-01", auto, 30}},
-			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-03-01"), rule(30, "2024-04-01", "")},
+			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 90}, {"2024-06-01", auto, 30}},
+			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-05-01"), rule(30, "2024-06-01", "")},
 		},
 		{
 			"off, and on again, counts from that day",
-			[]change{first, {"2024-02-01", auto, 30}, {"2024-03-01", auto, 0}, {"2024-04-01", auto, 90}},
-			[]policy.Rule{rule(90, "2024-01-01", "2024-03-01"), rule(30, "2024-02-01", "2024-03-01"), rule(90, "2024-04-01", "")},
+			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 0}, {"2024-06-01", auto, 90}},
+			[]policy.Rule{rule(90, "2024-01-01", "2024-05-01"), rule(30, "2024-02-01", "2024-05-01"), rule(90, "2024-06-01", "")},
 		},
 		{
-			"tightened and loosened at one instant",
+			"a rule that ends before it can have expired a key leaves nothing",
 			[]change{first, {"2024-02-01", auto, 30}, {"2024-02-01", auto, 60}},
-			[]policy.Rule{rule(90, "2024-01-01", ""), rule(30, "2024-02-01", "2024-02-01"), rule(60, "2024-02-01", "")},
+			[]policy.Rule{rule(90, "2024-01-01", ""), rule(60, "2024-02-01", "")},
 		},
 		{
 			"the other policy is left alone",
-			[]change{{"2024-01-01", longest, 365}, {"2024-01-01", auto, 90}, {"2024-02-01", auto, 0}},
-			[]policy.Rule{{Reason: longest, Days: 365, Since: day("2024-01-01")}, rule(90, "2024-01-01", "2024-02-01")},
+			[]change{{"2024-01-01", longest, 365}, {"2024-01-01", auto, 90}, {"2024-05-01", auto, 0}},
+			[]policy.Rule{{Reason: longest, Days: 365, Since: day("2024-01-01")}, rule(90, "2024-01-01", "2024-05-01")},
 		},
 	}
 	for _, c := range cases {
@@ -104,21 +104,36 @@ func TestARevisionLeavesTheRulesItWasGivenAlone(t *testing.T) {
 	}
 }
 
-// Loosening at the very instant at which a key ends is too late for it, and a microsecond before is not.
+// Loosening within the overrun of the instant at which a key ends is too late for it, and a microsecond before that is not.
 func TestAuthorityEndsAtTheInstantItself(t *testing.T) {
 	set := day("2024-01-01")
 	rules := policy.Revise(nil, policy.ByAutoExpiry, 30, set)
 	end := set.Add(30 * policy.Day)
+	last := end.Add(-policy.Overrun)
 	for _, days := range []int{0, 90} {
-		late := policy.EffectiveExpiry(time.Time{}, set, policy.Revise(rules, policy.ByAutoExpiry, days, end))
+		late := policy.EffectiveExpiry(time.Time{}, set, policy.Revise(rules, policy.ByAutoExpiry, days, last))
 		if late.At != end || !late.Passed(end) || late.Passed(end.Add(-time.Microsecond)) {
-			t.Errorf("set to %d days at the instant: ends %v, want %v", days, late.At, end)
+			t.Errorf("set to %d days too late: ends %v, want %v", days, late.At, end)
 		}
-		saved := policy.EffectiveExpiry(time.Time{}, set, policy.Revise(rules, policy.ByAutoExpiry, days, end.Add(-time.Microsecond)))
+		saved := policy.EffectiveExpiry(time.Time{}, set, policy.Revise(rules, policy.ByAutoExpiry, days, last.Add(-time.Microsecond)))
 		if saved.Passed(end) {
 			t.Errorf("set to %d days just before: ends %v all the same", days, saved.At)
 		}
 	}
+}
+
+// Whoever still reads the rules of before while a change of them takes hold is not contradicted afterwards: what had expired stays so.
+func TestWhatExpiresByTheOldRulesDuringAChangeStaysExpired(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		seconds := time.Duration(rapid.IntRange(-5, 60).Draw(t, "seconds")) * time.Second
+		s.set = s.now.Add(seconds - time.Duration(s.days)*policy.Day) // about to expire, unless something does it before
+		at := s.now.Add(time.Duration(rapid.IntRange(0, int(policy.Overrun/time.Second)).Draw(t, "later")) * time.Second)
+		days := rapid.IntRange(0, 50).Draw(t, "to")
+		if got := s.changed(days); s.expiry().Passed(at) && !got.Passed(at) {
+			t.Fatalf("from %d to %d days: expired at %v, and then good until %v", s.days, days, s.expiry(), got)
+		}
+	})
 }
 
 // situation is a policy with a past, a secret set at some time in it, and the moment of the next change.

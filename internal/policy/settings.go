@@ -5,6 +5,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -194,4 +195,9 @@ type Tenant struct {
 	Settings  Settings
 	Catalogue scope.Catalogue
 	Rules     []Rule
+	// IdleSince is when Settings.IdleDays became what it is; zero where it is 0.
+	IdleSince time.Time
 }
+
+// Idleness is what the tenant makes of keys that nobody uses.
+func (t Tenant) Idleness() Idleness { return Idleness{Days: t.Settings.IdleDays, Since: t.IdleSince} }

@@ -51,9 +51,12 @@ func NewSet(names ...Scope) Set {
 // Has reports whether the set holds the scope. It is a plain look-up: Every in a key's own list counts only
 // after [Catalogue.Effective] has expanded it.
 func (s Set) Has(name Scope) bool {
-	_, found := slices.BinarySearch(s, name)
+	_, found := s.Index(name)
 	return found
 }
+
+// Index gives the place of the scope in the set.
+func (s Set) Index(name Scope) (place int, found bool) { return slices.BinarySearch(s, name) }
 
 // Strings gives the names in order, never nil.
 func (s Set) Strings() []string {

@@ -1,7 +1,8 @@
 // Package session keeps sign-ins: begin, resume, list, end.
 //
 // A session is a row; the cookie holds 256 random bits and a tag, and their SHA-256 is stored, so that a stolen database signs nobody in. A session dies
-// after an idle and an absolute time, and at once when it is ended or its user is disabled; a job removes the rows of the dead.
+// after an idle and an absolute time, and at once when it is ended or its user is disabled; a job removes the rows of the dead. How long those times are, the
+// accounts that the person belongs to say, the strictest of them at each moment.
 package session
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
@@ -33,20 +35,13 @@ type Session struct {
 	Agent     string
 }
 
-// Lasting bounds a session.
-type Lasting struct {
-	Idle     time.Duration
-	Absolute time.Duration
-}
-
-// Default bounds, where no account policy says otherwise.
-var Default = Lasting{Idle: 12 * time.Hour, Absolute: 7 * 24 * time.Hour}
-
 // Store is what sessions read.
 type Store interface {
 	// Session gives a live session and what its user may do now, or fault.NotFound. Disabled users, accounts,
 	// tenants and memberships are left out of it.
 	Session(ctx context.Context, token credential.TicketHash) (Session, principal.Session, error)
+	// SessionBounds gives what the accounts that a person belongs to ask of sessions.
+	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.Sessions, error)
 	// Touch records that the session was seen. It is the session's last use, and like a key's it is no audited change.
 	Touch(ctx context.Context, id ident.SessionID, at time.Time) error
 	// Sessions lists those of a user that live within the bounds, newest first.
@@ -61,18 +56,18 @@ type Page struct {
 	Limit      int
 }
 
-// Bounds of the living: a session lives while it ends after the one time and was seen after the other.
+// Bounds of the living: a session lives while it ends, was seen and began after these times.
 type Bounds struct {
-	EndsAfter, SeenAfter time.Time
+	EndsAfter, SeenAfter, BegunAfter time.Time
 }
 
-// bounds gives those of a moment.
-func (l Lasting) bounds(now time.Time) Bounds {
-	return Bounds{EndsAfter: now, SeenAfter: now.Add(-l.Idle)}
+// boundsOf gives those of a moment.
+func boundsOf(s policy.Sessions, now time.Time) Bounds {
+	return Bounds{EndsAfter: now, SeenAfter: now.Add(-s.Idle), BegunAfter: now.Add(-s.Absolute)}
 }
 
 func (b Bounds) live(s Session) bool {
-	return s.ExpiresAt.After(b.EndsAfter) && s.LastSeenAt.After(b.SeenAfter)
+	return s.ExpiresAt.After(b.EndsAfter) && s.LastSeenAt.After(b.SeenAfter) && s.CreatedAt.After(b.BegunAfter)
 }
 
 // Tx is what sessions change.
@@ -82,6 +77,7 @@ type Tx interface {
 	SeePlaces(ctx context.Context, user ident.UserID, places []string, now, since time.Time) (known []string, err error)
 	// PasswordSetAt tells when a user's password was set, and holds the user; a disabled or deleted one is fault.NotFound.
 	PasswordSetAt(ctx context.Context, user ident.UserID) (time.Time, error)
+	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.Sessions, error)
 	InsertSession(ctx context.Context, s Session, token credential.TicketHash) error
 	// DeleteSession is fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
@@ -96,7 +92,6 @@ type Service struct {
 	Now     func() time.Time
 	Rand    io.Reader
 	Keyring *credential.Keyring
-	Lasting Lasting
 
 	resumes Resumes
 }
@@ -107,8 +102,7 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 	token := s.Keyring.MintTicket(credential.SessionTicket)
 	now := s.Now()
 	begun := Session{
-		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now,
-		ExpiresAt: now.Add(s.Lasting.Absolute), IP: from.IP, Agent: cut(agent, 200),
+		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now, IP: from.IP, Agent: cut(agent, 200),
 	}
 	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		setAt, err := tx.PasswordSetAt(ctx, user.ID)
@@ -118,6 +112,11 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 		if err != nil {
 			return audit.Event{}, err
 		}
+		accounts, err := tx.SessionBounds(ctx, user.ID)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		begun.ExpiresAt = now.Add(policy.Strictest(accounts...).Absolute)
 		who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
 		if err := begun.tellPlace(ctx, tx); err != nil {
 			return audit.Event{}, err
@@ -142,9 +141,16 @@ func (s *Service) resume(ctx context.Context, token string) (principal.Principal
 	if err != nil {
 		return principal.Principal{}, err
 	}
-	now := s.Now()
-	if !s.Lasting.bounds(now).live(found) {
+	accounts, err := s.Store.SessionBounds(ctx, found.User.ID)
+	if err != nil {
+		return principal.Principal{}, err
+	}
+	now, strictest := s.Now(), policy.Strictest(accounts...)
+	if !boundsOf(strictest, now).live(found) {
 		return principal.Principal{}, fault.NotFound
+	}
+	if end := found.CreatedAt.Add(strictest.Absolute); end.Before(rights.ExpiresAt) {
+		rights.ExpiresAt = end
 	}
 	if now.Sub(found.LastSeenAt) > time.Minute {
 		s.touch(ctx, found.ID, now)
@@ -165,7 +171,11 @@ func (s *Service) List(ctx context.Context, who principal.Principal, page Page) 
 	if !ok {
 		return nil, fault.SessionRequired
 	}
-	return s.Store.Sessions(ctx, own.User.ID, s.Lasting.bounds(s.Now()), page)
+	accounts, err := s.Store.SessionBounds(ctx, own.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Sessions(ctx, own.User.ID, boundsOf(policy.Strictest(accounts...), s.Now()), page)
 }
 
 // End ends one of the caller's own sessions; another's is fault.NotFound.
@@ -179,10 +189,10 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 	})
 }
 
-// Sweep removes the sessions that have died by themselves.
+// Sweep removes the sessions that have ended, or that no account can let live any longer.
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		n, err := tx.DeleteDeadSessions(ctx, s.Lasting.bounds(s.Now()))
+		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.LongestSessions, s.Now()))
 		if err == nil && n == 0 {
 			err = audit.ErrNothing
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -26,9 +25,6 @@ const (
 		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $4)
 			OR a.id IN (SELECT t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $4 AND m.disabled_at IS NULL AND t.disabled_at IS NULL))
 		ORDER BY a.created_at DESC, a.id DESC LIMIT $3`
-
-	insertPolicyRule query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until)
-		SELECT CAST($1 AS TEXT), COALESCE(MAX(serial), 0) + 1, CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM policy_rules WHERE account_id = $1`
 
 	upsertStanding query = `INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role`
 	deleteStanding query = `DELETE FROM account_members WHERE account_id = $1 AND user_id = $2`
@@ -100,11 +96,6 @@ func (s *Store) accounts(ctx context.Context, q query, args ...any) (list []tena
 func scanAccount(row scanner) (a tenancy.Account, err error) {
 	err = row.Scan(&a.ID, &a.Number, &a.Name, set{&a.Disabled}, when{&a.CreatedAt}, when{&a.UpdatedAt})
 	return a, err
-}
-
-// InsertPolicyRule implements tenancy.Tx.
-func (t *Tx) InsertPolicyRule(ctx context.Context, account ident.AccountID, r policy.Rule) error {
-	return t.exec(ctx, insertPolicyRule, account, string(r.Reason), r.Days, micros(r.Since), micros(r.Until))
 }
 
 // Standing implements tenancy.Tx.

@@ -14,7 +14,7 @@ import (
 
 const (
 	// voidLinks is about what a backup cannot know: whether a link was used after it.
-	voidLinks        query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
+	voidLinks query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
 	// doubtNotices is about the same of notices.
 	doubtNotices     query = `UPDATE outbox SET state = 'in_doubt', last_error = $1 WHERE state IN ('waiting', 'claimed', 'sending')`
 	listEventsAfter  query = `SELECT ` + eventColumns + ` FROM audit_events WHERE change_number > $1 ORDER BY change_number LIMIT $2`

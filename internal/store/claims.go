@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -17,7 +16,7 @@ const (
 		VALUES ($1, 'claim', $2, $3, $4, $5, $6, $7, $8)`
 	selectClaim query = `SELECT ` + claimColumns + ` FROM links l WHERE l.kind = 'claim' AND l.token_hash = $1 AND l.user_id = $2 AND l.used_at IS NULL AND l.expires_at > $3`
 	useClaim    query = `UPDATE links SET used_at = $3 WHERE kind = 'claim' AND token_hash = $1 AND user_id = $2 AND used_at IS NULL AND expires_at > $3`
-	lateClaims  query = `SELECT ` + claimColumns + ` FROM links l JOIN keys k ON k.id = l.key_id
+	lateClaims  query = `SELECT k.tenant_id, k.id FROM links l JOIN keys k ON k.id = l.key_id
 		WHERE l.kind = 'claim' AND l.used_at IS NULL AND l.expires_at <= $1 AND k.secret_set_at IS NULL AND k.revoked_at IS NULL ORDER BY l.id LIMIT 100`
 )
 
@@ -38,13 +37,8 @@ func (s *Store) Claim(ctx context.Context, ticket credential.TicketHash, owner i
 }
 
 // LateClaims implements key.Store.
-func (s *Store) LateClaims(ctx context.Context, now time.Time) (late []key.Claim, err error) {
-	err = each(ctx, s.reading, lateClaims, func(row *sql.Rows) error {
-		c, err := scanClaim(row)
-		late = append(late, c)
-		return err
-	}, micros(now))
-	return late, s.fault(err)
+func (s *Store) LateClaims(ctx context.Context, now time.Time) ([]key.Ref, error) {
+	return s.refs(ctx, lateClaims, micros(now))
 }
 
 func scanClaim(row scanner) (c key.Claim, err error) {

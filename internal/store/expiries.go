@@ -23,22 +23,8 @@ const (
 		WHERE (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects + ` ORDER BY k.secret_set_at, k.id LIMIT 200`
 	keysInTenant query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + `
 		WHERE k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects + ` ORDER BY k.created_at, k.id LIMIT 200`
-	selectSubject  query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` WHERE k.id = $1`
-	selectPolicies query = `SELECT account_id, reason, days, since, until FROM policy_rules ORDER BY account_id, serial`
+	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` WHERE k.id = $1`
 )
-
-// Policies implements notice.Store.
-func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error) {
-	all := map[ident.AccountID][]policy.Rule{}
-	err := each(ctx, s.reading, selectPolicies, func(row *sql.Rows) error {
-		var account ident.AccountID
-		var r policy.Rule
-		err := row.Scan(&account, &r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
-		all[account] = append(all[account], r)
-		return err
-	})
-	return all, s.fault(err)
-}
 
 // TenantsIn implements notice.Store.
 func (s *Store) TenantsIn(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {

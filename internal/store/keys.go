@@ -20,7 +20,7 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name, k.all_applications, k.delivery,
-	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.revoked_at, k.revoked_reason`
+	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip, k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason`
 
 const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by LEFT JOIN key_uses used ON used.key_id = k.id`
 
@@ -35,26 +35,27 @@ const (
 )
 
 const (
-	selectKey      query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
-	listKeys       query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
-	listKeysOf     query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
-	searchKeys     query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
-	searchKeysOf   query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
-	listOwnKeys    query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
-	searchOwnKeys  query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
-	selectSecrets  query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
-	selectGrants   query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
-	selectKeyOwner query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
-	lockKey        query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
-	lockMember     query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
-	selectHolds    query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
-	selectHighest  query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
-	freeSlots      query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
-	deleteKey      query = `DELETE FROM keys WHERE id = $1`
-	deleteUses     query = `DELETE FROM key_uses WHERE key_id = $1`
-	insertKeyScope query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
-	insertKeyApp   query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
-	deleteGrants   query = `DELETE FROM key_grants WHERE key_id = $1`
+	selectKey       query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
+	listKeys        query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
+	listKeysOf      query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	searchKeys      query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
+	searchKeysOf    query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
+	listOwnKeys     query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
+	searchOwnKeys   query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
+	selectSecrets   query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
+	selectGrants    query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	selectKeyOwner  query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
+	lockKey         query = `UPDATE keys SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2`
+	lockMember      query = `UPDATE members SET updated_at = updated_at WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
+	selectHolds     query = `SELECT id, slot, expires_at, secret_set_at FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND slot IS NOT NULL ORDER BY slot`
+	selectHighest   query = `SELECT COALESCE(MAX(slot), 0) FROM keys WHERE tenant_id = $1 AND owner_id = $2`
+	freeSlots       query = `UPDATE keys SET slot = NULL WHERE id IN ($1…)`
+	deleteKey       query = `DELETE FROM keys WHERE id = $1`
+	deleteUses      query = `DELETE FROM key_uses WHERE key_id = $1`
+	deleteScopeUses query = `DELETE FROM key_scope_uses WHERE key_id = $1`
+	insertKeyScope  query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
+	insertKeyApp    query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+	deleteGrants    query = `DELETE FROM key_grants WHERE key_id = $1`
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot,
 		created_at, updated_at, secret_set_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
@@ -64,7 +65,7 @@ const (
 	editKey query = `UPDATE keys SET name = $2, description = $3, search = $4, all_applications = $5, expires_at = $6, updated_at = $7 WHERE id = $1`
 	// The sealed copy of a recoverable secret goes with the key's authority; the digest stays, so that the holder is told why.
 	revokeKey   query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL, updated_at = $2 WHERE id = $1`
-	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, updated_at = $5 WHERE id = $1`
+	setDisabled query = `UPDATE keys SET disabled_at = $2, disabled_by = $3, disabled_by_admin = $4, enabled_at = $5, updated_at = $6 WHERE id = $1`
 	// All of an owner in a tenant at once; what is revoked already keeps its reason.
 	revokeKeysOf query = `UPDATE keys SET revoked_at = $3, revoked_by = $4, revoked_reason = $5, slot = NULL, updated_at = $3
 		WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
@@ -72,6 +73,8 @@ const (
 		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2)`
 	deleteKeysOf query = `DELETE FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL`
 	deleteUsesOf query = `DELETE FROM key_uses
+		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
+	deleteScopeUsesOf query = `DELETE FROM key_scope_uses
 		WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1 AND owner_id = $2 AND revoked_at IS NULL)`
 	renewKey query = `UPDATE keys SET search = $2, slot = $3, secret_set_at = $4, expires_at = $5, updated_at = $6 WHERE id = $1`
 	// A secret that was replaced is never shown again.
@@ -165,7 +168,7 @@ func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullable(&k.Owner.Email), nullable(&k.Owner.Name),
 		&k.CreatedBy.ID, nullable(&k.CreatedBy.Email), nullable(&k.CreatedBy.Name), &k.Applications.All, &k.Delivery,
 		when{&k.CreatedAt}, when{&k.UpdatedAt}, when{&k.SecretSetAt}, when{&k.ExpiresAt}, number{&k.Slot}, when{&k.LastUsedAt}, nullable(&k.LastUsedIP),
-		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.RevokedAt}, nullable(&k.RevokedReason))
+		when{&k.DisabledAt}, nullable(&k.DisabledBy), &k.DisabledByAdmin, when{&k.EnabledAt}, when{&k.ForgottenAt}, when{&k.RevokedAt}, nullable(&k.RevokedReason))
 	return k, err
 }
 
@@ -264,13 +267,17 @@ func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 }
 
 // Holds implements key.Tx.
-func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (held []key.Hold, err error) {
-	err = each(ctx, t, selectHolds, func(row *sql.Rows) error {
+func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]key.Hold, error) {
+	return holds(ctx, t, selectHolds, tenant, owner)
+}
+
+func holds(ctx context.Context, from reader, q query, args ...any) (held []key.Hold, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
 		var h key.Hold
-		err := row.Scan(&h.Key, &h.Slot, when{&h.ExpiresAt}, when{&h.SecretSetAt})
+		err := row.Scan(&h.Key, number{&h.Slot}, when{&h.ExpiresAt}, when{&h.SecretSetAt})
 		held = append(held, h)
 		return err
-	}, tenant, owner)
+	}, args...)
 	return held, err
 }
 
@@ -288,7 +295,7 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 
 // InsertKey implements key.Tx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
-	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), slotOf(k),
+	err := t.placed(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description, searched(k), k.Applications.All, string(k.Delivery), positive(k.Slot),
 		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt)))
 	if err != nil {
 		return err
@@ -324,14 +331,6 @@ func (t *Tx) placed(err error) error {
 
 // searched is the text that a search looks through.
 func searched(k key.Key) string { return text.Fold(k.Name) + " " + text.Fold(k.PublicID) }
-
-// slotOf stores no slot as NULL.
-func slotOf(k key.Key) any {
-	if k.Slot == 0 {
-		return nil
-	}
-	return k.Slot
-}
 
 // grant writes the key's scopes and applications.
 func (t *Tx) grant(ctx context.Context, k key.Key) error {
@@ -375,7 +374,7 @@ func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
 	if err := t.insertSecret(ctx, k.ID, s); err != nil {
 		return err
 	}
-	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), slotOf(k), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
+	return t.placed(t.one(ctx, renewKey, k.ID, searched(k), positive(k.Slot), micros(k.SecretSetAt), micros(k.ExpiresAt), micros(k.UpdatedAt)))
 }
 
 // EndPrevious implements key.Tx.
@@ -396,25 +395,29 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 
 // RevokeKeysOf implements identity.Tx and tenancy.Tx, as [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
 func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error) {
-	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, forgetCopiesOf
+	revoke, args, besides := revokeKeysOf, []any{micros(at), optional(by), optional(reason)}, []query{forgetCopiesOf}
 	if mode == policy.Delete {
-		revoke, args, besides = deleteKeysOf, nil, deleteUsesOf
+		revoke, args, besides = deleteKeysOf, nil, []query{deleteUsesOf, deleteScopeUsesOf}
 	}
-	if err := t.exec(ctx, besides, tenant, owner); err != nil {
-		return 0, err
+	for _, q := range besides {
+		if err := t.exec(ctx, q, tenant, owner); err != nil {
+			return 0, err
+		}
 	}
 	return t.count(ctx, revoke, append([]any{tenant, owner}, args...)...)
 }
 
 // DeleteKey implements key.Tx.
 func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
-	if err := t.exec(ctx, deleteUses, id); err != nil {
-		return err
+	for _, q := range []query{deleteUses, deleteScopeUses} {
+		if err := t.exec(ctx, q, id); err != nil {
+			return err
+		}
 	}
 	return t.one(ctx, deleteKey, id)
 }
 
 // SetDisabled implements key.Tx.
 func (t *Tx) SetDisabled(ctx context.Context, k key.Key) error {
-	return t.one(ctx, setDisabled, k.ID, micros(k.DisabledAt), optional(k.DisabledBy), k.DisabledByAdmin, micros(k.UpdatedAt))
+	return t.one(ctx, setDisabled, k.ID, micros(k.DisabledAt), optional(k.DisabledBy), k.DisabledByAdmin, micros(k.EnabledAt), micros(k.UpdatedAt))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
@@ -39,6 +40,9 @@ const (
 	// settleDeadline bounds how long a COMMIT may be in doubt before the process gives up.
 	settleDeadline = 10 * time.Second
 )
+
+// What a change of policy ends goes on for longer than a change can take.
+const _ = uint(policy.Overrun - writeDeadline - settleDeadline)
 
 // errContention marks a failure after which the whole change is run again.
 var errContention = errors.New("contention")

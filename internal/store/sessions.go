@@ -21,13 +21,13 @@ const (
 	// A sign-in that was judged by one password must not outlive it.
 	selectPasswordSetAt query = `SELECT password_set_at FROM users WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL`
 	listSessions        query = `SELECT id, created_at, signed_in_at, last_seen_at, expires_at, ip, agent FROM sessions
-		WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 AND (created_at, id) < ($4, $5) ORDER BY created_at DESC, id DESC LIMIT $6`
+		WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 AND created_at > $4 AND (created_at, id) < ($5, $6) ORDER BY created_at DESC, id DESC LIMIT $7`
 	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
 	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at, expires_at, ip, agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
-	deleteDead    query = `DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2`
+	deleteDead    query = `DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 OR created_at <= $3`
 )
 
 // Session implements session.Store.
@@ -60,7 +60,7 @@ func (s *Store) Session(ctx context.Context, token credential.TicketHash) (sessi
 
 // Sessions implements session.Store.
 func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bounds, page session.Page) (list []session.Session, err error) {
-	args := append([]any{user, micros(live.EndsAfter), micros(live.SeenAfter)}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	args := append([]any{user, micros(live.EndsAfter), micros(live.SeenAfter), micros(live.BegunAfter)}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
 	err = each(ctx, s.reading, listSessions, func(row *sql.Rows) error {
 		found := session.Session{User: principal.Person{ID: user}}
 		err := row.Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt}, when{&found.LastSeenAt}, when{&found.ExpiresAt}, &found.IP, &found.Agent)
@@ -102,9 +102,5 @@ func (t *Tx) DeleteSession(ctx context.Context, user ident.UserID, id ident.Sess
 
 // DeleteDeadSessions implements session.Tx.
 func (t *Tx) DeleteDeadSessions(ctx context.Context, live session.Bounds) (int64, error) {
-	result, err := t.run(ctx, deleteDead, micros(live.EndsAfter), micros(live.SeenAfter))
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return t.count(ctx, deleteDead, micros(live.EndsAfter), micros(live.SeenAfter), micros(live.BegunAfter))
 }

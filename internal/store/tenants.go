@@ -13,11 +13,11 @@ import (
 )
 
 // tenantColumns are scanned by scanTenant, in this order.
-const tenantColumns = `t.id, t.number, t.account_id, t.name, t.preset, t.settings, t.disabled_at, t.created_at, t.updated_at`
+const tenantColumns = `t.id, t.number, t.account_id, t.name, t.preset, t.settings, t.idle_since, t.disabled_at, t.created_at, t.updated_at`
 
 const (
-	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	updateTenant query = `UPDATE tenants SET name = $2, settings = $3, disabled_at = $4, updated_at = $5 WHERE id = $1`
+	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at, idle_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	updateTenant query = `UPDATE tenants SET name = $2, settings = $3, disabled_at = $4, updated_at = $5, idle_since = $6 WHERE id = $1`
 	lockTenant   query = `UPDATE tenants SET updated_at = updated_at WHERE id = $1`
 	lockTenants  query = `UPDATE tenants SET updated_at = updated_at WHERE account_id = $1`
 	selectTenant query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
@@ -28,8 +28,7 @@ const (
 		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
 	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
 	selectAllSettings  query = `SELECT settings FROM tenants ORDER BY id`
-	selectPolicyRules  query = `SELECT reason, days, since, until FROM policy_rules WHERE account_id = $1 ORDER BY serial`
-	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
+	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s JOIN scope_roles r ON r.tenant_id = s.tenant_id AND r.name = s.name
 		WHERE s.tenant_id = $1 ORDER BY s.name, r.role`
 	deleteScopes    query = `DELETE FROM scopes WHERE tenant_id = $1`
@@ -47,7 +46,7 @@ func (t *Tx) InsertTenant(ctx context.Context, n tenancy.Tenant) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	return number, t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings), micros(n.CreatedAt), micros(n.UpdatedAt))
+	return number, t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings), micros(n.CreatedAt), micros(n.UpdatedAt), micros(n.IdleSince))
 }
 
 // UpdateTenant implements tenancy.Tx.
@@ -56,7 +55,7 @@ func (t *Tx) UpdateTenant(ctx context.Context, n tenancy.Tenant) error {
 	if err != nil {
 		return err
 	}
-	return t.one(ctx, updateTenant, n.ID, n.Name, string(settings), since(n.Disabled, n.UpdatedAt), micros(n.UpdatedAt))
+	return t.one(ctx, updateTenant, n.ID, n.Name, string(settings), since(n.Disabled, n.UpdatedAt), micros(n.UpdatedAt), micros(n.IdleSince))
 }
 
 // LockTenant implements tenancy.Tx.
@@ -111,7 +110,7 @@ func (s *Store) TenantsFor(ctx context.Context, user ident.UserID, page tenancy.
 
 func scanTenant(row scanner) (t tenancy.Tenant, err error) {
 	var settings string
-	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, set{&t.Disabled}, when{&t.CreatedAt}, when{&t.UpdatedAt})
+	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, when{&t.IdleSince}, set{&t.Disabled}, when{&t.CreatedAt}, when{&t.UpdatedAt})
 	if err != nil {
 		return tenancy.Tenant{}, err
 	}
@@ -157,7 +156,7 @@ func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Te
 	var t policy.Tenant
 	var stored string
 	var tenantOff, accountOff bool
-	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, set{&tenantOff}, set{&accountOff})
+	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, when{&t.IdleSince}, set{&tenantOff}, set{&accountOff})
 	if err != nil {
 		return policy.Tenant{}, err
 	}
@@ -170,16 +169,6 @@ func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Te
 	}
 	t.Rules, err = policyRules(ctx, from, t.Account)
 	return t, err
-}
-
-func policyRules(ctx context.Context, from reader, account ident.AccountID) (rules []policy.Rule, err error) {
-	err = each(ctx, from, selectPolicyRules, func(row *sql.Rows) error {
-		var r policy.Rule
-		err := row.Scan(&r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
-		rules = append(rules, r)
-		return err
-	}, account)
-	return rules, err
 }
 
 func catalogue(ctx context.Context, from reader, id ident.TenantID) (scope.Catalogue, error) {

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"time"
 
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -13,6 +16,9 @@ const (
 	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)… ON CONFLICT (key_id) DO UPDATE
 		SET last_used_at = excluded.last_used_at, last_used_ip = COALESCE(excluded.last_used_ip, key_uses.last_used_ip)
 		WHERE key_uses.last_used_at < excluded.last_used_at`
+	upsertScopeUses query = `INSERT INTO key_scope_uses (key_id, scope, last_used_on) VALUES ($1, $2, $3)… ON CONFLICT (key_id, scope) DO UPDATE
+		SET last_used_on = excluded.last_used_on WHERE key_scope_uses.last_used_on < excluded.last_used_on`
+	selectScopesUsed  query = `SELECT key_id, scope FROM key_scope_uses WHERE last_used_on >= $1 AND key_id IN ($2…) ORDER BY key_id, scope`
 	updatePreviousUse query = `UPDATE key_secrets SET last_used_at = $3
 		WHERE key_id = $1 AND position = 'previous' AND serial = $2 AND COALESCE(last_used_at, 0) < $3`
 )
@@ -22,6 +28,29 @@ const usesAtOnce = 16
 
 // RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger.
 func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
+	rows := make([][]any, len(batch))
+	for i, u := range batch {
+		rows[i] = []any{string(u.Key), micros(u.At), optional(u.IP)}
+	}
+	return s.record(ctx, func(tx *sql.Tx) error {
+		if err := upsert(ctx, tx, upsertUses, rows); err != nil {
+			return err
+		}
+		return previousUses(ctx, tx, batch)
+	})
+}
+
+// RecordScopeUses implements verify.Uses.
+func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) error {
+	rows := make([][]any, len(batch))
+	for i, u := range batch {
+		rows[i] = []any{string(u.Key), string(u.Scope), micros(u.On)}
+	}
+	return s.record(ctx, func(tx *sql.Tx) error { return upsert(ctx, tx, upsertScopeUses, rows) })
+}
+
+// record writes uses, all or none.
+func (s *Store) record(ctx context.Context, write func(*sql.Tx) error) error {
 	if s.halted.Load() {
 		return errHalted
 	}
@@ -29,43 +58,40 @@ func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
 	if err != nil {
 		return s.fault(err)
 	}
-	if err := recordUses(ctx, tx, batch); err != nil {
+	if err := write(tx); err != nil {
 		return errors.Join(s.fault(err), tx.Rollback())
 	}
 	return s.fault(tx.Commit())
 }
 
-func recordUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
+// upsert writes the rows, as many in each statement as make few statements.
+func upsert(ctx context.Context, tx *sql.Tx, q query, rows [][]any) error {
 	for size := usesAtOnce; size > 0; size /= 2 {
-		n := len(batch) / size * size
-		if err := upsert(ctx, tx, batch[:n], size); err != nil {
+		n := len(rows) / size * size
+		if err := upsertBy(ctx, tx, q, rows[:n], size); err != nil {
 			return err
 		}
-		batch = batch[n:]
+		rows = rows[n:]
 	}
 	return nil
 }
 
-// upsert writes the batch, so many uses in each statement.
-func upsert(ctx context.Context, tx *sql.Tx, batch []verify.Use, size int) error {
-	if len(batch) == 0 {
+// upsertBy writes the rows, so many in each statement.
+func upsertBy(ctx context.Context, tx *sql.Tx, q query, rows [][]any, size int) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	statement, err := tx.PrepareContext(ctx, string(expandRows(upsertUses, 3, size)))
+	statement, err := tx.PrepareContext(ctx, string(expandRows(q, len(rows[0]), size)))
 	if err != nil {
 		return err
 	}
 	defer statement.Close()
-	for chunk := range slices.Chunk(batch, size) {
-		args := make([]any, 0, 3*size)
-		for _, u := range chunk {
-			args = append(args, string(u.Key), micros(u.At), optional(u.IP))
-		}
-		if _, err := statement.ExecContext(ctx, args...); err != nil {
+	for chunk := range slices.Chunk(rows, size) {
+		if _, err := statement.ExecContext(ctx, slices.Concat(chunk...)...); err != nil {
 			return err
 		}
 	}
-	return previousUses(ctx, tx, batch)
+	return nil
 }
 
 func previousUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
@@ -78,4 +104,18 @@ func previousUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
 		}
 	}
 	return nil
+}
+
+// ScopesUsed implements key.Store.
+func (s *Store) ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error) {
+	used := map[ident.KeyID]scope.Set{}
+	q, args := expand(selectScopesUsed, 2, keys, micros(since))
+	err := each(ctx, s.reading, q, func(row *sql.Rows) error {
+		var id ident.KeyID
+		var name scope.Scope
+		err := row.Scan(&id, &name)
+		used[id] = append(used[id], name)
+		return err
+	}, args...)
+	return used, s.fault(err)
 }

@@ -27,6 +27,14 @@ func since(holds bool, at time.Time) any {
 	return micros(at)
 }
 
+// positive stores 0 as NULL.
+func positive(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
+
 // optional stores "" as NULL.
 func optional[T ~string](text T) any {
 	if text == "" {

@@ -12,12 +12,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// The policy a new account starts with.
-const (
-	firstMaxLifetime = 3650 // days
-	firstAutoExpiry  = 90   // days
-)
-
 // CreateAccount makes an account with its first owner. autoExpiry is whether its keys expire automatically after 90 days.
 func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, name string, owner principal.Person, autoExpiry bool) (Account, error) {
 	a, faults := s.newAccount("account", name)
@@ -43,14 +37,8 @@ func foundAccount(ctx context.Context, tx Tx, a Account, owner principal.Person,
 	if number, err = tx.InsertAccount(ctx, a); err != nil {
 		return 0, err
 	}
-	rules := []policy.Rule{{Reason: policy.ByMaxLifetime, Days: firstMaxLifetime, Since: a.CreatedAt}}
-	if autoExpiry {
-		rules = append(rules, policy.Rule{Reason: policy.ByAutoExpiry, Days: firstAutoExpiry, Since: a.CreatedAt})
-	}
-	for _, r := range rules {
-		if err := tx.InsertPolicyRule(ctx, a.ID, r); err != nil {
-			return 0, err
-		}
+	if err := tx.SetPolicy(ctx, a.ID, policy.FirstPolicy(autoExpiry, a.CreatedAt)); err != nil {
+		return 0, err
 	}
 	if owner.ID == "" {
 		return number, nil

@@ -42,12 +42,14 @@ type Officer struct {
 
 // Tenant is a workspace of an account.
 type Tenant struct {
-	ID                   ident.TenantID
-	Number               int64
-	Account              ident.AccountID
-	Name                 string
-	Preset               policy.Preset
-	Settings             policy.Settings
+	ID       ident.TenantID
+	Number   int64
+	Account  ident.AccountID
+	Name     string
+	Preset   policy.Preset
+	Settings policy.Settings
+	// IdleSince is when Settings.IdleDays became what it is; zero where it is 0.
+	IdleSince            time.Time
 	Disabled             bool
 	CreatedAt, UpdatedAt time.Time
 }
@@ -88,6 +90,9 @@ type Store interface {
 	Officers(ctx context.Context, account ident.AccountID, page Page) ([]Officer, error)
 	// AllAccounts lists every account, newest first.
 	AllAccounts(ctx context.Context) ([]Account, error)
+	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
+	// LivingKeys calls take with own expiry and age of each key of the account that has a secret and is not revoked.
+	LivingKeys(ctx context.Context, account ident.AccountID, take func(own, secretSetAt time.Time)) error
 
 	Tenant(ctx context.Context, id ident.TenantID) (Tenant, error)
 	// TenantsFor lists the tenants of which the person is a member, and all of the accounts in which they have a standing. What is disabled above or around
@@ -141,7 +146,10 @@ type Tx interface {
 	DeleteStanding(ctx context.Context, account ident.AccountID, user ident.UserID) error
 	// OtherOwners counts the live owners of the account besides the person.
 	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
-	InsertPolicyRule(ctx context.Context, account ident.AccountID, rule policy.Rule) error
+	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
+	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
+	// EndSessionsIn ends the sessions, of people with a standing or a membership in the account, that were not seen or had begun by the one time or the other.
+	EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error
 	// LockTenantsOf lists the tenants of an account and holds them, so that no change within one outlasts what happens to the account.
 	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -71,7 +72,17 @@ func (s *Service) newTenant(field string, account ident.AccountID, name string, 
 		faults = append(faults, settings.Faults()...)
 	}
 	now := s.Now()
-	return Tenant{ID: ident.New[ident.TenantID](now, s.Rand), Account: account, Name: name, Preset: preset, Settings: settings, CreatedAt: now, UpdatedAt: now}, faults
+	t := Tenant{ID: ident.New[ident.TenantID](now, s.Rand), Account: account, Name: name, Preset: preset, Settings: settings, CreatedAt: now, UpdatedAt: now}
+	t.idleFrom(now)
+	return t, faults
+}
+
+// idleFrom says from when the tenant disables idle keys as it does now.
+func (t *Tenant) idleFrom(now time.Time) {
+	t.IdleSince = time.Time{}
+	if t.Settings.IdleDays > 0 {
+		t.IdleSince = now
+	}
 }
 
 // foundTenant writes a new tenant, with its first admin if there is one.
@@ -207,6 +218,9 @@ func (s *Service) change(ctx context.Context, tx Tx, t *Tenant, c TenantChange) 
 			return nil, err
 		}
 		faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
+	}
+	if before.IdleDays != t.Settings.IdleDays {
+		t.idleFrom(s.Now())
 	}
 	if err := fault.Refuse(faults...); err != nil {
 		return nil, err

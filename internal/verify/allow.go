@@ -38,6 +38,7 @@ func (e *Engine) Allow(ctx context.Context, c Caller, n Need) error {
 		if code := c.Facts.allows(n); code != "" {
 			return code
 		}
+		e.uses.noteScopes(c.Facts, n.Scopes)
 		return e.limit(c.Facts)
 	}
 	if n.Tenant == "" {
@@ -147,6 +148,7 @@ func (e *Engine) mayAsk(v Verifier, q Question) error {
 	if !f.Key.Applications.All && !f.Key.Applications.Reach(q.Application) {
 		return fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
 	}
+	e.uses.noteScopes(f, keysVerify.Scopes)
 	return e.limit(f)
 }
 
@@ -186,11 +188,14 @@ func (e *Engine) decide(ctx context.Context, verifier Verifier, p Presentation, 
 		return v, nil
 	}
 	e.noteUse(v, q.IP)
-	switch v.Code = v.Facts.allows(q.Need); {
-	case v.Code == fault.NotFound: // the application: the tenant is the key's
+	switch v.Code = v.Facts.allows(q.Need); v.Code {
+	case fault.NotFound: // the application: the tenant is the key's
 		v.Code = fault.ApplicationForbidden
-	case v.Code == "" && e.spend(v.Facts) > 0:
-		v.Code = fault.RateLimited
+	case "":
+		e.uses.noteScopes(v.Facts, q.Scopes)
+		if e.spend(v.Facts) > 0 {
+			v.Code = fault.RateLimited
+		}
 	}
 	return v, nil
 }

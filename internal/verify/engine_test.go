@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -293,3 +294,53 @@ func TestUsesThatCannotBeWrittenAreWrittenLater(t *testing.T) {
 type sink func([]verify.Use) error
 
 func (s sink) RecordUses(_ context.Context, batch []verify.Use) error { return s(batch) }
+
+func (s sink) RecordScopeUses(context.Context, []verify.ScopeUse) error { return nil }
+
+func TestAScopeIsNotedOnceADayAndWhatCannotBeWrittenIsWrittenLater(t *testing.T) {
+	b := newBench(t)
+	id, p := b.key(t)
+	at := time.Now().Truncate(policy.Day)
+	o := b.options
+	o.Now = func() time.Time { return at }
+	b.engine = verify.New(o)
+	ask := func() {
+		t.Helper()
+		v, err := b.engine.Identify(t.Context(), p, policy.Way{}, "")
+		if err != nil || v.Code != "" {
+			t.Fatal(v.Code, err)
+		}
+		c := verify.Caller{Principal: v.Principal(), Facts: v.Facts}
+		if err := b.engine.Allow(t.Context(), c, verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := func(want ...verify.ScopeUse) {
+		t.Helper()
+		var got []verify.ScopeUse
+		if err := b.engine.FlushUses(t.Context(), scopeSink(func(batch []verify.ScopeUse) error { got = batch; return nil })); err != nil || !slices.Equal(got, want) {
+			t.Errorf("written is %v (%v), want %v", got, err, want)
+		}
+	}
+	used := func() verify.ScopeUse {
+		return verify.ScopeUse{Key: id, Scope: scope.ApplicationsRead, On: at.Truncate(policy.Day).UTC()}
+	}
+	ask()
+	full := errors.New("disk full")
+	if err := b.engine.FlushUses(t.Context(), scopeSink(func([]verify.ScopeUse) error { return full })); !errors.Is(err, full) {
+		t.Fatalf("flush: %v", err)
+	}
+	written(used())
+	at = at.Add(policy.Day - time.Microsecond)
+	ask()
+	written()
+	at = at.Add(2 * time.Second)
+	ask()
+	written(used())
+}
+
+type scopeSink func([]verify.ScopeUse) error
+
+func (s scopeSink) RecordUses(context.Context, []verify.Use) error { return nil }
+
+func (s scopeSink) RecordScopeUses(_ context.Context, batch []verify.ScopeUse) error { return s(batch) }

@@ -64,7 +64,7 @@ type Source interface {
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
 }
 
-// Facts is everything a decision about one key needs. It is immutable but for the times of last use and what is left of the allowance, and counts only while current.
+// Facts is everything a decision about one key needs. It is immutable but for the times of last uses and what is left of the allowance, and counts only while current.
 type Facts struct {
 	Key    principal.Key // scopes effective
 	Reason policy.Reason
@@ -79,8 +79,10 @@ type Facts struct {
 	lastUsed  atomic.Int64
 	// previousUsed is the last use of the previous secret that was noted through these facts.
 	previousUsed atomic.Int64
-	allowance    atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
-	stamp        stamp
+	// scopesUsed are the last days on which the scopes of Key were noted as used, by their places there.
+	scopesUsed []atomic.Int32
+	allowance  atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
+	stamp      stamp
 }
 
 type secretFacts struct {
@@ -195,6 +197,7 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 		lapsed:    row.Slot == 0,
 	}
 	f.lastUsed.Store(row.LastUsedAt.UnixMicro())
+	f.scopesUsed = make([]atomic.Int32, len(f.Key.Scopes))
 	for _, secret := range row.Secrets {
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})
 		if err != nil {

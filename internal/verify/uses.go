@@ -2,11 +2,14 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // Use is the last use of a key.
@@ -20,10 +23,19 @@ type Use struct {
 	IP string
 }
 
+// ScopeUse says that a decision asked a key for a scope that it has, on a day, which is its first moment in UTC.
+type ScopeUse struct {
+	Key   ident.KeyID
+	Scope scope.Scope
+	On    time.Time
+}
+
 // Uses is where last uses are kept. It is the one write that goes past the ledger: it records no change.
 type Uses interface {
 	// RecordUses takes at most one use of each key.
 	RecordUses(ctx context.Context, batch []Use) error
+	// RecordScopeUses takes at most one use of each scope of each key.
+	RecordScopeUses(ctx context.Context, batch []ScopeUse) error
 }
 
 // useGap is how much later than the last noted use another must be to be noted.
@@ -31,8 +43,54 @@ const useGap = time.Second
 
 // uses collects last uses between two flushes, so that a request writes nothing.
 type uses struct {
-	mu    sync.Mutex
-	dirty map[ident.KeyID]Use
+	mu     sync.Mutex
+	dirty  map[ident.KeyID]Use
+	scopes map[scopeOfKey]int32
+}
+
+type scopeOfKey struct {
+	key   ident.KeyID
+	scope scope.Scope
+}
+
+const dayMicros = int64(policy.Day / time.Microsecond)
+
+// noteScopes notes the scopes that a decision asked of the key and found there, each once a day. The use itself was noted before, which tells the day.
+func (u *uses) noteScopes(f *Facts, asked []scope.Scope) {
+	for _, name := range asked {
+		i, found := f.Key.Scopes.Index(name)
+		if !found {
+			continue
+		}
+		noted, today := &f.scopesUsed[i], int32(max(f.lastUsed.Load(), f.previousUsed.Load())/dayMicros)
+		if last := noted.Load(); last < today && noted.CompareAndSwap(last, today) {
+			u.putScope(scopeOfKey{f.Key.ID, f.Key.Scopes[i]}, today) // not the name asked, which lies in a request
+		}
+	}
+}
+
+func (u *uses) putScope(s scopeOfKey, day int32) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.scopes == nil {
+		u.scopes = map[scopeOfKey]int32{}
+	}
+	u.scopes[s] = max(u.scopes[s], day)
+}
+
+// take gives what is collected and collects anew.
+func (u *uses) take() (batch []Use, scopes []ScopeUse) {
+	u.mu.Lock()
+	dirty, used := u.dirty, u.scopes
+	u.dirty, u.scopes = nil, nil
+	u.mu.Unlock()
+	for _, use := range dirty {
+		batch = append(batch, use)
+	}
+	for s, day := range used {
+		scopes = append(scopes, ScopeUse{s.key, s.scope, time.UnixMicro(int64(day) * dayMicros).UTC()})
+	}
+	return batch, scopes
 }
 
 func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
@@ -75,26 +133,26 @@ func latest(a, b Use) Use {
 	return b
 }
 
-// FlushUses writes the collected uses in one go; what cannot be written is collected again.
+// FlushUses writes the collected uses in one go, and those of scopes in another; what cannot be written is collected again.
 func (e *Engine) FlushUses(ctx context.Context, to Uses) error {
-	e.uses.mu.Lock()
-	dirty := e.uses.dirty
-	e.uses.dirty = nil
-	e.uses.mu.Unlock()
-	if len(dirty) == 0 {
+	batch, scopes := e.uses.take()
+	return errors.Join(
+		flush(ctx, e, batch, to.RecordUses, e.uses.put),
+		flush(ctx, e, scopes, to.RecordScopeUses, func(s ScopeUse) { e.uses.putScope(scopeOfKey{s.Key, s.Scope}, int32(s.On.UnixMicro()/dayMicros)) }),
+	)
+}
+
+func flush[T any](ctx context.Context, e *Engine, batch []T, write func(context.Context, []T) error, putBack func(T)) error {
+	if len(batch) == 0 {
 		return nil
 	}
-	batch := make([]Use, 0, len(dirty))
-	for _, use := range dirty {
-		batch = append(batch, use)
-	}
 	start := time.Now()
-	err := to.RecordUses(ctx, batch)
+	err := write(ctx, batch)
 	e.counts.Flushes.Since(start)
 	if err != nil {
 		e.counts.FlushesFailed.Add(1)
 		for _, use := range batch {
-			e.uses.put(use)
+			putBack(use)
 		}
 		return err
 	}

@@ -95,7 +95,7 @@ func lateClaimsAreOfKeysThatWait(h *house) {
 	revoked, _ := h.waiting(t, owner, time.Minute)
 	h.sql(`UPDATE keys SET revoked_at = 1 WHERE id = $1`, revoked.ID)
 	got, err := h.store.LateClaims(h.Context(), h.later(time.Hour))
-	if diff := diff.Diff([]key.Claim{late}, got); diff != "" || err != nil {
+	if diff := diff.Diff([]key.Ref{{Tenant: late.Tenant, Key: late.Key}}, got); diff != "" || err != nil {
 		h.Errorf("late are others (%v):\n%s", err, diff)
 	}
 }

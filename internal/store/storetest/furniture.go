@@ -51,10 +51,10 @@ func (h *house) furnish(wrap wrapping) {
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t })), Store: s, People: people, Keyring: keyring, Now: now, Rand: random,
 		},
 		sessions: &session.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring, Lasting: session.Default,
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring,
 		},
 		keys: &key.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random,
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random, KeepExpired: 90 * policy.Day,
 		},
 		notices: &notice.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) notice.Tx { return t })), Store: s, Now: now, Rand: random,

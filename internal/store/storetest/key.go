@@ -58,7 +58,7 @@ func (h *house) fullKey(t tenancy.Tenant) key.Key {
 	}
 	h.insert(k, secret)
 	k.LastUsedAt, k.LastUsedIP = h.later(time.Minute), "2001:db8::1"
-	k.DisabledAt, k.DisabledBy, k.DisabledByAdmin = h.later(time.Hour), k.CreatedBy.ID, true
+	k.DisabledAt, k.DisabledBy, k.DisabledByAdmin, k.EnabledAt = h.later(time.Hour), k.CreatedBy.ID, true, h.later(30*time.Minute)
 	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.SetDisabled(ctx, k) })
 	k.RevokedAt, k.RevokedReason = h.later(2*time.Hour), "lost"
 	h.use(verify.Use{Key: k.ID, At: k.LastUsedAt, IP: k.LastUsedIP})

@@ -13,7 +13,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/serverkey"
-	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -38,6 +37,8 @@ func play(h *house) []string {
 	p.keysByLink(who, bob, capped)
 	p.keysAreShownAgain(account, ada)
 	p.placesChange(who, account, bob)
+	p.keysGoIdle(who, p.makeTenant("idle", account, func(s *policy.Settings) { s.IdleDays = 10 }, ada))
+	p.keysGrowOld(who, p.makeTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	p.peopleComeAndGo(who, p.makeTenant("busy", account, nil, ada))
 	p.setUp()
 	p.notify()
@@ -146,7 +147,7 @@ func (p *player) lives(ada, bob principal.Person) {
 	note(p, "delete again", "", p.identity.DeleteMe(p.Context(), gone))
 	for range 2 { // the second time there is nothing to do
 		note(p, "sweep", "", p.sessions.Sweep(p.Context()))
-		p.clock.move(session.Default.Absolute)
+		p.clock.move(policy.DefaultSessions.Absolute)
 	}
 	note(p, "sweep", "", p.sessions.Sweep(p.Context()))
 }
@@ -277,4 +278,26 @@ func (p *player) keysByLink(who principal.Principal, bob principal.Person, t ten
 	p.create(who, t, spec)
 	p.clock.move(key.ClaimWithin)
 	note(p, "drop what was not claimed", "", p.keys.DropUnclaimed(p.Context()))
+}
+
+// keysGoIdle lets a key be disabled that nobody uses.
+func (p *player) keysGoIdle(who principal.Principal, t tenancy.Tenant) {
+	p.create(who, t, anyKey())
+	for range 2 { // the second time there is nothing to do
+		p.clock.move(11 * policy.Day)
+		note(p, "disable what is idle", "", p.keys.DisableIdle(p.Context()))
+	}
+}
+
+// keysGrowOld lets the keys of everybody expire and be forgotten.
+func (p *player) keysGrowOld(who principal.Principal, t tenancy.Tenant) {
+	own := anyKey()
+	soon := p.later(policy.Day)
+	own.ExpiresAt = &soon
+	p.create(who, t, own)
+	p.refresh(who, t, p.create(who, t, anyKey()), key.Renewal{Overlap: 60})
+	for range 3 {
+		p.clock.move(p.keys.KeepExpired)
+		note(p, "forget what expired long ago", "", p.keys.ForgetExpired(p.Context()))
+	}
 }

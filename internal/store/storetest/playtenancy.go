@@ -20,6 +20,15 @@ func (p *player) placesChange(who principal.Principal, a tenancy.Account, bob pr
 		switched, err := p.tenancy.SetAccountDisabled(p.Context(), p.operator, a.ID, off)
 		note(p, "switch account", switched, err)
 	}
+	for _, c := range []policy.Change{
+		{MaxLifetimeDays: new(30), SessionIdleMinutes: new(15)},
+		{MaxLifetimeDays: new(30)}, // nothing to do
+		{AutoExpiry: new(false)},   // unknowingly
+		{AutoExpiryDays: new(120), SessionIdleMinutes: new(0), SessionAbsoluteHours: new(24)},
+	} {
+		changed, err := p.tenancy.ChangePolicy(p.Context(), who, a.ID, c)
+		note(p, "change policy", changed, err)
+	}
 	note(p, "unmake bob", "", p.tenancy.RemoveStanding(p.Context(), who, a.ID, bob.ID))
 	note(p, "unmake bob again", "", p.tenancy.RemoveStanding(p.Context(), who, a.ID, bob.ID))
 	t, err := p.tenancy.CreateTenant(p.Context(), who, a.ID, "Settled", policy.Blancco, nil)

@@ -172,7 +172,7 @@ func whatIsLeftIsCounted(h *house) {
 	expect(credential.TagPurpose, 5, ever, now.Add(policy.Grace), 2) // the previous one is forgotten
 	expect(credential.CursorPurpose, 1, ever, now, 0)
 	expect(credential.SessionPurpose, 1, ever, now, 1)
-	expect(credential.SessionPurpose, 1, ever, now.Add(session.Default.Absolute+time.Hour), 0)
+	expect(credential.SessionPurpose, 1, ever, now.Add(policy.DefaultSessions.Absolute+time.Hour), 0)
 	expect(credential.SessionPurpose, 1, serverkey.Span{From: h.later(time.Minute)}, now, 0)
 	expect(credential.SessionPurpose, 1, serverkey.Span{Until: now}, now, 0)
 }
@@ -260,6 +260,8 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Keys":           second(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
 		"KeyFacts":       second(s.KeyFacts(ctx, "lookup")),
 		"RecordUses":     s.RecordUses(ctx, nil),
+		"RecordScopes":   s.RecordScopeUses(ctx, nil),
+		"ScopesUsed":     second(s.ScopesUsed(ctx, nil, h.clock.Now())),
 		"Touch":          s.Touch(ctx, "ses_x", h.clock.Now()),
 		"Session":        sessionError(ctx, s),
 		"UserByEmail":    userError(ctx, s),
@@ -276,6 +278,15 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"Left":           second(s.Left(ctx, credential.Version{Purpose: credential.TagPurpose}, serverkey.Span{}, h.clock.Now())),
 		"SealedBefore":   second(s.SealedBefore(ctx, credential.CopyPurpose, 2, credential.Row{})),
 		"Rewrap":         s.Rewrap(ctx, credential.CopyPurpose, nil),
+		"Policy":         second(s.Policy(ctx, "acc_x")),
+		"LivingKeys":     s.LivingKeys(ctx, "acc_x", nil),
+		"Policies":       second(s.Policies(ctx)),
+		"KeysExpiredBy":  second(s.KeysExpiredBy(ctx, h.clock.Now())),
+		"KeysSetBy":      second(s.KeysSetBy(ctx, "acc_x", h.clock.Now())),
+		"PreviousOverBy": second(s.PreviousOverBy(ctx, h.clock.Now())),
+		"IdleTenants":    second(s.IdleTenants(ctx)),
+		"IdleKeys":       second(s.IdleKeys(ctx, "ten_x", h.clock.Now(), "")),
+		"SessionBounds":  second(s.SessionBounds(ctx, "usr_x")),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {

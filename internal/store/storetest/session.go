@@ -214,7 +214,8 @@ func livingSessionsAreListed(h *house) {
 		}
 		return found
 	}
-	ever := session.Bounds{EndsAfter: h.later(-24 * time.Hour), SeenAfter: h.later(-24 * time.Hour)}
+	long := h.later(-24 * time.Hour)
+	ever := session.Bounds{EndsAfter: long, SeenAfter: long, BegunAfter: long}
 	whole := session.Page{Limit: 10}
 	for _, c := range []struct {
 		name string
@@ -224,8 +225,9 @@ func livingSessionsAreListed(h *house) {
 		{"all", list(ever, whole), []ident.SessionID{ids[2], ids[1], ids[0]}},
 		{"one of all", list(ever, session.Page{Limit: 1}), []ident.SessionID{ids[2]}},
 		{"those before it", list(ever, session.Page{BeforeTime: h.later(-20 * time.Minute), BeforeID: ids[2], Limit: 10}), []ident.SessionID{ids[1], ids[0]}},
-		{"those that have not ended", list(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: ever.SeenAfter}, whole), []ident.SessionID{ids[2], ids[1]}},
-		{"those seen lately", list(session.Bounds{EndsAfter: ever.EndsAfter, SeenAfter: h.later(-39 * time.Minute)}, whole), []ident.SessionID{ids[2]}},
+		{"those that have not ended", list(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: long, BegunAfter: long}, whole), []ident.SessionID{ids[2], ids[1]}},
+		{"those seen lately", list(session.Bounds{EndsAfter: long, SeenAfter: h.later(-39 * time.Minute), BegunAfter: long}, whole), []ident.SessionID{ids[2]}},
+		{"those begun lately", list(session.Bounds{EndsAfter: long, SeenAfter: long, BegunAfter: h.later(-60 * time.Minute)}, whole), []ident.SessionID{ids[2], ids[1]}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			h.Errorf("%s:\n%s", c.name, diff)
@@ -246,10 +248,11 @@ func theDeadAreRemoved(h *house) {
 		})
 	}
 	ever := h.later(-24 * time.Hour)
-	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever}, 0)
-	remove(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: ever}, 1)              // at its end it has ended
-	remove(session.Bounds{EndsAfter: ever, SeenAfter: h.later(-39 * time.Minute)}, 1) // and unseen for exactly so long it is idle
-	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever}, 0)
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever, BegunAfter: ever}, 0)
+	remove(session.Bounds{EndsAfter: h.clock.Now(), SeenAfter: ever, BegunAfter: ever}, 1)              // at its end it has ended
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: h.later(-39 * time.Minute), BegunAfter: ever}, 1) // and unseen for exactly so long it is idle
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever, BegunAfter: ever}, 0)
+	remove(session.Bounds{EndsAfter: ever, SeenAfter: ever, BegunAfter: h.later(-20 * time.Minute)}, 1) // and begun exactly so long ago it is old
 }
 
 func whoHasAPassword(h *house) {

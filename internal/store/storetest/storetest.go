@@ -42,6 +42,7 @@ var topics = []struct {
 	{"application", applicationGuarantees},
 	{"key", keyGuarantees},
 	{"claim", claimGuarantees},
+	{"age", ageGuarantees},
 	{"authority", authorityGuarantees},
 	{"facts", factGuarantees},
 	{"use", useGuarantees},

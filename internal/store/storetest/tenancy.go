@@ -124,20 +124,23 @@ func rulesComeInOrder(h *house) {
 	second, _ := h.account()
 	t := h.tenant(first.ID, nil)
 	since := h.clock.Now()
-	want := []policy.Rule{{Reason: policy.ByMaxLifetime, Days: 3650, Since: since}} // every account begins with it
+	want := policy.Policy{Sessions: policy.Sessions{Idle: 15 * time.Minute, Absolute: 8 * time.Hour}}
 	for i, reason := range []policy.Reason{policy.ByAutoExpiry, policy.ByMaxLifetime, policy.ByAutoExpiry} {
 		r := policy.Rule{Reason: reason, Days: 90 - i, Since: since.Add(-time.Duration(i) * policy.Day)}
 		if i == 1 {
 			r.Until = h.later(time.Hour)
 		}
-		want = append(want, r)
+		want.Rules = append(want.Rules, r)
+		other := policy.Policy{Rules: []policy.Rule{{Reason: reason, Days: 1, Since: since}}}
 		h.in(func(ctx context.Context, tx *store.Tx) error {
-			return errors.Join(tx.InsertPolicyRule(ctx, first.ID, r), tx.InsertPolicyRule(ctx, second.ID, policy.Rule{Reason: reason, Days: 1, Since: since}))
+			return errors.Join(tx.SetPolicy(ctx, first.ID, want), tx.SetPolicy(ctx, second.ID, other))
 		})
 	}
 	got := h.bothRules(t.ID)
-	if diff := cmp.Diff(want, got.Rules); diff != "" {
-		h.Errorf("rules came back otherwise:\n%s", diff)
+	kept, err := h.store.Policy(h.Context(), first.ID)
+	h.must(err)
+	if diff := cmp.Diff(want, kept); diff != "" || !cmp.Equal(want.Rules, got.Rules) {
+		h.Errorf("the policy came back otherwise:\n%s", diff)
 	}
 	if got.ID != t.ID || got.Account != first.ID || !cmp.Equal(got.Settings, t.Settings) {
 		h.Errorf("the rules are of %s in %s with %+v", got.ID, got.Account, got.Settings)

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,7 +11,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -18,6 +22,7 @@ var useGuarantees = []guarantee{
 	{"a use without an address keeps the one on file", aUseKeepsTheAddress},
 	{"a use of the secret of before a refresh counts for it too", aUseOfThePreviousSecret},
 	{"a use of a key that is gone is ignored", aUseOfAKeyThatIsGone},
+	{"of a scope of a key the latest day counts, and goes with the key", theLatestDayOfAScopeCounts},
 	{"uses are no changes", usesAreNoChanges},
 	{"uses that cannot be written are written not at all", usesAreWrittenTogether},
 }
@@ -144,4 +149,30 @@ func usesAreWrittenTogether(h *house) {
 	}
 	h.unchanged(before)
 	h.goesOn()
+}
+
+func theLatestDayOfAScopeCounts(h *house) {
+	one, two := h.usedKeys()
+	day := h.clock.Now().Truncate(policy.Day)
+	use := func(k key.Key, name scope.Scope, days int) verify.ScopeUse {
+		return verify.ScopeUse{Key: k.ID, Scope: name, On: day.Add(time.Duration(days) * policy.Day)}
+	}
+	for _, batch := range [][]verify.ScopeUse{
+		nil,
+		{use(one, "a:b", 1), use(one, "c:d", 3), use(two, "a:b", 2)},
+		{use(one, "a:b", 2), use(one, "c:d", 1)}, // the second is earlier than what is on file
+	} {
+		h.must(h.store.RecordScopeUses(h.Context(), batch))
+	}
+	want := map[int]map[ident.KeyID]scope.Set{2: {one.ID: {"a:b", "c:d"}, two.ID: {"a:b"}}, 3: {one.ID: {"c:d"}}, 4: {}}
+	for since, used := range want {
+		got, err := h.store.ScopesUsed(h.Context(), []ident.KeyID{one.ID, two.ID}, day.Add(time.Duration(since)*policy.Day))
+		if h.must(err); !maps.EqualFunc(got, used, slices.Equal) {
+			h.Errorf("since day %d: %v, want %v", since, got, used)
+		}
+	}
+	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, one.ID) })
+	if left := h.rows(`SELECT key_id FROM key_scope_uses`); !slices.Equal(left, []string{string(two.ID)}) {
+		h.Errorf("once the key is deleted there are uses of %v", left)
+	}
 }

@@ -1,0 +1,54 @@
+package policy_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// The reference goes through the days one by one and counts those without a sign of life.
+func TestAKeyIsIdleAfterSoManyDaysWithoutASignOfLifeAndNeverWithinTheNotice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string, low int) int { return rapid.IntRange(low, 60).Draw(t, name) }
+		days, since, set, used, enabled := draw("days", 0), draw("since", 0), draw("set", 0), draw("used", -1), draw("enabled", -1)
+		at := func(n int) time.Time {
+			if n < 0 {
+				return time.Time{}
+			}
+			return epoch.Add(time.Duration(n) * policy.Day)
+		}
+		want := time.Time{}
+		for now, quiet := 0, -1; days > 0 && want.IsZero(); now++ {
+			if now == set || now == used || now == enabled {
+				quiet = 0
+			}
+			if now >= set && now >= used && now >= enabled && quiet >= max(days, 7) && now >= since+7 {
+				want = at(now)
+			}
+			if quiet >= 0 {
+				quiet++
+			}
+		}
+		tenant := policy.Idleness{Days: days, Since: at(since)}
+		k := policy.Idle{LastUsedAt: at(used), SecretSetAt: at(set), EnabledAt: at(enabled)}
+		got := tenant.IdleAt(k)
+		if !got.Equal(want) {
+			t.Fatalf("%+v of %+v: %v, want %v", k, tenant, got, want)
+		}
+		by := at(draw("by", 0) * 3)
+		sign := at(max(set, used, enabled))
+		latest := tenant.IdleSince(by)
+		if due := !got.IsZero() && !got.After(by); due != (!latest.IsZero() && !sign.After(latest)) {
+			t.Fatalf("%+v of %+v, due at %v, by %v: known by a sign of life of %v at the latest", k, tenant, got, by, latest)
+		}
+	})
+}
+
+func TestAKeyWithoutASecretIsNeverIdle(t *testing.T) {
+	if got := (policy.Idleness{Days: 30}).IdleAt(policy.Idle{}); !got.IsZero() {
+		t.Errorf("idle at %v", got)
+	}
+}
