@@ -74,6 +74,8 @@ type Settings struct {
 	IdleDays *int `json:"idle_days"`
 	// RequestsPerMinute bounds each key; null for no bound.
 	RequestsPerMinute *int `json:"requests_per_minute"`
+	// LegacyPassword lets people of an old tenant come to its API with e-mail address and password, too. Only the operator of the server sets it.
+	LegacyPassword bool `json:"legacy_password"`
 }
 
 // SettingsPatch changes settings: absent keeps, null clears, lists replace.
@@ -151,6 +153,7 @@ type Invitation struct {
 
 // Acceptance is the body of POST /api/v1/invitations/{token}. A person who is known to the server already gives their own password.
 type Acceptance struct {
+	// Name may be empty where whoever made the invitation said what the person is called.
 	Name     string `json:"name"`
 	Password string `json:"password"`
 }

@@ -53,6 +53,13 @@ func (c *Client) WithHeader(name, value string) *Client {
 	return &other
 }
 
+// WithTransport gives a client whose requests go by another way, and take as long as their context lets them.
+func (c *Client) WithTransport(by http.RoundTripper) *Client {
+	other := *c
+	other.http = &http.Client{Transport: by, CheckRedirect: stay}
+	return &other
+}
+
 // SignIn gives a client with the session of the person.
 func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, api.Session, error) {
 	return c.begin(ctx, "/api/v1/session", api.SignIn{Email: email, Password: password})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -37,6 +38,15 @@ var badStarts = []badStart{
 	}},
 	{name: "the address is none", only: testkit.SQLite, says: "address", args: func(s *site) []string {
 		return []string{"dev", "--listen", "nonsense", "--data", s.data}
+	}},
+
+	{name: "a file stands where the socket should be", says: "claviger.sock is not a socket", arrange: func(t *testing.T, s *site) func() {
+		file := filepath.Join(s.data, "claviger.sock")
+		must(t, os.WriteFile(file, []byte("somebody's own"), 0o600))
+		return func() { must(t, os.Remove(file)) }
+	}},
+	{name: "the path is too long for a socket", only: testkit.SQLite, says: "data directory: its path is", args: func(s *site) []string {
+		return []string{"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(s.dir, strings.Repeat("long", 30))}
 	}},
 
 	{name: "root.key is that of another database", says: "the root secret is not the one", arrange: func(t *testing.T, s *site) func() {

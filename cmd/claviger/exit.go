@@ -43,7 +43,7 @@ var exits = []struct {
 	{7, "The input breaks a rule; the message names the fields.", []int{http.StatusUnprocessableEntity}},
 	{8, "Too many requests.", []int{http.StatusTooManyRequests}},
 	{exitUnavailable, "The server cannot be reached or is unavailable.", []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}},
-	{exitNo, "`verify` alone: the decision is no.", nil},
+	{exitNo, "`verify`: the decision is no. `audit verify`: the audit trail is damaged.", nil},
 }
 
 // failure is an error that knows its exit code, and what to do next.
@@ -103,7 +103,7 @@ func report(w io.Writer, cmd *cobra.Command, err error) {
 		text += "; see " + cmd.CommandPath() + " --help"
 	}
 	if exitCode(err) == exitNo {
-		return // the decision was printed, and is no failure
+		return // what was found was printed, and is no failure of the command
 	}
 	fmt.Fprintln(w, "claviger:", oneLine(text))
 	if p, ok := errors.AsType[*api.Problem](err); ok {
@@ -143,13 +143,18 @@ func advise(err error, server string, byKey bool) error {
 	if _, ok := errors.AsType[*url.Error](err); ok && !errors.Is(err, context.Canceled) {
 		return failure{err, exitUnavailable, "is Claviger running at " + server + "? Name another address with --server."}
 	}
+	return failure{err, exitByStatus(err), nextStep(err, byKey)}
+}
+
+// exitByStatus gives the exit code of a refusal, by its status.
+func exitByStatus(err error) int {
 	status := client.Status(err)
 	for _, e := range exits {
 		if slices.Contains(e.statuses, status) {
-			return failure{err, e.code, nextStep(err, byKey)}
+			return e.code
 		}
 	}
-	return failure{err, exitFailed, nextStep(err, byKey)}
+	return exitFailed
 }
 
 // nextStep says what helps against a refusal; "" where its detail says all there is.

@@ -24,6 +24,7 @@ func run(args []string) int {
 	}
 	root.SetFlagErrorFunc(unknownFlag)
 	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand(), referenceCommand())
+	root.AddCommand(operatorCommands()...)
 	root.AddCommand(remoteCommands()...)
 	markWork(root)
 	root.SetArgs(args)

@@ -23,6 +23,7 @@ import (
 // Each script of testdata/script is a session of somebody at a shell, with a server of its own that holds the sample. It finds
 //
 //	$ALIAS                          the same server by another name
+//	$DATA                           its data directory
 //	$URL $EMAIL $TENANT $ACCOUNT    the server, the owner's address, the sample's standard tenant and its account
 //	password key verifier           files: the owner's password, a key of the tenant, a key that may verify
 //	request                         the headers of a request with the key
@@ -36,8 +37,12 @@ func TestTheCommandLineDoesWhatTheScriptsSay(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			line := newSite(t, testkit.SQLite).dev(t).ready()
-			testscript.Run(t, testscript.Params{Files: []string{script}, RequireUniqueNames: true, Cmds: words, Setup: func(e *testscript.Env) error { return furnish(e, line) }})
+			s := newSite(t, testkit.SQLite)
+			line := s.dev(t).ready()
+			testscript.Run(t, testscript.Params{Files: []string{script}, RequireUniqueNames: true, Cmds: words, Setup: func(e *testscript.Env) error {
+				e.Vars = append(e.Vars, "DATA="+s.data)
+				return furnish(e, line)
+			}})
 		})
 	}
 }

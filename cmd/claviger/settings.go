@@ -33,6 +33,10 @@ func addSettings(cmd *cobra.Command, wanted func(config.Setting) bool) {
 // addAllSettings gives a command every flag, and that of the file.
 func addAllSettings(cmd *cobra.Command) {
 	addSettings(cmd, func(config.Setting) bool { return true })
+	addConfigFlag(cmd)
+}
+
+func addConfigFlag(cmd *cobra.Command) {
 	cmd.Flags().String(config.ConfigFlag, "", "the `file` of settings; CLAVIGER_CONFIG names it too (default "+config.DefaultFile+", if there is one)")
 }
 

@@ -147,19 +147,32 @@ func printable(r rune) rune {
 
 // every reads all pages of a list, or as many as make up most items where most is not 0.
 func every[T any](most int, read func(client.Page) (api.List[T], error)) (api.List[T], error) {
-	const longest = 200
 	all := api.List[T]{Items: []T{}}
-	for page := (client.Page{}); ; page.Cursor = *all.NextCursor {
+	next, err := eachPage(most, read, func(items []T) error {
+		all.Items = append(all.Items, items...)
+		return nil
+	})
+	all.NextCursor = next
+	return all, err
+}
+
+// eachPage is every, a page at a time. It gives the cursor of what was not read; nil where that is nothing.
+func eachPage[T any](most int, read func(client.Page) (api.List[T], error), take func([]T) error) (next *string, err error) {
+	const longest = 200
+	for page, n := (client.Page{}), 0; ; page.Cursor = *next {
 		if page.Limit = longest; most > 0 {
-			page.Limit = min(longest, most-len(all.Items))
+			page.Limit = min(longest, most-n)
 		}
-		next, err := read(page)
+		l, err := read(page)
 		if err != nil {
-			return all, err
+			return nil, err
 		}
-		all.Items, all.NextCursor = append(all.Items, next.Items...), next.NextCursor
-		if next.NextCursor == nil || most > 0 && len(all.Items) >= most {
-			return all, nil
+		if err := take(l.Items); err != nil {
+			return nil, err
+		}
+		n, next = n+len(l.Items), l.NextCursor
+		if next == nil || most > 0 && n >= most {
+			return next, nil
 		}
 	}
 }

@@ -71,9 +71,12 @@ type App struct {
 	door        *web.Door
 	server      *http.Server
 	admin       *http.Server
-	tracing     *telemetry.Tracing
-	jobs        []*job.Job
-	failed      chan error
+	operators   *http.Server
+	// within is where operators come in that are of this process; nil where they come by the socket.
+	within  *pipes
+	tracing *telemetry.Tracing
+	jobs    []*job.Job
+	failed  chan error
 	// stopping is set when the end has begun.
 	stopping atomic.Bool
 
@@ -81,12 +84,20 @@ type App struct {
 }
 
 // Start builds the app and begins to answer.
-func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) {
+func Start(ctx context.Context, c config.Config, o Options) (*App, error) {
+	return open(ctx, c, o, (*App).answer)
+}
+
+// open builds the app; begin opens its ways in.
+func open(ctx context.Context, c config.Config, o Options, begin func(*App, context.Context, config.Config) error) (a *App, err error) {
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	if c, err = c.Resolve(); err != nil {
+		return nil, err
+	}
+	if _, err = socketPath(c.Data); err != nil {
 		return nil, err
 	}
 	a = &App{options: o, failed: make(chan error, 1)}
@@ -102,13 +113,16 @@ func Start(ctx context.Context, c config.Config, o Options) (a *App, err error) 
 	if err == nil {
 		err = a.build(ctx, c)
 	}
+	if err == nil {
+		err = begin(a, ctx, c)
+	}
 	if err != nil {
 		return nil, errors.Join(err, a.Stop(ctx))
 	}
 	return a, nil
 }
 
-// build goes up the house: storage, keys, domain, jobs, ways in.
+// build goes up the house: storage, keys, domain.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
 	if err := a.openStore(ctx, c, generations); err != nil {
@@ -133,18 +147,28 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Render: dataplane.Render,
 	})
 	a.buildDomain()
+	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()
+	a.buildNotices(time.Duration(c.Mail.Timeout))
+	return nil
+}
+
+// answer begins the jobs and opens the ways in.
+func (a *App) answer(ctx context.Context, c config.Config) error {
 	listener, err := a.bind(ctx, c.Server)
 	if err != nil {
 		return err
 	}
-	if err := a.openNotices(c.Mail); err != nil {
+	if a.Notices.Carrier, err = a.carrier(c.Mail); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	a.startJobs()
 	if err := a.listen(ctx, listener, c.Server); err != nil {
 		return err
 	}
-	return a.listenForOperators(ctx, c.Server.MetricsListen)
+	if err := a.listenForOperators(ctx, c.Server.MetricsListen); err != nil {
+		return err
+	}
+	return a.listenOnSocket(ctx)
 }
 
 func (a *App) startJobs() {
@@ -279,7 +303,7 @@ func (a *App) File(name string) string { return a.data.file(name) }
 func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	a.stopping.Store(true)
-	a.drain(ctx, a.server, a.admin)
+	a.drain(ctx, a.server, a.admin, a.operators)
 	for _, j := range a.jobs {
 		j.Stop()
 	}

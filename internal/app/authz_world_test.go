@@ -356,7 +356,8 @@ func (w *world) spoil() {
 	w.refuse("a deleted key", party{key: deleted})
 
 	w.refuse("a key of a disabled owner", party{key: w.mint(home, w.person("sleeper"), everything)})
-	w.check(w.Identity.SetDisabled(ctx, principal.Operator(), w.person("sleeper").ID, true))
+	_, err = w.Identity.SetDisabled(ctx, principal.Operator(), w.person("sleeper").ID, true)
+	w.check(err)
 	w.refuse("a key of a disabled member", party{key: w.mint(home, w.person("absentee"), everything)})
 	_, err = w.Tenancy.ChangeMember(ctx, principal.Operator(), home.ID, w.person("absentee").ID, tenancy.MemberChange{Disabled: new(true)})
 	w.check(err)

@@ -20,20 +20,26 @@ type dataDir struct {
 	lock *os.File
 }
 
-// databaseFile is the embedded database in the data directory.
-const databaseFile = "claviger.db"
+// The files of the data directory: the embedded database, and what keeps others out of the directory.
+const (
+	databaseFile = "claviger.db"
+	lockFile     = "lock"
+)
+
+// errLocked says that another process has the directory.
+var errLocked = errors.New("another claviger is using it")
 
 // openData makes the directory if it is new and takes its lock, which ends with the process.
 func openData(path string) (dataDir, error) {
 	if err := own(path); err != nil {
 		return dataDir{}, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return dataDir{}, fmt.Errorf("data directory: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return dataDir{}, errors.Join(fmt.Errorf("data directory %s: another claviger is using it", path), lock.Close())
+		return dataDir{}, errors.Join(fmt.Errorf("data directory %s: %w", path, errLocked), lock.Close())
 	}
 	return dataDir{path: path, lock: lock}, nil
 }
@@ -48,7 +54,7 @@ func own(path string) error {
 		return err
 	}
 	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains([]string{"lock", "root.key", databaseFile}, e.Name())
+		return slices.Contains([]string{lockFile, "root.key", databaseFile}, e.Name())
 	})
 	if len(entries) > 0 && !ours {
 		return fmt.Errorf("%s holds other files: give claviger a directory of its own", path)

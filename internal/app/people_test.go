@@ -104,7 +104,7 @@ func TestAUserDisabledEverywhereCanDoNothingUntilEnabled(t *testing.T) {
 		disable := func(disabled bool) {
 			t.Helper()
 			for range 2 { // the second time there is nothing to do
-				if err := h.Identity.SetDisabled(t.Context(), principal.Operator(), person.ID, disabled); err != nil {
+				if _, err := h.Identity.SetDisabled(t.Context(), principal.Operator(), person.ID, disabled); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -130,7 +130,7 @@ func TestAUserDisabledEverywhereCanDoNothingUntilEnabled(t *testing.T) {
 				t.Errorf("%s on record: %+v", action, events)
 			}
 		}
-		if err := h.Identity.SetDisabled(t.Context(), principal.Operator(), "usr_nobody", true); !errors.Is(err, fault.NotFound) {
+		if _, err := h.Identity.SetDisabled(t.Context(), principal.Operator(), "usr_nobody", true); !errors.Is(err, fault.NotFound) {
 			t.Errorf("nobody: %v", err)
 		}
 	})

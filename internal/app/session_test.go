@@ -166,8 +166,11 @@ func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {
 			change func() error
 		}{
 			"the password was replaced": {replaced, func() error { h.ChangePassword(replaced, "another horse battery staple"); return nil }},
-			"the user was disabled":     {disabled, func() error { return h.Identity.SetDisabled(t.Context(), principal.Operator(), disabled.ID, true) }},
-			"the user was deleted":      {deleted, func() error { return leaving.DeleteMe(t.Context()) }},
+			"the user was disabled": {disabled, func() error {
+				_, err := h.Identity.SetDisabled(t.Context(), principal.Operator(), disabled.ID, true)
+				return err
+			}},
+			"the user was deleted": {deleted, func() error { return leaving.DeleteMe(t.Context()) }},
 		} {
 			u, err := h.Identity.SignIn(t.Context(), c.person.Email, credential.NewSecret(testkit.Password))
 			if err != nil {

@@ -217,7 +217,7 @@ func TestOf32GuessesAtTheRightMomentOneIsJudgedAtMost(t *testing.T) {
 func failing(t *testing.T, h *testkit.House) map[string]func() api.SignIn {
 	t.Helper()
 	wrong, disabled, throttled, locked := h.Person("Wrong Password"), h.Person("Now Disabled"), h.Person("Now Throttled"), h.Person("Now Locked")
-	if err := h.Identity.SetDisabled(t.Context(), principal.Operator(), disabled.ID, true); err != nil {
+	if _, err := h.Identity.SetDisabled(t.Context(), principal.Operator(), disabled.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	failed(t, h, locked.Email, identity.MaxFailures)

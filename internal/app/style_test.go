@@ -136,7 +136,10 @@ func (a *aging) chain(revoked api.Code) {
 		end  func(principal.Person) error
 		want api.Code
 	}{
-		"of a disabled owner": {func(p principal.Person) error { return a.Identity.SetDisabled(ctx, principal.Operator(), p.ID, true) }, api.APIKeyDisabled},
+		"of a disabled owner": {func(p principal.Person) error {
+			_, err := a.Identity.SetDisabled(ctx, principal.Operator(), p.ID, true)
+			return err
+		}, api.APIKeyDisabled},
 		"of a disabled member": {func(p principal.Person) error {
 			_, err := a.owner.EditMember(ctx, in, string(p.ID), api.MemberPatch{Status: api.To("disabled")})
 			return err

@@ -78,6 +78,7 @@ var table = []layer{
 	{"ways", []row{
 		{"internal/manageapi", "web domain ground api", "huma json"},
 		{"internal/dataplane", "web verify route api policy scope principal ident telemetry fault", "json"},
+		{"internal/adminapi", "web domain ground api", ""},
 		{"internal/docs", "web fault api", ""},
 		{"internal/oauth", "web verify token scope", ""},
 		{"internal/dialect/blazemeter", "web domain", ""},

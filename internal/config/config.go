@@ -29,8 +29,11 @@ type Config struct {
 	// The root secret, from which every server key is derived: 32 bytes in unpadded base64url. Without it, the file `root.key` in the data
 	// directory, made at first start. Keep it apart from backups of the database: without it no key can be verified, with both they can be tested.
 	RootSecret credential.Secret `key:"root_secret"`
-	Log        Log               `key:"log"`
-	Mail       Mail              `key:"mail"`
+	// The day, as `2026-01-31`, before which (UTC) a tenant must have been made for `claviger tenant allow-password` to let its people come to the API with e-mail address and
+	// password. Without it, no tenant is old enough.
+	LegacyPasswordBefore Date `key:"legacy_password_before"`
+	Log                  Log  `key:"log"`
+	Mail                 Mail `key:"mail"`
 }
 
 // Server is how clients and operators reach Claviger.

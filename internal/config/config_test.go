@@ -61,6 +61,7 @@ var samples = map[string]string{
 	"data":                         "/var/lib/claviger",
 	"database.url":                 "postgres://u:p@h/d",
 	"root_secret":                  "a root secret",
+	"legacy_password_before":       "2026-01-31",
 	"log.level":                    "warn",
 	"log.format":                   "json",
 	"mail.smtp":                    "mail.example.com:587",

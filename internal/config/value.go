@@ -128,6 +128,24 @@ func (d *Timeout) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Date is a day of the calendar, as 2026-01-31; "" for none.
+type Date string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Date) UnmarshalText(text []byte) error {
+	if _, err := time.Parse(time.DateOnly, string(text)); err != nil {
+		return errors.New("use a day, such as 2026-01-31")
+	}
+	*d = Date(text)
+	return nil
+}
+
+// Begin gives the first moment of the day in UTC; zero for none.
+func (d Date) Begin() time.Time {
+	t, _ := time.Parse(time.DateOnly, string(d)) // which was read before
+	return t
+}
+
 // Level is the least that is logged.
 type Level string
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -68,22 +69,41 @@ func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Chang
 	return u, err
 }
 
-// SetDisabled takes a user out of use everywhere, or back into it. It is the operator's. Sessions of a disabled user end; their keys rest until the user is
-// enabled.
-func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user ident.UserID, disabled bool) error {
+// Find gives the user of an id or of an e-mail address, in whatever spelling. It is the operator's.
+func (s *Service) Find(ctx context.Context, who principal.Principal, idOrEmail string) (u User, err error) {
+	switch {
+	case who.Kind() != principal.ByOS:
+		return User{}, fault.Forbidden
+	case !storable(idOrEmail):
+		return User{}, fault.NotFound
+	case strings.Contains(idOrEmail, "@"):
+		u, _, err = s.Store.UserByEmail(ctx, CanonicalEmail(idOrEmail))
+		return u, err
+	}
+	return s.Store.User(ctx, ident.UserID(idOrEmail))
+}
+
+// SetDisabled takes a user out of use everywhere, or back into it, and gives them as they are then. It is the operator's. Sessions of a disabled user end; their
+// keys rest until the user is enabled.
+func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user ident.UserID, disabled bool) (u User, err error) {
+	if who.Kind() != principal.ByOS {
+		return User{}, fault.Forbidden
+	}
 	action := "user.enable"
 	if disabled {
 		action = "user.disable"
 	}
-	return s.change(ctx, who, user, func(ctx context.Context, tx Tx, u User) (string, error) {
-		if u.Disabled == disabled {
+	err = s.change(ctx, who, user, func(ctx context.Context, tx Tx, now User) (string, error) {
+		if u = now; u.Disabled == disabled {
 			return "", audit.ErrNothing
 		}
-		if err := tx.SetUserDisabled(ctx, user, disabled, s.Now()); err != nil || !disabled {
+		u.Disabled, u.UpdatedAt = disabled, s.Now()
+		if err := tx.SetUserDisabled(ctx, user, disabled, u.UpdatedAt); err != nil || !disabled {
 			return action, err
 		}
 		return action, tx.EndSessions(ctx, user)
 	})
+	return u, err
 }
 
 // change runs an operation on a user and names it to the audit trail. Cached facts show names and states of owners, so they are outdated wherever the user may appear.

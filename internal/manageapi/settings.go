@@ -16,6 +16,7 @@ func settingsOf(s policy.Settings) api.Settings {
 		KeysPerUser: limitOf(s.KeysPerUser), Creators: texts(s.Creators), Visibility: string(s.Visibility), DefaultScopes: texts(s.DefaultScopes),
 		RevokeMode: string(s.RevokeMode), Disclosure: string(s.Disclosure), Dialect: s.Dialect, AdminRefresh: s.AdminRefresh,
 		TokenSeconds: s.TokenSeconds, TokenFormat: string(s.TokenFormat), IdleDays: limitOf(s.IdleDays), RequestsPerMinute: limitOf(s.RequestsPerMinute),
+		LegacyPassword: s.LegacyPassword,
 	}
 }
 

@@ -105,6 +105,8 @@ type Settings struct {
 	IdleDays int `json:"idle_days,omitempty"`
 	// RequestsPerMinute bounds each key; 0 for no bound.
 	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
+	// LegacyPassword lets people of an old tenant come to its API with e-mail address and password, too. Only the operator sets it.
+	LegacyPassword bool `json:"legacy_password,omitempty"`
 }
 
 // Shape is how the tenant's new keys look: of the settings only those that its style knows.
@@ -179,6 +181,9 @@ func (p Preset) Settings() (Settings, error) {
 	}
 	return s, nil
 }
+
+// AutoExpires reports whether an account that begins with the preset expires its keys automatically: not where the system it follows does not.
+func (p Preset) AutoExpires() bool { return p == Standard || p == LoadRunner }
 
 // Tenant is what the rules need to know of a tenant and its account.
 type Tenant struct {

@@ -21,6 +21,7 @@ const (
 	updateAccount  query = `UPDATE accounts SET name = $2, disabled_at = $3, updated_at = $4 WHERE id = $1`
 	countAccounts  query = `SELECT COUNT(*) FROM accounts`
 	selectAccount  query = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
+	listAccounts   query = `SELECT ` + accountColumns + ` FROM accounts a ORDER BY a.created_at DESC, a.id DESC`
 	listAccountsOf query = `SELECT ` + accountColumns + ` FROM accounts a WHERE (a.created_at, a.id) < ($1, $2) AND a.disabled_at IS NULL
 		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $4)
 			OR a.id IN (SELECT t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $4 AND m.disabled_at IS NULL AND t.disabled_at IS NULL))
@@ -78,12 +79,21 @@ func (s *Store) Account(ctx context.Context, id ident.AccountID) (tenancy.Accoun
 }
 
 // AccountsOf implements tenancy.Store.
-func (s *Store) AccountsOf(ctx context.Context, user ident.UserID, page tenancy.Page) (list []tenancy.Account, err error) {
-	err = each(ctx, s.reading, listAccountsOf, func(row *sql.Rows) error {
+func (s *Store) AccountsOf(ctx context.Context, user ident.UserID, page tenancy.Page) ([]tenancy.Account, error) {
+	return s.accounts(ctx, listAccountsOf, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
+}
+
+// AllAccounts implements tenancy.Store.
+func (s *Store) AllAccounts(ctx context.Context) ([]tenancy.Account, error) {
+	return s.accounts(ctx, listAccounts)
+}
+
+func (s *Store) accounts(ctx context.Context, q query, args ...any) (list []tenancy.Account, err error) {
+	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
 		a, err := scanAccount(row)
 		list = append(list, a)
 		return err
-	}, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
+	}, args...)
 	return list, s.fault(err)
 }
 

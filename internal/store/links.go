@@ -11,11 +11,11 @@ import (
 )
 
 // invitationColumns are scanned by scanInvitation, in this order.
-const invitationColumns = `id, tenant_id, email, role, created_by, created_at, expires_at`
+const invitationColumns = `id, tenant_id, email, role, account_id, name, created_by, created_at, expires_at`
 
 const (
-	insertInvitation query = `INSERT INTO links (id, kind, token_hash, tenant_id, email, canonical_email, role, created_by, created_at, expires_at)
-		VALUES ($1, 'invitation', $2, $3, $4, $5, $6, $7, $8, $9)`
+	insertInvitation query = `INSERT INTO links (id, kind, token_hash, tenant_id, email, canonical_email, role, account_id, name, created_by, created_at, expires_at)
+		VALUES ($1, 'invitation', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	voidInvitations    query = `UPDATE links SET expires_at = $3 WHERE kind = 'invitation' AND tenant_id = $1 AND canonical_email = $2 AND used_at IS NULL AND expires_at > $3`
 	selectInvitation   query = `SELECT ` + invitationColumns + ` FROM links WHERE kind = 'invitation' AND token_hash = $1 AND used_at IS NULL AND expires_at > $2`
 	selectInvitationOf query = `SELECT ` + invitationColumns + ` FROM links WHERE kind = 'invitation' AND tenant_id = $1 AND id = $2`
@@ -32,7 +32,8 @@ func (t *Tx) InsertInvitation(ctx context.Context, i tenancy.Invitation, token c
 	if err := t.exec(ctx, voidInvitations, i.Tenant, canonical, micros(i.CreatedAt)); err != nil {
 		return err
 	}
-	return t.exec(ctx, insertInvitation, i.ID, token[:], i.Tenant, i.Email, canonical, string(i.Role), optional(i.By), micros(i.CreatedAt), micros(i.ExpiresAt))
+	return t.exec(ctx, insertInvitation, i.ID, token[:], i.Tenant, i.Email, canonical, string(i.Role),
+		optional(i.Owns), optional(i.Name), optional(i.By), micros(i.CreatedAt), micros(i.ExpiresAt))
 }
 
 // UseInvitation implements tenancy.Tx.
@@ -57,7 +58,7 @@ func (s *Store) InvitationOf(ctx context.Context, tenant ident.TenantID, id iden
 }
 
 func scanInvitation(row scanner) (i tenancy.Invitation, err error) {
-	err = row.Scan(&i.ID, &i.Tenant, &i.Email, &i.Role, nullable(&i.By), when{&i.CreatedAt}, when{&i.ExpiresAt})
+	err = row.Scan(&i.ID, &i.Tenant, &i.Email, &i.Role, nullable(&i.Owns), nullable(&i.Name), nullable(&i.By), when{&i.CreatedAt}, when{&i.ExpiresAt})
 	return i, err
 }
 

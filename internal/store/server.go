@@ -9,7 +9,6 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
@@ -103,48 +102,4 @@ func (s *Store) Latest(ctx context.Context) (latest time.Time, err error) {
 		}
 	}
 	return latest, nil
-}
-
-const (
-	selectChains query = `SELECT chain, seq, hash FROM audit_heads ORDER BY chain`
-	selectChain  query = `SELECT seq, prev_hash, hash, id, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name,
-		ip, request_id, details, account_id, tenant_id FROM audit_events WHERE chain = $1 ORDER BY seq`
-)
-
-// Chains gives the heads of all audit chains by name.
-func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
-	heads := map[string]audit.Head{}
-	err := each(ctx, s.reading, selectChains, func(row *sql.Rows) error {
-		var chain string
-		var h audit.Head
-		var hash []byte
-		err := row.Scan(&chain, &h.Seq, &hash)
-		copy(h.Hash[:], hash)
-		heads[chain] = h
-		return err
-	})
-	return heads, s.fault(err)
-}
-
-// Chain calls take for every record of a chain, in order.
-func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record) error) error {
-	return s.fault(each(ctx, s.reading, selectChain, func(row *sql.Rows) error {
-		r, err := scanRecord(row)
-		if err != nil {
-			return err
-		}
-		return take(r)
-	}, chain))
-}
-
-func scanRecord(row scanner) (r audit.Record, err error) {
-	var prev, hash []byte
-	var id ident.EventID
-	var details detailsJSON
-	err = row.Scan(&r.Seq, &prev, &hash, &id, when{&r.At}, &r.Actor.Type, &r.Actor.ID, &r.Actor.Email, &r.Action,
-		&r.Target.Type, &r.Target.ID, &r.Target.Name, &r.IP, &r.RequestID, &details, nullable(&r.Account), nullable(&r.Tenant))
-	r.ID, r.Details = id, details
-	copy(r.PrevHash[:], prev)
-	copy(r.Hash[:], hash)
-	return r, err
 }

@@ -38,7 +38,7 @@ func (s *Service) newAccount(field, name string) (Account, []fault.Field) {
 	return Account{ID: ident.New[ident.AccountID](now, s.Rand), Name: name, CreatedAt: now, UpdatedAt: now}, faults
 }
 
-// foundAccount writes a new account with its first policy and owner.
+// foundAccount writes a new account with its first policy, and its owner if there is one already.
 func foundAccount(ctx context.Context, tx Tx, a Account, owner principal.Person, autoExpiry bool) (number int64, err error) {
 	if number, err = tx.InsertAccount(ctx, a); err != nil {
 		return 0, err
@@ -52,7 +52,18 @@ func foundAccount(ctx context.Context, tx Tx, a Account, owner principal.Person,
 			return 0, err
 		}
 	}
+	if owner.ID == "" {
+		return number, nil
+	}
 	return number, tx.SetStanding(ctx, a.ID, owner.ID, scope.AccountOwner, a.CreatedAt)
+}
+
+// AllAccounts lists every account, newest first. It is the operator's.
+func (s *Service) AllAccounts(ctx context.Context, who principal.Principal) ([]Account, error) {
+	if who.Kind() != principal.ByOS {
+		return nil, fault.Forbidden
+	}
+	return s.Store.AllAccounts(ctx)
 }
 
 // Accounts lists the accounts that a signed-in person belongs to, by a standing or a membership.

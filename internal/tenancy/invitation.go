@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -21,6 +22,10 @@ type Invitation struct {
 	Tenant ident.TenantID
 	Email  string
 	Role   scope.Role
+	// Owns is the account that the person becomes an owner of, too; "" for none.
+	Owns ident.AccountID
+	// Name of the person where they give none; "" where they must.
+	Name string
 	// By is the admin who invites; "" for the operator.
 	By                   ident.UserID
 	CreatedAt, ExpiresAt time.Time
@@ -39,27 +44,30 @@ func (s *Service) Invite(ctx context.Context, who principal.Principal, tenant id
 	if err := fault.Refuse(faults...); err != nil {
 		return Invitation{}, credential.Secret{}, err
 	}
-	now := s.Now()
-	email = strings.TrimSpace(email)
-	by, _ := who.Session()
-	i := Invitation{
-		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: tenant, Email: email, Role: role, By: by.User.ID, CreatedAt: now, ExpiresAt: now.Add(inviting),
-	}
-	ticket := s.Keyring.MintTicket(credential.InvitationTicket)
+	i, ticket := s.newInvitation(who, tenant, email, role)
 	err := s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
 		if err := admin(ctx, tx, who, t); err != nil {
 			return audit.Event{}, err
 		}
-		if _, err := tx.MemberByEmail(ctx, tenant, identity.CanonicalEmail(email)); !errors.Is(err, fault.NotFound) {
+		if _, err := tx.MemberByEmail(ctx, tenant, identity.CanonicalEmail(i.Email)); !errors.Is(err, fault.NotFound) {
 			if err == nil {
 				err = fault.New(fault.Conflict, "This person is a member already.")
 			}
 			return audit.Event{}, err
 		}
-		e := audit.By(who, "member.invite", audit.Target{Type: "invitation", ID: string(i.ID), Name: email}).With("role", string(role))
+		e := audit.By(who, "member.invite", audit.Target{Type: "invitation", ID: string(i.ID), Name: i.Email}).With("role", string(role))
 		return e, tx.InsertInvitation(ctx, i, credential.HashTicket(ticket.Reveal()))
 	})
 	return i, ticket, err
+}
+
+func (s *Service) newInvitation(who principal.Principal, tenant ident.TenantID, email string, role scope.Role) (Invitation, credential.Secret) {
+	now := s.Now()
+	by, _ := who.Session()
+	i := Invitation{
+		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: tenant, Email: strings.TrimSpace(email), Role: role, By: by.User.ID, CreatedAt: now, ExpiresAt: now.Add(inviting),
+	}
+	return i, s.Keyring.MintTicket(credential.InvitationTicket)
 }
 
 // Invitation gives an invitation, without its ticket, to an admin of the tenant.
@@ -76,7 +84,7 @@ func (s *Service) Invitation(ctx context.Context, who principal.Principal, tenan
 
 var errLink = fault.New(fault.LinkInvalid, "The link is used up, has expired or never was. Ask for another one.")
 
-// AcceptInvitation makes the holder of the ticket a member, once, and gives the user to sign in. A person who is new to the server gets the name and password; one who is
+// AcceptInvitation makes the holder of the ticket a member, once, and gives the user to sign in; of an account that was opened for them they become an owner. A person who is new to the server gets the name and password; one who is
 // not proves with the password who they are.
 func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, password credential.Secret, from principal.Origin) (identity.User, error) {
 	if !s.Keyring.OwnTicket(credential.InvitationTicket, ticket) {
@@ -87,11 +95,11 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 	if err != nil {
 		return identity.User{}, linkFault(err)
 	}
-	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: i.Email, Name: name, Password: password})
+	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: i.Email, Name: cmp.Or(name, i.Name), Password: password})
 	if err != nil {
 		return identity.User{}, err
 	}
-	err = s.inTenant(ctx, principal.Operator(), i.Tenant, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+	err = s.inInvited(ctx, i, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
 		if err := stands(ctx, tx, t, i); err != nil {
 			return audit.Event{}, err
 		}
@@ -102,9 +110,28 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 			return audit.Event{}, err
 		}
 		m := Member{Tenant: t.ID, User: u.Person(), Role: i.Role, CreatedAt: s.Now()}
-		return m.event(itself(u, from), "member.join").With("invitation", string(i.ID)), tx.InsertMember(ctx, m)
+		e := m.event(itself(u, from), "member.join").With("invitation", string(i.ID))
+		if err := tx.InsertMember(ctx, m); err != nil || i.Owns == "" {
+			return e, err
+		}
+		return e.With("account_role", string(scope.AccountOwner)), tx.SetStanding(ctx, i.Owns, u.ID, scope.AccountOwner, m.CreatedAt)
 	})
 	return u, err
+}
+
+// inInvited is inTenant for the tenant of an invitation. An account that it makes somebody own is locked before, with its tenants.
+func (s *Service) inInvited(ctx context.Context, i Invitation, change func(context.Context, Tx, Tenant) (audit.Event, error)) error {
+	if i.Owns == "" {
+		return s.inTenant(ctx, principal.Operator(), i.Tenant, change)
+	}
+	return s.inAccount(ctx, principal.Operator(), i.Owns, "", func(ctx context.Context, tx Tx, a Account, _ scope.AccountRole) (audit.Event, error) {
+		t, err := tx.LockTenant(ctx, i.Tenant)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		e, err := change(ctx, tx, t)
+		return e.In(t.ID, a.ID), err
+	})
 }
 
 // stands refuses an invitation into a tenant that is disabled, itself or with its account, or by someone who is no admin of it any more.

@@ -86,6 +86,8 @@ type Store interface {
 	// AccountsOf lists the accounts in which the person has a standing, or a membership that counts in one of their tenants.
 	AccountsOf(ctx context.Context, user ident.UserID, page Page) ([]Account, error)
 	Officers(ctx context.Context, account ident.AccountID, page Page) ([]Officer, error)
+	// AllAccounts lists every account, newest first.
+	AllAccounts(ctx context.Context) ([]Account, error)
 
 	Tenant(ctx context.Context, id ident.TenantID) (Tenant, error)
 	// TenantsFor lists the tenants of which the person is a member, and all of the accounts in which they have a standing. What is disabled above or around
@@ -187,6 +189,9 @@ type Service struct {
 	Keyring *credential.Keyring
 	Now     func() time.Time
 	Rand    io.Reader
+
+	// LegacyBefore is when tenants began that may never be opened to passwords; zero where none may.
+	LegacyBefore time.Time
 }
 
 // state names what changed when something is switched on or off.

@@ -174,6 +174,15 @@ func (h *House) Application(tenant tenancy.Tenant, name string) tenancy.Applicat
 // Anyone is a client without a credential. It repeats nothing, so that a test sees every refusal.
 func (h *House) Anyone() *client.Client { return client.New(h.URL).WithRetry(client.Retry{}) }
 
+// Operator is a client of the operators' API by the socket of the House.
+func (h *House) Operator() *client.Client {
+	h.t.Helper()
+	way, err := app.Operate(h.t.Context(), h.Config, app.Options{Log: telemetry.NewLogger(h.Log, slog.LevelDebug)})
+	h.check(err)
+	h.t.Cleanup(func() { h.check(way.Close(context.Background())) })
+	return client.New("http://claviger").WithTransport(way).WithRetry(client.Retry{})
+}
+
 // As signs a person in.
 func (h *House) As(p principal.Person) *client.Client {
 	h.t.Helper()

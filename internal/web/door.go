@@ -100,6 +100,13 @@ func (d *Door) Origin(answer http.Header, r *http.Request) principal.Origin {
 	return principal.Origin{IP: d.client(r), RequestID: answer.Get(requestIDHeader)}
 }
 
+// Operator is who asks where only the operator can. It is for the way in that is closed to everyone else.
+func (d *Door) Operator(w http.ResponseWriter) principal.Principal {
+	p := principal.Operator().From(principal.Origin{RequestID: w.Header().Get(requestIDHeader)})
+	witnessed(w, p)
+	return p
+}
+
 // Handler serves a request or returns why it was refused.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 

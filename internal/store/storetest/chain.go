@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/store"
 )
@@ -20,6 +21,8 @@ var chainGuarantees = []guarantee{
 	{"every tenant, every account and the server have a whole chain", everyoneHasAWholeChain},
 	{"a record altered in any column no longer follows", anAlteredRecordShows},
 	{"a record comes back as it was written, whatever its texts", aRecordComesBackAsWritten},
+	{"whatever is done to the trail past the ledger is found, and where", damageIsFound},
+	{"a chain of many pages is followed to its end", aLongChainIsFollowed},
 }
 
 // follow reads a chain to its end.
@@ -180,4 +183,95 @@ func (h *house) last(t *rapid.T) (last audit.Record) {
 		t.Fatal(err)
 	}
 	return last
+}
+
+// damages are what somebody with the database in hand may do to the trail, and what is found of it. CHAIN has four records, OTHER has some.
+var damages = []struct {
+	name, found string
+	after       int64
+	statements  []string
+}{
+	{"a text is edited", "chain CHAIN: record 2 was altered", 1, []string{`UPDATE audit_events SET actor_email = 'eve@claviger.example' WHERE chain = 'CHAIN' AND seq = 2`}},
+	{"the details are no JSON", "chain CHAIN: record 3 was altered", 2, []string{`UPDATE audit_events SET details = '{' WHERE chain = 'CHAIN' AND seq = 3`}},
+	{"the first is deleted", "chain CHAIN: record 2 follows 0", 0, []string{`DELETE FROM audit_events WHERE chain = 'CHAIN' AND seq = 1`}},
+	{"one between is deleted", "chain CHAIN: record 3 follows 1", 1, []string{`DELETE FROM audit_events WHERE chain = 'CHAIN' AND seq = 2`}},
+	{"one between is deleted and the rest renumbered", "chain CHAIN: record 2 does not continue record 1", 1, []string{
+		`DELETE FROM audit_events WHERE chain = 'CHAIN' AND seq = 2`, `UPDATE audit_events SET seq = 2 WHERE chain = 'CHAIN' AND seq = 3`,
+		`UPDATE audit_events SET seq = 3 WHERE chain = 'CHAIN' AND seq = 4`,
+	}},
+	{"two change places", "chain CHAIN: record 2 does not continue record 1", 1, []string{
+		`UPDATE audit_events SET seq = 9 WHERE chain = 'CHAIN' AND seq = 2`, `UPDATE audit_events SET seq = 2 WHERE chain = 'CHAIN' AND seq = 3`,
+		`UPDATE audit_events SET seq = 3 WHERE chain = 'CHAIN' AND seq = 9`,
+	}},
+	{"two change their places among all changes", "chain CHAIN: the change of record 3 came before that of record 2", 2, []string{
+		`UPDATE audit_events SET change_number = -1 WHERE chain = 'CHAIN' AND seq = 2`,
+		`UPDATE audit_events SET change_number = change_number - 1 WHERE chain = 'CHAIN' AND seq = 3`,
+		`UPDATE audit_events SET change_number = (SELECT b.change_number + 1 FROM audit_events b WHERE b.chain = 'CHAIN' AND b.seq = 3) WHERE chain = 'CHAIN' AND seq = 2`,
+	}},
+	{"the last is cut off", "chain CHAIN: it ends at record 3, and its head is record 4", 3, []string{`DELETE FROM audit_events WHERE chain = 'CHAIN' AND seq = 4`}},
+	{"the last is cut off and the head moved to match", "CHANGES changes were made and LESS are recorded", 0, []string{
+		`DELETE FROM audit_events WHERE chain = 'CHAIN' AND seq = 4`,
+		`UPDATE audit_heads SET seq = 3, hash = (SELECT e.hash FROM audit_events e WHERE e.chain = 'CHAIN' AND e.seq = 3) WHERE chain = 'CHAIN'`,
+	}},
+	{"the last is moved to a later change", "CHANGES changes were made, and the last record is of change 999", 0, []string{
+		`UPDATE audit_events SET change_number = 999 WHERE chain = 'CHAIN' AND seq = 4`,
+	}},
+	{"the records are gone", "chain CHAIN: it ends at record 0, and its head is record 4", 0, []string{`DELETE FROM audit_events WHERE chain = 'CHAIN'`}},
+	{"the head is gone", "chain CHAIN: its head is missing", 4, []string{`DELETE FROM audit_heads WHERE chain = 'CHAIN'`}},
+	{"the head is another", "chain CHAIN: it ends at record 4, and its head is record 4", 4, []string{`UPDATE audit_heads SET hash = (SELECT e.hash FROM audit_events e WHERE e.chain = 'OTHER' AND e.seq = 1) WHERE chain = 'CHAIN'`}},
+	{"one is moved to another chain", "chain OTHER: record 9 is of chain CHAIN", 1, []string{`UPDATE audit_events SET chain = 'OTHER', seq = 9 WHERE chain = 'CHAIN' AND seq = 4`}},
+}
+
+func damageIsFound(h *house) {
+	account, _ := h.account()
+	t := h.tenant(account.ID, nil)
+	for range 3 {
+		h.application(t)
+	}
+	name := strings.NewReplacer("CHAIN", string(t.ID), "OTHER", string(account.ID), "CHANGES", fmt.Sprint(h.changes()), "LESS", fmt.Sprint(h.changes()-1))
+	if f := h.verify(); f.Damage != nil || f.Chains != 3 || f.Records != h.changes() {
+		h.Fatalf("nothing was done yet: %+v, %v", f, f.Damage)
+	}
+	for _, d := range damages {
+		for _, table := range []string{"audit_events", "audit_heads"} {
+			h.sql(`CREATE TABLE kept_` + table + ` AS SELECT * FROM ` + table)
+		}
+		for _, s := range d.statements {
+			h.sql(name.Replace(s))
+		}
+		if f, want := h.verify(), name.Replace(d.found); f.Damage == nil || f.Damage.What != want || f.Damage.After != d.after {
+			h.Errorf("%s: found %+v, want %q after %d", d.name, f.Damage, want, d.after)
+		}
+		for _, table := range []string{"audit_events", "audit_heads"} {
+			h.sql(`DELETE FROM ` + table)
+			h.sql(`INSERT INTO ` + table + ` SELECT * FROM kept_` + table)
+			h.sql(`DROP TABLE kept_` + table)
+		}
+	}
+}
+
+func (h *house) verify() audit.Finding {
+	h.Helper()
+	f, err := audit.Verify(h.Context(), h.store)
+	h.must(err)
+	return f
+}
+
+func aLongChainIsFollowed(h *house) {
+	const records = 2100 // a page holds 1000
+	var head audit.Head
+	h.sql(`DELETE FROM audit_heads`)
+	for n := range records {
+		e := event("test.change")
+		e.ID, e.At = ident.EventID(fmt.Sprint("evt_", n)), h.clock.Now()
+		r := head.Append(e)
+		head = audit.Head{Seq: r.Seq, Hash: r.Hash}
+		h.sql(`INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name, ip, request_id, details)
+			VALUES ('server', $1, $2, $3, $4, $1, '{}', $5, 'operator', '', '', 'test.change', 'test', '', '', '', '', 'null')`, r.Seq, r.PrevHash[:], r.Hash[:], string(e.ID), e.At.UnixMicro())
+	}
+	h.sql(`INSERT INTO audit_heads (chain, seq, hash) VALUES ('server', $1, $2)`, head.Seq, head.Hash[:])
+	h.sql(`UPDATE counters SET value = $1 WHERE name = 'change'`, head.Seq)
+	if f := h.verify(); f.Damage != nil || f.Records != records {
+		h.Errorf("%+v, %v", f, f.Damage)
+	}
 }

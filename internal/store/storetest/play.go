@@ -129,7 +129,8 @@ func (p *player) lives(ada, bob principal.Person) {
 		note(p, "mute", u, err)
 	}
 	for _, disabled := range []bool{true, true, false} {
-		note(p, "disable", disabled, p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled))
+		u, err := p.identity.SetDisabled(p.Context(), p.operator, bob.ID, disabled)
+		note(p, "disable", u, err)
 	}
 	password := credential.NewSecret(longPassword)
 	for range 2 { // the second time it is no longer the one

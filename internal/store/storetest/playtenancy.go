@@ -100,4 +100,14 @@ func (p *player) setUp() {
 		u, err := p.tenancy.SetUp(p.Context(), ticket.Reveal(), n, principal.Origin{})
 		note(p, "set up", fmt.Sprint(u.ID != ""), err)
 	}
+	p.openAccount()
+}
+
+func (p *player) openAccount() {
+	o, err := p.tenancy.OpenAccount(p.Context(), p.operator, tenancy.Opening{Name: "Hooli", OwnerEmail: "gavin@claviger.example", OwnerName: "Gavin", Preset: policy.Blancco})
+	note(p, "open account", o, err)
+	for range 2 { // the second time it was used
+		u, err := p.tenancy.AcceptInvitation(p.Context(), o.Ticket.Reveal(), "", credential.NewSecret("correct horse battery staple"), principal.Origin{})
+		note(p, "accept", u, err)
+	}
 }

@@ -1,0 +1,96 @@
+package api
+
+import "time"
+
+// Opening is the body of POST /operator/v1/accounts.
+type Opening struct {
+	Name string `json:"name"`
+	// OwnerEmail is whose account it will be.
+	OwnerEmail string `json:"owner_email"`
+	// OwnerName is what the owner is called where they do not say so themselves.
+	OwnerName string `json:"owner_name,omitempty"`
+	// Preset of the first tenant: standard, blazemeter, loadrunner, blazeauth or blancco.
+	Preset string `json:"preset"`
+	// Tenant is the name of the first tenant, by default the account's.
+	Tenant string `json:"tenant,omitempty"`
+}
+
+// OpenedAccount is an account to which nobody belongs until its owner accepts the invitation.
+type OpenedAccount struct {
+	Account  Account `json:"account"`
+	TenantID string  `json:"tenant_id"`
+	// Invitation has the link, which is shown once.
+	Invitation Invitation `json:"invitation"`
+}
+
+// OperatedTenant is what the operator alone sets of a tenant: body and answer of PUT /operator/v1/tenants/{tenant}.
+type OperatedTenant struct {
+	LegacyPassword bool `json:"legacy_password"`
+}
+
+// User is a person as the operator sees them.
+type User struct {
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	Email  string `json:"email"`
+	Name   string `json:"name"`
+	// Status is active or disabled.
+	Status    string    `json:"status"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// UserPatch is the body of PATCH /operator/v1/users/{user}.
+type UserPatch struct {
+	// Status is active or disabled.
+	Status string `json:"status"`
+}
+
+// AuditFinding is what a look at the whole audit trail found.
+type AuditFinding struct {
+	// Whole is true where nothing was edited, deleted, moved or cut off.
+	Whole bool `json:"whole"`
+	// Chains and Records that were looked at.
+	Chains  int64 `json:"chains"`
+	Records int64 `json:"records"`
+	// Damage is the first that was found; null where there is none.
+	Damage *AuditDamage `json:"damage"`
+}
+
+// AuditDamage is where the audit trail is not as it was written.
+type AuditDamage struct {
+	// Chain is a tenant's id, an account's or "server"; null where records are missing and no chain tells from where.
+	Chain *string `json:"chain"`
+	// After is the last record of the chain that is as it was written; 0 for none.
+	After   int64  `json:"after"`
+	Message string `json:"message"`
+}
+
+// Notice is one message to one person, as the operator sees it.
+type Notice struct {
+	ID string `json:"id"`
+	// Kind is key_expiring, key_expired, key_created, key_refreshed, key_revoked or new_sign_in.
+	Kind string `json:"kind"`
+	// State is waiting, claimed, sending, sent, skipped, dead or in_doubt.
+	State string `json:"state"`
+	// Email is the recipient's address now; null for who is deleted.
+	Email     *string   `json:"email"`
+	KeyID     *string   `json:"key_id"`
+	CreatedAt time.Time `json:"created_at"`
+	// DueAt is when the next attempt is due, or when the last one ended.
+	DueAt    time.Time `json:"due_at"`
+	Attempts int       `json:"attempts"`
+	// Reason it was not sent; null where it was, or was not tried.
+	Reason *string `json:"reason"`
+}
+
+// NoticeRetry is the body of POST /operator/v1/notices/retry: one notice, or all that are dead.
+type NoticeRetry struct {
+	ID   string `json:"id,omitempty"`
+	Dead bool   `json:"dead,omitempty"`
+}
+
+// NoticesRetried says how many notices will be sent anew.
+type NoticesRetried struct {
+	Retried int64 `json:"retried"`
+}

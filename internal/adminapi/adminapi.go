@@ -1,0 +1,59 @@
+// Package adminapi is the operators' API: what whoever owns the machine may do and nobody else.
+//
+// It asks nobody who they are, so it is served where only they can come: on a socket in the data directory that its owner alone may open, or within the
+// process of a command. Its paths begin with /operator/v1 and stand in no document. Bodies and refusals are those of the management API.
+package adminapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// API serves the operators.
+type API struct {
+	Door     *web.Door
+	Identity *identity.Service
+	Tenancy  *tenancy.Service
+	Notices  *notice.Service
+	Trail    audit.Source
+	// BaseURL that people reach the server by, for links.
+	BaseURL string
+}
+
+// Handler gives the way in.
+func (a *API) Handler() http.Handler {
+	router := web.NewRouter(a.Door)
+	for _, r := range []web.Route{
+		{Method: http.MethodGet, Path: "/operator/v1/accounts", Serve: a.listAccounts},
+		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.openAccount},
+		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
+		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
+		{Method: http.MethodGet, Path: "/operator/v1/audit", Serve: a.verifyAudit},
+		{Method: http.MethodGet, Path: "/operator/v1/notices", Serve: a.listNotices},
+		{Method: http.MethodPost, Path: "/operator/v1/notices/retry", Serve: a.retryNotices},
+	} {
+		router.Add(r)
+	}
+	return a.Door.Observe(a.Door.Wrap(router))
+}
+
+func answer(w http.ResponseWriter, status int, v any) error {
+	web.PrivateJSON(w.Header())
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+	return nil
+}
+
+// statusOf names whether something is in use.
+func statusOf(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "active"
+}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/adminapi"
+)
+
+// socketFile is where operators reach the process that has the data directory.
+const socketFile = "claviger.sock"
+
+// maxSocketPath is the longest that every Unix takes: 104 bytes of sockaddr_un with the NUL behind them, on Linux 108.
+const maxSocketPath = 103
+
+// socketPath gives where the socket of a data directory is, or why there can be none.
+func socketPath(data string) (string, error) {
+	path := filepath.Join(data, socketFile)
+	if len(path) > maxSocketPath {
+		return "", fmt.Errorf("data directory: its path is %d bytes too long for the socket of operators: use a shorter one, or a relative one", len(path)-maxSocketPath)
+	}
+	return path, nil
+}
+
+// listenOnSocket opens the way in of operators. Only the owner of the directory and of the socket comes to it.
+func (a *App) listenOnSocket(ctx context.Context) error {
+	path, err := socketPath(a.data.path)
+	if err != nil {
+		return err
+	}
+	if err := clearSocket(path); err != nil {
+		return fmt.Errorf("socket of operators: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("socket of operators: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil { // until now the directory alone kept others out
+		return errors.Join(err, listener.Close())
+	}
+	a.serveOperators(listener)
+	return nil
+}
+
+// clearSocket removes what a process left that was killed: whoever has the directory's lock knows that there is no other. Anything but a socket stays.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is not a socket: take it away", path)
+	}
+	return os.Remove(path)
+}
+
+// serveOperators answers on the listener until the app stops. An answer may take its time: a look at the whole audit trail does.
+func (a *App) serveOperators(l net.Listener) {
+	api := &adminapi.API{Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store, BaseURL: a.URL}
+	a.operators = &http.Server{
+		Handler: api.Handler(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := a.operators.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(err)
+		}
+	}()
+}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"math"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+const (
+	selectChains query = `SELECT chain, seq, hash FROM audit_heads ORDER BY chain`
+	selectChain  query = `SELECT seq, prev_hash, hash, id, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name,
+		ip, request_id, details, account_id, tenant_id FROM audit_events WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+	selectChainNames query = `SELECT DISTINCT chain FROM audit_events ORDER BY chain`
+	selectTally      query = `SELECT value, (SELECT COUNT(*) FROM audit_events), (SELECT COALESCE(MAX(change_number), 0) FROM audit_events) FROM counters WHERE name = 'change'`
+	selectMisplaced  query = `SELECT e.chain, e.seq FROM audit_events e JOIN audit_events b ON b.chain = e.chain AND b.seq = e.seq - 1
+		WHERE b.change_number >= e.change_number ORDER BY e.chain, e.seq LIMIT 1`
+)
+
+// chainPage is how many records are read at a time, so that a long chain holds no connection for long.
+const chainPage = 1000
+
+// Chains gives the heads of all audit chains by name.
+func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
+	heads := map[string]audit.Head{}
+	err := each(ctx, s.reading, selectChains, func(row *sql.Rows) error {
+		var chain string
+		var h audit.Head
+		var hash []byte
+		err := row.Scan(&chain, &h.Seq, &hash)
+		h.Hash = scanHash(hash)
+		heads[chain] = h
+		return err
+	})
+	return heads, s.fault(err)
+}
+
+// Chain calls take for every record of a chain, in order, those too that are made meanwhile. It gives the error of take as it is.
+func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record) error) error {
+	for after := int64(math.MinInt64); ; {
+		page, err := s.chainAfter(ctx, chain, after)
+		if err != nil {
+			return s.fault(err)
+		}
+		for _, r := range page {
+			if err := take(r); err != nil {
+				return err
+			}
+			after = r.Seq
+		}
+		if len(page) < chainPage {
+			return nil
+		}
+	}
+}
+
+func (s *Store) chainAfter(ctx context.Context, chain string, after int64) (page []audit.Record, err error) {
+	err = each(ctx, s.reading, selectChain, func(row *sql.Rows) error {
+		r, err := scanRecord(row)
+		page = append(page, r)
+		return err
+	}, chain, after, chainPage)
+	return page, err
+}
+
+// ChainNames implements audit.Source.
+func (s *Store) ChainNames(ctx context.Context) (names []string, err error) {
+	err = each(ctx, s.reading, selectChainNames, func(row *sql.Rows) error {
+		var name string
+		err := row.Scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, s.fault(err)
+}
+
+// Tally implements audit.Source.
+func (s *Store) Tally(ctx context.Context) (t audit.Tally, err error) {
+	err = s.reading.row(ctx, selectTally).Scan(&t.Changes, &t.Records, &t.Last)
+	return t, s.fault(err)
+}
+
+// Misplaced implements audit.Source.
+func (s *Store) Misplaced(ctx context.Context) (chain string, seq int64, err error) {
+	err = s.reading.row(ctx, selectMisplaced).Scan(&chain, &seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", 0, nil
+	}
+	return chain, seq, s.fault(err)
+}
+
+func scanRecord(row scanner) (r audit.Record, err error) {
+	var prev, hash []byte
+	var id ident.EventID
+	var details string
+	err = row.Scan(&r.Seq, &prev, &hash, &id, when{&r.At}, &r.Actor.Type, &r.Actor.ID, &r.Actor.Email, &r.Action,
+		&r.Target.Type, &r.Target.ID, &r.Target.Name, &r.IP, &r.RequestID, &details, nullable(&r.Account), nullable(&r.Tenant))
+	if json.Unmarshal([]byte(details), &r.Details) != nil { // as we never wrote it, so the record must not pass for one of ours
+		r.Details = map[string]string{details: ""}
+	}
+	r.ID, r.PrevHash, r.Hash = id, scanHash(prev), scanHash(hash)
+	return r, err
+}
+
+// scanHash gives a hash of the right length, and zero for any other.
+func scanHash(stored []byte) (h audit.Hash) {
+	if len(stored) == len(h) {
+		copy(h[:], stored)
+	}
+	return h
+}
