@@ -119,7 +119,7 @@ func TestWhatTheServerAnswersDecidesWhatBecomesOfANotice(t *testing.T) {
 				return err
 			}
 		}, client: func(s *claviger.Server) { s.Timeout = 2 * time.Second }, want: notice.Unknown, handed: true},
-		"a wrong password": {client: func(s *claviger.Server) { s.Password = credential.NewSecret("wrong") }, want: notice.Unreachable},
+		"a wrong password":                  {client: func(s *claviger.Server) { s.Password = credential.NewSecret("wrong") }, want: notice.Unreachable},
 		"a certificate that is not trusted": {client: func(s *claviger.Server) { s.TLS = &tls.Config{ServerName: "127.0.0.1"} }, want: notice.Unreachable},
 		"TLS from the start to who does not": {
 			client: func(s *claviger.Server) { s.Security, s.Timeout = claviger.TLS, 2*time.Second }, want: notice.Unreachable,
