@@ -100,3 +100,32 @@ type Retirement struct {
 	// Tag retires a version of the key of the tags; by default one of all others.
 	Tag bool `json:"tag,omitempty"`
 }
+
+// Notice is one message to one person, as the operator sees it.
+type Notice struct {
+	ID string `json:"id"`
+	// Kind is key_expiring, key_expired, key_created, key_refreshed, key_revoked or new_sign_in.
+	Kind string `json:"kind"`
+	// State is waiting, claimed, sending, sent, skipped, dead or in_doubt.
+	State string `json:"state"`
+	// Email is the recipient's address now; null for who is deleted.
+	Email     *string   `json:"email"`
+	KeyID     *string   `json:"key_id"`
+	CreatedAt time.Time `json:"created_at"`
+	// DueAt is when the next attempt is due, or when the last one ended.
+	DueAt    time.Time `json:"due_at"`
+	Attempts int       `json:"attempts"`
+	// Reason it was not sent; null where it was, or was not tried.
+	Reason *string `json:"reason"`
+}
+
+// NoticeRetry is the body of POST /operator/v1/notices/retry: one notice, or all that are dead.
+type NoticeRetry struct {
+	ID   string `json:"id,omitempty"`
+	Dead bool   `json:"dead,omitempty"`
+}
+
+// NoticesRetried says how many notices will be sent anew.
+type NoticesRetried struct {
+	Retried int64 `json:"retried"`
+}

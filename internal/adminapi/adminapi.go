@@ -12,6 +12,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -22,6 +23,7 @@ type API struct {
 	Door     *web.Door
 	Identity *identity.Service
 	Tenancy  *tenancy.Service
+	Notices  *notice.Service
 	Trail    audit.Source
 	// ServerKeys are the keys of the server itself.
 	ServerKeys *serverkey.Service
@@ -44,6 +46,8 @@ func (a *API) Handler() http.Handler {
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/rotate", Serve: a.rotateServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/retire", Serve: a.retireServerKeys},
 		{Method: http.MethodGet, Path: "/operator/v1/backup", Serve: a.backup},
+		{Method: http.MethodGet, Path: "/operator/v1/notices", Serve: a.listNotices},
+		{Method: http.MethodPost, Path: "/operator/v1/notices/retry", Serve: a.retryNotices},
 	} {
 		router.Add(r)
 	}

@@ -165,6 +165,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	})
 	a.buildDomain(c)
 	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()
+	a.buildNotices(time.Duration(c.Mail.Timeout))
 	return nil
 }
 
@@ -174,7 +175,7 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.openNotices(c.Mail); err != nil {
+	if a.Notices.Carrier, err = a.carrier(c.Mail); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	a.startJobs()

@@ -19,19 +19,15 @@ import (
 // mailDir in the data directory holds what is not sent for want of a mail server.
 const mailDir = "mail"
 
-// openNotices builds what tells people of their keys. Its lease is longer than a mail server may take.
-func (a *App) openNotices(c config.Mail) error {
-	carrier, err := a.carrier(c)
-	if err != nil {
-		return err
-	}
+// buildNotices builds what tells people of their keys. The lease is longer than a mail server may take.
+func (a *App) buildNotices(timeout time.Duration) {
 	a.Notices = &notice.Service{
-		Ledger: store.NewLedger(a.Store, func(t *store.Tx) notice.Tx { return t }), Store: a.Store, Carrier: carrier, Now: a.clock.Now, Rand: rand.Reader,
-		Log: a.options.Log, Holder: rand.Text(), Lease: time.Duration(c.Timeout) + time.Minute,
+		Ledger: store.NewLedger(a.Store, func(t *store.Tx) notice.Tx { return t }), Store: a.Store, Now: a.clock.Now, Rand: rand.Reader,
+		Log: a.options.Log, Holder: rand.Text(), Lease: timeout + time.Minute,
 	}
-	return nil
 }
 
+// carrier gives the way in which notices reach people.
 func (a *App) carrier(c config.Mail) (notice.Carrier, error) {
 	desk := mail.Desk{From: c.From.Address(), Base: a.URL}
 	if c.SMTP == "" {

@@ -90,9 +90,6 @@ func (a *App) answerWithin(ctx context.Context, c config.Config) error {
 		return err
 	}
 	a.URL = string(cmp.Or(c.Server.BaseURL, a.reachedBy(at)))
-	if err := a.openNotices(c.Mail); err != nil {
-		return err
-	}
 	if err := a.openDoor(ctx, c.Server); err != nil {
 		return err
 	}

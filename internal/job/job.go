@@ -26,34 +26,53 @@ type Job struct {
 	done      chan struct{}
 }
 
-// StartApart starts a job whose passes may be late, since they depend on others or take as long as there is work.
+// StartApart starts a job whose passes may be late, since they depend on others or take as long as there is work. The first comes at once: something may have waited
+// for the process to start.
 func StartApart(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
-	j := Start(name, every, log, pass)
+	j, ctx := prepare(name, every)
 	j.Apart = true
+	go func() {
+		defer close(j.done)
+		j.run(ctx, log, pass)
+		j.turns(ctx, log, pass)
+	}()
 	return j
 }
 
 // Start runs the pass every so often, one at a time. A pass that fails is logged and tried again at its next turn.
 func Start(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
-	ctx, cancel := context.WithCancel(context.Background())
-	j := &Job{Name: name, Every: every, begun: time.Now(), wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}
+	j, ctx := prepare(name, every)
 	go func() {
 		defer close(j.done)
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			case <-j.wake:
-			}
-			if err := pass(ctx); ctx.Err() == nil {
-				j.ran(err, log)
-			}
-		}
+		j.turns(ctx, log, pass)
 	}()
 	return j
+}
+
+func prepare(name string, every time.Duration) (*Job, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Job{Name: name, Every: every, begun: time.Now(), wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}, ctx
+}
+
+// turns runs the pass at every turn until the context ends.
+func (j *Job) turns(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
+	ticker := time.NewTicker(j.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-j.wake:
+		}
+		j.run(ctx, log, pass)
+	}
+}
+
+func (j *Job) run(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
+	if err := pass(ctx); ctx.Err() == nil {
+		j.ran(err, log)
+	}
 }
 
 func (j *Job) ran(err error, log *slog.Logger) {

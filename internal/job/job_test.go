@@ -52,6 +52,18 @@ func TestAJobKnowsHowOftenItFailedAndWhenItLastDidNot(t *testing.T) {
 	})
 }
 
+func TestAJobApartRunsAtOnceAndThenAtEveryTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		passes := 0
+		j := job.StartApart("count", time.Second, slog.New(slog.DiscardHandler), func(context.Context) error { passes++; return nil })
+		<-time.After(2500 * time.Millisecond)
+		j.Stop()
+		if passes != 3 || !j.Apart {
+			t.Errorf("%d passes in 2.5 s, want 3", passes)
+		}
+	})
+}
+
 func TestStopWaitsForThePassUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		finished := false

@@ -81,7 +81,9 @@ func (s *Server) Carry(ctx context.Context, l notice.Letter, handOver func(conte
 	if err := handOver(ctx); err != nil {
 		return err
 	}
-	return judgeEnd(data.Close())
+	err = data.Close()
+	_ = session.Text.PrintfLine("QUIT") // whose answer says nothing more
+	return judgeEnd(err)
 }
 
 // session is a conversation with the server.
@@ -92,10 +94,9 @@ type session struct {
 	keep func() bool
 }
 
-// end leaves without waiting for a farewell: nothing is learned from it.
+// end breaks off. To say anything more, even a farewell, in the middle of a message would end the message first, and so hand it over.
 func (s *session) end() {
 	s.keep()
-	_ = s.Text.PrintfLine("QUIT")
 	_ = s.conn.Close()
 }
 

@@ -19,7 +19,7 @@ import (
 type words struct {
 	Subject, Greeting, Lead string
 	Rows                    []row
-	Advice                  string
+	Advice                  string // ours
 	Link                    string
 }
 
@@ -47,10 +47,6 @@ func (w words) render() (text, html string, err error) {
 
 // words gives what a letter says.
 func (d Desk) words(l notice.Letter) words {
-	f := l.Facts
-	f.KeyName, f.By, f.Why, f.Agent = plain(f.KeyName), plain(f.By), plain(f.Why), plain(f.Agent)
-	l.TenantName, l.To.Name = plain(l.TenantName), plain(l.To.Name)
-	l.Facts = f
 	var w words
 	switch l.Kind {
 	case notice.KeyExpiring:
@@ -69,6 +65,10 @@ func (d Desk) words(l notice.Letter) words {
 	w.Link, w.Greeting = d.Base, "Hello"
 	if l.To.Name != "" {
 		w.Greeting += " " + l.To.Name
+	}
+	w.Subject, w.Greeting, w.Lead = plain(w.Subject), plain(w.Greeting), plain(w.Lead)
+	for i := range w.Rows {
+		w.Rows[i].Value = plain(w.Rows[i].Value)
 	}
 	return w
 }

@@ -75,12 +75,15 @@ func StartMailServer(t testing.TB) *MailServer {
 		t.Fatal(err)
 	}
 	m.Address = listener.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Serve(listener) // which ends when the listener does
+	}()
 	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), <-served); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
-			t.Error(err)
-		}
+		_ = listener.Close() // the server closes it too, if it has begun to serve
+		_ = s.Close()
+		<-served
 	})
 	return m
 }
