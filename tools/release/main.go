@@ -33,7 +33,6 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
-	out := flags.String("out", "dist", "the folder to make; it must not hold anything else")
 	targets := flags.String("targets", "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64", "the platforms")
 	again := flags.Bool("again", true, "prove that the binary can be built again")
 	if err := flags.Parse(args); err != nil {
@@ -61,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		list = append(list, t)
 	}
-	return m.release(ctx, *out, list)
+	return m.release(ctx, "dist", list)
 }
 
 // maker makes releases of one commit.
@@ -86,7 +85,7 @@ func newMaker(ctx context.Context, folder, scratch string) (*maker, error) {
 // here is the platform that this program runs on.
 var here = target{runtime.GOOS, runtime.GOARCH}
 
-// release makes everything in a folder of its own.
+// release makes everything in a folder of its own, anew.
 func (m *maker) release(ctx context.Context, out string, targets []target) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
