@@ -93,7 +93,6 @@ func (r *sendRun) cycle(unanswered bool) {
 	}
 	p.kill()
 	close(r.gone)
-	r.site.awaitFree(r.t)
 }
 
 // finish lets the claims of the dead run out, and a sender that lives do the rest.
