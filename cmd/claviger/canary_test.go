@@ -32,6 +32,7 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 
 		running := s.haystacks(t, p, f)
 		running["the metrics"] = scrape(t, p)
+		running["a backup"] = decrypted(t, s.demandBackUp(t))
 		f.search("while it runs", running)
 		p.term()
 		stopped := s.haystacks(t, p, f)
@@ -222,6 +223,7 @@ func (f *traffic) control(s *site, known public, running, stopped map[string][]b
 	for _, text := range known.key {
 		demand("a table", running["the tables"], text)
 		demand("an answer", running["the answers"], text)
+		demand("a backup", running["a backup"], text)
 		if s.engine == testkit.SQLite {
 			demand("the WAL", running["claviger.db-wal"], text)
 			demand("the database", stopped["claviger.db"], text)
