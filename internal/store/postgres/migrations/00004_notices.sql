@@ -8,8 +8,8 @@ DROP INDEX outbox_due;
 CREATE INDEX outbox_state ON outbox (state, due_at);
 
 -- Keys that come to an expiry are found by their own and by the age of their secret.
-CREATE INDEX keys_expiry ON keys (expires_at, id);
-CREATE INDEX keys_secret_age ON keys (secret_set_at, id);
+CREATE INDEX keys_by_expiry ON keys (expires_at, id);
+CREATE INDEX keys_by_secret_age ON keys (secret_set_at, id);
 
 -- The kinds of notices that somebody does not want, with spaces between.
 ALTER TABLE users ADD COLUMN muted TEXT COLLATE "C" NOT NULL DEFAULT '';
