@@ -85,11 +85,12 @@ func (j *revocations) write(lines ...journal.Line) error {
 	for _, l := range lines {
 		text = append(text, l.Encode()...)
 	}
-	if _, err := j.file.Write(text); err != nil {
-		return fmt.Errorf("journal of revocations: %w", err)
+	_, err := j.file.Write(text)
+	if err == nil {
+		err = j.file.Sync()
 	}
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("journal of revocations: %w", err)
+	if err != nil { // half a line must not come before others
+		return fmt.Errorf("journal of revocations: %w", errors.Join(err, j.file.Truncate(j.size)))
 	}
 	if j.size += int64(len(text)); j.size > j.max {
 		return j.shorten()

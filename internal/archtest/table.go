@@ -135,7 +135,7 @@ var modules = map[string]string{
 // forTests is what test files may import beyond the row of their package; the modules are open to the layer tests too.
 var forTests = row{
 	imports: "api client ground domain store store/sqlite store/postgres top tests",
-	others:  "rapid go-cmp goleak testscript go-smtp",
+	others:  "age rapid go-cmp goleak testscript go-smtp",
 }
 
 // keepers are the packages that alone may ever list a module; testkit makes and drops databases.
