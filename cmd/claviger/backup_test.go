@@ -109,13 +109,18 @@ func TestABackupIsMadeWithAServerAndWithoutAndRestoredOnTheOtherEngine(t *testin
 	})
 }
 
-// Whatever ends the server, what it answered as revoked is in the journal.
+// Whatever ends the server, what it answered as revoked is in the journal, also behind half a line that an earlier end left.
 func TestARevocationIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		s := newSite(t, e)
 		p := s.dev(t)
 		line := p.ready()
 		file := s.demandBackUp(t)
+		p.kill()
+		s.awaitFree(t)
+		must(t, os.WriteFile(s.journal(), []byte(readFile(t, s.journal())+`{"action":"key.rev`), 0o600))
+		p = s.dev(t)
+		line = p.ready()
 		_, err := signedIn(t, line).RevokeKey(t.Context(), line.Tenants[0].ID, line.Tenants[0].Key.ID, "lost")
 		p.kill()
 		must(t, err)

@@ -12,6 +12,8 @@ import (
 
 var commitGuarantees = []guarantee{
 	{"Outdate is called after COMMIT and before Write returns", outdateComesAfterCommit},
+	{"Committed is told of each change, with its number, before Write returns", committedIsTold},
+	{"a change that cannot be told of is kept, not acknowledged, and ends the process", aChangeThatCannotBeToldEndsTheProcess},
 	{"a COMMIT of unknown outcome is unavailable, outdates, and is never repeated", aFailedCommitIsNotRepeated},
 }
 
@@ -84,4 +86,42 @@ func (h *house) goesOn() {
 	next := h.user()
 	h.must(h.write(insertUser(next)))
 	h.knows(next, true)
+}
+
+// telling is the house's store again, with somebody who wants to know of each change.
+func (h *house) telling(committed func(int64, audit.Event) error) *store.Store {
+	return store.New(h.backend, store.Options{
+		Now: h.clock.Now, Rand: h.random, Committed: committed, Fatal: func(err error) { h.fatal = append(h.fatal, err) },
+	})
+}
+
+func committedIsTold(h *house) {
+	u := h.user()
+	var told []int64
+	s := h.telling(func(change int64, e audit.Event) error {
+		h.knows(u, true)
+		if e.Action != "user.create" || !e.At.Equal(h.clock.Now()) || e.ID == "" {
+			h.Errorf("told of %+v", e)
+		}
+		told = append(told, change)
+		return nil
+	})
+	before := h.changes()
+	h.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), insertUser(u)))
+	if !slices.Equal(told, []int64{before + 1}) {
+		h.Errorf("told of changes %v after %d", told, before)
+	}
+}
+
+func aChangeThatCannotBeToldEndsTheProcess(h *house) {
+	u := h.user()
+	s := h.telling(func(int64, audit.Event) error { return errInjected })
+	ledger := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t })
+	if err := ledger.Write(h.Context(), insertUser(u)); fault.KindOf(err) != fault.Unavailable {
+		h.Errorf("Write says %v, want unavailable", err)
+	}
+	h.knows(u, true)
+	if len(h.fatal) != 1 || !errors.Is(h.fatal[0], errInjected) || !s.Halted() {
+		h.Errorf("fatal were %v, halted: %t", h.fatal, s.Halted())
+	}
 }
