@@ -117,7 +117,6 @@ func TestARevocationIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 		line := p.ready()
 		file := s.demandBackUp(t)
 		p.kill()
-		s.awaitFree(t)
 		must(t, os.WriteFile(s.journal(), []byte(readFile(t, s.journal())+`{"action":"key.rev`), 0o600))
 		p = s.dev(t)
 		line = p.ready()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -26,8 +27,10 @@ const (
 // usesAtOnce is how many uses one statement writes. SQLite's driver looks parameters up one after the other, so more of them cost more each.
 const usesAtOnce = 16
 
-// RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger.
+// RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger. Batches are written in the order of their keys, so that
+// nodes which write at once wait for each other rather than lock crosswise.
 func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
+	slices.SortFunc(batch, func(a, b verify.Use) int { return cmp.Compare(a.Key, b.Key) })
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), micros(u.At), optional(u.IP)}
@@ -42,6 +45,7 @@ func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
 
 // RecordScopeUses implements verify.Uses.
 func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) error {
+	slices.SortFunc(batch, func(a, b verify.ScopeUse) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Scope, b.Scope)) })
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), string(u.Scope), micros(u.On)}
