@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 )
@@ -48,9 +49,36 @@ func (c *Client) RemoveAccountMember(ctx context.Context, account, user string) 
 	return c.Do(ctx, http.MethodDelete, accountPath(account)+"/members/"+url.PathEscape(user), nil, nil)
 }
 
+// EventFilter narrows an audit trail; the zero value lists all.
+type EventFilter struct {
+	// Action is whole, as key.create, or its first word.
+	Action string
+	// Actor and Target are ids.
+	Actor, Target string
+	// Since is the first moment, Until the first one after.
+	Since, Until time.Time
+}
+
+func (f EventFilter) query(p Page) string {
+	q := p.query()
+	for name, value := range map[string]string{"action": f.Action, "actor": f.Actor, "target": f.Target, "since": instant(f.Since), "until": instant(f.Until)} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q.Encode()
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
 // AccountEvents reads the audit trail of an account and its tenants, newest first.
-func (c *Client) AccountEvents(ctx context.Context, account string, p Page) (api.List[api.Event], error) {
-	return get[api.List[api.Event]](ctx, c, accountPath(account)+"/audit"+p.text())
+func (c *Client) AccountEvents(ctx context.Context, account string, f EventFilter, p Page) (api.List[api.Event], error) {
+	return get[api.List[api.Event]](ctx, c, accountPath(account)+"/audit?"+f.query(p))
 }
 
 // Policy shows the security policy of an account.
@@ -92,8 +120,8 @@ func (c *Client) EditTenant(ctx context.Context, tenant string, p api.TenantPatc
 }
 
 // TenantEvents reads the audit trail of a tenant, newest first.
-func (c *Client) TenantEvents(ctx context.Context, tenant string, p Page) (api.List[api.Event], error) {
-	return get[api.List[api.Event]](ctx, c, tenantPath(tenant)+"/audit"+p.text())
+func (c *Client) TenantEvents(ctx context.Context, tenant string, f EventFilter, p Page) (api.List[api.Event], error) {
+	return get[api.List[api.Event]](ctx, c, tenantPath(tenant)+"/audit?"+f.query(p))
 }
 
 // Members lists the members of a tenant, newest first.

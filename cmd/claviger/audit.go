@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,13 +53,20 @@ type trailPages = func(client.Page) (api.List[api.Event], error)
 // readTrail gives a command the trail of the tenant, or of the account that its flag names.
 func readTrail(cmd *cobra.Command, r *remote, work func(*call, trailPages) error) {
 	var account string
-	cmd.Flags().StringVar(&account, "account", "", "the id of an account, for the trail of all of it")
+	var filter client.EventFilter
+	flags := cmd.Flags()
+	flags.StringVar(&filter.Action, "action", "", "only this action, such as key.create, or all that begin so, such as key")
+	flags.StringVar(&filter.Actor, "by", "", "only what the person or key with this id did")
+	flags.StringVar(&filter.Target, "target", "", "only what was done to the thing with this id")
+	flags.TimeVar(&filter.Since, "since", time.Time{}, []string{time.RFC3339Nano, time.DateOnly}, "only from this `time` on, such as 2026-01-31 or 2026-01-31T12:00:00Z")
+	flags.TimeVar(&filter.Until, "until", time.Time{}, []string{time.RFC3339Nano, time.DateOnly}, "only before this `time`")
+	flags.StringVar(&account, "account", "", "the id of an account, for the trail of all of it")
 	cmd.MarkFlagsMutuallyExclusive("account", "tenant")
 	ofTenant := r.inTenant(func(c *call, tenant string, _ []string) error {
-		return work(c, func(p client.Page) (api.List[api.Event], error) { return c.TenantEvents(c.ctx, tenant, p) })
+		return work(c, func(p client.Page) (api.List[api.Event], error) { return c.TenantEvents(c.ctx, tenant, filter, p) })
 	})
 	ofAccount := r.do(func(c *call, _ []string) error {
-		return work(c, func(p client.Page) (api.List[api.Event], error) { return c.AccountEvents(c.ctx, account, p) })
+		return work(c, func(p client.Page) (api.List[api.Event], error) { return c.AccountEvents(c.ctx, account, filter, p) })
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if account != "" {

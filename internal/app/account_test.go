@@ -42,7 +42,7 @@ func TestAnAccountIsThereForThoseWhoBelongToIt(t *testing.T) {
 			}
 			_, err = c.who.AccountMembers(t.Context(), account, client.Page{})
 			expect(t, "members, "+c.name, err, c.members)
-			_, err = c.who.AccountEvents(t.Context(), account, client.Page{})
+			_, err = c.who.AccountEvents(t.Context(), account, client.EventFilter{}, client.Page{})
 			expect(t, "trail, "+c.name, err, c.members)
 			renamed, err := c.who.EditAccount(t.Context(), account, api.AccountPatch{Name: api.To(" Of the " + c.name)})
 			expect(t, "rename, "+c.name, err, c.rename)

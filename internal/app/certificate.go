@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/config"
@@ -25,6 +26,7 @@ type certificate struct {
 
 // stamp tells one state of a file from the next; zero where there is none.
 type stamp struct {
+	inode   uint64 // another one for a file put in its place, however soon after
 	changed time.Time
 	size    int64
 	mode    fs.FileMode
@@ -72,7 +74,7 @@ func (c *certificate) load(state [2]stamp) error {
 func (c *certificate) stamps() (both [2]stamp) {
 	for i, name := range []string{c.files.Cert, c.files.Key} {
 		if info, err := os.Stat(name); err == nil { // load tells what is wrong with it
-			both[i] = stamp{info.ModTime(), info.Size(), info.Mode()}
+			both[i] = stamp{info.Sys().(*syscall.Stat_t).Ino, info.ModTime(), info.Size(), info.Mode()}
 		}
 	}
 	return both

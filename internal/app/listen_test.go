@@ -208,7 +208,7 @@ func demandSetUpFrom(t *testing.T, h *testkit.House, from *client.Client, want s
 		Token: ticket.Reveal(), Account: "Another", Email: "another@claviger.example", Name: "Another Owner", Password: testkit.Password,
 	})
 	succeed(t, err)
-	events, err := owner.AccountEvents(t.Context(), session.Accounts[0].AccountID, client.Page{})
+	events, err := owner.AccountEvents(t.Context(), session.Accounts[0].AccountID, client.EventFilter{}, client.Page{})
 	succeed(t, err)
 	if len(events.Items) == 0 {
 		t.Error("no events")

@@ -184,7 +184,7 @@ func TestAMembersKeysEndWithTheMembershipForGood(t *testing.T) {
 				codes("after joining again")
 				h.Key(h.As(person), tenant, "tenants:read") // the slots are free
 				h.Key(h.As(person), tenant, "tenants:read")
-				events := must[api.List[api.Event]](t)(admin.TenantEvents(t.Context(), string(tenant.ID), client.Page{}))
+				events := must[api.List[api.Event]](t)(admin.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
 				for _, event := range events.Items {
 					if event.Action == "member.remove" && (event.Details["keys_revoked"] != "2" || *event.Target.ID != string(person.ID)) {
 						t.Errorf("the record of it: %+v", event)

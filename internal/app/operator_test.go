@@ -67,7 +67,7 @@ func TestTheOwnerOfAnOpenedAccountComesInByTheLinkOnce(t *testing.T) {
 		if tenant := must[api.Tenant](t)(ann.Tenant(t.Context(), o.TenantID)); tenant.Name != "First tenant" || tenant.AccountID != o.Account.ID || tenant.Preset != "standard" {
 			t.Errorf("the tenant is %+v", tenant)
 		}
-		events := must[api.List[api.Event]](t)(ann.AccountEvents(t.Context(), o.Account.ID, client.Page{}))
+		events := must[api.List[api.Event]](t)(ann.AccountEvents(t.Context(), o.Account.ID, client.EventFilter{}, client.Page{}))
 		if len(events.Items) != 2 || events.Items[1].Action != "account.create" || events.Items[1].Actor.Type != "operator" ||
 			events.Items[0].Action != "member.join" || events.Items[0].Details["account_role"] != "owner" {
 			t.Errorf("the trail is %+v", events.Items)
@@ -234,7 +234,7 @@ func TestOnlyAnOldTenantIsOpenedToPasswordsAndOnlyByTheOperator(t *testing.T) {
 			expect(t, "before the day", set(true), "")
 			isOpen(true)
 		}
-		events := must[api.List[api.Event]](t)(h.As(h.Owner).TenantEvents(t.Context(), string(tenant.ID), client.Page{}))
+		events := must[api.List[api.Event]](t)(h.As(h.Owner).TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
 		if last := events.Items[0]; len(events.Items) != 2 || last.Action != "tenant.edit" || last.Actor.Type != "operator" || last.Details["legacy_password"] != "true" {
 			t.Errorf("the trail is %+v", events.Items)
 		}

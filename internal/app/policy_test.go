@@ -143,7 +143,7 @@ func TestAChangeOfPolicyIsOnRecordWithWhatWasAndWhatIs(t *testing.T) {
 		if *got.AutoExpiry.Days != 180 || got.MaxLifetimeDays != nil || got.SessionIdleMinutes != 60 || got.SessionAbsoluteHours != 168 {
 			t.Errorf("answered %+v", got)
 		}
-		trail := must[api.List[api.Event]](t)(h.As(h.Owner).AccountEvents(t.Context(), string(h.Account.ID), client.Page{Limit: 1}))
+		trail := must[api.List[api.Event]](t)(h.As(h.Owner).AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 1}))
 		event := trail.Items[0]
 		want := map[string]string{
 			"auto_expiry_days": "180", "auto_expiry_days_before": "90", "max_lifetime_days": "none", "max_lifetime_days_before": "3650",

@@ -53,7 +53,7 @@ func TestASetUpLinkMakesAnAccountItsOwnerAndAStandardTenantOnce(t *testing.T) {
 		expect(t, "another account", err, api.NotFound)
 		_, _, err = h.Anyone().SetUp(t.Context(), newHouse(token))
 		expect(t, "again", err, api.LinkInvalid)
-		events := must[api.List[api.Event]](t)(founder.AccountEvents(t.Context(), account.ID, client.Page{}))
+		events := must[api.List[api.Event]](t)(founder.AccountEvents(t.Context(), account.ID, client.EventFilter{}, client.Page{}))
 		if first := events.Items[len(events.Items)-1]; len(events.Items) != 2 || first.Action != "account.create" || *first.Actor.ID != s.User.ID || *first.IP != "127.0.0.1" {
 			t.Errorf("the trail begins with %+v", events.Items)
 		}

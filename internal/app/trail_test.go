@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,7 +54,7 @@ func TestEveryChangeHasOneRecord(t *testing.T) {
 			{&boss, http.MethodDelete, base + "/members/" + string(target.ID), "", base, "member.remove", "user", ""},
 		}
 		for _, s := range steps {
-			before := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.Page{Limit: 200}))
+			before := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 200}))
 			path := strings.Replace(s.path, "*", made["application"], 1)
 			status, header, body := send(t, h, s.method, path, s.who.Clone(), s.body)
 			if status >= http.StatusBadRequest {
@@ -72,7 +73,7 @@ func TestEveryChangeHasOneRecord(t *testing.T) {
 					t.Errorf("%s %s: %d at %q, want %q", s.method, path, status, header.Get("Location"), want)
 				}
 			}
-			after := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.Page{Limit: 200}))
+			after := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 200}))
 			if len(after.Items) != len(before.Items)+1 || !cmp.Equal(after.Items[1:], before.Items) {
 				t.Errorf("%s %s: %d records became %d", s.method, path, len(before.Items), len(after.Items))
 				continue
@@ -111,7 +112,7 @@ func TestWhoAcceptsAnInvitationIsOnRecord(t *testing.T) {
 		if err := json.Unmarshal(body, &s); err != nil || status != http.StatusCreated || answer.Get("Location") != "/api/v1/session" {
 			t.Fatalf("%d at %q: %v", status, answer.Get("Location"), err)
 		}
-		events := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), client.Page{}))
+		events := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
 		joined := events.Items[0]
 		if joined.Action != "member.join" || *joined.Actor.ID != s.User.ID || *joined.Actor.Email != "eve@claviger.example" || *joined.RequestID != answer.Get("X-Request-Id") ||
 			joined.Details["role"] != "member" || joined.Details["invitation"] != i.ID {
@@ -148,9 +149,9 @@ func TestATrailIsReadByThoseWhoMay(t *testing.T) {
 			"a key of an auditor":          {h.With(made), "", api.SessionRequired},
 			"a key without the scope":      {h.With(h.Key(h.As(admin), tenant, "tenants:read")), api.InsufficientScope, api.SessionRequired},
 		} {
-			_, err := c.who.TenantEvents(t.Context(), string(tenant.ID), client.Page{})
+			_, err := c.who.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{})
 			expect(t, name+", of the tenant", err, c.ofTenant)
-			_, err = c.who.AccountEvents(t.Context(), string(h.Account.ID), client.Page{})
+			_, err = c.who.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{})
 			expect(t, name+", of the account", err, c.ofAccount)
 		}
 	})
@@ -195,7 +196,7 @@ func TestATrailComesInPagesNewestFirstWhoseCursorsCountNowhereElse(t *testing.T)
 				t.Errorf("%s is not in the trail of the account", id)
 			}
 		}
-		list := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.Page{Limit: 200}))
+		list := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 200}))
 		if !slices.IsSortedFunc(list.Items, func(a, b api.Event) int { return b.At.Compare(a.At) }) {
 			t.Errorf("not newest first: %+v", list.Items)
 		}
@@ -218,7 +219,7 @@ func TestATrailComesInPagesNewestFirstWhoseCursorsCountNowhereElse(t *testing.T)
 				t.Errorf("%s: %s", name, got)
 			}
 		}
-		for query, want := range map[string]string{"limit=0": "limit invalid", "limit=201": "limit invalid", "limit=x": "limit invalid", "action=key.create": "action invalid"} {
+		for query, want := range map[string]string{"limit=0": "limit invalid", "limit=201": "limit invalid", "limit=x": "limit invalid", "verb=create": "verb invalid"} {
 			if got := fieldsAtFault(t, owner.Do(t.Context(), http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, nil, nil)); got != want {
 				t.Errorf("%s: %s", query, got)
 			}
@@ -237,7 +238,7 @@ func TestATrailHoldsNothingOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		accounts := must[api.List[api.Account]](t)(other.Accounts(t.Context(), client.Page{}))
-		events := must[api.List[api.Event]](t)(other.AccountEvents(t.Context(), accounts.Items[0].ID, client.Page{}))
+		events := must[api.List[api.Event]](t)(other.AccountEvents(t.Context(), accounts.Items[0].ID, client.EventFilter{}, client.Page{}))
 		var actions []string
 		for _, event := range events.Items {
 			actions = append(actions, event.Action)
@@ -277,6 +278,63 @@ func TestAnIdOfNoFormNamesNoPlace(t *testing.T) {
 		check()
 		if _, err := h.Tenancy.SetAccountDisabled(t.Context(), principal.OfSession(&principal.Session{User: h.Owner}), h.Account.ID, true); err == nil {
 			t.Error("an owner disables an account, which is the operator's")
+		}
+	})
+}
+
+func TestATrailIsNarrowedByWhatWasDoneByWhomToWhatAndWhen(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", unlimited)
+		member := h.Member(tenant, "Member", scope.Member)
+		owner, as := h.As(h.Owner), h.As(member)
+		first := h.Key(as, tenant, "applications:read")
+		h.Clock.Move(time.Hour)
+		noon := h.Clock.Now()
+		second := h.Key(as, tenant, "applications:read")
+		must[api.Key](t)(as.DisableKey(t.Context(), string(tenant.ID), first.Key.ID))
+		h.Clock.Move(time.Hour)
+		must[api.Application](t)(owner.CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "Orders API"}))
+		for _, c := range []struct {
+			filter client.EventFilter
+			want   []string // actions, newest first
+		}{
+			{client.EventFilter{Action: "key.create"}, []string{"key.create", "key.create"}},
+			{client.EventFilter{Action: "key"}, []string{"key.disable", "key.create", "key.create"}},
+			{client.EventFilter{Action: "ke"}, nil},
+			{client.EventFilter{Target: first.Key.ID}, []string{"key.disable", "key.create"}},
+			{client.EventFilter{Target: second.Key.ID, Action: "key.disable"}, nil},
+			{client.EventFilter{Actor: string(member.ID), Since: noon}, []string{"key.disable", "key.create"}},
+			{client.EventFilter{Action: "key", Until: noon}, []string{"key.create"}},
+			{client.EventFilter{Since: noon, Until: noon.Add(30 * time.Minute)}, []string{"key.disable", "key.create"}},
+			{client.EventFilter{Since: noon.Add(30 * time.Minute)}, []string{"application.create"}},
+		} {
+			var got []string
+			for page := (client.Page{Limit: 1}); ; {
+				l := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), c.filter, page))
+				for _, e := range l.Items {
+					got = append(got, e.Action)
+				}
+				if l.NextCursor == nil {
+					break
+				}
+				page.Cursor = *l.NextCursor
+				_, err := owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{Action: "tenant"}, page)
+				if code := testkit.Code(t, err); code != api.ValidationFailed {
+					t.Fatalf("the cursor of another filter: %s", code)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%+v gives %v, want %v", c.filter, got, c.want)
+			}
+		}
+		for query, want := range map[string]string{
+			"action=KEY": "action form", "action=a.b.c": "action form", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": "until range",
+			"until=yesterday": "until invalid", "who=me": "who invalid",
+		} {
+			if got := fieldsAtFault(t, tell(t, owner, http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, "")); got != want {
+				t.Errorf("?%s: %q, want %q", query, got, want)
+			}
 		}
 	})
 }

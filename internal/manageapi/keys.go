@@ -161,12 +161,20 @@ func keyPage[From, To any](a *API, in PageInput, bound []string, wire func(From)
 	if err != nil {
 		return nil, err
 	}
+	if next == nil {
+		return part(a, found, wire, nil, bound)
+	}
+	return part(a, found, wire, &place{next.BeforeTime, string(next.BeforeID)}, bound)
+}
+
+// part answers what was found of a list; next is where the rest begins, nil where there is none.
+func part[From, To any](a *API, found []From, wire func(From) To, next *place, bound []string) (*answer[api.List[To]], error) {
 	page := api.List[To]{Items: make([]To, len(found))}
 	for i, v := range found {
 		page.Items[i] = wire(v)
 	}
 	if next != nil {
-		cursor, err := sealCursor(a.Keyring, place{next.BeforeTime, string(next.BeforeID)}, bound)
+		cursor, err := sealCursor(a.Keyring, *next, bound)
 		if err != nil {
 			return nil, err
 		}

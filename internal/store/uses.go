@@ -45,7 +45,9 @@ func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
 
 // RecordScopeUses implements verify.Uses.
 func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) error {
-	slices.SortFunc(batch, func(a, b verify.ScopeUse) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Scope, b.Scope)) })
+	slices.SortFunc(batch, func(a, b verify.ScopeUse) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Scope, b.Scope))
+	})
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), string(u.Scope), micros(u.On)}
