@@ -114,12 +114,12 @@ func TestARevocationIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		s := newSite(t, e)
 		p := s.dev(t)
-		line := p.ready()
+		p.ready()
 		file := s.demandBackUp(t)
 		p.kill()
 		must(t, os.WriteFile(s.journal(), []byte(readFile(t, s.journal())+`{"action":"key.rev`), 0o600))
 		p = s.dev(t)
-		line = p.ready()
+		line := p.ready()
 		_, err := signedIn(t, line).RevokeKey(t.Context(), line.Tenants[0].ID, line.Tenants[0].Key.ID, "lost")
 		p.kill()
 		must(t, err)
@@ -197,7 +197,7 @@ func TestARestoreSaysWhatIsWrong(t *testing.T) {
 func TestABackupThatBreaksOffLeavesNoFileOfItsName(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		s := newSite(t, e)
-		p := s.dev(t, "--sample-keys", "3000", "--sample-file", filepath.Join(s.dir, "values"))
+		p := s.dev(t, "--sample-keys", "1000", "--sample-file", filepath.Join(s.dir, "values"))
 		p.ready()
 		for what, breakOff := range map[string]func(command *process){
 			"the command is killed": func(command *process) { command.kill() },
