@@ -27,7 +27,7 @@ What was revoked after the backup must not come back to life. The file revocatio
 deleted or refreshed are revoked, what was disabled is disabled, and people who were deleted or removed are gone. Where no journal reaches back to the backup, the restore is refused and says which time is not covered;
 --without-journal accepts that.
 
-All else is as it was in the backup: scopes, roles, settings, policies and passwords too. Nobody is signed in, and links that were not used are void.`,
+All else is as it was in the backup: scopes, roles, settings and passwords too. Nobody is signed in, and links that were not used are void.`,
 		Example: "  claviger restore --data /var/lib/claviger --journal /old/revocations.journal --passphrase-file /root/passphrase /backups/claviger.age",
 	}
 	o := outputFlag(cmd)
@@ -111,7 +111,7 @@ func (c *call) showRestored(r app.Restored) error {
 	if !r.Covered {
 		c.note("Not all that was revoked between %s and now is known: look through the keys.", whenText(r.Backup.CreatedAt))
 	}
-	c.note("Scopes, roles, settings, policies and passwords are those of the backup.")
+	c.note("Scopes, roles, settings and passwords are those of the backup.")
 	number := func(n func(restored) int) func(restored) string {
 		return func(r restored) string { return strconv.Itoa(n(r)) }
 	}

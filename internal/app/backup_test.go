@@ -281,6 +281,38 @@ func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
 	})
 }
 
+func TestAPolicyThatWasTightenedAfterABackupStaysSo(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", nil)
+		h.Join(tenant, h.Owner, scope.Admin)
+		k := h.Key(h.As(h.Owner), tenant, "applications:read")
+		b := backUp(t, h)
+		h.Clock.Move(time.Hour)
+		owner := h.As(h.Owner)
+		must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID), api.PolicyPatch{MaxLifetimeDays: api.To(2)}))
+		must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID), api.PolicyPatch{AutoExpiry: &api.AutoExpiryPatch{Days: api.To(360)}}))
+		h.Clock.Move(49 * time.Hour)
+		if got := decided(t, h, k); got != api.APIKeyExpired {
+			t.Fatalf("before the restore the key is %q", got)
+		}
+		h.Application(tenant, "Any change") // which says how late it is
+		c := emptyPlace(t, h, to)
+		r, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || r.Taken.Policies != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		if got := decided(t, h, k); got != api.APIKeyExpired {
+			t.Errorf("after the restore the key is %q", got)
+		}
+		p := must[api.Policy](t)(h.As(h.Owner).Policy(t.Context(), string(h.Account.ID)))
+		if *p.MaxLifetimeDays != 2 || *p.AutoExpiry.Days != 90 {
+			t.Errorf("the policy is %+v", p)
+		}
+	})
+}
+
 func TestATenantOrAnAccountThatWasDisabledAfterABackupStaysSo(t *testing.T) {
 	across(t, func(t *testing.T, from, to testkit.Engine) {
 		h := testkit.Start(t, from)

@@ -41,16 +41,18 @@ type Tx interface {
 	UpdateTenant(ctx context.Context, t tenancy.Tenant) error
 	LockAccount(ctx context.Context, id ident.AccountID) (tenancy.Account, error)
 	UpdateAccount(ctx context.Context, a tenancy.Account) error
+	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
+	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
 }
 
 // Taken counts what authority was taken away from.
 type Taken struct {
-	Keys, Users, Members, Tenants, Accounts int
+	Keys, Users, Members, Tenants, Accounts, Policies int
 }
 
 // On adds the counts to an event.
 func (t Taken) On(e audit.Event) audit.Event {
-	for name, n := range map[string]int{"keys": t.Keys, "users": t.Users, "members": t.Members, "tenants": t.Tenants, "accounts": t.Accounts} {
+	for name, n := range map[string]int{"keys": t.Keys, "users": t.Users, "members": t.Members, "tenants": t.Tenants, "accounts": t.Accounts, "policies": t.Policies} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
 		}
@@ -69,6 +71,7 @@ func (s *State) Apply(ctx context.Context, tx Tx, now time.Time) (t Taken, err e
 		eachMember(s.members, func(at membership, m *memberState) error { return count(&t.Members)(a.member(ctx, at, m)) }),
 		each(s.tenants, func(id ident.TenantID, off bool) error { return count(&t.Tenants)(a.tenant(ctx, id, off)) }),
 		each(s.accounts, func(id ident.AccountID, off bool) error { return count(&t.Accounts)(a.account(ctx, id, off)) }),
+		each(s.policies, func(id ident.AccountID, last map[policy.Reason]policyState) error { return count(&t.Policies)(a.policy(ctx, id, last)) }),
 	)
 	return t, err
 }
@@ -217,4 +220,24 @@ func (a applying) account(ctx context.Context, id ident.AccountID, off bool) (ta
 	}
 	c.Disabled, c.UpdatedAt = true, a.now
 	return true, a.tx.UpdateAccount(ctx, c)
+}
+
+// policy tightens an account's to the last word, as of when that was said. A looser one is for its owner to say again.
+func (a applying) policy(ctx context.Context, id ident.AccountID, last map[policy.Reason]policyState) (taken bool, err error) {
+	if _, err := a.tx.LockAccount(ctx, id); err != nil {
+		return false, err
+	}
+	p, err := a.tx.Policy(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	for _, reason := range slices.SortedFunc(maps.Keys(last), func(a, b policy.Reason) int { return last[a].since.Compare(last[b].since) }) {
+		if is, was := last[reason], policy.InForce(p.Rules, reason).Days; is.days > 0 && (was == 0 || is.days < was) {
+			p.Rules, taken = policy.Revise(p.Rules, reason, is.days, is.since), true
+		}
+	}
+	if !taken {
+		return false, nil
+	}
+	return true, a.tx.SetPolicy(ctx, id, p)
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // The actions of lines that are no events.
@@ -51,6 +52,8 @@ type Line struct {
 	Serial int `json:"serial,omitempty"`
 	// Disabled is what became of a membership or a tenant.
 	Disabled bool `json:"disabled,omitempty"`
+	// Days that the account's policies of lifetime count since then, by reason.
+	Days map[policy.Reason]int `json:"days,omitempty"`
 	// Expires is the key's own expiry after an edit.
 	Expires time.Time `json:"expires,omitzero"`
 }
@@ -75,11 +78,30 @@ func Of(change int64, e audit.Event) (l Line, ok bool) {
 	case "account":
 		l.Account = e.Account
 		return l, e.Action == "account.disable" || e.Action == "account.enable"
+	case "policy":
+		l.Account = e.Account
+		return l, l.ofPolicy(e.Details)
 	}
 	if e.Action == Restored && e.Details[Covered] != "yes" {
 		return Beginning(e.At), true
 	}
 	return l, false
+}
+
+// lifetimes are the details of an event that say how many days a policy counts.
+var lifetimes = map[string]policy.Reason{"auto_expiry_days": policy.ByAutoExpiry, "max_lifetime_days": policy.ByMaxLifetime}
+
+// ofPolicy takes what ends keys. A policy that is off ends none.
+func (l *Line) ofPolicy(details map[string]string) bool {
+	l.Days = map[policy.Reason]int{}
+	for name, reason := range lifetimes {
+		if days, err := strconv.Atoi(details[name]); err == nil {
+			l.Days[reason] = days
+		} else if details[name] != "" {
+			l.Days[reason] = 0
+		}
+	}
+	return len(l.Days) > 0
 }
 
 func (l *Line) ofKey(details map[string]string) bool {
@@ -127,6 +149,13 @@ type State struct {
 	members  map[membership]*memberState
 	tenants  map[ident.TenantID]bool
 	accounts map[ident.AccountID]bool
+	policies map[ident.AccountID]map[policy.Reason]policyState
+}
+
+// policyState is the last word on how long keys of an account may live: so many days, 0 for no bound, since a change.
+type policyState struct {
+	days  int
+	since time.Time
 }
 
 type membership struct {
@@ -153,7 +182,7 @@ type keyState struct {
 func Read(from io.Reader) (*State, error) {
 	s := &State{
 		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]string{}, members: map[membership]*memberState{},
-		tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{},
+		tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{}, policies: map[ident.AccountID]map[policy.Reason]policyState{},
 	}
 	err := EachLine(from, func(l Line, _ []byte) { s.take(l) })
 	return s, err
@@ -198,8 +227,19 @@ func (s *State) take(l Line) {
 		}
 	case l.Tenant != "":
 		s.tenants[l.Tenant] = l.Disabled
+	case len(l.Days) > 0:
+		s.takePolicy(l)
 	case l.Account != "":
 		s.accounts[l.Account] = l.Action == "account.disable"
+	}
+}
+
+func (s *State) takePolicy(l Line) {
+	if s.policies[l.Account] == nil {
+		s.policies[l.Account] = map[policy.Reason]policyState{}
+	}
+	for reason, days := range l.Days {
+		s.policies[l.Account][reason] = policyState{days, l.At}
 	}
 }
 
