@@ -49,7 +49,9 @@ func TestADatabaseIsMigratedWithoutAServer(t *testing.T) {
 		p := s.serve(t)
 		p.offered()
 		s.demandStatus(t, "", "up to date")
-		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
+		if e == testkit.SQLite { // PostgreSQL takes more than one process
+			demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
+		}
 		p.term()
 
 		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -55,7 +57,16 @@ func newSession(t *testing.T, document string, first step) *session {
 		s.signIn(t)
 		s.furnish(t)
 	}
+	if strings.Contains(first.command, "claviger restore") {
+		s.loseAll(t)
+	}
 	return s
+}
+
+// loseAll leaves of the server what somebody has who lost its machine: a backup, the journal and the root secret, in the place of the next one.
+func (s *session) loseAll(t *testing.T) {
+	t.Helper()
+	s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/claviger.age && mkdir -m 700 restored && cp claviger-data/root.key restored/"})
 }
 
 // goCaches lets go find what is compiled already, with a home of the session's own.
@@ -90,14 +101,17 @@ func (s *session) furnish(t *testing.T) {
 	s.do(t, step{command: "claviger contexts use " + s.here(defaultAddress)})
 	var handed struct{ Link struct{ URL string } }
 	must(t, json.Unmarshal([]byte(s.answer(t, "claviger keys create 'By link' --owner "+other.User.ID+" --scope applications:read --all-applications --link --output json")), &handed))
+	identity, err := age.GenerateX25519Identity()
+	must(t, err)
 	for name, text := range map[string]string{
-		"password": made.Password, "key.txt": standard.Key.Value, "request.txt": *standard.Key.Header, "link.txt": handed.Link.URL,
+		"passphrase": "correct horse battery staple", "password": made.Password, "key.txt": standard.Key.Value, "request.txt": *standard.Key.Header, "link.txt": handed.Link.URL,
 	} {
 		s.keep(t, name, text)
 	}
 	for name, here := range map[string]string{
 		"usr_…": other.User.ID, "app_…": standard.ApplicationIDs[0], "key_…": standard.Key.ID, "ten_…": standard.ID, "https://claviger.example.com": made.URL,
 		"/run/secrets/password": "password", "you@example.com": made.Email, "claviger keys claim": "claviger keys claim --context member",
+		"/root/passphrase": "passphrase", "/backups/": "", "/old/": "claviger-data/", "/var/lib/claviger": "restored", "age1…": identity.Recipient().String(),
 		"keys reveal key_…": "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here

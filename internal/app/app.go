@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"runtime"
@@ -80,6 +81,8 @@ type App struct {
 	server      *http.Server
 	admin       *http.Server
 	operators   *http.Server
+	// socket goes with the app, also where it ends before it answered there.
+	socket net.Listener
 	// within is where operators come in that are of this process; nil where they come by the socket.
 	within    *pipes
 	tracing   *telemetry.Tracing
@@ -353,6 +356,9 @@ func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	a.stopping.Store(true)
 	a.drain(ctx, a.server, a.admin, a.operators)
+	if a.socket != nil {
+		_ = a.socket.Close() // by the server already, mostly
+	}
 	a.following.stop()
 	for _, j := range a.jobs {
 		j.Stop()

@@ -48,6 +48,7 @@ func (a *App) listenOnSocket(ctx context.Context) error {
 	if err := os.Chmod(path, 0o600); err != nil { // until now the directory alone kept others out
 		return errors.Join(err, listener.Close())
 	}
+	a.socket = listener
 	a.serveOperators(listener)
 	return nil
 }
