@@ -99,10 +99,11 @@ type restored struct {
 	Rows     int64     `json:"rows"`
 	// Covered is whether a journal told of everything that was revoked after the backup.
 	Covered bool `json:"covered"`
-	// Keys, Users, Members, Tenants and Accounts are how many the journal took authority from.
+	// Keys, Users, Members, Officers, Tenants and Accounts are how many the journal took authority from.
 	Keys     int `json:"keys"`
 	Users    int `json:"users"`
 	Members  int `json:"members"`
+	Officers int `json:"officers"`
 	Tenants  int `json:"tenants"`
 	Accounts int `json:"accounts"`
 }
@@ -116,13 +117,14 @@ func (c *call) showRestored(r app.Restored) error {
 		return func(r restored) string { return strconv.Itoa(n(r)) }
 	}
 	t := r.Taken
-	return printOne(c.printer, restored{r.Backup.CreatedAt, r.Rows, r.Covered, t.Keys, t.Users, t.Members, t.Tenants, t.Accounts}, []column[restored]{
+	return printOne(c.printer, restored{r.Backup.CreatedAt, r.Rows, r.Covered, t.Keys, t.Users, t.Members, t.Officers, t.Tenants, t.Accounts}, []column[restored]{
 		{"backup of", func(r restored) string { return whenText(r.BackupOf) }},
 		{"rows", func(r restored) string { return strconv.FormatInt(r.Rows, 10) }},
 		{"revocations since known", func(r restored) string { return yesNo(r.Covered) }},
 		{"keys revoked again", number(func(r restored) int { return r.Keys })},
 		{"users", number(func(r restored) int { return r.Users })},
 		{"members", number(func(r restored) int { return r.Members })},
+		{"officers", number(func(r restored) int { return r.Officers })},
 		{"tenants", number(func(r restored) int { return r.Tenants })},
 		{"accounts", number(func(r restored) int { return r.Accounts })},
 	})

@@ -20,11 +20,14 @@ import (
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// backup writes the database as it is at one moment. Changes go on meanwhile.
+// backup writes the database as it is at one moment. Changes go on meanwhile. The journal reaches as far before anything is written: a restore asks for that.
 func (a *App) backup(ctx context.Context, to io.Writer) error {
-	return a.Store.Snapshot(ctx, func(tx *sql.Tx, at time.Time) error {
+	return a.Store.Snapshot(ctx, func(tx *sql.Tx, at time.Time, change int64) error {
+		if err := a.journal.catchUp(ctx, a.Store); err != nil {
+			return err
+		}
 		return backup.Write(ctx, to, tx, backup.Header{
-			Version: a.options.Version, Schema: a.Store.Version(), Engine: a.Store.Engine(), CreatedAt: at, RootCheck: a.rootCheck,
+			Version: a.options.Version, Schema: a.Store.Version(), Engine: a.Store.Engine(), CreatedAt: at, Change: change, RootCheck: a.rootCheck,
 		})
 	})
 }
@@ -104,7 +107,7 @@ type record struct {
 	covered bool
 }
 
-// recordOf reads the journal, and refuses one that does not reach back to the backup unless that is accepted.
+// recordOf reads the journal, and refuses one that does not reach back to the backup, or ends before it, unless that is accepted.
 func (a *App) recordOf(h backup.Header, how Restoring) (r record, err error) {
 	path := how.Journal
 	if path == "" {
@@ -118,10 +121,13 @@ func (a *App) recordOf(h backup.Header, how Restoring) (r record, err error) {
 	if r.State, err = journal.Read(bytes.NewReader(r.text)); err != nil {
 		return r, fmt.Errorf("journal of revocations: %s: %w", path, err)
 	}
-	r.covered = found && (r.Begin.IsZero() || r.Begin.Before(h.CreatedAt.Add(-underWay)))
+	begins := r.Begin.IsZero() || r.Begin.Before(h.CreatedAt.Add(-underWay))
+	r.covered = found && begins && r.Upto >= h.Change
 	switch {
 	case r.covered || how.WithoutJournal:
 		return r, nil
+	case found && begins:
+		return r, fmt.Errorf("%w since %s, when the journal ends, before the backup was made: take that of the node that ran last", ErrUncovered, r.Latest.Format(time.RFC3339))
 	case found:
 		return r, fmt.Errorf("%w from %s, when the backup was made, to %s, when the journal begins", ErrUncovered, h.CreatedAt.Format(time.RFC3339), r.Begin.Format(time.RFC3339))
 	}
@@ -148,7 +154,7 @@ func (a *App) restore(ctx context.Context, b *backup.Reader, rec record) (r Rest
 		return r, err
 	}
 	whole := rec.text[:bytes.LastIndexByte(rec.text, '\n')+1]
-	return r, WriteFile(a.data.file(JournalFile), append(whole[:len(whole):len(whole)], journal.Upto(change).Encode()...))
+	return r, WriteFile(a.data.file(JournalFile), append(whole[:len(whole):len(whole)], journal.Restoration(change).Encode()...))
 }
 
 // event tells of the restore. The journal takes from it, should it be made anew, since when it is whole.

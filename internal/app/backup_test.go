@@ -221,6 +221,22 @@ var takings = []taking{
 		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
 		return err
 	})},
+	{"the key got an end and lost it again", "", ofKey(func(w *restoring, k api.IssuedKey) error {
+		soon := w.Clock.Now().Add(time.Minute)
+		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
+		w.check(err)
+		_, err = w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.Cleared[time.Time]()})
+		return err
+	})},
+	{"the key got an end and a refresh that freed it, before the backup", "", func(w *restoring) (api.IssuedKey, func()) {
+		p, k := w.key()
+		soon := w.Clock.Now().Add(time.Minute)
+		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
+		w.check(err)
+		k, err = w.As(p).RefreshKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.Refresh{ExpiresAt: api.Cleared[time.Time]()})
+		w.check(err)
+		return k, func() {}
+	}},
 	{"the key was refreshed", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
 		c := w.As(p)
 		keys := must[api.List[api.Key]](w.T)(c.Keys(w.Context(), string(w.tenant.ID), client.KeyFilter{Owner: "me"}, client.Page{}))
@@ -309,6 +325,35 @@ func TestAPolicyThatWasTightenedAfterABackupStaysSo(t *testing.T) {
 		p := must[api.Policy](t)(h.As(h.Owner).Policy(t.Context(), string(h.Account.ID)))
 		if *p.MaxLifetimeDays != 2 || *p.AutoExpiry.Days != 90 {
 			t.Errorf("the policy is %+v", p)
+		}
+	})
+}
+
+func TestWhoLostARoleAfterABackupDoesNotHaveItAgain(t *testing.T) {
+	across(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", nil)
+		h.Join(tenant, h.Owner, scope.Admin)
+		owner, demoted, dismissed := h.As(h.Owner), h.Member(tenant, "Was Admin", scope.Admin), h.Officer("Was Officer", scope.AccountAdmin)
+		renewed := h.Officer("Was Owner", scope.AccountOwner)
+		b := backUp(t, h)
+		w := &restoring{T: t, House: h}
+		w.check(owner.RemoveMember(t.Context(), string(tenant.ID), string(demoted.ID)))
+		h.Join(tenant, demoted, scope.Auditor)
+		for _, p := range []principal.Person{dismissed, renewed} {
+			w.check(h.Tenancy.RemoveStanding(t.Context(), principal.Operator(), h.Account.ID, p.ID))
+		}
+		_, err := h.Tenancy.SetStanding(t.Context(), principal.Operator(), h.Account.ID, renewed.ID, scope.AccountAdmin)
+		w.check(err)
+		c := emptyPlace(t, h, to)
+		r, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)})
+		if err != nil || r.Taken.Members != 1 || r.Taken.Officers != 2 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		for _, p := range []principal.Person{demoted, dismissed, renewed} {
+			_, err := h.As(p).Tenant(t.Context(), string(tenant.ID))
+			expect(t, p.Name, err, api.NotFound)
 		}
 	})
 }
@@ -416,6 +461,28 @@ func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) 
 		}
 		if r, err := restore(t, h, emptyPlace(t, h, e), later, app.Restoring{Journal: journalOf(c)}); err != nil || !r.Covered {
 			t.Errorf("a later backup: %+v, %v", r, err)
+		}
+	})
+}
+
+// As that of a node that was stopped before others went on.
+func TestAJournalThatEndsBeforeTheBackupCoversNothing(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		backUp(t, h)
+		old := filepath.Join(t.TempDir(), "old.journal")
+		if err := os.WriteFile(old, must[[]byte](t)(os.ReadFile(journalOf(h.Config))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.Key(owner, tenant, "applications:read")
+		b := backUp(t, h)
+		if _, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: old}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal ends") {
+			t.Errorf("with the journal of before: %v", err)
+		}
+		if r, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: journalOf(h.Config)}); err != nil || !r.Covered {
+			t.Errorf("with that of now: %+v, %v", r, err)
 		}
 	})
 }

@@ -14,23 +14,26 @@ type clock struct {
 
 // advance makes sure that no time before the given one is told: the latest on record, at start.
 func (c *clock) advance(to time.Time) {
-	if !to.IsZero() && to.UnixMicro() > c.latest.Load() {
-		c.latest.Store(to.UnixMicro())
+	if !to.IsZero() {
+		c.reach(to.UnixMicro())
+	}
+}
+
+// reach gives the latest time that was told or is to be told. Many may call it at once, and none puts it back for another.
+func (c *clock) reach(to int64) (latest int64) {
+	for {
+		if latest = c.latest.Load(); to <= latest {
+			return latest
+		}
+		if c.latest.CompareAndSwap(latest, to) {
+			return to
+		}
 	}
 }
 
 // Now in UTC, to the microsecond as it is stored.
 func (c *clock) Now() time.Time {
-	now := c.wall().UnixMicro()
-	for {
-		latest := c.latest.Load()
-		if now <= latest {
-			return time.UnixMicro(latest).UTC()
-		}
-		if c.latest.CompareAndSwap(latest, now) {
-			return time.UnixMicro(now).UTC()
-		}
-	}
+	return time.UnixMicro(c.reach(c.wall().UnixMicro())).UTC()
 }
 
 // maxStepBack is how far the machine's clock may lie behind before the node says that it is not ready.

@@ -18,7 +18,7 @@ import (
 const JournalFile = "revocations.journal"
 
 const (
-	// maxJournal is how long the journal may grow before its older half is dropped, in bytes.
+	// maxJournal is how long the journal may grow before it is shortened, in bytes.
 	maxJournal = 16 << 20
 	// journalPage is how many events are read at a time where the journal has to catch up.
 	journalPage = 1000
@@ -100,12 +100,12 @@ func (j *revocations) write(lines ...journal.Line) error {
 
 // catchUp reads from the audit trail what the journal may lack. A database that is behind the journal was put there by other means than a restore: from now on counts what it says.
 func (j *revocations) catchUp(ctx context.Context, s *store.Store) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	last, err := s.LastChange(ctx)
 	if err != nil {
 		return err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if last < j.upto {
 		j.upto = last
 		return j.write(journal.Beginning(s.Now()), journal.Upto(last))
@@ -134,19 +134,19 @@ func (j *revocations) catchUp(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// shorten drops the older half of the journal, and says since when it is whole.
+// shorten drops what says nothing any more and, where half of the journal is left all the same, its older part.
 func (j *revocations) shorten() error {
 	text, err := os.ReadFile(j.path)
 	if err != nil {
 		return err
 	}
-	half := text[bytes.IndexByte(text[len(text)/2:], '\n')+len(text)/2+1:]
-	dropped, err := journal.Read(bytes.NewReader(text[:len(text)-len(half)]))
+	if text, err = journal.Lean(text); err == nil && int64(len(text)) > j.max/2 {
+		text, err = later(text)
+	}
 	if err != nil {
 		return err
 	}
-	kept := append(journal.Beginning(dropped.Latest).Encode(), journal.Upto(dropped.Upto).Encode()...)
-	if err := WriteFile(j.path, append(kept, half...)); err != nil {
+	if err := WriteFile(j.path, text); err != nil {
 		return err
 	}
 	fresh, err := openRevocations(j.path)
@@ -156,4 +156,11 @@ func (j *revocations) shorten() error {
 	err = j.file.Close()
 	j.file, j.size = fresh.file, fresh.size
 	return err
+}
+
+// later gives the later half of a journal, and says since when it is whole.
+func later(text []byte) ([]byte, error) {
+	half := text[bytes.IndexByte(text[len(text)/2:], '\n')+len(text)/2+1:]
+	dropped, err := journal.Read(bytes.NewReader(text[:len(text)-len(half)]))
+	return append(journal.Beginning(dropped.Latest).Encode(), half...), err
 }

@@ -278,6 +278,29 @@ func TestNoNodeBelievesItToBeEarlierThanAnotherRecorded(t *testing.T) {
 	p.refusedThere(t, api.APIKeyExpired)
 }
 
+// What another node changed comes late into the journal, but does not count as later.
+func TestTheLastWordOfAJournalIsThatOfTheLastChangeWhicheverNodeMadeIt(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	b := backUp(t, p.here)
+	tenant, id := string(p.tenant.ID), p.key.Key.ID
+	there := p.there.As(p.here.Owner)
+	must[api.Key](t)(there.DisableKey(t.Context(), tenant, id))
+	must[api.Key](t)(there.EnableKey(t.Context(), tenant, id))
+	must[api.Key](t)(p.admin.DisableKey(t.Context(), tenant, id))
+	c := emptyPlace(t, p.here, testkit.Postgres)
+	journal := journalOf(p.here.Config)
+	p.here.Restart() // so that it catches up
+	r, err := restore(t, p.here, c, b, app.Restoring{Journal: journal})
+	if err != nil || !r.Covered || r.Taken.Keys != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	p.here.Move(c)
+	if got := decided(t, p.here, p.key); got != api.APIKeyDisabled {
+		t.Errorf("the key is %q", got)
+	}
+}
+
 // wire is a connection to the database that can be cut.
 type wire struct{ gate sync.RWMutex }
 

@@ -37,6 +37,8 @@ type Header struct {
 	Engine  string `json:"engine"`
 	// CreatedAt is when the moment was that the backup shows.
 	CreatedAt time.Time `json:"created_at"`
+	// Change is the last one that it holds.
+	Change int64 `json:"change"`
 	// RootCheck tells the root secret that the database needs from others; it does not tell the secret.
 	RootCheck string `json:"root_check"`
 }

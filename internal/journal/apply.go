@@ -37,6 +37,8 @@ type Tx interface {
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (tenancy.Member, error)
 	UpdateMember(ctx context.Context, m tenancy.Member, at time.Time) error
 	DeleteMember(ctx context.Context, tenant ident.TenantID, user ident.UserID) error
+	Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o tenancy.Officer, belongs bool, err error)
+	DeleteStanding(ctx context.Context, account ident.AccountID, user ident.UserID) error
 	LockTenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error)
 	UpdateTenant(ctx context.Context, t tenancy.Tenant) error
 	LockAccount(ctx context.Context, id ident.AccountID) (tenancy.Account, error)
@@ -47,12 +49,12 @@ type Tx interface {
 
 // Taken counts what authority was taken away from.
 type Taken struct {
-	Keys, Users, Members, Tenants, Accounts, Policies int
+	Keys, Users, Members, Officers, Tenants, Accounts, Policies int
 }
 
 // On adds the counts to an event.
 func (t Taken) On(e audit.Event) audit.Event {
-	for name, n := range map[string]int{"keys": t.Keys, "users": t.Users, "members": t.Members, "tenants": t.Tenants, "accounts": t.Accounts, "policies": t.Policies} {
+	for name, n := range map[string]int{"keys": t.Keys, "users": t.Users, "members": t.Members, "officers": t.Officers, "tenants": t.Tenants, "accounts": t.Accounts, "policies": t.Policies} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
 		}
@@ -68,7 +70,8 @@ func (s *State) Apply(ctx context.Context, tx Tx, now time.Time) (t Taken, err e
 	err = errors.Join(
 		each(s.keys, func(id ident.KeyID, k *keyState) error { return count(&t.Keys)(a.key(ctx, id, k)) }),
 		each(s.users, func(id ident.UserID, last string) error { return count(&t.Users)(a.user(ctx, id, last)) }),
-		eachMember(s.members, func(at membership, m *memberState) error { return count(&t.Members)(a.member(ctx, at, m)) }),
+		eachOf(s.members, membership.compare, func(at membership, m *memberState) error { return count(&t.Members)(a.member(ctx, at, m)) }),
+		eachOf(s.officers, standing.compare, func(at standing, left time.Time) error { return count(&t.Officers)(a.officer(ctx, at, left)) }),
 		each(s.tenants, func(id ident.TenantID, off bool) error { return count(&t.Tenants)(a.tenant(ctx, id, off)) }),
 		each(s.accounts, func(id ident.AccountID, off bool) error { return count(&t.Accounts)(a.account(ctx, id, off)) }),
 		each(s.policies, func(id ident.AccountID, last map[policy.Reason]policyState) error { return count(&t.Policies)(a.policy(ctx, id, last)) }),
@@ -76,26 +79,27 @@ func (s *State) Apply(ctx context.Context, tx Tx, now time.Time) (t Taken, err e
 	return t, err
 }
 
-// each calls do for every entry in the order of the ids; what is not there is no failure.
+// each calls do for every entry in the order of the ids.
 func each[ID ident.ID, V any](all map[ID]V, do func(ID, V) error) error {
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if err := do(id, all[id]); err != nil && !errors.Is(err, fault.NotFound) {
+	return eachOf(all, cmp.Compare[ID], do)
+}
+
+// eachOf calls do for every entry in an order; what is not there is no failure.
+func eachOf[K comparable, V any](all map[K]V, compare func(a, b K) int, do func(K, V) error) error {
+	for _, k := range slices.SortedFunc(maps.Keys(all), compare) {
+		if err := do(k, all[k]); err != nil && !errors.Is(err, fault.NotFound) {
 			return err
 		}
 	}
 	return nil
 }
 
-func eachMember(all map[membership]*memberState, do func(membership, *memberState) error) error {
-	order := slices.SortedFunc(maps.Keys(all), func(a, b membership) int {
-		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.user, b.user))
-	})
-	for _, at := range order {
-		if err := do(at, all[at]); err != nil && !errors.Is(err, fault.NotFound) {
-			return err
-		}
-	}
-	return nil
+func (at membership) compare(to membership) int {
+	return cmp.Or(cmp.Compare(at.tenant, to.tenant), cmp.Compare(at.user, to.user))
+}
+
+func (at standing) compare(to standing) int {
+	return cmp.Or(cmp.Compare(at.account, to.account), cmp.Compare(at.user, to.user))
 }
 
 // count adds one where something was taken.
@@ -174,7 +178,7 @@ func (a applying) member(ctx context.Context, at membership, last *memberState) 
 	switch {
 	case err != nil:
 		return taken, err
-	case last.removed:
+	case m.CreatedAt.Before(last.left):
 		return true, a.tx.DeleteMember(ctx, at.tenant, at.user)
 	case last.disabled && !m.Disabled:
 		m.Disabled = true
@@ -202,6 +206,15 @@ func (a applying) leave(ctx context.Context, at membership, left time.Time) (tak
 		}
 	}
 	return taken, nil
+}
+
+// officer ends a role in an account that was taken away, also where the person got one anew.
+func (a applying) officer(ctx context.Context, at standing, left time.Time) (taken bool, err error) {
+	o, _, err := a.tx.Candidate(ctx, at.account, at.user)
+	if err != nil || o.Role == "" || !o.CreatedAt.Before(left) {
+		return false, err
+	}
+	return true, a.tx.DeleteStanding(ctx, at.account, at.user)
 }
 
 func (a applying) tenant(ctx context.Context, id ident.TenantID, off bool) (taken bool, err error) {

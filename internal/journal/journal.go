@@ -5,13 +5,17 @@
 //	{"action":"key.revoke","change":812,"at":"…","tenant":"ten_…","key":"key_…"}
 //	{"action":"journal.upto","change":820}      everything up to this change is in the journal
 //	{"action":"journal.begin","at":"…"}         what was before this time may not be
+//	{"action":"journal.restore","change":640}   a backup was restored by this change, and the count goes on from it
 //
-// What gives authority back ("key.enable") is there too, since the last word on a key, a person, a membership, a tenant or an account counts. [Read] keeps
-// the last words; [State.Apply] brings a database to them, and never gives it authority that it has not.
+// What gives authority back ("key.enable") is there too, since the last word on a key, a person, a membership, a tenant or an account counts. The last is that
+// of the latest change, not that of the last line: what other nodes changed is written late. [Read] keeps the last words; [State.Apply] brings a database to
+// them, and never gives it authority that it has not.
 package journal
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +32,9 @@ import (
 
 // The actions of lines that are no events.
 const (
-	begin = "journal.begin"
-	upto  = "journal.upto"
+	begin   = "journal.begin"
+	upto    = "journal.upto"
+	restore = "journal.restore"
 )
 
 // Restored is the action of the event that a restore leaves, and Covered its detail that is "yes" where the journal reached back to the backup.
@@ -54,7 +59,7 @@ type Line struct {
 	Disabled bool `json:"disabled,omitempty"`
 	// Days that the account's policies of lifetime count since then, by reason.
 	Days map[policy.Reason]int `json:"days,omitempty"`
-	// Expires is the key's own expiry after an edit.
+	// Expires is the key's own expiry after an edit of it; zero for none.
 	Expires time.Time `json:"expires,omitzero"`
 }
 
@@ -77,6 +82,10 @@ func Of(change int64, e audit.Event) (l Line, ok bool) {
 		return l, l.Disabled || slices.Contains(changed, "active")
 	case "account":
 		l.Account = e.Account
+		if e.Action == "account.member_remove" {
+			l.User = ident.UserID(e.Target.ID)
+			return l, true
+		}
 		return l, e.Action == "account.disable" || e.Action == "account.enable"
 	case "policy":
 		l.Account = e.Account
@@ -113,7 +122,7 @@ func (l *Line) ofKey(details map[string]string) bool {
 		return l.Serial > 0
 	case "key.edit":
 		l.Expires, _ = time.Parse(time.RFC3339Nano, details["expires_at"])
-		return !l.Expires.IsZero()
+		return slices.Contains(strings.Fields(details["changed"]), "expires_at")
 	}
 	return false
 }
@@ -124,6 +133,9 @@ func Beginning(at time.Time) Line { return Line{Action: begin, At: at} }
 // Upto is the line that says up to which change a journal has everything.
 func Upto(change int64) Line { return Line{Action: upto, Change: change} }
 
+// Restoration is the line that says by which change a backup was restored. Changes are counted on from it, whatever was before.
+func Restoration(change int64) Line { return Line{Action: restore, Change: change} }
+
 // Encode gives the line as it is written.
 func (l Line) Encode() []byte {
 	text, err := json.Marshal(l)
@@ -131,6 +143,22 @@ func (l Line) Encode() []byte {
 		panic("journal: " + err.Error()) // of texts, numbers and times of our own
 	}
 	return append(text, '\n')
+}
+
+// Lean gives a journal without the lines that say how far it has come, but for the last: of those there are as many as pauses in which anything was changed.
+func Lean(text []byte) (lean []byte, err error) {
+	last := Upto(0)
+	err = eachLine(bytes.NewReader(text), func(l Line) {
+		switch l.Action {
+		case upto:
+			last = l
+			return
+		case restore:
+			last = Upto(l.Change)
+		}
+		lean = append(lean, l.Encode()...)
+	})
+	return append(lean, last.Encode()...), err
 }
 
 // State is what a journal says in the end.
@@ -147,6 +175,7 @@ type State struct {
 	keys     map[ident.KeyID]*keyState
 	users    map[ident.UserID]string
 	members  map[membership]*memberState
+	officers map[standing]time.Time // when they last ceased to be one
 	tenants  map[ident.TenantID]bool
 	accounts map[ident.AccountID]bool
 	policies map[ident.AccountID]map[policy.Reason]policyState
@@ -163,10 +192,15 @@ type membership struct {
 	user   ident.UserID
 }
 
+type standing struct {
+	account ident.AccountID
+	user    ident.UserID
+}
+
 // memberState is the last word on a membership.
 type memberState struct {
-	removed, disabled bool
-	// left is when it was last removed: keys of before are revoked, whatever came later.
+	disabled bool
+	// left is when it was last removed: the membership and keys of before are gone, whatever came later.
 	left time.Time
 }
 
@@ -182,14 +216,31 @@ type keyState struct {
 func Read(from io.Reader) (*State, error) {
 	s := &State{
 		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]string{}, members: map[membership]*memberState{},
-		tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{}, policies: map[ident.AccountID]map[policy.Reason]policyState{},
+		officers: map[standing]time.Time{}, tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{},
+		policies: map[ident.AccountID]map[policy.Reason]policyState{},
 	}
-	err := EachLine(from, func(l Line, _ []byte) { s.take(l) })
+	var run []Line // of one count of changes
+	err := eachLine(from, func(l Line) {
+		if l.Action == begin || l.Action == restore {
+			s.takeAll(run)
+			run = nil
+		}
+		run = append(run, l)
+	})
+	s.takeAll(run)
 	return s, err
 }
 
-// EachLine calls take for each whole line, with its text.
-func EachLine(from io.Reader, take func(l Line, text []byte)) error {
+// takeAll takes lines in the order of their changes.
+func (s *State) takeAll(run []Line) {
+	slices.SortStableFunc(run, func(a, b Line) int { return cmp.Compare(a.Change, b.Change) })
+	for _, l := range run {
+		s.take(l)
+	}
+}
+
+// eachLine calls take for each whole line.
+func eachLine(from io.Reader, take func(Line)) error {
 	lines := bufio.NewReader(from)
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')
@@ -203,7 +254,7 @@ func EachLine(from io.Reader, take func(l Line, text []byte)) error {
 		if json.Unmarshal(text, &l) != nil || l.Action == "" {
 			return fmt.Errorf("line %d is none of a journal", n)
 		}
-		take(l, text)
+		take(l)
 	}
 }
 
@@ -215,12 +266,14 @@ func (s *State) take(l Line) {
 	switch {
 	case l.Action == begin:
 		s.Begin = l.At
-	case l.Action == upto:
+	case l.Action == upto, l.Action == restore:
 		s.Upto = l.Change
 	case l.Key != "":
 		s.takeKey(l)
 	case l.User != "" && l.Tenant != "":
 		s.takeMember(l)
+	case l.User != "" && l.Account != "":
+		s.officers[standing{l.Account, l.User}] = l.At
 	case l.User != "":
 		if s.users[l.User] != "user.delete" {
 			s.users[l.User] = l.Action
@@ -257,7 +310,7 @@ func (s *State) takeKey(l Line) {
 	case "key.enable":
 		k.disabled = false
 	case "key.refresh":
-		k.serial = max(k.serial, l.Serial)
+		k.serial, k.expires = l.Serial, time.Time{} // it says itself how long the new secret lives
 	case "key.end_previous":
 		k.endedPreviousOf = l.Serial
 	case "key.edit":
@@ -272,8 +325,8 @@ func (s *State) takeMember(l Line) {
 		m = &memberState{}
 		s.members[at] = m
 	}
-	m.removed, m.disabled = l.Action == "member.remove", l.Disabled
-	if m.removed {
+	m.disabled = l.Disabled
+	if l.Action == "member.remove" {
 		m.left = l.At
 	}
 }

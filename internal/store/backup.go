@@ -21,18 +21,19 @@ const (
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
 
-// Snapshot calls read with a transaction that sees one moment of the database, however long it takes, and with that moment.
-func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time) error) error {
+// Snapshot calls read with a transaction that sees one moment of the database, however long it takes, and with that moment: its time, and the last change
+// that it holds.
+func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time, change int64) error) error {
 	tx, err := s.backend.Snapshot(ctx)
 	if err != nil {
 		return s.fault(err)
 	}
 	defer func() { _ = tx.Rollback() }() // it changed nothing
-	var changes int64
-	if err := tx.QueryRowContext(ctx, string(selectLastChange)).Scan(&changes); err != nil { // with the first read the moment is settled
+	var change int64
+	if err := tx.QueryRowContext(ctx, string(selectLastChange)).Scan(&change); err != nil { // with the first read the moment is settled
 		return s.fault(err)
 	}
-	return read(tx, s.Now())
+	return read(tx, s.Now(), change)
 }
 
 // ErrInUse says that there are accounts where a backup is to be brought back.
