@@ -198,6 +198,11 @@ func TestPeopleAreToldWhatIsDoneToTheirKeysByWhom(t *testing.T) {
 			p.must(err)
 		}
 		p.expect("a revocation", `Your API key "Given" was revoked`)
+		for _, by := range []*client.Client{p.owner(), admin, admin} { // the last time there is nothing to do
+			_, err = by.DisableKey(p.Context(), tenant, own.Key.ID)
+			p.must(err)
+		}
+		p.expect("a key that its owner and then an admin disabled", `Your API key "Own" was disabled`)
 		p.must(admin.DeleteKey(p.Context(), tenant, given.Key.ID))
 		p.expect("a deletion of what was revoked")
 		p.must(admin.RemoveMember(p.Context(), tenant, me.ID))
@@ -210,6 +215,30 @@ func TestPeopleAreToldWhatIsDoneToTheirKeysByWhom(t *testing.T) {
 				if strings.Contains(m, secret) {
 					t.Error("a notice holds a secret")
 				}
+			}
+		}
+	})
+}
+
+func TestTheOwnerIsToldOfEachTimeThatASecretIsShownAgainAndFromWhere(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newPostbox(t, e)
+		disclose(t, p.House, p.tenant, policy.Recoverable)
+		k, other := p.key("Shown", 0), p.As(p.Member(p.tenant, "Tenant Admin", scope.Admin))
+		if got := revealed(t, other, p.tenant, k); got != api.Forbidden {
+			t.Errorf("to somebody else: %q", got)
+		}
+		p.expect("refused")
+		for range 2 {
+			if got := revealed(t, p.owner(), p.tenant, k); got != "" {
+				t.Errorf("to its owner: %q", got)
+			}
+			p.expect("shown", `The secret of your API key "Shown" was shown again`)
+			p.Clock.Move(time.Minute)
+		}
+		for _, m := range p.mails() {
+			if !strings.Contains(m, "Address: 127.0.0.1") || strings.Contains(m, *k.Credential.Secret) {
+				t.Errorf("it says\n%s", m)
 			}
 		}
 	})
@@ -267,7 +296,7 @@ func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T
 		p := newPostbox(t, e)
 		me, err := p.owner().Me(p.Context())
 		p.must(err)
-		all := api.Notices{KeyExpiring: true, KeyExpired: true, KeyCreated: true, KeyRefreshed: true, KeyRevoked: true, NewSignIn: true}
+		all := api.Notices{KeyExpiring: true, KeyExpired: true, KeyCreated: true, KeyRefreshed: true, KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true}
 		if me.Notices != all {
 			t.Errorf("by default people get %+v", me.Notices)
 		}
@@ -277,6 +306,7 @@ func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T
 		}
 		for name, n := range map[string]api.NoticesPatch{
 			"notices.key_expiring": {KeyExpiring: api.To(false), KeyRevoked: api.To(false)}, "notices.key_expired": {KeyExpired: api.To(false)},
+			"notices.key_revealed": {KeyRevealed: api.To(false)},
 		} {
 			_, err := change(n)
 			problem, ok := errors.AsType[*api.Problem](err)

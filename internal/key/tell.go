@@ -33,7 +33,23 @@ func (c *changing) tellRefreshed(ctx context.Context, tx Tx) error {
 	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRefreshed, c.Owner.ID, c.ID, c.now, f, c.Serial))
 }
 
-// tellRevoked does so of a key that is revoked or deleted, once.
+// tellRevealed tells the owner, who alone can have done it, for the same reason.
+func (c *changing) tellRevealed(ctx context.Context, tx Tx, address string) error {
+	f := c.facts(c.tenant.Rules, c.by.Person)
+	f.Address = address
+	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRevealed, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+}
+
+// tellDisabled tells the owner of a key that somebody else disabled.
+func (c *changing) tellDisabled(ctx context.Context, tx Tx) error {
+	if c.DisabledBy == c.Owner.ID {
+		return nil
+	}
+	f := c.facts(c.tenant.Rules, c.by.Person)
+	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyDisabled, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+}
+
+// tellRevoked tells the owner, also of what they did themselves, of a key that is revoked or deleted, once.
 func (c *changing) tellRevoked(ctx context.Context, tx Tx, why string, deleted bool) error {
 	if !c.RevokedAt.IsZero() {
 		return nil

@@ -57,6 +57,10 @@ func (d Desk) words(l notice.Letter) words {
 		w = created(l)
 	case notice.KeyRefreshed:
 		w = refreshed(l)
+	case notice.KeyRevealed:
+		w = revealed(l)
+	case notice.KeyDisabled:
+		w = disabled(l)
 	case notice.KeyRevoked:
 		w = revoked(l)
 	case notice.NewSignIn:
@@ -123,6 +127,26 @@ func refreshed(l notice.Letter) words {
 		w.Rows = append(w.Rows, row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)})
 	}
 	return w
+}
+
+func revealed(l notice.Letter) words {
+	f := l.Facts
+	return words{
+		Subject: "The secret of your API key \"" + f.KeyName + "\" was shown again",
+		Lead:    who(f.By) + " had the secret of your API key \"" + f.KeyName + "\" shown again.",
+		Rows:    append(keyRows(l), row{"Shown", moment(l.At)}, row{"Address", f.Address}),
+		Advice:  "If this was not you, somebody has your password or your session: refresh the key, which gives it a new secret, and change your password, which ends every session.",
+	}
+}
+
+func disabled(l notice.Letter) words {
+	f := l.Facts
+	return words{
+		Subject: "Your API key \"" + f.KeyName + "\" was disabled",
+		Lead:    who(f.By) + " disabled your API key \"" + f.KeyName + "\". It is refused everywhere until it is enabled.",
+		Rows:    append(keyRows(l), row{"Disabled", moment(l.At)}),
+		Advice:  "An admin of the tenant can enable it again.",
+	}
 }
 
 func revoked(l notice.Letter) words {

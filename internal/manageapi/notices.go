@@ -12,7 +12,8 @@ func noticesOf(muted []notice.Kind) api.Notices {
 	gets := func(k notice.Kind) bool { return !slices.Contains(muted, k) }
 	return api.Notices{
 		KeyExpiring: gets(notice.KeyExpiring), KeyExpired: gets(notice.KeyExpired), KeyCreated: gets(notice.KeyCreated),
-		KeyRefreshed: gets(notice.KeyRefreshed), KeyRevoked: gets(notice.KeyRevoked), NewSignIn: gets(notice.NewSignIn),
+		KeyRefreshed: gets(notice.KeyRefreshed), KeyRevealed: gets(notice.KeyRevealed), KeyDisabled: gets(notice.KeyDisabled),
+		KeyRevoked: gets(notice.KeyRevoked), NewSignIn: gets(notice.NewSignIn),
 	}
 }
 
@@ -24,7 +25,8 @@ func wantedOf(p *api.NoticesPatch) map[notice.Kind]bool {
 	wanted := map[notice.Kind]bool{}
 	for kind, choice := range map[notice.Kind]api.Optional[bool]{
 		notice.KeyExpiring: p.KeyExpiring, notice.KeyExpired: p.KeyExpired, notice.KeyCreated: p.KeyCreated,
-		notice.KeyRefreshed: p.KeyRefreshed, notice.KeyRevoked: p.KeyRevoked, notice.NewSignIn: p.NewSignIn,
+		notice.KeyRefreshed: p.KeyRefreshed, notice.KeyRevealed: p.KeyRevealed, notice.KeyDisabled: p.KeyDisabled,
+		notice.KeyRevoked: p.KeyRevoked, notice.NewSignIn: p.NewSignIn,
 	} {
 		if choice.Set {
 			wanted[kind] = choice.Null || choice.Value

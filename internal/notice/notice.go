@@ -1,7 +1,7 @@
 // Package notice tells people what becomes of their keys and sign-ins, each thing once.
 //
 // A [Notice] is planned into the outbox, a table, and sent from there. What somebody does is told by a notice that commits with the change itself
-// (key made for you, refreshed, revoked, new sign-in), so that none is lost and none tells of what was rolled back. What time does is found by a pass over
+// (key made for you, refreshed, shown again, disabled, revoked, new sign-in), so that none is lost and none tells of what was rolled back. What time does is found by a pass over
 // the keys ([Service.Plan]): the notices 30, 7 and 1 days before the effective expiry, and the one of the expiry itself. The outbox takes
 // each text of [Notice.Dedupe] once.
 //
@@ -37,17 +37,20 @@ const (
 	KeyExpired   Kind = "key_expired"
 	KeyCreated   Kind = "key_created" // by somebody else
 	KeyRefreshed Kind = "key_refreshed"
+	KeyRevealed  Kind = "key_revealed"
+	KeyDisabled  Kind = "key_disabled" // by somebody else
 	KeyRevoked   Kind = "key_revoked"
 	NewSignIn    Kind = "new_sign_in"
 )
 
 // Kinds lists them.
 func Kinds() []Kind {
-	return []Kind{KeyExpiring, KeyExpired, KeyCreated, KeyRefreshed, KeyRevoked, NewSignIn}
+	return []Kind{KeyExpiring, KeyExpired, KeyCreated, KeyRefreshed, KeyRevealed, KeyDisabled, KeyRevoked, NewSignIn}
 }
 
-// Fixed reports whether everybody gets notices of the kind: nobody chooses to let keys expire unannounced.
-func (k Kind) Fixed() bool { return k == KeyExpiring || k == KeyExpired }
+// Fixed reports whether everybody gets notices of the kind: nobody chooses to let keys expire unannounced, and whoever uses another's session to see a secret
+// cannot keep it quiet.
+func (k Kind) Fixed() bool { return slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyRevealed}, k) }
 
 // State is where a notice stands.
 type State string
@@ -109,9 +112,10 @@ type Facts struct {
 	Deleted bool `json:"deleted,omitempty"`
 	// ByLink is set where the owner has yet to fetch the secret of a new key.
 	ByLink bool `json:"by_link,omitempty"`
-	// Address and Agent of a sign-in.
+	// Address that it was done from.
 	Address string `json:"address,omitempty"`
-	Agent   string `json:"agent,omitempty"`
+	// Agent of a sign-in.
+	Agent string `json:"agent,omitempty"`
 }
 
 // Self names the recipient as who did it.

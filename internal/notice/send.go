@@ -162,9 +162,14 @@ func (s *Service) needless(ctx context.Context, l Letter) (string, error) {
 		return reasonGone, nil
 	case !l.Kind.Fixed() && slices.Contains(l.To.Muted, l.Kind):
 		return reasonUnwanted, nil
-	case !l.Kind.Fixed():
-		return "", nil
+	case l.Kind == KeyExpiring || l.Kind == KeyExpired:
+		return s.outdated(ctx, l)
 	}
+	return "", nil
+}
+
+// outdated says why a letter of a key's expiry is no longer true; "" where it is.
+func (s *Service) outdated(ctx context.Context, l Letter) (string, error) {
 	subject, rules, err := s.Store.SubjectOf(ctx, l.Key)
 	if errors.Is(err, fault.NotFound) {
 		return reasonUntrue, nil
