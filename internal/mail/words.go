@@ -53,6 +53,8 @@ func (d Desk) words(l notice.Letter) words {
 		w = expiring(l)
 	case notice.KeyExpired:
 		w = expired(l)
+	case notice.KeyIdle:
+		w = idle(l)
 	case notice.KeyCreated:
 		w = created(l)
 	case notice.KeyRefreshed:
@@ -95,6 +97,16 @@ func expired(l notice.Letter) words {
 		Lead:    "Your API key \"" + f.KeyName + "\" has expired. It is refused everywhere.",
 		Rows:    append(keyRows(l), row{"Expired", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
 		Advice:  "For 30 days you can bring it back by refreshing it, which gives it a new secret.",
+	}
+}
+
+func idle(l notice.Letter) words {
+	f := l.Facts
+	return words{
+		Subject: "Your API key \"" + f.KeyName + "\" will be disabled: nobody uses it",
+		Lead:    "Nobody uses your API key \"" + f.KeyName + "\". If that stays so, it will be disabled, as the tenant asks of such keys, and refused everywhere from then on.",
+		Rows:    append(keyRows(l), lastUse(f), row{"Disabled after", moment(f.IdleAt)}),
+		Advice:  "Using it once is enough to keep it. If nothing needs it, revoke it. Once it is disabled, only an admin of the tenant can enable it again.",
 	}
 }
 
@@ -141,12 +153,17 @@ func revealed(l notice.Letter) words {
 
 func disabled(l notice.Letter) words {
 	f := l.Facts
-	return words{
+	w := words{
 		Subject: "Your API key \"" + f.KeyName + "\" was disabled",
 		Lead:    who(f.By) + " disabled your API key \"" + f.KeyName + "\". It is refused everywhere until it is enabled.",
 		Rows:    append(keyRows(l), row{"Disabled", moment(l.At)}),
-		Advice:  "An admin of the tenant can enable it again.",
+		Advice:  "Only an admin of the tenant can enable it again.",
 	}
+	if f.IdleDays > 0 {
+		w.Lead = "Your API key \"" + f.KeyName + "\" was disabled since nobody used it. It is refused everywhere until it is enabled."
+		w.Rows = append(w.Rows, lastUse(f), row{"Days unused that the tenant allows", strconv.Itoa(f.IdleDays)})
+	}
+	return w
 }
 
 func revoked(l notice.Letter) words {
@@ -189,6 +206,13 @@ func keyRows(l notice.Letter) []row {
 		rows = append(rows, row{"Secret ends in", l.Facts.Last4})
 	}
 	return rows
+}
+
+func lastUse(f notice.Facts) row {
+	if f.LastUsedAt.IsZero() {
+		return row{"Last used", "never"}
+	}
+	return row{"Last used", moment(f.LastUsedAt)}
 }
 
 func within(days int) string {
