@@ -10,7 +10,7 @@ type KeyHealth struct {
 	// DaysToExpiry are the whole days that are left, by the key's own expiry or the account's policies; null where nothing ends it.
 	DaysToExpiry *int       `json:"days_to_expiry"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
-	// IdleAt is when the key will be disabled if it stays unused; null for never.
+	// IdleAt is when the key will be disabled if it stays unused, or later if its owner was not told 7 days before; null for never.
 	IdleAt *time.Time `json:"idle_at"`
 	// Findings are never_used, unused_90_days, older_than_90_days, older_than_12_months, never_expires, unused_scopes and overlap_open, as far as they hold.
 	Findings []string `json:"findings"`

@@ -25,12 +25,18 @@ type MeChange struct {
 
 // Notices says of each kind whether it is sent.
 type Notices struct {
-	// KeyExpiring is sent 30, 7 and 1 days before a key expires. It is always true, and so is KeyExpired.
+	// KeyExpiring is sent 30, 7 and 1 days before a key expires. It is always true, and so are KeyExpired, KeyIdle and KeyRevealed.
 	KeyExpiring bool `json:"key_expiring"`
 	KeyExpired  bool `json:"key_expired"`
+	// KeyIdle is sent 7 days before a key is disabled because nobody uses it.
+	KeyIdle bool `json:"key_idle"`
 	// KeyCreated is sent when somebody else makes a key for the person.
 	KeyCreated   bool `json:"key_created"`
 	KeyRefreshed bool `json:"key_refreshed"`
+	// KeyRevealed is sent when a key's secret is shown again.
+	KeyRevealed bool `json:"key_revealed"`
+	// KeyDisabled is sent when somebody else disables a key of the person, or Claviger does because nobody used it.
+	KeyDisabled bool `json:"key_disabled"`
 	// KeyRevoked is sent of deleted keys too.
 	KeyRevoked bool `json:"key_revoked"`
 	// NewSignIn is sent of a sign-in from an address or a device that was not seen for 90 days.
@@ -39,11 +45,14 @@ type Notices struct {
 
 // NoticesPatch chooses notices: absent keeps, null restores the default, which is true.
 type NoticesPatch struct {
-	// KeyExpiring and KeyExpired cannot be turned off.
+	// KeyExpiring, KeyExpired, KeyIdle and KeyRevealed cannot be turned off.
 	KeyExpiring  Optional[bool] `json:"key_expiring,omitzero"`
 	KeyExpired   Optional[bool] `json:"key_expired,omitzero"`
+	KeyIdle      Optional[bool] `json:"key_idle,omitzero"`
 	KeyCreated   Optional[bool] `json:"key_created,omitzero"`
 	KeyRefreshed Optional[bool] `json:"key_refreshed,omitzero"`
+	KeyRevealed  Optional[bool] `json:"key_revealed,omitzero"`
+	KeyDisabled  Optional[bool] `json:"key_disabled,omitzero"`
 	KeyRevoked   Optional[bool] `json:"key_revoked,omitzero"`
 	NewSignIn    Optional[bool] `json:"new_sign_in,omitzero"`
 }

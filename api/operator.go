@@ -104,7 +104,7 @@ type Retirement struct {
 // Notice is one message to one person, as the operator sees it.
 type Notice struct {
 	ID string `json:"id"`
-	// Kind is key_expiring, key_expired, key_created, key_refreshed, key_revoked or new_sign_in.
+	// Kind is key_expiring, key_expired, key_idle, key_created, key_refreshed, key_revealed, key_disabled, key_revoked or new_sign_in.
 	Kind string `json:"kind"`
 	// State is waiting, claimed, sending, sent, skipped, dead or in_doubt.
 	State string `json:"state"`

@@ -70,7 +70,7 @@ type Settings struct {
 	// TokenSeconds is the life of an OAuth access token.
 	TokenSeconds int    `json:"token_seconds"`
 	TokenFormat  string `json:"token_format"`
-	// IdleDays disables a key unused for so long; null for never.
+	// IdleDays disables a key unused for so long, of which its owner is told 7 days before: so not within 8 days. Null for never.
 	IdleDays *int `json:"idle_days"`
 	// RequestsPerMinute bounds each key; null for no bound.
 	RequestsPerMinute *int `json:"requests_per_minute"`

@@ -1,14 +1,16 @@
 package main_test
 
 import (
+	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
@@ -17,48 +19,95 @@ import (
 )
 
 const (
-	senderKillings = 50 // on either engine
-	killedNotices  = 1500
+	senderKillings = 50  // on either engine
+	pairKillings   = 100 // of two senders, in turn
+	// victimSends is how many messages a sender gets out at most before it is killed, and othersSend how many the others do meanwhile.
+	victimSends = 10
+	othersSend  = 20
+	// noticesEach is more than are sent for each killing.
+	noticesEach = victimSends + othersSend + 5
 )
 
-// Every second kill comes between the end of a message and the server's answer to it.
+// Every second kill of a sender comes between the end of a message and the server's answer to it.
 func TestKillMinusNineLetsNoNoticeArriveTwiceAndLosesNoneUnseen(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		r := &sendRun{t: t, site: newSite(t, e), server: testkit.StartMailServer(t)}
-		r.server.OnMessage = r.message
-		r.site.env = []string{"CLAVIGER_MAIL_SMTP=" + r.server.Address, "CLAVIGER_MAIL_TLS=none"}
-		r.plan()
-		for n := range senderKillings {
-			r.cycle(n%2 == 0)
-		}
-		r.finish()
-		r.check()
+		newSendRun(t, senderKillings, newSite(t, e)).run()
 	})
 }
 
-// sendRun is one outbox through all killings of its sender.
+func TestTwoSendersOnOneDatabaseSendEachNoticeOnceThoughOneOrTheOtherIsKilledAgainAndAgain(t *testing.T) {
+	here, there := newSite(t, testkit.Postgres), newSite(t, testkit.Postgres)
+	there.url = here.url
+	newSendRun(t, pairKillings, here, there).run()
+}
+
+// sendRun is one outbox through all killings of its senders.
 type sendRun struct {
-	t      *testing.T
-	site   *site
-	server *testkit.MailServer
-	// left counts down to the message at which the sender is killed; fatal is closed then, and gone once it is dead.
-	left        atomic.Int64
-	fatal, gone chan struct{}
-	unanswered  bool
+	t        *testing.T
+	killings int
+	senders  []*sender
+	server   *testkit.MailServer
+	aim      atomic.Pointer[aim]
+}
+
+// sender is one of those that share the outbox.
+type sender struct {
+	site *site
+	// from is the address that tells its messages from those of others.
+	from string
+	// process is nil while there is none.
+	process *process
+}
+
+// aim is how the next sender dies.
+type aim struct {
+	from string
+	// left counts down to the message at which the sender is killed; fatal is closed then, gone once it is dead, and over with the next aim.
+	left              atomic.Int64
+	fatal, gone, over chan struct{}
+	// unanswered is set where that message gets no answer.
+	unanswered bool
+	// others has a word for each message that the others may send meanwhile.
+	others chan struct{}
+}
+
+// newSendRun shares one root secret and one mail server among the sites.
+func newSendRun(t *testing.T, killings int, sites ...*site) *sendRun {
+	t.Helper()
+	r := &sendRun{t: t, killings: killings, server: testkit.StartMailServer(t)}
+	r.server.OnMessage = r.message
+	root := credential.NewRoot(rand.Reader).Text().Reveal()
+	for i, s := range sites {
+		from := fmt.Sprintf("node-%d@claviger.example", i)
+		s.env = []string{"CLAVIGER_ROOT_SECRET=" + root, "CLAVIGER_MAIL_SMTP=" + r.server.Address, "CLAVIGER_MAIL_TLS=none", "CLAVIGER_MAIL_FROM=" + from}
+		r.senders = append(r.senders, &sender{site: s, from: from})
+	}
+	return r
+}
+
+func (r *sendRun) run() {
+	r.t.Helper()
+	r.plan()
+	for n := range r.killings {
+		r.cycle(n)
+	}
+	r.finish()
+	r.check()
 }
 
 // plan fills the outbox, with no server to see it.
 func (r *sendRun) plan() {
 	r.t.Helper()
-	p := r.site.dev(r.t)
+	site := r.senders[0].site
+	p := site.dev(r.t)
 	s := p.ready()
 	p.term()
-	r.site.withStore(r.t, func(st *store.Store) {
+	site.withStore(r.t, func(st *store.Store) {
 		u, _, err := st.UserByEmail(r.t.Context(), identity.CanonicalEmail(s.Email))
 		must(r.t, err)
 		_, err = st.RecoverNotices(r.t.Context(), time.Now(), "")
 		must(r.t, err)
-		all := make([]notice.Notice, killedNotices)
+		all := make([]notice.Notice, noticesEach*r.killings)
 		for i := range all {
 			key := ident.KeyID(fmt.Sprintf("key_%d", i))
 			all[i] = notice.OfKey(notice.KeyRevoked, u.ID, key, time.Now(), notice.Facts{KeyName: string(key)})
@@ -68,54 +117,99 @@ func (r *sendRun) plan() {
 }
 
 // message is called once a message has come, before it is answered.
-func (r *sendRun) message(net.Conn, testkit.Mail) error {
-	if r.left.Add(-1) == 0 {
-		close(r.fatal)
-		if r.unanswered {
-			<-r.gone
+func (r *sendRun) message(_ net.Conn, m testkit.Mail) error {
+	a := r.aim.Load()
+	switch {
+	case a == nil:
+	case m.From != a.from:
+		select {
+		case <-a.others:
+		case <-a.over:
+		}
+	case a.left.Add(-1) == 0:
+		close(a.fatal)
+		if a.unanswered {
+			<-a.gone
 		}
 	}
 	return nil
 }
 
-// cycle starts a sender and kills it in the middle.
-func (r *sendRun) cycle(unanswered bool) {
-	r.t.Helper()
-	r.fatal, r.gone, r.unanswered = make(chan struct{}), make(chan struct{}), unanswered
-	r.left.Store(1 + rand.Int64N(20))
-	p := r.site.serve(r.t)
-	select {
-	case <-r.fatal:
-	case <-p.ended:
-		r.t.Fatalf("the sender ended by itself:\n%s", p.stderr.String())
-	case <-time.After(patience):
-		r.t.Fatalf("no messages come; on stderr:\n%s", p.stderr.String())
+// takeAim ends the aim of before; nil is none.
+func (r *sendRun) takeAim(a *aim) {
+	if before := r.aim.Swap(a); before != nil {
+		close(before.over)
 	}
-	p.kill()
-	close(r.gone)
 }
 
-// finish lets the claims of the dead run out, and a sender that lives do the rest.
+// cycle lets all senders run, and kills the one whose turn it is in the middle.
+func (r *sendRun) cycle(n int) {
+	r.t.Helper()
+	victim := r.senders[n%len(r.senders)]
+	a := &aim{
+		from: victim.from, fatal: make(chan struct{}), gone: make(chan struct{}), over: make(chan struct{}),
+		unanswered: n/len(r.senders)%2 == 0, others: make(chan struct{}, othersSend),
+	}
+	a.left.Store(1 + mathrand.Int64N(victimSends))
+	for range othersSend {
+		a.others <- struct{}{}
+	}
+	r.takeAim(a)
+	r.start()
+	select {
+	case <-a.fatal:
+	case <-victim.process.ended:
+		r.t.Fatalf("the sender ended by itself:\n%s", victim.process.stderr.String())
+	case <-time.After(patience):
+		r.t.Fatalf("no messages come; on stderr:\n%s", victim.process.stderr.String())
+	}
+	victim.process.kill()
+	victim.process = nil
+	close(a.gone)
+}
+
+// start starts every sender that does not run.
+func (r *sendRun) start() {
+	r.t.Helper()
+	for _, s := range r.senders {
+		if s.process == nil {
+			s.process = s.site.serve(r.t)
+		}
+	}
+}
+
+// kill kills every sender that runs.
+func (r *sendRun) kill() {
+	for _, s := range r.senders {
+		if s.process != nil {
+			s.process.kill()
+			s.process = nil
+		}
+	}
+}
+
+// finish lets the claims of the dead run out, and senders that live do the rest.
 func (r *sendRun) finish() {
 	r.t.Helper()
-	r.left.Store(0)
-	r.site.exec(r.t, `UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL`)
-	p := r.site.serve(r.t)
+	r.takeAim(nil)
+	r.kill()
+	r.senders[0].site.exec(r.t, `UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL`)
+	r.start()
 	turn := time.NewTicker(100 * time.Millisecond)
 	defer turn.Stop()
 	for deadline := time.After(patience); r.count(`state IN ('waiting', 'claimed', 'sending')`) > 0; {
 		select {
 		case <-turn.C:
 		case <-deadline:
-			r.t.Fatalf("notices are left over; on stderr:\n%s", p.stderr.String())
+			r.t.Fatalf("notices are left over; on stderr:\n%s", r.senders[0].process.stderr.String())
 		}
 	}
-	p.term()
+	r.kill()
 }
 
 func (r *sendRun) count(where string) (n int) {
 	r.t.Helper()
-	r.site.withDB(r.t, func(db *sql.DB) {
+	r.senders[0].site.withDB(r.t, func(db *sql.DB) {
 		must(r.t, db.QueryRowContext(r.t.Context(), `SELECT COUNT(*) FROM outbox WHERE `+where).Scan(&n))
 	})
 	return n
@@ -124,12 +218,13 @@ func (r *sendRun) count(where string) (n int) {
 // check compares what arrived with what the outbox says.
 func (r *sendRun) check() {
 	r.t.Helper()
-	arrived := map[string]int{}
+	arrived, by := map[string]int{}, map[string]int{}
 	for _, m := range r.server.Taken() {
 		arrived[m.ID(r.t)]++
+		by[m.From]++
 	}
 	doubtful, doubtfulButArrived := 0, 0
-	r.site.withDB(r.t, func(db *sql.DB) {
+	r.senders[0].site.withDB(r.t, func(db *sql.DB) {
 		eachRow(r.t, db, `SELECT id, state FROM outbox`, func(row []any) {
 			id, state := fmt.Sprint(row[0]), fmt.Sprint(row[1])
 			switch n := arrived[id]; {
@@ -141,8 +236,8 @@ func (r *sendRun) check() {
 			}
 		})
 	})
-	r.t.Logf("%d notices arrived; %d are in doubt, of which %d arrived", len(arrived), doubtful, doubtfulButArrived)
-	if doubtful < senderKillings/4 || doubtful > senderKillings {
-		r.t.Errorf("%d killings left %d in doubt", senderKillings, doubtful)
+	r.t.Logf("%d notices arrived, sent by %v; %d are in doubt, of which %d arrived", len(arrived), by, doubtful, doubtfulButArrived)
+	if doubtful < r.killings/4 || doubtful > r.killings+len(r.senders) {
+		r.t.Errorf("%d killings left %d in doubt", r.killings, doubtful)
 	}
 }

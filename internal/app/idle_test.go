@@ -12,9 +12,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// disableIdle is what the job does every minute, twice: the second time there is nothing to do.
+// disableIdle is what the jobs do every minute, of which the last does it twice: the second time there is nothing to do.
 func disableIdle(t *testing.T, h *testkit.House) {
 	t.Helper()
+	if err := h.Notices.Plan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,9 @@ func TestAKeyThatNobodyUsesIsDisabledAndAnAdminAloneEnablesIt(t *testing.T) {
 			_, err := h.With(k).Whoami(t.Context())
 			expect(t, what, err, want)
 		}
-		h.Clock.Move(30 * policy.Day)
+		h.Clock.Move(23*policy.Day + policy.IdleMargin)
+		disableIdle(t, h) // which tells
+		h.Clock.Move(7*policy.Day - policy.IdleMargin)
 		works("the used key", used, "")
 		disableIdle(t, h)
 		h.Clock.Move(2 * time.Minute)
@@ -78,7 +83,9 @@ func TestAKeyIsDisabledForIdlenessByWhatItIsUnderItsLock(t *testing.T) {
 	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.IdleDays = 0, 30 })
 	person := h.Member(tenant, "Key Owner", scope.Member)
 	used, disabled, revoked := h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read")
-	h.Clock.Move(31 * policy.Day)
+	h.Clock.Move(24 * policy.Day)
+	disableIdle(t, h) // which tells
+	h.Clock.Move(policy.IdleNotice)
 	_, err := h.With(used).Whoami(t.Context())
 	expect(t, "a use", err, "")
 	must[api.Key](t)(h.As(person).DisableKey(t.Context(), string(tenant.ID), disabled.Key.ID))
@@ -118,15 +125,19 @@ func TestNoKeyIsDisabledForIdlenessWithinTheNotice(t *testing.T) {
 			}
 		}
 		set(api.To(1))
+		h.Clock.Move(policy.IdleMargin)
+		status("active")
 		h.Clock.Move(6 * policy.Day)
 		status("active")
 		set(api.Cleared[int]())
 		h.Clock.Move(2 * policy.Day)
 		status("active")
 		set(api.To(2))
-		h.Clock.Move(policy.IdleNotice)
+		h.Clock.Move(policy.IdleMargin)
 		status("active")
-		h.Clock.Move(2 * time.Minute)
+		h.Clock.Move(policy.IdleNotice - time.Second)
+		status("active")
+		h.Clock.Move(time.Second)
 		status("disabled")
 	})
 }

@@ -198,6 +198,11 @@ func TestPeopleAreToldWhatIsDoneToTheirKeysByWhom(t *testing.T) {
 			p.must(err)
 		}
 		p.expect("a revocation", `Your API key "Given" was revoked`)
+		for _, by := range []*client.Client{p.owner(), admin, admin} { // the last time there is nothing to do
+			_, err = by.DisableKey(p.Context(), tenant, own.Key.ID)
+			p.must(err)
+		}
+		p.expect("a key that its owner and then an admin disabled", `Your API key "Own" was disabled`)
 		p.must(admin.DeleteKey(p.Context(), tenant, given.Key.ID))
 		p.expect("a deletion of what was revoked")
 		p.must(admin.RemoveMember(p.Context(), tenant, me.ID))
@@ -210,6 +215,30 @@ func TestPeopleAreToldWhatIsDoneToTheirKeysByWhom(t *testing.T) {
 				if strings.Contains(m, secret) {
 					t.Error("a notice holds a secret")
 				}
+			}
+		}
+	})
+}
+
+func TestTheOwnerIsToldOfEachTimeThatASecretIsShownAgainAndFromWhere(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newPostbox(t, e)
+		disclose(t, p.House, p.tenant, policy.Recoverable)
+		k, other := p.key("Shown", 0), p.As(p.Member(p.tenant, "Tenant Admin", scope.Admin))
+		if got := revealed(t, other, p.tenant, k); got != api.Forbidden {
+			t.Errorf("to somebody else: %q", got)
+		}
+		p.expect("refused")
+		for range 2 {
+			if got := revealed(t, p.owner(), p.tenant, k); got != "" {
+				t.Errorf("to its owner: %q", got)
+			}
+			p.expect("shown", `The secret of your API key "Shown" was shown again`)
+			p.Clock.Move(time.Minute)
+		}
+		for _, m := range p.mails() {
+			if !strings.Contains(m, "Address: 127.0.0.1") || strings.Contains(m, *k.Credential.Secret) {
+				t.Errorf("it says\n%s", m)
 			}
 		}
 	})
@@ -267,7 +296,7 @@ func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T
 		p := newPostbox(t, e)
 		me, err := p.owner().Me(p.Context())
 		p.must(err)
-		all := api.Notices{KeyExpiring: true, KeyExpired: true, KeyCreated: true, KeyRefreshed: true, KeyRevoked: true, NewSignIn: true}
+		all := api.Notices{KeyExpiring: true, KeyExpired: true, KeyIdle: true, KeyCreated: true, KeyRefreshed: true, KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true}
 		if me.Notices != all {
 			t.Errorf("by default people get %+v", me.Notices)
 		}
@@ -277,6 +306,8 @@ func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T
 		}
 		for name, n := range map[string]api.NoticesPatch{
 			"notices.key_expiring": {KeyExpiring: api.To(false), KeyRevoked: api.To(false)}, "notices.key_expired": {KeyExpired: api.To(false)},
+			"notices.key_idle":     {KeyIdle: api.To(false)},
+			"notices.key_revealed": {KeyRevealed: api.To(false)},
 		} {
 			_, err := change(n)
 			problem, ok := errors.AsType[*api.Problem](err)
@@ -296,6 +327,109 @@ func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T
 		less.NewSignIn = true
 		if got, err := change(api.NoticesPatch{NewSignIn: api.Cleared[bool]()}); err != nil || got != less {
 			t.Errorf("with the default again it is %+v, %v", got, err)
+		}
+	})
+}
+
+// newIdlePostbox is one whose tenant disables keys that are unused for so many days.
+func newIdlePostbox(t *testing.T, e testkit.Engine, days int) *postbox {
+	t.Helper()
+	p := newPostbox(t, e)
+	setPolicy(t, p.House, autoExpiry(0))
+	_, err := p.As(p.Owner).EditTenant(p.Context(), string(p.tenant.ID), api.TenantPatch{Settings: &api.SettingsPatch{KeysPerUser: api.Cleared[int](), IdleDays: api.To(days)}})
+	p.must(err)
+	return p
+}
+
+// after lets the time pass, tends keys as the jobs do, and demands that just these are sent.
+func (p *postbox) after(d time.Duration, want ...string) {
+	p.Helper()
+	p.Clock.Move(d)
+	disableIdle(p.T, p.House)
+	p.expect("after "+d.String(), want...)
+}
+
+// use lets a key ask who it is.
+func (p *postbox) use(k api.IssuedKey) {
+	p.Helper()
+	_, err := p.With(k).Whoami(p.Context())
+	p.must(err)
+}
+
+const (
+	idleSubject     = `Your API key "Idle" will be disabled: nobody uses it`
+	disabledSubject = `Your API key "Idle" was disabled`
+)
+
+func TestTheOwnerIsToldSevenDaysBeforeAKeyIsDisabledForIdlenessAndWhenItIs(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newIdlePostbox(t, e, 30)
+		k, used := p.key("Idle", 0), p.key("Used", 0)
+		p.after(23 * policy.Day)
+		p.use(used)
+		p.after(policy.IdleMargin, idleSubject)
+		p.after(policy.Day)
+		p.use(k)
+		p.after(22*policy.Day, `Your API key "Used" will be disabled: nobody uses it`)
+		p.use(used)
+		p.after(policy.Day)
+		p.after(policy.IdleMargin, idleSubject)
+		p.after(policy.IdleNotice - time.Second)
+		p.after(time.Second, disabledSubject)
+		p.after(policy.Day)
+		shown := must[api.Key](t)(p.owner().Key(p.Context(), string(p.tenant.ID), used.Key.ID))
+		if shown.Status != "active" {
+			t.Errorf("the used key is %s", shown.Status)
+		}
+	})
+}
+
+func TestWhoeverIsToldLateThatAKeyIsIdleHasSevenDaysNevertheless(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newIdlePostbox(t, e, 30)
+		k := p.key("Idle", 0)
+		p.Clock.Move(200 * policy.Day) // in which nothing runs
+		p.must(p.Keys.DisableIdle(p.Context()))
+		p.after(0, idleSubject)
+		for _, m := range p.mails() {
+			if until := p.Clock.Now().Add(policy.IdleNotice).Format("2 January 2006, 15:04 UTC"); !strings.Contains(m, "Disabled after: "+until) {
+				t.Errorf("it should be until %s:\n%s", until, m)
+			}
+		}
+		p.after(policy.IdleNotice - time.Second)
+		p.use(k)
+		p.after(time.Second)
+		shown := must[api.Key](t)(p.owner().Key(p.Context(), string(p.tenant.ID), k.Key.ID))
+		if shown.Status != "active" {
+			t.Errorf("a key that was used in time is %s", shown.Status)
+		}
+	})
+}
+
+func TestAKeyThatIsUsedDailyIsIdleToNobodyHoweverFewDaysATenantAllows(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newIdlePostbox(t, e, 1)
+		k := p.key("Idle", 0)
+		for range 3 {
+			p.after(policy.Day)
+			p.use(k)
+		}
+		p.after(policy.Day+policy.IdleMargin, idleSubject)
+		p.after(policy.IdleNotice, disabledSubject)
+	})
+}
+
+func TestAKeyThatIsUsedBeforeTheNoticeGoesOutIsNotCalledIdle(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := newIdlePostbox(t, e, 30)
+		k := p.key("Idle", 0)
+		p.Clock.Move(24 * policy.Day)
+		p.must(p.Notices.Plan(p.Context()))
+		p.use(k)
+		p.after(0)
+		list, err := p.Notices.List(p.Context(), notice.Skipped, 10)
+		if err != nil || len(list) != 1 || list[0].Kind != notice.KeyIdle || list[0].Reason == "" {
+			t.Errorf("skipped are %+v, %v", list, err)
 		}
 	})
 }

@@ -12,7 +12,7 @@ func muteFaults(wanted map[notice.Kind]bool) (faults []fault.Field) {
 	for _, kind := range notice.Kinds() {
 		if want, said := wanted[kind]; said && !want && kind.Fixed() {
 			faults = append(faults, fault.Field{
-				Name: "notices." + string(kind), Code: "always_on", Message: "Notices of a key's expiry go to every owner and cannot be turned off.",
+				Name: "notices." + string(kind), Code: "always_on", Message: "Notices of this kind go to every owner of a key and cannot be turned off.",
 			})
 		}
 	}

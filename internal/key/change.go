@@ -136,6 +136,9 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 			return "", audit.ErrNothing
 		}
 		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = c.now, c.by.Person.ID, byAdmin, c.now
+		if err := c.tellDisabled(ctx, tx); err != nil {
+			return "", err
+		}
 		return "key.disable", tx.SetDisabled(ctx, c.Key)
 	})
 }

@@ -156,6 +156,8 @@ type Store interface {
 // Tx is what key reads and changes in a transaction.
 type Tx interface {
 	notice.Writer
+	// NoticePlanned gives when the notice of the same thing was planned; zero where there is none.
+	NoticePlanned(ctx context.Context, n notice.Notice) (time.Time, error)
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
 	// A deleted or disabled user has none.

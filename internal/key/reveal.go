@@ -37,8 +37,11 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 			return "", errNotKept
 		}
 		secret, err := s.copyOf(ctx, tx, c.Key)
+		if err != nil {
+			return "", err
+		}
 		shown.Credential, shown.Settings = secret, c.tenant.Settings
-		return "key.reveal", err
+		return "key.reveal", c.tellRevealed(ctx, tx, who.Origin().IP)
 	})
 	if err != nil {
 		return Issued{}, err

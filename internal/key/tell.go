@@ -33,7 +33,26 @@ func (c *changing) tellRefreshed(ctx context.Context, tx Tx) error {
 	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRefreshed, c.Owner.ID, c.ID, c.now, f, c.Serial))
 }
 
-// tellRevoked does so of a key that is revoked or deleted, once.
+// tellRevealed tells the owner, who alone can have done it, for the same reason.
+func (c *changing) tellRevealed(ctx context.Context, tx Tx, address string) error {
+	f := c.facts(c.tenant.Rules, c.by.Person)
+	f.Address = address
+	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRevealed, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+}
+
+// tellDisabled tells the owner of a key that somebody else disabled, or idleness.
+func (c *changing) tellDisabled(ctx context.Context, tx Tx) error {
+	if c.DisabledBy == c.Owner.ID {
+		return nil
+	}
+	f := c.facts(c.tenant.Rules, c.by.Person)
+	if c.DisabledBy == "" {
+		f.LastUsedAt, f.IdleDays = c.LastUsedAt, c.tenant.Settings.IdleDays
+	}
+	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyDisabled, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+}
+
+// tellRevoked tells the owner, also of what they did themselves, of a key that is revoked or deleted, once.
 func (c *changing) tellRevoked(ctx context.Context, tx Tx, why string, deleted bool) error {
 	if !c.RevokedAt.IsZero() {
 		return nil
@@ -45,12 +64,27 @@ func (c *changing) tellRevoked(ctx context.Context, tx Tx, why string, deleted b
 
 // tellExpiring tells the owner at once where a new expiry is nearer than a threshold, however young the secret is.
 func (c *changing) tellExpiring(ctx context.Context, tx Tx) error {
-	n, near := notice.Subject{
-		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.ID, Name: c.Name, PublicID: c.PublicID, Last4: c.Last4, Serial: c.Serial,
-		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt,
-	}.Stage(c.tenant.Rules, c.now)
+	n, near := c.subject().Stage(c.tenant.Rules, c.now)
 	if !near {
 		return nil
 	}
 	return tx.PlanNotice(ctx, n)
+}
+
+// warnedIdle reports whether the key is to be disabled for idleness and its owner had time enough to hear of it.
+func (c *changing) warnedIdle(ctx context.Context, tx Tx) (bool, error) {
+	n, idle := c.subject().Idle(c.tenant, c.now)
+	if !idle {
+		return false, nil
+	}
+	at, err := tx.NoticePlanned(ctx, n)
+	return !at.IsZero() && !c.now.Before(at.Add(policy.IdleNotice)), err
+}
+
+// subject is the key as far as time does something to it.
+func (c *changing) subject() notice.Subject {
+	return notice.Subject{
+		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.ID, Name: c.Name, PublicID: c.PublicID, Last4: c.Last4, Serial: c.Serial,
+		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt, DisabledAt: c.DisabledAt, LastUsedAt: c.LastUsedAt, EnabledAt: c.EnabledAt,
+	}
 }

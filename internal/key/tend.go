@@ -31,18 +31,23 @@ func (s *Service) tend(ctx context.Context, some func() ([]Ref, error), operate 
 		if err != nil {
 			return err
 		}
-		done := 0
-		for _, r := range refs {
-			n, err := s.tendOne(ctx, r, operate)
-			if err != nil {
-				return err
-			}
-			done += n
-		}
-		if done == 0 {
-			return nil
+		done, err := s.tendAll(ctx, refs, operate)
+		if err != nil || done == 0 {
+			return err
 		}
 	}
+}
+
+// tendAll gives to how many something was done.
+func (s *Service) tendAll(ctx context.Context, refs []Ref, operate operation) (done int, err error) {
+	for _, r := range refs {
+		n, err := s.tendOne(ctx, r, operate)
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
 }
 
 // tendOne gives 1 where something was done.
@@ -110,11 +115,8 @@ func forgetPrevious(ctx context.Context, tx Tx, c *changing) (string, error) {
 	return "key.forget_previous", tx.EndPrevious(ctx, c.ID, c.now)
 }
 
-// idleMargin is how much longer than its tenant lets it a key is left before it is disabled for idleness: a last use may come on record a little late.
-const idleMargin = time.Minute
-
-// DisableIdle disables the keys that nobody has used for as long as their tenant lets them be idle. Last uses are on record up to a moment ago. Only an admin
-// enables such a key again.
+// DisableIdle disables the keys that nobody has used for as long as their tenant lets them be idle, once the notice of it was in the outbox for long enough. Last uses are
+// on record up to a moment ago. Only an admin enables such a key again.
 func (s *Service) DisableIdle(ctx context.Context) error {
 	tenants, err := s.Store.IdleTenants(ctx)
 	if err != nil {
@@ -125,39 +127,47 @@ func (s *Service) DisableIdle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.tend(ctx, s.idle(ctx, t), disableIdle); err != nil {
+		if err := s.disableIdleIn(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// idle gives the idle keys of a tenant that have not expired, some at a time.
-func (s *Service) idle(ctx context.Context, t policy.Tenant) func() ([]Ref, error) {
+// disableIdleIn goes through all keys of a tenant that are idle and have not expired: those whose owner was told late come before others that are due.
+func (s *Service) disableIdleIn(ctx context.Context, t policy.Tenant) error {
 	now, after := s.Now(), ident.KeyID("")
-	since := t.Idleness().IdleSince(now.Add(-idleMargin))
-	return func() (refs []Ref, err error) {
-		for len(refs) == 0 && !since.IsZero() {
-			held, err := s.Store.IdleKeys(ctx, t.ID, since, after)
-			if err != nil || len(held) == 0 {
-				return nil, err
-			}
-			for _, h := range held {
-				if after = h.Key; !h.Lapsed(t.Rules, now) {
-					refs = append(refs, Ref{t.ID, h.Key})
-				}
+	since := t.Idleness().IdleSince(now.Add(-policy.IdleMargin))
+	for !since.IsZero() {
+		held, err := s.Store.IdleKeys(ctx, t.ID, since, after)
+		if err != nil || len(held) == 0 {
+			return err
+		}
+		var refs []Ref
+		for _, h := range held {
+			if after = h.Key; !h.Lapsed(t.Rules, now) {
+				refs = append(refs, Ref{t.ID, h.Key})
 			}
 		}
-		return refs, nil
+		if _, err := s.tendAll(ctx, refs, disableIdle); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func disableIdle(ctx context.Context, tx Tx, c *changing) (string, error) {
-	due := c.IdleAt(c.tenant)
-	if c.Life(c.tenant.Rules).State(c.now) != policy.Active || due.IsZero() || due.After(c.now.Add(-idleMargin)) {
-		return "", audit.ErrNothing
+	warned, err := c.warnedIdle(ctx, tx)
+	if err == nil && !warned {
+		err = audit.ErrNothing
+	}
+	if err != nil {
+		return "", err
 	}
 	c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.UpdatedAt = c.now, "", true, c.now
 	c.details = map[string]string{"reason": "idle"}
+	if err := c.tellDisabled(ctx, tx); err != nil {
+		return "", err
+	}
 	return "key.disable", tx.SetDisabled(ctx, c.Key)
 }

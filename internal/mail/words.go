@@ -53,10 +53,16 @@ func (d Desk) words(l notice.Letter) words {
 		w = expiring(l)
 	case notice.KeyExpired:
 		w = expired(l)
+	case notice.KeyIdle:
+		w = idle(l)
 	case notice.KeyCreated:
 		w = created(l)
 	case notice.KeyRefreshed:
 		w = refreshed(l)
+	case notice.KeyRevealed:
+		w = revealed(l)
+	case notice.KeyDisabled:
+		w = disabled(l)
 	case notice.KeyRevoked:
 		w = revoked(l)
 	case notice.NewSignIn:
@@ -94,6 +100,16 @@ func expired(l notice.Letter) words {
 	}
 }
 
+func idle(l notice.Letter) words {
+	f := l.Facts
+	return words{
+		Subject: "Your API key \"" + f.KeyName + "\" will be disabled: nobody uses it",
+		Lead:    "Nobody uses your API key \"" + f.KeyName + "\". If that stays so, it will be disabled, as the tenant asks of such keys, and refused everywhere from then on.",
+		Rows:    append(keyRows(l), lastUse(f), row{"Disabled after", moment(f.IdleAt)}),
+		Advice:  "Using it once is enough to keep it. If nothing needs it, revoke it. Once it is disabled, only an admin of the tenant can enable it again.",
+	}
+}
+
 func created(l notice.Letter) words {
 	f := l.Facts
 	w := words{
@@ -121,6 +137,31 @@ func refreshed(l notice.Letter) words {
 	}
 	if !f.Expiry.At.IsZero() {
 		w.Rows = append(w.Rows, row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)})
+	}
+	return w
+}
+
+func revealed(l notice.Letter) words {
+	f := l.Facts
+	return words{
+		Subject: "The secret of your API key \"" + f.KeyName + "\" was shown again",
+		Lead:    who(f.By) + " had the secret of your API key \"" + f.KeyName + "\" shown again.",
+		Rows:    append(keyRows(l), row{"Shown", moment(l.At)}, row{"Address", f.Address}),
+		Advice:  "If this was not you, somebody has your password or your session: refresh the key, which gives it a new secret, and change your password, which ends every session.",
+	}
+}
+
+func disabled(l notice.Letter) words {
+	f := l.Facts
+	w := words{
+		Subject: "Your API key \"" + f.KeyName + "\" was disabled",
+		Lead:    who(f.By) + " disabled your API key \"" + f.KeyName + "\". It is refused everywhere until it is enabled.",
+		Rows:    append(keyRows(l), row{"Disabled", moment(l.At)}),
+		Advice:  "Only an admin of the tenant can enable it again.",
+	}
+	if f.IdleDays > 0 {
+		w.Lead = "Your API key \"" + f.KeyName + "\" was disabled since nobody used it. It is refused everywhere until it is enabled."
+		w.Rows = append(w.Rows, lastUse(f), row{"Days unused that the tenant allows", strconv.Itoa(f.IdleDays)})
 	}
 	return w
 }
@@ -165,6 +206,13 @@ func keyRows(l notice.Letter) []row {
 		rows = append(rows, row{"Secret ends in", l.Facts.Last4})
 	}
 	return rows
+}
+
+func lastUse(f notice.Facts) row {
+	if f.LastUsedAt.IsZero() {
+		return row{"Last used", "never"}
+	}
+	return row{"Last used", moment(f.LastUsedAt)}
 }
 
 func within(days int) string {

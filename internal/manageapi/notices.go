@@ -11,8 +11,9 @@ import (
 func noticesOf(muted []notice.Kind) api.Notices {
 	gets := func(k notice.Kind) bool { return !slices.Contains(muted, k) }
 	return api.Notices{
-		KeyExpiring: gets(notice.KeyExpiring), KeyExpired: gets(notice.KeyExpired), KeyCreated: gets(notice.KeyCreated),
-		KeyRefreshed: gets(notice.KeyRefreshed), KeyRevoked: gets(notice.KeyRevoked), NewSignIn: gets(notice.NewSignIn),
+		KeyExpiring: gets(notice.KeyExpiring), KeyExpired: gets(notice.KeyExpired), KeyIdle: gets(notice.KeyIdle), KeyCreated: gets(notice.KeyCreated),
+		KeyRefreshed: gets(notice.KeyRefreshed), KeyRevealed: gets(notice.KeyRevealed), KeyDisabled: gets(notice.KeyDisabled),
+		KeyRevoked: gets(notice.KeyRevoked), NewSignIn: gets(notice.NewSignIn),
 	}
 }
 
@@ -23,8 +24,9 @@ func wantedOf(p *api.NoticesPatch) map[notice.Kind]bool {
 	}
 	wanted := map[notice.Kind]bool{}
 	for kind, choice := range map[notice.Kind]api.Optional[bool]{
-		notice.KeyExpiring: p.KeyExpiring, notice.KeyExpired: p.KeyExpired, notice.KeyCreated: p.KeyCreated,
-		notice.KeyRefreshed: p.KeyRefreshed, notice.KeyRevoked: p.KeyRevoked, notice.NewSignIn: p.NewSignIn,
+		notice.KeyExpiring: p.KeyExpiring, notice.KeyExpired: p.KeyExpired, notice.KeyIdle: p.KeyIdle, notice.KeyCreated: p.KeyCreated,
+		notice.KeyRefreshed: p.KeyRefreshed, notice.KeyRevealed: p.KeyRevealed, notice.KeyDisabled: p.KeyDisabled,
+		notice.KeyRevoked: p.KeyRevoked, notice.NewSignIn: p.NewSignIn,
 	} {
 		if choice.Set {
 			wanted[kind] = choice.Null || choice.Value

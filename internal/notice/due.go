@@ -18,7 +18,7 @@ const (
 	tellExpired = 7 * policy.Day
 )
 
-// Subject is a key as far as its expiry is concerned.
+// Subject is a key as far as its expiry and its idleness are concerned.
 type Subject struct {
 	Key     ident.KeyID
 	Tenant  ident.TenantID
@@ -30,8 +30,10 @@ type Subject struct {
 	Serial          int
 	SetAt           time.Time
 	// ExpiresAt is the key's own expiry.
-	ExpiresAt time.Time
-	RevokedAt time.Time
+	ExpiresAt             time.Time
+	RevokedAt, DisabledAt time.Time
+	// LastUsedAt and EnabledAt are signs of life, as SetAt is.
+	LastUsedAt, EnabledAt time.Time
 }
 
 // Due gives the notice of its expiry that the owner of a key should have by now; ok is false for none. A threshold that was past when the secret was made, by

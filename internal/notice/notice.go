@@ -1,8 +1,9 @@
 // Package notice tells people what becomes of their keys and sign-ins, each thing once.
 //
 // A [Notice] is planned into the outbox, a table, and sent from there. What somebody does is told by a notice that commits with the change itself
-// (key made for you, refreshed, revoked, new sign-in), so that none is lost and none tells of what was rolled back. What time does is found by a pass over
-// the keys ([Service.Plan]): the notices 30, 7 and 1 days before the effective expiry, and the one of the expiry itself. The outbox takes
+// (key made for you, refreshed, shown again, disabled, revoked, new sign-in), so that none is lost and none tells of what was rolled back. What time does is found by a pass over
+// the keys ([Service.Plan]): the notices 30, 7 and 1 days before the effective expiry, the one of the expiry itself, and the one 7 days before a key is disabled for
+// idleness, which waits for it. The outbox takes
 // each text of [Notice.Dedupe] once.
 //
 //	waiting ──claim──▶ claimed ──hand over──▶ sending ──250──▶ sent
@@ -35,19 +36,25 @@ type Kind string
 const (
 	KeyExpiring  Kind = "key_expiring"
 	KeyExpired   Kind = "key_expired"
+	KeyIdle      Kind = "key_idle"
 	KeyCreated   Kind = "key_created" // by somebody else
 	KeyRefreshed Kind = "key_refreshed"
+	KeyRevealed  Kind = "key_revealed"
+	KeyDisabled  Kind = "key_disabled" // by somebody else, or for idleness
 	KeyRevoked   Kind = "key_revoked"
 	NewSignIn    Kind = "new_sign_in"
 )
 
 // Kinds lists them.
 func Kinds() []Kind {
-	return []Kind{KeyExpiring, KeyExpired, KeyCreated, KeyRefreshed, KeyRevoked, NewSignIn}
+	return []Kind{KeyExpiring, KeyExpired, KeyIdle, KeyCreated, KeyRefreshed, KeyRevealed, KeyDisabled, KeyRevoked, NewSignIn}
 }
 
-// Fixed reports whether everybody gets notices of the kind: nobody chooses to let keys expire unannounced.
-func (k Kind) Fixed() bool { return k == KeyExpiring || k == KeyExpired }
+// Fixed reports whether everybody gets notices of the kind: nobody chooses to let keys end unannounced, and whoever uses another's session to see a secret
+// cannot keep it quiet.
+func (k Kind) Fixed() bool {
+	return slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle, KeyRevealed}, k)
+}
 
 // State is where a notice stands.
 type State string
@@ -99,6 +106,11 @@ type Facts struct {
 	Days int `json:"days,omitempty"`
 	// Expiry of the key; the zero value where it has none.
 	Expiry policy.Expiry `json:"expiry,omitzero"`
+	// IdleAt is when the key will be disabled for idleness, and LastUsedAt when it was last used; zero for never.
+	IdleAt     time.Time `json:"idle_at,omitzero"`
+	LastUsedAt time.Time `json:"last_used_at,omitzero"`
+	// IdleDays that the tenant lets a key be unused; set where that is why it was disabled.
+	IdleDays int `json:"idle_days,omitempty"`
 	// By names who did it, see Named and Self; "" where it was Claviger itself.
 	By string `json:"by,omitempty"`
 	// Why the key was revoked, in the words of who did it.
@@ -109,9 +121,10 @@ type Facts struct {
 	Deleted bool `json:"deleted,omitempty"`
 	// ByLink is set where the owner has yet to fetch the secret of a new key.
 	ByLink bool `json:"by_link,omitempty"`
-	// Address and Agent of a sign-in.
+	// Address that it was done from.
 	Address string `json:"address,omitempty"`
-	Agent   string `json:"agent,omitempty"`
+	// Agent of a sign-in.
+	Agent string `json:"agent,omitempty"`
 }
 
 // Self names the recipient as who did it.

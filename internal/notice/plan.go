@@ -29,6 +29,8 @@ const (
 	BySecret Order = "secret"
 	// InTenant goes through all keys of a tenant, by when they were made.
 	InTenant Order = "tenant"
+	// ByIdleness goes through the keys of a tenant that are not disabled and without a sign of life since, by when their secret was set.
+	ByIdleness Order = "idleness"
 )
 
 // Search finds keys that are not revoked and have a secret.
@@ -36,7 +38,7 @@ type Search struct {
 	By Order
 	// From and Until are the first and the last time in that order.
 	From, Until time.Time
-	// Tenant is for InTenant.
+	// Tenant is for InTenant and ByIdleness.
 	Tenant ident.TenantID
 }
 
@@ -56,7 +58,8 @@ type Candidate struct {
 //
 // It looks at the keys that came to a threshold since the last pass. Those are found by indexes: by their own expiry, and for each number of days that some policy
 // counts by the age of their secret. Only of accounts whose policy changed since, or whose keys all come to a threshold at once since their secrets are older than the policy, it looks at
-// every key. Whether a key is really due, [Subject.Due] says, so finding too many does no harm, and finding one twice neither: the outbox keeps one.
+// every key. Of tenants that disable idle keys it looks at all that will be soon, since they stay on until their owner was told. Whether a key is really due, [Subject.Due]
+// and [Subject.Idle] say, so finding too many does no harm, and finding one twice neither: the outbox keeps one.
 func (s *Service) Plan(ctx context.Context) error {
 	s.planning.Lock()
 	defer s.planning.Unlock()
@@ -112,7 +115,27 @@ func (r *round) plan(ctx context.Context) (done bool, err error) {
 		}
 	}
 	for _, search := range searches {
-		if done, err := r.search(ctx, search); err != nil || !done {
+		if done, err := r.search(ctx, search, r.expiry); err != nil || !done {
+			return done, err
+		}
+	}
+	return r.planIdle(ctx)
+}
+
+// planIdle plans for the keys that will be disabled for idleness.
+func (r *round) planIdle(ctx context.Context) (done bool, err error) {
+	tenants, err := r.service.Store.IdleTenants(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range tenants {
+		t, err := r.service.Store.TenantRules(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		silent := t.Idleness().IdleSince(r.now.Add(policy.IdleNotice - policy.IdleMargin))
+		idle := func(c Candidate) (Notice, bool) { return c.Idle(t, r.now) }
+		if done, err := r.search(ctx, Search{By: ByIdleness, Until: silent, Tenant: id}, idle); err != nil || !done {
 			return done, err
 		}
 	}
@@ -167,7 +190,7 @@ func (r *round) moved(rules []policy.Rule) bool {
 func (r *round) covers(at time.Time) bool { return at.After(r.from) && !at.After(r.now) }
 
 // search plans what is due of the keys that it finds, a page at a time.
-func (r *round) search(ctx context.Context, search Search) (done bool, err error) {
+func (r *round) search(ctx context.Context, search Search, judge func(Candidate) (Notice, bool)) (done bool, err error) {
 	after := Place{At: search.From}
 	for {
 		found, err := r.service.Store.Candidates(ctx, search, after)
@@ -178,15 +201,17 @@ func (r *round) search(ctx context.Context, search Search) (done bool, err error
 		if held, err := r.service.hold(ctx); err != nil || !held {
 			return false, err
 		}
-		if err := r.service.Store.PlanNotices(ctx, r.due(found)); err != nil {
+		if err := r.service.Store.PlanNotices(ctx, due(found, judge)); err != nil {
 			return false, err
 		}
 	}
 }
 
-func (r *round) due(found []Candidate) (all []Notice) {
+func (r *round) expiry(c Candidate) (Notice, bool) { return c.Due(r.rules[c.Account], r.now) }
+
+func due(found []Candidate, judge func(Candidate) (Notice, bool)) (all []Notice) {
 	for _, c := range found {
-		if n, ok := c.Due(r.rules[c.Account], r.now); ok {
+		if n, ok := judge(c); ok {
 			all = append(all, n)
 		}
 	}

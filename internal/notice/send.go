@@ -47,7 +47,7 @@ func (f *Failure) Error() string { return f.Reason }
 const (
 	reasonGone     = "The recipient is disabled or deleted."
 	reasonUnwanted = "The recipient does not want notices of this kind."
-	reasonUntrue   = "It is no longer so: the key's expiry changed, the key was revoked, or a later notice says more."
+	reasonUntrue   = "It is no longer so: the key's expiry changed, the key was used or revoked, or a later notice says more."
 	reasonInDoubt  = "The sender ended in the middle of handing it over. It may have arrived."
 )
 
@@ -162,17 +162,28 @@ func (s *Service) needless(ctx context.Context, l Letter) (string, error) {
 		return reasonGone, nil
 	case !l.Kind.Fixed() && slices.Contains(l.To.Muted, l.Kind):
 		return reasonUnwanted, nil
-	case !l.Kind.Fixed():
-		return "", nil
 	}
-	subject, rules, err := s.Store.SubjectOf(ctx, l.Key)
-	if errors.Is(err, fault.NotFound) {
-		return reasonUntrue, nil
-	}
-	if n, near := subject.Stage(rules, s.Now()); err == nil && (!near || n.Dedupe != l.Dedupe) {
+	holds, err := s.holds(ctx, l)
+	if errors.Is(err, fault.NotFound) || err == nil && !holds {
 		return reasonUntrue, nil
 	}
 	return "", err
+}
+
+// holds reports whether what a letter says of the time ahead is still so. A key that is gone is fault.NotFound.
+func (s *Service) holds(ctx context.Context, l Letter) (bool, error) {
+	if !slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle}, l.Kind) {
+		return true, nil
+	}
+	subject, t, err := s.Store.SubjectOf(ctx, l.Key)
+	if err != nil {
+		return false, err
+	}
+	n, _ := subject.Stage(t.Rules, s.Now())
+	if l.Kind == KeyIdle {
+		n, _ = subject.Idle(t, s.Now())
+	}
+	return n.Dedupe == l.Dedupe, nil
 }
 
 // outcome says what becomes of a notice after an attempt.

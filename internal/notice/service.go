@@ -68,6 +68,9 @@ type Store interface {
 	SetPlannedUntil(ctx context.Context, at time.Time) error
 	// Policies gives the rules of every account that has any.
 	Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error)
+	// IdleTenants lists the tenants that disable idle keys.
+	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
+	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// TenantsIn lists the tenants of an account.
 	TenantsIn(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 	// Candidates gives a page of the keys that a search finds: those after the place, in the search's order; none where there are no more.
@@ -89,8 +92,8 @@ type Store interface {
 	SettleNotice(ctx context.Context, c Claim, o Outcome) error
 	Recipient(ctx context.Context, user ident.UserID) (Recipient, error)
 	TenantName(ctx context.Context, tenant ident.TenantID) (string, error)
-	// SubjectOf gives a key and the rules of its account; a key that is gone is fault.NotFound.
-	SubjectOf(ctx context.Context, key ident.KeyID) (Subject, []policy.Rule, error)
+	// SubjectOf gives a key and the rules of its tenant; a key that is gone is fault.NotFound.
+	SubjectOf(ctx context.Context, key ident.KeyID) (Subject, policy.Tenant, error)
 
 	// Backlog tells of the notices that are not over, and of those that need the operator.
 	Backlog(ctx context.Context) ([]Pile, error)

@@ -2,8 +2,14 @@ package policy
 
 import "time"
 
-// IdleNotice is how long before it is disabled for idleness the owner of a key is told so.
-const IdleNotice = 7 * Day
+const (
+	// IdleNotice is how long before it is disabled for idleness the owner of a key is told so.
+	IdleNotice = 7 * Day
+	// IdleMargin is how much later than it falls due anything is done about an idle key: a last use may come on record a little late.
+	IdleMargin = time.Minute
+	// shortestIdle leaves a day before the notice: of a key that is used daily nobody is told anything.
+	shortestIdle = IdleNotice + Day
+)
 
 // Idleness is what a tenant makes of keys that nobody uses.
 type Idleness struct {
@@ -17,14 +23,14 @@ type Idleness struct {
 type Idle struct{ LastUsedAt, SecretSetAt, EnabledAt time.Time }
 
 // IdleAt is when a key will be disabled for idleness if it stays unused; zero for never. It counts from the last use or, where that is later, from when the
-// secret was set or the key was enabled, and leaves room for the notice: a key is not disabled within it, also where the tenant asks for fewer days, or has
-// asked only since.
+// secret was set or the key was enabled, and leaves room for the notice and a day before it: a key is not disabled within them, also where the tenant asks for fewer days; nor
+// within the notice since the tenant has asked.
 func (i Idleness) IdleAt(k Idle) time.Time {
 	if i.Days == 0 || k.SecretSetAt.IsZero() {
 		return time.Time{}
 	}
 	from := later(k.LastUsedAt, later(k.SecretSetAt, k.EnabledAt))
-	return later(from.Add(max(time.Duration(i.Days)*Day, IdleNotice)), i.Since.Add(IdleNotice))
+	return later(from.Add(i.span()), i.Since.Add(IdleNotice))
 }
 
 // IdleSince gives the latest last sign of life of a key that is idle by the given moment; zero where there can be none.
@@ -32,8 +38,11 @@ func (i Idleness) IdleSince(by time.Time) time.Time {
 	if i.Days == 0 || i.Since.Add(IdleNotice).After(by) {
 		return time.Time{}
 	}
-	return by.Add(-max(time.Duration(i.Days)*Day, IdleNotice))
+	return by.Add(-i.span())
 }
+
+// span is how long a key is left unused.
+func (i Idleness) span() time.Duration { return max(time.Duration(i.Days)*Day, shortestIdle) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -10,6 +10,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
+const keyUses = ` LEFT JOIN key_uses used ON used.key_id = k.id`
+
+// silentSince holds for the keys of tenant $1 that could be used and have shown no sign of life after $2.
+const silentSince = `k.tenant_id = $1 AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at <= $2 AND k.disabled_at IS NULL
+		AND COALESCE(k.enabled_at, 0) <= $2 AND COALESCE(used.last_used_at, 0) <= $2`
+
 // Keys are looked for by their age a hundred at a time, each list by an index of its own.
 const (
 	keysExpiredBy query = `SELECT tenant_id, id FROM keys WHERE revoked_at IS NULL AND forgotten_at IS NULL AND expires_at <= $1 ORDER BY expires_at, id LIMIT 100`
@@ -17,9 +23,8 @@ const (
 		WHERE t.account_id = $1 AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at <= $2 ORDER BY k.secret_set_at, k.id LIMIT 100`
 	previousOverBy    query = `SELECT k.tenant_id, k.id FROM key_secrets s JOIN keys k ON k.id = s.key_id WHERE s.position = 'previous' AND s.until <= $1 ORDER BY s.until, k.id LIMIT 100`
 	selectIdleTenants query = `SELECT id FROM tenants WHERE idle_since IS NOT NULL ORDER BY id`
-	listIdleKeys      query = `SELECT k.id, k.slot, k.expires_at, k.secret_set_at FROM keys k LEFT JOIN key_uses used ON used.key_id = k.id
-		WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at <= $2 AND k.disabled_at IS NULL
-		AND COALESCE(k.enabled_at, 0) <= $2 AND COALESCE(used.last_used_at, 0) <= $2 AND k.id > $3 ORDER BY k.id LIMIT 100`
+	listIdleKeys      query = `SELECT k.id, k.slot, k.expires_at, k.secret_set_at FROM keys k` + keyUses + `
+		WHERE ` + silentSince + ` AND k.id > $3 ORDER BY k.id LIMIT 100`
 	selectPolicies query = `SELECT account_id, reason, days, since, until FROM policy_rules ORDER BY account_id, serial`
 
 	forgetKey     query = `UPDATE keys SET forgotten_at = $2, slot = NULL WHERE id = $1`
@@ -54,7 +59,7 @@ func (s *Store) PreviousOverBy(ctx context.Context, by time.Time) ([]key.Ref, er
 	return s.refs(ctx, previousOverBy, micros(by))
 }
 
-// IdleTenants implements key.Store.
+// IdleTenants implements key.Store and notice.Store.
 func (s *Store) IdleTenants(ctx context.Context) ([]ident.TenantID, error) {
 	tenants, err := ids[ident.TenantID](ctx, s.reading, selectIdleTenants)
 	return tenants, s.fault(err)

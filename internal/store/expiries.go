@@ -10,9 +10,10 @@ import (
 )
 
 // subjectColumns are scanned by scanCandidate, in this order.
-const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial, k.secret_set_at, k.expires_at, k.revoked_at`
+const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial, k.secret_set_at, k.expires_at, k.revoked_at,
+	k.disabled_at, k.enabled_at, used.last_used_at`
 
-const subjectTables = ` FROM keys k JOIN tenants t ON t.id = k.tenant_id JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'`
+const subjectTables = ` FROM keys k JOIN tenants t ON t.id = k.tenant_id JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'` + keyUses
 
 const livingSubjects = ` AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
 
@@ -23,6 +24,8 @@ const (
 		WHERE (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects + ` ORDER BY k.secret_set_at, k.id LIMIT 200`
 	keysInTenant query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + `
 		WHERE k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects + ` ORDER BY k.created_at, k.id LIMIT 200`
+	keysByIdleness query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
+		WHERE ` + silentSince + ` AND (k.secret_set_at, k.id) > ($3, $4) ORDER BY k.secret_set_at, k.id LIMIT 200`
 	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` WHERE k.id = $1`
 )
 
@@ -40,6 +43,8 @@ func (s *Store) Candidates(ctx context.Context, search notice.Search, after noti
 		q = keysBySecret
 	case notice.InTenant:
 		q, args = keysInTenant, append(args, string(search.Tenant))
+	case notice.ByIdleness:
+		q, args = keysByIdleness, []any{string(search.Tenant), search.Until.UnixMicro(), after.At.UnixMicro(), string(after.Key)}
 	}
 	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
 		c, err := scanCandidate(row)
@@ -50,18 +55,19 @@ func (s *Store) Candidates(ctx context.Context, search notice.Search, after noti
 }
 
 // SubjectOf implements notice.Store.
-func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject, []policy.Rule, error) {
+func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject, policy.Tenant, error) {
 	c, err := scanCandidate(s.reading.row(ctx, selectSubject, key))
 	if err != nil {
-		return c.Subject, nil, s.fault(err)
+		return c.Subject, policy.Tenant{}, s.fault(err)
 	}
-	rules, err := policyRules(ctx, s.reading, c.Account)
-	return c.Subject, rules, s.fault(err)
+	t, err := s.TenantRules(ctx, c.Tenant)
+	return c.Subject, t, err
 }
 
 func scanCandidate(row scanner) (c notice.Candidate, err error) {
 	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
-		when{&c.SetAt}, when{&c.ExpiresAt}, when{&c.RevokedAt}, when{&c.Place.At})
+		when{&c.SetAt}, when{&c.ExpiresAt}, when{&c.RevokedAt},
+		when{&c.DisabledAt}, when{&c.EnabledAt}, when{&c.LastUsedAt}, when{&c.Place.At})
 	c.Place.Key = c.Key
 	return c, err
 }

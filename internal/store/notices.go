@@ -41,6 +41,7 @@ const (
 	selectBacklog    query = `SELECT state, COUNT(*), MIN(created_at) FROM outbox WHERE state IN ('waiting', 'claimed', 'sending', 'dead', 'in_doubt') GROUP BY state`
 	selectRecipient  query = `SELECT email, name, disabled_at, muted FROM users WHERE id = $1`
 	selectTenantName query = `SELECT name FROM tenants WHERE id = $1`
+	selectPlannedAt  query = `SELECT created_at FROM outbox WHERE dedupe = $1`
 	selectPlanned    query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
 )
 
@@ -69,6 +70,15 @@ func (t *Tx) PlanNotice(ctx context.Context, n notice.Notice) error {
 		return err
 	}
 	return t.exec(ctx, insertNotice, args...)
+}
+
+// NoticePlanned implements key.Tx.
+func (t *Tx) NoticePlanned(ctx context.Context, n notice.Notice) (at time.Time, err error) {
+	err = t.row(ctx, selectPlannedAt, n.Dedupe).Scan(when{&at})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return at, err
 }
 
 // PlanNotices implements notice.Store: all in one transaction, past the ledger.

@@ -283,8 +283,9 @@ func (p *player) keysByLink(who principal.Principal, bob principal.Person, t ten
 // keysGoIdle lets a key be disabled that nobody uses.
 func (p *player) keysGoIdle(who principal.Principal, t tenancy.Tenant) {
 	p.create(who, t, anyKey())
-	for range 2 { // the second time there is nothing to do
+	for range 3 { // the first time its owner is only told, the third there is nothing to do
 		p.clock.move(11 * policy.Day)
+		note(p, "plan", "", p.notices.Plan(p.Context()))
 		note(p, "disable what is idle", "", p.keys.DisableIdle(p.Context()))
 	}
 }
