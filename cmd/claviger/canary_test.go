@@ -169,15 +169,15 @@ func (s *site) haystacks(t testing.TB, p *process, f *traffic) map[string][]byte
 // search looks for every canary, in every spelling, everywhere but at its home.
 func (f *traffic) search(when string, places map[string][]byte) {
 	f.t.Helper()
-	for _, c := range f.canaries {
-		for place, text := range places {
-			if place == c.home {
-				continue
+	n := newTrawl(f.canaries...)
+	for place, text := range places {
+		seen := map[string]bool{}
+		n.find(text, func(m mark, at int) {
+			if place != m.home && !seen[m.name] {
+				seen[m.name] = true
+				f.t.Errorf("%s, %s: %s is there: %s", when, place, m.name, m.at(text, at))
 			}
-			if found := c.find(text); found != "" {
-				f.t.Errorf("%s, %s: %s is there: %s", when, place, c.name, found)
-			}
-		}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +15,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run gives the exit code, as the table exits says: 0, or another after one clear line on standard error.
 func run(args []string) int {
+	if err := keepMemoryPrivate(); err != nil {
+		fmt.Fprintln(os.Stderr, "claviger: a crash may leave a core file with secrets in it:", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{

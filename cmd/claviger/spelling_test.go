@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	endian "encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -39,20 +40,33 @@ func (c canary) spellings() map[string][]byte {
 	all := map[string][]byte{}
 	spell(all, "", []byte(c.text))
 	for i := 0; !c.whole && i+pieceLength <= len(c.text); i += pieceLength {
-		all[fmt.Sprintf("characters %d to %d", i+1, i+pieceLength)] = []byte(c.text[i : i+pieceLength])
+		spell(all, fmt.Sprintf("characters %d to %d, ", i+1, i+pieceLength), []byte(c.text[i:i+pieceLength]))
 	}
-	quoted, _ := json.Marshal(c.text) // a string always marshals
-	all["JSON"] = bytes.Trim(quoted, `"`)
-	all["JSON, every character escaped"] = []byte(escapeAll(c.text, `\u%04x`))
-	all["query"] = []byte(url.QueryEscape(c.text))
-	all["path"] = []byte((&url.URL{Path: c.text}).EscapedPath())
-	all["path segment"] = []byte(url.PathEscape(c.text))
-	all["user info"] = []byte(strings.TrimPrefix(url.UserPassword("", c.text).String(), ":"))
-	all["URL, every character escaped"] = []byte(escapeAll(c.text, `%%%02X`))
 	for _, d := range c.digests {
 		spell(all, "digest, ", d)
 	}
+	for name, text := range map[string]string{
+		"JSON": quoted(c.text, true), "JSON for scripts": quoted(c.text, false), "JSON, slashes escaped": strings.ReplaceAll(quoted(c.text, true), "/", `\/`),
+		"Go": strings.Trim(strconv.Quote(c.text), `"`), "query": url.QueryEscape(c.text), "path": (&url.URL{Path: c.text}).EscapedPath(),
+		"path segment": url.PathEscape(c.text), "user info": strings.TrimPrefix(url.UserPassword("", c.text).String(), ":"),
+		"JSON, every character escaped": escapeAll(c.text, `\u%04x`), "JSON, EVERY character escaped": escapeAll(c.text, `\u%04X`),
+		"URL, every character escaped": escapeAll(c.text, `%%%02x`), "URL, EVERY character escaped": escapeAll(c.text, `%%%02X`),
+	} {
+		all[name], all[name+", small"] = []byte(text), []byte(escape.ReplaceAllStringFunc(text, strings.ToLower))
+	}
 	return all
+}
+
+// escape is what stands for a character in a URL.
+var escape = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// quoted gives the text as it stands in JSON, with or without what JavaScript in a page would stumble over.
+func quoted(text string, inPages bool) string {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(inPages)
+	_ = e.Encode(text) // a string always marshals
+	return strings.Trim(out.String(), "\"\n")
 }
 
 // spell adds what binary text is written as: raw, hex, and base64 wherever in a longer text it stands.
@@ -83,14 +97,66 @@ func escapeAll(text, format string) string {
 }
 
 // find looks for every spelling, and says what it found and after what; "" for nothing.
-func (c canary) find(text []byte) string {
-	spellings := c.spellings()
-	for _, name := range slices.Sorted(maps.Keys(spellings)) {
-		if at := bytes.Index(text, spellings[name]); at >= 0 {
-			return fmt.Sprintf("%s, after %q", name, text[max(0, at-60):at])
+func (c canary) find(text []byte) (found string) {
+	newTrawl(c).find(text, func(m mark, at int) {
+		if found == "" {
+			found = m.at(text, at)
+		}
+	})
+	return found
+}
+
+// trawl finds many spellings of many canaries in one pass over a text: logs of a write-ahead are long.
+type trawl struct {
+	// marks by the hash of how they begin.
+	marks map[uint32][]mark
+	// holes are the hashes that there are.
+	holes [1 << 16]bool
+}
+
+// mark is a spelling of a canary.
+type mark struct {
+	canary
+	spelling string
+	text     []byte
+}
+
+// at says what was found, and after what.
+func (m mark) at(text []byte, at int) string {
+	return fmt.Sprintf("%s, after %q", m.spelling, text[max(0, at-60):at])
+}
+
+// beginning is how many bytes of a spelling are hashed.
+const beginning = 8
+
+func beginHash(text []byte) uint32 {
+	return uint32(endian.LittleEndian.Uint64(text) * 0x9E3779B97F4A7C15 >> 48) // Fibonacci hashing
+}
+
+func newTrawl(canaries ...canary) *trawl {
+	n := &trawl{marks: map[uint32][]mark{}}
+	for _, c := range canaries {
+		for name, text := range c.spellings() {
+			h := beginHash(text)
+			n.marks[h], n.holes[h] = append(n.marks[h], mark{c, name, text}), true
 		}
 	}
-	return ""
+	return n
+}
+
+// find gives each spelling that is in the text, with its place.
+func (n *trawl) find(text []byte, found func(m mark, at int)) {
+	for at := 0; at+beginning <= len(text); at++ {
+		h := beginHash(text[at:])
+		if !n.holes[h] {
+			continue
+		}
+		for _, m := range n.marks[h] {
+			if bytes.HasPrefix(text[at:], m.text) {
+				found(m, at)
+			}
+		}
+	}
 }
 
 func TestASecretIsFoundInEverySpelling(t *testing.T) {
@@ -106,9 +172,12 @@ func TestASecretIsFoundInEverySpelling(t *testing.T) {
 		words[fmt.Sprintf("bare base64url after %d", n)] = base64.RawURLEncoding.EncodeToString([]byte(in))
 		words[fmt.Sprintf("digest in base64 after %d", n)] = base64.StdEncoding.EncodeToString([]byte(sumIn))
 	}
-	quoted, err := json.Marshal(map[string]string{"k": c.text})
+	inPages, err := json.Marshal(map[string]string{"k": c.text})
 	must(t, err)
-	words["JSON"] = string(quoted)
+	words["JSON"], words["JSON of other programs"] = string(inPages), strings.ReplaceAll(quoted(c.text, false), "/", `\/`)
+	words["small query"] = escape.ReplaceAllStringFunc(words["query"], strings.ToLower)
+	words["log"] = strconv.Quote(c.text)
+	words["cut, in hex"], words["cut, in base64"] = fmt.Sprintf("%x", c.text[5:30]), base64.StdEncoding.EncodeToString([]byte(c.text[5:30]))
 	for how, text := range words {
 		if c.find([]byte("before "+text+" after")) == "" {
 			t.Errorf("%s: the search does not find it in %q", how, text)

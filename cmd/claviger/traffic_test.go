@@ -37,8 +37,16 @@ type traffic struct {
 // send gives the answer, which is not kept.
 func (f *traffic) send(r request) (*http.Response, []byte) {
 	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), r.method, f.base+r.path, strings.NewReader(r.body))
+	resp, body, err := f.try(r)
 	must(f.t, err)
+	return resp, body
+}
+
+func (f *traffic) try(r request) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(f.t.Context(), r.method, f.base+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return nil, nil, err
+	}
 	if r.body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -47,11 +55,12 @@ func (f *traffic) send(r request) (*http.Response, []byte) {
 		req.Header.Add(name, value)
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
-	must(f.t, err)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	must(f.t, err)
-	return resp, body
+	return resp, body, err
 }
 
 // ask sends a request whose answer shows no secret, and demands its status; 0 is any refusal. It gives the request's id.
