@@ -12,17 +12,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// disableIdle is what the job does every minute, twice: the second time there is nothing to do.
+// disableIdle is what the jobs do every minute.
 func disableIdle(t *testing.T, h *testkit.House) {
 	t.Helper()
-	if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := h.Keys.DisableIdle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	succeed(t, h.Engine.FlushUses(t.Context(), h.Store))
+	twice(t, h.Keys.DisableIdle)
 }
 
 func TestAKeyThatNobodyUsesIsDisabledAndAnAdminAloneEnablesIt(t *testing.T) {
