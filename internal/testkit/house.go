@@ -102,7 +102,7 @@ func (h *House) stop() {
 	}
 }
 
-// ExpectStopToFail says that the House was halted, so that it cannot write its last.
+// ExpectStopToFail says that the House cannot write, or read, its last.
 func (h *House) ExpectStopToFail() { h.halted = true }
 
 // ChangePassword gives a person another password.
