@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,12 +105,7 @@ func (s *site) withStore(t testing.TB, use func(*store.Store)) {
 // withDB gives the bare database, also beside a running process: neither migrated nor locked.
 func (s *site) withDB(t testing.TB, use func(*sql.DB)) {
 	t.Helper()
-	driver, source := "pgx", s.url // both drivers come with the packages of the store
-	if s.engine == testkit.SQLite {
-		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: s.databaseFile(), RawQuery: "_pragma=busy_timeout(10000)"}).String()
-	}
-	db, err := sql.Open(driver, source)
-	must(t, err)
+	db := testkit.Database(t, s.url, s.databaseFile())
 	db.SetMaxOpenConns(1)
 	defer func() { must(t, db.Close()) }()
 	use(db)

@@ -14,11 +14,7 @@ func (a *API) listAccounts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all := api.List[api.Account]{Items: make([]api.Account, len(accounts))}
-	for i, acc := range accounts {
-		all.Items[i] = accountOf(acc)
-	}
-	return answer(w, http.StatusOK, all)
+	return web.Answer(w, http.StatusOK, web.List(accounts, accountOf))
 }
 
 func (a *API) openAccount(w http.ResponseWriter, r *http.Request) error {
@@ -33,7 +29,7 @@ func (a *API) openAccount(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	i, url := opened.Invitation, a.BaseURL+"/invitations/"+opened.Ticket.Reveal()
-	return answer(w, http.StatusCreated, api.OpenedAccount{
+	return web.Answer(w, http.StatusCreated, api.OpenedAccount{
 		Account: accountOf(opened.Account), TenantID: string(opened.Tenant.ID),
 		Invitation: api.Invitation{ID: string(i.ID), Email: i.Email, Role: string(i.Role), URL: &url, ExpiresAt: i.ExpiresAt.UTC()},
 	})
@@ -41,6 +37,6 @@ func (a *API) openAccount(w http.ResponseWriter, r *http.Request) error {
 
 func accountOf(a tenancy.Account) api.Account {
 	return api.Account{
-		ID: string(a.ID), Number: a.Number, Name: a.Name, Status: statusOf(a.Disabled), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
+		ID: string(a.ID), Number: a.Number, Name: a.Name, Status: web.Status(a.Disabled), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
 	}
 }

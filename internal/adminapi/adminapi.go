@@ -6,7 +6,6 @@ package adminapi
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 
@@ -52,19 +51,4 @@ func (a *API) Handler() http.Handler {
 		router.Add(r)
 	}
 	return a.Door.Observe(a.Door.Wrap(router))
-}
-
-func answer(w http.ResponseWriter, status int, v any) error {
-	web.PrivateJSON(w.Header())
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client may be gone
-	return nil
-}
-
-// statusOf names whether something is in use.
-func statusOf(disabled bool) string {
-	if disabled {
-		return "disabled"
-	}
-	return "active"
 }

@@ -17,5 +17,5 @@ func (a *API) verifyAudit(w http.ResponseWriter, r *http.Request) error {
 	if d := found.Damage; d != nil {
 		out.Damage = &api.AuditDamage{Chain: web.Optional(d.Chain), After: d.After, Message: d.What}
 	}
-	return answer(w, http.StatusOK, out)
+	return web.Answer(w, http.StatusOK, out)
 }

@@ -18,14 +18,14 @@ func (a *API) listNotices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := api.List[api.Notice]{Items: make([]api.Notice, len(found))}
-	for i, e := range found {
-		out.Items[i] = api.Notice{
-			ID: string(e.ID), Kind: string(e.Kind), State: string(e.State), Email: web.Optional(e.Email), KeyID: web.Optional(string(e.Key)),
-			CreatedAt: e.At.UTC(), DueAt: e.DueAt.UTC(), Attempts: e.Attempts, Reason: web.Optional(e.Reason),
-		}
+	return web.Answer(w, http.StatusOK, web.List(found, noticeOf))
+}
+
+func noticeOf(e notice.Entry) api.Notice {
+	return api.Notice{
+		ID: string(e.ID), Kind: string(e.Kind), State: string(e.State), Email: web.Optional(e.Email), KeyID: web.Optional(e.Key),
+		CreatedAt: e.At.UTC(), DueAt: e.DueAt.UTC(), Attempts: e.Attempts, Reason: web.Optional(e.Reason),
 	}
-	return answer(w, http.StatusOK, out)
 }
 
 func (a *API) retryNotices(w http.ResponseWriter, r *http.Request) error {
@@ -46,5 +46,5 @@ func (a *API) retryNotices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, out)
+	return web.Answer(w, http.StatusOK, out)
 }

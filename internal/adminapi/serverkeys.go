@@ -13,14 +13,13 @@ func (a *API) listServerKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all := api.List[api.ServerKey]{Items: make([]api.ServerKey, len(states))}
-	for i, s := range states {
-		all.Items[i] = api.ServerKey{
-			Key: string(s.Purpose), Version: s.Number, Current: s.Current, CreatedAt: s.CreatedAt.UTC(), UsedFrom: web.Time(s.From), RewrappedAt: web.Time(s.EmptiedAt),
-			Left: s.Left,
-		}
+	return web.Answer(w, http.StatusOK, web.List(states, serverKeyOf))
+}
+
+func serverKeyOf(s serverkey.State) api.ServerKey {
+	return api.ServerKey{
+		Key: string(s.Purpose), Version: s.Number, Current: s.Current, CreatedAt: s.CreatedAt.UTC(), UsedFrom: web.Time(s.From), RewrappedAt: web.Time(s.EmptiedAt), Left: s.Left,
 	}
-	return answer(w, http.StatusOK, all)
 }
 
 func (a *API) rotateServerKeys(w http.ResponseWriter, r *http.Request) error {
@@ -32,7 +31,7 @@ func (a *API) rotateServerKeys(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusCreated, api.Rotated{Version: v.Number, UsedFrom: v.From.UTC()})
+	return web.Answer(w, http.StatusCreated, api.Rotated{Version: v.Number, UsedFrom: v.From.UTC()})
 }
 
 // retireServerKeys answers what is left.

@@ -17,5 +17,5 @@ func (a *API) setTenant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, api.OperatedTenant{LegacyPassword: t.Settings.LegacyPassword})
+	return web.Answer(w, http.StatusOK, api.OperatedTenant{LegacyPassword: t.Settings.LegacyPassword})
 }

@@ -14,9 +14,9 @@ func (a *API) editUser(w http.ResponseWriter, r *http.Request) error {
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	disabled, err := isOff(in.Status)
-	if err != nil {
-		return err
+	disabled, faults := web.Off(in.Status)
+	if len(faults) > 0 {
+		return fault.Refuse(faults...)
 	}
 	who := a.Door.Operator(w)
 	u, err := a.Identity.Find(r.Context(), who, r.PathValue("user"))
@@ -26,17 +26,7 @@ func (a *API) editUser(w http.ResponseWriter, r *http.Request) error {
 	if u, err = a.Identity.SetDisabled(r.Context(), who, u.ID, disabled); err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, api.User{
-		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: statusOf(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+	return web.Answer(w, http.StatusOK, api.User{
+		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: web.Status(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	})
-}
-
-func isOff(status string) (bool, error) {
-	switch status {
-	case "active":
-		return false, nil
-	case "disabled":
-		return true, nil
-	}
-	return false, fault.Refuse(fault.Field{Name: "status", Code: "unknown", Message: "Use active or disabled."})
 }

@@ -66,13 +66,6 @@ func across(t *testing.T, test func(t *testing.T, from, to testkit.Engine)) {
 	})
 }
 
-// decided gives what becomes of a key; "" where it is accepted.
-func decided(t *testing.T, h *testkit.House, k api.IssuedKey) api.Code {
-	t.Helper()
-	_, err := h.With(k).Whoami(t.Context())
-	return testkit.Code(t, err)
-}
-
 func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
 	across(t, func(t *testing.T, from, to testkit.Engine) {
 		h := testkit.Start(t, from)
@@ -105,7 +98,7 @@ func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
 			key  api.IssuedKey
 			want api.Code
 		}{{kept, ""}, {disabled, api.APIKeyDisabled}} {
-			if got := decided(t, h, k.key); got != k.want {
+			if got := codeOf(t, h.With(k.key)); got != k.want {
 				t.Errorf("a key is %q, want %q", got, k.want)
 			}
 		}
@@ -282,7 +275,7 @@ func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
 		}
 		h.Move(c)
 		for i, taking := range takings {
-			if got := decided(t, h, keys[i]); got != taking.want {
+			if got := codeOf(t, h.With(keys[i])); got != taking.want {
 				t.Errorf("%s: the key is %q, want %q", taking.name, got, taking.want)
 			}
 		}
@@ -384,7 +377,7 @@ func TestATenantOrAnAccountThatWasDisabledAfterABackupStaysSo(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		h.Move(c)
-		got := []api.Code{decided(t, h, first), decided(t, h, second), decided(t, h, k)}
+		got := []api.Code{codeOf(t, h.With(first)), codeOf(t, h.With(second)), codeOf(t, h.With(k))}
 		if diff := cmp.Diff([]api.Code{api.APIKeyDisabled, "", api.APIKeyDisabled}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -412,7 +405,7 @@ func TestAnExpiredKeyStaysExpiredThroughARestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Move(c)
-		if got := decided(t, h, k); got != api.APIKeyExpired {
+		if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
 			t.Errorf("the key is %q", got)
 		}
 	})
@@ -449,7 +442,7 @@ func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) 
 			t.Fatalf("accepted: %+v, %v", r, err)
 		}
 		h.Move(c)
-		if got := decided(t, h, k); got != "" {
+		if got := codeOf(t, h.With(k)); got != "" {
 			t.Errorf("the key is %q", got)
 		}
 

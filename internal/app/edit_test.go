@@ -273,16 +273,19 @@ func TestAnEditIsOnRecordWithTheNamesOfWhatItChanged(t *testing.T) {
 }
 
 // recorded gives a tenant's records of an action.
-func recorded(t *testing.T, h *testkit.House, tenant tenancy.Tenant, action string) (found []audit.Record) {
+func recorded(t *testing.T, h *testkit.House, tenant tenancy.Tenant, action string) []audit.Record {
 	t.Helper()
-	err := h.Store.Chain(t.Context(), audit.Event{Tenant: tenant.ID}.Chain(), func(r audit.Record) error {
-		if r.Action == action {
+	return recordedOn(t, h, audit.Event{Tenant: tenant.ID}.Chain(), action)
+}
+
+// recordedOn gives the records of an action on a chain; those of every action that begins so where it ends in a dot.
+func recordedOn(t *testing.T, h *testkit.House, chain, action string) (found []audit.Record) {
+	t.Helper()
+	succeed(t, h.Store.Chain(t.Context(), chain, func(r audit.Record) error {
+		if r.Action == action || strings.HasSuffix(action, ".") && strings.HasPrefix(r.Action, action) {
 			found = append(found, r)
 		}
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	}))
 	return found
 }

@@ -45,10 +45,7 @@ func TestAKeyHandedOverByLinkGetsItsSecretFromItsOwner(t *testing.T) {
 		for _, p := range presets {
 			t.Run(string(p), func(t *testing.T) {
 				settings := func(s *policy.Settings) { s.Creators = []policy.Creator{policy.ByAdmin} }
-				tenant, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), h.Account.ID, "Preset "+string(p), p, settings)
-				if err != nil {
-					t.Fatal(err)
-				}
+				tenant := h.Preset(p, settings)
 				admin, person := h.As(h.Member(tenant, "Tenant Admin", scope.Admin)), h.Member(tenant, "Key Owner", scope.Member)
 				k, token := handedOver(t, admin, tenant, person, nil)
 				if !strings.HasPrefix(*k.Link.URL, h.URL+"/") || k.Link.ExpiresAt.Sub(k.Key.CreatedAt) != 7*policy.Day {

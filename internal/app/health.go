@@ -1,7 +1,6 @@
 package app
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/claviger-dev/claviger/internal/web"
@@ -28,8 +27,7 @@ type health struct {
 
 // healthy says that the process answers.
 func healthy(w http.ResponseWriter, _ *http.Request) error {
-	web.PrivateJSON(w.Header())
-	return json.NewEncoder(w).Encode(health{Status: "ok"})
+	return web.Answer(w, http.StatusOK, health{Status: "ok"})
 }
 
 // ready says that decisions can be made: every check passed within the last second.

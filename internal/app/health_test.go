@@ -167,5 +167,3 @@ func TestTheScopesThatDecisionsAskForAreNotSpare(t *testing.T) {
 		spare("members:read", "scopes:read", "tenants:read")
 	})
 }
-
-func second[T any](_ T, err error) error { return err }

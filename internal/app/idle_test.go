@@ -15,17 +15,9 @@ import (
 // disableIdle is what the jobs do every minute, of which the last does it twice: the second time there is nothing to do.
 func disableIdle(t *testing.T, h *testkit.House) {
 	t.Helper()
-	if err := h.Notices.Plan(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := h.Keys.DisableIdle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	succeed(t, h.Notices.Plan(t.Context()))
+	succeed(t, h.Engine.FlushUses(t.Context(), h.Store))
+	twice(t, h.Keys.DisableIdle)
 }
 
 func TestAKeyThatNobodyUsesIsDisabledAndAnAdminAloneEnablesIt(t *testing.T) {

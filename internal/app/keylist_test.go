@@ -173,7 +173,7 @@ func TestALookForARareStateGoesOnOverPagesThatMayBeEmpty(t *testing.T) {
 func TestAPersonSeesTheirKeysOfAllTenantsInOnePlace(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		h := testkit.Start(t, e)
-		one, two := h.Tenant("One", nil), preset(t, h, policy.LoadRunner)
+		one, two := h.Tenant("One", nil), h.Preset(policy.LoadRunner, nil)
 		person, admin := h.Member(one, "Key Owner", scope.Member), h.Member(two, "Tenant Admin", scope.Admin)
 		h.Join(two, person, scope.Auditor)
 		own := named(t, h.As(person), one, "Made by myself", nil)

@@ -50,13 +50,6 @@ func newPair(t *testing.T, serial int64) pair {
 	}
 }
 
-func succeed(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // tlsHouse is a House with a certificate of serial number 1.
 func tlsHouse(t *testing.T) (*testkit.House, config.TLS) {
 	t.Helper()

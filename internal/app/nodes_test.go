@@ -126,7 +126,7 @@ func TestALostAnnouncementDelaysWhatANodeSeesAndLosesNothing(t *testing.T) {
 func TestANodeListensAgainWhenItsConnectionWasLost(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.Postgres)
-	db := beside(t, h)
+	db := h.Beside()
 	const listeners = ` FROM pg_stat_activity WHERE datname = current_database() AND query = 'NOTIFY claviger_changes'`
 	listening := func() (pid string) {
 		_ = db.QueryRowContext(t.Context(), `SELECT CAST(pid AS TEXT)`+listeners).Scan(&pid)

@@ -34,7 +34,11 @@ type postbox struct {
 
 func newPostbox(t *testing.T, e testkit.Engine) *postbox {
 	t.Helper()
-	h := testkit.Start(t, e)
+	return postboxOf(t, testkit.Start(t, e))
+}
+
+func postboxOf(t *testing.T, h *testkit.House) *postbox {
+	t.Helper()
 	p := &postbox{T: t, House: h, seen: map[string]bool{}}
 	p.tenant = h.Tenant("Main", nil)
 	p.person = h.Member(p.tenant, "Key Owner", scope.Member)
@@ -50,9 +54,7 @@ func (p *postbox) owner() *client.Client {
 // must be no error.
 func (p *postbox) must(err error) {
 	p.Helper()
-	if err != nil {
-		p.Fatal(err)
-	}
+	succeed(p.T, err)
 }
 
 // pass plans and sends once, and gives the subjects of what is new in the directory, sorted.

@@ -22,13 +22,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // posted is a House that sends its mail to a server, which answers every recipient with the code while that is not 0.
 type posted struct {
-	postbox
+	*postbox
 	server *testkit.MailServer
 	answer atomic.Int64
 }
@@ -44,9 +43,7 @@ func newPosted(t *testing.T, e testkit.Engine) *posted {
 	}
 	c := e.Config(t)
 	c.Mail.SMTP, c.Mail.TLS = config.MailServer(p.server.Address), config.NoMailTLS
-	p.T, p.House = t, testkit.StartIn(t, c)
-	p.tenant = p.Tenant("Main", nil)
-	p.person = p.Member(p.tenant, "Key Owner", scope.Member)
+	p.postbox = postboxOf(t, testkit.StartIn(t, c))
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -126,7 +127,7 @@ func TestAUserDisabledEverywhereCanDoNothingUntilEnabled(t *testing.T) {
 		}
 		h.As(person)
 		for _, action := range []string{"user.disable", "user.enable"} {
-			if events := serverEvents(t, h, action); len(events) != 1 || events[0].Target.ID != string(person.ID) {
+			if events := recordedOn(t, h, audit.ServerChain, action); len(events) != 1 || events[0].Target.ID != string(person.ID) {
 				t.Errorf("%s on record: %+v", action, events)
 			}
 		}
@@ -169,7 +170,7 @@ func TestWhoeverDeletesThemselvesLeavesNoAuthorityAndNoName(t *testing.T) {
 		if got := testkit.Code(t, err); got != api.SignInFailed {
 			t.Errorf("signing in: %q", got)
 		}
-		if events := serverEvents(t, h, "user.delete"); len(events) != 1 || events[0].Details["keys_revoked"] != "2" || events[0].Actor.ID != string(person.ID) {
+		if events := recordedOn(t, h, audit.ServerChain, "user.delete"); len(events) != 1 || events[0].Details["keys_revoked"] != "2" || events[0].Actor.ID != string(person.ID) {
 			t.Errorf("on record: %+v", events)
 		}
 		again, err := h.Identity.Create(t.Context(), principal.Operator(), identity.NewUser{Email: person.Email, Name: "Some Else", Password: credential.NewSecret(testkit.Password)})

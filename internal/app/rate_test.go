@@ -39,10 +39,7 @@ func passes(t *testing.T, ask func() api.Code) int {
 }
 
 func whoami(t *testing.T, c *client.Client) func() api.Code {
-	return func() api.Code {
-		_, err := c.Whoami(t.Context())
-		return testkit.Code(t, err)
-	}
+	return func() api.Code { return codeOf(t, c) }
 }
 
 func verifying(t *testing.T, verifier *client.Client, req api.VerifyRequest) func() api.Code {

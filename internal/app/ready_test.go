@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"database/sql"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,26 +95,10 @@ func await(t *testing.T, ask func() string) string {
 
 const setVersion = `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, TRUE)`
 
-// beside opens the House's database a second time.
-func beside(t *testing.T, h *testkit.House) *sql.DB {
-	t.Helper()
-	driver, source := "pgx", h.Config.Database.URL.Reveal()
-	if source == "" {
-		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: h.File("claviger.db"), RawQuery: "_pragma=busy_timeout(10000)"}).String()
-	}
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 // execute runs a statement beside the House, on a connection of its own.
 func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 	t.Helper()
-	db := beside(t, h)
-	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
+	if _, err := h.Beside().ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -123,8 +106,7 @@ func execute(t *testing.T, h *testkit.House, statement string, args ...any) {
 // counted gives the one number of a query beside the House.
 func counted(t *testing.T, h *testkit.House, query string, args ...any) (n int) {
 	t.Helper()
-	db := beside(t, h)
-	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+	if err := h.Beside().QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
@@ -145,26 +127,8 @@ func loseDatabase(t *testing.T, h *testkit.House) {
 		t.Fatal(err)
 	}
 	name := strings.TrimPrefix(u.Path, "/")
-	onServer(t, h, `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
-	onServer(t, h, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
-}
-
-// onServer runs a statement in the database postgres of the House's server.
-func onServer(t *testing.T, h *testkit.House, statement string, args ...any) {
-	t.Helper()
-	u, err := url.Parse(h.Config.Database.URL.Reveal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/postgres"
-	db, err := sql.Open("pgx", u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(t.Context(), statement, args...); err != nil {
-		t.Fatalf("%s: %v", statement, err)
-	}
+	testkit.OnServer(t, `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
+	testkit.OnServer(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
 }
 
 // loseUses takes away the table of last uses, while one waits to be written.
@@ -184,9 +148,10 @@ func loseUses(t *testing.T, h *testkit.House) {
 	use()
 }
 
-// loseChanges makes the table unreadable in which nodes see what others changed.
+// loseChanges makes the table unreadable in which nodes see what others changed, and from which the journal learns, in the end once more.
 func loseChanges(t *testing.T, h *testkit.House) {
 	t.Helper()
+	h.ExpectStopToFail()
 	execute(t, h, `ALTER TABLE audit_events RENAME TO lost`)
 	t.Cleanup(func() { execute(t, h, `ALTER TABLE lost RENAME TO audit_events`) })
 }

@@ -21,16 +21,6 @@ import (
 
 var presets = []policy.Preset{policy.Standard, policy.BlazeMeter, policy.LoadRunner, policy.Blazeauth, policy.Blancco}
 
-// preset makes a tenant of the preset.
-func preset(t *testing.T, h *testkit.House, p policy.Preset) tenancy.Tenant {
-	t.Helper()
-	tenant, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), h.Account.ID, "Preset "+string(p), p, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tenant
-}
-
 // refresh must succeed.
 func refresh(t *testing.T, c *client.Client, tenant tenancy.Tenant, k api.IssuedKey, r api.Refresh) api.IssuedKey {
 	t.Helper()
@@ -61,7 +51,7 @@ func TestARefreshGivesANewSecretUnderTheIdThatWasAskedFor(t *testing.T) {
 		code := asker(t, h)
 		for _, p := range presets {
 			t.Run(string(p), func(t *testing.T) {
-				tenant := preset(t, h, p)
+				tenant := h.Preset(p, nil)
 				owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
 				old := h.Key(owner, tenant, "applications:read")
 				for _, keep := range []*bool{nil, new(true), new(false)} {
@@ -100,7 +90,7 @@ func TestARefreshGivesANewSecretUnderTheIdThatWasAskedFor(t *testing.T) {
 func TestANewIdTakesTheShapeTheTenantHasNow(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		h := testkit.Start(t, e)
-		pairs := preset(t, h, policy.BlazeMeter)
+		pairs := h.Preset(policy.BlazeMeter, nil)
 		owner := h.As(h.Member(pairs, "Key Owner", scope.Member))
 		k := h.Key(owner, pairs)
 		if fresh := refresh(t, owner, pairs, k, api.Refresh{KeepID: new(false)}); len(fresh.Key.PublicID) != 24 || fresh.Key.Style != "pair" {
@@ -319,7 +309,7 @@ func TestInAnOverlapBothSecretsNameOneKey(t *testing.T) {
 			for _, p := range presets {
 				t.Run(string(p), func(t *testing.T) {
 					verifier := h.Verifier() // its key expires too
-					tenant := preset(t, h, p)
+					tenant := h.Preset(p, nil)
 					person := h.Member(tenant, "Key Owner", scope.Admin)
 					owner := h.As(person)
 					old := h.Key(owner, tenant, "applications:read")

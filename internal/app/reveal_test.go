@@ -22,13 +22,9 @@ import (
 // disclosing makes a tenant of the preset that keeps copies of secrets.
 func disclosing(t *testing.T, h *testkit.House, p policy.Preset) tenancy.Tenant {
 	t.Helper()
-	tenant, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), h.Account.ID, "Disclosing "+string(p), p, func(s *policy.Settings) {
+	return h.Preset(p, func(s *policy.Settings) {
 		s.Disclosure, s.KeysPerUser, s.Creators = policy.Recoverable, 0, []policy.Creator{policy.BySelf, policy.ByAdmin}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tenant
 }
 
 // disclose sets whether a tenant keeps copies.

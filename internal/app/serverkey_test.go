@@ -64,14 +64,8 @@ func left(t *testing.T, h *testkit.House) string {
 // onServerChain gives the actions on the server's own audit chain that are about its keys.
 func onServerChain(t *testing.T, h *testkit.House) (actions []string) {
 	t.Helper()
-	err := h.Store.Chain(t.Context(), audit.ServerChain, func(r audit.Record) error {
-		if strings.HasPrefix(r.Action, "rootkey.") {
-			actions = append(actions, strings.TrimPrefix(r.Action, "rootkey."))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, r := range recordedOn(t, h, audit.ServerChain, "rootkey.") {
+		actions = append(actions, strings.TrimPrefix(r.Action, "rootkey."))
 	}
 	return actions
 }

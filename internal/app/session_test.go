@@ -131,7 +131,7 @@ func TestDeadSessionsAreSweptInOneAuditedChange(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		swept := serverEvents(t, h, "session.sweep")
+		swept := recordedOn(t, h, audit.ServerChain, "session.sweep")
 		if len(swept) != 1 || swept[0].Details["sessions"] != "2" || swept[0].Actor.Type != "system" {
 			t.Errorf("sweeps on record: %+v", swept)
 		}
@@ -139,21 +139,6 @@ func TestDeadSessionsAreSweptInOneAuditedChange(t *testing.T) {
 			t.Error("a live session was swept")
 		}
 	})
-}
-
-// serverEvents gives the events of an action in the server's own chain.
-func serverEvents(t *testing.T, h *testkit.House, action string) (events []audit.Record) {
-	t.Helper()
-	err := h.Store.Chain(t.Context(), audit.ServerChain, func(r audit.Record) error {
-		if r.Action == action {
-			events = append(events, r)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return events
 }
 
 func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {

@@ -27,10 +27,7 @@ func TestAKeyIsDecidedAlikeByEveryTransportItsTenantAllows(t *testing.T) {
 				everybody := func(s *policy.Settings) {
 					s.Creators, s.KeysPerUser = []policy.Creator{policy.BySelf, policy.ByAdmin}, 0
 				}
-				tenant, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), h.Account.ID, "Preset "+string(p), p, everybody)
-				if err != nil {
-					t.Fatal(err)
-				}
+				tenant := h.Preset(p, everybody)
 				a := &aging{House: h, t: t, tenant: tenant, owner: h.As(h.Member(tenant, "Key Owner", scope.Admin)), member: h.Member(tenant, "A Member", scope.Member)}
 				a.everyState()
 				h.Clock.Move(time.Hour)
@@ -240,10 +237,7 @@ func TestTheExampleOfACredentialIsByATransportThatItsTenantAllows(t *testing.T) 
 				c.change(s)
 			}
 		}
-		tenant, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), h.Account.ID, "Preset "+string(c.preset), c.preset, both)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tenant := h.Preset(c.preset, both)
 		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 		k := h.Key(owner, tenant, "applications:read")
 		for what, k := range map[string]api.IssuedKey{"created": k, "refreshed": refresh(t, owner, tenant, k, api.Refresh{})} {

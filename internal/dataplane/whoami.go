@@ -1,7 +1,6 @@
 package dataplane
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/claviger-dev/claviger/api"
@@ -14,10 +13,10 @@ func (p *Plane) whoami(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.PrivateJSON(w.Header())
 	if caller.Facts == nil {
-		return json.NewEncoder(w).Encode(sessionWhoami(caller))
+		return web.Answer(w, http.StatusOK, sessionWhoami(caller))
 	}
+	web.PrivateJSON(w.Header())
 	buf := borrow()
 	defer giveBack(buf)
 	caller.Facts.Rendered.(*rendered).whoami.fill(buf, caller.Transport)

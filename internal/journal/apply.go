@@ -74,7 +74,9 @@ func (s *State) Apply(ctx context.Context, tx Tx, now time.Time) (t Taken, err e
 		eachOf(s.officers, standing.compare, func(at standing, left time.Time) error { return count(&t.Officers)(a.officer(ctx, at, left)) }),
 		each(s.tenants, func(id ident.TenantID, off bool) error { return count(&t.Tenants)(a.tenant(ctx, id, off)) }),
 		each(s.accounts, func(id ident.AccountID, off bool) error { return count(&t.Accounts)(a.account(ctx, id, off)) }),
-		each(s.policies, func(id ident.AccountID, last map[policy.Reason]policyState) error { return count(&t.Policies)(a.policy(ctx, id, last)) }),
+		each(s.policies, func(id ident.AccountID, last map[policy.Reason]policyState) error {
+			return count(&t.Policies)(a.policy(ctx, id, last))
+		}),
 	)
 	return t, err
 }

@@ -91,7 +91,7 @@ func (a *API) editAccount(ctx context.Context, in *editAccountInput) (*answer[ap
 func accountOf(caller principal.Principal) func(tenancy.Account) api.Account {
 	return func(acc tenancy.Account) api.Account {
 		return api.Account{
-			ID: string(acc.ID), Number: acc.Number, Name: acc.Name, Status: statusOf(acc.Disabled), Role: web.Optional(caller.RoleOver(acc.ID)),
+			ID: string(acc.ID), Number: acc.Number, Name: acc.Name, Status: web.Status(acc.Disabled), Role: web.Optional(caller.RoleOver(acc.ID)),
 			CreatedAt: acc.CreatedAt.UTC(), UpdatedAt: acc.UpdatedAt.UTC(),
 		}
 	}
@@ -109,7 +109,7 @@ func (a *API) listOfficers(ctx context.Context, in *listOfficersInput) (*answer[
 }
 
 func officerOf(o tenancy.Officer) api.Member {
-	return api.Member{User: web.Person(o.User), Role: string(o.Role), Status: statusOf(o.Disabled), CreatedAt: o.CreatedAt.UTC()}
+	return api.Member{User: web.Person(o.User), Role: string(o.Role), Status: web.Status(o.Disabled), CreatedAt: o.CreatedAt.UTC()}
 }
 
 // StandingInput names a person in an account. It is exported because huma sees no others when embedded.

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const applicationsPath = tenantPath + "/applications"
@@ -113,7 +114,7 @@ func (a *API) deleteApplication(ctx context.Context, in *ApplicationInput) (*str
 
 func applicationOf(app tenancy.Application) api.Application {
 	return api.Application{
-		ID: string(app.ID), Number: app.Number, Name: app.Name, Description: app.Description, Status: statusOf(app.Disabled),
+		ID: string(app.ID), Number: app.Number, Name: app.Name, Description: app.Description, Status: web.Status(app.Disabled),
 		CreatedAt: app.CreatedAt.UTC(), UpdatedAt: app.UpdatedAt.UTC(),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const keysPath = "/api/v1/tenants/{tenant}/keys"
@@ -43,23 +44,12 @@ func (a *API) keys(h huma.API) {
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags, Summary: "Delete a key",
 		Description: "Removes the key; its audit trail stays.",
 	}, need{session: true}, a.deleteKey)
-	add(h, a.Door, huma.Operation{
-		OperationID: "refresh-key", Method: http.MethodPost, Path: keysPath + "/{key}/refresh", Tags: tags, Summary: "Refresh a key",
-		Description: "Gives the key a new secret, which is shown this once. With an overlap the old one counts beside it for a while; else it is refused at once.",
-	}, need{session: true, repeatable: true}, once(a, a.refreshKey, a.refreshedKey), fault.Conflict, fault.KeyLimitReached)
-	add(h, a.Door, huma.Operation{
-		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
-		Description: "Ends the secret of before the last refresh before its time.",
-	}, need{session: true}, a.endPrevious, fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "reveal-key", Method: http.MethodPost, Path: keysPath + "/{key}/reveal", Tags: tags, Summary: "Reveal a key",
-		Description: "Shows the current secret to its owner again, after a sign-in younger than five minutes, in tenants whose disclosure is recoverable. " +
-			"What was minted before the tenant became that is `not_recoverable`. Each reveal is on the audit trail.",
-	}, need{session: true}, a.revealKey, fault.SignInAgain, fault.Conflict, fault.NotRecoverable)
-	add(h, a.Door, huma.Operation{
-		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags, Summary: "Claim a key",
-		Description: "Mints the secret of a key that was handed over by link, for its owner alone, once, and shows it this once.",
-	}, need{session: true}, a.claimKey, fault.LinkInvalid)
+	a.keySecrets(h, tags)
+	a.keyStates(h, tags)
+}
+
+// keyStates are the operations that end a key, or switch it.
+func (a *API) keyStates(h huma.API, tags []string) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
@@ -169,10 +159,7 @@ func keyPage[From, To any](a *API, in PageInput, bound []string, wire func(From)
 
 // part answers what was found of a list; next is where the rest begins, nil where there is none.
 func part[From, To any](a *API, found []From, wire func(From) To, next *place, bound []string) (*answer[api.List[To]], error) {
-	page := api.List[To]{Items: make([]To, len(found))}
-	for i, v := range found {
-		page.Items[i] = wire(v)
-	}
+	page := web.List(found, wire)
 	if next != nil {
 		cursor, err := sealCursor(a.Keyring, *next, bound)
 		if err != nil {
@@ -235,59 +222,6 @@ func expiringOf(o api.Optional[time.Time]) key.Expiring {
 
 func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {
 	return nil, a.Keys.Delete(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
-}
-
-type refreshKeyInput struct {
-	JSON optionalBody[api.Refresh]
-	KeyInput
-}
-
-type refreshKeyOutput struct {
-	Replay
-	Body api.IssuedKey
-}
-
-func (a *API) refreshKey(ctx context.Context, in *refreshKeyInput) (*refreshKeyOutput, error) {
-	asked := in.JSON.value
-	r := key.Renewal{KeepID: asked.KeepID == nil || *asked.KeepID, ExpiresAt: expiringOf(asked.ExpiresAt), Overlap: asked.OverlapSeconds}
-	issued, err := a.Keys.Refresh(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), r)
-	if err != nil {
-		return nil, err
-	}
-	return &refreshKeyOutput{Body: a.issuedOf(issued)}, nil
-}
-
-// refreshedKey shows what refreshKey refreshed, without its secret.
-func (a *API) refreshedKey(ctx context.Context, in *refreshKeyInput, _ string) (*refreshKeyOutput, error) {
-	v, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
-	if err != nil {
-		return nil, err
-	}
-	return &refreshKeyOutput{Body: api.IssuedKey{Key: keyOf(v), Credential: shownCredential(v.Key)}}, nil
-}
-
-func (a *API) endPrevious(ctx context.Context, in *KeyInput) (*struct{}, error) {
-	return nil, a.Keys.EndPrevious(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
-}
-
-type claimKeyInput struct {
-	Token string `path:"token"`
-}
-
-func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*answer[api.IssuedKey], error) {
-	issued, err := a.Keys.Claim(ctx, who(ctx).Principal, in.Token)
-	if err != nil {
-		return nil, err
-	}
-	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
-}
-
-func (a *API) revealKey(ctx context.Context, in *KeyInput) (*answer[api.RevealedKey], error) {
-	shown, err := a.Keys.Reveal(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
-	if err != nil {
-		return nil, err
-	}
-	return &answer[api.RevealedKey]{api.RevealedKey{Credential: *a.credentialOf(shown)}}, nil
 }
 
 type revokeKeyInput struct {

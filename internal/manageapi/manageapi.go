@@ -258,10 +258,7 @@ func listed[From, To any](ctx context.Context, a *API, in PageInput, name string
 
 // list makes a page of a list; more is the cursor of the next one.
 func list[From, To any](from []From, wire func(From) To, limit int, more func(last From) (string, error)) (*answer[api.List[To]], error) {
-	page := api.List[To]{Items: []To{}}
-	for _, item := range from[:min(limit, len(from))] {
-		page.Items = append(page.Items, wire(item))
-	}
+	page := web.List(from[:min(limit, len(from))], wire)
 	if len(from) > limit {
 		cursor, err := more(from[limit-1])
 		if err != nil {

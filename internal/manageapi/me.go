@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 func (a *API) me(h huma.API) {
@@ -62,7 +63,7 @@ func meOf(u identity.User, err error) (*answer[api.Me], error) {
 		return nil, err
 	}
 	return &answer[api.Me]{api.Me{
-		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: statusOf(u.Disabled), Notices: noticesOf(u.Muted), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: web.Status(u.Disabled), Notices: noticesOf(u.Muted), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
 	}}, nil
 }
 

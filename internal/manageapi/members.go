@@ -47,7 +47,7 @@ func (a *API) listMembers(ctx context.Context, in *listMembersInput) (*answer[ap
 }
 
 func memberOf(m tenancy.Member) api.Member {
-	return api.Member{User: web.Person(m.User), Role: string(m.Role), Status: statusOf(m.Disabled), CreatedAt: m.CreatedAt.UTC()}
+	return api.Member{User: web.Person(m.User), Role: string(m.Role), Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC()}
 }
 
 type inviteInput struct {

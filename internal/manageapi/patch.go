@@ -3,20 +3,8 @@ package manageapi
 import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/web"
 )
-
-// The states of whatever can be switched off.
-const (
-	active   = "active"
-	disabled = "disabled"
-)
-
-func statusOf(off bool) string {
-	if off {
-		return disabled
-	}
-	return active
-}
 
 // patch gathers what is wrong with the members of a PATCH.
 type patch struct{ faults []fault.Field }
@@ -51,10 +39,8 @@ func (p *patch) off(o api.Optional[string]) *bool {
 	if status == nil {
 		return nil
 	}
-	if *status != active && *status != disabled {
-		p.faults = append(p.faults, fault.Field{Name: "status", Code: "unknown", Message: "Use active or disabled."})
-	}
-	off := *status == disabled
+	off, faults := web.Off(*status)
+	p.faults = append(p.faults, faults...)
 	return &off
 }
 

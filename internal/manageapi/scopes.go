@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 func (a *API) scopes(h huma.API) {
@@ -54,9 +55,7 @@ func (a *API) replaceScopes(ctx context.Context, in *replaceScopesInput) (*answe
 
 // catalogueOf gives the whole catalogue as one page.
 func catalogueOf(entries []scope.Entry) *answer[api.List[api.Scope]] {
-	page := api.List[api.Scope]{Items: make([]api.Scope, len(entries))}
-	for i, e := range entries {
-		page.Items[i] = api.Scope{Name: string(e.Name), Description: e.Description, Roles: texts(e.Roles), BuiltIn: e.BuiltIn}
-	}
-	return &answer[api.List[api.Scope]]{page}
+	return &answer[api.List[api.Scope]]{web.List(entries, func(e scope.Entry) api.Scope {
+		return api.Scope{Name: string(e.Name), Description: e.Description, Roles: texts(e.Roles), BuiltIn: e.BuiltIn}
+	})}
 }

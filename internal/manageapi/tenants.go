@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const tenantPath = "/api/v1/tenants/{tenant}"
@@ -106,7 +107,7 @@ func (a *API) editTenant(ctx context.Context, in *editTenantInput) (*answer[api.
 
 func tenantOf(t tenancy.Tenant) api.Tenant {
 	return api.Tenant{
-		ID: string(t.ID), Number: t.Number, AccountID: string(t.Account), Name: t.Name, Preset: string(t.Preset), Status: statusOf(t.Disabled),
+		ID: string(t.ID), Number: t.Number, AccountID: string(t.Account), Name: t.Name, Preset: string(t.Preset), Status: web.Status(t.Disabled),
 		Settings: settingsOf(t.Settings), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 }

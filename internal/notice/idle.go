@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -16,7 +17,7 @@ func (s Subject) Idle(t policy.Tenant, now time.Time) (n Notice, ok bool) {
 	}
 	f := Facts{
 		Tenant: s.Tenant, KeyName: s.Name, PublicID: s.PublicID, Last4: s.Last4, Expiry: life.Expiry,
-		LastUsedAt: s.LastUsedAt, IdleAt: later(at, now.Add(policy.IdleNotice)),
+		LastUsedAt: s.LastUsedAt, IdleAt: slices.MaxFunc([]time.Time{at, now.Add(policy.IdleNotice)}, time.Time.Compare),
 	}
 	return OfKey(KeyIdle, s.Owner, s.Key, now, f, at.UnixMicro()), true
 }

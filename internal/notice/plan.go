@@ -75,7 +75,8 @@ func (s *Service) Plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := round{service: s, now: now, from: later(last.Add(-overlap), now.Add(-horizon)), rules: rules}
+	from := slices.MaxFunc([]time.Time{last.Add(-overlap), now.Add(-horizon)}, time.Time.Compare)
+	r := round{service: s, now: now, from: from, rules: rules}
 	if done, err := r.plan(ctx); err != nil || !done {
 		return err
 	}
@@ -216,11 +217,4 @@ func due(found []Candidate, judge func(Candidate) (Notice, bool)) (all []Notice)
 		}
 	}
 	return all
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// IdleNotice is how long before it is disabled for idleness the owner of a key is told so.
@@ -29,8 +32,8 @@ func (i Idleness) IdleAt(k Idle) time.Time {
 	if i.Days == 0 || k.SecretSetAt.IsZero() {
 		return time.Time{}
 	}
-	from := later(k.LastUsedAt, later(k.SecretSetAt, k.EnabledAt))
-	return later(from.Add(i.span()), i.Since.Add(IdleNotice))
+	from := latest(k.LastUsedAt, k.SecretSetAt, k.EnabledAt)
+	return latest(from.Add(i.span()), i.Since.Add(IdleNotice))
 }
 
 // IdleSince gives the latest last sign of life of a key that is idle by the given moment; zero where there can be none.
@@ -44,9 +47,4 @@ func (i Idleness) IdleSince(by time.Time) time.Time {
 // span is how long a key is left unused.
 func (i Idleness) span() time.Duration { return max(time.Duration(i.Days)*Day, shortestIdle) }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -110,8 +110,13 @@ func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audi
 			return s.contention(err)
 		}
 	}
+	return s.commit(ctx, tx, change, event)
+}
+
+// commit ends a transaction whose change is on record, and settles one whose outcome is unknown.
+func (s *Store) commit(ctx context.Context, tx *Tx, change int64, event audit.Event) error {
 	s.own.add(tx.event)
-	err = sqlTx.Commit()
+	err := tx.tx.Commit()
 	if err == nil {
 		s.counts.Events.Add(1)
 		s.Outdate(event.Stale)

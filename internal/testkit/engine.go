@@ -7,6 +7,7 @@ package testkit
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -83,14 +84,10 @@ func must(err error) {
 // NewDatabase makes an empty PostgreSQL database that is dropped with the test, and gives its URL.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
-	server := os.Getenv("CLAVIGER_TEST_POSTGRES")
-	if server == "" {
-		t.Fatal("no PostgreSQL to test on: run `make test`, or `scripts/with-postgres go test …`")
-	}
 	name := "test_" + strings.ToLower(rand.Text())
-	onServer(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	address, err := url.Parse(server)
+	OnServer(t, "CREATE DATABASE "+name)
+	t.Cleanup(func() { OnServer(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	address, err := url.Parse(server(t))
 	if err != nil {
 		t.Fatal("CLAVIGER_TEST_POSTGRES is not a URL")
 	}
@@ -98,15 +95,42 @@ func NewDatabase(t testing.TB) string {
 	return address.String()
 }
 
-func onServer(t testing.TB, server, statement string) {
+// server is the URL of the PostgreSQL to test on.
+func server(t testing.TB) string {
+	t.Helper()
+	address := os.Getenv("CLAVIGER_TEST_POSTGRES")
+	if address == "" {
+		t.Fatal("no PostgreSQL to test on: run `make test`, or `scripts/with-postgres go test …`")
+	}
+	return address
+}
+
+// OnServer runs a statement on the PostgreSQL server, in a database that belongs to no test.
+func OnServer(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, server)
+	conn, err := pgx.Connect(ctx, server(t))
 	if err != nil {
 		t.Fatalf("PostgreSQL of the tests: %v", err)
 	}
 	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, statement); err != nil {
+	if _, err := conn.Exec(ctx, statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
+}
+
+// Database opens a database beside whoever has it open: PostgreSQL by its URL, or SQLite by its file where there is none. It is neither migrated nor locked,
+// and is closed with the test.
+func Database(t testing.TB, postgresURL, file string) *sql.DB {
+	t.Helper()
+	driver, source := "pgx", postgresURL // both drivers come with the packages of the store
+	if source == "" {
+		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: file, RawQuery: "_pragma=busy_timeout(10000)"}).String()
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,7 +102,7 @@ func (h *House) stop() {
 	}
 }
 
-// ExpectStopToFail says that the House was halted, so that it cannot write its last.
+// ExpectStopToFail says that the House cannot write, or read, its last.
 func (h *House) ExpectStopToFail() { h.halted = true }
 
 // ChangePassword gives a person another password.
@@ -142,7 +143,18 @@ func (h *House) Person(name string) principal.Person {
 // Tenant makes a standard tenant, altered by change.
 func (h *House) Tenant(name string, change func(*policy.Settings)) tenancy.Tenant {
 	h.t.Helper()
-	t, err := h.Tenancy.CreateTenant(h.t.Context(), principal.Operator(), h.Account.ID, name, policy.Standard, change)
+	return h.tenant(name, policy.Standard, change)
+}
+
+// Preset makes a tenant of the preset, altered by change.
+func (h *House) Preset(p policy.Preset, change func(*policy.Settings)) tenancy.Tenant {
+	h.t.Helper()
+	return h.tenant("Preset "+string(p), p, change)
+}
+
+func (h *House) tenant(name string, p policy.Preset, change func(*policy.Settings)) tenancy.Tenant {
+	h.t.Helper()
+	t, err := h.Tenancy.CreateTenant(h.t.Context(), principal.Operator(), h.Account.ID, name, p, change)
 	h.check(err)
 	return t
 }
@@ -231,6 +243,12 @@ func (h *House) check(err error) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// Beside opens the database of the House a second time.
+func (h *House) Beside() *sql.DB {
+	h.t.Helper()
+	return Database(h.t, h.Config.Database.URL.Reveal(), h.File("claviger.db"))
 }
 
 // Code gives the code of a refusal; "" for success.

@@ -1,11 +1,55 @@
 package web
 
 import (
+	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
+
+// Answer writes a value as JSON for its caller alone.
+func Answer(w http.ResponseWriter, status int, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	PrivateJSON(w.Header())
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // the client may be gone
+	return nil
+}
+
+// List gives the wire form of each.
+func List[From, To any](from []From, wire func(From) To) api.List[To] {
+	all := api.List[To]{Items: make([]To, len(from))}
+	for i, item := range from {
+		all.Items[i] = wire(item)
+	}
+	return all
+}
+
+// Status names whether what can be switched off is on.
+func Status(off bool) string {
+	if off {
+		return string(policy.Disabled)
+	}
+	return string(policy.Active)
+}
+
+// Off reads a status as whether that which has it is to be switched off, or says what is wrong with it.
+func Off(status string) (bool, []fault.Field) {
+	switch policy.Status(status) {
+	case policy.Active:
+		return false, nil
+	case policy.Disabled:
+		return true, nil
+	}
+	return false, []fault.Field{{Name: "status", Code: "unknown", Message: "Use active or disabled."}}
+}
 
 // Person gives a person's wire form; a deleted one has null for e-mail and name.
 func Person(p principal.Person) api.Person {

@@ -15,7 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// What the tests of accounts, tenants, members and applications share.
+// What the tests share.
 
 func tenantURL[ID ~string](tenant ID) string { return "/api/v1/tenants/" + string(tenant) }
 
@@ -88,17 +88,26 @@ func atOnce(t *testing.T, acts ...func() error) map[api.Code]int {
 	return count
 }
 
+// succeed ends the test where a call failed that is no subject of it.
+func succeed(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // must gives the value of a call that succeeds.
 func must[T any](t *testing.T) func(T, error) T {
 	t.Helper()
 	return func(value T, err error) T {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		succeed(t, err)
 		return value
 	}
 }
+
+// second gives the error of a call whose value does not matter.
+func second[T any](_ T, err error) error { return err }
 
 // codeOf gives the code that a key is answered on a route that asks for nothing but a good credential.
 func codeOf(t *testing.T, c *client.Client) api.Code {
