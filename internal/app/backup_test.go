@@ -302,7 +302,7 @@ func TestAPolicyThatWasTightenedAfterABackupStaysSo(t *testing.T) {
 		must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID), api.PolicyPatch{MaxLifetimeDays: api.To(2)}))
 		must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID), api.PolicyPatch{AutoExpiry: &api.AutoExpiryPatch{Days: api.To(360)}}))
 		h.Clock.Move(49 * time.Hour)
-		if got := decided(t, h, k); got != api.APIKeyExpired {
+		if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
 			t.Fatalf("before the restore the key is %q", got)
 		}
 		h.Application(tenant, "Any change") // which says how late it is
@@ -312,7 +312,7 @@ func TestAPolicyThatWasTightenedAfterABackupStaysSo(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		h.Move(c)
-		if got := decided(t, h, k); got != api.APIKeyExpired {
+		if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
 			t.Errorf("after the restore the key is %q", got)
 		}
 		p := must[api.Policy](t)(h.As(h.Owner).Policy(t.Context(), string(h.Account.ID)))

@@ -49,7 +49,7 @@ func (j *journaled) demandRevoked(t *testing.T, journal string) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	j.Move(c)
-	if got := decided(t, j.House, j.key); got != api.APIKeyRevoked {
+	if got := codeOf(t, j.House.With(j.key)); got != api.APIKeyRevoked {
 		t.Errorf("the key is %q", got)
 	}
 }

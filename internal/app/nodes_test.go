@@ -296,7 +296,7 @@ func TestTheLastWordOfAJournalIsThatOfTheLastChangeWhicheverNodeMadeIt(t *testin
 		t.Fatalf("%+v, %v", r, err)
 	}
 	p.here.Move(c)
-	if got := decided(t, p.here, p.key); got != api.APIKeyDisabled {
+	if got := codeOf(t, p.here.With(p.key)); got != api.APIKeyDisabled {
 		t.Errorf("the key is %q", got)
 	}
 }
