@@ -188,4 +188,5 @@ func loseUses(t *testing.T, h *testkit.House) {
 func loseChanges(t *testing.T, h *testkit.House) {
 	t.Helper()
 	execute(t, h, `ALTER TABLE audit_events RENAME TO lost`)
+	t.Cleanup(func() { execute(t, h, `ALTER TABLE lost RENAME TO audit_events`) }) // in the end the journal of revocations reads it
 }
