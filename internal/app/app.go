@@ -197,13 +197,14 @@ func (a *App) startJobs() {
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
-		job.Start("server_keys", serverKeysEvery, log, a.ServerKeys.Pass),
+		job.Start("server_keys", serverKeysEvery, log, a.learnServerKeys),
 		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
-		job.Start("unclaimed_keys", tendEvery, log, a.Keys.DropUnclaimed),
-		job.Start("expired_keys", tendEvery, log, a.Keys.ForgetExpired),
-		job.Start("idle_keys", tendEvery, log, a.disableIdle),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
+		job.StartApart("rewrap", serverKeysEvery, log, a.ServerKeys.Pass),
+		job.StartApart("unclaimed_keys", tendEvery, log, a.Keys.DropUnclaimed),
+		job.StartApart("expired_keys", tendEvery, log, a.Keys.ForgetExpired),
+		job.StartApart("idle_keys", tendEvery, log, a.disableIdle),
 		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
 		job.StartApart("send_notices", sendEvery, log, a.Notices.Send),
 	)
@@ -311,6 +312,12 @@ func (a *App) routes() http.Handler {
 			rest.ServeHTTP(w, r)
 		}
 	})
+}
+
+// learnServerKeys learns the versions on record, whatever of them is yet to be wrapped anew.
+func (a *App) learnServerKeys(ctx context.Context) error {
+	_, err := a.ServerKeys.Learn(ctx)
+	return err
 }
 
 // disableIdle looks for idle keys once every use of this node is on record.

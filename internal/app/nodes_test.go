@@ -18,6 +18,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -276,6 +277,47 @@ func TestNoNodeBelievesItToBeEarlierThanAnotherRecorded(t *testing.T) {
 	p.here.Clock.Move(2 * time.Hour) // the other node's clock stands still
 	p.here.Application(p.tenant, "Any change")
 	p.refusedThere(t, api.APIKeyExpired)
+}
+
+// Wrapping anew can take as long as there is much of it. Meanwhile other versions come.
+func TestANodeLearnsOfServerKeysWhileItWrapsAnew(t *testing.T) {
+	t.Parallel()
+	p := twoNodes(t, direct)
+	db := p.here.Beside()
+	busy, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Rollback() }()
+	if _, err := busy.ExecContext(t.Context(), `UPDATE key_secrets SET serial = serial`); err != nil {
+		t.Fatal(err)
+	}
+	rotateAll := func(set serverkey.Set) {
+		before := p.here.Clock.Now()
+		rotate(t, p.here, set)
+		p.there.Clock.Move(p.here.Clock.Now().Sub(before))
+	}
+	wrapping := func() (nodes int) {
+		const waiting = `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+		if err := db.QueryRowContext(t.Context(), waiting).Scan(&nodes); err != nil {
+			t.Fatal(err)
+		}
+		return nodes
+	}
+	rotateAll(serverkey.Seals)
+	await(t, func() string {
+		if wrapping() == 2 {
+			return "both nodes"
+		}
+		return ""
+	})
+	rotateAll(serverkey.Tags)
+	p.key = p.here.Key(p.here.As(p.here.Member(p.tenant, "Another", scope.Admin)), p.tenant, "applications:read")
+	for p.judge() != api.OK {
+		if wrapping() < 2 {
+			t.Fatal("a key of another node is known only when all was wrapped anew")
+		}
+	}
 }
 
 // What another node changed comes late into the journal, but does not count as later.

@@ -104,8 +104,10 @@ type Service struct {
 	// Settle is how long the other nodes may take to learn of a version; zero where there are none.
 	Settle time.Duration
 
-	mu     sync.Mutex
-	walked walk
+	// learning lets nobody put versions into the keyring that were read before those of another.
+	learning sync.Mutex
+	mu       sync.Mutex
+	walked   walk
 }
 
 // linger is how long something may still be written under a version that is no longer the current one: what was sealed before, in a write that waits.
@@ -113,6 +115,8 @@ const linger = time.Minute
 
 // Learn makes the keyring hold the versions on record, and gives them.
 func (s *Service) Learn(ctx context.Context) ([]Key, error) {
+	s.learning.Lock()
+	defer s.learning.Unlock()
 	keys, err := s.Store.ServerKeys(ctx)
 	if err != nil {
 		return nil, err
