@@ -77,7 +77,7 @@ func (b *bed) startFloor(ctx context.Context) error {
 		return err
 	}
 	var out ready
-	if b.floor.process, err = start(ctx, b.dir, &out, self, "floor"); err != nil {
+	if b.floor.process, err = start(ctx, b.dir, &out, nil, self, "floor"); err != nil {
 		return err
 	}
 	if err := b.floor.awaitReady(ctx); err != nil {
@@ -90,7 +90,7 @@ func (b *bed) startFloor(ctx context.Context) error {
 func (b *bed) startClaviger(ctx context.Context) (err error) {
 	file := filepath.Join(b.dir, "sample.txt")
 	args := b.devArgs("127.0.0.1:0", "--sample-keys", fmt.Sprint(sampleKeys), "--sample-file", file)
-	if b.claviger.process, err = start(ctx, b.dir, &b.dev, b.binary, args...); err != nil {
+	if b.claviger.process, err = start(ctx, b.dir, &b.dev, nil, b.binary, args...); err != nil {
 		return err
 	}
 	if err := b.claviger.awaitReady(ctx); err != nil {

@@ -45,13 +45,9 @@ func signIn(ctx context.Context, dev devOutput) (*console, error) {
 func (c *console) mintDeleted(ctx context.Context, tenant string) ([]string, error) {
 	values := make([]string, deletedKeys)
 	for i := range values {
-		var made createdKey
-		spec := map[string]any{
-			"name":   fmt.Sprintf("bench %d", i+1),
-			"scopes": []string{"applications:read"}, "all_applications": true,
-		}
 		path := "/api/v1/tenants/" + tenant + "/keys"
-		if err := c.call(ctx, http.MethodPost, path, spec, http.StatusCreated, &made); err != nil {
+		made, err := c.createKey(ctx, path, fmt.Sprintf("bench %d", i+1))
+		if err != nil {
 			return nil, err
 		}
 		if err := c.call(ctx, http.MethodDelete, path+"/"+made.Key.ID, nil, http.StatusNoContent, nil); err != nil {
@@ -63,6 +59,13 @@ func (c *console) mintDeleted(ctx context.Context, tenant string) ([]string, err
 		}
 	}
 	return values, nil
+}
+
+// createKey makes a key at the path of a tenant's keys.
+func (c *console) createKey(ctx context.Context, path, name string) (made createdKey, err error) {
+	spec := map[string]any{"name": name, "scopes": []string{"applications:read"}, "all_applications": true}
+	err = c.call(ctx, http.MethodPost, path, spec, http.StatusCreated, &made)
+	return made, err
 }
 
 func (c *console) call(ctx context.Context, method, path string, body any, want int, into any) error {

@@ -9,6 +9,11 @@
 //	go run ./tools/bench                 everything, about five minutes
 //	go run ./tools/bench -only hot       one scenario
 //	go run ./tools/bench -only start     start time, idle memory, binary size
+//
+// How soon a key that one node revokes is refused by another is measured where
+// CLAVIGER_TEST_POSTGRES holds the URL of an empty database:
+//
+//	scripts/with-postgres go run ./tools/bench -only nodes
 package main
 
 import (
@@ -29,7 +34,7 @@ type options struct {
 	warmup      time.Duration // driven but not counted before each measurement
 	connections int           // each with one request outstanding
 	variants    int           // different junk values in each class
-	only        string        // one scenario, or "start"; empty is all
+	only        string        // one scenario, "start" or "nodes"; empty is all
 	binary      string        // a claviger already built; empty builds one
 }
 
@@ -101,8 +106,8 @@ func run(ctx context.Context, o options) error {
 	return err
 }
 
-// measure drives the scenarios, then restarts the loaded server's data
-// directory for the start times.
+// measure drives the scenarios, restarts the loaded server's data directory for
+// the start times, and starts two nodes where there is a database for them.
 func (b *bed) measure(ctx context.Context, r *report) error {
 	for _, s := range scenarios {
 		if !b.options.wants(s.name) {
@@ -114,12 +119,21 @@ func (b *bed) measure(ctx context.Context, r *report) error {
 		}
 		r.outcomes = append(r.outcomes, out)
 	}
-	if !b.options.wants(startScenario) {
+	if b.options.wants(startScenario) {
+		var err error
+		if r.start, err = b.measureStart(ctx); err != nil {
+			return err
+		}
+	}
+	url := os.Getenv(databaseVariable)
+	if !b.options.wants(nodesScenario) || url == "" {
 		return nil
 	}
 	var err error
-	r.start, err = b.measureStart(ctx)
-	return err
+	if r.nodes, err = b.measureNodes(ctx, url); err != nil {
+		return fmt.Errorf("%s: %w", nodesScenario, err)
+	}
+	return nil
 }
 
 func (o options) wants(name string) bool { return o.only == "" || o.only == name }

@@ -37,9 +37,9 @@ type process struct {
 	done   chan error // the process has ended
 }
 
-// start runs a command and decodes its first JSON value into `into`, which
+// start runs a command, with env added to the environment, and decodes its first JSON value into `into`, which
 // must not be read before awaitReady returned nil.
-func start(ctx context.Context, dir string, into any, command string, args ...string) (*process, error) {
+func start(ctx context.Context, dir string, into any, env []string, command string, args ...string) (*process, error) {
 	log, err := os.CreateTemp(dir, filepath.Base(command)+"-*.log")
 	if err != nil {
 		return nil, err
@@ -47,6 +47,7 @@ func start(ctx context.Context, dir string, into any, command string, args ...st
 	defer log.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Env = append(cmd.Environ(), env...)
 	cmd.Stderr = log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopWithin

@@ -16,6 +16,7 @@ type report struct {
 	options     options
 	outcomes    []outcome
 	start       startFigures
+	nodes       nodesFigures
 	binaryBytes int64
 }
 
@@ -29,6 +30,7 @@ func (r *report) print(w io.Writer, failure error) {
 		r.printTable(w)
 	}
 	r.printStart(w)
+	r.printNodes(w)
 }
 
 func (r *report) printMachine(w io.Writer) {
@@ -80,6 +82,15 @@ func (r *report) printStart(w io.Writer) {
 		fmt.Fprintf(w, "| idle memory: VmRSS 2 s after such a start | %s MB |\n", number("%.1f", s.idle/1e6))
 	}
 	fmt.Fprintf(w, "| binary | %.1f MB |\n", float64(r.binaryBytes)/1e6)
+}
+
+func (r *report) printNodes(w io.Writer) {
+	switch {
+	case r.nodes.measured:
+		r.nodes.print(w)
+	case r.options.wants(nodesScenario):
+		fmt.Fprintf(w, "\nNot measured: two nodes on one PostgreSQL, which needs the URL of an empty database in %s.\n", databaseVariable)
+	}
 }
 
 func number(format string, value float64) string {

@@ -42,11 +42,11 @@ func scenarioNames() string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return strings.Join(append(names, startScenario), ", ")
+	return strings.Join(append(names, startScenario, nodesScenario), ", ")
 }
 
 func knownScenario(name string) bool {
-	if name == "" || name == startScenario {
+	if name == "" || name == startScenario || name == nodesScenario {
 		return true
 	}
 	for _, s := range scenarios {

@@ -47,7 +47,7 @@ func (b *bed) restart(ctx context.Context) (time.Duration, error) {
 	b.claviger.process = nil
 	var out devOutput
 	began := time.Now()
-	p, err := start(ctx, b.dir, &out, b.binary, b.devArgs(b.claviger.host)...)
+	p, err := start(ctx, b.dir, &out, nil, b.binary, b.devArgs(b.claviger.host)...)
 	if err != nil {
 		return 0, err
 	}
