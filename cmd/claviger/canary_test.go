@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"database/sql"
 	"io"
 	"io/fs"
 	"net/http"
@@ -10,9 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/sample"
@@ -21,23 +23,33 @@ import (
 
 func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newSite(t, e)
+		began := time.Now()
+		s, first := newSite(t, e), newSite(t, e)
 		f := &traffic{t: t}
 		f.guardDatabase(s)
+		f.guardDatabase(first)
+		places := f.setUp(first)
+		f.search("after the set-up", places)
+
 		file := filepath.Join(t.TempDir(), "keys")
 		traces := newRecorder(t)
-		s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL)
+		s.env = append(s.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "TMPDIR="+s.dir)
 		p := s.dev(t, "--debug", "--metrics-listen", "127.0.0.1:0", "--sample-keys", "2", "--sample-file", file)
 		known := f.everything(s, p, file)
+		f.demandAllUsed()
+		f.awaitLetter(s)
 
 		running := s.haystacks(t, p, f)
 		running["the metrics"] = scrape(t, p)
-		running["a backup"] = decrypted(t, s.demandBackUp(t))
+		saved := s.demandBackUp(t)
+		running["a backup"], running["an encrypted backup"] = decrypted(t, saved), []byte(readFile(t, saved))
 		f.search("while it runs", running)
+		f.searchWriteAhead(s, began, known)
 		p.term()
 		stopped := s.haystacks(t, p, f)
 		stopped["the traces"] = []byte(traces.String())
 		f.search("when it has stopped", stopped)
+		stopped[setUpLog] = places[setUpLog]
 		f.control(s, known, running, stopped)
 	})
 }
@@ -67,7 +79,10 @@ func (f *traffic) everything(s *site, p *process, sampleFile string) (known publ
 	tenant := session.Memberships[len(session.Memberships)-1].TenantID // the one without a cap
 	kept := f.create(tenant, "the key")
 	f.lifeOfKeys(tenant, kept, line.Verifier)
-	f.reveal(line.Tenants[slices.IndexFunc(line.Tenants, func(t sample.Tenant) bool { return t.Preset == "blancco" })].ID)
+	beside := newCanary("a text that is in no place of its own", `wr"ng/pl+ce?of=a%20canary&m<o>re~1`)
+	f.guard(beside)
+	f.useEverything(line.AccountID, beside.text)
+	f.misplace(beside.text, *kept.Credential.Value)
 
 	secrets := []string{*kept.Credential.Secret, *kept.Credential.Value, secretOf(line.Verifier), f.token, line.Password + "x", mistyped.text}
 	f.misuse(secrets, line.Verifier)
@@ -111,22 +126,11 @@ func (f *traffic) lifeOfKeys(tenant string, kept api.IssuedKey, verifier string)
 	}
 }
 
-// reveal makes a key in a tenant that keeps copies, and has it shown again.
-func (f *traffic) reveal(tenant string) {
-	f.t.Helper()
-	k := f.create(tenant, "the key that is shown again")
-	resp, answer := f.send(f.signedIn("POST", "/api/v1/tenants/"+tenant+"/keys/"+k.Key.ID+"/reveal", ""))
-	if resp.StatusCode != 200 || !bytes.Contains(answer, []byte(*k.Credential.Secret)) {
-		f.t.Errorf("reveal: %d %s", resp.StatusCode, answer)
-	}
-	must(f.t, resp.Header.Write(&f.answers))
-}
-
 func (f *traffic) misuse(secrets []string, verifier string) {
 	f.t.Helper()
 	for _, secret := range secrets {
 		for _, r := range f.misuses(secret, verifier) {
-			f.ask(0, r)
+			f.ask(anyRefusal, r)
 		}
 	}
 }
@@ -153,16 +157,18 @@ func (f *traffic) guardSample(s *site, line sample.Sample, file string) {
 	}
 }
 
-// haystacks gives every place that could hold a secret: the files of the data directory, all tables, the log, and the answers.
+// haystacks gives every place that could hold a secret: the files of the data directory, letters and journal among them, and of the folder that it works in, all tables, the log, and the answers.
 func (s *site) haystacks(t testing.TB, p *process, f *traffic) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{"the tables": []byte(strings.Join(s.rows(t), "\n")), "the log": []byte(p.stderr.String()), "the answers": f.answers.Bytes()}
-	must(t, filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			all[d.Name()], err = os.ReadFile(path)
-		}
-		return err
-	}))
+	for _, dir := range []string{s.data, s.dir} {
+		must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				all[d.Name()], err = os.ReadFile(path)
+			}
+			return err
+		}))
+	}
 	return all
 }
 
@@ -178,6 +184,44 @@ func (f *traffic) search(when string, places map[string][]byte) {
 				f.t.Errorf("%s, %s: %s is there: %s", when, place, m.name, m.at(text, at))
 			}
 		})
+	}
+}
+
+// awaitLetter waits until somebody was told something. It looks again and again, because a folder tells nobody what comes into it.
+func (f *traffic) awaitLetter(s *site) {
+	f.t.Helper()
+	deadline, again := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer again.Stop()
+	for {
+		if letters, _ := filepath.Glob(filepath.Join(s.data, "mail", "*.eml")); len(letters) > 0 {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			f.t.Fatal("there is no letter")
+		}
+	}
+}
+
+// searchWriteAhead looks for every canary in what PostgreSQL has written ahead since the beginning, by whomever.
+func (f *traffic) searchWriteAhead(s *site, began time.Time, known public) {
+	f.t.Helper()
+	if s.engine == testkit.SQLite {
+		return // it is a file of the data directory
+	}
+	seen := false
+	s.withDB(f.t, func(db *sql.DB) {
+		eachRow(f.t, db, `SELECT pg_switch_wal()`, func([]any) {}) // which brings it to disk
+		segments := `SELECT name, pg_read_binary_file('pg_wal/' || name) FROM pg_ls_waldir() WHERE modification >= to_timestamp(` + strconv.FormatInt(began.Unix(), 10) + `)`
+		eachRow(f.t, db, segments, func(row []any) {
+			text := row[1].([]byte)
+			seen = seen || bytes.Contains(text, []byte(known.key[0]))
+			f.search("while it runs", map[string][]byte{"PostgreSQL's log " + row[0].(string): text})
+		})
+	})
+	if !seen {
+		f.t.Error("the search is blind: what PostgreSQL has written ahead does not hold a public id")
 	}
 }
 
@@ -227,6 +271,11 @@ func (f *traffic) control(s *site, known public, running, stopped map[string][]b
 		if s.engine == testkit.SQLite {
 			demand("the WAL", running["claviger.db-wal"], text)
 			demand("the database", stopped["claviger.db"], text)
+		}
+	}
+	for place := range running {
+		if strings.HasSuffix(place, ".eml") {
+			demand("a letter", running[place], "@claviger.example")
 		}
 	}
 	demand("the log", running["the log"], known.logged)

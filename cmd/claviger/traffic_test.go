@@ -32,6 +32,14 @@ type traffic struct {
 	token    string
 	answers  bytes.Buffer
 	canaries []canary
+	// operations of the document, the mux that knows them, and which of them did what they are for.
+	operations []operation
+	mux        *http.ServeMux
+	used       map[string]bool
+	// names of what is there, for paths and bodies.
+	names map[string]string
+	// done counts what may be repeated, so that each has an Idempotency-Key of its own.
+	done int
 }
 
 // send gives the answer, which is not kept.
@@ -39,6 +47,10 @@ func (f *traffic) send(r request) (*http.Response, []byte) {
 	f.t.Helper()
 	resp, body, err := f.try(r)
 	must(f.t, err)
+	if f.mux != nil && resp.StatusCode < 300 {
+		_, of := f.mux.Handler(resp.Request)
+		f.used[of] = true
+	}
 	return resp, body
 }
 
@@ -63,11 +75,17 @@ func (f *traffic) try(r request) (*http.Response, []byte, error) {
 	return resp, body, err
 }
 
-// ask sends a request whose answer shows no secret, and demands its status; 0 is any refusal. It gives the request's id.
+// What ask may be told instead of a status.
+const (
+	anyRefusal = 0
+	anyAnswer  = -1 // but that the server failed
+)
+
+// ask sends a request whose answer shows no secret, and demands its status. It gives the request's id.
 func (f *traffic) ask(status int, r request) string {
 	f.t.Helper()
 	resp, body := f.send(r)
-	if status != resp.StatusCode && (status != 0 || resp.StatusCode < 400) {
+	if got := resp.StatusCode; status != got && (status != anyRefusal || got < 400) && (status != anyAnswer || got >= 500) {
 		f.t.Errorf("%s %s: %d instead of %d: %s", r.method, r.path, resp.StatusCode, status, body)
 	}
 	must(f.t, resp.Header.Write(&f.answers))
@@ -121,11 +139,17 @@ func (f *traffic) signIn(email, password string) (s api.Session) {
 		f.t.Fatalf("sign-in: %d %s", resp.StatusCode, answer)
 	}
 	f.answers.Write(answer) // the cookie is in the header
-	cookie := resp.Cookies()[0]
-	f.guard(canary{name: "the session's cookie", text: cookie.Value})
-	f.cookie, f.token = "Cookie: "+cookie.Name+"="+cookie.Value, cookie.Value
+	f.take(resp.Cookies()[0])
 	must(f.t, json.Unmarshal(answer, &s))
 	return s
+}
+
+// take goes on with a session's cookie. One that ends the session has no value.
+func (f *traffic) take(c *http.Cookie) {
+	if c.Value != "" {
+		f.guard(canary{name: "the cookie of a session", text: c.Value})
+		f.cookie, f.token = "Cookie: "+c.Name+"="+c.Value, c.Value
+	}
 }
 
 // create makes a key and guards it.

@@ -8,7 +8,7 @@ import (
 )
 
 // Once is a request that changes something at most once, however often it is sent: its Idempotency-Key commits with its change. It counts per principal, method
-// and path.
+// and path. Key is a digest of what was sent.
 type Once struct {
 	Principal, Method, Path, Key string
 	Body                         [sha256.Size]byte

@@ -69,11 +69,14 @@ func translate(status int, message string, errs []error) error {
 	return fault.Internal
 }
 
-// fieldOf keeps the place and the message of huma's finding, never the value.
+// fieldOf keeps the place and the message of huma's finding, never the value, nor a name that might be one.
 func fieldOf(d *huma.ErrorDetail) fault.Field {
 	name := d.Location
 	for _, part := range []string{"query.", "path.", "header.", "body."} {
 		name = strings.TrimPrefix(name, part)
+	}
+	if d.Message == "unknown query parameter" {
+		name = web.UnknownName(name)
 	}
 	return fault.Field{Name: name, Code: "invalid", Message: d.Message}
 }

@@ -3,6 +3,7 @@ package manageapi
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 
@@ -44,7 +45,13 @@ func onceOf(r *http.Request, caller verify.Caller, body []byte) (o audit.Once, a
 	if len(sent) > 1 || !printable(sent[0]) {
 		return audit.Once{}, false, fault.Refuse(fault.Field{Name: repeatHeader, Code: "form", Message: "Send one key of 1 to 255 printable ASCII characters without spaces."})
 	}
-	return audit.Once{Principal: callerID(caller), Method: r.Method, Path: r.URL.Path, Key: sent[0], Body: sha256.Sum256(body)}, true, nil
+	return audit.Once{Principal: callerID(caller), Method: r.Method, Path: r.URL.Path, Key: keptKey(callerID(caller), sent[0]), Body: sha256.Sum256(body)}, true, nil
+}
+
+// keptKey is what is kept of an Idempotency-Key, which may be a secret by mistake: a digest that is another for everyone.
+func keptKey(principal, sent string) string {
+	sum := sha256.Sum256([]byte(principal + " " + sent))
+	return hex.EncodeToString(sum[:])
 }
 
 func printable(key string) bool {

@@ -149,15 +149,23 @@ func wanted(e *json.SemanticError) string {
 // maxUnknownName bounds what is repeated of a name that is none of ours: what is longer might be a password or a key in the wrong place.
 const maxUnknownName = 12
 
+// UnknownName gives what may be repeated of a name that is none of ours.
+func UnknownName(name string) string {
+	if len(name) > maxUnknownName {
+		return "…"
+	}
+	return strings.ToValidUTF8(name, "…")
+}
+
 // field turns a JSON pointer into a dotted path.
 func field(p jsontext.Pointer, known []string) string {
 	var parts []string
 	for part := range p.Tokens() {
 		ours := slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, part) })
-		if !ours && len(part) > maxUnknownName {
-			part = "…"
+		if !ours {
+			part = UnknownName(part)
 		}
-		parts = append(parts, strings.ToValidUTF8(part, "…"))
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, ".")
 }
