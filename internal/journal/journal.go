@@ -155,12 +155,12 @@ func Read(from io.Reader) (*State, error) {
 		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]string{}, members: map[membership]*memberState{},
 		tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{},
 	}
-	err := EachLine(from, func(l Line, _ []byte) { s.take(l) })
+	err := eachLine(from, func(l Line, _ []byte) { s.take(l) })
 	return s, err
 }
 
-// EachLine calls take for each whole line, with its text.
-func EachLine(from io.Reader, take func(l Line, text []byte)) error {
+// eachLine calls take for each whole line, with its text.
+func eachLine(from io.Reader, take func(l Line, text []byte)) error {
 	lines := bufio.NewReader(from)
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')

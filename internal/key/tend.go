@@ -143,7 +143,7 @@ func (s *Service) idle(ctx context.Context, t policy.Tenant) func() ([]Ref, erro
 				return nil, err
 			}
 			for _, h := range held {
-				if after = h.Key; !h.Lapsed(t.Rules, now) {
+				if after = h.Key; !h.lapsed(t.Rules, now) {
 					refs = append(refs, Ref{t.ID, h.Key})
 				}
 			}
