@@ -94,7 +94,7 @@ func (c Config) Resolve() (Config, error) {
 		return c, errors.New("server.base_url: with server.tls.cert it begins with https://")
 	case (m.Username == "") != m.Password.IsZero():
 		return c, errors.New("mail.username and mail.password go together: set both or neither")
-	case m.TLS == NoMailTLS && m.SMTP != "" && !m.SMTP.Loopback():
+	case m.TLS == NoMailTLS && m.SMTP != "" && !m.SMTP.loopback():
 		return c, errors.New("mail.tls: none is for a mail server on this machine, at a loopback address: use starttls or tls")
 	}
 	return c, nil

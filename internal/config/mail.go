@@ -30,8 +30,8 @@ func (m MailServer) Host() string {
 	return host
 }
 
-// Loopback reports whether the server is on this machine, by its address alone: a name could mean any.
-func (m MailServer) Loopback() bool {
+// loopback reports whether the server is on this machine, by its address alone: a name could mean any.
+func (m MailServer) loopback() bool {
 	address, err := netip.ParseAddr(m.Host())
 	return err == nil && address.IsLoopback()
 }

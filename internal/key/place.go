@@ -17,8 +17,8 @@ type Hold struct {
 	SecretSetAt time.Time
 }
 
-// Lapsed reports whether the key has expired: it gives its slot back when its owner next needs one.
-func (h Hold) Lapsed(rules []policy.Rule, now time.Time) bool {
+// lapsed reports whether the key has expired: it gives its slot back when its owner next needs one.
+func (h Hold) lapsed(rules []policy.Rule, now time.Time) bool {
 	return policy.EffectiveExpiry(h.ExpiresAt, h.SecretSetAt, rules).Passed(now)
 }
 
@@ -27,7 +27,7 @@ func (h Hold) Lapsed(rules []policy.Rule, now time.Time) bool {
 func Place(limit int, held []Hold, rules []policy.Rule, now time.Time) (slot int64, freed []ident.KeyID, ok bool) {
 	var taken []int64
 	for _, h := range held {
-		if h.Lapsed(rules, now) {
+		if h.lapsed(rules, now) {
 			freed = append(freed, h.Key)
 			continue
 		}

@@ -145,7 +145,7 @@ func (s *Service) disableIdleIn(ctx context.Context, t policy.Tenant) error {
 		}
 		var refs []Ref
 		for _, h := range held {
-			if after = h.Key; !h.Lapsed(t.Rules, now) {
+			if after = h.Key; !h.lapsed(t.Rules, now) {
 				refs = append(refs, Ref{t.ID, h.Key})
 			}
 		}

@@ -58,7 +58,7 @@ func (b *backlog) set(piles []Pile, now time.Time) {
 	defer b.mu.Unlock()
 	b.sizes, b.age = map[State]int64{}, 0
 	for _, p := range piles {
-		if b.sizes[p.State] = p.Size; !p.State.Over() {
+		if b.sizes[p.State] = p.Size; !p.State.over() {
 			b.age = max(b.age, now.Sub(p.Oldest))
 		}
 	}

@@ -14,8 +14,8 @@ import (
 
 // List gives notices for the operator, the newest first; "" lists those in any state.
 func (s *Service) List(ctx context.Context, state State, limit int) ([]Entry, error) {
-	if state != "" && !slices.Contains(States(), state) {
-		return nil, fault.Refuse(fault.Field{Name: "state", Code: "unknown", Message: fmt.Sprintf("Use one of %v.", States())})
+	if state != "" && !slices.Contains(states[:], state) {
+		return nil, fault.Refuse(fault.Field{Name: "state", Code: "unknown", Message: fmt.Sprintf("Use one of %v.", states)})
 	}
 	return s.Store.Notices(ctx, state, limit)
 }

@@ -75,11 +75,8 @@ const (
 
 var states = [...]State{Waiting, Claimed, Sending, Sent, Skipped, Dead, InDoubt}
 
-// States lists them.
-func States() []State { return states[:] }
-
-// Over reports whether nothing more becomes of a notice in this state by itself.
-func (s State) Over() bool { return slices.Contains([]State{Sent, Skipped, Dead, InDoubt}, s) }
+// over reports whether nothing more becomes of a notice in this state by itself.
+func (s State) over() bool { return slices.Contains([]State{Sent, Skipped, Dead, InDoubt}, s) }
 
 // Notice is one message to one person.
 type Notice struct {

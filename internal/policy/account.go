@@ -11,8 +11,8 @@ import (
 
 // The policy a new account starts with, in days.
 const (
-	FirstMaxLifetime = 3650
-	FirstAutoExpiry  = 90
+	firstMaxLifetime = 3650
+	firstAutoExpiry  = 90
 )
 
 // The bounds of an account's policy. Automatic expiration goes in steps (seed LoadRunner).
@@ -69,9 +69,9 @@ type Policy struct {
 
 // FirstPolicy is that of an account made at the given time.
 func FirstPolicy(autoExpiry bool, at time.Time) (p Policy) {
-	p.Rules = Revise(nil, ByMaxLifetime, FirstMaxLifetime, at)
+	p.Rules = Revise(nil, ByMaxLifetime, firstMaxLifetime, at)
 	if autoExpiry {
-		p.Rules = Revise(p.Rules, ByAutoExpiry, FirstAutoExpiry, at)
+		p.Rules = Revise(p.Rules, ByAutoExpiry, firstAutoExpiry, at)
 	}
 	return p
 }
@@ -135,7 +135,7 @@ func (p Policy) Apply(c Change, now time.Time) (Policy, []fault.Field) {
 	case c.AutoExpiryDays != nil:
 		auto = *c.AutoExpiryDays
 	case c.AutoExpiry != nil && !on:
-		auto = FirstAutoExpiry
+		auto = firstAutoExpiry
 	}
 	p.Rules = Revise(p.Rules, ByAutoExpiry, auto, now)
 	if c.MaxLifetimeDays != nil {

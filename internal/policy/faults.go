@@ -48,7 +48,7 @@ func (s Settings) spareFaults() (faults []fault.Field) {
 }
 
 func (s Settings) transportFaults() (faults []fault.Field) {
-	faults = listFaults("transports", s.Transports, KeyTransports())
+	faults = listFaults("transports", s.Transports, keyTransports())
 	switch {
 	case s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !headerForm.MatchString(s.KeyHeader)):
 		faults = append(faults, fault.Field{Name: "key_header", Code: "form", Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens."})
@@ -64,13 +64,13 @@ func (s Settings) choiceFaults() []fault.Field {
 		choiceFaults("visibility", s.Visibility, SeeAll, SeeOwn),
 		choiceFaults("revoke_mode", s.RevokeMode, Tombstone, Delete),
 		choiceFaults("disclosure", s.Disclosure, Once, Recoverable),
-		choiceFaults("dialect", s.Dialect, Dialects()...),
+		choiceFaults("dialect", s.Dialect, dialects()...),
 		choiceFaults("token_format", s.TokenFormat, Opaque, JWT),
 	)
 }
 
-// Dialects lists those a tenant can speak.
-func Dialects() []string {
+// dialects lists those a tenant can speak.
+func dialects() []string {
 	return []string{"problem+json", string(BlazeMeter), string(LoadRunner), string(Blazeauth), string(Blancco)}
 }
 

@@ -26,10 +26,10 @@ const (
 )
 
 // Valid reports whether a key can come by the transport.
-func (t Transport) Valid() bool { return slices.Contains(KeyTransports(), t) }
+func (t Transport) Valid() bool { return slices.Contains(keyTransports(), t) }
 
-// KeyTransports lists those by which a key can come.
-func KeyTransports() []Transport { return []Transport{Bearer, Basic, Header, OAuth} }
+// keyTransports lists those by which a key can come.
+func keyTransports() []Transport { return []Transport{Bearer, Basic, Header, OAuth} }
 
 // Creator says who may create keys in a tenant.
 type Creator string
@@ -160,7 +160,7 @@ func (p Preset) Settings() (Settings, error) {
 	switch p {
 	case Standard:
 		s.Style, s.Prefix, s.Label = credential.Token, "clv", "ak"
-		s.KeyHeader, s.Transports = "X-API-Key", KeyTransports()
+		s.KeyHeader, s.Transports = "X-API-Key", keyTransports()
 		s.KeysPerUser, s.Creators = 2, []Creator{BySelf, ByAdmin}
 		s.Visibility, s.Dialect = SeeAll, "problem+json"
 	case BlazeMeter:

@@ -11,14 +11,14 @@ import (
 	"slices"
 )
 
-// Scope names a permission, `resource:action`, at most MaxLength characters.
+// Scope names a permission, `resource:action`, at most 64 characters.
 type Scope string
 
 // Every stands alone in a key's list and means every scope now in the catalogue that the owner's role may hold.
 const Every Scope = "*"
 
-// MaxLength of a scope's name, in characters.
-const MaxLength = 64
+// maxLength of a scope, in characters.
+const maxLength = 64
 
 // The scopes Claviger's own API knows. A tenant adds its own to its catalogue.
 const (
@@ -36,7 +36,7 @@ const (
 var form = regexp.MustCompile(`^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$`)
 
 // Valid reports whether the name has the form of a scope. Every is none.
-func (s Scope) Valid() bool { return len(s) <= MaxLength && form.MatchString(string(s)) }
+func (s Scope) Valid() bool { return len(s) <= maxLength && form.MatchString(string(s)) }
 
 // Set is a sorted list of scopes without duplicates. The zero value allows nothing.
 type Set []Scope

@@ -17,9 +17,9 @@ import (
 
 // The bounds of names and descriptions, in code points.
 const (
-	MinName        = 3
-	MaxName        = 64
-	MaxDescription = 1000
+	minName        = 3
+	maxName        = 64
+	maxDescription = 1000
 )
 
 // Name normalises a name and says what is wrong with it, under the given field.
@@ -27,10 +27,10 @@ func Name(field, raw string) (string, []fault.Field) {
 	name, faults := clean(field, raw, false)
 	switch n := utf8.RuneCountInString(name); {
 	case len(faults) > 0:
-	case n < MinName:
-		faults = []fault.Field{{Name: field, Code: "too_short", Message: fmt.Sprintf("Use at least %d characters.", MinName)}}
-	case n > MaxName:
-		faults = []fault.Field{{Name: field, Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", MaxName)}}
+	case n < minName:
+		faults = []fault.Field{{Name: field, Code: "too_short", Message: fmt.Sprintf("Use at least %d characters.", minName)}}
+	case n > maxName:
+		faults = []fault.Field{{Name: field, Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxName)}}
 	}
 	return name, faults
 }
@@ -38,8 +38,8 @@ func Name(field, raw string) (string, []fault.Field) {
 // Description normalises a description and says what is wrong with it, under the given field. Empty is fine.
 func Description(field, raw string) (string, []fault.Field) {
 	text, faults := clean(field, raw, true)
-	if len(faults) == 0 && utf8.RuneCountInString(text) > MaxDescription {
-		faults = []fault.Field{{Name: field, Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", MaxDescription)}}
+	if len(faults) == 0 && utf8.RuneCountInString(text) > maxDescription {
+		faults = []fault.Field{{Name: field, Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxDescription)}}
 	}
 	return text, faults
 }

@@ -64,7 +64,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (ve
 func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil && c.Facts == nil {
-		err = SameSite(r)
+		err = sameSite(r)
 	}
 	var v verify.Verifier
 	if err == nil {

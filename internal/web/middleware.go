@@ -20,7 +20,7 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		defer d.Recover(w, r)
-		if err := SameSite(r); err != nil {
+		if err := sameSite(r); err != nil {
 			d.Refuse(w, r, err)
 			return
 		}
@@ -30,8 +30,8 @@ func (d *Door) Wrap(next http.Handler) http.Handler {
 
 var origins = http.NewCrossOriginProtection()
 
-// SameSite refuses a request that changes something and that another site made a browser send. Requests outside of browsers pass.
-func SameSite(r *http.Request) error {
+// sameSite refuses a request that changes something and that another site made a browser send. Requests outside of browsers pass.
+func sameSite(r *http.Request) error {
 	if err := origins.Check(r); err != nil {
 		return fault.Wrap(fault.CrossSite, err, "")
 	}
