@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -27,8 +26,10 @@ const (
 type nodesFigures struct {
 	measured bool
 	// sinceAnswer and sinceRequest are the times from the answer and from the request of the revocation to the other
-	// node's first refusal, sorted; one that was refused before the answer counts as zero.
+	// node's first refusal; one that was refused before the answer counts as zero.
 	sinceAnswer, sinceRequest []time.Duration
+	// questions are how long the other node took for each answer meanwhile: nothing is seen sooner than that.
+	questions []time.Duration
 }
 
 // pairOfNodes are two processes on one database: keys are made and revoked here, and asked about there.
@@ -155,9 +156,7 @@ func (p *pairOfNodes) revokeAll(ctx context.Context) (figures nodesFigures, err 
 		figures.sinceRequest = append(figures.sinceRequest, sinceRequest)
 		figures.sinceAnswer = append(figures.sinceAnswer, sinceAnswer)
 	}
-	slices.Sort(figures.sinceRequest)
-	slices.Sort(figures.sinceAnswer)
-	figures.measured = true
+	figures.questions, figures.measured = f.connections[0].tally.latencies, true
 	return figures, nil
 }
 
@@ -199,13 +198,15 @@ func (c *connection) refusedAt(question []byte) (time.Time, error) {
 
 // accepts asks one question, to which there are two answers.
 func (c *connection) accepts(question []byte) (bool, error) {
-	if err := c.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+	sent := time.Now()
+	if err := c.SetDeadline(sent.Add(answerWithin)); err != nil {
 		return false, err
 	}
 	if _, err := c.Write(question); err != nil {
 		return false, err
 	}
 	status, body, err := readResponse(c.in)
+	c.tally.latencies = append(c.tally.latencies, time.Since(sent))
 	switch {
 	case err != nil:
 		return false, err
@@ -225,6 +226,7 @@ func (n nodesFigures) print(w io.Writer) {
 	}{
 		{"from the answer to the revocation until the other refuses the key", n.sinceAnswer},
 		{"from the request for it", n.sinceRequest},
+		{"any question to the other meanwhile", n.questions},
 	} {
 		p := percentiles(row.times, 50, 99, 100)
 		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", row.title, p[0].Seconds()*1e3, p[1].Seconds()*1e3, p[2].Seconds()*1e3)
