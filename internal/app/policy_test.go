@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -253,6 +254,58 @@ func TestAKeyThatExpiresWhileAChangeOfPolicyWaitsStaysExpired(t *testing.T) {
 	expect(t, "the change", err, "")
 	_, err = h.With(k).Whoami(t.Context())
 	expect(t, "the key in the end", err, api.APIKeyExpired)
+}
+
+// Who does not belong to an account any more is not bound by it; what its bounds ended stays ended.
+func TestASessionThatHasEndedStaysSoWhereItsPersonLeavesTheStrictAccount(t *testing.T) {
+	for what, leave := range map[string]func(ctx context.Context, h *testkit.House, tenant, user string) error{
+		"the membership was removed": func(ctx context.Context, h *testkit.House, tenant, user string) error {
+			return h.As(h.Owner).RemoveMember(ctx, tenant, user)
+		},
+		"the membership was disabled": func(ctx context.Context, h *testkit.House, tenant, user string) error {
+			_, err := h.As(h.Owner).EditMember(ctx, tenant, user, api.MemberPatch{Status: api.To("disabled")})
+			return err
+		},
+		"the tenant was disabled": func(ctx context.Context, h *testkit.House, tenant, _ string) error {
+			_, err := h.As(h.Owner).EditTenant(ctx, tenant, api.TenantPatch{Status: api.To("disabled")})
+			return err
+		},
+		"the account was disabled": func(ctx context.Context, h *testkit.House, _, _ string) error {
+			_, err := h.Tenancy.SetAccountDisabled(ctx, principal.Operator(), h.Account.ID, true)
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+				h := testkit.Start(t, e)
+				tenant := h.Tenant("Main tenant", nil)
+				h.Join(tenant, h.Owner, scope.Admin)
+				p := h.Member(tenant, "Leaver", scope.Member)
+				setPolicy(t, h, api.PolicyPatch{SessionIdleMinutes: api.To(5)})
+				stale := h.As(p)
+				h.Clock.Move(10 * time.Minute)
+				live := h.As(p)
+				expect(t, "leaving", leave(t.Context(), h, string(tenant.ID), string(p.ID)), "")
+				if signedIn(t, stale) || !signedIn(t, live) {
+					t.Error("the session that ended lives, or the other does not")
+				}
+			})
+		})
+	}
+}
+
+func TestASessionThatHasEndedStaysSoWhereAnOfficerLeavesTheStrictAccount(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		p := h.Officer("Leaver", scope.AccountAdmin)
+		setPolicy(t, h, api.PolicyPatch{SessionIdleMinutes: api.To(5)})
+		stale := h.As(p)
+		h.Clock.Move(10 * time.Minute)
+		expect(t, "leaving", h.Tenancy.RemoveStanding(t.Context(), principal.Operator(), h.Account.ID, p.ID), "")
+		if signedIn(t, stale) {
+			t.Error("the session that ended lives")
+		}
+	})
 }
 
 // Sessions that have begun obey a stricter policy at once, and a looser one revives none.

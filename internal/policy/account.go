@@ -79,6 +79,12 @@ func FirstPolicy(autoExpiry bool, at time.Time) (p Policy) {
 // EffectiveSessions are the account's bounds, or the default ones.
 func (p Policy) EffectiveSessions() Sessions { return p.Sessions.effective() }
 
+// Stale gives by when sessions that have ended by the account's bounds, or are about to, were last seen, and by when they began. See [Overrun].
+func (p Policy) Stale(now time.Time) (seenBy, begunBy time.Time) {
+	bounds, soon := p.EffectiveSessions(), now.Add(Overrun)
+	return soon.Add(-bounds.Idle), soon.Add(-bounds.Absolute)
+}
+
 // Change is what somebody asks an account's policy to become. What is nil stays, and 0 stands for null: none, or the default.
 type Change struct {
 	AutoExpiry           *bool

@@ -22,6 +22,7 @@ const (
 	endSessionsIn query = `DELETE FROM sessions WHERE (last_seen_at <= $2 OR created_at <= $3)
 		AND (user_id IN (SELECT user_id FROM account_members WHERE account_id = $1)
 			OR user_id IN (SELECT m.user_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1))`
+	endSessionsOf  query = `DELETE FROM sessions WHERE user_id = $1 AND (last_seen_at <= $2 OR created_at <= $3)`
 	listLivingKeys query = `SELECT k.expires_at, k.secret_set_at FROM tenants t JOIN keys k ON k.tenant_id = t.id
 		WHERE t.account_id = $1 AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
 )
@@ -102,6 +103,11 @@ func scanBounds(row scanner) (policy.Sessions, error) {
 // EndSessionsIn implements tenancy.Tx.
 func (t *Tx) EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error {
 	return t.exec(ctx, endSessionsIn, account, micros(seenBy), micros(begunBy))
+}
+
+// EndSessionsOf implements tenancy.Tx.
+func (t *Tx) EndSessionsOf(ctx context.Context, user ident.UserID, seenBy, begunBy time.Time) error {
+	return t.exec(ctx, endSessionsOf, user, micros(seenBy), micros(begunBy))
 }
 
 // LivingKeys implements tenancy.Store.

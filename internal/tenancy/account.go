@@ -110,6 +110,11 @@ func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id
 		if !changed {
 			return e, audit.ErrNothing
 		}
+		if a.Disabled {
+			if err := s.releaseAll(ctx, tx, id); err != nil {
+				return e, err
+			}
+		}
 		a.UpdatedAt = s.Now()
 		return e, tx.UpdateAccount(ctx, a)
 	})
@@ -203,6 +208,9 @@ func (s *Service) RemoveStanding(ctx context.Context, who principal.Principal, a
 			return audit.Event{}, err
 		}
 		if err := mayStand(ctx, tx, o, by, ""); err != nil {
+			return audit.Event{}, err
+		}
+		if err := s.release(ctx, tx, account, user); err != nil {
 			return audit.Event{}, err
 		}
 		return o.event(who, "account.member_remove"), tx.DeleteStanding(ctx, account, user)

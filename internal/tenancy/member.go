@@ -69,6 +69,9 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 		if m.Role != scope.Admin || m.Disabled {
 			err = notLast(ctx, tx, before)
 		}
+		if err == nil && m.Disabled {
+			err = s.release(ctx, tx, t.Account, user)
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -119,6 +122,9 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 			return audit.Event{}, err
 		}
 		if err := s.tellRevoked(ctx, tx, by.User, m, t.Settings.RevokeMode, revoked); err != nil {
+			return audit.Event{}, err
+		}
+		if err := s.release(ctx, tx, t.Account, user); err != nil {
 			return audit.Event{}, err
 		}
 		return m.event(who, "member.remove").With("keys_revoked", strconv.FormatInt(revoked, 10)), tx.DeleteMember(ctx, tenant, user)

@@ -51,13 +51,32 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 // setPolicy writes a policy in the place of another. Sessions that had ended by the old one, or are about to, go first, lest the new one revive them.
 func setPolicy(ctx context.Context, tx Tx, account ident.AccountID, before, p policy.Policy, now time.Time) error {
 	if before.Sessions != p.Sessions {
-		old := before.EffectiveSessions()
-		soon := now.Add(policy.Overrun)
-		if err := tx.EndSessionsIn(ctx, account, soon.Add(-old.Idle), soon.Add(-old.Absolute)); err != nil {
+		seenBy, begunBy := before.Stale(now)
+		if err := tx.EndSessionsIn(ctx, account, seenBy, begunBy); err != nil {
 			return err
 		}
 	}
 	return tx.SetPolicy(ctx, account, p)
+}
+
+// release ends those sessions of a person that had ended by the policy of an account, or are about to, before it binds them no longer: by others they could live again.
+func (s *Service) release(ctx context.Context, tx Tx, account ident.AccountID, user ident.UserID) error {
+	p, err := tx.Policy(ctx, account)
+	if err != nil {
+		return err
+	}
+	seenBy, begunBy := p.Stale(s.Now())
+	return tx.EndSessionsOf(ctx, user, seenBy, begunBy)
+}
+
+// releaseAll does so for all people of an account.
+func (s *Service) releaseAll(ctx context.Context, tx Tx, account ident.AccountID) error {
+	p, err := tx.Policy(ctx, account)
+	if err != nil {
+		return err
+	}
+	seenBy, begunBy := p.Stale(s.Now())
+	return tx.EndSessionsIn(ctx, account, seenBy, begunBy)
 }
 
 // TryPolicy tells an owner or admin of the account what a change would do to its keys. It needs no acknowledgement, since it changes nothing.

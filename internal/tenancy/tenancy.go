@@ -150,6 +150,8 @@ type Tx interface {
 	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
 	// EndSessionsIn ends the sessions, of people with a standing or a membership in the account, that were not seen or had begun by the one time or the other.
 	EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error
+	// EndSessionsOf does so for one person.
+	EndSessionsOf(ctx context.Context, user ident.UserID, seenBy, begunBy time.Time) error
 	// LockTenantsOf lists the tenants of an account and holds them, so that no change within one outlasts what happens to the account.
 	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 

@@ -180,6 +180,11 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if len(changed) == 0 {
 			return e, audit.ErrNothing
 		}
+		if t.Disabled {
+			if err := s.releaseAll(ctx, tx, account); err != nil {
+				return e, err
+			}
+		}
 		t.UpdatedAt = s.Now()
 		return e, tx.UpdateTenant(ctx, t)
 	})
