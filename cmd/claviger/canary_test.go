@@ -138,6 +138,18 @@ func (f *traffic) misuse(secrets []string, verifier string) {
 // guardSample guards what the first start made: what dev.json holds, the keys for load tests, and the root secret.
 func (f *traffic) guardSample(s *site, line sample.Sample, file string) {
 	f.t.Helper()
+	f.guardLine(line)
+	root := newCanary("the root secret", strings.TrimSpace(readFile(f.t, filepath.Join(s.data, "root.key"))))
+	root.home = "root.key"
+	f.guard(root)
+	for _, value := range strings.Fields(readFile(f.t, file)) {
+		f.guardKey("a key for load tests", "", value, "")
+	}
+}
+
+// guardLine guards what dev.json holds.
+func (f *traffic) guardLine(line sample.Sample) {
+	f.t.Helper()
 	for _, t := range line.Tenants {
 		f.guardKey("the sample key of "+t.Preset, t.Key.ID, t.Key.Value, "dev.json")
 	}
@@ -149,12 +161,7 @@ func (f *traffic) guardSample(s *site, line sample.Sample, file string) {
 	f.guardKey("the verifier", "", line.Verifier, "dev.json")
 	secret := newCanary("the sample password", line.Password)
 	secret.home = "dev.json"
-	root := newCanary("the root secret", strings.TrimSpace(readFile(f.t, filepath.Join(s.data, "root.key"))))
-	root.home = "root.key"
-	f.guard(secret, root)
-	for _, value := range strings.Fields(readFile(f.t, file)) {
-		f.guardKey("a key for load tests", "", value, "")
-	}
+	f.guard(secret)
 }
 
 // haystacks gives every place that could hold a secret: the files of the data directory, letters and journal among them, and of the folder that it works in, all tables, the log, and the answers.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,11 +98,11 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// report says on one line why a command failed, and below it which fields are at fault and what to do next.
-func report(w io.Writer, cmd *cobra.Command, err error) {
+// report says on one line why a command failed, and below it which fields are at fault and what to do next. The words are those of the command line.
+func report(w io.Writer, cmd *cobra.Command, words []string, err error) {
 	text := message(err)
 	if _, ok := errors.AsType[worked](err); !ok {
-		text += "; see " + cmd.CommandPath() + " --help"
+		text = withoutLong(text, words) + "; see " + cmd.CommandPath() + " --help"
 	}
 	if exitCode(err) == exitNo {
 		return // what was found was printed, and is no failure of the command
@@ -115,6 +116,22 @@ func report(w io.Writer, cmd *cobra.Command, err error) {
 	if f, ok := errors.AsType[failure](err); ok && f.next != "" {
 		fmt.Fprintln(w, "next:", f.next)
 	}
+}
+
+// maxRepeated bounds what is repeated of a command line that is wrong: what is longer than our longest flag might be a key or a link in the wrong place.
+const maxRepeated = 32
+
+// withoutLong takes what is too long to be repeated out of a text, quoted or not.
+func withoutLong(text string, words []string) string {
+	for _, word := range words {
+		name, value, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		for _, part := range []string{word, name, value} {
+			if len(part) > maxRepeated {
+				text = strings.NewReplacer(strconv.Quote(part), `"…"`, part, "…").Replace(text)
+			}
+		}
+	}
+	return text
 }
 
 // message is what an error says to a person: of a refusal its detail and its code, and the request's id where only the server's log knows more.

@@ -31,7 +31,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil {
-		report(os.Stderr, cmd, err)
+		report(os.Stderr, cmd, args, err)
 	}
 	return exitCode(err)
 }
