@@ -58,8 +58,7 @@ func retireRootkey(o *output) *cobra.Command {
 	var r api.Retirement
 	cmd := &cobra.Command{
 		Use: "retire VERSION", Short: "End an old version, under which nothing is left", Args: cobra.ExactArgs(1),
-		Long:    "Ends an old version of the keys that claviger rootkey rotate rotates. While something is left under it, it is refused and says what. Lists that somebody is paging through begin again.",
-		Example: "  claviger rootkey retire 1",
+		Long: "Ends an old version of the keys that claviger rootkey rotate rotates. While something is left under it, it is refused and says what. Lists that somebody is paging through begin again.",
 	}
 	cmd.Flags().BoolVar(&r.Tag, "tag", false, "a version of the tag key")
 	return operate(cmd, o, func(c *call, args []string) (err error) {

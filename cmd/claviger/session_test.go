@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -32,6 +34,9 @@ type session struct {
 
 // starts are the commands that do not end: the session goes on when they have printed what is shown.
 var starts = regexp.MustCompile(`^(make run|(\S+/)?claviger (serve|dev))\b`)
+
+// restores are the commands that bring a backup back.
+var restores = regexp.MustCompile(`\bclaviger restore\b`)
 
 // asks are the commands that wait for what a person types.
 var asks = regexp.MustCompile(`\bclaviger login\b`)
@@ -54,6 +59,9 @@ func newSession(t *testing.T, document string, first step) *session {
 		s.do(t, step{command: "claviger dev", shown: []string{"Claviger runs at http://" + defaultAddress + " with sample data.", "…", "Ctrl-C ends it. …"}})
 		s.signIn(t)
 		s.furnish(t)
+	}
+	if restores.MatchString(first.command) {
+		s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/monday.age && mkdir -m 700 /var/lib/claviger.new && cp /mnt/safe/root.key /var/lib/claviger.new"})
 	}
 	return s
 }
@@ -103,6 +111,24 @@ func (s *session) furnish(t *testing.T) {
 		s.values[name] = here
 	}
 	s.asked = made.Password
+	s.furnishMachine(t)
+}
+
+// furnishMachine gives what the examples of commands for operators have on their machine.
+func (s *session) furnishMachine(t *testing.T) {
+	t.Helper()
+	recipient, err := age.GenerateX25519Identity()
+	must(t, err)
+	for _, dir := range []string{"backups", "safe"} {
+		must(t, os.Mkdir(filepath.Join(s.dir, dir), 0o700))
+	}
+	s.keep(t, "passphrase", passphrase)
+	s.keep(t, "safe/root.key", readFile(t, filepath.Join(s.dir, "claviger-data", "root.key")))
+	for name, here := range map[string]string{
+		"/var/lib/claviger": "claviger-data", "/root/passphrase": "passphrase", "/backups/": "backups/", "/mnt/safe/": "safe/", "age1…": recipient.Recipient().String(),
+	} {
+		s.values[name] = here
+	}
 }
 
 // keep writes a file.
