@@ -31,7 +31,7 @@ guesses at keys. Sessions are left out, and links that were not used are void on
 The file is encrypted with age (age-encryption.org): by a passphrase from --passphrase-file, a prompt or standard input, or to the recipients named, as age-keygen makes them.
 
 ` + byOperator,
-		Example: "  claviger backup --passphrase-file /root/passphrase /backups/claviger.age\n  claviger backup --recipient age1… /backups/elsewhere.age",
+		Example: "  claviger backup --passphrase-file /root/passphrase /backups/monday.age\n  claviger backup --recipient age1… /backups/tuesday.age",
 	}
 	o := outputFlag(cmd)
 	cmd.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `file` that holds the passphrase; - for standard input")

@@ -28,7 +28,7 @@ deleted or refreshed are revoked, what was disabled is disabled, and people who 
 --without-journal accepts that.
 
 All else is as it was in the backup: scopes, roles, settings and passwords too. Nobody is signed in, and links that were not used are void.`,
-		Example: "  claviger restore --data /var/lib/claviger --journal /old/revocations.journal --passphrase-file /root/passphrase /backups/claviger.age",
+		Example: "  claviger restore --data /var/lib/claviger.new --journal /var/lib/claviger/revocations.journal --passphrase-file /root/passphrase /backups/monday.age",
 	}
 	o := outputFlag(cmd)
 	cmd.Flags().StringVar(&f.passphraseFile, "passphrase-file", "", "the `file` that holds the passphrase; - for standard input")

@@ -35,6 +35,9 @@ type session struct {
 // starts are the commands that do not end: the session goes on when they have printed what is shown.
 var starts = regexp.MustCompile(`^(make run|(\S+/)?claviger (serve|dev))\b`)
 
+// restores are the commands that bring a backup back.
+var restores = regexp.MustCompile(`\bclaviger restore\b`)
+
 // asks are the commands that wait for what a person types.
 var asks = regexp.MustCompile(`\bclaviger login\b`)
 
@@ -57,16 +60,10 @@ func newSession(t *testing.T, document string, first step) *session {
 		s.signIn(t)
 		s.furnish(t)
 	}
-	if strings.Contains(first.command, "claviger restore") {
-		s.loseAll(t)
+	if restores.MatchString(first.command) {
+		s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/monday.age && mkdir -m 700 /var/lib/claviger.new && cp /mnt/safe/root.key /var/lib/claviger.new"})
 	}
 	return s
-}
-
-// loseAll leaves of the server what somebody has who lost its machine: a backup, the journal and the root secret, in the place of the next one.
-func (s *session) loseAll(t *testing.T) {
-	t.Helper()
-	s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/claviger.age && mkdir -m 700 restored && cp claviger-data/root.key restored/"})
 }
 
 // goCaches lets go find what is compiled already, with a home of the session's own.
@@ -101,22 +98,37 @@ func (s *session) furnish(t *testing.T) {
 	s.do(t, step{command: "claviger contexts use " + s.here(defaultAddress)})
 	var handed struct{ Link struct{ URL string } }
 	must(t, json.Unmarshal([]byte(s.answer(t, "claviger keys create 'By link' --owner "+other.User.ID+" --scope applications:read --all-applications --link --output json")), &handed))
-	identity, err := age.GenerateX25519Identity()
-	must(t, err)
 	for name, text := range map[string]string{
-		"passphrase": "correct horse battery staple", "password": made.Password, "key.txt": standard.Key.Value, "request.txt": *standard.Key.Header, "link.txt": handed.Link.URL,
+		"password": made.Password, "key.txt": standard.Key.Value, "request.txt": *standard.Key.Header, "link.txt": handed.Link.URL,
 	} {
 		s.keep(t, name, text)
 	}
 	for name, here := range map[string]string{
 		"usr_…": other.User.ID, "app_…": standard.ApplicationIDs[0], "key_…": standard.Key.ID, "ten_…": standard.ID, "https://claviger.example.com": made.URL,
 		"/run/secrets/password": "password", "you@example.com": made.Email, "claviger keys claim": "claviger keys claim --context member",
-		"/root/passphrase": "passphrase", "/backups/": "", "/old/": "claviger-data/", "/var/lib/claviger": "restored", "age1…": identity.Recipient().String(),
 		"keys reveal key_…": "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here
 	}
 	s.asked = made.Password
+	s.furnishMachine(t)
+}
+
+// furnishMachine gives what the examples of commands for operators have on their machine.
+func (s *session) furnishMachine(t *testing.T) {
+	t.Helper()
+	recipient, err := age.GenerateX25519Identity()
+	must(t, err)
+	for _, dir := range []string{"backups", "safe"} {
+		must(t, os.Mkdir(filepath.Join(s.dir, dir), 0o700))
+	}
+	s.keep(t, "passphrase", passphrase)
+	s.keep(t, "safe/root.key", readFile(t, filepath.Join(s.dir, "claviger-data", "root.key")))
+	for name, here := range map[string]string{
+		"/var/lib/claviger": "claviger-data", "/root/passphrase": "passphrase", "/backups/": "backups/", "/mnt/safe/": "safe/", "age1…": recipient.Recipient().String(),
+	} {
+		s.values[name] = here
+	}
 }
 
 // keep writes a file.
