@@ -210,12 +210,12 @@ var takings = []taking{
 		return err
 	})},
 	{"the key got an end that has come", api.APIKeyExpired, ofKey(func(w *restoring, k api.IssuedKey) error {
-		soon := w.Clock.Now().Add(time.Minute)
+		soon := w.Clock.Now().Add(10 * time.Minute)
 		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
 		return err
 	})},
 	{"the key got an end and lost it again", "", ofKey(func(w *restoring, k api.IssuedKey) error {
-		soon := w.Clock.Now().Add(time.Minute)
+		soon := w.Clock.Now().Add(10 * time.Minute)
 		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
 		w.check(err)
 		_, err = w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.Cleared[time.Time]()})
@@ -223,7 +223,7 @@ var takings = []taking{
 	})},
 	{"the key got an end and a refresh that freed it, before the backup", "", func(w *restoring) (api.IssuedKey, func()) {
 		p, k := w.key()
-		soon := w.Clock.Now().Add(time.Minute)
+		soon := w.Clock.Now().Add(10 * time.Minute)
 		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.KeyEdit{ExpiresAt: api.To(soon)})
 		w.check(err)
 		k, err = w.As(p).RefreshKey(w.Context(), string(w.tenant.ID), k.Key.ID, api.Refresh{ExpiresAt: api.Cleared[time.Time]()})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/job"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
@@ -18,6 +19,10 @@ const (
 	// listenAgain is the pause before the connection for announcements is made anew.
 	listenAgain = time.Second
 )
+
+// What a change ends goes on for longer than the change can take, than another node may not see it, and than the nodes' clocks differ: each of them records its
+// time, and learns of that of others, once in watermarkEvery.
+const _ = uint(policy.Overrun - store.Settled - config.MaxStaleness - 2*watermarkEvery)
 
 // following keeps this node's memory in step with what other nodes change. The zero value is of a database that no other process has open.
 type following struct {

@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -277,6 +278,51 @@ func TestNoNodeBelievesItToBeEarlierThanAnotherRecorded(t *testing.T) {
 	p.here.Clock.Move(2 * time.Hour) // the other node's clock stands still
 	p.here.Application(p.tenant, "Any change")
 	p.refusedThere(t, api.APIKeyExpired)
+}
+
+// Clocks of nodes differ a little, and what one changes others see a little later. Whichever of them said so, an expiry is over when it is said.
+func TestAKeyThatExpiredOnOneNodeLivesAgainByNoChangeOnAnotherThatIsBehind(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]struct {
+		begin func(ctx context.Context, p *neighbours, end time.Time) error
+		act   func(ctx context.Context, p *neighbours) error
+		want  api.Code
+	}{
+		"a looser policy": {
+			begin: func(context.Context, *neighbours, time.Time) error { return nil },
+			act: func(ctx context.Context, p *neighbours) error {
+				_, err := p.admin.EditPolicy(ctx, string(p.here.Account.ID), autoExpiry(0))
+				return err
+			},
+		},
+		"a later end": {
+			begin: func(ctx context.Context, p *neighbours, end time.Time) error {
+				_, err := p.admin.EditKey(ctx, string(p.tenant.ID), p.key.Key.ID, api.KeyEdit{ExpiresAt: api.To(end)})
+				return err
+			},
+			act: func(ctx context.Context, p *neighbours) error {
+				_, err := p.admin.EditKey(ctx, string(p.tenant.ID), p.key.Key.ID, api.KeyEdit{ExpiresAt: api.Cleared[time.Time]()})
+				return err
+			},
+			want: api.Conflict,
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := twoNodes(t, direct)
+			end := p.key.Key.SecretSetAt.Add(90 * policy.Day)
+			expect(t, "the end", change.begin(t.Context(), p, end), "")
+			p.here.Clock.Move(end.Add(-50 * time.Second).Sub(p.here.Clock.Now()))
+			p.admin = p.here.As(p.here.Owner)
+			p.there.Clock.Move(end.Sub(p.there.Clock.Now()))
+			p.refusedThere(t, api.APIKeyExpired)
+			expect(t, "the change", change.act(t.Context(), p), change.want)
+			p.here.Clock.Move(time.Minute)
+			_, err := p.here.With(p.key).Whoami(t.Context())
+			expect(t, "the key here", err, api.APIKeyExpired)
+			p.refusedThere(t, api.APIKeyExpired)
+		})
+	}
 }
 
 // Wrapping anew can take as long as there is much of it. Meanwhile other versions come.

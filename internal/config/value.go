@@ -131,10 +131,13 @@ func (d *Timeout) UnmarshalText(text []byte) error {
 // Staleness is how old what is known of a database may be.
 type Staleness time.Duration
 
+// MaxStaleness is the most that can be set.
+const MaxStaleness = time.Minute
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Staleness) UnmarshalText(text []byte) error {
 	t, err := time.ParseDuration(string(text))
-	if err != nil || t < time.Second || t > time.Minute {
+	if err != nil || t < time.Second || t > MaxStaleness {
 		return errors.New("use a time between 1s and 1m")
 	}
 	*d = Staleness(t)

@@ -97,8 +97,8 @@ func (e *Edit) fit(c *changing) error {
 	switch {
 	case !c.RevokedAt.IsZero():
 		return errRevoked
-	case e.ExpiresAt.Given && c.Life(c.tenant.Rules).State(c.now) == policy.Expired:
-		return fault.New(fault.Conflict, "The key has expired; only a refresh ends that.")
+	case e.ExpiresAt.Given && c.Life(c.tenant.Rules).Expiry.Passed(c.now.Add(policy.Overrun)):
+		return fault.New(fault.Conflict, "The key has expired, or will within two minutes; only a refresh ends that.")
 	}
 	from := c.SecretSetAt
 	if from.IsZero() {

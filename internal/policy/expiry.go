@@ -24,8 +24,8 @@ const Day = 24 * time.Hour
 const Grace = 30 * Day
 
 // Overrun is how long a rule still counts after the change that ends it, so that whatever was being decided by the old rules meanwhile stays decided: it is
-// longer than a change takes until every decision follows it. A key whose time is up within it expires all the same.
-const Overrun = 30 * time.Second
+// longer than a change takes until every decision of every node follows it, and by more than their clocks differ. A key whose time is up within it expires all the same.
+const Overrun = 2 * time.Minute
 
 // Rule is one stretch of an account's policy. A policy is a list of rules; changing it ends rules and adds others, so that
 // tightening never postpones an expiry and loosening never revives a key.

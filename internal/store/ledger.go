@@ -11,7 +11,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
@@ -41,8 +40,8 @@ const (
 	settleDeadline = 10 * time.Second
 )
 
-// What a change of policy ends goes on for longer than a change can take.
-const _ = uint(policy.Overrun - writeDeadline - settleDeadline)
+// Settled is how long a change can take, from its first statement until it is known what became of it.
+const Settled = writeDeadline + settleDeadline
 
 // errContention marks a failure after which the whole change is run again.
 var errContention = errors.New("contention")
