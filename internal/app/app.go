@@ -181,10 +181,11 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 	if a.Notices.Carrier, err = a.carrier(c.Mail); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	a.startJobs()
-	if err := a.listen(ctx, listener, c.Server); err != nil {
-		return err
+	if err := a.openDoor(ctx, c.Server); err != nil { // before the jobs, which tell it of key headers
+		return errors.Join(err, listener.Close())
 	}
+	a.startJobs()
+	a.listen(listener, c.Server)
 	if err := a.listenForOperators(ctx, c.Server.MetricsListen); err != nil {
 		return err
 	}

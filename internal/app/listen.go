@@ -27,10 +27,7 @@ func (a *App) bind(ctx context.Context, c config.Server) (net.Listener, error) {
 }
 
 // listen opens the ways in.
-func (a *App) listen(ctx context.Context, listener net.Listener, c config.Server) error {
-	if err := a.openDoor(ctx, c); err != nil {
-		return errors.Join(err, listener.Close())
-	}
+func (a *App) listen(listener net.Listener, c config.Server) {
 	if !a.door.Secure && !isLoopback(listener.Addr()) {
 		a.options.Log.Warn("passwords and keys cross the network in the clear: set server.tls.cert and server.tls.key, or, where a proxy in front ends the TLS, its https address as server.base_url")
 	}
@@ -40,7 +37,6 @@ func (a *App) listen(ctx context.Context, listener net.Listener, c config.Server
 			a.fail(err)
 		}
 	}()
-	return nil
 }
 
 func (a *App) openDoor(ctx context.Context, c config.Server) error {
