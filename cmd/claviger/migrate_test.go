@@ -49,7 +49,11 @@ func TestADatabaseIsMigratedWithoutAServer(t *testing.T) {
 		p := s.serve(t)
 		p.offered()
 		s.demandStatus(t, "", "up to date")
-		demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
+		if e == testkit.SQLite {
+			demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
+		} else if out := s.migrate(t, "up"); !strings.Contains(out, "is up to date at version "+known+".") {
+			t.Errorf("beside a node it says %s", out)
+		}
 		p.term()
 
 		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
