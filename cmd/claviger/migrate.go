@@ -19,7 +19,7 @@ func migrateCommand() *cobra.Command {
 	}
 	cmd.AddCommand(
 		onDatabase("status", "Say which version the database has, and which this program knows", migrateStatus),
-		onDatabase("up", "Bring the database up to this program's version; no server may be running on it", migrateUp),
+		onDatabase("up", "Bring the database up to this program's version; on SQLite no server may be running", migrateUp),
 	)
 	return cmd
 }

@@ -51,6 +51,8 @@ func TestADatabaseIsMigratedWithoutAServer(t *testing.T) {
 		s.demandStatus(t, "", "up to date")
 		if e == testkit.SQLite { // PostgreSQL takes more than one process
 			demandOneLine(t, s.launch(t, "migrate", "up", "--data", s.data), 1, "another claviger")
+		} else if out := s.migrate(t, "up"); !strings.Contains(out, "is up to date at version "+known+".") {
+			t.Errorf("beside a node it says %s", out)
 		}
 		p.term()
 

@@ -19,7 +19,8 @@ func Schema(ctx context.Context, c config.Config) (store.Schema, error) {
 	return postgres.Schema(ctx, c.Database.URL)
 }
 
-// Migrate brings the database up to what this program knows, and says how far it had come. No server may have the database meanwhile.
+// Migrate brings the database up to what this program knows, and says how far it had come. With SQLite no server may run meanwhile; on PostgreSQL nodes of
+// an older version go on, and say that they are not ready.
 func Migrate(ctx context.Context, c config.Config) (before store.Schema, err error) {
 	if c.Database.URL.IsZero() {
 		var data dataDir
