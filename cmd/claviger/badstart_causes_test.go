@@ -81,9 +81,9 @@ var badStarts = []badStart{
 		s.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`)
 		return func() { s.exec(t, `DELETE FROM goose_db_version WHERE version_id = 9999`) }
 	}},
-	{name: "a table of the database is gone", says: "keys", arrange: func(t *testing.T, s *site) func() {
-		s.exec(t, `ALTER TABLE keys RENAME TO keys_away`)
-		return func() { s.exec(t, `ALTER TABLE keys_away RENAME TO keys`) }
+	{name: "a table of the database is gone", says: "applications", arrange: func(t *testing.T, s *site) func() {
+		s.exec(t, `ALTER TABLE applications RENAME TO applications_away`) // no job reads it
+		return func() { s.exec(t, `ALTER TABLE applications_away RENAME TO applications`) }
 	}},
 	{name: "the database file is none", only: testkit.SQLite, says: "not a database", arrange: func(t *testing.T, s *site) func() {
 		return inPlaceOf(t, s.databaseFile(), "This is no database, and it is longer than the header of one, which is a hundred bytes; so SQLite reads it.")

@@ -26,7 +26,7 @@ func TestDataIsPrivateWhateverTheUmask(t *testing.T) {
 				demandMode(t, file, 0o600)
 				p.term()
 				stopped := demandPrivate(t, s.data)
-				want := map[testkit.Engine][2]int{testkit.SQLite: {6, 4}, testkit.Postgres: {3, 3}}[e] // root.key, dev.json, lock; claviger.db, its WAL and index
+				want := map[testkit.Engine][2]int{testkit.SQLite: {8, 5}, testkit.Postgres: {5, 4}}[e] // root.key, dev.json, lock, journal; the socket; claviger.db, its WAL and index
 				if got := [2]int{running, stopped}; got != want {
 					t.Errorf("files while it ran and after: %v, not %v", got, want)
 				}
@@ -42,7 +42,7 @@ func demandPrivate(t testing.TB, dir string) (files int) {
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	for _, e := range entries {
-		demandMode(t, filepath.Join(dir, e.Name()), 0o600)
+		demandMode(t, filepath.Join(dir, e.Name()), e.Type()&fs.ModeSocket|0o600)
 	}
 	return len(entries)
 }
