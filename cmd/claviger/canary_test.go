@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"database/sql"
 	"io"
 	"io/fs"
@@ -27,6 +28,7 @@ func TestAnIssuedSecretIsNowhereButInTheAnswerThatShowsIt(t *testing.T) {
 		s, first := newSite(t, e), newSite(t, e)
 		f := &traffic{t: t}
 		f.guardDatabase(s)
+		defer f.keepWriteAhead(s)()
 		f.guardDatabase(first)
 		places := f.setUp(first)
 		f.search("after the set-up", places)
@@ -209,6 +211,20 @@ func (f *traffic) awaitLetter(s *site) {
 			f.t.Fatal("there is no letter")
 		}
 	}
+}
+
+// keepWriteAhead lets PostgreSQL recycle nothing of what it writes ahead until it is released, however much other tests write meanwhile.
+func (f *traffic) keepWriteAhead(s *site) (release func()) {
+	f.t.Helper()
+	if s.engine == testkit.SQLite {
+		return func() {}
+	}
+	slot := "canary_" + strings.ToLower(rand.Text())
+	run := func(statement string) {
+		s.withDB(f.t, func(db *sql.DB) { eachRow(f.t, db, statement, func([]any) {}) })
+	}
+	run(`SELECT pg_create_physical_replication_slot('` + slot + `', true)`)
+	return func() { run(`SELECT pg_drop_replication_slot('` + slot + `')`) }
 }
 
 // searchWriteAhead looks for every canary in what PostgreSQL has written ahead since the beginning, by whomever.
