@@ -29,48 +29,47 @@ func lines(h *testkit.House, since int, message string) (found []string) {
 }
 
 func TestEveryManagementRequestLeavesOneLineInTheLog(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		owner := h.As(person)
-		k := h.Key(owner, tenant, "applications:read")
-		user, key := " caller=session caller_id="+string(person.ID), " caller=key caller_id="+k.Key.ID
-		const nobody = ` caller="" caller_id=""`
-		keys, apps := "/api/v1/tenants/"+string(tenant.ID)+"/keys", "/api/v1/tenants/"+string(tenant.ID)+"/applications"
-		for _, c := range []struct {
-			by           *client.Client
-			method, path string
-			want         string // "" for no line
-		}{
-			{owner, http.MethodGet, keys + "/" + k.Key.ID + "?", "method=GET route=/api/v1/tenants/{tenant}/keys/{key} status=200" + user},
-			{owner, http.MethodGet, keys + "?limit=x", "method=GET route=/api/v1/tenants/{tenant}/keys status=422" + user},
-			{h.With(k), http.MethodGet, apps, "method=GET route=/api/v1/tenants/{tenant}/applications status=200" + key},
-			{h.With(k), http.MethodGet, "/api/v1/session", "method=GET route=/api/v1/session status=403" + key},
-			{h.Anyone(), http.MethodGet, keys, "method=GET route=/api/v1/tenants/{tenant}/keys status=401" + nobody},
-			{h.Anyone(), http.MethodGet, "/nothing", "method=GET route=none status=404" + nobody},
-			{h.Anyone(), "BREW", "/api/v1/session", "method=other route=none status=405" + nobody},
-			{h.With(k), http.MethodGet, "/api/v1/whoami", ""},
-			{h.Anyone(), http.MethodGet, "/healthz", ""},
-			{h.Anyone(), http.MethodGet, "/readyz", ""},
-			{client.New(h.AdminURL), http.MethodGet, "/readyz", ""},
-		} {
-			since := len(h.Log.String())
-			_ = c.by.Do(t.Context(), c.method, c.path, nil, nil)
-			var want []string
-			if c.want != "" {
-				status, caller, _ := strings.Cut(c.want, " caller=")
-				want = []string{"… " + status + " duration=… caller=" + caller + " ip=127.0.0.1 bytes=…"}
-			}
-			logged := awaitLine(t, h, since, c.want != "")
-			for i := range logged {
-				logged[i] = varying.ReplaceAllString(logged[i], "… $2$3…$4…")
-			}
-			if diff := cmp.Diff(want, logged); diff != "" {
-				t.Errorf("%s %s:\n%s", c.method, c.path, diff)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	owner := h.As(person)
+	k := h.Key(owner, tenant, "applications:read")
+	user, key := " caller=session caller_id="+string(person.ID), " caller=key caller_id="+k.Key.ID
+	const nobody = ` caller="" caller_id=""`
+	keys, apps := "/api/v1/tenants/"+string(tenant.ID)+"/keys", "/api/v1/tenants/"+string(tenant.ID)+"/applications"
+	for _, c := range []struct {
+		by           *client.Client
+		method, path string
+		want         string // "" for no line
+	}{
+		{owner, http.MethodGet, keys + "/" + k.Key.ID + "?", "method=GET route=/api/v1/tenants/{tenant}/keys/{key} status=200" + user},
+		{owner, http.MethodGet, keys + "?limit=x", "method=GET route=/api/v1/tenants/{tenant}/keys status=422" + user},
+		{h.With(k), http.MethodGet, apps, "method=GET route=/api/v1/tenants/{tenant}/applications status=200" + key},
+		{h.With(k), http.MethodGet, "/api/v1/session", "method=GET route=/api/v1/session status=403" + key},
+		{h.Anyone(), http.MethodGet, keys, "method=GET route=/api/v1/tenants/{tenant}/keys status=401" + nobody},
+		{h.Anyone(), http.MethodGet, "/nothing", "method=GET route=none status=404" + nobody},
+		{h.Anyone(), "BREW", "/api/v1/session", "method=other route=none status=405" + nobody},
+		{h.With(k), http.MethodGet, "/api/v1/whoami", ""},
+		{h.Anyone(), http.MethodGet, "/healthz", ""},
+		{h.Anyone(), http.MethodGet, "/readyz", ""},
+		{client.New(h.AdminURL), http.MethodGet, "/readyz", ""},
+	} {
+		since := len(h.Log.String())
+		_ = c.by.Do(t.Context(), c.method, c.path, nil, nil)
+		var want []string
+		if c.want != "" {
+			status, caller, _ := strings.Cut(c.want, " caller=")
+			want = []string{"… " + status + " duration=… caller=" + caller + " ip=127.0.0.1 bytes=…"}
 		}
-	})
+		logged := awaitLine(t, h, since, c.want != "")
+		for i := range logged {
+			logged[i] = varying.ReplaceAllString(logged[i], "… $2$3…$4…")
+		}
+		if diff := cmp.Diff(want, logged); diff != "" {
+			t.Errorf("%s %s:\n%s", c.method, c.path, diff)
+		}
+	}
 }
 
 // awaitLine gives what was logged of requests. The line comes after the answer, so that a request without one is known by the next that has one.

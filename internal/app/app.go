@@ -44,6 +44,8 @@ type Options struct {
 	Wall func() time.Time
 	// Tracing by OpenTelemetry; its standard variables say where to.
 	Tracing bool
+	// PasswordCost of new password hashes; identity.ProductionCost by default. Tests lower it.
+	PasswordCost identity.Cost
 	// Patience is how long a job may fail before the node says that it is not ready; half a minute by default. For tests.
 	Patience time.Duration
 }
@@ -106,6 +108,7 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 		o.Wall = time.Now
 	}
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
+	o.PasswordCost = cmp.Or(o.PasswordCost, identity.ProductionCost())
 	if c, err = c.Resolve(); err != nil {
 		return nil, err
 	}
@@ -265,7 +268,7 @@ func (a *App) buildDomain(c config.Config) {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
-		Passwords: identity.NewHasher(max(1, runtime.NumCPU()/4)),
+		Passwords: identity.NewHasher(a.options.PasswordCost, max(1, runtime.NumCPU()/4)),
 	}
 	a.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,

@@ -17,24 +17,23 @@ import (
 )
 
 func TestAKeyCountsOnlyInItsOwnTenantsKeyHeader(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		mine := h.Tenant("Mine", nil)
-		h.Tenant("Other", func(s *policy.Settings) { s.KeyHeader = "X-Other-Key" })
-		owner := h.As(h.Member(mine, "Key Owner", scope.Member))
-		value := *h.Key(owner, mine, "applications:read").Credential.Value
-		verifier := h.Verifier()
-		for header, want := range map[string]api.Code{"X-API-Key": "", "x-api-key": "", "X-Other-Key": api.TransportForbidden} {
-			_, err := h.Anyone().WithHeader(header, value).Whoami(t.Context())
-			if got := testkit.Code(t, err); got != want {
-				t.Errorf("%s: %q, want %q", header, got, want)
-			}
-			d, err := verifier.Verify(t.Context(), api.VerifyRequest{Headers: map[string]string{header: value}})
-			if err != nil || d.Active != (want == "") || !d.Active && d.Code != want {
-				t.Errorf("verify of %s: %+v, %v", header, d, err)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	mine := h.Tenant("Mine", nil)
+	h.Tenant("Other", func(s *policy.Settings) { s.KeyHeader = "X-Other-Key" })
+	owner := h.As(h.Member(mine, "Key Owner", scope.Member))
+	value := *h.Key(owner, mine, "applications:read").Credential.Value
+	verifier := h.Verifier()
+	for header, want := range map[string]api.Code{"X-API-Key": "", "x-api-key": "", "X-Other-Key": api.TransportForbidden} {
+		_, err := h.Anyone().WithHeader(header, value).Whoami(t.Context())
+		if got := testkit.Code(t, err); got != want {
+			t.Errorf("%s: %q, want %q", header, got, want)
 		}
-	})
+		d, err := verifier.Verify(t.Context(), api.VerifyRequest{Headers: map[string]string{header: value}})
+		if err != nil || d.Active != (want == "") || !d.Active && d.Code != want {
+			t.Errorf("verify of %s: %+v, %v", header, d, err)
+		}
+	}
 }
 
 // What is in a body that trickles in must not be done with an authority that ended meanwhile.
@@ -68,105 +67,101 @@ func TestABodyThatTricklesInDoesNotOutliveARevocation(t *testing.T) {
 }
 
 func TestAKeyThatExpiredStaysExpiredWhenTheClockGoesBackAndTheServerRestarts(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		soon := h.Clock.Now().Add(time.Hour)
-		n := api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon}
-		k, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
-		if err != nil {
-			t.Fatal(err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	soon := h.Clock.Now().Add(time.Hour)
+	n := api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon}
+	k, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Clock.Move(2 * time.Hour)
+	expired := func() {
+		t.Helper()
+		_, err := h.With(k).Whoami(t.Context())
+		if got := testkit.Code(t, err); got != api.APIKeyExpired {
+			t.Fatalf("%q, want %s", got, api.APIKeyExpired)
 		}
-		h.Clock.Move(2 * time.Hour)
-		expired := func() {
-			t.Helper()
-			_, err := h.With(k).Whoami(t.Context())
-			if got := testkit.Code(t, err); got != api.APIKeyExpired {
-				t.Fatalf("%q, want %s", got, api.APIKeyExpired)
-			}
-		}
-		expired()
-		h.Clock.Move(-90 * time.Minute)
-		expired()
-		h.Restart()
-		expired()
-		err = h.Anyone().Do(t.Context(), http.MethodGet, "/readyz", nil, nil)
-		if got := testkit.Code(t, err); got != api.Unavailable {
-			t.Errorf("with a clock an hour behind the node says %q", got)
-		}
-	})
+	}
+	expired()
+	h.Clock.Move(-90 * time.Minute)
+	expired()
+	h.Restart()
+	expired()
+	err = h.Anyone().Do(t.Context(), http.MethodGet, "/readyz", nil, nil)
+	if got := testkit.Code(t, err); got != api.Unavailable {
+		t.Errorf("with a clock an hour behind the node says %q", got)
+	}
 }
 
 // A stranger's question must not even show as a use.
 func TestAVerifierLeavesNoTraceOnAKeyThatIsNotItsToJudge(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		mine, other := h.Tenant("Mine", nil), h.Tenant("Other", nil)
-		owner := h.As(h.Member(mine, "Key Owner", scope.Member))
-		k := h.Key(owner, mine, "applications:read")
-		stranger := h.With(h.Key(h.As(h.Member(other, "The Stranger", scope.Admin)), other, "keys:verify"))
-		d, err := stranger.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: "203.0.113.66"})
-		if err != nil || d.Code != api.APIKeyInvalid {
-			t.Fatalf("%+v, %v", d, err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	mine, other := h.Tenant("Mine", nil), h.Tenant("Other", nil)
+	owner := h.As(h.Member(mine, "Key Owner", scope.Member))
+	k := h.Key(owner, mine, "applications:read")
+	stranger := h.With(h.Key(h.As(h.Member(other, "The Stranger", scope.Admin)), other, "keys:verify"))
+	d, err := stranger.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: "203.0.113.66"})
+	if err != nil || d.Code != api.APIKeyInvalid {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := owner.Key(t.Context(), string(mine.ID), k.Key.ID)
+	if err != nil || shown.LastUsedAt != nil || shown.LastUsedIP != nil {
+		t.Errorf("used %v from %v, %v", shown.LastUsedAt, shown.LastUsedIP, err)
+	}
+}
+
+func TestTimesAtTheEdgesOfTheCalendarAreRefused(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	for text, want := range map[string]string{
+		"0001-01-01T00:00:00Z":      "expires_at past", // Go's zero time
+		"0000-01-01T00:00:00Z":      "expires_at past",
+		"1970-01-01T00:00:00Z":      "expires_at past",
+		"9999-12-31T23:59:59-23:59": "expires_at range", // year 10000 in UTC
+		"9999-12-31T23:59:59Z":      "expires_at beyond_policy",
+		"tomorrow":                  "expires_at type",
+	} {
+		body := map[string]any{"name": "Edge key", "scopes": []string{"applications:read"}, "all_applications": true, "expires_at": text}
+		err := owner.Do(t.Context(), http.MethodPost, "/api/v1/tenants/"+string(tenant.ID)+"/keys", body, nil)
+		if got := fieldsAtFault(t, err); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestAnAddressWithAZoneIsRefusedAndOthersAreSpeltOneWay(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	k := h.Key(owner, tenant, "applications:read")
+	verifier := h.Verifier()
+	for sent, want := range map[string]string{"::ffff:203.0.113.9": "203.0.113.9", "2001:DB8:0:0::1": "2001:db8::1", "fe80::1%eth0": "", "fe80::1%\x00": "", "127.1": ""} {
+		h.Clock.Move(time.Minute)
+		_, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: sent})
+		if want == "" {
+			if got := fieldsAtFault(t, err); got != "ip form" {
+				t.Errorf("%q: %s", sent, got)
+			}
+			continue
 		}
 		if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
 			t.Fatal(err)
 		}
-		shown, err := owner.Key(t.Context(), string(mine.ID), k.Key.ID)
-		if err != nil || shown.LastUsedAt != nil || shown.LastUsedIP != nil {
-			t.Errorf("used %v from %v, %v", shown.LastUsedAt, shown.LastUsedIP, err)
+		shown, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
+		if err != nil || *shown.LastUsedIP != want {
+			t.Errorf("%q is kept as %v, %v", sent, shown.LastUsedIP, err)
 		}
-	})
-}
-
-func TestTimesAtTheEdgesOfTheCalendarAreRefused(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		for text, want := range map[string]string{
-			"0001-01-01T00:00:00Z":      "expires_at past", // Go's zero time
-			"0000-01-01T00:00:00Z":      "expires_at past",
-			"1970-01-01T00:00:00Z":      "expires_at past",
-			"9999-12-31T23:59:59-23:59": "expires_at range", // year 10000 in UTC
-			"9999-12-31T23:59:59Z":      "expires_at beyond_policy",
-			"tomorrow":                  "expires_at type",
-		} {
-			body := map[string]any{"name": "Edge key", "scopes": []string{"applications:read"}, "all_applications": true, "expires_at": text}
-			err := owner.Do(t.Context(), http.MethodPost, "/api/v1/tenants/"+string(tenant.ID)+"/keys", body, nil)
-			if got := fieldsAtFault(t, err); got != want {
-				t.Errorf("%s: %s, want %s", text, got, want)
-			}
-		}
-	})
-}
-
-func TestAnAddressWithAZoneIsRefusedAndOthersAreSpeltOneWay(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		k := h.Key(owner, tenant, "applications:read")
-		verifier := h.Verifier()
-		for sent, want := range map[string]string{"::ffff:203.0.113.9": "203.0.113.9", "2001:DB8:0:0::1": "2001:db8::1", "fe80::1%eth0": "", "fe80::1%\x00": "", "127.1": ""} {
-			h.Clock.Move(time.Minute)
-			_, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: sent})
-			if want == "" {
-				if got := fieldsAtFault(t, err); got != "ip form" {
-					t.Errorf("%q: %s", sent, got)
-				}
-				continue
-			}
-			if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
-				t.Fatal(err)
-			}
-			shown, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
-			if err != nil || *shown.LastUsedIP != want {
-				t.Errorf("%q is kept as %v, %v", sent, shown.LastUsedIP, err)
-			}
-		}
-	})
+	}
 }
 
 func TestANodeThatFailedDecidesAndWritesNothingMore(t *testing.T) {
@@ -213,15 +208,14 @@ func TestAnUnknownQueryParameterIsRefusedRatherThanIgnored(t *testing.T) {
 }
 
 func TestAChangedPasswordEndsEverySession(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		signedIn := []*client.Client{h.As(h.Owner), h.As(h.Owner)}
-		h.ChangePassword(h.Owner, "another horse battery staple")
-		for _, c := range signedIn {
-			_, err := c.Whoami(t.Context())
-			if got := testkit.Code(t, err); got != api.APIKeyInvalid {
-				t.Errorf("a session of before: %q", got)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	signedIn := []*client.Client{h.As(h.Owner), h.As(h.Owner)}
+	h.ChangePassword(h.Owner, "another horse battery staple")
+	for _, c := range signedIn {
+		_, err := c.Whoami(t.Context())
+		if got := testkit.Code(t, err); got != api.APIKeyInvalid {
+			t.Errorf("a session of before: %q", got)
 		}
-	})
+	}
 }

@@ -386,136 +386,131 @@ func TestATenantOrAnAccountThatWasDisabledAfterABackupStaysSo(t *testing.T) {
 
 // However the clock of the machine stands, it is not earlier than it was when the last revocation was noted.
 func TestAnExpiredKeyStaysExpiredThroughARestore(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-		soon := h.Clock.Now().Add(time.Hour)
-		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := backUp(t, h)
-		h.Clock.Move(2 * time.Hour)
-		revoked := h.Key(owner, tenant, "applications:read")
-		must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
-		h.Clock.Move(-2 * time.Hour)
-		c := emptyPlace(t, h, e)
-		if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
-			t.Fatal(err)
-		}
-		h.Move(c)
-		if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
-			t.Errorf("the key is %q", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	soon := h.Clock.Now().Add(time.Hour)
+	k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := backUp(t, h)
+	h.Clock.Move(2 * time.Hour)
+	revoked := h.Key(owner, tenant, "applications:read")
+	must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
+	h.Clock.Move(-2 * time.Hour)
+	c := emptyPlace(t, h, testkit.SQLite)
+	if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
+		t.Fatal(err)
+	}
+	h.Move(c)
+	if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
+		t.Errorf("the key is %q", got)
+	}
 }
 
 func TestLinksOfABackupAreVoid(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		i := invite(t, h.As(h.Owner), tenant, "eve@claviger.example", "member")
-		b := backUp(t, h)
-		c := emptyPlace(t, h, e)
-		if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
-			t.Fatal(err)
-		}
-		h.Move(c)
-		expect(t, "an invitation", accepting(t, h, tokenOf(i), newcomer)(), api.LinkInvalid)
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	i := invite(t, h.As(h.Owner), tenant, "eve@claviger.example", "member")
+	b := backUp(t, h)
+	c := emptyPlace(t, h, testkit.SQLite)
+	if _, err := restore(t, h, c, b, app.Restoring{Journal: journalOf(h.Config)}); err != nil {
+		t.Fatal(err)
+	}
+	h.Move(c)
+	expect(t, "an invitation", accepting(t, h, tokenOf(i), newcomer)(), api.LinkInvalid)
 }
 
 func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-		k := h.Key(owner, tenant, "applications:read")
-		b := backUp(t, h)
-		must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
-		c := emptyPlace(t, h, e)
-		if _, err := restore(t, h, c, b, app.Restoring{}); !errors.Is(err, app.ErrUncovered) {
-			t.Fatalf("without a journal: %v", err)
-		}
-		if r, err := restore(t, h, c, b, app.Restoring{WithoutJournal: true}); err != nil || r.Covered {
-			t.Fatalf("accepted: %+v, %v", r, err)
-		}
-		h.Move(c)
-		if got := codeOf(t, h.With(k)); got != "" {
-			t.Errorf("the key is %q", got)
-		}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	k := h.Key(owner, tenant, "applications:read")
+	b := backUp(t, h)
+	must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
+	c := emptyPlace(t, h, testkit.SQLite)
+	if _, err := restore(t, h, c, b, app.Restoring{}); !errors.Is(err, app.ErrUncovered) {
+		t.Fatalf("without a journal: %v", err)
+	}
+	if r, err := restore(t, h, c, b, app.Restoring{WithoutJournal: true}); err != nil || r.Covered {
+		t.Fatalf("accepted: %+v, %v", r, err)
+	}
+	h.Move(c)
+	if got := codeOf(t, h.With(k)); got != "" {
+		t.Errorf("the key is %q", got)
+	}
 
-		// The journal that begins then does not reach back to the backup, but to those that are made from now on.
-		h.Clock.Move(time.Minute)
-		later := backUp(t, h)
-		if _, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: journalOf(c)}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal begins") {
-			t.Errorf("with the journal of after: %v", err)
-		}
-		if r, err := restore(t, h, emptyPlace(t, h, e), later, app.Restoring{Journal: journalOf(c)}); err != nil || !r.Covered {
-			t.Errorf("a later backup: %+v, %v", r, err)
-		}
-	})
+	// The journal that begins then does not reach back to the backup, but to those that are made from now on.
+	h.Clock.Move(time.Minute)
+	later := backUp(t, h)
+	if _, err := restore(t, h, emptyPlace(t, h, testkit.SQLite), b, app.Restoring{Journal: journalOf(c)}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal begins") {
+		t.Errorf("with the journal of after: %v", err)
+	}
+	if r, err := restore(t, h, emptyPlace(t, h, testkit.SQLite), later, app.Restoring{Journal: journalOf(c)}); err != nil || !r.Covered {
+		t.Errorf("a later backup: %+v, %v", r, err)
+	}
 }
 
 // As that of a node that was stopped before others went on.
 func TestAJournalThatEndsBeforeTheBackupCoversNothing(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-		backUp(t, h)
-		old := filepath.Join(t.TempDir(), "old.journal")
-		if err := os.WriteFile(old, must[[]byte](t)(os.ReadFile(journalOf(h.Config))), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		h.Key(owner, tenant, "applications:read")
-		b := backUp(t, h)
-		if _, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: old}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal ends") {
-			t.Errorf("with the journal of before: %v", err)
-		}
-		if r, err := restore(t, h, emptyPlace(t, h, e), b, app.Restoring{Journal: journalOf(h.Config)}); err != nil || !r.Covered {
-			t.Errorf("with that of now: %+v, %v", r, err)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	backUp(t, h)
+	old := filepath.Join(t.TempDir(), "old.journal")
+	if err := os.WriteFile(old, must[[]byte](t)(os.ReadFile(journalOf(h.Config))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.Key(owner, tenant, "applications:read")
+	b := backUp(t, h)
+	if _, err := restore(t, h, emptyPlace(t, h, testkit.SQLite), b, app.Restoring{Journal: old}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(), "when the journal ends") {
+		t.Errorf("with the journal of before: %v", err)
+	}
+	if r, err := restore(t, h, emptyPlace(t, h, testkit.SQLite), b, app.Restoring{Journal: journalOf(h.Config)}); err != nil || !r.Covered {
+		t.Errorf("with that of now: %+v, %v", r, err)
+	}
 }
 
 func TestARestoreThatIsRefusedLeavesNothing(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		b := backUp(t, h)
-		c, how := emptyPlace(t, h, e), app.Restoring{Journal: journalOf(h.Config)}
-		last := bytes.LastIndexByte(b[:len(b)-1], '\n') + 1
-		line := bytes.IndexByte(b, '\n') + 1
-		for what, broken := range map[string][]byte{
-			"nothing":                nil,
-			"no backup":              []byte("no backup"),
-			"cut in a line":          b[:len(b)/2],
-			"without its trailer":    b[:last],
-			"without the last break": b[:len(b)-1],
-			"with more behind it":    append(slices.Clone(b), '\n'),
-			"a row changed":          bytes.Replace(b, []byte("Test account"), []byte("Best account"), 1),
-			"a row less":             append(slices.Clone(b[:line]), b[line+bytes.IndexByte(b[line:], '\n')+1:]...),
-			"of another format":      bytes.Replace(b, []byte(`"claviger_backup":1`), []byte(`"claviger_backup":2`), 1),
-			"of another schema":      bytes.Replace(b, []byte(`"schema":`), []byte(`"schema":9`), 1),
-			"of another root secret": bytes.Replace(b, []byte(`"root_check":"`), []byte(`"root_check":"x`), 1),
-		} {
-			if _, err := restore(t, h, c, broken, how); err == nil {
-				t.Errorf("%s: restored", what)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	b := backUp(t, h)
+	c, how := emptyPlace(t, h, testkit.SQLite), app.Restoring{Journal: journalOf(h.Config)}
+	last := bytes.LastIndexByte(b[:len(b)-1], '\n') + 1
+	line := bytes.IndexByte(b, '\n') + 1
+	for what, broken := range map[string][]byte{
+		"nothing":                nil,
+		"no backup":              []byte("no backup"),
+		"cut in a line":          b[:len(b)/2],
+		"without its trailer":    b[:last],
+		"without the last break": b[:len(b)-1],
+		"with more behind it":    append(slices.Clone(b), '\n'),
+		"a row changed":          bytes.Replace(b, []byte("Test account"), []byte("Best account"), 1),
+		"a row less":             append(slices.Clone(b[:line]), b[line+bytes.IndexByte(b[line:], '\n')+1:]...),
+		"of another format":      bytes.Replace(b, []byte(`"claviger_backup":1`), []byte(`"claviger_backup":2`), 1),
+		"of another schema":      bytes.Replace(b, []byte(`"schema":`), []byte(`"schema":9`), 1),
+		"of another root secret": bytes.Replace(b, []byte(`"root_check":"`), []byte(`"root_check":"x`), 1),
+	} {
+		if _, err := restore(t, h, c, broken, how); err == nil {
+			t.Errorf("%s: restored", what)
 		}
-		if r, err := restore(t, h, c, b, how); err != nil || r.Rows == 0 {
-			t.Errorf("the good one after the others: %+v, %v", r, err)
-		}
-		if _, err := restore(t, h, h.Config, b, how); err == nil || !strings.Contains(err.Error(), "another claviger is using it") {
-			t.Errorf("beside the server: %v", err)
-		}
-		full := h.Config
-		h.Move(c)
-		if _, err := restore(t, h, full, b, how); !errors.Is(err, app.ErrInUse) {
-			t.Errorf("over accounts: %v", err)
-		}
-	})
+	}
+	if r, err := restore(t, h, c, b, how); err != nil || r.Rows == 0 {
+		t.Errorf("the good one after the others: %+v, %v", r, err)
+	}
+	if _, err := restore(t, h, h.Config, b, how); err == nil || !strings.Contains(err.Error(), "another claviger is using it") {
+		t.Errorf("beside the server: %v", err)
+	}
+	full := h.Config
+	h.Move(c)
+	if _, err := restore(t, h, full, b, how); !errors.Is(err, app.ErrInUse) {
+		t.Errorf("over accounts: %v", err)
+	}
 }
 
 func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {

@@ -13,56 +13,54 @@ import (
 
 // Row L10: at most two keys per user per tenant; a third is refused until one is revoked.
 func TestAThirdKeyIsRefusedUntilOneIsRevoked(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		owner := h.As(person)
-		third := func() api.Code {
-			_, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Third key", Scopes: []string{"applications:read"}, AllApplications: true})
-			return testkit.Code(t, err)
-		}
-		first := h.Key(owner, tenant, "applications:read")
-		h.Key(owner, tenant, "applications:read")
-		if got := third(); got != api.KeyLimitReached {
-			t.Fatalf("the third key: %q, want %s", got, api.KeyLimitReached)
-		}
-		other := h.Tenant("Other", nil)
-		h.Join(other, person, scope.Member)
-		h.Key(h.As(person), other, "applications:read") // another tenant counts for itself
-		if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), first.Key.ID, ""); err != nil {
-			t.Fatal(err)
-		}
-		if got := third(); got != "" {
-			t.Errorf("after a revocation: %s", got)
-		}
-		if got := third(); got != api.KeyLimitReached {
-			t.Errorf("a fourth: %q, want %s", got, api.KeyLimitReached)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	owner := h.As(person)
+	third := func() api.Code {
+		_, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Third key", Scopes: []string{"applications:read"}, AllApplications: true})
+		return testkit.Code(t, err)
+	}
+	first := h.Key(owner, tenant, "applications:read")
+	h.Key(owner, tenant, "applications:read")
+	if got := third(); got != api.KeyLimitReached {
+		t.Fatalf("the third key: %q, want %s", got, api.KeyLimitReached)
+	}
+	other := h.Tenant("Other", nil)
+	h.Join(other, person, scope.Member)
+	h.Key(h.As(person), other, "applications:read") // another tenant counts for itself
+	if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), first.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := third(); got != "" {
+		t.Errorf("after a revocation: %s", got)
+	}
+	if got := third(); got != api.KeyLimitReached {
+		t.Errorf("a fourth: %q, want %s", got, api.KeyLimitReached)
+	}
 }
 
 func TestAnExpiredKeyGivesItsPlaceToTheNext(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		soon := h.Clock.Now().Add(time.Hour)
-		var lapsing api.IssuedKey
-		for range 2 {
-			k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
-			if err != nil {
-				t.Fatal(err)
-			}
-			lapsing = k
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	soon := h.Clock.Now().Add(time.Hour)
+	var lapsing api.IssuedKey
+	for range 2 {
+		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon})
+		if err != nil {
+			t.Fatal(err)
 		}
-		h.Clock.Move(time.Hour)
-		h.Key(owner, tenant, "applications:read")
-		_, err := h.With(lapsing).Whoami(t.Context())
-		if got := testkit.Code(t, err); got != api.APIKeyExpired {
-			t.Errorf("the lapsed key answers %s, want %s", got, api.APIKeyExpired)
-		}
-	})
+		lapsing = k
+	}
+	h.Clock.Move(time.Hour)
+	h.Key(owner, tenant, "applications:read")
+	_, err := h.With(lapsing).Whoami(t.Context())
+	if got := testkit.Code(t, err); got != api.APIKeyExpired {
+		t.Errorf("the lapsed key answers %s, want %s", got, api.APIKeyExpired)
+	}
 }
 
 func TestTheCapHoldsAgainst32CreatorsAtOnce(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 // A COMMIT that lands after its connection broke must not leave a stale fact behind that nobody knows of.
 func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
-	address, err := url.Parse(testkit.NewDatabase(t))
+	address, err := url.Parse(testkit.MigratedDatabase(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,75 +50,74 @@ func healthOf(t *testing.T, h *testkit.House, c *client.Client, tenant tenancy.T
 
 // Row L12: what the guidelines of seed LoadRunner warn of is found, of keys that can be used.
 func TestKeyHealthFindsWhatTheGuidelinesWarnOf(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		endless := autoExpiry(0)
-		endless.MaxLifetimeDays = api.Cleared[int]()
-		setPolicy(t, h, endless)
-		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
-		person, auditor := h.Member(tenant, "Key Owner", scope.Member), h.Member(tenant, "The Auditor", scope.Auditor)
-		issue := func(name string, days int, scopes ...string) api.IssuedKey {
-			t.Helper()
-			n := api.NewKey{Name: name, Scopes: scopes, AllApplications: true}
-			if days > 0 {
-				n.ExpiresAt = new(h.Clock.Now().Add(time.Duration(days) * policy.Day))
-			}
-			return must[api.IssuedKey](t)(h.As(person).CreateKey(t.Context(), string(tenant.ID), n))
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	endless := autoExpiry(0)
+	endless.MaxLifetimeDays = api.Cleared[int]()
+	setPolicy(t, h, endless)
+	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	person, auditor := h.Member(tenant, "Key Owner", scope.Member), h.Member(tenant, "The Auditor", scope.Auditor)
+	issue := func(name string, days int, scopes ...string) api.IssuedKey {
+		t.Helper()
+		n := api.NewKey{Name: name, Scopes: scopes, AllApplications: true}
+		if days > 0 {
+			n.ExpiresAt = new(h.Clock.Now().Add(time.Duration(days) * policy.Day))
 		}
-		use := func(k api.IssuedKey) {
-			t.Helper()
-			_, err := h.With(k).Tenants(t.Context(), client.Page{})
-			expect(t, "a use", err, "")
+		return must[api.IssuedKey](t)(h.As(person).CreateKey(t.Context(), string(tenant.ID), n))
+	}
+	use := func(k api.IssuedKey) {
+		t.Helper()
+		_, err := h.With(k).Tenants(t.Context(), client.Page{})
+		expect(t, "a use", err, "")
+	}
+	old := issue("old", 0, "tenants:read", "members:read")
+	every := issue("every", 500, "*")
+	use(old)
+	use(every)
+	h.Clock.Move(275 * policy.Day)
+	due := issue("due", 200, "tenants:read")
+	use(due)
+	revoked, brief := issue("revoked", 0, "tenants:read"), issue("brief", 1, "tenants:read")
+	must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
+	_ = brief // expires
+	h.Clock.Move(89 * policy.Day)
+	use(due)
+	h.Clock.Move(policy.Day)
+	overlapping := issue("overlapping", 10, "tenants:read")
+	refresh(t, h.As(person), tenant, overlapping, api.Refresh{OverlapSeconds: 3600})
+	waits := must[api.IssuedKey](t)(h.As(h.Owner).CreateKey(t.Context(), string(tenant.ID), api.NewKey{
+		Name: "waits", Scopes: []string{"tenants:read"}, AllApplications: true, OwnerID: string(person.ID), Delivery: "link",
+	}))
+	want := map[string]string{
+		"old":         "unused_90_days older_than_12_months never_expires unused_scopes:members:read tenants:read",
+		"every":       "unused_90_days older_than_12_months unused_scopes:*",
+		"due":         "older_than_90_days:",
+		"overlapping": "never_used overlap_open:",
+	}
+	got, sum := healthOf(t, h, h.As(person), tenant)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("without %s, which nobody has claimed:\n%s", waits.Key.Name, diff)
+	}
+	if diff := cmp.Diff(map[string]int{
+		"never_used": 1, "unused_90_days": 2, "older_than_90_days": 1, "older_than_12_months": 2, "never_expires": 1, "unused_scopes": 2, "overlap_open": 1,
+	}, sum); diff != "" {
+		t.Error(diff)
+	}
+	if all, _ := healthOf(t, h, h.As(auditor), tenant); !cmp.Equal(all, got) {
+		t.Errorf("an auditor is told %v", all)
+	}
+	if none, sum := healthOf(t, h, h.As(h.Member(tenant, "Another", scope.Member)), tenant); len(none) != 0 || sum["never_used"] != 0 {
+		t.Errorf("another member is told %v", none)
+	}
+	list := must[api.KeyHealthList](t)(h.As(person).KeyHealth(t.Context(), string(tenant.ID), client.Page{}))
+	for _, k := range list.Items {
+		if k.Key.Name == "due" && (k.AgeDays != 90 || k.DaysToExpiry == nil || *k.DaysToExpiry != 109 || k.LastUsedAt == nil || k.IdleAt != nil) {
+			t.Errorf("the key that is due: %+v", k)
 		}
-		old := issue("old", 0, "tenants:read", "members:read")
-		every := issue("every", 500, "*")
-		use(old)
-		use(every)
-		h.Clock.Move(275 * policy.Day)
-		due := issue("due", 200, "tenants:read")
-		use(due)
-		revoked, brief := issue("revoked", 0, "tenants:read"), issue("brief", 1, "tenants:read")
-		must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
-		_ = brief // expires
-		h.Clock.Move(89 * policy.Day)
-		use(due)
-		h.Clock.Move(policy.Day)
-		overlapping := issue("overlapping", 10, "tenants:read")
-		refresh(t, h.As(person), tenant, overlapping, api.Refresh{OverlapSeconds: 3600})
-		waits := must[api.IssuedKey](t)(h.As(h.Owner).CreateKey(t.Context(), string(tenant.ID), api.NewKey{
-			Name: "waits", Scopes: []string{"tenants:read"}, AllApplications: true, OwnerID: string(person.ID), Delivery: "link",
-		}))
-		want := map[string]string{
-			"old":         "unused_90_days older_than_12_months never_expires unused_scopes:members:read tenants:read",
-			"every":       "unused_90_days older_than_12_months unused_scopes:*",
-			"due":         "older_than_90_days:",
-			"overlapping": "never_used overlap_open:",
+		if k.Key.Name == "old" && (k.AgeDays != 365 || k.DaysToExpiry != nil) {
+			t.Errorf("the old key: %+v", k)
 		}
-		got, sum := healthOf(t, h, h.As(person), tenant)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("without %s, which nobody has claimed:\n%s", waits.Key.Name, diff)
-		}
-		if diff := cmp.Diff(map[string]int{
-			"never_used": 1, "unused_90_days": 2, "older_than_90_days": 1, "older_than_12_months": 2, "never_expires": 1, "unused_scopes": 2, "overlap_open": 1,
-		}, sum); diff != "" {
-			t.Error(diff)
-		}
-		if all, _ := healthOf(t, h, h.As(auditor), tenant); !cmp.Equal(all, got) {
-			t.Errorf("an auditor is told %v", all)
-		}
-		if none, sum := healthOf(t, h, h.As(h.Member(tenant, "Another", scope.Member)), tenant); len(none) != 0 || sum["never_used"] != 0 {
-			t.Errorf("another member is told %v", none)
-		}
-		list := must[api.KeyHealthList](t)(h.As(person).KeyHealth(t.Context(), string(tenant.ID), client.Page{}))
-		for _, k := range list.Items {
-			if k.Key.Name == "due" && (k.AgeDays != 90 || k.DaysToExpiry == nil || *k.DaysToExpiry != 109 || k.LastUsedAt == nil || k.IdleAt != nil) {
-				t.Errorf("the key that is due: %+v", k)
-			}
-			if k.Key.Name == "old" && (k.AgeDays != 365 || k.DaysToExpiry != nil) {
-				t.Errorf("the old key: %+v", k)
-			}
-		}
-	})
+	}
 }
 
 func TestTheGuideNamesEveryFinding(t *testing.T) {
@@ -132,38 +131,37 @@ func TestTheGuideNamesEveryFinding(t *testing.T) {
 
 // A scope is used by whatever decision asks for it: a protected API's question, or a route of our own.
 func TestTheScopesThatDecisionsAskForAreNotSpare(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		person := h.Member(tenant, "Key Owner", scope.Admin)
-		k := h.Key(h.As(person), tenant, "applications:create", "applications:read", "keys:verify", "members:read", "scopes:read", "tenants:read")
-		h.Clock.Move(31 * policy.Day)
-		verifier := h.With(k)
-		spare := func(want ...string) {
-			t.Helper()
-			got, _ := healthOf(t, h, h.As(person), tenant)
-			if _, scopes, _ := strings.Cut(got["Test key"], ":"); !slices.Equal(strings.Fields(scopes), want) {
-				t.Errorf("spare are %s, want %s", scopes, want)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	person := h.Member(tenant, "Key Owner", scope.Admin)
+	k := h.Key(h.As(person), tenant, "applications:create", "applications:read", "keys:verify", "members:read", "scopes:read", "tenants:read")
+	h.Clock.Move(31 * policy.Day)
+	verifier := h.With(k)
+	spare := func(want ...string) {
+		t.Helper()
+		got, _ := healthOf(t, h, h.As(person), tenant)
+		if _, scopes, _ := strings.Cut(got["Test key"], ":"); !slices.Equal(strings.Fields(scopes), want) {
+			t.Errorf("spare are %s, want %s", scopes, want)
 		}
-		ask := func(scopes ...string) {
-			t.Helper()
-			d := must[api.Decision](t)(verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, Scopes: scopes}))
-			if want := api.OK; d.Code != want && !slices.Contains(scopes, "applications:delete") {
-				t.Errorf("%v: %s", scopes, d.Code)
-			}
+	}
+	ask := func(scopes ...string) {
+		t.Helper()
+		d := must[api.Decision](t)(verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, Scopes: scopes}))
+		if want := api.OK; d.Code != want && !slices.Contains(scopes, "applications:delete") {
+			t.Errorf("%v: %s", scopes, d.Code)
 		}
-		ask("members:read")
-		ask("applications:read", "applications:delete") // which is refused
-		expect(t, "a route", second(verifier.Tenants(t.Context(), client.Page{})), "")
-		spare("applications:create", "applications:read", "scopes:read")
-		ask("applications:read", "scopes:read", "members:read")
-		spare("applications:create")
-		h.Clock.Move(29 * policy.Day)
-		ask("applications:create")
-		spare()
-		h.Clock.Move(29 * policy.Day)
-		ask("applications:read")
-		spare("members:read", "scopes:read", "tenants:read")
-	})
+	}
+	ask("members:read")
+	ask("applications:read", "applications:delete") // which is refused
+	expect(t, "a route", second(verifier.Tenants(t.Context(), client.Page{})), "")
+	spare("applications:create", "applications:read", "scopes:read")
+	ask("applications:read", "scopes:read", "members:read")
+	spare("applications:create")
+	h.Clock.Move(29 * policy.Day)
+	ask("applications:create")
+	spare()
+	h.Clock.Move(29 * policy.Day)
+	ask("applications:read")
+	spare("members:read", "scopes:read", "tenants:read")
 }

@@ -21,52 +21,51 @@ func disableIdle(t *testing.T, h *testkit.House) {
 }
 
 func TestAKeyThatNobodyUsesIsDisabledAndAnAdminAloneEnablesIt(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		setPolicy(t, h, autoExpiry(0))
-		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.IdleDays = 0, 30 })
-		other := h.Tenant("Other tenant", nil)
-		person, admin := h.Member(tenant, "Key Owner", scope.Member), h.Member(tenant, "Tenant Admin", scope.Admin)
-		h.Join(other, person, scope.Member)
-		unused, used := h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read")
-		brief := named(t, h.As(person), tenant, "Short key", new(h.Clock.Now().Add(policy.Day)))
-		elsewhere := h.Key(h.As(person), other, "applications:read")
-		works := func(what string, k api.IssuedKey, want api.Code) {
-			t.Helper()
-			_, err := h.With(k).Whoami(t.Context())
-			expect(t, what, err, want)
-		}
-		h.Clock.Move(23*policy.Day + policy.IdleMargin)
-		disableIdle(t, h) // which tells
-		h.Clock.Move(7*policy.Day - policy.IdleMargin)
-		works("the used key", used, "")
-		disableIdle(t, h)
-		h.Clock.Move(2 * time.Minute)
-		if shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), unused.Key.ID)); shown.Status != "active" {
-			t.Errorf("within the margin it is %s", shown.Status)
-		}
-		disableIdle(t, h)
-		works("the unused key", unused, api.APIKeyDisabled)
-		works("one used of late", used, "")
-		works("one that has expired", brief, api.APIKeyExpired)
-		works("one of another tenant", elsewhere, "")
-		shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), unused.Key.ID))
-		if shown.DisabledAt == nil || shown.DisabledBy != nil {
-			t.Errorf("disabled at %v by %v", shown.DisabledAt, shown.DisabledBy)
-		}
-		got := recorded(t, h, tenant, "key.disable")
-		if len(got) != 1 || got[0].Actor.Type != "system" || got[0].Details["reason"] != "idle" {
-			t.Errorf("on record are %+v", got)
-		}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	setPolicy(t, h, autoExpiry(0))
+	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.IdleDays = 0, 30 })
+	other := h.Tenant("Other tenant", nil)
+	person, admin := h.Member(tenant, "Key Owner", scope.Member), h.Member(tenant, "Tenant Admin", scope.Admin)
+	h.Join(other, person, scope.Member)
+	unused, used := h.Key(h.As(person), tenant, "applications:read"), h.Key(h.As(person), tenant, "applications:read")
+	brief := named(t, h.As(person), tenant, "Short key", new(h.Clock.Now().Add(policy.Day)))
+	elsewhere := h.Key(h.As(person), other, "applications:read")
+	works := func(what string, k api.IssuedKey, want api.Code) {
+		t.Helper()
+		_, err := h.With(k).Whoami(t.Context())
+		expect(t, what, err, want)
+	}
+	h.Clock.Move(23*policy.Day + policy.IdleMargin)
+	disableIdle(t, h) // which tells
+	h.Clock.Move(7*policy.Day - policy.IdleMargin)
+	works("the used key", used, "")
+	disableIdle(t, h)
+	h.Clock.Move(2 * time.Minute)
+	if shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), unused.Key.ID)); shown.Status != "active" {
+		t.Errorf("within the margin it is %s", shown.Status)
+	}
+	disableIdle(t, h)
+	works("the unused key", unused, api.APIKeyDisabled)
+	works("one used of late", used, "")
+	works("one that has expired", brief, api.APIKeyExpired)
+	works("one of another tenant", elsewhere, "")
+	shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), unused.Key.ID))
+	if shown.DisabledAt == nil || shown.DisabledBy != nil {
+		t.Errorf("disabled at %v by %v", shown.DisabledAt, shown.DisabledBy)
+	}
+	got := recorded(t, h, tenant, "key.disable")
+	if len(got) != 1 || got[0].Actor.Type != "system" || got[0].Details["reason"] != "idle" {
+		t.Errorf("on record are %+v", got)
+	}
 
-		_, err := h.As(person).EnableKey(t.Context(), string(tenant.ID), unused.Key.ID)
-		expect(t, "its owner", err, api.Forbidden)
-		_, err = h.As(admin).EnableKey(t.Context(), string(tenant.ID), unused.Key.ID)
-		expect(t, "an admin", err, "")
-		h.Clock.Move(29 * policy.Day)
-		disableIdle(t, h)
-		works("enabled 29 days ago", unused, "") // which is a use
-	})
+	_, err := h.As(person).EnableKey(t.Context(), string(tenant.ID), unused.Key.ID)
+	expect(t, "its owner", err, api.Forbidden)
+	_, err = h.As(admin).EnableKey(t.Context(), string(tenant.ID), unused.Key.ID)
+	expect(t, "an admin", err, "")
+	h.Clock.Move(29 * policy.Day)
+	disableIdle(t, h)
+	works("enabled 29 days ago", unused, "") // which is a use
 }
 
 // It is judged anew under its lock: a key that was found idle may have been used, disabled or revoked since.
@@ -99,37 +98,36 @@ func TestAKeyIsDisabledForIdlenessByWhatItIsUnderItsLock(t *testing.T) {
 
 // However long a key has been idle, from when a tenant begins to disable idle keys there is time for the notice.
 func TestNoKeyIsDisabledForIdlenessWithinTheNotice(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		k := h.Key(h.As(person), tenant, "applications:read")
-		h.Clock.Move(60 * policy.Day)
-		set := func(days api.Optional[int]) {
-			t.Helper()
-			must[api.Tenant](t)(h.As(h.Owner).EditTenant(t.Context(), string(tenant.ID), api.TenantPatch{Settings: &api.SettingsPatch{IdleDays: days}}))
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	k := h.Key(h.As(person), tenant, "applications:read")
+	h.Clock.Move(60 * policy.Day)
+	set := func(days api.Optional[int]) {
+		t.Helper()
+		must[api.Tenant](t)(h.As(h.Owner).EditTenant(t.Context(), string(tenant.ID), api.TenantPatch{Settings: &api.SettingsPatch{IdleDays: days}}))
+	}
+	status := func(want string) {
+		t.Helper()
+		disableIdle(t, h)
+		if shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), k.Key.ID)); shown.Status != want {
+			t.Errorf("it is %s, want %s", shown.Status, want)
 		}
-		status := func(want string) {
-			t.Helper()
-			disableIdle(t, h)
-			if shown := must[api.Key](t)(h.As(person).Key(t.Context(), string(tenant.ID), k.Key.ID)); shown.Status != want {
-				t.Errorf("it is %s, want %s", shown.Status, want)
-			}
-		}
-		set(api.To(1))
-		h.Clock.Move(policy.IdleMargin)
-		status("active")
-		h.Clock.Move(6 * policy.Day)
-		status("active")
-		set(api.Cleared[int]())
-		h.Clock.Move(2 * policy.Day)
-		status("active")
-		set(api.To(2))
-		h.Clock.Move(policy.IdleMargin)
-		status("active")
-		h.Clock.Move(policy.IdleNotice - time.Second)
-		status("active")
-		h.Clock.Move(time.Second)
-		status("disabled")
-	})
+	}
+	set(api.To(1))
+	h.Clock.Move(policy.IdleMargin)
+	status("active")
+	h.Clock.Move(6 * policy.Day)
+	status("active")
+	set(api.Cleared[int]())
+	h.Clock.Move(2 * policy.Day)
+	status("active")
+	set(api.To(2))
+	h.Clock.Move(policy.IdleMargin)
+	status("active")
+	h.Clock.Move(policy.IdleNotice - time.Second)
+	status("active")
+	h.Clock.Move(time.Second)
+	status("disabled")
 }

@@ -61,28 +61,26 @@ func (j *journaled) text(t *testing.T) []byte {
 }
 
 func TestAJournalThatIsLostIsMadeAgainFromTheAuditTrail(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		j := newJournaled(t, e)
-		j.revoke()
-		if err := os.Remove(journalOf(j.Config)); err != nil {
-			t.Fatal(err)
-		}
-		j.Restart()
-		j.demandRevoked(t, journalOf(j.Config))
-	})
+	t.Parallel()
+	j := newJournaled(t, testkit.SQLite)
+	j.revoke()
+	if err := os.Remove(journalOf(j.Config)); err != nil {
+		t.Fatal(err)
+	}
+	j.Restart()
+	j.demandRevoked(t, journalOf(j.Config))
 }
 
 func TestAJournalThatWasCopiedInTheMiddleOfALineIsGood(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		j := newJournaled(t, e)
-		j.revoke()
-		copied := filepath.Join(t.TempDir(), "journal")
-		if err := os.WriteFile(copied, append(j.text(t), `{"action":"key.rev`...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		j.demandRevoked(t, copied)
-		j.Restart() // with what the restore made of it
-	})
+	t.Parallel()
+	j := newJournaled(t, testkit.SQLite)
+	j.revoke()
+	copied := filepath.Join(t.TempDir(), "journal")
+	if err := os.WriteFile(copied, append(j.text(t), `{"action":"key.rev`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.demandRevoked(t, copied)
+	j.Restart() // with what the restore made of it
 }
 
 func TestAFileThatIsNoJournalStopsTheRestore(t *testing.T) {
@@ -99,37 +97,36 @@ func TestAFileThatIsNoJournalStopsTheRestore(t *testing.T) {
 
 // A journal that grew too long drops its older half, keeps the rest, and does not claim to reach back to what it dropped.
 func TestAJournalIsBoundedAndSaysWhereItBegins(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		for _, c := range []struct {
-			name    string
-			dropped time.Duration // when what is dropped was noted, from now; the backup is an hour old
-			covered bool
-		}{{"of before the backup", -2 * time.Hour, true}, {"of after the backup", -time.Minute, false}} {
-			t.Run(c.name, func(t *testing.T) {
-				j := newJournaled(t, e)
-				b := bytes.NewBuffer(j.text(t))
-				for n := 0; b.Len() <= 16<<20; n++ {
-					fmt.Fprintf(b, `{"action":"key.revoke","change":1,"at":%q,"tenant":"ten_none","key":"key_%d"}`+"\n", j.Clock.Now().Add(c.dropped).Format(time.RFC3339), n)
-				}
-				if err := os.WriteFile(journalOf(j.Config), b.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				j.Restart()
-				j.revoke()
-				j.Restart()
-				if info, err := os.Stat(journalOf(j.Config)); err != nil || info.Size() > 9<<20 || info.Mode() != 0o600 {
-					t.Errorf("the journal is %v, %v", info, err)
-				}
-				if c.covered {
-					j.demandRevoked(t, journalOf(j.Config))
-					return
-				}
-				if _, err := restore(t, j.House, emptyPlace(t, j.House, e), j.backup, app.Restoring{Journal: journalOf(j.Config)}); !errors.Is(err, app.ErrUncovered) {
-					t.Errorf("%v", err)
-				}
-			})
-		}
-	})
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		dropped time.Duration // when what is dropped was noted, from now; the backup is an hour old
+		covered bool
+	}{{"of before the backup", -2 * time.Hour, true}, {"of after the backup", -time.Minute, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			j := newJournaled(t, testkit.SQLite)
+			b := bytes.NewBuffer(j.text(t))
+			for n := 0; b.Len() <= 16<<20; n++ {
+				fmt.Fprintf(b, `{"action":"key.revoke","change":1,"at":%q,"tenant":"ten_none","key":"key_%d"}`+"\n", j.Clock.Now().Add(c.dropped).Format(time.RFC3339), n)
+			}
+			if err := os.WriteFile(journalOf(j.Config), b.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			j.Restart()
+			j.revoke()
+			j.Restart()
+			if info, err := os.Stat(journalOf(j.Config)); err != nil || info.Size() > 9<<20 || info.Mode() != 0o600 {
+				t.Errorf("the journal is %v, %v", info, err)
+			}
+			if c.covered {
+				j.demandRevoked(t, journalOf(j.Config))
+				return
+			}
+			if _, err := restore(t, j.House, emptyPlace(t, j.House, testkit.SQLite), j.backup, app.Restoring{Journal: journalOf(j.Config)}); !errors.Is(err, app.ErrUncovered) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }
 
 func TestTheJournalHoldsNoNames(t *testing.T) {

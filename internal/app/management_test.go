@@ -19,216 +19,210 @@ import (
 )
 
 func TestSigningInGivesASessionUntilItIsEnded(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		c, s, err := h.Anyone().SignIn(t.Context(), strings.ToUpper(person.Email), testkit.Password) // one person whatever the case
-		if err != nil || s.User.ID != string(person.ID) || len(s.Memberships) != 1 || s.Memberships[0].Role != "member" {
-			t.Fatalf("%+v, %v", s, err)
-		}
-		me, err := c.Whoami(t.Context())
-		if err != nil || me.Principal != "session" || *me.Transport != "session" || me.KeyID != nil || me.Memberships[0].TenantID != string(tenant.ID) {
-			t.Errorf("whoami by session: %+v, %v", me, err)
-		}
-		if err := c.SignOut(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		_, err = c.Whoami(t.Context())
-		if got := testkit.Code(t, err); got != api.APIKeyInvalid {
-			t.Errorf("after signing out: %s", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	c, s, err := h.Anyone().SignIn(t.Context(), strings.ToUpper(person.Email), testkit.Password) // one person whatever the case
+	if err != nil || s.User.ID != string(person.ID) || len(s.Memberships) != 1 || s.Memberships[0].Role != "member" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	me, err := c.Whoami(t.Context())
+	if err != nil || me.Principal != "session" || *me.Transport != "session" || me.KeyID != nil || me.Memberships[0].TenantID != string(tenant.ID) {
+		t.Errorf("whoami by session: %+v, %v", me, err)
+	}
+	if err := c.SignOut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Whoami(t.Context())
+	if got := testkit.Code(t, err); got != api.APIKeyInvalid {
+		t.Errorf("after signing out: %s", got)
+	}
 }
 
 func TestASignInThatFailsHasOneAnswerForEveryCause(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		var answers []string
-		for _, attempt := range []api.SignIn{
-			{Email: h.Owner.Email, Password: "wrong horse battery staple"},
-			{Email: "nobody@claviger.example", Password: testkit.Password},
-			{Email: "", Password: ""},
-			{Email: "a\x00@claviger.example", Password: "\x00"},
-			{Email: h.Owner.Email, Password: strings.Repeat("x", 5000)},
-		} {
-			_, _, err := h.Anyone().SignIn(t.Context(), attempt.Email, attempt.Password)
-			p, ok := err.(*api.Problem)
-			if !ok || p.Code != api.SignInFailed || p.Status != http.StatusUnauthorized {
-				t.Fatalf("%+v: %v", attempt, err)
-			}
-			answers = append(answers, p.Detail)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	var answers []string
+	for _, attempt := range []api.SignIn{
+		{Email: h.Owner.Email, Password: "wrong horse battery staple"},
+		{Email: "nobody@claviger.example", Password: testkit.Password},
+		{Email: "", Password: ""},
+		{Email: "a\x00@claviger.example", Password: "\x00"},
+		{Email: h.Owner.Email, Password: strings.Repeat("x", 5000)},
+	} {
+		_, _, err := h.Anyone().SignIn(t.Context(), attempt.Email, attempt.Password)
+		p, ok := err.(*api.Problem)
+		if !ok || p.Code != api.SignInFailed || p.Status != http.StatusUnauthorized {
+			t.Fatalf("%+v: %v", attempt, err)
 		}
-		for _, a := range answers {
-			if a != answers[0] {
-				t.Errorf("answers differ: %q", answers)
-			}
+		answers = append(answers, p.Detail)
+	}
+	for _, a := range answers {
+		if a != answers[0] {
+			t.Errorf("answers differ: %q", answers)
 		}
-	})
+	}
 }
 
 func TestAKeyCannotManageKeys(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Every scope", Scopes: []string{"*"}, AllApplications: true})
-		if err != nil {
-			t.Fatal(err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Every scope", Scopes: []string{"*"}, AllApplications: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, path := h.With(k), "/api/v1/tenants/"+string(tenant.ID)+"/keys"
+	for _, route := range [][2]string{
+		{http.MethodGet, path},
+		{http.MethodPost, path},
+		{http.MethodGet, path + "/" + k.Key.ID},
+		{http.MethodDelete, path + "/" + k.Key.ID},
+		{http.MethodPatch, path + "/" + k.Key.ID},
+		{http.MethodPost, path + "/" + k.Key.ID + "/revoke"},
+		{http.MethodPost, path + "/" + k.Key.ID + "/disable"},
+		{http.MethodPost, path + "/" + k.Key.ID + "/enable"},
+		{http.MethodPost, path + "/" + k.Key.ID + "/refresh"},
+		{http.MethodDelete, path + "/" + k.Key.ID + "/previous"},
+		{http.MethodPost, "/api/v1/claims/x"},
+		{http.MethodGet, "/api/v1/me/keys"},
+		{http.MethodGet, "/api/v1/session"},
+		{http.MethodDelete, "/api/v1/session"},
+	} {
+		err := key.Do(t.Context(), route[0], route[1], nil, nil)
+		if got := testkit.Code(t, err); got != api.SessionRequired {
+			t.Errorf("%s %s: %s, want %s", route[0], route[1], got, api.SessionRequired)
 		}
-		key, path := h.With(k), "/api/v1/tenants/"+string(tenant.ID)+"/keys"
-		for _, route := range [][2]string{
-			{http.MethodGet, path},
-			{http.MethodPost, path},
-			{http.MethodGet, path + "/" + k.Key.ID},
-			{http.MethodDelete, path + "/" + k.Key.ID},
-			{http.MethodPatch, path + "/" + k.Key.ID},
-			{http.MethodPost, path + "/" + k.Key.ID + "/revoke"},
-			{http.MethodPost, path + "/" + k.Key.ID + "/disable"},
-			{http.MethodPost, path + "/" + k.Key.ID + "/enable"},
-			{http.MethodPost, path + "/" + k.Key.ID + "/refresh"},
-			{http.MethodDelete, path + "/" + k.Key.ID + "/previous"},
-			{http.MethodPost, "/api/v1/claims/x"},
-			{http.MethodGet, "/api/v1/me/keys"},
-			{http.MethodGet, "/api/v1/session"},
-			{http.MethodDelete, "/api/v1/session"},
-		} {
-			err := key.Do(t.Context(), route[0], route[1], nil, nil)
-			if got := testkit.Code(t, err); got != api.SessionRequired {
-				t.Errorf("%s %s: %s, want %s", route[0], route[1], got, api.SessionRequired)
-			}
-		}
-	})
+	}
 }
 
 func TestARestrictedKeySeesItsApplicationsAndNoOthers(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		mine := h.Application(tenant, "Orders API")
-		h.Application(tenant, "Reports API")
-		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Restricted", Scopes: []string{"applications:read"}, ApplicationIDs: []string{string(mine.ID)}})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	mine := h.Application(tenant, "Orders API")
+	h.Application(tenant, "Reports API")
+	k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Restricted", Scopes: []string{"applications:read"}, ApplicationIDs: []string{string(mine.ID)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		client *client.Client
+		want   []string
+	}{
+		"restricted key": {h.With(k), []string{"Orders API"}},
+		"session":        {owner, []string{"Reports API", "Orders API"}},
+	} {
+		list, err := c.client.Applications(t.Context(), string(tenant.ID), client.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, c := range map[string]struct {
-			client *client.Client
-			want   []string
-		}{
-			"restricted key": {h.With(k), []string{"Orders API"}},
-			"session":        {owner, []string{"Reports API", "Orders API"}},
-		} {
-			list, err := c.client.Applications(t.Context(), string(tenant.ID), client.Page{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var names []string
-			for _, a := range list.Items {
-				names = append(names, a.Name)
-			}
-			if diff := cmp.Diff(c.want, names); diff != "" {
-				t.Errorf("%s: %s", name, diff)
-			}
+		var names []string
+		for _, a := range list.Items {
+			names = append(names, a.Name)
 		}
-	})
+		if diff := cmp.Diff(c.want, names); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
 }
 
 func TestAListComesInPagesThatCannotBeForgedOrMoved(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		var want []string
-		for range 5 {
-			want = append([]string{h.Key(owner, tenant, "applications:read").Key.ID}, want...)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	var want []string
+	for range 5 {
+		want = append([]string{h.Key(owner, tenant, "applications:read").Key.ID}, want...)
+	}
+	var got []string
+	next := ""
+	for {
+		list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "me"}, client.Page{Limit: 2, Cursor: next})
+		if err != nil {
+			t.Fatal(err)
 		}
-		var got []string
-		next := ""
-		for {
-			list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "me"}, client.Page{Limit: 2, Cursor: next})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, k := range list.Items {
-				got = append(got, k.ID)
-			}
-			if list.NextCursor == nil {
-				break
-			}
-			next = *list.NextCursor
+		for _, k := range list.Items {
+			got = append(got, k.ID)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("pages: %s", diff)
+		if list.NextCursor == nil {
+			break
 		}
-		other := h.As(h.Member(tenant, "Somebody Else", scope.Member))
-		for name, c := range map[string]struct {
-			client *client.Client
-			owner  string
-			cursor string
-		}{
-			"another caller's": {other, "me", next},
-			"another filter":   {owner, "", next},
-			"an edited one":    {owner, "me", next[:10] + string(next[10]^1) + next[11:]},
-			"a made-up one":    {owner, "me", "1.AAAA"},
-			"no cursor at all": {owner, "me", "' OR 1=1 --"},
-		} {
-			_, err := c.client.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: c.owner}, client.Page{Cursor: c.cursor})
-			if got := fieldsAtFault(t, err); got != "cursor invalid" {
-				t.Errorf("%s: %s", name, got)
-			}
+		next = *list.NextCursor
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pages: %s", diff)
+	}
+	other := h.As(h.Member(tenant, "Somebody Else", scope.Member))
+	for name, c := range map[string]struct {
+		client *client.Client
+		owner  string
+		cursor string
+	}{
+		"another caller's": {other, "me", next},
+		"another filter":   {owner, "", next},
+		"an edited one":    {owner, "me", next[:10] + string(next[10]^1) + next[11:]},
+		"a made-up one":    {owner, "me", "1.AAAA"},
+		"no cursor at all": {owner, "me", "' OR 1=1 --"},
+	} {
+		_, err := c.client.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: c.owner}, client.Page{Cursor: c.cursor})
+		if got := fieldsAtFault(t, err); got != "cursor invalid" {
+			t.Errorf("%s: %s", name, got)
 		}
-	})
+	}
 }
 
 func TestWhatIsWrongWithANewKeyIsSaidFieldByFieldAndNothingIsKept(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant, elsewhere := h.Tenant("Main", nil), h.Tenant("Elsewhere", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		foreign := string(h.Application(elsewhere, "Foreign API").ID)
-		at := func(d time.Duration) *time.Time {
-			when := h.Clock.Now().Add(d)
-			return &when
-		}
-		good := api.NewKey{Name: "Good name", Scopes: []string{"applications:read"}, AllApplications: true}
-		cases := []struct {
-			name string
-			make func(n *api.NewKey)
-			want string
-		}{
-			{"a short name", func(n *api.NewKey) { n.Name = " ab " }, "name too_short"},
-			{"a long description", func(n *api.NewKey) { n.Description = strings.Repeat("x", 1001) }, "description too_long"},
-			{"a bidi character", func(n *api.NewKey) { n.Name = "abc\u202e" }, "name character"},
-			{"no scopes", func(n *api.NewKey) { n.Scopes = nil }, "scopes required"},
-			{"an empty list of scopes", func(n *api.NewKey) { n.Scopes = []string{} }, "scopes required"},
-			{"a scope of no form", func(n *api.NewKey) { n.Scopes = []string{"Read"} }, "scopes.0 form"},
-			{"a scope outside the catalogue", func(n *api.NewKey) { n.Scopes = []string{"applications:read", "reports:export"} }, "scopes.1 unknown"},
-			{"a scope beyond the role", func(n *api.NewKey) { n.Scopes = []string{"keys:verify"} }, "scopes.0 beyond_role"},
-			{"* with others", func(n *api.NewKey) { n.Scopes = []string{"*", "applications:read"} }, "scopes every"},
-			{"no applications", func(n *api.NewKey) { n.AllApplications = false }, "application_ids required"},
-			{"both kinds of applications", func(n *api.NewKey) { n.ApplicationIDs = []string{foreign} }, "application_ids exclusive"},
-			{"an application of another tenant", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{foreign} }, "application_ids.0 unknown"},
-			{"no application id at all", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{"x"} }, "application_ids.0 form"},
-			{"an expiry in the past", func(n *api.NewKey) { n.ExpiresAt = at(-time.Minute) }, "expires_at past"},
-			{"an expiry beyond the policy", func(n *api.NewKey) { n.ExpiresAt = at(3651 * policy.Day) }, "expires_at beyond_policy"},
-			{"an owner who is no id", func(n *api.NewKey) { n.OwnerID = "me" }, "owner_id form"},
-		}
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				n := good
-				c.make(&n)
-				_, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
-				if got := fieldsAtFault(t, err); got != c.want {
-					t.Errorf("%s, want %s", got, c.want)
-				}
-			})
-		}
-		list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
-		if err != nil || len(list.Items) != 0 {
-			t.Errorf("refused keys were kept: %+v, %v", list.Items, err)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant, elsewhere := h.Tenant("Main", nil), h.Tenant("Elsewhere", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	foreign := string(h.Application(elsewhere, "Foreign API").ID)
+	at := func(d time.Duration) *time.Time {
+		when := h.Clock.Now().Add(d)
+		return &when
+	}
+	good := api.NewKey{Name: "Good name", Scopes: []string{"applications:read"}, AllApplications: true}
+	cases := []struct {
+		name string
+		make func(n *api.NewKey)
+		want string
+	}{
+		{"a short name", func(n *api.NewKey) { n.Name = " ab " }, "name too_short"},
+		{"a long description", func(n *api.NewKey) { n.Description = strings.Repeat("x", 1001) }, "description too_long"},
+		{"a bidi character", func(n *api.NewKey) { n.Name = "abc\u202e" }, "name character"},
+		{"no scopes", func(n *api.NewKey) { n.Scopes = nil }, "scopes required"},
+		{"an empty list of scopes", func(n *api.NewKey) { n.Scopes = []string{} }, "scopes required"},
+		{"a scope of no form", func(n *api.NewKey) { n.Scopes = []string{"Read"} }, "scopes.0 form"},
+		{"a scope outside the catalogue", func(n *api.NewKey) { n.Scopes = []string{"applications:read", "reports:export"} }, "scopes.1 unknown"},
+		{"a scope beyond the role", func(n *api.NewKey) { n.Scopes = []string{"keys:verify"} }, "scopes.0 beyond_role"},
+		{"* with others", func(n *api.NewKey) { n.Scopes = []string{"*", "applications:read"} }, "scopes every"},
+		{"no applications", func(n *api.NewKey) { n.AllApplications = false }, "application_ids required"},
+		{"both kinds of applications", func(n *api.NewKey) { n.ApplicationIDs = []string{foreign} }, "application_ids exclusive"},
+		{"an application of another tenant", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{foreign} }, "application_ids.0 unknown"},
+		{"no application id at all", func(n *api.NewKey) { n.AllApplications, n.ApplicationIDs = false, []string{"x"} }, "application_ids.0 form"},
+		{"an expiry in the past", func(n *api.NewKey) { n.ExpiresAt = at(-time.Minute) }, "expires_at past"},
+		{"an expiry beyond the policy", func(n *api.NewKey) { n.ExpiresAt = at(3651 * policy.Day) }, "expires_at beyond_policy"},
+		{"an owner who is no id", func(n *api.NewKey) { n.OwnerID = "me" }, "owner_id form"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			n := good
+			c.make(&n)
+			_, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
+			if got := fieldsAtFault(t, err); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+	list, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
+	if err != nil || len(list.Items) != 0 {
+		t.Errorf("refused keys were kept: %+v, %v", list.Items, err)
+	}
 }
 
 func TestNoOtherSiteCanMakeABrowserChangeAnything(t *testing.T) {
@@ -262,25 +256,24 @@ func TestNoOtherSiteCanMakeABrowserChangeAnything(t *testing.T) {
 }
 
 func TestAnIdOfNoFormNamesNothing(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-		base := "/api/v1/tenants/" + string(tenant.ID)
-		for _, path := range []string{
-			"/api/v1/tenants/%00/keys", "/api/v1/tenants/%ff/keys", "/api/v1/tenants/x/applications", base + "/keys/%00", base + "/keys/..%2f..",
-			base + "/applications/%00", base + "/applications/%F0%28", base + "/keys/" + strings.Repeat("k", 5000),
-		} {
-			err := owner.Do(t.Context(), http.MethodGet, path, nil, nil)
-			if got := testkit.Code(t, err); got != api.NotFound {
-				t.Errorf("%s: %s, want %s", path, got, api.NotFound)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	base := "/api/v1/tenants/" + string(tenant.ID)
+	for _, path := range []string{
+		"/api/v1/tenants/%00/keys", "/api/v1/tenants/%ff/keys", "/api/v1/tenants/x/applications", base + "/keys/%00", base + "/keys/..%2f..",
+		base + "/applications/%00", base + "/applications/%F0%28", base + "/keys/" + strings.Repeat("k", 5000),
+	} {
+		err := owner.Do(t.Context(), http.MethodGet, path, nil, nil)
+		if got := testkit.Code(t, err); got != api.NotFound {
+			t.Errorf("%s: %s, want %s", path, got, api.NotFound)
 		}
-		_, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "\x00"}, client.Page{})
-		if got := fieldsAtFault(t, err); got != "owner form" {
-			t.Errorf("an owner of no form: %s", got)
-		}
-	})
+	}
+	_, err := owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{Owner: "\x00"}, client.Page{})
+	if got := fieldsAtFault(t, err); got != "owner form" {
+		t.Errorf("an owner of no form: %s", got)
+	}
 }
 
 // fieldsAtFault gives "field code, …" of a validation_failed.

@@ -59,53 +59,52 @@ func (before series) grown(t *testing.T, what string, after, want series) {
 }
 
 func TestEveryDecisionAndEveryCallerIsCountedByCodeAndTransport(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		k, gone := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
-		if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), gone.Key.ID, ""); err != nil {
-			t.Fatal(err)
-		}
-		verifier := h.Verifier()
-		value := *k.Credential.Value
-		ask := func(r api.VerifyRequest) func() {
-			return func() {
-				if _, err := verifier.Verify(t.Context(), r); err != nil {
-					t.Error(err)
-				}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	k, gone := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
+	if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), gone.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	verifier := h.Verifier()
+	value := *k.Credential.Value
+	ask := func(r api.VerifyRequest) func() {
+		return func() {
+			if _, err := verifier.Verify(t.Context(), r); err != nil {
+				t.Error(err)
 			}
 		}
-		for _, c := range []struct {
-			what             string
-			do               func()
-			decision, caller string // code and transport
-		}{
-			{"a good key", ask(api.VerifyRequest{Credential: value, Transport: "basic"}), "ok basic", "ok bearer"},
-			{"a revoked key", ask(api.VerifyRequest{Credential: *gone.Credential.Value}), "api_key_revoked none", "ok bearer"},
-			{"no key at all", ask(api.VerifyRequest{Credential: "none"}), "api_key_invalid none", "ok bearer"},
-			{"a scope too many", ask(api.VerifyRequest{Credential: value, Scopes: []string{"scopes:read"}}), "insufficient_scope none", "ok bearer"},
-			{"passed-on headers", ask(api.VerifyRequest{Headers: map[string]string{"X-API-Key": value}}), "ok header", "ok bearer"},
-			{"two keys", ask(api.VerifyRequest{Headers: map[string]string{"X-API-Key": value, "Authorization": "Bearer " + value}}), "credential_ambiguous none", "ok bearer"},
-			{"who am I", func() { _, _ = h.With(k).Whoami(t.Context()) }, "", "ok bearer"},
-			{"who am I with a session", func() { _, _ = owner.Whoami(t.Context()) }, "", "ok session"},
-			{"who am I with a revoked key", func() { _, _ = h.With(gone).Whoami(t.Context()) }, "", "api_key_revoked bearer"},
-			{"who am I, by nobody", func() { _, _ = h.Anyone().Whoami(t.Context()) }, "", "api_key_invalid none"},
-			{"a verifier without the scope", func() { _, _ = h.With(k).Verify(t.Context(), api.VerifyRequest{Credential: value}) }, "", "insufficient_scope bearer"},
-			{"a route that is for sessions", func() { _ = h.With(k).Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil) }, "", "session_required bearer"},
-		} {
-			before := scrape(t, h)
-			c.do()
-			want := series{labelled("claviger_callers_total", c.caller): 1}
-			if c.decision == "" {
-				c.decision = "ok bearer"
-				want[labelled("claviger_decisions_total", c.decision)] = 0
-			} else {
-				want[labelled("claviger_decisions_total", c.decision)] = 1
-			}
-			before.grown(t, c.what, scrape(t, h), want)
+	}
+	for _, c := range []struct {
+		what             string
+		do               func()
+		decision, caller string // code and transport
+	}{
+		{"a good key", ask(api.VerifyRequest{Credential: value, Transport: "basic"}), "ok basic", "ok bearer"},
+		{"a revoked key", ask(api.VerifyRequest{Credential: *gone.Credential.Value}), "api_key_revoked none", "ok bearer"},
+		{"no key at all", ask(api.VerifyRequest{Credential: "none"}), "api_key_invalid none", "ok bearer"},
+		{"a scope too many", ask(api.VerifyRequest{Credential: value, Scopes: []string{"scopes:read"}}), "insufficient_scope none", "ok bearer"},
+		{"passed-on headers", ask(api.VerifyRequest{Headers: map[string]string{"X-API-Key": value}}), "ok header", "ok bearer"},
+		{"two keys", ask(api.VerifyRequest{Headers: map[string]string{"X-API-Key": value, "Authorization": "Bearer " + value}}), "credential_ambiguous none", "ok bearer"},
+		{"who am I", func() { _, _ = h.With(k).Whoami(t.Context()) }, "", "ok bearer"},
+		{"who am I with a session", func() { _, _ = owner.Whoami(t.Context()) }, "", "ok session"},
+		{"who am I with a revoked key", func() { _, _ = h.With(gone).Whoami(t.Context()) }, "", "api_key_revoked bearer"},
+		{"who am I, by nobody", func() { _, _ = h.Anyone().Whoami(t.Context()) }, "", "api_key_invalid none"},
+		{"a verifier without the scope", func() { _, _ = h.With(k).Verify(t.Context(), api.VerifyRequest{Credential: value}) }, "", "insufficient_scope bearer"},
+		{"a route that is for sessions", func() { _ = h.With(k).Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil) }, "", "session_required bearer"},
+	} {
+		before := scrape(t, h)
+		c.do()
+		want := series{labelled("claviger_callers_total", c.caller): 1}
+		if c.decision == "" {
+			c.decision = "ok bearer"
+			want[labelled("claviger_decisions_total", c.decision)] = 0
+		} else {
+			want[labelled("claviger_decisions_total", c.decision)] = 1
 		}
-	})
+		before.grown(t, c.what, scrape(t, h), want)
+	}
 }
 
 func labelled(family, codeAndTransport string) string {
@@ -114,92 +113,90 @@ func labelled(family, codeAndTransport string) string {
 }
 
 func TestEveryLookupIsCountedByWhereTheFactsCameFrom(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		k := h.Key(owner, tenant, "applications:read")
-		use := func() { _, _ = h.With(k).Whoami(t.Context()) }
-		for _, c := range []struct {
-			what, result string
-			loads        float64
-			do           func()
-		}{
-			{"a new key", "miss", 1, use},
-			{"the same key again", "hit", 0, use},
-			{"after it was disabled", "stale", 1, func() {
-				if _, err := owner.DisableKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
-					t.Fatal(err)
-				}
-				use()
-			}},
-			{"after it was deleted", "stale", 1, func() {
-				if err := owner.DeleteKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
-					t.Fatal(err)
-				}
-				use()
-			}},
-			{"once more", "negative_hit", 0, use},
-			{"an id that we never made", "forged", 0, func() {
-				_, _ = h.Anyone().WithKey(wellFormed("clv_ak_0123456789abcdef_" + strings.Repeat("A", 48))).Whoami(t.Context())
-			}},
-		} {
-			before := scrape(t, h)
-			c.do()
-			before.grown(t, c.what, scrape(t, h), series{`claviger_lookups_total{result="` + c.result + `"}`: 1, "claviger_loads_seconds_count": c.loads})
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	k := h.Key(owner, tenant, "applications:read")
+	use := func() { _, _ = h.With(k).Whoami(t.Context()) }
+	for _, c := range []struct {
+		what, result string
+		loads        float64
+		do           func()
+	}{
+		{"a new key", "miss", 1, use},
+		{"the same key again", "hit", 0, use},
+		{"after it was disabled", "stale", 1, func() {
+			if _, err := owner.DisableKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
+				t.Fatal(err)
+			}
+			use()
+		}},
+		{"after it was deleted", "stale", 1, func() {
+			if err := owner.DeleteKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
+				t.Fatal(err)
+			}
+			use()
+		}},
+		{"once more", "negative_hit", 0, use},
+		{"an id that we never made", "forged", 0, func() {
+			_, _ = h.Anyone().WithKey(wellFormed("clv_ak_0123456789abcdef_" + strings.Repeat("A", 48))).Whoami(t.Context())
+		}},
+	} {
+		before := scrape(t, h)
+		c.do()
+		before.grown(t, c.what, scrape(t, h), series{`claviger_lookups_total{result="` + c.result + `"}`: 1, "claviger_loads_seconds_count": c.loads})
+	}
 }
 
 func TestWritesSignInsAndRequestsAreCountedByWhatCameOfThem(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", nil)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		keys := "/api/v1/tenants/{tenant}/keys"
-		path := strings.Replace(keys, "{tenant}", string(tenant.ID), 1)
-		wrong := func() { _, _, _ = h.Anyone().SignIn(t.Context(), h.Owner.Email, "not the password at all") }
-		for _, c := range []struct {
-			what string
-			do   func()
-			want series
-		}{
-			{"a key", func() { h.Key(owner, tenant, "applications:read") }, series{
-				`claviger_store_writes_total{result="done"}`: 1, "claviger_store_write_seconds_count": 1, "claviger_audit_events_total": 1,
-				`claviger_http_requests_total{class="2xx",method="POST",route="` + keys + `"}`: 1, `claviger_session_resumes_total{result="resumed"}`: 1,
-			}},
-			{"a key with a scope that is none", func() {
-				_, _ = owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "A key", Scopes: []string{"no:scope"}, AllApplications: true})
-			}, series{
-				`claviger_store_writes_total{result="refused"}`: 1, "claviger_audit_events_total": 0,
-				`claviger_http_requests_total{class="4xx",method="POST",route="` + keys + `"}`: 1,
-			}},
-			{"a route that is none, by a method that is none", func() { _ = owner.Do(t.Context(), "BREW", "/coffee", nil, nil) }, series{
-				`claviger_http_requests_total{class="4xx",method="none",route="none"}`: 1, `claviger_store_writes_total{result="done"}`: 0,
-			}},
-			{"a method that the route lacks", func() { _ = owner.Do(t.Context(), http.MethodPut, path, nil, nil) }, series{
-				`claviger_http_requests_total{class="4xx",method="none",route="none"}`: 1,
-			}},
-			{"a sign-in", func() { h.As(h.Owner) }, series{`claviger_sign_ins_total{result="accepted"}`: 1}},
-			{"six wrong passwords", func() {
-				for range 6 {
-					wrong()
-				}
-			}, series{`claviger_sign_ins_total{result="refused"}`: 6, `claviger_sign_ins_total{result="throttled"}`: 0}},
-			{"one more, too soon", wrong, series{`claviger_sign_ins_total{result="throttled"}`: 1, `claviger_sign_ins_total{result="refused"}`: 0}},
-			{"a cookie that is none", func() {
-				_ = h.Anyone().WithHeader("Cookie", "claviger=x").Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil)
-			}, series{
-				`claviger_session_resumes_total{result="dead"}`: 1,
-			}},
-		} {
-			before := scrape(t, h)
-			c.do()
-			after := scrape(t, h)
-			delete(after, `claviger_http_requests_total{class="2xx",method="GET",route="/metrics"}`) // the scrapes themselves
-			before.grown(t, c.what, after, c.want)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	keys := "/api/v1/tenants/{tenant}/keys"
+	path := strings.Replace(keys, "{tenant}", string(tenant.ID), 1)
+	wrong := func() { _, _, _ = h.Anyone().SignIn(t.Context(), h.Owner.Email, "not the password at all") }
+	for _, c := range []struct {
+		what string
+		do   func()
+		want series
+	}{
+		{"a key", func() { h.Key(owner, tenant, "applications:read") }, series{
+			`claviger_store_writes_total{result="done"}`: 1, "claviger_store_write_seconds_count": 1, "claviger_audit_events_total": 1,
+			`claviger_http_requests_total{class="2xx",method="POST",route="` + keys + `"}`: 1, `claviger_session_resumes_total{result="resumed"}`: 1,
+		}},
+		{"a key with a scope that is none", func() {
+			_, _ = owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "A key", Scopes: []string{"no:scope"}, AllApplications: true})
+		}, series{
+			`claviger_store_writes_total{result="refused"}`: 1, "claviger_audit_events_total": 0,
+			`claviger_http_requests_total{class="4xx",method="POST",route="` + keys + `"}`: 1,
+		}},
+		{"a route that is none, by a method that is none", func() { _ = owner.Do(t.Context(), "BREW", "/coffee", nil, nil) }, series{
+			`claviger_http_requests_total{class="4xx",method="none",route="none"}`: 1, `claviger_store_writes_total{result="done"}`: 0,
+		}},
+		{"a method that the route lacks", func() { _ = owner.Do(t.Context(), http.MethodPut, path, nil, nil) }, series{
+			`claviger_http_requests_total{class="4xx",method="none",route="none"}`: 1,
+		}},
+		{"a sign-in", func() { h.As(h.Owner) }, series{`claviger_sign_ins_total{result="accepted"}`: 1}},
+		{"six wrong passwords", func() {
+			for range 6 {
+				wrong()
+			}
+		}, series{`claviger_sign_ins_total{result="refused"}`: 6, `claviger_sign_ins_total{result="throttled"}`: 0}},
+		{"one more, too soon", wrong, series{`claviger_sign_ins_total{result="throttled"}`: 1, `claviger_sign_ins_total{result="refused"}`: 0}},
+		{"a cookie that is none", func() {
+			_ = h.Anyone().WithHeader("Cookie", "claviger=x").Do(t.Context(), http.MethodGet, "/api/v1/session", nil, nil)
+		}, series{
+			`claviger_session_resumes_total{result="dead"}`: 1,
+		}},
+	} {
+		before := scrape(t, h)
+		c.do()
+		after := scrape(t, h)
+		delete(after, `claviger_http_requests_total{class="2xx",method="GET",route="/metrics"}`) // the scrapes themselves
+		before.grown(t, c.what, after, c.want)
+	}
 }
 
 func TestMetricsAreForTheOperatorsListenerAloneAndNothingElseIsThere(t *testing.T) {

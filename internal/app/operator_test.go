@@ -43,155 +43,149 @@ func accountsOf(t *testing.T, operator *client.Client) []api.Account {
 }
 
 func TestTheOwnerOfAnOpenedAccountComesInByTheLinkOnce(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		operator := h.Operator()
-		o := openAccount(t, operator, func(o *api.Opening) { o.Tenant = "First tenant" })
-		if got := o.Invitation; got.Email != "Ann@Claviger.Example" || !strings.HasPrefix(*got.URL, h.URL+"/invitations/") {
-			t.Errorf("%+v with %s", got, *got.URL)
-		}
-		if listed := accountsOf(t, operator); len(listed) != 2 || !cmp.Equal(listed[0], o.Account) || listed[1].ID != string(h.Account.ID) {
-			t.Errorf("listed %+v, made %+v", listed, o.Account)
-		}
-		nameless := newcomer
-		nameless.Name = ""
-		expect(t, "without a name", accepting(t, h, tokenOf(o.Invitation), nameless)(), api.ValidationFailed)
-		ann, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), newcomer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(s.Accounts) != 1 || s.Accounts[0] != (api.Standing{AccountID: o.Account.ID, Role: "owner"}) ||
-			len(s.Memberships) != 1 || s.Memberships[0] != (api.Membership{TenantID: o.TenantID, AccountID: o.Account.ID, Role: "admin"}) {
-			t.Errorf("signed in as %+v", s)
-		}
-		if tenant := must[api.Tenant](t)(ann.Tenant(t.Context(), o.TenantID)); tenant.Name != "First tenant" || tenant.AccountID != o.Account.ID || tenant.Preset != "standard" {
-			t.Errorf("the tenant is %+v", tenant)
-		}
-		events := must[api.List[api.Event]](t)(ann.AccountEvents(t.Context(), o.Account.ID, client.EventFilter{}, client.Page{}))
-		if len(events.Items) != 2 || events.Items[1].Action != "account.create" || events.Items[1].Actor.Type != "operator" ||
-			events.Items[0].Action != "member.join" || events.Items[0].Details["account_role"] != "owner" {
-			t.Errorf("the trail is %+v", events.Items)
-		}
-		expect(t, "again", accepting(t, h, tokenOf(o.Invitation), newcomer)(), api.LinkInvalid)
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	operator := h.Operator()
+	o := openAccount(t, operator, func(o *api.Opening) { o.Tenant = "First tenant" })
+	if got := o.Invitation; got.Email != "Ann@Claviger.Example" || !strings.HasPrefix(*got.URL, h.URL+"/invitations/") {
+		t.Errorf("%+v with %s", got, *got.URL)
+	}
+	if listed := accountsOf(t, operator); len(listed) != 2 || !cmp.Equal(listed[0], o.Account) || listed[1].ID != string(h.Account.ID) {
+		t.Errorf("listed %+v, made %+v", listed, o.Account)
+	}
+	nameless := newcomer
+	nameless.Name = ""
+	expect(t, "without a name", accepting(t, h, tokenOf(o.Invitation), nameless)(), api.ValidationFailed)
+	ann, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), newcomer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Accounts) != 1 || s.Accounts[0] != (api.Standing{AccountID: o.Account.ID, Role: "owner"}) ||
+		len(s.Memberships) != 1 || s.Memberships[0] != (api.Membership{TenantID: o.TenantID, AccountID: o.Account.ID, Role: "admin"}) {
+		t.Errorf("signed in as %+v", s)
+	}
+	if tenant := must[api.Tenant](t)(ann.Tenant(t.Context(), o.TenantID)); tenant.Name != "First tenant" || tenant.AccountID != o.Account.ID || tenant.Preset != "standard" {
+		t.Errorf("the tenant is %+v", tenant)
+	}
+	events := must[api.List[api.Event]](t)(ann.AccountEvents(t.Context(), o.Account.ID, client.EventFilter{}, client.Page{}))
+	if len(events.Items) != 2 || events.Items[1].Action != "account.create" || events.Items[1].Actor.Type != "operator" ||
+		events.Items[0].Action != "member.join" || events.Items[0].Details["account_role"] != "owner" {
+		t.Errorf("the trail is %+v", events.Items)
+	}
+	expect(t, "again", accepting(t, h, tokenOf(o.Invitation), newcomer)(), api.LinkInvalid)
 }
 
 func TestAKnownPersonBecomesOwnerByTheirOwnPassword(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		o := openAccount(t, h.Operator(), func(o *api.Opening) { o.OwnerEmail, o.OwnerName = h.Owner.Email, "Somebody else" })
-		expect(t, "another password", accepting(t, h, tokenOf(o.Invitation), api.Acceptance{Password: "another horse battery staple"})(), api.SignInFailed)
-		_, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), api.Acceptance{Password: testkit.Password})
-		if err != nil || *s.User.Name != h.Owner.Name || len(s.Accounts) != 2 {
-			t.Errorf("%+v, %v", s, err)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	o := openAccount(t, h.Operator(), func(o *api.Opening) { o.OwnerEmail, o.OwnerName = h.Owner.Email, "Somebody else" })
+	expect(t, "another password", accepting(t, h, tokenOf(o.Invitation), api.Acceptance{Password: "another horse battery staple"})(), api.SignInFailed)
+	_, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), api.Acceptance{Password: testkit.Password})
+	if err != nil || *s.User.Name != h.Owner.Name || len(s.Accounts) != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
 }
 
 // The name that the operator gave stands where the owner gives none; with some presets keys do not expire by themselves.
 func TestAnAccountBeginsAsItsPresetSays(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		for preset, expires := range map[policy.Preset]bool{
-			policy.Standard: true, policy.LoadRunner: true, policy.BlazeMeter: false, policy.Blazeauth: false, policy.Blancco: false,
-		} {
-			o := openAccount(t, h.Operator(), func(o *api.Opening) {
-				o.OwnerEmail, o.OwnerName, o.Preset = string(preset)+"@claviger.example", "The Owner", string(preset)
-			})
-			owner, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), api.Acceptance{Password: testkit.Password})
-			if err != nil || *s.User.Name != "The Owner" {
-				t.Fatalf("%s: %+v, %v", preset, s, err)
-			}
-			tenant := must[api.Tenant](t)(owner.Tenant(t.Context(), o.TenantID))
-			if tenant.Preset != string(preset) || tenant.Name != "Another company" {
-				t.Errorf("the tenant is %+v", tenant)
-			}
-			k, err := owner.CreateKey(t.Context(), o.TenantID, api.NewKey{Name: "First key", Scopes: []string{"*"}, AllApplications: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if days := k.Key.EffectiveExpiresAt.Sub(k.Key.CreatedAt).Hours() / 24; (days == 90) != expires || (days == 3650) == expires {
-				t.Errorf("%s: keys expire after %v days", preset, days)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for preset, expires := range map[policy.Preset]bool{
+		policy.Standard: true, policy.LoadRunner: true, policy.BlazeMeter: false, policy.Blazeauth: false, policy.Blancco: false,
+	} {
+		o := openAccount(t, h.Operator(), func(o *api.Opening) {
+			o.OwnerEmail, o.OwnerName, o.Preset = string(preset)+"@claviger.example", "The Owner", string(preset)
+		})
+		owner, s, err := h.Anyone().AcceptInvitation(t.Context(), tokenOf(o.Invitation), api.Acceptance{Password: testkit.Password})
+		if err != nil || *s.User.Name != "The Owner" {
+			t.Fatalf("%s: %+v, %v", preset, s, err)
 		}
-	})
+		tenant := must[api.Tenant](t)(owner.Tenant(t.Context(), o.TenantID))
+		if tenant.Preset != string(preset) || tenant.Name != "Another company" {
+			t.Errorf("the tenant is %+v", tenant)
+		}
+		k, err := owner.CreateKey(t.Context(), o.TenantID, api.NewKey{Name: "First key", Scopes: []string{"*"}, AllApplications: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if days := k.Key.EffectiveExpiresAt.Sub(k.Key.CreatedAt).Hours() / 24; (days == 90) != expires || (days == 3650) == expires {
+			t.Errorf("%s: keys expire after %v days", preset, days)
+		}
+	}
 }
 
 func TestARefusedOpeningLeavesNothing(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		const good = `{"name":"Another company","owner_email":"ann@claviger.example","preset":"standard"}`
-		for change, want := range map[string]string{
-			`"Another company">"ab"`:                       "name too_short",
-			`"Another company">"a\u202ebc"`:                "name character",
-			`"ann@claviger.example">"ann"`:                 "owner_email form",
-			`"standard">"other"`:                           "preset unknown",
-			`"standard">"standard","tenant":"ab"`:          "tenant too_short",
-			`"standard">"standard","owner_name":"ab"`:      "owner_name too_short",
-			`"standard">"standard","number":7`:             "number unknown",
-			`"standard">"standard","preset":"blancco"`:     "code malformed_request",
-			`"Another company">["Another company"]`:        "name type",
-			`"name":"Another company">"Name":"No company"`: "Name unknown",
-		} {
-			from, to, _ := strings.Cut(change, ">")
-			if got := fieldsAtFault(t, tell(t, h.Operator(), http.MethodPost, operatorAccounts, strings.Replace(good, from, to, 1))); got != want {
-				t.Errorf("%s: %s, want %s", change, got, want)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	const good = `{"name":"Another company","owner_email":"ann@claviger.example","preset":"standard"}`
+	for change, want := range map[string]string{
+		`"Another company">"ab"`:                       "name too_short",
+		`"Another company">"a\u202ebc"`:                "name character",
+		`"ann@claviger.example">"ann"`:                 "owner_email form",
+		`"standard">"other"`:                           "preset unknown",
+		`"standard">"standard","tenant":"ab"`:          "tenant too_short",
+		`"standard">"standard","owner_name":"ab"`:      "owner_name too_short",
+		`"standard">"standard","number":7`:             "number unknown",
+		`"standard">"standard","preset":"blancco"`:     "code malformed_request",
+		`"Another company">["Another company"]`:        "name type",
+		`"name":"Another company">"Name":"No company"`: "Name unknown",
+	} {
+		from, to, _ := strings.Cut(change, ">")
+		if got := fieldsAtFault(t, tell(t, h.Operator(), http.MethodPost, operatorAccounts, strings.Replace(good, from, to, 1))); got != want {
+			t.Errorf("%s: %s, want %s", change, got, want)
 		}
-		if all := accountsOf(t, h.Operator()); len(all) != 1 {
-			t.Errorf("there are %+v", all)
-		}
-	})
+	}
+	if all := accountsOf(t, h.Operator()); len(all) != 1 {
+		t.Errorf("there are %+v", all)
+	}
 }
 
 func TestAUserWhomTheOperatorDisablesIsRefusedAtOnceUntilTheyAreEnabled(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		session := h.As(person)
-		key := h.With(h.Key(session, tenant, "applications:read"))
-		must[api.Whoami](t)(key.Whoami(t.Context())) // its facts are cached now
-		operator := h.Operator()
-		turn := func(user, status string) (u api.User) {
-			t.Helper()
-			if err := operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+user, api.UserPatch{Status: status}, &u); err != nil {
-				t.Fatal(err)
-			}
-			return u
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	session := h.As(person)
+	key := h.With(h.Key(session, tenant, "applications:read"))
+	must[api.Whoami](t)(key.Whoami(t.Context())) // its facts are cached now
+	operator := h.Operator()
+	turn := func(user, status string) (u api.User) {
+		t.Helper()
+		if err := operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+user, api.UserPatch{Status: status}, &u); err != nil {
+			t.Fatal(err)
 		}
-		for range 2 { // the second time there is nothing to do
-			if u := turn(strings.ToUpper(person.Email), "disabled"); u.Status != "disabled" || u.ID != string(person.ID) || u.Email != person.Email {
-				t.Errorf("%+v", u)
-			}
-		}
-		_, err := key.Whoami(t.Context())
-		expect(t, "the key of one who is disabled", err, api.APIKeyDisabled)
-		_, err = session.Whoami(t.Context())
-		expect(t, "their session", err, api.APIKeyInvalid)
-		if u := turn(string(person.ID), "active"); u.Status != "active" {
+		return u
+	}
+	for range 2 { // the second time there is nothing to do
+		if u := turn(strings.ToUpper(person.Email), "disabled"); u.Status != "disabled" || u.ID != string(person.ID) || u.Email != person.Email {
 			t.Errorf("%+v", u)
 		}
-		must[api.Whoami](t)(key.Whoami(t.Context()))
-		_, err = session.Whoami(t.Context())
-		expect(t, "the session that was ended", err, api.APIKeyInvalid)
-		for path, want := range map[string]api.Code{"nobody@claviger.example": api.NotFound, "usr_nobody": api.NotFound, "%00@claviger.example": api.NotFound, "": api.NotFound} {
-			expect(t, path, operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+path, api.UserPatch{Status: "disabled"}, nil), want)
-		}
-		expect(t, "another state", operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+string(person.ID), api.UserPatch{Status: "gone"}, nil), api.ValidationFailed)
-	})
+	}
+	_, err := key.Whoami(t.Context())
+	expect(t, "the key of one who is disabled", err, api.APIKeyDisabled)
+	_, err = session.Whoami(t.Context())
+	expect(t, "their session", err, api.APIKeyInvalid)
+	if u := turn(string(person.ID), "active"); u.Status != "active" {
+		t.Errorf("%+v", u)
+	}
+	must[api.Whoami](t)(key.Whoami(t.Context()))
+	_, err = session.Whoami(t.Context())
+	expect(t, "the session that was ended", err, api.APIKeyInvalid)
+	for path, want := range map[string]api.Code{"nobody@claviger.example": api.NotFound, "usr_nobody": api.NotFound, "%00@claviger.example": api.NotFound, "": api.NotFound} {
+		expect(t, path, operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+path, api.UserPatch{Status: "disabled"}, nil), want)
+	}
+	expect(t, "another state", operator.Do(t.Context(), http.MethodPatch, "/operator/v1/users/"+string(person.ID), api.UserPatch{Status: "gone"}, nil), api.ValidationFailed)
 }
 
 func TestTheOperatorsAPIIsServedToNobodyElse(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		for _, base := range []string{h.URL, h.AdminURL} {
-			for _, path := range []string{operatorAccounts, "/operator/v1/audit"} {
-				expect(t, base+path, client.New(base).Do(t.Context(), http.MethodGet, path, nil, nil), api.NotFound)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for _, base := range []string{h.URL, h.AdminURL} {
+		for _, path := range []string{operatorAccounts, "/operator/v1/audit"} {
+			expect(t, base+path, client.New(base).Do(t.Context(), http.MethodGet, path, nil, nil), api.NotFound)
 		}
-		expect(t, "the management API there", h.Operator().Do(t.Context(), http.MethodGet, "/api/v1/whoami", nil, nil), api.NotFound)
-	})
+	}
+	expect(t, "the management API there", h.Operator().Do(t.Context(), http.MethodGet, "/api/v1/whoami", nil, nil), api.NotFound)
 }
 
 // What the operator does leaves a line in the log, that says who it was.
@@ -205,47 +199,46 @@ func TestTheOperatorIsInTheLog(t *testing.T) {
 }
 
 func TestOnlyAnOldTenantIsOpenedToPasswordsAndOnlyByTheOperator(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		set := func(allowed bool) error {
-			return h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/"+string(tenant.ID), api.OperatedTenant{LegacyPassword: allowed}, nil)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	set := func(allowed bool) error {
+		return h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/"+string(tenant.ID), api.OperatedTenant{LegacyPassword: allowed}, nil)
+	}
+	isOpen := func(want bool) {
+		t.Helper()
+		if got := must[api.Tenant](t)(h.As(h.Owner).Tenant(t.Context(), string(tenant.ID))).Settings.LegacyPassword; got != want {
+			t.Errorf("open to passwords: %t, want %t", got, want)
 		}
-		isOpen := func(want bool) {
-			t.Helper()
-			if got := must[api.Tenant](t)(h.As(h.Owner).Tenant(t.Context(), string(tenant.ID))).Settings.LegacyPassword; got != want {
-				t.Errorf("open to passwords: %t, want %t", got, want)
-			}
-		}
-		restart := func(before time.Time) {
-			h.Config.LegacyPasswordBefore = config.Date(before.Format(time.DateOnly))
-			h.Restart()
-		}
-		err := set(true)
-		expect(t, "without a day", err, api.Conflict)
-		if !strings.Contains(err.Error(), "legacy_password_before") {
-			t.Errorf("it does not name the setting: %v", err)
-		}
-		restart(tenant.CreatedAt)
-		expect(t, "on the day", set(true), api.Conflict)
-		isOpen(false)
-		restart(tenant.CreatedAt.Add(policy.Day))
-		for range 2 { // the second time there is nothing to do
-			expect(t, "before the day", set(true), "")
-			isOpen(true)
-		}
-		events := must[api.List[api.Event]](t)(h.As(h.Owner).TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
-		if last := events.Items[0]; len(events.Items) != 2 || last.Action != "tenant.edit" || last.Actor.Type != "operator" || last.Details["legacy_password"] != "true" {
-			t.Errorf("the trail is %+v", events.Items)
-		}
-		patch := `{"settings":{"legacy_password":false}}`
-		if got := fieldsAtFault(t, tell(t, h.As(h.Owner), http.MethodPatch, "/api/v1/tenants/"+string(tenant.ID), patch)); got != "settings.… unknown" {
-			t.Errorf("by the owner: %s", got)
-		}
-		restart(tenant.CreatedAt.Add(-policy.Day))
+	}
+	restart := func(before time.Time) {
+		h.Config.LegacyPasswordBefore = config.Date(before.Format(time.DateOnly))
+		h.Restart()
+	}
+	err := set(true)
+	expect(t, "without a day", err, api.Conflict)
+	if !strings.Contains(err.Error(), "legacy_password_before") {
+		t.Errorf("it does not name the setting: %v", err)
+	}
+	restart(tenant.CreatedAt)
+	expect(t, "on the day", set(true), api.Conflict)
+	isOpen(false)
+	restart(tenant.CreatedAt.Add(policy.Day))
+	for range 2 { // the second time there is nothing to do
+		expect(t, "before the day", set(true), "")
 		isOpen(true)
-		expect(t, "closing", set(false), "")
-		isOpen(false)
-		expect(t, "an unknown tenant", h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/ten_x", api.OperatedTenant{}, nil), api.NotFound)
-	})
+	}
+	events := must[api.List[api.Event]](t)(h.As(h.Owner).TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
+	if last := events.Items[0]; len(events.Items) != 2 || last.Action != "tenant.edit" || last.Actor.Type != "operator" || last.Details["legacy_password"] != "true" {
+		t.Errorf("the trail is %+v", events.Items)
+	}
+	patch := `{"settings":{"legacy_password":false}}`
+	if got := fieldsAtFault(t, tell(t, h.As(h.Owner), http.MethodPatch, "/api/v1/tenants/"+string(tenant.ID), patch)); got != "settings.… unknown" {
+		t.Errorf("by the owner: %s", got)
+	}
+	restart(tenant.CreatedAt.Add(-policy.Day))
+	isOpen(true)
+	expect(t, "closing", set(false), "")
+	isOpen(false)
+	expect(t, "an unknown tenant", h.Operator().Do(t.Context(), http.MethodPut, "/operator/v1/tenants/ten_x", api.OperatedTenant{}, nil), api.NotFound)
 }

@@ -63,80 +63,77 @@ func (p *posted) in(s notice.State) int {
 }
 
 func TestWhileTheMailServerIsDownNoticesWaitAndTheNodeStaysReady(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p := newPosted(t, e)
-		p.answer.Store(421)
-		lasting, revoked := p.key("Lasting", 40*policy.Day), p.key("Revoked", 40*policy.Day)
-		p.Clock.Move(11 * policy.Day)
-		p.must(p.Notices.Plan(p.Context()))
-		p.send()
-		_, err := p.owner().RevokeKey(p.Context(), string(p.tenant.ID), revoked.Key.ID, "")
-		p.must(err)
-		if p.send() != 0 || p.in(notice.Waiting)+p.in(notice.Skipped) != 3 { // one of them is no longer so, which may have been found by now
-			t.Errorf("%d wait, %d were skipped, want 3 together", p.in(notice.Waiting), p.in(notice.Skipped))
+	t.Parallel()
+	p := newPosted(t, testkit.SQLite)
+	p.answer.Store(421)
+	lasting, revoked := p.key("Lasting", 40*policy.Day), p.key("Revoked", 40*policy.Day)
+	p.Clock.Move(11 * policy.Day)
+	p.must(p.Notices.Plan(p.Context()))
+	p.send()
+	_, err := p.owner().RevokeKey(p.Context(), string(p.tenant.ID), revoked.Key.ID, "")
+	p.must(err)
+	if p.send() != 0 || p.in(notice.Waiting)+p.in(notice.Skipped) != 3 { // one of them is no longer so, which may have been found by now
+		t.Errorf("%d wait, %d were skipped, want 3 together", p.in(notice.Waiting), p.in(notice.Skipped))
+	}
+	if resp, text := fetch(t, p.URL+"/readyz"); resp.StatusCode != 200 {
+		t.Errorf("readyz: %s", text)
+	}
+	if !strings.Contains(p.Log.String(), "notices cannot be sent, and wait") {
+		t.Error("the log does not say so")
+	}
+	if s := scrape(t, p.House); s[`claviger_notices{state="waiting"}`] < 2 || s["claviger_notices_oldest_seconds"] < 0 || s[`claviger_notices_total{result="retried"}`] == 0 {
+		t.Errorf("shown are %v waiting", s[`claviger_notices{state="waiting"}`])
+	}
+	p.answer.Store(0)
+	p.Clock.Move(time.Hour)
+	if n := p.send(); n != 2 || p.in(notice.Skipped) != 1 || p.in(notice.Waiting) != 0 {
+		t.Errorf("%d arrived, %d were skipped, %d wait; want 2, 1, 0", n, p.in(notice.Skipped), p.in(notice.Waiting))
+	}
+	for _, m := range p.server.Taken() {
+		if s := header(t, m.Content, "Subject"); !strings.Contains(s, lasting.Key.Name+`" expires in 29 days`) && !strings.Contains(s, `"Revoked" was revoked`) {
+			t.Errorf("sent was %s", s)
 		}
-		if resp, text := fetch(t, p.URL+"/readyz"); resp.StatusCode != 200 {
-			t.Errorf("readyz: %s", text)
-		}
-		if !strings.Contains(p.Log.String(), "notices cannot be sent, and wait") {
-			t.Error("the log does not say so")
-		}
-		if s := scrape(t, p.House); s[`claviger_notices{state="waiting"}`] < 2 || s["claviger_notices_oldest_seconds"] < 0 || s[`claviger_notices_total{result="retried"}`] == 0 {
-			t.Errorf("shown are %v waiting", s[`claviger_notices{state="waiting"}`])
-		}
-		p.answer.Store(0)
-		p.Clock.Move(time.Hour)
-		if n := p.send(); n != 2 || p.in(notice.Skipped) != 1 || p.in(notice.Waiting) != 0 {
-			t.Errorf("%d arrived, %d were skipped, %d wait; want 2, 1, 0", n, p.in(notice.Skipped), p.in(notice.Waiting))
-		}
-		for _, m := range p.server.Taken() {
-			if s := header(t, m.Content, "Subject"); !strings.Contains(s, lasting.Key.Name+`" expires in 29 days`) && !strings.Contains(s, `"Revoked" was revoked`) {
-				t.Errorf("sent was %s", s)
-			}
-		}
-	})
+	}
 }
 
 func TestANoticeThatIsNotTakenForThreeDaysIsDeadUntilAnOperatorRetriesIt(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p := newPosted(t, e)
-		p.answer.Store(451)
-		k := p.key("Key", 0)
-		begun := p.Clock.Now()
-		_, err := p.owner().RefreshKey(p.Context(), string(p.tenant.ID), k.Key.ID, api.Refresh{})
-		p.must(err)
-		for p.send(); p.in(notice.Waiting) > 0; p.send() {
-			p.Clock.Move(10 * time.Minute)
-		}
-		if took := p.Clock.Now().Sub(begun); took < 60*time.Hour || took > 85*time.Hour || p.in(notice.Dead) != 1 {
-			t.Errorf("after %s %d are dead", took, p.in(notice.Dead))
-		}
-		if !strings.Contains(p.Log.String(), "a notice was not delivered") {
-			t.Error("the log does not say so")
-		}
-		p.answer.Store(0)
-		if n, err := p.Notices.RetryDead(p.Context(), principal.Operator()); err != nil || n != 1 {
-			t.Errorf("retried %d, %v", n, err)
-		}
-		if n := p.send(); n != 1 || p.in(notice.Sent) != 1 {
-			t.Errorf("%d arrived", n)
-		}
-	})
+	t.Parallel()
+	p := newPosted(t, testkit.SQLite)
+	p.answer.Store(451)
+	k := p.key("Key", 0)
+	begun := p.Clock.Now()
+	_, err := p.owner().RefreshKey(p.Context(), string(p.tenant.ID), k.Key.ID, api.Refresh{})
+	p.must(err)
+	for p.send(); p.in(notice.Waiting) > 0; p.send() {
+		p.Clock.Move(10 * time.Minute)
+	}
+	if took := p.Clock.Now().Sub(begun); took < 60*time.Hour || took > 85*time.Hour || p.in(notice.Dead) != 1 {
+		t.Errorf("after %s %d are dead", took, p.in(notice.Dead))
+	}
+	if !strings.Contains(p.Log.String(), "a notice was not delivered") {
+		t.Error("the log does not say so")
+	}
+	p.answer.Store(0)
+	if n, err := p.Notices.RetryDead(p.Context(), principal.Operator()); err != nil || n != 1 {
+		t.Errorf("retried %d, %v", n, err)
+	}
+	if n := p.send(); n != 1 || p.in(notice.Sent) != 1 {
+		t.Errorf("%d arrived", n)
+	}
 }
 
 func TestARecipientWhomTheServerRefusesMakesANoticeDeadAtOnce(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p := newPosted(t, e)
-		p.answer.Store(550)
-		k := p.key("Key", 0)
-		_, err := p.owner().RevokeKey(p.Context(), string(p.tenant.ID), k.Key.ID, "")
-		p.must(err)
-		p.send()
-		dead, err := p.Notices.List(p.Context(), notice.Dead, 10)
-		if err != nil || len(dead) != 1 || dead[0].Reason != "The mail server refuses the recipient (550)." {
-			t.Errorf("dead are %+v, %v", dead, err)
-		}
-	})
+	t.Parallel()
+	p := newPosted(t, testkit.SQLite)
+	p.answer.Store(550)
+	k := p.key("Key", 0)
+	_, err := p.owner().RevokeKey(p.Context(), string(p.tenant.ID), k.Key.ID, "")
+	p.must(err)
+	p.send()
+	dead, err := p.Notices.List(p.Context(), notice.Dead, 10)
+	if err != nil || len(dead) != 1 || dead[0].Reason != "The mail server refuses the recipient (550)." {
+		t.Errorf("dead are %+v, %v", dead, err)
+	}
 }
 
 // some plans notices about a key that is none, and gives their ids.
@@ -183,59 +180,57 @@ func TestOfManySendersOneSendsEachNoticeOnce(t *testing.T) {
 }
 
 func TestWhatASenderLeavesBehindIsSentAgainOnlyIfItWasNotHandedOver(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p := newPosted(t, e)
-		p.answer.Store(421)
-		ids := p.some(2)
-		claims := make([]notice.Claim, 2)
-		now := p.Clock.Now().Add(time.Hour) // when whatever the node itself tried is due again
-		for i, id := range ids {
-			_, attempt, ok, err := p.Store.ClaimNotice(p.Context(), id, "killed", now, now.Add(time.Minute))
-			if claims[i] = (notice.Claim{ID: id, Holder: "killed", Attempt: attempt}); err != nil || !ok {
-				t.Fatalf("%s cannot be claimed: %v", id, err)
-			}
+	t.Parallel()
+	p := newPosted(t, testkit.SQLite)
+	p.answer.Store(421)
+	ids := p.some(2)
+	claims := make([]notice.Claim, 2)
+	now := p.Clock.Now().Add(time.Hour) // when whatever the node itself tried is due again
+	for i, id := range ids {
+		_, attempt, ok, err := p.Store.ClaimNotice(p.Context(), id, "killed", now, now.Add(time.Minute))
+		if claims[i] = (notice.Claim{ID: id, Holder: "killed", Attempt: attempt}); err != nil || !ok {
+			t.Fatalf("%s cannot be claimed: %v", id, err)
 		}
-		if ok, err := p.Store.HandOverNotice(p.Context(), claims[1], now, now.Add(time.Minute)); err != nil || !ok {
-			t.Fatalf("%t, %v", ok, err)
+	}
+	if ok, err := p.Store.HandOverNotice(p.Context(), claims[1], now, now.Add(time.Minute)); err != nil || !ok {
+		t.Fatalf("%t, %v", ok, err)
+	}
+	p.answer.Store(0)
+	if p.send() != 0 {
+		t.Error("a notice was sent that another sender had claimed")
+	}
+	p.Clock.Move(2 * time.Hour)
+	if n := p.send(); n != 1 || p.in(notice.InDoubt) != 1 {
+		t.Errorf("%d arrived, %d are in doubt", n, p.in(notice.InDoubt))
+	}
+	for _, c := range claims {
+		if ok, err := p.Store.HandOverNotice(p.Context(), c, p.Clock.Now(), p.Clock.Now()); ok || err != nil {
+			t.Errorf("a claim that ran out still hands over: %v", err)
 		}
-		p.answer.Store(0)
-		if p.send() != 0 {
-			t.Error("a notice was sent that another sender had claimed")
-		}
-		p.Clock.Move(2 * time.Hour)
-		if n := p.send(); n != 1 || p.in(notice.InDoubt) != 1 {
-			t.Errorf("%d arrived, %d are in doubt", n, p.in(notice.InDoubt))
-		}
-		for _, c := range claims {
-			if ok, err := p.Store.HandOverNotice(p.Context(), c, p.Clock.Now(), p.Clock.Now()); ok || err != nil {
-				t.Errorf("a claim that ran out still hands over: %v", err)
-			}
-		}
-		if n, err := p.Notices.RetryDead(p.Context(), principal.Operator()); n != 0 || err != nil {
-			t.Errorf("all dead ones retried are %d, %v: what is in doubt is to be named", n, err)
-		}
-		p.must(p.Notices.Retry(p.Context(), principal.Operator(), ids[1]))
-		if n := p.send(); n != 2 {
-			t.Errorf("%d arrived after the retry", n)
-		}
-		if err := p.Notices.Retry(p.Context(), principal.Operator(), ids[1]); !errors.Is(err, fault.Conflict) {
-			t.Errorf("what was sent is sent again: %v", err)
-		}
-	})
+	}
+	if n, err := p.Notices.RetryDead(p.Context(), principal.Operator()); n != 0 || err != nil {
+		t.Errorf("all dead ones retried are %d, %v: what is in doubt is to be named", n, err)
+	}
+	p.must(p.Notices.Retry(p.Context(), principal.Operator(), ids[1]))
+	if n := p.send(); n != 2 {
+		t.Errorf("%d arrived after the retry", n)
+	}
+	if err := p.Notices.Retry(p.Context(), principal.Operator(), ids[1]); !errors.Is(err, fault.Conflict) {
+		t.Errorf("what was sent is sent again: %v", err)
+	}
 }
 
 func TestAServerThatSaysNothingAfterTheMessageLeavesItInDoubt(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p := newPosted(t, e)
-		var came atomic.Int64
-		p.server.OnMessage = func(conn net.Conn, _ testkit.Mail) error { came.Add(1); return conn.Close() }
-		p.some(3)
-		for range 3 {
-			p.send()
-			p.Clock.Move(10 * policy.Day)
-		}
-		if came.Load() != 3 || p.in(notice.InDoubt) != 3 {
-			t.Errorf("3 came %d times, %d are in doubt", came.Load(), p.in(notice.InDoubt))
-		}
-	})
+	t.Parallel()
+	p := newPosted(t, testkit.SQLite)
+	var came atomic.Int64
+	p.server.OnMessage = func(conn net.Conn, _ testkit.Mail) error { came.Add(1); return conn.Close() }
+	p.some(3)
+	for range 3 {
+		p.send()
+		p.Clock.Move(10 * policy.Day)
+	}
+	if came.Load() != 3 || p.in(notice.InDoubt) != 3 {
+		t.Errorf("3 came %d times, %d are in doubt", came.Load(), p.in(notice.InDoubt))
+	}
 }

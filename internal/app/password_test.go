@@ -83,62 +83,60 @@ func TestAPasswordIsLongAndNeitherCommonNorOnesOwnWords(t *testing.T) {
 }
 
 func TestAChangedPasswordReplacesTheOldOneAndEverySession(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		person := h.Person("Some Body")
-		c, another := h.As(person), h.As(person)
-		before, err := c.Sessions(t.Context(), client.Page{})
-		if err != nil || len(before.Items) != 2 {
-			t.Fatalf("%+v, %v", before, err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	person := h.Person("Some Body")
+	c, another := h.As(person), h.As(person)
+	before, err := c.Sessions(t.Context(), client.Page{})
+	if err != nil || len(before.Items) != 2 {
+		t.Fatalf("%+v, %v", before, err)
+	}
+	const next = "another horse battery staple"
+	s, err := c.ChangePassword(t.Context(), testkit.Password, next)
+	if err != nil || s.User.ID != string(person.ID) {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if !signedIn(t, c) || signedIn(t, another) {
+		t.Error("the one that asked goes on, in a new session, and no other")
+	}
+	after, err := c.Sessions(t.Context(), client.Page{})
+	if err != nil || len(after.Items) != 1 || slices.Contains([]string{before.Items[0].ID, before.Items[1].ID}, after.Items[0].ID) {
+		t.Errorf("afterwards there are %+v, %v", after, err)
+	}
+	for password, want := range map[string]api.Code{testkit.Password: api.SignInFailed, next: ""} {
+		_, _, err := h.Anyone().SignIn(t.Context(), person.Email, password)
+		if got := testkit.Code(t, err); got != want {
+			t.Errorf("signing in with %q: %q, want %q", password, got, want)
 		}
-		const next = "another horse battery staple"
-		s, err := c.ChangePassword(t.Context(), testkit.Password, next)
-		if err != nil || s.User.ID != string(person.ID) {
-			t.Fatalf("%+v, %v", s, err)
-		}
-		if !signedIn(t, c) || signedIn(t, another) {
-			t.Error("the one that asked goes on, in a new session, and no other")
-		}
-		after, err := c.Sessions(t.Context(), client.Page{})
-		if err != nil || len(after.Items) != 1 || slices.Contains([]string{before.Items[0].ID, before.Items[1].ID}, after.Items[0].ID) {
-			t.Errorf("afterwards there are %+v, %v", after, err)
-		}
-		for password, want := range map[string]api.Code{testkit.Password: api.SignInFailed, next: ""} {
-			_, _, err := h.Anyone().SignIn(t.Context(), person.Email, password)
-			if got := testkit.Code(t, err); got != want {
-				t.Errorf("signing in with %q: %q, want %q", password, got, want)
-			}
-		}
-	})
+	}
 }
 
 func TestAWrongCurrentPasswordCountsLikeAFailedSignIn(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		person := h.Person("Some Body")
-		c := h.As(person)
-		change := func(current string) api.Code {
-			_, err := c.ChangePassword(t.Context(), current, "another horse battery staple")
-			return testkit.Code(t, err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	person := h.Person("Some Body")
+	c := h.As(person)
+	change := func(current string) api.Code {
+		_, err := c.ChangePassword(t.Context(), current, "another horse battery staple")
+		return testkit.Code(t, err)
+	}
+	for range 6 {
+		if got := change("not the current password"); got != api.SignInFailed {
+			t.Fatalf("a wrong password: %q", got)
 		}
-		for range 6 {
-			if got := change("not the current password"); got != api.SignInFailed {
-				t.Fatalf("a wrong password: %q", got)
-			}
-		}
-		if got := change(testkit.Password); got != api.SignInFailed {
-			t.Errorf("the right one before its time: %q", got)
-		}
-		_, _, err := h.Anyone().SignIn(t.Context(), person.Email, testkit.Password)
-		if got := testkit.Code(t, err); got != api.SignInFailed {
-			t.Errorf("signing in before its time: %q", got)
-		}
-		if !signedIn(t, c) {
-			t.Error("the session ended")
-		}
-		h.Clock.Move(2 * time.Second)
-		if got := change(testkit.Password); got != "" {
-			t.Errorf("the right one in its time: %q", got)
-		}
-	})
+	}
+	if got := change(testkit.Password); got != api.SignInFailed {
+		t.Errorf("the right one before its time: %q", got)
+	}
+	_, _, err := h.Anyone().SignIn(t.Context(), person.Email, testkit.Password)
+	if got := testkit.Code(t, err); got != api.SignInFailed {
+		t.Errorf("signing in before its time: %q", got)
+	}
+	if !signedIn(t, c) {
+		t.Error("the session ended")
+	}
+	h.Clock.Move(2 * time.Second)
+	if got := change(testkit.Password); got != "" {
+		t.Errorf("the right one in its time: %q", got)
+	}
 }

@@ -53,103 +53,99 @@ func verifying(t *testing.T, verifier *client.Client, req api.VerifyRequest) fun
 }
 
 func TestAKeyPassesAsOftenAMinuteAsItsTenantAllows(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h, tenant, owner := limitedHouse(t, e)
-		k, other := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
-		for _, step := range []struct {
-			move time.Duration
-			want int
-		}{
-			{0, 3}, {19 * time.Second, 0}, {time.Second, 1}, {40 * time.Second, 2}, {time.Hour, 3},
-		} {
-			h.Clock.Move(step.move)
-			h.Engine.SweepAllowances() // what the job does every minute
-			if got := passes(t, whoami(t, h.With(k))); got != step.want {
-				t.Errorf("%s later %d pass, want %d", step.move, got, step.want)
-			}
+	t.Parallel()
+	h, tenant, owner := limitedHouse(t, testkit.SQLite)
+	k, other := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
+	for _, step := range []struct {
+		move time.Duration
+		want int
+	}{
+		{0, 3}, {19 * time.Second, 0}, {time.Second, 1}, {40 * time.Second, 2}, {time.Hour, 3},
+	} {
+		h.Clock.Move(step.move)
+		h.Engine.SweepAllowances() // what the job does every minute
+		if got := passes(t, whoami(t, h.With(k))); got != step.want {
+			t.Errorf("%s later %d pass, want %d", step.move, got, step.want)
 		}
-		if got := passes(t, whoami(t, h.With(other))); got != 3 {
-			t.Errorf("of another key %d pass, want 3", got)
-		}
-	})
+	}
+	if got := passes(t, whoami(t, h.With(other))); got != 3 {
+		t.Errorf("of another key %d pass, want 3", got)
+	}
 }
 
 func TestARequestTooManyIsToldWhenToComeAgain(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h, tenant, owner := limitedHouse(t, e)
-		k := h.Key(owner, tenant, "applications:read", "keys:verify")
-		passes(t, whoami(t, h.With(k)))
-		applications := "/api/v1/tenants/" + string(tenant.ID) + "/applications"
-		for _, step := range []struct {
-			move time.Duration
-			want string // in whole seconds, at least one
-		}{
-			{0, "20"}, {10*time.Second + time.Millisecond, "10"}, {9500 * time.Millisecond, "1"},
-		} {
-			h.Clock.Move(step.move)
-			for path, method := range map[string]string{"/api/v1/whoami": http.MethodGet, "/api/v1/verify": http.MethodPost, applications: http.MethodGet} {
-				header := http.Header{"Authorization": {"Bearer " + *k.Credential.Value}, "Content-Type": {"application/json"}}
-				status, header, text := send(t, h, method, path, header, `{"credential":"x"}`)
-				if status != http.StatusTooManyRequests || header.Get("Retry-After") != step.want {
-					t.Errorf("%s: %d, Retry-After %q, want %q: %s", path, status, header.Get("Retry-After"), step.want, text)
-				}
+	t.Parallel()
+	h, tenant, owner := limitedHouse(t, testkit.SQLite)
+	k := h.Key(owner, tenant, "applications:read", "keys:verify")
+	passes(t, whoami(t, h.With(k)))
+	applications := "/api/v1/tenants/" + string(tenant.ID) + "/applications"
+	for _, step := range []struct {
+		move time.Duration
+		want string // in whole seconds, at least one
+	}{
+		{0, "20"}, {10*time.Second + time.Millisecond, "10"}, {9500 * time.Millisecond, "1"},
+	} {
+		h.Clock.Move(step.move)
+		for path, method := range map[string]string{"/api/v1/whoami": http.MethodGet, "/api/v1/verify": http.MethodPost, applications: http.MethodGet} {
+			header := http.Header{"Authorization": {"Bearer " + *k.Credential.Value}, "Content-Type": {"application/json"}}
+			status, header, text := send(t, h, method, path, header, `{"credential":"x"}`)
+			if status != http.StatusTooManyRequests || header.Get("Retry-After") != step.want {
+				t.Errorf("%s: %d, Retry-After %q, want %q: %s", path, status, header.Get("Retry-After"), step.want, text)
 			}
 		}
-	})
+	}
 }
 
 func TestVerifySaysOfAKeyThatItIsLimited(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h, tenant, owner := limitedHouse(t, e)
-		k := h.Key(owner, tenant, "applications:read")
-		verifier, req := h.Verifier(), api.VerifyRequest{Credential: *k.Credential.Value, Scopes: []string{"applications:read"}}
-		if got := passes(t, verifying(t, verifier, req)); got != 3 {
-			t.Fatalf("%d pass, want 3", got)
-		}
-		d, err := verifier.Verify(t.Context(), req)
-		if err != nil || d.Active || d.Code != api.RateLimited || d.KeyID != k.Key.ID || d.PublicID != k.Key.PublicID || d.TenantID != string(tenant.ID) {
-			t.Errorf("%+v, %v", d, err)
-		}
-		h.Clock.Move(20 * time.Second)
-		if got := passes(t, verifying(t, verifier, req)); got != 1 {
-			t.Errorf("a third of a minute later %d pass, want 1", got)
-		}
-	})
+	t.Parallel()
+	h, tenant, owner := limitedHouse(t, testkit.SQLite)
+	k := h.Key(owner, tenant, "applications:read")
+	verifier, req := h.Verifier(), api.VerifyRequest{Credential: *k.Credential.Value, Scopes: []string{"applications:read"}}
+	if got := passes(t, verifying(t, verifier, req)); got != 3 {
+		t.Fatalf("%d pass, want 3", got)
+	}
+	d, err := verifier.Verify(t.Context(), req)
+	if err != nil || d.Active || d.Code != api.RateLimited || d.KeyID != k.Key.ID || d.PublicID != k.Key.PublicID || d.TenantID != string(tenant.ID) {
+		t.Errorf("%+v, %v", d, err)
+	}
+	h.Clock.Move(20 * time.Second)
+	if got := passes(t, verifying(t, verifier, req)); got != 1 {
+		t.Errorf("a third of a minute later %d pass, want 1", got)
+	}
 }
 
 func TestAKeyHasOneAllowanceForAllThatItDoes(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h, tenant, owner := limitedHouse(t, e)
-		application := string(h.Application(tenant, "Panel").ID)
-		verifier := h.Verifier()
-		unlimited := h.Tenant("Unlimited", func(s *policy.Settings) { s.KeysPerUser = 0 })
-		free := h.Key(h.As(h.Member(unlimited, "The Other", scope.Admin)), unlimited, "applications:read")
-		k := h.Key(owner, tenant, "applications:read", "keys:verify")
-		value := *k.Credential.Value
-		uses := map[string]func() api.Code{
-			"whoami":                whoami(t, h.With(k)),
-			"list applications":     func() api.Code { return routeCode(t, h, value, tenant, "") },
-			"show an application":   func() api.Code { return routeCode(t, h, value, tenant, application) },
-			"be verified":           verifying(t, verifier, api.VerifyRequest{Credential: value}),
-			"verify another's":      asVerifier(verifying(t, h.With(k), api.VerifyRequest{Credential: *free.Credential.Value})),
-			"verify two at a time":  asVerifier(verifying(t, h.With(k), api.VerifyRequest{Headers: map[string]string{"Authorization": "Bearer " + value, "X-API-Key": value}})),
-			"verify what is no key": asVerifier(verifying(t, h.With(k), api.VerifyRequest{Credential: "x"})),
+	t.Parallel()
+	h, tenant, owner := limitedHouse(t, testkit.SQLite)
+	application := string(h.Application(tenant, "Panel").ID)
+	verifier := h.Verifier()
+	unlimited := h.Tenant("Unlimited", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	free := h.Key(h.As(h.Member(unlimited, "The Other", scope.Admin)), unlimited, "applications:read")
+	k := h.Key(owner, tenant, "applications:read", "keys:verify")
+	value := *k.Credential.Value
+	uses := map[string]func() api.Code{
+		"whoami":                whoami(t, h.With(k)),
+		"list applications":     func() api.Code { return routeCode(t, h, value, tenant, "") },
+		"show an application":   func() api.Code { return routeCode(t, h, value, tenant, application) },
+		"be verified":           verifying(t, verifier, api.VerifyRequest{Credential: value}),
+		"verify another's":      asVerifier(verifying(t, h.With(k), api.VerifyRequest{Credential: *free.Credential.Value})),
+		"verify two at a time":  asVerifier(verifying(t, h.With(k), api.VerifyRequest{Headers: map[string]string{"Authorization": "Bearer " + value, "X-API-Key": value}})),
+		"verify what is no key": asVerifier(verifying(t, h.With(k), api.VerifyRequest{Credential: "x"})),
+	}
+	for name, use := range uses {
+		h.Clock.Move(time.Hour)
+		if got := passes(t, use); got != 3 {
+			t.Errorf("%s: %d pass, want 3", name, got)
 		}
-		for name, use := range uses {
-			h.Clock.Move(time.Hour)
-			if got := passes(t, use); got != 3 {
-				t.Errorf("%s: %d pass, want 3", name, got)
+		for other, use := range uses {
+			if got := passes(t, use); got != 0 {
+				t.Errorf("%s after %s: %d pass", other, name, got)
 			}
-			for other, use := range uses {
-				if got := passes(t, use); got != 0 {
-					t.Errorf("%s after %s: %d pass", other, name, got)
-				}
-			}
 		}
-		if got := passes(t, whoami(t, h.With(free))); got != 20 {
-			t.Errorf("without a limit %d of 20 pass", got)
-		}
-	})
+	}
+	if got := passes(t, whoami(t, h.With(free))); got != 20 {
+		t.Errorf("without a limit %d of 20 pass", got)
+	}
 }
 
 // asVerifier leaves only what is said of the caller.
@@ -163,66 +159,65 @@ func asVerifier(ask func() api.Code) func() api.Code {
 }
 
 func TestWhatAnEarlierStepRefusesCostsNothing(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h, tenant, owner := limitedHouse(t, e)
-		mine, off := string(h.Application(tenant, "Panel").ID), string(h.Application(tenant, "Other").ID)
-		const unknown = "app_000000000000000000000000"
-		all := h.Key(owner, tenant, "applications:read", "keys:verify")
-		some, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Restricted", Scopes: []string{"applications:read", "keys:verify"}, ApplicationIDs: []string{mine}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		bare := h.Key(owner, tenant, "scopes:read")
-		elsewhere := h.Tenant("Elsewhere", nil)
-		verifier := h.Verifier()
-		judged := func(k api.IssuedKey, req api.VerifyRequest) func() api.Code {
-			req.Credential = *k.Credential.Value
-			return verifying(t, verifier, req)
-		}
-		route := func(k api.IssuedKey, tenant tenancy.Tenant, application string) func() api.Code {
-			return func() api.Code { return routeCode(t, h, *k.Credential.Value, tenant, application) }
-		}
-		value := *all.Credential.Value
-		cases := []struct {
-			name string
-			key  api.IssuedKey
-			ask  func() api.Code
-			want api.Code
-		}{
-			{"a wrong secret", all, whoami(t, h.Anyone().WithKey(wellFormed("clv_"+all.Key.PublicID+"_"+*some.Credential.Secret))), api.APIKeyInvalid},
-			{"a transport", all, whoami(t, h.Anyone().WithHeader("X-API-Key", value)), api.TransportForbidden},
-			{"a transport, verified", all, judged(all, api.VerifyRequest{Transport: "basic"}), api.TransportForbidden},
-			{"a route for sessions", all, func() api.Code {
-				_, err := h.With(all).Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
-				return testkit.Code(t, err)
-			}, api.SessionRequired},
-			{"a route for sessions, verified", all, judged(all, api.VerifyRequest{SessionOnly: true}), api.SessionRequired},
-			{"another tenant", all, route(all, elsewhere, ""), api.NotFound},
-			{"another tenant, verified", all, judged(all, api.VerifyRequest{TenantID: string(elsewhere.ID)}), api.APIKeyInvalid},
-			{"a scope", bare, route(bare, tenant, ""), api.InsufficientScope},
-			{"a scope, verified", bare, judged(bare, api.VerifyRequest{Scopes: []string{"applications:read"}}), api.InsufficientScope},
-			{"the scope to verify", bare, verifying(t, h.With(bare), api.VerifyRequest{Credential: "x"}), api.InsufficientScope},
-			{"an application", some, route(some, tenant, off), api.ApplicationForbidden},
-			{"an application, verified", some, judged(some, api.VerifyRequest{ApplicationID: off}), api.ApplicationForbidden},
-			{"an unknown application", all, route(all, tenant, unknown), api.NotFound},
-			{"an unknown application, verified", all, judged(all, api.VerifyRequest{ApplicationID: unknown}), api.ApplicationForbidden},
-			{"a restricted verifier", some, verifying(t, h.With(some), api.VerifyRequest{Credential: "x"}), api.ApplicationForbidden},
-		}
-		for _, c := range cases {
-			t.Run(c.name, func(t *testing.T) {
-				h.Clock.Move(time.Hour)
-				for range 4 {
-					if got := c.ask(); got != c.want {
-						t.Fatalf("refused as %s, want %s", got, c.want)
-					}
-				}
-				if got := passes(t, whoami(t, h.With(c.key))); got != 3 {
-					t.Errorf("afterwards %d pass, want 3", got)
-				}
+	t.Parallel()
+	h, tenant, owner := limitedHouse(t, testkit.SQLite)
+	mine, off := string(h.Application(tenant, "Panel").ID), string(h.Application(tenant, "Other").ID)
+	const unknown = "app_000000000000000000000000"
+	all := h.Key(owner, tenant, "applications:read", "keys:verify")
+	some, err := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Restricted", Scopes: []string{"applications:read", "keys:verify"}, ApplicationIDs: []string{mine}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := h.Key(owner, tenant, "scopes:read")
+	elsewhere := h.Tenant("Elsewhere", nil)
+	verifier := h.Verifier()
+	judged := func(k api.IssuedKey, req api.VerifyRequest) func() api.Code {
+		req.Credential = *k.Credential.Value
+		return verifying(t, verifier, req)
+	}
+	route := func(k api.IssuedKey, tenant tenancy.Tenant, application string) func() api.Code {
+		return func() api.Code { return routeCode(t, h, *k.Credential.Value, tenant, application) }
+	}
+	value := *all.Credential.Value
+	cases := []struct {
+		name string
+		key  api.IssuedKey
+		ask  func() api.Code
+		want api.Code
+	}{
+		{"a wrong secret", all, whoami(t, h.Anyone().WithKey(wellFormed("clv_"+all.Key.PublicID+"_"+*some.Credential.Secret))), api.APIKeyInvalid},
+		{"a transport", all, whoami(t, h.Anyone().WithHeader("X-API-Key", value)), api.TransportForbidden},
+		{"a transport, verified", all, judged(all, api.VerifyRequest{Transport: "basic"}), api.TransportForbidden},
+		{"a route for sessions", all, func() api.Code {
+			_, err := h.With(all).Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
+			return testkit.Code(t, err)
+		}, api.SessionRequired},
+		{"a route for sessions, verified", all, judged(all, api.VerifyRequest{SessionOnly: true}), api.SessionRequired},
+		{"another tenant", all, route(all, elsewhere, ""), api.NotFound},
+		{"another tenant, verified", all, judged(all, api.VerifyRequest{TenantID: string(elsewhere.ID)}), api.APIKeyInvalid},
+		{"a scope", bare, route(bare, tenant, ""), api.InsufficientScope},
+		{"a scope, verified", bare, judged(bare, api.VerifyRequest{Scopes: []string{"applications:read"}}), api.InsufficientScope},
+		{"the scope to verify", bare, verifying(t, h.With(bare), api.VerifyRequest{Credential: "x"}), api.InsufficientScope},
+		{"an application", some, route(some, tenant, off), api.ApplicationForbidden},
+		{"an application, verified", some, judged(some, api.VerifyRequest{ApplicationID: off}), api.ApplicationForbidden},
+		{"an unknown application", all, route(all, tenant, unknown), api.NotFound},
+		{"an unknown application, verified", all, judged(all, api.VerifyRequest{ApplicationID: unknown}), api.ApplicationForbidden},
+		{"a restricted verifier", some, verifying(t, h.With(some), api.VerifyRequest{Credential: "x"}), api.ApplicationForbidden},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			h.Clock.Move(time.Hour)
+			for range 4 {
 				if got := c.ask(); got != c.want {
-					t.Errorf("with nothing left: %s, want %s", got, c.want)
+					t.Fatalf("refused as %s, want %s", got, c.want)
 				}
-			})
-		}
-	})
+			}
+			if got := passes(t, whoami(t, h.With(c.key))); got != 3 {
+				t.Errorf("afterwards %d pass, want 3", got)
+			}
+			if got := c.ask(); got != c.want {
+				t.Errorf("with nothing left: %s, want %s", got, c.want)
+			}
+		})
+	}
 }

@@ -57,47 +57,46 @@ func copies(t *testing.T, h *testkit.House, tenant tenancy.Tenant) int {
 
 // Row C6: what create, refresh and claim answered, its owner can copy again, in every style.
 func TestAnOwnerSeesTheSecretAgainWhereTheTenantKeepsCopies(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		for _, p := range presets {
-			t.Run(string(p), func(t *testing.T) {
-				tenant := disclosing(t, h, p)
-				person := h.Member(tenant, "Key Owner", scope.Member)
-				owner := h.As(person)
-				k := h.Key(owner, tenant, "applications:read")
-				handed, token := handedOver(t, h.As(h.Member(tenant, "Tenant Admin", scope.Admin)), tenant, person, nil)
-				if got := testkit.Code(t, second(owner.RevealKey(t.Context(), string(tenant.ID), handed.Key.ID))); got != api.NotRecoverable {
-					t.Errorf("before the claim: %q", got)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for _, p := range presets {
+		t.Run(string(p), func(t *testing.T) {
+			tenant := disclosing(t, h, p)
+			person := h.Member(tenant, "Key Owner", scope.Member)
+			owner := h.As(person)
+			k := h.Key(owner, tenant, "applications:read")
+			handed, token := handedOver(t, h.As(h.Member(tenant, "Tenant Admin", scope.Admin)), tenant, person, nil)
+			if got := testkit.Code(t, second(owner.RevealKey(t.Context(), string(tenant.ID), handed.Key.ID))); got != api.NotRecoverable {
+				t.Errorf("before the claim: %q", got)
+			}
+			claimed, err := owner.ClaimKey(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range []*api.Refresh{nil, {OverlapSeconds: 600}, {KeepID: new(false)}} {
+				if r != nil {
+					k = refresh(t, owner, tenant, k, *r)
 				}
-				claimed, err := owner.ClaimKey(t.Context(), token)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, r := range []*api.Refresh{nil, {OverlapSeconds: 600}, {KeepID: new(false)}} {
-					if r != nil {
-						k = refresh(t, owner, tenant, k, *r)
-					}
-					for _, shown := range []api.IssuedKey{k, claimed} {
-						if got := revealed(t, owner, tenant, shown); got != "" {
-							t.Errorf("after %+v: %q", r, got)
-						}
-					}
-					if got := copies(t, h, tenant); got != 2 {
-						t.Errorf("after %+v there are %d copies of two keys", r, got)
+				for _, shown := range []api.IssuedKey{k, claimed} {
+					if got := revealed(t, owner, tenant, shown); got != "" {
+						t.Errorf("after %+v: %q", r, got)
 					}
 				}
-				if _, err := owner.DisableKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
-					t.Fatal(err)
+				if got := copies(t, h, tenant); got != 2 {
+					t.Errorf("after %+v there are %d copies of two keys", r, got)
 				}
-				if got := revealed(t, owner, tenant, k); got != "" {
-					t.Errorf("disabled: %q", got)
-				}
-				if got := recorded(t, h, tenant, "key.reveal"); len(got) != 7 || got[0].Actor.ID != string(person.ID) || got[0].Target.ID != k.Key.ID {
-					t.Errorf("on record are %+v", got)
-				}
-			})
-		}
-	})
+			}
+			if _, err := owner.DisableKey(t.Context(), string(tenant.ID), k.Key.ID); err != nil {
+				t.Fatal(err)
+			}
+			if got := revealed(t, owner, tenant, k); got != "" {
+				t.Errorf("disabled: %q", got)
+			}
+			if got := recorded(t, h, tenant, "key.reveal"); len(got) != 7 || got[0].Actor.ID != string(person.ID) || got[0].Target.ID != k.Key.ID {
+				t.Errorf("on record are %+v", got)
+			}
+		})
+	}
 }
 
 func TestARevealIsNotCached(t *testing.T) {
@@ -116,173 +115,168 @@ func TestARevealIsNotCached(t *testing.T) {
 }
 
 func TestASecretOfWhichNoCopyWasKeptIsNotRecoverable(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		expect := func(when string, k api.IssuedKey, want api.Code) {
-			t.Helper()
-			if got := revealed(t, owner, tenant, k); got != want {
-				t.Errorf("%s: %q, want %q", when, got, want)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	expect := func(when string, k api.IssuedKey, want api.Code) {
+		t.Helper()
+		if got := revealed(t, owner, tenant, k); got != want {
+			t.Errorf("%s: %q, want %q", when, got, want)
 		}
-		k := h.Key(owner, tenant, "applications:read")
-		expect("shown once", k, api.NotRecoverable)
-		if got := copies(t, h, tenant); got != 0 {
-			t.Errorf("a tenant that shows once keeps %d copies", got)
-		}
-		disclose(t, h, tenant, policy.Recoverable)
-		expect("minted before", k, api.NotRecoverable)
-		k = refresh(t, owner, tenant, k, api.Refresh{})
-		expect("refreshed since", k, "")
-		disclose(t, h, tenant, policy.Once)
-		expect("shown once again", k, api.NotRecoverable)
-		if got := copies(t, h, tenant); got != 0 {
-			t.Errorf("a tenant that shows once again keeps %d copies", got)
-		}
-		disclose(t, h, tenant, policy.Recoverable)
-		expect("after all its copies went", k, api.NotRecoverable)
+	}
+	k := h.Key(owner, tenant, "applications:read")
+	expect("shown once", k, api.NotRecoverable)
+	if got := copies(t, h, tenant); got != 0 {
+		t.Errorf("a tenant that shows once keeps %d copies", got)
+	}
+	disclose(t, h, tenant, policy.Recoverable)
+	expect("minted before", k, api.NotRecoverable)
+	k = refresh(t, owner, tenant, k, api.Refresh{})
+	expect("refreshed since", k, "")
+	disclose(t, h, tenant, policy.Once)
+	expect("shown once again", k, api.NotRecoverable)
+	if got := copies(t, h, tenant); got != 0 {
+		t.Errorf("a tenant that shows once again keeps %d copies", got)
+	}
+	disclose(t, h, tenant, policy.Recoverable)
+	expect("after all its copies went", k, api.NotRecoverable)
 
-		k = h.Key(owner, tenant, "applications:read")
-		execute(t, h, `UPDATE key_secrets SET digest = NULL, digest_version = NULL WHERE key_id = $1`, k.Key.ID)
-		expect("without a digest", k, api.NotRecoverable)
-		k = h.Key(owner, tenant, "applications:read")
-		if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""); err != nil {
-			t.Fatal(err)
-		}
-		expect("revoked", k, api.NotRecoverable)
-		if got := recorded(t, h, tenant, "key.reveal"); len(got) != 1 {
-			t.Errorf("on record are %+v", got)
-		}
-	})
+	k = h.Key(owner, tenant, "applications:read")
+	execute(t, h, `UPDATE key_secrets SET digest = NULL, digest_version = NULL WHERE key_id = $1`, k.Key.ID)
+	expect("without a digest", k, api.NotRecoverable)
+	k = h.Key(owner, tenant, "applications:read")
+	if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	expect("revoked", k, api.NotRecoverable)
+	if got := recorded(t, h, tenant, "key.reveal"); len(got) != 1 {
+		t.Errorf("on record are %+v", got)
+	}
 }
 
 func TestARevealAsksForASignInOfTheLastFiveMinutes(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.Blancco)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		owner := h.As(person)
-		k := h.Key(owner, tenant)
-		h.Clock.Move(5*time.Minute - time.Second)
-		if got := revealed(t, owner, tenant, k); got != "" {
-			t.Errorf("before five minutes: %q", got)
-		}
-		h.Clock.Move(time.Second)
-		if got := revealed(t, owner, tenant, k); got != api.SignInAgain {
-			t.Errorf("after five minutes: %q", got)
-		}
-		if got := revealed(t, h.As(person), tenant, k); got != "" {
-			t.Errorf("signed in again: %q", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.Blancco)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	owner := h.As(person)
+	k := h.Key(owner, tenant)
+	h.Clock.Move(5*time.Minute - time.Second)
+	if got := revealed(t, owner, tenant, k); got != "" {
+		t.Errorf("before five minutes: %q", got)
+	}
+	h.Clock.Move(time.Second)
+	if got := revealed(t, owner, tenant, k); got != api.SignInAgain {
+		t.Errorf("after five minutes: %q", got)
+	}
+	if got := revealed(t, h.As(person), tenant, k); got != "" {
+		t.Errorf("signed in again: %q", got)
+	}
 }
 
 // What ends a key's authority, or its secret, destroys the copy.
 func TestACopyGoesWithItsSecret(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		for _, mode := range []policy.RevokeMode{policy.Tombstone, policy.Delete} {
-			for name, end := range map[string]func(tenant, key string, person principal.Person) error{
-				"the key is revoked": func(tenant, key string, person principal.Person) error {
-					return second(h.As(person).RevokeKey(t.Context(), tenant, key, ""))
-				},
-				"the key is deleted": func(tenant, key string, person principal.Person) error {
-					return h.As(person).DeleteKey(t.Context(), tenant, key)
-				},
-				"the member is removed": func(tenant, _ string, person principal.Person) error {
-					return h.As(h.Owner).RemoveMember(t.Context(), tenant, string(person.ID))
-				},
-				"the user is deleted": func(_, _ string, person principal.Person) error { return h.As(person).DeleteMe(t.Context()) },
-			} {
-				tenant := disclosing(t, h, policy.Standard)
-				_, err := h.Tenancy.ChangeTenant(t.Context(), principal.Operator(), tenant.ID, tenancy.TenantChange{Settings: func(s *policy.Settings) { s.RevokeMode = mode }})
-				if err != nil {
-					t.Fatal(err)
-				}
-				h.Join(tenant, h.Owner, scope.Admin)
-				person := h.Member(tenant, "Key Owner", scope.Member)
-				k := h.Key(h.As(person), tenant, "applications:read")
-				before := copies(t, h, tenant)
-				if err := end(string(tenant.ID), k.Key.ID, person); err != nil {
-					t.Fatal(err)
-				}
-				if after := copies(t, h, tenant); before != 1 || after != 0 {
-					t.Errorf("%s (%s): %d copies became %d", name, mode, before, after)
-				}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for _, mode := range []policy.RevokeMode{policy.Tombstone, policy.Delete} {
+		for name, end := range map[string]func(tenant, key string, person principal.Person) error{
+			"the key is revoked": func(tenant, key string, person principal.Person) error {
+				return second(h.As(person).RevokeKey(t.Context(), tenant, key, ""))
+			},
+			"the key is deleted": func(tenant, key string, person principal.Person) error {
+				return h.As(person).DeleteKey(t.Context(), tenant, key)
+			},
+			"the member is removed": func(tenant, _ string, person principal.Person) error {
+				return h.As(h.Owner).RemoveMember(t.Context(), tenant, string(person.ID))
+			},
+			"the user is deleted": func(_, _ string, person principal.Person) error { return h.As(person).DeleteMe(t.Context()) },
+		} {
+			tenant := disclosing(t, h, policy.Standard)
+			_, err := h.Tenancy.ChangeTenant(t.Context(), principal.Operator(), tenant.ID, tenancy.TenantChange{Settings: func(s *policy.Settings) { s.RevokeMode = mode }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Join(tenant, h.Owner, scope.Admin)
+			person := h.Member(tenant, "Key Owner", scope.Member)
+			k := h.Key(h.As(person), tenant, "applications:read")
+			before := copies(t, h, tenant)
+			if err := end(string(tenant.ID), k.Key.ID, person); err != nil {
+				t.Fatal(err)
+			}
+			if after := copies(t, h, tenant); before != 1 || after != 0 {
+				t.Errorf("%s (%s): %d copies became %d", name, mode, before, after)
 			}
 		}
-	})
+	}
 }
 
 // Keys that are being made or refreshed while their tenant stops to keep copies leave none behind.
 func TestATenantThatStopsToKeepCopiesHasNoneLeft(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.Standard)
-		stop := make(chan struct{})
-		var busy sync.WaitGroup
-		for range 4 {
-			owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-			k := h.Key(owner, tenant, "applications:read")
-			busy.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					_, err := owner.RefreshKey(t.Context(), string(tenant.ID), k.Key.ID, api.Refresh{})
-					_, more := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true})
-					if err := errors.Join(err, more); err != nil {
-						t.Error(err)
-						return
-					}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.Standard)
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 4 {
+		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+		k := h.Key(owner, tenant, "applications:read")
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
 				}
-			})
-		}
-		for range 15 {
-			disclose(t, h, tenant, policy.Once)
-			if got := copies(t, h, tenant); got != 0 {
-				t.Errorf("%d copies are left", got)
+				_, err := owner.RefreshKey(t.Context(), string(tenant.ID), k.Key.ID, api.Refresh{})
+				_, more := owner.CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: true})
+				if err := errors.Join(err, more); err != nil {
+					t.Error(err)
+					return
+				}
 			}
-			disclose(t, h, tenant, policy.Recoverable)
+		})
+	}
+	for range 15 {
+		disclose(t, h, tenant, policy.Once)
+		if got := copies(t, h, tenant); got != 0 {
+			t.Errorf("%d copies are left", got)
 		}
-		close(stop)
-		busy.Wait()
-	})
+		disclose(t, h, tenant, policy.Recoverable)
+	}
+	close(stop)
+	busy.Wait()
 }
 
 // A copy that was moved to another row does not open there: its secret is shown to nobody.
 func TestACopyOpensInItsOwnRowAlone(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.BlazeMeter)
-		owner, victim := h.As(h.Member(tenant, "Key Owner", scope.Member)), h.As(h.Member(tenant, "The Victim", scope.Member))
-		own, another := h.Key(owner, tenant), h.Key(victim, tenant)
-		const move = `UPDATE key_secrets SET copy = (SELECT copy FROM key_secrets WHERE key_id = $1) WHERE key_id = $2`
-		execute(t, h, `CREATE TABLE saved AS SELECT * FROM key_secrets`)
-		execute(t, h, move, another.Key.ID, own.Key.ID)
-		if got := revealed(t, owner, tenant, own); got != api.Unavailable {
-			t.Errorf("another key's copy: %q", got)
-		}
-		if got := revealed(t, victim, tenant, another); got != "" {
-			t.Errorf("its own copy: %q", got)
-		}
-		own = refresh(t, owner, tenant, own, api.Refresh{})
-		if got := revealed(t, owner, tenant, own); got != "" {
-			t.Errorf("refreshed: %q", got)
-		}
-		execute(t, h, `UPDATE key_secrets SET copy = (SELECT copy FROM saved WHERE key_id = $1) WHERE key_id = $1`, own.Key.ID)
-		if got := revealed(t, owner, tenant, own); got != api.Unavailable {
-			t.Errorf("the copy of the secret before: %q", got)
-		}
-		execute(t, h, `UPDATE key_secrets SET copy = (SELECT digest FROM key_secrets WHERE key_id = $1) WHERE key_id = $1`, own.Key.ID)
-		if got := revealed(t, owner, tenant, own); got != api.Unavailable {
-			t.Errorf("a digest in the place of the copy: %q", got)
-		}
-		if got := recorded(t, h, tenant, "key.reveal"); len(got) != 2 {
-			t.Errorf("on record are %+v", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.BlazeMeter)
+	owner, victim := h.As(h.Member(tenant, "Key Owner", scope.Member)), h.As(h.Member(tenant, "The Victim", scope.Member))
+	own, another := h.Key(owner, tenant), h.Key(victim, tenant)
+	const move = `UPDATE key_secrets SET copy = (SELECT copy FROM key_secrets WHERE key_id = $1) WHERE key_id = $2`
+	execute(t, h, `CREATE TABLE saved AS SELECT * FROM key_secrets`)
+	execute(t, h, move, another.Key.ID, own.Key.ID)
+	if got := revealed(t, owner, tenant, own); got != api.Unavailable {
+		t.Errorf("another key's copy: %q", got)
+	}
+	if got := revealed(t, victim, tenant, another); got != "" {
+		t.Errorf("its own copy: %q", got)
+	}
+	own = refresh(t, owner, tenant, own, api.Refresh{})
+	if got := revealed(t, owner, tenant, own); got != "" {
+		t.Errorf("refreshed: %q", got)
+	}
+	execute(t, h, `UPDATE key_secrets SET copy = (SELECT copy FROM saved WHERE key_id = $1) WHERE key_id = $1`, own.Key.ID)
+	if got := revealed(t, owner, tenant, own); got != api.Unavailable {
+		t.Errorf("the copy of the secret before: %q", got)
+	}
+	execute(t, h, `UPDATE key_secrets SET copy = (SELECT digest FROM key_secrets WHERE key_id = $1) WHERE key_id = $1`, own.Key.ID)
+	if got := revealed(t, owner, tenant, own); got != api.Unavailable {
+		t.Errorf("a digest in the place of the copy: %q", got)
+	}
+	if got := recorded(t, h, tenant, "key.reveal"); len(got) != 2 {
+		t.Errorf("on record are %+v", got)
+	}
 }

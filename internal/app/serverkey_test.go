@@ -129,127 +129,125 @@ func (b *belongings) work(when string, code func(api.IssuedKey) api.Code) {
 }
 
 func TestWhatWasIssuedWorksThroughRotationsOfTheServerKeys(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		code := asker(t, h)
-		var all []*belongings
-		for _, p := range presets {
-			all = append(all, settleDown(t, h, p))
-		}
-		work := func(when string) {
-			t.Helper()
-			for _, b := range all {
-				b.work(when, code)
-			}
-		}
-		work("before")
-		for _, set := range []serverkey.Set{serverkey.Seals, serverkey.Tags} {
-			if _, err := h.ServerKeys.Rotate(t.Context(), principal.Operator(), set); err != nil {
-				t.Fatal(err)
-			}
-		}
-		work("on record")
-		h.Clock.Move(2 * time.Minute)
-		work("in use")
-		for _, b := range all { // under the new version: another id, another secret of an old id
-			fresh := refresh(t, b.owner, b.tenant, b.keys[0], api.Refresh{KeepID: new(false)})
-			if got := code(b.keys[0]); got != api.APIKeyInvalid {
-				t.Errorf("a refreshed secret is %s", got)
-			}
-			b.keys[0] = fresh
-			b.keys = append(b.keys, h.Key(b.owner, b.tenant, "applications:read"))
-			b.turnPage(b.cursor)
-		}
-		rewrap(t, h)
-		work("wrapped anew")
-		for _, purpose := range []string{"digest", "copy"} {
-			if n := counted(t, h, `SELECT COUNT(*) FROM key_secrets WHERE `+purpose+`_version < 2`); n != 0 {
-				t.Errorf("%d rows have a %s under the old version", n, purpose)
-			}
-		}
-		h.Restart() // with nothing in memory
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	code := asker(t, h)
+	var all []*belongings
+	for _, p := range presets {
+		all = append(all, settleDown(t, h, p))
+	}
+	work := func(when string) {
+		t.Helper()
 		for _, b := range all {
-			b.owner = h.As(b.person)
+			b.work(when, code)
 		}
-		code = asker(t, h)
-		work("restarted")
-		for _, b := range all {
-			b.turnPage(b.cursor)
-			claimed, err := b.owner.ClaimKey(t.Context(), b.token)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.keys = append(b.keys, claimed)
+	}
+	work("before")
+	for _, set := range []serverkey.Set{serverkey.Seals, serverkey.Tags} {
+		if _, err := h.ServerKeys.Rotate(t.Context(), principal.Operator(), set); err != nil {
+			t.Fatal(err)
 		}
-		work("claimed")
-		if got := strings.Join(onServerChain(t, h), " "); got != "rotate rotate rewrap" {
-			t.Errorf("on record are %s", got)
+	}
+	work("on record")
+	h.Clock.Move(2 * time.Minute)
+	work("in use")
+	for _, b := range all { // under the new version: another id, another secret of an old id
+		fresh := refresh(t, b.owner, b.tenant, b.keys[0], api.Refresh{KeepID: new(false)})
+		if got := code(b.keys[0]); got != api.APIKeyInvalid {
+			t.Errorf("a refreshed secret is %s", got)
 		}
-	})
+		b.keys[0] = fresh
+		b.keys = append(b.keys, h.Key(b.owner, b.tenant, "applications:read"))
+		b.turnPage(b.cursor)
+	}
+	rewrap(t, h)
+	work("wrapped anew")
+	for _, purpose := range []string{"digest", "copy"} {
+		if n := counted(t, h, `SELECT COUNT(*) FROM key_secrets WHERE `+purpose+`_version < 2`); n != 0 {
+			t.Errorf("%d rows have a %s under the old version", n, purpose)
+		}
+	}
+	h.Restart() // with nothing in memory
+	for _, b := range all {
+		b.owner = h.As(b.person)
+	}
+	code = asker(t, h)
+	work("restarted")
+	for _, b := range all {
+		b.turnPage(b.cursor)
+		claimed, err := b.owner.ClaimKey(t.Context(), b.token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.keys = append(b.keys, claimed)
+	}
+	work("claimed")
+	if got := strings.Join(onServerChain(t, h), " "); got != "rotate rotate rewrap" {
+		t.Errorf("on record are %s", got)
+	}
 }
 
 func TestAVersionOfServerKeysRetiresOnceNothingIsLeftUnderIt(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.Blancco)
-		person := h.Member(tenant, "Key Owner", scope.Member)
-		owner := h.As(person)
-		k, other := h.Key(owner, tenant), h.Key(owner, tenant)
-		refused := func(set serverkey.Set, number int, want ...string) {
-			t.Helper()
-			err := h.ServerKeys.Retire(t.Context(), principal.Operator(), set, number)
-			for _, text := range want {
-				if err == nil || !strings.Contains(err.Error(), text) {
-					t.Errorf("retiring %s %d: %v, want %q", set, number, err, text)
-				}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.Blancco)
+	person := h.Member(tenant, "Key Owner", scope.Member)
+	owner := h.As(person)
+	k, other := h.Key(owner, tenant), h.Key(owner, tenant)
+	refused := func(set serverkey.Set, number int, want ...string) {
+		t.Helper()
+		err := h.ServerKeys.Retire(t.Context(), principal.Operator(), set, number)
+		for _, text := range want {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("retiring %s %d: %v, want %q", set, number, err, text)
 			}
 		}
-		retired := func(set serverkey.Set, number int) {
-			t.Helper()
-			if err := h.ServerKeys.Retire(t.Context(), principal.Operator(), set, number); err != nil {
-				t.Error(err)
-			}
+	}
+	retired := func(set serverkey.Set, number int) {
+		t.Helper()
+		if err := h.ServerKeys.Retire(t.Context(), principal.Operator(), set, number); err != nil {
+			t.Error(err)
 		}
-		refused(serverkey.Seals, 1, "newest")
-		refused(serverkey.Seals, 7, "no such")
-		rotate(t, h, serverkey.Seals)
-		refused(serverkey.Seals, 1, "may be in use until")
-		rotate(t, h, serverkey.Tags)
-		h.Clock.Move(time.Minute)
-		if got, want := left(t, h), "copy 1: 2, digest 1: 2, session 1: 1, tag 1: 2"; got != want {
-			t.Errorf("left are %s, want %s", got, want)
-		}
-		refused(serverkey.Seals, 1, "2 digests", "2 copies of secrets", "1 sign-ins and links")
-		refused(serverkey.Tags, 1, "2 ids")
-		rewrap(t, h)
-		refused(serverkey.Seals, 1, "are still 1 sign-ins")
-		h.Clock.Move(8 * policy.Day)
-		retired(serverkey.Seals, 1)
-		refused(serverkey.Seals, 1, "no such")
-		owner = h.As(person)
-		if got := revealed(t, owner, tenant, k); got != "" {
-			t.Errorf("reveal: %q", got)
-		}
+	}
+	refused(serverkey.Seals, 1, "newest")
+	refused(serverkey.Seals, 7, "no such")
+	rotate(t, h, serverkey.Seals)
+	refused(serverkey.Seals, 1, "may be in use until")
+	rotate(t, h, serverkey.Tags)
+	h.Clock.Move(time.Minute)
+	if got, want := left(t, h), "copy 1: 2, digest 1: 2, session 1: 1, tag 1: 2"; got != want {
+		t.Errorf("left are %s, want %s", got, want)
+	}
+	refused(serverkey.Seals, 1, "2 digests", "2 copies of secrets", "1 sign-ins and links")
+	refused(serverkey.Tags, 1, "2 ids")
+	rewrap(t, h)
+	refused(serverkey.Seals, 1, "are still 1 sign-ins")
+	h.Clock.Move(8 * policy.Day)
+	retired(serverkey.Seals, 1)
+	refused(serverkey.Seals, 1, "no such")
+	owner = h.As(person)
+	if got := revealed(t, owner, tenant, k); got != "" {
+		t.Errorf("reveal: %q", got)
+	}
 
-		k = refresh(t, owner, tenant, k, api.Refresh{OverlapSeconds: 60}) // a uuid is another id
-		refused(serverkey.Tags, 1, "2 ids")
-		h.Clock.Move(time.Minute + 30*policy.Day)
-		refused(serverkey.Tags, 1, "1 ids") // the one before is forgotten
-		if err := h.As(person).DeleteKey(t.Context(), string(tenant.ID), other.Key.ID); err != nil {
-			t.Fatal(err)
-		}
-		retired(serverkey.Tags, 1)
-		if got := left(t, h); got != "copy 2: 1, digest 2: 2, session 2: 2, tag 2: 1" && got != "copy 2: 1, digest 2: 2, session 2: 1, tag 2: 1" {
-			t.Errorf("left are %s", got)
-		}
-		h.Restart()
-		if got := asker(t, h)(k); got != api.OK {
-			t.Errorf("after a restart the key is %s", got)
-		}
-		if got := strings.Join(onServerChain(t, h), " "); got != "rotate rotate rewrap retire retire" {
-			t.Errorf("on record are %s", got)
-		}
-	})
+	k = refresh(t, owner, tenant, k, api.Refresh{OverlapSeconds: 60}) // a uuid is another id
+	refused(serverkey.Tags, 1, "2 ids")
+	h.Clock.Move(time.Minute + 30*policy.Day)
+	refused(serverkey.Tags, 1, "1 ids") // the one before is forgotten
+	if err := h.As(person).DeleteKey(t.Context(), string(tenant.ID), other.Key.ID); err != nil {
+		t.Fatal(err)
+	}
+	retired(serverkey.Tags, 1)
+	if got := left(t, h); got != "copy 2: 1, digest 2: 2, session 2: 2, tag 2: 1" && got != "copy 2: 1, digest 2: 2, session 2: 1, tag 2: 1" {
+		t.Errorf("left are %s", got)
+	}
+	h.Restart()
+	if got := asker(t, h)(k); got != api.OK {
+		t.Errorf("after a restart the key is %s", got)
+	}
+	if got := strings.Join(onServerChain(t, h), " "); got != "rotate rotate rewrap retire retire" {
+		t.Errorf("on record are %s", got)
+	}
 }
 
 func TestACursorUnderARetiredVersionIsRefusedCleanly(t *testing.T) {
@@ -304,60 +302,58 @@ func (s *stopping) Rewrap(ctx context.Context, purpose credential.Purpose, batch
 }
 
 func TestWrappingAnewGoesOnWhereItStopped(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.Standard)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		var keys []api.IssuedKey
-		for range 120 {
-			keys = append(keys, h.Key(owner, tenant, "applications:read"))
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.Standard)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	var keys []api.IssuedKey
+	for range 120 {
+		keys = append(keys, h.Key(owner, tenant, "applications:read"))
+	}
+	rotate(t, h, serverkey.Seals)
+	own := h.ServerKeys
+	cut := &serverkey.Service{Ledger: own.Ledger, Store: &stopping{own.Store, 1}, Keyring: own.Keyring, Now: own.Now}
+	if err := cut.Pass(t.Context()); !errors.Is(err, errGone) {
+		t.Fatal(err)
+	}
+	if got := left(t, h); !strings.HasPrefix(got, "copy 1: 120, digest 1: 20, digest 2: 100") {
+		t.Errorf("left are %s", got)
+	}
+	h.Restart()
+	rewrap(t, h)
+	if got := left(t, h); !strings.HasPrefix(got, "copy 2: 120, digest 2: 120") {
+		t.Errorf("left are %s", got)
+	}
+	code := asker(t, h)
+	for _, k := range keys {
+		if got := code(k); got != api.OK {
+			t.Fatalf("a key is %s", got)
 		}
-		rotate(t, h, serverkey.Seals)
-		own := h.ServerKeys
-		cut := &serverkey.Service{Ledger: own.Ledger, Store: &stopping{own.Store, 1}, Keyring: own.Keyring, Now: own.Now}
-		if err := cut.Pass(t.Context()); !errors.Is(err, errGone) {
-			t.Fatal(err)
-		}
-		if got := left(t, h); !strings.HasPrefix(got, "copy 1: 120, digest 1: 20, digest 2: 100") {
-			t.Errorf("left are %s", got)
-		}
-		h.Restart()
-		rewrap(t, h)
-		if got := left(t, h); !strings.HasPrefix(got, "copy 2: 120, digest 2: 120") {
-			t.Errorf("left are %s", got)
-		}
-		code := asker(t, h)
-		for _, k := range keys {
-			if got := code(k); got != api.OK {
-				t.Fatalf("a key is %s", got)
-			}
-		}
-	})
+	}
 }
 
 // A text that does not open, as one that was moved, stays where it is: it is reported once, and the version cannot be retired.
 func TestATextThatDoesNotOpenKeepsItsVersionAlive(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := disclosing(t, h, policy.Standard)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		k, other := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
-		execute(t, h, `UPDATE key_secrets SET digest = (SELECT digest FROM key_secrets WHERE key_id = $1) WHERE key_id = $2`, other.Key.ID, k.Key.ID)
-		rotate(t, h, serverkey.Seals)
-		h.Clock.Move(time.Minute)
-		if err := h.ServerKeys.Pass(t.Context()); err == nil || !strings.Contains(err.Error(), "1 sealed texts") {
-			t.Errorf("the first pass: %v", err)
-		}
-		if err := h.ServerKeys.Pass(t.Context()); err != nil {
-			t.Errorf("the next: %v", err)
-		}
-		if got := left(t, h); !strings.HasPrefix(got, "copy 2: 2, digest 1: 1, digest 2: 1") {
-			t.Errorf("left are %s", got)
-		}
-		if got := asker(t, h)(other); got != api.OK {
-			t.Errorf("the other key is %s", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := disclosing(t, h, policy.Standard)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	k, other := h.Key(owner, tenant, "applications:read"), h.Key(owner, tenant, "applications:read")
+	execute(t, h, `UPDATE key_secrets SET digest = (SELECT digest FROM key_secrets WHERE key_id = $1) WHERE key_id = $2`, other.Key.ID, k.Key.ID)
+	rotate(t, h, serverkey.Seals)
+	h.Clock.Move(time.Minute)
+	if err := h.ServerKeys.Pass(t.Context()); err == nil || !strings.Contains(err.Error(), "1 sealed texts") {
+		t.Errorf("the first pass: %v", err)
+	}
+	if err := h.ServerKeys.Pass(t.Context()); err != nil {
+		t.Errorf("the next: %v", err)
+	}
+	if got := left(t, h); !strings.HasPrefix(got, "copy 2: 2, digest 1: 1, digest 2: 1") {
+		t.Errorf("left are %s", got)
+	}
+	if got := asker(t, h)(other); got != api.OK {
+		t.Errorf("the other key is %s", got)
+	}
 }
 
 // While keys are verified, made, refreshed and revoked, versions come and texts are wrapped anew: every decision is right all the time.
@@ -433,46 +429,45 @@ func TestEveryDecisionIsRightWhileServerKeysRotate(t *testing.T) {
 }
 
 func TestTheOperatorRotatesServerKeysByTheSocket(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		operator := h.Operator()
-		const path = "/operator/v1/rootkey"
-		ask := func(method, path string, body, answer any) error {
-			return operator.Do(t.Context(), method, path, body, answer)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	operator := h.Operator()
+	const path = "/operator/v1/rootkey"
+	ask := func(method, path string, body, answer any) error {
+		return operator.Do(t.Context(), method, path, body, answer)
+	}
+	status := func() (lines []string) {
+		t.Helper()
+		var all api.List[api.ServerKey]
+		expect(t, "status", ask(http.MethodGet, path, nil, &all), "")
+		for _, k := range all.Items {
+			lines = append(lines, fmt.Sprintf("%s %d %t %t", k.Key, k.Version, k.Current, k.RewrappedAt != nil))
 		}
-		status := func() (lines []string) {
-			t.Helper()
-			var all api.List[api.ServerKey]
-			expect(t, "status", ask(http.MethodGet, path, nil, &all), "")
-			for _, k := range all.Items {
-				lines = append(lines, fmt.Sprintf("%s %d %t %t", k.Key, k.Version, k.Current, k.RewrappedAt != nil))
-			}
-			return lines
+		return lines
+	}
+	for _, tag := range []bool{false, true} {
+		var made api.Rotated
+		expect(t, "rotate", ask(http.MethodPost, path+"/rotate", api.Rotation{Tag: tag}, &made), "")
+		if made.Version != 2 || made.UsedFrom.Before(h.Clock.Now().Add(-time.Minute)) {
+			t.Errorf("made %+v", made)
 		}
-		for _, tag := range []bool{false, true} {
-			var made api.Rotated
-			expect(t, "rotate", ask(http.MethodPost, path+"/rotate", api.Rotation{Tag: tag}, &made), "")
-			if made.Version != 2 || made.UsedFrom.Before(h.Clock.Now().Add(-time.Minute)) {
-				t.Errorf("made %+v", made)
-			}
-		}
-		h.Clock.Move(2 * time.Minute)
-		rewrap(t, h)
-		want := []string{
-			"copy 1 false true", "copy 2 true false", "cursor 1 false false", "cursor 2 true false", "digest 1 false true", "digest 2 true false",
-			"session 1 false false", "session 2 true false", "tag 1 false false", "tag 2 true false",
-		}
-		if got := status(); !slices.Equal(got, want) {
-			t.Errorf("the keys are %q", got)
-		}
-		h.As(h.Owner)
-		expect(t, "the newest", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 2}, nil), api.Conflict)
-		expect(t, "none", ask(http.MethodPost, path+"/retire", api.Retirement{}, nil), api.NotFound)
-		for _, tag := range []bool{false, true} {
-			expect(t, "retire", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 1, Tag: tag}, nil), "")
-		}
-		if got := status(); !slices.Equal(got, slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, " 1 ") })) {
-			t.Errorf("the keys that are left are %q", got)
-		}
-	})
+	}
+	h.Clock.Move(2 * time.Minute)
+	rewrap(t, h)
+	want := []string{
+		"copy 1 false true", "copy 2 true false", "cursor 1 false false", "cursor 2 true false", "digest 1 false true", "digest 2 true false",
+		"session 1 false false", "session 2 true false", "tag 1 false false", "tag 2 true false",
+	}
+	if got := status(); !slices.Equal(got, want) {
+		t.Errorf("the keys are %q", got)
+	}
+	h.As(h.Owner)
+	expect(t, "the newest", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 2}, nil), api.Conflict)
+	expect(t, "none", ask(http.MethodPost, path+"/retire", api.Retirement{}, nil), api.NotFound)
+	for _, tag := range []bool{false, true} {
+		expect(t, "retire", ask(http.MethodPost, path+"/retire", api.Retirement{Version: 1, Tag: tag}, nil), "")
+	}
+	if got := status(); !slices.Equal(got, slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, " 1 ") })) {
+		t.Errorf("the keys that are left are %q", got)
+	}
 }

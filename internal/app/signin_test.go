@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -85,111 +87,108 @@ func TestWhenTheNextSignInIsDue(t *testing.T) {
 }
 
 func TestFailedSignInsDelayTheNextAndASuccessEndsTheDelay(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		email := h.Owner.Email
-		for range 5 {
-			fail(t, h, email)
-		}
-		if got := attempt(t, h, email, testkit.Password); got != "" { // the first five cost nothing
-			t.Fatalf("after five failures: %q", got)
-		}
-		if got := failures(t, h, email); got != 0 {
-			t.Fatalf("after a success %d failures count", got)
-		}
-		for range 6 {
-			fail(t, h, email)
-		}
-		for range 3 { // which do not count
-			if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
-				t.Errorf("before the next is due: %q", got)
-			}
-		}
-		h.Clock.Move(2*time.Second - 100*time.Millisecond)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	email := h.Owner.Email
+	for range 5 {
+		fail(t, h, email)
+	}
+	if got := attempt(t, h, email, testkit.Password); got != "" { // the first five cost nothing
+		t.Fatalf("after five failures: %q", got)
+	}
+	if got := failures(t, h, email); got != 0 {
+		t.Fatalf("after a success %d failures count", got)
+	}
+	for range 6 {
+		fail(t, h, email)
+	}
+	for range 3 { // which do not count
 		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
-			t.Errorf("just before the next is due: %q", got)
+			t.Errorf("before the next is due: %q", got)
 		}
-		if got := failures(t, h, email); got != 6 {
-			t.Errorf("%d failures count, want 6", got)
-		}
-		if got := attempt(t, h, h.Person("Some Body").Email, testkit.Password); got != "" {
-			t.Errorf("somebody else: %q", got)
-		}
-		h.Clock.Move(100 * time.Millisecond)
-		if got := attempt(t, h, email, testkit.Password); got != "" {
-			t.Errorf("when the next is due: %q", got)
-		}
-	})
+	}
+	h.Clock.Move(2*time.Second - 100*time.Millisecond)
+	if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+		t.Errorf("just before the next is due: %q", got)
+	}
+	if got := failures(t, h, email); got != 6 {
+		t.Errorf("%d failures count, want 6", got)
+	}
+	if got := attempt(t, h, h.Person("Some Body").Email, testkit.Password); got != "" {
+		t.Errorf("somebody else: %q", got)
+	}
+	h.Clock.Move(100 * time.Millisecond)
+	if got := attempt(t, h, email, testkit.Password); got != "" {
+		t.Errorf("when the next is due: %q", got)
+	}
 }
 
 func TestAHundredFailuresLockAnAccountUntilThePasswordIsSetAnew(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		email := h.Owner.Email
-		signedInBefore := h.As(h.Owner)
-		failed(t, h, email, 99)
-		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
-			t.Errorf("within the hour: %q", got)
-		}
-		h.Clock.Move(time.Hour)
-		fail(t, h, email) // the hundredth
-		h.Clock.Move(2 * time.Hour)
-		if !signedIn(t, signedInBefore) {
-			t.Error("the lock ended a session")
-		}
-		h.Clock.Move(1000 * time.Hour)
-		h.Restart()
-		if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
-			t.Errorf("locked: %q", got)
-		}
-		if got := failures(t, h, email); got != identity.MaxFailures {
-			t.Errorf("%d failures count, want %d", got, identity.MaxFailures)
-		}
-		h.ChangePassword(h.Owner, "another horse battery staple")
-		if got := attempt(t, h, email, "another horse battery staple"); got != "" {
-			t.Errorf("with a new password: %q", got)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	email := h.Owner.Email
+	signedInBefore := h.As(h.Owner)
+	failed(t, h, email, 99)
+	if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+		t.Errorf("within the hour: %q", got)
+	}
+	h.Clock.Move(time.Hour)
+	fail(t, h, email) // the hundredth
+	h.Clock.Move(2 * time.Hour)
+	if !signedIn(t, signedInBefore) {
+		t.Error("the lock ended a session")
+	}
+	h.Clock.Move(1000 * time.Hour)
+	h.Restart()
+	if got := attempt(t, h, email, testkit.Password); got != api.SignInFailed {
+		t.Errorf("locked: %q", got)
+	}
+	if got := failures(t, h, email); got != identity.MaxFailures {
+		t.Errorf("%d failures count, want %d", got, identity.MaxFailures)
+	}
+	h.ChangePassword(h.Owner, "another horse battery staple")
+	if got := attempt(t, h, email, "another horse battery staple"); got != "" {
+		t.Errorf("with a new password: %q", got)
+	}
 }
 
 func TestEverySpellingOfAnAddressSharesOneCounter(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		const email = "Mike.Jürgens@Claviger.Example"
-		_, err := h.Identity.Create(t.Context(), principal.Operator(), identity.NewUser{Email: email, Name: "Mike", Password: credential.NewSecret(testkit.Password)})
-		if err != nil {
-			t.Fatal(err)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	const email = "Mike.Jürgens@Claviger.Example"
+	_, err := h.Identity.Create(t.Context(), principal.Operator(), identity.NewUser{Email: email, Name: "Mike", Password: credential.NewSecret(testkit.Password)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spellings := []string{
+		email, "mike.jürgens@claviger.example", "MIKE.JÜRGENS@CLAVIGER.EXAMPLE", "  Mike.Jürgens@claviger.example\t", "\u00a0mike.jürgens@claviger.example\n",
+		"mike.ju\u0308rgens@claviger.example", "MI\u212aE.JU\u0308RGENS@claviger.example", // decomposed; the Kelvin sign is K by definition
+	}
+	for i, s := range spellings {
+		fail(t, h, s)
+		if got := failures(t, h, email); got != min(i+1, 6) {
+			t.Errorf("after %q %d failures count, want %d", s, got, min(i+1, 6))
 		}
-		spellings := []string{
-			email, "mike.jürgens@claviger.example", "MIKE.JÜRGENS@CLAVIGER.EXAMPLE", "  Mike.Jürgens@claviger.example\t", "\u00a0mike.jürgens@claviger.example\n",
-			"mike.ju\u0308rgens@claviger.example", "MI\u212aE.JU\u0308RGENS@claviger.example", // decomposed; the Kelvin sign is K by definition
+	}
+	others := []string{
+		"mıke.jürgens@claviger.example", "mİke.jürgens@claviger.example", "m\u0456ke.jürgens@claviger.example", // dotless, dotted, Cyrillic
+		"mike.jurgens@claviger.example", "ｍike.jürgens@claviger.example", "mike.jürgens@claviger.example.", "mike. jürgens@claviger.example",
+		"mi\u200bke.jürgens@claviger.example",
+	}
+	h.Clock.Move(time.Minute)
+	for _, o := range others {
+		if got := attempt(t, h, o, testkit.Password); got != api.SignInFailed {
+			t.Errorf("%q is taken for another: %q", o, got)
 		}
-		for i, s := range spellings {
-			fail(t, h, s)
-			if got := failures(t, h, email); got != min(i+1, 6) {
-				t.Errorf("after %q %d failures count, want %d", s, got, min(i+1, 6))
-			}
+	}
+	if got := failures(t, h, email); got != 6 {
+		t.Errorf("what only looks alike counts: %d failures", got)
+	}
+	for _, s := range spellings {
+		if got := attempt(t, h, s, testkit.Password); got != "" {
+			t.Errorf("%q with the password: %q", s, got)
 		}
-		others := []string{
-			"mıke.jürgens@claviger.example", "mİke.jürgens@claviger.example", "m\u0456ke.jürgens@claviger.example", // dotless, dotted, Cyrillic
-			"mike.jurgens@claviger.example", "ｍike.jürgens@claviger.example", "mike.jürgens@claviger.example.", "mike. jürgens@claviger.example",
-			"mi\u200bke.jürgens@claviger.example",
-		}
-		h.Clock.Move(time.Minute)
-		for _, o := range others {
-			if got := attempt(t, h, o, testkit.Password); got != api.SignInFailed {
-				t.Errorf("%q is taken for another: %q", o, got)
-			}
-		}
-		if got := failures(t, h, email); got != 6 {
-			t.Errorf("what only looks alike counts: %d failures", got)
-		}
-		for _, s := range spellings {
-			if got := attempt(t, h, s, testkit.Password); got != "" {
-				t.Errorf("%q with the password: %q", s, got)
-			}
-		}
-	})
+	}
 }
 
 func TestOf32GuessesAtTheRightMomentOneIsJudgedAtMost(t *testing.T) {
@@ -246,62 +245,115 @@ func signIn(t *testing.T, h *testkit.House, in api.SignIn) (took time.Duration, 
 }
 
 func TestEveryFailedSignInIsAnsweredAlike(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		type answer struct {
-			status int
-			header http.Header
-			body   map[string]any
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	type answer struct {
+		status int
+		header http.Header
+		body   map[string]any
+	}
+	answers := map[string]answer{}
+	for name, next := range failing(t, h) {
+		_, status, header, text := signIn(t, h, next())
+		var body map[string]any
+		if err := json.Unmarshal(text, &body); err != nil {
+			t.Fatal(err)
 		}
-		answers := map[string]answer{}
-		for name, next := range failing(t, h) {
-			_, status, header, text := signIn(t, h, next())
-			var body map[string]any
-			if err := json.Unmarshal(text, &body); err != nil {
-				t.Fatal(err)
-			}
-			if id := header.Get("X-Request-Id"); id == "" || body["request_id"] != id {
-				t.Errorf("%s: request id %q, %v", name, id, body["request_id"])
-			}
-			delete(body, "request_id")
-			header.Del("X-Request-Id")
-			header.Del("Date")
-			answers[name] = answer{status, header, body}
+		if id := header.Get("X-Request-Id"); id == "" || body["request_id"] != id {
+			t.Errorf("%s: request id %q, %v", name, id, body["request_id"])
 		}
-		if got := answers["wrong"]; got.status != http.StatusUnauthorized || got.body["code"] != "sign_in_failed" {
-			t.Errorf("a wrong password: %+v", got)
+		delete(body, "request_id")
+		header.Del("X-Request-Id")
+		header.Del("Date")
+		answers[name] = answer{status, header, body}
+	}
+	if got := answers["wrong"]; got.status != http.StatusUnauthorized || got.body["code"] != "sign_in_failed" {
+		t.Errorf("a wrong password: %+v", got)
+	}
+	for name, got := range answers {
+		if diff := cmp.Diff(answers["wrong"], got, cmp.AllowUnexported(answer{})); diff != "" {
+			t.Errorf("wrong (-) and %s (+):\n%s", name, diff)
 		}
-		for name, got := range answers {
-			if diff := cmp.Diff(answers["wrong"], got, cmp.AllowUnexported(answer{})); diff != "" {
-				t.Errorf("wrong (-) and %s (+):\n%s", name, diff)
-			}
-		}
-	})
+	}
 }
 
+// It is the one test that hashes at the production cost.
 func TestEveryFailedSignInTakesAsLong(t *testing.T) {
-	for _, e := range testkit.Engines() { // not both at a time: it measures
-		t.Run(string(e), func(t *testing.T) {
-			h := testkit.Start(t, e)
-			ways := failing(t, h)
-			names := slices.Sorted(maps.Keys(ways))
-			samples := map[string][]time.Duration{}
-			for round := range 16 {
-				for _, name := range names { // one after the other, so that what else the machine does meets them alike
-					in := ways[name]()
-					took, _, _, _ := signIn(t, h, in)
-					if round > 0 { // the first prepares statements
-						samples[name] = append(samples[name], took)
-					}
-				}
-				h.Clock.Move(2 * time.Hour) // so that a wrong password is judged each time
+	cost := identity.ProductionCost()
+	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.PasswordCost = cost })
+	ways := failing(t, h)
+	older := h.Person("Older Hash")
+	cost.Memory /= 2
+	storeHash(t, h, older, cost)
+	ways["hashed at half the cost"] = func() api.SignIn { return api.SignIn{Email: older.Email, Password: wrongPassword} }
+	names := slices.Sorted(maps.Keys(ways))
+	samples := map[string][]time.Duration{}
+	for round := range 12 {
+		for _, name := range names { // one after the other, so that what else the machine does meets them alike
+			in := ways[name]()
+			took, _, _, _ := signIn(t, h, in)
+			if round > 0 { // the first prepares statements
+				samples[name] = append(samples[name], took)
 			}
-			for _, name := range names {
-				if report := apart(samples["wrong"], samples[name]); report != "" {
-					t.Errorf("wrong and %s take differently long: %s", name, report)
-				}
-			}
-		})
+		}
+		h.Clock.Move(2 * time.Hour) // so that a wrong password is judged each time
+	}
+	for _, name := range names {
+		if report := apart(samples["wrong"], samples[name]); report != "" {
+			t.Errorf("wrong and %s take differently long: %s", name, report)
+		}
+	}
+}
+
+// storeHash puts a hash of testkit.Password at the cost in the place of a person's.
+func storeHash(t *testing.T, h *testkit.House, p principal.Person, c identity.Cost) {
+	t.Helper()
+	encoded, err := identity.NewHasher(c, 1).Hash(t.Context(), credential.NewSecret(testkit.Password))
+	if err == nil {
+		_, err = h.Beside().ExecContext(t.Context(), `UPDATE users SET password = $1 WHERE id = $2`, encoded, p.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storedCost returns the cost part of the stored hash of a person's password.
+func storedCost(t *testing.T, h *testkit.House, p principal.Person) string {
+	t.Helper()
+	_, encoded, err := h.Store.UserByEmail(t.Context(), identity.CanonicalEmail(p.Email))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(encoded, "$")[3]
+}
+
+func TestAPasswordHashedAtAnotherCostIsUpgradedAtTheNextSignIn(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	p := h.Person("Older Hash")
+	before := h.As(p)
+	const older, today = "m=64,t=2,p=2", "m=8,t=1,p=1"
+	storeHash(t, h, p, identity.Cost{Memory: 64, Time: 2, Threads: 2})
+	if got := attempt(t, h, p.Email, wrongPassword); got != api.SignInFailed || storedCost(t, h, p) != older {
+		t.Errorf("a wrong password: %q, and the stored hash has %s", got, storedCost(t, h, p))
+	}
+	if got := attempt(t, h, p.Email, testkit.Password); got != "" || storedCost(t, h, p) != today {
+		t.Errorf("the right password: %q, and the stored hash has %s", got, storedCost(t, h, p))
+	}
+	if got := attempt(t, h, p.Email, wrongPassword); got != api.SignInFailed {
+		t.Errorf("a wrong password after the upgrade: %q", got)
+	}
+	if got := attempt(t, h, p.Email, testkit.Password); got != "" {
+		t.Errorf("the right password after the upgrade: %q", got)
+	}
+	if _, err := before.Whoami(t.Context()); err != nil {
+		t.Errorf("the upgrade ended a session: %v", err)
+	}
+	storeHash(t, h, p, identity.Cost{Memory: 64, Time: 2, Threads: 2})
+	if _, err := before.ChangePassword(t.Context(), testkit.Password, "another long password of mine"); err != nil {
+		t.Errorf("change of a password that is hashed at another cost: %v", err)
+	}
+	if storedCost(t, h, p) != today {
+		t.Errorf("the new password has %s", storedCost(t, h, p))
 	}
 }
 

@@ -19,32 +19,31 @@ import (
 // Rows B1 and C1, invariant I7: in every state there is, a credential of each style gets one decision by every transport that its tenant allows, on our
 // routes and from verify; a good one gets transport_forbidden by every other.
 func TestAKeyIsDecidedAlikeByEveryTransportItsTenantAllows(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		verifier := h.Verifier()
-		for _, p := range presets {
-			t.Run(string(p), func(t *testing.T) {
-				everybody := func(s *policy.Settings) {
-					s.Creators, s.KeysPerUser = []policy.Creator{policy.BySelf, policy.ByAdmin}, 0
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	verifier := h.Verifier()
+	for _, p := range presets {
+		t.Run(string(p), func(t *testing.T) {
+			everybody := func(s *policy.Settings) {
+				s.Creators, s.KeysPerUser = []policy.Creator{policy.BySelf, policy.ByAdmin}, 0
+			}
+			tenant := h.Preset(p, everybody)
+			a := &aging{House: h, t: t, tenant: tenant, owner: h.As(h.Member(tenant, "Key Owner", scope.Admin)), member: h.Member(tenant, "A Member", scope.Member)}
+			a.everyState()
+			h.Clock.Move(time.Hour)
+			for _, c := range a.credentials {
+				a.decidedAlike(verifier, c)
+			}
+			a.disableTenant()
+			for _, c := range a.credentials {
+				if c.want == api.OK {
+					c.want = api.APIKeyDisabled
 				}
-				tenant := h.Preset(p, everybody)
-				a := &aging{House: h, t: t, tenant: tenant, owner: h.As(h.Member(tenant, "Key Owner", scope.Admin)), member: h.Member(tenant, "A Member", scope.Member)}
-				a.everyState()
-				h.Clock.Move(time.Hour)
-				for _, c := range a.credentials {
-					a.decidedAlike(verifier, c)
-				}
-				a.disableTenant()
-				for _, c := range a.credentials {
-					if c.want == api.OK {
-						c.want = api.APIKeyDisabled
-					}
-					c.state += ", of a disabled tenant"
-					a.decidedAlike(verifier, c)
-				}
-			})
-		}
-	})
+				c.state += ", of a disabled tenant"
+				a.decidedAlike(verifier, c)
+			}
+		})
+	}
 }
 
 // aging makes the credentials of a tenant in every state.

@@ -101,240 +101,234 @@ func TestEveryChangeHasOneRecord(t *testing.T) {
 
 // Accepting an invitation has the record of the joining, by the person themselves.
 func TestWhoAcceptsAnInvitationIsOnRecord(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		owner := h.As(h.Owner)
-		i := invite(t, owner, tenant, "eve@claviger.example", "member")
-		header := http.Header{"Content-Type": {"application/json"}}
-		status, answer, body := post(t, h, "/api/v1/invitations/"+tokenOf(i), header, `{"name":"Eve Newcomer","password":"correct horse battery staple"}`)
-		var s api.Session
-		if err := json.Unmarshal(body, &s); err != nil || status != http.StatusCreated || answer.Get("Location") != "/api/v1/session" {
-			t.Fatalf("%d at %q: %v", status, answer.Get("Location"), err)
-		}
-		events := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
-		joined := events.Items[0]
-		if joined.Action != "member.join" || *joined.Actor.ID != s.User.ID || *joined.Actor.Email != "eve@claviger.example" || *joined.RequestID != answer.Get("X-Request-Id") ||
-			joined.Details["role"] != "member" || joined.Details["invitation"] != i.ID {
-			t.Errorf("%+v", joined)
-		}
-		if strings.Contains(raw(t, owner, accountURL(h.Account.ID)+"/audit"), tokenOf(i)) || strings.Contains(h.Log.String(), tokenOf(i)) {
-			t.Error("the token is in the trail or the log")
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Owner)
+	i := invite(t, owner, tenant, "eve@claviger.example", "member")
+	header := http.Header{"Content-Type": {"application/json"}}
+	status, answer, body := post(t, h, "/api/v1/invitations/"+tokenOf(i), header, `{"name":"Eve Newcomer","password":"correct horse battery staple"}`)
+	var s api.Session
+	if err := json.Unmarshal(body, &s); err != nil || status != http.StatusCreated || answer.Get("Location") != "/api/v1/session" {
+		t.Fatalf("%d at %q: %v", status, answer.Get("Location"), err)
+	}
+	events := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{}))
+	joined := events.Items[0]
+	if joined.Action != "member.join" || *joined.Actor.ID != s.User.ID || *joined.Actor.Email != "eve@claviger.example" || *joined.RequestID != answer.Get("X-Request-Id") ||
+		joined.Details["role"] != "member" || joined.Details["invitation"] != i.ID {
+		t.Errorf("%+v", joined)
+	}
+	if strings.Contains(raw(t, owner, accountURL(h.Account.ID)+"/audit"), tokenOf(i)) || strings.Contains(h.Log.String(), tokenOf(i)) {
+		t.Error("the token is in the trail or the log")
+	}
 }
 
 func TestATrailIsReadByThoseWhoMay(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant, elsewhere := h.Tenant("Main tenant", unlimited), h.Tenant("Elsewhere", nil)
-		admin, auditor := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "The Auditor", scope.Auditor)
-		_, foreign := h.OtherAccount("Foreign Owner")
-		made, err := h.As(admin).CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Auditor's", OwnerID: string(auditor.ID), Scopes: []string{"audit:read"}, AllApplications: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, c := range map[string]struct {
-			who                 *client.Client
-			ofTenant, ofAccount api.Code
-		}{
-			"an owner of the account":      {h.As(h.Owner), "", ""},
-			"an admin of the account":      {h.As(h.Officer("Account Admin", scope.AccountAdmin)), "", ""},
-			"an admin of the tenant":       {h.As(admin), "", api.Forbidden},
-			"an auditor":                   {h.As(auditor), "", api.Forbidden},
-			"a member":                     {h.As(h.Member(tenant, "The Member", scope.Member)), api.Forbidden, api.Forbidden},
-			"an admin of another tenant":   {h.As(h.Member(elsewhere, "Other Admin", scope.Admin)), api.NotFound, api.Forbidden},
-			"the owner of another account": {h.As(foreign), api.NotFound, api.NotFound},
-			"a key with the scope":         {h.With(h.Key(h.As(admin), tenant, "audit:read")), "", api.SessionRequired},
-			"a key of an auditor":          {h.With(made), "", api.SessionRequired},
-			"a key without the scope":      {h.With(h.Key(h.As(admin), tenant, "tenants:read")), api.InsufficientScope, api.SessionRequired},
-		} {
-			_, err := c.who.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{})
-			expect(t, name+", of the tenant", err, c.ofTenant)
-			_, err = c.who.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{})
-			expect(t, name+", of the account", err, c.ofAccount)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant, elsewhere := h.Tenant("Main tenant", unlimited), h.Tenant("Elsewhere", nil)
+	admin, auditor := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "The Auditor", scope.Auditor)
+	_, foreign := h.OtherAccount("Foreign Owner")
+	made, err := h.As(admin).CreateKey(t.Context(), string(tenant.ID), api.NewKey{Name: "Auditor's", OwnerID: string(auditor.ID), Scopes: []string{"audit:read"}, AllApplications: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		who                 *client.Client
+		ofTenant, ofAccount api.Code
+	}{
+		"an owner of the account":      {h.As(h.Owner), "", ""},
+		"an admin of the account":      {h.As(h.Officer("Account Admin", scope.AccountAdmin)), "", ""},
+		"an admin of the tenant":       {h.As(admin), "", api.Forbidden},
+		"an auditor":                   {h.As(auditor), "", api.Forbidden},
+		"a member":                     {h.As(h.Member(tenant, "The Member", scope.Member)), api.Forbidden, api.Forbidden},
+		"an admin of another tenant":   {h.As(h.Member(elsewhere, "Other Admin", scope.Admin)), api.NotFound, api.Forbidden},
+		"the owner of another account": {h.As(foreign), api.NotFound, api.NotFound},
+		"a key with the scope":         {h.With(h.Key(h.As(admin), tenant, "audit:read")), "", api.SessionRequired},
+		"a key of an auditor":          {h.With(made), "", api.SessionRequired},
+		"a key without the scope":      {h.With(h.Key(h.As(admin), tenant, "tenants:read")), api.InsufficientScope, api.SessionRequired},
+	} {
+		_, err := c.who.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{}, client.Page{})
+		expect(t, name+", of the tenant", err, c.ofTenant)
+		_, err = c.who.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{})
+		expect(t, name+", of the account", err, c.ofAccount)
+	}
 }
 
 func TestATrailComesInPagesNewestFirstWhoseCursorsCountNowhereElse(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant, other := h.Tenant("Main tenant", nil), h.Tenant("Other tenant", nil)
-		owner := h.As(h.Owner)
-		for range 5 {
-			h.Application(tenant, "Orders API")
-			h.Application(other, "Orders API")
-		}
-		read := func(c *client.Client, path string, limit string) (ids []string, cursors []string) {
-			t.Helper()
-			for cursor := ""; ; cursor = cursors[len(cursors)-1] {
-				var list api.List[api.Event]
-				if err := c.Do(t.Context(), http.MethodGet, path+"?limit="+limit+"&cursor="+cursor, nil, &list); err != nil {
-					t.Fatal(err)
-				}
-				for _, event := range list.Items {
-					ids = append(ids, event.ID)
-				}
-				if list.NextCursor == nil {
-					return ids, cursors
-				}
-				cursors = append(cursors, *list.NextCursor)
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant, other := h.Tenant("Main tenant", nil), h.Tenant("Other tenant", nil)
+	owner := h.As(h.Owner)
+	for range 5 {
+		h.Application(tenant, "Orders API")
+		h.Application(other, "Orders API")
+	}
+	read := func(c *client.Client, path string, limit string) (ids []string, cursors []string) {
+		t.Helper()
+		for cursor := ""; ; cursor = cursors[len(cursors)-1] {
+			var list api.List[api.Event]
+			if err := c.Do(t.Context(), http.MethodGet, path+"?limit="+limit+"&cursor="+cursor, nil, &list); err != nil {
+				t.Fatal(err)
 			}
-		}
-		ofTenant, cursors := read(owner, tenantURL(tenant.ID)+"/audit", "2")
-		ofOther, _ := read(owner, tenantURL(other.ID)+"/audit", "200")
-		ofAccount, accountCursors := read(owner, accountURL(h.Account.ID)+"/audit", "3")
-		if len(ofTenant) != 6 || len(ofOther) != 6 || len(ofAccount) != 1+6+6 {
-			t.Errorf("%d, %d and %d records", len(ofTenant), len(ofOther), len(ofAccount))
-		}
-		if all, _ := read(owner, accountURL(h.Account.ID)+"/audit", "200"); !cmp.Equal(all, ofAccount) {
-			t.Errorf("in pages: %v\nat once: %v", ofAccount, all)
-		}
-		for _, id := range append(ofTenant, ofOther...) {
-			if !slices.Contains(ofAccount, id) {
-				t.Errorf("%s is not in the trail of the account", id)
+			for _, event := range list.Items {
+				ids = append(ids, event.ID)
 			}
-		}
-		list := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 200}))
-		if !slices.IsSortedFunc(list.Items, func(a, b api.Event) int { return b.At.Compare(a.At) }) {
-			t.Errorf("not newest first: %+v", list.Items)
-		}
-		colleague := h.As(h.Officer("Account Admin", scope.AccountAdmin))
-		for name, c := range map[string]struct {
-			who          *client.Client
-			path, cursor string
-		}{
-			"another caller":          {colleague, tenantURL(tenant.ID) + "/audit", cursors[0]},
-			"another tenant":          {owner, tenantURL(other.ID) + "/audit", cursors[0]},
-			"the account":             {owner, accountURL(h.Account.ID) + "/audit", cursors[0]},
-			"the account's, a tenant": {owner, tenantURL(tenant.ID) + "/audit", accountCursors[0]},
-			"another list":            {owner, tenantURL(tenant.ID) + "/members", cursors[0]},
-			"the tenants":             {owner, "/api/v1/tenants", cursors[0]},
-			"the accounts":            {owner, "/api/v1/accounts", cursors[0]},
-			"the officers":            {owner, accountURL(h.Account.ID) + "/members", accountCursors[0]},
-			"a number":                {owner, tenantURL(tenant.ID) + "/audit", "5"},
-		} {
-			if got := fieldsAtFault(t, c.who.Do(t.Context(), http.MethodGet, c.path+"?cursor="+c.cursor, nil, nil)); got != "cursor invalid" {
-				t.Errorf("%s: %s", name, got)
+			if list.NextCursor == nil {
+				return ids, cursors
 			}
+			cursors = append(cursors, *list.NextCursor)
 		}
-		for query, want := range map[string]string{"limit=0": "limit invalid", "limit=201": "limit invalid", "limit=x": "limit invalid", "verb=create": "verb invalid"} {
-			if got := fieldsAtFault(t, owner.Do(t.Context(), http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, nil, nil)); got != want {
-				t.Errorf("%s: %s", query, got)
-			}
+	}
+	ofTenant, cursors := read(owner, tenantURL(tenant.ID)+"/audit", "2")
+	ofOther, _ := read(owner, tenantURL(other.ID)+"/audit", "200")
+	ofAccount, accountCursors := read(owner, accountURL(h.Account.ID)+"/audit", "3")
+	if len(ofTenant) != 6 || len(ofOther) != 6 || len(ofAccount) != 1+6+6 {
+		t.Errorf("%d, %d and %d records", len(ofTenant), len(ofOther), len(ofAccount))
+	}
+	if all, _ := read(owner, accountURL(h.Account.ID)+"/audit", "200"); !cmp.Equal(all, ofAccount) {
+		t.Errorf("in pages: %v\nat once: %v", ofAccount, all)
+	}
+	for _, id := range append(ofTenant, ofOther...) {
+		if !slices.Contains(ofAccount, id) {
+			t.Errorf("%s is not in the trail of the account", id)
 		}
-	})
+	}
+	list := must[api.List[api.Event]](t)(owner.AccountEvents(t.Context(), string(h.Account.ID), client.EventFilter{}, client.Page{Limit: 200}))
+	if !slices.IsSortedFunc(list.Items, func(a, b api.Event) int { return b.At.Compare(a.At) }) {
+		t.Errorf("not newest first: %+v", list.Items)
+	}
+	colleague := h.As(h.Officer("Account Admin", scope.AccountAdmin))
+	for name, c := range map[string]struct {
+		who          *client.Client
+		path, cursor string
+	}{
+		"another caller":          {colleague, tenantURL(tenant.ID) + "/audit", cursors[0]},
+		"another tenant":          {owner, tenantURL(other.ID) + "/audit", cursors[0]},
+		"the account":             {owner, accountURL(h.Account.ID) + "/audit", cursors[0]},
+		"the account's, a tenant": {owner, tenantURL(tenant.ID) + "/audit", accountCursors[0]},
+		"another list":            {owner, tenantURL(tenant.ID) + "/members", cursors[0]},
+		"the tenants":             {owner, "/api/v1/tenants", cursors[0]},
+		"the accounts":            {owner, "/api/v1/accounts", cursors[0]},
+		"the officers":            {owner, accountURL(h.Account.ID) + "/members", accountCursors[0]},
+		"a number":                {owner, tenantURL(tenant.ID) + "/audit", "5"},
+	} {
+		if got := fieldsAtFault(t, c.who.Do(t.Context(), http.MethodGet, c.path+"?cursor="+c.cursor, nil, nil)); got != "cursor invalid" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	for query, want := range map[string]string{"limit=0": "limit invalid", "limit=201": "limit invalid", "limit=x": "limit invalid", "verb=create": "verb invalid"} {
+		if got := fieldsAtFault(t, owner.Do(t.Context(), http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, nil, nil)); got != want {
+			t.Errorf("%s: %s", query, got)
+		}
+	}
 }
 
 // A record of another account, or of the server itself, is in nobody's trail.
 func TestATrailHoldsNothingOfOthers(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		h.Application(h.Tenant("Main tenant", nil), "Orders API")
-		_, foreign := h.OtherAccount("Foreign Owner")
-		other := h.As(foreign)
-		if _, err := other.CreateTenant(t.Context(), api.NewTenant{Name: "Foreign tenant", Preset: "standard"}); err != nil {
-			t.Fatal(err)
-		}
-		accounts := must[api.List[api.Account]](t)(other.Accounts(t.Context(), client.Page{}))
-		events := must[api.List[api.Event]](t)(other.AccountEvents(t.Context(), accounts.Items[0].ID, client.EventFilter{}, client.Page{}))
-		var actions []string
-		for _, event := range events.Items {
-			actions = append(actions, event.Action)
-		}
-		if diff := cmp.Diff([]string{"tenant.create", "account.create"}, actions); diff != "" {
-			t.Error(diff)
-		}
-	})
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	h.Application(h.Tenant("Main tenant", nil), "Orders API")
+	_, foreign := h.OtherAccount("Foreign Owner")
+	other := h.As(foreign)
+	if _, err := other.CreateTenant(t.Context(), api.NewTenant{Name: "Foreign tenant", Preset: "standard"}); err != nil {
+		t.Fatal(err)
+	}
+	accounts := must[api.List[api.Account]](t)(other.Accounts(t.Context(), client.Page{}))
+	events := must[api.List[api.Event]](t)(other.AccountEvents(t.Context(), accounts.Items[0].ID, client.EventFilter{}, client.Page{}))
+	var actions []string
+	for _, event := range events.Items {
+		actions = append(actions, event.Action)
+	}
+	if diff := cmp.Diff([]string{"tenant.create", "account.create"}, actions); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // An id that no noun of its place can have names nothing, whoever asks.
 func TestAnIdOfNoFormNamesNoPlace(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", nil)
-		h.Join(tenant, h.Owner, scope.Admin)
-		owner := h.As(h.Owner)
-		check := unchanged(t, owner, accountURL(h.Account.ID)+"/audit")
-		for _, id := range []string{"x", "%00", "%ff", "..%2f..", "acc_", string(tenant.ID) + "0", strings.ToUpper(string(tenant.ID)), "usr_00000000000000000000", strings.Repeat("k", 5000)} {
-			for _, r := range [][3]string{
-				{http.MethodGet, "/api/v1/accounts/" + id},
-				{http.MethodPatch, "/api/v1/accounts/" + id, `{"name":"Another name"}`},
-				{http.MethodGet, "/api/v1/accounts/" + id + "/audit"},
-				{http.MethodPut, "/api/v1/accounts/" + id + "/members/" + string(h.Owner.ID), `{"role":"owner"}`},
-				{http.MethodPut, accountURL(h.Account.ID) + "/members/" + id, `{"role":"owner"}`},
-				{http.MethodDelete, accountURL(h.Account.ID) + "/members/" + id},
-				{http.MethodGet, tenantURL(id)},
-				{http.MethodPatch, tenantURL(id), `{"name":"Another name"}`},
-				{http.MethodGet, tenantURL(id) + "/audit"},
-				{http.MethodPut, tenantURL(id) + "/scopes", `{"items":[]}`},
-				{http.MethodPatch, tenantURL(tenant.ID) + "/members/" + id, `{"role":"admin"}`},
-				{http.MethodPatch, tenantURL(tenant.ID) + "/applications/" + id, `{"name":"Another name"}`},
-			} {
-				expect(t, r[0]+" "+r[1], tell(t, owner, r[0], r[1], r[2]), api.NotFound)
-			}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	h.Join(tenant, h.Owner, scope.Admin)
+	owner := h.As(h.Owner)
+	check := unchanged(t, owner, accountURL(h.Account.ID)+"/audit")
+	for _, id := range []string{"x", "%00", "%ff", "..%2f..", "acc_", string(tenant.ID) + "0", strings.ToUpper(string(tenant.ID)), "usr_00000000000000000000", strings.Repeat("k", 5000)} {
+		for _, r := range [][3]string{
+			{http.MethodGet, "/api/v1/accounts/" + id},
+			{http.MethodPatch, "/api/v1/accounts/" + id, `{"name":"Another name"}`},
+			{http.MethodGet, "/api/v1/accounts/" + id + "/audit"},
+			{http.MethodPut, "/api/v1/accounts/" + id + "/members/" + string(h.Owner.ID), `{"role":"owner"}`},
+			{http.MethodPut, accountURL(h.Account.ID) + "/members/" + id, `{"role":"owner"}`},
+			{http.MethodDelete, accountURL(h.Account.ID) + "/members/" + id},
+			{http.MethodGet, tenantURL(id)},
+			{http.MethodPatch, tenantURL(id), `{"name":"Another name"}`},
+			{http.MethodGet, tenantURL(id) + "/audit"},
+			{http.MethodPut, tenantURL(id) + "/scopes", `{"items":[]}`},
+			{http.MethodPatch, tenantURL(tenant.ID) + "/members/" + id, `{"role":"admin"}`},
+			{http.MethodPatch, tenantURL(tenant.ID) + "/applications/" + id, `{"name":"Another name"}`},
+		} {
+			expect(t, r[0]+" "+r[1], tell(t, owner, r[0], r[1], r[2]), api.NotFound)
 		}
-		check()
-		if _, err := h.Tenancy.SetAccountDisabled(t.Context(), principal.OfSession(&principal.Session{User: h.Owner}), h.Account.ID, true); err == nil {
-			t.Error("an owner disables an account, which is the operator's")
-		}
-	})
+	}
+	check()
+	if _, err := h.Tenancy.SetAccountDisabled(t.Context(), principal.OfSession(&principal.Session{User: h.Owner}), h.Account.ID, true); err == nil {
+		t.Error("an owner disables an account, which is the operator's")
+	}
 }
 
 func TestATrailIsNarrowedByWhatWasDoneByWhomToWhatAndWhen(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main tenant", unlimited)
-		member := h.Member(tenant, "Member", scope.Member)
-		owner, as := h.As(h.Owner), h.As(member)
-		first := h.Key(as, tenant, "applications:read")
-		h.Clock.Move(time.Hour)
-		noon := h.Clock.Now()
-		second := h.Key(as, tenant, "applications:read")
-		must[api.Key](t)(as.DisableKey(t.Context(), string(tenant.ID), first.Key.ID))
-		h.Clock.Move(time.Hour)
-		must[api.Application](t)(owner.CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "Orders API"}))
-		for _, c := range []struct {
-			filter client.EventFilter
-			want   []string // actions, newest first
-		}{
-			{client.EventFilter{Action: "key.create"}, []string{"key.create", "key.create"}},
-			{client.EventFilter{Action: "key"}, []string{"key.disable", "key.create", "key.create"}},
-			{client.EventFilter{Action: "ke"}, nil},
-			{client.EventFilter{Target: first.Key.ID}, []string{"key.disable", "key.create"}},
-			{client.EventFilter{Target: second.Key.ID, Action: "key.disable"}, nil},
-			{client.EventFilter{Actor: string(member.ID), Since: noon}, []string{"key.disable", "key.create"}},
-			{client.EventFilter{Action: "key", Until: noon}, []string{"key.create"}},
-			{client.EventFilter{Since: noon, Until: noon.Add(30 * time.Minute)}, []string{"key.disable", "key.create"}},
-			{client.EventFilter{Since: noon.Add(30 * time.Minute)}, []string{"application.create"}},
-		} {
-			var got []string
-			for page := (client.Page{Limit: 1}); ; {
-				l := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), c.filter, page))
-				for _, e := range l.Items {
-					got = append(got, e.Action)
-				}
-				if l.NextCursor == nil {
-					break
-				}
-				page.Cursor = *l.NextCursor
-				_, err := owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{Action: "tenant"}, page)
-				if code := testkit.Code(t, err); code != api.ValidationFailed {
-					t.Fatalf("the cursor of another filter: %s", code)
-				}
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", unlimited)
+	member := h.Member(tenant, "Member", scope.Member)
+	owner, as := h.As(h.Owner), h.As(member)
+	first := h.Key(as, tenant, "applications:read")
+	h.Clock.Move(time.Hour)
+	noon := h.Clock.Now()
+	second := h.Key(as, tenant, "applications:read")
+	must[api.Key](t)(as.DisableKey(t.Context(), string(tenant.ID), first.Key.ID))
+	h.Clock.Move(time.Hour)
+	must[api.Application](t)(owner.CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "Orders API"}))
+	for _, c := range []struct {
+		filter client.EventFilter
+		want   []string // actions, newest first
+	}{
+		{client.EventFilter{Action: "key.create"}, []string{"key.create", "key.create"}},
+		{client.EventFilter{Action: "key"}, []string{"key.disable", "key.create", "key.create"}},
+		{client.EventFilter{Action: "ke"}, nil},
+		{client.EventFilter{Target: first.Key.ID}, []string{"key.disable", "key.create"}},
+		{client.EventFilter{Target: second.Key.ID, Action: "key.disable"}, nil},
+		{client.EventFilter{Actor: string(member.ID), Since: noon}, []string{"key.disable", "key.create"}},
+		{client.EventFilter{Action: "key", Until: noon}, []string{"key.create"}},
+		{client.EventFilter{Since: noon, Until: noon.Add(30 * time.Minute)}, []string{"key.disable", "key.create"}},
+		{client.EventFilter{Since: noon.Add(30 * time.Minute)}, []string{"application.create"}},
+	} {
+		var got []string
+		for page := (client.Page{Limit: 1}); ; {
+			l := must[api.List[api.Event]](t)(owner.TenantEvents(t.Context(), string(tenant.ID), c.filter, page))
+			for _, e := range l.Items {
+				got = append(got, e.Action)
 			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("%+v gives %v, want %v", c.filter, got, c.want)
+			if l.NextCursor == nil {
+				break
+			}
+			page.Cursor = *l.NextCursor
+			_, err := owner.TenantEvents(t.Context(), string(tenant.ID), client.EventFilter{Action: "tenant"}, page)
+			if code := testkit.Code(t, err); code != api.ValidationFailed {
+				t.Fatalf("the cursor of another filter: %s", code)
 			}
 		}
-		for query, want := range map[string]string{
-			"action=KEY": "action form", "action=a.b.c": "action form", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": "until range",
-			"until=yesterday": "until invalid", "who=me": "who invalid",
-		} {
-			if got := fieldsAtFault(t, tell(t, owner, http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, "")); got != want {
-				t.Errorf("?%s: %q, want %q", query, got, want)
-			}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v gives %v, want %v", c.filter, got, c.want)
 		}
-	})
+	}
+	for query, want := range map[string]string{
+		"action=KEY": "action form", "action=a.b.c": "action form", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": "until range",
+		"until=yesterday": "until invalid", "who=me": "who invalid",
+	} {
+		if got := fieldsAtFault(t, tell(t, owner, http.MethodGet, tenantURL(tenant.ID)+"/audit?"+query, "")); got != want {
+			t.Errorf("?%s: %q, want %q", query, got, want)
+		}
+	}
 }

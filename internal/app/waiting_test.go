@@ -12,7 +12,7 @@ import (
 
 // On SQLite there is one writer at a time, who waits before anything is read.
 func TestASettingThatChangesWhileAKeyIsBeingMadeOrRefreshedCounts(t *testing.T) {
-	url := testkit.NewDatabase(t)
+	url := testkit.MigratedDatabase(t)
 	h := testkit.StartOn(t, url)
 	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.AdminRefresh = true })
 	member := h.Member(tenant, "Key Owner", scope.Member)
@@ -38,7 +38,7 @@ func TestASettingThatChangesWhileAKeyIsBeingMadeOrRefreshedCounts(t *testing.T) 
 }
 
 func TestAKeyThatExpiresWhileAnEditWaitsStaysExpired(t *testing.T) {
-	url := testkit.NewDatabase(t)
+	url := testkit.MigratedDatabase(t)
 	h := testkit.StartOn(t, url)
 	tenant := h.Tenant("Main tenant", nil)
 	member := h.Member(tenant, "Key Owner", scope.Member)
@@ -61,7 +61,7 @@ func TestAKeyThatExpiresWhileAnEditWaitsStaysExpired(t *testing.T) {
 }
 
 func TestASecretThatEndsWhileItsRequestWaitsChangesNothing(t *testing.T) {
-	url := testkit.NewDatabase(t)
+	url := testkit.MigratedDatabase(t)
 	h := testkit.StartOn(t, url)
 	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))

@@ -27,7 +27,7 @@ func open(t *testing.T, e testkit.Engine) (b store.Backend) {
 	if e == testkit.SQLite {
 		b, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
 	} else {
-		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.NewDatabase(t)))
+		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.MigratedDatabase(t)))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,9 @@
 // An attempt counts before it is judged, by one conditional write, so that guesses made side by side are not judged side by side. Attempts
 // that come before the next is due ([Failures.Due]) are refused unjudged. Those, and attempts on addresses that nobody has, write to one of a fixed number of
 // rows instead.
+//
+// A stored hash carries its own [Cost]. One of another cost than new hashes have is replaced at the next sign-in, so the cost
+// can be raised at any time.
 package identity
 
 import (
@@ -44,7 +47,8 @@ func (u User) Person() principal.Person {
 	return principal.Person{ID: u.ID, Email: u.Email, Name: u.Name}
 }
 
-// Store is what identity reads, and what it writes past the ledger: failed sign-ins are counted like uses of a key, and are no changes.
+// Store is what identity reads, and what it writes past the ledger: failed sign-ins are counted like uses of a key, and are no changes;
+// neither is the same password hashed at another cost.
 type Store interface {
 	// User is fault.NotFound for one who is deleted.
 	User(ctx context.Context, user ident.UserID) (User, error)
@@ -58,6 +62,9 @@ type Store interface {
 	CountAttempt(ctx context.Context, bucket string, at time.Time) error
 	// ForgetFailures of the address.
 	ForgetFailures(ctx context.Context, canonical string) error
+	// UpgradeHash replaces the stored hash of a password by one of the same password at another cost.
+	// It does nothing where another password was set meanwhile.
+	UpgradeHash(ctx context.Context, user ident.UserID, was, is string) error
 }
 
 // Tx is what identity changes.

@@ -2,26 +2,10 @@ package identity
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
-	"encoding/base64"
-	"fmt"
-	"strings"
 	"time"
-
-	"golang.org/x/crypto/argon2"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
-)
-
-// The parameters of argon2id (RFC 9106; OWASP's first choice for one lane).
-const (
-	argonMemory  = 46 * 1024 // KiB
-	argonTime    = 1
-	argonThreads = 1
-	argonSalt    = 16 // bytes
-	argonKey     = 32 // bytes
 )
 
 // maxWait is how long anyone waits for a turn. Behind a flood of sign-ins nobody waits for longer.
@@ -32,13 +16,13 @@ const maxWait = 2 * time.Second
 type Hasher struct {
 	// queues hold one turn each. An address always waits in the same one, so that attempts on one account do not run side by side.
 	queues []chan struct{}
-	dummy  string
+	cost   Cost
 	gauge  Queue
 }
 
-// NewHasher allows so many turns at once.
-func NewHasher(atOnce int) *Hasher {
-	h := &Hasher{dummy: encode([]byte("a salt of nobody"), make([]byte, argonKey))}
+// NewHasher allows so many turns at once, and hashes new passwords at the cost.
+func NewHasher(cost Cost, atOnce int) *Hasher {
+	h := &Hasher{cost: cost}
 	for range atOnce {
 		h.queues = append(h.queues, make(chan struct{}, 1))
 	}
@@ -46,7 +30,7 @@ func NewHasher(atOnce int) *Hasher {
 }
 
 // turn is one's place at the Hasher, and the only thing that hashes.
-type turn struct{ dummy string }
+type turn struct{ cost Cost }
 
 // inTurn waits for a turn in the queue of the address and does what belongs into it; fault.Unavailable where the wait is too long.
 func (h *Hasher) inTurn(ctx context.Context, canonical string, do func(turn) error) error {
@@ -62,7 +46,7 @@ func (h *Hasher) inTurn(ctx context.Context, canonical string, do func(turn) err
 			h.gauge.Running.Add(-1)
 			<-queue
 		}()
-		return do(turn{h.dummy})
+		return do(turn{h.cost})
 	case <-waiting.Done():
 		h.gauge.Waiting.Add(-1)
 		h.gauge.GivenUp.Add(1)
@@ -79,48 +63,29 @@ func (h *Hasher) Hash(ctx context.Context, password credential.Secret) (encoded 
 	return encoded, err
 }
 
-func (turn) hash(password credential.Secret) string {
-	salt := make([]byte, argonSalt)
-	_, _ = rand.Read(salt) // never fails
-	return encode(salt, derive(password, salt))
+// hash encodes a new password.
+func (t turn) hash(password credential.Secret) string { return t.cost.hash(password) }
+
+// comparison is what came of comparing a password with the stored one.
+type comparison struct {
+	matches bool
+	stored  storedHash
 }
 
-// match reports whether the password is the encoded one. An empty encoding matches nothing and costs the same.
-func (t turn) match(password credential.Secret, encoded string) (bool, error) {
-	none := encoded == ""
-	if none {
-		encoded = t.dummy
+// compare compares a password with the encoded one. An empty encoding matches nothing and costs the same.
+func (t turn) compare(password credential.Secret, encoded string) (c comparison, err error) {
+	c.stored = dummyHash(t.cost)
+	if encoded != "" {
+		if c.stored, err = decodeHash(encoded); err != nil {
+			return comparison{}, err
+		}
 	}
-	salt, want, err := decode(encoded)
-	if err != nil {
-		return false, err
-	}
-	return subtle.ConstantTimeCompare(derive(password, salt), want) == 1 && !none, nil
+	c.matches = c.stored.matches(password) && encoded != ""
+	return c, nil
 }
 
-func derive(password credential.Secret, salt []byte) []byte {
-	text := password.Reveal()
-	if len(text) > 4*MaxPassword {
-		text = "" // too long to be anyone's password, at the same cost
-	}
-	return argon2.IDKey([]byte(text), salt, argonTime, argonMemory, argonThreads, argonKey)
-}
+// refuse spends what a hash of a lower cost saved, so that every refusal takes equally long.
+func (t turn) refuse(c comparison, password credential.Secret) { c.stored.equalise(t.cost, password) }
 
-func encode(salt, key []byte) string {
-	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads, b64.EncodeToString(salt), b64.EncodeToString(key))
-}
-
-func decode(encoded string) (salt, key []byte, err error) {
-	parts := strings.Split(encoded, "$")
-	if len(parts) != 6 || parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", argonMemory, argonTime, argonThreads) {
-		return nil, nil, fmt.Errorf("stored password is not in the form of this version")
-	}
-	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
-		return nil, nil, fmt.Errorf("salt of a stored password: %w", err)
-	}
-	if key, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil {
-		return nil, nil, fmt.Errorf("key of a stored password: %w", err)
-	}
-	return salt, key, nil
-}
+// outdated reports whether the stored hash has another cost than new ones.
+func (t turn) outdated(c comparison) bool { return c.stored.cost != t.cost }

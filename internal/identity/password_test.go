@@ -10,7 +10,7 @@ import (
 
 func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(1)
+		h := NewHasher(Cost{Memory: 8, Time: 1, Threads: 1}, 1)
 		demand := func(running, waiting int64, gaveUp uint64) {
 			t.Helper()
 			q := h.Queue()

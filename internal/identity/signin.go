@@ -52,12 +52,18 @@ func (s *Service) judge(ctx context.Context, t turn, canonical string, password 
 	if known && !claimed { // the hash of one who is unknown is empty already
 		hash, refusal = "", errThrottled
 	}
-	match, err := t.match(password, hash)
+	compared, err := t.compare(password, hash)
 	if err != nil {
 		return User{}, err
 	}
-	if !match || u.Disabled {
+	if !compared.matches || u.Disabled {
+		t.refuse(compared, password)
 		return User{}, refusal
+	}
+	if t.outdated(compared) {
+		if err := s.Store.UpgradeHash(context.WithoutCancel(ctx), u.ID, hash, t.hash(password)); err != nil {
+			return User{}, err
+		}
 	}
 	return u, s.Store.ForgetFailures(context.WithoutCancel(ctx), canonical)
 }

@@ -20,7 +20,7 @@ func open(t *testing.T, e testkit.Engine) store.Backend {
 	case testkit.SQLite:
 		b, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
 	case testkit.Postgres:
-		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.NewDatabase(t)))
+		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.MigratedDatabase(t)))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ const (
 	updatePassword query = `UPDATE users SET password = $2, password_set_at = $3, updated_at = $3 WHERE id = $1`
 	updateUserName query = `UPDATE users SET name = $2, updated_at = $3 WHERE id = $1`
 	muteUser       query = `UPDATE users SET muted = $2, updated_at = $3 WHERE id = $1`
+	upgradeHash    query = `UPDATE users SET password = $3 WHERE id = $1 AND password = $2`
 	disableUser    query = `UPDATE users SET disabled_at = $2, updated_at = $2 WHERE id = $1`
 	enableUser     query = `UPDATE users SET disabled_at = NULL, updated_at = $2 WHERE id = $1`
 	blankUser      query = `UPDATE users SET email = NULL, canonical_email = NULL, name = NULL, password = NULL, password_set_at = NULL, muted = '',
@@ -88,6 +89,12 @@ func (t *Tx) InsertUser(ctx context.Context, u identity.User, password string) (
 // SetPassword implements identity.Tx.
 func (t *Tx) SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error {
 	return t.one(ctx, updatePassword, user, password, micros(at))
+}
+
+// UpgradeHash implements identity.Store. It goes past the ledger: see ARCHITECTURE.md.
+func (s *Store) UpgradeHash(ctx context.Context, user ident.UserID, was, is string) error {
+	_, err := s.aside(ctx, upgradeHash, user, was, is)
+	return err
 }
 
 // Rename implements identity.Tx.

@@ -63,7 +63,7 @@ func people(t *testing.T, s *store.Store, n int) (ids []ident.UserID) {
 }
 
 func TestTwoChangesInDeadlockBothSucceed(t *testing.T) {
-	s := newStore(t, testkit.NewDatabase(t))
+	s := newStore(t, testkit.MigratedDatabase(t))
 	ids := people(t, s, 2)
 	var both sync.WaitGroup // holds its first row
 	both.Add(2)
@@ -109,7 +109,7 @@ func failAtCommit(t *testing.T, url, state string) {
 
 func TestACommitThatFailsOfContentionIsNotRepeated(t *testing.T) {
 	for _, state := range []string{"40001", "40P01"} {
-		url := testkit.NewDatabase(t)
+		url := testkit.MigratedDatabase(t)
 		s := newStore(t, url)
 		ids := people(t, s, 1)
 		failAtCommit(t, url, state)
@@ -125,7 +125,7 @@ func TestACommitThatFailsOfContentionIsNotRepeated(t *testing.T) {
 
 func TestAStatementThatFailsOfContentionIsRepeated(t *testing.T) {
 	for _, state := range []string{"40001", "40P01"} {
-		url := testkit.NewDatabase(t)
+		url := testkit.MigratedDatabase(t)
 		s := newStore(t, url)
 		ids := people(t, s, 1)
 		conn := raw(t, url)
@@ -140,7 +140,7 @@ func TestAStatementThatFailsOfContentionIsRepeated(t *testing.T) {
 }
 
 func TestFailuresAreToldApart(t *testing.T) {
-	b := open(t, testkit.NewDatabase(t))
+	b := open(t, testkit.MigratedDatabase(t))
 	defer shut(t, b)
 	for state, want := range map[string]store.Failure{
 		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "58030": store.Fatal, "XX001": store.Fatal,

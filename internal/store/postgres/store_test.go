@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheStoreKeepsItsPromises(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, testkit.NewDatabase(t)) })
+	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, testkit.MigratedDatabase(t)) })
 }
 
 // open opens a database; whoever asks closes it.

@@ -21,6 +21,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
+// passwordCost keeps the tests from hashing most of their time.
+var passwordCost = identity.Cost{Memory: 8, Time: 1, Threads: 1}
+
 // domain is the services, as app builds them.
 type domain struct {
 	identity *identity.Service
@@ -43,7 +46,7 @@ func (h *house) furnish(wrap wrapping) {
 	now, s, random := h.clock.Now, h.store, h.random
 	people := &identity.Service{
 		Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })), Store: s, Now: now, Rand: random,
-		Passwords: identity.NewHasher(1),
+		Passwords: identity.NewHasher(passwordCost, 1),
 	}
 	h.domain = &domain{
 		identity: people,
