@@ -3,7 +3,7 @@
 // A domain package changes data only through a [Ledger]: its function gets a transaction and returns the [Event] that
 // describes what it did. The change, the event and the change number commit together, or none of them does.
 //
-//	ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+//	ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 //		… read authority in tx, change through tx …
 //		return audit.By(who, "key.revoke", audit.Target{Type: "key", ID: id, Name: name}).In(tenant, account), nil
 //	})
@@ -26,8 +26,11 @@ import (
 // The function may run more than once, after a serialisation failure: it touches only tx and its own results, secrets are minted
 // outside it, and nothing in it reads except through tx. It runs without the caller's cancellation but under a deadline.
 // When it fails nothing is kept. A COMMIT whose outcome is unknown gives fault.Unavailable.
+//
+// Write takes the principal that asks for the change, so that changes can be admitted fairly. The principal
+// permits nothing and is not recorded: the event names the actor.
 type Ledger[Tx any] interface {
-	Write(ctx context.Context, change func(ctx context.Context, tx Tx) (Event, error)) error
+	Write(ctx context.Context, who principal.Principal, change func(ctx context.Context, tx Tx) (Event, error)) error
 }
 
 // ErrNothing, returned by a change, rolls back without a record and makes Write succeed: there was nothing to do. The event beside it still says which

@@ -137,7 +137,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 		return User{}, err
 	}
 	u := s.newUser(n)
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		number, err := tx.InsertUser(ctx, u, hash)
 		u.Number = number
 		return audit.By(who, "user.create", target(u)), err

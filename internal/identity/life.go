@@ -108,7 +108,7 @@ func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user
 
 // change runs an operation on a user and names it to the audit trail. Cached facts show names and states of owners, so they are outdated wherever the user may appear.
 func (s *Service) change(ctx context.Context, who principal.Principal, user ident.UserID, operate func(context.Context, Tx, User) (action string, err error)) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		u, err := tx.LockUser(ctx, user)
 		if err != nil {
 			return audit.Event{}, err
@@ -138,7 +138,7 @@ func (s *Service) DeleteMe(ctx context.Context, who principal.Principal) error {
 	if !me.Recent(s.Now()) {
 		return errOldSignIn
 	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		if err := tx.LockHomes(ctx, me.User.ID); err != nil {
 			return audit.Event{}, err
 		}

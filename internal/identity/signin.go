@@ -89,7 +89,7 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 	if err != nil {
 		return err
 	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		now, err := tx.LockUser(ctx, u.ID)
 		if err != nil {
 			return audit.Event{}, err
@@ -120,7 +120,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, c
 		return User{}, err
 	}
 	judged := u.PasswordSetAt
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		now, err := tx.LockUser(ctx, me.User.ID)
 		if err == nil && (now.Disabled || !now.PasswordSetAt.Equal(judged)) {
 			err = fault.SignInFailed

@@ -33,7 +33,7 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 	if err != nil {
 		return View{}, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		c, err := s.open(ctx, tx, caller, tenant, id)
 		if err != nil {
 			return audit.Event{}, err

@@ -43,7 +43,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	}
 	fresh := s.draft(rules, spec.Delivery, now)
 	var issued Issued
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		by, owner, err := authorities(ctx, tx, tenant, caller.ID, cmp.Or(spec.Owner, caller.ID))
 		if err != nil {
 			return audit.Event{}, err

@@ -52,7 +52,7 @@ func (s *Service) tendAll(ctx context.Context, refs []Ref, operate operation) (d
 
 // tendOne gives 1 where something was done.
 func (s *Service) tendOne(ctx context.Context, r Ref, operate operation) (done int, err error) {
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
 		c := changing{}
 		done = 0
 		if c.Key, err = tx.LockKey(ctx, r.Tenant, r.Key); errors.Is(err, fault.NotFound) {

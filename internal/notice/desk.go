@@ -23,7 +23,7 @@ func (s *Service) List(ctx context.Context, state State, limit int) ([]Entry, er
 // Retry lets a notice be sent anew: one that waits at once, one that is over without having been sent as if it had never been tried. One that is in doubt may then
 // arrive twice.
 func (s *Service) Retry(ctx context.Context, who principal.Principal, id ident.NoticeID) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		e, err := tx.LockNotice(ctx, id)
 		switch {
 		case err != nil:
@@ -40,7 +40,7 @@ func (s *Service) Retry(ctx context.Context, who principal.Principal, id ident.N
 
 // RetryDead does so for all that are dead, and gives how many. Those in doubt it leaves alone: whoever wants to risk that one arrives twice names it.
 func (s *Service) RetryDead(ctx context.Context, who principal.Principal) (n int64, err error) {
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		if n, err = tx.RetryDead(ctx, s.Now()); err == nil && n == 0 {
 			err = audit.ErrNothing
 		}

@@ -123,7 +123,7 @@ func (s *Service) seal(purpose credential.Purpose, r Row) (credential.Sealed, er
 
 // complete puts on record, once, that nothing is left under the outlived keys. Should there be after all, whole is false, and another walk finds it.
 func (s *Service) complete(ctx context.Context, current credential.Version) (whole bool, err error) {
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
 		keys, err := tx.LockServerKeys(ctx)
 		if err != nil {
 			return audit.Event{}, err

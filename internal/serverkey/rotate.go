@@ -18,7 +18,7 @@ func (s *Service) Rotate(ctx context.Context, who principal.Principal, set Set) 
 	if err := operator(who); err != nil {
 		return added, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		keys, err := tx.LockServerKeys(ctx)
 		if err != nil {
 			return audit.Event{}, err
@@ -100,7 +100,7 @@ func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, 
 	if err := operator(who); err != nil {
 		return err
 	}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		keys, err := tx.LockServerKeys(ctx)
 		if err != nil {
 			return audit.Event{}, err

@@ -104,7 +104,8 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 	begun := Session{
 		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now, IP: from.IP, Agent: cut(agent, 200),
 	}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
+	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		setAt, err := tx.PasswordSetAt(ctx, user.ID)
 		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(passwordSetAt) {
 			err = fault.SignInFailed
@@ -117,7 +118,6 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 			return audit.Event{}, err
 		}
 		begun.ExpiresAt = now.Add(policy.Strictest(accounts...).Absolute)
-		who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
 		if err := begun.tellPlace(ctx, tx); err != nil {
 			return audit.Event{}, err
 		}
@@ -184,14 +184,14 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 	if !ok {
 		return fault.SessionRequired
 	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		return audit.By(who, "session.end", target(id)), tx.DeleteSession(ctx, own.User.ID, id)
 	})
 }
 
 // Sweep removes the sessions that have ended, or that no account can let live any longer.
 func (s *Service) Sweep(ctx context.Context) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
 		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.LongestSessions, s.Now()))
 		if err == nil && n == 0 {
 			err = audit.ErrNothing

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
 )
 
 // Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
@@ -50,7 +51,7 @@ var errContention = errors.New("contention")
 var errInDoubt = errors.New("COMMIT")
 
 // Write implements audit.Ledger.
-func (l Ledger[T]) Write(ctx context.Context, change func(ctx context.Context, tx T) (audit.Event, error)) error {
+func (l Ledger[T]) Write(ctx context.Context, who principal.Principal, change func(ctx context.Context, tx T) (audit.Event, error)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
 	ctx, end := l.store.Trace(ctx)

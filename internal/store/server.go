@@ -64,7 +64,7 @@ func (s *Store) Adopted(ctx context.Context) (bool, error) {
 // initialise marks the database as made under the root secret, unless another node was faster. It is a change like any other, the first.
 func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 	ledger := NewLedger(s, func(t *Tx) *Tx { return t })
-	return ledger.Write(ctx, func(ctx context.Context, t *Tx) (audit.Event, error) {
+	return ledger.Write(ctx, principal.System(), func(ctx context.Context, t *Tx) (audit.Event, error) {
 		n, err := t.count(ctx, insertSetting, rootCheck, root.Check())
 		if err != nil {
 			return audit.Event{}, err

@@ -18,7 +18,7 @@ func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, na
 	if err := fault.Refuse(faults...); err != nil {
 		return Account{}, err
 	}
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		var err error
 		a.Number, err = foundAccount(ctx, tx, a, owner, autoExpiry)
 		return audit.By(who, "account.create", a.target()).Of(a.ID).With("owner", owner.Email), err
@@ -122,32 +122,40 @@ func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id
 }
 
 // inAccount runs a change by an officer, of a person if there is one, with the account and its tenants locked, and places its event there.
-func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID, of ident.UserID,
-	change func(ctx context.Context, tx Tx, a Account, by scope.AccountRole) (audit.Event, error),
-) error {
+func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID, of ident.UserID, change accountChange) error {
 	if err := foreign(who, id); err != nil {
 		return err
 	}
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		a, err := tx.LockAccount(ctx, id)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		tenants, err := tx.LockTenantsOf(ctx, id)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		own, _ := who.Session()
-		if err := tx.LockPeople(ctx, own.User.ID, of); err != nil {
-			return audit.Event{}, err
-		}
-		by, err := officer(ctx, tx, who, a)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		e, err := change(ctx, tx, a, by)
-		return e.Of(id).OutdatesTenants(tenants...), err
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		return change.run(ctx, tx, who, id, of)
 	})
+}
+
+// accountChange is a change within an account. by is the role that permits it.
+type accountChange func(ctx context.Context, tx Tx, a Account, by scope.AccountRole) (audit.Event, error)
+
+// run locks the account, its tenants and the people that are concerned, checks who, and runs the change.
+func (c accountChange) run(
+	ctx context.Context, tx Tx, who principal.Principal, id ident.AccountID, of ident.UserID,
+) (audit.Event, error) {
+	a, err := tx.LockAccount(ctx, id)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	tenants, err := tx.LockTenantsOf(ctx, id)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	own, _ := who.Session()
+	if err := tx.LockPeople(ctx, own.User.ID, of); err != nil {
+		return audit.Event{}, err
+	}
+	by, err := officer(ctx, tx, who, a)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	e, err := c(ctx, tx, a, by)
+	return e.Of(id).OutdatesTenants(tenants...), err
 }
 
 func (a Account) target() audit.Target {

@@ -99,7 +99,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 	if err != nil {
 		return identity.User{}, err
 	}
-	err = s.inInvited(ctx, i, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
+	err = s.inInvited(ctx, itself(u, from), i, func(ctx context.Context, tx Tx, t Tenant) (audit.Event, error) {
 		if err := stands(ctx, tx, t, i); err != nil {
 			return audit.Event{}, err
 		}
@@ -119,18 +119,24 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 	return u, err
 }
 
-// inInvited is inTenant for the tenant of an invitation. An account that it makes somebody own is locked before, with its tenants.
-func (s *Service) inInvited(ctx context.Context, i Invitation, change func(context.Context, Tx, Tenant) (audit.Event, error)) error {
+// inInvited is inTenant for the tenant of an invitation, on behalf of the invited person. The invitation is their
+// permission. An account that it makes them own is locked before, with its tenants.
+func (s *Service) inInvited(
+	ctx context.Context, invited principal.Principal, i Invitation, change func(context.Context, Tx, Tenant) (audit.Event, error),
+) error {
 	if i.Owns == "" {
-		return s.inTenant(ctx, principal.Operator(), i.Tenant, change)
+		return s.inTenant(ctx, invited, i.Tenant, change)
 	}
-	return s.inAccount(ctx, principal.Operator(), i.Owns, "", func(ctx context.Context, tx Tx, a Account, _ scope.AccountRole) (audit.Event, error) {
+	whole := accountChange(func(ctx context.Context, tx Tx, a Account, _ scope.AccountRole) (audit.Event, error) {
 		t, err := tx.LockTenant(ctx, i.Tenant)
 		if err != nil {
 			return audit.Event{}, err
 		}
 		e, err := change(ctx, tx, t)
 		return e.In(t.ID, a.ID), err
+	})
+	return s.Ledger.Write(ctx, invited, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		return whole.run(ctx, tx, principal.Operator(), i.Owns, "")
 	})
 }
 

@@ -41,7 +41,7 @@ func (s *Service) OpenAccount(ctx context.Context, who principal.Principal, o Op
 	if err != nil {
 		return Opened{}, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		var err error
 		if n.Account.Number, err = foundAccount(ctx, tx, n.Account, principal.Person{}, o.Preset.AutoExpires()); err != nil {
 			return audit.Event{}, err

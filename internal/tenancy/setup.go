@@ -47,7 +47,7 @@ func (s *Service) setupLink(ctx context.Context, who principal.Principal, wanted
 	l := SetupLink{ID: ident.New[ident.LinkID](now, s.Rand), CreatedAt: now, ExpiresAt: now.Add(settingUp)}
 	ticket := s.Keyring.MintTicket(credential.SetupTicket)
 	made := false
-	err := s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		if err := wanted(ctx, tx); err != nil {
 			return audit.Event{}, err
 		}
@@ -88,7 +88,8 @@ func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from pri
 	if err != nil {
 		return identity.User{}, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	who := itself(u, from)
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		if err := tx.UseSetup(ctx, hash, s.Now()); err != nil {
 			return audit.Event{}, linkFault(err)
 		}
@@ -99,7 +100,7 @@ func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from pri
 			return audit.Event{}, err
 		}
 		t.Number, err = foundTenant(ctx, tx, t, u.Person())
-		e := audit.By(itself(u, from), "account.create", a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
+		e := audit.By(who, "account.create", a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
 		return t.announces(e), err
 	})
 	return u, err

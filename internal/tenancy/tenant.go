@@ -27,7 +27,7 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, acc
 	if err := fault.Refuse(faults...); err != nil {
 		return Tenant{}, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		a, err := tx.LockAccount(ctx, account)
 		if err != nil {
 			return audit.Event{}, err
@@ -161,7 +161,7 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 	if err != nil {
 		return Tenant{}, err
 	}
-	err = s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		a, err := tx.LockAccount(ctx, account)
 		if err != nil {
 			return audit.Event{}, err
@@ -268,7 +268,7 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 
 // inTenant runs a change with the tenant locked, and places its event there.
 func (s *Service) inTenant(ctx context.Context, who principal.Principal, id ident.TenantID, change func(context.Context, Tx, Tenant) (audit.Event, error)) error {
-	return s.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		t, err := tx.LockTenant(ctx, id)
 		if err != nil {
 			return audit.Event{}, err

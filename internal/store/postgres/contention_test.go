@@ -35,7 +35,7 @@ func newStore(t *testing.T, url string) *store.Store {
 // write runs a change and counts how often it ran.
 func write(t *testing.T, s *store.Store, change func(context.Context, *store.Tx) error) (runs int64, err error) {
 	var counted atomic.Int64
-	err = store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx }).Write(t.Context(), func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+	err = store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx }).Write(t.Context(), principal.Operator(), func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		counted.Add(1)
 		return audit.By(principal.Operator(), "test.change", audit.Target{}), change(ctx, tx)
 	})

@@ -101,7 +101,7 @@ func newStore(t *testing.T, b store.Backend) (s *store.Store, fatal func() int) 
 func write(t *testing.T, s *store.Store) (runs int, err error) {
 	t.Helper()
 	ledger := store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx })
-	err = ledger.Write(t.Context(), func(context.Context, *store.Tx) (audit.Event, error) {
+	err = ledger.Write(t.Context(), principal.Operator(), func(context.Context, *store.Tx) (audit.Event, error) {
 		runs++
 		return audit.By(principal.Operator(), "test.change", audit.Target{}), nil
 	})

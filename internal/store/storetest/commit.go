@@ -7,6 +7,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
@@ -107,7 +108,7 @@ func committedIsTold(h *house) {
 		return nil
 	})
 	before := h.changes()
-	h.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), insertUser(u)))
+	h.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), principal.Operator(), insertUser(u)))
 	if !slices.Equal(told, []int64{before + 1}) {
 		h.Errorf("told of changes %v after %d", told, before)
 	}
@@ -117,7 +118,7 @@ func aChangeThatCannotBeToldEndsTheProcess(h *house) {
 	u := h.user()
 	s := h.telling(func(int64, audit.Event) error { return errInjected })
 	ledger := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t })
-	if err := ledger.Write(h.Context(), insertUser(u)); fault.KindOf(err) != fault.Unavailable {
+	if err := ledger.Write(h.Context(), principal.Operator(), insertUser(u)); fault.KindOf(err) != fault.Unavailable {
 		h.Errorf("Write says %v, want unavailable", err)
 	}
 	h.knows(u, true)

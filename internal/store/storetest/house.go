@@ -57,7 +57,7 @@ func (h *house) ledger() audit.Ledger[*store.Tx] {
 	return store.NewLedger(h.store, func(t *store.Tx) *store.Tx { return t })
 }
 
-func (h *house) write(c change) error { return h.ledger().Write(h.Context(), c) }
+func (h *house) write(c change) error { return h.ledger().Write(h.Context(), principal.Operator(), c) }
 
 // in writes a change that must succeed.
 func (h *house) in(do func(context.Context, *store.Tx) error) {

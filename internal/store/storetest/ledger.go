@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
@@ -156,14 +157,14 @@ func aChangeWithoutAnEventIsRefused(h *house) {
 func aCallerWhoLeavesStopsNothing(h *house) {
 	ctx, leave := context.WithCancel(h.Context())
 	early, late := h.user(), h.user()
-	h.must(h.ledger().Write(ctx, func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+	h.must(h.ledger().Write(ctx, principal.Operator(), func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		leave()
 		if _, bounded := ctx.Deadline(); !bounded {
 			h.Error("a write goes on without end")
 		}
 		return insertUser(early)(ctx, tx)
 	}))
-	h.must(h.ledger().Write(ctx, insertUser(late)))
+	h.must(h.ledger().Write(ctx, principal.Operator(), insertUser(late)))
 	h.knows(early, true)
 	h.knows(late, true)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
@@ -24,15 +25,15 @@ type rehearsal[Tx any] struct{ audit.Ledger[Tx] }
 var errRehearsed = errors.New("this was the rehearsal")
 
 // Write implements audit.Ledger.
-func (l rehearsal[Tx]) Write(ctx context.Context, change func(context.Context, Tx) (audit.Event, error)) error {
-	err := l.Ledger.Write(ctx, func(ctx context.Context, tx Tx) (audit.Event, error) {
+func (l rehearsal[Tx]) Write(ctx context.Context, who principal.Principal, change func(context.Context, Tx) (audit.Event, error)) error {
+	err := l.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		_, _ = change(ctx, tx)
 		return audit.Event{}, errRehearsed
 	})
 	if !errors.Is(err, errRehearsed) {
 		return fmt.Errorf("the rehearsal did not take place: %w", err)
 	}
-	return l.Ledger.Write(ctx, change)
+	return l.Ledger.Write(ctx, who, change)
 }
 
 func runningTwiceIsRunningOnce(h *house) {
