@@ -85,11 +85,7 @@ func (s *Store) AllAccounts(ctx context.Context) ([]tenancy.Account, error) {
 }
 
 func (s *Store) accounts(ctx context.Context, q query, args ...any) (list []tenancy.Account, err error) {
-	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
-		a, err := scanAccount(row)
-		list = append(list, a)
-		return err
-	}, args...)
+	list, err = collect(ctx, s.reading, q, scanAccount, args...)
 	return list, s.fault(err)
 }
 
@@ -142,9 +138,13 @@ func (t *Tx) Candidate(ctx context.Context, account ident.AccountID, user ident.
 func (s *Store) Officers(ctx context.Context, account ident.AccountID, page tenancy.Page) (list []tenancy.Officer, err error) {
 	err = each(ctx, s.reading, listOfficers, func(row *sql.Rows) error {
 		var o tenancy.Officer
-		err := row.Scan(&o.Account, &o.User.ID, nullable(&o.User.Email), nullable(&o.User.Name), &o.Role, set{&o.Disabled}, when{&o.CreatedAt})
+		err := row.Scan(&o.Account, &o.User.ID, nullable(&o.User.Email), nullable(&o.User.Name), &o.Role,
+			set{&o.Disabled}, when{&o.CreatedAt})
+		if err != nil {
+			return err
+		}
 		list = append(list, o)
-		return err
+		return nil
 	}, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), account)...)
 	return list, s.fault(err)
 }

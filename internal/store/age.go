@@ -37,9 +37,11 @@ func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule
 	err := each(ctx, s.reading, selectPolicies, func(row *sql.Rows) error {
 		var account ident.AccountID
 		var r policy.Rule
-		err := row.Scan(&account, &r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
+		if err := row.Scan(&account, &r.Reason, &r.Days, when{&r.Since}, when{&r.Until}); err != nil {
+			return err
+		}
 		all[account] = append(all[account], r)
-		return err
+		return nil
 	})
 	return all, s.fault(err)
 }
@@ -75,9 +77,11 @@ func (s *Store) IdleKeys(ctx context.Context, tenant ident.TenantID, since time.
 func (s *Store) refs(ctx context.Context, q query, args ...any) (list []key.Ref, err error) {
 	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
 		var r key.Ref
-		err := row.Scan(&r.Tenant, &r.Key)
+		if err := row.Scan(&r.Tenant, &r.Key); err != nil {
+			return err
+		}
 		list = append(list, r)
-		return err
+		return nil
 	}, args...)
 	return list, s.fault(err)
 }

@@ -69,11 +69,7 @@ func (s *Store) Applications(ctx context.Context, tenant ident.TenantID, within 
 	if !within.All {
 		q, args = expand(listTheseApplications, 5, within.IDs, args...)
 	}
-	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
-		a, err := scanApplication(row)
-		list = append(list, a)
-		return err
-	}, args...)
+	list, err = collect(ctx, s.reading, q, scanApplication, args...)
 	return list, s.fault(err)
 }
 
@@ -87,16 +83,21 @@ func (t *Tx) MissingApplications(ctx context.Context, tenant ident.TenantID, ids
 	found := map[string]bool{}
 	err = each(ctx, t, q, func(row *sql.Rows) error {
 		var id string
-		err := row.Scan(&id)
+		if err := row.Scan(&id); err != nil {
+			return err
+		}
 		found[id] = true
-		return err
+		return nil
 	}, args...)
+	if err != nil {
+		return nil, err
+	}
 	for i, id := range ids {
 		if !found[id] {
 			missing = append(missing, i)
 		}
 	}
-	return missing, err
+	return missing, nil
 }
 
 type scanner interface{ Scan(into ...any) error }

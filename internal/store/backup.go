@@ -85,11 +85,7 @@ func (t *Tx) closeGap(ctx context.Context) error {
 
 // EventsAfter lists the records of changes after one, in their order, of all chains.
 func (s *Store) EventsAfter(ctx context.Context, change int64, limit int) (list []tenancy.TrailEvent, err error) {
-	err = each(ctx, s.reading, listEventsAfter, func(row *sql.Rows) error {
-		e, err := scanEvent(row)
-		list = append(list, e)
-		return err
-	}, change, limit)
+	list, err = collect(ctx, s.reading, listEventsAfter, scanEvent, change, limit)
 	return list, s.fault(err)
 }
 

@@ -31,10 +31,12 @@ func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
 		var chain string
 		var h audit.Head
 		var hash []byte
-		err := row.Scan(&chain, &h.Seq, &hash)
+		if err := row.Scan(&chain, &h.Seq, &hash); err != nil {
+			return err
+		}
 		h.Hash = scanHash(hash)
 		heads[chain] = h
-		return err
+		return nil
 	})
 	return heads, s.fault(err)
 }
@@ -59,11 +61,7 @@ func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record)
 }
 
 func (s *Store) chainAfter(ctx context.Context, chain string, after int64) (page []audit.Record, err error) {
-	err = each(ctx, s.reading, selectChain, func(row *sql.Rows) error {
-		r, err := scanRecord(row)
-		page = append(page, r)
-		return err
-	}, chain, after, chainPage)
+	page, err = collect(ctx, s.reading, selectChain, scanRecord, chain, after, chainPage)
 	return page, err
 }
 
@@ -71,9 +69,11 @@ func (s *Store) chainAfter(ctx context.Context, chain string, after int64) (page
 func (s *Store) ChainNames(ctx context.Context) (names []string, err error) {
 	err = each(ctx, s.reading, selectChainNames, func(row *sql.Rows) error {
 		var name string
-		err := row.Scan(&name)
+		if err := row.Scan(&name); err != nil {
+			return err
+		}
 		names = append(names, name)
-		return err
+		return nil
 	})
 	return names, s.fault(err)
 }
@@ -99,11 +99,14 @@ func scanRecord(row scanner) (r audit.Record, err error) {
 	var details string
 	err = row.Scan(&r.Seq, &prev, &hash, &id, when{&r.At}, &r.Actor.Type, &r.Actor.ID, &r.Actor.Email, &r.Action,
 		&r.Target.Type, &r.Target.ID, &r.Target.Name, &r.IP, &r.RequestID, &details, nullable(&r.Account), nullable(&r.Tenant))
+	if err != nil {
+		return r, err
+	}
 	if json.Unmarshal([]byte(details), &r.Details) != nil { // as we never wrote it, so the record must not pass for one of ours
 		r.Details = map[string]string{details: ""}
 	}
 	r.ID, r.PrevHash, r.Hash = id, scanHash(prev), scanHash(hash)
-	return r, err
+	return r, nil
 }
 
 // scanHash gives a hash of the right length, and zero for any other.

@@ -44,6 +44,9 @@ func (s *Store) LateClaims(ctx context.Context, now time.Time) ([]key.Ref, error
 func scanClaim(row scanner) (c key.Claim, err error) {
 	var hash []byte
 	err = row.Scan(&c.ID, &c.Tenant, &c.Key, &c.Owner, &c.CreatedBy, &hash, when{&c.CreatedAt}, when{&c.ExpiresAt})
+	if err != nil {
+		return c, err
+	}
 	copy(c.Ticket[:], hash)
-	return c, err
+	return c, nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/notice"
@@ -46,11 +45,7 @@ func (s *Store) Candidates(ctx context.Context, search notice.Search, after noti
 	case notice.ByIdleness:
 		q, args = keysByIdleness, []any{string(search.Tenant), search.Until.UnixMicro(), after.At.UnixMicro(), string(after.Key)}
 	}
-	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
-		c, err := scanCandidate(row)
-		found = append(found, c)
-		return err
-	}, args...)
+	found, err = collect(ctx, s.reading, q, scanCandidate, args...)
 	return found, s.fault(err)
 }
 
@@ -68,6 +63,9 @@ func scanCandidate(row scanner) (c notice.Candidate, err error) {
 	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
 		when{&c.SetAt}, when{&c.ExpiresAt}, when{&c.RevokedAt},
 		when{&c.DisabledAt}, when{&c.EnabledAt}, when{&c.LastUsedAt}, when{&c.Place.At})
+	if err != nil {
+		return c, err
+	}
 	c.Place.Key = c.Key
-	return c, err
+	return c, nil
 }

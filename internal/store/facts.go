@@ -58,11 +58,14 @@ func scanFacts(row scanner) (r factRow, err error) {
 		when{&k.SecretSetAt}, when{&k.ExpiresAt}, when{&k.DisabledAt}, when{&k.RevokedAt}, number{&k.Slot}, when{&k.LastUsedAt},
 		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label, &shape.Domain,
 		&r.secret.Digest.Bytes, number{&r.digestVersion}, when{&r.secret.SetAt}, when{&r.secret.Until}, nullable(&r.scope), nullable(&r.application))
+	if err != nil {
+		return r, err
+	}
 	k.OwnerLive = !r.ownerOff && !r.deleted
 	k.MemberLive = k.Member != "" && !r.memberOff
 	r.secret.Previous = r.position == "previous"
 	r.secret.Digest.Version = int(r.digestVersion)
-	return r, err
+	return r, nil
 }
 
 // gather adds a row to the key. Every secret comes with every grant, so each is taken once.
@@ -103,9 +106,11 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 	err = each(ctx, s.reading, selectApplicationStates, func(row *sql.Rows) error {
 		var app string
 		var disabled bool
-		err := row.Scan(&app, set{&disabled})
+		if err := row.Scan(&app, set{&disabled}); err != nil {
+			return err
+		}
 		t.Applications[app] = !disabled
-		return err
+		return nil
 	}, id)
 	return t, s.fault(err)
 }

@@ -40,6 +40,9 @@ func (t *Tx) remember(ctx context.Context, o audit.Once, e audit.Event) error {
 func (s *Store) Made(ctx context.Context, o audit.Once) (m audit.Made, err error) {
 	var body []byte
 	err = s.reading.row(ctx, selectOnce, o.Principal, o.Method, o.Path, o.Key, micros(s.Now().Add(-remembered))).Scan(&body, &m.Target)
+	if err != nil {
+		return m, s.fault(err)
+	}
 	copy(m.Body[:], body)
-	return m, s.fault(err)
+	return m, nil
 }

@@ -145,11 +145,7 @@ func oneKey(ctx context.Context, from reader, tenant ident.TenantID, id ident.Ke
 
 // manyKeys runs one of the queries over keyColumns and adds what lies in the tables below.
 func manyKeys(ctx context.Context, from reader, q query, args ...any) (keys []key.Key, err error) {
-	err = each(ctx, from, q, func(row *sql.Rows) error {
-		k, err := scanKey(row)
-		keys = append(keys, k)
-		return err
-	}, args...)
+	keys, err = collect(ctx, from, q, scanKey, args...)
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
@@ -179,8 +175,12 @@ func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[i
 		var position string
 		var s key.Secret
 		var old key.Previous
-		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.TagVersion, &s.Last4, &s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
+		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.TagVersion, &s.Last4,
+			&s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
 			when{&old.SetAt}, when{&old.Until}, when{&old.LastUsedAt})
+		if err != nil {
+			return err
+		}
 		k := place[id]
 		k.Lookups = append(k.Lookups, s.Lookup)
 		if position == "current" {
@@ -189,7 +189,7 @@ func addSecrets(ctx context.Context, from reader, ids []ident.KeyID, place map[i
 			old.PublicID, old.Last4 = s.PublicID, s.Last4
 			k.Previous = old
 		}
-		return err
+		return nil
 	}, args...)
 }
 
@@ -199,14 +199,16 @@ func addGrants(ctx context.Context, from reader, ids []ident.KeyID, place map[id
 		var id ident.KeyID
 		var granted scope.Scope
 		var application string
-		err := row.Scan(&id, nullable(&granted), nullable(&application))
+		if err := row.Scan(&id, nullable(&granted), nullable(&application)); err != nil {
+			return err
+		}
 		k := place[id]
 		if granted != "" {
 			k.Scopes = append(k.Scopes, granted)
 		} else {
 			k.Applications.IDs = append(k.Applications.IDs, application)
 		}
-		return err
+		return nil
 	}, args...)
 	for _, k := range place {
 		k.Scopes = scope.NewSet(k.Scopes...)
@@ -274,9 +276,11 @@ func (t *Tx) Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserI
 func holds(ctx context.Context, from reader, q query, args ...any) (held []key.Hold, err error) {
 	err = each(ctx, from, q, func(row *sql.Rows) error {
 		var h key.Hold
-		err := row.Scan(&h.Key, number{&h.Slot}, when{&h.ExpiresAt}, when{&h.SecretSetAt})
+		if err := row.Scan(&h.Key, number{&h.Slot}, when{&h.ExpiresAt}, when{&h.SecretSetAt}); err != nil {
+			return err
+		}
 		held = append(held, h)
-		return err
+		return nil
 	}, args...)
 	return held, err
 }

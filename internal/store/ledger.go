@@ -193,8 +193,11 @@ func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return audit.Head{}, nil
 	}
+	if err != nil {
+		return audit.Head{}, err
+	}
 	copy(head.Hash[:], hash)
-	return head, err
+	return head, nil
 }
 
 func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) error {

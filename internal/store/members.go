@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -70,11 +69,8 @@ func (t *Tx) OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.
 
 // Members implements tenancy.Store.
 func (s *Store) Members(ctx context.Context, tenant ident.TenantID, page tenancy.Page) (list []tenancy.Member, err error) {
-	err = each(ctx, s.reading, listMembers, func(row *sql.Rows) error {
-		m, err := scanMember(row)
-		list = append(list, m)
-		return err
-	}, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant)...)
+	list, err = collect(ctx, s.reading, listMembers, scanMember,
+		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant)...)
 	return list, s.fault(err)
 }
 

@@ -177,8 +177,11 @@ func (s *Store) Recipient(ctx context.Context, user ident.UserID) (r notice.Reci
 	var disabled bool
 	var muted mutedKinds
 	err = s.reading.row(ctx, selectRecipient, user).Scan(nullable(&r.Email), nullable(&r.Name), set{&disabled}, &muted)
+	if err != nil {
+		return r, s.fault(err)
+	}
 	r.Live, r.Muted = r.Email != "" && !disabled, muted
-	return r, s.fault(err)
+	return r, nil
 }
 
 // TenantName implements notice.Store.
@@ -191,9 +194,11 @@ func (s *Store) TenantName(ctx context.Context, tenant ident.TenantID) (name str
 func (s *Store) Backlog(ctx context.Context) (piles []notice.Pile, err error) {
 	err = each(ctx, s.reading, selectBacklog, func(row *sql.Rows) error {
 		var p notice.Pile
-		err := row.Scan(&p.State, &p.Size, when{&p.Oldest})
+		if err := row.Scan(&p.State, &p.Size, when{&p.Oldest}); err != nil {
+			return err
+		}
 		piles = append(piles, p)
-		return err
+		return nil
 	})
 	return piles, s.fault(err)
 }
@@ -227,11 +232,7 @@ func (t *Tx) RetryDead(ctx context.Context, now time.Time) (int64, error) {
 }
 
 func manyNotices(ctx context.Context, from reader, q query, args ...any) (list []notice.Entry, err error) {
-	err = each(ctx, from, q, func(row *sql.Rows) error {
-		e, err := scanNotice(row)
-		list = append(list, e)
-		return err
-	}, args...)
+	list, err = collect(ctx, from, q, scanNotice, args...)
 	return list, err
 }
 

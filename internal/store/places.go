@@ -19,9 +19,11 @@ const (
 func (t *Tx) SeePlaces(ctx context.Context, user ident.UserID, places []string, now, since time.Time) (known []string, err error) {
 	err = each(ctx, t, selectPlaces, func(row *sql.Rows) error {
 		var place string
-		err := row.Scan(&place)
+		if err := row.Scan(&place); err != nil {
+			return err
+		}
 		known = append(known, place)
-		return err
+		return nil
 	}, user, micros(since))
 	if err != nil {
 		return nil, err

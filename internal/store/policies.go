@@ -50,9 +50,11 @@ func accountPolicy(ctx context.Context, from reader, account ident.AccountID) (p
 func policyRules(ctx context.Context, from reader, account ident.AccountID) (rules []policy.Rule, err error) {
 	err = each(ctx, from, selectPolicyRules, func(row *sql.Rows) error {
 		var r policy.Rule
-		err := row.Scan(&r.Reason, &r.Days, when{&r.Since}, when{&r.Until})
+		if err := row.Scan(&r.Reason, &r.Days, when{&r.Since}, when{&r.Until}); err != nil {
+			return err
+		}
 		rules = append(rules, r)
-		return err
+		return nil
 	}, account)
 	return rules, err
 }
@@ -86,11 +88,7 @@ func (t *Tx) SessionBounds(ctx context.Context, user ident.UserID) ([]policy.Ses
 }
 
 func boundsOf(ctx context.Context, from reader, user ident.UserID) (accounts []policy.Sessions, err error) {
-	err = each(ctx, from, selectBoundsOf, func(row *sql.Rows) error {
-		s, err := scanBounds(row)
-		accounts = append(accounts, s)
-		return err
-	}, user)
+	accounts, err = collect(ctx, from, selectBoundsOf, scanBounds, user)
 	return accounts, err
 }
 
@@ -114,8 +112,10 @@ func (t *Tx) EndSessionsOf(ctx context.Context, user ident.UserID, seenBy, begun
 func (s *Store) LivingKeys(ctx context.Context, account ident.AccountID, take func(own, secretSetAt time.Time)) error {
 	return s.fault(each(ctx, s.reading, listLivingKeys, func(row *sql.Rows) error {
 		var own, setAt time.Time
-		err := row.Scan(when{&own}, when{&setAt})
+		if err := row.Scan(when{&own}, when{&setAt}); err != nil {
+			return err
+		}
 		take(own, setAt)
-		return err
+		return nil
 	}, account))
 }

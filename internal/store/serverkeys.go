@@ -58,9 +58,11 @@ func (t *Tx) LockServerKeys(ctx context.Context) ([]serverkey.Key, error) {
 func serverKeys(ctx context.Context, from reader) (keys []serverkey.Key, err error) {
 	err = each(ctx, from, selectServerKeys, func(row *sql.Rows) error {
 		var k serverkey.Key
-		err := row.Scan(&k.Purpose, &k.Number, when{&k.From}, when{&k.CreatedAt}, when{&k.EmptiedAt})
+		if err := row.Scan(&k.Purpose, &k.Number, when{&k.From}, when{&k.CreatedAt}, when{&k.EmptiedAt}); err != nil {
+			return err
+		}
 		keys = append(keys, k)
-		return err
+		return nil
 	})
 	return keys, err
 }
@@ -98,20 +100,25 @@ func (t *Tx) Left(ctx context.Context, v credential.Version, used serverkey.Span
 
 // left counts nothing of purposes of which nothing is kept.
 func left(ctx context.Context, from reader, v credential.Version, used serverkey.Span, now time.Time) (n int64, err error) {
+	var count query
+	var args []any
 	switch v.Purpose {
 	case credential.DigestPurpose:
-		err = from.row(ctx, countDigests, v.Number).Scan(&n)
+		count, args = countDigests, []any{v.Number}
 	case credential.CopyPurpose:
-		err = from.row(ctx, countCopies, v.Number).Scan(&n)
+		count, args = countCopies, []any{v.Number}
 	case credential.TagPurpose:
-		err = from.row(ctx, countIDs, v.Number, micros(now.Add(-policy.Grace))).Scan(&n)
+		count, args = countIDs, []any{v.Number, micros(now.Add(-policy.Grace))}
 	case credential.SessionPurpose:
 		until := used.Until
 		if until.IsZero() {
 			until = now.Add(time.Hour) // clocks of other nodes may be ahead
 		}
-		err = from.row(ctx, countTickets, used.From.UnixMicro(), micros(until), micros(now)).Scan(&n)
+		count, args = countTickets, []any{used.From.UnixMicro(), micros(until), micros(now)}
+	default:
+		return 0, nil
 	}
+	err = from.row(ctx, count, args...).Scan(&n)
 	return n, err
 }
 
@@ -123,9 +130,11 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 	}
 	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
 		var r serverkey.Row
-		err := row.Scan(&r.Tenant, &r.Key, &r.Serial, &r.Sealed.Bytes, &r.Sealed.Version)
+		if err := row.Scan(&r.Tenant, &r.Key, &r.Serial, &r.Sealed.Bytes, &r.Sealed.Version); err != nil {
+			return err
+		}
 		rows = append(rows, r)
-		return err
+		return nil
 	}, version, after.Key, after.Serial)
 	return rows, s.fault(err)
 }

@@ -42,18 +42,22 @@ func (s *Store) Session(ctx context.Context, token credential.TicketHash) (sessi
 	rights := principal.Session{ID: found.ID, User: found.User, SignedInAt: found.SignedInAt, ExpiresAt: found.ExpiresAt}
 	err = each(ctx, s.reading, selectMemberships, func(row *sql.Rows) error {
 		var m principal.Membership
-		err := row.Scan(&m.Tenant, &m.Account, &m.Role)
+		if err := row.Scan(&m.Tenant, &m.Account, &m.Role); err != nil {
+			return err
+		}
 		rights.Memberships = append(rights.Memberships, m)
-		return err
+		return nil
 	}, u.ID)
 	if err != nil {
 		return session.Session{}, principal.Session{}, s.fault(err)
 	}
 	err = each(ctx, s.reading, selectStandings, func(row *sql.Rows) error {
 		var st principal.Standing
-		err := row.Scan(&st.Account, &st.Role)
+		if err := row.Scan(&st.Account, &st.Role); err != nil {
+			return err
+		}
 		rights.Standings = append(rights.Standings, st)
-		return err
+		return nil
 	}, u.ID)
 	return found, rights, s.fault(err)
 }
@@ -63,9 +67,13 @@ func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bo
 	args := append([]any{user, micros(live.EndsAfter), micros(live.SeenAfter), micros(live.BegunAfter)}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
 	err = each(ctx, s.reading, listSessions, func(row *sql.Rows) error {
 		found := session.Session{User: principal.Person{ID: user}}
-		err := row.Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt}, when{&found.LastSeenAt}, when{&found.ExpiresAt}, &found.IP, &found.Agent)
+		err := row.Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt}, when{&found.LastSeenAt},
+			when{&found.ExpiresAt}, &found.IP, &found.Agent)
+		if err != nil {
+			return err
+		}
 		list = append(list, found)
-		return err
+		return nil
 	}, args...)
 	return list, s.fault(err)
 }

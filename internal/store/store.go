@@ -183,13 +183,33 @@ func each(ctx context.Context, from reader, q query, take func(*sql.Rows) error,
 	return rows.Err()
 }
 
+// collect runs the query and returns what scan makes of each row; nothing where one of them cannot be read.
+func collect[T any](
+	ctx context.Context, from reader, q query, scan func(scanner) (T, error), args ...any,
+) (all []T, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
+		item, err := scan(row)
+		if err != nil {
+			return err
+		}
+		all = append(all, item)
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
 // ids gives the one column of a query.
 func ids[T ident.ID](ctx context.Context, from reader, q query, args ...any) (all []T, err error) {
 	err = each(ctx, from, q, func(row *sql.Rows) error {
 		var id T
-		err := row.Scan(&id)
+		if err := row.Scan(&id); err != nil {
+			return err
+		}
 		all = append(all, id)
-		return err
+		return nil
 	}, args...)
 	return all, err
 }

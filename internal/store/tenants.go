@@ -100,11 +100,8 @@ func (s *Store) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, 
 
 // TenantsFor implements tenancy.Store.
 func (s *Store) TenantsFor(ctx context.Context, user ident.UserID, page tenancy.Page) (list []tenancy.Tenant, err error) {
-	err = each(ctx, s.reading, listTenantsFor, func(row *sql.Rows) error {
-		t, err := scanTenant(row)
-		list = append(list, t)
-		return err
-	}, append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
+	list, err = collect(ctx, s.reading, listTenantsFor, scanTenant,
+		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
 	return list, s.fault(err)
 }
 

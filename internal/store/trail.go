@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"math"
 
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -26,11 +25,7 @@ func (s *Store) Events(ctx context.Context, of tenancy.Trail, before int64, limi
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
-		e, err := scanEvent(row)
-		list = append(list, e)
-		return err
-	}, id, before, pageLimit(limit))
+	list, err = collect(ctx, s.reading, q, scanEvent, id, before, pageLimit(limit))
 	return list, s.fault(err)
 }
 
@@ -39,6 +34,9 @@ func scanEvent(row scanner) (e tenancy.TrailEvent, err error) {
 	var details detailsJSON
 	err = row.Scan(&e.Number, &id, when{&e.At}, &e.Actor.Type, &e.Actor.ID, &e.Actor.Email, &e.Action,
 		&e.Target.Type, &e.Target.ID, &e.Target.Name, &e.IP, &e.RequestID, &details, nullable(&e.Account), nullable(&e.Tenant))
+	if err != nil {
+		return e, err
+	}
 	e.ID, e.Details = id, details
-	return e, err
+	return e, nil
 }

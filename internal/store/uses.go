@@ -119,9 +119,11 @@ func (s *Store) ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.T
 	err := each(ctx, s.reading, q, func(row *sql.Rows) error {
 		var id ident.KeyID
 		var name scope.Scope
-		err := row.Scan(&id, &name)
+		if err := row.Scan(&id, &name); err != nil {
+			return err
+		}
 		used[id] = append(used[id], name)
-		return err
+		return nil
 	}, args...)
 	return used, s.fault(err)
 }

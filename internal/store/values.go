@@ -77,9 +77,11 @@ type number struct{ n *int64 }
 
 func (w number) Scan(v any) error {
 	var n sql.NullInt64
-	err := n.Scan(v)
+	if err := n.Scan(v); err != nil {
+		return err
+	}
 	*w.n = n.Int64
-	return err
+	return nil
 }
 
 // set scans whether a stored time is set: disabled_at as disabled.
@@ -145,12 +147,14 @@ type mutedKinds []notice.Kind
 
 func (m *mutedKinds) Scan(v any) error {
 	var stored sql.NullString
-	err := stored.Scan(v)
+	if err := stored.Scan(v); err != nil {
+		return err
+	}
 	*m = nil
 	for kind := range strings.FieldsSeq(stored.String) {
 		*m = append(*m, notice.Kind(kind))
 	}
-	return err
+	return nil
 }
 
 // detailsJSON scans the details of an event.

@@ -31,6 +31,30 @@ type faults struct {
 	statement func(text string) error
 	// commit runs in place of the COMMIT that it is given, and can run statements in the transaction before.
 	commit func(commit func() error, run func(text string) error) error
+	// row is given each row that a query delivers, and may change it.
+	row func(row []driver.Value)
+}
+
+// damaged puts the hook for rows into what a query delivers.
+func (f *faults) damaged(rows driver.Rows, err error) (driver.Rows, error) {
+	if err != nil || f.row == nil {
+		return rows, err
+	}
+	return &observedRows{rows, f.row}, nil
+}
+
+type observedRows struct {
+	driver.Rows
+	row func(row []driver.Value)
+}
+
+// Next implements driver.Rows.
+func (r *observedRows) Next(into []driver.Value) error {
+	err := r.Rows.Next(into)
+	if err == nil {
+		r.row(into)
+	}
+	return err
 }
 
 // inject puts faults into a backend.
@@ -156,7 +180,7 @@ func (s *statement) QueryContext(ctx context.Context, args []driver.NamedValue) 
 	if err := s.conn.faults.ask(s.text); err != nil {
 		return nil, err
 	}
-	return s.engineStmt.QueryContext(ctx, args)
+	return s.conn.faults.damaged(s.engineStmt.QueryContext(ctx, args))
 }
 
 // ExecContext implements driver.ExecerContext.
@@ -172,7 +196,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 	if err := c.faults.ask(text); err != nil {
 		return nil, err
 	}
-	return c.engineConn.QueryContext(ctx, text, args)
+	return c.faults.damaged(c.engineConn.QueryContext(ctx, text, args))
 }
 
 // IsValid implements driver.Validator.

@@ -32,6 +32,7 @@ var topics = []struct {
 	{"contention", contentionGuarantees},
 	{"count", countGuarantees},
 	{"chain", chainGuarantees},
+	{"damage", damageGuarantees},
 	{"rehearsal", rehearsalGuarantees},
 	{"cap", capGuarantees},
 	{"user", userGuarantees},
