@@ -92,7 +92,8 @@ func (a *App) startFollowing(log *slog.Logger) {
 
 func (a *App) listenForChanges(ctx context.Context, woken func()) {
 	for ctx.Err() == nil {
-		if err := a.Store.Listen(ctx, woken); ctx.Err() == nil {
+		err := job.Recovered(func() error { return a.Store.Listen(ctx, woken) })
+		if ctx.Err() == nil {
 			a.options.Log.Warn("changes of other nodes are seen only every "+followEvery.String(), "error", err)
 		}
 		select {

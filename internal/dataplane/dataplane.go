@@ -69,7 +69,7 @@ func (p *Plane) run(w http.ResponseWriter, r *http.Request, route *web.Route) {
 	}
 	if err := route.Serve(w, r); err != nil {
 		p.door.Refuse(w, r, err)
-		if p.refusals.Take() {
+		if !fault.Abandoned(r.Context(), err) && p.refusals.Take() {
 			p.door.Log.Info("caller refused", "request_id", w.Header().Get("X-Request-Id"), "route", route.Path, "code", string(fault.KindOf(err)))
 		}
 	}

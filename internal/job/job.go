@@ -3,7 +3,9 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -70,9 +72,20 @@ func (j *Job) turns(ctx context.Context, log *slog.Logger, pass func(context.Con
 }
 
 func (j *Job) run(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
-	if err := pass(ctx); ctx.Err() == nil {
+	if err := Recovered(func() error { return pass(ctx) }); ctx.Err() == nil {
 		j.ran(err, log)
 	}
+}
+
+// Recovered runs the function and returns its panic as an error, so that no work in the background ends the process. The
+// error holds the stack and not the value: what panicked may hold a secret.
+func Recovered(do func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fmt.Errorf("panicked: %s", debug.Stack())
+		}
+	}()
+	return do()
 }
 
 func (j *Job) ran(err error, log *slog.Logger) {

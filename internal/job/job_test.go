@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,27 @@ func TestStopWaitsForThePassUnderWay(t *testing.T) {
 		j.Stop()
 		if !finished {
 			t.Error("Stop returned in the middle of a pass")
+		}
+	})
+}
+
+func TestAPassThatPanicsIsAFailureAndTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		passes := 0
+		j := job.Start("count", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+			if passes++; passes == 1 {
+				panic("the secret")
+			}
+			return nil
+		})
+		<-time.After(2500 * time.Millisecond)
+		j.Stop()
+		if j.Runs.Load() != 2 || j.Failures.Load() != 1 {
+			t.Errorf("%d passes ended, %d of them failed; want 2 and 1", j.Runs.Load(), j.Failures.Load())
+		}
+		if text := log.String(); !strings.Contains(text, "job_test.go") || strings.Contains(text, "the secret") {
+			t.Errorf("the log should hold the stack and not what panicked:\n%s", text)
 		}
 	})
 }

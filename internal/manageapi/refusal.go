@@ -31,7 +31,7 @@ func (f *refusal) in(ctx huma.Context) *refusal {
 		return f
 	}
 	r, w := humago.Unwrap(ctx)
-	f.Problem = *door.Problem(w.Header(), r, f.cause)
+	f.Problem = *door.Problem(w, r, f.cause)
 	return f
 }
 

@@ -163,7 +163,7 @@ func (e *Engine) Judge(ctx context.Context, verifier Verifier, p Presentation, q
 	e.counts.Callers.Count("", via)
 	v, err := e.decide(ctx, verifier, p, q)
 	if err != nil {
-		e.counts.Decisions.Count(fault.KindOf(err), q.Way.Transport)
+		e.counts.Decisions.Count(Outcome(ctx, err), q.Way.Transport)
 		return Verdict{}, err
 	}
 	e.counts.Decisions.Count(v.Code, q.Way.Transport)

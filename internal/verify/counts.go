@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync/atomic"
 
@@ -64,7 +65,19 @@ type Outcomes struct{ grid *metric.Grid }
 // codes that are told apart; the last stands for all others. OK comes first.
 var codes = [...]fault.Kind{
 	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.CredentialAmbiguous, fault.TransportForbidden, fault.SessionRequired,
-	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited, fault.CrossSite, fault.Unavailable, fault.Internal,
+	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited, fault.CrossSite,
+	abandoned, fault.Unavailable, fault.Internal,
+}
+
+// abandoned is counted where nothing was decided because the client left. Nobody is answered with it.
+const abandoned fault.Kind = "abandoned"
+
+// Outcome returns the code that the failure of a request is counted under.
+func Outcome(ctx context.Context, err error) fault.Kind {
+	if fault.Abandoned(ctx, err) {
+		return abandoned
+	}
+	return fault.KindOf(err)
 }
 
 var transports = [...]policy.Transport{"", policy.Bearer, policy.Basic, policy.Header, policy.OAuth, policy.Session}

@@ -123,7 +123,7 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
 	start := time.Now()
 	f, err := e.read(ctx, lookup)
 	e.counts.Loads.Since(start)
-	if err != nil {
+	if err != nil && !fault.Abandoned(ctx, err) {
 		e.counts.LoadsFailed.Add(1)
 	}
 	return f, err

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -52,7 +51,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (ve
 		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
 	}
 	if err != nil {
-		d.refused(c, err)
+		d.refused(r, c, err)
 		return verify.Caller{}, err
 	}
 	d.counts().Count("", c.Transport)
@@ -71,7 +70,7 @@ func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier
 		v, err = c.Verifier()
 	}
 	if err != nil {
-		d.refused(c, err)
+		d.refused(r, c, err)
 	}
 	return v, err
 }
@@ -89,8 +88,8 @@ func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Call
 	return c, nil
 }
 
-func (d *Door) refused(c verify.Caller, err error) {
-	d.counts().Count(fault.KindOf(err), c.Transport)
+func (d *Door) refused(r *http.Request, c verify.Caller, err error) {
+	d.counts().Count(verify.Outcome(r.Context(), err), c.Transport)
 }
 
 func (d *Door) counts() verify.Outcomes { return d.Authenticator.Engine.Counts().Callers }

@@ -38,13 +38,23 @@ func sameSite(r *http.Request) error {
 	return nil
 }
 
-// Recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged.
+// Recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged, once. Where
+// part of the answer is sent already, the connection is cut, so that the client does not take it for a whole one.
 func (d *Door) Recover(w http.ResponseWriter, r *http.Request) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
 			panic(p)
 		}
 		d.Log.Error("handler panicked", "request_id", requestID(w.Header()), "route", r.Pattern, "stack", string(debug.Stack()))
-		d.Refuse(w, r, fault.Internal)
+		seen, observed := w.(*witness)
+		switch {
+		case !observed: // the verification path, which writes an answer in one piece
+			d.counts().Count(fault.Internal, "")
+		case seen.status != 0:
+			seen.status = http.StatusInternalServerError
+			panic(http.ErrAbortHandler)
+		}
+		Private(w.Header())
+		d.refuse(w, NewProblem(fault.Internal, requestID(w.Header())))
 	}
 }

@@ -22,12 +22,12 @@ func (d *Door) Observe(next http.Handler) http.Handler {
 		r, end := d.trace(r)
 		defer func() {
 			took := time.Since(start)
-			d.Requests.count(r.Pattern, seen.answered(), took)
+			d.Requests.count(r.Pattern, seen.outcome(), took)
 			if !seen.quiet {
 				d.access(seen, r, took)
 			}
 			_, route := split(r.Pattern)
-			end(method(r), route, seen.answered(), requestID(seen.Header()))
+			end(method(r), route, seen.outcome(), requestID(seen.Header()))
 		}()
 		next.ServeHTTP(seen, r)
 	})
@@ -47,7 +47,7 @@ func (d *Door) access(w *witness, r *http.Request, took time.Duration) {
 	_, route := split(r.Pattern)
 	d.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.String("request_id", requestID(w.Header())), slog.String("method", method(r)), slog.String("route", route),
-		slog.Int("status", w.answered()), slog.Duration("duration", took), slog.String("caller", string(kind)), slog.String("caller_id", id),
+		slog.Int("status", w.outcome()), slog.Duration("duration", took), slog.String("caller", string(kind)), slog.String("caller_id", id),
 		slog.String("ip", d.Origin(w.Header(), r).IP), slog.Int64("bytes", w.bytes))
 }
 
@@ -67,6 +67,8 @@ type witness struct {
 	bytes  int64
 	who    principal.Principal
 	quiet  bool
+	// abandoned is set where the request failed because the client had left.
+	abandoned bool
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -89,6 +91,25 @@ func (w *witness) Write(p []byte) (int, error) {
 func (w *witness) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *witness) answered() int { return cmp.Or(w.status, http.StatusOK) }
+
+// statusAbandoned is what the log and the metrics say of a request whose client left before it was answered. It is
+// nginx's number for it (client closed request), and is never sent.
+const statusAbandoned = 499
+
+// outcome returns the status to log and to count.
+func (w *witness) outcome() int {
+	if w.abandoned {
+		return statusAbandoned
+	}
+	return w.answered()
+}
+
+// markAbandoned tells the witness, where there is one, that the client had left.
+func markAbandoned(w http.ResponseWriter) {
+	if seen, ok := w.(*witness); ok {
+		seen.abandoned = true
+	}
+}
 
 // caller gives kind and id, never a name or an e-mail address.
 func (w *witness) caller() (kind principal.Kind, id string) {
@@ -123,7 +144,7 @@ type Requests struct {
 
 type requests struct {
 	took    metric.Histogram
-	classes [5]atomic.Uint64
+	classes [len(classes)]atomic.Uint64
 }
 
 // count adds a request. Patterns are those of our routes, so that no client can make more of them.
@@ -133,10 +154,18 @@ func (s *Requests) count(pattern string, status int, took time.Duration) {
 		of, _ = s.byPattern.LoadOrStore(pattern, new(requests))
 	}
 	of.(*requests).took.Observe(took)
-	of.(*requests).classes[min(max(status/100, 1), 5)-1].Add(1)
+	of.(*requests).classes[classOf(status)].Add(1)
 }
 
-var classes = [...]string{"1xx", "2xx", "3xx", "4xx", "5xx"}
+var classes = [...]string{"1xx", "2xx", "3xx", "4xx", "5xx", "abandoned"}
+
+// classOf returns the index of a status's class.
+func classOf(status int) int {
+	if status == statusAbandoned {
+		return len(classes) - 1
+	}
+	return min(max(status/100, 1), 5) - 1
+}
 
 // Each gives how many requests to each route there were by the class of their status. Those to no route have "none".
 func (s *Requests) Each(give func(n uint64, methodRouteClass ...string)) {

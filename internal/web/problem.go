@@ -111,7 +111,11 @@ func NewProblem(err error, requestID string) *api.Problem {
 
 // Refuse answers with the problem of the failure. A failure that is our own is logged, once, here.
 func (d *Door) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p := d.Problem(w.Header(), r, err)
+	d.refuse(w, d.Problem(w, r, err))
+}
+
+// refuse writes a problem.
+func (d *Door) refuse(w http.ResponseWriter, p *api.Problem) {
 	var body bytes.Buffer
 	// As huma writes the problems it gets: who refused must not show, for some see what is not there where others see what is not theirs.
 	encoder := json.NewEncoder(&body)
@@ -127,9 +131,12 @@ func (d *Door) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // Problem makes the document and sets the headers that go with it.
-func (d *Door) Problem(h http.Header, r *http.Request, err error) *api.Problem {
+func (d *Door) Problem(w http.ResponseWriter, r *http.Request, err error) *api.Problem {
+	h := w.Header()
 	p := NewProblem(err, requestID(h))
-	if p.Status >= http.StatusInternalServerError {
+	if fault.Abandoned(r.Context(), err) {
+		markAbandoned(w) // nobody reads the answer, and nothing of ours has failed
+	} else if p.Status >= http.StatusInternalServerError {
 		d.Log.Error("request failed", "request_id", p.RequestID, "method", r.Method, "route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
 	Private(h)
