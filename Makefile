@@ -30,7 +30,7 @@ TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -
 # The race detector watches everything but two modules that take ten times as long under it: SQLite, which is C made Go, and the hashing of passwords.
 RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/...=-race=false
 
-.PHONY: help run build test check bench release fuzz generate fmt
+.PHONY: help run build test soak check bench release fuzz generate fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
 	@before=$$($(SUMS)); $(MAKE) generate; diff <(echo "$$before") <($(SUMS)) || \
 		{ echo "make generate changed these files: commit what it makes" >&2; exit 1; }
 	@$(MAKE) test
+
+soak: ## kill processes for an hour: ten times as often as the tests do
+	. scripts/debian.sh && debian_need gcc gcc libc6-dev
+	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout 3h -run KillMinusNine -v ./cmd/claviger -soak 10
 
 bench: ## measure the verification path
 	go run ./tools/bench $(ARGS)

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,21 +18,24 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
+// soak multiplies how often processes are killed: `make soak` runs the long campaign.
+var soak = flag.Int("soak", 1, "how many times as often processes are killed")
+
 const (
-	killings = 40
+	killings = 8
 	// between two looks at the audit trail
-	trailEvery = 10
+	trailEvery = 4
 	// olderChecked is how many keys of earlier cycles are looked at in each one.
 	olderChecked = 20
 )
 
 func TestKillMinusNineLosesNoAcknowledgedWriteAndLeavesEveryAuditChainWhole(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		r := newKillRun(t, e)
-		for cycle := 1; cycle <= killings && !t.Failed(); cycle++ {
+		r, last := newKillRun(t, e), killings**soak
+		for cycle := 1; cycle <= last && !t.Failed(); cycle++ {
 			r.cycle(cycle)
 			if cycle%trailEvery == 0 {
-				r.lookAtTrail(cycle == killings)
+				r.lookAtTrail(cycle == last)
 			}
 		}
 		t.Logf("%d keys were made; of the writes that were not answered %d were kept and %d undone", len(r.book.keys), r.book.kept, r.book.undone)

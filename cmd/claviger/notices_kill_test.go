@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	senderKillings = 50  // on either engine
-	pairKillings   = 100 // of two senders, in turn
+	senderKillings = 8  // on either engine
+	pairKillings   = 12 // of two senders, in turn
 	// victimSends is how many messages a sender gets out at most before it is killed, and othersSend how many the others do meanwhile.
 	victimSends = 10
 	othersSend  = 20
@@ -31,14 +31,14 @@ const (
 // Every second kill of a sender comes between the end of a message and the server's answer to it.
 func TestKillMinusNineLetsNoNoticeArriveTwiceAndLosesNoneUnseen(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		newSendRun(t, senderKillings, newSite(t, e)).run()
+		newSendRun(t, senderKillings**soak, newSite(t, e)).run()
 	})
 }
 
 func TestTwoSendersOnOneDatabaseSendEachNoticeOnceThoughOneOrTheOtherIsKilledAgainAndAgain(t *testing.T) {
 	here, there := newSite(t, testkit.Postgres), newSite(t, testkit.Postgres)
 	there.url = here.url
-	newSendRun(t, pairKillings, here, there).run()
+	newSendRun(t, pairKillings**soak, here, there).run()
 }
 
 // sendRun is one outbox through all killings of its senders.

@@ -153,7 +153,7 @@ func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {
 		}},
 		"the user was deleted": {deleted, func() error { return leaving.DeleteMe(t.Context()) }},
 	} {
-		u, err := h.Identity.SignIn(t.Context(), c.person.Email, credential.NewSecret(testkit.Password))
+		u, err := h.Identity.SignIn(t.Context(), principal.Origin{}, c.person.Email, credential.NewSecret(testkit.Password))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {
 			t.Errorf("%s after it was judged: %v", name, err)
 		}
 	}
-	u, err := h.Identity.SignIn(t.Context(), h.Owner.Email, credential.NewSecret(testkit.Password))
+	u, err := h.Identity.SignIn(t.Context(), principal.Origin{}, h.Owner.Email, credential.NewSecret(testkit.Password))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -308,7 +308,7 @@ func TestEveryFailedSignInTakesAsLong(t *testing.T) {
 // storeHash puts a hash of testkit.Password at the cost in the place of a person's.
 func storeHash(t *testing.T, h *testkit.House, p principal.Person, c identity.Cost) {
 	t.Helper()
-	encoded, err := identity.NewHasher(c, 1).Hash(t.Context(), credential.NewSecret(testkit.Password))
+	encoded, err := identity.NewHasher(c, 1).Hash(t.Context(), "test", credential.NewSecret(testkit.Password))
 	if err == nil {
 		_, err = h.Beside().ExecContext(t.Context(), `UPDATE users SET password = $1 WHERE id = $2`, encoded, p.ID)
 	}

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // Enrol takes what a person who comes by a link says about themselves: one who is new to the server will be made by insert, one who is known must have given their
 // password. insert belongs into the transaction that uses up the link, and gives the user's number. What is asked of a new person is asked of both, so that nobody can try whether
 // an address is known without either making the user or counting as a failed sign-in.
-func (s *Service) Enrol(ctx context.Context, n NewUser) (u User, insert func(context.Context, Inserter) (int64, error), err error) {
+func (s *Service) Enrol(ctx context.Context, from principal.Origin, n NewUser) (u User, insert func(context.Context, Inserter) (int64, error), err error) {
 	name, faults := text.Name("name", n.Name)
 	if err := fault.Refuse(append(faults, n.faults()...)...); err != nil {
 		return User{}, nil, err
@@ -21,11 +22,11 @@ func (s *Service) Enrol(ctx context.Context, n NewUser) (u User, insert func(con
 	u, _, err = s.Store.UserByEmail(ctx, CanonicalEmail(n.Email))
 	if !errors.Is(err, fault.NotFound) {
 		if err == nil {
-			u, err = s.SignIn(ctx, n.Email, n.Password)
+			u, err = s.SignIn(ctx, from, n.Email, n.Password)
 		}
 		return u, func(context.Context, Inserter) (int64, error) { return u.Number, nil }, err
 	}
-	hash, err := s.Passwords.Hash(ctx, n.Password)
+	hash, err := s.Passwords.Hash(ctx, sourceAt(from), n.Password)
 	if err != nil {
 		return User{}, nil, err
 	}

@@ -132,7 +132,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	if err := fault.Refuse(n.faults()...); err != nil {
 		return User{}, err
 	}
-	hash, err := s.Passwords.Hash(ctx, n.Password)
+	hash, err := s.Passwords.Hash(ctx, sourceOf(who), n.Password)
 	if err != nil {
 		return User{}, err
 	}

@@ -5,58 +5,48 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// maxWait is how long anyone waits for a turn. Behind a flood of sign-ins nobody waits for longer.
-const maxWait = 2 * time.Second
+// maxTurn bounds what is done in a turn: a database that does not answer must not hold the turns for ever.
+const maxTurn = 10 * time.Second
 
 // Hasher runs argon2id, a few at a time: each run takes 46 MiB and some 20 ms of a core that verification needs too. Whoever wants to hash waits for a turn and
-// does in it whatever else belongs to it, so that a flood of sign-ins reaches the database no faster than it is hashed.
+// does in it whatever else belongs to it, so that a flood of sign-ins reaches the database no faster than it is hashed. Turns are given fairly (see fairQueue).
 type Hasher struct {
-	// queues hold one turn each. An address always waits in the same one, so that attempts on one account do not run side by side.
-	queues []chan struct{}
-	cost   Cost
-	gauge  Queue
+	queue *fairQueue
+	cost  Cost
+	gauge Queue
 }
 
 // NewHasher allows so many turns at once, and hashes new passwords at the cost.
 func NewHasher(cost Cost, atOnce int) *Hasher {
-	h := &Hasher{cost: cost}
-	for range atOnce {
-		h.queues = append(h.queues, make(chan struct{}, 1))
-	}
-	return h
+	return &Hasher{queue: newFairQueue(atOnce), cost: cost}
 }
 
 // turn is one's place at the Hasher, and the only thing that hashes.
 type turn struct{ cost Cost }
 
-// inTurn waits for a turn in the queue of the address and does what belongs into it; fault.Unavailable where the wait is too long.
-func (h *Hasher) inTurn(ctx context.Context, canonical string, do func(turn) error) error {
-	queue := h.queues[share(canonical, len(h.queues))]
-	waiting, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
+// inTurn waits for a turn of the source that asks for the person, and does what belongs into it;
+// fault.Unavailable where the wait is too long. A person of "" is none in particular.
+func (h *Hasher) inTurn(ctx context.Context, source, person string, do func(context.Context, turn) error) error {
 	h.gauge.Waiting.Add(1)
-	select {
-	case queue <- struct{}{}:
-		h.gauge.Waiting.Add(-1)
-		h.gauge.Running.Add(1)
-		defer func() {
-			h.gauge.Running.Add(-1)
-			<-queue
-		}()
-		return do(turn{h.cost})
-	case <-waiting.Done():
-		h.gauge.Waiting.Add(-1)
+	leave, err := h.queue.enter(ctx, source, person)
+	h.gauge.Waiting.Add(-1)
+	if err != nil {
 		h.gauge.GivenUp.Add(1)
-		return fault.Wrap(fault.Unavailable, waiting.Err(), "Too many sign-ins at once. Try again.")
+		return err
 	}
+	defer leave()
+	h.gauge.Running.Add(1)
+	defer h.gauge.Running.Add(-1)
+	ctx, cancel := context.WithTimeout(ctx, maxTurn)
+	defer cancel()
+	return do(ctx, turn{h.cost})
 }
 
-// Hash encodes a new password in the PHC string format, in a turn of its own.
-func (h *Hasher) Hash(ctx context.Context, password credential.Secret) (encoded string, err error) {
-	err = h.inTurn(ctx, "", func(t turn) error {
+// Hash encodes a new password in the PHC string format, in a turn of the source.
+func (h *Hasher) Hash(ctx context.Context, source string, password credential.Secret) (encoded string, err error) {
+	err = h.inTurn(ctx, source, "", func(_ context.Context, t turn) error {
 		encoded = t.hash(password)
 		return nil
 	})

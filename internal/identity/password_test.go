@@ -1,16 +1,27 @@
 package identity
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
 )
+
+// cheap is the cost of the tests.
+var cheap = Cost{Memory: 8, Time: 1, Threads: 1}
+
+func nothing(context.Context, turn) error { return nil }
 
 func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(Cost{Memory: 8, Time: 1, Threads: 1}, 1)
+		h := NewHasher(cheap, 1)
 		demand := func(running, waiting int64, gaveUp uint64) {
 			t.Helper()
 			q := h.Queue()
@@ -18,13 +29,13 @@ func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 				t.Errorf("running %d, waiting %d, given up %d; want %d, %d, %d", r, w, g, running, waiting, gaveUp)
 			}
 		}
-		err := h.inTurn(t.Context(), "", func(turn) error {
+		err := h.inTurn(t.Context(), "a", "", func(context.Context, turn) error {
 			second := make(chan error)
-			go func() { second <- h.inTurn(t.Context(), "", func(turn) error { return nil }) }()
+			go func() { second <- h.inTurn(t.Context(), "b", "", nothing) }()
 			synctest.Wait()
 			demand(1, 1, 0)
-			if err := <-second; !errors.Is(err, fault.Unavailable) {
-				t.Errorf("the second had its turn: %v", err)
+			if err := <-second; !errors.Is(err, fault.Unavailable) || fault.RetryAfter(err) == 0 {
+				t.Errorf("the second had its turn, or is not told when to come again: %v", err)
 			}
 			demand(1, 0, 1)
 			return nil
@@ -34,4 +45,133 @@ func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 		}
 		demand(0, 0, 1)
 	})
+}
+
+// occupied returns a hasher of one turn that is taken until done is called.
+func occupied(t *testing.T) (h *Hasher, done func()) {
+	h = NewHasher(cheap, 1)
+	release := make(chan struct{})
+	go func() {
+		_ = h.inTurn(t.Context(), "first", "", func(context.Context, turn) error {
+			<-release
+			return nil
+		})
+	}()
+	synctest.Wait()
+	return h, func() { close(release) }
+}
+
+func TestASourceThatFloodsDelaysAnotherByOneTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, done := occupied(t)
+		var order []string
+		come := func(source, person string) {
+			go func() {
+				_ = h.inTurn(t.Context(), source, person, func(context.Context, turn) error {
+					order = append(order, source)
+					return nil
+				})
+			}()
+			synctest.Wait()
+		}
+		for i := range maxWaitingOfSource {
+			come("flood", fmt.Sprint("person", i))
+		}
+		come("someone", "victim")
+		done()
+		synctest.Wait()
+		if len(order) != maxWaitingOfSource+1 || order[1] != "someone" {
+			t.Errorf("the turns went to %v", order)
+		}
+	})
+}
+
+func TestASourceOrAFloodOnOnePersonFillsOnlyItsShareOfTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, done := occupied(t)
+		refused := map[string]int{}
+		come := func(kind, source, person string) {
+			go func() {
+				if err := h.inTurn(t.Context(), source, person, nothing); errors.Is(err, fault.Unavailable) {
+					refused[kind]++
+				}
+			}()
+			synctest.Wait()
+		}
+		for i := range 100 {
+			come("source", "flood", fmt.Sprint("person", i))
+			come("person", fmt.Sprint("source", i), "victim")
+		}
+		come("other", "someone", "else")
+		if refused["source"] != 100-maxWaitingOfSource || refused["person"] != 100-maxWaitingForPerson || refused["other"] != 0 {
+			t.Errorf("refused at once: %v", refused)
+		}
+		done()
+		synctest.Wait()
+		if len(h.queue.lines) != 0 || h.queue.waiting != 0 || len(h.queue.waitingByPerson) != 0 || len(h.queue.running) != 0 || h.queue.free != 1 {
+			t.Errorf("the queue keeps something: %+v", h.queue)
+		}
+	})
+}
+
+// Whatever comes and goes, no more run than there are turns, none of them for one person, and nothing is left.
+func TestNoPersonIsServedTwiceAtATime(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		turns := rapid.IntRange(1, 3).Draw(r, "turns")
+		visits := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) [4]int {
+			return [4]int{
+				rapid.IntRange(0, 3).Draw(r, "source"), rapid.IntRange(0, 2).Draw(r, "person"),
+				rapid.IntRange(0, 3000).Draw(r, "comes, ms"), rapid.IntRange(0, 2000).Draw(r, "stays, ms"),
+			}
+		}), 1, 40).Draw(r, "visits")
+		synctest.Test(t, func(t *testing.T) {
+			h := NewHasher(cheap, turns)
+			running, total := map[string]int{}, 0
+			for _, v := range visits {
+				person := ""
+				if v[1] > 0 {
+					person = fmt.Sprint(v[1])
+				}
+				go func() {
+					<-time.After(time.Duration(v[2]) * time.Millisecond)
+					_ = h.inTurn(t.Context(), fmt.Sprint(v[0]), person, func(context.Context, turn) error {
+						h.queue.mu.Lock()
+						running[person]++
+						total++
+						if total > turns || person != "" && running[person] > 1 {
+							t.Errorf("%d run, %d of them for %q", total, running[person], person)
+						}
+						h.queue.mu.Unlock()
+						<-time.After(time.Duration(v[3]) * time.Millisecond)
+						h.queue.mu.Lock()
+						running[person]--
+						total--
+						h.queue.mu.Unlock()
+						return nil
+					})
+				}()
+			}
+			<-time.After(5 * time.Minute)
+			q := h.queue
+			if q.free != turns || q.waiting != 0 || len(q.lines) != 0 || len(q.running) != 0 || len(q.waitingByPerson) != 0 {
+				t.Errorf("the queue keeps something: %+v", q)
+			}
+		})
+	})
+}
+
+func TestASourceIsAnAddressOrANetworkOfIPv6(t *testing.T) {
+	for ip, want := range map[string]string{
+		"203.0.113.7":            "203.0.113.7",
+		"::ffff:203.0.113.7":     "203.0.113.7",
+		"2001:db8:1:2:3:4:5:6":   "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::1":   "2001:db8:1:2::/64",
+		"fe80::1%eth0":           "fe80::/64",
+		"":                       "",
+		"not an address at all!": "not an address at all!",
+	} {
+		if got := sourceAt(principal.Origin{IP: ip}); got != want {
+			t.Errorf("%q is %q, want %q", ip, got, want)
+		}
+	}
 }

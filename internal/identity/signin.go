@@ -14,19 +14,20 @@ import (
 // errThrottled is fault.SignInFailed for an attempt that was not judged. To whoever asks it is the same answer.
 var errThrottled = fmt.Errorf("%w: unjudged", fault.SignInFailed)
 
-// SignIn gives the user whose e-mail and password these are, or fault.SignInFailed, without a message, for every cause.
-func (s *Service) SignIn(ctx context.Context, email string, password credential.Secret) (User, error) {
-	u, err := s.signIn(ctx, email, password)
+// SignIn returns the user whose e-mail and password these are, or fault.SignInFailed, without a message, for every cause.
+// Where the request came from decides how long it waits.
+func (s *Service) SignIn(ctx context.Context, from principal.Origin, email string, password credential.Secret) (User, error) {
+	u, err := s.signIn(ctx, from, email, password)
 	s.signIns.count(err)
 	return u, err
 }
 
-func (s *Service) signIn(ctx context.Context, email string, password credential.Secret) (u User, err error) {
+func (s *Service) signIn(ctx context.Context, from principal.Origin, email string, password credential.Secret) (u User, err error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
 		canonical = "" // nobody's
 	}
-	err = s.Passwords.inTurn(ctx, canonical, func(t turn) error {
+	err = s.Passwords.inTurn(ctx, sourceAt(from), canonical, func(ctx context.Context, t turn) error {
 		u, err = s.judge(ctx, t, canonical, password)
 		return err
 	})
@@ -60,12 +61,15 @@ func (s *Service) judge(ctx context.Context, t turn, canonical string, password 
 		t.refuse(compared, password)
 		return User{}, refusal
 	}
+	// The password was right: that is kept even if the person has left.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxTurn)
+	defer cancel()
 	if t.outdated(compared) {
-		if err := s.Store.UpgradeHash(context.WithoutCancel(ctx), u.ID, hash, t.hash(password)); err != nil {
+		if err := s.Store.UpgradeHash(ctx, u.ID, hash, t.hash(password)); err != nil {
 			return User{}, err
 		}
 	}
-	return u, s.Store.ForgetFailures(context.WithoutCancel(ctx), canonical)
+	return u, s.Store.ForgetFailures(ctx, canonical)
 }
 
 // claim counts an attempt as failed before it is judged, and reports whether it may be: it is due, and nobody claimed another meanwhile.
@@ -85,7 +89,7 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
 		return err
 	}
-	hash, err := s.Passwords.Hash(ctx, password)
+	hash, err := s.Passwords.Hash(ctx, sourceOf(who), password)
 	if err != nil {
 		return err
 	}
@@ -110,7 +114,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, c
 		return User{}, err
 	}
 	canonical, hash := CanonicalEmail(me.User.Email), ""
-	err = s.Passwords.inTurn(ctx, canonical, func(t turn) (err error) {
+	err = s.Passwords.inTurn(ctx, sourceOf(who), "", func(ctx context.Context, t turn) (err error) {
 		if u, err = s.judge(ctx, t, canonical, current); err == nil {
 			hash = t.hash(next)
 		}

@@ -54,7 +54,7 @@ type signInOutput struct {
 }
 
 func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error) {
-	user, err := a.Identity.SignIn(ctx, in.JSON.value.Email, credential.NewSecret(in.JSON.value.Password))
+	user, err := a.Identity.SignIn(ctx, in.From.origin, in.JSON.value.Email, credential.NewSecret(in.JSON.value.Password))
 	if err != nil {
 		return nil, err
 	}

@@ -200,7 +200,7 @@ func (h *House) people(ctx context.Context, s *Sample) (c cast, err error) {
 // signIn tries the person's password, and where it is none of theirs gives them another.
 func (h *House) signIn(ctx context.Context, email, name string, password *string) (principal.Person, error) {
 	if *password != "" {
-		u, err := h.Identity.SignIn(ctx, email, credential.NewSecret(*password))
+		u, err := h.Identity.SignIn(ctx, principal.Origin{}, email, credential.NewSecret(*password))
 		if !errors.Is(err, fault.SignInFailed) {
 			return u.Person(), err
 		}

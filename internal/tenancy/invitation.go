@@ -95,7 +95,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 	if err != nil {
 		return identity.User{}, linkFault(err)
 	}
-	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: i.Email, Name: cmp.Or(name, i.Name), Password: password})
+	u, enrol, err := s.People.Enrol(ctx, from, identity.NewUser{Email: i.Email, Name: cmp.Or(name, i.Name), Password: password})
 	if err != nil {
 		return identity.User{}, err
 	}

@@ -84,7 +84,7 @@ func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from pri
 	if err := s.Store.Setup(ctx, hash, s.Now()); err != nil { // or a link that is used up would still tell who is known here
 		return identity.User{}, linkFault(err)
 	}
-	u, enrol, err := s.People.Enrol(ctx, identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password})
+	u, enrol, err := s.People.Enrol(ctx, from, identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password})
 	if err != nil {
 		return identity.User{}, err
 	}

@@ -122,7 +122,7 @@ func signInsOfOnePersonGoOn(h *house) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			if _, err := people.SignIn(h.Context(), somebody, password); err != nil {
+			if _, err := people.SignIn(h.Context(), principal.Origin{}, somebody, password); err != nil {
 				h.Errorf("one of four: %v", err)
 			}
 		})
@@ -228,7 +228,7 @@ func failedSignInsWorkAlike(h *house) {
 			watch.asked = nil
 			written := 0
 			h.faults.statement = func(string) error { written++; return nil }
-			_, err := people.SignIn(h.Context(), email, given)
+			_, err := people.SignIn(h.Context(), principal.Origin{}, email, given)
 			h.faults.statement = nil
 			if fault.KindOf(err) != fault.SignInFailed {
 				h.Errorf("%q: %v, want sign_in_failed", email, err)
