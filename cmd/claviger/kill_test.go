@@ -223,7 +223,7 @@ func (r *killRun) checkTrail(s *store.Store) {
 	trails := map[string][]string{}
 	followChains(r.t, s, func(rec audit.Record) {
 		if rec.Chain() == r.tenant && rec.Target.Type == "key" {
-			trails[rec.Target.ID] = append(trails[rec.Target.ID], rec.Action)
+			trails[rec.Target.ID] = append(trails[rec.Target.ID], string(rec.Action))
 		}
 	})
 	if diff := cmp.Diff(r.book.trails(), trails); diff != "" {

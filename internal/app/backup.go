@@ -154,14 +154,19 @@ func (a *App) restore(ctx context.Context, b *backup.Reader, rec record) (r Rest
 		return r, err
 	}
 	whole := rec.text[:bytes.LastIndexByte(rec.text, '\n')+1]
-	return r, WriteFile(a.data.file(JournalFile), append(whole[:len(whole):len(whole)], journal.Restoration(change).Encode()...))
+	whole = append(whole[:len(whole):len(whole)], journal.RestoreMarker(change).Encode()...)
+	if !rec.covered {
+		whole = append(whole, journal.StartMarker(r.At).Encode()...)
+	}
+	return r, WriteFile(a.data.file(JournalFile), whole)
 }
 
-// event tells of the restore. The journal takes from it, should it be made anew, since when it is whole.
+// event says that a backup was restored. A journal that is made anew from the audit trail is complete since then.
 func (r Restored) event() audit.Event {
-	e := audit.By(principal.Operator(), journal.Restored, audit.Target{Type: "server"}).With("backup_of", r.Backup.CreatedAt.Format(time.RFC3339))
+	e := audit.By(principal.Operator(), audit.ActionServerRestore, audit.Target{Type: "server"}).WithEffects(audit.Effect{Kind: audit.EffectDatabaseRestored})
+	e = e.With("backup_of", r.Backup.CreatedAt.Format(time.RFC3339))
 	if r.Covered {
-		e = e.With(journal.Covered, "yes")
+		e = e.With("covered", "yes")
 	}
 	return r.Taken.On(e)
 }

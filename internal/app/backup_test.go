@@ -120,7 +120,7 @@ func demandWholeTrail(t *testing.T, h *testkit.House) {
 	}
 	told := false
 	err := h.Store.Chain(t.Context(), audit.ServerChain, func(r audit.Record) error {
-		told = told || r.Action == "server.restore" && r.Actor.Type == "operator" && r.Details["backup_of"] != ""
+		told = told || r.Action == audit.ActionServerRestore && r.Actor.Type == "operator" && r.Details["backup_of"] != ""
 		return nil
 	})
 	if err != nil || !told {

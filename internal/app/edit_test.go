@@ -275,7 +275,7 @@ func recorded(t *testing.T, h *testkit.House, tenant tenancy.Tenant, action stri
 func recordedOn(t *testing.T, h *testkit.House, chain, action string) (found []audit.Record) {
 	t.Helper()
 	succeed(t, h.Store.Chain(t.Context(), chain, func(r audit.Record) error {
-		if r.Action == action || strings.HasSuffix(action, ".") && strings.HasPrefix(r.Action, action) {
+		if string(r.Action) == action || strings.HasSuffix(action, ".") && strings.HasPrefix(string(r.Action), action) {
 			found = append(found, r)
 		}
 		return nil

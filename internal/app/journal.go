@@ -36,6 +36,15 @@ type revocations struct {
 	// upto is the change up to which all is there; noted are those after it that are, too.
 	upto  int64
 	noted map[int64]bool
+	// unread is why the last catching up stopped before a change; nil where it did not.
+	unread error
+}
+
+// ready fails while there are changes whose effects this version does not know.
+func (j *revocations) ready(context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.unread
 }
 
 // openRevocations opens the journal, or begins one. What a power cut left of a last line is cut off.
@@ -67,7 +76,7 @@ func (j *revocations) close() error {
 
 // note writes an event that took authority away, or gave some back.
 func (j *revocations) note(change int64, e audit.Event) error {
-	l, ok := journal.Of(change, e)
+	l, ok := journal.LineOf(journal.Change{Number: change, At: e.At, Effects: e.Effects})
 	if !ok {
 		return nil
 	}
@@ -108,28 +117,34 @@ func (j *revocations) catchUp(ctx context.Context, s *store.Store) error {
 	}
 	if last < j.upto {
 		j.upto = last
-		return j.write(journal.Beginning(s.Now()), journal.Upto(last))
+		return j.write(journal.StartMarker(s.Now()), journal.Checkpoint(last))
 	}
 	for last > j.upto {
-		events, err := s.EventsAfter(ctx, j.upto, journalPage)
-		if err != nil || len(events) == 0 {
-			return err
+		changes, readErr := s.EffectsAfter(ctx, j.upto, journalPage)
+		if errors.Is(readErr, audit.ErrUnknownEffect) {
+			j.unread = readErr
+		}
+		if len(changes) == 0 {
+			return readErr
 		}
 		var lines []journal.Line
-		for _, e := range events {
-			if l, ok := journal.Of(e.Number, e.Event); ok && !j.noted[e.Number] {
+		for _, c := range changes {
+			if l, ok := journal.LineOf(c); ok && !j.noted[c.Number] {
 				lines = append(lines, l)
 			}
-			delete(j.noted, e.Number)
+			delete(j.noted, c.Number)
 		}
-		upto := events[len(events)-1].Number
+		upto := changes[len(changes)-1].Number
 		if len(lines) > 0 || upto == last {
-			lines = append(lines, journal.Upto(upto))
+			lines = append(lines, journal.Checkpoint(upto))
 		}
 		if err := j.write(lines...); err != nil {
 			return err
 		}
 		j.upto = upto
+		if readErr != nil {
+			return readErr
+		}
 	}
 	return nil
 }
@@ -140,7 +155,7 @@ func (j *revocations) shorten() error {
 	if err != nil {
 		return err
 	}
-	if text, err = journal.Lean(text); err == nil && int64(len(text)) > j.max/2 {
+	if text, err = journal.Compact(text); err == nil && int64(len(text)) > j.max/2 {
 		text, err = later(text)
 	}
 	if err != nil {
@@ -162,5 +177,5 @@ func (j *revocations) shorten() error {
 func later(text []byte) ([]byte, error) {
 	half := text[bytes.IndexByte(text[len(text)/2:], '\n')+len(text)/2+1:]
 	dropped, err := journal.Read(bytes.NewReader(text[:len(text)-len(half)]))
-	return append(journal.Beginning(dropped.Latest).Encode(), half...), err
+	return append(journal.StartMarker(dropped.Latest).Encode(), half...), err
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
@@ -20,6 +22,7 @@ import (
 type journaled struct {
 	*testkit.House
 	engine testkit.Engine
+	tenant tenancy.Tenant
 	key    api.IssuedKey
 	backup []byte
 	revoke func()
@@ -34,7 +37,7 @@ func newJournaled(t *testing.T, e testkit.Engine) *journaled {
 	h.Clock.Move(time.Hour)
 	b := backUp(t, h)
 	h.Clock.Move(time.Hour)
-	return &journaled{House: h, engine: e, key: k, backup: b, revoke: func() {
+	return &journaled{House: h, engine: e, tenant: tenant, key: k, backup: b, revoke: func() {
 		t.Helper()
 		must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
 	}}
@@ -140,5 +143,84 @@ func TestTheJournalHoldsNoNames(t *testing.T) {
 	}
 	if !strings.Contains(text, j.key.Key.ID) {
 		t.Errorf("it does not hold the key:\n%s", text)
+	}
+}
+
+// An upgraded server may find in the audit trail what its earlier version committed and did not note.
+func TestARevocationOfAnEarlierVersionIsCaughtUpWith(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		j := newJournaled(t, e)
+		j.revoke()
+		execute(t, j.House, `UPDATE audit_events SET effects = NULL`)
+		if err := os.Remove(journalOf(j.Config)); err != nil {
+			t.Fatal(err)
+		}
+		j.Restart()
+		j.demandRevoked(t, journalOf(j.Config))
+	})
+}
+
+// Nor is it ready where it should have revived what a newer version took away.
+func TestANodeThatReadsAnEffectItDoesNotKnowIsNotReady(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		j := newJournaled(t, e)
+		j.revoke()
+		h := j.House
+		h.Application(j.tenant, "A change that no line tells of")
+		execute(t, h, `UPDATE audit_events SET effects = '[{"kind":"key_stolen"}]' WHERE change_number = (SELECT MAX(change_number) FROM audit_events)`)
+		detail := await(t, func() string { return notReady(t, h) })
+		if !strings.Contains(detail, " revocations (") {
+			t.Errorf("%q does not name the journal", detail)
+		}
+		if !bytes.Contains(j.text(t), []byte(j.key.Key.ID)) {
+			t.Error("what came before the unknown effect is not in the journal")
+		}
+		h.ExpectStopToFail()
+	})
+}
+
+// What was revoked in a database that is gone, the audit trail of the restored one does not tell.
+func TestAJournalThatDidNotGoThroughARestoreReachesBackToItAlone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		// lose restores the backup, or one of later, and leaves a journal that does not tell of the revocation.
+		lose func(t *testing.T, j *journaled, earlier []byte) config.Config
+	}{
+		{"one that was made anew after a restore", func(t *testing.T, j *journaled, _ []byte) config.Config {
+			j.revoke()
+			c := emptyPlace(t, j.House, j.engine)
+			if _, err := restore(t, j.House, c, j.backup, app.Restoring{Journal: journalOf(j.Config)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(journalOf(c)); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}},
+		{"one that ended before the backup that was restored with it", func(t *testing.T, j *journaled, earlier []byte) config.Config {
+			j.revoke()
+			later, old := backUp(t, j.House), filepath.Join(t.TempDir(), "journal")
+			if err := os.WriteFile(old, earlier, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := emptyPlace(t, j.House, j.engine)
+			if r, err := restore(t, j.House, c, later, app.Restoring{Journal: old, WithoutJournal: true}); err != nil || r.Covered {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			return c
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := newJournaled(t, testkit.SQLite)
+			at := c.lose(t, j, j.text(t))
+			j.Move(at)
+			if got := codeOf(t, j.House.With(j.key)); got != api.APIKeyRevoked {
+				t.Fatalf("the key is %q", got)
+			}
+			_, err := restore(t, j.House, emptyPlace(t, j.House, j.engine), j.backup, app.Restoring{Journal: journalOf(at)})
+			if !errors.Is(err, app.ErrUncovered) {
+				t.Errorf("the backup of before is restored: %v", err)
+			}
+		})
 	}
 }

@@ -65,7 +65,7 @@ func left(t *testing.T, h *testkit.House) string {
 func onServerChain(t *testing.T, h *testkit.House) (actions []string) {
 	t.Helper()
 	for _, r := range recordedOn(t, h, audit.ServerChain, "rootkey.") {
-		actions = append(actions, strings.TrimPrefix(r.Action, "rootkey."))
+		actions = append(actions, strings.TrimPrefix(string(r.Action), "rootkey."))
 	}
 	return actions
 }

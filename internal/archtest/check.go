@@ -16,6 +16,7 @@ func (t tree) check(below graph, maySkip []string) []string {
 		t.dotImports(),
 		t.bannedWords(),
 		t.silentSkips(maySkip),
+		t.writtenActions(),
 	)
 	slices.Sort(reports)
 	return slices.Compact(reports)

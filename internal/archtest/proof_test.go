@@ -263,3 +263,26 @@ func TestWhatTheRulesAllowIsNotReported(t *testing.T) {
 		t.Error(report)
 	}
 }
+
+func TestAnActionThatIsWrittenAsATextIsReported(t *testing.T) {
+	actions := "package audit\ntype Action string\nconst ActionKeyRevoke Action = \"key.revoke\"\n"
+	code := "package key\nimport \"" + module + "/internal/audit\"\n"
+	for _, c := range []struct {
+		name, path, text string
+		want             []string
+	}{
+		{"a constant", "internal/key/key.go", code + "var a = audit.ActionKeyRevoke\n", nil},
+		{"the text", "internal/key/key.go", code + "var a audit.Action = \"key.revoke\"\n", []string{`internal/key/key.go:3: "key.revoke": an action is written as a constant of internal/audit`}},
+		{"another verb", "internal/key/key.go", code + "var a = audit.By(who, `key.steal`)\n", []string{`internal/key/key.go:3: "key.steal": an action is written as a constant of internal/audit`}},
+		{"another noun", "internal/key/key.go", code + "var a = \"revocations.journal\"\n", nil},
+		{"in a test", "internal/key/key_test.go", code + "var a = \"key.revoke\"\n", nil},
+		{"in a file that knows no actions", "internal/key/other.go", "package key\nvar a = \"key.pem\"\n", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := made(t, map[string]string{"internal/audit/action.go": actions, c.path: c.text}).writtenActions()
+			if !slices.Equal(got, c.want) {
+				t.Errorf("reported %q, want %q", got, c.want)
+			}
+		})
+	}
+}

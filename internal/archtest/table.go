@@ -55,7 +55,7 @@ var table = []layer{
 		{"internal/metric", "", ""},
 	}},
 	{"domain", []row{
-		{"internal/audit", "principal ident fault", ""},
+		{"internal/audit", "principal policy ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
 		{"internal/identity", "notice principal policy credential ident audit text metric fault", "crypto text"},
 		{"internal/session", "notice principal policy credential ident audit metric fault", ""},

@@ -3,8 +3,11 @@ package archtest
 import (
 	"fmt"
 	"go/ast"
+	"go/token"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -135,4 +138,62 @@ func (f file) localNames() map[string]string {
 		names[name] = importPath(spec)
 	}
 	return names
+}
+
+// auditPackage has the constants of all actions.
+const auditPackage = "internal/audit"
+
+// writtenActions reports texts that look like an action, by their noun, outside of the package that has all actions as constants. Tests may write them.
+func (t tree) writtenActions() []string {
+	nouns := t.actionNouns()
+	var reports []string
+	for _, f := range t.files {
+		if f.forTests() || f.folder == auditPackage || !slices.Contains(f.imports(), module+"/"+auditPackage) {
+			continue
+		}
+		for node := range ast.Preorder(f.syntax) {
+			if text, ok := textOf(node); ok && nouns[nounOf(text)] {
+				reports = append(reports, fmt.Sprintf("%s: %q: an action is written as a constant of %s", t.at(node), text, auditPackage))
+			}
+		}
+	}
+	return reports
+}
+
+// actionNouns returns the nouns of the actions in the package that has them.
+func (t tree) actionNouns() map[string]bool {
+	nouns := map[string]bool{}
+	for _, f := range t.files {
+		if f.folder != auditPackage || f.forTests() {
+			continue
+		}
+		for node := range ast.Preorder(f.syntax) {
+			if text, ok := textOf(node); ok {
+				nouns[nounOf(text)] = true
+			}
+		}
+	}
+	delete(nouns, "")
+	return nouns
+}
+
+// actionForm is the form of an action, noun.verb.
+var actionForm = regexp.MustCompile(`^([a-z]+)\.[a-z_]+$`)
+
+// nounOf returns the noun of a text that has the form of an action; "" for other texts.
+func nounOf(text string) string {
+	if parts := actionForm.FindStringSubmatch(text); parts != nil {
+		return parts[1]
+	}
+	return ""
+}
+
+// textOf returns the value of a string literal.
+func textOf(node ast.Node) (text string, ok bool) {
+	literal, ok := node.(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return "", false
+	}
+	text, err := strconv.Unquote(literal.Value)
+	return text, err == nil
 }

@@ -5,7 +5,8 @@
 //
 //	ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 //		… read authority in tx, change through tx …
-//		return audit.By(who, "key.revoke", audit.Target{Type: "key", ID: id, Name: name}).In(tenant, account), nil
+//		return audit.By(who, audit.ActionKeyRevoke, audit.Target{Type: "key", ID: id, Name: name}).In(tenant, account).
+//			WithEffects(audit.Effect{Kind: audit.EffectKeyRevoked, Tenant: tenant, Key: id}), nil
 //	})
 //
 // Events form hash chains, one for each tenant, each account and the server itself: every [Record] holds the hash of the one before it,
@@ -65,7 +66,7 @@ type Event struct {
 	ID        ident.EventID
 	At        time.Time
 	Actor     Actor
-	Action    string // noun.verb: "key.create"
+	Action    Action
 	Target    Target
 	IP        string
 	RequestID string
@@ -74,10 +75,12 @@ type Event struct {
 	Account ident.AccountID
 	Tenant  ident.TenantID
 	Stale   Stale
+	// Effects that the change had on what anyone may do; see [Event.Check]. Records of before version 8 of the schema have nil.
+	Effects []Effect
 }
 
 // By begins an event: who did what to which thing.
-func By(who principal.Principal, action string, target Target) Event {
+func By(who principal.Principal, action Action, target Target) Event {
 	o := who.Origin()
 	return Event{Actor: actor(who), Action: action, Target: target, IP: o.IP, RequestID: o.RequestID}
 }
@@ -123,5 +126,11 @@ func (e Event) OutdatesLookups(lookups ...string) Event {
 // OutdatesTenants says that cached facts of these tenants are no longer true.
 func (e Event) OutdatesTenants(tenants ...ident.TenantID) Event {
 	e.Stale.Tenants = append(e.Stale.Tenants[:len(e.Stale.Tenants):len(e.Stale.Tenants)], tenants...)
+	return e
+}
+
+// WithEffects adds effects that the change has.
+func (e Event) WithEffects(effects ...Effect) Event {
+	e.Effects = append(e.Effects[:len(e.Effects):len(e.Effects)], effects...)
 	return e
 }

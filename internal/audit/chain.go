@@ -44,10 +44,20 @@ type Head struct {
 
 // Append makes the record that follows the head.
 func (h Head) Append(e Event) Record {
+	if e.Effects == nil {
+		e.Effects = []Effect{}
+	}
 	r := Record{Event: e, Seq: h.Seq + 1, PrevHash: h.Hash}
 	r.Hash = r.sum()
 	return r
 }
+
+// The encodings that are hashed. The first has no effects: records of before version 8 of the schema are hashed by it, and only they have none, not even an
+// empty list.
+const (
+	encodingV1 = "claviger audit v1"
+	encodingV2 = "claviger audit v2"
+)
 
 // sum hashes every field of the record, each with its length before it. What a change outdates in caches is no part of the record.
 func (r Record) sum() Hash {
@@ -58,9 +68,16 @@ func (r Record) sum() Hash {
 			in = append(in, t...)
 		}
 	}
-	add("claviger audit v1", string(r.PrevHash[:]), r.Chain(), strconv.FormatInt(r.Seq, 10))
+	encoding := encodingV2
+	if r.Effects == nil {
+		encoding = encodingV1
+	}
+	add(encoding, string(r.PrevHash[:]), r.Chain(), strconv.FormatInt(r.Seq, 10))
 	add(string(r.ID), strconv.FormatInt(r.At.UnixMicro(), 10), string(r.Account), string(r.Tenant))
-	add(r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID)
+	add(r.Actor.Type, r.Actor.ID, r.Actor.Email, string(r.Action), r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID)
+	if r.Effects != nil {
+		add(string(EncodeEffects(r.Effects)))
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Details)) {
 		add(name, r.Details[name])
 	}

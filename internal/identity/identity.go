@@ -140,7 +140,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		number, err := tx.InsertUser(ctx, u, hash)
 		u.Number = number
-		return audit.By(who, "user.create", target(u)), err
+		return audit.By(who, audit.ActionUserCreate, target(u)), err
 	})
 	return u, err
 }

@@ -53,18 +53,18 @@ func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Chang
 	if err := fault.Refuse(c.validate()...); err != nil {
 		return User{}, err
 	}
-	err = s.change(ctx, who, me.User.ID, func(ctx context.Context, tx Tx, now User) (string, error) {
+	err = s.change(ctx, who, me.User.ID, audit.ActionUserEdit, nil, func(ctx context.Context, tx Tx, now User) error {
 		u = now
 		renamed, muted := c.Name != nil && *c.Name != u.Name, mutedAfter(u.Muted, c.Notices)
 		if !renamed && slices.Equal(muted, u.Muted) {
-			return "", audit.ErrNothing
+			return audit.ErrNothing
 		}
 		u.Muted, u.UpdatedAt = muted, s.Now()
 		if err := tx.Mute(ctx, u.ID, u.Muted, u.UpdatedAt); err != nil || !renamed {
-			return "user.edit", err
+			return err
 		}
 		u.Name = *c.Name
-		return "user.edit", tx.Rename(ctx, u.ID, u.Name, u.UpdatedAt)
+		return tx.Rename(ctx, u.ID, u.Name, u.UpdatedAt)
 	})
 	return u, err
 }
@@ -89,25 +89,27 @@ func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user
 	if who.Kind() != principal.ByOS {
 		return User{}, fault.Forbidden
 	}
-	action := "user.enable"
+	action, effect := audit.ActionUserEnable, audit.EffectUserEnabled
 	if disabled {
-		action = "user.disable"
+		action, effect = audit.ActionUserDisable, audit.EffectUserDisabled
 	}
-	err = s.change(ctx, who, user, func(ctx context.Context, tx Tx, now User) (string, error) {
+	err = s.change(ctx, who, user, action, []audit.Effect{{Kind: effect, User: user}}, func(ctx context.Context, tx Tx, now User) error {
 		if u = now; u.Disabled == disabled {
-			return "", audit.ErrNothing
+			return audit.ErrNothing
 		}
 		u.Disabled, u.UpdatedAt = disabled, s.Now()
 		if err := tx.SetUserDisabled(ctx, user, disabled, u.UpdatedAt); err != nil || !disabled {
-			return action, err
+			return err
 		}
-		return action, tx.EndSessions(ctx, user)
+		return tx.EndSessions(ctx, user)
 	})
 	return u, err
 }
 
 // change runs an operation on a user and names it to the audit trail. Cached facts show names and states of owners, so they are outdated wherever the user may appear.
-func (s *Service) change(ctx context.Context, who principal.Principal, user ident.UserID, operate func(context.Context, Tx, User) (action string, err error)) error {
+func (s *Service) change(ctx context.Context, who principal.Principal, user ident.UserID, action audit.Action, effects []audit.Effect,
+	operate func(context.Context, Tx, User) error,
+) error {
 	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		u, err := tx.LockUser(ctx, user)
 		if err != nil {
@@ -117,8 +119,8 @@ func (s *Service) change(ctx context.Context, who principal.Principal, user iden
 		if err != nil {
 			return audit.Event{}, err
 		}
-		action, err := operate(ctx, tx, u)
-		return audit.By(who, action, target(u)).OutdatesTenants(tenants...), err // the event also with ErrNothing: see there
+		err = operate(ctx, tx, u)
+		return audit.By(who, action, target(u)).WithEffects(effects...).OutdatesTenants(tenants...), err // the event also with ErrNothing: see there
 	})
 }
 
@@ -159,7 +161,8 @@ func (s *Service) DeleteMe(ctx context.Context, who principal.Principal) error {
 		if err != nil {
 			return audit.Event{}, err
 		}
-		e := audit.By(who, "user.delete", target(u)).OutdatesTenants(tenants...).With("keys_revoked", strconv.FormatInt(revoked, 10))
+		e := audit.By(who, audit.ActionUserDelete, target(u)).OutdatesTenants(tenants...).With("keys_revoked", strconv.FormatInt(revoked, 10))
+		e = e.WithEffects(audit.Effect{Kind: audit.EffectUserDeleted, User: u.ID})
 		return e, s.blank(ctx, tx, u)
 	})
 }

@@ -99,7 +99,7 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 			return audit.Event{}, err
 		}
 		_, err = s.setPassword(ctx, tx, now, hash)
-		return audit.By(who, "user.password", target(now)), err
+		return audit.By(who, audit.ActionUserPassword, target(now)), err
 	})
 }
 
@@ -133,7 +133,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, c
 			return audit.Event{}, err
 		}
 		u, err = s.setPassword(ctx, tx, now, hash)
-		return audit.By(who, "user.password", target(now)), err
+		return audit.By(who, audit.ActionUserPassword, target(now)), err
 	})
 	return u, err
 }

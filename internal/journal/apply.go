@@ -69,7 +69,7 @@ func (s *State) Apply(ctx context.Context, tx Tx, now time.Time) (t Taken, err e
 	a := applying{tx: tx, now: now}
 	err = errors.Join(
 		each(s.keys, func(id ident.KeyID, k *keyState) error { return count(&t.Keys)(a.key(ctx, id, k)) }),
-		each(s.users, func(id ident.UserID, last string) error { return count(&t.Users)(a.user(ctx, id, last)) }),
+		each(s.users, func(id ident.UserID, last userState) error { return count(&t.Users)(a.user(ctx, id, last)) }),
 		eachOf(s.members, membership.compare, func(at membership, m *memberState) error { return count(&t.Members)(a.member(ctx, at, m)) }),
 		eachOf(s.officers, standing.compare, func(at standing, left time.Time) error { return count(&t.Officers)(a.officer(ctx, at, left)) }),
 		each(s.tenants, func(id ident.TenantID, off bool) error { return count(&t.Tenants)(a.tenant(ctx, id, off)) }),
@@ -141,14 +141,14 @@ func (a applying) key(ctx context.Context, id ident.KeyID, last *keyState) (take
 	return taken, err
 }
 
-func (a applying) user(ctx context.Context, id ident.UserID, last string) (taken bool, err error) {
+func (a applying) user(ctx context.Context, id ident.UserID, last userState) (taken bool, err error) {
 	u, err := a.tx.LockUser(ctx, id)
 	switch {
 	case err != nil:
 		return false, err
-	case last == "user.delete":
+	case last.deleted:
 		return true, a.delete(ctx, id)
-	case last == "user.disable" && !u.Disabled:
+	case last.disabled && !u.Disabled:
 		return true, a.tx.SetUserDisabled(ctx, id, true, a.now)
 	}
 	return false, nil

@@ -1,15 +1,17 @@
 // Package journal remembers outside of the database what took authority away, so that a database that is brought back from a backup gives none of it back.
 //
-// A journal is a file of lines, each a JSON object, made from the events of the audit trail and holding no secrets:
+// A journal is a file of lines, each a JSON object. It is made from the effects of changes ([audit.Effect]) and holds no secrets:
 //
-//	{"action":"key.revoke","change":812,"at":"…","tenant":"ten_…","key":"key_…"}
-//	{"action":"journal.upto","change":820}      everything up to this change is in the journal
-//	{"action":"journal.begin","at":"…"}         what was before this time may not be
-//	{"action":"journal.restore","change":640}   a backup was restored by this change, and the count goes on from it
+//	{"change":812,"at":"…","effects":[{"kind":"key_revoked","tenant":"ten_…","key":"key_…"}]}
+//	{"action":"journal.upto","change":820}      every change up to this one is in the journal
+//	{"action":"journal.begin","at":"…"}         changes before this time may be missing
+//	{"action":"journal.restore","change":640}   a backup was restored by this change, and the numbers of changes go on from it
 //
-// What gives authority back ("key.enable") is there too, since the last word on a key, a person, a membership, a tenant or an account counts. The last is that
-// of the latest change, not that of the last line: what other nodes changed is written late. [Read] keeps the last words; [State.Apply] brings a database to
-// them, and never gives it authority that it has not.
+// Effects that give authority back (key_enabled) are there too, since the last word on a key, a person, a membership, a tenant or an account counts. The last
+// word is that of the latest change, not that of the last line: what other nodes changed is written late. [Read] keeps the last words; [State.Apply] brings a
+// database to them, and never gives it authority that it has not.
+//
+// Earlier versions wrote lines with the action of a change in the place of its effects (earlier.go).
 package journal
 
 import (
@@ -21,8 +23,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -30,142 +30,127 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// The actions of lines that are no events.
-const (
-	begin   = "journal.begin"
-	upto    = "journal.upto"
-	restore = "journal.restore"
-)
+// Marker is what a line says of the journal itself; "" for a line of effects.
+type Marker string
 
-// Restored is the action of the event that a restore leaves, and Covered its detail that is "yes" where the journal reached back to the backup.
+// The markers.
 const (
-	Restored = "server.restore"
-	Covered  = "covered"
+	start      Marker = "journal.begin"
+	checkpoint Marker = "journal.upto"
+	restore    Marker = "journal.restore"
 )
 
 // Line of a journal.
 type Line struct {
-	Action string    `json:"action"`
-	Change int64     `json:"change,omitempty"`
-	At     time.Time `json:"at,omitzero"`
-
-	Account ident.AccountID `json:"account,omitempty"`
-	Tenant  ident.TenantID  `json:"tenant,omitempty"`
-	User    ident.UserID    `json:"user,omitempty"`
-	Key     ident.KeyID     `json:"key,omitempty"`
-	// Serial of the key's secret after a refresh, or when the one before it was ended.
-	Serial int `json:"serial,omitempty"`
-	// Disabled is what became of a membership or a tenant.
-	Disabled bool `json:"disabled,omitempty"`
-	// Days that the account's policies of lifetime count since then, by reason.
-	Days map[policy.Reason]int `json:"days,omitempty"`
-	// Expires is the key's own expiry after an edit of it; zero for none.
-	Expires time.Time `json:"expires,omitzero"`
+	Marker  Marker         `json:"action,omitempty"`
+	Change  int64          `json:"change,omitempty"`
+	At      time.Time      `json:"at,omitzero"`
+	Effects []audit.Effect `json:"effects,omitempty"`
 }
 
-// Of gives the line of an event; ok is false for one that need not be remembered.
-func Of(change int64, e audit.Event) (l Line, ok bool) {
-	l = Line{Action: e.Action, Change: change, At: e.At}
-	switch noun, _, _ := strings.Cut(e.Action, "."); noun {
-	case "key":
-		l.Tenant, l.Key = e.Tenant, ident.KeyID(e.Target.ID)
-		return l, l.ofKey(e.Details)
-	case "user":
-		l.User = ident.UserID(e.Target.ID)
-		return l, slices.Contains([]string{"user.disable", "user.enable", "user.delete"}, e.Action)
-	case "member":
-		l.Tenant, l.User, l.Disabled = e.Tenant, ident.UserID(e.Target.ID), e.Details["status"] == "disabled"
-		return l, slices.Contains([]string{"member.add", "member.join", "member.edit", "member.remove"}, e.Action)
-	case "tenant":
-		changed := strings.Fields(e.Details["changed"])
-		l.Tenant, l.Disabled = e.Tenant, slices.Contains(changed, "disabled")
-		return l, l.Disabled || slices.Contains(changed, "active")
-	case "account":
-		l.Account = e.Account
-		if e.Action == "account.member_remove" {
-			l.User = ident.UserID(e.Target.ID)
-			return l, true
-		}
-		return l, e.Action == "account.disable" || e.Action == "account.enable"
-	case "policy":
-		l.Account = e.Account
-		return l, l.ofPolicy(e.Details)
-	}
-	if e.Action == Restored && e.Details[Covered] != "yes" {
-		return Beginning(e.At), true
-	}
-	return l, false
+// Change is a committed change as the audit trail tells of it.
+type Change struct {
+	Number  int64
+	At      time.Time
+	Effects []audit.Effect
 }
 
-// lifetimes are the details of an event that say how many days a policy counts.
-var lifetimes = map[string]policy.Reason{"auto_expiry_days": policy.ByAutoExpiry, "max_lifetime_days": policy.ByMaxLifetime}
-
-// ofPolicy takes what ends keys. A policy that is off ends none.
-func (l *Line) ofPolicy(details map[string]string) bool {
-	l.Days = map[policy.Reason]int{}
-	for name, reason := range lifetimes {
-		if days, err := strconv.Atoi(details[name]); err == nil {
-			l.Days[reason] = days
-		} else if details[name] != "" {
-			l.Days[reason] = 0
+// LineOf returns the line of a change; ok is false for one that has no effects. A restore that the journal did not go through makes it begin anew: what was
+// revoked in the database that was lost, the trail of the restored one does not tell.
+func LineOf(c Change) (l Line, ok bool) {
+	for _, f := range c.Effects {
+		if f.Kind == audit.EffectDatabaseRestored {
+			return StartMarker(c.At), true
 		}
 	}
-	return len(l.Days) > 0
+	return Line{Change: c.Number, At: c.At, Effects: c.Effects}, len(c.Effects) > 0
 }
 
-func (l *Line) ofKey(details map[string]string) bool {
-	switch l.Action {
-	case "key.revoke", "key.delete", "key.disable", "key.enable":
-		return true
-	case "key.refresh", "key.end_previous":
-		l.Serial, _ = strconv.Atoi(details["serial"])
-		return l.Serial > 0
-	case "key.edit":
-		l.Expires, _ = time.Parse(time.RFC3339Nano, details["expires_at"])
-		return slices.Contains(strings.Fields(details["changed"]), "expires_at")
-	}
-	return false
-}
+// StartMarker is the line that says since when a journal is complete.
+func StartMarker(at time.Time) Line { return Line{Marker: start, At: at} }
 
-// Beginning is the line that says since when a journal is without a gap.
-func Beginning(at time.Time) Line { return Line{Action: begin, At: at} }
+// Checkpoint is the line that says up to which change a journal is complete.
+func Checkpoint(change int64) Line { return Line{Marker: checkpoint, Change: change} }
 
-// Upto is the line that says up to which change a journal has everything.
-func Upto(change int64) Line { return Line{Action: upto, Change: change} }
+// RestoreMarker is the line that says by which change a backup was restored. Numbers of changes go on from it, whatever was before.
+func RestoreMarker(change int64) Line { return Line{Marker: restore, Change: change} }
 
-// Restoration is the line that says by which change a backup was restored. Changes are counted on from it, whatever was before.
-func Restoration(change int64) Line { return Line{Action: restore, Change: change} }
-
-// Encode gives the line as it is written.
+// Encode returns the line as it is written.
 func (l Line) Encode() []byte {
 	text, err := json.Marshal(l)
 	if err != nil {
-		panic("journal: " + err.Error()) // of texts, numbers and times of our own
+		panic("journal: " + err.Error()) // texts, numbers and times of our own
 	}
 	return append(text, '\n')
 }
 
-// Lean gives a journal without the lines that say how far it has come, but for the last: of those there are as many as pauses in which anything was changed.
-func Lean(text []byte) (lean []byte, err error) {
-	last := Upto(0)
+// parse reads a line. It fails on whatever this version would not have written, and on what earlier versions would not: to skip it could revive what was revoked.
+func parse(text []byte) (l Line, err error) {
+	var stored struct {
+		Line
+		earlier
+		Effects json.RawMessage `json:"effects"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&stored); err != nil {
+		return l, err
+	}
+	l = stored.Line
+	switch {
+	case l.Marker == start, l.Marker == checkpoint, l.Marker == restore:
+		return l, nil
+	case l.Marker != "":
+		l.Effects, err = stored.effects(audit.Action(l.Marker))
+		l.Marker = ""
+		return l, err
+	case len(stored.Effects) == 0:
+		return l, errors.New("neither effects nor a marker")
+	}
+	l.Effects, err = audit.ParseEffects(stored.Effects)
+	return l, err
+}
+
+// eachLine calls take for each whole line. A last line that was cut short, as by a power cut, is no line: what it was about had not been answered.
+func eachLine(from io.Reader, take func(Line)) error {
+	lines := bufio.NewReader(from)
+	for n := 1; ; n++ {
+		text, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		l, err := parse(text)
+		if err != nil {
+			return fmt.Errorf("line %d is none of a journal: %w", n, err)
+		}
+		take(l)
+	}
+}
+
+// Compact returns a journal without the lines that say how far it has come, but for the last: of those there are as many as pauses in which anything was changed.
+func Compact(text []byte) (compact []byte, err error) {
+	last := Checkpoint(0)
 	err = eachLine(bytes.NewReader(text), func(l Line) {
-		switch l.Action {
-		case upto:
+		switch l.Marker {
+		case checkpoint:
 			last = l
 			return
 		case restore:
-			last = Upto(l.Change)
+			last = Checkpoint(l.Change)
 		}
-		lean = append(lean, l.Encode()...)
+		compact = append(compact, l.Encode()...)
 	})
-	return append(lean, last.Encode()...), err
+	return append(compact, last.Encode()...), err
 }
 
 // State is what a journal says in the end.
 type State struct {
-	// Begin is since when it is without a gap; zero for ever.
+	// Begin is since when it is complete; zero for ever.
 	Begin time.Time
-	// Upto is the change up to which it has everything.
+	// Upto is the change up to which it is complete.
 	Upto int64
 	// Latest time in it.
 	Latest time.Time
@@ -173,13 +158,16 @@ type State struct {
 	Lines int
 
 	keys     map[ident.KeyID]*keyState
-	users    map[ident.UserID]string
+	users    map[ident.UserID]userState
 	members  map[membership]*memberState
 	officers map[standing]time.Time // when they last ceased to be one
 	tenants  map[ident.TenantID]bool
 	accounts map[ident.AccountID]bool
 	policies map[ident.AccountID]map[policy.Reason]policyState
 }
+
+// userState is the last word on a person.
+type userState struct{ disabled, deleted bool }
 
 // policyState is the last word on how long keys of an account may live: so many days, 0 for no bound, since a change.
 type policyState struct {
@@ -212,16 +200,16 @@ type keyState struct {
 	expires                 time.Time
 }
 
-// Read reads a journal to its end. A last line that was cut short, as by a power cut, is no line: what it was about had not been answered.
+// Read reads a journal to its end.
 func Read(from io.Reader) (*State, error) {
 	s := &State{
-		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]string{}, members: map[membership]*memberState{},
+		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{}, members: map[membership]*memberState{},
 		officers: map[standing]time.Time{}, tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{},
 	}
 	var run []Line // of one count of changes
 	err := eachLine(from, func(l Line) {
-		if l.Action == begin || l.Action == restore {
+		if l.Marker == start || l.Marker == restore {
 			s.takeAll(run)
 			run = nil
 		}
@@ -239,94 +227,78 @@ func (s *State) takeAll(run []Line) {
 	}
 }
 
-// eachLine calls take for each whole line.
-func eachLine(from io.Reader, take func(Line)) error {
-	lines := bufio.NewReader(from)
-	for n := 1; ; n++ {
-		text, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		var l Line
-		if json.Unmarshal(text, &l) != nil || l.Action == "" {
-			return fmt.Errorf("line %d is none of a journal", n)
-		}
-		take(l)
-	}
-}
-
 func (s *State) take(l Line) {
 	s.Lines++
 	if l.At.After(s.Latest) {
 		s.Latest = l.At
 	}
-	switch {
-	case l.Action == begin:
+	switch l.Marker {
+	case start:
 		s.Begin = l.At
-	case l.Action == upto, l.Action == restore:
+	case checkpoint, restore:
 		s.Upto = l.Change
-	case l.Key != "":
-		s.takeKey(l)
-	case l.User != "" && l.Tenant != "":
-		s.takeMember(l)
-	case l.User != "" && l.Account != "":
-		s.officers[standing{l.Account, l.User}] = l.At
-	case l.User != "":
-		if s.users[l.User] != "user.delete" {
-			s.users[l.User] = l.Action
+	}
+	for _, f := range l.Effects {
+		s.takeEffect(f, l.At)
+	}
+}
+
+// takeEffect takes an effect that [audit.Effect.Check] knows. A test has every kind, so that none is left out here.
+func (s *State) takeEffect(f audit.Effect, at time.Time) {
+	switch f.Kind {
+	case audit.EffectKeyRevoked, audit.EffectKeyDisabled, audit.EffectKeyEnabled, audit.EffectKeyRefreshed, audit.EffectKeyPreviousEnded, audit.EffectKeyExpirySet:
+		s.takeKey(f)
+	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved:
+		s.takeMember(f, at)
+	case audit.EffectUserDisabled, audit.EffectUserEnabled:
+		s.users[f.User] = userState{disabled: f.Kind == audit.EffectUserDisabled, deleted: s.users[f.User].deleted}
+	case audit.EffectUserDeleted:
+		s.users[f.User] = userState{deleted: true}
+	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:
+		s.tenants[f.Tenant] = f.Kind == audit.EffectTenantDisabled
+	case audit.EffectAccountDisabled, audit.EffectAccountEnabled:
+		s.accounts[f.Account] = f.Kind == audit.EffectAccountDisabled
+	case audit.EffectAccountRoleRemoved:
+		s.officers[standing{f.Account, f.User}] = at
+	case audit.EffectLifetimeSet:
+		if s.policies[f.Account] == nil {
+			s.policies[f.Account] = map[policy.Reason]policyState{}
 		}
-	case l.Tenant != "":
-		s.tenants[l.Tenant] = l.Disabled
-	case len(l.Days) > 0:
-		s.takePolicy(l)
-	case l.Account != "":
-		s.accounts[l.Account] = l.Action == "account.disable"
+		s.policies[f.Account][f.Reason] = policyState{f.Days, at}
+	default:
+		panic("journal: the effect " + string(f.Kind) + " is not taken") // a test has every kind
 	}
 }
 
-func (s *State) takePolicy(l Line) {
-	if s.policies[l.Account] == nil {
-		s.policies[l.Account] = map[policy.Reason]policyState{}
-	}
-	for reason, days := range l.Days {
-		s.policies[l.Account][reason] = policyState{days, l.At}
-	}
-}
-
-func (s *State) takeKey(l Line) {
-	k := s.keys[l.Key]
+func (s *State) takeKey(f audit.Effect) {
+	k := s.keys[f.Key]
 	if k == nil {
-		k = &keyState{tenant: l.Tenant}
-		s.keys[l.Key] = k
+		k = &keyState{tenant: f.Tenant}
+		s.keys[f.Key] = k
 	}
-	switch l.Action {
-	case "key.revoke", "key.delete":
+	switch f.Kind {
+	case audit.EffectKeyRevoked:
 		k.revoked = true
-	case "key.disable":
-		k.disabled = true
-	case "key.enable":
-		k.disabled = false
-	case "key.refresh":
-		k.serial, k.expires = l.Serial, time.Time{} // it says itself how long the new secret lives
-	case "key.end_previous":
-		k.endedPreviousOf = l.Serial
-	case "key.edit":
-		k.expires = l.Expires
+	case audit.EffectKeyDisabled, audit.EffectKeyEnabled:
+		k.disabled = f.Kind == audit.EffectKeyDisabled
+	case audit.EffectKeyRefreshed:
+		k.serial, k.expires = f.Serial, time.Time{} // it says itself how long the new secret lives
+	case audit.EffectKeyPreviousEnded:
+		k.endedPreviousOf = f.Serial
+	case audit.EffectKeyExpirySet:
+		k.expires = f.Expires
 	}
 }
 
-func (s *State) takeMember(l Line) {
-	at := membership{l.Tenant, l.User}
-	m := s.members[at]
+func (s *State) takeMember(f audit.Effect, at time.Time) {
+	of := membership{f.Tenant, f.User}
+	m := s.members[of]
 	if m == nil {
 		m = &memberState{}
-		s.members[at] = m
+		s.members[of] = m
 	}
-	m.disabled = l.Disabled
-	if l.Action == "member.remove" {
-		m.left = l.At
+	m.disabled = f.Kind == audit.EffectMemberDisabled
+	if f.Kind == audit.EffectMemberRemoved {
+		m.left = at
 	}
 }

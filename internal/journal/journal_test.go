@@ -2,47 +2,282 @@ package journal_test
 
 import (
 	"bytes"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/journal"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-func TestHowFarAJournalHasComeTakesNoRoomFromWhatItRemembers(t *testing.T) {
-	revoked := journal.Line{Action: "key.revoke", Change: 2, At: time.Unix(1, 0).UTC(), Tenant: "ten_1", Key: "key_1"}
-	var long []byte
-	for change := range int64(1000) {
-		if change == revoked.Change {
-			long = append(long, revoked.Encode()...)
-		}
-		long = append(long, journal.Upto(change).Encode()...)
-	}
-	lean, err := journal.Lean(long)
-	if want := append(revoked.Encode(), journal.Upto(999).Encode()...); err != nil || !bytes.Equal(lean, want) {
-		t.Errorf("%s, %v, want %s", lean, err, want)
-	}
+// at is when changes of these tests are made.
+var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// revoked is the line of a change that revokes a key.
+func revoked(change int64) journal.Line {
+	return journal.Line{Change: change, At: at, Effects: []audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"}}}
 }
 
-func TestALeanJournalGoesOnFromTheLastRestore(t *testing.T) {
-	text := append(journal.Upto(95).Encode(), journal.Restoration(41).Encode()...)
-	lean, err := journal.Lean(text)
+// file returns the text of a journal.
+func file(lines ...journal.Line) []byte {
+	var text []byte
+	for _, l := range lines {
+		text = append(text, l.Encode()...)
+	}
+	return text
+}
+
+// read reads a journal.
+func read(t *testing.T, text string) *journal.State {
+	t.Helper()
+	s, err := journal.Read(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := journal.Read(bytes.NewReader(lean)); err != nil || s.Upto != 41 {
-		t.Errorf("%+v, %v", s, err)
+	return s
+}
+
+// states compares states with what they remember.
+var states = cmp.Exporter(func(reflect.Type) bool { return true })
+
+func TestHowFarAJournalHasComeTakesNoRoomFromWhatItRemembers(t *testing.T) {
+	var long []byte
+	for change := range int64(1000) {
+		if change == 2 {
+			long = append(long, revoked(2).Encode()...)
+		}
+		long = append(long, journal.Checkpoint(change).Encode()...)
+	}
+	compact, err := journal.Compact(long)
+	if want := file(revoked(2), journal.Checkpoint(999)); err != nil || !bytes.Equal(compact, want) {
+		t.Errorf("%s, %v, want %s", compact, err, want)
+	}
+}
+
+func TestACompactJournalGoesOnFromTheLastRestore(t *testing.T) {
+	compact, err := journal.Compact(file(journal.Checkpoint(95), journal.RestoreMarker(41)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := read(t, string(compact)); s.Upto != 41 {
+		t.Errorf("%+v", s)
 	}
 }
 
 func TestChangesThatARestoreUndidDoNotCountAsLaterThanThoseAfterIt(t *testing.T) {
-	at := time.Unix(1, 0).UTC()
-	var text []byte
-	for _, l := range []journal.Line{
-		{Action: "key.revoke", Change: 90, At: at, Tenant: "ten_1", Key: "key_1"}, journal.Upto(95), journal.Restoration(41), journal.Upto(50),
-	} {
-		text = append(text, l.Encode()...)
+	s := read(t, string(file(revoked(90), journal.Checkpoint(95), journal.RestoreMarker(41), journal.Checkpoint(50))))
+	if s.Upto != 50 || s.Latest != at || s.Lines != 4 {
+		t.Errorf("%+v", s)
 	}
-	if s, err := journal.Read(bytes.NewReader(text)); err != nil || s.Upto != 50 || s.Latest != at || s.Lines != 4 {
-		t.Errorf("%+v, %v", s, err)
+}
+
+// sampleEffects has an effect of every kind.
+var sampleEffects = map[audit.EffectKind]audit.Effect{
+	audit.EffectKeyRevoked:         {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyDisabled:        {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyEnabled:         {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyRefreshed:       {Tenant: "ten_1", Key: "key_1", Serial: 2},
+	audit.EffectKeyPreviousEnded:   {Tenant: "ten_1", Key: "key_1", Serial: 2},
+	audit.EffectKeyExpirySet:       {Tenant: "ten_1", Key: "key_1", Expires: at},
+	audit.EffectMemberDisabled:     {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectMemberEnabled:      {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectMemberRemoved:      {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectUserDisabled:       {User: "usr_1"},
+	audit.EffectUserEnabled:        {User: "usr_1"},
+	audit.EffectUserDeleted:        {User: "usr_1"},
+	audit.EffectTenantDisabled:     {Tenant: "ten_1"},
+	audit.EffectTenantEnabled:      {Tenant: "ten_1"},
+	audit.EffectAccountDisabled:    {Account: "acc_1"},
+	audit.EffectAccountEnabled:     {Account: "acc_1"},
+	audit.EffectAccountRoleRemoved: {Account: "acc_1", User: "usr_1"},
+	audit.EffectLifetimeSet:        {Account: "acc_1", Reason: policy.ByAutoExpiry, Days: 90},
+	audit.EffectDatabaseRestored:   {},
+}
+
+func TestTheJournalRemembersEveryEffect(t *testing.T) {
+	nothing := read(t, "")
+	for _, kind := range audit.EffectKinds() {
+		f, ok := sampleEffects[kind]
+		if !ok {
+			t.Errorf("there is no sample of %s", kind)
+			continue
+		}
+		f.Kind = kind
+		l, ok := journal.LineOf(journal.Change{Number: 7, At: at, Effects: []audit.Effect{f}})
+		if !ok {
+			t.Errorf("%s has no line", kind)
+			continue
+		}
+		got := read(t, string(l.Encode()))
+		got.Lines, got.Latest = 0, time.Time{}
+		if cmp.Diff(nothing, got, states) == "" {
+			t.Errorf("of %s nothing is remembered: %s", kind, l.Encode())
+		}
+	}
+	if _, ok := journal.LineOf(journal.Change{Number: 7, At: at}); ok {
+		t.Error("a change without effects has a line")
+	}
+}
+
+func TestALineThatThisVersionDoesNotUnderstandStopsTheReading(t *testing.T) {
+	good := string(revoked(1).Encode())
+	for _, line := range []string{
+		`{"change":2,"effects":[{"kind":"key_stolen","tenant":"ten_1","key":"key_1"}]}`,
+		`{"change":2,"effects":[{"kind":"key_revoked","tenant":"ten_1","key":"key_1","until":7}]}`,
+		`{"change":2,"effects":[{"kind":"key_revoked","tenant":"ten_1"}]}`,
+		`{"change":2,"effects":[{"kind":"key_revoked","tenant":"ten_1","key":"key_1"}],"until":7}`,
+		`{"action":"journal.other","change":2}`,
+		`{"action":"key.steal","change":2,"tenant":"ten_1","key":"key_1"}`,
+		`{"action":"key.create","change":2,"tenant":"ten_1","key":"key_1"}`,
+		`{"change":2}`,
+		`no journal`,
+	} {
+		_, err := journal.Read(strings.NewReader(good + line + "\n" + good))
+		if err == nil || !strings.Contains(err.Error(), "line 2 ") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// What versions before schema 8 wrote, in lines and in the audit trail, and what it says.
+var earlierVersions = []struct {
+	line   string // but for change and time; "" where there was none
+	event  audit.Event
+	effect audit.Effect // the zero value where there is none
+}{
+	{
+		`"action":"key.revoke","tenant":"ten_1","key":"key_1"`,
+		audit.Event{Action: audit.ActionKeyRevoke},
+		audit.Effect{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"},
+	},
+	{
+		`"action":"key.delete","tenant":"ten_1","key":"key_1"`,
+		audit.Event{Action: audit.ActionKeyDelete},
+		audit.Effect{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"},
+	},
+	{
+		`"action":"key.disable","tenant":"ten_1","key":"key_1"`,
+		audit.Event{Action: audit.ActionKeyDisable},
+		audit.Effect{Kind: audit.EffectKeyDisabled, Tenant: "ten_1", Key: "key_1"},
+	},
+	{
+		`"action":"key.enable","tenant":"ten_1","key":"key_1"`,
+		audit.Event{Action: audit.ActionKeyEnable},
+		audit.Effect{Kind: audit.EffectKeyEnabled, Tenant: "ten_1", Key: "key_1"},
+	},
+	{
+		`"action":"key.refresh","tenant":"ten_1","key":"key_1","serial":3`,
+		audit.Event{Action: audit.ActionKeyRefresh, Details: map[string]string{"serial": "3"}},
+		audit.Effect{Kind: audit.EffectKeyRefreshed, Tenant: "ten_1", Key: "key_1", Serial: 3},
+	},
+	{
+		`"action":"key.end_previous","tenant":"ten_1","key":"key_1","serial":3`,
+		audit.Event{Action: audit.ActionKeyEndPrevious, Details: map[string]string{"serial": "3"}},
+		audit.Effect{Kind: audit.EffectKeyPreviousEnded, Tenant: "ten_1", Key: "key_1", Serial: 3},
+	},
+	{
+		`"action":"key.edit","tenant":"ten_1","key":"key_1","expires":"2026-03-01T12:00:00Z"`,
+		audit.Event{Action: audit.ActionKeyEdit, Details: map[string]string{"changed": "name expires_at", "expires_at": "2026-03-01T12:00:00Z"}},
+		audit.Effect{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1", Expires: at},
+	},
+	{
+		`"action":"key.edit","tenant":"ten_1","key":"key_1"`,
+		audit.Event{Action: audit.ActionKeyEdit, Details: map[string]string{"changed": "expires_at"}},
+		audit.Effect{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1"},
+	},
+	{"", audit.Event{Action: audit.ActionKeyEdit, Details: map[string]string{"changed": "name"}}, audit.Effect{}},
+	{"", audit.Event{Action: audit.ActionKeyCreate}, audit.Effect{}},
+	{`"action":"user.disable","user":"key_1"`, audit.Event{Action: audit.ActionUserDisable}, audit.Effect{Kind: audit.EffectUserDisabled, User: "key_1"}},
+	{`"action":"user.enable","user":"key_1"`, audit.Event{Action: audit.ActionUserEnable}, audit.Effect{Kind: audit.EffectUserEnabled, User: "key_1"}},
+	{`"action":"user.delete","user":"key_1"`, audit.Event{Action: audit.ActionUserDelete}, audit.Effect{Kind: audit.EffectUserDeleted, User: "key_1"}},
+	{"", audit.Event{Action: audit.ActionUserEdit}, audit.Effect{}},
+	{
+		`"action":"member.add","tenant":"ten_1","user":"key_1"`,
+		audit.Event{Action: audit.ActionMemberAdd},
+		audit.Effect{Kind: audit.EffectMemberEnabled, Tenant: "ten_1", User: "key_1"},
+	},
+	{
+		`"action":"member.join","tenant":"ten_1","user":"key_1"`,
+		audit.Event{Action: audit.ActionMemberJoin},
+		audit.Effect{Kind: audit.EffectMemberEnabled, Tenant: "ten_1", User: "key_1"},
+	},
+	{
+		`"action":"member.edit","tenant":"ten_1","user":"key_1","disabled":true`,
+		audit.Event{Action: audit.ActionMemberEdit, Details: map[string]string{"status": "disabled"}},
+		audit.Effect{Kind: audit.EffectMemberDisabled, Tenant: "ten_1", User: "key_1"},
+	},
+	{
+		`"action":"member.edit","tenant":"ten_1","user":"key_1"`,
+		audit.Event{Action: audit.ActionMemberEdit, Details: map[string]string{"status": "active"}},
+		audit.Effect{Kind: audit.EffectMemberEnabled, Tenant: "ten_1", User: "key_1"},
+	},
+	{
+		`"action":"member.remove","tenant":"ten_1","user":"key_1"`,
+		audit.Event{Action: audit.ActionMemberRemove},
+		audit.Effect{Kind: audit.EffectMemberRemoved, Tenant: "ten_1", User: "key_1"},
+	},
+	{
+		`"action":"tenant.edit","tenant":"ten_1","disabled":true`,
+		audit.Event{Action: audit.ActionTenantEdit, Details: map[string]string{"changed": "disabled"}},
+		audit.Effect{Kind: audit.EffectTenantDisabled, Tenant: "ten_1"},
+	},
+	{
+		`"action":"tenant.edit","tenant":"ten_1"`,
+		audit.Event{Action: audit.ActionTenantEdit, Details: map[string]string{"changed": "name active"}},
+		audit.Effect{Kind: audit.EffectTenantEnabled, Tenant: "ten_1"},
+	},
+	{"", audit.Event{Action: audit.ActionTenantEdit, Details: map[string]string{"changed": "name"}}, audit.Effect{}},
+	{`"action":"account.disable","account":"acc_1"`, audit.Event{Action: audit.ActionAccountDisable}, audit.Effect{Kind: audit.EffectAccountDisabled, Account: "acc_1"}},
+	{`"action":"account.enable","account":"acc_1"`, audit.Event{Action: audit.ActionAccountEnable}, audit.Effect{Kind: audit.EffectAccountEnabled, Account: "acc_1"}},
+	{
+		`"action":"account.member_remove","account":"acc_1","user":"key_1"`,
+		audit.Event{Action: audit.ActionAccountMemberRemove},
+		audit.Effect{Kind: audit.EffectAccountRoleRemoved, Account: "acc_1", User: "key_1"},
+	},
+	{
+		`"action":"policy.edit","account":"acc_1","days":{"max_lifetime":2}`,
+		audit.Event{Action: audit.ActionPolicyEdit, Details: map[string]string{"max_lifetime_days": "2"}},
+		audit.Effect{Kind: audit.EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime, Days: 2},
+	},
+	{
+		`"action":"policy.edit","account":"acc_1","days":{"auto_expiry":0}`,
+		audit.Event{Action: audit.ActionPolicyEdit, Details: map[string]string{"auto_expiry_days": "off"}},
+		audit.Effect{Kind: audit.EffectLifetimeSet, Account: "acc_1", Reason: policy.ByAutoExpiry},
+	},
+	{"", audit.Event{Action: audit.ActionServerRestore}, audit.Effect{Kind: audit.EffectDatabaseRestored}},
+}
+
+func TestALineOfAnEarlierVersionSaysTheSame(t *testing.T) {
+	for _, c := range earlierVersions {
+		if c.line == "" {
+			continue
+		}
+		got := read(t, `{`+c.line+`,"change":7,"at":"2026-03-01T12:00:00Z"}`+"\n")
+		want := read(t, string(journal.Line{Change: 7, At: at, Effects: []audit.Effect{c.effect}}.Encode()))
+		if diff := cmp.Diff(want, got, states); diff != "" {
+			t.Errorf("%s:\n%s", c.line, diff)
+		}
+	}
+}
+
+func TestAnEventOfAnEarlierVersionHasTheEffectsThatItsTextSays(t *testing.T) {
+	for _, c := range earlierVersions {
+		e := c.event
+		e.Account, e.Tenant, e.Target.ID = "acc_1", "ten_1", "key_1"
+		got, err := journal.EarlierEffects(e)
+		var want []audit.Effect
+		if c.effect.Kind != "" {
+			want = []audit.Effect{c.effect}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s %v: %v\n%s", e.Action, e.Details, err, diff)
+		}
+	}
+	if _, err := journal.EarlierEffects(audit.Event{Action: "key.steal"}); err == nil {
+		t.Error("an unknown action is passed over")
 	}
 }

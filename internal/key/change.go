@@ -21,8 +21,14 @@ type changing struct {
 	// by is the caller's authority, owner that of the key's owner.
 	by, owner principal.Authority
 	now       time.Time
-	// details of the event.
+	// details and effects of the event.
 	details map[string]string
+	effects []audit.Effect
+}
+
+// affect adds an effect on the key to the event.
+func (c *changing) affect(kind audit.EffectKind) {
+	c.effects = append(c.effects, audit.Effect{Kind: kind, Tenant: c.Tenant, Key: c.ID})
 }
 
 // change runs one operation on a key that its owner or an admin of the tenant may do, names it to the audit trail, and gives the key as it then is.
@@ -47,12 +53,12 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 }
 
 // event says what was done to the key.
-func (c *changing) event(who principal.Principal, action string) audit.Event {
+func (c *changing) event(who principal.Principal, action audit.Action) audit.Event {
 	e := audit.By(who, action, target(c.Key)).In(c.Tenant, c.tenant.Account).With("public_id", c.PublicID)
 	for name, value := range c.details {
 		e = e.With(name, value)
 	}
-	return e
+	return e.WithEffects(c.effects...)
 }
 
 // open locks and reads what a change needs, and judges whether the caller may make one.
@@ -97,7 +103,7 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 	if err := fault.Refuse(faults...); err != nil {
 		return View{}, false, err
 	}
-	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		gone = c.tenant.Settings.RevokeMode == policy.Delete
 		if !gone && !c.RevokedAt.IsZero() {
 			return "", audit.ErrNothing
@@ -105,29 +111,31 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 		if err := c.tellRevoked(ctx, tx, reason, gone); err != nil {
 			return "", err
 		}
+		c.affect(audit.EffectKeyRevoked)
 		if gone {
-			return "key.revoke", tx.DeleteKey(ctx, id)
+			return audit.ActionKeyRevoke, tx.DeleteKey(ctx, id)
 		}
 		c.RevokedAt, c.RevokedReason, c.Slot, c.UpdatedAt = c.now, reason, 0, c.now
-		return "key.revoke", tx.RevokeKey(ctx, id, c.now, c.by.Person.ID, reason)
+		return audit.ActionKeyRevoke, tx.RevokeKey(ctx, id, c.now, c.by.Person.ID, reason)
 	})
 	return v, gone, err
 }
 
 // Delete removes a key's row; its audit trail stays.
 func (s *Service) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
-	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if err := c.tellRevoked(ctx, tx, "", true); err != nil {
 			return "", err
 		}
-		return "key.delete", tx.DeleteKey(ctx, id)
+		c.affect(audit.EffectKeyRevoked)
+		return audit.ActionKeyDelete, tx.DeleteKey(ctx, id)
 	})
 	return err
 }
 
 // Disable takes a key out of use until it is enabled. Repeating it changes nothing, unless an admin thereby takes the decision over from the owner.
 func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		byAdmin := c.Owner.ID != c.by.Person.ID
 		switch {
 		case !c.RevokedAt.IsZero():
@@ -139,13 +147,14 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 		if err := c.tellDisabled(ctx, tx); err != nil {
 			return "", err
 		}
-		return "key.disable", tx.SetDisabled(ctx, c.Key)
+		c.affect(audit.EffectKeyDisabled)
+		return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
 	})
 }
 
 // Enable brings a disabled key back into use. What an admin or idleness disabled, only an admin enables.
 func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (View, error) {
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		switch {
 		case !c.RevokedAt.IsZero():
 			return "", errRevoked
@@ -155,6 +164,7 @@ func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant id
 			return "", fault.New(fault.Forbidden, "Not its owner disabled this key; only an admin of the tenant enables it.")
 		}
 		c.DisabledAt, c.DisabledBy, c.DisabledByAdmin, c.EnabledAt, c.UpdatedAt = time.Time{}, "", false, c.now, c.now
-		return "key.enable", tx.SetDisabled(ctx, c.Key)
+		c.affect(audit.EffectKeyEnabled)
+		return audit.ActionKeyEnable, tx.SetDisabled(ctx, c.Key)
 	})
 }

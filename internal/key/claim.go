@@ -106,7 +106,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, ticket str
 	}
 	minted, secret := s.seal(k.Tenant, k.ID, k.Serial, s.Keyring.Renew(k.Shape, k.PublicID, k.TagVersion), now)
 	issued := Issued{Credential: minted}
-	issued.View, err = s.change(ctx, who, k.Tenant, k.ID, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	issued.View, err = s.change(ctx, who, k.Tenant, k.ID, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if !c.claimable() {
 			return "", fault.NotFound
 		}
@@ -115,7 +115,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, ticket str
 		}
 		c.take(secret)
 		c.UpdatedAt, issued.Settings = c.now, c.tenant.Settings
-		return "key.claim", tx.ReplaceSecret(ctx, c.Key, secret.under(c.tenant.Settings))
+		return audit.ActionKeyClaim, tx.ReplaceSecret(ctx, c.Key, secret.under(c.tenant.Settings))
 	})
 	if err != nil {
 		return Issued{}, err
@@ -134,11 +134,12 @@ func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZ
 // DropUnclaimed deletes the keys that were not claimed in time.
 func (s *Service) DropUnclaimed(ctx context.Context) error {
 	late := func() ([]Ref, error) { return s.Store.LateClaims(ctx, s.Now()) }
-	return s.tend(ctx, late, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	return s.tend(ctx, late, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if !c.unclaimed() {
 			return "", audit.ErrNothing
 		}
 		c.details = map[string]string{"reason": "unclaimed"}
-		return "key.delete", tx.DeleteKey(ctx, c.ID)
+		c.affect(audit.EffectKeyRevoked)
+		return audit.ActionKeyDelete, tx.DeleteKey(ctx, c.ID)
 	})
 }

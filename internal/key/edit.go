@@ -67,7 +67,7 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 	if err := fault.Refuse(e.validate(s.Now())...); err != nil {
 		return View{}, err
 	}
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if err := e.fit(c); err != nil {
 			return "", err
 		}
@@ -81,6 +81,7 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		c.UpdatedAt = c.now
 		c.details = map[string]string{"changed": strings.Join(changed, " ")}
 		if slices.Contains(changed, "expires_at") {
+			c.effects = []audit.Effect{{Kind: audit.EffectKeyExpirySet, Tenant: c.Tenant, Key: c.ID, Expires: c.ExpiresAt.UTC()}}
 			if !c.ExpiresAt.IsZero() {
 				c.details["expires_at"] = c.ExpiresAt.UTC().Format(time.RFC3339Nano)
 			}
@@ -88,7 +89,7 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 				return "", err
 			}
 		}
-		return "key.edit", tx.EditKey(ctx, c.Key)
+		return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -50,7 +51,7 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		return Issued{}, err
 	}
 	issued := Issued{Credential: fresh.minted}
-	issued.View, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	issued.View, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if err := r.fit(c, fresh); err != nil {
 			return "", err
 		}
@@ -62,7 +63,7 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		if err := c.tellRefreshed(ctx, tx); err != nil {
 			return "", err
 		}
-		return "key.refresh", tx.ReplaceSecret(ctx, c.Key, fresh.secret.under(c.tenant.Settings))
+		return audit.ActionKeyRefresh, tx.ReplaceSecret(ctx, c.Key, fresh.secret.under(c.tenant.Settings))
 	})
 	if err != nil {
 		return Issued{}, err
@@ -140,6 +141,7 @@ func (c *changing) revive(ctx context.Context, tx Tx) (err error) {
 // apply makes the secret the key's own. The old one overlaps at most until it would have expired by itself.
 func (r Renewal) apply(c *changing, secret Secret) {
 	c.details = map[string]string{"keep_id": strconv.FormatBool(r.KeepID), "serial": strconv.Itoa(secret.Serial)}
+	c.effects = []audit.Effect{{Kind: audit.EffectKeyRefreshed, Tenant: c.Tenant, Key: c.ID, Serial: secret.Serial}}
 	previous := Previous{PublicID: c.PublicID, Last4: c.Last4, SetAt: c.SecretSetAt}
 	previous.Until = earlier(c.now.Add(time.Duration(r.Overlap)*time.Second), c.Life(c.tenant.Rules).Expiry.At)
 	c.Previous = Previous{}
@@ -159,7 +161,7 @@ func (r Renewal) apply(c *changing, secret Secret) {
 
 // EndPrevious ends the secret of before a refresh at once; fault.NotFound where none counts.
 func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
-	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		switch {
 		case !c.RevokedAt.IsZero():
 			return "", errRevoked
@@ -167,7 +169,8 @@ func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tena
 			return "", fault.NotFound
 		}
 		c.details = map[string]string{"serial": strconv.Itoa(c.Serial)}
-		return "key.end_previous", tx.EndPrevious(ctx, id, c.now)
+		c.effects = []audit.Effect{{Kind: audit.EffectKeyPreviousEnded, Tenant: c.Tenant, Key: c.ID, Serial: c.Serial}}
+		return audit.ActionKeyEndPrevious, tx.EndPrevious(ctx, id, c.now)
 	})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -25,7 +26,7 @@ var errNotKept = fault.New(fault.NotRecoverable, "No copy of the secret is kept.
 func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (Issued, error) {
 	caller, _ := who.Session()
 	var shown Issued
-	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (string, error) {
+	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		switch {
 		case c.Owner.ID != caller.User.ID:
 			return "", fault.New(fault.Forbidden, "Only the key's owner may see its secret again.")
@@ -41,7 +42,7 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 			return "", err
 		}
 		shown.Credential, shown.Settings = secret, c.tenant.Settings
-		return "key.reveal", c.tellRevealed(ctx, tx, who.Origin().IP)
+		return audit.ActionKeyReveal, c.tellRevealed(ctx, tx, who.Origin().IP)
 	})
 	if err != nil {
 		return Issued{}, err

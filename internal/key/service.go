@@ -60,7 +60,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 			return audit.Event{}, err
 		}
 		issued = Issued{View: s.view(who, t, k), Credential: fresh.minted, Link: fresh.link, Settings: t.Settings}
-		e := audit.By(who, "key.create", target(k)).In(tenant, rules.Account).OutdatesLookups(k.Lookups...)
+		e := audit.By(who, audit.ActionKeyCreate, target(k)).In(tenant, rules.Account).OutdatesLookups(k.Lookups...)
 		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
 	})
 	if err != nil {

@@ -21,7 +21,7 @@ type Ref struct {
 }
 
 // operation does something to a key that is locked, and names it to the audit trail; audit.ErrNothing leaves the key alone.
-type operation = func(ctx context.Context, tx Tx, c *changing) (action string, err error)
+type operation = func(ctx context.Context, tx Tx, c *changing) (action audit.Action, err error)
 
 // tend does to keys what nobody asked for but their age: to those that some gives, again and again until it gives none or to none of them anything was
 // done. It judges each anew, under its lock.
@@ -99,20 +99,20 @@ func (s *Service) ForgetExpired(ctx context.Context) error {
 	return s.tend(ctx, func() ([]Ref, error) { return s.Store.PreviousOverBy(ctx, over) }, forgetPrevious)
 }
 
-func (s *Service) forget(ctx context.Context, tx Tx, c *changing) (string, error) {
+func (s *Service) forget(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 	life := c.Life(c.tenant.Rules)
 	if !c.ForgottenAt.IsZero() || life.State(c.now) != policy.Expired || !life.Expiry.Passed(c.now.Add(-s.KeepExpired)) {
 		return "", audit.ErrNothing
 	}
 	c.details = map[string]string{"expired_at": life.Expiry.At.UTC().Format(time.RFC3339)}
-	return "key.forget", tx.ForgetDigests(ctx, c.ID, c.now)
+	return audit.ActionKeyForget, tx.ForgetDigests(ctx, c.ID, c.now)
 }
 
-func forgetPrevious(ctx context.Context, tx Tx, c *changing) (string, error) {
+func forgetPrevious(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 	if c.Previous.Until.IsZero() || c.now.Before(c.Previous.Until.Add(policy.Grace)) {
 		return "", audit.ErrNothing
 	}
-	return "key.forget_previous", tx.EndPrevious(ctx, c.ID, c.now)
+	return audit.ActionKeyForgetPrevious, tx.EndPrevious(ctx, c.ID, c.now)
 }
 
 // DisableIdle disables the keys that nobody has used for as long as their tenant lets them be idle, once the notice of it was in the outbox for long enough. Last uses are
@@ -156,7 +156,7 @@ func (s *Service) disableIdleIn(ctx context.Context, t policy.Tenant) error {
 	return nil
 }
 
-func disableIdle(ctx context.Context, tx Tx, c *changing) (string, error) {
+func disableIdle(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 	warned, err := c.warnedIdle(ctx, tx)
 	if err == nil && !warned {
 		err = audit.ErrNothing
@@ -169,5 +169,6 @@ func disableIdle(ctx context.Context, tx Tx, c *changing) (string, error) {
 	if err := c.tellDisabled(ctx, tx); err != nil {
 		return "", err
 	}
-	return "key.disable", tx.SetDisabled(ctx, c.Key)
+	c.affect(audit.EffectKeyDisabled)
+	return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
 }

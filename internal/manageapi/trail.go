@@ -68,7 +68,7 @@ func (a *API) events(ctx context.Context, in PageInput, f EventFilterInput, name
 
 func eventOf(e tenancy.TrailEvent) api.Event {
 	wire := api.Event{
-		ID: string(e.ID), At: e.At.UTC(), Action: e.Action,
+		ID: string(e.ID), At: e.At.UTC(), Action: string(e.Action),
 		Actor:  api.Actor{Type: e.Actor.Type, ID: web.Optional(e.Actor.ID), Email: web.Optional(e.Actor.Email)},
 		Target: api.Target{Type: e.Target.Type, ID: web.Optional(e.Target.ID), Name: web.Optional(e.Target.Name)},
 		IP:     web.Optional(e.IP), RequestID: web.Optional(e.RequestID), Details: e.Details,

@@ -33,7 +33,7 @@ func (s *Service) Retry(ctx context.Context, who principal.Principal, id ident.N
 		case e.State == Claimed || e.State == Sending:
 			return audit.Event{}, fault.New(fault.Conflict, "The notice is being sent.")
 		}
-		event := audit.By(who, "notice.retry", audit.Target{Type: "notice", ID: string(id), Name: string(e.Kind)})
+		event := audit.By(who, audit.ActionNoticeRetry, audit.Target{Type: "notice", ID: string(id), Name: string(e.Kind)})
 		return event.With("was", string(e.State)), tx.RetryNotice(ctx, id, s.Now())
 	})
 }
@@ -44,7 +44,7 @@ func (s *Service) RetryDead(ctx context.Context, who principal.Principal) (n int
 		if n, err = tx.RetryDead(ctx, s.Now()); err == nil && n == 0 {
 			err = audit.ErrNothing
 		}
-		event := audit.By(who, "notice.retry", audit.Target{Type: "notice"})
+		event := audit.By(who, audit.ActionNoticeRetry, audit.Target{Type: "notice"})
 		return event.With("notices", strconv.FormatInt(n, 10)), err
 	})
 	return n, err

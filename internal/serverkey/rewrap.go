@@ -141,7 +141,7 @@ func (s *Service) complete(ctx context.Context, current credential.Version) (who
 				return audit.Event{}, err
 			}
 		}
-		return audit.By(principal.System(), "rootkey.rewrap", target).With("keys", sealing.String()).With("version", strconv.Itoa(current.Number)), nil
+		return audit.By(principal.System(), audit.ActionRootKeyRewrap, target).With("keys", sealing.String()).With("version", strconv.Itoa(current.Number)), nil
 	})
 	return whole, err
 }

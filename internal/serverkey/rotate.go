@@ -32,7 +32,7 @@ func (s *Service) Rotate(ctx context.Context, who principal.Principal, set Set) 
 		for i, purpose := range set {
 			versions[i] = credential.Version{Purpose: purpose, Number: added.Number, From: added.From}
 		}
-		e := audit.By(who, "rootkey.rotate", target).With("keys", set.String()).With("version", strconv.Itoa(added.Number))
+		e := audit.By(who, audit.ActionRootKeyRotate, target).With("keys", set.String()).With("version", strconv.Itoa(added.Number))
 		return e.With("used_from", added.From.UTC().Format(time.RFC3339)), tx.InsertServerKeys(ctx, versions, now)
 	})
 	if err == nil {
@@ -121,7 +121,7 @@ func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, 
 				return audit.Event{}, err
 			}
 		}
-		return audit.By(who, "rootkey.retire", target).With("keys", set.String()).With("version", strconv.Itoa(number)), nil
+		return audit.By(who, audit.ActionRootKeyRetire, target).With("keys", set.String()).With("version", strconv.Itoa(number)), nil
 	})
 	if err == nil {
 		_, err = s.Learn(ctx)

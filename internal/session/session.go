@@ -121,7 +121,7 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 		if err := begun.tellPlace(ctx, tx); err != nil {
 			return audit.Event{}, err
 		}
-		return audit.By(who, "session.begin", target(begun.ID)), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
+		return audit.By(who, audit.ActionSessionBegin, target(begun.ID)), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
 	})
 	return begun, token, err
 }
@@ -185,7 +185,7 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 		return fault.SessionRequired
 	}
 	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		return audit.By(who, "session.end", target(id)), tx.DeleteSession(ctx, own.User.ID, id)
+		return audit.By(who, audit.ActionSessionEnd, target(id)), tx.DeleteSession(ctx, own.User.ID, id)
 	})
 }
 
@@ -196,7 +196,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 		if err == nil && n == 0 {
 			err = audit.ErrNothing
 		}
-		return audit.By(principal.System(), "session.sweep", target("")).With("sessions", strconv.FormatInt(n, 10)), err
+		return audit.By(principal.System(), audit.ActionSessionSweep, target("")).With("sessions", strconv.FormatInt(n, 10)), err
 	})
 }
 

@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/journal"
 )
 
 const (
@@ -17,7 +18,8 @@ const (
 	voidLinks query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
 	// doubtNotices is about the same of notices.
 	doubtNotices     query = `UPDATE outbox SET state = 'in_doubt', last_error = $1 WHERE state IN ('waiting', 'claimed', 'sending')`
-	listEventsAfter  query = `SELECT ` + eventColumns + ` FROM audit_events WHERE change_number > $1 ORDER BY change_number LIMIT $2`
+	listEffectsAfter query = `SELECT change_number, at, action, target_id, details, account_id, tenant_id, effects FROM audit_events
+		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
 
@@ -83,10 +85,38 @@ func (t *Tx) closeGap(ctx context.Context) error {
 	return t.exec(ctx, upsertWatermark, strconv.FormatInt(now.UnixMicro(), 10))
 }
 
-// EventsAfter lists the records of changes after one, in their order, of all chains.
-func (s *Store) EventsAfter(ctx context.Context, change int64, limit int) (list []tenancy.TrailEvent, err error) {
-	list, err = collect(ctx, s.reading, listEventsAfter, scanEvent, change, limit)
+// EffectsAfter lists the changes after one, in their order, with their effects. It fails at effects that this version does not know,
+// and returns the changes before them.
+func (s *Store) EffectsAfter(ctx context.Context, change int64, limit int) (list []journal.Change, err error) {
+	err = each(ctx, s.reading, listEffectsAfter, func(row *sql.Rows) error {
+		c, err := scanEffects(row)
+		if err == nil {
+			list = append(list, c)
+		}
+		return err
+	}, change, limit)
 	return list, s.fault(err)
+}
+
+// scanEffects reads a change. Of an event that an earlier version wrote, the effects follow from action and details.
+func scanEffects(row scanner) (c journal.Change, err error) {
+	var e audit.Event
+	var details detailsJSON
+	var effects sql.NullString
+	err = row.Scan(&c.Number, when{&c.At}, &e.Action, &e.Target.ID, &details, nullable(&e.Account), nullable(&e.Tenant), &effects)
+	if err != nil {
+		return c, err
+	}
+	if effects.Valid {
+		c.Effects, err = audit.ParseEffects([]byte(effects.String))
+	} else {
+		e.Details = details
+		c.Effects, err = journal.EarlierEffects(e)
+	}
+	if err != nil {
+		err = fmt.Errorf("change %d: %w", c.Number, err)
+	}
+	return c, err
 }
 
 // LastChange gives the number of the last change.

@@ -14,7 +14,7 @@ import (
 const (
 	selectChains query = `SELECT chain, seq, hash FROM audit_heads ORDER BY chain`
 	selectChain  query = `SELECT seq, prev_hash, hash, id, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name,
-		ip, request_id, details, account_id, tenant_id FROM audit_events WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+		ip, request_id, details, account_id, tenant_id, effects FROM audit_events WHERE chain = $1 AND seq > $2 ORDER BY seq LIMIT $3`
 	selectChainNames query = `SELECT DISTINCT chain FROM audit_events ORDER BY chain`
 	selectTally      query = `SELECT value, (SELECT COUNT(*) FROM audit_events), (SELECT COALESCE(MAX(change_number), 0) FROM audit_events) FROM counters WHERE name = 'change'`
 	selectMisplaced  query = `SELECT e.chain, e.seq FROM audit_events e JOIN audit_events b ON b.chain = e.chain AND b.seq = e.seq - 1
@@ -97,16 +97,23 @@ func scanRecord(row scanner) (r audit.Record, err error) {
 	var prev, hash []byte
 	var id ident.EventID
 	var details string
+	var effects sql.NullString
 	err = row.Scan(&r.Seq, &prev, &hash, &id, when{&r.At}, &r.Actor.Type, &r.Actor.ID, &r.Actor.Email, &r.Action,
-		&r.Target.Type, &r.Target.ID, &r.Target.Name, &r.IP, &r.RequestID, &details, nullable(&r.Account), nullable(&r.Tenant))
+		&r.Target.Type, &r.Target.ID, &r.Target.Name, &r.IP, &r.RequestID, &details, nullable(&r.Account), nullable(&r.Tenant), &effects)
 	if err != nil {
 		return r, err
 	}
 	if json.Unmarshal([]byte(details), &r.Details) != nil { // as we never wrote it, so the record must not pass for one of ours
 		r.Details = map[string]string{details: ""}
 	}
+	if effects.Valid {
+		r.Effects, err = audit.ParseEffects([]byte(effects.String))
+		if err != nil && !errors.Is(err, audit.ErrUnknownEffect) {
+			r.Effects, err = []audit.Effect{{Kind: audit.EffectKind(effects.String)}}, nil // as for details
+		}
+	}
 	r.ID, r.PrevHash, r.Hash = id, scanHash(prev), scanHash(hash)
-	return r, nil
+	return r, err
 }
 
 // scanHash gives a hash of the right length, and zero for any other.

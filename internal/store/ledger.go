@@ -158,16 +158,16 @@ const (
 	nextChange  query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
 	selectHead  query = `SELECT seq, hash FROM audit_heads WHERE chain = $1`
 	upsertHead  query = `INSERT INTO audit_heads (chain, seq, hash) VALUES ($1, $2, $3) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`
-	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action,
+	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, effects, at, actor_type, actor_id, actor_email, action,
 		target_type, target_id, target_name, ip, request_id, details, account_id, tenant_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`
 )
 
 // record appends the event to its chain, and gives it with the number of its change. Taking the change counter's row first makes this the only transaction between here and
 // COMMIT, so the head of the chain that it reads is the last one.
 func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.Event, err error) {
-	if e.Action == "" {
-		return 0, e, errors.New("a change without an event")
+	if err := e.Check(); err != nil {
+		return 0, e, err
 	}
 	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
 		return 0, e, err
@@ -209,7 +209,7 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 	if err != nil {
 		return err
 	}
-	_, err = t.run(ctx, insertEvent, r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), micros(r.At),
+	_, err = t.run(ctx, insertEvent, r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), string(audit.EncodeEffects(r.Effects)), micros(r.At),
 		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID, string(details),
 		optional(r.Account), optional(r.Tenant))
 	return err

@@ -72,7 +72,7 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 		if n == 0 {
 			return audit.Event{}, audit.ErrNothing
 		}
-		return audit.By(principal.Operator(), "server.create", audit.Target{Type: "server"}), t.InsertServerKeys(ctx, credential.FirstVersions(), t.store.Now())
+		return audit.By(principal.Operator(), audit.ActionServerCreate, audit.Target{Type: "server"}), t.InsertServerKeys(ctx, credential.FirstVersions(), t.store.Now())
 	})
 }
 

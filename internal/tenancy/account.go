@@ -21,7 +21,7 @@ func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, na
 	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		var err error
 		a.Number, err = foundAccount(ctx, tx, a, owner, autoExpiry)
-		return audit.By(who, "account.create", a.target()).Of(a.ID).With("owner", owner.Email), err
+		return audit.By(who, audit.ActionAccountCreate, a.target()).Of(a.ID).With("owner", owner.Email), err
 	})
 	return a, err
 }
@@ -81,7 +81,7 @@ func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id
 	if err := fault.Refuse(faults...); err != nil {
 		return Account{}, err
 	}
-	return s.changeAccount(ctx, who, id, "account.edit", func(a *Account) bool {
+	return s.changeAccount(ctx, who, id, audit.ActionAccountEdit, nil, func(a *Account) bool {
 		same := a.Name == name
 		a.Name = name
 		return !same
@@ -94,19 +94,24 @@ func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principa
 	if who.Kind() != principal.ByOS {
 		return Account{}, fault.Forbidden
 	}
-	action := map[bool]string{true: "account.disable", false: "account.enable"}[disabled]
-	return s.changeAccount(ctx, who, id, action, func(a *Account) bool {
+	action, effect := audit.ActionAccountEnable, audit.EffectAccountEnabled
+	if disabled {
+		action, effect = audit.ActionAccountDisable, audit.EffectAccountDisabled
+	}
+	return s.changeAccount(ctx, who, id, action, []audit.Effect{{Kind: effect, Account: id}}, func(a *Account) bool {
 		same := a.Disabled == disabled
 		a.Disabled = disabled
 		return !same
 	})
 }
 
-func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action string, change func(*Account) (changed bool)) (a Account, err error) {
+func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action audit.Action, effects []audit.Effect,
+	change func(*Account) (changed bool),
+) (a Account, err error) {
 	err = s.inAccount(ctx, who, id, "", func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
 		a = locked
 		changed := change(&a)
-		e := audit.By(who, action, a.target())
+		e := audit.By(who, action, a.target()).WithEffects(effects...)
 		if !changed {
 			return e, audit.ErrNothing
 		}
@@ -199,7 +204,7 @@ func (s *Service) SetStanding(ctx context.Context, who principal.Principal, acco
 		}
 		o = before
 		o.Role = role
-		e := o.event(who, "account.member")
+		e := o.event(who, audit.ActionAccountMember)
 		if o == before {
 			return e, audit.ErrNothing
 		}
@@ -221,12 +226,13 @@ func (s *Service) RemoveStanding(ctx context.Context, who principal.Principal, a
 		if err := s.release(ctx, tx, account, user); err != nil {
 			return audit.Event{}, err
 		}
-		return o.event(who, "account.member_remove"), tx.DeleteStanding(ctx, account, user)
+		e := o.event(who, audit.ActionAccountMemberRemove)
+		return e.WithEffects(audit.Effect{Kind: audit.EffectAccountRoleRemoved, Account: account, User: user}), tx.DeleteStanding(ctx, account, user)
 	})
 }
 
 // event says what became of the standing: the role it gives, or gave.
-func (o Officer) event(who principal.Principal, action string) audit.Event {
+func (o Officer) event(who principal.Principal, action audit.Action) audit.Event {
 	return audit.By(who, action, audit.Target{Type: "user", ID: string(o.User.ID), Name: o.User.Name}).With("role", string(o.Role))
 }
 

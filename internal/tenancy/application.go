@@ -26,12 +26,12 @@ func (s *Service) CreateApplication(ctx context.Context, who principal.Principal
 			return audit.Event{}, err
 		}
 		a.Number, err = tx.InsertApplication(ctx, a)
-		return a.event(who, "application.create"), err
+		return a.event(who, audit.ActionApplicationCreate), err
 	})
 	return a, err
 }
 
-func (a Application) event(who principal.Principal, action string) audit.Event {
+func (a Application) event(who principal.Principal, action audit.Action) audit.Event {
 	return audit.By(who, action, audit.Target{Type: "application", ID: string(a.ID), Name: a.Name}).OutdatesTenants(a.Tenant)
 }
 
@@ -79,7 +79,7 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 			return audit.Event{}, err
 		}
 		a = c.to(before)
-		e := a.event(who, "application.edit").With("status", state(a.Disabled))
+		e := a.event(who, audit.ActionApplicationEdit).With("status", state(a.Disabled))
 		if a == before {
 			return e, audit.ErrNothing
 		}
@@ -96,7 +96,7 @@ func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal
 		if err != nil {
 			return audit.Event{}, err
 		}
-		return a.event(who, "application.delete"), tx.DeleteApplication(ctx, tenant, id)
+		return a.event(who, audit.ActionApplicationDelete), tx.DeleteApplication(ctx, tenant, id)
 	})
 }
 

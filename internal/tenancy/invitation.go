@@ -55,7 +55,7 @@ func (s *Service) Invite(ctx context.Context, who principal.Principal, tenant id
 			}
 			return audit.Event{}, err
 		}
-		e := audit.By(who, "member.invite", audit.Target{Type: "invitation", ID: string(i.ID), Name: i.Email}).With("role", string(role))
+		e := audit.By(who, audit.ActionMemberInvite, audit.Target{Type: "invitation", ID: string(i.ID), Name: i.Email}).With("role", string(role))
 		return e, tx.InsertInvitation(ctx, i, credential.HashTicket(ticket.Reveal()))
 	})
 	return i, ticket, err
@@ -110,7 +110,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, ticket, name string, pas
 			return audit.Event{}, err
 		}
 		m := Member{Tenant: t.ID, User: u.Person(), Role: i.Role, CreatedAt: s.Now()}
-		e := m.event(itself(u, from), "member.join").With("invitation", string(i.ID))
+		e := m.event(itself(u, from), audit.ActionMemberJoin).With("invitation", string(i.ID)).WithEffects(m.effect(audit.EffectMemberEnabled))
 		if err := tx.InsertMember(ctx, m); err != nil || i.Owns == "" {
 			return e, err
 		}

@@ -21,7 +21,7 @@ func (s *Service) AllowPassword(ctx context.Context, who principal.Principal, id
 				return audit.Event{}, err
 			}
 		}
-		e := audit.By(who, "tenant.edit", t.target()).With("changed", "legacy_password").With("legacy_password", strconv.FormatBool(allowed)).OutdatesTenants(id)
+		e := audit.By(who, audit.ActionTenantEdit, t.target()).With("changed", "legacy_password").With("legacy_password", strconv.FormatBool(allowed)).OutdatesTenants(id)
 		if t.Settings.LegacyPassword == allowed {
 			return e, audit.ErrNothing
 		}

@@ -29,14 +29,19 @@ func (s *Service) AddMember(ctx context.Context, who principal.Principal, t Tena
 	}
 	m := Member{Tenant: t.ID, User: user, Role: role, CreatedAt: s.Now()}
 	return s.inTenant(ctx, who, t.ID, func(ctx context.Context, tx Tx, _ Tenant) (audit.Event, error) {
-		return m.event(who, "member.add"), tx.InsertMember(ctx, m)
+		return m.event(who, audit.ActionMemberAdd).WithEffects(m.effect(audit.EffectMemberEnabled)), tx.InsertMember(ctx, m)
 	})
 }
 
 // event says what happened to the membership; it changes what the person's keys may do.
-func (m Member) event(who principal.Principal, action string) audit.Event {
+func (m Member) event(who principal.Principal, action audit.Action) audit.Event {
 	e := audit.By(who, action, audit.Target{Type: "user", ID: string(m.User.ID), Name: m.User.Name})
 	return e.With("role", string(m.Role)).OutdatesTenants(m.Tenant)
+}
+
+// effect is one on the membership.
+func (m Member) effect(kind audit.EffectKind) audit.Effect {
+	return audit.Effect{Kind: kind, Tenant: m.Tenant, User: m.User.ID}
 }
 
 // MemberChange is what may be changed of a membership; nil keeps what is there.
@@ -62,9 +67,12 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 		if c.Disabled != nil {
 			m.Disabled = *c.Disabled
 		}
-		e := m.event(who, "member.edit").With("status", state(m.Disabled))
+		e := m.event(who, audit.ActionMemberEdit).With("status", state(m.Disabled))
 		if m == before {
 			return e, audit.ErrNothing
+		}
+		if m.Disabled != before.Disabled {
+			e = e.WithEffects(m.switched())
 		}
 		if m.Role != scope.Admin || m.Disabled {
 			err = notLast(ctx, tx, before)
@@ -78,6 +86,14 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 		return e, tx.UpdateMember(ctx, m, s.Now())
 	})
 	return m, err
+}
+
+// switched is the effect of disabling the membership, or of enabling it.
+func (m Member) switched() audit.Effect {
+	if m.Disabled {
+		return m.effect(audit.EffectMemberDisabled)
+	}
+	return m.effect(audit.EffectMemberEnabled)
 }
 
 // subordinate gives the member whom an admin wants to change.
@@ -127,7 +143,8 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 		if err := s.release(ctx, tx, t.Account, user); err != nil {
 			return audit.Event{}, err
 		}
-		return m.event(who, "member.remove").With("keys_revoked", strconv.FormatInt(revoked, 10)), tx.DeleteMember(ctx, tenant, user)
+		e := m.event(who, audit.ActionMemberRemove).With("keys_revoked", strconv.FormatInt(revoked, 10))
+		return e.WithEffects(m.effect(audit.EffectMemberRemoved)), tx.DeleteMember(ctx, tenant, user)
 	})
 }
 

@@ -49,7 +49,7 @@ func (s *Service) OpenAccount(ctx context.Context, who principal.Principal, o Op
 		if n.Tenant.Number, err = foundTenant(ctx, tx, n.Tenant, principal.Person{}); err != nil {
 			return audit.Event{}, err
 		}
-		e := audit.By(who, "account.create", n.Account.target()).Of(n.Account.ID).
+		e := audit.By(who, audit.ActionAccountCreate, n.Account.target()).Of(n.Account.ID).
 			With("invited_owner", n.Invitation.Email).With("tenant", string(n.Tenant.ID)).With("preset", string(n.Tenant.Preset))
 		return n.Tenant.announces(e), tx.InsertInvitation(ctx, n.Invitation, credential.HashTicket(n.Ticket.Reveal()))
 	})

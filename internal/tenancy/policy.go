@@ -35,7 +35,7 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 		if p, faults = before.Apply(c, now); len(faults) > 0 {
 			return audit.Event{}, fault.Refuse(faults...)
 		}
-		e := audit.By(who, "policy.edit", a.target())
+		e := audit.By(who, audit.ActionPolicyEdit, a.target())
 		differences := before.Differences(p)
 		for _, d := range differences {
 			e = e.With(d.Name, d.Is).With(d.Name+"_before", d.Was)
@@ -43,9 +43,19 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 		if len(differences) == 0 {
 			return e, audit.ErrNothing
 		}
-		return e, setPolicy(ctx, tx, id, before, p, now)
+		return e.WithEffects(lifetimes(id, before, p)...), setPolicy(ctx, tx, id, before, p, now)
 	})
 	return p, err
+}
+
+// lifetimes are the effects of a policy that took the place of another: how long it lets keys live, where that is not as it was.
+func lifetimes(account ident.AccountID, before, p policy.Policy) (effects []audit.Effect) {
+	for _, reason := range []policy.Reason{policy.ByAutoExpiry, policy.ByMaxLifetime} {
+		if days := policy.InForce(p.Rules, reason).Days; days != policy.InForce(before.Rules, reason).Days {
+			effects = append(effects, audit.Effect{Kind: audit.EffectLifetimeSet, Account: account, Reason: reason, Days: days})
+		}
+	}
+	return effects
 }
 
 // setPolicy writes a policy in the place of another. Sessions that had ended by the old one, or are about to, go first, lest the new one revive them.

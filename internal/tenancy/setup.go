@@ -52,7 +52,7 @@ func (s *Service) setupLink(ctx context.Context, who principal.Principal, wanted
 			return audit.Event{}, err
 		}
 		made = true
-		return audit.By(who, "setup.link", audit.Target{Type: "setup", ID: string(l.ID)}), tx.InsertSetup(ctx, l, credential.HashTicket(ticket.Reveal()))
+		return audit.By(who, audit.ActionSetupLink, audit.Target{Type: "setup", ID: string(l.ID)}), tx.InsertSetup(ctx, l, credential.HashTicket(ticket.Reveal()))
 	})
 	if err != nil || !made {
 		return SetupLink{}, credential.Secret{}, err
@@ -100,7 +100,7 @@ func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from pri
 			return audit.Event{}, err
 		}
 		t.Number, err = foundTenant(ctx, tx, t, u.Person())
-		e := audit.By(who, "account.create", a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
+		e := audit.By(who, audit.ActionAccountCreate, a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
 		return t.announces(e), err
 	})
 	return u, err

@@ -95,7 +95,7 @@ func foundTenant(ctx context.Context, tx Tx, t Tenant, first principal.Person) (
 }
 
 func (t Tenant) created(who principal.Principal) audit.Event {
-	e := audit.By(who, "tenant.create", t.target()).In(t.ID, t.Account).With("preset", string(t.Preset))
+	e := audit.By(who, audit.ActionTenantCreate, t.target()).In(t.ID, t.Account).With("preset", string(t.Preset))
 	return t.announces(e)
 }
 
@@ -176,9 +176,12 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if err != nil {
 			return audit.Event{}, err
 		}
-		e := t.announces(audit.By(who, "tenant.edit", t.target()).In(id, account).With("changed", strings.Join(changed, " ")).OutdatesTenants(id))
+		e := t.announces(audit.By(who, audit.ActionTenantEdit, t.target()).In(id, account).With("changed", strings.Join(changed, " ")).OutdatesTenants(id))
 		if len(changed) == 0 {
 			return e, audit.ErrNothing
+		}
+		if slices.Contains(changed, state(t.Disabled)) {
+			e = e.WithEffects(t.switched())
 		}
 		if t.Disabled {
 			if err := s.releaseAll(ctx, tx, account); err != nil {
@@ -189,6 +192,14 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		return e, tx.UpdateTenant(ctx, t)
 	})
 	return t, err
+}
+
+// switched is the effect of disabling the tenant, or of enabling it.
+func (t Tenant) switched() audit.Effect {
+	if t.Disabled {
+		return audit.Effect{Kind: audit.EffectTenantDisabled, Tenant: t.ID}
+	}
+	return audit.Effect{Kind: audit.EffectTenantEnabled, Tenant: t.ID}
 }
 
 // accountOf gives the account of a tenant that the caller may see.
@@ -260,7 +271,7 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 		for i, e := range own {
 			names[i] = string(e.Name)
 		}
-		e := audit.By(who, "scopes.replace", t.target()).With("scopes", strings.Join(names, " ")).OutdatesTenants(id)
+		e := audit.By(who, audit.ActionScopesReplace, t.target()).With("scopes", strings.Join(names, " ")).OutdatesTenants(id)
 		return e, tx.ReplaceScopes(ctx, id, own)
 	})
 	return scope.NewCatalogue(own).Entries(), err

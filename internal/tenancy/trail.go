@@ -49,7 +49,8 @@ func (f TrailFilter) Faults() (faults []fault.Field) {
 
 // fits reports whether the filter lists the event.
 func (f TrailFilter) fits(e TrailEvent) bool {
-	return (f.Action == "" || f.Action == e.Action || strings.HasPrefix(e.Action, f.Action+".")) &&
+	action := string(e.Action)
+	return (f.Action == "" || f.Action == action || strings.HasPrefix(action, f.Action+".")) &&
 		(f.Actor == "" || f.Actor == e.Actor.ID) && (f.Target == "" || f.Target == e.Target.ID) &&
 		!e.At.Before(f.Since) && (f.Until.IsZero() || e.At.Before(f.Until))
 }

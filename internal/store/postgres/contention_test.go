@@ -37,7 +37,7 @@ func write(t *testing.T, s *store.Store, change func(context.Context, *store.Tx)
 	var counted atomic.Int64
 	err = store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx }).Write(t.Context(), principal.Operator(), func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		counted.Add(1)
-		return audit.By(principal.Operator(), "test.change", audit.Target{}), change(ctx, tx)
+		return audit.By(principal.Operator(), audit.ActionNoticeRetry, audit.Target{}), change(ctx, tx)
 	})
 	return counted.Load(), err
 }

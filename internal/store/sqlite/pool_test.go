@@ -103,7 +103,7 @@ func write(t *testing.T, s *store.Store) (runs int, err error) {
 	ledger := store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx })
 	err = ledger.Write(t.Context(), principal.Operator(), func(context.Context, *store.Tx) (audit.Event, error) {
 		runs++
-		return audit.By(principal.Operator(), "test.change", audit.Target{}), nil
+		return audit.By(principal.Operator(), audit.ActionNoticeRetry, audit.Target{}), nil
 	})
 	return runs, err
 }

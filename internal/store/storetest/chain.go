@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -86,7 +87,7 @@ func manyWritersMakeOneOrder(h *house) {
 	for w := range writers {
 		writing.Go(func() {
 			for n := range each {
-				h.writeOrFail(homes[(w+n)%len(homes)](event("test.change")), n%4 == 3)
+				h.writeOrFail(homes[(w+n)%len(homes)](event(audit.ActionNoticeRetry)), n%4 == 3)
 			}
 		})
 	}
@@ -139,7 +140,7 @@ func anAlteredRecordShows(h *house) {
 	for column, value := range map[string]string{
 		"at": "at + 1", "seq": "7", "prev_hash": "hash", "hash": "prev_hash", "id": "'evt_other'", "actor_type": "'user'", "actor_id": "'usr_other'",
 		"actor_email": "'a@b.example'", "action": "'tenant.delete'", "target_type": "'key'", "target_id": "'ten_other'", "target_name": "'other'",
-		"ip": "'192.0.2.9'", "request_id": "'other'", "details": `'{"preset":"other"}'`, "account_id": "'acc_other'", "tenant_id": "'ten_other'",
+		"ip": "'192.0.2.9'", "request_id": "'other'", "details": `'{"preset":"other"}'`, "effects": `'[{"kind":"tenant_disabled","tenant":"ten_1"}]'`, "account_id": "'acc_other'", "tenant_id": "'ten_other'",
 	} {
 		h.sql(`CREATE TABLE kept AS SELECT * FROM audit_events`)
 		h.sql(`UPDATE audit_events SET `+column+` = `+value+` WHERE seq = 1 AND chain = $1`, chain)
@@ -153,13 +154,23 @@ func anAlteredRecordShows(h *house) {
 	h.whole()
 }
 
+// expirySets are effects with every type of member.
+var expirySets = rapid.Custom(func(t *rapid.T) audit.Effect {
+	f := audit.Effect{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: ident.KeyID("key_" + rapid.StringMatching(`[a-z0-9]{0,8}`).Draw(t, "key"))}
+	if n := rapid.Int64Range(0, 1<<52).Draw(t, "expires"); n > 0 {
+		f.Expires = time.UnixMicro(n).UTC()
+	}
+	return f
+})
+
 func aRecordComesBackAsWritten(h *house) {
 	text := rapid.String().Filter(func(s string) bool { return !strings.ContainsRune(s, 0) })
 	rapid.Check(h, func(t *rapid.T) {
 		want := audit.Event{
-			Actor: audit.Actor{Type: text.Draw(t, "actor type"), ID: text.Draw(t, "actor id"), Email: text.Draw(t, "e-mail")}, Action: "test." + text.Draw(t, "action"),
+			Actor: audit.Actor{Type: text.Draw(t, "actor type"), ID: text.Draw(t, "actor id"), Email: text.Draw(t, "e-mail")}, Action: audit.ActionKeyEdit,
 			Target: audit.Target{Type: text.Draw(t, "target type"), ID: text.Draw(t, "target id"), Name: text.Draw(t, "target name")},
 			IP:     text.Draw(t, "ip"), RequestID: text.Draw(t, "request"), Details: rapid.MapOfN(text, text, 1, 4).Draw(t, "details"),
+			Effects: rapid.SliceOfN(expirySets, 0, 3).Draw(t, "effects"),
 		}
 		if err := h.write(func(context.Context, *store.Tx) (audit.Event, error) { return want, nil }); err != nil {
 			t.Fatal(err)
@@ -262,12 +273,12 @@ func aLongChainIsFollowed(h *house) {
 	var head audit.Head
 	h.sql(`DELETE FROM audit_heads`)
 	for n := range records {
-		e := event("test.change")
+		e := event(audit.ActionNoticeRetry)
 		e.ID, e.At = ident.EventID(fmt.Sprint("evt_", n)), h.clock.Now()
 		r := head.Append(e)
 		head = audit.Head{Seq: r.Seq, Hash: r.Hash}
-		h.sql(`INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name, ip, request_id, details)
-			VALUES ('server', $1, $2, $3, $4, $1, '{}', $5, 'operator', '', '', 'test.change', 'test', '', '', '', '', 'null')`, r.Seq, r.PrevHash[:], r.Hash[:], string(e.ID), e.At.UnixMicro())
+		h.sql(`INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action, target_type, target_id, target_name, ip, request_id, details, effects)
+			VALUES ('server', $1, $2, $3, $4, $1, '{}', $5, 'operator', '', '', 'notice.retry', 'test', '', '', '', '', 'null', '[]')`, r.Seq, r.PrevHash[:], r.Hash[:], string(e.ID), e.At.UnixMicro())
 	}
 	h.sql(`INSERT INTO audit_heads (chain, seq, hash) VALUES ('server', $1, $2)`, head.Seq, head.Hash[:])
 	h.sql(`UPDATE counters SET value = $1 WHERE name = 'change'`, head.Seq)

@@ -101,7 +101,7 @@ func committedIsTold(h *house) {
 	var told []int64
 	s := h.telling(func(change int64, e audit.Event) error {
 		h.knows(u, true)
-		if e.Action != "user.create" || !e.At.Equal(h.clock.Now()) || e.ID == "" {
+		if e.Action != audit.ActionUserCreate || !e.At.Equal(h.clock.Now()) || e.ID == "" {
 			h.Errorf("told of %+v", e)
 		}
 		told = append(told, change)

@@ -90,7 +90,7 @@ func aTakenSlotIsLookedForAgain(h *house) {
 	runs, err := h.runs(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		err := tx.InsertKey(ctx, next, secret)
 		next.Slot = 2 // as the change would find on its second look
-		return event("key.create"), err
+		return event(audit.ActionKeyCreate), err
 	})
 	h.must(err)
 	if runs != 2 {
@@ -108,7 +108,7 @@ func aSlotIsNeverGivenTwice(h *house) {
 	before := h.dump()
 	second, secret := h.stored(t, owner, 1)
 	_, err := h.runs(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-		return event("key.create"), tx.InsertKey(ctx, second, secret)
+		return event(audit.ActionKeyCreate), tx.InsertKey(ctx, second, secret)
 	})
 	if fault.KindOf(err) != fault.Unavailable {
 		h.Errorf("Write says %v, want unavailable", err)

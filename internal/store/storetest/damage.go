@@ -144,7 +144,7 @@ func (h *house) lists(s *store.Store) map[string]func(context.Context) error {
 			return err
 		},
 		"EventsAfter": func(ctx context.Context) error {
-			_, err := s.EventsAfter(ctx, 0, 5)
+			_, err := s.EffectsAfter(ctx, 0, 5)
 			return err
 		},
 		"ServerKeys": func(ctx context.Context) error {

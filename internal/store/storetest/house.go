@@ -62,11 +62,13 @@ func (h *house) write(c change) error { return h.ledger().Write(h.Context(), pri
 // in writes a change that must succeed.
 func (h *house) in(do func(context.Context, *store.Tx) error) {
 	h.Helper()
-	h.must(h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) { return event("test.change"), do(ctx, tx) }))
+	h.must(h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+		return event(audit.ActionNoticeRetry), do(ctx, tx)
+	}))
 }
 
 // event is an event of the operator in the server's chain.
-func event(action string) audit.Event {
+func event(action audit.Action) audit.Event {
 	return audit.By(principal.Operator(), action, audit.Target{Type: "test"})
 }
 

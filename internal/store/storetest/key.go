@@ -178,7 +178,9 @@ func anothersKeyIsNotFound(h *house) {
 
 // changing makes a change of what only does.
 func changing(do func(context.Context, *store.Tx) error) change {
-	return func(ctx context.Context, tx *store.Tx) (audit.Event, error) { return event("test.change"), do(ctx, tx) }
+	return func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+		return event(audit.ActionNoticeRetry), do(ctx, tx)
+	}
 }
 
 func second[T any](_ T, err error) error { return err }

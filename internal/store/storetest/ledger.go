@@ -29,7 +29,7 @@ var ledgerGuarantees = []guarantee{
 func insertUser(u identity.User) change {
 	return func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		_, err := tx.InsertUser(ctx, u, "")
-		e := event("user.create").OutdatesLookups(string(u.ID))
+		e := event(audit.ActionUserCreate).OutdatesLookups(string(u.ID))
 		return e, err
 	}
 }

@@ -96,7 +96,7 @@ func aDeletedUserIsBlank(h *house) {
 func (h *house) locked(id ident.UserID) (u identity.User, err error) {
 	err = h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		u, err = tx.LockUser(ctx, id)
-		return event("test.lock"), err
+		return event(audit.ActionNoticeRetry), err
 	})
 	return u, err
 }

@@ -150,7 +150,7 @@ func aSessionIsItsUsers(h *house) {
 	_, other := h.begun(p)
 	end := func(user ident.UserID) error {
 		return h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-			return event("session.end"), tx.DeleteSession(ctx, user, s.ID)
+			return event(audit.ActionSessionEnd), tx.DeleteSession(ctx, user, s.ID)
 		})
 	}
 	if err := end(stranger.ID); !errors.Is(err, fault.NotFound) {
@@ -261,7 +261,7 @@ func whoHasAPassword(h *house) {
 	ask := func(user ident.UserID) (at time.Time, err error) {
 		err = h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 			at, err = tx.PasswordSetAt(ctx, user)
-			return event("session.begin"), err
+			return event(audit.ActionSessionBegin), err
 		})
 		return at, err
 	}

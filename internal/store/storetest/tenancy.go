@@ -95,7 +95,7 @@ func anUnknownTenantIsNotFound(h *house) {
 	}))
 	inChange := h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		_, err := tx.TenantRules(ctx, unknown)
-		return event("test.change"), err
+		return event(audit.ActionNoticeRetry), err
 	})
 	for way, err := range map[string]error{"Tenant": tenant, "TenantRules": rules, "TenantFacts": facts, "TenantRules in a change": inChange, "LockAccount": account} {
 		if !errors.Is(err, fault.NotFound) {

@@ -60,7 +60,7 @@ func aNewPasswordReplaces(h *house) {
 	h.must(h.write(insertUser(u)))
 	set := func(id ident.UserID, at time.Time) error {
 		return h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-			return event("user.password"), tx.SetPassword(ctx, id, "another", at)
+			return event(audit.ActionUserPassword), tx.SetPassword(ctx, id, "another", at)
 		})
 	}
 	at := h.later(time.Hour)
