@@ -143,7 +143,7 @@ func (h *house) lists(s *store.Store) map[string]func(context.Context) error {
 			_, err := s.ChainNames(ctx)
 			return err
 		},
-		"EventsAfter": func(ctx context.Context) error {
+		"EffectsAfter": func(ctx context.Context) error {
 			_, err := s.EffectsAfter(ctx, 0, 5)
 			return err
 		},
