@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -97,9 +96,8 @@ func (f *Follower) follow(c change, at time.Time, stale []byte) error {
 	if err := json.Unmarshal(stale, &s); err != nil {
 		return err
 	}
-	if !f.store.own.take(c.id) {
-		f.store.Outdate(s)
-	}
+	// Also where this node made the change itself: as long as the reply to its COMMIT is missing, nothing else tells it.
+	f.store.Outdate(s)
 	f.take(at)
 	f.seen = c
 	f.changes.Add(1)
@@ -113,29 +111,6 @@ func (f *Follower) Behind() time.Duration {
 
 // Changes is how many were followed, this node's own among them.
 func (f *Follower) Changes() uint64 { return f.changes.Load() }
-
-// ownChanges are those of this node that its follower has not come to: what they made stale, the ledger has outdated already. The zero value keeps none.
-type ownChanges struct {
-	mu  sync.Mutex
-	ids map[ident.EventID]struct{}
-}
-
-// add comes before COMMIT, which the follower may see sooner than the ledger does.
-func (o *ownChanges) add(id ident.EventID) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.ids != nil {
-		o.ids[id] = struct{}{}
-	}
-}
-
-func (o *ownChanges) take(id ident.EventID) (own bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, own = o.ids[id]
-	delete(o.ids, id)
-	return own
-}
 
 // Shared reports whether other nodes may have the database open too.
 func (s *Store) Shared() bool { return s.backend.Listen != nil }

@@ -19,7 +19,6 @@ type Tx struct {
 	store      *Store // a named field: what reads through the pool must not pass for a method of the transaction
 	tx         *sql.Tx
 	unprepared []query
-	event      ident.EventID // once it is recorded
 }
 
 // Ledger writes for one domain package, which sees of the transaction only its own interface.
@@ -115,14 +114,12 @@ func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audi
 
 // commit ends a transaction whose change is on record, and settles one whose outcome is unknown.
 func (s *Store) commit(ctx context.Context, tx *Tx, change int64, event audit.Event) error {
-	s.own.add(tx.event)
 	err := tx.tx.Commit()
 	if err == nil {
 		s.counts.Events.Add(1)
 		s.Outdate(event.Stale)
 		return s.committed(change, event)
 	}
-	s.own.take(tx.event)
 	s.settle(ctx, err)
 	s.Outdate(event.Stale)
 	return fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %w", errInDoubt, err), "It is not known whether the change was kept. Look before you repeat it.")
@@ -178,7 +175,6 @@ func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.E
 	if err != nil {
 		return 0, e, err
 	}
-	t.event = e.ID
 	r := head.Append(e)
 	if _, err := t.run(ctx, upsertHead, r.Chain(), r.Seq, r.Hash[:]); err != nil {
 		return 0, e, err

@@ -80,7 +80,6 @@ type Store struct {
 	reading, writing *statements
 	halted           atomic.Bool
 	counts           Counts
-	own              ownChanges
 }
 
 // New takes an open, migrated database.
@@ -97,11 +96,7 @@ func New(b Backend, o Options) *Store {
 	if o.Trace == nil {
 		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
 	}
-	s := &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
-	if s.Shared() {
-		s.own.ids = map[ident.EventID]struct{}{}
-	}
-	return s
+	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
 }
 
 // Close ends the database.
