@@ -8,10 +8,13 @@ MAKEFLAGS   += --no-print-directory
 export GOTOOLCHAIN := local
 
 # What the targets take, as in `make test PACKAGES=./internal/key ARGS='-run Cap -v'`.
-PACKAGES ?= ./...
+PACKAGES ?= $(shell go list ./... | grep -vxF '$(PROGRAMS)')
 ARGS     ?=
-TIMEOUT  ?= 15m
+TIMEOUT  ?= 40m
 FUZZTIME ?= 30s
+
+# Tests that build and run whole programs: releases now, browsers and proxies as they come.
+PROGRAMS = $(shell go list ./tools/release)
 
 # What a build is called, and where it goes. Where there is no git, whoever builds says it.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -30,10 +33,10 @@ TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -
 # The race detector watches everything but two modules that take ten times as long under it: SQLite, which is C made Go, and the hashing of passwords.
 RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/...=-race=false
 
-.PHONY: help run build test soak check bench release fuzz generate fmt
+.PHONY: help run build test test-programs soak check bench release fuzz generate fmt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
 	@$(MAKE) --silent build
@@ -56,6 +59,11 @@ check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
 	@before=$$($(SUMS)); $(MAKE) generate; diff <(echo "$$before") <($(SUMS)) || \
 		{ echo "make generate changed these files: commit what it makes" >&2; exit 1; }
 	@$(MAKE) test
+	@$(MAKE) test-programs
+
+test-programs: ## run the tests that build and run whole programs: the release
+	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
+	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(PROGRAMS)
 
 soak: ## kill processes for an hour: ten times as often as the tests do
 	. scripts/debian.sh && debian_need gcc gcc libc6-dev

@@ -16,7 +16,7 @@ import (
 
 const (
 	// patience bounds every wait for what must happen.
-	patience = time.Minute
+	patience = 5 * time.Minute
 	// stopWithin is promised of a graceful stop.
 	stopWithin = 10 * time.Second
 )

@@ -78,7 +78,7 @@ func notReady(t *testing.T, h *testkit.House) string {
 // await asks until there is an answer.
 func await(t *testing.T, ask func() string) string {
 	t.Helper()
-	deadline, turn := time.After(time.Minute), time.NewTicker(50*time.Millisecond)
+	deadline, turn := time.After(5*time.Minute), time.NewTicker(50*time.Millisecond)
 	defer turn.Stop()
 	for {
 		if answer := ask(); answer != "" {
@@ -87,7 +87,7 @@ func await(t *testing.T, ask func() string) string {
 		select {
 		case <-turn.C:
 		case <-deadline:
-			t.Fatal("nothing changed within a minute")
+			t.Fatal("nothing changed within five minutes")
 		}
 	}
 }
