@@ -135,7 +135,7 @@ func signedIn(t testing.TB, line sample.Sample) *client.Client {
 func setPassword(t testing.TB, s *store.Store, email string) {
 	t.Helper()
 	people := identity.Service{
-		Ledger: store.NewLedger(s, func(tx *store.Tx) identity.Tx { return tx }), Store: s, Now: time.Now, Rand: rand.Reader, Passwords: identity.NewHasher(testkit.PasswordCost, 1),
+		Ledger: store.NewLedger(s, func(tx *store.Tx) identity.Tx { return tx }), Store: s, Now: time.Now, Rand: rand.Reader, Passwords: identity.NewHasher(testkit.PasswordCost, 4),
 	}
 	u, _, err := s.UserByEmail(t.Context(), email)
 	must(t, err)

@@ -268,7 +268,7 @@ func (a *App) buildDomain(c config.Config) {
 	now, s := a.clock.Now, a.Store
 	a.Identity = &identity.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
-		Passwords: identity.NewHasher(a.options.PasswordCost, max(1, runtime.NumCPU()/4)),
+		Passwords: identity.NewHasher(a.options.PasswordCost, runtime.GOMAXPROCS(0)),
 	}
 	a.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,

@@ -259,7 +259,7 @@ func TestADatabaseThatWentBackInTimeEndsTheNode(t *testing.T) {
 			if !errors.Is(err, store.ErrRewritten) {
 				t.Error(err)
 			}
-		case <-time.After(5*time.Minute):
+		case <-time.After(5 * time.Minute):
 			t.Fatal("the node goes on with a memory of what never was")
 		}
 	}

@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -212,6 +216,38 @@ func TestOf32GuessesAtTheRightMomentOneIsJudgedAtMost(t *testing.T) {
 	})
 }
 
+// The flood comes from more clients than could be served in the time anyone waits.
+func TestAFloodOfGuessesFromOneAddressLetsOthersSignIn(t *testing.T) {
+	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.PasswordCost = identity.ProductionCost() })
+	h.Config.Server.TrustedProxies = config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	h.Restart()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	flood := h.Anyone().WithHeader("X-Forwarded-For", "203.0.113.1")
+	begun := make(chan struct{}, 150)
+	for i := range cap(begun) {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, _, err := flood.SignIn(ctx, fmt.Sprintf("somebody%d@claviger.example", i), wrongPassword)
+				if n == 0 {
+					begun <- struct{}{}
+				}
+				if errors.Is(err, api.Unavailable) { // told to come again later
+					<-ctx.Done()
+				}
+			}
+		})
+	}
+	<-begun
+	start := time.Now()
+	_, _, err := h.Anyone().WithHeader("X-Forwarded-For", "198.51.100.7").SignIn(t.Context(), h.Owner.Email, testkit.Password)
+	if err != nil {
+		t.Errorf("the owner cannot sign in, after %s: %v", time.Since(start), err)
+	}
+	cancel()
+	all.Wait()
+}
+
 // failing are the ways in which a sign-in fails, each with what brings it about again.
 func failing(t *testing.T, h *testkit.House) map[string]func() api.SignIn {
 	t.Helper()
@@ -308,7 +344,7 @@ func TestEveryFailedSignInTakesAsLong(t *testing.T) {
 // storeHash puts a hash of testkit.Password at the cost in the place of a person's.
 func storeHash(t *testing.T, h *testkit.House, p principal.Person, c identity.Cost) {
 	t.Helper()
-	encoded, err := identity.NewHasher(c, 1).Hash(t.Context(), "test", credential.NewSecret(testkit.Password))
+	encoded, err := identity.NewHasher(c, 4).Hash(t.Context(), "test", credential.NewSecret(testkit.Password))
 	if err == nil {
 		_, err = h.Beside().ExecContext(t.Context(), `UPDATE users SET password = $1 WHERE id = $2`, encoded, p.ID)
 	}

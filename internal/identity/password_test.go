@@ -17,11 +17,11 @@ import (
 // cheap is the cost of the tests.
 var cheap = Cost{Memory: 8, Time: 1, Threads: 1}
 
-func nothing(context.Context, turn) error { return nil }
+func nothing(context.Context, *turn) error { return nil }
 
 func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHasher(cheap, 1)
+		h := NewHasher(cheap, 4)
 		demand := func(running, waiting int64, gaveUp uint64) {
 			t.Helper()
 			q := h.Queue()
@@ -29,7 +29,7 @@ func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 				t.Errorf("running %d, waiting %d, given up %d; want %d, %d, %d", r, w, g, running, waiting, gaveUp)
 			}
 		}
-		err := h.inTurn(t.Context(), "a", "", func(context.Context, turn) error {
+		err := h.inTurn(t.Context(), "a", "", func(context.Context, *turn) error {
 			second := make(chan error)
 			go func() { second <- h.inTurn(t.Context(), "b", "", nothing) }()
 			synctest.Wait()
@@ -49,10 +49,10 @@ func TestTheQueueSaysWhoHashesWhoWaitsAndHowManyGaveUp(t *testing.T) {
 
 // occupied returns a hasher of one turn that is taken until done is called.
 func occupied(t *testing.T) (h *Hasher, done func()) {
-	h = NewHasher(cheap, 1)
+	h = NewHasher(cheap, 4)
 	release := make(chan struct{})
 	go func() {
-		_ = h.inTurn(t.Context(), "first", "", func(context.Context, turn) error {
+		_ = h.inTurn(t.Context(), "first", "", func(context.Context, *turn) error {
 			<-release
 			return nil
 		})
@@ -67,7 +67,7 @@ func TestASourceThatFloodsDelaysAnotherByOneTurn(t *testing.T) {
 		var order []string
 		come := func(source, person string) {
 			go func() {
-				_ = h.inTurn(t.Context(), source, person, func(context.Context, turn) error {
+				_ = h.inTurn(t.Context(), source, person, func(context.Context, *turn) error {
 					order = append(order, source)
 					return nil
 				})
@@ -125,7 +125,7 @@ func TestNoPersonIsServedTwiceAtATime(t *testing.T) {
 			}
 		}), 1, 40).Draw(r, "visits")
 		synctest.Test(t, func(t *testing.T) {
-			h := NewHasher(cheap, turns)
+			h := NewHasher(cheap, 4*turns)
 			running, total := map[string]int{}, 0
 			for _, v := range visits {
 				person := ""
@@ -134,7 +134,7 @@ func TestNoPersonIsServedTwiceAtATime(t *testing.T) {
 				}
 				go func() {
 					<-time.After(time.Duration(v[2]) * time.Millisecond)
-					_ = h.inTurn(t.Context(), fmt.Sprint(v[0]), person, func(context.Context, turn) error {
+					_ = h.inTurn(t.Context(), fmt.Sprint(v[0]), person, func(context.Context, *turn) error {
 						h.queue.mu.Lock()
 						running[person]++
 						total++
@@ -157,6 +157,35 @@ func TestNoPersonIsServedTwiceAtATime(t *testing.T) {
 				t.Errorf("the queue keeps something: %+v", q)
 			}
 		})
+	})
+}
+
+func TestHashingTakesAQuarterOfTheCoresAtMost(t *testing.T) {
+	for cores, want := range map[int]struct {
+		turns int
+		rest  float64
+	}{1: {1, 3}, 2: {1, 1}, 3: {1, 1.0 / 3}, 4: {1, 0}, 7: {1, 0}, 8: {2, 0}, 64: {16, 0}} {
+		if h := NewHasher(cheap, cores); h.queue.free != want.turns || h.rest-want.rest > 1e-9 || want.rest-h.rest > 1e-9 {
+			t.Errorf("%d cores: %d turns, a rest of %g; want %d, %g", cores, h.queue.free, h.rest, want.turns, want.rest)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(cheap, 2)
+		first := h.inTurn(t.Context(), "a", "", func(_ context.Context, hash *turn) error {
+			hash.measure(func() { <-time.After(20 * time.Millisecond) })
+			<-time.After(30 * time.Millisecond) // the database
+			return nil
+		})
+		ended := time.Now()
+		second := h.inTurn(t.Context(), "b", "", func(context.Context, *turn) error {
+			if rest := time.Since(ended); rest != 20*time.Millisecond {
+				t.Errorf("it rests for %s", rest)
+			}
+			return nil
+		})
+		if first != nil || second != nil {
+			t.Error(first, second)
+		}
 	})
 }
 

@@ -27,7 +27,7 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 	if !storable(canonical) {
 		canonical = "" // nobody's
 	}
-	err = s.Passwords.inTurn(ctx, sourceAt(from), canonical, func(ctx context.Context, t turn) error {
+	err = s.Passwords.inTurn(ctx, sourceAt(from), canonical, func(ctx context.Context, t *turn) error {
 		u, err = s.judge(ctx, t, canonical, password)
 		return err
 	})
@@ -35,7 +35,7 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 }
 
 // judge is one attempt. Whoever it is about, it reads twice, writes once and hashes once.
-func (s *Service) judge(ctx context.Context, t turn, canonical string, password credential.Secret) (User, error) {
+func (s *Service) judge(ctx context.Context, t *turn, canonical string, password credential.Secret) (User, error) {
 	u, hash, err := s.Store.UserByEmail(ctx, canonical)
 	known := err == nil
 	if !known && !errors.Is(err, fault.NotFound) {
@@ -114,7 +114,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, c
 		return User{}, err
 	}
 	canonical, hash := CanonicalEmail(me.User.Email), ""
-	err = s.Passwords.inTurn(ctx, sourceOf(who), "", func(ctx context.Context, t turn) (err error) {
+	err = s.Passwords.inTurn(ctx, sourceOf(who), "", func(ctx context.Context, t *turn) (err error) {
 		if u, err = s.judge(ctx, t, canonical, current); err == nil {
 			hash = t.hash(next)
 		}

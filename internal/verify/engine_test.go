@@ -81,7 +81,7 @@ func newBench(t *testing.T) *bench {
 	must(err)
 	keyring, err := credential.NewKeyring(root, versions, rand.Reader, time.Now)
 	must(err)
-	people := &identity.Service{Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(identity.Cost{Memory: 8, Time: 1, Threads: 1}, 1)}
+	people := &identity.Service{Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(identity.Cost{Memory: 8, Time: 1, Threads: 1}, 4)}
 	b := &bench{
 		tap:     &tap{Source: s},
 		keys:    &key.Service{Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: keyring, Now: now, Rand: rand.Reader},

@@ -46,7 +46,7 @@ func (h *house) furnish(wrap wrapping) {
 	now, s, random := h.clock.Now, h.store, h.random
 	people := &identity.Service{
 		Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })), Store: s, Now: now, Rand: random,
-		Passwords: identity.NewHasher(passwordCost, 1),
+		Passwords: identity.NewHasher(passwordCost, 4),
 	}
 	h.domain = &domain{
 		identity: people,

@@ -115,7 +115,7 @@ func failedSignInsAreNoChanges(h *house) {
 
 func signInsOfOnePersonGoOn(h *house) {
 	people := h.services().identity
-	people.Passwords = identity.NewHasher(passwordCost, 4)
+	people.Passwords = identity.NewHasher(passwordCost, 16)
 	password := credential.NewSecret(longPassword)
 	_, err := people.Create(h.Context(), principal.Operator(), identity.NewUser{Email: somebody, Name: "Some Body", Password: password})
 	h.must(err)
