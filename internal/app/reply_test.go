@@ -5,10 +5,16 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // While the reply to its own COMMIT is missing, a node knows of its change no sooner than of another node's, and no later.
@@ -39,10 +45,85 @@ func TestANodeWhoseReplyToACommitIsMissingAcceptsNoKeyThatAnotherAnsweredToBeRev
 	p.refusedThere(t, api.APIKeyRevoked)
 }
 
+// A node does not end because the database was away when the reply to a COMMIT was due: it finds out what came of it.
+func TestARevocationWhoseReplyWasLostInAnOutageIsAnsweredOnceTheDatabaseIsBack(t *testing.T) {
+	t.Parallel()
+	line := &heldReply{held: make(chan struct{}), outage: true}
+	p := twoNodes(t, func(databaseURL string) string { return line.proxy(t, databaseURL) })
+	there, answer := p.there.As(p.here.Owner), make(chan error, 1)
+	line.armed.Store(true)
+	go func() {
+		_, err := there.RevokeKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, "")
+		answer <- err
+	}()
+	<-line.held
+	await(t, func() string { return notReady(t, p.there) })
+	select {
+	case err := <-answer:
+		t.Fatalf("answered while nobody knows: %v", err)
+	default:
+	}
+	line.down.Store(false)
+	expect(t, "the revocation", <-answer, "")
+	p.refusedThere(t, api.APIKeyRevoked)
+	text := string(must[[]byte](t)(os.ReadFile(journalOf(p.there.Config))))
+	if !strings.Contains(text, p.key.Key.ID) {
+		t.Errorf("the journal of the node that answered lacks the revocation:\n%s", text)
+	}
+	select {
+	case err := <-p.there.Failed():
+		t.Errorf("the node ended: %v", err)
+	default:
+	}
+}
+
+// The connections of a pool are all lost when PostgreSQL restarts. Whoever asks next must not pay for it.
+func TestLostConnectionsOfThePoolCostNobodyAnAnswer(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.Postgres)
+	tenant := h.Tenant("Main tenant", nil)
+	admin := h.As(h.Member(tenant, "Tenant Admin", scope.Admin))
+	db := h.Beside()
+	for round := range 5 {
+		var all sync.WaitGroup
+		for range 8 { // so that the pool has several
+			all.Go(func() { _, _ = admin.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{}) })
+		}
+		all.Wait()
+		if _, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+		if round%2 == 0 {
+			_, err := admin.CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "An application"})
+			expect(t, "a change", err, "")
+		}
+		for range 8 {
+			_, err := admin.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
+			expect(t, "a list", err, "")
+		}
+	}
+}
+
 // heldReply is a proxy in front of the database. Once armed, it delivers the next COMMIT and holds its reply back.
 type heldReply struct {
 	armed         atomic.Bool
 	held, release chan struct{}
+	// outage has all connections cut instead, and new ones refused, until down is reset.
+	outage bool
+	down   atomic.Bool
+	mu     sync.Mutex
+	nears  []net.Conn
+}
+
+// fail begins the outage.
+func (h *heldReply) fail() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down.Store(true)
+	for _, near := range h.nears {
+		near.Close()
+	}
 }
 
 // proxy listens in front of the database and returns the URL that leads through.
@@ -65,10 +146,13 @@ func (h *heldReply) proxy(t *testing.T, databaseURL string) string {
 				return
 			}
 			far, err := net.Dial("tcp", server)
-			if err != nil {
+			if err != nil || h.down.Load() {
 				near.Close()
 				continue
 			}
+			h.mu.Lock()
+			h.nears = append(h.nears, near)
+			h.mu.Unlock()
 			h.forward(near, far)
 		}
 	}()
@@ -95,6 +179,9 @@ func (h *heldReply) forward(near, far net.Conn) {
 			if _, err := far.Write(request[:n]); err != nil {
 				return
 			}
+			if commit && h.outage {
+				h.fail()
+			}
 			if commit {
 				close(h.held)
 			}
@@ -103,7 +190,10 @@ func (h *heldReply) forward(near, far net.Conn) {
 	go func() {
 		defer near.Close()
 		_, _ = io.Copy(writer(func(reply []byte) (int, error) {
-			if holding.Load() {
+			switch {
+			case holding.Load() && h.outage:
+				return 0, net.ErrClosed
+			case holding.Load():
 				<-h.release
 			}
 			return near.Write(reply)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -36,8 +35,6 @@ const (
 	// writeDeadline bounds a write, retries included; the caller's own cancellation does not end it half way.
 	writeDeadline = 10 * time.Second
 	maxAttempts   = 20
-	// settleDeadline bounds how long a COMMIT may be in doubt before the process gives up.
-	settleDeadline = 10 * time.Second
 )
 
 // Settled is how long a change can take, from its first statement until it is known what became of it.
@@ -62,14 +59,23 @@ func (l Ledger[T]) Write(ctx context.Context, who principal.Principal, change fu
 	return l.store.fault(err)
 }
 
-// attempts runs the change until it meets no contention.
+// attempts runs the change until it meets no contention. Where the connection was lost before COMMIT, as the connections of a
+// pool are when the server restarts, it runs once more on a new one.
 func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
+	reconnected := false
 	for attempt := 1; ; attempt++ {
 		err := s.attempt(ctx, change)
-		if !errors.Is(err, errContention) || attempt == maxAttempts || ctx.Err() != nil {
+		switch {
+		case attempt == maxAttempts || ctx.Err() != nil:
+			return err
+		case errors.Is(err, errContention):
+			s.counts.Retries.Add(1)
+		case s.disconnected(err) && !reconnected:
+			reconnected = true
+			s.backend.Renew()
+		default:
 			return err
 		}
-		s.counts.Retries.Add(1)
 	}
 }
 
@@ -110,34 +116,6 @@ func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audi
 		}
 	}
 	return s.commit(ctx, tx, change, event)
-}
-
-// commit ends a transaction whose change is on record, and settles one whose outcome is unknown.
-func (s *Store) commit(ctx context.Context, tx *Tx, change int64, event audit.Event) error {
-	err := tx.tx.Commit()
-	if err == nil {
-		s.counts.Events.Add(1)
-		s.Outdate(event.Stale)
-		return s.committed(change, event)
-	}
-	s.settle(ctx, err)
-	s.Outdate(event.Stale)
-	return fault.Wrap(fault.Unavailable, fmt.Errorf("%w: %w", errInDoubt, err), "It is not known whether the change was kept. Look before you repeat it.")
-}
-
-// settle waits until a COMMIT of unknown outcome is over: it may land long after its connection broke, and facts that were read in between would
-// be stale without anyone knowing. The transaction holds the row of the change counter until then, so whoever gets that row
-// comes after it. Where that cannot be had, the process must stop.
-func (s *Store) settle(ctx context.Context, failure error) {
-	if s.backend.Classify(failure) == Fatal {
-		s.halt(failure)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline)
-	defer cancel()
-	if _, err := s.backend.Write.ExecContext(ctx, string(lockChange)); err != nil {
-		s.halt(fmt.Errorf("a COMMIT stays in doubt: %w", errors.Join(failure, err)))
-	}
 }
 
 // errHalted answers every write once the database can no longer be trusted, or is no longer ours alone.

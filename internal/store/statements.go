@@ -11,6 +11,8 @@ import (
 type statements struct {
 	db   *sql.DB
 	kept sync.Map // query → *sql.Stmt
+	// again reports whether a read that failed is tried once more.
+	again func(error) bool
 }
 
 // prepared gives the statement of a query, nil where it cannot be prepared: running the query then says why.
@@ -30,6 +32,14 @@ func (s *statements) prepared(ctx context.Context, q query) *sql.Stmt {
 }
 
 func (s *statements) rows(ctx context.Context, q query, args ...any) (*sql.Rows, error) {
+	rows, err := s.query(ctx, q, args)
+	if err != nil && s.again(err) {
+		return s.query(ctx, q, args)
+	}
+	return rows, err
+}
+
+func (s *statements) query(ctx context.Context, q query, args []any) (*sql.Rows, error) {
 	if statement := s.prepared(ctx, q); statement != nil {
 		return statement.QueryContext(ctx, args...)
 	}
@@ -37,6 +47,14 @@ func (s *statements) rows(ctx context.Context, q query, args ...any) (*sql.Rows,
 }
 
 func (s *statements) row(ctx context.Context, q query, args ...any) *sql.Row {
+	row := s.queryRow(ctx, q, args)
+	if err := row.Err(); err != nil && s.again(err) {
+		return s.queryRow(ctx, q, args)
+	}
+	return row
+}
+
+func (s *statements) queryRow(ctx context.Context, q query, args []any) *sql.Row {
 	if statement := s.prepared(ctx, q); statement != nil {
 		return statement.QueryRowContext(ctx, args...)
 	}

@@ -8,6 +8,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -37,6 +38,8 @@ const (
 	Duplicate
 	// Fatal means that the engine can no longer be trusted to keep what it acknowledges (failed fsync): the process must stop.
 	Fatal
+	// Disconnected means that the connection was lost, and says nothing about what was asked.
+	Disconnected
 )
 
 // Backend is an open database.
@@ -53,6 +56,8 @@ type Backend struct {
 	Listen func(ctx context.Context, woken func()) error
 	// Snapshot begins a transaction that sees one moment, reads alone and may take its time.
 	Snapshot func(context.Context) (*sql.Tx, error)
+	// Renew closes the idle connections of the pools, after one of them was found to be lost: the others may be, too.
+	Renew func()
 	// Pools tells how much of the pools is in use.
 	Pools func() []Pool
 	// Close ends the pools and gives the database free.
@@ -69,6 +74,8 @@ type Options struct {
 	Committed func(change int64, e audit.Event) error
 	// Fatal is called when the engine can no longer be trusted.
 	Fatal func(error)
+	// SettleWithin bounds how long a COMMIT may be in doubt before the process must stop; ten seconds by default. For tests.
+	SettleWithin time.Duration
 	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
 	Trace func(context.Context) (context.Context, func(result string, failed bool))
 }
@@ -93,10 +100,16 @@ func New(b Backend, o Options) *Store {
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
 	}
+	if b.Renew == nil {
+		b.Renew = func() {}
+	}
+	o.SettleWithin = cmp.Or(o.SettleWithin, settleDeadline)
 	if o.Trace == nil {
 		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
 	}
-	return &Store{backend: b, Options: o, reading: &statements{db: b.Read}, writing: &statements{db: b.Write}}
+	s := &Store{backend: b, Options: o}
+	s.reading, s.writing = &statements{db: b.Read, again: s.again}, &statements{db: b.Write, again: s.again}
+	return s
 }
 
 // Close ends the database.

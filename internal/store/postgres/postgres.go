@@ -7,9 +7,13 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -56,6 +60,7 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	b := store.Backend{
 		Name: "postgres", Read: db, Write: db, Classify: classify, Listen: listener{config.ConnConfig}.listen,
 		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return snapshot(ctx, db) },
+		Renew:    pool.Reset,
 		Pools:    func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := db.Close()
@@ -154,11 +159,11 @@ func unreachable(err error) error {
 	return errors.New("PostgreSQL cannot be reached: check database.url and that the server runs")
 }
 
-// classify tells failures apart by SQLSTATE.
+// classify tells failures apart by SQLSTATE, and those of the connection by what they wrap.
 func classify(err error) store.Failure {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return store.Other
+		return classifyConnection(err)
 	}
 	switch e.Code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
@@ -167,6 +172,26 @@ func classify(err error) store.Failure {
 		return store.Duplicate
 	case "58030", "XX001": // io_error, data_corrupted
 		return store.Fatal
+	case "57P01", "57P02", "57P05": // admin_shutdown, crash_shutdown, idle_session_timeout
+		return store.Disconnected
+	}
+	return store.Other
+}
+
+// classifyConnection tells a connection that was lost from one that cannot be made and from a request that ran out of time.
+func classifyConnection(err error) store.Failure {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return store.Other
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return store.Other
+	}
+	for _, lost := range []error{
+		driver.ErrBadConn, pgconn.ErrConnClosed, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE,
+	} {
+		if errors.Is(err, lost) {
+			return store.Disconnected
+		}
 	}
 	return store.Other
 }

@@ -14,8 +14,9 @@ import (
 var commitGuarantees = []guarantee{
 	{"Outdate is called after COMMIT and before Write returns", outdateComesAfterCommit},
 	{"Committed is told of each change, with its number, before Write returns", committedIsTold},
+	{"Committed is told of a change whose COMMIT was in doubt and landed, and of no other", committedIsToldOfWhatLanded},
 	{"a change that cannot be told of is kept, not acknowledged, and ends the process", aChangeThatCannotBeToldEndsTheProcess},
-	{"a COMMIT of unknown outcome is unavailable, outdates, and is never repeated", aFailedCommitIsNotRepeated},
+	{"a COMMIT of unknown outcome is answered by what came of it, outdates, and is never repeated", aFailedCommitIsNotRepeated},
 }
 
 func outdateComesAfterCommit(h *house) {
@@ -60,8 +61,8 @@ func aFailedCommitIsNotRepeated(h *house) {
 		h.faults.commit = c.commit
 		runs, err := h.runs(insertUser(u))
 		h.faults.commit = nil
-		if fault.KindOf(err) != fault.Unavailable {
-			h.Errorf("%s: Write says %v, want unavailable", c.how, err)
+		if want := map[bool]fault.Kind{true: "", false: fault.Unavailable}[c.kept]; kindOf(err) != want {
+			h.Errorf("%s: Write says %v, want %q", c.how, err, want)
 		}
 		if runs != 1 {
 			h.Errorf("%s: the change ran %d times, want once", c.how, runs)
@@ -70,6 +71,14 @@ func aFailedCommitIsNotRepeated(h *house) {
 		h.knows(u, c.kept)
 		h.goesOn()
 	}
+}
+
+// kindOf returns the kind of a failure; "" for none.
+func kindOf(err error) fault.Kind {
+	if err == nil {
+		return ""
+	}
+	return fault.KindOf(err)
 }
 
 // runs writes a change and counts how often it ran.
@@ -111,6 +120,31 @@ func committedIsTold(h *house) {
 	h.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), principal.Operator(), insertUser(u)))
 	if !slices.Equal(told, []int64{before + 1}) {
 		h.Errorf("told of changes %v after %d", told, before)
+	}
+}
+
+func committedIsToldOfWhatLanded(h *house) {
+	var told []int64
+	s := h.telling(func(change int64, _ audit.Event) error {
+		told = append(told, change)
+		return nil
+	})
+	before := h.changes()
+	for _, kept := range []bool{false, true} {
+		h.faults.commit = func(commit func() error, _ func(string) error) error {
+			if kept {
+				return errors.Join(commit(), errInjected)
+			}
+			return errInjected
+		}
+		err := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), principal.Operator(), insertUser(h.user()))
+		h.faults.commit = nil
+		if kept != (err == nil) {
+			h.Errorf("kept: %t, and Write says %v", kept, err)
+		}
+	}
+	if !slices.Equal(told, []int64{before + 1}) {
+		h.Errorf("told of changes %v, want %d", told, before+1)
 	}
 }
 

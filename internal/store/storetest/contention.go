@@ -19,6 +19,7 @@ import (
 var contentionGuarantees = []guarantee{
 	{"contention at any step is repeated until the change is kept, once", contentionIsRepeated},
 	{"contention without end is given up and leaves nothing", endlessContentionIsGivenUp},
+	{"a connection that is lost before COMMIT costs one more attempt, quietly, and a second one is final", aLostConnectionIsReplacedOnce},
 	{"any other failure is final", otherFailuresAreFinal},
 	{"a slot that was taken meanwhile is looked for again", aTakenSlotIsLookedForAgain},
 	{"a slot is never given twice", aSlotIsNeverGivenTwice},
@@ -52,6 +53,26 @@ func contentionIsRepeated(h *house) {
 		}
 		if left := fail(step); left != nil {
 			h.Errorf("%s did not fail as often as it was to", step)
+		}
+	}
+}
+
+func aLostConnectionIsReplacedOnce(h *house) {
+	for _, step := range []string{"BEGIN", "INTO users", "WHERE name = 'change'", "FROM audit_heads", "INTO audit_heads", "INTO audit_events"} {
+		for _, lost := range []int{1, 2} {
+			u, changes := h.user(), h.changes()
+			fail := failing(errLost, lost, step)
+			h.faults.begin = func() error { return fail("BEGIN") }
+			h.faults.statement = fail
+			err := h.write(insertUser(u))
+			h.faults.begin, h.faults.statement = nil, nil
+			if kept := lost == 1; kept != (err == nil) || !kept && fault.KindOf(err) != fault.Unavailable {
+				h.Errorf("%s, lost %d times: Write says %v", step, lost, err)
+			}
+			h.knows(u, lost == 1)
+			if got := h.changes() - changes; got != int64(2-lost) {
+				h.Errorf("%s, lost %d times: %d changes were counted", step, lost, got)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"maps"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -33,9 +34,12 @@ func writesAreCountedByHowTheyEnd(h *house) {
 		{"after some contention", func() { h.faults.statement = failing(errContention, 3, "INTO audit_events") }, insertUser(h.user()), "done", 3, 1},
 		{"under contention without end", func() { h.faults.statement = endless }, insertUser(h.user()), "contention", 19, 0},
 		{"with a statement that fails", func() { h.faults.statement = failing(errInjected, 1, "INTO audit_events") }, insertUser(h.user()), "failed", 0, 0},
-		{"with a COMMIT whose answer is lost", func() {
+		{"with a COMMIT that is lost", func() {
 			h.faults.commit = func(func() error, func(string) error) error { return errInjected }
 		}, insertUser(h.user()), "in_doubt", 0, 0},
+		{"with a COMMIT whose answer is lost", func() {
+			h.faults.commit = func(commit func() error, _ func(string) error) error { return errors.Join(commit(), errInjected) }
+		}, insertUser(h.user()), "done", 0, 1},
 		{"on a store that was halted", h.store.Halt, insertUser(h.user()), "stopping", 0, 0},
 	} {
 		counts := h.store.Counts()

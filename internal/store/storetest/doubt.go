@@ -8,11 +8,13 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
 var doubtGuarantees = []guarantee{
 	{"a COMMIT in doubt is waited for before Outdate and the answer", aCommitInDoubtIsWaitedFor},
+	{"a COMMIT in doubt is looked for until the database answers again", aCommitInDoubtIsLookedForUntilTheDatabaseAnswers},
 	{"a COMMIT that stays in doubt ends the process", aCommitThatStaysInDoubtEndsTheProcess},
 	{"a COMMIT that fails for want of the disk ends the process", aFatalCommitEndsTheProcess},
 	{"a statement that fails for want of the disk ends the process", aFatalStatementEndsTheProcess},
@@ -44,8 +46,8 @@ func aCommitInDoubtIsWaitedFor(h *house) {
 	if got := []string{<-order, <-order, <-order}; !slices.Equal(got, []string{"COMMIT", "Outdate", "Write"}) {
 		h.Errorf("came in the order %v", got)
 	}
-	if fault.KindOf(err) != fault.Unavailable || len(h.fatal) > 0 {
-		h.Errorf("Write says %v and tells of %v, want unavailable and nothing", err, h.fatal)
+	if err != nil || len(h.fatal) > 0 {
+		h.Errorf("Write says %v of a change that was kept, and tells of %v", err, h.fatal)
 	}
 	h.faults.commit, h.stale.hook = nil, nil
 	h.goesOn()
@@ -93,7 +95,39 @@ func (h *house) writesNothing() {
 	h.unchanged(before)
 }
 
+// Whether the COMMIT landed or not, it is known once somebody answers, however often nobody does before.
+func aCommitInDoubtIsLookedForUntilTheDatabaseAnswers(h *house) {
+	for _, kept := range []bool{true, false} {
+		for _, step := range []string{"BEGIN", "SET value = value WHERE name = 'change'", "FROM audit_events WHERE change_number"} {
+			u, told, fail := h.user(), h.stale.count(), failing(errInjected, 4, step)
+			h.faults.commit = func(commit func() error, _ func(string) error) error {
+				h.faults.statement = fail
+				h.faults.begin = func() error { return fail("BEGIN") }
+				if kept {
+					return errors.Join(commit(), errInjected)
+				}
+				return errInjected
+			}
+			err := h.write(insertUser(u))
+			h.faults.commit, h.faults.statement, h.faults.begin = nil, nil, nil
+			if kept != (err == nil) || !kept && fault.KindOf(err) != fault.Unavailable || len(h.fatal) > 0 {
+				h.Errorf("%s, kept: %t: Write says %v and tells of %v", step, kept, err, h.fatal)
+			}
+			if left := fail(step); left != nil {
+				h.Errorf("%s did not fail as often as it was to", step)
+			}
+			h.outdated(told + 1)
+			h.knows(u, kept)
+			h.goesOn()
+		}
+	}
+}
+
 func aCommitThatStaysInDoubtEndsTheProcess(h *house) {
+	h.store = store.New(h.backend, store.Options{
+		Now: h.clock.Now, Rand: h.random, Outdate: h.stale.add, SettleWithin: 100 * time.Millisecond,
+		Fatal: func(err error) { h.fatal = append(h.fatal, err) },
+	})
 	told := h.stale.count()
 	h.faults.commit = func(func() error, func(string) error) error {
 		h.faults.statement = func(string) error { return errInjected } // nobody gets through any more

@@ -17,6 +17,7 @@ var (
 	errInjected   = errors.New("injected failure")
 	errContention = errors.New("injected contention")
 	errFatal      = errors.New("injected failure of the disk")
+	errLost       = errors.New("injected loss of a connection of the pool")
 	// errInDoubt leaves the COMMIT to the one who injected it, who may let it land later. Its connection serves nobody else meanwhile.
 	errInDoubt = errors.New("injected loss of the connection")
 )
@@ -68,6 +69,8 @@ func inject(b store.Backend) (store.Backend, *faults) {
 			return store.Contention
 		case errors.Is(err, errFatal):
 			return store.Fatal
+		case errors.Is(err, errLost):
+			return store.Disconnected
 		}
 		return inner.Classify(err)
 	}
