@@ -53,6 +53,11 @@ type Backend struct {
 	Listen func(ctx context.Context, woken func()) error
 	// Snapshot begins a transaction that sees one moment, reads alone and may take its time.
 	Snapshot func(context.Context) (*sql.Tx, error)
+	// Analyze gathers what the query planner knows of tables that have changed much since it last did. It holds up writes for
+	// no longer than one table takes.
+	Analyze func(context.Context) error
+	// Analyzes is set where the engine does so by itself.
+	Analyzes bool
 	// Pools tells how much of the pools is in use.
 	Pools func() []Pool
 	// Close ends the pools and gives the database free.
@@ -107,6 +112,12 @@ func (s *Store) Engine() string { return s.backend.Name }
 
 // Version of the schema.
 func (s *Store) Version() int64 { return s.backend.Version }
+
+// Analyze gathers what the query planner knows of the tables.
+func (s *Store) Analyze(ctx context.Context) error { return s.fault(s.backend.Analyze(ctx)) }
+
+// Analyzes reports whether the engine calls Analyze by itself.
+func (s *Store) Analyzes() bool { return s.backend.Analyzes }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {
