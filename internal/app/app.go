@@ -91,6 +91,8 @@ type App struct {
 	jobs      []*job.Job
 	following following
 	failed    chan error
+	// answering is closed once every entry point answers.
+	answering chan struct{}
 	// stopping is set when the end has begun.
 	stopping atomic.Bool
 
@@ -112,7 +114,7 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 	if c, err = c.Resolve(); err != nil {
 		return nil, err
 	}
-	a = &App{options: o, failed: make(chan error, 1)}
+	a = &App{options: o, failed: make(chan error, 1), answering: make(chan struct{})}
 	if a.certificate, err = openCertificate(c.Server.TLS, o.Log); err != nil {
 		return nil, err
 	}
@@ -192,7 +194,11 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 	if err := a.listenForOperators(ctx, c.Server.MetricsListen); err != nil {
 		return err
 	}
-	return a.listenOnSocket(ctx)
+	if err := a.listenOnSocket(ctx); err != nil {
+		return err
+	}
+	close(a.answering)
+	return nil
 }
 
 func (a *App) startJobs() {
@@ -212,6 +218,9 @@ func (a *App) startJobs() {
 		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
 		job.StartApart("send_notices", sendEvery, log, a.Notices.Send),
 	)
+	if !a.Store.Analyzes() {
+		a.jobs = append(a.jobs, job.StartApart("statistics", analyzeEvery, log, a.analyze))
+	}
 	a.startFollowing(log)
 }
 
@@ -231,6 +240,9 @@ const (
 	// serverKeysEvery bounds how long another node's version of a server key is not known here; settleWithin, how long before its use it is on record.
 	serverKeysEvery = 5 * time.Second
 	settleWithin    = 2 * time.Minute
+	// analyzeEvery bounds how long the planner's statistics can be of a table that was a tenth of its size. Where none has
+	// changed that much, a pass costs next to nothing.
+	analyzeEvery = time.Hour
 	// watermarkEvery bounds how far a clock that went back while the process was down can bring a key back to life.
 	watermarkEvery = 10 * time.Second
 )
@@ -326,6 +338,16 @@ func (a *App) disableIdle(ctx context.Context) error {
 		return err
 	}
 	return a.Keys.DisableIdle(ctx)
+}
+
+// analyze gathers the planner's statistics, once the server answers.
+func (a *App) analyze(ctx context.Context) error {
+	select {
+	case <-a.answering:
+		return a.Store.Analyze(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // keepTime learns how late it is on record, and records how late it is here.

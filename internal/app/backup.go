@@ -94,7 +94,13 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 		return r, fmt.Errorf("the backup has schema version %d, and this program's is %d: restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
 			b.Header.Schema, a.Store.Version(), b.Header.Version)
 	}
-	return a.restore(ctx, b, record)
+	if r, err = a.restore(ctx, b, record); err != nil {
+		return r, err
+	}
+	if err := a.Store.Analyze(ctx); err != nil { // the data is there; the planner only knows it less well for a while
+		a.options.Log.Warn("no statistics of the restored tables", "error", err)
+	}
+	return r, nil
 }
 
 // underWay is how long a change may have had its time before it is committed, and so not be in a backup that was made after that time.

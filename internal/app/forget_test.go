@@ -77,9 +77,9 @@ func (l lists) KeysExpiredBy(context.Context, time.Time) ([]key.Ref, error) { re
 
 func (l lists) PreviousOverBy(context.Context, time.Time) ([]key.Ref, error) { return l.refs, nil }
 
-func (l lists) IdleKeys(_ context.Context, _ ident.TenantID, _ time.Time, after ident.KeyID) (held []key.Hold, err error) {
+func (l lists) IdleKeys(_ context.Context, _ ident.TenantID, _ time.Time, after key.Hold) (held []key.Hold, err error) {
 	for _, r := range l.refs {
-		if after == "" {
+		if after.Key == "" {
 			held = append(held, key.Hold{Key: r.Key})
 		}
 	}

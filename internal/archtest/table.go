@@ -53,6 +53,7 @@ var table = []layer{
 		{"internal/config", "credential", "yaml"},
 		{"internal/text", "fault", "text"},
 		{"internal/metric", "", ""},
+		{"internal/ratelimit", "", ""},
 	}},
 	{"domain", []row{
 		{"internal/audit", "principal policy ident fault", ""},
@@ -62,7 +63,7 @@ var table = []layer{
 		{"internal/tenancy", "identity notice principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "notice principal policy scope credential ident audit text fault", ""},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
-		{"internal/verify", "token policy credential scope principal audit ident metric fault", "otter"},
+		{"internal/verify", "ratelimit token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "principal policy ident audit fault", ""},
 		{"internal/journal", "key tenancy identity policy audit ident fault", ""},
 	}},

@@ -148,9 +148,10 @@ type Store interface {
 	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
 	// IdleTenants lists the tenants that disable idle keys.
 	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
-	// IdleKeys gives the next of a tenant's keys, by id, that are neither revoked, forgotten nor disabled and have shown no sign of life after that time: no
-	// use, no new secret, no enabling. It gives none after the last.
-	IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after ident.KeyID) ([]Hold, error)
+	// IdleKeys returns the next of a tenant's keys that are neither revoked, forgotten nor disabled and have shown no sign of
+	// life after that time: no use, no new secret, no enabling. They are in the order of their secrets' age and then of their
+	// ids, and follow the given one; the zero Hold stands before the first. It returns none after the last.
+	IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after Hold) ([]Hold, error)
 }
 
 // Tx is what key reads and changes in a transaction.

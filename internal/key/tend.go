@@ -136,16 +136,17 @@ func (s *Service) DisableIdle(ctx context.Context) error {
 
 // disableIdleIn goes through all keys of a tenant that are idle and have not expired: those whose owner was told late come before others that are due.
 func (s *Service) disableIdleIn(ctx context.Context, t policy.Tenant) error {
-	now, after := s.Now(), ident.KeyID("")
+	now, after := s.Now(), Hold{}
 	since := t.Idleness().IdleSince(now.Add(-policy.IdleMargin))
 	for !since.IsZero() {
 		held, err := s.Store.IdleKeys(ctx, t.ID, since, after)
 		if err != nil || len(held) == 0 {
 			return err
 		}
+		after = held[len(held)-1]
 		var refs []Ref
 		for _, h := range held {
-			if after = h.Key; !h.lapsed(t.Rules, now) {
+			if !h.lapsed(t.Rules, now) {
 				refs = append(refs, Ref{t.ID, h.Key})
 			}
 		}

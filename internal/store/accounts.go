@@ -22,8 +22,8 @@ const (
 	selectAccount  query = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
 	listAccounts   query = `SELECT ` + accountColumns + ` FROM accounts a ORDER BY a.created_at DESC, a.id DESC`
 	listAccountsOf query = `SELECT ` + accountColumns + ` FROM accounts a WHERE (a.created_at, a.id) < ($1, $2) AND a.disabled_at IS NULL
-		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $4)
-			OR a.id IN (SELECT t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $4 AND m.disabled_at IS NULL AND t.disabled_at IS NULL))
+		AND a.id IN (SELECT account_id FROM account_members WHERE user_id = $4
+			UNION ALL SELECT t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $4 AND m.disabled_at IS NULL AND t.disabled_at IS NULL)
 		ORDER BY a.created_at DESC, a.id DESC LIMIT $3`
 
 	upsertStanding query = `INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role`

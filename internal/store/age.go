@@ -19,12 +19,14 @@ const silentSince = `k.tenant_id = $1 AND k.revoked_at IS NULL AND k.forgotten_a
 // Keys are looked for by their age a hundred at a time, each list by an index of its own.
 const (
 	keysExpiredBy query = `SELECT tenant_id, id FROM keys WHERE revoked_at IS NULL AND forgotten_at IS NULL AND expires_at <= $1 ORDER BY expires_at, id LIMIT 100`
-	keysSetBy     query = `SELECT k.tenant_id, k.id FROM tenants t JOIN keys k ON k.tenant_id = t.id
-		WHERE t.account_id = $1 AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at <= $2 ORDER BY k.secret_set_at, k.id LIMIT 100`
-	previousOverBy    query = `SELECT k.tenant_id, k.id FROM key_secrets s JOIN keys k ON k.id = s.key_id WHERE s.position = 'previous' AND s.until <= $1 ORDER BY s.until, k.id LIMIT 100`
+	// keysSetBy is in no order: each tenant's keys are found by an index, and those of several tenants would have to be sorted.
+	keysSetBy query = `SELECT k.tenant_id, k.id FROM tenants t CROSS JOIN keys k WHERE t.account_id = $1 AND k.tenant_id = t.id
+		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at <= $2 LIMIT 100`
+	previousOverBy query = `SELECT k.tenant_id, k.id FROM key_secrets s CROSS JOIN keys k
+		WHERE k.id = s.key_id AND s.position = 'previous' AND s.until <= $1 ORDER BY s.until, s.key_id LIMIT 100`
 	selectIdleTenants query = `SELECT id FROM tenants WHERE idle_since IS NOT NULL ORDER BY id`
 	listIdleKeys      query = `SELECT k.id, k.slot, k.expires_at, k.secret_set_at FROM keys k` + keyUses + `
-		WHERE ` + silentSince + ` AND k.id > $3 ORDER BY k.id LIMIT 100`
+		WHERE ` + silentSince + ` AND (k.secret_set_at, k.id) > ($3, $4) ORDER BY k.secret_set_at, k.id LIMIT 100`
 	selectPolicies query = `SELECT account_id, reason, days, since, until FROM policy_rules ORDER BY account_id, serial`
 
 	forgetKey     query = `UPDATE keys SET forgotten_at = $2, slot = NULL WHERE id = $1`
@@ -68,8 +70,8 @@ func (s *Store) IdleTenants(ctx context.Context) ([]ident.TenantID, error) {
 }
 
 // IdleKeys implements key.Store.
-func (s *Store) IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after ident.KeyID) ([]key.Hold, error) {
-	held, err := holds(ctx, s.reading, listIdleKeys, tenant, micros(since), after)
+func (s *Store) IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after key.Hold) ([]key.Hold, error) {
+	held, err := holds(ctx, s.reading, listIdleKeys, tenant, micros(since), after.SecretSetAt.UnixMicro(), after.Key)
 	return held, s.fault(err)
 }
 

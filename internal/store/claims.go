@@ -16,8 +16,10 @@ const (
 		VALUES ($1, 'claim', $2, $3, $4, $5, $6, $7, $8)`
 	selectClaim query = `SELECT ` + claimColumns + ` FROM links l WHERE l.kind = 'claim' AND l.token_hash = $1 AND l.user_id = $2 AND l.used_at IS NULL AND l.expires_at > $3`
 	useClaim    query = `UPDATE links SET used_at = $3 WHERE kind = 'claim' AND token_hash = $1 AND user_id = $2 AND used_at IS NULL AND expires_at > $3`
-	lateClaims  query = `SELECT k.tenant_id, k.id FROM links l JOIN keys k ON k.id = l.key_id
-		WHERE l.kind = 'claim' AND l.used_at IS NULL AND l.expires_at <= $1 AND k.secret_set_at IS NULL AND k.revoked_at IS NULL ORDER BY l.id LIMIT 100`
+	// lateClaims begins with the keys that wait for a secret: claims that ran out stay for a while after their key is gone.
+	lateClaims query = `SELECT k.tenant_id, k.id FROM keys k CROSS JOIN links l
+		WHERE k.secret_set_at IS NULL AND k.revoked_at IS NULL AND l.key_id = k.id AND l.kind = 'claim' AND l.used_at IS NULL
+		AND l.expires_at <= $1 LIMIT 100`
 )
 
 // InsertClaim implements key.Tx.

@@ -12,20 +12,23 @@ import (
 const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial, k.secret_set_at, k.expires_at, k.revoked_at,
 	k.disabled_at, k.enabled_at, used.last_used_at`
 
-const subjectTables = ` FROM keys k JOIN tenants t ON t.id = k.tenant_id JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'` + keyUses
+// subjectTables begin with the keys: SQLite keeps the order of a CROSS JOIN, and without statistics it would begin with
+// every current secret.
+const subjectTables = ` FROM keys k CROSS JOIN tenants t CROSS JOIN key_secrets s` + keyUses + `
+		WHERE t.id = k.tenant_id AND s.key_id = k.id AND s.position = 'current'`
 
 const livingSubjects = ` AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
 
 const (
 	keysByExpiry query = `SELECT ` + subjectColumns + `, k.expires_at` + subjectTables + `
-		WHERE (k.expires_at, k.id) > ($1, $2) AND k.expires_at <= $3` + livingSubjects + ` ORDER BY k.expires_at, k.id LIMIT 200`
+		AND (k.expires_at, k.id) > ($1, $2) AND k.expires_at <= $3` + livingSubjects + ` ORDER BY k.expires_at, k.id LIMIT 200`
 	keysBySecret query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
-		WHERE (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects + ` ORDER BY k.secret_set_at, k.id LIMIT 200`
+		AND (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects + ` ORDER BY k.secret_set_at, k.id LIMIT 200`
 	keysInTenant query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + `
-		WHERE k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects + ` ORDER BY k.created_at, k.id LIMIT 200`
+		AND k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects + ` ORDER BY k.created_at, k.id LIMIT 200`
 	keysByIdleness query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
-		WHERE ` + silentSince + ` AND (k.secret_set_at, k.id) > ($3, $4) ORDER BY k.secret_set_at, k.id LIMIT 200`
-	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` WHERE k.id = $1`
+		AND ` + silentSince + ` AND (k.secret_set_at, k.id) > ($3, $4) ORDER BY k.secret_set_at, k.id LIMIT 200`
+	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` AND k.id = $1`
 )
 
 // TenantsIn implements notice.Store.

@@ -27,9 +27,12 @@ const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c O
 // Parts of the lists: where a page begins, what is looked for, and how it runs.
 const (
 	tenantKeys = ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)`
-	ownKeys    = ` JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id AND m.disabled_at IS NULL
-		JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
-		WHERE k.owner_id = $1 AND (k.created_at, k.id) < ($2, $3)`
+	// ownKeys begin with the keys: SQLite keeps the order of a CROSS JOIN, and from the memberships it would have to sort.
+	ownKeys = ` FROM keys k CROSS JOIN members m CROSS JOIN tenants t CROSS JOIN accounts a CROSS JOIN users o CROSS JOIN users c
+		LEFT JOIN key_uses used ON used.key_id = k.id
+		WHERE m.tenant_id = k.tenant_id AND m.user_id = k.owner_id AND m.disabled_at IS NULL AND t.id = k.tenant_id AND t.disabled_at IS NULL
+		AND a.id = t.account_id AND a.disabled_at IS NULL AND o.id = k.owner_id AND c.id = k.created_by
+		AND k.owner_id = $1 AND (k.created_at, k.id) < ($2, $3)`
 	matchingKeys = ` AND (k.search LIKE $5 ESCAPE '\' OR o.canonical_email LIKE $5 ESCAPE '\')`
 	newestKeys   = ` ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
 )
@@ -40,8 +43,8 @@ const (
 	listKeysOf      query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
 	searchKeys      query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + newestKeys
 	searchKeysOf    query = `SELECT ` + keyColumns + keyTables + tenantKeys + matchingKeys + ` AND k.owner_id = $6` + newestKeys
-	listOwnKeys     query = `SELECT ` + keyColumns + keyTables + ownKeys + newestKeys
-	searchOwnKeys   query = `SELECT ` + keyColumns + keyTables + ownKeys + matchingKeys + newestKeys
+	listOwnKeys     query = `SELECT ` + keyColumns + ownKeys + newestKeys
+	searchOwnKeys   query = `SELECT ` + keyColumns + ownKeys + matchingKeys + newestKeys
 	selectSecrets   query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix, label, domain, set_at, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants    query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
 	selectKeyOwner  query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`

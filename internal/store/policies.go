@@ -15,10 +15,11 @@ const (
 	insertPolicyRule  query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until) VALUES ($1, $2, $3, $4, $5, $6)`
 	selectBounds      query = `SELECT session_idle_minutes, session_absolute_hours FROM accounts WHERE id = $1`
 	updateBounds      query = `UPDATE accounts SET session_idle_minutes = $2, session_absolute_hours = $3 WHERE id = $1`
-	// Of the accounts that somebody belongs to and that count.
-	selectBoundsOf query = `SELECT a.session_idle_minutes, a.session_absolute_hours FROM accounts a WHERE a.disabled_at IS NULL
-		AND (a.id IN (SELECT account_id FROM account_members WHERE user_id = $1)
-			OR a.id IN (SELECT t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL))`
+	// Of the accounts that somebody belongs to and that count, once for each way to belong.
+	selectBoundsOf query = `SELECT a.session_idle_minutes, a.session_absolute_hours FROM account_members am JOIN accounts a ON a.id = am.account_id
+		WHERE am.user_id = $1 AND a.disabled_at IS NULL
+		UNION ALL SELECT a.session_idle_minutes, a.session_absolute_hours FROM members m JOIN tenants t ON t.id = m.tenant_id JOIN accounts a ON a.id = t.account_id
+		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL`
 	endSessionsIn query = `DELETE FROM sessions WHERE (last_seen_at <= $2 OR created_at <= $3)
 		AND (user_id IN (SELECT user_id FROM account_members WHERE account_id = $1)
 			OR user_id IN (SELECT m.user_id FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE t.account_id = $1))`

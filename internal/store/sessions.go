@@ -15,9 +15,9 @@ const (
 	selectSession query = `SELECT s.id, s.created_at, s.signed_in_at, s.last_seen_at, s.expires_at, s.ip, s.agent, u.id, u.email, u.name
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
 	selectMemberships query = `SELECT t.id, t.account_id, m.role FROM members m JOIN tenants t ON t.id = m.tenant_id JOIN accounts a ON a.id = t.account_id
-		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL ORDER BY t.id`
+		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL ORDER BY m.tenant_id`
 	selectStandings query = `SELECT a.id, am.role FROM account_members am JOIN accounts a ON a.id = am.account_id
-		WHERE am.user_id = $1 AND a.disabled_at IS NULL ORDER BY a.id`
+		WHERE am.user_id = $1 AND a.disabled_at IS NULL ORDER BY am.account_id`
 	// A sign-in that was judged by one password must not outlive it.
 	selectPasswordSetAt query = `SELECT password_set_at FROM users WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL`
 	listSessions        query = `SELECT id, created_at, signed_in_at, last_seen_at, expires_at, ip, agent FROM sessions
@@ -27,7 +27,10 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
-	deleteDead    query = `DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 OR created_at <= $3`
+	// Dead sessions are looked for by one time after the other, since each has an index.
+	deleteEnded query = `DELETE FROM sessions WHERE expires_at <= $1`
+	deleteIdle  query = `DELETE FROM sessions WHERE last_seen_at <= $1`
+	deleteOld   query = `DELETE FROM sessions WHERE created_at <= $1`
 )
 
 // Session implements session.Store.
@@ -109,6 +112,16 @@ func (t *Tx) DeleteSession(ctx context.Context, user ident.UserID, id ident.Sess
 }
 
 // DeleteDeadSessions implements session.Tx.
-func (t *Tx) DeleteDeadSessions(ctx context.Context, live session.Bounds) (int64, error) {
-	return t.count(ctx, deleteDead, micros(live.EndsAfter), micros(live.SeenAfter), micros(live.BegunAfter))
+func (t *Tx) DeleteDeadSessions(ctx context.Context, live session.Bounds) (deleted int64, err error) {
+	for _, by := range []struct {
+		q  query
+		at time.Time
+	}{{deleteEnded, live.EndsAfter}, {deleteIdle, live.SeenAfter}, {deleteOld, live.BegunAfter}} {
+		n, err := t.count(ctx, by.q, micros(by.at))
+		if err != nil {
+			return 0, err
+		}
+		deleted += n
+	}
+	return deleted, nil
 }

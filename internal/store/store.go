@@ -58,6 +58,11 @@ type Backend struct {
 	Snapshot func(context.Context) (*sql.Tx, error)
 	// Renew closes the idle connections of the pools, after one of them was found to be lost: the others may be, too.
 	Renew func()
+	// Analyze gathers what the query planner knows of tables that have changed much since it last did. It holds up writes for
+	// no longer than one table takes.
+	Analyze func(context.Context) error
+	// Analyzes is set where the engine does so by itself.
+	Analyzes bool
 	// Pools tells how much of the pools is in use.
 	Pools func() []Pool
 	// Close ends the pools and gives the database free.
@@ -120,6 +125,12 @@ func (s *Store) Engine() string { return s.backend.Name }
 
 // Version of the schema.
 func (s *Store) Version() int64 { return s.backend.Version }
+
+// Analyze gathers what the query planner knows of the tables.
+func (s *Store) Analyze(ctx context.Context) error { return s.fault(s.backend.Analyze(ctx)) }
+
+// Analyzes reports whether the engine calls Analyze by itself.
+func (s *Store) Analyzes() bool { return s.backend.Analyzes }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {

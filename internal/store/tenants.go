@@ -23,14 +23,14 @@ const (
 	selectTenant query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
 	// A membership counts while nothing above it is disabled; a standing sees disabled tenants too.
 	listTenantsFor query = `SELECT ` + tenantColumns + ` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2) AND a.disabled_at IS NULL
-		AND (t.account_id IN (SELECT account_id FROM account_members WHERE user_id = $4)
-			OR t.disabled_at IS NULL AND t.id IN (SELECT tenant_id FROM members WHERE user_id = $4 AND disabled_at IS NULL))
+		AND t.id IN (SELECT o.id FROM account_members am JOIN tenants o ON o.account_id = am.account_id WHERE am.user_id = $4
+			UNION ALL SELECT o.id FROM members m JOIN tenants o ON o.id = m.tenant_id AND o.disabled_at IS NULL WHERE m.user_id = $4 AND m.disabled_at IS NULL)
 		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
 	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
 	selectAllSettings  query = `SELECT settings FROM tenants ORDER BY id`
 	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
-	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s JOIN scope_roles r ON r.tenant_id = s.tenant_id AND r.name = s.name
-		WHERE s.tenant_id = $1 ORDER BY s.name, r.role`
+	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s CROSS JOIN scope_roles r
+		WHERE s.tenant_id = $1 AND r.tenant_id = s.tenant_id AND r.name = s.name ORDER BY s.name, r.role`
 	deleteScopes    query = `DELETE FROM scopes WHERE tenant_id = $1`
 	insertScope     query = `INSERT INTO scopes (tenant_id, name, description) VALUES ($1, $2, $3)`
 	insertScopeRole query = `INSERT INTO scope_roles (tenant_id, name, role) VALUES ($1, $2, $3)`

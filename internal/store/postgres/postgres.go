@@ -61,6 +61,8 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 		Name: "postgres", Read: db, Write: db, Classify: classify, Listen: listener{config.ConnConfig}.listen,
 		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return snapshot(ctx, db) },
 		Renew:    pool.Reset,
+		Analyze:  func(ctx context.Context) error { return analyze(ctx, db) },
+		Analyzes: true, // by autovacuum
 		Pools:    func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := db.Close()
@@ -109,6 +111,20 @@ func snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 		return nil, errors.Join(err, tx.Rollback())
 	}
 	return tx, nil
+}
+
+// analyze gathers statistics for as long as that takes.
+func analyze(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{`SET LOCAL statement_timeout = 0`, `ANALYZE`} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
 }
 
 // poolOf reads pgx's pool: database/sql above it keeps no connections of its own.

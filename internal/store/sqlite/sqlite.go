@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -31,7 +32,7 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	if err := private(file); err != nil {
 		return store.Backend{}, err
 	}
-	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
+	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate&_pragma="+analysisLimit))
 	if err != nil {
 		return store.Backend{}, err
 	}
@@ -40,12 +41,12 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	if err != nil {
 		return store.Backend{}, errors.Join(err, write.Close())
 	}
-	readers := max(4, runtime.NumCPU())
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
+	read.SetMaxOpenConns(readers())
+	read.SetMaxIdleConns(readers())
 	b := store.Backend{
 		Name: "sqlite", Read: read, Write: write, Classify: classify,
 		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) },
+		Analyze:  func(ctx context.Context) error { return analyze(ctx, read, write) },
 		Pools:    func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
 		Close:    func() error { return errors.Join(read.Close(), write.Close()) },
 	}
@@ -122,6 +123,61 @@ func Schema(ctx context.Context, file string) (s store.Schema, err error) {
 	}
 	defer db.Close()
 	return migrating(db).Schema(ctx)
+}
+
+const (
+	// analysisLimit is how many rows of each index ANALYZE looks at.
+	analysisLimit = "analysis_limit(1000)"
+	// outdated returns a statement for each table that has never been analyzed or whose size has changed tenfold since
+	// (0x02), those too that this connection has not queried (0x10000). It runs none of them (0x01): it would hold the lock
+	// for writing from the first to the last.
+	outdated = `PRAGMA optimize = 0x10003`
+)
+
+// minAnalyzed is from how many rows on a table is analyzed. Without statistics SQLite takes a table for a large one and uses
+// its indexes; by those of a handful of rows it would read the table whole, until it looks at it the next time.
+const minAnalyzed = 10_000
+
+// analyze gathers statistics, one table at a time: writes that wait for the connection go on after each. Connections read
+// statistics when they open the file, so those that are idle are closed.
+func analyze(ctx context.Context, read, write *sql.DB) error {
+	statements, err := texts(ctx, write, outdated)
+	for _, statement := range statements {
+		table := statement[strings.LastIndexByte(statement, '.')+1:] // ANALYZE "main"."keys"
+		var rows int
+		if err := read.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT %d)", table, minAnalyzed)).Scan(&rows); err != nil {
+			return err
+		}
+		if rows < minAnalyzed {
+			continue
+		}
+		if _, err := write.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+		read.SetMaxIdleConns(0)
+		read.SetMaxIdleConns(readers())
+	}
+	return err
+}
+
+// readers is how many connections read.
+func readers() int { return max(4, runtime.NumCPU()) }
+
+// texts returns the one column of a query.
+func texts(ctx context.Context, db *sql.DB, query string) (all []string, err error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
 }
 
 // assert checks that a connection has every pragma.

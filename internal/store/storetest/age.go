@@ -108,17 +108,17 @@ func idleKeysAreFound(h *house) {
 		}
 	}
 	slices.SortFunc(idle, func(a, b key.Hold) int { return strings.Compare(string(a.Key), string(b.Key)) })
-	find := func(since time.Time, after ident.KeyID, want ...key.Hold) {
+	find := func(since time.Time, after key.Hold, want ...key.Hold) {
 		h.Helper()
 		if got, err := h.store.IdleKeys(h.Context(), t.ID, since, after); err != nil || !slices.Equal(got, want) {
-			h.Errorf("since %v after %q: %v (%v), want %v", since, after, got, err, want)
+			h.Errorf("since %v after %v: %v (%v), want %v", since, after, got, err, want)
 		}
 	}
-	find(at, "", idle...)
-	find(at, idle[0].Key, idle[1])
-	find(at.Add(-time.Microsecond), "")
+	find(at, key.Hold{}, idle...)
+	find(at, idle[0], idle[1])
+	find(at.Add(-time.Microsecond), key.Hold{})
 	h.use(verify.Use{Key: idle[0].Key, At: at.Add(time.Microsecond)}, verify.Use{Key: idle[1].Key, At: at})
-	find(at, "", idle[1])
+	find(at, key.Hold{}, idle[1])
 }
 
 func allPoliciesComeInOrder(h *house) {

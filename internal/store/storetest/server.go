@@ -285,7 +285,7 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"KeysSetBy":      second(s.KeysSetBy(ctx, "acc_x", h.clock.Now())),
 		"PreviousOverBy": second(s.PreviousOverBy(ctx, h.clock.Now())),
 		"IdleTenants":    second(s.IdleTenants(ctx)),
-		"IdleKeys":       second(s.IdleKeys(ctx, "ten_x", h.clock.Now(), "")),
+		"IdleKeys":       second(s.IdleKeys(ctx, "ten_x", h.clock.Now(), key.Hold{})),
 		"SessionBounds":  second(s.SessionBounds(ctx, "usr_x")),
 		"LateClaims":     second(s.LateClaims(ctx, h.clock.Now())),
 	} {
