@@ -24,8 +24,8 @@ func BenchmarkDecision(b *testing.B) {
 	verifier := verifierOf(b, h, value)
 	b.ReportAllocs()
 	for b.Loop() {
-		q := verify.Question{Way: policy.Way{Transport: policy.Bearer}, Need: verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}}
-		if v, err := h.Engine.Judge(b.Context(), verifier, web.Value(value), q); err != nil || v.Code != "" {
+		q := verify.Request{Way: policy.Way{Transport: policy.Bearer}, Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}}
+		if v, err := h.Engine.DecideFor(b.Context(), verifier, web.Value(value), q); err != nil || v.Code != "" {
 			b.Fatal(v.Code, err)
 		}
 	}
@@ -63,7 +63,7 @@ func BenchmarkVerify(b *testing.B) {
 // verifierOf lets a key in as web does.
 func verifierOf(b *testing.B, h *testkit.House, value string) verify.Verifier {
 	b.Helper()
-	v, err := h.Engine.Identify(b.Context(), web.Value(value).Credential, policy.Way{Transport: policy.Bearer}, "")
+	v, err := h.Engine.Authenticate(b.Context(), web.Value(value), "")
 	if err != nil || v.Code != "" {
 		b.Fatal(v.Code, err)
 	}

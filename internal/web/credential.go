@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -15,39 +14,37 @@ import (
 // Read finds the one credential among a request's headers (step 1 of a decision): the tenants' key headers, Authorization, and only if
 // neither is there the session cookie. Two are one too many, a bad one never falls back to the cookie, and the query string
 // is never looked at. There is no other reader of credentials.
-func (d *Door) Read(h http.Header) (verify.Presentation, error) {
+func (d *Door) Read(h http.Header) verify.Presentation {
 	var p verify.Presentation
 	for _, name := range *d.keyHeaders.Load() {
 		if sent := h[name]; len(sent) > 0 {
-			if p.Sent || len(sent) > 1 {
-				return verify.Presentation{}, fault.CredentialAmbiguous
+			if p.Explicit() || len(sent) > 1 {
+				return verify.PresentAmbiguous()
 			}
-			p = whole(sent[0], policy.Way{Transport: policy.Header, Header: name})
+			p = parse(sent[0], policy.Way{Transport: policy.Header, Header: name})
 		}
 	}
 	if sent := h["Authorization"]; len(sent) > 0 {
-		if p.Sent || len(sent) > 1 {
-			return verify.Presentation{}, fault.CredentialAmbiguous
+		if p.Explicit() || len(sent) > 1 {
+			return verify.PresentAmbiguous()
 		}
 		p = authorization(sent[0])
 	}
-	if !p.Sent {
-		p.Cookie = d.cookie(h)
+	if token := d.cookie(h); token != "" && !p.Explicit() {
+		return verify.PresentSession(token)
 	}
-	return p, nil
-}
-
-// sent reports whether the headers carry any explicit credential.
-func (d *Door) sent(h http.Header) bool {
-	return len(h["Authorization"]) > 0 || slices.ContainsFunc(*d.keyHeaders.Load(), func(name string) bool { return len(h[name]) > 0 })
+	return p
 }
 
 // Value reads a credential that came as one piece and by no known transport.
-func Value(value string) verify.Presentation { return whole(value, policy.Way{}) }
+func Value(value string) verify.Presentation { return parse(value, policy.Way{}) }
 
-func whole(value string, way policy.Way) verify.Presentation {
-	c, ok := credential.Parse(value)
-	return verify.Presentation{Sent: true, Formed: ok, Credential: c, Way: way}
+func parse(value string, way policy.Way) verify.Presentation {
+	key, ok := credential.Parse(value)
+	if !ok {
+		return verify.PresentMalformed(way)
+	}
+	return verify.PresentKey(key, way)
 }
 
 // authorization reads `<scheme> <credentials>` with exactly one space; the scheme's case does not matter (RFC 9110 section 11.1).
@@ -55,26 +52,26 @@ func authorization(sent string) verify.Presentation {
 	scheme, rest, _ := strings.Cut(sent, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		return whole(rest, policy.Way{Transport: policy.Bearer})
+		return parse(rest, policy.Way{Transport: policy.Bearer})
 	case strings.EqualFold(scheme, "Basic"):
 		return basic(rest)
 	}
-	return verify.Presentation{Sent: true}
+	return verify.PresentMalformed(policy.Way{})
 }
 
 // basic reads RFC 7617: padded base64, split at the first colon.
 func basic(encoded string) verify.Presentation {
-	p := verify.Presentation{Sent: true, Way: policy.Way{Transport: policy.Basic}}
+	way := policy.Way{Transport: policy.Basic}
 	plain, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder would skip
-		return p
+		return verify.PresentMalformed(way)
 	}
-	id, secret, found := strings.Cut(string(plain), ":")
-	if !found {
-		return p
+	id, secret, _ := strings.Cut(string(plain), ":")
+	key, ok := credential.ParsePair(id, secret)
+	if !ok {
+		return verify.PresentMalformed(way)
 	}
-	p.Credential, p.Formed = credential.ParsePair(id, secret)
-	return p
+	return verify.PresentKey(key, way)
 }
 
 // AddKeyHeaders tells the reader the key headers that tenants chose: "X-API-Key" and whatever else. A name that no tenant uses any more

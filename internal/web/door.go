@@ -44,11 +44,11 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 }
 
 // Caller lets in who may do what a route needs: all steps of a decision about the request's own credential.
-func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (verify.Caller, error) {
+func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement) (verify.Caller, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil {
 		witnessed(w, c.Principal)
-		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
+		err = d.Authenticator.Engine.Allow(r.Context(), c, needs)
 	}
 	if err != nil {
 		d.refused(r, c, err)
@@ -58,7 +58,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (ve
 	return c, nil
 }
 
-// Verifier lets in who may ask about other credentials; Engine.Judge takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
+// Verifier lets in who may ask about other credentials; Engine.DecideFor takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
 // themselves, counts only from the same site.
 func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
 	c, err := d.authenticate(w, r)
@@ -77,13 +77,10 @@ func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier
 
 // authenticate runs steps 1 to 4. The transport of a caller that is refused is known where one credential could be made out.
 func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
-	p, err := d.Read(r.Header)
-	if err != nil {
-		return verify.Caller{}, err
-	}
+	p := d.Read(r.Header)
 	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
 	if err != nil {
-		return verify.Caller{Transport: p.Way.Transport}, err
+		return verify.Caller{Transport: p.Way().Transport}, err
 	}
 	return c, nil
 }

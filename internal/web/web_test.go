@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -116,18 +117,18 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 }
 
 func read(h http.Header) string {
-	p, err := door().Read(h)
-	switch {
-	case err != nil:
+	switch p := door().Read(h); p.Kind() {
+	case verify.AmbiguousCredential:
 		return "ambiguous"
-	case p.Cookie != "":
+	case verify.SessionToken:
 		return "cookie"
-	case !p.Sent:
+	case verify.NoCredential:
 		return "none"
-	case !p.Formed:
+	case verify.APIKey:
+		return string(p.Way().Transport)
+	default:
 		return "bad"
 	}
-	return string(p.Way.Transport)
 }
 
 func FuzzAuthorization(f *testing.F) {
@@ -136,11 +137,12 @@ func FuzzAuthorization(f *testing.F) {
 	}
 	d := door()
 	f.Fuzz(func(t *testing.T, sent string) {
-		p, err := d.Read(http.Header{"Authorization": {sent}})
-		if err != nil || !p.Sent || p.Cookie != "" {
-			t.Errorf("%q: %v, %v", sent, p, err)
+		p := d.Read(http.Header{"Authorization": {sent}})
+		if p.Kind() != verify.APIKey && p.Kind() != verify.MalformedCredential {
+			t.Errorf("%q: kind %d", sent, p.Kind())
 		}
-		if p.Formed && p.Way.Transport == policy.Bearer && !strings.HasSuffix(sent, p.Credential.Lookup()+sent[len(sent)-49:]) {
+		key, ok := p.Key()
+		if ok && p.Way().Transport == policy.Bearer && !strings.HasSuffix(sent, key.Lookup()+sent[len(sent)-49:]) {
 			t.Errorf("%q was read as another key", sent)
 		}
 	})
