@@ -38,7 +38,7 @@ func BenchmarkVerify(b *testing.B) {
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
 	value := *h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
 	door := web.NewDoor(&verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions}, slog.New(slog.DiscardHandler))
-	door.AddKeyHeaders("X-API-Key")
+	door.KeyHeaders.Set(web.KeyHeader{Tenant: tenant.ID, Name: "X-API-Key"})
 	plane := dataplane.New(door)
 	body := `{"credential":"` + value + `","scopes":["applications:read"]}`
 	req, err := http.NewRequest(http.MethodPost, h.URL+"/api/v1/verify", nil)

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -40,7 +41,7 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 
 // decide answers about the credential that was sent along.
 func (p *Plane) decide(w http.ResponseWriter, r *http.Request, verifier verify.Verifier, req *api.VerifyRequest, asked verify.Request) error {
-	shown := p.presented(req)
+	shown := p.presented(r.Context(), req)
 	if shown.Way().Transport != "" {
 		asked.Way = shown.Way()
 	}
@@ -109,7 +110,7 @@ func headerFaults(headers map[string]string) (faults []fault.Field) {
 }
 
 // presented reads the credential to judge, through the one reader there is.
-func (p *Plane) presented(req *api.VerifyRequest) verify.Presentation {
+func (p *Plane) presented(ctx context.Context, req *api.VerifyRequest) verify.Presentation {
 	if req.Headers == nil {
 		return web.Value(req.Credential)
 	}
@@ -118,7 +119,7 @@ func (p *Plane) presented(req *api.VerifyRequest) verify.Presentation {
 		h.Set(name, value)
 	}
 	h.Del("Cookie")
-	return p.door.Read(h)
+	return p.door.Read(ctx, h)
 }
 
 var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

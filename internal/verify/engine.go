@@ -162,6 +162,22 @@ func (e *Engine) cached(lookup string) (*Entry, Lookup) {
 	}
 }
 
+// Issued reports whether the credential has the id of a key that there is, or was until a moment ago; whether its secret is right, it does
+// not say. It is false where that cannot be known now. It is for telling a key from a value that only looks like one.
+func (e *Engine) Issued(ctx context.Context, p credential.Presented) bool {
+	entry, lookup := e.cached(p.Lookup())
+	if lookup == Miss || lookup == Stale {
+		if !e.keyring.Tagged(p) {
+			return false
+		}
+		var err error
+		if entry, err = e.load(ctx, p.Lookup()); err != nil {
+			return false
+		}
+	}
+	return len(entry.credentials) > 0
+}
+
 // noteUse notes a use once steps 1 to 4 have passed.
 func (e *Engine) noteUse(d Decision, ip string) {
 	if d.Code == "" && d.Facts != nil {

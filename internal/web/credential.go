@@ -1,9 +1,9 @@
 package web
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -12,28 +12,41 @@ import (
 )
 
 // Read finds the one credential among a request's headers (step 1 of a decision): the tenants' key headers, Authorization, and only if
-// neither is there the session cookie. Two are one too many, a bad one never falls back to the cookie, and the query string
+// neither is there the session cookie. Two are one too many, a bad Authorization never falls back to the cookie, and the query string
 // is never looked at. There is no other reader of credentials.
-func (d *Door) Read(h http.Header) verify.Presentation {
-	var p verify.Presentation
-	for _, name := range *d.keyHeaders.Load() {
-		if sent := h[name]; len(sent) > 0 {
-			if p.Explicit() || len(sent) > 1 {
-				return verify.PresentAmbiguous()
-			}
-			p = parse(sent[0], policy.Way{Transport: policy.Header, Header: name})
-		}
+//
+// A key header carries a credential only if its value has the form of one: its name is what some tenant chose, and other tenants'
+// clients may send something else in it. What has not is malformed where nothing else was sent, and nothing otherwise (ADR 22).
+func (d *Door) Read(ctx context.Context, h http.Header) verify.Presentation {
+	sent := h["Authorization"]
+	if len(sent) > 1 {
+		return verify.PresentAmbiguous()
 	}
-	if sent := h["Authorization"]; len(sent) > 0 {
-		if p.Explicit() || len(sent) > 1 {
-			return verify.PresentAmbiguous()
-		}
-		p = authorization(sent[0])
+	f := d.scan(ctx, h, false)
+	if f.keys > 1 || f.keys == 1 && (len(sent) > 0 || d.cookie(h) != "") {
+		f = d.scan(ctx, h, true)
 	}
-	if token := d.cookie(h); token != "" && !p.Explicit() {
+	switch {
+	case f.keys > 1, f.keys == 1 && len(sent) > 0:
+		return verify.PresentAmbiguous()
+	case f.keys == 1:
+		return f.first
+	case len(sent) > 0:
+		return authorization(sent[0])
+	}
+	if token := d.cookie(h); token != "" {
 		return verify.PresentSession(token)
 	}
-	return p
+	if f.junk {
+		return verify.PresentMalformed(f.way)
+	}
+	return verify.Presentation{}
+}
+
+// sent reports whether the headers carry something where a credential belongs, good or bad.
+func (d *Door) sent(h http.Header) bool {
+	f := d.scan(context.Background(), h, false)
+	return len(h["Authorization"]) > 0 || f.keys > 0 || f.junk
 }
 
 // Value reads a credential that came as one piece and by no known transport.
@@ -72,20 +85,6 @@ func basic(encoded string) verify.Presentation {
 		return verify.PresentMalformed(way)
 	}
 	return verify.PresentKey(key, way)
-}
-
-// AddKeyHeaders tells the reader the key headers that tenants chose: "X-API-Key" and whatever else. A name that no tenant uses any more
-// stays until the next start: a key in it is refused all the same.
-func (d *Door) AddKeyHeaders(names ...string) {
-	d.addingHeaders.Lock()
-	defer d.addingHeaders.Unlock()
-	known := slices.Clone(*d.keyHeaders.Load())
-	for _, name := range names {
-		known = append(known, http.CanonicalHeaderKey(name))
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	d.keyHeaders.Store(&known)
 }
 
 // cookieName of sessions; browsers bind __Host- cookies to this host and to TLS.

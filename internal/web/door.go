@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -32,15 +31,13 @@ type Door struct {
 	// Requests that Observe has seen.
 	Requests Requests
 
-	addingHeaders sync.Mutex
-	keyHeaders    atomic.Pointer[[]string]
+	// KeyHeaders of all tenants, as Read knows them.
+	KeyHeaders KeyHeaders
 }
 
 // NewDoor makes a door that knows no key header yet.
 func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
-	d := &Door{Authenticator: a, Log: log}
-	d.keyHeaders.Store(&[]string{})
-	return d
+	return &Door{Authenticator: a, Log: log}
 }
 
 // Caller lets in who may do what a route needs: all steps of a decision about the request's own credential.
@@ -77,7 +74,7 @@ func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier
 
 // authenticate runs steps 1 to 4. The transport of a caller that is refused is known where one credential could be made out.
 func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
-	p := d.Read(r.Header)
+	p := d.Read(r.Context(), r.Header)
 	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
 	if err != nil {
 		return verify.Caller{Transport: p.Way().Transport}, err

@@ -154,7 +154,7 @@ func (d *Door) challenge(h http.Header, r *http.Request, p *api.Problem) {
 	case p.Code == api.InsufficientScope:
 		h.Set("WWW-Authenticate", bearer+`, error="insufficient_scope"`)
 	case p.Status != http.StatusUnauthorized:
-	case d.Read(r.Header).Explicit():
+	case d.sent(r.Header):
 		h["Www-Authenticate"] = []string{bearer + `, error="invalid_token"`, basicChallenge}
 	default:
 		h["Www-Authenticate"] = []string{bearer, basicChallenge}
