@@ -46,7 +46,8 @@ type Settings struct {
 	Label  *string `json:"label"`
 	// ClientDomain stands behind the @ of style client.
 	ClientDomain *string `json:"client_domain"`
-	// KeyHeader is the tenant's own header for keys: X-…-Key or X-…-Token.
+	// KeyHeader is the tenant's own header for keys: X-…-Key or X-…-Token. Names that other systems use for secrets of their own, such as X-CSRF-Token, are
+	// refused; the tenants of an account may use 8 different names besides those of the presets.
 	KeyHeader *string `json:"key_header"`
 	// Transports by which keys may come: bearer, basic, header, oauth.
 	Transports []string `json:"transports"`

@@ -254,8 +254,8 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 	}
 	outdate := func(s audit.Stale) {
 		generations.Outdate(s)
-		if len(s.KeyHeaders) > 0 && a.door != nil {
-			a.door.AddKeyHeaders(s.KeyHeaders...)
+		if a.door != nil {
+			a.learnKeyHeaders(s.KeyHeaders)
 		}
 	}
 	a.clock = &clock{wall: a.options.Wall}
@@ -263,6 +263,13 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 	latest, err := a.Store.Latest(ctx)
 	a.clock.advance(latest)
 	return err
+}
+
+// learnKeyHeaders tells the reader of credentials the key headers that tenants have now.
+func (a *App) learnKeyHeaders(headers []audit.KeyHeader) {
+	for _, h := range headers {
+		a.door.KeyHeaders.Set(web.KeyHeader(h))
+	}
 }
 
 // note keeps what took authority away in the journal, before it is answered.

@@ -211,9 +211,7 @@ func (w *world) besideCookie(r *row) map[string]sent {
 		"an unknown scheme":        {http.Header{"Authorization": {"Digest x"}}, invalid},
 		"a bearer of no form":      {http.Header{"Authorization": {"Bearer x"}}, invalid},
 		"no base64":                {http.Header{"Authorization": {"Basic ~"}}, invalid},
-		"nothing in a key header":  {http.Header{"X-Api-Key": {""}}, invalid},
 		"a good key twice":         {http.Header{"Authorization": slices.Repeat(good["Authorization"], 2)}, ambiguous},
-		"a good key and a bad one": {http.Header{"Authorization": good["Authorization"], "X-Api-Key": {"x"}}, ambiguous},
 	}
 	for _, p := range w.parties {
 		if want := r.want(r.rules[0], p); r.asks(p) && p.cookie == "" && p.name != "nobody" && !want.succeeds() {

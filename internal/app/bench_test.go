@@ -24,8 +24,8 @@ func BenchmarkDecision(b *testing.B) {
 	verifier := verifierOf(b, h, value)
 	b.ReportAllocs()
 	for b.Loop() {
-		q := verify.Question{Way: policy.Way{Transport: policy.Bearer}, Need: verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}}
-		if v, err := h.Engine.Judge(b.Context(), verifier, web.Value(value), q); err != nil || v.Code != "" {
+		q := verify.Request{Way: policy.Way{Transport: policy.Bearer}, Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}}
+		if v, err := h.Engine.DecideFor(b.Context(), verifier, web.Value(value), q); err != nil || v.Code != "" {
 			b.Fatal(v.Code, err)
 		}
 	}
@@ -38,7 +38,7 @@ func BenchmarkVerify(b *testing.B) {
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
 	value := *h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
 	door := web.NewDoor(&verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions}, slog.New(slog.DiscardHandler))
-	door.AddKeyHeaders("X-API-Key")
+	door.KeyHeaders.Set(web.KeyHeader{Tenant: tenant.ID, Name: "X-API-Key"})
 	plane := dataplane.New(door)
 	body := `{"credential":"` + value + `","scopes":["applications:read"]}`
 	req, err := http.NewRequest(http.MethodPost, h.URL+"/api/v1/verify", nil)
@@ -63,7 +63,7 @@ func BenchmarkVerify(b *testing.B) {
 // verifierOf lets a key in as web does.
 func verifierOf(b *testing.B, h *testkit.House, value string) verify.Verifier {
 	b.Helper()
-	v, err := h.Engine.Identify(b.Context(), web.Value(value).Credential, policy.Way{Transport: policy.Bearer}, "")
+	v, err := h.Engine.Authenticate(b.Context(), web.Value(value), "")
 	if err != nil || v.Code != "" {
 		b.Fatal(v.Code, err)
 	}

@@ -46,7 +46,11 @@ func (a *App) openDoor(ctx context.Context, c config.Server) error {
 	if err != nil {
 		return err
 	}
-	a.door.AddKeyHeaders(headers...)
+	known := make([]web.KeyHeader, len(headers))
+	for i, h := range headers {
+		known[i] = web.KeyHeader(h)
+	}
+	a.door.KeyHeaders.Set(known...)
 	return nil
 }
 

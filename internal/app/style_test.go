@@ -179,7 +179,7 @@ func (a *aging) decidedAlike(verifier *client.Client, c aged) {
 		policy.Bearer: {"Authorization", "Bearer " + c.value}, policy.Basic: {"Authorization", basic}, policy.Header: {header, c.value}, policy.OAuth: {},
 	} {
 		want := c.want
-		if want == api.OK && !a.tenant.Settings.Carries(policy.Way{Transport: via}) {
+		if want == api.OK && !a.tenant.Settings.Allows(policy.Way{Transport: via}) {
 			want = api.TransportForbidden
 		}
 		asked := map[string]api.VerifyRequest{"said": {Credential: c.value, Transport: string(via)}}

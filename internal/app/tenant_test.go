@@ -319,7 +319,7 @@ func TestAChangedSettingTakesEffectAtOnce(t *testing.T) {
 	expected("a header that no tenant has", by("X-Brand-New-Token"), api.APIKeyInvalid)
 	edit(api.SettingsPatch{KeyHeader: api.To("X-Brand-New-Token")})
 	expected("the new key header", by("x-brand-new-token"), "")
-	expected("the old key header", by("X-API-Key"), api.TransportForbidden)
+	expected("the old key header, which no tenant has any more", by("X-API-Key"), api.APIKeyInvalid)
 	edit(api.SettingsPatch{Transports: api.To([]string{"basic"})})
 	expected("a transport that is gone", h.With(first), api.TransportForbidden)
 	expected("the key header, gone with its transport", by("X-Brand-New-Token"), api.TransportForbidden)

@@ -57,8 +57,17 @@ type Stale struct {
 	// Lookups of credentials (see credential.Presented.Lookup).
 	Lookups []string         `json:"lookups,omitempty"`
 	Tenants []ident.TenantID `json:"tenants,omitempty"`
-	// KeyHeaders are names that the reader of credentials did not know before.
-	KeyHeaders []string `json:"key_headers,omitempty"`
+	// KeyHeaders are the key headers that tenants have now, for the reader of credentials.
+	KeyHeaders []KeyHeader `json:"headers,omitempty"`
+}
+
+// KeyHeader is the key header of a tenant.
+type KeyHeader struct {
+	Tenant ident.TenantID `json:"tenant"`
+	// Name is "" for none.
+	Name string `json:"name,omitempty"`
+	// Version grows with each change of the tenant, so that the later of two changes counts in whichever order they are heard of.
+	Version int64 `json:"version"`
 }
 
 // Event is one change. Its id and time are set when it is written.

@@ -76,13 +76,13 @@ func (p *Plane) run(w http.ResponseWriter, r *http.Request, route *web.Route) {
 }
 
 // refused tells the log of a credential that was judged and refused. Whose it is stands there only where possession was proven: then these are public facts.
-func (p *Plane) refused(v verify.Verdict, via policy.Transport) {
-	if v.Code == "" || !p.refusals.Take() {
+func (p *Plane) refused(d verify.Decision, via policy.Transport) {
+	if d.Code == "" || !p.refusals.Take() {
 		return
 	}
-	facts := []any{"code", string(v.Code), "transport", string(via)}
-	if v.Facts != nil {
-		facts = append(facts, "tenant_id", string(v.Facts.Key.Tenant), "key_id", string(v.Facts.Key.ID))
+	facts := []any{"code", string(d.Code), "transport", string(via)}
+	if d.Facts != nil {
+		facts = append(facts, "tenant_id", string(d.Facts.Key.Tenant), "key_id", string(d.Facts.Key.ID))
 	}
 	p.door.Log.Info("credential refused", facts...)
 }

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -31,30 +32,30 @@ func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := web.Unmarshal(body.Bytes(), &req); err != nil {
 		return err
 	}
-	q, err := question(&req)
+	asked, err := requestOf(&req)
 	if err != nil {
 		return err
 	}
-	return p.judge(w, r, verifier, &req, q)
+	return p.decide(w, r, verifier, &req, asked)
 }
 
-// judge answers about the credential that was sent along.
-func (p *Plane) judge(w http.ResponseWriter, r *http.Request, verifier verify.Verifier, req *api.VerifyRequest, q verify.Question) error {
-	shown := p.presented(req)
-	if shown.Way.Transport != "" {
-		q.Way = shown.Way
+// decide answers about the credential that was sent along.
+func (p *Plane) decide(w http.ResponseWriter, r *http.Request, verifier verify.Verifier, req *api.VerifyRequest, asked verify.Request) error {
+	shown := p.presented(r.Context(), req)
+	if shown.Way().Transport != "" {
+		asked.Way = shown.Way()
 	}
-	verdict, err := p.door.Authenticator.Engine.Judge(r.Context(), verifier, shown, q)
+	decision, err := p.door.Authenticator.Engine.DecideFor(r.Context(), verifier, shown, asked)
 	if err != nil {
 		return err
 	}
-	answer(w, verdict, q.Way.Transport)
-	p.refused(verdict, q.Way.Transport)
+	answer(w, decision, asked.Way.Transport)
+	p.refused(decision, asked.Way.Transport)
 	return nil
 }
 
-// question checks the request as far as no credential is needed for it.
-func question(req *api.VerifyRequest) (verify.Question, error) {
+// requestOf checks the request as far as no credential is needed for it.
+func requestOf(req *api.VerifyRequest) (verify.Request, error) {
 	var faults []fault.Field
 	if (req.Credential == "") == (req.Headers == nil) {
 		faults = append(faults, fault.Field{Name: "credential", Code: "exclusive", Message: "Give exactly one of credential and headers."})
@@ -69,10 +70,10 @@ func question(req *api.VerifyRequest) (verify.Question, error) {
 	if !known {
 		faults = append(faults, fault.Field{Name: "ip", Code: "form", Message: "Use an IPv4 or IPv6 address, without a zone."})
 	}
-	q := verify.Question{Way: policy.Way{Transport: via}, IP: ip, Need: verify.Need{
+	asked := verify.Request{Way: policy.Way{Transport: via}, IP: ip, Requirement: verify.Requirement{
 		SessionOnly: req.SessionOnly, Tenant: ident.TenantID(req.TenantID), Application: req.ApplicationID, Scopes: scopes(req.Scopes),
 	}}
-	return q, fault.Refuse(append(faults, headerFaults(req.Headers)...)...)
+	return asked, fault.Refuse(append(faults, headerFaults(req.Headers)...)...)
 }
 
 // address gives the usual spelling of an address; "" is fine.
@@ -109,7 +110,7 @@ func headerFaults(headers map[string]string) (faults []fault.Field) {
 }
 
 // presented reads the credential to judge, through the one reader there is.
-func (p *Plane) presented(req *api.VerifyRequest) verify.Presentation {
+func (p *Plane) presented(ctx context.Context, req *api.VerifyRequest) verify.Presentation {
 	if req.Headers == nil {
 		return web.Value(req.Credential)
 	}
@@ -118,11 +119,7 @@ func (p *Plane) presented(req *api.VerifyRequest) verify.Presentation {
 		h.Set(name, value)
 	}
 	h.Del("Cookie")
-	shown, err := p.door.Read(h)
-	if err != nil {
-		return verify.Presentation{Unreadable: fault.KindOf(err)} // a code of the credential to judge, not of the caller's
-	}
-	return shown
+	return p.door.Read(ctx, h)
 }
 
 var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -137,26 +134,26 @@ func giveBack(buf *bytes.Buffer) {
 // unproven is the one answer for every credential of which nothing is proven.
 var unproven = []byte(`{"active":false,"code":"api_key_invalid"}`)
 
-func answer(w http.ResponseWriter, v verify.Verdict, via policy.Transport) {
+func answer(w http.ResponseWriter, d verify.Decision, via policy.Transport) {
 	web.PrivateJSON(w.Header())
 	switch {
-	case v.Code == fault.KeyInvalid:
+	case d.Code == fault.KeyInvalid:
 		_, _ = w.Write(unproven) // here and below: the client may be gone
 		return
-	case v.Code != "":
-		_, _ = w.Write(refusal(v))
+	case d.Code != "":
+		_, _ = w.Write(refusal(d))
 		return
 	}
 	buf := borrow()
 	defer giveBack(buf)
-	v.Facts.Rendered.(*rendered).decision.fill(buf, via)
+	d.Facts.Rendered.(*rendered).decision.fill(buf, via)
 	_, _ = w.Write(buf.Bytes())
 }
 
-func refusal(v verify.Verdict) []byte {
-	r := api.Refusal{Code: api.Code(v.Code)}
-	if v.Facts != nil {
-		k := v.Facts.Key
+func refusal(d verify.Decision) []byte {
+	r := api.Refusal{Code: api.Code(d.Code)}
+	if d.Facts != nil {
+		k := d.Facts.Key
 		r.KeyID, r.PublicID, r.TenantID = string(k.ID), k.PublicID, string(k.Tenant)
 	}
 	text, err := json.Marshal(r)

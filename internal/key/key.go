@@ -75,7 +75,9 @@ const (
 
 // Life gives what decides the key's state under the rules of its account.
 func (k Key) Life(rules []policy.Rule) policy.Life {
-	return policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, rules)}
+	return policy.KeyDates{
+		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+	}.Under(rules)
 }
 
 // IdleAt is when the key will be disabled for idleness if it stays unused; zero for never. That it is active still, its Life says.

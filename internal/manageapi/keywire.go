@@ -74,13 +74,13 @@ func (a *API) credentialOf(issued key.Issued) *api.Credential {
 func (a *API) example(s policy.Settings, m credential.Minted) string {
 	whoami := quoted(a.BaseURL + "/api/v1/whoami")
 	switch {
-	case s.Carries(policy.Way{Transport: policy.Bearer}):
+	case s.Allows(policy.Way{Transport: policy.Bearer}):
 		return "curl -H " + quoted("Authorization: Bearer "+m.Value.Reveal()) + " " + whoami
-	case s.Carries(policy.Way{Transport: policy.Basic}):
+	case s.Allows(policy.Way{Transport: policy.Basic}):
 		return "curl --user " + quoted(m.PublicID+":"+m.Secret.Reveal()) + " " + whoami
-	case s.Carries(policy.Way{Transport: policy.Header}):
+	case s.Allows(policy.Way{Transport: policy.Header}):
 		return "curl -H " + quoted(s.KeyHeader+": "+m.Value.Reveal()) + " " + whoami
-	case s.Carries(policy.Way{Transport: policy.OAuth}):
+	case s.Allows(policy.Way{Transport: policy.OAuth}):
 		return "curl -d grant_type=client_credentials --data-urlencode " + quoted("client_id="+m.PublicID) +
 			" --data-urlencode " + quoted("client_secret="+m.Secret.Reveal()) + " " + quoted(a.BaseURL+"/oauth2/token")
 	}

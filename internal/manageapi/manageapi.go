@@ -165,12 +165,12 @@ func wellFormed(r *http.Request) error {
 }
 
 // of fills in what the path names.
-func (n need) of(r *http.Request) verify.Need {
-	need := verify.Need{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application"), EveryApplication: n.everyApplication}
+func (n need) of(r *http.Request) verify.Requirement {
+	needs := verify.Requirement{SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")), Application: r.PathValue("application"), EveryApplication: n.everyApplication}
 	if n.scope != "" {
-		need.Scopes = []scope.Scope{n.scope}
+		needs.Scopes = []scope.Scope{n.scope}
 	}
-	return need
+	return needs
 }
 
 // text says the need in an operation's description.

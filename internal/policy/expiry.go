@@ -163,19 +163,24 @@ const (
 // Statuses lists the states.
 func Statuses() []Status { return []Status{Revoked, Expired, Disabled, Active} }
 
+// Unknown is the status of a secret that is no longer one of its key's. No key is shown with it.
+const Unknown Status = "unknown"
+
 // Life is what decides a key's state. It is a value: the state is computed, never stored.
 type Life struct {
 	RevokedAt  time.Time
 	DisabledAt time.Time
 	Expiry     Expiry
+	// SlotLost is set for a key that expired and whose slot another key took. Only a refresh ends that.
+	SlotLost bool
 }
 
-// State gives the status at the given time.
+// State gives the status at the given time, without regard to what is above the key: see [KeyStatus].
 func (l Life) State(now time.Time) Status {
 	switch {
 	case !l.RevokedAt.IsZero():
 		return Revoked
-	case l.Expiry.Passed(now):
+	case l.Expiry.Passed(now), l.SlotLost:
 		return Expired
 	case !l.DisabledAt.IsZero():
 		return Disabled

@@ -129,8 +129,8 @@ type Way struct {
 	Header string
 }
 
-// Carries reports whether the tenant's keys may come that way: by one of its transports, and in its own key header.
-func (s Settings) Carries(w Way) bool {
+// Allows reports whether the tenant's keys may come that way: by one of its transports, and in its own key header.
+func (s Settings) Allows(w Way) bool {
 	if !slices.Contains(s.Transports, w.Transport) {
 		return false
 	}

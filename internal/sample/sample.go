@@ -334,7 +334,7 @@ func (h *House) works(ctx context.Context, value string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	v, err := h.Engine.Examine(ctx, p, policy.Way{})
+	v, err := h.Engine.Evaluate(ctx, verify.PresentKey(p, policy.Way{}))
 	return v.Code == "", err
 }
 

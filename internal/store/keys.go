@@ -260,8 +260,11 @@ func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 	}
 	k, err := t.LockKey(ctx, tenant, id)
 	return tenancy.KeyRight{
-		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt,
-		ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot, Serial: k.Serial, PreviousSetAt: k.Previous.SetAt, PreviousUntil: k.Previous.Until,
+		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, Serial: k.Serial,
+		Dates: policy.KeyDates{
+			RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+		},
+		Previous: policy.SecretDates{Previous: true, SetAt: k.Previous.SetAt, Until: k.Previous.Until},
 	}, err
 }
 

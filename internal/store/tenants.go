@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -27,7 +28,8 @@ const (
 			UNION ALL SELECT o.id FROM members m JOIN tenants o ON o.id = m.tenant_id AND o.disabled_at IS NULL WHERE m.user_id = $4 AND m.disabled_at IS NULL)
 		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
 	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
-	selectAllSettings  query = `SELECT settings FROM tenants ORDER BY id`
+	selectAllHeaders   query = `SELECT id, settings, updated_at FROM tenants ORDER BY id`
+	selectHeadersOf    query = `SELECT id, settings, updated_at FROM tenants WHERE account_id = $1 ORDER BY id`
 	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s CROSS JOIN scope_roles r
 		WHERE s.tenant_id = $1 AND r.tenant_id = s.tenant_id AND r.name = s.name ORDER BY s.name, r.role`
@@ -121,20 +123,34 @@ func (s *Store) Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Cat
 	return c, s.fault(err)
 }
 
-// KeyHeaders lists the key headers of all tenants, for the one reader of credentials.
-func (s *Store) KeyHeaders(ctx context.Context) (names []string, err error) {
-	err = each(ctx, s.reading, selectAllSettings, func(row *sql.Rows) error {
+// KeyHeaders lists the key headers of all tenants that have one, for the one reader of credentials.
+func (s *Store) KeyHeaders(ctx context.Context) ([]audit.KeyHeader, error) {
+	list, err := keyHeaders(ctx, s.reading, selectAllHeaders)
+	return list, s.fault(err)
+}
+
+// KeyHeadersOf implements tenancy.Tx.
+func (t *Tx) KeyHeadersOf(ctx context.Context, account ident.AccountID) ([]audit.KeyHeader, error) {
+	list, err := keyHeaders(ctx, t, selectHeadersOf, account)
+	return list, t.store.fault(err)
+}
+
+func keyHeaders(ctx context.Context, from reader, q query, args ...any) (list []audit.KeyHeader, err error) {
+	err = each(ctx, from, q, func(row *sql.Rows) error {
+		var t tenancy.Tenant
 		var stored string
-		if err := row.Scan(&stored); err != nil {
+		if err := row.Scan(&t.ID, &stored, when{&t.UpdatedAt}); err != nil {
 			return err
 		}
-		settings, err := parseSettings(stored)
-		if settings.KeyHeader != "" {
-			names = append(names, settings.KeyHeader)
+		if t.Settings, err = parseSettings(stored); err != nil {
+			return err
 		}
-		return err
-	})
-	return names, s.fault(err)
+		if t.Settings.KeyHeader != "" {
+			list = append(list, t.KeyHeader())
+		}
+		return nil
+	}, args...)
+	return list, err
 }
 
 // TenantRules implements key.Store.

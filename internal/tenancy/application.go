@@ -6,6 +6,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/text"
@@ -106,10 +107,13 @@ func (s *Service) application(ctx context.Context, tx Tx, who principal.Principa
 		return Application{}, err
 	}
 	a, err := tx.LockApplication(ctx, t.ID, id)
-	if err == nil && a.Disabled && who.Kind() == principal.ByKey {
-		err = fault.ApplicationForbidden
+	if err != nil || who.Kind() != principal.ByKey {
+		return a, err
 	}
-	return a, err
+	if refused := policy.RequireApplication(true, a.Disabled); refused != "" {
+		return Application{}, refused
+	}
+	return a, nil
 }
 
 // Application gives one application of a tenant to whoever may see it; the way in has already judged scope and restriction of a key.

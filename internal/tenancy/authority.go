@@ -18,15 +18,10 @@ type KeyRight struct {
 	// Scopes and Applications are the key's own.
 	Scopes       scope.Set
 	Applications scope.Applications
-	RevokedAt    time.Time
-	DisabledAt   time.Time
-	ExpiresAt    time.Time
-	SecretSetAt  time.Time
-	// Slot is 0 for a key that authenticates nothing any more.
-	Slot int64
-	// Serial of the current secret. The one before it ends at PreviousUntil, unless a policy ends it before; zero where there is none.
-	Serial                       int
-	PreviousSetAt, PreviousUntil time.Time
+	Dates        policy.KeyDates
+	// Serial of the current secret. Previous is the one before it; its Until is zero where there is none.
+	Serial   int
+	Previous policy.SecretDates
 }
 
 // builtIn is what Claviger's own routes ask for.
@@ -129,34 +124,29 @@ func (s *Service) mayKey(ctx context.Context, tx Tx, k principal.Key, t Tenant, 
 	if err != nil {
 		return err
 	}
-	if refused := right.refused(k.Serial, rules, s.Now()); refused != "" {
+	if refused := right.refusal(k.Serial, rules, s.Now()); refused != "" {
 		return refused
 	}
 	effective := rules.Catalogue.Effective(right.Scopes, right.Owner.Acting())
-	reached := right.Applications.All || application != "" && right.Applications.Reach(string(application))
-	switch {
-	case !effective.Has(name):
-		return fault.InsufficientScope
-	case !reached:
-		return fault.ApplicationForbidden
+	if refused := policy.RequireScopes(effective, name); refused != "" {
+		return refused
+	}
+	if refused := policy.RequireReach(right.Applications, string(application), application == ""); refused != "" {
+		return refused
 	}
 	return nil
 }
 
-// refused is the state of the key by one of its secrets and of everything above it, as a decision would judge it; "" for good.
-func (k KeyRight) refused(serial int, t policy.Tenant, now time.Time) fault.Kind {
-	older := serial != k.Serial
-	if older && (serial != k.Serial-1 || k.PreviousUntil.IsZero()) {
-		return fault.KeyInvalid
+// refusal returns why the key is refused by the secret of that serial, as the verification path decides it; "" if it is not.
+func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind {
+	var secret policy.SecretDates
+	if serial != k.Serial {
+		if serial != k.Serial-1 || k.Previous.Until.IsZero() {
+			return fault.KeyInvalid
+		}
+		secret = k.Previous
 	}
-	life := policy.Life{RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, Expiry: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, t.Rules)}
-	switch status := life.State(now); {
-	case status == policy.Revoked:
-		return fault.KeyRevoked
-	case status == policy.Expired, k.Slot == 0, older && policy.EffectiveExpiry(k.PreviousUntil, k.PreviousSetAt, t.Rules).Passed(now):
-		return fault.KeyExpired
-	case status == policy.Disabled, !t.Open, k.Owner.Member == "":
-		return fault.KeyDisabled
-	}
-	return ""
+	// A person who is disabled or deleted has no authority, and so no membership.
+	chain := policy.Chain{Owner: k.Owner.Person.ID != "", Member: k.Owner.Member != "", Tenant: t.Open}
+	return policy.KeyStatus(k.Dates.Under(t.Rules), secret.Under(t.Rules), chain, now).Refusal()
 }

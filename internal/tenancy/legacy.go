@@ -25,7 +25,8 @@ func (s *Service) AllowPassword(ctx context.Context, who principal.Principal, id
 		if t.Settings.LegacyPassword == allowed {
 			return e, audit.ErrNothing
 		}
-		t.Settings.LegacyPassword, t.UpdatedAt = allowed, s.Now()
+		t.Settings.LegacyPassword = allowed
+		t.touch(s.Now())
 		return e, tx.UpdateTenant(ctx, t)
 	})
 	return t, err

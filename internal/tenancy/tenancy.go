@@ -156,6 +156,8 @@ type Tx interface {
 	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
 
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
+	// KeyHeadersOf lists the key headers of the account's tenants.
+	KeyHeadersOf(ctx context.Context, account ident.AccountID) ([]audit.KeyHeader, error)
 	// UpdateTenant writes name, settings and state.
 	UpdateTenant(ctx context.Context, t Tenant) error
 	// ForgetCopies destroys the sealed copies of all secrets of the tenant, also of those that are being made.

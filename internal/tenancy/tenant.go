@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -37,6 +38,13 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, acc
 		}
 		if a.Disabled {
 			return audit.Event{}, fault.New(fault.Conflict, "The account is disabled.")
+		}
+		faults, err := t.keyHeaderFaults(ctx, tx)
+		if err == nil {
+			err = fault.Refuse(faults...)
+		}
+		if err != nil {
+			return audit.Event{}, err
 		}
 		creator, _ := who.Session()
 		t.Number, err = foundTenant(ctx, tx, t, creator.User)
@@ -99,12 +107,51 @@ func (t Tenant) created(who principal.Principal) audit.Event {
 	return t.announces(e)
 }
 
-// announces tells the reader of credentials the tenant's key header.
+// announces tells the reader of credentials the tenant's key header. A disabled tenant keeps it: whoever sends a key is told that it is disabled.
 func (t Tenant) announces(e audit.Event) audit.Event {
-	if t.Settings.KeyHeader != "" {
-		e.Stale.KeyHeaders = []string{t.Settings.KeyHeader}
-	}
+	e.Stale.KeyHeaders = []audit.KeyHeader{t.KeyHeader()}
 	return e
+}
+
+// KeyHeader returns the tenant's key header as the reader of credentials needs it.
+func (t Tenant) KeyHeader() audit.KeyHeader {
+	return audit.KeyHeader{Tenant: t.ID, Name: t.Settings.KeyHeader, Version: t.UpdatedAt.UnixMicro()}
+}
+
+// touch says when the tenant was last changed: later than any time before, also where another node's clock is ahead.
+func (t *Tenant) touch(now time.Time) {
+	if !now.After(t.UpdatedAt) {
+		now = t.UpdatedAt.Add(time.Microsecond)
+	}
+	t.UpdatedAt = now
+}
+
+// maxKeyHeaders is how many different key headers the tenants of an account may use, without those that presets have.
+const maxKeyHeaders = 8
+
+// keyHeaderFaults says why the tenant may not use its key header from now on. The account is locked.
+func (t Tenant) keyHeaderFaults(ctx context.Context, tx Tx) ([]fault.Field, error) {
+	name := t.Settings.KeyHeader
+	if faults := policy.KeyHeaderFaults("settings.key_header", name); len(faults) > 0 || policy.PresetKeyHeader(name) {
+		return faults, nil
+	}
+	used, err := tx.KeyHeadersOf(ctx, t.Account)
+	if err != nil {
+		return nil, err
+	}
+	others := map[string]bool{}
+	for _, h := range used {
+		if h.Tenant != t.ID && !policy.PresetKeyHeader(h.Name) {
+			others[strings.ToLower(h.Name)] = true
+		}
+	}
+	if others[strings.ToLower(name)] || len(others) < maxKeyHeaders {
+		return nil, nil
+	}
+	return []fault.Field{{
+		Name: "settings.key_header", Code: "limit",
+		Message: fmt.Sprintf("The tenants of this account use %d of %d different key headers. Use one of them, or change one first.", len(others), maxKeyHeaders),
+	}}, nil
 }
 
 func (t Tenant) target() audit.Target {
@@ -176,6 +223,9 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if err != nil {
 			return audit.Event{}, err
 		}
+		if len(changed) > 0 {
+			t.touch(s.Now())
+		}
 		e := t.announces(audit.By(who, audit.ActionTenantEdit, t.target()).In(id, account).With("changed", strings.Join(changed, " ")).OutdatesTenants(id))
 		if len(changed) == 0 {
 			return e, audit.ErrNothing
@@ -188,7 +238,6 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 				return e, err
 			}
 		}
-		t.UpdatedAt = s.Now()
 		return e, tx.UpdateTenant(ctx, t)
 	})
 	return t, err
@@ -234,6 +283,13 @@ func (s *Service) change(ctx context.Context, tx Tx, t *Tenant, c TenantChange) 
 			return nil, err
 		}
 		faults = append(faults, t.Settings.UnknownScopes(rules.Catalogue)...)
+	}
+	if !strings.EqualFold(before.KeyHeader, t.Settings.KeyHeader) { // one that was allowed once stands in no other setting's way
+		more, err := t.keyHeaderFaults(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, more...)
 	}
 	if before.IdleDays != t.Settings.IdleDays {
 		t.idleFrom(s.Now())

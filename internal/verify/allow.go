@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -11,8 +12,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Need is what a route asks of a caller. The zero value asks only for a good credential.
-type Need struct {
+// Requirement is what a route asks of a caller. The zero value asks only for a good credential.
+type Requirement struct {
 	// SessionOnly refuses every key.
 	SessionOnly bool
 	// Tenant in the path; "" for none.
@@ -33,22 +34,25 @@ type Caller struct {
 }
 
 // Allow runs steps 5 to 8 for a caller on Claviger's own routes. Whether an application exists is, for a session, the domain's to say.
-func (e *Engine) Allow(ctx context.Context, c Caller, n Need) error {
+func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
-		if code := c.Facts.allows(n); code != "" {
+		code, wait := e.authorize(c.Facts, r)
+		if code == fault.RateLimited {
+			return errRate(wait)
+		}
+		if code != "" {
 			return code
 		}
-		e.uses.noteScopes(c.Facts, n.Scopes)
-		return e.limit(c.Facts)
-	}
-	if n.Tenant == "" {
 		return nil
 	}
-	role, err := e.roleIn(ctx, c.Principal, n.Tenant)
+	if r.Tenant == "" {
+		return nil
+	}
+	role, err := e.roleIn(ctx, c.Principal, r.Tenant)
 	if err != nil {
 		return err
 	}
-	for _, name := range n.Scopes {
+	for _, name := range r.Scopes {
 		if !ownCatalogue.Holds(role, name) {
 			return fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 		}
@@ -78,143 +82,33 @@ func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.T
 	return role, nil
 }
 
-// allows runs steps 5 to 7 for the key.
-func (f *Facts) allows(n Need) fault.Kind {
+// meets runs steps 5 to 7 for the key.
+func (f *Facts) meets(r Requirement) fault.Kind {
 	switch {
-	case n.SessionOnly:
+	case r.SessionOnly:
 		return fault.SessionRequired
-	case n.Tenant != "" && n.Tenant != f.Key.Tenant:
+	case r.Tenant != "" && r.Tenant != f.Key.Tenant:
 		return fault.NotFound
 	}
-	for _, name := range n.Scopes {
-		if !f.Key.Scopes.Has(name) {
-			return fault.InsufficientScope
-		}
+	if code := policy.RequireScopes(f.Key.Scopes, r.Scopes...); code != "" {
+		return code
 	}
-	return f.reaches(n)
+	if code := policy.RequireReach(f.Key.Applications, r.Application, r.EveryApplication); code != "" || r.Application == "" {
+		return code
+	}
+	enabled, exists := f.tenant.Applications[r.Application]
+	return policy.RequireApplication(exists, !enabled)
 }
 
-// reaches is step 7. A restricted key gets one answer for every id outside its list, existing or not; to others an unknown one is not found.
-func (f *Facts) reaches(n Need) fault.Kind {
-	if n.EveryApplication && !f.Key.Applications.All {
-		return fault.ApplicationForbidden
+// authorize runs steps 5 to 8 for the key, and notes the scopes as used once 5 to 7 have passed. It returns how long to wait
+// with fault.RateLimited.
+func (e *Engine) authorize(f *Facts, r Requirement) (code fault.Kind, wait time.Duration) {
+	if code := f.meets(r); code != "" {
+		return code, 0
 	}
-	if n.Application == "" {
-		return ""
+	e.uses.noteScopes(f, r.Scopes)
+	if wait := e.spend(f); wait > 0 {
+		return fault.RateLimited, wait
 	}
-	enabled, exists := f.tenant.Applications[n.Application]
-	switch {
-	case !f.Key.Applications.Reach(n.Application), exists && !enabled:
-		return fault.ApplicationForbidden
-	case !exists:
-		return fault.NotFound
-	}
-	return ""
-}
-
-// Verifier is a caller who may ask about other credentials, accepted by steps 1 to 6. Its steps 7 and 8 depend on what it asks, so they are Judge's.
-type Verifier struct{ caller Caller }
-
-// keysVerify is what a key needs to ask about others.
-var keysVerify = Need{Scopes: []scope.Scope{scope.KeysVerify}}
-
-// Verifier runs steps 5 and 6 for a caller who wants to ask about another credential.
-func (c Caller) Verifier() (Verifier, error) {
-	if c.Facts == nil {
-		if !mayVerify(c.Principal) {
-			return Verifier{}, fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
-		}
-	} else if code := c.Facts.allows(keysVerify); code != "" {
-		return Verifier{}, code
-	}
-	return Verifier{c}, nil
-}
-
-// Question is what a protected API asks about a credential.
-type Question struct {
-	Need
-	// Way to judge; its zero value for none.
-	Way policy.Way
-	// IP of the protected API's client; "" where it is not known.
-	IP string
-}
-
-// mayAsk runs steps 7 and 8 for a verifier: one restricted to applications must name one of them.
-func (e *Engine) mayAsk(v Verifier, q Question) error {
-	f := v.caller.Facts
-	if f == nil {
-		return nil
-	}
-	if !f.Key.Applications.All && !f.Key.Applications.Reach(q.Application) {
-		return fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
-	}
-	e.uses.noteScopes(f, keysVerify.Scopes)
-	return e.limit(f)
-}
-
-// Judge runs the whole decision about somebody else's credential. Of a key that is not the verifier's to judge the verifier learns, and leaves, nothing.
-// An error is about the verifier, or says that nothing could be decided.
-func (e *Engine) Judge(ctx context.Context, verifier Verifier, p Presentation, q Question) (Verdict, error) {
-	via := verifier.caller.Transport
-	if err := e.mayAsk(verifier, q); err != nil {
-		e.counts.Callers.Count(fault.KindOf(err), via)
-		return Verdict{}, err
-	}
-	e.counts.Callers.Count("", via)
-	v, err := e.decide(ctx, verifier, p, q)
-	if err != nil {
-		e.counts.Decisions.Count(Outcome(ctx, err), q.Way.Transport)
-		return Verdict{}, err
-	}
-	e.counts.Decisions.Count(v.Code, q.Way.Transport)
-	return v, nil
-}
-
-func (e *Engine) decide(ctx context.Context, verifier Verifier, p Presentation, q Question) (Verdict, error) {
-	if p.Unreadable != "" {
-		return Verdict{Code: p.Unreadable}, nil
-	}
-	if !p.Formed {
-		return Verdict{Code: fault.KeyInvalid}, nil
-	}
-	v, err := e.Examine(ctx, p.Credential, q.Way)
-	if err != nil || v.Facts == nil {
-		return v, err
-	}
-	if !judges(verifier.caller, v.Facts) || q.Tenant != "" && q.Tenant != v.Facts.Key.Tenant {
-		return Verdict{Code: fault.KeyInvalid}, nil
-	}
-	if v.Code != "" {
-		return v, nil
-	}
-	e.noteUse(v, q.IP)
-	switch v.Code = v.Facts.allows(q.Need); v.Code {
-	case fault.NotFound: // the application: the tenant is the key's
-		v.Code = fault.ApplicationForbidden
-	case "":
-		e.uses.noteScopes(v.Facts, q.Scopes)
-		if e.spend(v.Facts) > 0 {
-			v.Code = fault.RateLimited
-		}
-	}
-	return v, nil
-}
-
-// mayVerify reports whether a signed-in person's roles let them ask about any key at all.
-func mayVerify(who principal.Principal) bool {
-	s, _ := who.Session()
-	for _, m := range s.Memberships {
-		if ownCatalogue.Holds(m.Role, scope.KeysVerify) {
-			return true
-		}
-	}
-	return len(s.Standings) > 0
-}
-
-// judges reports whether the verifier may learn about the key: one of its own tenant, or of every tenant of an account its owner runs.
-func judges(verifier Caller, f *Facts) bool {
-	if k, ok := verifier.Key(); ok {
-		return k.Tenant == f.Key.Tenant || k.AccountRole.Valid() && k.Account == f.Key.Account
-	}
-	return ownCatalogue.Holds(verifier.RoleIn(f.Key.Tenant, f.Key.Account), scope.KeysVerify)
+	return "", 0
 }

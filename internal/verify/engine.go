@@ -3,13 +3,15 @@
 // The steps of a decision are numbered as in the product's table and no way in can skip one:
 //
 //  1. one credential                  (web reads it from the request)
-//  2. find and compare                Engine.Identify: parse → cache, or tag and one read → digest
-//  3. state, now that possession is proven: revoked, expired, disabled
-//  4. transport, and then the last use is noted
-//  5. session only, then the tenant   Engine.Allow
-//  6. scope
-//  7. application
+//  2. find and compare                Engine.Evaluate: cache, or tag and one read → digest
+//  3. state, now that possession is proven: revoked, expired, disabled (policy.KeyStatus)
+//  4. transport; then Engine.Authenticate notes the last use
+//  5. session only, then the tenant   Engine.Allow for a caller of Claviger's own routes,
+//  6. scope                           Engine.Decide for a request that another API received,
+//  7. application                     Engine.DecideFor for whoever asks about another's credential
 //  8. rate                            Engine.spend, for keys of tenants with a limit
+//
+// Steps 3, 6 and 7 are functions of package policy. A transaction calls them again for the key that asked for its change.
 //
 // Facts are cached, decisions never: each decision compares the time, the scope and the application anew. A cached fact counts only
 // while nothing it was read from has changed (see [Generations]), so that no revoked key is accepted once its revocation was answered. Once warm,
@@ -80,77 +82,106 @@ func (e *Engine) Counts() *Counts { return &e.counts }
 // Entries is about how many lookups have facts in the cache.
 func (e *Engine) Entries() int { return e.cache.Entries() }
 
-// Verdict is the answer to "whose is this credential": a code, fault.Kind "" for good, and the facts wherever possession was proven.
-type Verdict struct {
+// Decision says whether a credential is accepted: a code, "" for yes, and the key's facts wherever possession was proven.
+type Decision struct {
 	Code  fault.Kind
 	Facts *Facts
+	// RetryAfter is how long to wait, with fault.RateLimited.
+	RetryAfter time.Duration
 
-	secret *secretFacts
-	at     time.Time
+	credential *credentialFacts
+	at         time.Time
 }
 
-// Identify runs steps 2 to 4 and notes the use. An ip of "" leaves the address of last use. The error is not nil only where the facts cannot be had: then
-// nothing was decided.
-func (e *Engine) Identify(ctx context.Context, p credential.Presented, way policy.Way, ip string) (Verdict, error) {
-	v, err := e.Examine(ctx, p, way)
-	e.noteUse(v, ip)
-	return v, err
+// Authenticate runs steps 2 to 4 and notes the use. An ip of "" leaves the address of last use. The error is not nil only
+// where the facts cannot be had: then nothing was decided.
+func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (Decision, error) {
+	d, err := e.Evaluate(ctx, p)
+	e.noteUse(d, ip)
+	return d, err
 }
 
-// Examine runs steps 2 to 4 and leaves no trace. A zero way leaves the transport unjudged.
-func (e *Engine) Examine(ctx context.Context, p credential.Presented, way policy.Way) (Verdict, error) {
+// Evaluate runs steps 2 to 4 and leaves no trace. It accepts API keys alone.
+func (e *Engine) Evaluate(ctx context.Context, p Presentation) (Decision, error) {
+	return e.evaluate(ctx, p, p.way)
+}
+
+// evaluate takes the way apart from the presentation: stored there, the request that it comes from would be allocated.
+func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (Decision, error) {
+	if code := p.refusal(); code != "" {
+		return Decision{Code: code}, nil
+	}
 	if e.halted.Load() {
-		return Verdict{}, errHalted
+		return Decision{}, errHalted
 	}
 	if !e.fresh() {
-		return Verdict{}, errStale
+		return Decision{}, errStale
 	}
-	f, lookup := e.cached(p.Lookup())
-	if f == nil && !e.keyring.Tagged(p) {
+	entry, lookup := e.cached(p.key.Lookup())
+	if entry == nil && !e.keyring.Tagged(p.key) {
 		lookup = Forged
 	}
 	e.counts.lookup(lookup)
 	switch lookup {
 	case Forged:
-		e.keyring.Waste(p)
-		return Verdict{Code: fault.KeyInvalid}, nil
+		e.keyring.Waste(p.key)
+		return Decision{Code: fault.KeyInvalid}, nil
 	case Miss, Stale:
 		var err error
-		if f, err = e.load(ctx, p.Lookup()); err != nil {
-			return Verdict{}, err
+		if entry, err = e.load(ctx, p.key.Lookup()); err != nil {
+			return Decision{}, err
 		}
 	}
-	secret, proven := e.prove(f, p)
-	at := e.now()
-	if !proven || secret.forgotten(at) {
-		return Verdict{Code: fault.KeyInvalid}, nil
+	proven := e.prove(entry, p.key)
+	if proven == nil {
+		return Decision{Code: fault.KeyInvalid}, nil
 	}
-	v := Verdict{Facts: f, secret: secret, at: at}
-	v.Code = f.state(secret, v.at)
-	if v.Code == "" && way.Transport != "" && !f.tenant.Settings.Carries(way) {
-		v.Code = fault.TransportForbidden
+	d := Decision{Facts: entry.facts, credential: proven, at: e.now()}
+	status := policy.KeyStatus(d.Facts.life, proven.life, d.Facts.chain, d.at)
+	if status == policy.Unknown {
+		return Decision{Code: fault.KeyInvalid}, nil
 	}
-	return v, nil
+	d.Code = status.Refusal()
+	if d.Code == "" && way.Transport != "" && !d.Facts.tenant.Settings.Allows(way) {
+		d.Code = fault.TransportForbidden
+	}
+	return d, nil
 }
 
-// cached gives the facts of a lookup if they are in the cache and current.
-func (e *Engine) cached(lookup string) (*Facts, Lookup) {
-	switch f, known := e.cache.Get(lookup); {
+// cached gives the entry of a lookup if it is in the cache and current.
+func (e *Engine) cached(lookup string) (*Entry, Lookup) {
+	switch entry, known := e.cache.Get(lookup); {
 	case !known:
 		return nil, Miss
-	case !f.current():
+	case !entry.current():
 		return nil, Stale
-	case len(f.secrets) == 0:
-		return f, NegativeHit
+	case len(entry.credentials) == 0:
+		return entry, NegativeHit
 	default:
-		return f, Hit
+		return entry, Hit
 	}
+}
+
+// Issued reports whether the credential has the id of a key that there is, or was until a moment ago; whether its secret is right, it does
+// not say. It is false where that cannot be known now. It is for telling a key from a value that only looks like one.
+func (e *Engine) Issued(ctx context.Context, p credential.Presented) bool {
+	entry, lookup := e.cached(p.Lookup())
+	if lookup == Miss || lookup == Stale {
+		if !e.keyring.Tagged(p) {
+			return false
+		}
+		var err error
+		if entry, err = e.load(ctx, p.Lookup()); err != nil {
+			return false
+		}
+	}
+	return len(entry.credentials) > 0
 }
 
 // noteUse notes a use once steps 1 to 4 have passed.
-func (e *Engine) noteUse(v Verdict, ip string) {
-	if v.Code == "" && v.Facts != nil {
-		e.uses.note(v.Facts, v.secret, v.at, ip)
+func (e *Engine) noteUse(d Decision, ip string) {
+	if d.Code == "" && d.Facts != nil {
+		e.uses.note(d.Facts, d.credential, d.at, ip)
 	}
 }
 
@@ -165,38 +196,25 @@ var (
 	errStale  = fault.New(fault.Unavailable, "This node cannot see what other nodes changed. Try again.")
 )
 
-// prove compares the secret with those on file. Every path hashes once at least, so that an unknown id costs what a wrong secret costs.
-func (e *Engine) prove(f *Facts, p credential.Presented) (*secretFacts, bool) {
+// prove returns the credential whose secret was presented; nil if it is none of the entry's. Every path hashes once at least, so
+// that an unknown id costs what a wrong secret costs.
+func (e *Engine) prove(entry *Entry, p credential.Presented) *credentialFacts {
 	compared := false
-	for i := range f.secrets {
-		s := &f.secrets[i]
-		if !p.Fits(s.shape, s.publicID) {
+	for i := range entry.credentials {
+		c := &entry.credentials[i]
+		if !p.Fits(c.shape, c.publicID) {
 			continue
 		}
 		compared = true
-		if p.Proves(f.Key.ID, s.digest) {
-			return s, true
+		if p.Proves(entry.facts.Key.ID, c.digest) {
+			return c
 		}
 	}
 	if !compared {
 		e.keyring.Waste(p)
 	}
-	return nil, false
-}
-
-// state is step 3: the first that holds of revoked, expired, disabled; the whole chain counts.
-func (f *Facts) state(secret *secretFacts, now time.Time) fault.Kind {
-	status := f.life.State(now)
-	switch {
-	case status == policy.Revoked:
-		return fault.KeyRevoked
-	case status == policy.Expired, f.lapsed, secret.over(now):
-		return fault.KeyExpired
-	case status == policy.Disabled, !f.chainLive, !f.tenant.Open:
-		return fault.KeyDisabled
-	}
-	return ""
+	return nil
 }
 
 // Principal of a key whose possession was proven.
-func (v Verdict) Principal() principal.Principal { return v.secret.who }
+func (d Decision) Principal() principal.Principal { return d.credential.who }

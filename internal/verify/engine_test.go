@@ -120,7 +120,7 @@ func (b *bench) key(t *testing.T) (ident.KeyID, credential.Presented) {
 // identify gives the code, "" for good.
 func (b *bench) identify(t *testing.T, p credential.Presented) fault.Kind {
 	t.Helper()
-	v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
+	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
 		}
 	}
 	for range 2 {
-		v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
+		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
 		if err != nil || v.Facts == nil {
 			t.Fatal(v, err)
 		}
@@ -225,7 +225,7 @@ func TestWhatCannotBeReadIsNeverDecided(t *testing.T) {
 	b := newBench(t)
 	_, p := b.key(t)
 	b.fail = errors.New("disk on fire")
-	v, err := b.engine.Identify(t.Context(), p, policy.Way{Transport: policy.Bearer}, "")
+	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
 	if !errors.Is(err, fault.Unavailable) || v.Code != "" || v.Facts != nil {
 		t.Errorf("%+v, %v; want unavailable and no verdict", v, err)
 	}
@@ -306,12 +306,12 @@ func TestAScopeIsNotedOnceADayAndWhatCannotBeWrittenIsWrittenLater(t *testing.T)
 	b.engine = verify.New(o)
 	ask := func() {
 		t.Helper()
-		v, err := b.engine.Identify(t.Context(), p, policy.Way{}, "")
+		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{}), "")
 		if err != nil || v.Code != "" {
 			t.Fatal(v.Code, err)
 		}
 		c := verify.Caller{Principal: v.Principal(), Facts: v.Facts}
-		if err := b.engine.Allow(t.Context(), c, verify.Need{Scopes: []scope.Scope{scope.ApplicationsRead}}); err != nil {
+		if err := b.engine.Allow(t.Context(), c, verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,44 +64,43 @@ type Source interface {
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
 }
 
-// Facts is everything a decision about one key needs. It is immutable but for the times of last uses and what is left of the allowance, and counts only while current.
+// Facts is what a decision needs to know of a key, whichever of its credentials is presented. It is immutable but for the times
+// of last uses and what is left of the allowance.
 type Facts struct {
 	Key    principal.Key // scopes effective
 	Reason policy.Reason
 	// Rendered is whatever Options.Render made of the facts, kept so that an answer is one write.
 	Rendered any
 
-	tenant    *tenantFacts
-	secrets   []secretFacts
-	life      policy.Life
-	chainLive bool // owner and membership; tenant and account are the tenant's
-	lapsed    bool // without a slot it can authenticate no more
-	lastUsed  atomic.Int64
+	tenant   *tenantFacts
+	life     policy.Life
+	chain    policy.Chain
+	lastUsed atomic.Int64
 	// previousUsed is the last use of the previous secret that was noted through these facts.
 	previousUsed atomic.Int64
 	// scopesUsed are the last days on which the scopes of Key were noted as used, by their places there.
 	scopesUsed []atomic.Int32
 	allowance  atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
-	stamp      stamp
 }
 
-type secretFacts struct {
+// credentialFacts is what a decision needs to know of one credential: how it is recognised, and how long it lasts.
+type credentialFacts struct {
 	serial   int
-	previous bool
 	shape    credential.Shape
 	publicID string
 	digest   credential.Digest
-	// who is the key as the one who shows this secret.
+	life     policy.SecretLife
+	// who is the key as the one who shows this credential.
 	who principal.Principal
-	// until ends a previous secret, by its overlap or by a policy that counts from when it was set.
-	until time.Time
 }
 
-// over reports whether the secret is a previous one that has run out.
-func (s *secretFacts) over(now time.Time) bool { return s.previous && !now.Before(s.until) }
-
-// forgotten reports whether it ran out so long ago that it is no secret of the key any more.
-func (s *secretFacts) forgotten(now time.Time) bool { return s.over(now.Add(-policy.Grace)) }
+// Entry is what the cache keeps of a lookup: a key with those of its credentials that have this lookup, or that there is none.
+// It counts only while current.
+type Entry struct {
+	facts       *Facts
+	credentials []credentialFacts
+	stamp       stamp
+}
 
 type tenantFacts struct {
 	TenantRow
@@ -114,12 +113,12 @@ type stamp struct {
 	lookupAt, tenantAt uint64
 }
 
-func (f *Facts) current() bool {
-	return f.stamp.lookup.Load() == f.stamp.lookupAt && (f.stamp.tenant == nil || f.stamp.tenant.Load() == f.stamp.tenantAt)
+func (e *Entry) current() bool {
+	return e.stamp.lookup.Load() == e.stamp.lookupAt && (e.stamp.tenant == nil || e.stamp.tenant.Load() == e.stamp.tenantAt)
 }
 
-// load reads the facts of a lookup and keeps them. What is not there is kept too, as facts without a secret, so that a deleted id costs no read.
-func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
+// load reads the facts of a lookup and keeps them. What is not there is kept too, as an entry without a credential, so that a deleted id costs no read.
+func (e *Engine) load(ctx context.Context, lookup string) (*Entry, error) {
 	start := time.Now()
 	f, err := e.read(ctx, lookup)
 	e.counts.Loads.Since(start)
@@ -129,13 +128,13 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Facts, error) {
 	return f, err
 }
 
-func (e *Engine) read(ctx context.Context, lookup string) (*Facts, error) {
+func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
 	s := stamp{lookup: e.generations.ofLookup(lookup)}
 	s.lookupAt = s.lookup.Load()
 	tenants := e.generations.tenants.Load()
 	row, err := e.source.KeyFacts(ctx, lookup)
 	if errors.Is(err, fault.NotFound) {
-		absent := &Facts{stamp: s}
+		absent := &Entry{stamp: s}
 		e.cache.Put(strings.Clone(lookup), absent)
 		return absent, nil
 	}
@@ -148,7 +147,7 @@ func (e *Engine) read(ctx context.Context, lookup string) (*Facts, error) {
 		// Some tenant changed while the key was read. Whose is known only now, so read once more behind the stamp.
 		row, err = e.source.KeyFacts(ctx, lookup)
 		if errors.Is(err, fault.NotFound) {
-			return &Facts{stamp: s}, nil // deleted in between
+			return &Entry{stamp: s}, nil // deleted in between
 		}
 		if err != nil {
 			return nil, unavailable(err)
@@ -159,12 +158,12 @@ func (e *Engine) read(ctx context.Context, lookup string) (*Facts, error) {
 		return nil, unavailable(err)
 	}
 	s.tenantAt = min(s.tenantAt, tenant.generation)
-	facts, err := e.build(row, tenant, s)
-	if err != nil {
+	entry := &Entry{facts: e.factsOf(row, tenant), stamp: s}
+	if entry.credentials, err = e.credentialsOf(row, entry.facts); err != nil {
 		return nil, err
 	}
-	e.cache.Put(strings.Clone(lookup), facts)
-	return facts, nil
+	e.cache.Put(strings.Clone(lookup), entry)
+	return entry, nil
 }
 
 // tenantFacts gives the facts of a tenant, read no earlier than its last change.
@@ -182,22 +181,29 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 	return t, nil
 }
 
-func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error) {
+func (e *Engine) factsOf(row KeyRow, tenant *tenantFacts) *Facts {
 	acting := scope.Acting(row.Member, row.AccountRole)
-	expiry := policy.EffectiveExpiry(row.ExpiresAt, row.SecretSetAt, tenant.Rules)
+	life := policy.KeyDates{
+		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt, Slot: row.Slot,
+	}.Under(tenant.Rules)
 	f := &Facts{
 		Key: principal.Key{
 			ID: row.ID, PublicID: row.PublicID, Tenant: row.Tenant, Account: tenant.Account, Owner: row.Owner,
 			Scopes: tenant.Catalogue.Effective(row.Scopes, acting), Applications: row.Applications,
-			Expires: expiry.At, AccountRole: row.AccountRole,
+			Expires: life.Expiry.At, AccountRole: row.AccountRole,
 		},
-		Reason: expiry.Reason, tenant: tenant, stamp: s,
-		life:      policy.Life{RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, Expiry: expiry},
-		chainLive: row.OwnerLive && row.MemberLive,
-		lapsed:    row.Slot == 0,
+		Reason: life.Expiry.Reason, tenant: tenant, life: life,
+		chain: policy.Chain{Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Open},
 	}
 	f.lastUsed.Store(row.LastUsedAt.UnixMicro())
 	f.scopesUsed = make([]atomic.Int32, len(f.Key.Scopes))
+	if e.render != nil {
+		f.Rendered = e.render(f)
+	}
+	return f
+}
+
+func (e *Engine) credentialsOf(row KeyRow, f *Facts) (list []credentialFacts, err error) {
 	for _, secret := range row.Secrets {
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})
 		if err != nil {
@@ -205,15 +211,13 @@ func (e *Engine) build(row KeyRow, tenant *tenantFacts, s stamp) (*Facts, error)
 		}
 		k := f.Key
 		k.Serial = secret.Serial
-		f.secrets = append(f.secrets, secretFacts{
-			serial: secret.Serial, previous: secret.Previous, shape: secret.Shape, publicID: secret.PublicID, digest: digest, who: principal.OfKey(&k),
-			until: policy.EffectiveExpiry(secret.Until, secret.SetAt, tenant.Rules).At,
+		dates := policy.SecretDates{Previous: secret.Previous, SetAt: secret.SetAt, Until: secret.Until}
+		list = append(list, credentialFacts{
+			serial: secret.Serial, shape: secret.Shape, publicID: secret.PublicID, digest: digest, life: dates.Under(f.tenant.Rules),
+			who: principal.OfKey(&k),
 		})
 	}
-	if e.render != nil {
-		f.Rendered = e.render(f)
-	}
-	return f, nil
+	return list, nil
 }
 
 func unavailable(err error) error {

@@ -33,12 +33,9 @@ func (e *Engine) spend(f *Facts) (wait time.Duration) {
 	}
 }
 
-// limit is step 8 for a caller on Claviger's own routes.
-func (e *Engine) limit(f *Facts) error {
-	if wait := e.spend(f); wait > 0 {
-		return fault.Retry(fault.RateLimited, wait, "The key has made as many requests as its tenant allows. Wait as long as Retry-After says.")
-	}
-	return nil
+// errRate refuses a caller of Claviger's own routes at step 8.
+func errRate(wait time.Duration) error {
+	return fault.Retry(fault.RateLimited, wait, "The key has made as many requests as its tenant allows. Wait as long as Retry-After says.")
 }
 
 // SweepAllowances drops those that are like new ones.

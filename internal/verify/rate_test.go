@@ -31,7 +31,7 @@ type limited struct {
 
 	hoards bool
 	gets   atomic.Int64
-	first  atomic.Pointer[verify.Facts]
+	first  atomic.Pointer[verify.Entry]
 }
 
 // previous is the secret of before a refresh: another lookup of the same key.
@@ -78,12 +78,12 @@ func (l *limited) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, e
 	return row, err
 }
 
-func (l *limited) Get(string) (*verify.Facts, bool) {
+func (l *limited) Get(string) (*verify.Entry, bool) {
 	f := l.first.Load()
 	return f, l.hoards && f != nil && l.gets.Add(1)%2 == 0
 }
 
-func (l *limited) Put(_ string, f *verify.Facts) { l.first.CompareAndSwap(nil, f) }
+func (l *limited) Put(_ string, f *verify.Entry) { l.first.CompareAndSwap(nil, f) }
 func (l *limited) Entries() int                  { return 1 }
 
 func (l *limited) move(d time.Duration) {
@@ -95,7 +95,7 @@ func (l *limited) move(d time.Duration) {
 func (l *limited) passed(t *testing.T, times int, ps ...credential.Presented) (yes int) {
 	t.Helper()
 	for i := range times {
-		v, err := l.engine.Judge(t.Context(), l.asker, verify.Presentation{Formed: true, Credential: ps[i%len(ps)]}, verify.Question{})
+		v, err := l.engine.DecideFor(t.Context(), l.asker, verify.PresentKey(ps[i%len(ps)], policy.Way{}), verify.Request{})
 		switch {
 		case err != nil:
 			t.Error(err)
@@ -233,7 +233,7 @@ func TestOnceWarmALimitedDecisionAllocatesNothing(t *testing.T) {
 	_, p := l.bench.key(t)
 	l.use(verify.NewCache(1))
 	ask := func() {
-		v, err := l.engine.Judge(t.Context(), l.asker, verify.Presentation{Formed: true, Credential: p}, verify.Question{})
+		v, err := l.engine.DecideFor(t.Context(), l.asker, verify.PresentKey(p, policy.Way{}), verify.Request{})
 		if err != nil || v.Code != "" {
 			t.Fatal(v.Code, err)
 		}

@@ -93,9 +93,9 @@ func (u *uses) take() (batch []Use, scopes []ScopeUse) {
 	return batch, scopes
 }
 
-func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
+func (u *uses) note(f *Facts, c *credentialFacts, now time.Time, ip string) {
 	noted := &f.lastUsed
-	if secret.previous { // for itself, lest it never show beside a busy current one
+	if c.life.Previous { // for itself, lest it never show beside a busy current one
 		noted = &f.previousUsed
 	}
 	last, at := noted.Load(), now.UnixMicro()
@@ -103,8 +103,8 @@ func (u *uses) note(f *Facts, secret *secretFacts, now time.Time, ip string) {
 		return
 	}
 	use := Use{Key: f.Key.ID, At: now, IP: strings.Clone(ip)}
-	if secret.previous {
-		use.PreviousAt, use.PreviousSerial = now, secret.serial
+	if c.life.Previous {
+		use.PreviousAt, use.PreviousSerial = now, c.serial
 	}
 	u.put(use)
 }

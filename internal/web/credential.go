@@ -1,53 +1,63 @@
 package web
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
 // Read finds the one credential among a request's headers (step 1 of a decision): the tenants' key headers, Authorization, and only if
-// neither is there the session cookie. Two are one too many, a bad one never falls back to the cookie, and the query string
+// neither is there the session cookie. Two are one too many, a bad Authorization never falls back to the cookie, and the query string
 // is never looked at. There is no other reader of credentials.
-func (d *Door) Read(h http.Header) (verify.Presentation, error) {
-	var p verify.Presentation
-	for _, name := range *d.keyHeaders.Load() {
-		if sent := h[name]; len(sent) > 0 {
-			if p.Sent || len(sent) > 1 {
-				return verify.Presentation{}, fault.CredentialAmbiguous
-			}
-			p = whole(sent[0], policy.Way{Transport: policy.Header, Header: name})
-		}
+//
+// A key header carries a credential only if its value has the form of one: its name is what some tenant chose, and other tenants'
+// clients may send something else in it. What has not is malformed where nothing else was sent, and nothing otherwise (ADR 22).
+func (d *Door) Read(ctx context.Context, h http.Header) verify.Presentation {
+	sent := h["Authorization"]
+	if len(sent) > 1 {
+		return verify.PresentAmbiguous()
 	}
-	if sent := h["Authorization"]; len(sent) > 0 {
-		if p.Sent || len(sent) > 1 {
-			return verify.Presentation{}, fault.CredentialAmbiguous
-		}
-		p = authorization(sent[0])
+	f := d.scan(ctx, h, false)
+	if f.keys > 1 || f.keys == 1 && (len(sent) > 0 || d.cookie(h) != "") {
+		f = d.scan(ctx, h, true)
 	}
-	if !p.Sent {
-		p.Cookie = d.cookie(h)
+	switch {
+	case f.keys > 1, f.keys == 1 && len(sent) > 0:
+		return verify.PresentAmbiguous()
+	case f.keys == 1:
+		return f.first
+	case len(sent) > 0:
+		return authorization(sent[0])
 	}
-	return p, nil
+	if token := d.cookie(h); token != "" {
+		return verify.PresentSession(token)
+	}
+	if f.junk {
+		return verify.PresentMalformed(f.way)
+	}
+	return verify.Presentation{}
 }
 
-// sent reports whether the headers carry any explicit credential.
+// sent reports whether the headers carry something where a credential belongs, good or bad.
 func (d *Door) sent(h http.Header) bool {
-	return len(h["Authorization"]) > 0 || slices.ContainsFunc(*d.keyHeaders.Load(), func(name string) bool { return len(h[name]) > 0 })
+	f := d.scan(context.Background(), h, false)
+	return len(h["Authorization"]) > 0 || f.keys > 0 || f.junk
 }
 
 // Value reads a credential that came as one piece and by no known transport.
-func Value(value string) verify.Presentation { return whole(value, policy.Way{}) }
+func Value(value string) verify.Presentation { return parse(value, policy.Way{}) }
 
-func whole(value string, way policy.Way) verify.Presentation {
-	c, ok := credential.Parse(value)
-	return verify.Presentation{Sent: true, Formed: ok, Credential: c, Way: way}
+func parse(value string, way policy.Way) verify.Presentation {
+	key, ok := credential.Parse(value)
+	if !ok {
+		return verify.PresentMalformed(way)
+	}
+	return verify.PresentKey(key, way)
 }
 
 // authorization reads `<scheme> <credentials>` with exactly one space; the scheme's case does not matter (RFC 9110 section 11.1).
@@ -55,40 +65,26 @@ func authorization(sent string) verify.Presentation {
 	scheme, rest, _ := strings.Cut(sent, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		return whole(rest, policy.Way{Transport: policy.Bearer})
+		return parse(rest, policy.Way{Transport: policy.Bearer})
 	case strings.EqualFold(scheme, "Basic"):
 		return basic(rest)
 	}
-	return verify.Presentation{Sent: true}
+	return verify.PresentMalformed(policy.Way{})
 }
 
 // basic reads RFC 7617: padded base64, split at the first colon.
 func basic(encoded string) verify.Presentation {
-	p := verify.Presentation{Sent: true, Way: policy.Way{Transport: policy.Basic}}
+	way := policy.Way{Transport: policy.Basic}
 	plain, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder would skip
-		return p
+		return verify.PresentMalformed(way)
 	}
-	id, secret, found := strings.Cut(string(plain), ":")
-	if !found {
-		return p
+	id, secret, _ := strings.Cut(string(plain), ":")
+	key, ok := credential.ParsePair(id, secret)
+	if !ok {
+		return verify.PresentMalformed(way)
 	}
-	p.Credential, p.Formed = credential.ParsePair(id, secret)
-	return p
-}
-
-// AddKeyHeaders tells the reader the key headers that tenants chose: "X-API-Key" and whatever else. A name that no tenant uses any more
-// stays until the next start: a key in it is refused all the same.
-func (d *Door) AddKeyHeaders(names ...string) {
-	d.addingHeaders.Lock()
-	defer d.addingHeaders.Unlock()
-	known := slices.Clone(*d.keyHeaders.Load())
-	for _, name := range names {
-		known = append(known, http.CanonicalHeaderKey(name))
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	d.keyHeaders.Store(&known)
+	return verify.PresentKey(key, way)
 }
 
 // cookieName of sessions; browsers bind __Host- cookies to this host and to TLS.

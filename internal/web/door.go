@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -32,23 +31,21 @@ type Door struct {
 	// Requests that Observe has seen.
 	Requests Requests
 
-	addingHeaders sync.Mutex
-	keyHeaders    atomic.Pointer[[]string]
+	// KeyHeaders of all tenants, as Read knows them.
+	KeyHeaders KeyHeaders
 }
 
 // NewDoor makes a door that knows no key header yet.
 func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
-	d := &Door{Authenticator: a, Log: log}
-	d.keyHeaders.Store(&[]string{})
-	return d
+	return &Door{Authenticator: a, Log: log}
 }
 
 // Caller lets in who may do what a route needs: all steps of a decision about the request's own credential.
-func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (verify.Caller, error) {
+func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement) (verify.Caller, error) {
 	c, err := d.authenticate(w, r)
 	if err == nil {
 		witnessed(w, c.Principal)
-		err = d.Authenticator.Engine.Allow(r.Context(), c, n)
+		err = d.Authenticator.Engine.Allow(r.Context(), c, needs)
 	}
 	if err != nil {
 		d.refused(r, c, err)
@@ -58,7 +55,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, n verify.Need) (ve
 	return c, nil
 }
 
-// Verifier lets in who may ask about other credentials; Engine.Judge takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
+// Verifier lets in who may ask about other credentials; Engine.DecideFor takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
 // themselves, counts only from the same site.
 func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
 	c, err := d.authenticate(w, r)
@@ -77,13 +74,10 @@ func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier
 
 // authenticate runs steps 1 to 4. The transport of a caller that is refused is known where one credential could be made out.
 func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
-	p, err := d.Read(r.Header)
-	if err != nil {
-		return verify.Caller{}, err
-	}
+	p := d.Read(r.Context(), r.Header)
 	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
 	if err != nil {
-		return verify.Caller{Transport: p.Way.Transport}, err
+		return verify.Caller{Transport: p.Way().Transport}, err
 	}
 	return c, nil
 }

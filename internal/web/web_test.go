@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"encoding/base64"
 	"go/ast"
 	"go/parser"
@@ -17,6 +18,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -72,7 +74,7 @@ func TestAFailureOfOursTellsNothing(t *testing.T) {
 
 func door() *web.Door {
 	d := web.NewDoor(nil, slog.New(slog.DiscardHandler))
-	d.AddKeyHeaders("X-API-Key", "X-BLANCCO-API-KEY")
+	d.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_1", Name: "X-API-Key"}, web.KeyHeader{Tenant: "ten_2", Name: "X-BLANCCO-API-KEY"})
 	return d
 }
 
@@ -94,7 +96,15 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 		{"a cookie", http.Header{"Cookie": {"claviger=abc"}}, "cookie"},
 		{"a cookie beside a bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer " + key}}, "bearer"},
 		{"a cookie beside a bad bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer x"}}, "bad"},
-		{"a cookie beside an empty key header", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {""}}, "bad"},
+		{"a cookie beside an empty key header", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {""}}, "cookie"},
+		{"a cookie beside a key header with something else", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {"x"}}, "cookie"},
+		{"a cookie beside a key", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {key}}, "header"},
+		{"a cookie beside a bad basic and something else", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Basic x"}, "X-Api-Key": {"x"}}, "bad"},
+		{"bearer beside a key header with something else", http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {"x", "y"}, "X-Blancco-Api-Key": {""}}, "bearer"},
+		{"a key beside a key header with something else", http.Header{"X-Blancco-Api-Key": {"x"}, "X-Api-Key": {key}}, "header"},
+		{"something else in two key headers", http.Header{"X-Blancco-Api-Key": {"x"}, "X-Api-Key": {"y"}}, "bad"},
+		{"a key and something else in one key header", http.Header{"X-Api-Key": {key, "x"}}, "ambiguous"},
+		{"a bad bearer beside a key", http.Header{"Authorization": {"Bearer x"}, "X-Api-Key": {key}}, "ambiguous"},
 		{"two bearers", http.Header{"Authorization": {"Bearer " + key, "Bearer " + key}}, "ambiguous"},
 		{"bearer and key header", http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {key}}, "ambiguous"},
 		{"two key headers", http.Header{"X-Api-Key": {key}, "X-Blancco-Api-Key": {key}}, "ambiguous"},
@@ -116,18 +126,18 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 }
 
 func read(h http.Header) string {
-	p, err := door().Read(h)
-	switch {
-	case err != nil:
+	switch p := door().Read(context.Background(), h); p.Kind() {
+	case verify.AmbiguousCredential:
 		return "ambiguous"
-	case p.Cookie != "":
+	case verify.SessionToken:
 		return "cookie"
-	case !p.Sent:
+	case verify.NoCredential:
 		return "none"
-	case !p.Formed:
+	case verify.APIKey:
+		return string(p.Way().Transport)
+	default:
 		return "bad"
 	}
-	return string(p.Way.Transport)
 }
 
 func FuzzAuthorization(f *testing.F) {
@@ -136,11 +146,12 @@ func FuzzAuthorization(f *testing.F) {
 	}
 	d := door()
 	f.Fuzz(func(t *testing.T, sent string) {
-		p, err := d.Read(http.Header{"Authorization": {sent}})
-		if err != nil || !p.Sent || p.Cookie != "" {
-			t.Errorf("%q: %v, %v", sent, p, err)
+		p := d.Read(t.Context(), http.Header{"Authorization": {sent}})
+		if p.Kind() != verify.APIKey && p.Kind() != verify.MalformedCredential {
+			t.Errorf("%q: kind %d", sent, p.Kind())
 		}
-		if p.Formed && p.Way.Transport == policy.Bearer && !strings.HasSuffix(sent, p.Credential.Lookup()+sent[len(sent)-49:]) {
+		key, ok := p.Key()
+		if ok && p.Way().Transport == policy.Bearer && !strings.HasSuffix(sent, key.Lookup()+sent[len(sent)-49:]) {
 			t.Errorf("%q was read as another key", sent)
 		}
 	})

@@ -225,8 +225,12 @@ func keyHeadersAreOfAllTenants(h *house) {
 		h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader = name })
 	}
 	h.tenant(account.ID, func(s *policy.Settings) { s.KeyHeader, s.Transports = "", []policy.Transport{policy.Bearer} })
-	got, err := h.store.KeyHeaders(h.Context())
+	list, err := h.store.KeyHeaders(h.Context())
 	h.must(err)
+	var got []string
+	for _, header := range list {
+		got = append(got, header.Name)
+	}
 	slices.Sort(got)
 	if want := []string{"X-One-Key", "X-Two-Token"}; !slices.Equal(got, want) {
 		h.Errorf("key headers %v, want %v", got, want)

@@ -1,0 +1,82 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+func knows(d *web.Door, name string) bool {
+	return d.Read(context.Background(), http.Header{http.CanonicalHeaderKey(name): {key}}).Kind() == verify.APIKey
+}
+
+func TestAKeyHeaderIsKnownWhileATenantHasItInWhicheverOrderChangesAreHeardOf(t *testing.T) {
+	d := web.NewDoor(nil, nil)
+	set := func(tenant ident.TenantID, name string, version int64) {
+		d.KeyHeaders.Set(web.KeyHeader{Tenant: tenant, Name: name, Version: version})
+	}
+	check := func(when string, one, two bool) {
+		t.Helper()
+		if knows(d, "X-One-Key") != one || knows(d, "X-Two-Key") != two {
+			t.Errorf("%s: X-One-Key %t, X-Two-Key %t", when, knows(d, "X-One-Key"), knows(d, "X-Two-Key"))
+		}
+	}
+	check("at first", false, false)
+	set("ten_1", "x-one-key", 1)
+	set("ten_1", "X-One-Key", 1) // the same change again, in another case
+	set("ten_2", "X-ONE-KEY", 5)
+	check("two tenants have it", true, false)
+	set("ten_1", "X-Two-Key", 3)
+	set("ten_1", "", 2) // older
+	check("one has another", true, true)
+	set("ten_2", "", 6)
+	check("nobody has it", false, true)
+	set("ten_2", "X-One-Key", 5) // older
+	check("nobody has it still", false, true)
+	set("ten_1", "", 4)
+	check("nobody has any", false, false)
+	set("ten_1", "X-One-Key", 7)
+	check("one has it again", true, false)
+}
+
+// What a request costs depends on its own headers, not on how many names there are.
+func TestReadingACredentialCostsTheSameHoweverManyKeyHeadersThereAre(t *testing.T) {
+	h := http.Header{"Authorization": {"Bearer " + key}, "Accept": {"*/*"}, "User-Agent": {"x"}, "X-Csrf-Token": {"y"}}
+	cost := func(names int) time.Duration {
+		d := web.NewDoor(nil, nil)
+		list := make([]web.KeyHeader, names)
+		for i := range list {
+			list[i] = web.KeyHeader{Tenant: ident.TenantID(fmt.Sprint("ten_", i)), Name: fmt.Sprintf("X-N%d-Key", i)}
+		}
+		d.KeyHeaders.Set(list...)
+		read := func() {
+			if d.Read(context.Background(), h).Kind() != verify.APIKey {
+				t.Fatal("no key")
+			}
+		}
+		if n := testing.AllocsPerRun(100, read); n > 0 {
+			t.Errorf("%d names: %v allocations", names, n)
+		}
+		var took []time.Duration
+		for range 20 {
+			start := time.Now()
+			for range 50 {
+				read()
+			}
+			took = append(took, time.Since(start))
+		}
+		return slices.Min(took)
+	}
+	few, many := cost(1), cost(100_000)
+	t.Logf("with 1 name %s, with 100000 names %s, for 50 requests", few, many)
+	if many > 100*few {
+		t.Errorf("with 1 name %s, with 100000 names %s", few, many)
+	}
+}
