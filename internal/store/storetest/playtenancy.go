@@ -38,6 +38,7 @@ func (p *player) placesChange(who principal.Principal, a tenancy.Account, bob pr
 		{Name: &name},
 		{Disabled: &off},
 		{Disabled: &on, Settings: func(s *policy.Settings) { s.KeysPerUser = 5 }},
+		{Settings: func(s *policy.Settings) { s.KeyHeader = "X-Settled-Key" }},
 		{},
 		{Settings: func(s *policy.Settings) { s.DefaultScopes = []scope.Scope{"no:such"} }},
 	} {
