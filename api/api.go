@@ -43,6 +43,7 @@ const (
 	NotRecoverable       Code = "not_recoverable"
 	ValidationFailed     Code = "validation_failed"
 	RateLimited          Code = "rate_limited"
+	LimitOfChanges       Code = "limit_of_changes"
 	Internal             Code = "internal"
 	Unavailable          Code = "unavailable"
 )

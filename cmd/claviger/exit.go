@@ -181,7 +181,7 @@ func nextStep(err error, byKey bool) string {
 	switch {
 	case !ok:
 		return ""
-	case p.Code == api.RateLimited && p.RetryAfter > 0:
+	case (p.Code == api.RateLimited || p.Code == api.LimitOfChanges) && p.RetryAfter > 0:
 		return fmt.Sprintf("wait %.0f seconds and repeat the command", p.RetryAfter.Seconds())
 	case byKey && nextByKey[p.Code] != "":
 		return nextByKey[p.Code]

@@ -19,11 +19,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/docs"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
@@ -186,7 +188,7 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 	if a.Notices.Carrier, err = a.carrier(c.Mail); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := a.openDoor(ctx, c.Server); err != nil { // before the jobs, which tell it of key headers
+	if err := a.openDoor(ctx, c.Server, c.Limits); err != nil { // before the jobs, which tell it of key headers
 		return errors.Join(err, listener.Close())
 	}
 	a.startJobs()
@@ -206,7 +208,7 @@ func (a *App) startJobs() {
 	a.jobs = append(a.jobs,
 		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
 		job.Start("watermark", watermarkEvery, log, a.keepTime),
-		job.Start("rate_limits", sweepEvery, log, func(context.Context) error { a.Engine.SweepAllowances(); return nil }),
+		job.Start("rate_limits", sweepEvery, log, a.sweepLimits),
 		job.Start("server_keys", serverKeysEvery, log, a.learnServerKeys),
 		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
 		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
@@ -294,10 +296,11 @@ func (a *App) buildDomain(c config.Config) {
 	}
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,
+		Trials: &ratelimit.Turns[ident.AccountID]{},
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
-		KeepExpired: c.Keys.ExpiredRetentionDays.Duration(),
+		KeepExpired: c.Keys.ExpiredRetentionDays.Duration(), Summaries: &ratelimit.Turns[ident.TenantID]{},
 	}
 	a.ServerKeys = &serverkey.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Settle: a.settle(),
@@ -345,6 +348,13 @@ func (a *App) disableIdle(ctx context.Context) error {
 		return err
 	}
 	return a.Keys.DisableIdle(ctx)
+}
+
+// sweepLimits forgets callers that are limited and idle.
+func (a *App) sweepLimits(context.Context) error {
+	a.Engine.SweepAllowances()
+	a.door.Changes.Sweep()
+	return nil
 }
 
 // analyze gathers the planner's statistics, once the server answers.

@@ -43,6 +43,7 @@ type documented struct {
 	}
 	Responses map[string]struct {
 		Description string
+		Codes       json.RawMessage `json:"x-codes"`
 		Content     map[string]struct {
 			Schema struct {
 				Ref string `json:"$ref"`
@@ -57,6 +58,9 @@ type operation struct {
 	method, path string
 	documented
 }
+
+// limits returns the codes with which the operation answers 429.
+func (o operation) limits() []byte { return o.Responses["429"].Codes }
 
 // address fills in ids that are well-formed.
 func (o operation) address(tenant string) string {

@@ -25,15 +25,21 @@ func healthOf(t *testing.T, h *testkit.House, c *client.Client, tenant tenancy.T
 		t.Fatal(err)
 	}
 	said, sum = map[string]string{}, map[string]int{}
+	keys, counted := 0, map[string]int{} // what all pages say together
 	for page := (client.Page{Limit: 2}); ; {
 		l := must[api.KeyHealthList](t)(c.KeyHealth(t.Context(), string(tenant.ID), page))
 		if (l.Summary != nil) != (page.Cursor == "") {
 			t.Errorf("with cursor %q the summary is %+v", page.Cursor, l.Summary)
 		}
 		for _, k := range l.Items {
+			keys--
+			for _, f := range k.Findings {
+				counted[f]++
+			}
 			said[k.Key.Name] = strings.Join(k.Findings, " ") + ":" + strings.Join(k.UnusedScopes, " ")
 		}
 		if l.Summary != nil {
+			keys += l.Summary.Keys
 			for _, f := range l.Summary.Findings {
 				if f.Guidance == "" {
 					t.Errorf("%s comes without guidance", f.Finding)
@@ -42,6 +48,14 @@ func healthOf(t *testing.T, h *testkit.House, c *client.Client, tenant tenancy.T
 			}
 		}
 		if l.NextCursor == nil {
+			for f, n := range sum {
+				if counted[f] != n {
+					t.Errorf("the summary counts %d keys that are %s, the pages %d", n, f, counted[f])
+				}
+			}
+			if keys != 0 {
+				t.Errorf("the summary counts %d keys more than the pages", keys)
+			}
 			return said, sum
 		}
 		page.Cursor = *l.NextCursor

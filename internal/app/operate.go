@@ -90,7 +90,7 @@ func (a *App) answerWithin(ctx context.Context, c config.Config) error {
 		return err
 	}
 	a.URL = string(cmp.Or(c.Server.BaseURL, a.reachedBy(at)))
-	if err := a.openDoor(ctx, c.Server); err != nil {
+	if err := a.openDoor(ctx, c.Server, c.Limits); err != nil {
 		return err
 	}
 	a.within = newPipes()

@@ -60,8 +60,8 @@ var table = []layer{
 		{"internal/token", "ident scope fault", "go-jose"},
 		{"internal/identity", "notice principal policy credential ident audit text metric fault", "crypto text"},
 		{"internal/session", "notice principal policy credential ident audit metric fault", ""},
-		{"internal/tenancy", "identity notice principal policy scope credential ident audit text fault", ""},
-		{"internal/key", "notice principal policy scope credential ident audit text fault", ""},
+		{"internal/tenancy", "ratelimit identity notice principal policy scope credential ident audit text fault", ""},
+		{"internal/key", "ratelimit notice principal policy scope credential ident audit text fault", ""},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
 		{"internal/verify", "ratelimit token policy credential scope principal audit ident metric fault", "otter"},
 		{"internal/notice", "principal policy ident audit fault", ""},
@@ -77,7 +77,7 @@ var table = []layer{
 		{"internal/telemetry", "credential metric", "prometheus otel"},
 	}},
 	{"shared", []row{ // by the ways in
-		{"internal/web", "verify session policy credential scope principal fault ident metric telemetry api", "json"},
+		{"internal/web", "ratelimit verify session policy credential scope principal fault ident metric telemetry api", "json"},
 		{"internal/console/view", "", ""},
 	}},
 	{"ways", []row{

@@ -32,9 +32,10 @@ type Config struct {
 	// The day, as `2026-01-31`, before which (UTC) a tenant must have been made for `claviger tenant allow-password` to let its people come to the API with e-mail address and
 	// password. Without it, no tenant is old enough.
 	LegacyPasswordBefore Date `key:"legacy_password_before"`
-	Keys                 Keys `key:"keys"`
-	Log                  Log  `key:"log"`
-	Mail                 Mail `key:"mail"`
+	Keys                 Keys         `key:"keys"`
+	Limits               PersonLimits `key:"limits"`
+	Log                  Log          `key:"log"`
+	Mail                 Mail         `key:"mail"`
 }
 
 // Server is how clients and operators reach Claviger.
@@ -89,6 +90,14 @@ type Database struct {
 type Keys struct {
 	// How long after its expiry the holder of a key is told that it expired, in days. Then what proves it is removed, and they are told what a stranger is.
 	ExpiredRetentionDays Retention `key:"expired_retention_days" default:"90"`
+}
+
+// PersonLimits bound what one person can ask of the server and make it keep.
+type PersonLimits struct {
+	// How many requests a minute one person may send that change something, over all their sessions, keys and tenants; then they are refused with
+	// `limit_of_changes`. So many may come at once. Requests that only take authority away (revoke, disable, delete, sign out) are counted apart, and ten times
+	// as many are allowed. Each node counts for itself.
+	ChangesPerMinute Changes `key:"changes_per_minute" default:"120"`
 }
 
 // Log is what Claviger says of itself, on standard error.

@@ -64,6 +64,7 @@ var samples = map[string]string{
 	"root_secret":                  "a root secret",
 	"legacy_password_before":       "2026-01-31",
 	"keys.expired_retention_days":  "120",
+	"limits.changes_per_minute":    "600",
 	"log.level":                    "warn",
 	"log.format":                   "json",
 	"mail.smtp":                    "mail.example.com:587",

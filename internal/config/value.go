@@ -175,6 +175,19 @@ func (r *Retention) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Changes is how many changes a minute are allowed.
+type Changes int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Changes) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > 1_000_000 {
+		return errors.New("use a number from 1 to 1000000")
+	}
+	*c = Changes(n)
+	return nil
+}
+
 // Duration of that many days.
 func (r Retention) Duration() time.Duration { return time.Duration(r) * 24 * time.Hour }
 

@@ -58,6 +58,7 @@ var meanings = map[fault.Kind]string{
 	fault.NotRecoverable:       "The secret was shown once and only a digest of it was kept.",
 	fault.ValidationFailed:     "One or more fields break a rule. Each is listed under errors with its name, a short code and what would be right; the value is never repeated.",
 	fault.RateLimited:          "The key makes more requests a minute than its tenant allows.",
+	fault.LimitOfChanges:       "The person sends more requests a minute that change something than the server allows (`limits.changes_per_minute`). Their sessions and keys count together, in all tenants. Requests that only take authority away, such as a revocation, have a limit of their own, ten times as high.",
 	fault.Internal:             "Something failed that should not have. It was logged with the request id.",
 	fault.Unavailable:          "The database or the clock cannot be trusted at the moment, or is not reachable. Doubt is never answered with a yes, nor with a false no.",
 }

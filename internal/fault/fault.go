@@ -46,6 +46,7 @@ const (
 	NotRecoverable       Kind = "not_recoverable"
 	ValidationFailed     Kind = "validation_failed"
 	RateLimited          Kind = "rate_limited"
+	LimitOfChanges       Kind = "limit_of_changes"
 	Internal             Kind = "internal"
 	Unavailable          Kind = "unavailable"
 )

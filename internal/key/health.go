@@ -126,40 +126,64 @@ type Summary struct {
 
 // Health examines the keys of a tenant that can be used, newest first: all of them for admins and auditors, for a member their own.
 func (s *Service) Health(ctx context.Context, who principal.Principal, tenant ident.TenantID, page Page) (HealthListing, error) {
-	t, err := s.visible(ctx, who, tenant)
+	t, filter, err := s.healthOf(ctx, who, tenant)
 	if err != nil {
 		return HealthListing{}, err
-	}
-	caller, err := person(who)
-	if err != nil {
-		return HealthListing{}, err
-	}
-	var filter Filter
-	if who.RoleIn(t.ID, t.Account) == scope.Member {
-		filter.Owner = caller.ID
 	}
 	return s.examine(ctx, who, t, filter, page)
 }
 
-// HealthSummary counts what all parts of Health say together.
-func (s *Service) HealthSummary(ctx context.Context, who principal.Principal, tenant ident.TenantID) (Summary, error) {
-	sum := Summary{Findings: map[Finding]int{}}
-	for next := (&Page{Limit: scanBatch}); next != nil; {
-		part, err := s.Health(ctx, who, tenant, *next)
-		if err != nil {
-			return Summary{}, err
-		}
-		sum.Keys += len(part.Keys)
-		for _, h := range part.Keys {
-			for _, f := range h.Findings {
-				sum.Findings[f]++
-			}
-		}
-		if next = part.Next; next != nil {
-			next.Limit = scanBatch
+// healthOf returns the tenant and whose keys of it the caller is told the health of.
+func (s *Service) healthOf(ctx context.Context, who principal.Principal, tenant ident.TenantID) (t policy.Tenant, filter Filter, err error) {
+	if t, err = s.visible(ctx, who, tenant); err != nil {
+		return t, filter, err
+	}
+	caller, err := person(who)
+	if err == nil && who.RoleIn(t.ID, t.Account) == scope.Member {
+		filter.Owner = caller.ID
+	}
+	return t, filter, err
+}
+
+// HealthBounds are the times by which a summary of health counts. Keys whose secrets were set by ExpiredSetBy have expired by a
+// rule of the account; where no rule binds new secrets, those of keys set after EndlessAfter never expire by one.
+type HealthBounds struct {
+	Now, ExpiredSetBy, EndlessAfter time.Time
+	UnusedBy, TooOldBy, ScopesSince time.Time
+	SomeRuleBinds                   bool
+	// EveryScopeIsDefault is set where the tenant gives its keys every scope by default.
+	EveryScopeIsDefault bool
+}
+
+// endOfTime is later than any rule ends.
+var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func healthBounds(t policy.Tenant, now time.Time) HealthBounds {
+	var ended []policy.Rule
+	for _, r := range t.Rules {
+		if !r.Until.IsZero() {
+			ended = append(ended, r)
 		}
 	}
-	return sum, nil
+	return HealthBounds{
+		Now: now, ExpiredSetBy: policy.SetBy(t.Rules, now), EndlessAfter: policy.SetBy(ended, endOfTime), SomeRuleBinds: len(ended) < len(t.Rules),
+		UnusedBy: now.Add(-recommended), TooOldBy: now.Add(-tooLong), ScopesSince: now.Add(-scopeWindow),
+		EveryScopeIsDefault: slices.Contains(t.Settings.DefaultScopes, scope.Every),
+	}
+}
+
+// HealthSummary counts what all parts of Health say together. Of each tenant one at a time is counted.
+func (s *Service) HealthSummary(ctx context.Context, who principal.Principal, tenant ident.TenantID) (Summary, error) {
+	t, filter, err := s.healthOf(ctx, who, tenant)
+	if err != nil {
+		return Summary{}, err
+	}
+	release, err := s.Summaries.Take(ctx, tenant)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer release()
+	return s.Store.HealthSummary(ctx, tenant, filter.Owner, healthBounds(t, s.Now()))
 }
 
 // examine reads a page of keys and leaves out those that cannot be used any more, or not yet.

@@ -134,6 +134,8 @@ type Store interface {
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter, page Page) ([]Key, error)
 	// OwnKeys lists the keys of the filter's owner in every tenant where they are a live member.
 	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
+	// HealthSummary counts the tenant's keys that can be used, and of them those with each finding; of one owner where one is given.
+	HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.UserID, bounds HealthBounds) (Summary, error)
 	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
 	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
 	// LateClaims gives some of the keys that still wait for a secret and whose claims ran out unused; none once there are no more.

@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -25,6 +26,8 @@ type Service struct {
 	Rand    io.Reader
 	// KeepExpired is how long the holder of an expired key is told that it expired, at least policy.Grace.
 	KeepExpired time.Duration
+	// Summaries are the turns at counting a tenant's keys; nil lets everybody count at once.
+	Summaries *ratelimit.Turns[ident.TenantID]
 }
 
 // Create makes a key and gives its credential, once. The key is usable when Create returns (seed Blancco).

@@ -54,11 +54,11 @@ func (a *API) keyStates(h huma.API, tags []string) {
 		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
 		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
 		Responses:   map[string]*huma.Response{"204": {Description: http.StatusText(http.StatusNoContent)}},
-	}, need{session: true}, a.revokeKey)
+	}, need{session: true, reduces: true}, a.revokeKey)
 	add(h, a.Door, huma.Operation{
 		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags, Summary: "Disable a key",
 		Description: "Effective before the answer. What an admin disabled, only an admin enables.",
-	}, need{session: true}, a.switchKey(a.Keys.Disable), fault.Conflict)
+	}, need{session: true, reduces: true}, a.switchKey(a.Keys.Disable), fault.Conflict)
 	add(h, a.Door, huma.Operation{
 		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags, Summary: "Enable a key",
 	}, need{session: true}, a.switchKey(a.Keys.Enable), fault.Conflict)

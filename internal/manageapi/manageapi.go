@@ -90,6 +90,8 @@ type need struct {
 	scope scope.Scope
 	// everyApplication asks a key for access to all applications.
 	everyApplication bool
+	// reduces is set where the operation only takes authority away; so does every DELETE.
+	reduces bool
 	// repeatable takes an Idempotency-Key; the handler is one of once.
 	repeatable bool
 }
@@ -113,6 +115,9 @@ func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, han
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
 	huma.Register(h, op, handle)
+	if changes(op.Method) && !n.anyone {
+		domain = append(domain, fault.LimitOfChanges)
+	}
 	documented := operationAt(h.OpenAPI(), op.Method, op.Path)
 	describeBody[In](h, documented)
 	describe(h, documented, n, append(domain, fault.ValidationFailed)) // of query parameters that are not known
@@ -129,6 +134,9 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		body := web.Buffer(r)
 		caller, err := door.Caller(w, r, n.of(r))
+		if err == nil && changes(r.Method) {
+			err = door.Changes.Consume(caller.Principal, n.reduces || r.Method == http.MethodDelete)
+		}
 		if err == nil {
 			err = wellFormed(r)
 		}
@@ -142,6 +150,9 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
 }
+
+// changes reports whether requests of the method count as changes.
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 // formed says of each id that can stand in a path whether it has the form of one.
 var formed = map[string]func(string) error{

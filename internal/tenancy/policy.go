@@ -101,6 +101,11 @@ func (s *Service) TryPolicy(ctx context.Context, who principal.Principal, id ide
 	if err != nil {
 		return effect, err
 	}
+	release, err := s.Trials.Take(ctx, id) // it reads every key of the account
+	if err != nil {
+		return effect, err
+	}
+	defer release()
 	now := s.Now()
 	c.AcknowledgeRisk = true
 	after, faults := before.Apply(c, now)

@@ -18,6 +18,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -206,6 +207,9 @@ type Service struct {
 
 	// LegacyBefore is when tenants began that may never be opened to passwords; zero where none may.
 	LegacyBefore time.Time
+
+	// Trials are the turns at trying a policy on an account's keys; nil lets everybody try at once.
+	Trials *ratelimit.Turns[ident.AccountID]
 }
 
 // state names what changed when something is switched on or off.

@@ -52,6 +52,7 @@ func (e Engine) Config(t testing.TB) config.Config {
 	c := config.Default()
 	c.Server.Listen, c.Server.MetricsListen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Data = t.TempDir()
+	c.Limits.ChangesPerMinute = 100_000 // tests change more than people do
 	if e == Postgres {
 		c.Database.URL = credential.NewSecret(MigratedDatabase(t))
 		return c

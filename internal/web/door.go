@@ -28,6 +28,8 @@ type Door struct {
 	Proxies []netip.Prefix
 	// Tracing of what Observe sees; nil for none.
 	Tracing *telemetry.Tracing
+	// Changes limits what one person changes; nil for no limit.
+	Changes *ChangeLimit
 	// Requests that Observe has seen.
 	Requests Requests
 

@@ -47,6 +47,7 @@ var statuses = map[fault.Kind]struct {
 	fault.NotRecoverable:       {http.StatusConflict, "The secret cannot be shown again"},
 	fault.ValidationFailed:     {http.StatusUnprocessableEntity, "The request breaks a rule"},
 	fault.RateLimited:          {http.StatusTooManyRequests, "Too many requests"},
+	fault.LimitOfChanges:       {http.StatusTooManyRequests, "Too many changes"},
 	fault.Internal:             {http.StatusInternalServerError, "Internal error"},
 	fault.Unavailable:          {http.StatusServiceUnavailable, "Temporarily unavailable"},
 }
@@ -81,6 +82,7 @@ var details = map[fault.Kind]string{
 	fault.NotRecoverable:       "Refresh the key: its secret was not kept.",
 	fault.ValidationFailed:     "Mend each field as errors says.",
 	fault.RateLimited:          "Wait as long as the Retry-After header says.",
+	fault.LimitOfChanges:       "Wait as long as the Retry-After header says.",
 	fault.Internal:             "Something went wrong on our side. Report the request id: it helps to find it.",
 	fault.Unavailable:          "Try again shortly.",
 }

@@ -277,6 +277,7 @@ func aClosedDatabaseIsUnavailable(h *house) {
 		"ForgetFailures": s.ForgetFailures(ctx, "nobody@claviger.example"),
 		"Write":          h.write(insertUser(h.user())),
 		"OwnKeys":        second(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
+		"HealthSummary":  second(s.HealthSummary(ctx, "ten_x", "", key.HealthBounds{})),
 		"Claim":          second(s.Claim(ctx, sha256.Sum256(nil), "usr_x", h.clock.Now())),
 		"ServerKeys":     second(s.ServerKeys(ctx)),
 		"Left":           second(s.Left(ctx, credential.Version{Purpose: credential.TagPurpose}, serverkey.Span{}, h.clock.Now())),
