@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -31,28 +32,69 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	if err := private(file); err != nil {
 		return store.Backend{}, err
 	}
-	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate"))
-	if err != nil {
-		return store.Backend{}, err
-	}
-	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", dsn(file, "_pragma=query_only(1)"))
-	if err != nil {
-		return store.Backend{}, errors.Join(err, write.Close())
-	}
+	p := &pools{file: file}
+	b := store.Backend{Name: "sqlite", Classify: classify, Pools: p.stats, Close: p.close}
+	b.Write = p.open("write", 1, "_txlock=immediate")
 	readers := max(4, runtime.NumCPU())
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-	b := store.Backend{
-		Name: "sqlite", Read: read, Write: write, Classify: classify,
-		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) },
-		Pools:    func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
-		Close:    func() error { return errors.Join(read.Close(), write.Close()) },
+	b.Verify = p.open("verify", readers, readOnly)
+	b.Control = p.open("control", 2, readOnly)
+	b.Read = p.open("read", readers, readOnly)
+	b.Maintenance = p.open("maintenance", 3, readOnly)
+	b.Restore = b.Write
+	b.Readers, b.Writers = readers, 1
+	b.Snapshot = func(ctx context.Context) (*sql.Tx, error) {
+		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	}
+	if p.err != nil {
+		return store.Backend{}, errors.Join(p.err, p.close())
+	}
+	var err error
 	if b.Version, err = prepare(ctx, b); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+const readOnly = "_pragma=query_only(1)"
+
+// pools are what a backend has open on its file.
+type pools struct {
+	file  string
+	names []string
+	all   []*sql.DB
+	err   error
+}
+
+// open adds a pool. No connection is made before one is needed.
+func (p *pools) open(name string, connections int, extra string) *sql.DB {
+	if p.err != nil {
+		return nil
+	}
+	db, err := sql.Open("sqlite", dsn(p.file, extra))
+	if err != nil {
+		p.err = err
+		return nil
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	p.names, p.all = append(p.names, name), append(p.all, db)
+	return db
+}
+
+func (p *pools) stats() []store.Pool {
+	list := make([]store.Pool, len(p.all))
+	for i, db := range p.all {
+		list[i] = store.PoolOf(p.names[i], db)
+	}
+	return list
+}
+
+func (p *pools) close() error {
+	var errs []error
+	for _, db := range slices.Backward(p.all) { // the writer last: a reader cannot remove the WAL
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Pragmas are set on every connection.
@@ -95,7 +137,7 @@ func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
 	if version, err = migrating(b.Write).Up(ctx); err != nil {
 		return 0, err
 	}
-	return version, assert(ctx, b.Read)
+	return version, errors.Join(assert(ctx, b.Verify), assert(ctx, b.Read))
 }
 
 func migrating(db *sql.DB) store.Migrations {
