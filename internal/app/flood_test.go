@@ -37,6 +37,7 @@ func TestANodeThatVanishesInMidChangeHoldsOthersUpForSecondsOnly(t *testing.T) {
 	succeed(t, err)
 	wire.cut()
 	t.Cleanup(wire.mend)
+	t.Cleanup(func() { _ = tx.Rollback() }) // or its connection would never be free
 	silent := time.Now()
 	revoked := make(chan error, 1)
 	go func() {
