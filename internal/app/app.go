@@ -282,7 +282,7 @@ func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
 	if c.Database.URL.IsZero() {
 		return sqlite.Open(ctx, filepath.Join(c.Data, databaseFile))
 	}
-	return postgres.Open(ctx, c.Database.URL)
+	return postgres.OpenSized(ctx, c.Database.URL, int(c.Database.MaxConnections))
 }
 
 func (a *App) buildDomain(c config.Config) {

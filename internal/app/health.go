@@ -14,7 +14,7 @@ func (a *App) health() []web.Route {
 		}},
 		{Method: http.MethodGet, Path: "/readyz", Quiet: true, Serve: a.ready, Operation: web.Operation{
 			ID: "readyz", Tag: "Health", Summary: "Say that decisions can be made", Anyone: true, Answers: []any{health{}},
-			Description: "The database answers, is of this version, what other nodes changed is known, the clock can be trusted, no job is late and nothing ends the node; else `unavailable`, with what is wrong.",
+			Description: "The database answers and takes changes, is of this version, what other nodes changed is known, the clock can be trusted, no job is late and nothing ends the node; else `unavailable`, with what is wrong.",
 		}},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/telemetry"
@@ -14,6 +15,7 @@ import (
 func (a *App) metrics() []telemetry.Family {
 	all := a.decisionMetrics()
 	all = append(all, a.storeMetrics()...)
+	all = append(all, a.admissionMetrics()...)
 	all = append(all, a.requestMetrics()...)
 	all = append(all, a.noticeMetrics()...)
 	return append(all, a.processMetrics()...)
@@ -24,6 +26,7 @@ var (
 	byResult = []string{"result"}
 	byCode   = []string{"code", "transport"}
 	byPool   = []string{"pool"}
+	byGate   = []string{"gate"}
 	byTask   = []string{"task"} // "job" is what Prometheus itself calls a group of targets
 )
 
@@ -96,6 +99,27 @@ func (a *App) storeMetrics() []telemetry.Family {
 		telemetry.Counter("claviger_database_wait_seconds_total",
 			"How long all waits for a free connection took.",
 			byPool, eachPool(a.Store, func(p store.Pool) float64 { return p.Waited.Seconds() })),
+	}
+}
+
+// admissionMetrics are of the gates in front of the pools.
+func (a *App) admissionMetrics() []telemetry.Family {
+	return []telemetry.Family{
+		telemetry.Gauge("claviger_admission_held",
+			"Reads and writes that were admitted and are under way, by gate: reads, changes of people and keys, own_writes of operators and jobs.",
+			byGate, eachGate(a.Store, func(s admission.Stats) int { return s.Held })),
+		telemetry.Gauge("claviger_admission_waiting",
+			"Reads and writes that wait for their turn.",
+			byGate, eachGate(a.Store, func(s admission.Stats) int { return s.Waiting })),
+		telemetry.Counter("claviger_admission_refused_total",
+			"Reads and writes that were refused since too many waited, or gave up waiting.",
+			byGate, eachGate(a.Store, func(s admission.Stats) uint64 { return s.Refused })),
+	}
+}
+
+func eachGate[N any](s *store.Store, value func(admission.Stats) N) func(give func(N, ...string)) {
+	return func(give func(N, ...string)) {
+		s.EachGate(func(s admission.Stats, name string) { give(value(s), name) })
 	}
 }
 

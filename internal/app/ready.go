@@ -23,6 +23,7 @@ func (a *App) checks() []check {
 	return []check{
 		{"node", "it is stopping", a.running},
 		{"database", "it does not answer", a.Store.Ready},
+		{"writes", "no change can be made: another one holds the database, or it takes none", a.Store.Writable},
 		{"schema", "the database is not of the version of this program", a.Store.Current},
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
 		{"clock", "it is behind the latest time on record", func(context.Context) error { return a.clock.ready() }},

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,6 +24,7 @@ func TestANodeIsReadyUntilSomethingWithoutWhichItMustNotDecideFailsAndNamesIt(t 
 	}{
 		{"node", both, func(_ *testing.T, h *testkit.House) { h.Engine.Halt() }},
 		{"database", both, loseDatabase},
+		{"writes", both, holdWrites},
 		{"schema", both, func(t *testing.T, h *testkit.House) { execute(t, h, setVersion, 999) }},
 		{"changes", []testkit.Engine{testkit.Postgres}, loseChanges}, // SQLite's file is one process's alone
 		{"clock", both, func(_ *testing.T, h *testkit.House) { h.Clock.Move(-2 * time.Minute) }},
@@ -128,6 +130,15 @@ func loseDatabase(t *testing.T, h *testkit.House) {
 	name := strings.TrimPrefix(u.Path, "/")
 	testkit.OnServer(t, `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
 	testkit.OnServer(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
+}
+
+// holdWrites begins a change beside the House and leaves it as it is.
+func holdWrites(t *testing.T, h *testkit.House) {
+	t.Helper()
+	tx := must[*sql.Tx](t)(h.Beside().BeginTx(context.WithoutCancel(t.Context()), nil))
+	t.Cleanup(func() { _ = tx.Rollback() })
+	_, err := tx.ExecContext(t.Context(), `UPDATE counters SET value = value WHERE name = 'change'`)
+	succeed(t, err)
 }
 
 // loseUses takes away the table of last uses, while one waits to be written.

@@ -31,7 +31,7 @@ type Config struct {
 	RootSecret credential.Secret `key:"root_secret"`
 	// The day, as `2026-01-31`, before which (UTC) a tenant must have been made for `claviger tenant allow-password` to let its people come to the API with e-mail address and
 	// password. Without it, no tenant is old enough.
-	LegacyPasswordBefore Date `key:"legacy_password_before"`
+	LegacyPasswordBefore Date         `key:"legacy_password_before"`
 	Keys                 Keys         `key:"keys"`
 	Limits               PersonLimits `key:"limits"`
 	Log                  Log          `key:"log"`
@@ -84,6 +84,9 @@ type Database struct {
 	// How long a node that shares PostgreSQL with others may go on deciding from memory while it cannot see what they changed; then it answers 503 until it can. So a key that another
 	// node revoked is refused after this time at the latest, and within milliseconds as long as the database answers.
 	MaxStaleness Staleness `key:"max_staleness" default:"2s"`
+	// The most connections that this node opens to PostgreSQL, from 16 to 200. Seven serve the follower, readiness, backups and announcements; of the others, verification
+	// gets a quarter, changes two fifths and all other reads the rest. While a node starts it opens up to two more, to migrate.
+	MaxConnections Connections `key:"max_connections" default:"24"`
 }
 
 // Keys is what becomes of API keys.

@@ -61,6 +61,7 @@ var samples = map[string]string{
 	"data":                         "/var/lib/claviger",
 	"database.url":                 "postgres://u:p@h/d",
 	"database.max_staleness":       "5s",
+	"database.max_connections":     "32",
 	"root_secret":                  "a root secret",
 	"legacy_password_before":       "2026-01-31",
 	"keys.expired_retention_days":  "120",

@@ -144,6 +144,19 @@ func (d *Staleness) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Connections is how many connections a node may have to its database.
+type Connections int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Connections) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 16 || n > 200 {
+		return errors.New("use a number of connections from 16 to 200")
+	}
+	*c = Connections(n)
+	return nil
+}
+
 // Date is a day of the calendar, as 2026-01-31; "" for none.
 type Date string
 

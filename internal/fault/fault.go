@@ -77,6 +77,11 @@ func Retry(kind Kind, after time.Duration, message string) error {
 	return &Error{kind: kind, message: message, after: after}
 }
 
+// WrapRetry makes a failure with a message to show, a cause to log and the delay after which it is over.
+func WrapRetry(kind Kind, cause error, after time.Duration, message string) error {
+	return &Error{kind: kind, message: message, cause: cause, after: after}
+}
+
 // Error gives message and cause, for the log.
 func (e *Error) Error() string {
 	if e.cause == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -125,7 +126,16 @@ func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, han
 
 // behind tells huma's process-wide error hook which door writes this request's refusals.
 func behind(door *web.Door) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) { next(huma.WithValue(ctx, doorKey{}, door)) }
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		ctx = onBehalf(ctx, admission.At(door.Origin(w.Header(), r).IP)) // until it is known who asks
+		next(huma.WithValue(ctx, doorKey{}, door))
+	}
+}
+
+// onBehalf says for whom the request reads from the database.
+func onBehalf(ctx huma.Context, c admission.Caller) huma.Context {
+	return huma.WithContext(ctx, admission.With(ctx.Context(), c))
 }
 
 // guard lets the caller in, by all steps of a decision, before anything else of the request is read.
@@ -147,6 +157,7 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 			door.Refuse(w, r, err)
 			return
 		}
+		ctx = onBehalf(ctx, admission.Of(caller.Principal))
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
 }

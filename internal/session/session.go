@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -94,6 +95,7 @@ type Service struct {
 	Keyring *credential.Keyring
 
 	resumes Resumes
+	dead    deadTokens
 }
 
 // Begin signs a person in and gives the token of the cookie, once. passwordSetAt says which password they gave: where another was set meanwhile, or the
@@ -137,7 +139,15 @@ func (s *Service) resume(ctx context.Context, token string) (principal.Principal
 	if !s.Keyring.OwnTicket(credential.SessionTicket, token) {
 		return principal.Principal{}, fault.NotFound // without a read
 	}
-	found, rights, err := s.Store.Session(ctx, credential.HashTicket(token))
+	hash := credential.HashTicket(token)
+	if s.dead.has(hash) {
+		return principal.Principal{}, fault.NotFound
+	}
+	ctx = admission.With(ctx, admission.Caller(hash[:])) // until it is known who asks
+	found, rights, err := s.Store.Session(ctx, hash)
+	if errors.Is(err, fault.NotFound) {
+		s.dead.add(hash)
+	}
 	if err != nil {
 		return principal.Principal{}, err
 	}

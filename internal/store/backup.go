@@ -26,6 +26,11 @@ const (
 // Snapshot calls read with a transaction that sees one moment of the database, however long it takes, and with that moment: its time, and the last change
 // that it holds.
 func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time, change int64) error) error {
+	pass, err := s.gates.snapshots.Enter(ctx, "")
+	if err != nil {
+		return fault.Retry(fault.Unavailable, time.Minute, "Two backups are being made already. Wait until one is over.")
+	}
+	defer pass.Leave()
 	tx, err := s.backend.Snapshot(ctx)
 	if err != nil {
 		return s.fault(err)
@@ -44,11 +49,11 @@ var ErrInUse = errors.New("there are accounts in this database: a backup is rest
 // Restore brings a backup back, in one transaction that may take its time: fill puts the rows there, and settle does what is to be done with them and gives the event that tells of it. Links that
 // were not used are void from now on, and no later start believes it to be earlier than settle leaves the clock. It gives the number of the change.
 func (s *Store) Restore(ctx context.Context, fill func(ctx context.Context, tx *sql.Tx) error, settle func(context.Context, *Tx) (audit.Event, error)) (change int64, err error) {
-	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
+	sqlTx, err := s.backend.Restore.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, s.fault(err)
 	}
-	tx := &Tx{store: s, tx: sqlTx}
+	tx := &Tx{store: s, tx: sqlTx, statements: &statements{db: s.backend.Restore}}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	var accounts int
 	if err := tx.row(ctx, countAccounts).Scan(&accounts); err != nil {
@@ -88,7 +93,7 @@ func (t *Tx) closeGap(ctx context.Context) error {
 // EffectsAfter lists the changes after one, in their order, with their effects. It fails at effects that this version does not know,
 // and returns the changes before them.
 func (s *Store) EffectsAfter(ctx context.Context, change int64, limit int) (list []journal.Change, err error) {
-	err = each(ctx, s.reading, listEffectsAfter, func(row *sql.Rows) error {
+	err = each(ctx, s.control, listEffectsAfter, func(row *sql.Rows) error {
 		c, err := scanEffects(row)
 		if err == nil {
 			list = append(list, c)
@@ -121,7 +126,7 @@ func scanEffects(row scanner) (c journal.Change, err error) {
 
 // LastChange gives the number of the last change.
 func (s *Store) LastChange(ctx context.Context) (n int64, err error) {
-	err = s.reading.row(ctx, selectLastChange).Scan(&n)
+	err = s.control.row(ctx, selectLastChange).Scan(&n)
 	return n, s.fault(err)
 }
 

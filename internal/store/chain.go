@@ -27,7 +27,7 @@ const chainPage = 1000
 // Chains gives the heads of all audit chains by name.
 func (s *Store) Chains(ctx context.Context) (map[string]audit.Head, error) {
 	heads := map[string]audit.Head{}
-	err := each(ctx, s.reading, selectChains, func(row *sql.Rows) error {
+	err := each(ctx, s.maintenance, selectChains, func(row *sql.Rows) error {
 		var chain string
 		var h audit.Head
 		var hash []byte
@@ -61,13 +61,13 @@ func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record)
 }
 
 func (s *Store) chainAfter(ctx context.Context, chain string, after int64) (page []audit.Record, err error) {
-	page, err = collect(ctx, s.reading, selectChain, scanRecord, chain, after, chainPage)
+	page, err = collect(ctx, s.maintenance, selectChain, scanRecord, chain, after, chainPage)
 	return page, err
 }
 
 // ChainNames implements audit.Source.
 func (s *Store) ChainNames(ctx context.Context) (names []string, err error) {
-	err = each(ctx, s.reading, selectChainNames, func(row *sql.Rows) error {
+	err = each(ctx, s.maintenance, selectChainNames, func(row *sql.Rows) error {
 		var name string
 		if err := row.Scan(&name); err != nil {
 			return err
@@ -80,13 +80,13 @@ func (s *Store) ChainNames(ctx context.Context) (names []string, err error) {
 
 // Tally implements audit.Source.
 func (s *Store) Tally(ctx context.Context) (t audit.Tally, err error) {
-	err = s.reading.row(ctx, selectTally).Scan(&t.Changes, &t.Records, &t.Last)
+	err = s.maintenance.row(ctx, selectTally).Scan(&t.Changes, &t.Records, &t.Last)
 	return t, s.fault(err)
 }
 
 // Misplaced implements audit.Source.
 func (s *Store) Misplaced(ctx context.Context) (chain string, seq int64, err error) {
-	err = s.reading.row(ctx, selectMisplaced).Scan(&chain, &seq)
+	err = s.maintenance.row(ctx, selectMisplaced).Scan(&chain, &seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", 0, nil
 	}

@@ -36,7 +36,7 @@ type factRow struct {
 // KeyFacts implements verify.Source.
 func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
 	var k verify.KeyRow
-	err := each(ctx, s.reading, selectKeyFacts, func(row *sql.Rows) error {
+	err := each(ctx, s.verifying, selectKeyFacts, func(row *sql.Rows) error {
 		r, err := scanFacts(row)
 		if err != nil {
 			return err
@@ -98,12 +98,12 @@ func hasSecret(k *verify.KeyRow, serial int) bool {
 
 // TenantFacts implements verify.Source.
 func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
-	rules, err := s.TenantRules(ctx, id)
+	rules, err := tenantRules(ctx, s.verifying, id)
 	if err != nil {
-		return verify.TenantRow{}, err
+		return verify.TenantRow{}, s.fault(err)
 	}
 	t := verify.TenantRow{Tenant: rules, Applications: map[string]bool{}}
-	err = each(ctx, s.reading, selectApplicationStates, func(row *sql.Rows) error {
+	err = each(ctx, s.verifying, selectApplicationStates, func(row *sql.Rows) error {
 		var app string
 		var disabled bool
 		if err := row.Scan(&app, set{&disabled}); err != nil {

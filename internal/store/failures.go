@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/identity"
 )
 
@@ -17,6 +18,9 @@ const (
 		SET failures = sign_in_failures.failures + 1, last_at = excluded.last_at`
 	deleteFailures query = `DELETE FROM sign_in_failures WHERE canonical_email = $1`
 )
+
+// signIn is who counts an attempt: sign-ins with one address are counted one after the other.
+func signIn(canonical string) admission.Caller { return admission.Caller("sign-in " + canonical) }
 
 // Failures implements identity.Store.
 func (s *Store) Failures(ctx context.Context, canonical string) (f identity.Failures, err error) {
@@ -32,22 +36,22 @@ func (s *Store) ClaimAttempt(ctx context.Context, canonical string, was, is iden
 	var n int64
 	var err error
 	if was == (identity.Failures{}) {
-		n, err = s.aside(ctx, insertFailures, canonical, is.Count, micros(is.LastAt))
+		n, err = s.asideOf(ctx, signIn(canonical), insertFailures, canonical, is.Count, micros(is.LastAt))
 	} else {
-		n, err = s.aside(ctx, updateFailures, canonical, is.Count, micros(is.LastAt), was.Count, micros(was.LastAt))
+		n, err = s.asideOf(ctx, signIn(canonical), updateFailures, canonical, is.Count, micros(is.LastAt), was.Count, micros(was.LastAt))
 	}
 	return n == 1, err
 }
 
 // CountAttempt implements identity.Store.
 func (s *Store) CountAttempt(ctx context.Context, bucket string, at time.Time) error {
-	_, err := s.aside(ctx, upsertFailures, bucket, micros(at))
+	_, err := s.asideOf(ctx, signIn(bucket), upsertFailures, bucket, micros(at))
 	return err
 }
 
 // ForgetFailures implements identity.Store.
 func (s *Store) ForgetFailures(ctx context.Context, canonical string) error {
-	_, err := s.aside(ctx, deleteFailures, canonical)
+	_, err := s.asideOf(ctx, signIn(canonical), deleteFailures, canonical)
 	return err
 }
 

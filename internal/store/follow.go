@@ -46,7 +46,7 @@ const changesAtOnce = 1000
 // Follow begins after the newest change. What is remembered of the database must be read later than that.
 func (s *Store) Follow(ctx context.Context, take func(at time.Time)) (*Follower, error) {
 	f := &Follower{store: s, take: take, begun: time.Now()}
-	if err := s.reading.row(ctx, selectNewest).Scan(&f.seen.number, &f.seen.id); err != nil {
+	if err := s.control.row(ctx, selectNewest).Scan(&f.seen.number, &f.seen.id); err != nil {
 		return nil, s.fault(err)
 	}
 	return f, nil
@@ -70,7 +70,7 @@ func (f *Follower) Pass(ctx context.Context) error {
 // read takes the next changes, behind the one that was seen last and is read again.
 func (f *Follower) read(ctx context.Context) (n int, err error) {
 	last := f.seen
-	err = each(ctx, f.store.reading, selectChanges, func(row *sql.Rows) error {
+	err = each(ctx, f.store.control, selectChanges, func(row *sql.Rows) error {
 		var c change
 		var at time.Time
 		var stale []byte

@@ -17,6 +17,7 @@ import (
 type Tx struct {
 	store      *Store // a named field: what reads through the pool must not pass for a method of the transaction
 	tx         *sql.Tx
+	statements *statements
 	unprepared []query
 }
 
@@ -48,15 +49,29 @@ var errInDoubt = errors.New("COMMIT")
 
 // Write implements audit.Ledger.
 func (l Ledger[T]) Write(ctx context.Context, who principal.Principal, change func(ctx context.Context, tx T) (audit.Event, error)) error {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
 	ctx, end := l.store.Trace(ctx)
 	start := time.Now()
-	err := l.store.attempts(ctx, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
+	err := l.store.inTurn(ctx, caller, who, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
 	o := outcomeOf(err)
 	l.store.counts.wrote(start, o)
 	end(outcomes[o], o != done && o != refused)
 	return l.store.fault(err)
+}
+
+// inTurn runs the change once it is the turn of who. Callers who leave give up their place, but not what has begun.
+func (s *Store) inTurn(ctx, caller context.Context, who principal.Principal, change func(context.Context, *Tx) (audit.Event, error)) error {
+	if s.halted.Load() {
+		return errHalted
+	}
+	pass, err := s.gates.admit(caller, who)
+	if err != nil {
+		return err
+	}
+	defer pass.Leave()
+	return s.attempts(ctx, change)
 }
 
 // attempts runs the change until it meets no contention. Where the connection was lost before COMMIT, as the connections of a
@@ -88,7 +103,7 @@ func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audi
 	if err != nil {
 		return s.contention(err)
 	}
-	tx := &Tx{store: s, tx: sqlTx}
+	tx := &Tx{store: s, tx: sqlTx, statements: s.writing}
 	defer tx.prepareRest(ctx)
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	once, repeatable := audit.OnceOf(ctx)
@@ -187,19 +202,6 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID, string(details),
 		optional(r.Account), optional(r.Tenant))
 	return err
-}
-
-// aside runs one of the few statements that go past the ledger: what they write is no change of anything and has no event. It gives how many rows it touched.
-func (s *Store) aside(ctx context.Context, q query, args ...any) (int64, error) {
-	if s.halted.Load() {
-		return 0, errHalted
-	}
-	result, err := s.backend.Write.ExecContext(ctx, string(q), args...)
-	if err != nil {
-		return 0, s.fault(err)
-	}
-	n, err := result.RowsAffected()
-	return n, s.fault(err)
 }
 
 // exec runs a statement of a change.

@@ -86,23 +86,18 @@ func (s *Store) PlanNotices(ctx context.Context, all []notice.Notice) error {
 	if len(all) == 0 {
 		return nil
 	}
-	if s.halted.Load() {
-		return errHalted
-	}
-	tx, err := s.backend.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, n := range all {
-		args, err := noticeArgs(n)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, string(insertNotice), args...)
+	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, n := range all {
+			args, err := noticeArgs(n)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, string(insertNotice), args...); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return errors.Join(s.fault(err), tx.Rollback())
-		}
-	}
-	return s.fault(tx.Commit())
+		return nil
+	})
 }
 
 func noticeArgs(n notice.Notice) ([]any, error) {
@@ -149,8 +144,7 @@ func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder strin
 	if s.halted.Load() {
 		return n, 0, false, errHalted
 	}
-	err = s.writing.row(ctx, claimNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
-	if errors.Is(err, sql.ErrNoRows) {
+	if attempt, err = s.claimNotice(ctx, id, holder, now, until); errors.Is(err, sql.ErrNoRows) {
 		return n, 0, false, nil
 	}
 	if err != nil {
@@ -158,6 +152,17 @@ func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder strin
 	}
 	e, err := scanNotice(s.reading.row(ctx, selectNotice, id))
 	return e.Notice, attempt, err == nil, s.fault(err)
+}
+
+// claimNotice returns the number of the attempt.
+func (s *Store) claimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (attempt int, err error) {
+	pass, err := s.gates.own.Enter(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	defer pass.Leave()
+	err = s.writing.row(ctx, claimNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
+	return attempt, err
 }
 
 // HandOverNotice implements notice.Store.

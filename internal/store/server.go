@@ -84,7 +84,7 @@ func (s *Store) SetWatermark(ctx context.Context, now time.Time) error {
 
 // Watermark gives how late it was when SetWatermark last said so; zero for never.
 func (s *Store) Watermark(ctx context.Context) (at time.Time, err error) {
-	err = s.reading.row(ctx, selectWatermark).Scan(when{&at})
+	err = s.control.row(ctx, selectWatermark).Scan(when{&at})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -95,7 +95,7 @@ func (s *Store) Watermark(ctx context.Context) (at time.Time, err error) {
 func (s *Store) Latest(ctx context.Context) (latest time.Time, err error) {
 	for _, q := range []query{selectLatestEvent, selectLatestUse, selectWatermark} {
 		var at time.Time
-		err := s.reading.row(ctx, q).Scan(when{&at})
+		err := s.control.row(ctx, q).Scan(when{&at})
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return time.Time{}, s.fault(err)
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -141,21 +140,16 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 
 // Rewrap implements serverkey.Store: one transaction for the batch, past the ledger.
 func (s *Store) Rewrap(ctx context.Context, purpose credential.Purpose, batch []serverkey.Rewrapped) error {
-	if s.halted.Load() {
-		return errHalted
-	}
 	q := rewrapDigest
 	if purpose == credential.CopyPurpose {
 		q = rewrapCopy
 	}
-	tx, err := s.backend.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, r := range batch {
-		if _, err := tx.ExecContext(ctx, string(q), r.Key, r.Serial, r.Fresh.Bytes, r.Fresh.Version, r.Sealed.Bytes, r.Sealed.Version); err != nil {
-			return errors.Join(s.fault(err), tx.Rollback())
+	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		for _, r := range batch {
+			if _, err := tx.ExecContext(ctx, string(q), r.Key, r.Serial, r.Fresh.Bytes, r.Fresh.Version, r.Sealed.Bytes, r.Sealed.Version); err != nil {
+				return err
+			}
 		}
-	}
-	return s.fault(tx.Commit())
+		return nil
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -83,7 +84,7 @@ func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bo
 
 // Touch implements session.Store. Like a key's last use it goes past the ledger.
 func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) error {
-	_, err := s.aside(ctx, touchSession, id, micros(at))
+	_, err := s.asideOf(ctx, admission.Caller("session "+string(id)), touchSession, id, micros(at))
 	return err
 }
 

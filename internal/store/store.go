@@ -42,12 +42,26 @@ const (
 	Disconnected
 )
 
+const (
+	// verifyDeadline and readDeadline bound one query, also where the database does not say a word.
+	verifyDeadline = 5 * time.Second
+	readDeadline   = 20 * time.Second
+	// retryAfter is what clients are told to wait where the database did not answer, or was locked by somebody else for too long.
+	retryAfter = time.Second
+)
+
 // Backend is an open database.
 type Backend struct {
 	// Name of the engine: "sqlite" or "postgres".
 	Name string
-	// Read and Write are pools; they may be the same.
-	Read, Write *sql.DB
+	// Verify, Control, Read and Write are pools of their own, so that no use of the database waits for the connections of another:
+	// Verify reads facts for decisions, Control what readiness and the follower look at, Read everything else. Maintenance serves what is rare
+	// and takes long. Restore is the pool that a restore writes with; it may be one of the others.
+	Verify, Control, Read, Write, Maintenance, Restore *sql.DB
+	// Readers and Writers are how many connections Read and Write may have.
+	Readers, Writers int
+	// Impatient is a statement that lets a transaction wait for locks less than a second; "" where a transaction waits for nothing once it has begun.
+	Impatient string
 	// Version of the schema that this program made or found.
 	Version int64
 	// Classify tells failures apart by the driver's codes.
@@ -89,9 +103,12 @@ type Options struct {
 type Store struct {
 	backend Backend
 	Options
-	reading, writing *statements
-	halted           atomic.Bool
-	counts           Counts
+	// verifying, control, reading, maintenance and writing have the statements of their pools.
+	verifying, control, reading, maintenance, writing *statements
+
+	gates  gates
+	halted atomic.Bool
+	counts Counts
 }
 
 // New takes an open, migrated database.
@@ -112,8 +129,12 @@ func New(b Backend, o Options) *Store {
 	if o.Trace == nil {
 		o.Trace = func(ctx context.Context) (context.Context, func(string, bool)) { return ctx, func(string, bool) {} }
 	}
-	s := &Store{backend: b, Options: o}
-	s.reading, s.writing = &statements{db: b.Read, again: s.again}, &statements{db: b.Write, again: s.again}
+	s := &Store{backend: b, Options: o, gates: newGates(b)}
+	s.verifying = &statements{db: b.Verify, again: s.again, within: verifyDeadline}
+	s.control = &statements{db: b.Control, again: s.again, within: verifyDeadline}
+	s.reading = &statements{db: b.Read, again: s.again, within: readDeadline, gate: s.gates.reads}
+	s.maintenance = &statements{db: b.Maintenance, again: s.again}
+	s.writing = &statements{db: b.Write, again: s.again}
 	return s
 }
 
@@ -135,7 +156,7 @@ func (s *Store) Analyzes() bool { return s.backend.Analyzes }
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {
 	var one int
-	if err := s.reading.row(ctx, selectOne).Scan(&one); err != nil {
+	if err := s.control.row(ctx, selectOne).Scan(&one); err != nil {
 		return s.fault(err)
 	}
 	return nil
@@ -144,7 +165,7 @@ func (s *Store) Ready(ctx context.Context) error {
 // Current reports whether the database still has the schema that it was opened with. That it does not answer is for Ready to say.
 func (s *Store) Current(ctx context.Context) error {
 	var version int64
-	if err := s.reading.row(ctx, selectVersion).Scan(&version); err == nil && version != s.backend.Version {
+	if err := s.control.row(ctx, selectVersion).Scan(&version); err == nil && version != s.backend.Version {
 		return fmt.Errorf("the database has version %d, and had %d when it was opened", version, s.backend.Version)
 	}
 	return nil
@@ -178,21 +199,24 @@ func (s *Store) fault(err error) error {
 	if s.backend.Classify(err) == Fatal {
 		s.halt(err)
 	}
-	return fault.Wrap(fault.Unavailable, err, "The database did not answer. Try again.")
+	return fault.WrapRetry(fault.Unavailable, err, retryAfter, "The database did not answer. Try again.")
 }
 
 // reader is what the pool for reading and a transaction have in common.
 type reader interface {
-	rows(ctx context.Context, q query, args ...any) (*sql.Rows, error)
-	row(ctx context.Context, q query, args ...any) *sql.Row
+	// rows runs a query. Its rows are closed before done is called.
+	rows(ctx context.Context, q query, args ...any) (rows *sql.Rows, done func(), err error)
+	// row runs a query of one row, which must be scanned.
+	row(ctx context.Context, q query, args ...any) scanner
 }
 
 // each runs the query and calls take for every row.
 func each(ctx context.Context, from reader, q query, take func(*sql.Rows) error, args ...any) error {
-	rows, err := from.rows(ctx, q, args...)
+	rows, done, err := from.rows(ctx, q, args...)
 	if err != nil {
 		return err
 	}
+	defer done()
 	defer rows.Close()
 	for rows.Next() {
 		if err := take(rows); err != nil {

@@ -93,7 +93,7 @@ func (t *Tx) SetPassword(ctx context.Context, user ident.UserID, password string
 
 // UpgradeHash implements identity.Store. It goes past the ledger: see ARCHITECTURE.md.
 func (s *Store) UpgradeHash(ctx context.Context, user ident.UserID, was, is string) error {
-	_, err := s.aside(ctx, upgradeHash, user, was, is)
+	_, err := s.asideOf(ctx, signIn(string(user)), upgradeHash, user, was, is)
 	return err
 }
 

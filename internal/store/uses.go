@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
@@ -35,7 +34,7 @@ func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), micros(u.At), optional(u.IP)}
 	}
-	return s.record(ctx, func(tx *sql.Tx) error {
+	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := upsert(ctx, tx, upsertUses, rows); err != nil {
 			return err
 		}
@@ -52,22 +51,7 @@ func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) er
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), string(u.Scope), micros(u.On)}
 	}
-	return s.record(ctx, func(tx *sql.Tx) error { return upsert(ctx, tx, upsertScopeUses, rows) })
-}
-
-// record writes uses, all or none.
-func (s *Store) record(ctx context.Context, write func(*sql.Tx) error) error {
-	if s.halted.Load() {
-		return errHalted
-	}
-	tx, err := s.backend.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.fault(err)
-	}
-	if err := write(tx); err != nil {
-		return errors.Join(s.fault(err), tx.Rollback())
-	}
-	return s.fault(tx.Commit())
+	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error { return upsert(ctx, tx, upsertScopeUses, rows) })
 }
 
 // upsert writes the rows, as many in each statement as make few statements.

@@ -144,7 +144,8 @@ func TestFailuresAreToldApart(t *testing.T) {
 	defer shut(t, b)
 	for state, want := range map[string]store.Failure{
 		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "58030": store.Fatal, "XX001": store.Fatal,
-		"23503": store.Other, "23502": store.Other, "57014": store.Other, "42601": store.Other, "57P01": store.Other,
+		"23503": store.Other, "23502": store.Other, "57014": store.Other, "42601": store.Other, "55P03": store.Other,
+		"57P01": store.Disconnected, "25P03": store.Disconnected, "25P04": store.Disconnected,
 	} {
 		for _, err := range []error{&pgconn.PgError{Code: state}, errors.Join(errors.New("around it"), fmt.Errorf("of it: %w", &pgconn.PgError{Code: state}))} {
 			if got := b.Classify(err); got != want {

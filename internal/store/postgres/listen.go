@@ -23,6 +23,9 @@ func (l listener) listen(ctx context.Context, woken func()) error {
 		return unreachable(err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if err := readBounds.connected(ctx, conn); err != nil {
+		return unreachable(err)
+	}
 	if err := l.prove(ctx, conn); err != nil {
 		return err
 	}

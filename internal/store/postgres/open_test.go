@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"database/sql"
 	"net/url"
 	"slices"
 	"strings"
@@ -68,18 +69,86 @@ func versions(t *testing.T, conn *pgx.Conn) []string {
 	return all
 }
 
-func TestAConnectionIsSetWhateverTheServersDefaults(t *testing.T) {
-	address := testkit.NewDatabase(t)
-	conn := raw(t, address)
-	for _, setting := range []string{"synchronous_commit = off", "default_transaction_isolation = 'serializable'", "statement_timeout = 0"} {
+// bounded are the settings that a session of every pool relies on, and of each what differs.
+func bounded(b store.Backend) map[*sql.DB]map[string]string {
+	all := map[*sql.DB]map[string]string{
+		b.Verify:      {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
+		b.Control:     {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
+		b.Read:        {"statement_timeout": "15s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
+		b.Write:       {"statement_timeout": "9s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
+		b.Maintenance: {"statement_timeout": "12h", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "5min"},
+	}
+	for db, settings := range all {
+		settings["synchronous_commit"], settings["transaction_isolation"], settings["transaction_read_only"] = "on", "read committed", "off"
+		settings["tcp_user_timeout"], settings["tcp_keepalives_idle"] = "10000", "5"
+		if db == b.Maintenance {
+			settings["tcp_user_timeout"] = "300000"
+		}
+	}
+	return all
+}
+
+func demandBounds(t *testing.T, when string, b store.Backend) {
+	t.Helper()
+	for db, settings := range bounded(b) {
+		for setting, want := range settings {
+			var got string
+			if err := db.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %s, want %s (%v)", when, setting, got, want, err)
+			}
+		}
+	}
+}
+
+// unlike makes every default of the database another one than Claviger relies on.
+func unlike(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for _, setting := range []string{
+		"synchronous_commit = off", "default_transaction_isolation = 'serializable'", "default_transaction_read_only = on", "statement_timeout = 0",
+		"lock_timeout = 0", "idle_in_transaction_session_timeout = 0", "tcp_user_timeout = 0", "tcp_keepalives_idle = 0",
+	} {
 		exec(t, conn, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+strings.ReplaceAll(setting, "'", "''")+`', current_database()); END $$`)
 	}
+}
+
+func TestASessionIsSetAndBoundedWhateverTheServersDefaults(t *testing.T) {
+	address := testkit.NewDatabase(t)
+	unlike(t, raw(t, address))
 	b := open(t, address)
 	defer shut(t, b)
-	for setting, want := range map[string]string{"synchronous_commit": "on", "transaction_isolation": "read committed", "statement_timeout": "15s"} {
-		var got string
-		if err := b.Write.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got); err != nil || got != want {
-			t.Errorf("%s is %s, want %s (%v)", setting, got, want, err)
+	demandBounds(t, "at first", b)
+}
+
+func TestASessionThatWasResetIsSetAgainBeforeItsNextChange(t *testing.T) {
+	address := testkit.NewDatabase(t)
+	unlike(t, raw(t, address))
+	b := open(t, address)
+	defer shut(t, b)
+	for _, db := range []*sql.DB{b.Write, b.Maintenance} {
+		if _, err := db.ExecContext(t.Context(), `RESET ALL`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	demandBounds(t, "after RESET ALL", b)
+}
+
+func TestNoSettingIsLeftToTheStartOfAConnection(t *testing.T) {
+	address, err := url.Parse(testkit.NewDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pooler := startPooler(t, address.Host)
+	address.Host = pooler.address
+	b := open(t, address.String())
+	defer shut(t, b)
+	demandBounds(t, "behind a pooler", b)
+	if seen := pooler.parameters(); len(seen) == 0 {
+		t.Error("nobody came through the pooler")
+	} else {
+		for _, name := range seen {
+			if !slices.Contains([]string{"user", "database", "application_name", "client_encoding"}, name) {
+				t.Errorf("a connection begins with the parameter %s, which poolers refuse", name)
+			}
 		}
 	}
 }

@@ -1,10 +1,12 @@
 // Package postgres opens a PostgreSQL database, version 13 or later.
 //
-// The pool is pgx's, used through database/sql so that the queries are the same as SQLite's. Beside it, one connection listens for what other nodes
-// announce. An advisory lock is held while a node migrates the database.
+// The pools are pgx's, used through database/sql so that the queries are the same as SQLite's. Each use of the database has a
+// pool of its own (see split), and one connection listens for what other nodes announce. Every session sets what it relies on, and what it
+// may hold for how long (see bounds). An advisory lock is held while a node migrates the database.
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -31,50 +33,55 @@ var migrations embed.FS
 const (
 	oldest = 130000 // server_version_num
 	// lockKey is "clavig" in ASCII. Another node may hold the lock, migrating, for as long as lockTries seconds.
-	lockKey          = 0x636c61766967
-	lockTries        = 300
-	statementTimeout = "15s"
-	maxConnections   = 24
+	lockKey   = 0x636c61766967
+	lockTries = 300
 )
 
 // Open connects and brings the schema up to this version. A database of a newer version is refused.
 func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
+	return OpenSized(ctx, url, DefaultConnections)
+}
+
+// OpenSized is Open with at most the given number of connections, and at least MinConnections.
+func OpenSized(ctx context.Context, url credential.Secret, connections int) (store.Backend, error) {
 	config, err := parse(url)
 	if err != nil {
 		return store.Backend{}, err
 	}
-	config.MaxConns = maxConnections
-	config.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
-	config.ConnConfig.RuntimeParams["application_name"] = "claviger"
-	// Whatever the server or the role defaults to: an acknowledged write is on disk, and locks mean what the rules were written for.
-	config.ConnConfig.RuntimeParams["synchronous_commit"] = "on"
-	config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
 	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the one that is not behind
-		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	version, err := migrate(ctx, config)
 	if err != nil {
-		return store.Backend{}, unreachable(err)
+		return store.Backend{}, err
 	}
-	db := stdlib.OpenDBFromPool(pool)
+	p := &pools{}
+	share := split(connections)
 	b := store.Backend{
-		Name: "postgres", Read: db, Write: db, Classify: classify, Listen: listener{config.ConnConfig}.listen,
-		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return snapshot(ctx, db) },
-		Renew:    pool.Reset,
-		Analyze:  func(ctx context.Context) error { return analyze(ctx, db) },
+		Name: "postgres", Version: version, Classify: classify, Pools: p.stats, Renew: p.renew, Close: p.close,
+		Listen:   listener{config.ConnConfig}.listen,
 		Analyzes: true, // by autovacuum
-		Pools:    func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
-		Close: func() error {
-			err := db.Close()
-			pool.Close()
-			return err
-		},
 	}
-	if err = recent(ctx, db); err == nil {
-		b.Version, err = migrate(ctx, db)
+	b.Verify = p.open(ctx, config, "verify", share.verify, verifyBounds, recheck)
+	b.Control = p.open(ctx, config, "control", controlConnections, verifyBounds, recheck)
+	b.Read = p.open(ctx, config, "read", share.read, readBounds, recheck)
+	b.Write = p.open(ctx, config, "write", share.write, writeBounds, 0)
+	b.Maintenance = p.open(ctx, config, "maintenance", maintenanceConnections, maintenanceBounds, 0)
+	b.Restore = b.Maintenance
+	b.Analyze = func(ctx context.Context) error {
+		_, err := b.Maintenance.ExecContext(ctx, `ANALYZE`)
+		return err
 	}
-	if err != nil {
-		return store.Backend{}, errors.Join(err, b.Close())
+	b.Readers, b.Writers = share.read, share.write
+	b.Impatient = "SET LOCAL lock_timeout = '900ms'"
+	b.Snapshot = func(ctx context.Context) (*sql.Tx, error) {
+		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	}
+	if p.err == nil {
+		p.err = b.Verify.PingContext(ctx) // and so every setting is seen to hold
+	}
+	if p.err != nil {
+		return store.Backend{}, errors.Join(unreachable(p.err), p.close())
 	}
 	return b, nil
 }
@@ -91,8 +98,13 @@ func recent(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// migrate brings the schema up to this version, one node at a time.
-func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
+// migrate brings the schema up to this version, one node at a time. It has connections of its own, which are closed afterwards.
+func migrate(ctx context.Context, config *pgxpool.Config) (version int64, err error) {
+	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(migrationBounds.connected))
+	defer db.Close()
+	if err := recent(ctx, db); err != nil {
+		return 0, err
+	}
 	m := migrating(db)
 	m.Lock, err = lock.NewPostgresSessionLocker(lock.WithLockID(lockKey), lock.WithLockTimeout(1, lockTries))
 	if err != nil {
@@ -101,46 +113,16 @@ func migrate(ctx context.Context, db *sql.DB) (version int64, err error) {
 	return m.Up(ctx)
 }
 
-// snapshot begins a transaction whose statements may take as long as whoever reads them does.
-func snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
-	}
-	return tx, nil
-}
-
-// analyze gathers statistics for as long as that takes.
-func analyze(ctx context.Context, db *sql.DB) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, statement := range []string{`SET LOCAL statement_timeout = 0`, `ANALYZE`} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-	}
-	return tx.Commit()
-}
-
-// poolOf reads pgx's pool: database/sql above it keeps no connections of its own.
-func poolOf(s *pgxpool.Stat) store.Pool {
-	return store.Pool{
-		Name: "all", Max: int(s.MaxConns()), Open: int(s.TotalConns()), Busy: int(s.AcquiredConns()),
-		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
-	}
-}
-
 func parse(url credential.Secret) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url.Reveal())
 	if err != nil {
 		// pgx's own message quotes the URL, password included.
 		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database")
 	}
+	c := config.ConnConfig
+	c.DialFunc = dial
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
+	c.RuntimeParams["application_name"] = "claviger"
 	return config, nil
 }
 
@@ -159,7 +141,7 @@ func Schema(ctx context.Context, url credential.Secret) (s store.Schema, err err
 	if err != nil {
 		return s, err
 	}
-	db := stdlib.OpenDB(*config.ConnConfig)
+	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(readBounds.connected))
 	defer db.Close()
 	if err := db.PingContext(ctx); err != nil {
 		return s, unreachable(err)
@@ -171,6 +153,9 @@ func Schema(ctx context.Context, url credential.Secret) (s store.Schema, err err
 func unreachable(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Errorf("PostgreSQL refused the connection: %s (%s)", e.Message, e.Code)
+	}
+	if e, ok := errors.AsType[*errSetting](err); ok {
+		return e
 	}
 	return errors.New("PostgreSQL cannot be reached: check database.url and that the server runs")
 }
@@ -188,7 +173,8 @@ func classify(err error) store.Failure {
 		return store.Duplicate
 	case "58030", "XX001": // io_error, data_corrupted
 		return store.Fatal
-	case "57P01", "57P02", "57P05": // admin_shutdown, crash_shutdown, idle_session_timeout
+	case "57P01", "57P02", "57P05", // admin_shutdown, crash_shutdown, idle_session_timeout
+		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
 		return store.Disconnected
 	}
 	return store.Other

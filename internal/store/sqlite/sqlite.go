@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -32,28 +33,82 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	if err := private(file); err != nil {
 		return store.Backend{}, err
 	}
-	write, err := sql.Open("sqlite", dsn(file, "_txlock=immediate&_pragma="+analysisLimit))
-	if err != nil {
-		return store.Backend{}, err
+	p := &pools{file: file}
+	b := store.Backend{Name: "sqlite", Classify: classify, Pools: p.stats, Close: p.close}
+	b.Write = p.open("write", 1, "_txlock=immediate&_pragma="+analysisLimit)
+	readers := max(4, runtime.NumCPU())
+	b.Verify = p.open("verify", readers, readOnly)
+	b.Control = p.open("control", 2, readOnly)
+	b.Read = p.open("read", readers, readOnly)
+	b.Maintenance = p.open("maintenance", 3, readOnly)
+	b.Restore = b.Write
+	b.Readers, b.Writers = readers, 1
+	b.Snapshot = func(ctx context.Context) (*sql.Tx, error) {
+		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	}
-	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", dsn(file, "_pragma=query_only(1)"))
-	if err != nil {
-		return store.Backend{}, errors.Join(err, write.Close())
+	b.Analyze = func(ctx context.Context) error { return analyze(ctx, b.Maintenance, b.Write, p.reopen) }
+	if p.err != nil {
+		return store.Backend{}, errors.Join(p.err, p.close())
 	}
-	read.SetMaxOpenConns(readers())
-	read.SetMaxIdleConns(readers())
-	b := store.Backend{
-		Name: "sqlite", Read: read, Write: write, Classify: classify,
-		Snapshot: func(ctx context.Context) (*sql.Tx, error) { return read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) },
-		Analyze:  func(ctx context.Context) error { return analyze(ctx, read, write) },
-		Pools:    func() []store.Pool { return []store.Pool{store.PoolOf("read", read), store.PoolOf("write", write)} },
-		Close:    func() error { return errors.Join(read.Close(), write.Close()) },
-	}
+	var err error
 	if b.Version, err = prepare(ctx, b); err != nil {
 		return store.Backend{}, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+const readOnly = "_pragma=query_only(1)"
+
+// pools are what a backend has open on its file.
+type pools struct {
+	file  string
+	names []string
+	sizes []int
+	all   []*sql.DB
+	err   error
+}
+
+// open adds a pool. No connection is made before one is needed.
+func (p *pools) open(name string, connections int, extra string) *sql.DB {
+	if p.err != nil {
+		return nil
+	}
+	db, err := sql.Open("sqlite", dsn(p.file, extra))
+	if err != nil {
+		p.err = err
+		return nil
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	p.names, p.sizes, p.all = append(p.names, name), append(p.sizes, connections), append(p.all, db)
+	return db
+}
+
+// reopen closes the idle connections. A connection reads the statistics of the planner when it opens the file.
+func (p *pools) reopen() {
+	for i, db := range p.all {
+		if p.names[i] == "write" { // it gathered them
+			continue
+		}
+		db.SetMaxIdleConns(0)
+		db.SetMaxIdleConns(p.sizes[i])
+	}
+}
+
+func (p *pools) stats() []store.Pool {
+	list := make([]store.Pool, len(p.all))
+	for i, db := range p.all {
+		list[i] = store.PoolOf(p.names[i], db)
+	}
+	return list
+}
+
+func (p *pools) close() error {
+	var errs []error
+	for _, db := range slices.Backward(p.all) { // the writer last: a reader cannot remove the WAL
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Pragmas are set on every connection.
@@ -96,7 +151,7 @@ func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
 	if version, err = migrating(b.Write).Up(ctx); err != nil {
 		return 0, err
 	}
-	return version, assert(ctx, b.Read)
+	return version, errors.Join(assert(ctx, b.Verify), assert(ctx, b.Read))
 }
 
 func migrating(db *sql.DB) store.Migrations {
@@ -140,7 +195,7 @@ const minAnalyzed = 10_000
 
 // analyze gathers statistics, one table at a time: writes that wait for the connection go on after each. Connections read
 // statistics when they open the file, so those that are idle are closed.
-func analyze(ctx context.Context, read, write *sql.DB) error {
+func analyze(ctx context.Context, read, write *sql.DB, reopen func()) error {
 	statements, err := texts(ctx, write, outdated)
 	for _, statement := range statements {
 		table := statement[strings.LastIndexByte(statement, '.')+1:] // ANALYZE "main"."keys"
@@ -154,14 +209,10 @@ func analyze(ctx context.Context, read, write *sql.DB) error {
 		if _, err := write.ExecContext(ctx, statement); err != nil {
 			return err
 		}
-		read.SetMaxIdleConns(0)
-		read.SetMaxIdleConns(readers())
+		reopen()
 	}
 	return err
 }
-
-// readers is how many connections read.
-func readers() int { return max(4, runtime.NumCPU()) }
 
 // texts returns the one column of a query.
 func texts(ctx context.Context, db *sql.DB, query string) (all []string, err error) {

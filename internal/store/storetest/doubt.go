@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -53,9 +54,11 @@ func aCommitInDoubtIsWaitedFor(h *house) {
 	h.goesOn()
 }
 
-// waited counts how often somebody had to wait for the one connection to write with: for one that serves another change, or that is in doubt.
+// waited counts how often somebody had to wait for the one connection to write with, which serves another change or is in doubt, and who waits for a turn.
 func (h *house) waited() int64 {
-	return h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount
+	n := h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount
+	h.store.EachGate(func(s admission.Stats, _ string) { n += int64(s.Waiting) })
+	return n
 }
 
 // waits reports whether somebody waits now for what a transaction holds.

@@ -1,0 +1,80 @@
+package postgres_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// pooler stands before PostgreSQL and notes with which parameters connections begin.
+type pooler struct {
+	address string
+
+	mu   sync.Mutex
+	seen []string
+}
+
+func (p *pooler) parameters() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
+func startPooler(t *testing.T, server string) *pooler {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pooler{address: listener.Addr().String()}
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		listener.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { p.serve(client, server) })
+		}
+	})
+	return p
+}
+
+// serve passes on what a connection begins with, and then everything.
+func (p *pooler) serve(client net.Conn, server string) {
+	defer client.Close()
+	var length [4]byte
+	if _, err := io.ReadFull(client, length[:]); err != nil {
+		return
+	}
+	start := make([]byte, binary.BigEndian.Uint32(length[:])-4)
+	if _, err := io.ReadFull(client, start); err != nil {
+		return
+	}
+	if binary.BigEndian.Uint32(start) == 196608 { // version 3.0, not a request to cancel
+		fields := bytes.Split(bytes.TrimRight(start[4:], "\x00"), []byte{0})
+		p.mu.Lock()
+		for i := 0; i < len(fields); i += 2 {
+			p.seen = append(p.seen, string(fields[i]))
+		}
+		p.mu.Unlock()
+	}
+	behind, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer behind.Close()
+	_, _ = behind.Write(append(length[:], start...))
+	go func() {
+		_, _ = io.Copy(behind, client)
+		behind.Close()
+	}()
+	_, _ = io.Copy(client, behind)
+}
