@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -68,6 +69,7 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 	b.Write = p.open(ctx, config, "write", share.write, writeBounds, 0)
 	b.Maintenance = p.open(ctx, config, "maintenance", maintenanceConnections, maintenanceBounds, 0)
 	b.Restore = b.Maintenance
+	b.Clock = func(ctx context.Context) (time.Time, error) { return databaseTime(ctx, b.Control) }
 	b.Analyze = func(ctx context.Context) error {
 		_, err := b.Maintenance.ExecContext(ctx, `ANALYZE`)
 		return err
@@ -111,6 +113,12 @@ func migrate(ctx context.Context, config *pgxpool.Config) (version int64, err er
 		return 0, fmt.Errorf("migration of the database: %w", err)
 	}
 	return m.Up(ctx)
+}
+
+// databaseTime asks the server what time it is now, whenever its transaction began.
+func databaseTime(ctx context.Context, db *sql.DB) (now time.Time, err error) {
+	err = db.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now.UTC(), err
 }
 
 func parse(url credential.Secret) (*pgxpool.Config, error) {

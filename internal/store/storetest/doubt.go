@@ -8,6 +8,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -88,7 +89,7 @@ func (h *house) writesNothing() {
 	at := h.later(time.Hour)
 	for what, err := range map[string]error{
 		"RecordUses":   h.store.RecordUses(h.Context(), []verify.Use{{Key: "key_x", At: at}}),
-		"SetWatermark": h.store.SetWatermark(h.Context(), at),
+		"SetMark":      h.store.SetMark(h.Context(), clock.Mark{Time: at}),
 		"CountAttempt": h.store.CountAttempt(h.Context(), "?1", at),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
