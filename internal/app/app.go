@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dataplane"
@@ -42,8 +43,14 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Version string
-	// Wall is the machine's clock; time.Now by default. For tests.
+	// Wall is the machine's clock; time.Now by default. For tests, as are the next three, which count beside it alone.
 	Wall func() time.Time
+	// Elapsed is how long the machine has been up; by default as long as Wall says.
+	Elapsed func() time.Duration
+	// Boot names what Elapsed counts from.
+	Boot string
+	// DatabaseTime is PostgreSQL's own clock; by default it is not asked.
+	DatabaseTime func() time.Time
 	// Tracing by OpenTelemetry; its standard variables say where to.
 	Tracing bool
 	// PasswordCost of new password hashes; identity.ProductionCost by default. Tests lower it.
@@ -79,12 +86,15 @@ type App struct {
 	data        dataDir
 	journal     *revocations
 	rootCheck   string
-	clock       *clock
-	keyring     *credential.Keyring
-	door        *web.Door
-	server      *http.Server
-	admin       *http.Server
-	operators   *http.Server
+	clock       *clock.Clock
+	// clockTurn counts the looks at the clock, doubted is set where the last one left it in doubt.
+	clockTurn int
+	doubted   bool
+	keyring   *credential.Keyring
+	door      *web.Door
+	server    *http.Server
+	admin     *http.Server
+	operators *http.Server
 	// socket goes with the app, also where it ends before it answered there.
 	socket net.Listener
 	// within is where operators come in that are of this process; nil where they come by the socket.
@@ -108,9 +118,6 @@ func Start(ctx context.Context, c config.Config, o Options) (*App, error) {
 
 // open builds the app; begin opens its ways in.
 func open(ctx context.Context, c config.Config, o Options, begin func(*App, context.Context, config.Config) error) (a *App, err error) {
-	if o.Wall == nil {
-		o.Wall = time.Now
-	}
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	o.PasswordCost = cmp.Or(o.PasswordCost, identity.ProductionCost())
 	if c, err = c.Resolve(); err != nil {
@@ -171,7 +178,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		return err
 	}
 	a.Engine = verify.New(verify.Options{
-		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.following.fresh, Render: dataplane.Render,
+		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.fresh, Render: dataplane.Render,
 	})
 	a.buildDomain(c)
 	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()
@@ -206,19 +213,19 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 func (a *App) startJobs() {
 	log := a.options.Log
 	a.jobs = append(a.jobs,
-		job.Start("last_uses", usesEvery, log, func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) }),
-		job.Start("watermark", watermarkEvery, log, a.keepTime),
+		job.Start("last_uses", usesEvery, log, a.whenSure(func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) })),
+		job.Start("watermark", clockEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, a.sweepLimits),
 		job.Start("server_keys", serverKeysEvery, log, a.learnServerKeys),
 		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
-		job.Start("dead_sessions", sweepEvery, log, a.Sessions.Sweep),
+		job.Start("dead_sessions", sweepEvery, log, a.whenReady(a.Sessions.Sweep)),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
-		job.StartApart("rewrap", serverKeysEvery, log, a.ServerKeys.Pass),
-		job.StartApart("unclaimed_keys", tendEvery, log, a.Keys.DropUnclaimed),
-		job.StartApart("expired_keys", tendEvery, log, a.Keys.ForgetExpired),
-		job.StartApart("idle_keys", tendEvery, log, a.disableIdle),
-		job.StartApart("plan_notices", planEvery, log, a.Notices.Plan),
-		job.StartApart("send_notices", sendEvery, log, a.Notices.Send),
+		job.StartApart("rewrap", serverKeysEvery, log, a.whenSure(a.ServerKeys.Pass)),
+		job.StartApart("unclaimed_keys", tendEvery, log, a.whenReady(a.Keys.DropUnclaimed)),
+		job.StartApart("expired_keys", tendEvery, log, a.whenReady(a.Keys.ForgetExpired)),
+		job.StartApart("idle_keys", tendEvery, log, a.whenReady(a.disableIdle)),
+		job.StartApart("plan_notices", planEvery, log, a.whenSure(a.Notices.Plan)),
+		job.StartApart("send_notices", sendEvery, log, a.whenSure(a.Notices.Send)),
 	)
 	if !a.Store.Analyzes() {
 		a.jobs = append(a.jobs, job.StartApart("statistics", analyzeEvery, log, a.analyze))
@@ -260,11 +267,11 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 			a.learnKeyHeaders(s.KeyHeaders)
 		}
 	}
-	a.clock = &clock{wall: a.options.Wall}
-	a.Store = store.New(backend, store.Options{Now: a.clock.Now, Rand: rand.Reader, Outdate: outdate, Committed: a.note, Fatal: a.fail, Trace: a.tracing.Write})
-	latest, err := a.Store.Latest(ctx)
-	a.clock.advance(latest)
-	return err
+	a.Store = store.New(backend, store.Options{
+		Now: func() time.Time { return a.clock.Now() }, Horizon: func() time.Time { return a.clock.Horizon() }, Doubt: func() error { return a.clock.Doubt() },
+		Rand: rand.Reader, Outdate: outdate, Committed: a.note, Fatal: a.fail, Trace: a.tracing.Write,
+	})
+	return a.openClock(ctx)
 }
 
 // learnKeyHeaders tells the reader of credentials the key headers that tenants have now.
@@ -293,6 +300,7 @@ func (a *App) buildDomain(c config.Config) {
 	}
 	a.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,
+		Horizon: a.clock.Horizon, Doubt: a.clock.Check,
 	}
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,
@@ -300,10 +308,11 @@ func (a *App) buildDomain(c config.Config) {
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
+		Horizon:     a.clock.Horizon,
 		KeepExpired: c.Keys.ExpiredRetentionDays.Duration(), Summaries: &ratelimit.Turns[ident.TenantID]{},
 	}
 	a.ServerKeys = &serverkey.Service{
-		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Settle: a.settle(),
+		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Horizon: a.clock.Horizon, Settle: a.settle(),
 	}
 }
 
@@ -328,7 +337,7 @@ func (a *App) routes() http.Handler {
 	}
 	routes := append(router.Routes(), plane.Routes()...)
 	docs.Mount(router, func() []byte { return m.Document(routes) })
-	rest := a.door.Observe(a.door.Wrap(router))
+	rest := a.door.Observe(a.refuseInDoubt(a.door.Wrap(router)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plane.Serve(w, r) {
 			rest.ServeHTTP(w, r)
@@ -365,16 +374,6 @@ func (a *App) analyze(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// keepTime learns how late it is on record, and records how late it is here.
-func (a *App) keepTime(ctx context.Context) error {
-	latest, err := a.Store.Watermark(ctx)
-	if err != nil {
-		return err
-	}
-	a.clock.advance(latest)
-	return a.Store.SetWatermark(ctx, a.clock.Now())
 }
 
 // File gives the path of a file in the data directory.

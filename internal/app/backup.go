@@ -64,9 +64,6 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 	if c, err = c.Resolve(); err != nil {
 		return r, err
 	}
-	if o.Wall == nil {
-		o.Wall = time.Now
-	}
 	a := &App{options: o, failed: make(chan error, 1)}
 	if a.data, err = openData(c.Data); err != nil {
 		return r, err
@@ -89,6 +86,9 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 	}
 	if err := a.openStore(ctx, c, verify.NewGenerations()); err != nil {
 		return r, err
+	}
+	if why := a.clock.Reason(); why != "" {
+		return r, fmt.Errorf("the clock is in doubt: %s", why)
 	}
 	if b.Header.Schema != a.Store.Version() {
 		return r, fmt.Errorf("the backup has schema version %d, and this program's is %d: restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
@@ -148,8 +148,8 @@ func (a *App) restore(ctx context.Context, b *backup.Reader, rec record) (r Rest
 		return err
 	}
 	change, err := a.Store.Restore(ctx, fill, func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-		a.clock.advance(b.Header.CreatedAt)
-		a.clock.advance(rec.Latest)
+		a.clock.Advance(b.Header.CreatedAt)
+		a.clock.Advance(rec.Latest)
 		r.At = a.clock.Now()
 		if r.Taken, err = rec.Apply(ctx, tx, r.At); err != nil {
 			return audit.Event{}, err

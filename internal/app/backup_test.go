@@ -405,8 +405,13 @@ func TestAnExpiredKeyStaysExpiredThroughARestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Move(c)
-	if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
+	if got := codeOf(t, h.With(k)); got != api.Unavailable {
 		t.Errorf("the key is %q", got)
+	}
+	h.Clock.Step(2 * time.Hour)
+	await(t, func() string { return trusted(t, h) })
+	if got := codeOf(t, h.With(k)); got != api.APIKeyExpired {
+		t.Errorf("once the clock is right the key is %q", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -38,12 +39,22 @@ func (a *App) follow(ctx context.Context, c config.Database) (err error) {
 		return nil
 	}
 	a.following.within = time.Duration(c.MaxStaleness)
-	a.following.changes, err = a.Store.Follow(ctx, a.clock.advance)
+	a.following.changes, err = a.Store.Follow(ctx, a.clock.Follow)
 	return err
 }
 
 // fresh reports whether the node knew of every change a moment ago.
 func (f *following) fresh() bool { return f.changes == nil || f.changes.Behind() < f.within }
+
+// fresh returns why this node decides nothing; nil where it knows of every change and what time it is.
+func (a *App) fresh() error {
+	if !a.following.fresh() {
+		return errStale
+	}
+	return a.clock.Check()
+}
+
+var errStale = fault.New(fault.Unavailable, "This node cannot see what other nodes changed. Try again.")
 
 // behind is how long ago the node last knew of every change.
 func (f *following) behind() time.Duration {

@@ -271,11 +271,11 @@ func TestADatabaseThatWentBackInTimeEndsTheNode(t *testing.T) {
 func TestNoNodeBelievesItToBeEarlierThanAnotherRecorded(t *testing.T) {
 	t.Parallel()
 	p := twoNodes(t, direct)
-	expires := p.here.Clock.Now().Add(time.Hour)
+	expires := p.here.Clock.Now().Add(30 * time.Second)
 	if _, err := p.admin.EditKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, api.KeyEdit{ExpiresAt: api.To(expires)}); err != nil {
 		t.Fatal(err)
 	}
-	p.here.Clock.Move(2 * time.Hour) // the other node's clock stands still
+	p.here.Clock.Move(50 * time.Second) // the other node's clock stands still
 	p.here.Application(p.tenant, "Any change")
 	p.refusedThere(t, api.APIKeyExpired)
 }
@@ -312,9 +312,9 @@ func TestAKeyThatExpiredOnOneNodeLivesAgainByNoChangeOnAnotherThatIsBehind(t *te
 			p := twoNodes(t, direct)
 			end := p.key.Key.SecretSetAt.Add(90 * policy.Day)
 			expect(t, "the end", change.begin(t.Context(), p, end), "")
+			p.there.Clock.Move(end.Sub(p.there.Clock.Now()))
 			p.here.Clock.Move(end.Add(-50 * time.Second).Sub(p.here.Clock.Now()))
 			p.admin = p.here.As(p.here.Owner)
-			p.there.Clock.Move(end.Sub(p.there.Clock.Now()))
 			p.refusedThere(t, api.APIKeyExpired)
 			expect(t, "the change", change.act(t.Context(), p), change.want)
 			p.here.Clock.Move(time.Minute)
@@ -342,6 +342,7 @@ func TestANodeLearnsOfServerKeysWhileItWrapsAnew(t *testing.T) {
 		before := p.here.Clock.Now()
 		rotate(t, p.here, set)
 		p.there.Clock.Move(p.here.Clock.Now().Sub(before))
+		await(t, func() string { return trusted(t, p.there) }) // should it have seen a time of the other's first
 	}
 	wrapping := func() (nodes int) {
 		const waiting = `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`

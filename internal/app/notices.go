@@ -22,8 +22,9 @@ const mailDir = "mail"
 // buildNotices builds what tells people of their keys. The lease is longer than a mail server may take.
 func (a *App) buildNotices(timeout time.Duration) {
 	a.Notices = &notice.Service{
-		Ledger: store.NewLedger(a.Store, func(t *store.Tx) notice.Tx { return t }), Store: a.Store, Now: a.clock.Now, Rand: rand.Reader,
-		Log: a.options.Log, Holder: rand.Text(), Lease: timeout + time.Minute,
+		Ledger: store.NewLedger(a.Store, func(t *store.Tx) notice.Tx { return t }), Store: a.Store, Now: a.clock.Now, Horizon: a.clock.Horizon,
+		Rand: rand.Reader,
+		Log:  a.options.Log, Holder: rand.Text(), Lease: timeout + time.Minute,
 	}
 }
 

@@ -25,7 +25,7 @@ func (a *App) checks() []check {
 		{"database", "it does not answer", a.Store.Ready},
 		{"schema", "the database is not of the version of this program", a.Store.Current},
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
-		{"clock", "it is behind the latest time on record", func(context.Context) error { return a.clock.ready() }},
+		{"clock", a.clockDoubt(), func(context.Context) error { return a.clock.Check() }},
 		{"revocations", "what took authority away is not all in the journal: a newer version changed the database", a.journal.ready},
 		{"jobs", "some have not succeeded for too long", a.jobsSucceed},
 	}

@@ -73,7 +73,12 @@ func (a *App) lastWords(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
-	return errors.Join(a.Engine.FlushUses(ctx, a.Store), a.Store.SetWatermark(ctx, a.clock.Now()), a.journal.catchUp(ctx, a.Store))
+	uses := func() error { return a.Engine.FlushUses(ctx, a.Store) }
+	if a.clock.Check() != nil {
+		uses = func() error { return nil }
+		a.options.Log.Warn("last uses that were not written are lost, since the clock is in doubt", "reason", a.clock.Reason())
+	}
+	return errors.Join(uses(), a.markTime(ctx), a.journal.catchUp(ctx, a.Store))
 }
 
 // lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.

@@ -54,6 +54,7 @@ var table = []layer{
 		{"internal/text", "fault", "text"},
 		{"internal/metric", "", ""},
 		{"internal/ratelimit", "", ""},
+		{"internal/clock", "fault", "sys"},
 	}},
 	{"domain", []row{
 		{"internal/audit", "principal policy ident fault", ""},

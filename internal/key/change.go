@@ -21,6 +21,8 @@ type changing struct {
 	// by is the caller's authority, owner that of the key's owner.
 	by, owner principal.Authority
 	now       time.Time
+	// horizon is set for what is done because of a key's age; see Service.Horizon.
+	horizon time.Time
 	// details and effects of the event.
 	details map[string]string
 	effects []audit.Effect

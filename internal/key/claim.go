@@ -133,7 +133,7 @@ func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZ
 
 // DropUnclaimed deletes the keys that were not claimed in time.
 func (s *Service) DropUnclaimed(ctx context.Context) error {
-	late := func() ([]Ref, error) { return s.Store.LateClaims(ctx, s.Now()) }
+	late := func() ([]Ref, error) { return s.Store.LateClaims(ctx, s.Horizon()) }
 	return s.tend(ctx, late, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 		if !c.unclaimed() {
 			return "", audit.ErrNothing

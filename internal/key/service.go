@@ -23,6 +23,8 @@ type Service struct {
 	Store   Store
 	Keyring *credential.Keyring
 	Now     func() time.Time
+	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	Horizon func() time.Time
 	Rand    io.Reader
 	// KeepExpired is how long the holder of an expired key is told that it expired, at least policy.Grace.
 	KeepExpired time.Duration

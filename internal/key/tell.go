@@ -73,12 +73,12 @@ func (c *changing) tellExpiring(ctx context.Context, tx Tx) error {
 
 // warnedIdle reports whether the key is to be disabled for idleness and its owner had time enough to hear of it.
 func (c *changing) warnedIdle(ctx context.Context, tx Tx) (bool, error) {
-	n, idle := c.subject().Idle(c.tenant, c.now)
+	n, idle := c.subject().Idle(c.tenant, c.horizon)
 	if !idle {
 		return false, nil
 	}
 	at, err := tx.NoticePlanned(ctx, n)
-	return !at.IsZero() && !c.now.Before(at.Add(policy.IdleNotice)), err
+	return !at.IsZero() && !c.horizon.Before(at.Add(policy.IdleNotice)), err
 }
 
 // subject is the key as far as time does something to it.

@@ -64,7 +64,7 @@ func (s *Service) tendOne(ctx context.Context, r Ref, operate operation) (done i
 		if c.tenant, err = tx.TenantRules(ctx, r.Tenant); err != nil {
 			return audit.Event{}, err
 		}
-		c.now = s.Now()
+		c.now, c.horizon = s.Now(), s.Horizon()
 		action, err := operate(ctx, tx, &c)
 		if err != nil {
 			return audit.Event{}, err
@@ -78,7 +78,7 @@ func (s *Service) tendOne(ctx context.Context, r Ref, operate operation) (done i
 // ForgetExpired takes the digests from keys that have been expired for longer than they are kept, and the previous secrets from those where it ran out so
 // long ago that it counts for nothing. Their holders are then told what strangers are.
 func (s *Service) ForgetExpired(ctx context.Context) error {
-	by := s.Now().Add(-s.KeepExpired)
+	by := s.Horizon().Add(-s.KeepExpired)
 	if err := s.tend(ctx, func() ([]Ref, error) { return s.Store.KeysExpiredBy(ctx, by) }, s.forget); err != nil {
 		return err
 	}
@@ -95,13 +95,13 @@ func (s *Service) ForgetExpired(ctx context.Context) error {
 			return err
 		}
 	}
-	over := s.Now().Add(-policy.Grace)
+	over := s.Horizon().Add(-policy.Grace)
 	return s.tend(ctx, func() ([]Ref, error) { return s.Store.PreviousOverBy(ctx, over) }, forgetPrevious)
 }
 
 func (s *Service) forget(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
 	life := c.Life(c.tenant.Rules)
-	if !c.ForgottenAt.IsZero() || life.State(c.now) != policy.Expired || !life.Expiry.Passed(c.now.Add(-s.KeepExpired)) {
+	if !c.ForgottenAt.IsZero() || life.State(c.now) != policy.Expired || !life.Expiry.Passed(c.horizon.Add(-s.KeepExpired)) {
 		return "", audit.ErrNothing
 	}
 	c.details = map[string]string{"expired_at": life.Expiry.At.UTC().Format(time.RFC3339)}
@@ -109,7 +109,7 @@ func (s *Service) forget(ctx context.Context, tx Tx, c *changing) (audit.Action,
 }
 
 func forgetPrevious(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
-	if c.Previous.Until.IsZero() || c.now.Before(c.Previous.Until.Add(policy.Grace)) {
+	if c.Previous.Until.IsZero() || c.horizon.Before(c.Previous.Until.Add(policy.Grace)) {
 		return "", audit.ErrNothing
 	}
 	return audit.ActionKeyForgetPrevious, tx.EndPrevious(ctx, c.ID, c.now)
@@ -136,7 +136,7 @@ func (s *Service) DisableIdle(ctx context.Context) error {
 
 // disableIdleIn goes through all keys of a tenant that are idle and have not expired: those whose owner was told late come before others that are due.
 func (s *Service) disableIdleIn(ctx context.Context, t policy.Tenant) error {
-	now, after := s.Now(), Hold{}
+	now, after := s.Horizon(), Hold{}
 	since := t.Idleness().IdleSince(now.Add(-policy.IdleMargin))
 	for !since.IsZero() {
 		held, err := s.Store.IdleKeys(ctx, t.ID, since, after)

@@ -80,7 +80,7 @@ func (s *Service) Plan(ctx context.Context) error {
 	if done, err := r.plan(ctx); err != nil || !done {
 		return err
 	}
-	if err := s.Store.ForgetNotices(ctx, now.Add(-keepFor)); err != nil {
+	if err := s.Store.ForgetNotices(ctx, s.Horizon().Add(-keepFor)); err != nil {
 		return err
 	}
 	return s.Store.SetPlannedUntil(ctx, now)

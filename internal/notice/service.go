@@ -17,9 +17,11 @@ type Service struct {
 	Ledger audit.Ledger[Tx]
 	Store  Store
 	Carrier
-	Now  func() time.Time
-	Rand io.Reader
-	Log  *slog.Logger
+	Now func() time.Time
+	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	Horizon func() time.Time
+	Rand    io.Reader
+	Log     *slog.Logger
 	// Holder names this service among all that share a database.
 	Holder string
 	// Lease is how long a notice is another's no more once it was claimed. It is longer than the carrier takes.

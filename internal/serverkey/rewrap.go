@@ -60,7 +60,8 @@ func (s *Service) Pass(ctx context.Context) error {
 }
 
 func (w walk) suffices(next walk) bool {
-	return w.to == next.to && w.last == next.last && next.at.Sub(w.at) < again
+	since := next.at.Sub(w.at) // less than nothing where time was put back
+	return w.to == next.to && w.last == next.last && since >= 0 && since < again
 }
 
 // outlived are the keys older than the current one that may have sealed what is kept.

@@ -105,7 +105,7 @@ func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, 
 		if err != nil {
 			return audit.Event{}, err
 		}
-		old, err := set.superseded(keys, number, s.Now())
+		old, err := set.superseded(keys, number, s.Horizon())
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -152,7 +152,7 @@ func (set Set) superseded(keys []Key, number int, now time.Time) (old []Key, err
 // left says how much of what is left under the old keys.
 func (s *Service) left(ctx context.Context, counter Counter, old, keys []Key) (left []string, err error) {
 	for _, k := range old {
-		n, err := counter.Left(ctx, k.Version, used(k.Version, keys).lingering(), s.Now())
+		n, err := counter.Left(ctx, k.Version, used(k.Version, keys).lingering(), s.Horizon())
 		if err != nil {
 			return nil, err
 		}

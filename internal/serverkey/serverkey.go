@@ -101,6 +101,8 @@ type Service struct {
 	Store   Store
 	Keyring *credential.Keyring
 	Now     func() time.Time
+	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	Horizon func() time.Time
 	// Settle is how long the other nodes may take to learn of a version; zero where there are none.
 	Settle time.Duration
 

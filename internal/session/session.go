@@ -87,11 +87,15 @@ type Tx interface {
 
 // Service begins and ends sessions.
 type Service struct {
-	Ledger  audit.Ledger[Tx]
-	Store   Store
-	Now     func() time.Time
+	Ledger audit.Ledger[Tx]
+	Store  Store
+	Now    func() time.Time
+	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	Horizon func() time.Time
 	Rand    io.Reader
 	Keyring *credential.Keyring
+	// Doubt returns why the time cannot be trusted; nil while it can. In doubt no session is resumed.
+	Doubt func() error
 
 	resumes Resumes
 }
@@ -136,6 +140,9 @@ func (s *Service) Resume(ctx context.Context, token string) (principal.Principal
 func (s *Service) resume(ctx context.Context, token string) (principal.Principal, error) {
 	if !s.Keyring.OwnTicket(credential.SessionTicket, token) {
 		return principal.Principal{}, fault.NotFound // without a read
+	}
+	if err := s.Doubt(); err != nil {
+		return principal.Principal{}, err
 	}
 	found, rights, err := s.Store.Session(ctx, credential.HashTicket(token))
 	if err != nil {
@@ -192,7 +199,7 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 // Sweep removes the sessions that have ended, or that no account can let live any longer.
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
-		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.LongestSessions, s.Now()))
+		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.LongestSessions, s.Horizon()))
 		if err == nil && n == 0 {
 			err = audit.ErrNothing
 		}

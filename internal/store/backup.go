@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -82,7 +81,7 @@ func (t *Tx) closeGap(ctx context.Context) error {
 	if err := t.exec(ctx, doubtNotices, "A backup was restored. It may have been sent meanwhile."); err != nil {
 		return err
 	}
-	return t.exec(ctx, upsertWatermark, strconv.FormatInt(now.UnixMicro(), 10))
+	return t.exec(ctx, upsertWatermark, decimal(now))
 }
 
 // EffectsAfter lists the changes after one, in their order, with their effects. It fails at effects that this version does not know,

@@ -21,7 +21,7 @@ const (
 // finds it taken. What has run out goes first.
 func (t *Tx) claim(ctx context.Context, o audit.Once) error {
 	now := t.store.Now()
-	if err := t.exec(ctx, forgetOnces, micros(now.Add(-remembered))); err != nil {
+	if err := t.exec(ctx, forgetOnces, micros(t.store.Horizon().Add(-remembered))); err != nil {
 		return err
 	}
 	err := t.exec(ctx, insertOnce, o.Principal, o.Method, o.Path, o.Key, o.Body[:], micros(now))

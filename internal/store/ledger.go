@@ -81,8 +81,8 @@ func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) 
 
 // attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
 func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audit.Event, error)) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.writable(); err != nil {
+		return err
 	}
 	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
 	if err != nil {
@@ -148,6 +148,9 @@ func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.E
 		return 0, e, err
 	}
 	e.At = t.store.Now()
+	if err := t.store.Doubt(); err != nil { // since the change began
+		return 0, e, err
+	}
 	e.ID = ident.New[ident.EventID](e.At, t.store.Rand)
 	head, err := t.head(ctx, e.Chain())
 	if err != nil {
@@ -191,8 +194,8 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 
 // aside runs one of the few statements that go past the ledger: what they write is no change of anything and has no event. It gives how many rows it touched.
 func (s *Store) aside(ctx context.Context, q query, args ...any) (int64, error) {
-	if s.halted.Load() {
-		return 0, errHalted
+	if err := s.writable(); err != nil {
+		return 0, err
 	}
 	result, err := s.backend.Write.ExecContext(ctx, string(q), args...)
 	if err != nil {

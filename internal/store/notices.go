@@ -86,8 +86,8 @@ func (s *Store) PlanNotices(ctx context.Context, all []notice.Notice) error {
 	if len(all) == 0 {
 		return nil
 	}
-	if s.halted.Load() {
-		return errHalted
+	if err := s.writable(); err != nil {
+		return err
 	}
 	tx, err := s.backend.Write.BeginTx(ctx, nil)
 	if err != nil {
@@ -146,8 +146,8 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID
 
 // ClaimNotice implements notice.Store.
 func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (n notice.Notice, attempt int, ok bool, err error) {
-	if s.halted.Load() {
-		return n, 0, false, errHalted
+	if err := s.writable(); err != nil {
+		return n, 0, false, err
 	}
 	err = s.writing.row(ctx, claimNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
 	if errors.Is(err, sql.ErrNoRows) {

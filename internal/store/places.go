@@ -33,5 +33,5 @@ func (t *Tx) SeePlaces(ctx context.Context, user ident.UserID, places []string, 
 			return nil, err
 		}
 	}
-	return known, t.exec(ctx, forgetOldPlaces, user, micros(since))
+	return known, t.exec(ctx, forgetOldPlaces, user, micros(t.store.Horizon().Add(since.Sub(now))))
 }

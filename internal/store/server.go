@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
-	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -14,15 +12,9 @@ import (
 )
 
 const (
-	selectSetting   query = `SELECT value FROM server_settings WHERE name = $1`
-	insertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
-	upsertSetting   query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
-	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
-		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
-
-	selectLatestEvent query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
-	selectLatestUse   query = `SELECT MAX(last_used_at) FROM key_uses`
-	selectWatermark   query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'watermark'`
+	selectSetting query = `SELECT value FROM server_settings WHERE name = $1`
+	insertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
+	upsertSetting query = `INSERT INTO server_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
 // rootCheck is the setting by which a database knows its root secret.
@@ -74,34 +66,4 @@ func (s *Store) initialise(ctx context.Context, root credential.Root) error {
 		}
 		return audit.By(principal.Operator(), audit.ActionServerCreate, audit.Target{Type: "server"}), t.InsertServerKeys(ctx, credential.FirstVersions(), t.store.Now())
 	})
-}
-
-// SetWatermark records how late it is, so that no later start, and no other node, can believe it to be earlier. Like a last use it is no audited change.
-func (s *Store) SetWatermark(ctx context.Context, now time.Time) error {
-	_, err := s.aside(ctx, upsertWatermark, strconv.FormatInt(now.UnixMicro(), 10))
-	return err
-}
-
-// Watermark gives how late it was when SetWatermark last said so; zero for never.
-func (s *Store) Watermark(ctx context.Context) (at time.Time, err error) {
-	err = s.reading.row(ctx, selectWatermark).Scan(when{&at})
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return at, s.fault(err)
-}
-
-// Latest gives the latest time on record, of an event, a last use or the watermark; zero for none. Time in this database is never before it.
-func (s *Store) Latest(ctx context.Context) (latest time.Time, err error) {
-	for _, q := range []query{selectLatestEvent, selectLatestUse, selectWatermark} {
-		var at time.Time
-		err := s.reading.row(ctx, q).Scan(when{&at})
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return time.Time{}, s.fault(err)
-		}
-		if at.After(latest) {
-			latest = at
-		}
-	}
-	return latest, nil
 }

@@ -141,8 +141,8 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 
 // Rewrap implements serverkey.Store: one transaction for the batch, past the ledger.
 func (s *Store) Rewrap(ctx context.Context, purpose credential.Purpose, batch []serverkey.Rewrapped) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.writable(); err != nil {
+		return err
 	}
 	q := rewrapDigest
 	if purpose == credential.CopyPurpose {

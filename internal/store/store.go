@@ -54,6 +54,8 @@ type Backend struct {
 	Classify func(error) Failure
 	// Listen calls woken for each change that any node announces, until the context ends or its connection fails; nil where one process has the database to itself.
 	Listen func(ctx context.Context, woken func()) error
+	// Clock returns the time by the database's own clock; nil where it has none but this machine's.
+	Clock func(context.Context) (time.Time, error)
 	// Snapshot begins a transaction that sees one moment, reads alone and may take its time.
 	Snapshot func(context.Context) (*sql.Tx, error)
 	// Renew closes the idle connections of the pools, after one of them was found to be lost: the others may be, too.
@@ -71,8 +73,10 @@ type Backend struct {
 
 // Options of a Store. Now and Rand are required.
 type Options struct {
-	Now  func() time.Time
-	Rand io.Reader
+	Now func() time.Time
+	// Horizon is the time that deletions which cannot be undone go by; it is never ahead of Now, which it defaults to.
+	Horizon func() time.Time
+	Rand    io.Reader
 	// Outdate is told what each change makes stale, after its COMMIT and before Write returns.
 	Outdate func(audit.Stale)
 	// Committed is told of each change after its COMMIT and before Write returns. Where it fails, the process must stop.
@@ -81,6 +85,8 @@ type Options struct {
 	Fatal func(error)
 	// SettleWithin bounds how long a COMMIT may be in doubt before the process must stop; ten seconds by default. For tests.
 	SettleWithin time.Duration
+	// Doubt returns why the time that Now tells cannot be trusted; nil while it can. Nothing is written in doubt.
+	Doubt func() error
 	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
 	Trace func(context.Context) (context.Context, func(result string, failed bool))
 }
@@ -101,6 +107,12 @@ func New(b Backend, o Options) *Store {
 	}
 	if o.Committed == nil {
 		o.Committed = func(int64, audit.Event) error { return nil }
+	}
+	if o.Horizon == nil {
+		o.Horizon = o.Now
+	}
+	if o.Doubt == nil {
+		o.Doubt = func() error { return nil }
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
@@ -155,6 +167,14 @@ func (s *Store) Halted() bool { return s.halted.Load() }
 
 // Halt refuses every write from now on.
 func (s *Store) Halt() { s.halted.Store(true) }
+
+// writable returns why nothing can be written now; nil where it can.
+func (s *Store) writable() error {
+	if s.halted.Load() {
+		return errHalted
+	}
+	return s.Doubt()
+}
 
 func (s *Store) halt(why error) {
 	s.Halt()

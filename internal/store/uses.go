@@ -57,8 +57,8 @@ func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) er
 
 // record writes uses, all or none.
 func (s *Store) record(ctx context.Context, write func(*sql.Tx) error) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.writable(); err != nil {
+		return err
 	}
 	tx, err := s.backend.Write.BeginTx(ctx, nil)
 	if err != nil {

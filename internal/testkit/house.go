@@ -75,7 +75,7 @@ func StartOn(t testing.TB, databaseURL string) *House {
 
 func start(t testing.TB, c config.Config, change func(*app.Options)) *House {
 	t.Helper()
-	h := &House{Config: c, Clock: &Clock{at: time.Now().UTC().Truncate(time.Second)}, Log: &Log{}, t: t, change: change}
+	h := &House{Config: c, Clock: NewClock(time.Now()), Log: &Log{}, t: t, change: change}
 	h.boot()
 	t.Cleanup(h.stop)
 	h.Owner = h.Person("Account Owner")
@@ -87,8 +87,14 @@ func start(t testing.TB, c config.Config, change func(*app.Options)) *House {
 
 func (h *House) boot() {
 	h.t.Helper()
-	o := app.Options{Log: telemetry.NewLogger(h.Log, slog.LevelDebug), Version: "test", Wall: h.Clock.Now, PasswordCost: PasswordCost}
+	o := app.Options{
+		Log: telemetry.NewLogger(h.Log, slog.LevelDebug), Version: "test", PasswordCost: PasswordCost,
+		Wall: h.Clock.Now, Elapsed: h.Clock.Elapsed, Boot: fmt.Sprintf("%p", h.Clock),
+	}
 	h.change(&o)
+	if wall := o.Wall; o.DatabaseTime == nil {
+		o.DatabaseTime = func() time.Time { return wall().Add(-h.Clock.Stepped()) }
+	}
 	var err error
 	h.App, err = app.Start(h.t.Context(), h.Config, o)
 	h.check(err)
@@ -276,10 +282,18 @@ func Code(t testing.TB, err error) api.Code {
 	return p.Code
 }
 
-// Clock is a time that tests move.
+// Clock is a machine's clock that tests move. The database's own clock goes with it, unless it steps.
 type Clock struct {
-	mu sync.Mutex
-	at time.Time
+	mu      sync.Mutex
+	at      time.Time
+	booted  time.Time
+	stepped time.Duration
+}
+
+// NewClock returns a clock at the second of that time, of a machine that has been up for an hour.
+func NewClock(at time.Time) *Clock {
+	at = at.UTC().Truncate(time.Second)
+	return &Clock{at: at, booted: at.Add(-time.Hour)}
 }
 
 // Now gives the time.
@@ -290,11 +304,34 @@ func (c *Clock) Now() time.Time {
 	return c.at
 }
 
-// Move the time on, or back.
+// Move lets time pass. A negative duration sets the clock back.
 func (c *Clock) Move(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
+	c.stepped += min(d, 0)
+}
+
+// Step sets the clock forward or back while no time passes.
+func (c *Clock) Step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+	c.stepped += d
+}
+
+// Stepped returns how far the clock was set in all.
+func (c *Clock) Stepped() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stepped
+}
+
+// Elapsed returns how long the machine has been up.
+func (c *Clock) Elapsed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at.Sub(c.booted) - c.stepped
 }
 
 // Log keeps what is logged.

@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"os"
-	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 )
@@ -16,7 +15,7 @@ func (h *House) Node(databaseURL string) *House {
 	c.RootSecret, c.Database = credential.NewSecret(string(root)), h.Config.Database
 	c.Database.URL = credential.NewSecret(databaseURL)
 	n := &House{
-		Config: c, Account: h.Account, Owner: h.Owner, Clock: &Clock{at: h.Clock.Now().Truncate(time.Second)}, Log: &Log{}, t: h.t, change: h.change, people: 1000,
+		Config: c, Account: h.Account, Owner: h.Owner, Clock: NewClock(h.Clock.Now()), Log: &Log{}, t: h.t, change: h.change, people: 1000,
 	}
 	n.boot()
 	h.t.Cleanup(func() { n.stop() })

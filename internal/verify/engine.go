@@ -39,8 +39,8 @@ type Options struct {
 	Now func() time.Time
 	// Cache defaults to one of a million keys.
 	Cache Cache
-	// Fresh, where given, reports whether this node knows what other nodes changed; while it does not, nothing is decided.
-	Fresh func() bool
+	// Fresh, where given, returns why this node cannot decide anything now: it does not know what other nodes changed, or what time it is.
+	Fresh func() error
 	// Render, where given, makes Facts.Rendered once for each fill of the cache.
 	Render func(*Facts) any
 }
@@ -51,7 +51,7 @@ type Engine struct {
 	keyring     *credential.Keyring
 	generations *Generations
 	now         func() time.Time
-	fresh       func() bool
+	fresh       func() error
 	cache       Cache
 	render      func(*Facts) any
 	tenants     sync.Map // ident.TenantID → *tenantFacts
@@ -69,7 +69,7 @@ func New(o Options) *Engine {
 		o.Cache = NewCache(defaultEntries)
 	}
 	if o.Fresh == nil {
-		o.Fresh = func() bool { return true }
+		o.Fresh = func() error { return nil }
 	}
 	return &Engine{
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache, render: o.Render, counts: newCounts(),
@@ -114,8 +114,8 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (
 	if e.halted.Load() {
 		return Decision{}, errHalted
 	}
-	if !e.fresh() {
-		return Decision{}, errStale
+	if err := e.fresh(); err != nil {
+		return Decision{}, err
 	}
 	entry, lookup := e.cached(p.key.Lookup())
 	if entry == nil && !e.keyring.Tagged(p.key) {
@@ -191,10 +191,7 @@ func (e *Engine) Halted() bool { return e.halted.Load() }
 // Halt makes every decision from now on unavailable: the database can no longer be trusted.
 func (e *Engine) Halt() { e.halted.Store(true) }
 
-var (
-	errHalted = fault.New(fault.Unavailable, "This node is stopping.")
-	errStale  = fault.New(fault.Unavailable, "This node cannot see what other nodes changed. Try again.")
-)
+var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
 
 // prove returns the credential whose secret was presented; nil if it is none of the entry's. Every path hashes once at least, so
 // that an unknown id costs what a wrong secret costs.

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,6 +64,7 @@ func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 		Renew:    pool.Reset,
 		Analyze:  func(ctx context.Context) error { return analyze(ctx, db) },
 		Analyzes: true, // by autovacuum
+		Clock:    func(ctx context.Context) (time.Time, error) { return databaseTime(ctx, db) },
 		Pools:    func() []store.Pool { return []store.Pool{poolOf(pool.Stat())} },
 		Close: func() error {
 			err := db.Close()
@@ -125,6 +127,12 @@ func analyze(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	return tx.Commit()
+}
+
+// databaseTime asks the server what time it is now, whenever its transaction began.
+func databaseTime(ctx context.Context, db *sql.DB) (now time.Time, err error) {
+	err = db.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&now)
+	return now.UTC(), err
 }
 
 // poolOf reads pgx's pool: database/sql above it keeps no connections of its own.

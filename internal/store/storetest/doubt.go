@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -85,7 +86,7 @@ func (h *house) writesNothing() {
 	at := h.later(time.Hour)
 	for what, err := range map[string]error{
 		"RecordUses":   h.store.RecordUses(h.Context(), []verify.Use{{Key: "key_x", At: at}}),
-		"SetWatermark": h.store.SetWatermark(h.Context(), at),
+		"SetMark":      h.store.SetMark(h.Context(), clock.Mark{Time: at}),
 		"CountAttempt": h.store.CountAttempt(h.Context(), "?1", at),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -98,8 +99,8 @@ func aFollowerKnowsADatabaseThatForgot(h *house) {
 func aWatermarkNeverGoesBack(h *house) {
 	late := h.later(time.Hour)
 	for _, at := range []time.Time{late, late.Add(-time.Minute)} {
-		h.must(h.store.SetWatermark(h.Context(), at))
-		if got, err := h.store.Watermark(h.Context()); err != nil || !got.Equal(late) {
+		h.must(h.store.SetMark(h.Context(), clock.Mark{Time: at, Horizon: at}))
+		if got, err := h.store.Mark(h.Context()); err != nil || !got.Time.Equal(late) || !got.Horizon.Equal(late) {
 			h.Errorf("the watermark is %v, want %v (%v)", got, late, err)
 		}
 	}

@@ -55,16 +55,17 @@ func (h *house) furnish(wrap wrapping) {
 		},
 		sessions: &session.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now, Rand: random, Keyring: keyring,
+			Horizon: now, Doubt: func() error { return nil },
 		},
 		keys: &key.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random, KeepExpired: 90 * policy.Day,
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) key.Tx { return t })), Store: s, Keyring: keyring, Now: now, Rand: random, Horizon: now, KeepExpired: 90 * policy.Day,
 		},
 		notices: &notice.Service{
 			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) notice.Tx { return t })), Store: s, Now: now, Rand: random,
-			Carrier: refusing{}, Log: slog.New(slog.DiscardHandler), Holder: "a holder", Lease: time.Minute,
+			Horizon: now, Carrier: refusing{}, Log: slog.New(slog.DiscardHandler), Holder: "a holder", Lease: time.Minute,
 		},
 		serverKeys: &serverkey.Service{
-			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t })), Store: s, Keyring: keyring, Now: now,
+			Ledger: wrapped(wrap, store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t })), Store: s, Keyring: keyring, Now: now, Horizon: now,
 		},
 	}
 }

@@ -22,7 +22,7 @@ type house struct {
 	engine  engine
 	faults  *faults
 	store   *store.Store
-	clock   *clock
+	clock   *testClock
 	random  io.Reader
 	stale   *staleLog
 	fatal   []error
@@ -72,25 +72,25 @@ func event(action audit.Action) audit.Event {
 	return audit.By(principal.Operator(), action, audit.Target{Type: "test"})
 }
 
-// clock gives a time that only the test moves.
-type clock struct {
+// testClock gives a time that only the test moves.
+type testClock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-func newClock() *clock {
-	return &clock{at: time.Date(2026, time.March, 1, 12, 0, 0, 123456000, time.UTC)}
+func newClock() *testClock {
+	return &testClock{at: time.Date(2026, time.March, 1, 12, 0, 0, 123456000, time.UTC)}
 }
 
 // Now gives the time.
-func (c *clock) Now() time.Time {
+func (c *testClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
 }
 
 // move the time on, and give it.
-func (c *clock) move(d time.Duration) time.Time {
+func (c *testClock) move(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -194,11 +195,11 @@ func theLatestTimeIsOnRecord(h *house) {
 	changes, use, mark := h.changes(), h.later(time.Minute), h.later(time.Hour)
 	h.use(verify.Use{Key: "key_1", At: use}, verify.Use{Key: "key_2", At: use.Add(-time.Second)})
 	latest(use, "a use")
-	h.must(h.store.SetWatermark(h.Context(), h.clock.Now()))
+	h.must(h.store.SetMark(h.Context(), clock.Mark{Time: h.clock.Now()}))
 	latest(use, "a watermark of before")
 	for range 2 {
 		mark = mark.Add(time.Hour)
-		h.must(h.store.SetWatermark(h.Context(), mark))
+		h.must(h.store.SetMark(h.Context(), clock.Mark{Time: mark}))
 		latest(mark, "a watermark")
 	}
 	if h.changes() != changes {
@@ -247,10 +248,11 @@ func aClosedDatabaseIsUnavailable(h *house) {
 	for name, err := range map[string]error{
 		"Ready":          s.Ready(ctx),
 		"Adopted":        second(s.Adopted(ctx)),
-		"SetWatermark":   s.SetWatermark(ctx, h.clock.Now()),
+		"SetMark":        s.SetMark(ctx, clock.Mark{}),
 		"AdoptRoot":      second(s.AdoptRoot(ctx, credential.NewRoot(h.random))),
 		"Latest":         second(s.Latest(ctx)),
-		"Watermark":      second(s.Watermark(ctx)),
+		"LatestChange":   second(s.LatestChange(ctx)),
+		"Mark":           second(s.Mark(ctx)),
 		"Follow":         second(s.Follow(ctx, func(time.Time) {})),
 		"Chains":         second(s.Chains(ctx)),
 		"Chain":          s.Chain(ctx, audit.ServerChain, func(audit.Record) error { return nil }),

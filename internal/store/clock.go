@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/clock"
+)
+
+const (
+	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
+	// A time that is less than the one on record stays unwritten; the machine's clock is text and always replaced.
+	upsertMark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1), ('horizon', $2), ('machine_clock', $3)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value
+		WHERE CASE server_settings.name WHEN 'machine_clock' THEN TRUE
+			ELSE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT) END`
+	selectLatestEvent query = `SELECT at FROM audit_events ORDER BY change_number DESC LIMIT 1`
+	selectLatestUse   query = `SELECT MAX(last_used_at) FROM key_uses`
+	selectWatermark   query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'watermark'`
+	selectHorizon     query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'horizon'`
+)
+
+// machineClock is the setting that says what the clocks of the machine said that wrote last.
+const machineClock = "machine_clock"
+
+type machineMark struct {
+	Boot    string `json:"boot"`
+	Elapsed int64  `json:"elapsed_us"`
+	Offset  int64  `json:"offset_us"`
+}
+
+// SetMark records how late it is, so that no later start, and no other node, can believe it to be
+// earlier. Watermark and horizon never go back. Like a last use it is no audited change. It is written
+// in doubt too, for the mark holds no time but one that was trusted.
+func (s *Store) SetMark(ctx context.Context, m clock.Mark) error {
+	if s.halted.Load() {
+		return errHalted
+	}
+	machine, err := json.Marshal(machineMark{m.Boot, m.Elapsed.Microseconds(), m.Offset.Microseconds()})
+	if err != nil {
+		return err
+	}
+	_, err = s.backend.Write.ExecContext(ctx, string(upsertMark), decimal(m.Time), decimal(m.Horizon), string(machine))
+	return s.fault(err)
+}
+
+// Mark returns what SetMark last recorded; its Time is the watermark.
+func (s *Store) Mark(ctx context.Context) (m clock.Mark, err error) {
+	var machine machineMark
+	var text []byte
+	err = s.reading.row(ctx, selectSetting, machineClock).Scan(&text)
+	if err == nil {
+		err = json.Unmarshal(text, &machine)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return m, s.fault(err)
+	}
+	m.Boot = machine.Boot
+	m.Elapsed, m.Offset = time.Duration(machine.Elapsed)*time.Microsecond, time.Duration(machine.Offset)*time.Microsecond
+	if m.Time, err = s.latestOf(ctx, selectWatermark); err == nil {
+		m.Horizon, err = s.latestOf(ctx, selectHorizon)
+	}
+	return m, err
+}
+
+// Latest returns the latest time on record, of an event, a last use or the watermark; zero for none.
+// Time in this database is never before it.
+func (s *Store) Latest(ctx context.Context) (time.Time, error) {
+	return s.latestOf(ctx, selectLatestEvent, selectWatermark, selectLatestUse)
+}
+
+// LatestChange is Latest without last uses, which takes no longer the more keys there are.
+func (s *Store) LatestChange(ctx context.Context) (time.Time, error) {
+	return s.latestOf(ctx, selectLatestEvent, selectWatermark)
+}
+
+func (s *Store) latestOf(ctx context.Context, queries ...query) (latest time.Time, err error) {
+	for _, q := range queries {
+		var at time.Time
+		err := s.reading.row(ctx, q).Scan(when{&at})
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return time.Time{}, s.fault(err)
+		}
+		if at.After(latest) {
+			latest = at
+		}
+	}
+	return latest, nil
+}
+
+// DatabaseTime returns the time by the database's own clock; zero where it has none but this machine's.
+func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
+	if s.backend.Clock == nil {
+		return time.Time{}, nil
+	}
+	at, err := s.backend.Clock(ctx)
+	return at, s.fault(err)
+}
+
+func decimal(at time.Time) string { return strconv.FormatInt(at.UnixMicro(), 10) }
