@@ -30,14 +30,16 @@ func TestANodeThatVanishesInMidChangeHoldsOthersUpForSecondsOnly(t *testing.T) {
 	wire := &wire{}
 	vanished, err := postgres.Open(t.Context(), credential.NewSecret(wire.to(t, h.Config.Database.URL.Reveal())))
 	succeed(t, err)
-	t.Cleanup(func() { _ = vanished.Close() })
 	tx, err := vanished.Write.BeginTx(context.WithoutCancel(t.Context()), nil)
 	succeed(t, err)
 	_, err = tx.ExecContext(t.Context(), `UPDATE counters SET value = value + 1 WHERE name = 'change'`)
 	succeed(t, err)
 	wire.cut()
-	t.Cleanup(wire.mend)
-	t.Cleanup(func() { _ = tx.Rollback() }) // or its connection would never be free
+	t.Cleanup(func() {
+		wire.mend()
+		_ = tx.Rollback() // which PostgreSQL did long ago
+		_ = vanished.Close()
+	})
 	silent := time.Now()
 	revoked := make(chan error, 1)
 	go func() {
