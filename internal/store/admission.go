@@ -129,8 +129,8 @@ func (s *Store) Writable(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // it changed nothing
-	if s.backend.Impatient != "" {
-		if _, err := tx.ExecContext(ctx, s.backend.Impatient); err != nil {
+	if s.backend.Impatient != nil {
+		if err := s.backend.Impatient(ctx, tx); err != nil {
 			return err
 		}
 	}

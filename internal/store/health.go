@@ -44,16 +44,17 @@ func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner 
 	var neverUsed, unused, due, old, never, open, withSpare int
 	err := s.reading.row(ctx, keys, args(b.UnusedBy.UnixMicro(), b.TooOldBy.UnixMicro(), b.EndlessAfter.UnixMicro())...).
 		Scan(&sum.Keys, &neverUsed, &unused, &due, &old, &never)
-	if err == nil {
-		err = s.reading.row(ctx, overlaps, args()...).Scan(&open)
+	if err != nil {
+		return key.Summary{}, s.fault(err)
 	}
-	if err == nil {
-		except := ""
-		if b.EveryScopeIsDefault {
-			except = string(scope.Every)
-		}
-		err = s.reading.row(ctx, spare, args(b.ScopesSince.UnixMicro(), b.ScopesSince.UnixMicro(), except)...).Scan(&withSpare)
+	if err := s.reading.row(ctx, overlaps, args()...).Scan(&open); err != nil {
+		return key.Summary{}, s.fault(err)
 	}
+	except := ""
+	if b.EveryScopeIsDefault {
+		except = string(scope.Every)
+	}
+	err = s.reading.row(ctx, spare, args(b.ScopesSince.UnixMicro(), b.ScopesSince.UnixMicro(), except)...).Scan(&withSpare)
 	if err != nil {
 		return key.Summary{}, s.fault(err)
 	}

@@ -60,8 +60,8 @@ type Backend struct {
 	Verify, Control, Read, Write, Maintenance, Restore *sql.DB
 	// Readers and Writers are how many connections Read and Write may have.
 	Readers, Writers int
-	// Impatient is a statement that lets a transaction wait for locks less than a second; "" where a transaction waits for nothing once it has begun.
-	Impatient string
+	// Impatient lets a transaction wait for locks less than a second; nil where a transaction waits for nothing once it has begun.
+	Impatient func(context.Context, *sql.Tx) error
 	// Version of the schema that this program made or found.
 	Version int64
 	// Classify tells failures apart by the driver's codes.

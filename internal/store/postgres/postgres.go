@@ -75,7 +75,10 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 		return err
 	}
 	b.Readers, b.Writers = share.read, share.write
-	b.Impatient = "SET LOCAL lock_timeout = '900ms'"
+	b.Impatient = func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '900ms'")
+		return err
+	}
 	b.Snapshot = func(ctx context.Context) (*sql.Tx, error) {
 		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	}
