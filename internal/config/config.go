@@ -67,9 +67,9 @@ type TLS struct {
 type Limits struct {
 	// The bytes that the headers of a request may take.
 	HeaderBytes Size `key:"header_bytes" default:"32768"`
-	// The time in which the headers of a request must have come.
-	HeaderTimeout Timeout `key:"header_timeout" default:"20s"`
-	// The time in which a request must have come, body and all.
+	// The time in which the headers of a request must have come, and the bodies of those that need no credential at all.
+	HeaderTimeout Timeout `key:"header_timeout" default:"5s"`
+	// The time in which a request must have come, body and all. The body of a request whose headers show no good credential is not waited for.
 	ReadTimeout Timeout `key:"read_timeout" default:"20s"`
 	// The time in which an answer must have been taken, from the end of the request's headers.
 	WriteTimeout Timeout `key:"write_timeout" default:"30s"`

@@ -19,9 +19,15 @@ type Presented struct {
 	secret   string
 }
 
+// MaxValue is the length of the longest credential in one piece, in characters: one of style client. As a pair none is longer.
+const MaxValue = len(clientPrefix) + clientIDLen + 1 + maxDomain + 1 + clientSecretLen
+
 // Parse takes a credential in one piece: the `value` of any style. The styles cannot be mistaken for each other: only pair and client have a colon,
 // only uuid has hyphens in four places and no colon.
 func Parse(value string) (Presented, bool) {
+	if len(value) > MaxValue {
+		return Presented{}, false
+	}
 	if len(value) == uuidLen && value[8] == '-' {
 		return parseUUID(value)
 	}

@@ -6,37 +6,51 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
-	"strings"
 	"sync"
 )
 
 // tagger computes the truncated HMAC that marks an id as one of ours, under one version of the tag key.
 type tagger struct{ macs sync.Pool }
 
+// mac is an HMAC with room for what goes in and comes out, so that computing a tag allocates nothing.
+type mac struct {
+	hash.Hash
+	in  [192]byte
+	out [sha256.Size]byte
+}
+
 func newTagger(key []byte) *tagger {
-	return &tagger{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	return &tagger{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}
 }
 
 // sum is the HMAC over the style and the fields, each with its length before it: its first eight bytes.
 func (t *tagger) sum(style Style, fields ...string) uint64 {
-	mac := t.macs.Get().(hash.Hash)
-	defer t.macs.Put(mac)
-	mac.Reset()
-	var buf [192]byte
-	in := appendField(buf[:0], string(style))
+	m := t.macs.Get().(*mac)
+	defer t.macs.Put(m)
+	m.Reset()
+	in := appendField(m.in[:0], string(style))
 	for _, f := range fields {
 		in = appendField(in, f)
 	}
-	mac.Write(in)
-	var out [sha256.Size]byte
-	return binary.BigEndian.Uint64(mac.Sum(out[:0]))
+	m.Write(in)
+	return binary.BigEndian.Uint64(m.Sum(m.out[:0]))
 }
+
+// tags62 is how many tags of five base62 characters there are.
+const tags62 = 62 * 62 * 62 * 62 * 62
 
 // base62 gives a tag of five base62 characters. The bias of the modulo is below 2^-34.
 func (t *tagger) base62(style Style, fields ...string) string {
 	var tag [tokenTagLen]byte
-	writeBase62(tag[:], t.sum(style, fields...)%(62*62*62*62*62))
+	writeBase62(tag[:], t.sum(style, fields...)%tags62)
 	return string(tag[:])
+}
+
+// is62 reports whether the text is the tag of five base62 characters that base62 gives.
+func (t *tagger) is62(tag string, style Style, fields ...string) bool {
+	var want [tokenTagLen]byte
+	writeBase62(want[:], t.sum(style, fields...)%tags62)
+	return string(want[:]) == tag
 }
 
 // hex gives a tag of eight hexadecimal characters.
@@ -64,28 +78,25 @@ func (t *tagger) tagged(p Presented) bool {
 	case Pair:
 		return t.hex(Pair, p.free) == p.tag
 	case Client:
-		return t.base62(Client, p.words, p.free) == p.tag
+		return t.is62(p.tag, Client, p.words, p.free)
 	case UUID:
 		return t.taggedUUID(p.secret)
 	}
 	if p.publicID != "" {
-		return t.base62(Token, p.words, p.free) == p.tag
+		return t.is62(p.tag, Token, p.words, p.free)
 	}
 	return t.taggedWords(p)
 }
 
-// taggedWords tries each way to split a token's words into prefix and label, at most 24: where the split lies only the row can tell.
+// taggedWords tries each way to split a token's words into prefix and label: where the split lies only the row can tell. Both have at most
+// MaxWord characters, which leaves 12 ways at most.
 func (t *tagger) taggedWords(p Presented) bool {
-	for rest := p.words; ; {
-		_, label, more := strings.Cut(rest, "_")
-		if !more {
-			return false
-		}
-		if t.base62(Token, label, p.free) == p.tag {
+	for at := max(1, len(p.words)-1-MaxWord); at <= MaxWord && at < len(p.words)-1; at++ {
+		if p.words[at] == '_' && t.is62(p.tag, Token, p.words[at+1:], p.free) {
 			return true
 		}
-		rest = label
 	}
+	return false
 }
 
 // appendField appends the text with its length before it, so that no two lists of fields give the same bytes.

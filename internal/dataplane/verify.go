@@ -17,11 +17,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// verify reads the whole body before it looks at the caller: a body that trickles in must not stretch an authority that has meanwhile ended.
+// verify answers about the credential in its body, for a caller who may ask.
 func (p *Plane) verify(w http.ResponseWriter, r *http.Request) error {
-	body, unread := web.Read(r)
+	verifier, body, unread, err := p.door.Verifier(w, r)
 	defer body.Release()
-	verifier, err := p.door.Verifier(w, r)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func (p *Plane) whoami(w http.ResponseWriter, r *http.Request) error {
-	caller, err := p.door.Caller(w, r, verify.Requirement{})
+	caller, _, err := p.door.Caller(w, r, verify.Requirement{})
 	if err != nil {
 		return err
 	}

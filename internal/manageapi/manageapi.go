@@ -112,7 +112,9 @@ func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, han
 	if n.repeatable {
 		op.Parameters = append(op.Parameters, repeatParam())
 	}
-	if !n.anyone {
+	if n.anyone {
+		op.Middlewares = append(op.Middlewares, anonymous(door))
+	} else {
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
 	huma.Register(h, op, handle)
@@ -138,12 +140,23 @@ func onBehalf(ctx huma.Context, c admission.Caller) huma.Context {
 	return huma.WithContext(ctx, admission.With(ctx.Context(), c))
 }
 
-// guard lets the caller in, by all steps of a decision, before anything else of the request is read.
+// anonymous lets anyone in who brings little.
+func anonymous(door *web.Door) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		if err := door.BufferAnonymous(w, r); err != nil {
+			door.Refuse(w, r, err)
+			return
+		}
+		next(ctx)
+	}
+}
+
+// guard lets the caller in, by all steps of a decision, before anything but the body is looked at.
 func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		body := web.Buffer(r)
-		caller, err := door.Caller(w, r, n.of(r))
+		caller, body, err := door.Caller(w, r, n.of(r))
 		if err == nil && changes(r.Method) {
 			err = door.Changes.Consume(caller.Principal, n.reduces || r.Method == http.MethodDelete)
 		}

@@ -31,6 +31,9 @@ type Caller struct {
 	Transport policy.Transport
 	// Facts of a key; nil for a session.
 	Facts *Facts
+
+	entry      *Entry
+	credential *credentialFacts
 }
 
 // Allow runs steps 5 to 8 for a caller on Claviger's own routes. Whether an application exists is, for a session, the domain's to say.

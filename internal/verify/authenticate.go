@@ -36,7 +36,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from p
 	if d.Code != "" {
 		return Caller{}, d.Code
 	}
-	return Caller{Principal: d.Principal().From(from), Transport: p.way.Transport, Facts: d.Facts}, nil
+	return Caller{Principal: d.Principal().From(from), Transport: p.way.Transport, Facts: d.Facts, entry: d.entry, credential: d.credential}, nil
 }
 
 func (a *Authenticator) bySession(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {

@@ -89,6 +89,7 @@ type Decision struct {
 	// RetryAfter is how long to wait, with fault.RateLimited.
 	RetryAfter time.Duration
 
+	entry      *Entry
 	credential *credentialFacts
 	at         time.Time
 }
@@ -136,7 +137,7 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (
 	if proven == nil {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
-	d := Decision{Facts: entry.facts, credential: proven, at: e.now()}
+	d := Decision{Facts: entry.facts, entry: entry, credential: proven, at: e.now()}
 	status := policy.KeyStatus(d.Facts.life, proven.life, d.Facts.chain, d.at)
 	if status == policy.Unknown {
 		return Decision{Code: fault.KeyInvalid}, nil
@@ -160,6 +161,13 @@ func (e *Engine) cached(lookup string) (*Entry, Lookup) {
 	default:
 		return entry, Hit
 	}
+}
+
+// Unchanged reports whether a key that was accepted a moment ago would be accepted again, for the same facts. It is false for a session, which must be
+// asked for again.
+func (e *Engine) Unchanged(c Caller) bool {
+	return c.entry != nil && !e.halted.Load() && e.fresh() && c.entry.current() &&
+		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.chain, e.now()) == policy.Active
 }
 
 // Issued reports whether the credential has the id of a key that there is, or was until a moment ago; whether its secret is right, it does

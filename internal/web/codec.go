@@ -45,6 +45,9 @@ func (b Body) Bytes() []byte { return b.buf.Bytes() }
 
 // Release gives the buffer back, emptied: it may have held a credential.
 func (b Body) Release() {
+	if b.buf == nil {
+		return
+	}
 	clear(b.buf.Bytes())
 	b.buf.Reset()
 	buffers.Put(b.buf)
@@ -61,8 +64,7 @@ func Decode(r *http.Request, v any) error {
 	return Unmarshal(body.Bytes(), v)
 }
 
-// Buffer reads a body into memory before the caller is looked at, so that one that trickles in does not stretch an authority that has meanwhile
-// ended. It gives what it read; what was wrong with it shows when it is decoded.
+// Buffer reads a body into memory. It gives what it read; what was wrong with it shows when it is decoded.
 func Buffer(r *http.Request) []byte {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
@@ -98,9 +100,15 @@ func Unmarshal(text []byte, v any) error {
 	return fault.New(fault.Malformed, "The body is not one JSON value.")
 }
 
+// maxContentType is the length of the longest media type that is looked at, in bytes.
+const maxContentType = 256
+
 // jsonContent accepts application/json in UTF-8.
 func jsonContent(h http.Header) error {
 	sent := h["Content-Type"]
+	if len(sent) == 1 && len(sent[0]) > maxContentType {
+		return fault.UnsupportedMediaType
+	}
 	if len(sent) == 1 && sent[0] == "application/json" {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/telemetry"
@@ -33,6 +34,8 @@ type Door struct {
 	// Requests that Observe has seen.
 	Requests Requests
 
+	// AnonymousTime is the time in which the body of a request that needs no credential must have come; 0 for no bound.
+	AnonymousTime time.Duration
 	// KeyHeaders of all tenants, as Read knows them.
 	KeyHeaders KeyHeaders
 }
@@ -42,46 +45,67 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 	return &Door{Authenticator: a, Log: log}
 }
 
-// Caller lets in who may do what a route needs: all steps of a decision about the request's own credential.
-func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement) (verify.Caller, error) {
-	c, err := d.authenticate(w, r)
+// Caller lets in who may do what a route needs: all steps of a decision about the request's own credential. A body is read in between, and
+// given: whoever is refused by the headers alone makes nobody read it, and the decision is about the moment when all of it had come, so
+// that a body that trickles in does not stretch an authority that has meanwhile ended.
+func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement) (verify.Caller, []byte, error) {
+	p := d.Read(r.Context(), r.Header)
+	c, err := d.authenticate(w, r, p)
+	var body []byte
+	if err == nil && hasBody(r) {
+		body = Buffer(r)
+		c, err = d.confirm(w, r, p, c)
+	}
 	if err == nil {
 		witnessed(w, c.Principal)
 		err = d.Authenticator.Engine.Allow(r.Context(), c, needs)
 	}
 	if err != nil {
 		d.refused(r, c, err)
-		return verify.Caller{}, err
+		return verify.Caller{}, nil, err
 	}
 	d.counts().Count("", c.Transport)
-	return c, nil
+	return c, body, nil
 }
 
 // Verifier lets in who may ask about other credentials; Engine.DecideFor takes the last steps once it knows the question, and counts the caller then. A cookie, which browsers send by
-// themselves, counts only from the same site.
-func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (verify.Verifier, error) {
-	c, err := d.authenticate(w, r)
+// themselves, counts only from the same site. The body is read as by Caller: it must be released also where there is an error, and unread says what is wrong with it.
+func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (v verify.Verifier, body Body, unread, err error) {
+	p := d.Read(r.Context(), r.Header)
+	c, err := d.authenticate(w, r, p)
 	if err == nil && c.Facts == nil {
 		err = sameSite(r)
 	}
-	var v verify.Verifier
+	if err == nil {
+		body, unread = Read(r)
+		c, err = d.confirm(w, r, p, c)
+	}
 	if err == nil {
 		v, err = c.Verifier()
 	}
 	if err != nil {
 		d.refused(r, c, err)
 	}
-	return v, err
+	return v, body, unread, err
 }
 
-// authenticate runs steps 1 to 4. The transport of a caller that is refused is known where one credential could be made out.
-func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (verify.Caller, error) {
-	p := d.Read(r.Context(), r.Header)
+// authenticate runs steps 1 to 4 by the headers of a request. The transport of a caller that is refused is known where one credential could
+// be made out.
+func (d *Door) authenticate(w http.ResponseWriter, r *http.Request, p verify.Presentation) (verify.Caller, error) {
 	c, err := d.Authenticator.Authenticate(r.Context(), p, d.Origin(w.Header(), r))
 	if err != nil {
+		Abandon(w, r)
 		return verify.Caller{Transport: p.Way().Transport}, err
 	}
 	return c, nil
+}
+
+// confirm runs steps 2 to 4 again once the body was read.
+func (d *Door) confirm(w http.ResponseWriter, r *http.Request, p verify.Presentation, c verify.Caller) (verify.Caller, error) {
+	if d.Authenticator.Engine.Unchanged(c) {
+		return c, nil
+	}
+	return d.authenticate(w, r, p)
 }
 
 func (d *Door) refused(r *http.Request, c verify.Caller, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +79,33 @@ func TestReadingACredentialCostsTheSameHoweverManyKeyHeadersThereAre(t *testing.
 	t.Logf("with 1 name %s, with 100000 names %s, for 50 requests", few, many)
 	if many > 100*few {
 		t.Errorf("with 1 name %s, with 100000 names %s", few, many)
+	}
+}
+
+// What many separators are made of costs no more than other junk: nothing is taken apart before its length is known.
+func TestJunkInHeadersIsReadWithoutAnAllocation(t *testing.T) {
+	d := door()
+	for _, c := range "_:.-=;, a" {
+		much := strings.Repeat(string(c), 30<<10)
+		for name, h := range map[string]http.Header{
+			"bearer": {"Authorization": {"Bearer " + much}}, "basic": {"Authorization": {"Basic " + much}}, "a scheme": {"Authorization": {much}},
+			"a key header": {"X-Api-Key": {much}}, "cookies": {"Cookie": {much}}, "cookies of our name": {"Cookie": {strings.Repeat("claviger"+string(c), 3000)}},
+		} {
+			if n := testing.AllocsPerRun(20, func() { d.Read(context.Background(), h) }); n > 0 {
+				t.Errorf("%s of %q: %v allocations", name, c, n)
+			}
+		}
+	}
+}
+
+func TestTheFirstCookieOfTheNameIsTheSession(t *testing.T) {
+	for line, want := range map[string]bool{
+		"claviger=abc": true, "a=b; claviger=abc": true, " claviger=abc ;x": true, "a=b;claviger=abc; claviger=def": true, "a;\tclaviger=abc": true,
+		"xclaviger=abc": false, "a=claviger=abc": false, "claviger": false, "clavigerclaviger=abc": false, "claviger x=abc": false, "a b claviger=abc": false, "claviger=": false,
+	} {
+		p := door().Read(context.Background(), http.Header{"Cookie": {line}})
+		if got := p.Kind() == verify.SessionToken; got != want {
+			t.Errorf("%q: %t, want %t", line, got, want)
+		}
 	}
 }

@@ -1,0 +1,83 @@
+package credential
+
+import (
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+)
+
+// junkToken is a token that no server issued, with the words and a right checksum.
+func junkToken(words string) string {
+	value := words + "_" + strings.Repeat("A", tokenIDLen) + "_" + strings.Repeat("B", tokenSecretLen-checksumLen)
+	sum := checksum(value)
+	return value + string(sum[:])
+}
+
+// junk is what costs most, by what it is made of.
+func junk() map[string]string {
+	all := map[string]string{
+		"one word each": junkToken("clv_ak"), "12 words each": junkToken(strings.Repeat("a_", 24) + "a"), "12 words in all": junkToken(strings.Repeat("a_", 12) + "a"),
+	}
+	for _, c := range "_:.-=; a" {
+		all["60 KiB of "+string(c)] = strings.Repeat(string(c), 60<<10)
+	}
+	return all
+}
+
+func junkKeyring(t testing.TB) *Keyring {
+	k, err := NewKeyring(NewRoot(rand.Reader), FirstVersions(), rand.Reader, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestJunkIsToldFromACredentialWithoutAnAllocation(t *testing.T) {
+	k := junkKeyring(t)
+	for name, value := range junk() {
+		if n := testing.AllocsPerRun(100, func() {
+			if p, ok := Parse(value); ok && k.Tagged(p) {
+				t.Errorf("%s is a key", name)
+			}
+			if p, ok := ParsePair(value, value); ok && k.Tagged(p) {
+				t.Errorf("%s is a pair", name)
+			}
+		}); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestATokensWordsAreSplitWhereverPrefixAndLabelCanMeet(t *testing.T) {
+	k := junkKeyring(t)
+	long, words := strings.Repeat("a", MaxWord), strings.Repeat("a_", 11)+"ab"
+	for _, shape := range []Shape{
+		{Style: Token, Prefix: "a", Label: "b"},
+		{Style: Token, Prefix: long, Label: long},
+		{Style: Token, Prefix: words, Label: words},
+		{Style: Token, Prefix: "a", Label: words},
+		{Style: Token, Prefix: words, Label: "a"},
+		{Style: Token, Prefix: "a", Label: long},
+		{Style: Token, Prefix: long, Label: "a"},
+	} {
+		p, ok := Parse(k.Mint(shape).Value.Reveal())
+		if !ok || !k.Tagged(p) {
+			t.Errorf("%+v: parsed %t", shape, ok)
+		}
+	}
+}
+
+func BenchmarkJunk(b *testing.B) {
+	k := junkKeyring(b)
+	for name, value := range junk() {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p, ok := Parse(value); ok {
+					k.Tagged(p)
+				}
+			}
+		})
+	}
+}
