@@ -98,11 +98,11 @@ func (j *File) Close() error {
 	return j.file.Close()
 }
 
-// Ready fails while there are changes whose effects this version does not know.
+// Ready fails while there are changes whose effects this version does not know, and once it is not known what is on disk.
 func (j *File) Ready(context.Context) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.unknown
+	return errors.Join(j.unknown, j.failed)
 }
 
 // Note writes the effects of a change. They are on disk when it returns.
@@ -240,7 +240,7 @@ func (j *File) beginAnew(ctx context.Context, from Trail, last int64) error {
 }
 
 // Compact writes the journal anew where it has grown to twice its compact size. Changes are noted meanwhile; only what was noted last is copied under the lock.
-// A compaction that fails leaves the journal as it was.
+// A compaction that fails leaves the journal as it was, unless the disk does not say which of the two files it has: then nothing more is noted.
 func (j *File) Compact(ctx context.Context) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -253,7 +253,7 @@ func (j *File) Compact(ctx context.Context) error {
 	fresh, err := os.OpenFile(j.beside(), os.O_CREATE|os.O_TRUNC|os.O_RDWR|os.O_APPEND, 0o600)
 	if err == nil {
 		err = j.rewrite(ctx, old, size, fresh)
-		if err != nil {
+		if err != nil && !j.uses(fresh) {
 			err = errors.Join(err, fresh.Close(), os.Remove(j.beside()))
 		}
 	}
@@ -261,6 +261,12 @@ func (j *File) Compact(ctx context.Context) error {
 		return fmt.Errorf("compaction of the journal of revocations: %w", err)
 	}
 	return nil
+}
+
+func (j *File) uses(file *os.File) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.file == file
 }
 
 func (j *File) rewrite(ctx context.Context, old *os.File, size int64, fresh *os.File) error {
@@ -322,7 +328,7 @@ func (j *File) swap(old *os.File, copied int64, fresh *os.File, compacted int64)
 		j.failed = fmt.Errorf("journal of revocations: it is not known which file is on disk: %w", err)
 	}
 	_ = old.Close() // everything was synced
-	return nil
+	return j.failed
 }
 
 func syncDir(dir string) error {
