@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/job"
+	"github.com/claviger-dev/claviger/internal/journal"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/notice"
@@ -84,7 +85,7 @@ type App struct {
 	options     Options
 	certificate *certificate
 	data        dataDir
-	journal     *revocations
+	journal     *journal.File
 	rootCheck   string
 	clock       *clock.Clock
 	// clockTurn counts the looks at the clock, doubted is set where the last one left it in doubt.
@@ -148,11 +149,11 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 // build goes up the house: storage, keys, domain.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
-	var err error
-	if a.journal, err = openRevocations(a.data.file(JournalFile)); err != nil {
+	err := a.openStore(ctx, c, generations)
+	if err != nil {
 		return err
 	}
-	if err := a.openStore(ctx, c, generations); err != nil {
+	if a.journal, err = journal.Open(a.data.file(JournalFile), a.clock.Now); err != nil {
 		return err
 	}
 	adopted, err := a.Store.Adopted(ctx)
@@ -168,7 +169,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.journal.catchUp(ctx, a.Store); err != nil {
+	if err := a.catchUp(ctx); err != nil {
 		return err
 	}
 	if err := a.follow(ctx, c.Database); err != nil {
@@ -217,9 +218,10 @@ func (a *App) startJobs() {
 		job.Start("watermark", clockEvery, log, a.keepTime),
 		job.Start("rate_limits", sweepEvery, log, a.sweepLimits),
 		job.Start("server_keys", serverKeysEvery, log, a.learnServerKeys),
-		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
+		job.Start("revocations", catchUpEvery, log, a.catchUp),
 		job.Start("dead_sessions", sweepEvery, log, a.whenReady(a.Sessions.Sweep)),
 		job.Start("idle_memory", restEvery, log, newMemory().pass),
+		job.StartApart("journal_compaction", sweepEvery, log, a.journal.Compact),
 		job.StartApart("rewrap", serverKeysEvery, log, a.whenSure(a.ServerKeys.Pass)),
 		job.StartApart("unclaimed_keys", tendEvery, log, a.whenReady(a.Keys.DropUnclaimed)),
 		job.StartApart("expired_keys", tendEvery, log, a.whenReady(a.Keys.ForgetExpired)),
@@ -280,9 +282,6 @@ func (a *App) learnKeyHeaders(headers []audit.KeyHeader) {
 		a.door.KeyHeaders.Set(web.KeyHeader(h))
 	}
 }
-
-// note keeps what took authority away in the journal, before it is answered.
-func (a *App) note(change int64, e audit.Event) error { return a.journal.note(change, e) }
 
 // openBackend opens the database that the settings name, brought up to this version.
 func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {

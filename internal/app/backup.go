@@ -23,7 +23,7 @@ import (
 // backup writes the database as it is at one moment. Changes go on meanwhile. The journal reaches as far before anything is written: a restore asks for that.
 func (a *App) backup(ctx context.Context, to io.Writer) error {
 	return a.Store.Snapshot(ctx, func(tx *sql.Tx, at time.Time, change int64) error {
-		if err := a.journal.catchUp(ctx, a.Store); err != nil {
+		if err := a.catchUp(ctx); err != nil {
 			return err
 		}
 		return backup.Write(ctx, to, tx, backup.Header{

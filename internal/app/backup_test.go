@@ -71,7 +71,8 @@ func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
 		h := testkit.Start(t, from)
 		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.KeyHeader = 7, "X-Own-Key" })
 		application := h.Application(tenant, "Orders \u00e9 \U0001f511 API")
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		person := h.Member(tenant, "Key Owner", scope.Admin)
+		owner := h.As(person)
 		kept := h.Key(owner, tenant, "applications:read")
 		disabled := h.Key(owner, tenant, "applications:read")
 		must[api.Key](t)(owner.DisableKey(t.Context(), string(tenant.ID), disabled.Key.ID))
@@ -84,7 +85,7 @@ func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		h.Move(c)
-		owner = h.As(principal.Person{Email: *kept.Key.Owner.Email})
+		owner = h.As(person)
 		if got := must[api.Key](t)(owner.Key(t.Context(), string(tenant.ID), kept.Key.ID)); got.LastUsedAt == nil || !got.CreatedAt.Equal(kept.Key.CreatedAt) || got.Status != "active" {
 			t.Errorf("the key is now %+v", got)
 		}
@@ -522,7 +523,8 @@ func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
 	across(t, func(t *testing.T, from, to testkit.Engine) {
 		h := testkit.Start(t, from)
 		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+		person := h.Member(tenant, "Key Owner", scope.Admin)
+		owner := h.As(person)
 		done, stopped := make(chan struct{}), make(chan error)
 		go func() {
 			for {
@@ -552,7 +554,7 @@ func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
 		}
 		h.Move(c)
 		demandWholeTrail(t, h)
-		owner = h.As(principal.Person{Email: "person2@claviger.example"})
+		owner = h.As(person)
 		keys := must[api.List[api.Key]](t)(owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{}))
 		for _, k := range keys.Items {
 			if k.PublicID == "" || len(k.Scopes) != 1 {

@@ -13,6 +13,8 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/app"
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/journal"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -23,6 +25,7 @@ type journaled struct {
 	*testkit.House
 	engine testkit.Engine
 	tenant tenancy.Tenant
+	owner  principal.Person
 	key    api.IssuedKey
 	backup []byte
 	revoke func()
@@ -37,7 +40,7 @@ func newJournaled(t *testing.T, e testkit.Engine) *journaled {
 	h.Clock.Move(time.Hour)
 	b := backUp(t, h)
 	h.Clock.Move(time.Hour)
-	return &journaled{House: h, engine: e, tenant: tenant, key: k, backup: b, revoke: func() {
+	return &journaled{House: h, engine: e, tenant: tenant, owner: person, key: k, backup: b, revoke: func() {
 		t.Helper()
 		must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
 	}}
@@ -98,37 +101,58 @@ func TestAFileThatIsNoJournalStopsTheRestore(t *testing.T) {
 	}
 }
 
-// A journal that grew too long drops its older half, keeps the rest, and does not claim to reach back to what it dropped.
-func TestAJournalIsBoundedAndSaysWhereItBegins(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name    string
-		dropped time.Duration // when what is dropped was noted, from now; the backup is an hour old
-		covered bool
-	}{{"of before the backup", -2 * time.Hour, true}, {"of after the backup", -time.Minute, false}} {
-		t.Run(c.name, func(t *testing.T) {
-			j := newJournaled(t, testkit.SQLite)
-			b := bytes.NewBuffer(j.text(t))
-			for n := 0; b.Len() <= 16<<20; n++ {
-				fmt.Fprintf(b, `{"action":"key.revoke","change":1,"at":%q,"tenant":"ten_none","key":"key_%d"}`+"\n", j.Clock.Now().Add(c.dropped).Format(time.RFC3339), n)
+// However often a member changes one thing: the journal keeps the last word of everybody else, and none takes more room for that.
+func TestAMemberWhoTogglesAKeyPushesNoRevocationOutOfTheJournal(t *testing.T) {
+	j := newJournaled(t, testkit.SQLite)
+	j.revoke()
+	change := counted(t, j.House, `SELECT value FROM counters WHERE name = 'change'`)
+	for range 2 {
+		b := bytes.NewBuffer(j.text(t))
+		for n := 0; b.Len() <= journal.CompactAt; n++ {
+			kind := []string{"key_disabled", "key_enabled"}[n%2]
+			fmt.Fprintf(b, `{"change":%d,"at":%q,"effects":[{"kind":%q,"tenant":"ten_other","key":"key_toggled"}]}`+"\n", change, j.Clock.Now().Format(time.RFC3339), kind)
+		}
+		if err := os.WriteFile(journalOf(j.Config), b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j.Restart()
+		await(t, func() string {
+			if info := must[os.FileInfo](t)(os.Stat(journalOf(j.Config))); info.Size() < 4096 && info.Mode() == 0o600 {
+				return "compact"
 			}
-			if err := os.WriteFile(journalOf(j.Config), b.Bytes(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			j.Restart()
-			j.revoke()
-			j.Restart()
-			if info, err := os.Stat(journalOf(j.Config)); err != nil || info.Size() > 9<<20 || info.Mode() != 0o600 {
-				t.Errorf("the journal is %v, %v", info, err)
-			}
-			if c.covered {
-				j.demandRevoked(t, journalOf(j.Config))
-				return
-			}
-			if _, err := restore(t, j.House, emptyPlace(t, j.House, testkit.SQLite), j.backup, app.Restoring{Journal: journalOf(j.Config)}); !errors.Is(err, app.ErrUncovered) {
-				t.Errorf("%v", err)
-			}
+			return ""
 		})
+	}
+	j.demandRevoked(t, journalOf(j.Config))
+}
+
+// As that of a node that was stopped while another one restored a backup, and the changes went on beyond what it had seen.
+func TestAJournalOfADatabaseThatIsGoneDoesNotClaimToTellOfThisOne(t *testing.T) {
+	j := newJournaled(t, testkit.SQLite)
+	for n := range 5 {
+		j.Application(j.tenant, fmt.Sprint("Lost application ", n))
+	}
+	stopped := filepath.Join(j.Config.Data, "stopped.journal")
+	j.Restart() // with which the journal catches up
+	if err := os.WriteFile(stopped, j.text(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := emptyPlace(t, j.House, j.engine)
+	if _, err := restore(t, j.House, c, j.backup, app.Restoring{Journal: journalOf(j.Config)}); err != nil {
+		t.Fatal(err)
+	}
+	j.Move(c)
+	must[*api.Key](t)(j.As(j.owner).RevokeKey(t.Context(), string(j.tenant.ID), j.key.Key.ID, ""))
+	for n := range 10 {
+		j.Application(j.tenant, fmt.Sprint("New application ", n))
+	}
+	if err := os.Rename(stopped, journalOf(c)); err != nil { // another file than the server has open
+		t.Fatal(err)
+	}
+	j.Restart()
+	_, err := restore(t, j.House, emptyPlace(t, j.House, j.engine), j.backup, app.Restoring{Journal: journalOf(c)})
+	if !errors.Is(err, app.ErrUncovered) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -27,7 +27,7 @@ func (a *App) checks() []check {
 		{"schema", "the database is not of the version of this program", a.Store.Current},
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
 		{"clock", a.clockDoubt(), func(context.Context) error { return a.clock.Check() }},
-		{"revocations", "what took authority away is not all in the journal: a newer version changed the database", a.journal.ready},
+		{"revocations", "the journal cannot take what a newer version changed, or is not on disk", a.journal.Ready},
 		{"jobs", "some have not succeeded for too long", a.jobsSucceed},
 	}
 }

@@ -48,7 +48,7 @@ func (a *App) Stop(ctx context.Context) error {
 		errs = append(errs, a.lastWords(ctx), a.Store.Close())
 	}
 	a.lastTraces(ctx)
-	return errors.Join(append(errs, a.journal.close(), a.data.close())...)
+	return errors.Join(append(errs, a.journal.Close(), a.data.close())...)
 }
 
 // drain lets the requests under way finish, of one server after the other; those that do not are cut off.
@@ -78,7 +78,7 @@ func (a *App) lastWords(ctx context.Context) error {
 		uses = func() error { return nil }
 		a.options.Log.Warn("last uses that were not written are lost, since the clock is in doubt", "reason", a.clock.Reason())
 	}
-	return errors.Join(uses(), a.markTime(ctx), a.journal.catchUp(ctx, a.Store))
+	return errors.Join(uses(), a.markTime(ctx), a.catchUp(ctx))
 }
 
 // lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.

@@ -7,6 +7,8 @@
 //	{"action":"journal.begin","at":"…"}         changes before this time may be missing
 //	{"action":"journal.restore","change":640}   a backup was restored by this change, and the numbers of changes go on from it
 //
+// A checkpoint has the event of its change, too, by which another database shows.
+//
 // Effects that give authority back (key_enabled) are there too, since the last word on a key, a person, a membership, a tenant or an account counts. The last
 // word is that of the latest change, not that of the last line: what other nodes changed is written late. [Read] keeps the last words; [State.Apply] brings a
 // database to them, and never gives it authority that it has not.
@@ -46,11 +48,14 @@ type Line struct {
 	Change  int64          `json:"change,omitempty"`
 	At      time.Time      `json:"at,omitzero"`
 	Effects []audit.Effect `json:"effects,omitempty"`
+	// ID of the event of a checkpoint: in another database the change of that number has another.
+	ID ident.EventID `json:"event,omitempty"`
 }
 
 // Change is a committed change as the audit trail tells of it.
 type Change struct {
 	Number  int64
+	ID      ident.EventID
 	At      time.Time
 	Effects []audit.Effect
 }
@@ -84,12 +89,11 @@ func (l Line) Encode() []byte {
 	return append(text, '\n')
 }
 
-// parse reads a line. It fails on whatever this version would not have written, and on what earlier versions would not: to skip it could revive what was revoked.
+// parse reads a line. It fails on whatever no version up to this one would have written: to skip it could revive what was revoked.
 func parse(text []byte) (l Line, err error) {
 	var stored struct {
 		Line
 		earlier
-		Effects json.RawMessage `json:"effects"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -104,46 +108,46 @@ func parse(text []byte) (l Line, err error) {
 		l.Effects, err = stored.effects(audit.Action(l.Marker))
 		l.Marker = ""
 		return l, err
-	case len(stored.Effects) == 0:
+	case len(l.Effects) == 0:
 		return l, errors.New("neither effects nor a marker")
 	}
-	l.Effects, err = audit.ParseEffects(stored.Effects)
-	return l, err
+	for _, f := range l.Effects {
+		if err := f.Check(); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
 }
 
-// eachLine calls take for each whole line. A last line that was cut short, as by a power cut, is no line: what it was about had not been answered.
-func eachLine(from io.Reader, take func(Line)) error {
-	lines := bufio.NewReader(from)
+// eachLine calls take for each whole line.
+func eachLine(from io.Reader, take func(Line) error) error {
+	_, err := eachText(from, func(text []byte) error {
+		l, err := parse(text)
+		if err != nil {
+			return fmt.Errorf("is none of a journal: %w", err)
+		}
+		return take(l)
+	})
+	return err
+}
+
+// eachText calls take for the text of each whole line, and returns how many bytes they have. A last line that was cut short, as by a power cut, is no line: what it
+// was about had not been answered.
+func eachText(from io.Reader, take func(text []byte) error) (size int64, err error) {
+	lines := bufio.NewReaderSize(from, 1<<16)
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return nil
+			return size, nil
+		}
+		if err == nil {
+			err = take(text)
 		}
 		if err != nil {
-			return err
+			return size, fmt.Errorf("line %d %w", n, err)
 		}
-		l, err := parse(text)
-		if err != nil {
-			return fmt.Errorf("line %d is none of a journal: %w", n, err)
-		}
-		take(l)
+		size += int64(len(text))
 	}
-}
-
-// Compact returns a journal without the lines that say how far it has come, but for the last: of those there are as many as pauses in which anything was changed.
-func Compact(text []byte) (compact []byte, err error) {
-	last := Checkpoint(0)
-	err = eachLine(bytes.NewReader(text), func(l Line) {
-		switch l.Marker {
-		case checkpoint:
-			last = l
-			return
-		case restore:
-			last = Checkpoint(l.Change)
-		}
-		compact = append(compact, l.Encode()...)
-	})
-	return append(compact, last.Encode()...), err
 }
 
 // State is what a journal says in the end.
@@ -208,26 +212,31 @@ func Read(from io.Reader) (*State, error) {
 		policies: map[ident.AccountID]map[policy.Reason]policyState{},
 	}
 	var run []Line // of one count of changes
-	err := eachLine(from, func(l Line) {
+	err := eachLine(from, func(l Line) error {
 		if l.Marker == start || l.Marker == restore {
-			s.takeAll(run)
+			if err := s.takeAll(run); err != nil {
+				return err
+			}
 			run = nil
 		}
 		run = append(run, l)
+		return nil
 	})
-	s.takeAll(run)
-	return s, err
+	return s, errors.Join(err, s.takeAll(run))
 }
 
 // takeAll takes lines in the order of their changes.
-func (s *State) takeAll(run []Line) {
+func (s *State) takeAll(run []Line) error {
 	slices.SortStableFunc(run, func(a, b Line) int { return cmp.Compare(a.Change, b.Change) })
 	for _, l := range run {
-		s.take(l)
+		if err := s.take(l); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (s *State) take(l Line) {
+func (s *State) take(l Line) error {
 	s.Lines++
 	if l.At.After(s.Latest) {
 		s.Latest = l.At
@@ -239,19 +248,24 @@ func (s *State) take(l Line) {
 		s.Upto = l.Change
 	}
 	for _, f := range l.Effects {
-		s.takeEffect(f, l.At)
+		if err := s.takeEffect(f, l.At); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // takeEffect takes an effect that [audit.Effect.Check] knows. A test has every kind, so that none is left out here.
-func (s *State) takeEffect(f audit.Effect, at time.Time) {
+func (s *State) takeEffect(f audit.Effect, at time.Time) error {
 	switch f.Kind {
 	case audit.EffectKeyRevoked, audit.EffectKeyDisabled, audit.EffectKeyEnabled, audit.EffectKeyRefreshed, audit.EffectKeyPreviousEnded, audit.EffectKeyExpirySet:
 		s.takeKey(f)
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved:
 		s.takeMember(f, at)
 	case audit.EffectUserDisabled, audit.EffectUserEnabled:
-		s.users[f.User] = userState{disabled: f.Kind == audit.EffectUserDisabled, deleted: s.users[f.User].deleted}
+		if !s.users[f.User].deleted {
+			s.users[f.User] = userState{disabled: f.Kind == audit.EffectUserDisabled}
+		}
 	case audit.EffectUserDeleted:
 		s.users[f.User] = userState{deleted: true}
 	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:
@@ -266,8 +280,9 @@ func (s *State) takeEffect(f audit.Effect, at time.Time) {
 		}
 		s.policies[f.Account][f.Reason] = policyState{f.Days, at}
 	default:
-		panic("journal: the effect " + string(f.Kind) + " is not taken") // a test has every kind
+		return fmt.Errorf("%w %q", audit.ErrUnknownEffect, f.Kind)
 	}
+	return nil
 }
 
 func (s *State) takeKey(f audit.Effect) {
@@ -276,9 +291,12 @@ func (s *State) takeKey(f audit.Effect) {
 		k = &keyState{tenant: f.Tenant}
 		s.keys[f.Key] = k
 	}
+	if k.revoked { // for good
+		return
+	}
 	switch f.Kind {
 	case audit.EffectKeyRevoked:
-		k.revoked = true
+		*k = keyState{tenant: f.Tenant, revoked: true}
 	case audit.EffectKeyDisabled, audit.EffectKeyEnabled:
 		k.disabled = f.Kind == audit.EffectKeyDisabled
 	case audit.EffectKeyRefreshed:

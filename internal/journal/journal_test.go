@@ -1,7 +1,6 @@
 package journal_test
 
 import (
-	"bytes"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,30 +42,6 @@ func read(t *testing.T, text string) *journal.State {
 
 // states compares states with what they remember.
 var states = cmp.Exporter(func(reflect.Type) bool { return true })
-
-func TestHowFarAJournalHasComeTakesNoRoomFromWhatItRemembers(t *testing.T) {
-	var long []byte
-	for change := range int64(1000) {
-		if change == 2 {
-			long = append(long, revoked(2).Encode()...)
-		}
-		long = append(long, journal.Checkpoint(change).Encode()...)
-	}
-	compact, err := journal.Compact(long)
-	if want := file(revoked(2), journal.Checkpoint(999)); err != nil || !bytes.Equal(compact, want) {
-		t.Errorf("%s, %v, want %s", compact, err, want)
-	}
-}
-
-func TestACompactJournalGoesOnFromTheLastRestore(t *testing.T) {
-	compact, err := journal.Compact(file(journal.Checkpoint(95), journal.RestoreMarker(41)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s := read(t, string(compact)); s.Upto != 41 {
-		t.Errorf("%+v", s)
-	}
-}
 
 func TestChangesThatARestoreUndidDoNotCountAsLaterThanThoseAfterIt(t *testing.T) {
 	s := read(t, string(file(revoked(90), journal.Checkpoint(95), journal.RestoreMarker(41), journal.Checkpoint(50))))

@@ -17,7 +17,7 @@ const (
 	voidLinks query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
 	// doubtNotices is about the same of notices.
 	doubtNotices     query = `UPDATE outbox SET state = 'in_doubt', last_error = $1 WHERE state IN ('waiting', 'claimed', 'sending')`
-	listEffectsAfter query = `SELECT change_number, at, action, target_id, details, account_id, tenant_id, effects FROM audit_events
+	listEffectsAfter query = `SELECT change_number, id, at, action, target_id, details, account_id, tenant_id, effects FROM audit_events
 		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
@@ -89,36 +89,47 @@ func (t *Tx) closeGap(ctx context.Context) error {
 	return t.exec(ctx, upsertWatermark, decimal(now))
 }
 
-// EffectsAfter lists the changes after one, in their order, with their effects. It fails at effects that this version does not know,
-// and returns the changes before them.
+// EffectsAfter lists the changes after one, in their order, with their effects. Where it fails at effects that this version does not know, it returns the changes
+// before them, too.
 func (s *Store) EffectsAfter(ctx context.Context, change int64, limit int) (list []journal.Change, err error) {
-	err = each(ctx, s.control, listEffectsAfter, func(row *sql.Rows) error {
-		c, err := scanEffects(row)
-		if err == nil {
-			list = append(list, c)
+	stored, err := collect(ctx, s.control, listEffectsAfter, scanEffects, change, limit)
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	for _, e := range stored {
+		c, err := e.change()
+		if err != nil {
+			return list, fault.Wrap(fault.Unavailable, fmt.Errorf("change %d: %w", e.number, err), "Another version of claviger made a change that this one does not understand.")
 		}
-		return err
-	}, change, limit)
-	return list, s.fault(err)
+		list = append(list, c)
+	}
+	return list, nil
 }
 
-// scanEffects reads a change. Of an event that an earlier version wrote, the effects follow from action and details.
-func scanEffects(row scanner) (c journal.Change, err error) {
-	var e audit.Event
+// storedEffects is a change as it is stored.
+type storedEffects struct {
+	number  int64
+	event   audit.Event
+	effects sql.NullString
+}
+
+func scanEffects(row scanner) (e storedEffects, err error) {
 	var details detailsJSON
-	var effects sql.NullString
-	err = row.Scan(&c.Number, when{&c.At}, &e.Action, &e.Target.ID, &details, nullable(&e.Account), nullable(&e.Tenant), &effects)
+	err = row.Scan(&e.number, &e.event.ID, when{&e.event.At}, &e.event.Action, &e.event.Target.ID, &details, nullable(&e.event.Account), nullable(&e.event.Tenant), &e.effects)
 	if err != nil {
-		return c, err
+		return e, err
 	}
-	if effects.Valid {
-		c.Effects, err = audit.ParseEffects([]byte(effects.String))
+	e.event.Details = details
+	return e, nil
+}
+
+// change returns the change. Of an event that an earlier version wrote, the effects follow from action and details.
+func (e storedEffects) change() (c journal.Change, err error) {
+	c = journal.Change{Number: e.number, ID: e.event.ID, At: e.event.At}
+	if e.effects.Valid {
+		c.Effects, err = audit.ParseEffects([]byte(e.effects.String))
 	} else {
-		e.Details = details
-		c.Effects, err = journal.EarlierEffects(e)
-	}
-	if err != nil {
-		err = fmt.Errorf("change %d: %w", c.Number, err)
+		c.Effects, err = journal.EarlierEffects(e.event)
 	}
 	return c, err
 }

@@ -1,0 +1,329 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// journals are the journals of a test: small ones that are compacted early.
+type journals struct {
+	*testing.T
+	*File
+	next int64
+}
+
+const early = 4 << 10
+
+func newJournals(t *testing.T) *journals {
+	t.Helper()
+	j := &journals{T: t}
+	j.open(filepath.Join(t.TempDir(), "revocations.journal"))
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func (j *journals) open(path string) {
+	j.Helper()
+	var err error
+	if j.File, err = open(path, func() time.Time { return noon }, early); err != nil {
+		j.Fatal(err)
+	}
+}
+
+// note notes the next change.
+func (j *journals) note(kind audit.EffectKind, key ident.KeyID) {
+	j.Helper()
+	j.next++
+	c := Change{Number: j.next, At: noon.Add(time.Duration(j.next)), Effects: []audit.Effect{{Kind: kind, Tenant: "ten_1", Key: key}}}
+	if err := j.Note(c); err != nil {
+		j.Fatal(err)
+	}
+}
+
+// toggle disables and enables one key until the file has grown by so many bytes.
+func (j *journals) toggle(bytes int64) {
+	j.Helper()
+	for begin := j.length(); j.length() < begin+bytes; {
+		j.note(audit.EffectKeyDisabled, "key_toggled")
+		j.note(audit.EffectKeyEnabled, "key_toggled")
+	}
+}
+
+func (j *journals) compact() {
+	j.Helper()
+	if err := j.Compact(j.Context()); err != nil {
+		j.Fatal(err)
+	}
+}
+
+// demandRevoked demands of the journal in a file that these keys are revoked, and returns how long the file is.
+func demandRevoked(t *testing.T, path string, keys ...ident.KeyID) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if s.keys[k] == nil || !s.keys[k].revoked {
+			t.Errorf("%s is not revoked in a journal of %d bytes", k, len(text))
+		}
+	}
+	if !s.Begin.IsZero() {
+		t.Errorf("the journal says that it begins at %s", s.Begin)
+	}
+	return len(text)
+}
+
+func TestWhoTogglesAKeyPushesNobodysRevocationOutOfTheJournal(t *testing.T) {
+	j := newJournals(t)
+	j.note(audit.EffectKeyRevoked, "key_other")
+	for range 5 {
+		j.toggle(3 * early)
+		j.compact()
+		if n := demandRevoked(t, j.path, "key_other"); n > early/4 {
+			t.Errorf("the compact journal has %d bytes", n)
+		}
+	}
+	j.note(audit.EffectKeyRevoked, "key_last")
+	demandRevoked(t, j.path, "key_other", "key_last")
+}
+
+func TestAJournalOfLastWordsAloneGrowsAsItMustAndIsNotWrittenAnewEachTime(t *testing.T) {
+	j := newJournals(t)
+	rewritten := 0
+	j.step = func(name string) error {
+		if name == "rewritten" {
+			rewritten++
+		}
+		return nil
+	}
+	var keys []ident.KeyID
+	for n := range 400 {
+		keys = append(keys, ident.KeyID(fmt.Sprint("key_", n)))
+		j.note(audit.EffectKeyRevoked, keys[n])
+		j.compact()
+	}
+	demandRevoked(t, j.path, keys...)
+	if rewritten > 5 {
+		t.Errorf("it was written anew %d times", rewritten)
+	}
+}
+
+func TestARevocationIsNotedAndKeptWhileACompactionIsHeldAtAnyStep(t *testing.T) {
+	for _, held := range []string{"begun", "rewritten"} {
+		t.Run(held, func(t *testing.T) {
+			j := newJournals(t)
+			j.note(audit.EffectKeyRevoked, "key_before")
+			j.toggle(3 * early)
+			at, on, done := make(chan struct{}), make(chan struct{}), make(chan error)
+			j.step = func(name string) error {
+				if name == held {
+					close(at)
+					<-on
+				}
+				return nil
+			}
+			go func() { done <- j.Compact(t.Context()) }()
+			<-at
+			j.note(audit.EffectKeyRevoked, "key_meanwhile")
+			j.toggle(2 * tailAtOnce) // so that there is a tail to copy before the lock is taken
+			j.note(audit.EffectKeyRevoked, "key_late")
+			demandRevoked(t, j.path, "key_before", "key_meanwhile", "key_late")
+			close(on)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			j.step = func(string) error { return nil }
+			j.note(audit.EffectKeyRevoked, "key_after")
+			demandRevoked(t, j.path, "key_before", "key_meanwhile", "key_late", "key_after")
+			j.compact()
+			if n := demandRevoked(t, j.path, "key_before", "key_meanwhile", "key_late", "key_after"); n > early {
+				t.Errorf("the compact journal has %d bytes", n)
+			}
+		})
+	}
+}
+
+// A process that is killed leaves the directory as it is at that step.
+func TestAProcessThatIsKilledInACompactionLeavesAWholeJournal(t *testing.T) {
+	for _, killed := range []string{"begun", "rewritten", "copied", "renamed"} {
+		t.Run(killed, func(t *testing.T) {
+			j := newJournals(t)
+			j.note(audit.EffectKeyRevoked, "key_before")
+			j.toggle(3 * early)
+			left := t.TempDir()
+			j.step = func(name string) error {
+				if name == "rewritten" {
+					j.note(audit.EffectKeyRevoked, "key_meanwhile")
+				}
+				if name == killed {
+					return os.CopyFS(left, os.DirFS(filepath.Dir(j.path)))
+				}
+				return nil
+			}
+			j.compact()
+			revoked := []ident.KeyID{"key_before"}
+			if killed != "begun" {
+				revoked = append(revoked, "key_meanwhile")
+			}
+			next := &journals{T: t, next: j.next}
+			next.open(filepath.Join(left, filepath.Base(j.path)))
+			defer next.Close()
+			next.note(audit.EffectKeyRevoked, "key_next")
+			revoked = append(revoked, "key_next")
+			demandRevoked(t, next.path, revoked...)
+			next.toggle(3 * early)
+			next.compact()
+			demandRevoked(t, next.path, revoked...)
+			if entries, err := os.ReadDir(left); err != nil || len(entries) != 1 {
+				t.Errorf("there are %v, %v", entries, err)
+			}
+		})
+	}
+}
+
+func TestACompactionThatFailsLeavesTheJournalInUse(t *testing.T) {
+	for _, at := range []string{"begun", "rewritten", "copied"} {
+		t.Run(at, func(t *testing.T) {
+			j := newJournals(t)
+			j.note(audit.EffectKeyRevoked, "key_before")
+			j.toggle(3 * early)
+			j.step = func(name string) error {
+				if name == at {
+					return syscall.ENOSPC
+				}
+				return nil
+			}
+			if err := j.Compact(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(j.beside()); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("what was written takes room still: %v", err)
+			}
+			j.note(audit.EffectKeyRevoked, "key_after")
+			demandRevoked(t, j.path, "key_before", "key_after")
+			j.step = func(string) error { return nil }
+			j.compact()
+			if n := demandRevoked(t, j.path, "key_before", "key_after"); n > early {
+				t.Errorf("with room again the compact journal has %d bytes", n)
+			}
+		})
+	}
+}
+
+// After that a power cut could bring back a file without what is noted.
+func TestAJournalThatMayNotBeOnDiskTakesNoMoreRevocations(t *testing.T) {
+	j := newJournals(t)
+	j.toggle(3 * early)
+	j.step = func(name string) error {
+		if name == "renamed" {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if err := j.Compact(t.Context()); !errors.Is(err, syscall.EIO) || !errors.Is(j.Ready(t.Context()), syscall.EIO) {
+		t.Errorf("the compaction says %v, readiness %v", err, j.Ready(t.Context()))
+	}
+	if err := j.Note(Change{Number: j.next + 1, Effects: []audit.Effect{{Kind: audit.EffectUserDeleted, User: "usr_1"}}}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestACompactionEndsWithItsContext(t *testing.T) {
+	j := newJournals(t)
+	j.toggle(8 * early)
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := j.Compact(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// drawLine draws a line of a few subjects. Changes come late and twice, too.
+func drawLine(t *rapid.T) Line {
+	id := func(prefix string) string { return prefix + rapid.SampledFrom([]string{"1", "2"}).Draw(t, prefix) }
+	change := rapid.Int64Range(1, 30).Draw(t, "change")
+	at := noon.Add(time.Duration(change) * time.Minute)
+	switch rapid.IntRange(0, 19).Draw(t, "line") {
+	case 0:
+		return StartMarker(at)
+	case 1:
+		return RestoreMarker(change)
+	case 2, 3:
+		return Line{Marker: checkpoint, Change: change, ID: ident.EventID(id("evt_"))}
+	}
+	kinds := slices.DeleteFunc(audit.EffectKinds(), func(k audit.EffectKind) bool { return k == audit.EffectDatabaseRestored })
+	l := Line{Change: change, At: at}
+	for range rapid.IntRange(1, 2).Draw(t, "effects") {
+		kind := rapid.SampledFrom(kinds).Draw(t, "kind")
+		key, user := ident.KeyID(id("key_")), ident.UserID(id("usr_"))
+		serial, reason := rapid.IntRange(1, 3).Draw(t, "serial"), rapid.SampledFrom([]policy.Reason{policy.ByAutoExpiry, policy.ByMaxLifetime}).Draw(t, "reason")
+		candidates := []audit.Effect{
+			{Tenant: "ten_1", Key: key},
+			{Tenant: "ten_1", Key: key, Serial: serial},
+			{Tenant: "ten_1", User: user},
+			{User: user},
+			{Tenant: "ten_1"},
+			{Account: "acc_1"},
+			{Account: "acc_1", User: user},
+			{Account: "acc_1", Reason: reason, Days: serial},
+		}
+		at := slices.IndexFunc(candidates, func(f audit.Effect) bool { f.Kind = kind; return f.Check() == nil })
+		f := candidates[at]
+		if f.Kind = kind; kind == audit.EffectKeyExpirySet {
+			f.Expires = noon.Add(time.Duration(serial) * time.Hour)
+		}
+		l.Effects = append(l.Effects, f)
+	}
+	return l
+}
+
+func TestACompactJournalSaysWhatItSaidAlsoWithWhatComesAfterIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var before, after []byte
+		for _, l := range rapid.SliceOfN(rapid.Custom(drawLine), 0, 40).Draw(t, "before") {
+			before = append(before, l.Encode()...)
+		}
+		for _, l := range rapid.SliceOfN(rapid.Custom(drawLine), 0, 10).Draw(t, "after") {
+			after = append(after, l.Encode()...)
+		}
+		var written bytes.Buffer
+		if err := compact(context.Background(), bytes.NewReader(before), &written); err != nil {
+			t.Fatal(err)
+		}
+		want, err := Read(bytes.NewReader(append(before, after...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(bytes.NewReader(append(written.Bytes(), after...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Lines, got.Lines = 0, 0
+		if diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Fatalf("compact:\n%s%s", written.Bytes(), diff)
+		}
+	})
+}
