@@ -171,7 +171,7 @@ func (a *App) build(ctx context.Context, c config.Config) error {
 		return err
 	}
 	a.Engine = verify.New(verify.Options{
-		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.following.fresh, Render: dataplane.Render,
+		Source: a.Store, Keyring: a.keyring, Generations: generations, Now: a.clock.Now, Fresh: a.fresh, Render: dataplane.Render,
 	})
 	a.buildDomain(c)
 	a.Tenancy.LegacyBefore = c.LegacyPasswordBefore.Begin()

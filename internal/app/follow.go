@@ -42,6 +42,9 @@ func (a *App) follow(ctx context.Context, c config.Database) (err error) {
 	return err
 }
 
+// fresh reports whether the node may decide by what it has in memory.
+func (a *App) fresh() bool { return a.following.fresh() && a.Store.Obsolete() == nil }
+
 // fresh reports whether the node knew of every change a moment ago.
 func (f *following) fresh() bool { return f.changes == nil || f.changes.Behind() < f.within }
 

@@ -67,8 +67,8 @@ func (s *Store) asideOf(ctx context.Context, c admission.Caller, q query, args .
 }
 
 func (s *Store) asideThrough(ctx context.Context, g *admission.Gate, c admission.Caller, q query, args ...any) (n int64, err error) {
-	if s.halted.Load() {
-		return 0, errHalted
+	if err := s.refused(); err != nil {
+		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
@@ -87,8 +87,8 @@ func (s *Store) asideThrough(ctx context.Context, g *admission.Gate, c admission
 
 // asideTx is aside for more than one statement: all or none.
 func (s *Store) asideTx(ctx context.Context, write func(context.Context, *sql.Tx) error) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.refused(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()

@@ -141,8 +141,8 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID
 
 // ClaimNotice implements notice.Store.
 func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (n notice.Notice, attempt int, ok bool, err error) {
-	if s.halted.Load() {
-		return n, 0, false, errHalted
+	if err := s.refused(); err != nil {
+		return n, 0, false, err
 	}
 	if attempt, err = s.claimNotice(ctx, id, holder, now, until); errors.Is(err, sql.ErrNoRows) {
 		return n, 0, false, nil
