@@ -17,6 +17,8 @@ import (
 const (
 	// followEvery is how often a node looks for changes that it was not told of. Announcements only make it look sooner.
 	followEvery = 250 * time.Millisecond
+	// followWithin bounds one look. Another one, on another connection, may succeed where this one hangs.
+	followWithin = 2 * time.Second
 	// listenAgain is the pause before the connection for announcements is made anew.
 	listenAgain = time.Second
 )
@@ -46,10 +48,14 @@ func (a *App) follow(ctx context.Context, c config.Database) (err error) {
 // fresh reports whether the node knew of every change a moment ago.
 func (f *following) fresh() bool { return f.changes == nil || f.changes.Behind() < f.within }
 
-// fresh returns why this node decides nothing; nil where it knows of every change and what time it is.
+// fresh returns why this node decides nothing; nil where it knows of every change, understands them all, and
+// knows what time it is.
 func (a *App) fresh() error {
 	if !a.following.fresh() {
 		return errStale
+	}
+	if err := a.Store.Obsolete(); err != nil {
+		return err
 	}
 	return a.clock.Check()
 }
@@ -85,6 +91,8 @@ func (a *App) startFollowing(log *slog.Logger) {
 		return
 	}
 	j := job.Start("changes", followEvery, log, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, followWithin)
+		defer cancel()
 		err := f.changes.Pass(ctx)
 		if errors.Is(err, store.ErrRewritten) {
 			a.fail(err)

@@ -34,7 +34,7 @@ var exempt = map[string]string{
 	"listNoticesIn":     "reads one page, from the end of an index; an operator asks",
 	"selectIdleTenants": "reads an index that holds nothing but its answer",
 	"selectLatestUse":   "once at start",
-	"selectAllHeaders": "once at start",
+	"selectAllHeaders":  "once at start",
 	"countAccounts":     "at set-up and at a restore, when there are hardly any",
 	"voidSetups":        "when an operator makes a set-up link, before there is an account",
 	"voidLinks":         "at a restore",

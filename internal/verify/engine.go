@@ -166,7 +166,7 @@ func (e *Engine) cached(lookup string) (*Entry, Lookup) {
 // Unchanged reports whether a key that was accepted a moment ago would be accepted again, for the same facts. It is false for a session, which must be
 // asked for again.
 func (e *Engine) Unchanged(c Caller) bool {
-	return c.entry != nil && !e.halted.Load() && e.fresh() && c.entry.current() &&
+	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() &&
 		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.chain, e.now()) == policy.Active
 }
 
