@@ -78,7 +78,7 @@ func (b *bed) startNodes(ctx context.Context, databaseURL string) (p *pairOfNode
 }
 
 func (b *bed) startNode(ctx context.Context, databaseURL, data string, into any) (*process, error) {
-	env := []string{"CLAVIGER_DATABASE_URL=" + databaseURL}
+	env := []string{"CLAVIGER_DATABASE_URL=" + databaseURL, "CLAVIGER_LIMITS_CHANGES_PER_MINUTE=100000"}
 	p, err := start(ctx, b.dir, into, env, b.binary, "dev", "--output", "json", "--listen", "127.0.0.1:0", "--data", data)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,58 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ratelimit"
+)
+
+func TestEachCallerHasABurstAndThenAnEvenFlow(t *testing.T) {
+	const perMinute = 6
+	var callers ratelimit.Limiters[string]
+	now := int64(0)
+	for i := range perMinute {
+		if wait := callers.Consume("one", now, perMinute); wait != 0 {
+			t.Fatalf("request %d of the burst waits for %s", i+1, wait)
+		}
+	}
+	if wait := callers.Consume("one", now, perMinute); wait != 10*time.Second {
+		t.Errorf("the next one waits for %s, want 10s", wait)
+	}
+	if wait := callers.Consume("other", now, perMinute); wait != 0 {
+		t.Errorf("another caller waits for %s", wait)
+	}
+	now += int64(10 * time.Second)
+	if first, second := callers.Consume("one", now, perMinute), callers.Consume("one", now, perMinute); first != 0 || second == 0 {
+		t.Errorf("ten seconds later the waits are %s and %s, want none and some", first, second)
+	}
+	callers.Sweep(now)
+	if wait := callers.Consume("one", now, perMinute); wait == 0 {
+		t.Error("a sweep gave a caller its burst back")
+	}
+}
+
+func TestOneAtATimeHasTheTurnOfAKey(t *testing.T) {
+	var turns ratelimit.Turns[string]
+	release, err := turns.Take(t.Context(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := turns.Take(t.Context(), "other")
+	if err != nil {
+		t.Fatalf("another key: %v", err)
+	}
+	other()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := turns.Take(ended, "one"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a second caller got the turn, or waits for ever: %v", err)
+	}
+	release()
+	if release, err = turns.Take(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
