@@ -110,6 +110,11 @@ func (a *App) whenSure(pass func(context.Context) error) func(context.Context) e
 // whenReady makes a pass that cannot be undone one that is left out while any readiness check fails.
 func (a *App) whenReady(pass func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
+		select {
+		case <-a.answering: // until then the list of jobs is being made
+		case <-ctx.Done():
+			return nil
+		}
 		if unready(a.readiness.look(ctx, a.checks())) != nil {
 			return nil
 		}
