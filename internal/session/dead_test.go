@@ -45,7 +45,7 @@ func newService(t *testing.T) (*session.Service, *counting, principal.Person, ti
 	users := store.NewLedger(s, func(t *store.Tx) identity.Tx { return t })
 	err = users.Write(t.Context(), principal.System(), func(ctx context.Context, tx identity.Tx) (audit.Event, error) {
 		_, err := tx.InsertUser(ctx, u, "x")
-		return audit.By(principal.System(), "user.create", audit.Target{}), err
+		return audit.By(principal.System(), audit.ActionUserCreate, audit.Target{}), err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +53,7 @@ func newService(t *testing.T) (*session.Service, *counting, principal.Person, ti
 	reads := &counting{Store: s}
 	return &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: reads, Now: time.Now, Rand: rand.Reader, Keyring: keyring,
+		Horizon: time.Now, Doubt: func() error { return nil },
 	}, reads, u.Person(), set
 }
 
