@@ -51,11 +51,11 @@ func (f *following) fresh() bool { return f.changes == nil || f.changes.Behind()
 // fresh returns why this node decides nothing; nil where it knows of every change, understands them all, and
 // knows what time it is.
 func (a *App) fresh() error {
+	if err := a.Store.Obsolete(); err != nil { // which ends the following, too
+		return err
+	}
 	if !a.following.fresh() {
 		return errStale
-	}
-	if err := a.Store.Obsolete(); err != nil {
-		return err
 	}
 	return a.clock.Check()
 }

@@ -36,7 +36,7 @@ func (s *Store) Obsolete() error {
 	return nil
 }
 
-// refused returns why nothing may be written now, not even while the clock is in doubt.
+// refused returns why nothing may be written for as long as this process runs, whatever the clocks say.
 func (s *Store) refused() error {
 	if s.halted.Load() {
 		return errHalted
