@@ -48,6 +48,9 @@ func (f *following) fresh() bool { return f.changes == nil || f.changes.Behind()
 
 // fresh returns why this node decides nothing; nil where it knows of every change and what time it is.
 func (a *App) fresh() error {
+	if err := a.Store.Obsolete(); err != nil {
+		return err
+	}
 	if !a.following.fresh() {
 		return errStale
 	}

@@ -70,7 +70,7 @@ func (a *App) storeMetrics() []telemetry.Family {
 			"How long a change took, its repetitions included.",
 			nil, telemetry.One(c.Writes.Read)),
 		telemetry.Counter("claviger_store_writes_total",
-			"Changes by how they ended: done, refused by a rule, given up for contention, in_doubt after a failed COMMIT, not begun while stopping, failed.",
+			"Changes by how they ended: done, refused by a rule, given up for contention, in_doubt after a failed COMMIT that did not keep them, not begun while stopping, failed.",
 			byResult, c.EachOutcome),
 		telemetry.Counter("claviger_store_retries_total",
 			"Attempts at a change that contention made necessary.",

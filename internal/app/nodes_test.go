@@ -163,6 +163,46 @@ func TestANodeThatCannotSeeWhatOthersChangeDecidesNothing(t *testing.T) {
 	}
 }
 
+// During an upgrade nodes of two versions run on one database.
+func TestANodeThatIsOlderThanTheDatabaseDecidesAndWritesNothingAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		newer  string
+		reason string
+	}{
+		"a newer schema": {
+			`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`,
+			"schema (the database is at version 99999, this program knows ",
+		},
+		"an invalidation of a kind that is not known": {
+			`WITH RECURSIVE last(n) AS (SELECT MAX(change_number) FROM audit_events)
+			INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, at, actor_type, actor_id, actor_email, action,
+				target_type, target_id, target_name, ip, request_id, details)
+			SELECT 'made up', 1, prev_hash, hash, 'evt_newer', n + 1, '{"networks":["198.51.100.0/24"]}', at, '', '', '', '', '', '', '', '', '', '{}'
+			FROM audit_events, last WHERE change_number = n`,
+			`is not understood (json: unknown field "networks"): upgrade this node`,
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := twoNodes(t, direct)
+			execute(t, p.here, c.newer)
+			p.refusedThere(t, api.Unavailable)
+			if detail := await(t, func() string { return notReady(t, p.there) }); !strings.Contains(detail, c.reason) {
+				t.Errorf("readyz says %q, and should say %q", detail, c.reason)
+			}
+			before := counted(t, p.here, `SELECT COUNT(*) FROM keys`)
+			_, err := p.admin.CreateKey(t.Context(), string(p.tenant.ID), api.NewKey{
+				Name: "Late key", Scopes: []string{"applications:read"}, AllApplications: true,
+			})
+			expect(t, "a change", err, api.Unavailable)
+			if after := counted(t, p.here, `SELECT COUNT(*) FROM keys`); after != before {
+				t.Error("an old node has made a key in a newer database")
+			}
+		})
+	}
+}
+
 func TestTheCapAndSingleUseHoldOverNodes(t *testing.T) {
 	t.Parallel()
 	p := twoNodes(t, direct)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/store"
 )
 
 // check is something without which no decision should be asked of this node.
@@ -91,13 +92,21 @@ func (r *readiness) look(ctx context.Context, checks []check) []finding {
 	return r.last
 }
 
+// reason says what is wrong, to whoever asks.
+func (f finding) reason() string {
+	if o, ok := errors.AsType[*store.Obsolete](f.err); ok {
+		return o.Reason
+	}
+	return f.otherwise
+}
+
 // unready names the checks that failed; nil where none did.
 func unready(all []finding) error {
 	var names []string
 	var causes []error
 	for _, f := range all {
 		if f.err != nil {
-			names = append(names, f.name+" ("+f.otherwise+")")
+			names = append(names, f.name+" ("+f.reason()+")")
 			causes = append(causes, fmt.Errorf("%s: %w", f.name, f.err))
 		}
 	}

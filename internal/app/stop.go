@@ -71,6 +71,10 @@ func (a *App) lastWords(ctx context.Context) error {
 	if a.Engine == nil || len(a.jobs) == 0 {
 		return nil
 	}
+	if err := a.Store.Obsolete(); err != nil {
+		a.options.Log.Warn("the last uses of keys were not written", "error", err)
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
 	uses := func() error { return a.Engine.FlushUses(ctx, a.Store) }

@@ -14,8 +14,11 @@
 package audit
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -68,6 +71,20 @@ type KeyHeader struct {
 	Name string `json:"name,omitempty"`
 	// Version grows with each change of the tenant, so that the later of two changes counts in whichever order they are heard of.
 	Version int64 `json:"version"`
+}
+
+// ParseStale reads a stored Stale. It fails on whatever this version would not have written: to skip a member would leave
+// in memory what a newer version outdates by it.
+func ParseStale(text []byte) (s Stale, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); err != nil {
+		return Stale{}, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Stale{}, errors.New("more than one value")
+	}
+	return s, nil
 }
 
 // Event is one change. Its id and time are set when it is written.

@@ -38,8 +38,8 @@ type machineMark struct {
 // earlier. Watermark and horizon never go back. Like a last use it is no audited change. It is written
 // in doubt too, for the mark holds no time but one that was trusted.
 func (s *Store) SetMark(ctx context.Context, m clock.Mark) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.refused(); err != nil {
+		return err
 	}
 	machine, err := json.Marshal(machineMark{m.Boot, m.Elapsed.Microseconds(), m.Offset.Microseconds()})
 	if err != nil {

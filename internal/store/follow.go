@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +37,8 @@ var ErrRewritten = errors.New("the database has forgotten a change that this nod
 
 const (
 	selectNewest  query = `SELECT change_number, id FROM audit_events ORDER BY change_number DESC LIMIT 1`
-	selectChanges query = `SELECT change_number, id, at, stale FROM audit_events WHERE change_number >= $1 ORDER BY change_number LIMIT 1000`
+	selectChanges query = `SELECT change_number, id, at, stale, (SELECT MAX(version_id) FROM goose_db_version)
+		FROM audit_events WHERE change_number >= $1 ORDER BY change_number LIMIT 1000`
 )
 
 // changesAtOnce is the limit of selectChanges.
@@ -52,15 +53,21 @@ func (s *Store) Follow(ctx context.Context, take func(at time.Time)) (*Follower,
 	return f, nil
 }
 
-// Pass reads what was changed since the last one. It is called by one at a time.
+// Pass reads what was changed since the last one. It is called by one at a time. Where a newer version of Claviger has
+// migrated the database, or invalidates what this one does not know, it says so in Store.Obsolete and follows no further.
 func (f *Follower) Pass(ctx context.Context) error {
 	for {
 		asked := time.Since(f.begun)
 		n, err := f.read(ctx)
+		if o, ok := errors.AsType[*Obsolete](err); ok {
+			f.store.obsolete.Store(o)
+			return o.fault()
+		}
 		if err != nil {
 			return f.store.fault(err)
 		}
 		if n < changesAtOnce {
+			f.store.obsolete.Store(nil)
 			f.confirmed.Store(int64(asked))
 			return nil
 		}
@@ -74,8 +81,12 @@ func (f *Follower) read(ctx context.Context) (n int, err error) {
 		var c change
 		var at time.Time
 		var stale []byte
-		if err := row.Scan(&c.number, &c.id, when{&at}, &stale); err != nil {
+		var version int64
+		if err := row.Scan(&c.number, &c.id, when{&at}, &stale, &version); err != nil {
 			return err
+		}
+		if o := f.store.newer(version); o != nil {
+			return o
 		}
 		if n++; n == 1 {
 			if c != last {
@@ -92,9 +103,9 @@ func (f *Follower) read(ctx context.Context) (n int, err error) {
 }
 
 func (f *Follower) follow(c change, at time.Time, stale []byte) error {
-	var s audit.Stale
-	if err := json.Unmarshal(stale, &s); err != nil {
-		return err
+	s, err := audit.ParseStale(stale)
+	if err != nil {
+		return &Obsolete{fmt.Sprintf("change %d is not understood (%v): upgrade this node", c.number, err)}
 	}
 	// Also where this node made the change itself: as long as the reply to its COMMIT is missing, nothing else tells it.
 	f.store.Outdate(s)

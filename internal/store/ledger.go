@@ -63,8 +63,8 @@ func (l Ledger[T]) Write(ctx context.Context, who principal.Principal, change fu
 
 // inTurn runs the change once it is the turn of who. Callers who leave give up their place, but not what has begun.
 func (s *Store) inTurn(ctx, caller context.Context, who principal.Principal, change func(context.Context, *Tx) (audit.Event, error)) error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.refused(); err != nil {
+		return err
 	}
 	pass, err := s.gates.admit(caller, who)
 	if err != nil {
@@ -144,9 +144,11 @@ func (s *Store) contention(err error) error {
 }
 
 const (
-	lockChange  query = `UPDATE counters SET value = value WHERE name = 'change'`
-	nextChange  query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
-	selectHead  query = `SELECT seq, hash FROM audit_heads WHERE chain = $1`
+	lockChange query = `UPDATE counters SET value = value WHERE name = 'change'`
+	nextChange query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
+	// selectHead reads the version of the schema as well, in the same round trip.
+	selectHead query = `SELECT v.version, h.seq, h.hash FROM (SELECT MAX(version_id) AS version FROM goose_db_version) v
+		LEFT JOIN audit_heads h ON h.chain = $1`
 	upsertHead  query = `INSERT INTO audit_heads (chain, seq, hash) VALUES ($1, $2, $3) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`
 	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, effects, at, actor_type, actor_id, actor_email, action,
 		target_type, target_id, target_name, ip, request_id, details, account_id, tenant_id)
@@ -178,15 +180,18 @@ func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.E
 	return change, e, t.insertRecord(ctx, r, change)
 }
 
+// head returns the end of a chain. It refuses a schema that a newer version has made meanwhile: no migration is committed
+// unseen between two changes.
 func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {
 	var head audit.Head
+	var version int64
 	var hash []byte
-	err := t.row(ctx, selectHead, chain).Scan(&head.Seq, &hash)
-	if errors.Is(err, sql.ErrNoRows) {
-		return audit.Head{}, nil
-	}
-	if err != nil {
+	if err := t.row(ctx, selectHead, chain).Scan(&version, number{&head.Seq}, &hash); err != nil {
 		return audit.Head{}, err
+	}
+	if o := t.store.newer(version); o != nil {
+		t.store.obsolete.Store(o)
+		return audit.Head{}, o.fault()
 	}
 	copy(head.Hash[:], hash)
 	return head, nil

@@ -36,6 +36,9 @@ const (
 
 // Session implements session.Store.
 func (s *Store) Session(ctx context.Context, token credential.TicketHash) (session.Session, principal.Session, error) {
+	if err := s.Obsolete(); err != nil {
+		return session.Session{}, principal.Session{}, err
+	}
 	var found session.Session
 	u := &found.User
 	err := s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, when{&found.CreatedAt}, when{&found.SignedInAt},

@@ -12,7 +12,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -112,9 +111,10 @@ type Store struct {
 	// verifying, control, reading, maintenance and writing have the statements of their pools.
 	verifying, control, reading, maintenance, writing *statements
 
-	gates  gates
-	halted atomic.Bool
-	counts Counts
+	gates    gates
+	halted   atomic.Bool
+	obsolete atomic.Pointer[Obsolete]
+	counts   Counts
 }
 
 // New takes an open, migrated database.
@@ -174,15 +174,6 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Current reports whether the database still has the schema that it was opened with. That it does not answer is for Ready to say.
-func (s *Store) Current(ctx context.Context) error {
-	var version int64
-	if err := s.control.row(ctx, selectVersion).Scan(&version); err == nil && version != s.backend.Version {
-		return fmt.Errorf("the database has version %d, and had %d when it was opened", version, s.backend.Version)
-	}
-	return nil
-}
-
 // Halted reports whether writes are refused.
 func (s *Store) Halted() bool { return s.halted.Load() }
 
@@ -191,8 +182,8 @@ func (s *Store) Halt() { s.halted.Store(true) }
 
 // writable returns why nothing can be written now; nil where it can.
 func (s *Store) writable() error {
-	if s.halted.Load() {
-		return errHalted
+	if err := s.refused(); err != nil {
+		return err
 	}
 	return s.Doubt()
 }

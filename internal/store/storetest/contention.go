@@ -39,7 +39,7 @@ func failing(err error, times int, at string) func(string) error {
 
 func contentionIsRepeated(h *house) {
 	const times = 3
-	for _, step := range []string{"BEGIN", "INTO users", "WHERE name = 'change'", "FROM audit_heads", "INTO audit_heads", "INTO audit_events"} {
+	for _, step := range []string{"BEGIN", "INTO users", "WHERE name = 'change'", "JOIN audit_heads", "INTO audit_heads", "INTO audit_events"} {
 		u, changes, told := h.user(), h.changes(), h.stale.count()
 		fail := failing(errContention, times, step)
 		h.faults.begin = func() error { return fail("BEGIN") }
@@ -58,7 +58,7 @@ func contentionIsRepeated(h *house) {
 }
 
 func aLostConnectionIsReplacedOnce(h *house) {
-	for _, step := range []string{"BEGIN", "INTO users", "WHERE name = 'change'", "FROM audit_heads", "INTO audit_heads", "INTO audit_events"} {
+	for _, step := range []string{"BEGIN", "INTO users", "WHERE name = 'change'", "JOIN audit_heads", "INTO audit_heads", "INTO audit_events"} {
 		for _, lost := range []int{1, 2} {
 			u, changes := h.user(), h.changes()
 			fail := failing(errLost, lost, step)

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/clock"
@@ -16,6 +18,8 @@ var followGuarantees = []guarantee{
 	{"a follower catches up with more changes than it reads at once", aFollowerCatchesUp},
 	{"a follower that cannot read confirms nothing", aFollowerThatCannotReadConfirmsNothing},
 	{"a follower knows a database that forgot a change", aFollowerKnowsADatabaseThatForgot},
+	{"a schema that a newer version made is not written to, and not followed until it is known again", aNewerSchemaIsLeftAlone},
+	{"an invalidation that a newer version made stops what does not know it", anUnknownInvalidationStops},
 	{"a watermark never goes back", aWatermarkNeverGoesBack},
 }
 
@@ -94,6 +98,66 @@ func aFollowerKnowsADatabaseThatForgot(h *house) {
 			h.Errorf("%s, asked again: %v, want ErrRewritten", what, err)
 		}
 	}
+}
+
+// leftAlone fails the test where the store does anything with a database that is beyond it.
+func (h *house) leftAlone(f *store.Follower, token credential.TicketHash, reasons ...string) {
+	h.Helper()
+	before := f.Behind()
+	err := f.Pass(h.Context())
+	o, ok := errors.AsType[*store.Obsolete](err)
+	if !ok || fault.KindOf(err) != fault.Unavailable {
+		h.Fatalf("following says %v", err)
+	}
+	for _, reason := range append(reasons, "upgrade this node") {
+		if !strings.Contains(o.Reason, reason) {
+			h.Errorf("the reason is %q, and should say %s", o.Reason, reason)
+		}
+	}
+	if f.Behind() <= before {
+		h.Error("a pass that refused counts")
+	}
+	if _, _, err := h.store.Session(h.Context(), token); fault.KindOf(err) != fault.Unavailable {
+		h.Errorf("a session is read: %v", err)
+	}
+	if err := h.store.Current(h.Context()); !errors.Is(err, o) {
+		h.Errorf("Current says %v", err)
+	}
+	h.writesNothing()
+}
+
+func aNewerSchemaIsLeftAlone(h *house) {
+	f, _ := h.following()
+	_, token := h.begun(h.person())
+	h.must(f.Pass(h.Context()))
+	h.sql(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`)
+	before := h.dump() // before the follower looks, a change is refused when it would be recorded
+	if err := h.write(insertUser(h.user())); fault.KindOf(err) != fault.Unavailable {
+		h.Errorf("a change of a newer schema: %v, want unavailable", err)
+	}
+	h.unchanged(before)
+	h.leftAlone(f, token, "version 99999", fmt.Sprintf("knows %d", h.store.Version()))
+	h.sql(`DELETE FROM goose_db_version WHERE version_id = 99999`)
+	h.must(f.Pass(h.Context()))
+	h.goesOn()
+	if _, _, err := h.store.Session(h.Context(), token); err != nil {
+		h.Errorf("the session afterwards: %v", err)
+	}
+}
+
+func anUnknownInvalidationStops(h *house) {
+	f, _ := h.following()
+	_, token := h.begun(h.person())
+	h.must(f.Pass(h.Context()))
+	told := h.stale.count()
+	h.in(func(context.Context, *store.Tx) error { return nil })
+	h.sql(`UPDATE audit_events SET stale = '{"lookups":["a"],"networks":["b"]}' WHERE change_number = (SELECT MAX(change_number) FROM audit_events)`)
+	for range 2 { // it does not go on behind it
+		h.leftAlone(f, token, "networks", fmt.Sprintf("change %d ", h.changes()))
+	}
+	h.outdated(told + 1) // by the ledger
+	h.sql(`UPDATE audit_events SET stale = '{} {}' WHERE change_number = (SELECT MAX(change_number) FROM audit_events)`)
+	h.leftAlone(f, token, "more than one value")
 }
 
 func aWatermarkNeverGoesBack(h *house) {

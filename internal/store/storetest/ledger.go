@@ -85,7 +85,7 @@ func (h *house) outdated(want int) {
 
 func anErrorInRecordingLeavesNothing(h *house) {
 	before := h.dump()
-	for _, step := range []string{"UPDATE counters SET value = value + 1 WHERE name = 'change'", "FROM audit_heads", "INTO audit_heads", "INTO audit_events"} {
+	for _, step := range []string{"UPDATE counters SET value = value + 1 WHERE name = 'change'", "JOIN audit_heads", "INTO audit_heads", "INTO audit_events"} {
 		failed := 0
 		h.faults.statement = func(text string) error {
 			if !strings.Contains(text, step) {
