@@ -213,13 +213,15 @@ func (a *App) answer(ctx context.Context, c config.Config) error {
 func (a *App) startJobs() {
 	log := a.options.Log
 	a.jobs = append(a.jobs,
-		job.Start("last_uses", usesEvery, log, a.whenSure(func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) })),
+		// Without these, decisions come to be wrong: the node is not ready where one of them fails for long.
 		job.Start("watermark", clockEvery, log, a.keepTime),
-		job.Start("rate_limits", sweepEvery, log, a.sweepLimits),
 		job.Start("server_keys", serverKeysEvery, log, a.learnServerKeys),
 		job.Start("revocations", catchUpEvery, log, func(ctx context.Context) error { return a.journal.catchUp(ctx, a.Store) }),
-		job.Start("dead_sessions", sweepEvery, log, a.whenReady(a.Sessions.Sweep)),
-		job.Start("idle_memory", restEvery, log, newMemory().pass),
+		// A node decides as well where any of these is late.
+		job.StartApart("last_uses", usesEvery, log, a.whenSure(func(ctx context.Context) error { return a.Engine.FlushUses(ctx, a.Store) })),
+		job.StartApart("rate_limits", sweepEvery, log, a.sweepLimits),
+		job.StartApart("dead_sessions", sweepEvery, log, a.whenReady(a.Sessions.Sweep)),
+		job.StartApart("idle_memory", restEvery, log, newMemory().pass),
 		job.StartApart("rewrap", serverKeysEvery, log, a.whenSure(a.ServerKeys.Pass)),
 		job.StartApart("unclaimed_keys", tendEvery, log, a.whenReady(a.Keys.DropUnclaimed)),
 		job.StartApart("expired_keys", tendEvery, log, a.whenReady(a.Keys.ForgetExpired)),

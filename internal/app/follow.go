@@ -17,6 +17,8 @@ import (
 const (
 	// followEvery is how often a node looks for changes that it was not told of. Announcements only make it look sooner.
 	followEvery = 250 * time.Millisecond
+	// followWithin bounds one look. Another one, on another connection, may succeed where this one hangs.
+	followWithin = 2 * time.Second
 	// listenAgain is the pause before the connection for announcements is made anew.
 	listenAgain = time.Second
 )
@@ -88,6 +90,8 @@ func (a *App) startFollowing(log *slog.Logger) {
 		return
 	}
 	j := job.Start("changes", followEvery, log, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, followWithin)
+		defer cancel()
 		err := f.changes.Pass(ctx)
 		if errors.Is(err, store.ErrRewritten) {
 			a.fail(err)

@@ -29,7 +29,7 @@ func (a *App) checks() []check {
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
 		{"clock", a.clockDoubt(), func(context.Context) error { return a.clock.Check() }},
 		{"revocations", "what took authority away is not all in the journal: a newer version changed the database", a.journal.ready},
-		{"jobs", "some have not succeeded for too long", a.jobsSucceed},
+		{"jobs", "some that decisions need have not succeeded for too long", a.jobsSucceed},
 	}
 }
 

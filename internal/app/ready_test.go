@@ -28,7 +28,7 @@ func TestANodeIsReadyUntilSomethingWithoutWhichItMustNotDecideFailsAndNamesIt(t 
 		{"schema", both, func(t *testing.T, h *testkit.House) { execute(t, h, setVersion, 999) }},
 		{"changes", []testkit.Engine{testkit.Postgres}, loseChanges}, // SQLite's file is one process's alone
 		{"clock", both, func(_ *testing.T, h *testkit.House) { h.Clock.Move(-2 * time.Minute) }},
-		{"jobs", both, loseUses},
+		{"jobs", both, loseServerKeys},
 	} {
 		for _, e := range c.on {
 			t.Run(c.check+" on "+string(e), func(t *testing.T) {
@@ -156,6 +156,29 @@ func loseUses(t *testing.T, h *testkit.House) {
 	execute(t, h, `ALTER TABLE key_uses RENAME TO key_uses_away`)
 	h.Clock.Move(time.Minute)
 	use()
+}
+
+// loseServerKeys takes away the table that each node learns from which keys of the server there are.
+func loseServerKeys(t *testing.T, h *testkit.House) {
+	t.Helper()
+	execute(t, h, `ALTER TABLE server_keys RENAME TO server_keys_away`)
+}
+
+// A job that nothing is decided by may be late: last uses, sweeps of what is dead, notices.
+func TestANodeStaysReadyWhereOnlyWorkFailsThatNoDecisionNeeds(t *testing.T) {
+	t.Parallel()
+	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.Patience = time.Nanosecond })
+	loseUses(t, h)
+	const failures = `claviger_job_failures_total{task="last_uses"}`
+	await(t, func() string {
+		if scrape(t, h)[failures] >= 3 { // it fails for more than one turn
+			return "fails"
+		}
+		return ""
+	})
+	if detail := notReady(t, h); strings.Contains(detail, "jobs") {
+		t.Errorf("readyz says %q", detail)
+	}
 }
 
 // loseChanges makes the table unreadable in which nodes see what others changed. In the end the journal of revocations reads it.

@@ -1,10 +1,15 @@
 // Package job runs periodic work: a Job calls one pass again and again until it is stopped.
+//
+// A pass that fails is tried again soon, with growing pauses, and not only at its next turn. A pass that panics has failed.
+// A pass that takes too long is cut off by its context, so that one frozen part does not hold its job up for ever.
 package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -23,15 +28,27 @@ type Job struct {
 
 	begun     time.Time
 	succeeded atomic.Int64 // nanoseconds after begun
+	failing   int          // passes that failed since one succeeded
+	limit     time.Duration
 	wake      chan struct{}
 	stop      context.CancelFunc
 	done      chan struct{}
 }
 
+const (
+	// firstRetry is about how long after a failure the next pass begins; each further failure doubles it.
+	firstRetry = time.Second
+	// maxRetry bounds it for jobs that decisions need: once what failed is over, the node is ready within this time.
+	maxRetry = 2 * time.Second
+	// passLimit bounds a pass that decisions need, apartLimit any other.
+	passLimit  = time.Minute
+	apartLimit = 15 * time.Minute
+)
+
 // StartApart starts a job whose passes may be late, since they depend on others or take as long as there is work. The first comes at once: something may have waited
 // for the process to start.
 func StartApart(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
-	j, ctx := prepare(name, every)
+	j, ctx := prepare(name, every, apartLimit)
 	j.Apart = true
 	go func() {
 		defer close(j.done)
@@ -41,9 +58,9 @@ func StartApart(name string, every time.Duration, log *slog.Logger, pass func(co
 	return j
 }
 
-// Start runs the pass every so often, one at a time. A pass that fails is logged and tried again at its next turn.
+// Start runs the pass every so often, one at a time. A pass that fails is logged and tried again soon.
 func Start(name string, every time.Duration, log *slog.Logger, pass func(context.Context) error) *Job {
-	j, ctx := prepare(name, every)
+	j, ctx := prepare(name, every, passLimit)
 	go func() {
 		defer close(j.done)
 		j.turns(ctx, log, pass)
@@ -51,30 +68,55 @@ func Start(name string, every time.Duration, log *slog.Logger, pass func(context
 	return j
 }
 
-func prepare(name string, every time.Duration) (*Job, context.Context) {
+func prepare(name string, every, limit time.Duration) (*Job, context.Context) {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Job{Name: name, Every: every, begun: time.Now(), wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}, ctx
+	return &Job{
+		Name: name, Every: every, begun: time.Now(), limit: limit, wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{}),
+	}, ctx
 }
 
-// turns runs the pass at every turn until the context ends.
+// turns runs the pass at every turn, and soon after it failed, until the context ends.
 func (j *Job) turns(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
 	ticker := time.NewTicker(j.Every)
 	defer ticker.Stop()
 	for {
+		var retry <-chan time.Time
+		if j.failing > 0 {
+			retry = time.After(j.pause())
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-retry:
 		case <-j.wake:
 		}
 		j.run(ctx, log, pass)
 	}
 }
 
-func (j *Job) run(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
-	if err := Recovered(func() error { return pass(ctx) }); ctx.Err() == nil {
-		j.ran(err, log)
+// pause returns how long to wait after a failure, unless the next turn comes first. It varies by a quarter, so that the
+// nodes of one database do not all come back at once.
+func (j *Job) pause() time.Duration {
+	most := maxRetry
+	if j.Apart {
+		most = max(maxRetry, j.Every)
 	}
+	pause := min(firstRetry<<min(j.failing-1, 16), most)
+	return pause - rand.N(pause/4)
+}
+
+func (j *Job) run(ctx context.Context, log *slog.Logger, pass func(context.Context) error) {
+	limited, cancel := context.WithTimeout(ctx, j.limit)
+	defer cancel()
+	err := Recovered(func() error { return pass(limited) })
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("cut off after %s: %w", j.limit, err)
+	}
+	j.ran(err, log)
 }
 
 // Recovered runs the function and returns its panic as an error, so that no work in the background ends the process. The
@@ -88,13 +130,20 @@ func Recovered(do func() error) (err error) {
 	return do()
 }
 
+// ran counts a pass. Of many failures in a row the first, second, fourth, eighth and so on are logged.
 func (j *Job) ran(err error, log *slog.Logger) {
 	j.Runs.Add(1)
 	if err != nil {
 		j.Failures.Add(1)
-		log.Error("job failed", "job", j.Name, "error", err)
+		if j.failing++; j.failing&(j.failing-1) == 0 {
+			log.Error("job failed", "job", j.Name, "in_a_row", j.failing, "error", err)
+		}
 		return
 	}
+	if j.failing > 0 {
+		log.Info("job succeeds again", "job", j.Name, "failed", j.failing)
+	}
+	j.failing = 0
 	j.succeeded.Store(int64(time.Since(j.begun)))
 }
 
