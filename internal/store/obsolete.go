@@ -47,15 +47,18 @@ func (s *Store) refused() error {
 // Current reports whether the database has the schema that it was opened with, and nothing in it is from a newer version
 // of Claviger. That it does not answer is for Ready to say.
 func (s *Store) Current(ctx context.Context) error {
-	if err := s.Obsolete(); err != nil {
-		return err
-	}
 	var version int64
 	if err := s.control.row(ctx, selectVersion).Scan(&version); err != nil {
-		return nil
+		return s.Obsolete()
 	}
 	if o := s.newer(version); o != nil {
 		return o.fault()
+	}
+	if !s.Shared() {
+		s.obsolete.Store(nil) // there is no follower to find out
+	}
+	if err := s.Obsolete(); err != nil {
+		return err
 	}
 	if version != s.backend.Version {
 		return fmt.Errorf("the database has version %d, and had %d when it was opened", version, s.backend.Version)

@@ -34,6 +34,9 @@ func TestAnUncheckedScanIsReported(t *testing.T) {
 		{"err = row.Scan(&id)\nif err == sql.ErrNoRows { err = nil }\nreturn err", false},
 		{"k, err := scanKey(row)\nif err == nil { *k = 1 }\nreturn err", false},
 		{"return row.Scan(&id)", false},
+		{"if all != nil { err = row.Scan(&id) }\nif err != nil { return err }\nall[id]++\nreturn nil", false},
+		{"if all != nil { err = row.Scan(&id) }\nall[id]++\nreturn err", true},
+		{"for range all { err = row.Scan(&id) }\nall[id]++\nreturn err", true},
 	} {
 		text := head + "func f(row *sql.Rows, all map[string]int) (err error) {\nvar id string\n" + c.body + "\n}"
 		got := check(t, map[string]string{"made.go": text}).unchecked()
@@ -49,30 +52,65 @@ func (s *source) unchecked() (reports []string) {
 	for _, file := range s.files {
 		for n := range ast.Preorder(file) {
 			switch n := n.(type) {
-			case *ast.BlockStmt:
-				reports = append(reports, s.uncheckedIn(n.List)...)
-			case *ast.CaseClause:
-				reports = append(reports, s.uncheckedIn(n.Body)...)
+			case *ast.FuncDecl:
+				reports = append(reports, s.uncheckedIn(n.Body.List, nil)...)
+			case *ast.FuncLit:
+				reports = append(reports, s.uncheckedIn(n.Body.List, nil)...)
 			}
 		}
 	}
 	return reports
 }
 
-func (s *source) uncheckedIn(statements []ast.Stmt) (reports []string) {
+// uncheckedIn looks at the statements of a block and of the blocks within it; after are those that run behind it.
+func (s *source) uncheckedIn(statements, after []ast.Stmt) (reports []string) {
 	for i, statement := range statements {
+		next := slices.Concat(statements[i+1:], after)
 		switch statement := statement.(type) {
 		case *ast.ExprStmt:
 			if s.scans(statement.X) {
 				reports = append(reports, s.at(statement)+": the error of a scan is dropped")
 			}
 		case *ast.AssignStmt:
-			if len(statement.Rhs) == 1 && s.scans(statement.Rhs[0]) && !checkedNext(errorOf(statement), statements[i+1:]) {
+			if len(statement.Rhs) == 1 && s.scans(statement.Rhs[0]) && !checkedNext(errorOf(statement), next) {
 				reports = append(reports, s.at(statement)+": the error of this scan is not checked before what follows")
 			}
 		}
+		for _, block := range blocksOf(statement) {
+			reports = append(reports, s.uncheckedIn(block, next)...)
+		}
 	}
 	return reports
+}
+
+// blocksOf returns the blocks directly within a statement.
+func blocksOf(statement ast.Stmt) (blocks [][]ast.Stmt) {
+	switch statement := statement.(type) {
+	case *ast.BlockStmt:
+		blocks = append(blocks, statement.List)
+	case *ast.IfStmt:
+		blocks = append(blocks, statement.Body.List)
+		if statement.Else != nil {
+			blocks = append(blocks, []ast.Stmt{statement.Else})
+		}
+	case *ast.ForStmt:
+		blocks = append(blocks, statement.Body.List)
+	case *ast.RangeStmt:
+		blocks = append(blocks, statement.Body.List)
+	case *ast.SwitchStmt:
+		blocks = append(blocks, statement.Body.List)
+	case *ast.TypeSwitchStmt:
+		blocks = append(blocks, statement.Body.List)
+	case *ast.SelectStmt:
+		blocks = append(blocks, statement.Body.List)
+	case *ast.CaseClause:
+		blocks = append(blocks, statement.Body)
+	case *ast.CommClause:
+		blocks = append(blocks, statement.Body)
+	case *ast.LabeledStmt:
+		blocks = append(blocks, []ast.Stmt{statement.Stmt})
+	}
+	return blocks
 }
 
 // scans reports whether the expression is a call that reads a row: Scan itself, or a function that is given the row.

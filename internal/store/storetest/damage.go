@@ -42,9 +42,11 @@ func aListThatBreaksOffIsUnavailable(h *house) {
 	play(h) // so that every table has rows
 	d := &damaging{}
 	b := h.backend
-	b.Read = sql.OpenDB(&connector{inner: h.backend.Read, faults: &faults{row: d.next}})
-	b.Read.SetMaxOpenConns(1)
-	defer b.Read.Close()
+	for _, pool := range []**sql.DB{&b.Verify, &b.Control, &b.Read, &b.Maintenance} {
+		*pool = sql.OpenDB(&connector{inner: *pool, faults: &faults{row: d.next}})
+		(*pool).SetMaxOpenConns(1)
+		defer (*pool).Close()
+	}
 	s := store.New(b, store.Options{Now: h.clock.Now, Rand: h.random})
 	for name, read := range h.lists(s) {
 		d.rows, d.damage = 0, 0
