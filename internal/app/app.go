@@ -58,6 +58,9 @@ type Options struct {
 	PasswordCost identity.Cost
 	// Patience is how long a job may fail before the node says that it is not ready; half a minute by default. For tests.
 	Patience time.Duration
+	// Space returns how many bytes of the disk of a directory are free, and how many it has; that of the machine by default. For
+	// tests.
+	Space func(directory string) (free, total int64, err error)
 }
 
 // App is a running Claviger.
@@ -85,6 +88,7 @@ type App struct {
 	options     Options
 	certificate *certificate
 	data        dataDir
+	disk        *disk
 	journal     *journal.File
 	rootCheck   string
 	clock       *clock.Clock
@@ -149,13 +153,17 @@ func open(ctx context.Context, c config.Config, o Options, begin func(*App, cont
 // build goes up the house: storage, keys, domain.
 func (a *App) build(ctx context.Context, c config.Config) error {
 	generations := verify.NewGenerations()
-	err := a.openStore(ctx, c, generations)
-	if err != nil {
+	var err error
+	if a.disk, err = openDisk(a.data, a.options.Space); err != nil {
+		return err
+	}
+	if err = a.openStore(ctx, c, generations); err != nil {
 		return err
 	}
 	if a.journal, err = journal.Open(a.data.file(JournalFile), a.clock.Now); err != nil {
 		return err
 	}
+	a.disk.writeFailed = a.Store.Full
 	adopted, err := a.Store.Adopted(ctx)
 	if err != nil {
 		return err
@@ -231,8 +239,9 @@ func (a *App) startJobs() {
 		job.StartApart("plan_notices", planEvery, log, a.whenSure(a.Notices.Plan)),
 		job.StartApart("send_notices", sendEvery, log, a.whenSure(a.Notices.Send)),
 	)
+	a.jobs = append(a.jobs, job.StartApart("disk_reserve", spaceEvery, log, a.onceAnswering(a.disk.keepReserve)))
 	if !a.Store.Analyzes() {
-		a.jobs = append(a.jobs, job.StartApart("statistics", analyzeEvery, log, a.analyze))
+		a.jobs = append(a.jobs, job.StartApart("statistics", analyzeEvery, log, a.onceAnswering(a.Store.Analyze)))
 	}
 	a.startFollowing(log)
 }
@@ -366,13 +375,15 @@ func (a *App) sweepLimits(context.Context) error {
 	return nil
 }
 
-// analyze gathers the planner's statistics, once the server answers.
-func (a *App) analyze(ctx context.Context) error {
-	select {
-	case <-a.answering:
-		return a.Store.Analyze(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
+// onceAnswering is a pass that waits until every entry point answers.
+func (a *App) onceAnswering(pass func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-a.answering:
+			return pass(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

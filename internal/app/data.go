@@ -54,7 +54,7 @@ func own(path string) error {
 		return err
 	}
 	ours := slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains([]string{lockFile, "root.key", databaseFile, JournalFile}, e.Name())
+		return slices.Contains([]string{lockFile, "root.key", databaseFile, JournalFile, reserveFile}, e.Name())
 	})
 	if len(entries) > 0 && !ours {
 		return fmt.Errorf("%s holds other files: give claviger a directory of its own", path)

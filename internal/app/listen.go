@@ -42,6 +42,7 @@ func (a *App) listen(listener net.Listener, c config.Server) {
 func (a *App) openDoor(ctx context.Context, c config.Server, limits config.PersonLimits) error {
 	a.door = web.NewDoor(&verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}, a.options.Log)
 	a.door.Secure, a.door.Proxies, a.door.Tracing = config.BaseURL(a.URL).TLS(), c.TrustedProxies, a.tracing
+	a.door.Admit = a.disk.admit
 	a.door.Changes = web.NewChangeLimit(int(limits.ChangesPerMinute))
 	a.door.AnonymousTime = time.Duration(c.Limits.HeaderTimeout)
 	headers, err := a.Store.KeyHeaders(ctx)

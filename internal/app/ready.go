@@ -29,6 +29,7 @@ func (a *App) checks() []check {
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
 		{"clock", a.clockDoubt(), func(context.Context) error { return a.clock.Check() }},
 		{"revocations", "the journal cannot take what a newer version changed, or is not on disk", a.journal.Ready},
+		{"disk", "it is nearly full, and only changes that take authority away are made", a.disk.ready},
 		{"jobs", "some that decisions need have not succeeded for too long", a.jobsSucceed},
 	}
 }

@@ -67,13 +67,23 @@ func clearSocket(path string) error {
 	return os.Remove(path)
 }
 
+// makingRoom gives up the reserve before a request of an operator that finds the disk full.
+func (a *App) makingRoom(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			_ = a.disk.admit(true) // the request itself says what fails
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serveOperators answers on the listener until the app stops. An answer may take its time: a backup does.
 func (a *App) serveOperators(l net.Listener) {
 	api := &adminapi.API{
 		Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store, ServerKeys: a.ServerKeys, Backup: a.backup, BaseURL: a.URL,
 	}
 	a.operators = &http.Server{
-		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: a.makingRoom(api.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
 	}
 	go func() {

@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -91,7 +92,7 @@ type need struct {
 	scope scope.Scope
 	// everyApplication asks a key for access to all applications.
 	everyApplication bool
-	// reduces is set where the operation only takes authority away; so does every DELETE.
+	// reduces is set where the operation only takes authority away, or must be possible before one can; so does every DELETE.
 	reduces bool
 	// repeatable takes an Idempotency-Key; the handler is one of once.
 	repeatable bool
@@ -113,7 +114,7 @@ func add[In, Out any](h huma.API, door *web.Door, op huma.Operation, n need, han
 		op.Parameters = append(op.Parameters, repeatParam())
 	}
 	if n.anyone {
-		op.Middlewares = append(op.Middlewares, anonymous(door))
+		op.Middlewares = append(op.Middlewares, anonymous(door, n))
 	} else {
 		op.Middlewares = append(op.Middlewares, guard(door, n))
 	}
@@ -141,10 +142,14 @@ func onBehalf(ctx huma.Context, c admission.Caller) huma.Context {
 }
 
 // anonymous lets anyone in who brings little.
-func anonymous(door *web.Door) func(huma.Context, func(huma.Context)) {
+func anonymous(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		if err := door.BufferAnonymous(w, r); err != nil {
+		err := door.BufferAnonymous(w, r)
+		if err == nil && changes(r.Method) {
+			err = door.AdmitChange(principal.Principal{}, n.reduces)
+		}
+		if err != nil {
 			door.Refuse(w, r, err)
 			return
 		}
@@ -158,7 +163,7 @@ func guard(door *web.Door, n need) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		caller, body, err := door.Caller(w, r, n.of(r))
 		if err == nil && changes(r.Method) {
-			err = door.Changes.Consume(caller.Principal, n.reduces || r.Method == http.MethodDelete)
+			err = door.AdmitChange(caller.Principal, n.reduces || r.Method == http.MethodDelete)
 		}
 		if err == nil {
 			err = wellFormed(r)

@@ -19,7 +19,7 @@ func (a *API) sessions(h huma.API) {
 	add(h, a.Door, huma.Operation{
 		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"Session"}, DefaultStatus: http.StatusCreated,
 		Summary: "Sign in", Description: "Gives the session cookie. Every cause of failure has one answer.",
-	}, need{anyone: true}, a.signIn, fault.SignInFailed)
+	}, need{anyone: true, reduces: true}, a.signIn, fault.SignInFailed)
 	add(h, a.Door, huma.Operation{
 		OperationID: "show-session", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"Session"}, Summary: "Show the session",
 	}, need{session: true}, a.showSession)

@@ -86,6 +86,7 @@ func (s *Store) execThrough(ctx context.Context, g *admission.Gate, c admission.
 	if err != nil {
 		return 0, s.fault(err)
 	}
+	s.full.Store(false)
 	n, err = result.RowsAffected()
 	return n, s.fault(err)
 }

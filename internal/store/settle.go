@@ -30,6 +30,10 @@ func (s *Store) commit(ctx context.Context, tx *Tx, change int64, event audit.Ev
 	if failure == nil {
 		return s.landed(change, event)
 	}
+	if s.backend.Classify(failure) == Full { // which is an answer: nothing was kept
+		s.Outdate(event.Stale)
+		return failure
+	}
 	kept, err := s.settle(ctx, failure, change, event.ID)
 	switch {
 	case err != nil:
@@ -46,6 +50,7 @@ func (s *Store) commit(ctx context.Context, tx *Tx, change int64, event audit.Ev
 // landed does what comes after a COMMIT and before the answer.
 func (s *Store) landed(change int64, event audit.Event) error {
 	s.counts.Events.Add(1)
+	s.full.Store(false)
 	s.Outdate(event.Stale)
 	return s.committed(change, event)
 }

@@ -35,6 +35,8 @@ const (
 	Contention
 	// Duplicate broke a unique index.
 	Duplicate
+	// Full means that there was no room to write: nothing was kept.
+	Full
 	// Fatal means that the engine can no longer be trusted to keep what it acknowledges (failed fsync): the process must stop.
 	Fatal
 	// Disconnected means that the connection was lost, and says nothing about what was asked.
@@ -114,7 +116,9 @@ type Store struct {
 	gates    gates
 	halted   atomic.Bool
 	obsolete atomic.Pointer[Obsolete]
-	counts   Counts
+	// full is set from a write that found no room to one that did.
+	full   atomic.Bool
+	counts Counts
 }
 
 // New takes an open, migrated database.
@@ -174,6 +178,9 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Full reports whether the last write found no room.
+func (s *Store) Full() bool { return s.full.Load() }
+
 // Halted reports whether writes are refused.
 func (s *Store) Halted() bool { return s.halted.Load() }
 
@@ -207,8 +214,12 @@ func (s *Store) fault(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.NotFound
 	}
-	if s.backend.Classify(err) == Fatal {
+	switch s.backend.Classify(err) {
+	case Fatal:
 		s.halt(err)
+	case Full:
+		s.full.Store(true)
+		return fault.Wrap(fault.Unavailable, err, "The disk of the database is full. Nothing was changed. Try again once there is room.")
 	}
 	return fault.WrapRetry(fault.Unavailable, err, retryAfter, "The database did not answer. Try again.")
 }

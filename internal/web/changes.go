@@ -10,6 +10,15 @@ import (
 	"github.com/claviger-dev/claviger/internal/ratelimit"
 )
 
+// AdmitChange counts a change of the principal and asks whether there is room for it. What only takes authority away has a
+// count and room of its own.
+func (d *Door) AdmitChange(who principal.Principal, reduces bool) error {
+	if err := d.Changes.Consume(who, reduces); err != nil || d.Admit == nil {
+		return err
+	}
+	return d.Admit(reduces)
+}
+
 // ChangeLimit bounds how many requests a minute one person sends that change something, and so how fast they make the database
 // grow. A request counts once, however it comes: over all sessions and keys of the person. It counts before anything is read or
 // written for it, and by the machine's monotonic clock.

@@ -29,6 +29,8 @@ type Door struct {
 	Proxies []netip.Prefix
 	// Tracing of what Observe sees; nil for none.
 	Tracing *telemetry.Tracing
+	// Admit refuses a change that there is no room for; reduces is set where it only takes authority away. nil admits all.
+	Admit func(reduces bool) error
 	// Changes limits what one person changes; nil for no limit.
 	Changes *ChangeLimit
 	// Requests that Observe has seen.

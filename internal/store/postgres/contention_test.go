@@ -143,7 +143,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 	b := open(t, testkit.MigratedDatabase(t))
 	defer shut(t, b)
 	for state, want := range map[string]store.Failure{
-		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "58030": store.Fatal, "XX001": store.Fatal,
+		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "53100": store.Full, "58030": store.Fatal, "XX001": store.Fatal,
 		"23503": store.Other, "23502": store.Other, "57014": store.Other, "42601": store.Other, "55P03": store.Other,
 		"57P01": store.Disconnected, "25P03": store.Disconnected, "25P04": store.Disconnected,
 	} {

@@ -182,6 +182,8 @@ func classify(err error) store.Failure {
 		return store.Contention
 	case "23505": // unique_violation
 		return store.Duplicate
+	case "53100": // disk_full
+		return store.Full
 	case "58030", "XX001": // io_error, data_corrupted
 		return store.Fatal
 	case "57P01", "57P02", "57P05", // admin_shutdown, crash_shutdown, idle_session_timeout

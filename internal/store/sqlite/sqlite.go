@@ -260,6 +260,8 @@ func classify(err error) store.Failure {
 	switch e.Code() & 0xff { // the primary code of an extended one
 	case sqlite3.SQLITE_BUSY:
 		return store.Contention
+	case sqlite3.SQLITE_FULL:
+		return store.Full
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return store.Fatal
 	}

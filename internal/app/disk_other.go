@@ -1,0 +1,8 @@
+//go:build !linux
+
+package app
+
+import "os"
+
+// allocate takes up room for a file.
+func allocate(f *os.File, size int64) error { return writeZeros(f, size) }
