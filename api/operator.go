@@ -129,3 +129,44 @@ type NoticeRetry struct {
 type NoticesRetried struct {
 	Retried int64 `json:"retried"`
 }
+
+// ClockStatus is what a node's clock says, and what it is compared with.
+type ClockStatus struct {
+	// Trusted is false while the clock is in doubt: nothing is decided or recorded then.
+	Trusted bool `json:"trusted"`
+	// Reason is why the clock is in doubt; null where it is not.
+	Reason *string `json:"reason"`
+	// Time by the machine's clock.
+	Time time.Time `json:"time"`
+	// DatabaseTime is the time by PostgreSQL's clock; null with SQLite.
+	DatabaseTime *time.Time `json:"database_time"`
+	// Record is the latest time on record; null where there is none.
+	Record *time.Time `json:"record"`
+	// Horizon is the time that work which cannot be undone goes by.
+	Horizon *time.Time `json:"horizon"`
+}
+
+// RepairClockRequest is the body of POST /operator/v1/clock/repair.
+type RepairClockRequest struct {
+	// Time is the present time by a clock that the operator trusts. It may be left out where PostgreSQL's clock agrees with the
+	// machine's.
+	Time *time.Time `json:"time,omitempty"`
+}
+
+// RepairClockResponse says what putting the time on record back did.
+type RepairClockResponse struct {
+	// From was the latest time on record, To is the present time.
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// MayReviveKeys counts keys that had expired by the time on record and have not by the present one.
+	MayReviveKeys            int64 `json:"may_revive_keys"`
+	MayRevivePreviousSecrets int64 `json:"may_revive_previous_secrets"`
+	MayReviveSessions        int64 `json:"may_revive_sessions"`
+	MayReviveLinks           int64 `json:"may_revive_links"`
+	// SessionsEnded counts sessions that began later than the present.
+	SessionsEnded int64 `json:"sessions_ended"`
+	// KeysForgotten counts keys whose digests were removed later than the present. They stay expired.
+	KeysForgotten int64 `json:"keys_forgotten"`
+	// ChangesAhead counts changes that are recorded as made later than the present.
+	ChangesAhead int64 `json:"changes_ahead"`
+}

@@ -14,7 +14,7 @@ import (
 
 // operatorCommands are those of whoever owns the machine. They act on a data directory, through the server that has it or, where none runs, by themselves.
 func operatorCommands() []*cobra.Command {
-	commands := []*cobra.Command{accountCommand(), noticesCommand(), tenantCommand(), userCommand(), rootkeyCommand()}
+	commands := []*cobra.Command{accountCommand(), clockCommand(), noticesCommand(), tenantCommand(), userCommand(), rootkeyCommand()}
 	for _, c := range commands {
 		completeNoFiles(c)
 	}

@@ -8,10 +8,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -26,10 +29,20 @@ type API struct {
 	Trail    audit.Source
 	// ServerKeys are the keys of the server itself.
 	ServerKeys *serverkey.Service
+	// Clock is the node's.
+	Clock Clock
 	// Backup writes the whole database as it is at one moment.
 	Backup func(ctx context.Context, to io.Writer) error
 	// BaseURL that people reach the server by, for links.
 	BaseURL string
+}
+
+// Clock is the clock of a node, for operators.
+type Clock interface {
+	ClockStatus(ctx context.Context) (clock.Status, error)
+	// RepairClock takes times later than the present from the record; stated is the present time by a clock that the operator
+	// trusts, zero for none.
+	RepairClock(ctx context.Context, who principal.Principal, stated time.Time) (clock.Repair, error)
 }
 
 // Handler gives the way in.
@@ -44,6 +57,8 @@ func (a *API) Handler() http.Handler {
 		{Method: http.MethodGet, Path: "/operator/v1/rootkey", Serve: a.listServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/rotate", Serve: a.rotateServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/retire", Serve: a.retireServerKeys},
+		{Method: http.MethodGet, Path: "/operator/v1/clock", Serve: a.clockStatus},
+		{Method: http.MethodPost, Path: "/operator/v1/clock/repair", Serve: a.repairClock},
 		{Method: http.MethodGet, Path: "/operator/v1/backup", Serve: a.backup},
 		{Method: http.MethodGet, Path: "/operator/v1/notices", Serve: a.listNotices},
 		{Method: http.MethodPost, Path: "/operator/v1/notices/retry", Serve: a.retryNotices},

@@ -50,6 +50,8 @@ type Options struct {
 	Elapsed func() time.Duration
 	// Boot names what Elapsed counts from.
 	Boot string
+	// Uptime is how long the machine has been up, which freshness is measured by; clock.Uptime by default. For tests.
+	Uptime func() time.Duration
 	// DatabaseTime is PostgreSQL's own clock; by default it is not asked.
 	DatabaseTime func() time.Time
 	// Tracing by OpenTelemetry; its standard variables say where to.
@@ -279,10 +281,13 @@ func (a *App) openStore(ctx context.Context, c config.Config, generations *verif
 		if a.door != nil {
 			a.learnKeyHeaders(s.KeyHeaders)
 		}
+		if s.TimeRepaired != nil {
+			a.timeRepaired(*s.TimeRepaired)
+		}
 	}
 	a.Store = store.New(backend, store.Options{
 		Now: func() time.Time { return a.clock.Now() }, Horizon: func() time.Time { return a.clock.Horizon() }, Doubt: func() error { return a.clock.Doubt() },
-		Rand: rand.Reader, Outdate: outdate, Committed: a.note, Fatal: a.fail, Trace: a.tracing.Write,
+		Uptime: a.options.Uptime, Rand: rand.Reader, Outdate: outdate, Committed: a.note, Fatal: a.fail, Trace: a.tracing.Write,
 	})
 	return a.openClock(ctx)
 }

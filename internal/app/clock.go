@@ -54,13 +54,19 @@ func (a *App) evidence(ctx context.Context) (e clock.Evidence, err error) {
 	if e.Record, err = latest(ctx); err != nil {
 		return e, err
 	}
+	e.Database, err = a.databaseTime(ctx)
+	return e, err
+}
+
+// databaseTime is the time by the database's own clock; zero where it has none.
+func (a *App) databaseTime(ctx context.Context) (time.Time, error) {
 	switch {
 	case a.options.DatabaseTime != nil && a.Store.Shared():
-		e.Database = a.options.DatabaseTime()
+		return a.options.DatabaseTime(), nil
 	case a.options.Wall == nil:
-		e.Database, err = a.Store.DatabaseTime(ctx)
+		return a.Store.DatabaseTime(ctx)
 	}
-	return e, err
+	return time.Time{}, nil
 }
 
 // keepTime compares the clock with all others and records how late it is, each every so many turns. Nothing is

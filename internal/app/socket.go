@@ -80,7 +80,7 @@ func (a *App) makingRoom(next http.Handler) http.Handler {
 // serveOperators answers on the listener until the app stops. An answer may take its time: a backup does.
 func (a *App) serveOperators(l net.Listener) {
 	api := &adminapi.API{
-		Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store, ServerKeys: a.ServerKeys, Backup: a.backup, BaseURL: a.URL,
+		Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store, ServerKeys: a.ServerKeys, Clock: a, Backup: a.backup, BaseURL: a.URL,
 	}
 	a.operators = &http.Server{
 		Handler: a.makingRoom(api.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,

@@ -21,6 +21,8 @@ const (
 	ActionApplicationEdit   Action = "application.edit"
 	ActionApplicationDelete Action = "application.delete"
 
+	ActionClockRepair Action = "clock.repair"
+
 	ActionKeyCreate         Action = "key.create"
 	ActionKeyClaim          Action = "key.claim"
 	ActionKeyEdit           Action = "key.edit"
@@ -131,6 +133,7 @@ var actionRules = map[Action]actionRule{
 
 	ActionScopesReplace: {none: notYetCovered},
 
+	ActionClockRepair:   {none: onlyGives},
 	ActionServerCreate:  {none: onlyGives},
 	ActionServerRestore: {always: []EffectKind{EffectDatabaseRestored}},
 

@@ -62,6 +62,8 @@ type Stale struct {
 	Tenants []ident.TenantID `json:"tenants,omitempty"`
 	// KeyHeaders are the key headers that tenants have now, for the reader of credentials.
 	KeyHeaders []KeyHeader `json:"headers,omitempty"`
+	// TimeRepaired is the present time where later ones were taken from the record: no node goes by those any more.
+	TimeRepaired *time.Time `json:"time_repaired,omitempty"`
 }
 
 // KeyHeader is the key header of a tenant.

@@ -34,7 +34,11 @@ func (l *Limiter) Consume(now, perMinute int64) (wait time.Duration, current boo
 		if tat == evicted {
 			return 0, false
 		}
-		next := max(tat, now) + emissionInterval
+		arrival := tat
+		if tat > now+2*Minute { // time was put back: no request puts it that far off
+			arrival = now
+		}
+		next := max(arrival, now) + emissionInterval
 		if early := next - now - emissionInterval*perMinute; early > 0 {
 			return time.Duration(early), true
 		}

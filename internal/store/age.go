@@ -35,8 +35,14 @@ const (
 
 // Policies implements key.Store and notice.Store.
 func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error) {
+	all, err := policiesOf(ctx, s.reading)
+	return all, s.fault(err)
+}
+
+// policiesOf reads the rules of every account that has any.
+func policiesOf(ctx context.Context, from reader) (map[ident.AccountID][]policy.Rule, error) {
 	all := map[ident.AccountID][]policy.Rule{}
-	err := each(ctx, s.reading, selectPolicies, func(row *sql.Rows) error {
+	err := each(ctx, from, selectPolicies, func(row *sql.Rows) error {
 		var account ident.AccountID
 		var r policy.Rule
 		if err := row.Scan(&account, &r.Reason, &r.Days, when{&r.Since}, when{&r.Until}); err != nil {
@@ -45,7 +51,7 @@ func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule
 		all[account] = append(all[account], r)
 		return nil
 	})
-	return all, s.fault(err)
+	return all, err
 }
 
 // KeysExpiredBy implements key.Store.

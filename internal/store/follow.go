@@ -20,8 +20,8 @@ type Follower struct {
 	take func(at time.Time)
 	seen change
 
-	begun time.Time
-	// confirmed is until when nothing was missed, in nanoseconds after begun, by the machine's monotonic time: what the app's clock tells may stand still.
+	begun time.Duration // of the uptime
+	// confirmed is until when nothing was missed, in nanoseconds after begun, by the machine's uptime: what the app's clock tells may stand still, and monotonic time does while the machine is suspended.
 	confirmed atomic.Int64
 	changes   atomic.Uint64
 }
@@ -46,7 +46,7 @@ const changesAtOnce = 1000
 
 // Follow begins after the newest change. What is remembered of the database must be read later than that.
 func (s *Store) Follow(ctx context.Context, take func(at time.Time)) (*Follower, error) {
-	f := &Follower{store: s, take: take, begun: time.Now()}
+	f := &Follower{store: s, take: take, begun: s.Uptime()}
 	if err := s.control.row(ctx, selectNewest).Scan(&f.seen.number, &f.seen.id); err != nil {
 		return nil, s.fault(err)
 	}
@@ -57,7 +57,7 @@ func (s *Store) Follow(ctx context.Context, take func(at time.Time)) (*Follower,
 // migrated the database, or invalidates what this one does not know, it says so in Store.Obsolete and follows no further.
 func (f *Follower) Pass(ctx context.Context) error {
 	for {
-		asked := time.Since(f.begun)
+		asked := f.store.Uptime() - f.begun
 		n, err := f.read(ctx)
 		if o, ok := errors.AsType[*Obsolete](err); ok {
 			f.store.obsolete.Store(o)
@@ -117,7 +117,7 @@ func (f *Follower) follow(c change, at time.Time, stale []byte) error {
 
 // Behind is how long ago the node last knew of every change.
 func (f *Follower) Behind() time.Duration {
-	return time.Since(f.begun) - time.Duration(f.confirmed.Load())
+	return f.store.Uptime() - f.begun - time.Duration(f.confirmed.Load())
 }
 
 // Changes is how many were followed, this node's own among them.

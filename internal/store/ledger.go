@@ -19,6 +19,8 @@ type Tx struct {
 	tx         *sql.Tx
 	statements *statements
 	unprepared []query
+	// repairedAt is the time of the change where it is a repair of the time on record.
+	repairedAt time.Time
 }
 
 // Ledger writes for one domain package, which sees of the transaction only its own interface.
@@ -96,7 +98,7 @@ func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) 
 
 // attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
 func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audit.Event, error)) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(); err != nil && (s.halted.Load() || !repairing(ctx)) {
 		return err
 	}
 	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
@@ -164,9 +166,12 @@ func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.E
 	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
 		return 0, e, err
 	}
-	e.At = t.store.Now()
-	if err := t.store.Doubt(); err != nil { // since the change began
-		return 0, e, err
+	e.At = t.repairedAt
+	if e.At.IsZero() {
+		e.At = t.store.Now()
+		if err := t.store.Doubt(); err != nil { // since the change began
+			return 0, e, err
+		}
 	}
 	e.ID = ident.New[ident.EventID](e.At, t.store.Rand)
 	head, err := t.head(ctx, e.Chain())

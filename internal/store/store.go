@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 )
@@ -100,6 +101,8 @@ type Options struct {
 	Fatal func(error)
 	// SettleWithin bounds how long a COMMIT may be in doubt before the process must stop; ten seconds by default. For tests.
 	SettleWithin time.Duration
+	// Uptime returns how long the machine has been up, suspensions included; clock.Uptime by default.
+	Uptime func() time.Duration
 	// Doubt returns why the time that Now tells cannot be trusted; nil while it can. Nothing is written in doubt.
 	Doubt func() error
 	// Trace is called when a write begins; what it gives is called with the outcome when it has ended.
@@ -128,6 +131,9 @@ func New(b Backend, o Options) *Store {
 	}
 	if o.Committed == nil {
 		o.Committed = func(int64, audit.Event) error { return nil }
+	}
+	if o.Uptime == nil {
+		o.Uptime = clock.Uptime
 	}
 	if o.Horizon == nil {
 		o.Horizon = o.Now

@@ -142,6 +142,25 @@ func (e *Engine) FlushUses(ctx context.Context, to Uses) error {
 	)
 }
 
+// TimeSetBack gives uses that were noted at a later time than now, by a clock that was wrong, this one.
+func (e *Engine) TimeSetBack(now time.Time) {
+	e.uses.mu.Lock()
+	defer e.uses.mu.Unlock()
+	for id, use := range e.uses.dirty {
+		if use.At.After(now) {
+			use.At = now
+		}
+		if use.PreviousAt.After(now) {
+			use.PreviousAt = now
+		}
+		e.uses.dirty[id] = use
+	}
+	today := int32(now.UnixMicro() / dayMicros)
+	for s, day := range e.uses.scopes {
+		e.uses.scopes[s] = min(day, today)
+	}
+}
+
 func flush[T any](ctx context.Context, e *Engine, batch []T, write func(context.Context, []T) error, putBack func(T)) error {
 	if len(batch) == 0 {
 		return nil

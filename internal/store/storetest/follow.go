@@ -21,6 +21,7 @@ var followGuarantees = []guarantee{
 	{"a schema that a newer version made is not written to, and not followed until it is known again", aNewerSchemaIsLeftAlone},
 	{"an invalidation that a newer version made stops what does not know it", anUnknownInvalidationStops},
 	{"a watermark never goes back", aWatermarkNeverGoesBack},
+	{"what a follower knows is as old as the machine was suspended", aFollowerCountsSuspension},
 }
 
 // following begins to follow, behind one change; taken are the times of changes.
@@ -161,6 +162,24 @@ func anUnknownInvalidationStops(h *house) {
 	h.outdated(told + 1) // by the ledger
 	h.sql(`UPDATE audit_events SET stale = '{} {}' WHERE change_number = (SELECT MAX(change_number) FROM audit_events)`)
 	h.leftAlone(f, token, "more than one value")
+}
+
+func aFollowerCountsSuspension(h *house) {
+	_, err := h.store.AdoptRoot(h.Context(), credential.NewRoot(h.random))
+	h.must(err)
+	var up time.Duration
+	s := store.New(h.backend, store.Options{Now: h.clock.Now, Rand: h.random, Uptime: func() time.Duration { return up }})
+	f, err := s.Follow(h.Context(), func(time.Time) {})
+	h.must(err)
+	h.must(f.Pass(h.Context()))
+	up += time.Hour // in which no program ran, so that monotonic time stood still
+	if got := f.Behind(); got != time.Hour {
+		h.Errorf("after a suspension of an hour it is %s behind", got)
+	}
+	h.must(f.Pass(h.Context()))
+	if got := f.Behind(); got != 0 {
+		h.Errorf("after a look it is %s behind", got)
+	}
 }
 
 func aWatermarkNeverGoesBack(h *house) {
