@@ -132,6 +132,11 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 	return begun, token, err
 }
 
+// Issued reports whether this server made the token, whatever became of it since. It reads nothing.
+func (s *Service) Issued(token string) bool {
+	return s.Keyring.OwnTicket(credential.SessionTicket, token)
+}
+
 // Resume gives the principal behind a cookie's token. A dead or unknown token is fault.NotFound: no credential at all.
 func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
 	who, err := s.resume(ctx, token)

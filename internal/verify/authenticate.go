@@ -12,12 +12,19 @@ import (
 // Sessions resumes sign-ins; a dead or unknown token is fault.NotFound.
 type Sessions interface {
 	Resume(ctx context.Context, token string) (principal.Principal, error)
+	// Issued reports whether this server made the token, whatever became of it since. It reads nothing.
+	Issued(token string) bool
 }
 
 // Authenticator turns what a request carried into a caller. It is the only one: every way in comes through it.
 type Authenticator struct {
 	Engine   *Engine
 	Sessions Sessions
+}
+
+// IssuedSession reports whether a session was presented that this server began. Whether it goes on, only Authenticate tells.
+func (a *Authenticator) IssuedSession(p Presentation) bool {
+	return p.kind == SessionToken && a.Sessions.Issued(p.token)
 }
 
 // Authenticate runs steps 2 to 4 for the caller of a request on Claviger's own routes. API keys and sessions are accepted

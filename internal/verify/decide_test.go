@@ -48,6 +48,8 @@ func TestTheReceiverOfARequestDecidesAboutItsCredentialWithoutAVerifier(t *testi
 // noSessions knows no sign-in.
 type noSessions struct{}
 
+func (noSessions) Issued(string) bool { return false }
+
 func (noSessions) Resume(context.Context, string) (principal.Principal, error) {
 	return principal.Principal{}, fault.NotFound
 }

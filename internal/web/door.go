@@ -49,11 +49,16 @@ func NewDoor(a *verify.Authenticator, log *slog.Logger) *Door {
 
 // Caller lets in who may do what a route needs: all steps of a decision about the request's own credential. A body is read in between, and
 // given: whoever is refused by the headers alone makes nobody read it, and the decision is about the moment when all of it had come, so
-// that a body that trickles in does not stretch an authority that has meanwhile ended.
+// that a body that trickles in does not stretch an authority that has meanwhile ended. A session of this server's making is asked for once, when the body has
+// come: that it was made here shows without a read.
 func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement) (verify.Caller, []byte, error) {
 	p := d.Read(r.Context(), r.Header)
-	c, err := d.authenticate(w, r, p)
+	var c verify.Caller
 	var body []byte
+	var err error
+	if !hasBody(r) || !d.Authenticator.IssuedSession(p) {
+		c, err = d.authenticate(w, r, p)
+	}
 	if err == nil && hasBody(r) {
 		body = Buffer(r)
 		c, err = d.confirm(w, r, p, c)
@@ -74,13 +79,16 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, needs verify.Requi
 // themselves, counts only from the same site. The body is read as by Caller: it must be released also where there is an error, and unread says what is wrong with it.
 func (d *Door) Verifier(w http.ResponseWriter, r *http.Request) (v verify.Verifier, body Body, unread, err error) {
 	p := d.Read(r.Context(), r.Header)
-	c, err := d.authenticate(w, r, p)
-	if err == nil && c.Facts == nil {
-		err = sameSite(r)
+	var c verify.Caller
+	if !d.Authenticator.IssuedSession(p) {
+		c, err = d.authenticate(w, r, p)
 	}
 	if err == nil {
 		body, unread = Read(r)
 		c, err = d.confirm(w, r, p, c)
+	}
+	if err == nil && c.Facts == nil {
+		err = sameSite(r)
 	}
 	if err == nil {
 		v, err = c.Verifier()
