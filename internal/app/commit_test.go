@@ -100,12 +100,17 @@ func (l *line) carry(client net.Conn) {
 		client.Close()
 	}()
 	buf := make([]byte, 64<<10)
+	change := false // whether the transaction has recorded an event: others, of last uses, commit as well
 	for {
 		n, err := client.Read(buf)
 		if err != nil {
 			return
 		}
-		if bytes.Contains(bytes.ToLower(buf[:n]), []byte("commit")) && l.armed.CompareAndSwap(true, false) {
+		change = change || bytes.Contains(buf[:n], []byte("evt_"))
+		ends := bytes.Contains(bytes.ToLower(buf[:n]), []byte("commit"))
+		held := change && ends && l.armed.CompareAndSwap(true, false)
+		change = change && !ends
+		if held {
 			client.Close()
 			close(l.holding)
 			<-l.release

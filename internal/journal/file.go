@@ -149,12 +149,12 @@ func (j *File) CatchUp(ctx context.Context, from Trail) error {
 	if err != nil {
 		return err
 	}
+	if upto, _ := j.reached(); last < upto {
+		return j.beginAnew(ctx, from, last)
+	}
 	for {
 		upto, id := j.reached()
-		switch {
-		case last < upto:
-			return j.beginAnew(ctx, from, last)
-		case last == upto:
+		if upto >= last { // also what was committed since the last change was asked for
 			return j.known(nil)
 		}
 		changes, err := from.EffectsAfter(ctx, max(upto-1, 0), page+1)

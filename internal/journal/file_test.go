@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -326,4 +327,39 @@ func TestACompactJournalSaysWhatItSaidAlsoWithWhatComesAfterIt(t *testing.T) {
 			t.Fatalf("compact:\n%s%s", written.Bytes(), diff)
 		}
 	})
+}
+
+// growing is an audit trail to which a change is committed between the two questions of a catch-up.
+type growing struct{ changes []Change }
+
+func (g *growing) LastChange(context.Context) (int64, error) { return int64(len(g.changes)), nil }
+
+func (g *growing) EffectsAfter(_ context.Context, change int64, limit int) ([]Change, error) {
+	n := int64(len(g.changes)) + 1
+	g.changes = append(g.changes, Change{Number: n, ID: ident.EventID(fmt.Sprintf("evt_%d", n)), At: time.Unix(n, 0)})
+	return g.changes[change:min(n, change+int64(limit))], nil
+}
+
+func TestAChangeThatIsCommittedDuringACatchUpDoesNotMakeTheJournalBeginAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := Open(path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trail := &growing{changes: []Change{{Number: 1, ID: "evt_1", At: time.Unix(1, 0)}}}
+	for range 3 {
+		if err := j.CatchUp(t.Context(), trail); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), string(start)) || !strings.Contains(string(text), string(checkpoint)) {
+		t.Errorf("the journal begins anew, or never says how far it has come:\n%s", text)
+	}
 }
