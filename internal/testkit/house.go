@@ -226,7 +226,7 @@ func (h *House) As(p principal.Person) *client.Client {
 	h.t.Helper()
 	u, err := h.Store.User(h.t.Context(), p.ID)
 	h.check(err)
-	_, token, err := h.Sessions.Begin(h.t.Context(), p, u.PasswordSetAt, principal.Origin{IP: "127.0.0.1"}, "testkit")
+	_, token, err := h.Sessions.Begin(h.t.Context(), p, u.PasswordSetAt, principal.Origin{IP: "127.0.0.1"}, "Go-http-client/1.1")
 	h.check(err)
 	cookie := "claviger="
 	if strings.HasPrefix(h.URL, "https:") {
