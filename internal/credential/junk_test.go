@@ -33,9 +33,14 @@ func junkKeyring(t testing.TB) *Keyring {
 	return k
 }
 
+// A pool drops some of what it is given while the race detector watches, so tags cost a few allocations then.
 func TestJunkIsToldFromACredentialWithoutAnAllocation(t *testing.T) {
 	k := junkKeyring(t)
 	for name, value := range junk() {
+		most := 0.0
+		if raceDetector && strings.Contains(name, "word") {
+			most = 4 * 12
+		}
 		if n := testing.AllocsPerRun(100, func() {
 			if p, ok := Parse(value); ok && k.Tagged(p) {
 				t.Errorf("%s is a key", name)
@@ -43,7 +48,7 @@ func TestJunkIsToldFromACredentialWithoutAnAllocation(t *testing.T) {
 			if p, ok := ParsePair(value, value); ok && k.Tagged(p) {
 				t.Errorf("%s is a pair", name)
 			}
-		}); n > 0 {
+		}); n > most {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

@@ -108,6 +108,8 @@ func TestASourceOrAFloodOnOnePersonFillsOnlyItsShareOfTheQueue(t *testing.T) {
 		}
 		done()
 		synctest.Wait()
+		h.queue.mu.Lock()
+		defer h.queue.mu.Unlock()
 		if len(h.queue.lines) != 0 || h.queue.waiting != 0 || len(h.queue.waitingByPerson) != 0 || len(h.queue.running) != 0 || h.queue.free != 1 {
 			t.Errorf("the queue keeps something: %+v", h.queue)
 		}
@@ -153,6 +155,8 @@ func TestNoPersonIsServedTwiceAtATime(t *testing.T) {
 			}
 			<-time.After(5 * time.Minute)
 			q := h.queue
+			q.mu.Lock()
+			defer q.mu.Unlock()
 			if q.free != turns || q.waiting != 0 || len(q.lines) != 0 || len(q.running) != 0 || len(q.waitingByPerson) != 0 {
 				t.Errorf("the queue keeps something: %+v", q)
 			}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package credential
+
+// raceDetector is set where it watches the tests.
+const raceDetector = false
