@@ -47,7 +47,7 @@ build: ## build bin/claviger, one static binary
 
 test: ## run the tests on SQLite and PostgreSQL, with the race detector
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
-	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(PACKAGES)
+	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -parallel 4 -timeout $(TIMEOUT) $(ARGS) $(PACKAGES)
 
 check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
 	@test -n "$(GO_FILES)" || { echo "git lists no Go files here" >&2; exit 1; }

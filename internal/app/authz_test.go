@@ -143,10 +143,12 @@ func (r *row) faults() (found []string) {
 	return found
 }
 
-// Every key comes by every transport, and gets one decision.
+// Every key comes by every transport, and gets one decision. A transport is judged before the database is
+// asked, so on PostgreSQL each request comes by one of them.
 func TestEveryRouteDecidesAsTheTableSays(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		w := newWorld(t, e)
+		w.oneTransport = e == testkit.Postgres
 		for i := range authorization {
 			for _, rule := range authorization[i].rules {
 				for _, p := range w.parties {
@@ -162,12 +164,16 @@ func (w *world) try(r *row, of rule, p party) {
 	if !r.asks(p) {
 		return
 	}
-	want := r.want(of, p)
+	want, transports := r.want(of, p), p.transports()
+	if w.oneTransport {
+		w.asked++
+		transports = transports[w.asked%len(transports):][:1]
+	}
 	if !want.succeeds() {
-		w.cell(r, of, p, want).ask(http.Header{}, p.transports()...)
+		w.cell(r, of, p, want).ask(http.Header{}, transports...)
 		return
 	}
-	for _, transport := range p.transports() {
+	for _, transport := range transports {
 		w.cell(r, of, p, want).ask(http.Header{}, transport)
 	}
 }

@@ -39,6 +39,9 @@ type world struct {
 	// absent is what each route says of what is not there.
 	absent map[string]string
 	count  int
+	// oneTransport has each request come by one of the party's transports, in turn; asked counts requests.
+	oneTransport bool
+	asked        int
 }
 
 // site is a tenant with its account.

@@ -49,8 +49,10 @@ func onRecord(t *testing.T, h *testkit.House) string {
 }
 
 func TestWhileTheClockIsInDoubtNothingIsDecidedAndNothingRecordedUntilAllClocksAgreeAgain(t *testing.T) {
+	t.Parallel()
 	for name, step := range map[string]time.Duration{"forward": 48 * time.Hour, "back": -48 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 				h := testkit.Start(t, e)
 				tenant := h.Tenant("Main tenant", nil)

@@ -16,6 +16,7 @@ import (
 
 // A COMMIT that lands after its connection broke must not leave a stale fact behind that nobody knows of.
 func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
+	t.Parallel()
 	address, err := url.Parse(testkit.MigratedDatabase(t))
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestAFullDiskIsToldAndLeavesRoomForARevocation(t *testing.T) {
+	t.Parallel()
 	var free atomic.Int64
 	free.Store(1 << 40)
 	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) {

@@ -103,6 +103,7 @@ func TestAFileThatIsNoJournalStopsTheRestore(t *testing.T) {
 
 // However often a member changes one thing: the journal keeps the last word of everybody else, and none takes more room for that.
 func TestAMemberWhoTogglesAKeyPushesNoRevocationOutOfTheJournal(t *testing.T) {
+	t.Parallel()
 	j := newJournaled(t, testkit.SQLite)
 	j.revoke()
 	change := counted(t, j.House, `SELECT value FROM counters WHERE name = 'change'`)

@@ -146,6 +146,7 @@ func TestAMemberWhoSeesOnlyTheirOwnKeysFindsNoOthers(t *testing.T) {
 
 // One request reads so many keys and no more; the cursor goes on from there.
 func TestALookForARareStateGoesOnOverPagesThatMayBeEmpty(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
