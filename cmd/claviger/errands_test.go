@@ -109,6 +109,8 @@ var (
 		{line: "notices list"},
 		{line: "notices retry --dead"},
 		{line: "rootkey status"},
+		{line: "clock status"},
+		{line: "clock repair --time 2026-01-31T12:00:00Z", code: 6},
 		{line: "rootkey retire 9", code: 5},
 		{line: "backup {work}/backup.age --force --passphrase-file {secrets}/passphrase"},
 		{line: "backup {work}/backup.age --force --passphrase-file -", given: "passphrase"},
