@@ -14,8 +14,14 @@ import (
 	"testing"
 )
 
-// binary is claviger as it is released, built once for all tests.
+// binary is claviger as it is released but for the cost of password hashes, built once for all tests.
 var binary string
+
+// released builds claviger as it is released, once, for the tests that hash at the production cost.
+var released = sync.OnceValues(func() (string, error) {
+	path := binary + "-released"
+	return path, build(path)
+})
 
 func TestMain(m *testing.M) { os.Exit(withBinary(m.Run)) }
 
@@ -27,15 +33,22 @@ func withBinary(run func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "claviger")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+	if err := build(binary, "-tags", "testcost"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	// A connection kept for each writer of a load, rather than two for all of them.
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 16
 	return run()
+}
+
+func build(path string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, flags...), "-o", path, ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // lookAtSources makes the sources of the binary inputs of the test that calls it. Without, the go command could give an old result

@@ -137,6 +137,9 @@ func TestAHangUpEndsNothing(t *testing.T) {
 
 func TestAnIdleServerIsSmallAlsoAfterASignIn(t *testing.T) {
 	s := newSite(t, testkit.SQLite)
+	var err error
+	s.program, err = released()
+	must(t, err)
 	p := s.serve(t)
 	url, token := p.offered()
 	_, code := setUp(t, url, token)

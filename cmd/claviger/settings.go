@@ -57,7 +57,9 @@ func settings(cmd *cobra.Command) (*config.Loaded, error) {
 }
 
 func options(log *slog.Logger) app.Options {
-	return app.Options{Log: log, Version: version, Tracing: telemetry.TracingWanted(os.LookupEnv)}
+	o := app.Options{Log: log, Version: version, Tracing: telemetry.TracingWanted(os.LookupEnv)}
+	setPasswordCost(&o)
+	return o
 }
 
 func newLogger(c config.Log) *slog.Logger {

@@ -32,6 +32,8 @@ type site struct {
 	env, before []string
 	// dir is the folder that the process works in.
 	dir string
+	// program is what is run in the place of binary; "" for binary.
+	program string
 }
 
 // newSite gives a site whose data directory does not exist yet.
@@ -53,7 +55,7 @@ func (s *site) launch(t testing.TB, args ...string) *process {
 
 // command is claviger with these arguments and no environment but the site's.
 func (s *site) command(args ...string) *exec.Cmd {
-	words := append(append(s.before[:len(s.before):len(s.before)], binary), args...)
+	words := append(append(s.before[:len(s.before):len(s.before)], cmp.Or(s.program, binary)), args...)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = s.dir
 	// Tests change more than people do.
