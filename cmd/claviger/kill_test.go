@@ -39,7 +39,8 @@ func TestKillMinusNineLosesNoAcknowledgedWriteAndLeavesEveryAuditChainWhole(t *t
 			}
 		}
 		t.Logf("%d keys were made; of the writes that were not answered %d were kept and %d undone", len(r.book.keys), r.book.kept, r.book.undone)
-		if !t.Failed() && (r.book.kept == 0 || r.book.undone == 0) {
+		// One write of a person is under way at a time, so few kills come between a COMMIT and its answer: a long campaign must have some.
+		if !t.Failed() && (r.book.undone == 0 || *soak >= 10 && r.book.kept == 0) {
 			t.Error("the killings did not come in the middle of writes")
 		}
 	})
