@@ -26,7 +26,7 @@ func TestDataIsPrivateWhateverTheUmask(t *testing.T) {
 				demandMode(t, file, 0o600)
 				p.term()
 				stopped := demandPrivate(t, s.data)
-				want := map[testkit.Engine][2]int{testkit.SQLite: {8, 5}, testkit.Postgres: {5, 4}}[e] // root.key, dev.json, lock, journal; the socket; claviger.db, its WAL and index
+				want := map[testkit.Engine][2]int{testkit.SQLite: {9, 6}, testkit.Postgres: {6, 5}}[e] // root.key, dev.json, lock, journal, reserve; the socket; claviger.db, its WAL and index
 				if got := [2]int{running, stopped}; got != want {
 					t.Errorf("files while it ran and after: %v, not %v", got, want)
 				}

@@ -93,16 +93,6 @@ func (a *App) markTime(ctx context.Context) error {
 	return nil
 }
 
-// clockDoubt is what readyz says about the clock.
-func (a *App) clockDoubt() string {
-	if a.clock != nil {
-		if why := a.clock.Reason(); why != "" {
-			return "it is in doubt: " + why
-		}
-	}
-	return "it is in doubt"
-}
-
 // whenSure makes a pass that records something one that is left out while the clock is in doubt.
 func (a *App) whenSure(pass func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -107,6 +107,7 @@ func TestInvitingTellsNothingAboutTheAddress(t *testing.T) {
 		status, header, body := send(t, h, http.MethodPost, tenantURL(tenant.ID)+"/members", admin.Clone(), `{"email":"`+email+`","role":"member"}`)
 		header.Del("X-Request-Id")
 		header.Del("Date")
+		header.Del("Content-Length") // a time that ends in a zero is shorter
 		return status, header, random.ReplaceAllString(strings.Replace(string(body), email, "", 1), "")
 	}
 	status, header, body := answer(known.Email)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
 )
@@ -27,7 +28,7 @@ func (a *App) checks() []check {
 		{"writes", "no change can be made: another one holds the database, or it takes none", a.Store.Writable},
 		{"schema", "the database is not of the version of this program", a.Store.Current},
 		{"changes", "it cannot see what other nodes changed", a.following.ready},
-		{"clock", a.clockDoubt(), func(context.Context) error { return a.clock.Check() }},
+		{"clock", "it is in doubt", func(context.Context) error { return a.clock.Check() }},
 		{"revocations", "the journal cannot take what a newer version changed, or is not on disk", a.journal.Ready},
 		{"disk", "it is nearly full, and only changes that take authority away are made", a.disk.ready},
 		{"jobs", "some that decisions need have not succeeded for too long", a.jobsSucceed},
@@ -97,6 +98,9 @@ func (r *readiness) look(ctx context.Context, checks []check) []finding {
 func (f finding) reason() string {
 	if o, ok := errors.AsType[*store.Obsolete](f.err); ok {
 		return o.Reason
+	}
+	if d, ok := errors.AsType[*clock.Doubt](f.err); ok { // its reason at the time of the look
+		return f.otherwise + ": " + d.Reason
 	}
 	return f.otherwise
 }
