@@ -57,7 +57,7 @@ func (a *App) fresh() error {
 	if !a.following.fresh() {
 		return errStale
 	}
-	return a.clock.Check()
+	return a.clock.Doubt() // Now has looked at the clock
 }
 
 var errStale = fault.New(fault.Unavailable, "This node cannot see what other nodes changed. Try again.")

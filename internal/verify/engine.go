@@ -39,7 +39,8 @@ type Options struct {
 	Now func() time.Time
 	// Cache defaults to one of a million keys.
 	Cache Cache
-	// Fresh, where given, returns why this node cannot decide anything now: it does not know what other nodes changed, or what time it is.
+	// Fresh, where given, returns why this node cannot decide anything now: it does not know what other
+	// nodes changed, or what time it is. It is called after Now.
 	Fresh func() error
 	// Render, where given, makes Facts.Rendered once for each fill of the cache.
 	Render func(*Facts) any
@@ -115,6 +116,7 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (
 	if e.halted.Load() {
 		return Decision{}, errHalted
 	}
+	at := e.now() // which notices a clock that stepped, so it comes before fresh
 	if err := e.fresh(); err != nil {
 		return Decision{}, err
 	}
@@ -132,12 +134,13 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (
 		if entry, err = e.load(ctx, p.key.Lookup()); err != nil {
 			return Decision{}, err
 		}
+		at = e.now()
 	}
 	proven := e.prove(entry, p.key)
 	if proven == nil {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
-	d := Decision{Facts: entry.facts, entry: entry, credential: proven, at: e.now()}
+	d := Decision{Facts: entry.facts, entry: entry, credential: proven, at: at}
 	status := policy.KeyStatus(d.Facts.life, proven.life, d.Facts.chain, d.at)
 	if status == policy.Unknown {
 		return Decision{Code: fault.KeyInvalid}, nil
@@ -166,8 +169,9 @@ func (e *Engine) cached(lookup string) (*Entry, Lookup) {
 // Unchanged reports whether a key that was accepted a moment ago would be accepted again, for the same facts. It is false for a session, which must be
 // asked for again.
 func (e *Engine) Unchanged(c Caller) bool {
+	at := e.now()
 	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() &&
-		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.chain, e.now()) == policy.Active
+		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.chain, at) == policy.Active
 }
 
 // Issued reports whether the credential has the id of a key that there is, or was until a moment ago; whether its secret is right, it does
