@@ -60,7 +60,7 @@ var table = []layer{
 	{"domain", []row{
 		{"internal/audit", "principal policy ident fault", ""},
 		{"internal/token", "ident scope fault", "go-jose"},
-		{"internal/identity", "notice principal policy credential ident audit text metric fault", "crypto text"},
+		{"internal/identity", "admission notice principal policy credential ident audit text metric fault", "crypto text"},
 		{"internal/session", "admission notice principal policy credential ident audit metric fault", ""},
 		{"internal/tenancy", "ratelimit identity notice principal policy scope credential ident audit text fault", ""},
 		{"internal/key", "ratelimit notice principal policy scope credential ident audit text fault", ""},

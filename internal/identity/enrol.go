@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"strings"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/text"
@@ -26,7 +27,7 @@ func (s *Service) Enrol(ctx context.Context, from principal.Origin, n NewUser) (
 		}
 		return u, func(context.Context, Inserter) (int64, error) { return u.Number, nil }, err
 	}
-	hash, err := s.Passwords.Hash(ctx, sourceAt(from), n.Password)
+	hash, err := s.Passwords.Hash(ctx, admission.At(from.IP), n.Password)
 	if err != nil {
 		return User{}, nil, err
 	}

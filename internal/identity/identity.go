@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -132,7 +133,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, n NewUser
 	if err := fault.Refuse(n.faults()...); err != nil {
 		return User{}, err
 	}
-	hash, err := s.Passwords.Hash(ctx, sourceOf(who), n.Password)
+	hash, err := s.Passwords.Hash(ctx, admission.Of(who), n.Password)
 	if err != nil {
 		return User{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -27,7 +28,7 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 	if !storable(canonical) {
 		canonical = "" // nobody's
 	}
-	err = s.Passwords.inTurn(ctx, sourceAt(from), canonical, func(ctx context.Context, t *turn) error {
+	err = s.Passwords.inTurn(ctx, admission.At(from.IP), canonical, func(ctx context.Context, t *turn) error {
 		u, err = s.judge(ctx, t, canonical, password)
 		return err
 	})
@@ -89,7 +90,7 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
 		return err
 	}
-	hash, err := s.Passwords.Hash(ctx, sourceOf(who), password)
+	hash, err := s.Passwords.Hash(ctx, admission.Of(who), password)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, c
 		return User{}, err
 	}
 	canonical, hash := CanonicalEmail(me.User.Email), ""
-	err = s.Passwords.inTurn(ctx, sourceOf(who), "", func(ctx context.Context, t *turn) (err error) {
+	err = s.Passwords.inTurn(ctx, admission.Of(who), canonical, func(ctx context.Context, t *turn) (err error) {
 		if u, err = s.judge(ctx, t, canonical, current); err == nil {
 			hash = t.hash(next)
 		}
