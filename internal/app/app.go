@@ -14,20 +14,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/docs"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/job"
 	"github.com/claviger-dev/claviger/internal/journal"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/notice"
-	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/sample"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
@@ -317,18 +316,22 @@ func (a *App) buildDomain(c config.Config) {
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Keyring: a.keyring,
 		Horizon: a.clock.Horizon, Doubt: a.clock.Check,
 	}
+	scans := admission.NewGate(scanLimits)
 	a.Tenancy = &tenancy.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, People: a.Identity, Keyring: a.keyring, Now: now, Rand: rand.Reader,
-		Trials: &ratelimit.Turns[ident.AccountID]{},
+		Scans: scans,
 	}
 	a.Keys = &key.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Rand: rand.Reader,
-		Horizon: a.clock.Horizon, KeepExpired: c.Keys.ExpiredRetentionDays.Duration(), Summaries: &ratelimit.Turns[ident.TenantID]{},
+		Horizon: a.clock.Horizon, KeepExpired: c.Keys.ExpiredRetentionDays.Duration(), Scans: scans,
 	}
 	a.ServerKeys = &serverkey.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t }), Store: s, Keyring: a.keyring, Now: now, Horizon: a.clock.Horizon, Settle: a.settle(),
 	}
 }
+
+// scanLimits bound what reads all keys of a tenant or an account: two at a time, one of each.
+var scanLimits = admission.Limits{Slots: 2, PerCaller: 1, Queue: 64, QueuePerCaller: 4, Wait: 10 * time.Second}
 
 // settle is how long a version of a server key is on record before it is used, so that all nodes know it by then.
 func (a *App) settle() time.Duration {

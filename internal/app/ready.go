@@ -68,7 +68,7 @@ const (
 // readiness remembers how the checks went.
 type readiness struct {
 	mu   sync.Mutex
-	at   time.Time
+	at   time.Duration // uptime, which goes on while the machine is suspended
 	last []finding
 }
 
@@ -81,7 +81,7 @@ type finding struct {
 func (r *readiness) look(ctx context.Context, checks []check) []finding {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.at) < readyFor {
+	if r.last != nil && clock.Uptime()-r.at < readyFor {
 		return r.last
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
@@ -90,7 +90,7 @@ func (r *readiness) look(ctx context.Context, checks []check) []finding {
 	for i, c := range checks {
 		r.last[i] = finding{c, c.look(ctx)}
 	}
-	r.at = time.Now()
+	r.at = clock.Uptime()
 	return r.last
 }
 

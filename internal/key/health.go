@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -178,11 +179,11 @@ func (s *Service) HealthSummary(ctx context.Context, who principal.Principal, te
 	if err != nil {
 		return Summary{}, err
 	}
-	release, err := s.Summaries.Take(ctx, tenant)
+	pass, err := s.Scans.Enter(ctx, admission.Caller(tenant))
 	if err != nil {
 		return Summary{}, err
 	}
-	defer release()
+	defer pass.Leave()
 	return s.Store.HealthSummary(ctx, tenant, filter.Owner, healthBounds(t, s.Now()))
 }
 

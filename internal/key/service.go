@@ -7,13 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -28,8 +28,8 @@ type Service struct {
 	Rand    io.Reader
 	// KeepExpired is how long the holder of an expired key is told that it expired, at least policy.Grace.
 	KeepExpired time.Duration
-	// Summaries are the turns at counting a tenant's keys; nil lets everybody count at once.
-	Summaries *ratelimit.Turns[ident.TenantID]
+	// Scans admits what reads all keys of a tenant; nil admits everyone.
+	Scans *admission.Gate
 }
 
 // Create makes a key and gives its credential, once. The key is usable when Create returns (seed Blancco).

@@ -1,8 +1,6 @@
 package ratelimit_test
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -32,27 +30,4 @@ func TestEachCallerHasABurstAndThenAnEvenFlow(t *testing.T) {
 	if wait := callers.Consume("one", now, perMinute); wait == 0 {
 		t.Error("a sweep gave a caller its burst back")
 	}
-}
-
-func TestOneAtATimeHasTheTurnOfAKey(t *testing.T) {
-	var turns ratelimit.Turns[string]
-	release, err := turns.Take(t.Context(), "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := turns.Take(t.Context(), "other")
-	if err != nil {
-		t.Fatalf("another key: %v", err)
-	}
-	other()
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := turns.Take(ended, "one"); !errors.Is(err, context.Canceled) {
-		t.Errorf("a second caller got the turn, or waits for ever: %v", err)
-	}
-	release()
-	if release, err = turns.Take(t.Context(), "one"); err != nil {
-		t.Fatal(err)
-	}
-	release()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -101,11 +102,11 @@ func (s *Service) TryPolicy(ctx context.Context, who principal.Principal, id ide
 	if err != nil {
 		return effect, err
 	}
-	release, err := s.Trials.Take(ctx, id) // it reads every key of the account
+	pass, err := s.Scans.Enter(ctx, admission.Caller(id)) // it reads every key of the account
 	if err != nil {
 		return effect, err
 	}
-	defer release()
+	defer pass.Leave()
 	now := s.Now()
 	c.AcknowledgeRisk = true
 	after, faults := before.Apply(c, now)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -18,7 +19,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -208,8 +208,8 @@ type Service struct {
 	// LegacyBefore is when tenants began that may never be opened to passwords; zero where none may.
 	LegacyBefore time.Time
 
-	// Trials are the turns at trying a policy on an account's keys; nil lets everybody try at once.
-	Trials *ratelimit.Turns[ident.AccountID]
+	// Scans admits what reads all keys of an account; nil admits everyone.
+	Scans *admission.Gate
 }
 
 // state names what changed when something is switched on or off.
