@@ -1,11 +1,8 @@
 package app_test
 
 import (
-	"bytes"
-	"errors"
 	"io"
 	"net"
-	"net/url"
 	"sync/atomic"
 	"testing"
 
@@ -17,13 +14,8 @@ import (
 // A COMMIT that lands after its connection broke must not leave a stale fact behind that nobody knows of.
 func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
 	t.Parallel()
-	address, err := url.Parse(testkit.MigratedDatabase(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := newLine(t, address.Host)
-	address.Host = line.Addr().String()
-	h := testkit.StartOn(t, address.String())
+	line := &line{holding: make(chan struct{}), release: make(chan struct{})}
+	h := testkit.StartOn(t, testkit.DatabaseProxy(t, testkit.MigratedDatabase(t), line.carry))
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	k := h.Key(owner, tenant, "applications:read")
@@ -60,58 +52,27 @@ func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
 	}
 }
 
-// line is the wire to the database. Once armed, it breaks the client's end at the next COMMIT and delivers that COMMIT when it is released.
+// line is the wire to the database. Once armed, it breaks the client's end at the next COMMIT of a change, and delivers that COMMIT when it is released.
 type line struct {
-	net.Listener
-	to      string
 	armed   atomic.Bool
 	holding chan struct{}
 	release chan struct{}
 }
 
-func newLine(t *testing.T, to string) *line {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	wire := &line{Listener: l, to: to, holding: make(chan struct{}), release: make(chan struct{})}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			go wire.carry(client)
-		}
-	}()
-	return wire
-}
-
-func (l *line) carry(client net.Conn) {
-	server, err := net.Dial("tcp", l.to)
-	if err != nil {
-		client.Close()
-		return
-	}
+func (l *line) carry(client, server net.Conn) {
 	defer server.Close()
 	go func() {
 		_, _ = io.Copy(client, server)
 		client.Close()
 	}()
 	buf := make([]byte, 64<<10)
-	change := false // whether the transaction has recorded an event: others, of last uses, commit as well
+	var watch testkit.CommitWatch
 	for {
 		n, err := client.Read(buf)
 		if err != nil {
 			return
 		}
-		change = change || bytes.Contains(buf[:n], []byte("evt_"))
-		ends := bytes.Contains(bytes.ToLower(buf[:n]), []byte("commit"))
-		held := change && ends && l.armed.CompareAndSwap(true, false)
-		change = change && !ends
-		if held {
+		if watch.Commits(buf[:n]) && l.armed.CompareAndSwap(true, false) {
 			client.Close()
 			close(l.holding)
 			<-l.release

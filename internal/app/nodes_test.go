@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -434,36 +433,13 @@ func TestTheLastWordOfAJournalIsThatOfTheLastChangeWhicheverNodeMadeIt(t *testin
 // wire is a connection to the database that can be cut.
 type wire struct{ gate sync.RWMutex }
 
-// to listens in front of the database and gives the URL that leads through.
+// to returns the URL that leads to the database through the wire.
 func (w *wire) to(t *testing.T, databaseURL string) string {
 	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := u.Host
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			go w.carry(near, far)
-			go w.carry(far, near)
-		}
-	}()
-	u.Host = listener.Addr().String()
-	return u.String()
+	return testkit.DatabaseProxy(t, databaseURL, func(near, far net.Conn) {
+		go w.carry(near, far)
+		w.carry(far, near)
+	})
 }
 
 func (w *wire) carry(from, to net.Conn) {

@@ -1,10 +1,8 @@
 package app_test
 
 import (
-	"bytes"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -126,38 +124,20 @@ func (h *heldReply) fail() {
 	}
 }
 
-// proxy listens in front of the database and returns the URL that leads through.
+// proxy returns the URL that leads to the database through the proxy.
 func (h *heldReply) proxy(t *testing.T, databaseURL string) string {
 	t.Helper()
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := u.Host
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil || h.down.Load() {
-				near.Close()
-				continue
-			}
-			h.mu.Lock()
-			h.nears = append(h.nears, near)
-			h.mu.Unlock()
-			h.forward(near, far)
+	return testkit.DatabaseProxy(t, databaseURL, func(near, far net.Conn) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.down.Load() {
+			near.Close()
+			far.Close()
+			return
 		}
-	}()
-	u.Host = listener.Addr().String()
-	return u.String()
+		h.nears = append(h.nears, near)
+		h.forward(near, far)
+	})
 }
 
 func (h *heldReply) forward(near, far net.Conn) {
@@ -165,16 +145,13 @@ func (h *heldReply) forward(near, far net.Conn) {
 	go func() {
 		defer far.Close()
 		request := make([]byte, 64<<10)
-		change := false // whether the transaction has recorded an event: others, of last uses, commit as well
+		var watch testkit.CommitWatch
 		for {
 			n, err := near.Read(request)
 			if err != nil {
 				return
 			}
-			change = change || bytes.Contains(request[:n], []byte("evt_"))
-			ends := bytes.Contains(bytes.ToLower(request[:n]), []byte("commit"))
-			commit := change && ends && h.armed.CompareAndSwap(true, false)
-			change = change && !ends
+			commit := watch.Commits(request[:n]) && h.armed.CompareAndSwap(true, false)
 			holding.Store(commit)
 			if _, err := far.Write(request[:n]); err != nil {
 				return

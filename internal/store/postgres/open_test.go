@@ -133,13 +133,8 @@ func TestASessionThatWasResetIsSetAgainBeforeItsNextChange(t *testing.T) {
 }
 
 func TestNoSettingIsLeftToTheStartOfAConnection(t *testing.T) {
-	address, err := url.Parse(testkit.NewDatabase(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pooler := startPooler(t, address.Host)
-	address.Host = pooler.address
-	b := open(t, address.String())
+	pooler := &pooler{}
+	b := open(t, testkit.DatabaseProxy(t, testkit.NewDatabase(t), pooler.serve))
 	defer shut(t, b)
 	demandBounds(t, "behind a pooler", b)
 	if seen := pooler.parameters(); len(seen) == 0 {

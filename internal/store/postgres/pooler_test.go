@@ -6,13 +6,10 @@ import (
 	"io"
 	"net"
 	"sync"
-	"testing"
 )
 
 // pooler stands before PostgreSQL and notes with which parameters connections begin.
 type pooler struct {
-	address string
-
 	mu   sync.Mutex
 	seen []string
 }
@@ -23,33 +20,10 @@ func (p *pooler) parameters() []string {
 	return p.seen
 }
 
-func startPooler(t *testing.T, server string) *pooler {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &pooler{address: listener.Addr().String()}
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		listener.Close()
-		all.Wait()
-	})
-	all.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { p.serve(client, server) })
-		}
-	})
-	return p
-}
-
 // serve passes on what a connection begins with, and then everything.
-func (p *pooler) serve(client net.Conn, server string) {
+func (p *pooler) serve(client, behind net.Conn) {
 	defer client.Close()
+	defer behind.Close()
 	var length [4]byte
 	if _, err := io.ReadFull(client, length[:]); err != nil {
 		return
@@ -66,11 +40,6 @@ func (p *pooler) serve(client net.Conn, server string) {
 		}
 		p.mu.Unlock()
 	}
-	behind, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer behind.Close()
 	_, _ = behind.Write(append(length[:], start...))
 	go func() {
 		_, _ = io.Copy(behind, client)
