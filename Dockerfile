@@ -1,6 +1,8 @@
-# The binary and nothing else: no shell, no package manager, no user but its own. docs/install.md says how to run it.
+# The image holds the binary and CA certificates only: no shell, no package manager, one user of its
+# own. docs/build.md says how to run it.
 #
-#   docker build --build-arg VERSION="$(git describe --tags --always)" --build-arg COMMIT="$(git rev-parse HEAD)" -t claviger .
+#   docker build -t claviger --build-arg VERSION="$(git describe --tags --always)" \
+#     --build-arg COMMIT="$(git rev-parse HEAD)" .
 
 FROM golang:1.26 AS build
 WORKDIR /src
@@ -16,7 +18,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /image/claviger /usr/local/bin/claviger
 COPY --from=build --chown=65532:65532 /image/data /data
 USER 65532:65532
-# TMPDIR: where SQLite sorts what does not fit into memory.
+# SQLite sorts in TMPDIR what does not fit into memory.
 ENV PATH=/usr/local/bin TMPDIR=/data CLAVIGER_DATA=/data CLAVIGER_SERVER_LISTEN=0.0.0.0:8080
 VOLUME /data
 EXPOSE 8080

@@ -1,78 +1,86 @@
-# Needs make, git and the Go of go.mod; on Debian, `make test` installs what else it needs.
+# Needs make, git and the Go version in go.mod. On Debian, `make test` installs what else it needs.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory
 
-# The Go at hand, or a clear error: never a toolchain fetched in passing.
+# Use the installed Go or fail with a clear error. Never download another toolchain silently.
 export GOTOOLCHAIN := local
 
-# What the targets take, as in `make test PACKAGES=./internal/key ARGS='-run Cap -v'`.
-PACKAGES ?= $(shell go list ./... | grep -vxF '$(PROGRAMS)')
+# Parameters of the targets, as in `make test PACKAGES=./internal/key ARGS='-run Cap -v'`.
+PACKAGES ?= $(shell go list ./... | grep -vxF $(PROGRAMS:%=-e '%'))
 ARGS     ?=
 TIMEOUT  ?= 40m
 FUZZTIME ?= 30s
 
-# Tests that build and run whole programs: releases now, browsers and proxies as they come.
-PROGRAMS = $(shell go list ./tools/release)
+# Packages whose tests build and run whole programs: releases, and the nginx and Python examples of
+# the guides.
+PROGRAMS = $(shell go list ./tools/release ./tools/guide)
 
-# What a build is called, and where it goes. Where there is no git, whoever builds says it.
+# Version, commit and output path of a build. Set the first two by hand where there is no git.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 OUT     ?= bin/claviger
+CLI      = github.com/claviger-dev/claviger/internal/cli
 
-# Tracked and new files alike, without those that git ignores.
+# Tracked and new files, without those that git ignores.
 FILES    = git ls-files -z --cached --others --exclude-standard
 GO_FILES = $(wildcard $(shell git ls-files --cached --others --exclude-standard '*.go'))
 SUMS     = $(FILES) | xargs -0 sha256sum 2>/dev/null || true
 
-# Where tests keep their databases: in memory where there is plenty, since they wait for the disk more than for anything else.
+# The folder for the databases of tests. It is in memory if more than 4 GiB are free there, because
+# the tests mostly wait for the disk.
 TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -q noexec && \
 	[ "$$(df --output=avail -k /dev/shm | tail -n 1)" -gt 4194304 ]; then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
 
-# The race detector watches everything but two modules that take ten times as long under it: SQLite, which is C made Go, and the hashing of passwords.
+# The race detector covers everything except two modules that take ten times as long with it:
+# SQLite, which is C translated to Go, and password hashing.
 RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/...=-race=false
 
-.PHONY: help run build test test-programs soak check bench release fuzz generate fmt
+.PHONY: accept-incompatible help run build test test-programs soak check bench release fuzz generate fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
+	@echo 'Building $(OUT). The first time, Go fetches and compiles for about two minutes.'
 	@$(MAKE) --silent build
+	@echo 'Starting, with sample data.'
 	@exec $(OUT) dev $(ARGS)
 
 build: ## build bin/claviger, one static binary
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o '$(OUT)' ./cmd/claviger
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o '$(OUT)' \
+		-ldflags '-s -w -X $(CLI).version=$(VERSION) -X $(CLI).commit=$(COMMIT)' ./cmd/claviger
 
 test: ## run the tests on SQLite and PostgreSQL, with the race detector
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
 	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -parallel 4 -timeout $(TIMEOUT) $(ARGS) $(PACKAGES)
 
-check: ## exactly what CI runs: form, modules, vet, lint, generated files, tests
+check: ## run exactly what CI runs: format, modules, vet, lint, generated files, tests
 	@test -n "$(GO_FILES)" || { echo "git lists no Go files here" >&2; exit 1; }
 	@unformed=$$(go tool gofumpt -l $(GO_FILES); gofmt -l $(GO_FILES)); test -z "$$unformed" || \
-		{ echo "not in the form of gofumpt and gofmt (make fmt):" $$unformed >&2; exit 1; }
+		{ echo "these files are not formatted; run make fmt:" $$unformed >&2; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go tool staticcheck ./...
 	@before=$$($(SUMS)); $(MAKE) generate; diff <(echo "$$before") <($(SUMS)) || \
-		{ echo "make generate changed these files: commit what it makes" >&2; exit 1; }
+		{ echo "make generate changed the files above: commit the result" >&2; exit 1; }
 	@$(MAKE) test
 	@$(MAKE) test-programs
 
-test-programs: ## run the tests that build and run whole programs: the release
-	@. scripts/debian.sh && debian_need gcc gcc libc6-dev
+test-programs: ## run the tests that build and run whole programs: releases, nginx, Python
+	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3
+	@scripts/need-nginx
 	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(PROGRAMS)
 
-soak: ## kill processes for an hour: ten times as often as the tests do
+soak: ## kill and restart processes for an hour, ten times as often as the tests do
 	. scripts/debian.sh && debian_need gcc gcc libc6-dev
-	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout 3h -run KillMinusNine -v ./cmd/claviger -soak 10
+	TMPDIR=$(TEST_TMP) CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout 3h -run KillMinusNine -v ./internal/cli -soak 10
 
-bench: ## measure the verification path
+bench: ## measure the speed of the verification path
 	go run ./tools/bench $(ARGS)
 
-release: ## make dist: archives for each platform, lists of modules, SHA256SUMS
+release: ## build dist: archives for each platform, module lists, SHA256SUMS
 	go run ./tools/release $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
@@ -83,8 +91,13 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
 	done
 
-generate: ## make the generated files again
-	go generate ./...
+generate: ## update the generated files
+	go generate ./internal/...
+	go generate ./internal/cli # again, because it prints what the others generate
+	go test ./tools/compat -record # docs/compatibility
+
+accept-incompatible: ## record a change that breaks users of the Go packages or of the HTTP API
+	go test ./tools/compat -accept
 
 fmt: ## format the Go files
 	go tool gofumpt -w $(GO_FILES)

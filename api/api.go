@@ -1,12 +1,15 @@
-// Package api holds the wire types and codes of Claviger's HTTP APIs, for servers, clients and the tests of both.
+// Package api holds the wire types and codes of Claviger's HTTP APIs, for servers, clients and the
+// tests of both.
 //
-// Bodies are JSON in snake_case. Times are RFC 3339, any offset in, Z out. Ids are opaque.
+// Bodies are JSON with names in snake_case. Times are RFC 3339 in microseconds. A request may use
+// any offset, a response always uses Z. The server refuses a time that is more precise than
+// microseconds, so truncate what time.Now returns. Ids are opaque.
 package api
 
 import "time"
 
-// Code is the machine-readable cause of a refusal, and of a decision that is not "ok". It is an error, so that errors.Is(err, api.KeyLimitReached)
-// asks for the cause of a refusal.
+// Code is the machine-readable cause of an error response or of a decision. It is an error itself,
+// so that errors.Is(err, api.KeyLimitReached) reports whether a request failed for that cause.
 type Code string
 
 // Error implements error.
@@ -19,6 +22,7 @@ const (
 	APIKeyExpired        Code = "api_key_expired"
 	APIKeyRevoked        Code = "api_key_revoked"
 	APIKeyDisabled       Code = "api_key_disabled"
+	SessionEnded         Code = "session_ended"
 	TokenExpired         Code = "token_expired"
 	TokenInvalid         Code = "token_invalid"
 	SignInFailed         Code = "sign_in_failed"
@@ -48,7 +52,7 @@ const (
 	Unavailable          Code = "unavailable"
 )
 
-// Problem is a refusal (RFC 9457).
+// Problem is the body of an error response (RFC 9457).
 type Problem struct {
 	// Type is the path of a page that explains the code.
 	Type   string `json:"type"`
@@ -59,11 +63,12 @@ type Problem struct {
 	// RequestID is also in the header X-Request-Id.
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
-	// RetryAfter is how long to wait before the request is repeated, as the header of the answer said; 0 where it said nothing.
+	// RetryAfter is how long to wait before repeating the request, from the response header
+	// Retry-After; 0 if there is no such header.
 	RetryAfter time.Duration `json:"-"`
 }
 
-// Error makes a problem usable as an error.
+// Error implements error.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
 // Is reports whether the target is the problem's code.
@@ -72,9 +77,9 @@ func (p *Problem) Is(target error) bool {
 	return ok && code == p.Code
 }
 
-// FieldError is one field at fault; it never repeats the value.
+// FieldError is one invalid field of a request. It never repeats the value.
 type FieldError struct {
-	// Field is dotted, with indexes: application_ids.0
+	// Field is the path of the field, with dots and indexes, such as application_ids.0.
 	Field   string `json:"field"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -83,38 +88,45 @@ type FieldError struct {
 // List is a page of a list, newest first.
 type List[T any] struct {
 	Items []T `json:"items"`
-	// NextCursor asks for the page after this one; null on the last.
+	// NextCursor is the cursor of the next page; null on the last page.
 	NextCursor *string `json:"next_cursor"`
 }
 
-// Person is a user as others see them. A deleted one has no email and no name.
+// Person is a user as other people see them. A deleted user has no email and no name.
 type Person struct {
 	ID    string  `json:"id"`
 	Email *string `json:"email"`
 	Name  *string `json:"name"`
+	// EmailProven reports whether the person has proven that the address is theirs. Only lists of
+	// members have this.
+	EmailProven *bool `json:"email_proven,omitempty"`
 }
 
-// SignIn is the body of POST /api/v1/session.
-type SignIn struct {
+// SignInRequest is the body of POST /api/v1/session.
+type SignInRequest struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Code of the second factor, where the user has one.
+	// Code is the code of the second factor, if the user has one.
 	Code string `json:"code,omitempty"`
 }
 
-// Session is a sign-in.
+// Session describes a sign-in: who signed in, and what they belong to.
 type Session struct {
-	User        Person       `json:"user"`
-	Accounts    []Standing   `json:"accounts"`
-	Memberships []Membership `json:"memberships"`
-	ExpiresAt   time.Time    `json:"expires_at"`
+	User        Person              `json:"user"`
+	Accounts    []AccountMembership `json:"accounts"`
+	Memberships []Membership        `json:"memberships"`
+	// EndedAccounts are the ids of accounts in which the session has ended by the account's policy.
+	// Nothing of them is listed. A request to them fails with session_ended: sign in again.
+	EndedAccounts []string `json:"ended_accounts"`
+	// ExpiresAt is when the session ends in the account whose policy lets it last longest.
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Standing is a person's role in an account.
-type Standing struct {
+// AccountMembership is a person's role in an account.
+type AccountMembership struct {
 	AccountID string `json:"account_id"`
 	// Role is owner or admin.
-	Role string `json:"role"`
+	Role Role `json:"role" values:"owner,admin"`
 }
 
 // Membership is a person's role in a tenant.
@@ -122,17 +134,16 @@ type Membership struct {
 	TenantID  string `json:"tenant_id"`
 	AccountID string `json:"account_id"`
 	// Role is admin, member or auditor.
-	Role string `json:"role"`
+	Role Role `json:"role" values:"admin,member,auditor"`
 }
 
 // Application is a protected API.
 type Application struct {
-	ID          string `json:"id"`
-	Number      int64  `json:"number"`
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	// Status is active or disabled.
-	Status    string    `json:"status"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	ID          string    `json:"id"`
+	Number      int64     `json:"number"`
+	Name        string    `json:"name"`
+	Description string    `json:"description"`
+	Status      Status    `json:"status"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }

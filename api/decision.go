@@ -1,28 +1,45 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
-// VerifyRequest asks for a decision: exactly one of Credential and Headers, the rest optional.
+// VerifyRequest asks for a decision about the credential of a request. It has exactly one of
+// Credential and Headers; the rest is optional. What is left out is not checked, so an API MUST
+// send everything that it knows about the request. A tenant can require members (see
+// verify_requires in its settings).
 type VerifyRequest struct {
-	// Credential is a key's value or an access token.
+	// Credential is a key's value or an access token. An empty or null one is api_key_invalid.
 	Credential string `json:"credential,omitempty"`
-	// Headers are those of the request to decide, names without regard to case; a cookie among them is ignored.
-	Headers map[string]string `json:"headers,omitempty"`
-	// Scopes are all needed.
+	// Headers are the headers of the request in question, such as an http.Header. Names are
+	// compared without regard to case. A value is a string, a list of strings if the header was
+	// sent several times, or null if it was not sent. Only headers that can carry a credential are
+	// read; the others may have values of any type. Cookies are ignored.
+	Headers map[string][]string `json:"headers,omitempty"`
+	// Scopes are the scopes that the request needs, all of them. An API MUST name them: without
+	// scopes every valid key is active.
 	Scopes []string `json:"scopes,omitempty"`
-	// ApplicationID is the application that the request is about.
+	// ApplicationID is the id of the application that the request is for. An API that is one of the
+	// tenant's applications MUST send its id: without it, a key that is restricted to other
+	// applications is active.
 	ApplicationID string `json:"application_id,omitempty"`
-	// TenantID is the one tenant whose keys are good.
+	// TenantID restricts the decision to keys of one tenant. An API that serves one tenant MUST
+	// send it if its verifier may verify keys of several tenants. Such a verifier is a person, or a
+	// key of an account owner or account admin who set its secret themselves. Without it, keys of
+	// all these tenants are active.
 	TenantID string `json:"tenant_id,omitempty"`
-	// SessionOnly says that the route takes no key.
+	// SessionOnly is true if the route accepts no keys.
 	SessionOnly bool `json:"session_only,omitempty"`
-	// Transport is judged only when said, or known from Headers.
-	Transport string `json:"transport,omitempty"`
-	// IP is the address of the protected API's client, kept as that of the last use.
+	// Transport is how the request carried the credential. It is checked only if it is given or
+	// follows from Headers.
+	Transport Transport `json:"transport,omitempty"`
+	// IP is the address of the protected API's client. It is stored with the key's last use.
 	IP string `json:"ip,omitempty"`
 }
 
-// Decision answers a VerifyRequest for a credential that may pass.
+// Decision is the response to a VerifyRequest about a credential that is allowed. The Go client
+// also reads a Refusal into a Decision.
 type Decision struct {
 	// Active is true.
 	Active bool `json:"active"`
@@ -33,39 +50,63 @@ type Decision struct {
 	TenantID  string `json:"tenant_id"`
 	AccountID string `json:"account_id"`
 	Owner     Person `json:"owner"`
-	// Scopes are the effective ones: the key's own, cut to what its owner's role allows now.
+	// Scopes are the effective scopes: the key's own, as far as its owner's role allows them now.
 	Scopes             []string   `json:"scopes"`
 	AllApplications    bool       `json:"all_applications"`
 	ApplicationIDs     []string   `json:"application_ids"`
-	Transport          *string    `json:"transport"`
+	Transport          *Transport `json:"transport"`
 	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
+	// RetryAfterSeconds and Detail are present only in a refusal.
+	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
+	Detail            string `json:"detail,omitempty"`
 }
 
-// Refusal answers a VerifyRequest for one that may not. Whose key it is stands there only once possession was proven.
+// Refusal is the response to a VerifyRequest about a credential that is not allowed. It names the
+// key only if the credential held the key's secret.
 type Refusal struct {
 	// Active is false.
 	Active bool `json:"active"`
-	// Code says why, as in /docs/errors.
+	// Code is the reason. /docs/errors explains each code.
 	Code     Code   `json:"code"`
 	KeyID    string `json:"key_id,omitempty"`
 	PublicID string `json:"public_id,omitempty"`
 	TenantID string `json:"tenant_id,omitempty"`
+	// RetryAfterSeconds comes with rate_limited: after so many whole seconds the key's next request
+	// is allowed.
+	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
+	// Detail comes with credential_ambiguous and names the headers that carry a credential.
+	Detail string `json:"detail,omitempty"`
 }
 
-// Whoami tells a caller who they are; null where a member is not of the caller's kind.
+// MarshalJSON writes the credential even if it is empty, because a request without a credential
+// needs a decision too. Headers that are present but empty are written as an empty object.
+func (r VerifyRequest) MarshalJSON() ([]byte, error) {
+	type request VerifyRequest // without this method
+	if r.Headers == nil {
+		return json.Marshal(struct {
+			Credential string `json:"credential"`
+			request
+		}{r.Credential, request(r)})
+	}
+	return json.Marshal(struct {
+		request
+		Headers map[string][]string `json:"headers"`
+	}{request(r), r.Headers})
+}
+
+// Whoami describes the caller. Members that do not apply to the caller's kind are null.
 type Whoami struct {
-	// Principal is key or session.
-	Principal          string       `json:"principal"`
-	User               *Person      `json:"user"`
-	TenantID           *string      `json:"tenant_id"`
-	AccountID          *string      `json:"account_id"`
-	KeyID              *string      `json:"key_id"`
-	PublicID           *string      `json:"public_id"`
-	Scopes             []string     `json:"scopes" nullable:"true"`
-	AllApplications    *bool        `json:"all_applications"`
-	ApplicationIDs     []string     `json:"application_ids" nullable:"true"`
-	Transport          *string      `json:"transport"`
-	EffectiveExpiresAt *time.Time   `json:"effective_expires_at"`
-	Memberships        []Membership `json:"memberships" nullable:"true"`
-	Accounts           []Standing   `json:"accounts" nullable:"true"`
+	Principal          PrincipalKind       `json:"principal"`
+	User               *Person             `json:"user"`
+	TenantID           *string             `json:"tenant_id"`
+	AccountID          *string             `json:"account_id"`
+	KeyID              *string             `json:"key_id"`
+	PublicID           *string             `json:"public_id"`
+	Scopes             []string            `json:"scopes" nullable:"true"`
+	AllApplications    *bool               `json:"all_applications"`
+	ApplicationIDs     []string            `json:"application_ids" nullable:"true"`
+	Transport          *Transport          `json:"transport"`
+	EffectiveExpiresAt *time.Time          `json:"effective_expires_at"`
+	Memberships        []Membership        `json:"memberships" nullable:"true"`
+	Accounts           []AccountMembership `json:"accounts" nullable:"true"`
 }

@@ -2,40 +2,44 @@ package api
 
 import "time"
 
-// KeyHealth is what is to be said of a key that can be used, now or once it is enabled.
+// KeyHealth is the health of a key that can be used now, or after it is enabled.
 type KeyHealth struct {
 	Key KeySummary `json:"key"`
-	// AgeDays of the secret: whole days since it was set.
+	// AgeDays is the age of the secret: whole days since it was set.
 	AgeDays int `json:"age_days"`
-	// DaysToExpiry are the whole days that are left, by the key's own expiry or the account's policies; null where nothing ends it.
+	// DaysToExpiry is how many whole days are left until the key's own expiry or the account's
+	// policy ends it; null if nothing ends it.
 	DaysToExpiry *int       `json:"days_to_expiry"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
-	// IdleAt is when the key will be disabled if it stays unused, or later if its owner was not told 7 days before; null for never.
+	// IdleAt is when the key is disabled if it stays unused; null for never. The owner gets a
+	// notice 7 days before; if that is late, so is the end.
 	IdleAt *time.Time `json:"idle_at"`
-	// Findings are never_used, unused_90_days, older_than_90_days, older_than_12_months, never_expires, unused_scopes and overlap_open, as far as they hold.
-	Findings []string `json:"findings"`
-	// UnusedScopes are those of the key's own that nothing asked it for in the last 30 days, of a key older than that.
+	// Findings is what can be improved about the key.
+	Findings []Finding `json:"findings"`
+	// UnusedScopes are the key's own scopes that no request needed in the last 30 days. It is empty
+	// for a key younger than that.
 	UnusedScopes []string `json:"unused_scopes"`
 }
 
 // KeyHealthList is a page of a list, newest first.
 type KeyHealthList struct {
 	Items []KeyHealth `json:"items"`
-	// NextCursor asks for the page after this one; null on the last.
+	// NextCursor is the cursor of the next page; null on the last page.
 	NextCursor *string `json:"next_cursor"`
-	// Summary of the whole list, on its first page; null on the others.
+	// Summary counts the whole list. It is on the first page; null on the others.
 	Summary *KeyHealthSummary `json:"summary"`
 }
 
-// KeyHealthSummary counts keys, of all pages together.
+// KeyHealthSummary counts the keys of all pages together.
 type KeyHealthSummary struct {
 	Keys     int            `json:"keys"`
 	Findings []FindingCount `json:"findings"`
 }
 
-// FindingCount says how many keys have a finding, none too, and what to do about it.
+// FindingCount is how many keys have a finding, and what to do about it. Findings of no key are
+// listed too, with 0.
 type FindingCount struct {
-	Finding  string `json:"finding"`
-	Keys     int    `json:"keys"`
-	Guidance string `json:"guidance"`
+	Finding  Finding `json:"finding"`
+	Keys     int     `json:"keys"`
+	Guidance string  `json:"guidance"`
 }

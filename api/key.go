@@ -1,47 +1,55 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
-// NewKey is the body of POST /api/v1/tenants/{tenant}/keys.
-type NewKey struct {
+// CreateKeyRequest is the body of POST /api/v1/tenants/{tenant}/keys.
+type CreateKeyRequest struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
-	// OwnerID defaults to the caller.
+	// OwnerID is the id of the key's owner, by default the caller.
 	OwnerID string `json:"owner_id,omitempty"`
-	// Scopes default to the tenant's; "*" stands alone.
+	// Scopes are by default those of the tenant (default_scopes). "*" must be the only one.
 	Scopes []string `json:"scopes,omitempty"`
-	// AllApplications true, or at least one of ApplicationIDs.
+	// AllApplications must be true, or ApplicationIDs must name at least one application.
 	AllApplications bool       `json:"all_applications,omitempty"`
 	ApplicationIDs  []string   `json:"application_ids,omitempty"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
-	// Delivery is direct, as is the default, or link: then the owner mints the secret, and only they see it.
-	Delivery string `json:"delivery,omitempty"`
+	// Delivery is direct by default. With link, the secret is issued when the owner opens the link,
+	// and only the owner sees it. A key for an account owner or account admin that somebody else
+	// creates must use link (`link_required`).
+	Delivery Delivery `json:"delivery,omitempty"`
 }
 
-// KeyEdit is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. What is absent stays.
-type KeyEdit struct {
+// UpdateKeyRequest is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. Absent members stay as
+// they are.
+type UpdateKeyRequest struct {
 	Name        Optional[string] `json:"name,omitzero"`
 	Description Optional[string] `json:"description,omitzero"`
 	// Scopes replace the whole list.
 	Scopes Optional[[]string] `json:"scopes,omitzero"`
-	// AllApplications true lifts the restriction; giving ApplicationIDs alone sets it.
+	// AllApplications true removes the restriction to applications. ApplicationIDs alone sets it.
 	AllApplications Optional[bool]     `json:"all_applications,omitzero"`
 	ApplicationIDs  Optional[[]string] `json:"application_ids,omitzero"`
-	// ExpiresAt null means that the key's own expiry goes; the account's policy still counts.
+	// ExpiresAt null removes the key's own expiry. The account's policy still applies.
 	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
 }
 
-// Refresh is the body of POST …/refresh; it may be empty.
-type Refresh struct {
-	// KeepID keeps the public id, as is the default.
+// RefreshKeyRequest is the body of POST …/refresh; it may be empty.
+type RefreshKeyRequest struct {
+	// KeepID keeps the public id. The default is true.
 	KeepID *bool `json:"keep_id,omitempty"`
-	// ExpiresAt is by default as far from now as the key's own expiry was from its secret; null for none.
+	// ExpiresAt is the key's new own expiry; null for none. By default the new secret lasts as long
+	// as the old one was to last.
 	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
-	// OverlapSeconds is how long the old secret counts beside the new one: 0, as is the default, to 604800.
+	// OverlapSeconds is how long the old secret stays valid beside the new one: 0 to 604800
+	// seconds, by default 0.
 	OverlapSeconds int `json:"overlap_seconds,omitempty"`
 }
 
-// KeySummary is what every member may see of another's key.
+// KeySummary is what every member may see of another person's key.
 type KeySummary struct {
 	ID          string    `json:"id"`
 	PublicID    string    `json:"public_id"`
@@ -49,29 +57,28 @@ type KeySummary struct {
 	Description string    `json:"description"`
 	Owner       Person    `json:"owner"`
 	CreatedAt   time.Time `json:"created_at"`
-	// Status is active, disabled, expired or revoked.
-	Status string `json:"status"`
+	Status      KeyStatus `json:"status"`
 }
 
-// KeyDetails is what the owner, admins and auditors see besides.
+// KeyDetails is what only the owner, admins and auditors may see of a key.
 type KeyDetails struct {
 	CreatedBy Person `json:"created_by"`
-	// Style is token, pair, client or uuid.
-	Style string `json:"style"`
-	// Last4 are the secret's last four characters.
+	Style     Style  `json:"style"`
+	// Last4 is the last four characters of the secret.
 	Last4           string     `json:"last4"`
 	Scopes          []string   `json:"scopes"`
 	AllApplications bool       `json:"all_applications"`
 	ApplicationIDs  []string   `json:"application_ids"`
-	Delivery        string     `json:"delivery"`
+	Delivery        Delivery   `json:"delivery"`
 	UpdatedAt       time.Time  `json:"updated_at"`
 	SecretSetAt     *time.Time `json:"secret_set_at"`
 	// ExpiresAt is the key's own expiry.
 	ExpiresAt *time.Time `json:"expires_at"`
-	// EffectiveExpiresAt is when it ends, by its own expiry or by the account's policies.
+	// EffectiveExpiresAt is when the key ends, by its own expiry or the account's policy, whichever
+	// is earlier.
 	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
-	// ExpiryReason says what EffectiveExpiresAt follows from: key, max_lifetime or auto_expiry.
-	ExpiryReason  *string         `json:"expiry_reason"`
+	// ExpiryReason is the rule that EffectiveExpiresAt follows from.
+	ExpiryReason  *ExpiryReason   `json:"expiry_reason"`
 	LastUsedAt    *time.Time      `json:"last_used_at"`
 	LastUsedIP    *string         `json:"last_used_ip"`
 	DisabledAt    *time.Time      `json:"disabled_at"`
@@ -81,7 +88,7 @@ type KeyDetails struct {
 	Previous      *PreviousSecret `json:"previous"`
 }
 
-// PreviousSecret is the secret of before a refresh, while it still counts.
+// PreviousSecret is a key's secret from before the last refresh, while it is still valid.
 type PreviousSecret struct {
 	PublicID  string    `json:"public_id"`
 	Last4     string    `json:"last4"`
@@ -90,48 +97,76 @@ type PreviousSecret struct {
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
-// Key is an API key without its secret. Another's key shown to a member carries the summary alone.
+// Key is an API key without its secret. A member sees only the summary of another person's key.
 type Key struct {
 	KeySummary
 	*KeyDetails
 }
 
-// OwnKey is one of the caller's keys, of whatever tenant.
+// OwnKey is one of the caller's own keys, with the tenant that it belongs to.
 type OwnKey struct {
 	Key
 	TenantID string `json:"tenant_id"`
 }
 
-// Credential is shown once.
+// Credential is a key with its secret. It is shown once.
 type Credential struct {
-	Style  string  `json:"style"`
-	ID     string  `json:"id"`
-	Secret *string `json:"secret"`
+	Style Style  `json:"style"`
+	ID    string `json:"id"`
+	// Secret, Value and Example are null if the secret is not shown again, as in the response to a
+	// repeated request. In Go they are "" then.
+	Secret string `json:"secret" nullable:"true"`
 	// Value is what a client sends.
-	Value *string `json:"value"`
+	Value string `json:"value" nullable:"true"`
 	// Example is a curl line that uses the key.
-	Example *string `json:"example"`
+	Example string `json:"example" nullable:"true"`
 }
 
-// IssuedKey answers a creation, a refresh and a claim: with the credential, or with the link that the owner of a new key gets it by.
+// MarshalJSON writes null for members that are not shown.
+func (c Credential) MarshalJSON() ([]byte, error) {
+	type credential struct { // in the order of Credential
+		Style   Style   `json:"style"`
+		ID      string  `json:"id"`
+		Secret  *string `json:"secret"`
+		Value   *string `json:"value"`
+		Example *string `json:"example"`
+	}
+	return json.Marshal(credential{c.Style, c.ID, shown(c.Secret), shown(c.Value), shown(c.Example)})
+}
+
+// shown returns nil for "".
+func shown(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// IssuedKey is the response when a key is created, refreshed or claimed. It has the credential, or
+// the link through which the owner of a new key gets it.
 type IssuedKey struct {
 	Key        Key         `json:"key"`
 	Credential *Credential `json:"credential"`
 	Link       *Link       `json:"link"`
+	// EndedPrevious is the secret from before the last refresh, if it was still valid and this
+	// refresh ended it early; null otherwise, and in the response to a repeated request.
+	EndedPrevious *PreviousSecret `json:"ended_previous"`
 }
 
-// RevealedKey answers POST …/reveal.
+// RevealedKey is the response to POST …/reveal.
 type RevealedKey struct {
 	Credential Credential `json:"credential"`
 }
 
-// Link hands a key over; its secret does not exist until the owner opens it.
+// Link delivers a new key to its owner. The secret does not exist until the owner opens the link.
 type Link struct {
+	// URL is shown once. It is null if the link is mailed to the owner, and in the response to a
+	// repeated request.
 	URL       *string   `json:"url"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Revocation is the body of POST …/revoke; it may be empty.
-type Revocation struct {
+// RevokeKeyRequest is the body of POST …/revoke; it may be empty.
+type RevokeKeyRequest struct {
 	Reason string `json:"reason,omitempty"`
 }

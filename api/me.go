@@ -2,48 +2,52 @@ package api
 
 import "time"
 
-// Me is the signed-in person's own record.
+// Me is the signed-in user.
 type Me struct {
 	ID     string `json:"id"`
 	Number int64  `json:"number"`
-	// Email as it was written when the person was made; any case signs in.
+	// Email is the address as it was first written. Sign-in ignores case.
 	Email string `json:"email"`
-	Name  string `json:"name"`
-	// Status is active or disabled.
-	Status string `json:"status"`
-	// Notices says which the person gets by mail.
+	// EmailProven reports whether the address is proven to be the user's: they used a link that was
+	// mailed to it, or the operator vouches for it. No notices go to an address that is not proven.
+	EmailProven bool   `json:"email_proven"`
+	Name        string `json:"name"`
+	Status      Status `json:"status"`
+	// Notices says which notices the user gets by mail.
 	Notices   Notices   `json:"notices"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// MeChange is the body of PATCH /api/v1/me.
-type MeChange struct {
+// UpdateMeRequest is the body of PATCH /api/v1/me.
+type UpdateMeRequest struct {
 	Name    Optional[string] `json:"name,omitzero"`
 	Notices *NoticesPatch    `json:"notices,omitempty"`
 }
 
-// Notices says of each kind whether it is sent.
+// Notices says which kinds of notice are sent. A notice about many failed sign-ins is always sent.
 type Notices struct {
-	// KeyExpiring is sent 30, 7 and 1 days before a key expires. It is always true, and so are KeyExpired, KeyIdle and KeyRevealed.
+	// KeyExpiring is sent 30, 7 and 1 days before a key expires. KeyExpiring, KeyExpired, KeyIdle
+	// and KeyRevealed are always true.
 	KeyExpiring bool `json:"key_expiring"`
 	KeyExpired  bool `json:"key_expired"`
-	// KeyIdle is sent 7 days before a key is disabled because nobody uses it.
+	// KeyIdle is sent 7 days before a key is disabled because it was not used.
 	KeyIdle bool `json:"key_idle"`
-	// KeyCreated is sent when somebody else makes a key for the person.
+	// KeyCreated is sent when somebody else creates a key for the user.
 	KeyCreated   bool `json:"key_created"`
 	KeyRefreshed bool `json:"key_refreshed"`
 	// KeyRevealed is sent when a key's secret is shown again.
 	KeyRevealed bool `json:"key_revealed"`
-	// KeyDisabled is sent when somebody else disables a key of the person, or Claviger does because nobody used it.
+	// KeyDisabled is sent when somebody else disables a key of the user, or Claviger disables it
+	// because it was not used.
 	KeyDisabled bool `json:"key_disabled"`
-	// KeyRevoked is sent of deleted keys too.
+	// KeyRevoked is also sent when a key is deleted.
 	KeyRevoked bool `json:"key_revoked"`
-	// NewSignIn is sent of a sign-in from an address or a device that was not seen for 90 days.
+	// NewSignIn is sent after a sign-in from an address or a device that was not seen for 90 days.
 	NewSignIn bool `json:"new_sign_in"`
 }
 
-// NoticesPatch chooses notices: absent keeps, null restores the default, which is true.
+// NoticesPatch chooses notices. Absent members stay as they are; null restores the default, true.
 type NoticesPatch struct {
 	// KeyExpiring, KeyExpired, KeyIdle and KeyRevealed cannot be turned off.
 	KeyExpiring  Optional[bool] `json:"key_expiring,omitzero"`
@@ -57,24 +61,37 @@ type NoticesPatch struct {
 	NewSignIn    Optional[bool] `json:"new_sign_in,omitzero"`
 }
 
-// NewPassword is the body of POST /api/v1/me/password.
-type NewPassword struct {
+// ChangePasswordRequest is the body of POST /api/v1/me/password.
+type ChangePasswordRequest struct {
 	CurrentPassword string `json:"current_password"`
-	// NewPassword has 15 to 256 characters, and is neither common nor made of the person's own words.
+	// NewPassword has 15 to 256 characters. It must not be a common password, nor consist of the
+	// user's name or address.
 	NewPassword string `json:"new_password"`
 }
 
-// SessionInfo is one of a person's sign-ins, as the list of them shows it.
+// RequestPasswordResetRequest is the body of POST /api/v1/password-resets.
+type RequestPasswordResetRequest struct {
+	Email string `json:"email"`
+}
+
+// ResetPasswordRequest is the body of POST /api/v1/password-resets/{token}.
+type ResetPasswordRequest struct {
+	// Password has 15 to 256 characters. It must not be a common password, nor consist of the
+	// user's name or address.
+	Password string `json:"password"`
+}
+
+// SessionInfo is one of the user's sessions in a list.
 type SessionInfo struct {
 	ID        string    `json:"id"`
 	CreatedAt time.Time `json:"created_at"`
-	// SignedInAt is when the password was last given; sensitive actions ask for a recent one.
+	// SignedInAt is when the user last entered the password. Sensitive actions need a recent time.
 	SignedInAt time.Time `json:"signed_in_at"`
 	LastSeenAt time.Time `json:"last_seen_at"`
-	// ExpiresAt is the absolute end; left unused for long, a session ends before.
+	// ExpiresAt is when the session ends at the latest. An unused session ends earlier.
 	ExpiresAt time.Time `json:"expires_at"`
 	IP        string    `json:"ip"`
 	UserAgent string    `json:"user_agent"`
-	// Current is true for the session that asks.
+	// Current is true for the session of this request.
 	Current bool `json:"current"`
 }

@@ -2,19 +2,20 @@ package api
 
 import "encoding/json"
 
-// Optional is a member of a PATCH: absent keeps what is there, null clears it, a value replaces it. Tag it omitzero, so that an absent one is not sent.
+// Optional is a member of a PATCH body: if it is absent, the present value stays; null clears the
+// value; any other value replaces it. Tag it omitzero, so that an absent member is not written.
 type Optional[T any] struct {
-	// Set is true where the member stood in the body, also as null.
+	// Set is true if the member is present, also as null.
 	Set bool
-	// Null is true where it was null.
+	// Null is true if the member is null.
 	Null  bool
 	Value T
 }
 
-// To is a member that replaces.
+// To returns a member that replaces the present value.
 func To[T any](value T) Optional[T] { return Optional[T]{Set: true, Value: value} }
 
-// Cleared is a member that clears.
+// Cleared returns a member that clears the present value.
 func Cleared[T any]() Optional[T] { return Optional[T]{Set: true, Null: true} }
 
 // UnmarshalJSON implements json.Unmarshaler.

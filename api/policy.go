@@ -2,60 +2,69 @@ package api
 
 import "time"
 
-// Policy is what an account asks of the keys and sessions of all its tenants.
+// Policy is the security policy of an account. It applies to the keys and sessions of all its
+// tenants.
 type Policy struct {
 	AutoExpiry AutoExpiry `json:"auto_expiry"`
-	// MaxLifetimeDays bounds every key, counted from when its secret was set; null for no bound.
+	// MaxLifetimeDays is the longest lifetime of a key, from when its secret was set; null for no
+	// limit.
 	MaxLifetimeDays *int `json:"max_lifetime_days"`
-	// SessionIdleMinutes ends a session that was not used for so long.
+	// SessionIdleMinutes is after how many minutes without use a session ends in this account. In
+	// the person's other accounts it continues.
 	SessionIdleMinutes int `json:"session_idle_minutes"`
-	// SessionAbsoluteHours ends a session that began so long ago.
+	// SessionAbsoluteHours is after how many hours a session ends in this account.
 	SessionAbsoluteHours int `json:"session_absolute_hours"`
 }
 
 // AutoExpiry is the automatic expiration of keys.
 type AutoExpiry struct {
 	Enabled bool `json:"enabled"`
-	// Days after its secret was set in which a key expires; null while it is off.
+	// Days is how many days after its secret was set a key expires; null while it is off.
 	Days *int `json:"days"`
-	// InForceSince is from when older secrets count; null while it is off.
+	// InForceSince is when the rule took effect; null while it is off. Secrets set before then
+	// count from that time.
 	InForceSince *time.Time `json:"in_force_since"`
 }
 
-// PolicyPatch is the body of PATCH /api/v1/accounts/{account}/policy. What is absent stays.
-type PolicyPatch struct {
+// UpdatePolicyRequest is the body of PATCH /api/v1/accounts/{account}/policy. Absent members stay
+// as they are.
+type UpdatePolicyRequest struct {
 	AutoExpiry *AutoExpiryPatch `json:"auto_expiry,omitempty"`
-	// MaxLifetimeDays is 1 to 3650, or null for no bound. The named choices are 30, 90, 180, 365 and 3650.
+	// MaxLifetimeDays is 1 to 3650, or null for no limit. The console offers 30, 90, 180, 365 and
+	// 3650.
 	MaxLifetimeDays Optional[int] `json:"max_lifetime_days,omitzero"`
 	// SessionIdleMinutes is 5 to 10080, or null for the default of 720.
 	SessionIdleMinutes Optional[int] `json:"session_idle_minutes,omitzero"`
 	// SessionAbsoluteHours is 1 to 720, or null for the default of 168.
 	SessionAbsoluteHours Optional[int] `json:"session_absolute_hours,omitzero"`
-	// AcknowledgeRisk must be true to switch automatic expiration off.
+	// AcknowledgeRisk must be true to switch off automatic expiration.
 	AcknowledgeRisk bool `json:"acknowledge_risk,omitempty"`
-	// DryRun true changes nothing and answers what the change would do to the account's keys.
+	// DryRun true changes nothing. The response is what the change would do to the account's keys.
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// AutoExpiryPatch changes automatic expiration. What is absent stays; without days it is switched on at 90.
+// AutoExpiryPatch changes automatic expiration. Absent members stay as they are. Switched on
+// without days, it uses 90.
 type AutoExpiryPatch struct {
 	Enabled Optional[bool] `json:"enabled,omitzero"`
-	// Days are 90 to 360 in steps of 30.
+	// Days is 90 to 360 in steps of 30.
 	Days Optional[int] `json:"days,omitzero"`
 }
 
-// PolicyEffect is what a change of policy would do to the account's keys, of those that are neither revoked nor expired.
+// PolicyEffect is what a change of policy would do to the account's keys. Revoked and expired keys
+// are not counted.
 type PolicyEffect struct {
-	// Affected keys would end earlier than they do now.
+	// Affected is how many keys would end earlier than they do now.
 	Affected int `json:"affected"`
-	// FirstExpiresAt is when the first of the affected keys would end; null where there is none.
+	// FirstExpiresAt is when the first affected key would end; null if there is none.
 	FirstExpiresAt *time.Time `json:"first_expires_at"`
-	// ExpiredNow counts those of the affected keys that would end at once. Secrets older than the change count from the day of the change, so it is 0.
+	// ExpiredNow is how many affected keys would end at once. It is 0: the lifetime of an older
+	// secret is counted from the day of the change.
 	ExpiredNow int `json:"expired_now"`
 }
 
-// PolicyAnswer is the policy as it is now or, of a dry run, what the change would do.
-type PolicyAnswer struct {
+// UpdatePolicyResponse is the new policy or, after a dry run, what the change would do.
+type UpdatePolicyResponse struct {
 	*Policy
 	*PolicyEffect
 }

@@ -7,22 +7,22 @@ type Account struct {
 	ID     string `json:"id"`
 	Number int64  `json:"number"`
 	Name   string `json:"name"`
-	Status string `json:"status"`
-	// Role of the caller in the account; null for a member of its tenants alone.
-	Role      *string   `json:"role"`
+	Status Status `json:"status"`
+	// Role is the caller's role in the account; null for a person who is only a member of tenants.
+	Role      *Role     `json:"role" values:"owner,admin"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// AccountPatch is the body of PATCH /api/v1/accounts/{account}.
-type AccountPatch struct {
+// UpdateAccountRequest is the body of PATCH /api/v1/accounts/{account}.
+type UpdateAccountRequest struct {
 	Name Optional[string] `json:"name,omitzero"`
 }
 
-// Standing to be: the body of PUT /api/v1/accounts/{account}/members/{user}.
-type NewStanding struct {
+// SetAccountMemberRequest is the body of PUT /api/v1/accounts/{account}/members/{user}.
+type SetAccountMemberRequest struct {
 	// Role is owner or admin.
-	Role string `json:"role"`
+	Role Role `json:"role" values:"owner,admin"`
 }
 
 // Tenant is a workspace of an account.
@@ -31,136 +31,160 @@ type Tenant struct {
 	Number    int64     `json:"number"`
 	AccountID string    `json:"account_id"`
 	Name      string    `json:"name"`
-	Preset    string    `json:"preset"`
-	Status    string    `json:"status"`
+	Preset    Preset    `json:"preset"`
+	Status    Status    `json:"status"`
 	Settings  Settings  `json:"settings"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// Settings of a tenant.
+// Settings are the settings of a tenant.
 type Settings struct {
-	// Style of new keys: token, pair, client or uuid.
-	Style  string  `json:"style"`
+	// Style is the format of new keys.
+	Style  Style   `json:"style"`
 	Prefix *string `json:"prefix"`
 	Label  *string `json:"label"`
-	// ClientDomain stands behind the @ of style client.
+	// ClientDomain is the part after the @ in keys of style client.
 	ClientDomain *string `json:"client_domain"`
-	// KeyHeader is the tenant's own header for keys: X-…-Key or X-…-Token. Names that other systems use for secrets of their own, such as X-CSRF-Token, are
-	// refused; the tenants of an account may use 8 different names besides those of the presets.
+	// KeyHeader is the tenant's own request header for keys: X-…-Key or X-…-Token. Names that other
+	// systems use for their secrets, such as X-CSRF-Token, are refused. The tenants of an account
+	// may use 8 different names besides those of the presets.
 	KeyHeader *string `json:"key_header"`
-	// Transports by which keys may come: bearer, basic, header, oauth.
-	Transports []string `json:"transports"`
-	// SessionTransport lets sessions through on forward-auth, gateway and vendor paths.
+	// Transports are the transports that keys may use. session is not one of them.
+	Transports []Transport `json:"transports" values:"bearer,basic,header,oauth"`
+	// SessionTransport true accepts sessions on forward-auth, gateway and vendor paths.
 	SessionTransport bool `json:"session_transport"`
-	// KeysPerUser is the cap; null means none.
+	// KeysPerUser is how many keys a user may hold; null for no limit.
 	KeysPerUser *int `json:"keys_per_user"`
-	// Creators of keys: self, admin.
-	Creators []string `json:"creators"`
-	// Visibility of keys to members: all or own.
-	Visibility string `json:"visibility"`
-	// DefaultScopes are given to a key that names none; empty means that its creator must choose.
-	DefaultScopes []string `json:"default_scopes"`
-	// RevokeMode is tombstone or delete.
-	RevokeMode string `json:"revoke_mode"`
-	// Disclosure is once or recoverable.
-	Disclosure string `json:"disclosure"`
-	Dialect    string `json:"dialect"`
-	// AdminRefresh lets an admin refresh another's key.
+	// Creators are who may create keys.
+	Creators []Creator `json:"creators"`
+	// Visibility is which keys members see.
+	Visibility Visibility `json:"visibility"`
+	// DefaultScopes are the scopes of a key that is created without any. If empty, the creator must
+	// choose scopes.
+	DefaultScopes []string   `json:"default_scopes"`
+	RevokeMode    RevokeMode `json:"revoke_mode"`
+	Disclosure    Disclosure `json:"disclosure"`
+	Dialect       Dialect    `json:"dialect"`
+	// AdminRefresh true lets an admin refresh other people's keys, except the keys of account
+	// owners and account admins.
 	AdminRefresh bool `json:"admin_refresh"`
-	// TokenSeconds is the life of an OAuth access token.
-	TokenSeconds int    `json:"token_seconds"`
-	TokenFormat  string `json:"token_format"`
-	// IdleDays disables a key unused for so long, of which its owner is told 7 days before: so not within 8 days. Null for never.
+	// TokenSeconds is the lifetime of an OAuth access token in seconds.
+	TokenSeconds int         `json:"token_seconds"`
+	TokenFormat  TokenFormat `json:"token_format"`
+	// IdleDays is after how many days without use a key is disabled; null for never. The owner gets
+	// a notice 7 days before, so no key is disabled in its first 8 days.
 	IdleDays *int `json:"idle_days"`
-	// RequestsPerMinute bounds each key; null for no bound.
+	// RequestsPerMinute limits each key: the requests that it makes here, and those for which it is
+	// verified. Null for no limit.
 	RequestsPerMinute *int `json:"requests_per_minute"`
-	// LegacyPassword lets people of an old tenant come to its API with e-mail address and password, too. Only the operator of the server sets it.
+	// VerifyRequestsPerMinute limits how often each key of the tenant may verify others; null for
+	// no limit. These requests do not count in RequestsPerMinute of the key that makes them.
+	VerifyRequestsPerMinute *int `json:"verify_requests_per_minute"`
+	// VerifyRequires lists the members that a request to verify must have. A request without one of
+	// them is refused with 422. The rule applies to keys of this tenant when they verify, and to
+	// every other verifier that verifies keys of this tenant.
+	VerifyRequires []VerifyMember `json:"verify_requires"`
+	// LegacyPassword true lets people use the API of an old tenant with e-mail address and
+	// password, too. Only the operator of the server changes it.
 	LegacyPassword bool `json:"legacy_password"`
 }
 
-// SettingsPatch changes settings: absent keeps, null clears, lists replace.
+// SettingsPatch changes settings. Absent members stay as they are, null clears, lists replace.
 type SettingsPatch struct {
-	Style             Optional[string]   `json:"style,omitzero"`
-	Prefix            Optional[string]   `json:"prefix,omitzero"`
-	Label             Optional[string]   `json:"label,omitzero"`
-	ClientDomain      Optional[string]   `json:"client_domain,omitzero"`
-	KeyHeader         Optional[string]   `json:"key_header,omitzero"`
-	Transports        Optional[[]string] `json:"transports,omitzero"`
-	SessionTransport  Optional[bool]     `json:"session_transport,omitzero"`
-	KeysPerUser       Optional[int]      `json:"keys_per_user,omitzero"`
-	Creators          Optional[[]string] `json:"creators,omitzero"`
-	Visibility        Optional[string]   `json:"visibility,omitzero"`
-	DefaultScopes     Optional[[]string] `json:"default_scopes,omitzero"`
-	RevokeMode        Optional[string]   `json:"revoke_mode,omitzero"`
-	Disclosure        Optional[string]   `json:"disclosure,omitzero"`
-	Dialect           Optional[string]   `json:"dialect,omitzero"`
-	AdminRefresh      Optional[bool]     `json:"admin_refresh,omitzero"`
-	TokenSeconds      Optional[int]      `json:"token_seconds,omitzero"`
-	TokenFormat       Optional[string]   `json:"token_format,omitzero"`
-	IdleDays          Optional[int]      `json:"idle_days,omitzero"`
-	RequestsPerMinute Optional[int]      `json:"requests_per_minute,omitzero"`
+	Style             Optional[Style]       `json:"style,omitzero"`
+	Prefix            Optional[string]      `json:"prefix,omitzero"`
+	Label             Optional[string]      `json:"label,omitzero"`
+	ClientDomain      Optional[string]      `json:"client_domain,omitzero"`
+	KeyHeader         Optional[string]      `json:"key_header,omitzero"`
+	Transports        Optional[[]Transport] `json:"transports,omitzero" values:"bearer,basic,header,oauth"`
+	SessionTransport  Optional[bool]        `json:"session_transport,omitzero"`
+	KeysPerUser       Optional[int]         `json:"keys_per_user,omitzero"`
+	Creators          Optional[[]Creator]   `json:"creators,omitzero"`
+	Visibility        Optional[Visibility]  `json:"visibility,omitzero"`
+	DefaultScopes     Optional[[]string]    `json:"default_scopes,omitzero"`
+	RevokeMode        Optional[RevokeMode]  `json:"revoke_mode,omitzero"`
+	Disclosure        Optional[Disclosure]  `json:"disclosure,omitzero"`
+	Dialect           Optional[Dialect]     `json:"dialect,omitzero"`
+	AdminRefresh      Optional[bool]        `json:"admin_refresh,omitzero"`
+	TokenSeconds      Optional[int]         `json:"token_seconds,omitzero"`
+	TokenFormat       Optional[TokenFormat] `json:"token_format,omitzero"`
+	IdleDays          Optional[int]         `json:"idle_days,omitzero"`
+	RequestsPerMinute Optional[int]         `json:"requests_per_minute,omitzero"`
+
+	VerifyRequestsPerMinute Optional[int]            `json:"verify_requests_per_minute,omitzero"`
+	VerifyRequires          Optional[[]VerifyMember] `json:"verify_requires,omitzero"`
 }
 
-// NewTenant is the body of POST /api/v1/tenants.
-type NewTenant struct {
-	// AccountID may be left out by whoever runs only one account.
+// CreateTenantRequest is the body of POST /api/v1/tenants.
+type CreateTenantRequest struct {
+	// AccountID may be left out by a caller who is owner or admin of only one account.
 	AccountID string `json:"account_id,omitempty"`
 	Name      string `json:"name"`
-	// Preset is standard, blazemeter, loadrunner, blazeauth or blancco.
-	Preset string `json:"preset"`
+	Preset    Preset `json:"preset"`
 }
 
-// TenantPatch is the body of PATCH /api/v1/tenants/{tenant}.
-type TenantPatch struct {
+// UpdateTenantRequest is the body of PATCH /api/v1/tenants/{tenant}.
+type UpdateTenantRequest struct {
 	Name     Optional[string] `json:"name,omitzero"`
 	Settings *SettingsPatch   `json:"settings,omitempty"`
-	// Status is active or disabled.
-	Status Optional[string] `json:"status,omitzero"`
+	Status   Optional[Status] `json:"status,omitzero"`
 }
 
 // Member is a person in a tenant or, with the role owner or admin, in an account.
 type Member struct {
 	User      Person    `json:"user"`
-	Role      string    `json:"role"`
-	Status    string    `json:"status"`
+	Role      Role      `json:"role"`
+	Status    Status    `json:"status"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// MemberPatch is the body of PATCH /api/v1/tenants/{tenant}/members/{user}.
-type MemberPatch struct {
+// UpdateMemberRequest is the body of PATCH /api/v1/tenants/{tenant}/members/{user}.
+type UpdateMemberRequest struct {
 	// Role is admin, member or auditor.
-	Role Optional[string] `json:"role,omitzero"`
-	// Status is active or disabled.
-	Status Optional[string] `json:"status,omitzero"`
+	Role   Optional[Role]   `json:"role,omitzero" values:"admin,member,auditor"`
+	Status Optional[Status] `json:"status,omitzero"`
 }
 
-// NewInvitation is the body of POST /api/v1/tenants/{tenant}/members.
-type NewInvitation struct {
+// CreateInvitationRequest is the body of POST /api/v1/tenants/{tenant}/members.
+type CreateInvitationRequest struct {
 	Email string `json:"email"`
 	// Role is admin, member or auditor.
-	Role string `json:"role"`
+	Role Role `json:"role" values:"admin,member,auditor"`
 }
 
-// Invitation asks the holder of an e-mail address into a tenant.
+// Invitation invites the holder of an e-mail address into a tenant.
 type Invitation struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
-	Role  string `json:"role"`
-	// URL is shown once; whoever opens it is taken for the person invited.
+	Role  Role   `json:"role" values:"admin,member,auditor"`
+	// URL is shown once. Anyone who has it can accept the invitation. It is null if the link is
+	// mailed to the person, and in the response to a repeated request.
 	URL       *string   `json:"url"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Acceptance is the body of POST /api/v1/invitations/{token}. A person who is known to the server already gives their own password.
-type Acceptance struct {
-	// Name may be empty where whoever made the invitation said what the person is called.
+// PendingInvitation is an invitation in a list that can still be accepted.
+type PendingInvitation struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
+	Role  Role   `json:"role" values:"admin,member,auditor"`
+	// CreatedBy is the person who invites; null if the operator does.
+	CreatedBy *Person   `json:"created_by"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// AcceptInvitationRequest is the body of POST /api/v1/invitations/{token}. A person who already has
+// a user gives their own password.
+type AcceptInvitationRequest struct {
+	// Name may be empty if the invitation already has the person's name.
 	Name     string `json:"name"`
 	Password string `json:"password"`
 }
 
-// Setup is the body of POST /api/v1/setup.
-type Setup struct {
+// SetUpRequest is the body of POST /api/v1/setup.
+type SetUpRequest struct {
 	Token string `json:"token"`
 	// Account is the new account's name.
 	Account  string `json:"account"`
@@ -169,43 +193,44 @@ type Setup struct {
 	Password string `json:"password"`
 }
 
-// NewApplication is the body of POST /api/v1/tenants/{tenant}/applications.
-type NewApplication struct {
+// CreateApplicationRequest is the body of POST /api/v1/tenants/{tenant}/applications.
+type CreateApplicationRequest struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
 }
 
-// ApplicationPatch is the body of PATCH /api/v1/tenants/{tenant}/applications/{application}.
-type ApplicationPatch struct {
+// UpdateApplicationRequest is the body of PATCH
+// /api/v1/tenants/{tenant}/applications/{application}.
+type UpdateApplicationRequest struct {
 	Name        Optional[string] `json:"name,omitzero"`
 	Description Optional[string] `json:"description,omitzero"`
-	// Status is active or disabled.
-	Status Optional[string] `json:"status,omitzero"`
+	Status      Optional[Status] `json:"status,omitzero"`
 }
 
 // Scope is one entry of a tenant's catalogue.
 type Scope struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
-	// Roles that may hold it.
-	Roles   []string `json:"roles"`
-	BuiltIn bool     `json:"built_in"`
+	// Roles are the roles that may have the scope.
+	Roles   []Role `json:"roles" values:"admin,member,auditor"`
+	BuiltIn bool   `json:"built_in"`
 }
 
 // NewScope is one of the tenant's own scopes.
 type NewScope struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
-	// Roles default to admin and member.
-	Roles []string `json:"roles,omitempty"`
+	// Roles are by default admin and member.
+	Roles []Role `json:"roles,omitempty" values:"admin,member,auditor"`
 }
 
-// NewScopes is the body of PUT /api/v1/tenants/{tenant}/scopes: all of the tenant's own.
-type NewScopes struct {
+// ReplaceScopesRequest is the body of PUT /api/v1/tenants/{tenant}/scopes. It has all of the
+// tenant's own scopes.
+type ReplaceScopesRequest struct {
 	Items []NewScope `json:"items"`
 }
 
-// Event is one change, as the audit trail keeps it.
+// Event is one change in the audit trail.
 type Event struct {
 	ID        string            `json:"id"`
 	At        time.Time         `json:"at"`
@@ -217,7 +242,7 @@ type Event struct {
 	Details   map[string]string `json:"details"`
 }
 
-// Actor is who made a change: a user, a key or the operator.
+// Actor is who made a change: a user, a key, the operator or Claviger itself.
 type Actor struct {
 	Type  string  `json:"type"`
 	ID    *string `json:"id"`

@@ -18,7 +18,7 @@ type answer struct {
 	body   []byte
 }
 
-// read gives the refusal, or decodes the answer into out, which may be nil.
+// read returns the refusal, or decodes the answer into out, which may be nil.
 func (a *answer) read(out any) error {
 	switch {
 	case a.status >= http.StatusBadRequest:
@@ -40,7 +40,8 @@ func (a *answer) refusal() error {
 	return p
 }
 
-// retryAfter reads the header as seconds (RFC 9110 section 10.2.3; Claviger sends no dates); 0 where there is none.
+// retryAfter reads the header as seconds (RFC 9110 section 10.2.3; Claviger sends no dates); 0
+// where there is none.
 func (a *answer) retryAfter() time.Duration {
 	seconds, err := strconv.ParseUint(a.header.Get("Retry-After"), 10, 31)
 	if err != nil {
@@ -59,12 +60,13 @@ type StatusError struct {
 // Error implements error.
 func (e *StatusError) Error() string {
 	if e.Location != "" {
-		return fmt.Sprintf("the server answered %d: it redirects to %s, and redirects are not followed", e.Status, e.Location)
+		return fmt.Sprintf("the server answered %d: it redirects to %s, and redirects are not followed", e.Status,
+			e.Location)
 	}
 	return fmt.Sprintf("the server answered %d without a problem document", e.Status)
 }
 
-// Status gives the HTTP status of the answer that an error stems from; 0 where no answer came.
+// Status returns the HTTP status of the answer that an error stems from; 0 where no answer came.
 func Status(err error) int {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return p.Status

@@ -1,16 +1,12 @@
-// Package client speaks to a Claviger server, as a key or as a signed-in person.
-//
-//	c := client.New("http://127.0.0.1:8080").WithKey(os.Getenv("CLAVIGER_KEY"))
-//	me, err := c.Whoami(ctx)
-//
-// A refusal is an *api.Problem: errors.Is(err, api.KeyLimitReached) asks for its code, and errors.As gives the fields at fault and how long to wait.
-// Requests that change nothing more when they are repeated are repeated, as Retry says.
 package client
 
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -27,45 +23,98 @@ type Client struct {
 	header http.Header
 	http   *http.Client
 	retry  Retry
+	// broken is why no request can be sent, nil where it can.
+	broken error
 }
+
+// ErrCredential says that a credential cannot be sent, because it is empty or holds white space or
+// characters that no credential has, as when two keys or a line of a log were copied. No request
+// was sent. The error never repeats any of it.
+var ErrCredential = errors.New(
+	"the credential is not one: it must be one value of visible ASCII characters, without white space")
 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 16 << 20
 
-// New makes a client of the server at the base URL, without any credential.
-func New(base string) *Client {
-	return &Client{base: strings.TrimRight(base, "/"), header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: stay}, retry: usual}
+// New returns a client of the server at the base URL, without any credential. The URL is http or
+// https, a host, and at most a port and a path; any other is refused with ErrAddress.
+func New(base string) (*Client, error) {
+	base, err := parseAddress(base)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		base: base, header: http.Header{}, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: stay},
+		retry: usual,
+	}, nil
 }
 
 // stay follows no redirect: credentials go to the server they were meant for.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// WithKey gives a client that sends a key's value as a bearer.
+// WithKey returns a client that sends a key's value as a bearer token. A value that cannot be one
+// is an error of each request, see ErrCredential.
 func (c *Client) WithKey(value string) *Client {
-	return c.WithHeader("Authorization", "Bearer "+value)
+	other := c.WithHeader("Authorization", "Bearer "+value)
+	if !visible(value) {
+		other.broken = ErrCredential
+	}
+	return other
 }
 
-// WithHeader gives a client that sends one more header with every request.
+// WithPair returns a client that sends a key's public id and secret by HTTP Basic.
+func (c *Client) WithPair(id, secret string) *Client {
+	pair := id + ":" + secret
+	other := c.WithHeader("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	if id == "" || secret == "" || !visible(pair) || strings.Contains(id, ":") {
+		other.broken = ErrCredential
+	}
+	return other
+}
+
+// visible reports whether a text is of visible ASCII characters alone.
+func visible(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// WithHeader returns a client that sends one more header with every request. One that cannot be
+// sent is an error of each request, which names the header and not its value.
 func (c *Client) WithHeader(name, value string) *Client {
 	other := *c
 	other.header = c.header.Clone()
 	other.header.Add(name, value)
+	if other.broken == nil && !headerIsSound(name, value) {
+		other.broken = fmt.Errorf("the header %q cannot be sent: its name or value holds characters that "+
+			"headers have not", name)
+	}
 	return &other
 }
 
-// WithTransport gives a client whose requests go by another way, and take as long as their context lets them.
+// headerIsSound reports whether a header can be sent: its name is a token (RFC 9110 section 5.6.2),
+// and its value has no control characters.
+func headerIsSound(name, value string) bool {
+	const marks = "!#$%&'*+-.^_`|~"
+	odd := func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune(marks, r)
+	}
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	return name != "" && !strings.ContainsFunc(name, odd) && !strings.ContainsFunc(value, control)
+}
+
+// WithTransport returns a client whose requests go by another way, and take as long as their
+// context lets them.
 func (c *Client) WithTransport(by http.RoundTripper) *Client {
 	other := *c
 	other.http = &http.Client{Transport: by, CheckRedirect: stay}
 	return &other
 }
 
-// SignIn gives a client with the session of the person.
+// SignIn returns a client with the session of the person.
 func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, api.Session, error) {
-	return c.begin(ctx, "/api/v1/session", api.SignIn{Email: email, Password: password})
+	return c.begin(ctx, "/api/v1/session", api.SignInRequest{Email: email, Password: password})
 }
 
-// begin gives a client with the session that a request to the path begins.
+// begin returns a client with the session that a request to the path begins.
 func (c *Client) begin(ctx context.Context, path string, in any) (*Client, api.Session, error) {
 	other, err := c.withJar()
 	if err != nil {
@@ -88,8 +137,10 @@ func (c *Client) Whoami(ctx context.Context) (w api.Whoami, err error) {
 }
 
 // Verify asks for a decision. A decision against the credential is no error: see Active and Code.
+// An http.Header is the Headers of a request as it is. Verify changes nothing, so it is repeated as
+// Retry says; a context with a deadline bounds how long that takes.
 func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decision, err error) {
-	err = c.Do(ctx, http.MethodPost, "/api/v1/verify", req, &d)
+	_, err = c.exchange(ctx, http.MethodPost, "/api/v1/verify", req, &d, changesNothing)
 	return d, err
 }
 
@@ -110,9 +161,10 @@ func (p Page) query() url.Values {
 	return q
 }
 
-// Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It is for what has no method of its own; a refusal is an *api.Problem.
+// Do sends a request to a path and reads the JSON answer into out, either of which may be nil. It
+// is for what has no method of its own; a refusal is an *api.Problem.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	_, err := c.exchange(ctx, method, path, in, out)
+	_, err := c.exchange(ctx, method, path, in, out, 0)
 	return err
 }
 
@@ -137,13 +189,21 @@ func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error)
 	return nil, (&answer{resp.StatusCode, resp.Header, text}).read(nil)
 }
 
+// effect is what is known of a request besides its method.
+type effect int
+
+// changesNothing is the effect of a request that can be repeated although its method is POST or
+// PATCH.
+const changesNothing effect = 1
+
 // exchange sends a request, again where that is safe and worth it, and reads the answer into out.
-func (c *Client) exchange(ctx context.Context, method, path string, in, out any) (*answer, error) {
+func (c *Client) exchange(ctx context.Context, method, path string, in, out any, e effect) (*answer, error) {
 	req, err := c.request(ctx, method, path, in)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.retry.run(ctx, repeatable(req), func() (*answer, error) { return c.attempt(req) })
+	a, err := c.retry.run(ctx, e == changesNothing || repeatable(req),
+		func() (*answer, error) { return c.attempt(req) })
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +211,9 @@ func (c *Client) exchange(ctx context.Context, method, path string, in, out any)
 }
 
 func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)

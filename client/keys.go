@@ -8,8 +8,9 @@ import (
 	"github.com/claviger-dev/claviger/api"
 )
 
-// CreateKey creates a key; the credential is in this answer and nowhere else. Beside ErrSecretLost it gives the key that was made.
-func (c *Client) CreateKey(ctx context.Context, tenant string, n api.NewKey) (k api.IssuedKey, err error) {
+// CreateKey creates a key. Only this response has its credential. With the error ErrSecretLost it
+// also returns the key, which was created.
+func (c *Client) CreateKey(ctx context.Context, tenant string, n api.CreateKeyRequest) (k api.IssuedKey, err error) {
 	return makeSecret[api.IssuedKey](ctx, c, keysPath(tenant), n)
 }
 
@@ -19,13 +20,20 @@ type KeyFilter struct {
 	Owner string
 	// Status is active, disabled, expired or revoked.
 	Status string
-	// Query is looked for in name, public id and the owner's e-mail address.
+	// Query is looked for at the beginning of any word of the name, the public id or the owner's
+	// e-mail address, without regard to case.
 	Query string
+	// ShownTo is "me" or a user's id: keys of others of which this person was shown a secret that
+	// still counts.
+	ShownTo string
 }
 
 func (f KeyFilter) query(p Page) string {
 	q := p.query()
-	for name, value := range map[string]string{"owner": f.Owner, "status": f.Status, "q": f.Query} {
+	for name, value := range map[string]string{
+		"owner": f.Owner, "status": f.Status, "q": f.Query,
+		"shown_to": f.ShownTo,
+	} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -45,7 +53,8 @@ func (c *Client) OwnKeys(ctx context.Context, f KeyFilter, p Page) (l api.List[a
 	return l, err
 }
 
-// KeyHealth tells what is to be said of the tenant's keys that can still be used, newest first, and on the first page of all of them together.
+// KeyHealth tells what is to be said of the tenant's keys that can still be used, newest first, and
+// on the first page of all of them together.
 func (c *Client) KeyHealth(ctx context.Context, tenant string, p Page) (api.KeyHealthList, error) {
 	return get[api.KeyHealthList](ctx, c, tenantPath(tenant)+"/key-health"+p.text())
 }
@@ -57,13 +66,16 @@ func (c *Client) Key(ctx context.Context, tenant, key string) (k api.Key, err er
 }
 
 // EditKey changes a key: a member of the edit that is not set keeps what is there.
-func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.KeyEdit) (k api.Key, err error) {
+func (c *Client) EditKey(ctx context.Context, tenant, key string, e api.UpdateKeyRequest) (k api.Key, err error) {
 	err = c.Do(ctx, http.MethodPatch, keyPath(tenant, key), e, &k)
 	return k, err
 }
 
-// RefreshKey gives a key a new secret; it is in this answer and nowhere else. Beside ErrSecretLost it gives the refreshed key.
-func (c *Client) RefreshKey(ctx context.Context, tenant, key string, r api.Refresh) (k api.IssuedKey, err error) {
+// RefreshKey returns a key a new secret; it is in this answer and nowhere else. Beside
+// ErrSecretLost it gives the refreshed key.
+func (c *Client) RefreshKey(ctx context.Context, tenant, key string,
+	r api.RefreshKeyRequest,
+) (k api.IssuedKey, err error) {
 	return makeSecret[api.IssuedKey](ctx, c, keyPath(tenant, key)+"/refresh", r)
 }
 
@@ -72,7 +84,8 @@ func (c *Client) EndPrevious(ctx context.Context, tenant, key string) error {
 	return c.Do(ctx, http.MethodDelete, keyPath(tenant, key)+"/previous", nil, nil)
 }
 
-// ClaimKey mints the secret of a key that was handed over by link; the token is what stands behind the last slash of the link.
+// ClaimKey issues the secret of a key that is delivered by link. The token is the part of the link
+// after its last slash.
 func (c *Client) ClaimKey(ctx context.Context, token string) (k api.IssuedKey, err error) {
 	err = c.Do(ctx, http.MethodPost, "/api/v1/claims/"+url.PathEscape(token), nil, &k)
 	return k, err
@@ -81,7 +94,7 @@ func (c *Client) ClaimKey(ctx context.Context, token string) (k api.IssuedKey, e
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
 func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
 	var k *api.Key
-	err := c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/revoke", api.Revocation{Reason: reason}, &k)
+	err := c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/revoke", api.RevokeKeyRequest{Reason: reason}, &k)
 	return k, err
 }
 

@@ -17,7 +17,7 @@ func (c *Client) Me(ctx context.Context) (m api.Me, err error) {
 }
 
 // ChangeMe changes the signed-in person's own record.
-func (c *Client) ChangeMe(ctx context.Context, change api.MeChange) (m api.Me, err error) {
+func (c *Client) ChangeMe(ctx context.Context, change api.UpdateMeRequest) (m api.Me, err error) {
 	err = c.Do(ctx, http.MethodPatch, mePath, change, &m)
 	return m, err
 }
@@ -27,10 +27,28 @@ func (c *Client) DeleteMe(ctx context.Context) error {
 	return c.Do(ctx, http.MethodDelete, mePath, nil, nil)
 }
 
-// ChangePassword replaces the person's password. It ends all their sessions; the client goes on in a new one.
+// ChangePassword replaces the person's password. It ends all their sessions; the client goes on in
+// a new one.
 func (c *Client) ChangePassword(ctx context.Context, current, next string) (s api.Session, err error) {
-	err = c.Do(ctx, http.MethodPost, mePath+"/password", api.NewPassword{CurrentPassword: current, NewPassword: next}, &s)
+	err = c.Do(ctx, http.MethodPost, mePath+"/password",
+		api.ChangePasswordRequest{CurrentPassword: current, NewPassword: next},
+		&s)
 	return s, err
+}
+
+const resetsPath = "/api/v1/password-resets"
+
+// RequestPasswordReset asks for a link to be mailed to the address, by which a new password can be
+// set. It succeeds whether the address is known or not, and where the server sends no mail.
+func (c *Client) RequestPasswordReset(ctx context.Context, email string) error {
+	return c.Do(ctx, http.MethodPost, resetsPath, api.RequestPasswordResetRequest{Email: email}, nil)
+}
+
+// ResetPassword sets a new password with the token of a one-time link. It ends the person's
+// sessions.
+func (c *Client) ResetPassword(ctx context.Context, token, password string) error {
+	return c.Do(ctx, http.MethodPost, resetsPath+"/"+url.PathEscape(token),
+		api.ResetPasswordRequest{Password: password}, nil)
 }
 
 // Sessions lists the person's live sessions, newest first.

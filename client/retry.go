@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
-// Retry says how a client repeats a request that failed: where no whole answer came, after 503, and after 429 that says when. It repeats only what does
-// no more when it is done twice: GET, HEAD, OPTIONS, PUT, DELETE, and a POST with an Idempotency-Key. Creating a key, a tenant, an application or an
-// invitation and refreshing a key carry one that the client makes, unless the caller has set the header.
+// Retry says how a client repeats a request that failed: where no whole answer came, after 503, and
+// after 429 that says when. It repeats only what does no more when it is done twice: GET, HEAD,
+// OPTIONS, PUT, DELETE, what changes nothing (Verify, TryPolicy), and a POST with an
+// Idempotency-Key. Creating a key, a tenant, an application or an invitation and refreshing a key
+// carry one that the client makes, unless the caller has set the header.
 //
 // The zero value repeats nothing.
 type Retry struct {
@@ -28,7 +30,8 @@ type Retry struct {
 // usual is how clients repeat that are not told otherwise.
 var usual = Retry{Attempts: 5, Within: 30 * time.Second}.resolved()
 
-// The pause before the first repetition and the longest, where the server does not say how long to wait.
+// The pause before the first repetition and the longest, where the server does not say how long to
+// wait.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 2 * time.Second
@@ -36,11 +39,12 @@ const (
 
 const repeatHeader = "Idempotency-Key"
 
-// ErrSecretLost says that something was made, and that the one answer which carried its secret or its link was lost on the way. For a new secret refresh
-// the key, or make another and revoke this one; for a new link invite again.
+// ErrSecretLost says that something was made, and that the one answer which carried its secret or
+// its link was lost on the way. For a new secret refresh the key, or make another and revoke this
+// one; for a new link invite again.
 var ErrSecretLost = errors.New("it was made, but the only answer that carried its secret was lost on the way")
 
-// WithRetry gives a client that repeats requests otherwise.
+// WithRetry returns a client that repeats requests otherwise.
 func (c *Client) WithRetry(r Retry) *Client {
 	other := *c
 	other.retry = r.resolved()
@@ -68,7 +72,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// run gives the first answer that is not worth another attempt, or the last that there was time for.
+// run returns the first answer that is not worth another attempt, or the last that there was time
+// for.
 func (r Retry) run(ctx context.Context, repeatable bool, attempt func() (*answer, error)) (*answer, error) {
 	began := r.Now()
 	for n := 1; ; n++ {
@@ -95,7 +100,8 @@ func passing(a *answer, err error) bool {
 	return a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests && a.retryAfter() > 0
 }
 
-// pauseAfter gives the pause after the nth attempt: at least as long as the server said, longer each time, and never the same for all.
+// pauseAfter returns the pause after the nth attempt: at least as long as the server said, longer
+// each time, and never the same for all.
 func pauseAfter(n int, a *answer) time.Duration {
 	most := min(firstPause<<(n-1), longestPause)
 	pause := most/2 + mathrand.N(most/2)
@@ -114,14 +120,14 @@ func repeatable(req *http.Request) bool {
 	return req.Method == http.MethodPost && req.Header.Get(repeatHeader) != ""
 }
 
-// makeOnce posts what makes something, under an Idempotency-Key of its own where the client may repeat it and the caller brings none. It reports whether the
-// answer repeats one that was lost.
+// makeOnce posts what makes something, under an Idempotency-Key of its own where the client may
+// repeat it and the caller brings none. It reports whether the answer repeats one that was lost.
 func makeOnce[T any](ctx context.Context, c *Client, path string, in any) (out T, lost bool, err error) {
 	if c.retry.Attempts < 2 || c.header.Get(repeatHeader) != "" {
 		out, err = send[T](ctx, c, http.MethodPost, path, in)
 		return out, false, err
 	}
-	a, err := c.WithHeader(repeatHeader, rand.Text()).exchange(ctx, http.MethodPost, path, in, &out)
+	a, err := c.WithHeader(repeatHeader, rand.Text()).exchange(ctx, http.MethodPost, path, in, &out, 0)
 	return out, err == nil && a.header.Get("Idempotent-Replayed") == "true", err
 }
 

@@ -20,6 +20,7 @@ import (
 
 // flaky is a server that fails in turn as it is told, and then answers.
 type flaky struct {
+	t *testing.T
 	*httptest.Server
 	failures []http.HandlerFunc
 	mu       sync.Mutex
@@ -30,7 +31,7 @@ type flaky struct {
 
 func newFlaky(t *testing.T, failures ...http.HandlerFunc) *flaky {
 	t.Helper()
-	f := &flaky{failures: failures, then: answer(http.StatusOK, `{}`)}
+	f := &flaky{t: t, failures: failures, then: answer(http.StatusOK, `{}`)}
 	f.Server = httptest.NewServer(f)
 	t.Cleanup(f.Close)
 	return f
@@ -86,23 +87,27 @@ type clock struct {
 }
 
 func (c *clock) retry(attempts int, within time.Duration) client.Retry {
-	return client.Retry{Attempts: attempts, Within: within, Now: func() time.Time { return c.at }, Wait: func(ctx context.Context, d time.Duration) error {
-		c.waits = append(c.waits, d)
-		c.at = c.at.Add(d)
-		if c.wake != nil {
-			c.wake()
-		}
-		return ctx.Err()
-	}}
+	return client.Retry{
+		Attempts: attempts, Within: within, Now: func() time.Time { return c.at },
+		Wait: func(ctx context.Context, d time.Duration) error {
+			c.waits = append(c.waits, d)
+			c.at = c.at.Add(d)
+			if c.wake != nil {
+				c.wake()
+			}
+			return ctx.Err()
+		},
+	}
 }
 
 func (f *flaky) client(c *clock) *client.Client {
-	return client.New(f.URL).WithRetry(c.retry(4, time.Minute))
+	return newClient(f.t, f.URL).WithRetry(c.retry(4, time.Minute))
 }
 
 func TestWhatIsSafeIsRepeatedUntilItGetsThrough(t *testing.T) {
 	for name, failure := range map[string]http.HandlerFunc{
-		"the connection breaks": hangUp, "unavailable": unavailable, "too many requests": busy, "a proxy has no server": answer(http.StatusServiceUnavailable, "<html>"),
+		"the connection breaks": hangUp, "unavailable": unavailable, "too many requests": busy,
+		"a proxy has no server": answer(http.StatusServiceUnavailable, "<html>"),
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
 			t.Run(method+", "+name, func(t *testing.T) {
@@ -143,7 +148,8 @@ func TestARequestIsRepeatedOnlyWhereThatIsSafeAndMayHelp(t *testing.T) {
 func TestRetryAfterIsHonouredAndShown(t *testing.T) {
 	f, c := newFlaky(t, busy, busy, busy, busy), &clock{}
 	err := f.client(c).Do(t.Context(), http.MethodGet, "/", nil, nil)
-	if !errors.Is(err, api.RateLimited) || errors.Is(err, api.Unavailable) || client.Status(err) != http.StatusTooManyRequests {
+	if !errors.Is(err, api.RateLimited) || errors.Is(err, api.Unavailable) ||
+		client.Status(err) != http.StatusTooManyRequests {
 		t.Errorf("%v", err)
 	}
 	if p, ok := errors.AsType[*api.Problem](err); !ok || p.RetryAfter != 7*time.Second {
@@ -169,7 +175,8 @@ func TestRepeatingIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, c := newFlaky(t, test.failures...), &clock{}
-			if err := client.New(f.URL).WithRetry(test.retry(c)).Do(t.Context(), http.MethodGet, "/", nil, nil); err == nil || len(f.keys()) != test.requests {
+			if err := newClient(t, f.URL).WithRetry(test.retry(c)).Do(t.Context(), http.MethodGet, "/", nil,
+				nil); err == nil || len(f.keys()) != test.requests {
 				t.Errorf("%d requests, %v", len(f.keys()), err)
 			}
 			for i, d := range c.waits {
@@ -184,7 +191,8 @@ func TestRepeatingIsBounded(t *testing.T) {
 func TestAClientStopsRepeatingWhenItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f, c := newFlaky(t, unavailable, unavailable), &clock{wake: cancel}
-	if err := f.client(c).Do(ctx, http.MethodGet, "/", nil, nil); !errors.Is(err, context.Canceled) || len(f.keys()) != 1 {
+	if err := f.client(c).Do(ctx, http.MethodGet, "/", nil, nil); !errors.Is(err, context.Canceled) ||
+		len(f.keys()) != 1 {
 		t.Errorf("%d requests, %v", len(f.keys()), err)
 	}
 }
@@ -194,7 +202,8 @@ func TestAServerThatIsNotTrustedIsAskedOnce(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is broken off
 	server.StartTLS()
 	defer server.Close()
-	if err := client.New(server.URL).WithRetry(c.retry(4, time.Minute)).Do(t.Context(), http.MethodGet, "/", nil, nil); err == nil || len(c.waits) != 0 {
+	if err := newClient(t, server.URL).WithRetry(c.retry(4, time.Minute)).Do(t.Context(), http.MethodGet, "/", nil,
+		nil); err == nil || len(c.waits) != 0 {
 		t.Errorf("%v, after pauses of %v", err, c.waits)
 	}
 }
@@ -202,23 +211,23 @@ func TestAServerThatIsNotTrustedIsAskedOnce(t *testing.T) {
 func TestWhatMakesSomethingIsRepeatedUnderOneIdempotencyKey(t *testing.T) {
 	for name, do := range map[string]func(context.Context, *client.Client) error{
 		"a key": func(ctx context.Context, c *client.Client) error {
-			_, err := c.CreateKey(ctx, "t", api.NewKey{})
+			_, err := c.CreateKey(ctx, "t", api.CreateKeyRequest{})
 			return err
 		},
 		"a refresh": func(ctx context.Context, c *client.Client) error {
-			_, err := c.RefreshKey(ctx, "t", "k", api.Refresh{})
+			_, err := c.RefreshKey(ctx, "t", "k", api.RefreshKeyRequest{})
 			return err
 		},
 		"an invitation": func(ctx context.Context, c *client.Client) error {
-			_, err := c.Invite(ctx, "t", api.NewInvitation{})
+			_, err := c.Invite(ctx, "t", api.CreateInvitationRequest{})
 			return err
 		},
 		"a tenant": func(ctx context.Context, c *client.Client) error {
-			_, err := c.CreateTenant(ctx, api.NewTenant{})
+			_, err := c.CreateTenant(ctx, api.CreateTenantRequest{})
 			return err
 		},
 		"an application": func(ctx context.Context, c *client.Client) error {
-			_, err := c.CreateApplication(ctx, "t", api.NewApplication{})
+			_, err := c.CreateApplication(ctx, "t", api.CreateApplicationRequest{})
 			return err
 		},
 	} {
@@ -234,7 +243,8 @@ func TestWhatMakesSomethingIsRepeatedUnderOneIdempotencyKey(t *testing.T) {
 			if err := do(t.Context(), f.client(c)); err != nil || f.keys()[4] == first {
 				t.Errorf("the next one carried the same key: %v", err)
 			}
-			if err := do(t.Context(), f.client(c).WithHeader("Idempotency-Key", "mine")); err != nil || f.keys()[5] != "mine" {
+			if err := do(t.Context(), f.client(c).WithHeader("Idempotency-Key", "mine")); err != nil ||
+				f.keys()[5] != "mine" {
 				t.Errorf("the caller's own key is not sent: %q %v", f.keys()[5], err)
 			}
 		})
@@ -243,15 +253,17 @@ func TestWhatMakesSomethingIsRepeatedUnderOneIdempotencyKey(t *testing.T) {
 
 func TestALostSecretIsNoSuccess(t *testing.T) {
 	f := newFlaky(t, hangUp)
-	f.then = answer(http.StatusCreated, `{"key":{"id":"key_1"},"credential":{"id":"ak_1","secret":null,"value":null}}`, "Idempotent-Replayed", "true")
-	k, err := f.client(&clock{}).CreateKey(t.Context(), "t", api.NewKey{})
+	f.then = answer(http.StatusCreated, `{"key":{"id":"key_1"},"credential":{"id":"ak_1","secret":null,"value":null}}`,
+		"Idempotent-Replayed", "true")
+	k, err := f.client(&clock{}).CreateKey(t.Context(), "t", api.CreateKeyRequest{})
 	if !errors.Is(err, client.ErrSecretLost) || k.Key.ID != "key_1" {
 		t.Errorf("%+v %v", k, err)
 	}
-	if _, err := f.client(&clock{}).CreateApplication(t.Context(), "t", api.NewApplication{}); err != nil {
+	if _, err := f.client(&clock{}).CreateApplication(t.Context(), "t", api.CreateApplicationRequest{}); err != nil {
 		t.Errorf("an application has no secret to lose: %v", err)
 	}
-	if _, err := f.client(&clock{}).WithHeader("Idempotency-Key", "mine").CreateKey(t.Context(), "t", api.NewKey{}); err != nil {
+	if _, err := f.client(&clock{}).WithHeader("Idempotency-Key", "mine").CreateKey(t.Context(), "t",
+		api.CreateKeyRequest{}); err != nil {
 		t.Errorf("who brings the key asks for the repetition: %v", err)
 	}
 }
@@ -259,7 +271,8 @@ func TestALostSecretIsNoSuccess(t *testing.T) {
 func TestARedirectIsNotFollowed(t *testing.T) {
 	f := newFlaky(t, answer(http.StatusMovedPermanently, "", "Location", "https://elsewhere.example/"))
 	err := f.client(&clock{}).Do(t.Context(), http.MethodGet, "/", nil, nil)
-	if e, ok := errors.AsType[*client.StatusError](err); !ok || e.Location != "https://elsewhere.example/" || client.Status(err) != 301 || len(f.keys()) != 1 {
+	if e, ok := errors.AsType[*client.StatusError](err); !ok || e.Location != "https://elsewhere.example/" ||
+		client.Status(err) != 301 || len(f.keys()) != 1 {
 		t.Errorf("%d requests, %v", len(f.keys()), err)
 	}
 }
@@ -275,22 +288,32 @@ func TestASavedSessionGoesOnAndDoesNotPrint(t *testing.T) {
 			unavailable(w, r)
 		}
 	}
-	c, _, err := client.New(f.URL).SignIn(t.Context(), "a@b.example", "password")
+	c, _, err := newClient(t, f.URL).SignIn(t.Context(), "a@b.example", "password")
 	if err != nil {
 		t.Fatal(err)
 	}
 	saved := c.SaveSession()
-	if text := fmt.Sprintf("%s %v %+v %#v %q", saved, saved, saved, struct{ S client.SavedSession }{saved}, saved); len(saved) == 0 || strings.Contains(text, "token-of") {
+	if text := fmt.Sprintf("%s %v %+v %#v %q", saved, saved, saved, struct{ S client.SavedSession }{saved},
+		saved); len(saved) == 0 || strings.Contains(text, "token-of") {
 		t.Errorf("it prints as %s", text)
 	}
-	again, err := client.New(f.URL).WithSession(saved)
+	again, err := newClient(t, f.URL).WithSession(saved)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := again.WithRetry(client.Retry{}).Whoami(t.Context()); err != nil {
 		t.Errorf("the session does not go on: %v", err)
 	}
-	if client.New(f.URL).SaveSession() != "" {
+	if newClient(t, f.URL).SaveSession() != "" {
 		t.Error("a client without a session saves one")
 	}
+}
+
+func newClient(t *testing.T, address string) *client.Client {
+	t.Helper()
+	c, err := client.New(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

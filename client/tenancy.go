@@ -9,13 +9,16 @@ import (
 	"github.com/claviger-dev/claviger/api"
 )
 
-// SetUp makes an account with the one-time set-up link's token, and gives a client with its owner's session.
-func (c *Client) SetUp(ctx context.Context, s api.Setup) (*Client, api.Session, error) {
+// SetUp makes an account with the one-time set-up link's token, and gives a client with its owner's
+// session.
+func (c *Client) SetUp(ctx context.Context, s api.SetUpRequest) (*Client, api.Session, error) {
 	return c.begin(ctx, "/api/v1/setup", s)
 }
 
 // AcceptInvitation makes the person a member and gives a client with their session.
-func (c *Client) AcceptInvitation(ctx context.Context, token string, a api.Acceptance) (*Client, api.Session, error) {
+func (c *Client) AcceptInvitation(ctx context.Context, token string,
+	a api.AcceptInvitationRequest,
+) (*Client, api.Session, error) {
 	return c.begin(ctx, "/api/v1/invitations/"+url.PathEscape(token), a)
 }
 
@@ -30,7 +33,7 @@ func (c *Client) Account(ctx context.Context, account string) (api.Account, erro
 }
 
 // EditAccount changes an account.
-func (c *Client) EditAccount(ctx context.Context, account string, p api.AccountPatch) (api.Account, error) {
+func (c *Client) EditAccount(ctx context.Context, account string, p api.UpdateAccountRequest) (api.Account, error) {
 	return send[api.Account](ctx, c, http.MethodPatch, accountPath(account), p)
 }
 
@@ -40,8 +43,9 @@ func (c *Client) AccountMembers(ctx context.Context, account string, p Page) (ap
 }
 
 // SetAccountMember makes a person owner or admin of an account.
-func (c *Client) SetAccountMember(ctx context.Context, account, user, role string) (api.Member, error) {
-	return send[api.Member](ctx, c, http.MethodPut, accountPath(account)+"/members/"+url.PathEscape(user), api.NewStanding{Role: role})
+func (c *Client) SetAccountMember(ctx context.Context, account, user string, role api.Role) (api.Member, error) {
+	return send[api.Member](ctx, c, http.MethodPut, accountPath(account)+"/members/"+url.PathEscape(user),
+		api.SetAccountMemberRequest{Role: role})
 }
 
 // RemoveAccountMember takes a person's role in an account away.
@@ -55,13 +59,16 @@ type EventFilter struct {
 	Action string
 	// Actor and Target are ids.
 	Actor, Target string
-	// Since is the first moment, Until the first one after.
+	// Since is the first moment, Until the first one after, in whole microseconds.
 	Since, Until time.Time
 }
 
 func (f EventFilter) query(p Page) string {
 	q := p.query()
-	for name, value := range map[string]string{"action": f.Action, "actor": f.Actor, "target": f.Target, "since": instant(f.Since), "until": instant(f.Until)} {
+	for name, value := range map[string]string{
+		"action": f.Action, "actor": f.Actor, "target": f.Target,
+		"since": instant(f.Since), "until": instant(f.Until),
+	} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -77,7 +84,9 @@ func instant(t time.Time) string {
 }
 
 // AccountEvents reads the audit trail of an account and its tenants, newest first.
-func (c *Client) AccountEvents(ctx context.Context, account string, f EventFilter, p Page) (api.List[api.Event], error) {
+func (c *Client) AccountEvents(ctx context.Context, account string, f EventFilter,
+	p Page,
+) (api.List[api.Event], error) {
 	return get[api.List[api.Event]](ctx, c, accountPath(account)+"/audit?"+f.query(p))
 }
 
@@ -87,15 +96,17 @@ func (c *Client) Policy(ctx context.Context, account string) (api.Policy, error)
 }
 
 // EditPolicy changes the security policy of an account.
-func (c *Client) EditPolicy(ctx context.Context, account string, p api.PolicyPatch) (api.Policy, error) {
+func (c *Client) EditPolicy(ctx context.Context, account string, p api.UpdatePolicyRequest) (api.Policy, error) {
 	p.DryRun = false
 	return send[api.Policy](ctx, c, http.MethodPatch, accountPath(account)+"/policy", p)
 }
 
 // TryPolicy tells what a change of the policy would do to the account's keys, and changes nothing.
-func (c *Client) TryPolicy(ctx context.Context, account string, p api.PolicyPatch) (api.PolicyEffect, error) {
+func (c *Client) TryPolicy(ctx context.Context, account string, p api.UpdatePolicyRequest) (api.PolicyEffect, error) {
 	p.DryRun = true
-	return send[api.PolicyEffect](ctx, c, http.MethodPatch, accountPath(account)+"/policy", p)
+	var out api.PolicyEffect
+	_, err := c.exchange(ctx, http.MethodPatch, accountPath(account)+"/policy", p, &out, changesNothing)
+	return out, err
 }
 
 // Tenants lists the tenants that the caller may see, newest first.
@@ -104,7 +115,7 @@ func (c *Client) Tenants(ctx context.Context, p Page) (api.List[api.Tenant], err
 }
 
 // CreateTenant makes a tenant from a preset.
-func (c *Client) CreateTenant(ctx context.Context, n api.NewTenant) (api.Tenant, error) {
+func (c *Client) CreateTenant(ctx context.Context, n api.CreateTenantRequest) (api.Tenant, error) {
 	t, _, err := makeOnce[api.Tenant](ctx, c, "/api/v1/tenants", n)
 	return t, err
 }
@@ -115,7 +126,7 @@ func (c *Client) Tenant(ctx context.Context, tenant string) (api.Tenant, error) 
 }
 
 // EditTenant changes a tenant.
-func (c *Client) EditTenant(ctx context.Context, tenant string, p api.TenantPatch) (api.Tenant, error) {
+func (c *Client) EditTenant(ctx context.Context, tenant string, p api.UpdateTenantRequest) (api.Tenant, error) {
 	return send[api.Tenant](ctx, c, http.MethodPatch, tenantPath(tenant), p)
 }
 
@@ -129,13 +140,33 @@ func (c *Client) Members(ctx context.Context, tenant string, p Page) (api.List[a
 	return get[api.List[api.Member]](ctx, c, tenantPath(tenant)+"/members"+p.text())
 }
 
-// Invite asks a person into a tenant. The link is in this answer and nowhere else. Beside ErrSecretLost it gives the invitation that was made.
-func (c *Client) Invite(ctx context.Context, tenant string, n api.NewInvitation) (api.Invitation, error) {
+// Invite asks a person into a tenant. The link is mailed to them, or else in this answer and
+// nowhere else. Beside ErrSecretLost it gives the invitation that was made.
+func (c *Client) Invite(ctx context.Context, tenant string, n api.CreateInvitationRequest) (api.Invitation, error) {
 	return makeSecret[api.Invitation](ctx, c, tenantPath(tenant)+"/members", n)
 }
 
+// Invitations lists the invitations into a tenant that can be accepted, newest first.
+func (c *Client) Invitations(ctx context.Context, tenant string, p Page) (api.List[api.PendingInvitation], error) {
+	return get[api.List[api.PendingInvitation]](ctx, c, invitationsPath(tenant)+p.text())
+}
+
+// ResendInvitation makes another link of an invitation, which is mailed or shown as the first one
+// was.
+func (c *Client) ResendInvitation(ctx context.Context, tenant, invitation string) (api.Invitation, error) {
+	return send[api.Invitation](ctx, c, http.MethodPost,
+		invitationsPath(tenant)+"/"+url.PathEscape(invitation)+"/resend", nil)
+}
+
+// CancelInvitation voids an invitation.
+func (c *Client) CancelInvitation(ctx context.Context, tenant, invitation string) error {
+	return c.Do(ctx, http.MethodDelete, invitationsPath(tenant)+"/"+url.PathEscape(invitation), nil, nil)
+}
+
+func invitationsPath(tenant string) string { return tenantPath(tenant) + "/invitations" }
+
 // EditMember changes a membership.
-func (c *Client) EditMember(ctx context.Context, tenant, user string, p api.MemberPatch) (api.Member, error) {
+func (c *Client) EditMember(ctx context.Context, tenant, user string, p api.UpdateMemberRequest) (api.Member, error) {
 	return send[api.Member](ctx, c, http.MethodPatch, tenantPath(tenant)+"/members/"+url.PathEscape(user), p)
 }
 
@@ -151,7 +182,8 @@ func (c *Client) Scopes(ctx context.Context, tenant string) (api.List[api.Scope]
 
 // ReplaceScopes replaces the tenant's own part of the catalogue and gives the whole of it.
 func (c *Client) ReplaceScopes(ctx context.Context, tenant string, own []api.NewScope) (api.List[api.Scope], error) {
-	return send[api.List[api.Scope]](ctx, c, http.MethodPut, tenantPath(tenant)+"/scopes", api.NewScopes{Items: own})
+	return send[api.List[api.Scope]](ctx, c, http.MethodPut, tenantPath(tenant)+"/scopes",
+		api.ReplaceScopesRequest{Items: own})
 }
 
 // Applications lists the applications that the caller may see, newest first.
@@ -160,7 +192,9 @@ func (c *Client) Applications(ctx context.Context, tenant string, p Page) (api.L
 }
 
 // CreateApplication adds an application to a tenant.
-func (c *Client) CreateApplication(ctx context.Context, tenant string, n api.NewApplication) (api.Application, error) {
+func (c *Client) CreateApplication(ctx context.Context, tenant string,
+	n api.CreateApplicationRequest,
+) (api.Application, error) {
 	a, _, err := makeOnce[api.Application](ctx, c, tenantPath(tenant)+"/applications", n)
 	return a, err
 }
@@ -171,8 +205,11 @@ func (c *Client) Application(ctx context.Context, tenant, application string) (a
 }
 
 // EditApplication changes an application.
-func (c *Client) EditApplication(ctx context.Context, tenant, application string, p api.ApplicationPatch) (api.Application, error) {
-	return send[api.Application](ctx, c, http.MethodPatch, tenantPath(tenant)+"/applications/"+url.PathEscape(application), p)
+func (c *Client) EditApplication(ctx context.Context, tenant, application string,
+	p api.UpdateApplicationRequest,
+) (api.Application, error) {
+	return send[api.Application](ctx, c, http.MethodPatch,
+		tenantPath(tenant)+"/applications/"+url.PathEscape(application), p)
 }
 
 // DeleteApplication removes an application.

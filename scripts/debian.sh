@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced, never run: brings a bare Debian machine what a script needs and does not find.
+# Source this file, do not run it. It installs on Debian what a script needs and does not find.
 #
 #   . scripts/debian.sh
-#   debian_need gcc gcc libc6-dev     # a command, then the packages that bring it
+#   debian_need gcc gcc libc6-dev     # a command, then the packages that contain it
 #
-# What starts a service of its own on installation (nginx does) wants a guard beside its call;
-# scripts/with-postgres shows one for PostgreSQL.
+# Some packages start a service when they are installed. scripts/need-nginx and
+# scripts/with-postgres show how to prevent that.
 
 # die prints one line and ends the script.
 die() {
@@ -13,28 +13,28 @@ die() {
 	exit 1
 }
 
-# as_root runs a command as root, and fails where it would have to ask for a password.
+# as_root runs a command as root. It fails if sudo would ask for a password.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# debian_install installs packages. The package lists are fetched only where the ones at hand do not do.
+# debian_install installs packages. It updates the package lists only if the first attempt fails.
 debian_install() {
-	command -v apt-get >/dev/null || die "needs the software of Debian's $*, and there is no apt-get: install it by hand"
+	command -v apt-get >/dev/null || die "needs Debian's packages $*, but finds no apt-get: install the software by hand"
 	as_root true 2>/dev/null || die "needs root to install $*: run 'apt-get install $*' as root, then try again"
 	printf '%s: installing %s\n' "${0##*/}" "$*" >&2
 	apt_get install "$@" >/dev/null 2>&1 && return
 	{ apt_get update && apt_get install "$@"; } >&2 || die "apt-get could not install $*"
 }
 
-# debian_need installs the packages unless the command is there, and makes sure that it is afterwards.
+# debian_need installs the packages if the command is missing, and fails if it is missing then too.
 debian_need() {
 	local command=$1
 	shift
 	command -v "$command" >/dev/null && return
 	debian_install "$@"
 	hash -r
-	command -v "$command" >/dev/null || die "$* installed, and still no $command in PATH"
+	command -v "$command" >/dev/null || die "installed $*, but $command is still not in PATH"
 }
 
 apt_get() {

@@ -1,4 +1,5 @@
-// Command claviger is the API-key authority: server, sample and tools in one binary.
+// Command claviger is a self-hosted API-key authority: the server, its tools and its client in one
+// binary. Package cli has the commands.
 package main
 
 import (
@@ -8,30 +9,16 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/spf13/cobra"
+	"github.com/claviger-dev/claviger/internal/cli"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(run()) }
 
-// run gives the exit code, as the table exits says: 0, or another after one clear line on standard error.
-func run(args []string) int {
+func run() int {
 	if err := keepMemoryPrivate(); err != nil {
-		fmt.Fprintln(os.Stderr, "claviger: a crash may leave a core file with secrets in it:", err)
+		fmt.Fprintln(os.Stderr, "claviger: warning: a core file after a crash may contain secrets:", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{
-		Use: "claviger", Short: "A self-hosted API-key authority", SilenceUsage: true, SilenceErrors: true, Version: version,
-	}
-	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(serveCommand(), devCommand(), configCommand(), migrateCommand(), healthCommand(), referenceCommand())
-	root.AddCommand(operatorCommands()...)
-	root.AddCommand(remoteCommands()...)
-	markWork(root)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil {
-		report(os.Stderr, cmd, args, err)
-	}
-	return exitCode(err)
+	return cli.Run(ctx, os.Args, os.Environ(), cli.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 }

@@ -1,15 +1,19 @@
-// Package adminapi is the operators' API: what whoever owns the machine may do and nobody else.
+// Package adminapi is the operators' API: what only the owner of the machine may do.
 //
-// It asks nobody who they are, so it is served where only they can come: on a socket in the data directory that its owner alone may open, or within the
-// process of a command. Its paths begin with /operator/v1 and stand in no document. Bodies and refusals are those of the management API.
+// It authenticates nobody. So it is served only where nobody else can connect: on a socket in the
+// data directory that only its owner may open, or within the process of a command. Its paths begin
+// with /operator/v1 and are not in the OpenAPI document. Bodies and errors have the form of the
+// management API.
 package adminapi
 
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -20,50 +24,54 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// API serves the operators.
+// API serves the operators. All fields are required.
 type API struct {
-	Door     *web.Door
+	Errors   web.ErrorWriter
+	Log      *slog.Logger
 	Identity *identity.Service
+	Accounts *account.Service
 	Tenancy  *tenancy.Service
 	Notices  *notice.Service
 	Trail    audit.Source
-	// ServerKeys are the keys of the server itself.
+	// ServerKeys rotates the keys of the server itself.
 	ServerKeys *serverkey.Service
-	// Clock is the node's.
+	// Clock is the clock of the node.
 	Clock Clock
-	// Backup writes the whole database as it is at one moment.
+	// Archive writes the audit trail, or one chain if it is not "".
+	Archive func(ctx context.Context, to io.Writer, chain string) error
+	// Backup writes the whole database as of one moment.
 	Backup func(ctx context.Context, to io.Writer) error
-	// BaseURL that people reach the server by, for links.
+	// BaseURL is the public URL of the server, for links.
 	BaseURL string
 }
 
-// Clock is the clock of a node, for operators.
+// Clock is the clock of a node, as operators see it.
 type Clock interface {
+	// ClockStatus returns what the node knows about the time.
 	ClockStatus(ctx context.Context) (clock.Status, error)
-	// RepairClock takes times later than the present from the record; stated is the present time by a clock that the operator
-	// trusts, zero for none.
+	// RepairClock removes times later than the present from the record. stated is the present time
+	// of a clock that the operator trusts, or zero.
 	RepairClock(ctx context.Context, who principal.Principal, stated time.Time) (clock.Repair, error)
 }
 
-// Handler gives the way in.
-func (a *API) Handler() http.Handler {
-	router := web.NewRouter(a.Door)
-	for _, r := range []web.Route{
+// Mount adds all routes.
+func (a *API) Mount(router *web.Router) {
+	s := router.Mount("/operator/v1", a.Errors, []web.Route{
 		{Method: http.MethodGet, Path: "/operator/v1/accounts", Serve: a.listAccounts},
-		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.openAccount},
+		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.createAccount},
 		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
-		{Method: http.MethodGet, Path: "/operator/v1/audit", Serve: a.verifyAudit},
+		{Method: http.MethodPost, Path: "/operator/v1/users/{user}/password-resets", Serve: a.resetPassword},
+		{Method: http.MethodGet, Path: "/operator/v1/audit", Query: []string{"since"}, Serve: a.verifyAudit},
+		{Method: http.MethodGet, Path: "/operator/v1/audit/archive", Query: []string{"chain"}, Serve: a.archiveAudit},
 		{Method: http.MethodGet, Path: "/operator/v1/rootkey", Serve: a.listServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/rotate", Serve: a.rotateServerKeys},
 		{Method: http.MethodPost, Path: "/operator/v1/rootkey/retire", Serve: a.retireServerKeys},
 		{Method: http.MethodGet, Path: "/operator/v1/clock", Serve: a.clockStatus},
 		{Method: http.MethodPost, Path: "/operator/v1/clock/repair", Serve: a.repairClock},
 		{Method: http.MethodGet, Path: "/operator/v1/backup", Serve: a.backup},
-		{Method: http.MethodGet, Path: "/operator/v1/notices", Serve: a.listNotices},
+		{Method: http.MethodGet, Path: "/operator/v1/notices", Serve: a.listNotices, Query: []string{"state"}},
 		{Method: http.MethodPost, Path: "/operator/v1/notices/retry", Serve: a.retryNotices},
-	} {
-		router.Add(r)
-	}
-	return a.Door.Observe(a.Door.Wrap(router))
+	}...)
+	s.FreeText = true // a path may hold the e-mail address of a person
 }

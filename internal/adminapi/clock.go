@@ -14,14 +14,16 @@ func (a *API) clockStatus(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status := api.ClockStatus{
-		Trusted: s.Reason == "", Time: s.Wall, DatabaseTime: web.Time(s.Database), Record: web.Time(s.Record), Horizon: web.Time(s.Horizon),
+		Trusted: s.Reason == "", Time: s.Wall, DatabaseTime: web.Time(s.Database), Record: web.Time(s.Record),
+		Horizon: web.Time(s.Horizon),
 	}
 	if s.Reason != "" {
 		status.Reason = &s.Reason
 	}
-	return web.Answer(w, http.StatusOK, status)
+	return web.WriteJSON(w, http.StatusOK, status)
 }
 
+// repairClock removes times later than the present from the record.
 func (a *API) repairClock(w http.ResponseWriter, r *http.Request) error {
 	var in api.RepairClockRequest
 	if err := web.Decode(r, &in); err != nil {
@@ -31,12 +33,14 @@ func (a *API) repairClock(w http.ResponseWriter, r *http.Request) error {
 	if in.Time != nil {
 		stated = *in.Time
 	}
-	done, err := a.Clock.RepairClock(r.Context(), a.Door.Operator(w), stated)
+	done, err := a.Clock.RepairClock(r.Context(), web.Operator(w), stated)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusOK, api.RepairClockResponse{
-		From: done.From, To: done.To, MayReviveKeys: done.Keys, MayRevivePreviousSecrets: done.PreviousSecrets, MayReviveSessions: done.Sessions,
-		MayReviveLinks: done.Links, SessionsEnded: done.SessionsEnded, KeysForgotten: done.Forgotten, ChangesAhead: done.Changes,
+	return web.WriteJSON(w, http.StatusOK, api.RepairClockResponse{
+		From: done.From, To: done.To, MayReviveKeys: done.Keys, MayRevivePreviousSecrets: done.PreviousSecrets,
+		MayReviveSessions: done.Sessions,
+		MayReviveLinks:    done.Links, SessionsEnded: done.SessionsEnded, KeysForgotten: done.Forgotten,
+		ChangesAhead: done.Changes,
 	})
 }

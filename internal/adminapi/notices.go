@@ -10,34 +10,40 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// shownNotices is how many a list has at most.
-const shownNotices = 200
+// maxNotices is the largest number of notices in a list.
+const maxNotices = 200
 
 func (a *API) listNotices(w http.ResponseWriter, r *http.Request) error {
-	found, err := a.Notices.List(r.Context(), notice.State(r.URL.Query().Get("state")), shownNotices)
+	found, err := a.Notices.List(r.Context(), notice.State(r.URL.Query().Get("state")), maxNotices)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusOK, web.List(found, noticeOf))
+	return web.WriteJSON(w, http.StatusOK, web.List(found, noticeOf))
 }
 
+// noticeOf returns the wire form of a notice.
 func noticeOf(e notice.Entry) api.Notice {
 	return api.Notice{
-		ID: string(e.ID), Kind: string(e.Kind), State: string(e.State), Email: web.Optional(e.Email), KeyID: web.Optional(e.Key),
+		ID: string(e.ID), Kind: string(e.Kind), State: string(e.State), Email: web.Optional(e.Email),
+		KeyID:     web.Optional(e.Key),
 		CreatedAt: e.At.UTC(), DueAt: e.DueAt.UTC(), Attempts: e.Attempts, Reason: web.Optional(e.Reason),
 	}
 }
 
+// retryNotices sends one notice again, or all dead ones.
 func (a *API) retryNotices(w http.ResponseWriter, r *http.Request) error {
-	var in api.NoticeRetry
+	var in api.RetryNoticesRequest
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	who, out := a.Door.Operator(w), api.NoticesRetried{Retried: 1}
+	who, out := web.Operator(w), api.RetryNoticesResponse{Retried: 1}
 	var err error
 	switch {
 	case (in.ID != "") == in.Dead:
-		err = fault.Refuse(fault.Field{Name: "id", Code: "required", Message: "Give the id of one notice, or dead: true."})
+		err = fault.Refuse(fault.Field{
+			Name: "id", Code: "required",
+			Message: "Send either the id of one notice, or dead: true.",
+		})
 	case in.Dead:
 		out.Retried, err = a.Notices.RetryDead(r.Context(), who)
 	default:
@@ -46,5 +52,5 @@ func (a *API) retryNotices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusOK, out)
+	return web.WriteJSON(w, http.StatusOK, out)
 }

@@ -8,25 +8,45 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// editUser finds the user by their id or by their e-mail address.
+// editUser enables or disables a user. The path names the user by their id or their e-mail address.
 func (a *API) editUser(w http.ResponseWriter, r *http.Request) error {
-	var in api.UserPatch
+	var in api.UpdateUserRequest
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	disabled, faults := web.Off(in.Status)
+	disabled, faults := web.ParseStatus(in.Status)
 	if len(faults) > 0 {
 		return fault.Refuse(faults...)
 	}
-	who := a.Door.Operator(w)
+	who := web.Operator(w)
 	u, err := a.Identity.Find(r.Context(), who, r.PathValue("user"))
 	if err != nil {
 		return err
 	}
-	if u, err = a.Identity.SetDisabled(r.Context(), who, u.ID, disabled); err != nil {
+	u, err = a.Identity.SetDisabled(r.Context(), who, u.ID, disabled)
+	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusOK, api.User{
-		ID: string(u.ID), Number: u.Number, Email: u.Email, Name: u.Name, Status: web.Status(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+	return web.WriteJSON(w, http.StatusOK, api.User{
+		ID: string(u.ID), Number: u.Number, Email: u.Email, EmailProven: u.EmailProven, Name: u.Name,
+		Status: web.Status(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
+	})
+}
+
+// resetPassword creates a link with which a user can set a new password. The path names the user as
+// in editUser.
+func (a *API) resetPassword(w http.ResponseWriter, r *http.Request) error {
+	who := web.Operator(w)
+	u, err := a.Identity.Find(r.Context(), who, r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	link, token, err := a.Identity.NewReset(r.Context(), who, u.ID)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusCreated, api.PasswordResetLink{
+		ID: string(link.ID), Email: u.Email, URL: a.BaseURL + "/password-resets/" + token.Reveal(),
+		ExpiresAt: link.ExpiresAt.UTC(),
 	})
 }

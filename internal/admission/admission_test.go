@@ -16,39 +16,39 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-var one = admission.Limits{Slots: 1, PerCaller: 1, Queue: 100, QueuePerCaller: 50, Wait: 5 * time.Second}
+var one = admission.Limits{Concurrency: 1, PerCaller: 1, Queue: 100, QueuePerCaller: 50, Wait: 5 * time.Second}
 
-func enter(t *testing.T, g *admission.Gate, c admission.Caller) admission.Pass {
+func enter(t *testing.T, g *admission.Gate, c admission.Caller) admission.Permit {
 	t.Helper()
-	p, err := g.Enter(t.Context(), c)
+	p, err := g.Acquire(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func TestNoCallerHoldsMoreSlotsThanItsOwnAndNoGateMoreThanItHas(t *testing.T) {
-	limits := admission.Limits{Slots: 4, PerCaller: 2, Queue: 1000, QueuePerCaller: 1000, Wait: time.Minute}
+func TestNoCallerHoldsMorePermitsThanItsOwnAndNoGateMoreThanItHas(t *testing.T) {
+	limits := admission.Limits{Concurrency: 4, PerCaller: 2, Queue: 1000, QueuePerCaller: 1000, Wait: time.Minute}
 	g := admission.NewGate(limits)
 	var all atomic.Int64
 	var of [3]atomic.Int64
 	var done sync.WaitGroup
 	for i := range 600 {
 		done.Go(func() {
-			p, err := g.Enter(t.Context(), admission.Caller(fmt.Sprint(i%3)))
+			p, err := g.Acquire(t.Context(), admission.Caller(fmt.Sprint(i%3)))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if n := all.Add(1); n > int64(limits.Slots) {
-				t.Errorf("%d slots are held", n)
+			if n := all.Add(1); n > int64(limits.Concurrency) {
+				t.Errorf("%d permits are held", n)
 			}
 			if n := of[i%3].Add(1); n > int64(limits.PerCaller) {
-				t.Errorf("one caller holds %d slots", n)
+				t.Errorf("one caller holds %d permits", n)
 			}
 			of[i%3].Add(-1)
 			all.Add(-1)
-			p.Leave()
+			p.Release()
 		})
 	}
 	done.Wait()
@@ -61,16 +61,16 @@ func TestACallerWithManyRequestsDelaysAnotherByOneTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := admission.NewGate(one)
 		held := enter(t, g, "flood")
-		var served []admission.Caller // by one at a time
+		var served []admission.Caller // only one goroutine has the permit
 		wait := func(c admission.Caller) {
 			go func() {
-				p, err := g.Enter(t.Context(), c)
+				p, err := g.Acquire(t.Context(), c)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				served = append(served, c)
-				p.Leave()
+				p.Release()
 			}()
 			synctest.Wait()
 		}
@@ -79,9 +79,10 @@ func TestACallerWithManyRequestsDelaysAnotherByOneTurn(t *testing.T) {
 		}
 		wait("other")
 		wait("third")
-		held.Leave()
+		held.Release()
 		synctest.Wait()
-		if len(served) != 42 || served[0] != "other" && served[1] != "other" || served[2] != "third" && served[1] != "third" {
+		if len(served) != 42 || served[0] != "other" && served[1] != "other" || served[2] != "third" &&
+			served[1] != "third" {
 			t.Errorf("served %v", served)
 		}
 	})
@@ -94,17 +95,17 @@ func TestOneCallerIsServedInTheOrderOfItsRequests(t *testing.T) {
 		var served []int
 		for i := range 10 {
 			go func() {
-				p, err := g.Enter(t.Context(), "a")
+				p, err := g.Acquire(t.Context(), "a")
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				served = append(served, i)
-				p.Leave()
+				p.Release()
 			}()
 			synctest.Wait()
 		}
-		held.Leave()
+		held.Release()
 		synctest.Wait()
 		if fmt.Sprint(served) != "[0 1 2 3 4 5 6 7 8 9]" {
 			t.Errorf("served %v", served)
@@ -114,13 +115,16 @@ func TestOneCallerIsServedInTheOrderOfItsRequests(t *testing.T) {
 
 func TestWhatDoesNotFitIsRefusedAtOnceAndWhatWaitsTooLongThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := admission.NewGate(admission.Limits{Slots: 1, PerCaller: 1, Queue: 3, QueuePerCaller: 2, Wait: time.Second})
+		g := admission.NewGate(admission.Limits{
+			Concurrency: 1, PerCaller: 1, Queue: 3, QueuePerCaller: 2,
+			Wait: time.Second,
+		})
 		held := enter(t, g, "a")
 		begun := time.Now()
 		refusals := make(chan time.Duration, 10)
-		for _, c := range []admission.Caller{"a", "a", "a", "b", "c"} { // the third and the fifth have no place
+		for _, c := range []admission.Caller{"a", "a", "a", "b", "b"} { // the third and the fifth have no room
 			go func() {
-				_, err := g.Enter(t.Context(), c)
+				_, err := g.Acquire(t.Context(), c)
 				if fault.KindOf(err) != fault.Unavailable || fault.RetryAfter(err) != time.Second {
 					t.Errorf("refused with %v", err)
 				}
@@ -133,29 +137,29 @@ func TestWhatDoesNotFitIsRefusedAtOnceAndWhatWaitsTooLongThen(t *testing.T) {
 				t.Errorf("refusal %d came after %s, want %s", i+1, got, want)
 			}
 		}
-		held.Leave()
-		enter(t, g, "b").Leave() // those who gave up stand in nobody's way
+		held.Release()
+		enter(t, g, "b").Release() // callers who gave up block nobody
 		if s := g.Stats(); s != (admission.Stats{Refused: 5}) {
 			t.Errorf("at the end: %+v", s)
 		}
 	})
 }
 
-func TestACallerWhoLeavesTheQueueLosesNoSlot(t *testing.T) {
+func TestACallerWhoLeavesTheQueueLosesNoPermit(t *testing.T) {
 	g := admission.NewGate(one)
 	for range 2000 {
 		held := enter(t, g, "a")
 		ctx, cancel := context.WithCancel(t.Context())
 		var both sync.WaitGroup
 		both.Go(func() {
-			p, err := g.Enter(ctx, "b")
+			p, err := g.Acquire(ctx, "b")
 			if err == nil {
-				p.Leave()
+				p.Release()
 			} else if !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
-		both.Go(held.Leave)
+		both.Go(held.Release)
 		cancel()
 		both.Wait()
 	}
@@ -164,15 +168,19 @@ func TestACallerWhoLeavesTheQueueLosesNoSlot(t *testing.T) {
 	}
 }
 
+// session returns the principal of a person's session.
+func session(user ident.UserID, id ident.SessionID) principal.Principal {
+	return principal.OfSession(&principal.Session{ID: id, User: principal.Person{ID: user}})
+}
+
 func TestCallersAreToldApartByPersonKeyAndNetwork(t *testing.T) {
-	user := func(user, session string) principal.Principal {
-		return principal.OfSession(&principal.Session{ID: ident.SessionID(session), User: principal.Person{ID: ident.UserID(user)}})
-	}
 	same := [][2]admission.Caller{
-		{admission.Of(user("usr_1", "ses_1")), admission.Of(user("usr_1", "ses_2"))},
-		{admission.At("2001:db8::1"), admission.At("2001:db8::ffff:1")},
-		{admission.At("192.0.2.1"), admission.At("::ffff:192.0.2.1")},
-		{admission.Of(principal.Principal{}.From(principal.Origin{IP: "192.0.2.1"})), admission.At("192.0.2.1")},
+		{admission.ForAddress("2001:db8::1"), admission.ForAddress("2001:db8:0:ff::1")},
+		{admission.ForAddress("192.0.2.1"), admission.ForAddress("::ffff:192.0.2.1")},
+		{
+			admission.ForPrincipal(principal.Principal{}.WithOrigin(principal.Origin{IP: "192.0.2.1"})),
+			admission.ForAddress("192.0.2.1"),
+		},
 	}
 	for _, pair := range same {
 		if pair[0] != pair[1] {
@@ -181,8 +189,12 @@ func TestCallersAreToldApartByPersonKeyAndNetwork(t *testing.T) {
 	}
 	seen := map[admission.Caller]bool{}
 	for _, c := range []admission.Caller{
-		admission.Of(user("usr_1", "ses_1")), admission.Of(user("usr_2", "ses_1")), admission.Of(principal.OfKey(&principal.Key{ID: "key_1"})),
-		admission.Of(principal.Operator()), admission.Of(principal.System()), admission.At("192.0.2.1"), admission.At("192.0.2.2"), admission.At("2001:db8:0:1::1"), admission.At(""),
+		admission.ForPrincipal(session("usr_1", "ses_1")), admission.ForPrincipal(session("usr_2", "ses_1")),
+		admission.ForPrincipal(principal.OfKey(&principal.Key{ID: "key_1"})),
+		admission.ForPrincipal(principal.Operator()), admission.ForPrincipal(principal.System()),
+		admission.ForAddress("192.0.2.1"),
+		admission.ForAddress("192.0.2.2"), admission.ForAddress("2001:db8:0:100::1"),
+		admission.ForAddress("2001:db8::1"), admission.ForAddress(""),
 	} {
 		if seen[c] {
 			t.Errorf("%q is two callers", c)

@@ -10,7 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// Nothing of ours has failed where the client left before it was answered, on whichever path.
+// A client that leaves before the answer is no failure of the server, on either path.
 func TestARequestThatItsClientAbandonedIsCountedApartAndNotLoggedAsAFailure(t *testing.T) {
 	t.Parallel()
 	c := testkit.Postgres.Config(t)
@@ -27,7 +27,7 @@ func TestARequestThatItsClientAbandonedIsCountedApartAndNotLoggedAsAFailure(t *t
 	if _, err := busy.ExecContext(t.Context(), `LOCK TABLE key_secrets IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
-	before := scrape(t, h)
+	before := testkit.Scrape(t, h)
 	for what, ask := range map[string]func(ctx context.Context) error{
 		"list of keys": func(ctx context.Context) error {
 			_, err := admin.Keys(ctx, string(tenant.ID), client.KeyFilter{}, client.Page{})
@@ -41,9 +41,10 @@ func TestARequestThatItsClientAbandonedIsCountedApartAndNotLoggedAsAFailure(t *t
 		ctx, leave := context.WithCancel(t.Context())
 		left := make(chan error, 1)
 		go func() { left <- ask(ctx) }()
-		await(t, func() string {
+		testkit.Await(t, func() string {
 			var waiting int
-			const waits = `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+			const waits = `SELECT COUNT(*) FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock'`
 			if err := h.Beside().QueryRowContext(t.Context(), waits).Scan(&waiting); err != nil || waiting == 0 {
 				return ""
 			}
@@ -54,16 +55,17 @@ func TestARequestThatItsClientAbandonedIsCountedApartAndNotLoggedAsAFailure(t *t
 			t.Errorf("%s was answered", what)
 		}
 	}
-	const list, caller = `claviger_http_requests_total{class="abandoned",method="GET",route="/api/v1/tenants/{tenant}/keys"}`,
+	const list, caller = `claviger_http_requests_total` +
+		`{class="abandoned",method="GET",route="/api/v1/tenants/{tenant}/keys"}`,
 		`claviger_callers_total{code="abandoned",transport="bearer"}`
-	await(t, func() string {
-		now := scrape(t, h)
+	testkit.Await(t, func() string {
+		now := testkit.Scrape(t, h)
 		if now[list]-before[list] == 1 && now[caller]-before[caller] == 1 {
 			return "counted"
 		}
 		return ""
 	})
-	await(t, func() string {
+	testkit.Await(t, func() string {
 		if strings.Contains(h.Log.String(), "status=499") {
 			return "logged"
 		}

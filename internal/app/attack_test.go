@@ -22,21 +22,24 @@ func TestAKeyCountsOnlyInItsOwnTenantsKeyHeader(t *testing.T) {
 	mine := h.Tenant("Mine", nil)
 	h.Tenant("Other", func(s *policy.Settings) { s.KeyHeader = "X-Other-Key" })
 	owner := h.As(h.Member(mine, "Key Owner", scope.Member))
-	value := *h.Key(owner, mine, "applications:read").Credential.Value
+	value := h.Key(owner, mine, "applications:read").Credential.Value
 	verifier := h.Verifier()
-	for header, want := range map[string]api.Code{"X-API-Key": "", "x-api-key": "", "X-Other-Key": api.TransportForbidden} {
+	for header, want := range map[string]api.Code{
+		"X-API-Key": "", "x-api-key": "",
+		"X-Other-Key": api.TransportForbidden,
+	} {
 		_, err := h.Anyone().WithHeader(header, value).Whoami(t.Context())
 		if got := testkit.Code(t, err); got != want {
 			t.Errorf("%s: %q, want %q", header, got, want)
 		}
-		d, err := verifier.Verify(t.Context(), api.VerifyRequest{Headers: map[string]string{header: value}})
+		d, err := verifier.Verify(t.Context(), api.VerifyRequest{Headers: map[string][]string{header: {value}}})
 		if err != nil || d.Active != (want == "") || !d.Active && d.Code != want {
 			t.Errorf("verify of %s: %+v, %v", header, d, err)
 		}
 	}
 }
 
-// What is in a body that trickles in must not be done with an authority that ended meanwhile.
+// A request whose body arrives slowly must not be allowed by an authority that ended meanwhile.
 func TestABodyThatTricklesInDoesNotOutliveARevocation(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Main", nil)
@@ -47,9 +50,12 @@ func TestABodyThatTricklesInDoesNotOutliveARevocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	body := fmt.Sprintf(`{"credential":%q}`, *k.Credential.Value)
-	fmt.Fprintf(conn, "POST /api/v1/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", *k.Credential.Value, len(body))
-	if _, err := h.With(k).Whoami(t.Context()); err != nil { // one round trip, so that the head of the other request has arrived
+	body := fmt.Sprintf(`{"credential":%q}`, k.Credential.Value)
+	fmt.Fprintf(conn,
+		"POST /api/v1/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", k.Credential.Value, len(body))
+	// one round trip, so that the head of the other request has arrived
+	if _, err := h.With(k).Whoami(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""); err != nil {
@@ -72,7 +78,10 @@ func TestAKeyThatExpiredStaysExpiredWhenTheClockGoesBackAndTheServerRestarts(t *
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	soon := h.Clock.Now().Add(time.Hour)
-	n := api.NewKey{Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true, ExpiresAt: &soon}
+	n := api.CreateKeyRequest{
+		Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true,
+		ExpiresAt: &soon,
+	}
 	k, err := owner.CreateKey(t.Context(), string(tenant.ID), n)
 	if err != nil {
 		t.Fatal(err)
@@ -90,15 +99,15 @@ func TestAKeyThatExpiredStaysExpiredWhenTheClockGoesBackAndTheServerRestarts(t *
 	is(api.Unavailable)
 	h.Restart()
 	is(api.Unavailable)
-	if detail := notReady(t, h); !strings.Contains(detail, "clock (") {
+	if detail := testkit.NotReady(t, h); !strings.Contains(detail, "clock (") {
 		t.Errorf("with a clock an hour behind the node says %q", detail)
 	}
 	h.Clock.Step(90 * time.Minute)
-	await(t, func() string { return trusted(t, h) })
+	testkit.Await(t, func() string { return testkit.ClockTrusted(t, h) })
 	is(api.APIKeyExpired)
 }
 
-// A stranger's question must not even show as a use.
+// A verification by a stranger must not even count as a use.
 func TestAVerifierLeavesNoTraceOnAKeyThatIsNotItsToJudge(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
@@ -106,11 +115,11 @@ func TestAVerifierLeavesNoTraceOnAKeyThatIsNotItsToJudge(t *testing.T) {
 	owner := h.As(h.Member(mine, "Key Owner", scope.Member))
 	k := h.Key(owner, mine, "applications:read")
 	stranger := h.With(h.Key(h.As(h.Member(other, "The Stranger", scope.Admin)), other, "keys:verify"))
-	d, err := stranger.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: "203.0.113.66"})
+	d, err := stranger.Verify(t.Context(), api.VerifyRequest{Credential: k.Credential.Value, IP: "203.0.113.66"})
 	if err != nil || d.Code != api.APIKeyInvalid {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
+	if err := h.Usage.Flush(t.Context(), h.Store); err != nil {
 		t.Fatal(err)
 	}
 	shown, err := owner.Key(t.Context(), string(mine.ID), k.Key.ID)
@@ -132,9 +141,12 @@ func TestTimesAtTheEdgesOfTheCalendarAreRefused(t *testing.T) {
 		"9999-12-31T23:59:59Z":      "expires_at beyond_policy",
 		"tomorrow":                  "expires_at type",
 	} {
-		body := map[string]any{"name": "Edge key", "scopes": []string{"applications:read"}, "all_applications": true, "expires_at": text}
+		body := map[string]any{
+			"name": "Edge key", "scopes": []string{"applications:read"}, "all_applications": true,
+			"expires_at": text,
+		}
 		err := owner.Do(t.Context(), http.MethodPost, "/api/v1/tenants/"+string(tenant.ID)+"/keys", body, nil)
-		if got := fieldsAtFault(t, err); got != want {
+		if got := testkit.FieldErrors(t, err); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
@@ -147,16 +159,19 @@ func TestAnAddressWithAZoneIsRefusedAndOthersAreSpeltOneWay(t *testing.T) {
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	k := h.Key(owner, tenant, "applications:read")
 	verifier := h.Verifier()
-	for sent, want := range map[string]string{"::ffff:203.0.113.9": "203.0.113.9", "2001:DB8:0:0::1": "2001:db8::1", "fe80::1%eth0": "", "fe80::1%\x00": "", "127.1": ""} {
+	for sent, want := range map[string]string{
+		"::ffff:203.0.113.9": "203.0.113.9", "2001:DB8:0:0::1": "2001:db8::1",
+		"fe80::1%eth0": "", "fe80::1%\x00": "", "127.1": "",
+	} {
 		h.Clock.Move(time.Minute)
-		_, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value, IP: sent})
+		_, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: k.Credential.Value, IP: sent})
 		if want == "" {
-			if got := fieldsAtFault(t, err); got != "ip form" {
+			if got := testkit.FieldErrors(t, err); got != "ip form" {
 				t.Errorf("%q: %s", sent, got)
 			}
 			continue
 		}
-		if err := h.Engine.FlushUses(t.Context(), h.Store); err != nil {
+		if err := h.Usage.Flush(t.Context(), h.Store); err != nil {
 			t.Fatal(err)
 		}
 		shown, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
@@ -204,7 +219,7 @@ func TestAnUnknownQueryParameterIsRefusedRatherThanIgnored(t *testing.T) {
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	err := owner.Do(t.Context(), http.MethodGet, "/api/v1/tenants/"+string(tenant.ID)+"/keys?colour=blue", nil, nil)
-	if got := fieldsAtFault(t, err); got != "colour invalid" {
+	if got := testkit.FieldErrors(t, err); got != "query unknown" {
 		t.Errorf("%s", got)
 	}
 }
@@ -216,7 +231,7 @@ func TestAChangedPasswordEndsEverySession(t *testing.T) {
 	h.ChangePassword(h.Owner, "another horse battery staple")
 	for _, c := range signedIn {
 		_, err := c.Whoami(t.Context())
-		if got := testkit.Code(t, err); got != api.APIKeyInvalid {
+		if got := testkit.Code(t, err); got != api.SessionEnded {
 			t.Errorf("a session of before: %q", got)
 		}
 	}

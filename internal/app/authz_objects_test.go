@@ -6,22 +6,22 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-// object is what a request is about.
+// object is what a request refers to.
 type object struct {
 	name string
 	site site
-	// fill gives its names to the cell; those of the site are there.
+	// fill sets the names of the object in the cell; those of the site are set already.
 	fill func(c *cell)
 }
 
-// and is the object with one thing more to it.
+// and returns the object with one more step to prepare it.
 func (o object) and(what string, then func(c *cell)) object {
 	fill := o.fill
 	o.name += " " + what
@@ -32,14 +32,14 @@ func (o object) and(what string, then func(c *cell)) object {
 	return o
 }
 
-// where is such an object of another site.
+// where returns such an object of another site.
 func (o object) where(at site) object {
 	o.name += ", " + string(at)
 	o.site = at
 	return o
 }
 
-// keep makes something that a request may use up. Requests that are refused share it.
+// keep creates something that a request may use up. Refused requests share it.
 func keep[T any](c *cell, make func() T) T {
 	if c.want.succeeds() {
 		return make()
@@ -53,7 +53,7 @@ func keep[T any](c *cell, make func() T) T {
 	return kept.(T)
 }
 
-// fresh gives a number that was not given before.
+// fresh returns a number that it has not returned before.
 func (w *world) fresh() string {
 	w.count++
 	return strconv.Itoa(w.count)
@@ -68,12 +68,13 @@ var (
 	ourTenant     = object{"our tenant", ours, func(*cell) {}}
 	siblingTenant = ourTenant.where(sibling)
 	theirTenant   = ourTenant.where(theirs)
-	// What the path names behind an account or a tenant that does not exist is there, elsewhere.
+	// Behind an account or tenant that does not exist, the path names an object that exists
+	// elsewhere.
 	noAccount = object{"no account", none, elsewhere}
 	noTenant  = object{"no tenant", none, elsewhere}
 )
 
-// dry says whether a change of policy is only tried.
+// dry sets whether a change of policy is a dry run.
 func (o object) dry(run string) object {
 	return o.and("with dry_run "+run, func(c *cell) { c.names["dry"] = run })
 }
@@ -91,28 +92,68 @@ var (
 			c.by.cookie = c.begin(c.by.person)
 		}
 	}}
-	sessionOfOnes    = object{"a session of one's own", ours, func(c *cell) { c.showSession(c.by.person) }}
-	anothersSession  = object{"another's session", ours, func(c *cell) { c.showSession(c.home.resident) }}
-	noSession        = object{"no session", ours, func(c *cell) { c.names["session"] = string(unused[ident.SessionID](c.world)) }}
-	strangersAddress = object{"an address that nobody has", ours, func(c *cell) { c.names["email"] = "nobody" + c.fresh() + "@claviger.example" }}
-	noLink           = object{"no link", ours, func(c *cell) { c.names["token"] = "nothing" }}
-	setUpLink        = object{"a set-up link", ours, func(c *cell) {
+	sessionOfOnes   = object{"a session of one's own", ours, func(c *cell) { c.showSession(c.by.person) }}
+	anothersSession = object{"another's session", ours, func(c *cell) { c.showSession(c.home.resident) }}
+	noSession       = object{
+		"no session", ours,
+		func(c *cell) { c.names["session"] = string(unused[ident.SessionID](c.world)) },
+	}
+	strangersAddress = object{
+		"an address that nobody has", ours,
+		func(c *cell) { c.names["email"] = "nobody" + c.fresh() + "@claviger.example" },
+	}
+	noLink    = object{"no link", ours, func(c *cell) { c.names["token"] = "nothing" }}
+	setUpLink = object{"a set-up link", ours, func(c *cell) {
+		c.names["token"] = keep(c, func() string { return c.SetupLink().Reveal() })
+	}}
+	resetLink = object{"a link to set a password", ours, func(c *cell) {
 		c.names["token"] = keep(c, func() string {
-			_, ticket, err := c.Tenancy.NewSetupLink(c.t.Context(), principal.Operator())
+			_, token, err := c.Identity.NewReset(c.t.Context(), principal.Operator(),
+				c.Person("Somebody Forgetful").ID)
 			c.check(err)
-			return ticket.Reveal()
+			return token.Reveal()
 		})
 	}}
+	pendingInvitation = object{
+		"an invitation that nobody accepted", ours,
+		func(c *cell) { c.names["invitation"] = c.invite(c.home) },
+	}
+	ownersInvitation = object{"an invitation that makes an owner", ours, func(c *cell) {
+		id := c.invite(c.home)
+		_, err := c.Beside().ExecContext(c.t.Context(), `UPDATE links SET account_id = $1 WHERE id = $2`,
+			string(c.home.Account), id)
+		c.check(err)
+		c.names["invitation"] = id
+	}}
+	siblingInvitationHere = object{
+		"an invitation into another tenant", ours,
+		func(c *cell) { c.names["invitation"] = c.invite(c.homes[sibling]) },
+	}
+	noInvitation = object{
+		"no invitation", ours,
+		func(c *cell) { c.names["invitation"] = string(unused[ident.LinkID](c.world)) },
+	}
 	invitation = object{"an invitation", sibling, func(c *cell) {
 		c.names["token"] = keep(c, func() string {
-			_, ticket, err := c.Tenancy.Invite(c.t.Context(), principal.Operator(), c.home.ID, "invited"+c.fresh()+"@claviger.example", scope.Member)
+			_, token, err := c.Tenancy.Invite(c.t.Context(), principal.Operator(), c.home.ID,
+				"invited"+c.fresh()+"@claviger.example", scope.Member)
 			c.check(err)
-			return ticket.Reveal()
+			return token.Reveal()
 		})
 	}}
 )
 
-// showSession takes a session of the person.
+// invite invites somebody new into the tenant.
+func (c *cell) invite(into home) string {
+	return keep(c, func() string {
+		i, _, err := c.Tenancy.Invite(c.t.Context(), principal.Operator(), into.ID,
+			"asked"+c.fresh()+"@claviger.example", scope.Member)
+		c.check(err)
+		return string(i.ID)
+	})
+}
+
+// showSession uses a session of the person.
 func (c *cell) showSession(of principal.Person) {
 	if of.ID == "" {
 		of = c.home.resident // to whoever is nobody
@@ -125,12 +166,12 @@ func (c *cell) showSession(of principal.Person) {
 
 // People.
 var (
-	// aTwin asks in one's place: somebody of the same roles, who can be spared.
+	// aTwin replaces the caller: somebody with the same roles who may be deleted.
 	aTwin = object{"oneself, for good", ours, func(c *cell) {
 		if c.want.succeeds() || c.want.code == outcomes["failed"].code {
 			a := cast[slices.IndexFunc(cast, func(a actor) bool { return a.name == c.by.name })]
 			c.by.person = c.Person("A twin")
-			c.settle(a, c.by.person)
+			c.setRoles(a, c.by.person)
 			c.by.cookie, c.stale = c.begin(c.by.person), true
 			c.after = func() { c.dismiss(a, c.by.person) }
 		}
@@ -147,17 +188,20 @@ var (
 	anotherOfficer = somebody("another admin of the account", "deputy", ours)
 	theLastAdmin   = somebody("the last admin", "admin", membersSeeTheirOwn)
 	theirOwner     = somebody("the last owner", "foreigner", theirs)
-	// Those who are not in the tenant, or in the account, that the path names.
+	// People who do not belong to the tenant or account in the path.
 	siblingMemberHere = somebody("a member of another tenant", "neighbour", ours)
 	theirMemberHere   = somebody("a member of another account", "stranger", ours)
-	noPerson          = object{"no person", ours, func(c *cell) { c.names["user"] = string(unused[ident.UserID](c.world)) }}
+	noPerson          = object{
+		"no person", ours,
+		func(c *cell) { c.names["user"] = string(unused[ident.UserID](c.world)) },
+	}
 )
 
 func somebody(name, of string, at site) object {
 	return object{name, at, func(c *cell) { c.names["user"] = string(c.person(of).ID) }}
 }
 
-// as is a person who is to get a role.
+// as returns a person who gets a role.
 func (o object) as(role string) object {
 	return o.and("as "+role, func(c *cell) { c.names["role"] = role })
 }
@@ -174,23 +218,27 @@ var (
 		}
 		c.names["application"] = string(a.ID)
 	}}
-	otherApplication       = application("an application", func(*cell, tenancy.Application) {})
+	otherApplication       = applicationObject("an application", func(*cell, application.Application) {})
 	siblingApplication     = otherApplication.where(sibling)
 	theirApplication       = otherApplication.where(theirs)
 	siblingApplicationHere = object{"an application of another tenant", ours, func(c *cell) {
 		c.home = c.homes[sibling]
 		otherApplication.fill(c)
 	}}
-	disabledApplication = application("a disabled application", func(c *cell, a tenancy.Application) {
+	disabledApplication = applicationObject("a disabled application", func(c *cell, a application.Application) {
 		disabled := true
-		_, err := c.Tenancy.ChangeApplication(c.t.Context(), principal.Operator(), a.Tenant, a.ID, tenancy.ApplicationChange{Disabled: &disabled})
+		_, err := c.Applications.ChangeApplication(c.t.Context(), principal.Operator(), a.Tenant, a.ID,
+			application.Change{Disabled: &disabled})
 		c.check(err)
 	})
 	unnamed       = object{"none", ours, func(c *cell) { c.names["application"] = "" }}
-	noApplication = object{"no application", ours, func(c *cell) { c.names["application"] = string(unused[ident.ApplicationID](c.world)) }}
+	noApplication = object{
+		"no application", ours,
+		func(c *cell) { c.names["application"] = string(unused[ident.ApplicationID](c.world)) },
+	}
 )
 
-func application(name string, then func(*cell, tenancy.Application)) object {
+func applicationObject(name string, then func(*cell, application.Application)) object {
 	return object{name, ours, func(c *cell) {
 		c.names["application"] = keep(c, func() string {
 			a := c.Application(c.home.Tenant, "Some application")
@@ -221,10 +269,10 @@ var (
 	}}
 )
 
-// show takes a key of the owner.
+// show uses a key of the owner.
 func (c *cell) show(owner principal.Person) {
 	c.owner = owner
-	k := keep(c, func() presented { return c.mint(c.home, owner, everything) })
+	k := keep(c, func() credentials { return c.newKey(c.home, owner, everything) })
 	c.names["key"], c.names["credential"] = k.id, k.value
 }
 
@@ -234,17 +282,21 @@ const (
 	anAdmin  = "an admin"
 )
 
-// overlapping is a key with a secret of before a refresh that counts still.
+// overlapping is a key whose previous secret is still accepted after a refresh.
 func (o object) overlapping() object {
 	return o.and("with a previous secret", func(c *cell) {
-		by := principal.OfSession(&principal.Session{User: c.owner, Memberships: []principal.Membership{{Tenant: c.home.ID, Account: c.home.Account, Role: scope.Member}}})
-		_, err := c.Keys.Refresh(c.t.Context(), by, c.home.ID, ident.KeyID(c.names["key"]), key.Renewal{KeepID: true, Overlap: key.MaxOverlap})
+		by := principal.OfSession(&principal.Session{
+			User:        c.owner,
+			Memberships: []principal.Membership{{Tenant: c.home.ID, Account: c.home.Account, Role: scope.Member}},
+		})
+		_, err := c.Keys.Refresh(c.t.Context(), by, c.home.ID, ident.KeyID(c.names["key"]),
+			key.RefreshParams{KeepID: true, Overlap: key.MaxOverlap})
 		c.check(err)
 		c.stale = true
 	})
 }
 
-// justSignedIn is asked for by somebody who signed in a moment ago.
+// justSignedIn is a request by somebody who signed in a moment ago.
 func (o object) justSignedIn() object {
 	return o.and("after a sign-in", func(c *cell) {
 		if c.want.succeeds() || c.want.code == outcomes["once"].code {
@@ -253,7 +305,7 @@ func (o object) justSignedIn() object {
 	})
 }
 
-// signedInLongAgo is asked for by somebody whose sign-in is too old for what is sensitive.
+// signedInLongAgo is a request by somebody whose sign-in is too old for a sensitive operation.
 func (o object) signedInLongAgo() object {
 	return o.and("five minutes after signing in", func(c *cell) {
 		if c.want.code == outcomes["again"].code {
@@ -263,26 +315,28 @@ func (o object) signedInLongAgo() object {
 	})
 }
 
-// Keys that are handed over by link.
+// Keys that are delivered by link.
 var (
 	ownClaim = object{"a link to one's own key", ours, func(c *cell) {
 		owner := c.by.person
 		if !c.isMember(owner, c.home.site) {
 			owner = c.home.resident
 		}
-		c.handOver(owner)
+		c.keyByLink(owner)
 	}}
-	anothersClaim = object{"a link to another's key", ours, func(c *cell) { c.handOver(c.home.resident) }}
+	anothersClaim = object{"a link to another's key", ours, func(c *cell) { c.keyByLink(c.home.resident) }}
 )
 
-func (c *cell) handOver(owner principal.Person) {
+func (c *cell) keyByLink(owner principal.Person) {
 	c.owner = owner
 	c.names["token"] = keep(c, func() string {
 		spec := everything
-		spec.Name, spec.Owner, spec.Delivery = "Test key", owner.ID, key.ByLink
+		spec.Name = "Test key"
+		spec.Owner = owner.ID
+		spec.Delivery = key.ByLink
 		issued, err := c.Keys.Create(c.t.Context(), c.running(c.home), c.home.ID, spec)
 		c.check(err)
-		return issued.Link.Ticket.Reveal()
+		return issued.Link.Token.Reveal()
 	})
 }
 
@@ -298,7 +352,7 @@ func (o object) disabledBy(who string) object {
 	})
 }
 
-// judgedFor is a credential that is judged for an application.
-func (o object) judgedFor(application object) object {
+// verifiedFor is a credential to verify for an application.
+func (o object) verifiedFor(application object) object {
 	return o.and("judged for "+application.name, application.fill)
 }

@@ -1,21 +1,25 @@
 package app_test
 
-// The table says what comes of asking, for every route, every kind of object it can be about, and everyone who may ask. It is written from the product's page, not
-// from the code. authz_test.go makes a request of each of its cells, authz_world_test.go everyone who asks, authz_objects_test.go what they ask for.
+// The table says how the server answers, for every route, every kind of object, and every caller.
+// It is written from the product's definition, not from the code. authz_test.go makes a request of
+// each cell, authz_world_test.go creates the callers, authz_objects_test.go the objects.
 //
-// A rule is one line: by column what comes of it, in a word of outcomes, and the object. Three things hold for whole routes and are not repeated in the lines:
+// A rule is one line: the outcome for each column, as a word of outcomes, and the object. Three
+// things hold for whole routes and are not repeated in the lines:
 //
-//   - a credential that is no good is refused before anything else, as refused says;
-//   - a route for sessions only tells every good key session_required, so that its lines have the six columns of people alone;
+//   - an invalid credential is refused before anything else, as the table refused says;
+//   - a route for sessions only answers session_required to every good key, so that its lines have
+//     the six columns of people alone;
 //   - a route that needs no credential does not look at one, so that its lines have one column.
 //
 // A new route needs a row here, or TestEveryRouteHasItsRow fails.
 
-// columns are who asks. Bars only help the eye.
+// columns are the callers. Bars only help the eye.
 const columns = `owner officer | admin member auditor | foreigner | owner's-key key key-without member's-key bound-key`
 
-// What the columns mean: owner and officer (an admin) run the account, and are plain members of our tenant; admin, member and auditor are so in our tenant;
-// the foreigner runs another account and its tenant. The keys are of our tenant, all but the last for all applications:
+// The columns: owner and off (an account admin) manage the account and are plain members of our
+// tenant. admin, member and auditor have that role in our tenant. The foreigner manages another
+// account and its tenant. The keys are of our tenant, all but the last for all applications:
 //
 //	owner's-key   every scope (*), of an owner of the account
 //	key           every scope, of an admin; and one that has just the scope which the route needs
@@ -23,11 +27,13 @@ const columns = `owner officer | admin member auditor | foreigner | owner's-key 
 //	member's-key  every scope, of a member
 //	bound-key     every scope, of an admin, restricted to one application
 
-// outcomes by the words of the table: status and code, as section 5 of the product pairs them. A success shows the object where the route is about one.
+// outcomes are the meanings of the words of the table: status and code. A success shows the object
+// where the route refers to one.
 var outcomes = map[string]outcome{
 	"200": {status: 200, shows: true},
 	"201": {status: 201},
 	"ok":  {status: 200}, // without the object's id
+	"202": {status: 202},
 	"204": {status: 204},
 	"in":  {status: 200, shows: true},                 // a list with the object
 	"out": {status: 200, hides: true},                 // a list without it
@@ -39,6 +45,7 @@ var outcomes = map[string]outcome{
 	"expired":  {status: 401, code: "api_key_expired"},
 	"revoked":  {status: 401, code: "api_key_revoked"},
 	"disabled": {status: 401, code: "api_key_disabled"},
+	"ended":    {status: 401, code: "session_ended"},
 	"failed":   {status: 401, code: "sign_in_failed"},
 	"403":      {status: 403, code: "forbidden"},
 	"session":  {status: 403, code: "session_required"},
@@ -52,10 +59,10 @@ var outcomes = map[string]outcome{
 	"422":      {status: 422, code: "validation_failed"},
 }
 
-// refused are the credentials that are no good, and what every route that needs one says to them.
+// refused are the invalid credentials, and how every route that needs a credential answers them.
 var refused = map[string]string{
 	"nobody":                     "invalid",
-	"a session that was ended":   "invalid",
+	"a session that was ended":   "ended",
 	"a wrong secret":             "invalid",
 	"a deleted key":              "invalid",
 	"an expired key":             "expired",
@@ -80,14 +87,30 @@ var authorization = []row{
 	{"DELETE /api/v1/session", sessionOnly, ``, []rule{
 		{"204 204 | 204 204 204 | 204", ownSession},
 	}},
-	{"POST /api/v1/setup", noCredential, `{"token":"{token}","account":"Account {fresh}","email":"owner{fresh}@claviger.example","name":"New Owner","password":"` + password + `"}`, []rule{
-		{"201", setUpLink},
-		{"link", invitation},
-		{"link", noLink},
-	}},
+	{
+		"POST /api/v1/setup", noCredential,
+		`{"token":"{token}","account":"Account {fresh}","email":"owner{fresh}@claviger.example",` +
+			`"name":"New Owner","password":"` + password + `"}`,
+		[]rule{
+			{"201", setUpLink},
+			{"link", invitation},
+			{"link", noLink},
+		},
+	},
 	{"POST /api/v1/invitations/{token}", noCredential, `{"name":"New Member","password":"` + password + `"}`, []rule{
 		{"201", invitation},
 		{"link", setUpLink},
+		{"link", noLink},
+	}},
+
+	{"POST /api/v1/password-resets", noCredential, `{"email":"{email}"}`, []rule{
+		{"202", oneself},
+		{"202", strangersAddress},
+	}},
+	{"POST /api/v1/password-resets/{token}", noCredential, `{"password":"` + password + ` {fresh}"}`, []rule{
+		{"204", resetLink},
+		{"link", setUpLink},
+		{"link", invitation},
 		{"link", noLink},
 	}},
 
@@ -104,10 +127,17 @@ var authorization = []row{
 		{"204   204   | 204   204   204   | 204  ", aTwin},
 		{"again again | again again again | again", oneself.signedInLongAgo()},
 	}},
-	{"POST /api/v1/me/password", sessionOnly, `{"current_password":"{password}","new_password":"a password of {fresh} twins"}`, []rule{
-		{"200    200    | 200    200    200    | 200   ", aTwin},
-		{"failed failed | failed failed failed | failed", aTwin.and("with a wrong password", func(c *cell) { c.names["password"] = "not the password" })},
-	}},
+	{
+		"POST /api/v1/me/password", sessionOnly,
+		`{"current_password":"{password}","new_password":"a password of {fresh} twins"}`,
+		[]rule{
+			{"200    200    | 200    200    200    | 200   ", aTwin},
+			{
+				"failed failed | failed failed failed | failed",
+				aTwin.and("with a wrong password", func(c *cell) { c.names["password"] = "not the password" }),
+			},
+		},
+	},
 	{"GET /api/v1/me/sessions", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | in ", sessionOfOnes},
 		{"out out | out out out | out", anothersSession},
@@ -199,12 +229,15 @@ var authorization = []row{
 		{"in  in  | out out out | out | out out scope out   out", siblingTenant},
 		{"out out | out out out | in  | out out scope out   out", theirTenant},
 	}},
-	{"POST /api/v1/tenants", sessionOnly, `{"account_id":"{account}","name":"Tenant {fresh}","preset":"standard"}`, []rule{
-		{"201 201 | 403 403 403 | 404", ourAccount},
-		{"201 201 | 403 403 403 | 201", onlyAccount},
-		{"404 404 | 404 404 404 | 201", theirAccount},
-		{"404 404 | 404 404 404 | 404", noAccount},
-	}},
+	{
+		"POST /api/v1/tenants", sessionOnly, `{"account_id":"{account}","name":"Tenant {fresh}","preset":"standard"}`,
+		[]rule{
+			{"201 201 | 403 403 403 | 404", ourAccount},
+			{"201 201 | 403 403 403 | 201", onlyAccount},
+			{"404 404 | 404 404 404 | 201", theirAccount},
+			{"404 404 | 404 404 404 | 404", noAccount},
+		},
+	},
 	{"GET /api/v1/tenants/{tenant}", "tenants:read", ``, []rule{
 		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", ourTenant},
 		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
@@ -234,11 +267,37 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | in  | 404 404 404   404   404", theirMember},
 		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
 	}},
-	{"POST /api/v1/tenants/{tenant}/members", sessionOnly, `{"email":"new{fresh}@claviger.example","role":"admin"}`, []rule{
-		{"201 201 | 201 403 403 | 404", ourTenant},
-		{"201 201 | 404 404 404 | 404", siblingTenant},
-		{"404 404 | 404 404 404 | 201", theirTenant},
+	{
+		"POST /api/v1/tenants/{tenant}/members", sessionOnly, `{"email":"new{fresh}@claviger.example","role":"admin"}`,
+		[]rule{
+			{"201 201 | 201 403 403 | 404", ourTenant},
+			{"201 201 | 404 404 404 | 404", siblingTenant},
+			{"404 404 | 404 404 404 | 201", theirTenant},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"GET /api/v1/tenants/{tenant}/invitations", sessionOnly, ``, []rule{
+		{"in  in  | in  403 403 | 404", pendingInvitation},
+		{"out out | out 403 403 | 404", siblingInvitationHere},
+		{"in  in  | 404 404 404 | 404", pendingInvitation.where(sibling)},
+		{"404 404 | 404 404 404 | in ", pendingInvitation.where(theirs)},
 		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/invitations/{invitation}/resend", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 403 | 404", pendingInvitation},
+		{"200 403 | 403 403 403 | 404", ownersInvitation},
+		{"404 404 | 404 403 403 | 404", siblingInvitationHere},
+		{"404 404 | 404 403 403 | 404", noInvitation},
+		{"200 200 | 404 404 404 | 404", pendingInvitation.where(sibling)},
+		{"404 404 | 404 404 404 | 200", pendingInvitation.where(theirs)},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/invitations/{invitation}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", pendingInvitation},
+		{"204 403 | 403 403 403 | 404", ownersInvitation},
+		{"404 404 | 404 403 403 | 404", siblingInvitationHere},
+		{"404 404 | 404 403 403 | 404", noInvitation},
+		{"204 204 | 404 404 404 | 404", pendingInvitation.where(sibling)},
+		{"404 404 | 404 404 404 | 204", pendingInvitation.where(theirs)},
 	}},
 	{"PATCH /api/v1/tenants/{tenant}/members/{user}", sessionOnly, `{"role":"{role}"}`, []rule{
 		{"200 200 | 200 403 403 | 404", aMember.as("auditor")},
@@ -252,7 +311,7 @@ var authorization = []row{
 	}},
 	{"DELETE /api/v1/tenants/{tenant}/members/{user}", sessionOnly, ``, []rule{
 		{"204 204 | 204 403 403 | 404", aMember},
-		{"204 204 | 204 403 403 | 404", oneself},
+		{"204 204 | 204 204 204 | 404", aTwin.and("by id", func(c *cell) { c.names["user"] = string(c.by.person.ID) })},
 		{"409 409 | 409 403 403 | 404", theLastAdmin},
 		{"404 404 | 404 403 403 | 404", siblingMemberHere},
 		{"404 404 | 404 403 403 | 404", noPerson},
@@ -303,16 +362,20 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
 		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
 	}},
-	{"PATCH /api/v1/tenants/{tenant}/applications/{application}", "applications:update", `{"name":"Application {fresh}"}`, []rule{
-		{"200 200 | 200 403 403 | 404 | 200 200 scope scope 200", boundApplication},
-		{"200 200 | 200 403 403 | 404 | 200 200 scope scope app", otherApplication},
-		{"200 200 | 200 403 403 | 404 | app app scope scope app", disabledApplication},
-		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
-		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
-		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
-		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
-	}},
+	{
+		"PATCH /api/v1/tenants/{tenant}/applications/{application}", "applications:update",
+		`{"name":"Application {fresh}"}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404 | 200 200 scope scope 200", boundApplication},
+			{"200 200 | 200 403 403 | 404 | 200 200 scope scope app", otherApplication},
+			{"200 200 | 200 403 403 | 404 | app app scope scope app", disabledApplication},
+			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
+			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
+			{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
+			{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
+			{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		},
+	},
 	{"DELETE /api/v1/tenants/{tenant}/applications/{application}", "applications:delete", ``, []rule{
 		{"204 204 | 204 403 403 | 404 | 204 204 scope scope 204", boundApplication},
 		{"204 204 | 204 403 403 | 404 | 204 204 scope scope app", otherApplication},
@@ -326,21 +389,25 @@ var authorization = []row{
 
 	// Keys
 
-	{"POST /api/v1/tenants/{tenant}/keys", sessionOnly, `{"name":"New key","scopes":["applications:read"],"all_applications":true,"owner_id":"{user}"}`, []rule{
-		// own off | adm mem aud | for
-		{"201 201 | 201 201 403 | 404", oneself},
-		{"201 201 | 201 403 403 | 404", aMember},
-		{"201 201 | 201 403 403 | 404", anAuditor},
-		{"422 422 | 422 403 403 | 404", theirMemberHere},
-		{"201 201 | 201 403 403 | 404", oneself.where(adminsCreate)},
-		{"201 201 | 201 403 403 | 404", aMember.where(adminsCreate)},
-		{"201 201 | 201 201 403 | 404", oneself.where(eachCreatesTheirOwn)},
-		{"403 403 | 403 403 403 | 404", aMember.where(eachCreatesTheirOwn)},
-		{"422 422 | 404 404 404 | 404", oneself.where(sibling)},
-		{"201 201 | 404 404 404 | 404", siblingMember},
-		{"404 404 | 404 404 404 | 201", theirMember},
-		{"404 404 | 404 404 404 | 404", noTenant},
-	}},
+	{
+		"POST /api/v1/tenants/{tenant}/keys", sessionOnly,
+		`{"name":"New key","scopes":["applications:read"],"all_applications":true,"owner_id":"{user}"}`,
+		[]rule{
+			// own off | adm mem aud | for
+			{"201 201 | 201 201 403 | 404", oneself},
+			{"201 201 | 201 403 403 | 404", aMember},
+			{"201 201 | 201 403 403 | 404", anAuditor},
+			{"422 422 | 422 403 403 | 404", theirMemberHere},
+			{"201 201 | 201 403 403 | 404", oneself.where(adminsCreate)},
+			{"201 201 | 201 403 403 | 404", aMember.where(adminsCreate)},
+			{"201 201 | 201 201 403 | 404", oneself.where(eachCreatesTheirOwn)},
+			{"403 403 | 403 403 403 | 404", aMember.where(eachCreatesTheirOwn)},
+			{"422 422 | 404 404 404 | 404", oneself.where(sibling)},
+			{"201 201 | 404 404 404 | 404", siblingMember},
+			{"404 404 | 404 404 404 | 201", theirMember},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
 	{"GET /api/v1/tenants/{tenant}/keys", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | 404", ownKey},
 		{"in  in  | in  in  in  | 404", anothersKey},
@@ -470,12 +537,12 @@ var authorization = []row{
 		{"200 200 | 200 200 200 | 200 | 200 200 200   200   200", nothing},
 	}},
 	{"POST /api/v1/verify", "keys:verify", `{"credential":"{credential}","application_id":"{application}"}`, []rule{
-		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.judgedFor(unnamed)},
-		{"yes yes | yes 403 403 | no  | yes yes scope scope yes", anothersKey.judgedFor(boundApplication)},
-		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.judgedFor(otherApplication)},
-		{"yes yes | no  403 403 | no  | yes no  scope scope app", siblingKey.judgedFor(unnamed)},
-		{"no  no  | no  403 403 | yes | no  no  scope scope app", theirKey.judgedFor(unnamed)},
-		{"no  no  | no  403 403 | no  | no  no  scope scope app", noKey.judgedFor(unnamed)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.verifiedFor(unnamed)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope yes", anothersKey.verifiedFor(boundApplication)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.verifiedFor(otherApplication)},
+		{"yes yes | no  403 403 | no  | yes no  scope scope app", siblingKey.verifiedFor(unnamed)},
+		{"no  no  | no  403 403 | yes | no  no  scope scope app", theirKey.verifiedFor(unnamed)},
+		{"no  no  | no  403 403 | no  | no  no  scope scope app", noKey.verifiedFor(unnamed)},
 	}},
 
 	// Health

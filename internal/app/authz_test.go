@@ -17,11 +17,11 @@ import (
 
 // row is a route of the table.
 type row struct {
-	// route is method and path, as the document has them.
+	// route is method and path, as in the OpenAPI document.
 	route string
 	// needs is the scope that a key needs, or one of the three below.
 	needs string
-	// body is what is sent, with names in braces. It does for whoever is allowed.
+	// body of the request, with names in braces. It is valid for every caller who is allowed.
 	body  string
 	rules []rule
 }
@@ -33,31 +33,31 @@ const (
 	sessionOnly   = "a session"
 )
 
-// rule says what comes of asking for an object, by column.
+// rule is the outcome of requests for an object, by column.
 type rule struct {
 	words string
 	object
 }
 
-// outcome is what a word of the table means.
+// outcome is the meaning of a word of the table.
 type outcome struct {
 	status int
 	code   api.Code // of a refusal
-	// shows or hides the id of the object.
+	// shows says whether the answer has the id of the object.
 	shows, hides bool
-	// says or lacks a text.
+	// says and lacks are texts that the answer has, or has not.
 	says, lacks string
 }
 
 func (o outcome) succeeds() bool { return o.code == "" }
 
-// split gives the words of a rule, or the columns.
+// split returns the words of a rule, or the columns.
 func split(words string) []string { return strings.Fields(strings.ReplaceAll(words, "|", "")) }
 
-// firstKey is where the columns of people end.
+// firstKey is the index of the first column of a key.
 var firstKey = slices.Index(split(columns), "owner's-key")
 
-// width is how many columns the rules of a row have.
+// width returns how many columns the rules of a row have.
 func (r *row) width() int {
 	switch r.needs {
 	case noCredential:
@@ -68,7 +68,7 @@ func (r *row) width() int {
 	return len(split(columns))
 }
 
-// want is what the table says to a party.
+// want returns the outcome for a party.
 func (r *row) want(of rule, p party) outcome {
 	column := slices.Index(split(columns), p.column)
 	switch word, bad := refused[p.name]; {
@@ -83,10 +83,10 @@ func (r *row) want(of rule, p party) outcome {
 }
 
 func TestEveryRouteHasItsRow(t *testing.T) {
-	_, operations, _ := readDocument(t, testkit.Start(t, testkit.SQLite))
+	_, operations, _ := testkit.ReadOpenAPI(t, testkit.Start(t, testkit.SQLite))
 	needs := map[string]string{}
 	for _, op := range operations {
-		needs[op.method+" "+op.path] = op.needs()
+		needs[op.Method+" "+op.Path] = needsOf(op)
 	}
 	for i := range authorization {
 		r := &authorization[i]
@@ -99,24 +99,13 @@ func TestEveryRouteHasItsRow(t *testing.T) {
 		}
 	}
 	for route := range needs {
-		t.Errorf("%s has no row in the table of authz_table_test.go: say there what comes of asking, for everyone", route)
+		t.Errorf("%s has no row in the table of authz_table_test.go: say there what comes of asking, for everyone",
+			route)
 	}
 }
 
-// needs gives the need of a documented operation in the terms of the table.
-func (o operation) needs() string {
-	if len(o.Security) == 0 {
-		return noCredential
-	}
-	for _, way := range o.Security {
-		if scopes, ok := way["bearer"]; ok {
-			return append(scopes, anyCredential)[0]
-		}
-	}
-	return sessionOnly
-}
-
-// faults says what is wrong with a row in itself. Somebody must be let through, and where the path names an object, one must be absent for all.
+// faults returns what is wrong with a row itself. Somebody must be allowed, and where the path
+// names an object, one object must not exist for any caller.
 func (r *row) faults() (found []string) {
 	var granted, absent bool
 	for _, rule := range r.rules {
@@ -138,37 +127,33 @@ func (r *row) faults() (found []string) {
 		absent = absent || refusals == len(words)
 	}
 	if !granted || strings.Contains(r.route, "{") && !absent {
-		found = append(found, fmt.Sprintf("has a rule that lets somebody through: %t; one for what is not there: %t", granted, absent))
+		found = append(found,
+			fmt.Sprintf("has a rule that lets somebody through: %t; one for what is not there: %t", granted, absent))
 	}
 	return found
 }
 
-// Every key comes by every transport, and gets one decision. A transport is judged before the database is
-// asked, so on PostgreSQL each request comes by one of them.
+// Every party sends every request of the table by all of its transports. One engine is enough:
+// store/storetest tests on both engines which rows the store returns.
 func TestEveryRouteDecidesAsTheTableSays(t *testing.T) {
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		w := newWorld(t, e)
-		w.oneTransport = e == testkit.Postgres
-		for i := range authorization {
-			for _, rule := range authorization[i].rules {
-				for _, p := range w.parties {
-					w.try(&authorization[i], rule, p)
-				}
+	t.Parallel()
+	w := newWorld(t, testkit.SQLite)
+	for i := range authorization {
+		for _, rule := range authorization[i].rules {
+			for _, p := range w.parties {
+				w.try(&authorization[i], rule, p)
 			}
 		}
-	})
+	}
 }
 
-// try has a party ask by all its transports. What is let through has an object of its own each time.
+// try sends the request of a party by all its transports. Each request that succeeds has an object
+// of its own.
 func (w *world) try(r *row, of rule, p party) {
 	if !r.asks(p) {
 		return
 	}
 	want, transports := r.want(of, p), p.transports()
-	if w.oneTransport {
-		w.asked++
-		transports = transports[w.asked%len(transports):][:1]
-	}
 	if !want.succeeds() {
 		w.cell(r, of, p, want).ask(http.Header{}, transports...)
 		return
@@ -178,7 +163,8 @@ func (w *world) try(r *row, of rule, p party) {
 	}
 }
 
-// asks reports whether the party is one for the route. Where no credential is looked at, one party of each kind is enough: passwords are dear to check.
+// asks reports whether the party is a caller of the route. Where no credential is read, one party
+// of each kind is enough: passwords are expensive to check.
 func (r *row) asks(p party) bool {
 	if r.needs == noCredential {
 		return slices.Contains([]string{"nobody", "owner", "key", "a revoked key"}, p.name)
@@ -186,8 +172,9 @@ func (r *row) asks(p party) bool {
 	return p.needs == "" || p.needs == r.needs
 }
 
-// Which credential counts is settled before any database is asked: one engine is enough.
+// The credential is chosen before any database is read, so one engine is enough.
 func TestACredentialIsNotRescuedByTheCookieBesideIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, testkit.SQLite)
 	for i := range authorization {
 		r := &authorization[i]
@@ -202,13 +189,13 @@ func TestACredentialIsNotRescuedByTheCookieBesideIt(t *testing.T) {
 	}
 }
 
-// sent is what a request carries, and what comes of it.
+// sent is a credential of a request, and its outcome.
 type sent struct {
 	header http.Header
 	want   outcome
 }
 
-// besideCookie lists what can stand beside a good cookie, and is refused as if it came alone.
+// besideCookie are credentials next to a valid cookie. They are refused as if they came alone.
 func (w *world) besideCookie(r *row) map[string]sent {
 	invalid, ambiguous := outcomes["invalid"], outcome{status: http.StatusBadRequest, code: api.CredentialAmbiguous}
 	good := w.party("key").header("bearer")
@@ -229,7 +216,7 @@ func (w *world) besideCookie(r *row) map[string]sent {
 	return list
 }
 
-// cell is one request, with what must come of it.
+// cell is one request with its expected outcome.
 type cell struct {
 	*world
 	row  *row
@@ -242,9 +229,9 @@ type cell struct {
 	names map[string]string
 	// owner of the key that is the object.
 	owner principal.Person
-	// after the answer, whatever it is; nil for nothing.
+	// after is called after the answer, whatever it is; nil for nothing.
 	after func()
-	// beside says what is sent beside the party's credential.
+	// beside names what is sent next to the party's credential.
 	beside string
 }
 
@@ -260,7 +247,7 @@ func (w *world) cell(r *row, of rule, p party, want outcome) *cell {
 	return c
 }
 
-// ask sends the request by each transport, with more headers, and reports what does not come of it.
+// ask sends the request by each transport, with more headers, and reports unexpected answers.
 func (c *cell) ask(more http.Header, transports ...string) {
 	c.t.Helper()
 	for _, transport := range transports {
@@ -271,7 +258,7 @@ func (c *cell) ask(more http.Header, transports ...string) {
 			header.Set("Content-Type", "application/json")
 		}
 		method, path, _ := strings.Cut(c.filled(c.row.route), " ")
-		status, answer, text := send(c.t, c.House, method, path, header, body)
+		status, answer, text := testkit.Send(c.t, c.Server, method, path, header, body)
 		if wrong := c.misfit(status, answer, string(text)); wrong != "" {
 			c.t.Errorf("%s by %s: %s; want %d %s: %s", c, transport, wrong, c.want.status, c.want.code, text)
 		}
@@ -291,29 +278,30 @@ func (c *cell) String() string {
 	return fmt.Sprintf("%s, %s: %s%s", c.row.route, c.rule.name, c.by.name, c.beside)
 }
 
-// restore gives people back what a request took from them or gave them.
+// restore sets the roles of people again that a request changed.
 func (c *cell) restore() {
 	if !strings.HasSuffix(c.row.route, "/members/{user}") {
 		return
 	}
 	for _, a := range cast {
 		if p := c.person(a.name); string(p.ID) == c.names["user"] {
-			c.settle(a, p)
+			c.setRoles(a, p)
 		}
 	}
 	clear(c.shelf) // keys of theirs may have been revoked
 }
 
-// moved reports whether anything was changed since the cell had its object: every change moves the end of an audit chain.
+// moved reports whether anything has changed since the cell got its object: every change moves the
+// end of an audit chain.
 func (c *cell) moved() bool {
 	before := c.ends
 	c.ends = c.readEnds()
 	return !maps.Equal(before, c.ends)
 }
 
-// filled puts the names where the braces are.
+// filled replaces the names in braces.
 func (c *cell) filled(text string) string {
-	return inBraces.ReplaceAllStringFunc(text, func(name string) string {
+	return testkit.PathParameter.ReplaceAllStringFunc(text, func(name string) string {
 		value, ok := c.names[strings.Trim(name, "{}")]
 		if !ok {
 			c.t.Fatalf("%s: %s has no %s", c.row.route, c.rule.name, name)
@@ -322,7 +310,7 @@ func (c *cell) filled(text string) string {
 	})
 }
 
-// misfit says in which way an answer is not what was wanted; "" for none.
+// misfit returns how an answer differs from the expected one; "" if it does not.
 func (c *cell) misfit(status int, header http.Header, text string) string {
 	var p api.Problem
 	if status >= http.StatusBadRequest {
@@ -347,15 +335,14 @@ func (c *cell) misfit(status int, header http.Header, text string) string {
 	return ""
 }
 
-var requestIDs = regexp.MustCompile(`"request_id":"\w+"`)
-
-// unlikeAbsent compares an answer with the first one by which the route said that there is nothing: nobody can tell what is not there from what is not theirs.
+// unlikeAbsent compares an answer with the first "not found" of the route: nobody can tell an
+// object that does not exist from one that they may not see.
 func (c *cell) unlikeAbsent(header http.Header, text string) string {
 	header = header.Clone()
 	for _, name := range []string{"Date", "X-Request-Id"} {
 		header.Del(name)
 	}
-	answer := fmt.Sprint(header, requestIDs.ReplaceAllString(text, ""))
+	answer := fmt.Sprint(header, testkit.RequestIDs.ReplaceAllString(text, ""))
 	if first, seen := c.absent[c.row.route]; seen && answer != first {
 		return "tells two kinds of nothing apart: " + first + " and " + answer
 	}
@@ -363,12 +350,17 @@ func (c *cell) unlikeAbsent(header http.Header, text string) string {
 	return ""
 }
 
-// itemsOf says what the items of a list are.
-var itemsOf = map[string]string{"accounts": "account", "tenants": "tenant", "members": "user", "applications": "application", "keys": "key", "key-health": "key", "sessions": "session"}
+// itemsOf maps the last path segment of a list to the kind of its items.
+var itemsOf = map[string]string{
+	"accounts": "account", "tenants": "tenant", "members": "user",
+	"applications": "application", "invitations": "invitation", "keys": "key", "key-health": "key",
+	"sessions": "session",
+}
 
-var shown = regexp.MustCompile(`{(account|tenant|user|application|key|session)}$|{(key)}/\w+$`)
+var shown = regexp.MustCompile(`{(account|tenant|user|application|key|session|invitation)}$|{(key)}/\w+$`)
 
-// subject names what an answer of the route shows: the object at the end of the path, the key that something is done to, or an item of a list.
+// subject returns what an answer of the route shows: the object at the end of the path, the key
+// that changes, or an item of a list.
 func (r *row) subject() string {
 	if m := shown.FindStringSubmatch(r.route); m != nil {
 		return m[1] + m[2]
@@ -377,4 +369,17 @@ func (r *row) subject() string {
 		return itemsOf[r.route[strings.LastIndex(r.route, "/")+1:]]
 	}
 	return ""
+}
+
+// needsOf returns what a documented operation needs, in the words of the table.
+func needsOf(o testkit.Operation) string {
+	if len(o.Security) == 0 {
+		return noCredential
+	}
+	for _, way := range o.Security {
+		if scopes, ok := way["bearer"]; ok {
+			return append(scopes, anyCredential)[0]
+		}
+	}
+	return sessionOnly
 }

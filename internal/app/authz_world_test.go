@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -22,26 +24,23 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// world is a House with everyone and everything that the table speaks of.
+// world is a server with all callers and objects of the table.
 type world struct {
-	*testkit.House
+	*testkit.Server
 	t       *testing.T
 	homes   map[site]home
 	people  map[string]principal.Person
 	parties []party
-	// bound is what the bound key is restricted to.
-	bound tenancy.Application
-	// shelf holds the objects of requests that are refused: they share them.
+	// bound is the application that the bound key is restricted to.
+	bound application.Application
+	// shelf holds the objects that refused requests share.
 	shelf map[string]any
-	// ends of the audit chains, stale when something was made that moved them.
+	// ends of the audit chains; stale is set when something was created that moved them.
 	ends  map[string]audit.Head
 	stale bool
-	// absent is what each route says of what is not there.
+	// absent is the "not found" of each route.
 	absent map[string]string
 	count  int
-	// oneTransport has each request come by one of the party's transports, in turn; asked counts requests.
-	oneTransport bool
-	asked        int
 }
 
 // site is a tenant with its account.
@@ -69,23 +68,25 @@ var sites = map[site]func(*policy.Settings){
 	recoverable:         func(s *policy.Settings) { s.Disclosure = policy.Recoverable },
 }
 
-// actor is a person with one role in some tenants, and perhaps one in the account of the first of them.
+// actor is a person with a role in some tenants, and perhaps a role in the account of the first of
+// them.
 type actor struct {
-	name     string
-	standing scope.AccountRole
-	role     scope.Role
-	seats    []site
+	name        string
+	accountRole scope.AccountRole
+	role        scope.Role
+	seats       []site
 }
 
-var around = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn, recoverable}
+var ourTenants = []site{ours, membersSeeTheirOwn, adminsRefresh, adminsCreate, eachCreatesTheirOwn, recoverable}
 
-// cast are the people of the columns, and those to whom things are done. There is one more owner of our account, to whom nothing is.
+// cast are the people of the columns, and the people whom requests change. Our account has one more
+// owner, whom no request changes.
 var cast = []actor{
-	{"owner", scope.AccountOwner, scope.Member, around},
-	{"officer", scope.AccountAdmin, scope.Member, around},
-	{"admin", "", scope.Admin, around},
-	{"member", "", scope.Member, around},
-	{"auditor", "", scope.Auditor, around},
+	{"owner", scope.AccountOwner, scope.Member, ourTenants},
+	{"officer", scope.AccountAdmin, scope.Member, ourTenants},
+	{"admin", "", scope.Admin, ourTenants},
+	{"member", "", scope.Member, ourTenants},
+	{"auditor", "", scope.Auditor, ourTenants},
 	{"foreigner", scope.AccountOwner, scope.Admin, []site{theirs}},
 
 	{"founder", scope.AccountOwner, scope.Member, []site{ours}},
@@ -93,42 +94,49 @@ var cast = []actor{
 	{"keeper", "", scope.Admin, []site{ours, sibling}}, // of the keys that ask
 	{"sleeper", "", scope.Member, []site{ours}},        // who is disabled everywhere
 	{"absentee", "", scope.Member, []site{ours}},       // who is disabled in the tenant
-	{"resident", "", scope.Member, around},
+	{"resident", "", scope.Member, ourTenants},
 	{"neighbour", "", scope.Member, []site{sibling}},
 	{"stranger", "", scope.Member, []site{theirs}},
-	{"guest", "", scope.Member, around},
+	{"guest", "", scope.Member, ourTenants},
 	{"neighbour's guest", "", scope.Member, []site{sibling}},
 	{"stranger's guest", "", scope.Member, []site{theirs}},
 }
 
-// home is a site with two of its members: another's objects are the resident's, and the guest is who can be removed.
+// home is a site with two of its members: the resident owns the objects of "another", and the guest
+// can be removed.
 type home struct {
 	tenancy.Tenant
 	site            site
 	resident, guest principal.Person
 }
 
-// password of those who come by a link.
+// password of people who use a link.
 const password = testkit.Password
 
 func newWorld(t *testing.T, e testkit.Engine) *world {
 	t.Helper()
-	w := &world{House: testkit.Start(t, e), t: t, homes: map[site]home{}, people: map[string]principal.Person{}, shelf: map[string]any{}, absent: map[string]string{}, stale: true}
+	c := e.Config(t)
+	// A busy machine must refuse nothing for a reason that is not in the table.
+	c.Database.MaxStaleness = config.Staleness(config.MaxStaleness)
+	w := &world{
+		Server: testkit.StartIn(t, c), t: t, homes: map[site]home{}, people: map[string]principal.Person{},
+		shelf: map[string]any{}, absent: map[string]string{}, stale: true,
+	}
 	for _, a := range cast {
 		w.people[a.name] = w.Person("The " + a.name)
 	}
 	w.build()
 	for _, a := range cast {
-		w.settle(a, w.person(a.name))
+		w.setRoles(a, w.person(a.name))
 	}
 	w.bound = w.Application(w.homes[ours].Tenant, "Bound application")
 	w.signIn()
 	w.issue()
-	w.spoil()
+	w.createInvalidCredentials()
 	return w
 }
 
-// person gives one of the cast.
+// person returns one of the cast.
 func (w *world) person(name string) principal.Person {
 	w.t.Helper()
 	p, ok := w.people[name]
@@ -145,7 +153,7 @@ func (w *world) check(err error) {
 	}
 }
 
-// checkGone is check, but that there was nothing to remove is as good.
+// checkGone is check, but accepts that there was nothing to remove.
 func (w *world) checkGone(err error) {
 	w.t.Helper()
 	if !errors.Is(err, fault.NotFound) {
@@ -153,26 +161,36 @@ func (w *world) checkGone(err error) {
 	}
 }
 
-// build makes the sites.
+// build creates the sites.
 func (w *world) build() {
-	other, err := w.Tenancy.CreateAccount(w.t.Context(), principal.Operator(), "Other account", w.person("foreigner"), true)
+	other, err := w.Accounts.CreateAccount(w.t.Context(), principal.Operator(), "Other account", w.person("foreigner"),
+		true)
 	w.check(err)
 	for at, change := range sites {
-		account, resident, guest := w.Account.ID, "resident", "guest"
+		account := w.Account.ID
+		resident := "resident"
+		guest := "guest"
 		switch at {
 		case theirs:
-			account, resident, guest = other.ID, "stranger", "stranger's guest"
+			account = other.ID
+			resident = "stranger"
+			guest = "stranger's guest"
 		case sibling:
 			resident, guest = "neighbour", "neighbour's guest"
 		}
-		tenant, err := w.Tenancy.CreateTenant(w.t.Context(), principal.Operator(), account, "Some tenant", policy.Standard, func(s *policy.Settings) {
-			s.KeysPerUser = 0
-			change(s)
-		})
+		tenant, err := w.Tenancy.CreateTenant(w.t.Context(), principal.Operator(), account, "Some tenant",
+			policy.Standard, func(s *policy.Settings) {
+				s.KeysPerUser = 0
+				change(s)
+			})
 		w.check(err)
 		w.homes[at] = home{tenant, at, w.person(resident), w.person(guest)}
 	}
-	w.homes[none] = home{tenancy.Tenant{ID: unused[ident.TenantID](w), Account: unused[ident.AccountID](w)}, none, w.person("resident"), w.person("guest")}
+	w.homes[none] = home{
+		tenancy.Tenant{ID: unused[ident.TenantID](w), Account: unused[ident.AccountID](w)},
+		none,
+		w.person("resident"), w.person("guest"),
+	}
 }
 
 // readEnds reads where the audit chains end: every change moves one of them.
@@ -182,64 +200,66 @@ func (w *world) readEnds() map[string]audit.Head {
 	return ends
 }
 
-// unused gives an id that nothing has.
+// unused returns an id that nothing has.
 func unused[T ident.ID](w *world) T { return ident.New[T](w.Clock.Now(), rand.Reader) }
 
-// settle gives a person the roles of an actor, and takes any other in the account away.
-func (w *world) settle(a actor, user principal.Person) {
+// setRoles sets the roles of a person to those of an actor, and removes any other in the account.
+func (w *world) setRoles(a actor, user principal.Person) {
 	ctx, operator := w.t.Context(), principal.Operator()
 	for _, at := range a.seats {
-		_, err := w.Tenancy.ChangeMember(ctx, operator, w.homes[at].ID, user.ID, tenancy.MemberChange{Role: &a.role, Disabled: new(false)})
+		_, err := w.Tenancy.ChangeMember(ctx, operator, w.homes[at].ID, user.ID,
+			tenancy.MemberChange{Role: &a.role, Disabled: new(false)})
 		if errors.Is(err, fault.NotFound) {
 			err = w.Tenancy.AddMember(ctx, operator, w.homes[at].Tenant, user, a.role)
 		}
 		w.check(err)
 	}
 	account := w.homes[a.seats[0]].Account
-	if a.standing == "" {
-		w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, account, user.ID))
+	if a.accountRole == "" {
+		w.checkGone(w.Accounts.RemoveAccountMember(ctx, operator, account, user.ID))
 		return
 	}
-	_, err := w.Tenancy.SetStanding(ctx, operator, account, user.ID, a.standing)
+	_, err := w.Accounts.SetAccountMember(ctx, operator, account, user.ID, a.accountRole)
 	w.check(err)
 }
 
-// dismiss takes from a person what settle gave, as far as it is there.
+// dismiss removes the roles that setRoles set, if the person still has them.
 func (w *world) dismiss(a actor, user principal.Person) {
 	ctx, operator := w.t.Context(), principal.Operator()
 	for _, at := range a.seats {
 		w.checkGone(w.Tenancy.RemoveMember(ctx, operator, w.homes[at].ID, user.ID))
 	}
-	w.checkGone(w.Tenancy.RemoveStanding(ctx, operator, w.homes[a.seats[0]].Account, user.ID))
+	w.checkGone(w.Accounts.RemoveAccountMember(ctx, operator, w.homes[a.seats[0]].Account, user.ID))
 }
 
 // isMember reports whether a person can own keys in a tenant.
 func (w *world) isMember(p principal.Person, at site) bool {
-	return slices.ContainsFunc(cast, func(a actor) bool { return w.people[a.name] == p && slices.Contains(a.seats, at) })
+	return slices.ContainsFunc(cast,
+		func(a actor) bool { return w.people[a.name] == p && slices.Contains(a.seats, at) })
 }
 
-// party is somebody who asks: with a cookie, with a key, or without a credential.
+// party is a caller: with a cookie, with a key, or without a credential.
 type party struct {
 	name string
-	// column of the table; a party without one is among the refused.
+	// column of the table; "" for a party of the table refused.
 	column string
-	// needs of the routes for which the party is made; "" for all.
+	// needs of the routes that the party calls; "" for all.
 	needs string
 	// person who is signed in or owns the key.
 	person principal.Person
 	cookie string
-	key    presented
+	key    credentials
 }
 
-// presented is a key with what proves its possession.
-type presented struct{ id, publicID, secret, value string }
+// credentials are a key with its secret.
+type credentials struct{ id, publicID, secret, value string }
 
 // transports by which the party's credential comes.
 func (p party) transports() []string {
 	switch {
 	case p.cookie != "":
 		return []string{"cookie"}
-	case p.key == presented{}:
+	case p.key == credentials{}:
 		return []string{"nothing"}
 	}
 	return []string{"bearer", "basic", "header"}
@@ -252,27 +272,29 @@ func (p party) header(transport string) http.Header {
 	case "bearer":
 		return http.Header{"Authorization": {"Bearer " + p.key.value}}
 	case "basic":
-		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(p.key.publicID+":"+p.key.secret))}}
+		return http.Header{"Authorization": {"Basic " +
+			base64.StdEncoding.EncodeToString([]byte(p.key.publicID+":"+p.key.secret))}}
 	case "header":
 		return http.Header{"X-Api-Key": {p.key.value}}
 	}
 	return http.Header{}
 }
 
-// party gives one by name.
+// party returns the party with the name.
 func (w *world) party(name string) party {
 	i := slices.IndexFunc(w.parties, func(p party) bool { return p.name == name })
 	return w.parties[i]
 }
 
-// signIn makes parties of the people who have a column.
+// signIn creates the parties of people.
 func (w *world) signIn() {
 	for _, column := range split(columns)[:firstKey] {
-		w.parties = append(w.parties, party{name: column, column: column, person: w.person(column), cookie: w.begin(w.person(column))})
+		w.parties = append(w.parties,
+			party{name: column, column: column, person: w.person(column), cookie: w.begin(w.person(column))})
 	}
 }
 
-// begin gives a person another session.
+// begin starts another session of a person.
 func (w *world) begin(p principal.Person) (cookie string) {
 	_, cookie = w.beginSession(p)
 	return cookie
@@ -286,7 +308,8 @@ func (w *world) beginSession(p principal.Person) (id ident.SessionID, cookie str
 	return begun.ID, token.Reveal()
 }
 
-// issue makes parties of keys: those of every route, and for each scope one that has it alone and one that has every other.
+// issue creates the parties of keys: those for every route, and for each scope a key with it alone
+// and a key with all others.
 func (w *world) issue() {
 	const gone scope.Scope = "reports:export"
 	own := func(entries ...scope.Entry) {
@@ -295,7 +318,7 @@ func (w *world) issue() {
 	}
 	add := func(name, column, needs, owner string, scopes ...scope.Scope) {
 		p := party{name: name, column: column, needs: needs, person: w.person(owner)}
-		p.key = w.mint(w.homes[ours], p.person, key.Spec{Scopes: scopes, AllApplications: true})
+		p.key = w.newKey(w.homes[ours], p.person, key.Spec{Scopes: scopes, AllApplications: true})
 		w.parties = append(w.parties, p)
 	}
 	own(scope.Entry{Name: gone})
@@ -313,44 +336,69 @@ func (w *world) issue() {
 		add("a key with "+string(name)+" alone", "key", string(name), "keeper", name)
 		add("a key with all but "+string(name), "key-without", string(name), "keeper", others...)
 	}
-	w.parties = append(w.parties, party{name: "bound-key", column: "bound-key", person: w.person("keeper"), key: w.bind(w.bound)})
+	w.parties = append(w.parties,
+		party{name: "bound-key", column: "bound-key", person: w.person("keeper"), key: w.bind(w.bound)})
 }
 
-// bind makes a key of every scope that is restricted to an application.
-func (w *world) bind(a tenancy.Application) presented {
-	return w.mint(w.homes[ours], w.person("keeper"), key.Spec{Scopes: []scope.Scope{scope.Every}, ApplicationIDs: []string{string(a.ID)}})
+// bind creates a key with every scope that is restricted to an application.
+func (w *world) bind(a application.Application) credentials {
+	return w.newKey(w.homes[ours], w.person("keeper"),
+		key.Spec{Scopes: []scope.Scope{scope.Every}, ApplicationIDs: []string{string(a.ID)}})
 }
 
-// everything is what a key can be allowed.
+// everything is all that a key can be allowed.
 var everything = key.Spec{Scopes: []scope.Scope{scope.Every}, AllApplications: true}
 
-// mint makes a key for a person.
-func (w *world) mint(at home, owner principal.Person, spec key.Spec) presented {
+// newKey creates a key for a person.
+func (w *world) newKey(at home, owner principal.Person, spec key.Spec) credentials {
 	spec.Name, spec.Owner = "Test key", owner.ID
-	issued, err := w.Keys.Create(w.t.Context(), w.running(at), at.ID, spec)
+	by := w.running(at)
+	if role := w.roleOver(owner); role != "" { // who gets no secret from others
+		member := principal.AccountMember{Account: at.Account, Role: role}
+		by = principal.OfSession(&principal.Session{User: owner, AccountMembers: []principal.AccountMember{member}})
+	}
+	issued, err := w.Keys.Create(w.t.Context(), by, at.ID, spec)
 	w.check(err)
 	c := issued.Credential
-	return presented{string(issued.Key.ID), c.PublicID, c.Secret.Reveal(), c.Value.Reveal()}
+	return credentials{string(issued.Key.ID), c.PublicID, c.Secret.Reveal(), c.Value.Reveal()}
 }
 
-// running gives an owner of the account, who may do what there is to do in the tenant.
+// roleOver returns the role that one of the cast has in their account; "" for none.
+func (w *world) roleOver(p principal.Person) scope.AccountRole {
+	for _, a := range cast {
+		if w.people[a.name].ID == p.ID {
+			return a.accountRole
+		}
+	}
+	return ""
+}
+
+// running returns an owner of the account, who may do everything in the tenant.
 func (w *world) running(at home) principal.Principal {
 	user := w.Owner
 	if at.site == theirs {
 		user = w.person("foreigner")
 	}
-	return principal.OfSession(&principal.Session{User: user, Standings: []principal.Standing{{Account: at.Account, Role: scope.AccountOwner}}})
+	return principal.OfSession(&principal.Session{
+		User:           user,
+		AccountMembers: []principal.AccountMember{{Account: at.Account, Role: scope.AccountOwner}},
+	})
 }
 
-// spoil makes the credentials that are no good.
-func (w *world) spoil() {
-	ctx, admin, home, soon := w.t.Context(), w.running(w.homes[ours]), w.homes[ours], w.Clock.Now().Add(time.Hour)
+// createInvalidCredentials creates the invalid credentials.
+func (w *world) createInvalidCredentials() {
+	ctx := w.t.Context()
+	admin := w.running(w.homes[ours])
+	home := w.homes[ours]
+	soon := w.Clock.Now().Add(time.Hour)
 	spec := everything
 	spec.ExpiresAt = &soon
-	w.refuse("an expired key", party{key: w.mint(home, w.person("keeper"), spec)})
+	w.refuse("an expired key", party{key: w.newKey(home, w.person("keeper"), spec)})
 	w.Clock.Move(2 * time.Hour)
 
-	revoked, disabled, deleted := w.mint(home, w.person("keeper"), everything), w.mint(home, w.person("keeper"), everything), w.mint(home, w.person("keeper"), everything)
+	revoked := w.newKey(home, w.person("keeper"), everything)
+	disabled := w.newKey(home, w.person("keeper"), everything)
+	deleted := w.newKey(home, w.person("keeper"), everything)
 	_, _, err := w.Keys.Revoke(ctx, admin, home.ID, ident.KeyID(revoked.id), "")
 	w.check(err)
 	_, err = w.Keys.Disable(ctx, admin, home.ID, ident.KeyID(disabled.id))
@@ -360,11 +408,12 @@ func (w *world) spoil() {
 	w.refuse("a disabled key", party{key: disabled})
 	w.refuse("a deleted key", party{key: deleted})
 
-	w.refuse("a key of a disabled owner", party{key: w.mint(home, w.person("sleeper"), everything)})
+	w.refuse("a key of a disabled owner", party{key: w.newKey(home, w.person("sleeper"), everything)})
 	_, err = w.Identity.SetDisabled(ctx, principal.Operator(), w.person("sleeper").ID, true)
 	w.check(err)
-	w.refuse("a key of a disabled member", party{key: w.mint(home, w.person("absentee"), everything)})
-	_, err = w.Tenancy.ChangeMember(ctx, principal.Operator(), home.ID, w.person("absentee").ID, tenancy.MemberChange{Disabled: new(true)})
+	w.refuse("a key of a disabled member", party{key: w.newKey(home, w.person("absentee"), everything)})
+	_, err = w.Tenancy.ChangeMember(ctx, principal.Operator(), home.ID, w.person("absentee").ID,
+		tenancy.MemberChange{Disabled: new(true)})
 	w.check(err)
 
 	w.refuse("a wrong secret", party{key: w.party("key").key.with(revoked.secret)})
@@ -372,22 +421,24 @@ func (w *world) spoil() {
 	w.refuse("nobody", party{})
 }
 
-// refuse adds a party without a column. What is one's own is the resident's to it.
+// refuse adds a party of the table refused. Its own objects are those of the resident.
 func (w *world) refuse(name string, p party) {
 	p.name, p.person = name, w.person("resident")
 	w.parties = append(w.parties, p)
 }
 
-// with gives the key another's secret, well-formed.
-func (k presented) with(secret string) presented {
-	k.value = wellFormed(strings.Replace(k.value, k.secret, secret, 1))
+// with returns the key with another secret and a correct checksum.
+func (k credentials) with(secret string) credentials {
+	k.value = testkit.WithChecksum(strings.Replace(k.value, k.secret, secret, 1))
 	k.secret = k.value[len(k.value)-len(secret):]
 	return k
 }
 
 func (w *world) endedSession() (cookie string) {
 	cookie = w.begin(w.person("admin"))
-	status, _, _ := send(w.t, w.House, http.MethodDelete, "/api/v1/session", party{cookie: cookie}.header("cookie"), "")
+	status, _, _ := testkit.Send(w.t, w.Server, http.MethodDelete, "/api/v1/session",
+		party{cookie: cookie}.header("cookie"),
+		"")
 	if status != http.StatusNoContent {
 		w.t.Fatalf("ending a session answers %d", status)
 	}

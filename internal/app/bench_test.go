@@ -15,31 +15,39 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// What a decision costs without HTTP and JSON: parse, find, compare, judge.
+// The cost of a decision without HTTP and JSON: parse, look up, compare, decide.
 func BenchmarkDecision(b *testing.B) {
 	h := testkit.Start(b, testkit.SQLite)
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-	value := *h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
+	value := h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
 	verifier := verifierOf(b, h, value)
 	b.ReportAllocs()
 	for b.Loop() {
-		q := verify.Request{Way: policy.Way{Transport: policy.Bearer}, Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}}
-		if v, err := h.Engine.DecideFor(b.Context(), verifier, web.Value(value), q); err != nil || v.Code != "" {
+		q := verify.Request{
+			Location:    policy.Location{Transport: policy.Bearer},
+			Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}},
+		}
+		if v, err := h.Engine.DecideFor(b.Context(), verifier, web.ParseCredential(value), q); err != nil ||
+			v.Code != "" {
 			b.Fatal(v.Code, err)
 		}
 	}
 }
 
-// What the whole of verify costs without the network: the caller's key, the JSON body, the decision, the answer.
+// The cost of verify without the network: the caller's key, the JSON body, the decision, the
+// answer.
 func BenchmarkVerify(b *testing.B) {
 	h := testkit.Start(b, testkit.SQLite)
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
-	value := *h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
-	door := web.NewDoor(&verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions}, slog.New(slog.DiscardHandler))
-	door.KeyHeaders.Set(web.KeyHeader{Tenant: tenant.ID, Name: "X-API-Key"})
-	plane := dataplane.New(door)
+	value := h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
+	auth := &web.Authenticator{Verify: &verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions}}
+	auth.KeyHeaders.Set(web.KeyHeader{Tenant: tenant.ID, Name: "X-API-Key"})
+	log := slog.New(slog.DiscardHandler)
+	router := web.NewRouter(web.NewMiddleware(auth, log))
+	(&dataplane.API{Authenticator: auth, Errors: web.ProblemWriter{Authenticator: auth}, Log: log}).Mount(router)
+	handler := router.Handler()
 	body := `{"credential":"` + value + `","scopes":["applications:read"]}`
 	req, err := http.NewRequest(http.MethodPost, h.URL+"/api/v1/verify", nil)
 	if err != nil {
@@ -54,16 +62,17 @@ func BenchmarkVerify(b *testing.B) {
 	for b.Loop() {
 		sent.Reset(body)
 		clear(w.header)
-		if !plane.Serve(w, req) || w.status != 0 {
+		handler.ServeHTTP(w, req)
+		if w.status != 0 {
 			b.Fatalf("status %d", w.status)
 		}
 	}
 }
 
-// verifierOf lets a key in as web does.
-func verifierOf(b *testing.B, h *testkit.House, value string) verify.Verifier {
+// verifierOf authenticates a key as web does.
+func verifierOf(b *testing.B, h *testkit.Server, value string) verify.Verifier {
 	b.Helper()
-	v, err := h.Engine.Authenticate(b.Context(), web.Value(value), "")
+	v, err := h.Engine.Authenticate(b.Context(), web.ParseCredential(value), "")
 	if err != nil || v.Code != "" {
 		b.Fatal(v.Code, err)
 	}
@@ -74,7 +83,7 @@ func verifierOf(b *testing.B, h *testkit.House, value string) verify.Verifier {
 	return verifier
 }
 
-// nowhere is an answer that is thrown away.
+// nowhere is a response that is discarded.
 type nowhere struct {
 	header http.Header
 	status int

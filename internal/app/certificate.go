@@ -13,26 +13,27 @@ import (
 	"github.com/claviger-dev/claviger/internal/config"
 )
 
-// certificate is the server's, read again when its files have changed. Whoever renews it need not tell us.
+// certificate is the certificate of the server. It is read again when its files have changed, so
+// that a renewal needs no restart.
 type certificate struct {
 	files config.TLS
 	log   *slog.Logger
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	// read are the files as they were when they were last tried.
+	// read are the stamps of the files at the last attempt to load them.
 	read [2]stamp
 }
 
-// stamp tells one state of a file from the next; zero where there is none.
+// stamp identifies a version of a file. The zero value stands for a file that is missing.
 type stamp struct {
-	inode   uint64 // another one for a file put in its place, however soon after
+	inode   uint64 // differs after a file is replaced, however soon
 	changed time.Time
 	size    int64
 	mode    fs.FileMode
 }
 
-// openCertificate gives nil where there are no files.
+// openCertificate loads the certificate; nil where the settings name no files.
 func openCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
 	if files.Cert == "" {
 		return nil, nil
@@ -41,10 +42,15 @@ func openCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
 	if err := c.load(c.stamps()); err != nil {
 		return nil, fmt.Errorf("server.tls: %w", err)
 	}
+	if exposed, err := c.checkKey(); err == nil && exposed {
+		log.Warn("others can read the file of a secret: unless a container mounts it so, chmod 600 it",
+			"setting", "server.tls.key", "file", files.Key)
+	}
 	return c, nil
 }
 
-// get implements tls.Config.GetCertificate. Files that do not make a certificate, such as one of two just written, leave the one there is.
+// get implements tls.Config.GetCertificate. If the files do not match, for example because only one
+// of them was replaced yet, the old certificate stays in use.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,16 +59,19 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.current, nil
 	}
 	if err := c.load(state); err != nil {
-		c.log.Warn("the changed certificate cannot be read: the old one stays", "error", err)
+		c.log.Warn("cannot load the changed certificate: the old one stays in use", "error", err)
 	} else {
 		c.log.Info("the certificate has changed", "expires", c.current.Leaf.NotAfter)
 	}
 	return c.current, nil
 }
 
-// load reads the files, once for each state of them.
+// load reads the files, which have these stamps.
 func (c *certificate) load(state [2]stamp) error {
 	c.read = state
+	if _, err := c.checkKey(); err != nil {
+		return err
+	}
 	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
 	if err != nil {
 		return err
@@ -71,9 +80,22 @@ func (c *certificate) load(state [2]stamp) error {
 	return nil
 }
 
+// checkKey calls config.CheckSecretFile for the private key.
+func (c *certificate) checkKey() (exposed bool, err error) {
+	info, err := os.Stat(c.files.Key)
+	if err != nil {
+		return false, nil // load returns this error
+	}
+	exposed, err = config.CheckSecretFile(info)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.files.Key, err)
+	}
+	return exposed, err
+}
+
 func (c *certificate) stamps() (both [2]stamp) {
 	for i, name := range []string{c.files.Cert, c.files.Key} {
-		if info, err := os.Stat(name); err == nil { // load tells what is wrong with it
+		if info, err := os.Stat(name); err == nil { // load returns this error
 			both[i] = stamp{info.Sys().(*syscall.Stat_t).Ino, info.ModTime(), info.Size(), info.Mode()}
 		}
 	}

@@ -2,131 +2,129 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/clock"
+	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const (
-	// clockEvery is how often a node looks at its clock; while it is in doubt, it compares it with all others each time.
+	// clockEvery is how often a node looks at its clock. While the clock is in doubt, each look
+	// compares it with all others.
 	clockEvery = time.Second
-	// compareTurns is after how many of these looks a clock that is trusted is compared with all others.
-	compareTurns = 5
-	// markTurns is after how many of them the time is recorded; see watermarkEvery.
-	markTurns = int(watermarkEvery / clockEvery)
+	// compareLooks is after how many looks a trusted clock is compared with all others.
+	compareLooks = 5
+	// markLooks is after how many looks the time is recorded.
+	markLooks = int(watermarkEvery / clockEvery)
+	// watermarkEvery bounds how far a clock that went back while the process was down can bring a
+	// key back to life.
+	watermarkEvery = 10 * time.Second
 )
 
-// openClock makes the clock go on from what is on record, and compares it with all others.
-func (a *App) openClock(ctx context.Context) error {
-	last, err := a.Store.Mark(ctx)
-	if err != nil {
-		return err
-	}
-	a.clock = clock.New(clock.Machine{Wall: a.options.Wall, Elapsed: a.options.Elapsed, Boot: a.options.Boot}, last)
-	return a.compareClocks(ctx)
+// nodeClock is the clock of a node, and what compares it with the database's clock and with the
+// times on record.
+type nodeClock struct {
+	*clock.Clock
+	store *store.Store
+	log   *slog.Logger
+	// databaseTime returns the time by the database's own clock; zero where it has none.
+	databaseTime func(context.Context) (time.Time, error)
+
+	// Only the job and openStore use these.
+	looks   int  // at the clock, so far
+	doubted bool // after the last comparison
 }
 
-// compareClocks looks whether this node's clock, the database's and the times on record agree.
-func (a *App) compareClocks(ctx context.Context) error {
-	e, err := a.evidence(ctx)
+// newClock returns a clock that continues from the time on record. It is in doubt until compare.
+func newClock(s *store.Store, last clock.Mark, o Options) *nodeClock {
+	return &nodeClock{Clock: clock.New(o.Machine, last), store: s, log: o.Log, databaseTime: databaseTime(s, o)}
+}
+
+// databaseTime returns a function that asks the database for the time.
+func databaseTime(s *store.Store, o Options) func(context.Context) (time.Time, error) {
+	return func(ctx context.Context) (time.Time, error) {
+		switch {
+		case o.DatabaseTime != nil && s.Shared():
+			return o.DatabaseTime(), nil
+		case o.Machine.Read == nil:
+			return s.DatabaseTime(ctx)
+		}
+		return time.Time{}, nil
+	}
+}
+
+// compare checks whether this node's clock, the database's clock and the times on record agree.
+func (c *nodeClock) compare(ctx context.Context) error {
+	e, err := c.evidence(ctx)
 	if err != nil {
 		return err
 	}
-	before := a.clock.Reason()
-	switch trusted := a.clock.Observe(e); {
-	case !trusted && before != a.clock.Reason():
-		a.options.Log.Warn("the clock is in doubt: no decision is made and nothing is recorded", "reason", a.clock.Reason())
-	case trusted && a.doubted:
-		a.options.Log.Info("the clock is trusted again")
+	before := c.Reason()
+	switch trusted := c.Observe(e); {
+	case !trusted && before != c.Reason():
+		c.log.Warn("the clock is in doubt: this node decides nothing and records nothing", "reason", c.Reason())
+	case trusted && c.doubted:
+		c.log.Info("the clock is trusted again")
 	}
-	a.doubted = a.clock.Reason() != ""
+	c.doubted = c.Reason() != ""
 	return nil
 }
 
-// evidence is what the database says about the time.
-func (a *App) evidence(ctx context.Context) (e clock.Evidence, err error) {
-	latest := a.Store.LatestChange
-	if a.clock.Doubt() != nil {
-		latest = a.Store.Latest
+// evidence returns what the database says about the time.
+func (c *nodeClock) evidence(ctx context.Context) (e clock.Evidence, err error) {
+	latest := c.store.LatestChange
+	if c.Doubt() != nil {
+		latest = c.store.Latest
 	}
-	if e.Record, err = latest(ctx); err != nil {
+	e.Record, err = latest(ctx)
+	if err != nil {
 		return e, err
 	}
-	e.Database, err = a.databaseTime(ctx)
+	e.Database, err = c.databaseTime(ctx)
 	return e, err
 }
 
-// databaseTime is the time by the database's own clock; zero where it has none.
-func (a *App) databaseTime(ctx context.Context) (time.Time, error) {
-	switch {
-	case a.options.DatabaseTime != nil && a.Store.Shared():
-		return a.options.DatabaseTime(), nil
-	case a.options.Wall == nil:
-		return a.Store.DatabaseTime(ctx)
-	}
-	return time.Time{}, nil
-}
-
-// keepTime compares the clock with all others and records how late it is, each every so many turns. Nothing is
-// recorded in doubt.
-func (a *App) keepTime(ctx context.Context) error {
-	a.clockTurn++
-	if a.clock.Check() == nil && a.clockTurn%compareTurns != 0 {
+// sync compares the clock with all others after every compareLooks calls, and records the time
+// after every markLooks. It records nothing in doubt. It is a job.
+func (c *nodeClock) sync(ctx context.Context) error {
+	c.looks++
+	if c.Check() == nil && c.looks%compareLooks != 0 {
 		return nil
 	}
-	if err := a.compareClocks(ctx); err != nil {
+	if err := c.compare(ctx); err != nil {
 		return err
 	}
-	if a.clock.Check() != nil || a.clockTurn%markTurns != 0 {
+	if c.Check() != nil || c.looks%markLooks != 0 {
 		return nil
 	}
-	return a.markTime(ctx)
+	return c.record(ctx)
 }
 
-// markTime records the latest time that this node went by. In doubt that is the last one that was trusted.
-func (a *App) markTime(ctx context.Context) error {
-	if m, told := a.clock.Mark(); told {
-		return a.Store.SetMark(ctx, m)
+// record writes the latest time that this node went by into the database. In doubt that is the last
+// trusted time.
+func (c *nodeClock) record(ctx context.Context) error {
+	if m, told := c.Mark(); told {
+		return c.store.SetMark(ctx, m)
 	}
 	return nil
 }
 
-// whenSure makes a pass that records something one that is left out while the clock is in doubt.
-func (a *App) whenSure(pass func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if a.clock.Check() != nil {
-			return nil
-		}
-		return pass(ctx)
+// refuseInDoubt answers every request to the management API with the clock's doubt while there is
+// one: what the API shows and decides depends on the time.
+func (a *App) refuseInDoubt(router *web.Router) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/api/") {
+				if err := a.clock.Check(); err != nil {
+					router.Refuse(w, r, err)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
-}
-
-// whenReady makes a pass that cannot be undone one that is left out while any readiness check fails.
-func (a *App) whenReady(pass func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		select {
-		case <-a.answering: // until then the list of jobs is being made
-		case <-ctx.Done():
-			return nil
-		}
-		if unready(a.readiness.look(ctx, a.checks())) != nil {
-			return nil
-		}
-		return pass(ctx)
-	}
-}
-
-// refuseInDoubt answers every request to the management API with the clock's doubt while there is one: what
-// it shows and decides depends on the time.
-func (a *App) refuseInDoubt(next http.Handler) http.Handler {
-	refuse := a.door.Handle(func(http.ResponseWriter, *http.Request) error { return a.clock.Doubt() })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/api/") && a.clock.Check() != nil {
-			refuse.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,32 +13,14 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// trusted lets a second pass and returns "trusted" once the node is ready again.
-func trusted(t *testing.T, h *testkit.House) string {
-	t.Helper()
-	if notReady(t, h) == "" {
-		return "trusted"
-	}
-	h.Clock.Move(time.Second)
-	return ""
-}
-
-// inDoubt waits until the node is not ready because of its clock, and demands that readyz says why.
-func inDoubt(t *testing.T, h *testkit.House, reason string) {
-	t.Helper()
-	detail := await(t, func() string { return notReady(t, h) })
-	if !strings.Contains(detail, "clock (it is in doubt: ") || !strings.Contains(detail, reason) {
-		t.Errorf("readyz says %q, want the clock and %q", detail, reason)
-	}
-}
-
-// onRecord returns all that is on record about the time.
-func onRecord(t *testing.T, h *testkit.House) string {
+// onRecord returns everything on record about the time.
+func onRecord(t *testing.T, h *testkit.Server) string {
 	t.Helper()
 	var events int
 	var at, seen, used int64
 	var mark string
-	row := h.Beside().QueryRowContext(t.Context(), `SELECT (SELECT COUNT(*) FROM audit_events), (SELECT MAX(at) FROM audit_events),
+	row := h.Beside().QueryRowContext(t.Context(),
+		`SELECT (SELECT COUNT(*) FROM audit_events), (SELECT MAX(at) FROM audit_events),
 		(SELECT value FROM server_settings WHERE name = 'watermark'),
 		(SELECT MAX(last_seen_at) FROM sessions), (SELECT COALESCE(MAX(last_used_at), 0) FROM key_uses)`)
 	if err := row.Scan(&events, &at, &mark, &seen, &used); err != nil {
@@ -57,28 +38,29 @@ func TestWhileTheClockIsInDoubtNothingIsDecidedAndNothingRecordedUntilAllClocksA
 				h := testkit.Start(t, e)
 				tenant := h.Tenant("Main tenant", nil)
 				owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-				k := named(t, owner, tenant, "Short key", new(h.Clock.Now().Add(time.Hour)))
+				k := testkit.NamedKey(t, owner, tenant, "Short key", new(h.Clock.Now().Add(time.Hour)))
 				verifier := h.Verifier()
-				execute(t, h, `INSERT INTO server_settings (name, value) VALUES ('watermark', '1') ON CONFLICT (name) DO NOTHING`)
+				testkit.Exec(t, h,
+					`INSERT INTO server_settings (name, value) VALUES ('watermark', '1') ON CONFLICT (name) DO NOTHING`)
 				ask := func(what string, want api.Code) {
 					t.Helper()
 					_, err := h.With(k).Whoami(t.Context())
-					expect(t, what+": the key itself", err, want)
-					_, err = verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value})
-					expect(t, what+": a verification", err, want)
+					testkit.ExpectCode(t, what+": the key itself", err, want)
+					_, err = verifier.Verify(t.Context(), api.VerifyRequest{Credential: k.Credential.Value})
+					testkit.ExpectCode(t, what+": a verification", err, want)
 					_, err = owner.Me(t.Context())
-					expect(t, what+": a session", err, want)
+					testkit.ExpectCode(t, what+": a session", err, want)
 				}
 				h.Clock.Step(step)
 				ask("after the step", api.Unavailable)
 				before := onRecord(t, h)
-				inDoubt(t, h, "")
+				testkit.AwaitClockDoubt(t, h, "")
 				_, err := owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, "")
-				expect(t, "a change", err, api.Unavailable)
+				testkit.ExpectCode(t, "a change", err, api.Unavailable)
 				_, _, err = h.Anyone().SignIn(t.Context(), h.Owner.Email, testkit.Password)
-				expect(t, "a sign-in", err, api.Unavailable)
-				await(t, func() string { // the jobs run on
-					if scrape(t, h)[`claviger_job_runs_total{task="watermark"}`] > 12 {
+				testkit.ExpectCode(t, "a sign-in", err, api.Unavailable)
+				testkit.Await(t, func() string { // the jobs run on
+					if testkit.Scrape(t, h)[`claviger_job_runs_total{task="watermark"}`] > 12 {
 						return "run"
 					}
 					return ""
@@ -88,7 +70,7 @@ func TestWhileTheClockIsInDoubtNothingIsDecidedAndNothingRecordedUntilAllClocksA
 				}
 				h.Clock.Step(-step)
 				ask("before ten seconds are over", api.Unavailable)
-				await(t, func() string { return trusted(t, h) })
+				testkit.Await(t, func() string { return testkit.ClockTrusted(t, h) })
 				ask("once the clocks agree", "")
 			})
 		})
@@ -97,23 +79,23 @@ func TestWhileTheClockIsInDoubtNothingIsDecidedAndNothingRecordedUntilAllClocksA
 
 func TestANodeNeitherRecordsABadTimeOfItsOwnNorFollowsOneOfAnother(t *testing.T) {
 	t.Parallel()
-	p := twoNodes(t, direct)
-	p.here.Clock.Step(2 * time.Hour) // its own clock alone
-	_, err := p.admin.EditTenant(t.Context(), string(p.tenant.ID), api.TenantPatch{})
-	expect(t, "a change on the node whose clock is wrong", err, api.Unavailable)
-	inDoubt(t, p.here, "the machine's clock")
-	if code := p.judge(); code != api.OK || notReady(t, p.there) != "" {
-		t.Errorf("one node's wrong clock makes another say %s; %s", code, notReady(t, p.there))
+	p := testkit.StartTwoNodes(t, testkit.Direct)
+	p.First.Clock.Step(2 * time.Hour) // its own clock alone
+	_, err := p.Admin.EditTenant(t.Context(), string(p.Tenant.ID), api.UpdateTenantRequest{})
+	testkit.ExpectCode(t, "a change on the node whose clock is wrong", err, api.Unavailable)
+	testkit.AwaitClockDoubt(t, p.First, "the machine's clock")
+	if code := p.VerifyCode(); code != api.OK || testkit.NotReady(t, p.Second) != "" {
+		t.Errorf("one node's wrong clock makes another say %s; %s", code, testkit.NotReady(t, p.Second))
 	}
-	p.here.Clock.Step(-2 * time.Hour)
-	await(t, func() string { return trusted(t, p.here) })
-	p.here.Clock.Move(2 * time.Hour) // where its database is wrong with it, as an old version did anyway
-	p.here.Application(p.tenant, "Any change")
-	p.refusedThere(t, api.Unavailable)
-	inDoubt(t, p.there, "ahead of the machine's clock")
-	p.there.Clock.Move(2 * time.Hour) // time has caught up
-	await(t, func() string { return trusted(t, p.there) })
-	if code := p.judge(); code != api.OK {
+	p.First.Clock.Step(-2 * time.Hour)
+	testkit.Await(t, func() string { return testkit.ClockTrusted(t, p.First) })
+	p.First.Clock.Move(2 * time.Hour) // where its database is wrong with it, as an old version did anyway
+	p.First.Application(p.Tenant, "Any change")
+	p.ExpectRefusedOnSecond(t, api.Unavailable)
+	testkit.AwaitClockDoubt(t, p.Second, "ahead of the machine's clock")
+	p.Second.Clock.Move(2 * time.Hour) // time has caught up
+	testkit.Await(t, func() string { return testkit.ClockTrusted(t, p.Second) })
+	if code := p.VerifyCode(); code != api.OK {
 		t.Errorf("the key is %s", code)
 	}
 }
@@ -124,43 +106,44 @@ func TestANodeThatStartsOnARecordFarAheadDecidesAndForgetsNothing(t *testing.T) 
 		tenant := h.Tenant("Main tenant", nil)
 		k := h.Key(h.As(h.Member(tenant, "Key Owner", scope.Member)), tenant, "applications:read") // expires in 90 days
 		ahead := h.Clock.Now().AddDate(2, 0, 0)
-		execute(t, h, `DELETE FROM server_settings WHERE name = 'watermark'`)
-		execute(t, h, `INSERT INTO server_settings (name, value) VALUES ('watermark', $1)`, fmt.Sprint(ahead.UnixMicro()))
+		testkit.Exec(t, h, `DELETE FROM server_settings WHERE name = 'watermark'`)
+		testkit.Exec(t, h, `INSERT INTO server_settings (name, value) VALUES ('watermark', $1)`,
+			fmt.Sprint(ahead.UnixMicro()))
 		h.Restart()
-		inDoubt(t, h, "the latest time on record is "+ahead.UTC().Format(time.RFC3339))
+		testkit.AwaitClockDoubt(t, h, "the latest time on record is "+ahead.UTC().Format(time.RFC3339))
 		_, err := h.With(k).Whoami(t.Context())
-		expect(t, "a key", err, api.Unavailable)
+		testkit.ExpectCode(t, "a key", err, api.Unavailable)
 		ran(t, h, "expired_keys")
 		forgottenNothing(t, h)
 	})
 }
 
 // ran waits until a job has run.
-func ran(t *testing.T, h *testkit.House, job string) {
+func ran(t *testing.T, h *testkit.Server, job string) {
 	t.Helper()
-	await(t, func() string {
-		if scrape(t, h)[`claviger_job_runs_total{task="`+job+`"}`] > 0 {
+	testkit.Await(t, func() string {
+		if testkit.Scrape(t, h)[`claviger_job_runs_total{task="`+job+`"}`] > 0 {
 			return "run"
 		}
 		return ""
 	})
 }
 
-// forgottenNothing demands that every key still has what proves it, and every session is there.
-func forgottenNothing(t *testing.T, h *testkit.House) {
+// forgottenNothing fails the test unless every key still has its secret, and every session exists.
+func forgottenNothing(t *testing.T, h *testkit.Server) {
 	t.Helper()
-	if n := counted(t, h, `SELECT COUNT(*) FROM key_secrets WHERE digest IS NULL`); n != 0 {
+	if n := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM key_secrets WHERE digest IS NULL`); n != 0 {
 		t.Errorf("%d digests are gone", n)
 	}
-	if n := counted(t, h, `SELECT COUNT(*) FROM sessions`); n == 0 {
+	if n := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM sessions`); n == 0 {
 		t.Error("the sessions are gone")
 	}
 }
 
-// A start after the machine was down cannot know how long that was, and believes its clock.
+// A start after the machine was down cannot know for how long, and trusts the clock.
 func TestAStartWithABadClockRemovesNoMoreThanTheTimeThatPassedAllows(t *testing.T) {
 	boot := "first"
-	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.Boot = boot })
+	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.Machine.Boot = boot })
 	tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
 	person := h.Member(tenant, "Key Owner", scope.Member)
 	k := h.Key(h.As(person), tenant, "applications:read")
@@ -174,18 +157,21 @@ func TestAStartWithABadClockRemovesNoMoreThanTheTimeThatPassedAllows(t *testing.
 		h.Restart()
 	}
 	_, err := h.With(k).Whoami(t.Context())
-	expect(t, "a key, by a clock that is two years ahead", err, api.APIKeyExpired)
+	testkit.ExpectCode(t, "a key, by a clock that is two years ahead", err, api.APIKeyExpired)
 	h.Clock.Move(policy.Day) // a day in which nobody sees to the clock
 	sweepAll(t, h)
-	if n := counted(t, h, `SELECT COUNT(*) FROM key_secrets WHERE digest IS NULL`); n != 0 {
+	if n := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM key_secrets WHERE digest IS NULL`); n != 0 {
 		t.Errorf("%d digests are gone after a day", n)
 	}
 }
 
-// sweepAll runs the jobs that remove things, as their turns would.
-func sweepAll(t *testing.T, h *testkit.House) {
+// sweepAll runs the jobs that remove something.
+func sweepAll(t *testing.T, h *testkit.Server) {
 	t.Helper()
-	for _, pass := range []func(context.Context) error{h.Keys.ForgetExpired, h.Keys.DropUnclaimed, h.Keys.DisableIdle, h.Sessions.Sweep, h.Notices.Plan} {
-		succeed(t, pass(t.Context()))
+	for _, pass := range []func(context.Context) error{
+		h.KeySweeper.ForgetExpired, h.KeySweeper.DeleteUnclaimed, h.KeySweeper.DisableIdle,
+		h.Sessions.Sweep, h.Notices.Plan,
+	} {
+		testkit.NoError(t, pass(t.Context()))
 	}
 }

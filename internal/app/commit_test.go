@@ -11,11 +11,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// A COMMIT that lands after its connection broke must not leave a stale fact behind that nobody knows of.
+// A COMMIT that arrives after its connection broke must not leave a stale cache entry.
 func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
 	t.Parallel()
 	line := &line{holding: make(chan struct{}), release: make(chan struct{})}
-	h := testkit.StartOn(t, testkit.DatabaseProxy(t, testkit.MigratedDatabase(t), line.carry))
+	h := testkit.StartOn(t, testkit.DatabaseProxy(t, testkit.MigratedDatabase(t), line.forward))
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	k := h.Key(owner, tenant, "applications:read")
@@ -52,14 +52,15 @@ func TestARevocationWhoseCommitLandsLateIsNeverForgotten(t *testing.T) {
 	}
 }
 
-// line is the wire to the database. Once armed, it breaks the client's end at the next COMMIT of a change, and delivers that COMMIT when it is released.
+// line is a proxy in front of the database. Once armed, it closes the client's connection at the
+// next COMMIT of a change, and delivers that COMMIT when it is released.
 type line struct {
 	armed   atomic.Bool
 	holding chan struct{}
 	release chan struct{}
 }
 
-func (l *line) carry(client, server net.Conn) {
+func (l *line) forward(client, server net.Conn) {
 	defer server.Close()
 	go func() {
 		_, _ = io.Copy(client, server)

@@ -13,7 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// What operators are given refers to metrics by name, so each name is looked up in a scrape.
+// Dashboard and alerts name metrics, so each name is looked up in a scrape.
 const (
 	dashboard  = "../../deploy/grafana/claviger.json"
 	alerts     = "../../deploy/prometheus/alerts.yaml"
@@ -30,8 +30,8 @@ var (
 
 func TestEveryMetricOfTheDashboardAndTheAlertsExists(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
-	fetch(t, h.URL+"/healthz") // requests are shown once there was one
-	there := scrape(t, h)
+	testkit.Get(t, h.URL+"/healthz") // requests are shown once there was one
+	there := testkit.Scrape(t, h)
 	names := map[string]bool{}
 	for s := range there {
 		name, _, _ := strings.Cut(s, "{")
@@ -40,13 +40,14 @@ func TestEveryMetricOfTheDashboardAndTheAlertsExists(t *testing.T) {
 	shown := map[string]bool{}
 	for _, expression := range append(dashboardExpressions(t), alertExpressions(t)...) {
 		for _, name := range metricName.FindAllString(expression, -1) {
-			if shown[family(name)] = true; !names[name] {
+			shown[family(name)] = true
+			if !names[name] {
 				t.Errorf("there is no metric %s for %s", name, expression)
 			}
 		}
 		for _, s := range selector.FindAllStringSubmatch(expression, -1) {
 			for _, m := range matcher.FindAllStringSubmatch(s[2], -1) {
-				there.demandLabel(t, s[1], m[1], m[3])
+				expectLabel(t, there, s[1], m[1], m[3])
 			}
 		}
 	}
@@ -57,22 +58,7 @@ func TestEveryMetricOfTheDashboardAndTheAlertsExists(t *testing.T) {
 	}
 }
 
-// demandLabel demands a series for each of the values that a matcher names.
-func (there series) demandLabel(t *testing.T, name, label, values string) {
-	t.Helper()
-	if slices.Contains(ofTheScrape, label) {
-		return
-	}
-	for value := range strings.SplitSeq(values, "|") {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(there)), func(s string) bool {
-			return strings.HasPrefix(s, name+"{") && strings.Contains(s, label+`="`+value+`"`)
-		}) {
-			t.Errorf("there is no %s with %s %q", name, label, value)
-		}
-	}
-}
-
-// family gives the name of the histogram that a series belongs to, or the name itself.
+// family returns the name of the histogram that a series belongs to, or the name itself.
 func family(name string) string {
 	for _, part := range []string{"_bucket", "_count", "_sum"} {
 		name = strings.TrimSuffix(name, part)
@@ -102,10 +88,11 @@ func dashboardExpressions(t *testing.T) (all []string) {
 	return all
 }
 
-// An alert is one rule, by its parts.
+// alert is one rule with its parts.
 type alert struct{ name, expr, wait, severity, summary, runbook string }
 
-var alertForm = regexp.MustCompile(`(?s)^(\w+)\n\s+expr:(.*?)\n\s+for: (\d+[ms])\n\s+labels: \{severity: (\w+)\}\n\s+annotations:\n\s+summary: "([^\n]+)"\n\s+runbook: (\S+)\s*$`)
+var alertForm = regexp.MustCompile(`(?s)^(\w+)\n\s+expr:(.*?)\n\s+for: (\d+[ms])\n\s+` +
+	`labels: \{severity: (\w+)\}\n\s+annotations:\n\s+summary: "([^\n]+)"\n\s+runbook: (\S+)\s*$`)
 
 func readAlerts(t *testing.T) (all []alert) {
 	t.Helper()
@@ -137,7 +124,8 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 		if !slices.Contains([]string{"critical", "warning", "info"}, a.severity) {
 			t.Errorf("%s: severity %s", a.name, a.severity)
 		}
-		if want := "docs/operations.md#" + strings.ToLower(a.name); a.runbook != want || !strings.Contains(guide, "\n### "+a.name+"\n\n") {
+		if want := "docs/operations.md#" + strings.ToLower(a.name); a.runbook != want || !strings.Contains(guide,
+			"\n### "+a.name+"\n\n") {
 			t.Errorf("%s: the runbook is %s, want %s and a section there", a.name, a.runbook, want)
 		}
 	}
@@ -146,20 +134,45 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 func TestTheGuideForOperatorsListsEveryMetric(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	guide := readText(t, operations)
-	fetch(t, h.URL+"/healthz") // requests are shown once there was one
-	_, text := fetch(t, h.AdminURL+"/metrics")
-	there := scrape(t, h)
+	testkit.Get(t, h.URL+"/healthz") // requests are shown once there was one
+	_, text := testkit.Get(t, h.AdminURL+"/metrics")
+	there := testkit.Scrape(t, h)
 	var rows []string
-	for _, m := range regexp.MustCompile(`# HELP (claviger_\w+) (.*)\n# TYPE \w+ (\w+)`).FindAllStringSubmatch(text, -1) {
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |", m[1], m[3], there.labels(m[1]), m[2]))
+	for _, m := range regexp.MustCompile(`# HELP (claviger_\w+) (.*)\n# TYPE \w+ (\w+)`).FindAllStringSubmatch(text,
+		-1) {
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |", m[1], m[3], labelsOf(there, m[1]), m[2]))
 	}
 	if table := strings.Join(rows, "\n"); len(rows) < 20 || !strings.Contains(guide, "\n"+table+"\n") {
 		t.Errorf("the table of %s should be\n%s", operations, table)
 	}
 }
 
-// labels names those of a family, but for the bound of a histogram.
-func (there series) labels(name string) string {
+func readText(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// expectLabel fails the test unless there is a series for each of the values that a matcher names.
+func expectLabel(t *testing.T, there testkit.Series, name, label, values string) {
+	t.Helper()
+	if slices.Contains(ofTheScrape, label) {
+		return
+	}
+	for value := range strings.SplitSeq(values, "|") {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(there)), func(s string) bool {
+			return strings.HasPrefix(s, name+"{") && strings.Contains(s, label+`="`+value+`"`)
+		}) {
+			t.Errorf("there is no %s with %s %q", name, label, value)
+		}
+	}
+}
+
+// labelsOf returns the labels of a family, but for the bound of a histogram.
+func labelsOf(there testkit.Series, name string) string {
 	found := map[string]bool{}
 	for s := range there {
 		if series, labels, ok := strings.Cut(s, "{"); ok && family(series) == name {
@@ -170,13 +183,4 @@ func (there series) labels(name string) string {
 	}
 	delete(found, "`le`")
 	return strings.Join(slices.Sorted(maps.Keys(found)), " ")
-}
-
-func readText(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

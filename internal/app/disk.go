@@ -9,28 +9,27 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// reserveFile takes up room in the data directory that is given up when the disk is full, so that a revocation still finds some.
+// reserveFile is a file in the data directory that reserves disk space. It is removed when the disk
+// is full, so that revocations still find room.
 const reserveFile = "reserve"
 
 const (
-	// lowSpace is below how many free bytes changes are refused that do not take authority away, and reserveSize how much is
-	// kept for those that do. On a small disk both are a sixteenth of it.
+	// lowSpace is the number of free bytes below which a change is refused, unless it only revokes.
+	// reserveSize is how many bytes are reserved for those that do. On a small disk each is at most
+	// 1/smallPart of the disk.
 	lowSpace    = 64 << 20
 	reserveSize = 16 << 20
 	smallPart   = 16
-	// spaceEvery bounds how long the reserve is missing once there is room again.
-	spaceEvery = 10 * time.Second
 )
 
-// space is how many bytes of a disk are free, and how many it has.
+// space is the number of free bytes of a disk, and its size.
 type space struct{ free, total int64 }
 
-// spaceOf returns the space of the disk that a directory is on, as far as this process may use it.
+// spaceOf returns the space of the disk of a directory, as far as this process may use it.
 func spaceOf(directory string) (space, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(directory, &s); err != nil {
@@ -39,8 +38,8 @@ func spaceOf(directory string) (space, error) {
 	return space{free: int64(s.Bavail) * int64(s.Bsize), total: int64(s.Blocks) * int64(s.Bsize)}, nil
 }
 
-// spaceBy looks in another way than spaceOf, where there is one.
-func spaceBy(look func(string) (free, total int64, err error)) func(string) (space, error) {
+// spaceFunc returns look if it is set, else spaceOf.
+func spaceFunc(look func(string) (free, total int64, err error)) func(string) (space, error) {
 	if look == nil {
 		return spaceOf
 	}
@@ -50,31 +49,35 @@ func spaceBy(look func(string) (free, total int64, err error)) func(string) (spa
 	}
 }
 
-// low is below how many free bytes the disk counts as nearly full.
+// low returns the number of free bytes below which the disk is nearly full.
 func (s space) low() int64 { return min(lowSpace, s.total/smallPart) }
 
-// reserve is how many bytes are kept for revocations.
+// reserve returns how many bytes are reserved for revocations.
 func (s space) reserve() int64 { return min(reserveSize, s.total/smallPart) }
 
 // full reports whether a change may not find the room that it needs.
 func (s space) full() bool { return s.free < s.reserve()/4 }
 
-// disk watches over the disk of the data directory.
+// disk watches the free space on the disk of the data directory.
 type disk struct {
 	directory string
 	path      string
 	look      func(directory string) (space, error)
-	// writeFailed reports whether the database's last write found no room: a quota does not show in the free space.
+	// writeFailed reports whether the database's last write found no room. A quota is seen only so.
 	writeFailed func() bool
 
-	mu sync.Mutex // over the reserve
-	// held is set while the reserve is there.
+	mu sync.Mutex // guards the reserve file
+	// held is set while the reserve file exists.
 	held atomic.Bool
 }
 
-// openDisk gives up the reserve where the disk is full already, since a start needs room too.
-func openDisk(d dataDir, look func(string) (free, total int64, err error)) (*disk, error) {
-	w := &disk{directory: d.path, path: d.file(reserveFile), look: spaceBy(look), writeFailed: func() bool { return false }}
+// openDisk releases the reserve if the disk is full already, since a start needs room too.
+func openDisk(d dataDir, look func(string) (free, total int64, err error),
+	writeFailed func() bool,
+) (*disk, error) {
+	w := &disk{
+		directory: d.path, path: d.file(reserveFile), look: spaceFunc(look), writeFailed: writeFailed,
+	}
 	s, err := w.look(w.directory)
 	if err == nil && s.full() {
 		err = w.release()
@@ -85,7 +88,7 @@ func openDisk(d dataDir, look func(string) (free, total int64, err error)) (*dis
 	return w, err
 }
 
-// release gives up the reserve, if there is one.
+// release removes the reserve file, if it exists.
 func (d *disk) release() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,7 +99,8 @@ func (d *disk) release() error {
 	return nil
 }
 
-// wanted is below how many free bytes the disk counts as nearly full. What the reserve gave up is not for others.
+// wanted returns the number of free bytes below which the disk is nearly full. Space that the
+// reserve released is not for other changes.
 func (d *disk) wanted(s space) int64 {
 	if d.held.Load() {
 		return s.low()
@@ -104,7 +108,8 @@ func (d *disk) wanted(s space) int64 {
 	return s.low() + s.reserve()
 }
 
-// admit refuses a change while the disk is nearly full, unless it only takes authority away. For those it makes room.
+// admit refuses a change while the disk is nearly full, unless it only revokes (reduces is set):
+// for those it releases the reserve.
 func (d *disk) admit(reduces bool) error {
 	s, err := d.look(d.directory)
 	if err != nil {
@@ -114,10 +119,14 @@ func (d *disk) admit(reduces bool) error {
 	switch {
 	case !failed && s.free >= d.wanted(s):
 		return nil
+	case !reduces && s.free >= d.wanted(s): // a quota, or the disk of another machine
+		return fault.New(fault.Unavailable,
+			"The last write to the database found no room: its disk or its quota is full. Until there is "+
+				"room, only changes that take authority away are made.")
 	case !reduces:
 		return fault.New(fault.Unavailable, fmt.Sprintf(
-			"The disk of the server is nearly full: %d bytes are free, %d should be. Until there is room, only changes that take "+
-				"authority away are made.", s.free, d.wanted(s)))
+			"The disk of the server is nearly full: %d bytes are free, %d should be. Until there is room, "+
+				"only changes that take authority away are made.", s.free, d.wanted(s)))
 	case failed || s.full():
 		if err := d.release(); err != nil {
 			return fault.Wrap(fault.Unavailable, err, "The disk of the server is full.")
@@ -126,7 +135,7 @@ func (d *disk) admit(reduces bool) error {
 	return nil
 }
 
-// ready fails while the disk is nearly full.
+// ready returns an error while the disk is nearly full. It is a check of readyz.
 func (d *disk) ready(context.Context) error {
 	s, err := d.look(d.directory)
 	switch {
@@ -140,7 +149,8 @@ func (d *disk) ready(context.Context) error {
 	return nil
 }
 
-// keepReserve takes up the reserve again once there is room for it beside what changes need.
+// keepReserve creates the reserve file again once the disk has room for it and for changes. It is a
+// job.
 func (d *disk) keepReserve(context.Context) error {
 	s, err := d.look(d.directory)
 	if err != nil {
@@ -160,20 +170,21 @@ func (d *disk) keepReserve(context.Context) error {
 	return err
 }
 
-// fillFile makes a file that has its room on the disk, or none.
+// fillFile creates a file whose space is allocated on the disk. If that fails, it leaves no file.
 func fillFile(path string, size int64) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
 	err = allocate(f, size)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
 		err = errors.Join(err, os.Remove(path))
 	}
 	return err
 }
 
-// writeZeros takes up room where nothing quicker does.
+// writeZeros allocates space by writing. It is used where the file system offers nothing quicker.
 func writeZeros(f *os.File, size int64) error {
 	chunk := make([]byte, 1<<20)
 	for size > 0 {

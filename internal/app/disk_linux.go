@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// allocate takes up room for a file.
+// allocate allocates disk space for a file.
 func allocate(f *os.File, size int64) error {
 	err := syscall.Fallocate(int(f.Fd()), 0, 0, size)
 	if errors.Is(err, syscall.EOPNOTSUPP) {

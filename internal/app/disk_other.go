@@ -4,5 +4,5 @@ package app
 
 import "os"
 
-// allocate takes up room for a file.
+// allocate allocates disk space for a file.
 func allocate(f *os.File, size int64) error { return writeZeros(f, size) }

@@ -19,7 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// A second node takes the row that every change needs, and is never heard of again.
+// A second node locks the row that every change needs, and then vanishes.
 func TestANodeThatVanishesInMidChangeHoldsOthersUpForSecondsOnly(t *testing.T) {
 	t.Parallel()
 	const bound = 8 * time.Second // from when the transaction was silent until a change is answered
@@ -27,41 +27,43 @@ func TestANodeThatVanishesInMidChangeHoldsOthersUpForSecondsOnly(t *testing.T) {
 	tenant := h.Tenant("Main tenant", nil)
 	admin := h.As(h.Member(tenant, "Admin", scope.Admin))
 	key := h.Key(admin, tenant, "applications:read")
-	wire := &wire{}
-	vanished, err := postgres.Open(t.Context(), credential.NewSecret(wire.to(t, h.Config.Database.URL.Reveal())))
-	succeed(t, err)
+	wire := &testkit.DatabaseLink{}
+	vanished, err := postgres.Open(t.Context(), credential.NewSecret(wire.URL(t, h.Config.Database.URL.Reveal())))
+	testkit.NoError(t, err)
 	tx, err := vanished.Write.BeginTx(context.WithoutCancel(t.Context()), nil)
-	succeed(t, err)
+	testkit.NoError(t, err)
 	_, err = tx.ExecContext(t.Context(), `UPDATE counters SET value = value + 1 WHERE name = 'change'`)
-	succeed(t, err)
-	wire.cut()
+	testkit.NoError(t, err)
+	wire.Cut()
 	t.Cleanup(func() {
-		wire.mend()
+		wire.Restore()
 		_ = tx.Rollback() // which PostgreSQL did long ago
 		_ = vanished.Close()
 	})
 	silent := time.Now()
 	revoked := make(chan error, 1)
 	go func() {
-		revoked <- second(admin.RevokeKey(context.WithoutCancel(t.Context()), string(tenant.ID), key.Key.ID, ""))
+		revoked <- testkit.ErrorOf(admin.RevokeKey(context.WithoutCancel(t.Context()), string(tenant.ID), key.Key.ID,
+			""))
 	}()
-	if detail := await(t, func() string { return notReady(t, h) }); !strings.Contains(detail, " writes (") {
+	if detail := testkit.Await(t, func() string { return testkit.NotReady(t, h) }); !strings.Contains(detail,
+		" writes (") {
 		t.Errorf("while nothing can be changed, readyz says %q", detail)
 	}
-	expect(t, "a revocation meanwhile", <-revoked, "")
+	testkit.ExpectCode(t, "a revocation meanwhile", <-revoked, "")
 	if took := time.Since(silent); took > bound {
 		t.Errorf("it took %s, want at most %s", took, bound)
 	}
-	if code := codeOf(t, h.With(key)); code != api.APIKeyRevoked {
+	if code := testkit.WhoamiCode(t, h.With(key)); code != api.APIKeyRevoked {
 		t.Errorf("the key is %q", code)
 	}
-	await(t, func() string { return ready(t, h) })
+	testkit.Await(t, func() string { return ready(t, h) })
 }
 
 // ready says so; "" where the node is not.
-func ready(t *testing.T, h *testkit.House) string {
+func ready(t *testing.T, h *testkit.Server) string {
 	t.Helper()
-	if notReady(t, h) == "" {
+	if testkit.NotReady(t, h) == "" {
 		return "ready"
 	}
 	return ""
@@ -80,8 +82,8 @@ func TestAFloodFromOneMemberStopsNobodyElse(t *testing.T) {
 		}
 		stop := flood(t, flooder)
 		judged := func(k api.IssuedKey) api.Code {
-			d, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value})
-			expect(t, "a decision", err, "")
+			d, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: k.Credential.Value})
+			testkit.ExpectCode(t, "a decision", err, "")
 			return d.Code
 		}
 		for i, k := range keys { // each is read first, and then remembered
@@ -90,7 +92,7 @@ func TestAFloodFromOneMemberStopsNobodyElse(t *testing.T) {
 					t.Errorf("key %d is %q", i, code)
 				}
 			}
-			if detail := notReady(t, h); detail != "" {
+			if detail := testkit.NotReady(t, h); detail != "" {
 				t.Errorf("readyz says %q", detail)
 			}
 			if i%5 > 0 {
@@ -98,7 +100,7 @@ func TestAFloodFromOneMemberStopsNobodyElse(t *testing.T) {
 			}
 			begun := time.Now()
 			_, err := admin.RevokeKey(t.Context(), string(ours.ID), k.Key.ID, "")
-			expect(t, "a revocation", err, "")
+			testkit.ExpectCode(t, "a revocation", err, "")
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("a revocation took %s", took)
 			}
@@ -106,13 +108,14 @@ func TestAFloodFromOneMemberStopsNobodyElse(t *testing.T) {
 				t.Errorf("revoked, key %d is %q", i, code)
 			}
 			_, err = admin.Keys(t.Context(), string(ours.ID), client.KeyFilter{}, client.Page{})
-			expect(t, "a list", err, "")
+			testkit.ExpectCode(t, "a list", err, "")
 		}
 		stop()
 	})
 }
 
-// flood changes and reads on 200 connections of one person until it is stopped. What is refused must say when to come again.
+// flood changes and reads on 200 connections of one person until it is stopped. Every refusal must
+// have Retry-After.
 func flood(t *testing.T, c *client.Client) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -125,7 +128,8 @@ func flood(t *testing.T, c *client.Client) (stop func()) {
 				if i%4 == 0 {
 					err = c.Do(ctx, http.MethodGet, "/api/v1/me/keys", nil, nil)
 				} else {
-					err = c.Do(ctx, http.MethodPatch, "/api/v1/me", map[string]string{"name": fmt.Sprint("Flooder ", i, n)}, nil)
+					err = c.Do(ctx, http.MethodPatch, "/api/v1/me",
+						map[string]string{"name": fmt.Sprint("Flooder ", i, n)}, nil)
 				}
 				if err == nil {
 					done.Add(1)
@@ -135,7 +139,7 @@ func flood(t *testing.T, c *client.Client) (stop func()) {
 			}
 		})
 	}
-	await(t, func() string { // it has begun
+	testkit.Await(t, func() string { // it has begun
 		if done.Load() > 20 {
 			return "under way"
 		}

@@ -26,55 +26,57 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/config"
-	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// pair is a certificate for 127.0.0.1 with its key, in PEM.
+// pair is a certificate for 127.0.0.1 and its key, in PEM.
 type pair struct{ cert, key []byte }
 
 func newPair(t *testing.T, serial int64) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	succeed(t, err)
+	testkit.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	succeed(t, err)
+	testkit.NoError(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	succeed(t, err)
+	testkit.NoError(t, err)
 	return pair{
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
 	}
 }
 
-// tlsHouse is a House with a certificate of serial number 1.
-func tlsHouse(t *testing.T) (*testkit.House, config.TLS) {
+// tlsServer starts a server whose certificate has serial number 1.
+func tlsServer(t *testing.T) (*testkit.Server, config.TLS) {
 	t.Helper()
 	dir := t.TempDir()
 	files := config.TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	first := newPair(t, 1)
-	succeed(t, os.WriteFile(files.Cert, first.cert, 0o600))
-	succeed(t, os.WriteFile(files.Key, first.key, 0o600))
+	testkit.NoError(t, os.WriteFile(files.Cert, first.cert, 0o600))
+	testkit.NoError(t, os.WriteFile(files.Key, first.key, 0o600))
 	h := testkit.Start(t, testkit.SQLite)
 	h.Config.Server.TLS = files
 	h.Restart()
 	return h, files
 }
 
-// serial gives the serial number of the certificate that a new connection is shown.
-func serial(t *testing.T, h *testkit.House) int64 {
+// serial returns the serial number of the certificate on a new connection.
+func serial(t *testing.T, h *testkit.Server) int64 {
 	t.Helper()
-	conn, err := tls.Dial("tcp", h.Address, &tls.Config{InsecureSkipVerify: true}) // its number is all that is asked for
-	succeed(t, err)
+	// its number is all that is asked for
+	conn, err := tls.Dial("tcp", h.Address, &tls.Config{InsecureSkipVerify: true})
+	testkit.NoError(t, err)
 	defer conn.Close()
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
 func TestAChangedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
-	h, files := tlsHouse(t)
+	h, files := tlsServer(t)
 	second, third := newPair(t, 2), newPair(t, 3)
 	steps := []struct {
 		what string
@@ -98,7 +100,7 @@ func TestAChangedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
 			t.Errorf("%s: number %d, then %d, want %d", s.what, a, b, s.want)
 		}
 	}
-	succeed(t, os.Remove(files.Key))
+	testkit.NoError(t, os.Remove(files.Key))
 	if got := serial(t, h); got != 3 {
 		t.Errorf("without its key the last one is gone: %d", got)
 	}
@@ -107,38 +109,41 @@ func TestAChangedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
 	}
 }
 
-// renew puts another file in the place of one, as tools that renew certificates do.
+// renew replaces a file, as tools that renew certificates do.
 func renew(t *testing.T, file string, text []byte) {
 	t.Helper()
-	succeed(t, os.WriteFile(file+".new", text, 0o600))
-	succeed(t, os.Rename(file+".new", file))
+	testkit.NoError(t, os.WriteFile(file+".new", text, 0o600))
+	testkit.NoError(t, os.Rename(file+".new", file))
 }
 
-// signInTo signs the owner in at a URL whose host is the House, and gives the answer without its body.
-func signInTo(t *testing.T, h *testkit.House, url string) *http.Response {
+// signInTo signs the owner in at a URL whose host is the server, and returns the answer without its
+// body.
+func signInTo(t *testing.T, h *testkit.Server, url string) *http.Response {
 	t.Helper()
 	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, // the certificate is the other test's
+		// the certificate is the other test's
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, h.Address)
 		},
 	}
 	defer transport.CloseIdleConnections()
-	body, err := json.Marshal(api.SignIn{Email: h.Owner.Email, Password: testkit.Password})
-	succeed(t, err)
+	body, err := json.Marshal(api.SignInRequest{Email: h.Owner.Email, Password: testkit.Password})
+	testkit.NoError(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/v1/session", bytes.NewReader(body))
-	succeed(t, err)
+	testkit.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := (&http.Client{Transport: transport}).Do(req)
-	succeed(t, err)
-	succeed(t, resp.Body.Close())
+	testkit.NoError(t, err)
+	testkit.NoError(t, resp.Body.Close())
 	return resp
 }
 
 func TestWithTLSACookieIsForThisHostAndTLSAlone(t *testing.T) {
 	demand := func(t *testing.T, resp *http.Response, name string, secure bool) {
 		t.Helper()
-		if cookies := resp.Cookies(); len(cookies) != 1 || cookies[0].Name != name || cookies[0].Secure != secure || !cookies[0].HttpOnly || cookies[0].Path != "/" || cookies[0].Domain != "" {
+		if cookies := resp.Cookies(); len(cookies) != 1 || cookies[0].Name != name || cookies[0].Secure != secure ||
+			!cookies[0].HttpOnly || cookies[0].Path != "/" || cookies[0].Domain != "" {
 			t.Errorf("%s, cookies %v", resp.Status, cookies)
 		}
 		if hsts := resp.Header.Get("Strict-Transport-Security"); (hsts != "") != secure {
@@ -146,15 +151,16 @@ func TestWithTLSACookieIsForThisHostAndTLSAlone(t *testing.T) {
 		}
 	}
 	t.Run("by its own certificate", func(t *testing.T) {
-		h, _ := tlsHouse(t)
+		h, _ := tlsServer(t)
 		resp := signInTo(t, h, h.URL)
 		demand(t, resp, "__Host-claviger", true)
 		if resp.ProtoMajor != 2 || !strings.HasPrefix(h.URL, "https://127.0.0.1:") {
 			t.Errorf("%s of %s", resp.Proto, h.URL)
 		}
 		plain, err := http.Get("http://" + h.Address + "/healthz")
-		succeed(t, err)
-		if succeed(t, plain.Body.Close()); plain.StatusCode != http.StatusBadRequest {
+		testkit.NoError(t, err)
+		testkit.NoError(t, plain.Body.Close())
+		if plain.StatusCode != http.StatusBadRequest {
 			t.Errorf("without TLS it is answered with %s", plain.Status)
 		}
 	})
@@ -184,23 +190,23 @@ func TestWhereARequestComesFromIsWhatTheTrustedProxySays(t *testing.T) {
 			h.Config.Server.TrustedProxies = c.proxies
 			h.Restart()
 			from := h.Anyone().WithHeader("X-Forwarded-For", "203.0.113.1, 198.51.100.1")
-			demandSetUpFrom(t, h, from, c.want)
-			demandUsedFrom(t, h, from, c.want)
+			expectSetUpFrom(t, h, from, c.want)
+			expectUsedFrom(t, h, from, c.want)
 		})
 	}
 }
 
-// demandSetUpFrom demands that the trail says from where an account was made.
-func demandSetUpFrom(t *testing.T, h *testkit.House, from *client.Client, want string) {
+// expectSetUpFrom fails the test unless the trail says from which address an account was created.
+func expectSetUpFrom(t *testing.T, h *testkit.Server, from *client.Client, want string) {
 	t.Helper()
-	_, ticket, err := h.Tenancy.NewSetupLink(t.Context(), principal.Operator())
-	succeed(t, err)
-	owner, session, err := from.SetUp(t.Context(), api.Setup{
-		Token: ticket.Reveal(), Account: "Another", Email: "another@claviger.example", Name: "Another Owner", Password: testkit.Password,
+	token := h.SetupLink()
+	owner, session, err := from.SetUp(t.Context(), api.SetUpRequest{
+		Token: token.Reveal(), Account: "Another", Email: "another@claviger.example", Name: "Another Owner",
+		Password: testkit.Password,
 	})
-	succeed(t, err)
+	testkit.NoError(t, err)
 	events, err := owner.AccountEvents(t.Context(), session.Accounts[0].AccountID, client.EventFilter{}, client.Page{})
-	succeed(t, err)
+	testkit.NoError(t, err)
 	if len(events.Items) == 0 {
 		t.Error("no events")
 	}
@@ -211,17 +217,17 @@ func demandSetUpFrom(t *testing.T, h *testkit.House, from *client.Client, want s
 	}
 }
 
-// demandUsedFrom demands that a key says from where it was last used.
-func demandUsedFrom(t *testing.T, h *testkit.House, from *client.Client, want string) {
+// expectUsedFrom fails the test unless a key was last used from the address.
+func expectUsedFrom(t *testing.T, h *testkit.Server, from *client.Client, want string) {
 	t.Helper()
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	k := h.Key(owner, tenant, "applications:read")
-	_, err := from.WithKey(*k.Credential.Value).Whoami(t.Context())
-	succeed(t, err)
-	succeed(t, h.Engine.FlushUses(t.Context(), h.Store)) // what the job does every 1.5 seconds
+	_, err := from.WithKey(k.Credential.Value).Whoami(t.Context())
+	testkit.NoError(t, err)
+	testkit.NoError(t, h.Usage.Flush(t.Context(), h.Store)) // what the job does every 1.5 seconds
 	used, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
-	succeed(t, err)
+	testkit.NoError(t, err)
 	if used.LastUsedIP == nil || *used.LastUsedIP != want {
 		t.Errorf("not used from %s: %+v", want, used)
 	}
@@ -229,13 +235,17 @@ func demandUsedFrom(t *testing.T, h *testkit.House, from *client.Client, want st
 
 func TestSlowClientsAreCutOffAndKeepNobodyWaiting(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
-	h.Config.Server.Limits = config.Limits{HeaderTimeout: config.Timeout(time.Second), ReadTimeout: config.Timeout(2 * time.Second), IdleTimeout: config.Timeout(time.Second)}
+	h.Config.Server.Limits = config.Limits{
+		HeaderTimeout: config.Timeout(time.Second),
+		ReadTimeout:   config.Timeout(2 * time.Second), IdleTimeout: config.Timeout(time.Second),
+	}
 	h.Restart()
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
 	key := h.Key(owner, tenant, "applications:read")
 	good := h.With(key)
-	head := "POST /api/v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + *key.Credential.Value + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+	head := "POST /api/v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key.Credential.Value +
+		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
 	kinds := map[string]string{
 		"nothing at all":               "",
 		"half a request line":          "GET /api",
@@ -249,26 +259,26 @@ func TestSlowClientsAreCutOffAndKeepNobodyWaiting(t *testing.T) {
 	for _, text := range kinds {
 		for range each {
 			conn, err := net.Dial("tcp", h.Address)
-			succeed(t, err)
+			testkit.NoError(t, err)
 			defer conn.Close()
 			_, err = io.WriteString(conn, text)
-			succeed(t, err)
+			testkit.NoError(t, err)
 			slow = append(slow, conn)
 		}
 	}
 	for range 100 {
 		_, err := good.Whoami(t.Context())
-		succeed(t, err)
+		testkit.NoError(t, err)
 	}
 	end := time.Now().Add(time.Minute)
 	for _, conn := range slow {
-		succeed(t, conn.SetReadDeadline(end))
+		testkit.NoError(t, conn.SetReadDeadline(end))
 		if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Fatal("a slow client was not cut off")
 		}
 	}
 	_, err := good.Whoami(t.Context())
-	succeed(t, err)
+	testkit.NoError(t, err)
 }
 
 func TestHeadersEndAtTheirLimit(t *testing.T) {
@@ -277,12 +287,13 @@ func TestHeadersEndAtTheirLimit(t *testing.T) {
 	h.Restart()
 	for size, want := range map[int]int{1000: http.StatusOK, 16000: http.StatusRequestHeaderFieldsTooLarge} {
 		conn, err := net.Dial("tcp", h.Address)
-		succeed(t, err)
+		testkit.NoError(t, err)
 		defer conn.Close()
 		fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", size))
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		succeed(t, err)
-		if succeed(t, resp.Body.Close()); resp.StatusCode != want {
+		testkit.NoError(t, err)
+		testkit.NoError(t, resp.Body.Close())
+		if resp.StatusCode != want {
 			t.Errorf("%d bytes are answered with %s", size, resp.Status)
 		}
 	}

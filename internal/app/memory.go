@@ -6,31 +6,42 @@ import (
 	"runtime/metrics"
 )
 
-// memory paces the garbage collector. A small heap under load would be collected fifty times a second, so while there is work it may grow to workingHeap first; once the
-// process has come to rest what is free goes back to the machine: checking one password takes 46 MiB, which Go would keep for minutes.
+// memory tunes the garbage collector. Under load, Go would collect a small heap fifty times a
+// second, so while there is work the heap may grow to workingHeap first. When the process becomes
+// idle, free memory is returned to the operating system: checking one password takes 46 MiB, which
+// Go would hold for minutes.
 type memory struct {
 	allocated uint64
 	working   bool
-	// percent is what the collector was told last; where it stands otherwise, GOGC was set by somebody who knows better.
+	// percent is the last value that adjust set. If the current one differs, somebody else set
+	// GOGC, and adjust leaves it alone.
 	percent int
 }
 
 func newMemory() *memory { return &memory{percent: goPercent} }
 
-// In bytes: quiet is how much an idle process allocates between two passes at most, goHeap the smallest heap that Go collects. goPercent is Go's own GOGC.
 const (
-	quiet       = 8 << 20
+	// idleAllocation is the most that an idle process allocates between two runs, in bytes.
+	idleAllocation = 8 << 20
+	// workingHeap is the size, in bytes, below which a heap under load is not collected.
 	workingHeap = 32 << 20
-	goHeap      = 4 << 20
-	goPercent   = 100
+	// goHeap is the smallest heap that Go collects, in bytes.
+	goHeap = 4 << 20
+	// goPercent is Go's default of GOGC.
+	goPercent = 100
 )
 
-func (m *memory) pass(context.Context) error {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}}
+// adjust sets the garbage collector for the work since the last run. It is a job.
+func (m *memory) adjust(context.Context) error {
+	sample := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/gogc:percent"},
+	}
 	metrics.Read(sample)
 	since := sample[0].Value.Uint64() - m.allocated
 	m.allocated += since
-	working := since >= quiet
+	working := since >= idleAllocation
 	if sample[2].Value.Uint64() == uint64(m.percent) {
 		m.percent = percent(working, sample[1].Value.Uint64())
 		debug.SetGCPercent(m.percent)
@@ -42,7 +53,8 @@ func (m *memory) pass(context.Context) error {
 	return nil
 }
 
-// percent of the live heap that may be allocated before a collection. Heaps beyond half of workingHeap are collected as Go does it.
+// percent returns how much may be allocated before the next collection, in percent of the live
+// heap. Heaps larger than half of workingHeap are collected as Go does by default.
 func percent(working bool, live uint64) int {
 	if !working {
 		return goPercent

@@ -13,12 +13,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-// check is something without which no decision should be asked of this node.
+// check is a condition without which this node should get no requests.
 type check struct {
 	name string
-	// otherwise says what is wrong, to whoever asks.
-	otherwise string
-	look      func(context.Context) error
+	// failure says to clients what is wrong where the check fails.
+	failure string
+	run     func(context.Context) error
 }
 
 func (a *App) checks() []check {
@@ -27,11 +27,11 @@ func (a *App) checks() []check {
 		{"database", "it does not answer", a.Store.Ready},
 		{"writes", "no change can be made: another one holds the database, or it takes none", a.Store.Writable},
 		{"schema", "the database is not of the version of this program", a.Store.Current},
-		{"changes", "it cannot see what other nodes changed", a.following.ready},
+		{"changes", "it cannot see what other nodes changed", a.feed.ready},
 		{"clock", "it is in doubt", func(context.Context) error { return a.clock.Check() }},
 		{"revocations", "the journal cannot take what a newer version changed, or is not on disk", a.journal.Ready},
 		{"disk", "it is nearly full, and only changes that take authority away are made", a.disk.ready},
-		{"jobs", "some that decisions need have not succeeded for too long", a.jobsSucceed},
+		{"jobs", "some that decisions need have not succeeded for too long", a.requiredJobs},
 	}
 }
 
@@ -42,77 +42,72 @@ func (a *App) running(context.Context) error {
 	return nil
 }
 
-// defaultPatience is how long a job may fail, beside the time between two of its turns.
-const defaultPatience = 30 * time.Second
+// defaultJobGrace is how long a required job may fail, in addition to the time between two runs.
+const defaultJobGrace = 30 * time.Second
 
-func (a *App) jobsSucceed(context.Context) error {
-	var late []error
-	for _, j := range a.jobs {
-		if j.Apart {
-			continue
-		}
-		if since := time.Since(j.LastSuccess()); since > j.Every+a.options.Patience {
-			late = append(late, fmt.Errorf("%s has not succeeded for %s", j.Name, since.Round(time.Second)))
-		}
-	}
-	return errors.Join(late...)
-}
+func (a *App) requiredJobs(context.Context) error { return a.jobs.late(a.options.JobGrace) }
 
 const (
-	// readyFor is how long an answer counts: whoever asks more often costs the database nothing.
-	readyFor = time.Second
-	// askWithin bounds all checks together.
-	askWithin = 2 * time.Second
+	// readyTTL is how long the results of the checks are cached. More frequent requests cost the
+	// database nothing.
+	readyTTL = time.Second
+	// checksTimeout bounds all checks together.
+	checksTimeout = 2 * time.Second
 )
 
-// readiness remembers how the checks went.
+// readiness caches the results of the checks.
 type readiness struct {
-	mu   sync.Mutex
-	at   time.Duration // uptime, which goes on while the machine is suspended
-	last []finding
+	mu      sync.Mutex
+	at      time.Duration // by the uptime, which counts while the machine is suspended
+	results []checkResult
 }
 
-// finding is how a check went; err is nil where all is well.
-type finding struct {
+// checkResult is the result of a check; err is nil where it passed.
+type checkResult struct {
 	check
 	err error
 }
 
-func (r *readiness) look(ctx context.Context, checks []check) []finding {
+// checkReadiness returns the results of all checks.
+func (a *App) checkReadiness(ctx context.Context) []checkResult {
+	return a.readiness.run(ctx, a.checks())
+}
+
+func (r *readiness) run(ctx context.Context, checks []check) []checkResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.last != nil && clock.Uptime()-r.at < readyFor {
-		return r.last
+	if r.results != nil && clock.Uptime()-r.at < readyTTL {
+		return r.results
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checksTimeout)
 	defer cancel()
-	r.last = make([]finding, len(checks))
+	r.results = make([]checkResult, len(checks))
 	for i, c := range checks {
-		r.last[i] = finding{c, c.look(ctx)}
+		r.results[i] = checkResult{c, c.run(ctx)}
 	}
 	r.at = clock.Uptime()
-	return r.last
+	return r.results
 }
 
-// reason says what is wrong, to whoever asks.
-func (f finding) reason() string {
-	if o, ok := errors.AsType[*store.Obsolete](f.err); ok {
+// reason says to clients what is wrong.
+func (r checkResult) reason() string {
+	if o, ok := errors.AsType[*store.Obsolete](r.err); ok {
 		return o.Reason
 	}
-	if d, ok := errors.AsType[*clock.Doubt](f.err); ok { // its reason at the time of the look
-		return f.otherwise + ": " + d.Reason
+	if d, ok := errors.AsType[*clock.Doubt](r.err); ok { // its reason at the time of the check
+		return r.failure + ": " + d.Reason
 	}
-	return f.otherwise
+	return r.failure
 }
 
-// unready names the checks that failed; nil where none did.
-func unready(all []finding) error {
+// notReady returns an error that names the checks that failed; nil where none did.
+func notReady(results []checkResult) error {
 	var names []string
 	var causes []error
-	for _, f := range all {
-		if f.err != nil {
-			names = append(names, f.name+" ("+f.reason()+")")
-			causes = append(causes, fmt.Errorf("%s: %w", f.name, f.err))
+	for _, r := range results {
+		if r.err != nil {
+			names = append(names, r.name+" ("+r.reason()+")")
+			causes = append(causes, fmt.Errorf("%s: %w", r.name, r.err))
 		}
 	}
 	if names == nil {

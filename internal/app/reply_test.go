@@ -15,67 +15,69 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// While the reply to its own COMMIT is missing, a node knows of its change no sooner than of another node's, and no later.
+// While the reply to its own COMMIT is missing, a node learns of its change as it learns of those
+// of others.
 func TestANodeWhoseReplyToACommitIsMissingAcceptsNoKeyThatAnotherAnsweredToBeRevoked(t *testing.T) {
 	t.Parallel()
 	replies := &heldReply{held: make(chan struct{}), release: make(chan struct{})}
-	p := twoNodes(t, func(databaseURL string) string { return replies.proxy(t, databaseURL) })
-	tenant, key := string(p.tenant.ID), p.key.Key.ID
-	there, answer := p.there.As(p.here.Owner), make(chan error, 1)
+	p := testkit.StartTwoNodes(t, func(databaseURL string) string { return replies.proxy(t, databaseURL) })
+	tenant, key := string(p.Tenant.ID), p.Key.Key.ID
+	there, answer := p.Second.As(p.First.Owner), make(chan error, 1)
 	replies.armed.Store(true)
 	go func() {
 		_, err := there.RevokeKey(t.Context(), tenant, key, "")
 		answer <- err
 	}()
 	<-replies.held
-	again := must[*api.Key](t)(p.admin.RevokeKey(t.Context(), tenant, key, ""))
+	again := testkit.Must[*api.Key](t)(p.Admin.RevokeKey(t.Context(), tenant, key, ""))
 	if again.Status != "revoked" {
 		t.Fatalf("the other node says %+v", again)
 	}
-	p.refusedThere(t, api.APIKeyRevoked)
+	p.ExpectRefusedOnSecond(t, api.APIKeyRevoked)
 	select {
 	case err := <-answer:
 		t.Errorf("answered without the reply: %v", err)
 	default:
 	}
 	close(replies.release)
-	expect(t, "the revocation, once the reply is there", <-answer, "")
-	p.refusedThere(t, api.APIKeyRevoked)
+	testkit.ExpectCode(t, "the revocation, once the reply is there", <-answer, "")
+	p.ExpectRefusedOnSecond(t, api.APIKeyRevoked)
 }
 
-// A node does not end because the database was away when the reply to a COMMIT was due: it finds out what came of it.
+// A node does not stop because the database was away when the reply to a COMMIT was due: it finds
+// out whether the change was kept.
 func TestARevocationWhoseReplyWasLostInAnOutageIsAnsweredOnceTheDatabaseIsBack(t *testing.T) {
 	t.Parallel()
 	line := &heldReply{held: make(chan struct{}), outage: true}
-	p := twoNodes(t, func(databaseURL string) string { return line.proxy(t, databaseURL) })
-	there, answer := p.there.As(p.here.Owner), make(chan error, 1)
+	p := testkit.StartTwoNodes(t, func(databaseURL string) string { return line.proxy(t, databaseURL) })
+	there, answer := p.Second.As(p.First.Owner), make(chan error, 1)
 	line.armed.Store(true)
 	go func() {
-		_, err := there.RevokeKey(t.Context(), string(p.tenant.ID), p.key.Key.ID, "")
+		_, err := there.RevokeKey(t.Context(), string(p.Tenant.ID), p.Key.Key.ID, "")
 		answer <- err
 	}()
 	<-line.held
-	await(t, func() string { return notReady(t, p.there) })
+	testkit.Await(t, func() string { return testkit.NotReady(t, p.Second) })
 	select {
 	case err := <-answer:
 		t.Fatalf("answered while nobody knows: %v", err)
 	default:
 	}
 	line.down.Store(false)
-	expect(t, "the revocation", <-answer, "")
-	p.refusedThere(t, api.APIKeyRevoked)
-	text := string(must[[]byte](t)(os.ReadFile(journalOf(p.there.Config))))
-	if !strings.Contains(text, p.key.Key.ID) {
+	testkit.ExpectCode(t, "the revocation", <-answer, "")
+	p.ExpectRefusedOnSecond(t, api.APIKeyRevoked)
+	text := string(testkit.Must[[]byte](t)(os.ReadFile(testkit.JournalPath(p.Second.Config))))
+	if !strings.Contains(text, p.Key.Key.ID) {
 		t.Errorf("the journal of the node that answered lacks the revocation:\n%s", text)
 	}
 	select {
-	case err := <-p.there.Failed():
+	case err := <-p.Second.Failed():
 		t.Errorf("the node ended: %v", err)
 	default:
 	}
 }
 
-// The connections of a pool are all lost when PostgreSQL restarts. Whoever asks next must not pay for it.
+// When PostgreSQL restarts, all connections of a pool are lost. No request must fail for that.
 func TestLostConnectionsOfThePoolCostNobodyAnAnswer(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.Postgres)
@@ -93,21 +95,23 @@ func TestLostConnectionsOfThePoolCostNobodyAnAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if round%2 == 0 {
-			_, err := admin.CreateApplication(t.Context(), string(tenant.ID), api.NewApplication{Name: "An application"})
-			expect(t, "a change", err, "")
+			_, err := admin.CreateApplication(t.Context(), string(tenant.ID),
+				api.CreateApplicationRequest{Name: "An application"})
+			testkit.ExpectCode(t, "a change", err, "")
 		}
 		for range 8 {
 			_, err := admin.Keys(t.Context(), string(tenant.ID), client.KeyFilter{}, client.Page{})
-			expect(t, "a list", err, "")
+			testkit.ExpectCode(t, "a list", err, "")
 		}
 	}
 }
 
-// heldReply is a proxy in front of the database. Once armed, it delivers the next COMMIT and holds its reply back.
+// heldReply is a proxy in front of the database. Once armed, it delivers the next COMMIT and holds
+// back the reply.
 type heldReply struct {
 	armed         atomic.Bool
 	held, release chan struct{}
-	// outage has all connections cut instead, and new ones refused, until down is reset.
+	// outage closes all connections instead, and refuses new ones until down is reset.
 	outage bool
 	down   atomic.Bool
 	mu     sync.Mutex
@@ -124,7 +128,7 @@ func (h *heldReply) fail() {
 	}
 }
 
-// proxy returns the URL that leads to the database through the proxy.
+// proxy returns the URL of the database through the proxy.
 func (h *heldReply) proxy(t *testing.T, databaseURL string) string {
 	t.Helper()
 	return testkit.DatabaseProxy(t, databaseURL, func(near, far net.Conn) {

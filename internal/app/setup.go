@@ -8,12 +8,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// SetupLink gives the address at which the first account is made, once, and when it ends; a zero address when there is an account already. Each call voids
-// the link before it.
-func (a *App) SetupLink(ctx context.Context) (address credential.Secret, until time.Time, err error) {
-	link, ticket, err := a.Tenancy.FirstSetupLink(ctx, principal.Operator())
-	if err != nil || ticket.IsZero() {
+// SetupLink returns the link by which the first account is created, and when it expires. The link
+// is zero if an account exists already. Every start and every node returns the same link until it
+// expires.
+func (a *App) SetupLink(ctx context.Context) (link credential.Secret, expires time.Time, err error) {
+	setup, token, err := a.Tenancy.FirstSetupLink(ctx, principal.Operator())
+	if err != nil || token.IsZero() {
 		return credential.Secret{}, time.Time{}, err
 	}
-	return credential.NewSecret(a.URL + "/setup/" + ticket.Reveal()), link.ExpiresAt, nil
+	return credential.NewSecret(a.URL + "/setup/" + token.Reveal()), setup.ExpiresAt, nil
 }

@@ -10,28 +10,33 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/adminapi"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// socketFile is where operators reach the process that has the data directory.
+// socketFile is the socket in the data directory by which operators reach the running server.
 const socketFile = "claviger.sock"
 
-// maxSocketPath is the longest that this system takes, without the NUL behind it: 107 bytes on Linux, 103 on others.
+// maxSocketPath is the longest path of a socket on this system, without the final NUL: 107 bytes on
+// Linux, 103 on others.
 const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// socketPath gives where the socket of a data directory is, or why there can be none.
+// socketPath returns the path of the socket of a data directory, or why it cannot have one.
 func socketPath(data string) (string, error) {
 	path := filepath.Join(data, socketFile)
 	if len(path) > maxSocketPath {
-		return "", fmt.Errorf("the path of the data directory is %d bytes too long for a socket in it: use a shorter one, or a relative one", len(path)-maxSocketPath)
+		return "", fmt.Errorf("the path of the data directory is %d bytes too long for a socket in it: "+
+			"use a shorter one, or a relative one", len(path)-maxSocketPath)
 	}
 	return path, nil
 }
 
-// listenOnSocket opens the way in of operators. Only the owner of the directory and of the socket comes to it.
+// listenOnSocket serves the API of operators on the socket. Only the owner of the directory and of
+// the socket can open it.
 func (a *App) listenOnSocket(ctx context.Context) error {
 	path, err := socketPath(a.data.path)
 	if err != nil {
@@ -41,19 +46,37 @@ func (a *App) listenOnSocket(ctx context.Context) error {
 	if err := clearSocket(path); err != nil {
 		return fmt.Errorf("socket of operators: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	listener, err := listenPrivately(ctx, path)
 	if err != nil {
 		return fmt.Errorf("socket of operators: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil { // until now the directory alone kept others out
-		return errors.Join(err, listener.Close())
-	}
-	a.socket = listener
+	a.listeners.socket = listener
 	a.serveOperators(listener)
 	return nil
 }
 
-// clearSocket removes what a process left that was killed: whoever has the directory's lock knows that there is no other. Anything but a socket stays.
+// umask is locked while the umask of the process is changed.
+var umask sync.Mutex
+
+// listenPrivately creates a socket of mode 0600. It has that mode from the beginning, so that the
+// next start accepts the socket of a process that was killed meanwhile.
+func listenPrivately(ctx context.Context, path string) (net.Listener, error) {
+	umask.Lock()
+	before := syscall.Umask(0o077)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	syscall.Umask(before)
+	umask.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+// clearSocket removes the socket of a process that was killed. The caller has the directory's lock,
+// so no other process uses it. Anything but a socket stays.
 func clearSocket(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -62,12 +85,12 @@ func clearSocket(path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is not a socket: take it away", path)
+		return fmt.Errorf("%s is not a socket: remove it", path)
 	}
 	return os.Remove(path)
 }
 
-// makingRoom gives up the reserve before a request of an operator that finds the disk full.
+// makingRoom releases the reserve before a request of an operator that finds the disk full.
 func (a *App) makingRoom(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
@@ -77,18 +100,24 @@ func (a *App) makingRoom(next http.Handler) http.Handler {
 	})
 }
 
-// serveOperators answers on the listener until the app stops. An answer may take its time: a backup does.
+// serveOperators serves the API of operators on the listener until the app stops. There is no limit
+// on how long an answer takes: a backup takes long.
 func (a *App) serveOperators(l net.Listener) {
-	api := &adminapi.API{
-		Door: a.door, Identity: a.Identity, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store, ServerKeys: a.ServerKeys, Clock: a, Backup: a.backup, BaseURL: a.URL,
+	router := web.NewRouter(a.web)
+	operators := &adminapi.API{
+		Errors: web.ProblemWriter{Authenticator: a.web.Authenticator}, Log: a.options.Log,
+		Identity: a.Identity, Accounts: a.Accounts, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store,
+		ServerKeys: a.ServerKeys,
+		Clock:      a.clock, BaseURL: a.URL,
+		Backup: a.backup, Archive: a.archive,
 	}
-	a.operators = &http.Server{
-		Handler: a.makingRoom(api.Handler()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	operators.Mount(router)
+	a.listeners.operators = &http.Server{
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no route here
+
+		Handler: router.Handler(a.makingRoom), ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:    time.Minute,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
 	}
-	go func() {
-		if err := a.operators.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.fail(err)
-		}
-	}()
+	a.serveUntilStop(a.listeners.operators.Serve, l)
 }

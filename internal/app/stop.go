@@ -4,90 +4,121 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// A graceful stop takes at most ten seconds: the first for requests under way, the second for what is still to be written, the third for traces.
+// A graceful stop takes at most ten seconds: drainTimeout for requests in progress, flushTimeout
+// for what is still to be written, traceTimeout for traces.
 const (
-	drainWithin = 6 * time.Second
-	flushWithin = 3 * time.Second
-	traceWithin = 500 * time.Millisecond
+	drainTimeout = 6 * time.Second
+	flushTimeout = 3 * time.Second
+	traceTimeout = 500 * time.Millisecond
 )
 
-// fail says that the app cannot go on, and ends decisions and writes at once. The first reason counts.
-func (a *App) fail(err error) {
-	if a.Engine != nil {
-		a.Engine.Halt()
+// failure is the state of a node that cannot go on. It stops decisions and writes at once; the
+// command that started the node then ends the process.
+type failure struct {
+	// reason gets the first reason.
+	reason chan error
+
+	mu     sync.Mutex
+	failed bool
+	halt   []func()
+}
+
+func newFailure() *failure { return &failure{reason: make(chan error, 1)} }
+
+// whenFailed has halt called when the node fails; at once where it has failed already.
+func (f *failure) whenFailed(halt func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.halt = append(f.halt, halt)
+	if f.failed {
+		halt()
 	}
-	if a.Store != nil {
-		a.Store.Halt()
+}
+
+// fail says that the node cannot go on.
+func (f *failure) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = true
+	for _, halt := range f.halt {
+		halt()
 	}
 	select {
-	case a.failed <- err:
+	case f.reason <- err:
 	default:
 	}
 }
 
-// Failed gives the reason for which the app cannot go on, should there be one.
-func (a *App) Failed() <-chan error { return a.failed }
+// Failed returns a channel that gets the reason why the app cannot go on, if that happens.
+func (a *App) Failed() <-chan error { return a.failure.reason }
 
-// Stop ends the app in reverse: no new requests, those under way finished, last uses written, database closed.
+// Stop ends the app in reverse order of its start: it accepts no new requests, finishes those in
+// progress, writes last uses, and closes the database and the data directory.
 func (a *App) Stop(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	a.stopping.Store(true)
-	a.drain(ctx, a.server, a.admin, a.operators)
-	if a.socket != nil {
-		_ = a.socket.Close() // by the server already, mostly
-	}
-	a.following.stop()
-	for _, j := range a.jobs {
-		j.Stop()
-	}
+	a.listeners.close(ctx)
 	var errs []error
-	if a.Store != nil {
-		errs = append(errs, a.lastWords(ctx), a.Store.Close())
+	if a.storage != nil {
+		a.feed.stop()
+		a.jobs.stop()
+		errs = append(errs, a.flushOnStop(ctx), a.storage.close(ctx))
 	}
-	a.lastTraces(ctx)
-	return errors.Join(append(errs, a.journal.Close(), a.data.close())...)
+	a.flushTraces(ctx)
+	if a.storage != nil {
+		errs = append(errs, a.data.close())
+	}
+	return errors.Join(errs...)
 }
 
-// drain lets the requests under way finish, of one server after the other; those that do not are cut off.
-func (a *App) drain(ctx context.Context, servers ...*http.Server) {
-	ctx, cancel := context.WithTimeout(ctx, drainWithin)
+// close closes all listeners. Requests in progress may finish, of one server after the other; those
+// that do not are cut off.
+func (l *listeners) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	for _, s := range servers {
+	for _, s := range []*http.Server{l.public, l.metrics, l.operators} {
 		if s == nil {
 			continue
 		}
 		if err := s.Shutdown(ctx); err != nil {
-			a.options.Log.Warn("requests under way were cut off", "error", err)
+			l.log.Warn("requests in progress were cut off", "error", err)
 			_ = s.Close()
 		}
 	}
+	if l.socket != nil {
+		_ = l.socket.Close() // the server has closed it already, unless it never served
+	}
 }
 
-// lastWords writes what is still to be written.
-func (a *App) lastWords(ctx context.Context) error {
-	if a.Engine == nil || len(a.jobs) == 0 {
+// flushOnStop writes what is still to be written. An app without jobs has nothing to write.
+func (a *App) flushOnStop(ctx context.Context) error {
+	if a.jobs == nil {
 		return nil
 	}
 	if err := a.Store.Obsolete(); err != nil {
 		a.options.Log.Warn("the last uses of keys were not written", "error", err)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, flushWithin)
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	uses := func() error { return a.Engine.FlushUses(ctx, a.Store) }
-	if a.clock.Check() != nil {
-		uses = func() error { return nil }
-		a.options.Log.Warn("last uses that were not written are lost, since the clock is in doubt", "reason", a.clock.Reason())
+	var uses error
+	if a.clock.Check() == nil {
+		uses = a.flushUses(ctx)
+	} else {
+		a.options.Log.Warn("last uses that were not written are lost, since the clock is in doubt", "reason",
+			a.clock.Reason())
 	}
-	return errors.Join(uses(), a.markTime(ctx), a.catchUp(ctx))
+	return errors.Join(uses, a.clock.record(ctx), a.journal.catchUp(ctx))
 }
 
-// lastTraces sends what was traced last. A collector that does not answer is not waited for long, and is no failure.
-func (a *App) lastTraces(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, traceWithin)
+// flushTraces sends the last traces. It does not wait long for a collector that does not answer,
+// and that is no failure.
+func (a *App) flushTraces(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
 	defer cancel()
 	if err := a.tracing.Stop(ctx); err != nil {
 		a.options.Log.Warn("the last traces were not sent", "error", err)

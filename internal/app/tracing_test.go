@@ -15,7 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// collector keeps what it is sent.
+// collector keeps the traces that it receives.
 type collector struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -38,11 +38,11 @@ func newCollector(t *testing.T) *collector {
 	return c
 }
 
-// span is what the test needs of one.
+// span is the part of a span that the test needs.
 type span struct{ trace, id, parent, name string }
 
-// spans finds them by their wire form: trace_id, span_id, parent_span_id where there is one, and name are fields 1, 2, 4 and 5 of
-// opentelemetry.proto.trace.v1.Span.
+// spans finds them by their wire form: trace_id, span_id, parent_span_id where there is one, and
+// name are fields 1, 2, 4 and 5 of opentelemetry.proto.trace.v1.Span.
 func (c *collector) spans() (all []span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,11 +75,11 @@ func TestManagementRequestsAndTheirWritesAreTracedAndNothingElseIs(t *testing.T)
 	const theirs, canary = "0af7651916cd43dd8448eb211c80319c", "c4n4ryc4n4ryc4n4ry"
 	k := h.Key(owner.WithHeader("Traceparent", "00-"+theirs+"-b7ad6b7169203331-01"), tenant, "applications:read")
 	verifier := h.Verifier()
-	_, _ = verifier.Verify(t.Context(), api.VerifyRequest{Credential: *k.Credential.Value})
+	_, _ = verifier.Verify(t.Context(), api.VerifyRequest{Credential: k.Credential.Value})
 	_, _ = h.With(k).Whoami(t.Context())
-	_ = attempt(t, h, h.Owner.Email, testkit.Password)
+	_ = testkit.SignInCode(t, h, h.Owner.Email, testkit.Password)
 	_ = owner.Do(t.Context(), http.MethodGet, "/api/v1/"+canary+"?"+canary, nil, nil)
-	notReady(t, h)
+	testkit.NotReady(t, h)
 	h.Restart() // which sends what was traced
 
 	spans, names := to.spans(), map[string]int{}
@@ -93,7 +93,8 @@ func TestManagementRequestsAndTheirWritesAreTracedAndNothingElseIs(t *testing.T)
 		}
 		delete(names, name)
 	}
-	if delete(names, "store.write"); len(names) > 0 {
+	delete(names, "store.write")
+	if len(names) > 0 {
 		t.Errorf("spans besides: %v", names)
 	}
 	for _, parent := range spans {
@@ -101,7 +102,10 @@ func TestManagementRequestsAndTheirWritesAreTracedAndNothingElseIs(t *testing.T)
 			t.Error("the write of a new key is not part of its request")
 		}
 	}
-	for _, secret := range []string{*k.Credential.Value, *k.Credential.Secret, canary, string(tenant.ID), h.Owner.Email, testkit.Password} {
+	for _, secret := range []string{
+		k.Credential.Value, k.Credential.Secret, canary, string(tenant.ID), h.Owner.Email,
+		testkit.Password,
+	} {
 		if bytes.Contains(to.sent, []byte(secret)) {
 			t.Errorf("%q was sent", secret)
 		}

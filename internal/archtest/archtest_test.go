@@ -15,7 +15,7 @@ const root = "../.."
 var maySkip []string
 
 func TestTheTreeIsBuiltAsTheTableSays(t *testing.T) {
-	house, err := readTree(os.DirFS(root))
+	tree, err := readTree(os.DirFS(root))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,16 +23,16 @@ func TestTheTreeIsBuiltAsTheTableSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustSee(t, house, below)
-	for _, report := range house.check(below, maySkip) {
+	mustSee(t, tree, below)
+	for _, report := range tree.check(below, maySkip) {
 		t.Error(report)
 	}
 }
 
 // mustSee fails where the reading missed this very package, and would find no fault with anything.
-func mustSee(t *testing.T, house tree, below graph) {
+func mustSee(t *testing.T, tree tree, below graph) {
 	t.Helper()
-	if !slices.Contains(house.packages(), "internal/archtest") {
+	if !slices.Contains(tree.packages(), "internal/archtest") {
 		t.Errorf("read %s and did not see internal/archtest", root)
 	}
 	if !slices.Contains(below["go/parser"], "go/ast") {

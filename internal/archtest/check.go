@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// check reports every departure of the tree from the table. The graph holds what lies below the tree's packages;
-// the files of maySkip may hold tests that skip.
+// check reports every departure of the tree from the table. The graph holds what lies below the
+// tree's packages; the files of maySkip may hold tests that skip.
 func (t tree) check(below graph, maySkip []string) []string {
 	reports := slices.Concat(
 		t.withoutRow(),
@@ -17,6 +17,7 @@ func (t tree) check(below graph, maySkip []string) []string {
 		t.bannedWords(),
 		t.silentSkips(maySkip),
 		t.writtenActions(),
+		t.language(),
 	)
 	slices.Sort(reports)
 	return slices.Compact(reports)

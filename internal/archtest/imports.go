@@ -29,7 +29,7 @@ func (f file) mayImport(target string) bool {
 	return slices.ContainsFunc(f.modules(), func(m string) bool { return isOrBelow(target, m) })
 }
 
-// packages gives the packages of this module that the file may import.
+// packages returns the packages of this module that the file may import.
 func (f file) packages() []string {
 	listed := resolve(rows[f.folder].imports)
 	if f.isTest() {
@@ -39,7 +39,7 @@ func (f file) packages() []string {
 	return listed
 }
 
-// modules gives others' modules that the file may import.
+// modules returns others' modules that the file may import.
 func (f file) modules() []string {
 	names := rows[f.folder].others
 	if f.forTests() {
@@ -58,7 +58,7 @@ func misplacedModules(table []layer) []string {
 	for _, l := range table {
 		for _, r := range l.rows {
 			for name := range strings.FieldsSeq(r.others) {
-				if kept, ok := keepers[name]; ok && !slices.Contains(resolve(kept), r.path) {
+				if kept, ok := exclusiveModules[name]; ok && !slices.Contains(resolve(kept), r.path) {
 					reports = append(reports, fmt.Sprintf("%s lists %s, which is kept by %s", r.path, name, kept))
 				}
 			}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Each made-up tree departs from the table in one way, and each departure is reported in these words. In sources and
-// reports, ~ is the module's path.
+// Each made-up tree departs from the table in one way, and each departure is reported in these
+// words. In sources and reports, ~ is the module's path.
 func TestADepartureFromTheTableIsReported(t *testing.T) {
 	cases := []struct {
 		departure string
@@ -111,7 +111,8 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 		{
 			"the domain with HTTP in it, behind a module it may import",
 			"internal/verify/verify.go", `package verify; import _ "github.com/maypok86/otter/v2"`,
-			[]string{"internal/verify must not reach net/http: internal/verify → github.com/maypok86/otter/v2 → expvar → net/http"},
+			[]string{"internal/verify must not reach net/http: internal/verify → github.com/maypok86/otter/v2 " +
+				"→ expvar → net/http"},
 		},
 		{
 			"the domain on a store",
@@ -133,8 +134,10 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 			"a dialect that speaks another",
 			"internal/dialect/blancco/keys.go", `package blancco; import _ "~/internal/dialect/blazeauth"`,
 			[]string{
-				"internal/dialect/blancco must not reach internal/dialect/blazeauth: internal/dialect/blancco → internal/dialect/blazeauth",
-				"internal/dialect/blancco/keys.go:1: internal/dialect/blancco may not import internal/dialect/blazeauth",
+				"internal/dialect/blancco must not reach internal/dialect/blazeauth: internal/dialect/blancco " +
+					"→ internal/dialect/blazeauth",
+				"internal/dialect/blancco/keys.go:1: internal/dialect/blancco may not import " +
+					"internal/dialect/blazeauth",
 			},
 		},
 		{
@@ -148,22 +151,40 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 		{
 			"the environment read outside cmd",
 			"internal/config/config.go", `package config; import "os"; var home = os.Getenv("HOME")`,
-			[]string{"internal/config/config.go:1: os.Getenv: environment and exit code are read and set in cmd"},
+			[]string{
+				"internal/config/config.go:1: os.Getenv: " +
+					"only cmd reads environment, arguments and standard streams, and sets the exit code",
+			},
 		},
 		{
 			"an exit outside cmd, under another name",
 			"internal/app/app.go", `package app; import system "os"; var exit = system.Exit`,
-			[]string{"internal/app/app.go:1: os.Exit: environment and exit code are read and set in cmd"},
+			[]string{
+				"internal/app/app.go:1: os.Exit: " +
+					"only cmd reads environment, arguments and standard streams, and sets the exit code",
+			},
 		},
 		{
 			"an exit outside cmd, with a last word",
 			"internal/app/app.go", `package app; import "log"; func f() { log.Fatalf("bye") }`,
-			[]string{"internal/app/app.go:1: log.Fatalf: environment and exit code are read and set in cmd"},
+			[]string{
+				"internal/app/app.go:1: log.Fatalf: " +
+					"only cmd reads environment, arguments and standard streams, and sets the exit code",
+			},
+		},
+		{
+			"a command that writes past the streams it was given",
+			"internal/cli/keys.go", `package cli; import "os"; var out = os.Stdout`,
+			[]string{
+				"internal/cli/keys.go:1: os.Stdout: " +
+					"only cmd reads environment, arguments and standard streams, and sets the exit code",
+			},
 		},
 		{
 			"a route that the API's document would not know",
 			"internal/oauth/oauth.go", `package oauth; import "net/http"; var mux = http.NewServeMux()`,
-			[]string{"internal/oauth/oauth.go:1: net/http.NewServeMux: a route goes into the web.Router, from whose list the API's document is made"},
+			[]string{"internal/oauth/oauth.go:1: net/http.NewServeMux: a route goes into the web.Router, from " +
+				"whose list the API's document is made"},
 		},
 		{
 			"an import that hides its words",
@@ -173,12 +194,14 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 		{
 			"a test that sleeps",
 			"internal/key/key_test.go", `package key; import "time"; func f() { time.Sleep(1) }`,
-			[]string{"internal/key/key_test.go:1: time.Sleep: wait for the event itself, or let testing/synctest move the clock"},
+			[]string{"internal/key/key_test.go:1: time.Sleep: wait for the event itself, or let " +
+				"testing/synctest move the clock"},
 		},
 		{
 			"a package for tests that sleeps",
 			"internal/testkit/boot.go", `package testkit; import "time"; func f() { time.Sleep(1) }`,
-			[]string{"internal/testkit/boot.go:1: time.Sleep: wait for the event itself, or let testing/synctest move the clock"},
+			[]string{"internal/testkit/boot.go:1: time.Sleep: wait for the event itself, or let " +
+				"testing/synctest move the clock"},
 		},
 		{
 			"a test that skips",
@@ -187,12 +210,14 @@ func TestADepartureFromTheTableIsReported(t *testing.T) {
 		},
 		{
 			"a test that skips with a reason, behind a helper's interface",
-			"internal/testkit/boot.go", `package testkit; func need(t interface{ Skipf(string) }) { t.Skipf("no browser") }`,
+			"internal/testkit/boot.go",
+			`package testkit; func need(t interface{ Skipf(string) }) { t.Skipf("no browser") }`,
 			[]string{"internal/testkit/boot.go:1: Skipf: a test that did not run has not passed"},
 		},
 		{
 			"a test that skips where tests are to be short",
-			"api/api_test.go", `package api; import "testing"; func TestX(t *testing.T) { if !testing.Short() { t.SkipNow() } }`,
+			"api/api_test.go",
+			`package api; import "testing"; func TestX(t *testing.T) { if !testing.Short() { t.SkipNow() } }`,
 			[]string{
 				"api/api_test.go:1: Short: a test that did not run has not passed",
 				"api/api_test.go:1: SkipNow: a test that did not run has not passed",
@@ -249,13 +274,16 @@ func TestAModuleOutsideItsKeepersRowIsReported(t *testing.T) {
 
 func TestWhatTheRulesAllowIsNotReported(t *testing.T) {
 	reports := made(t, map[string]string{
-		"cmd/claviger/main.go":          `package main; import "os"; func main() { os.Exit(len(os.Getenv("X"))) }`,
-		"tools/bench/main.go":           `package main; import "log"; func main() { log.Fatal("slow") }`,
-		"internal/key/key_test.go":      source("key_test", module+"/internal/key", module+"/internal/store/sqlite", "pgregory.net/rapid", "testing"),
-		"internal/testkit/env.go":       `package testkit; import ("os"; "testing"); func f(testing.TB) string { return os.Getenv("X") }`,
-		"internal/key/testdata/bad.go":  "this is no Go",
-		"internal/job/loop.go":          `package job; import "time"; func f() { time.Sleep(1) }`,
-		"internal/config/config.go":     `package config; type env struct{}; func (env) Getenv() {}; func f(os env) { os.Getenv() }`,
+		"cmd/claviger/main.go": `package main; import "os"; func main() { os.Exit(len(os.Getenv("X"))) }`,
+		"tools/bench/main.go":  `package main; import "log"; func main() { log.Fatal("slow") }`,
+		"internal/key/key_test.go": source("key_test", module+"/internal/key", module+"/internal/store/sqlite",
+			"pgregory.net/rapid", "testing"),
+		"internal/testkit/env.go": "package testkit; import (\"os\"; \"testing\"); " +
+			"func f(testing.TB) string { return os.Getenv(\"X\") }",
+		"internal/key/testdata/bad.go": "this is no Go",
+		"internal/job/loop.go":         `package job; import "time"; func f() { time.Sleep(1) }`,
+		"internal/config/config.go": "package config; type env struct{}; func (env) Getenv() {}; " +
+			"func f(os env) { os.Getenv() }",
 		"internal/policy/skip_test.go":  `package policy; func f(t interface{ Skip() }) { t.Skip() }`,
 		"node_modules/.cache/broken.go": "nor is this",
 	}).check(nil, []string{"internal/policy/skip_test.go"})
@@ -272,8 +300,14 @@ func TestAnActionThatIsWrittenAsATextIsReported(t *testing.T) {
 		want             []string
 	}{
 		{"a constant", "internal/key/key.go", code + "var a = audit.ActionKeyRevoke\n", nil},
-		{"the text", "internal/key/key.go", code + "var a audit.Action = \"key.revoke\"\n", []string{`internal/key/key.go:3: "key.revoke": an action is written as a constant of internal/audit`}},
-		{"another verb", "internal/key/key.go", code + "var a = audit.By(who, `key.steal`)\n", []string{`internal/key/key.go:3: "key.steal": an action is written as a constant of internal/audit`}},
+		{
+			"the text", "internal/key/key.go", code + "var a audit.Action = \"key.revoke\"\n",
+			[]string{`internal/key/key.go:3: "key.revoke": an action is written as a constant of internal/audit`},
+		},
+		{
+			"another verb", "internal/key/key.go", code + "var a = audit.By(who, `key.steal`)\n",
+			[]string{`internal/key/key.go:3: "key.steal": an action is written as a constant of internal/audit`},
+		},
 		{"another noun", "internal/key/key.go", code + "var a = \"revocations.journal\"\n", nil},
 		{"in a test", "internal/key/key_test.go", code + "var a = \"key.revoke\"\n", nil},
 		{"in a file that knows no actions", "internal/key/other.go", "package key\nvar a = \"key.pem\"\n", nil},

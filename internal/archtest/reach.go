@@ -23,7 +23,8 @@ func (t tree) forbiddenChains(below graph) []string {
 		for _, from := range importPaths(resolve(rule.from)) {
 			if chain := g.chain(from, targets); chain != nil {
 				last := chain[len(chain)-1]
-				reports = append(reports, fmt.Sprintf("%s must not reach %s: %s", short(from), short(last), arrows(chain)))
+				reports = append(reports,
+					fmt.Sprintf("%s must not reach %s: %s", short(from), short(last), arrows(chain)))
 			}
 		}
 	}
@@ -44,7 +45,7 @@ func (t tree) graph(below graph) graph {
 	return g
 }
 
-// chain gives the shortest way from a package to one of the targets; nil where there is none.
+// chain returns the shortest way from a package to one of the targets; nil where there is none.
 func (g graph) chain(from string, targets []string) []string {
 	came := map[string]string{}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
@@ -61,7 +62,7 @@ func (g graph) chain(from string, targets []string) []string {
 	return nil
 }
 
-// walk gives the way from a package to another, by the package from which each was first seen.
+// walk returns the way from a package to another, by the package from which each was first seen.
 func walk(came map[string]string, from, to string) []string {
 	way := []string{to}
 	for to != from {

@@ -23,6 +23,7 @@ type file struct {
 	path   string // relative to the module's root
 	folder string
 	syntax *ast.File
+	text   string
 }
 
 // readTree reads the folders that the go command would, and every Go file in them.
@@ -51,15 +52,15 @@ func (t *tree) add(root fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	syntax, err := parser.ParseFile(t.positions, name, text, parser.SkipObjectResolution)
+	syntax, err := parser.ParseFile(t.positions, name, text, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
-	t.files = append(t.files, file{path: name, folder: path.Dir(name), syntax: syntax})
+	t.files = append(t.files, file{path: name, folder: path.Dir(name), syntax: syntax, text: string(text)})
 	return nil
 }
 
-// packages gives the folders that hold Go files.
+// packages returns the folders that hold Go files.
 func (t tree) packages() []string {
 	var folders []string
 	for _, f := range t.files {
@@ -78,10 +79,11 @@ func (t tree) at(n ast.Node) string {
 // isTest reports whether only `go test` compiles the file.
 func (f file) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// forTests reports whether the file serves tests alone: itself a test, or of a package that tests import.
+// forTests reports whether the file serves tests alone: itself a test, or of a package that tests
+// import.
 func (f file) forTests() bool { return f.isTest() || slices.Contains(resolve("tests"), f.folder) }
 
-// imports gives the import paths of the file.
+// imports returns the import paths of the file.
 func (f file) imports() []string {
 	var paths []string
 	for _, spec := range f.syntax.Imports {

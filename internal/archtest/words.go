@@ -21,15 +21,17 @@ var bans = []struct {
 	why     string
 }{
 	{
-		strings.Fields("os.Getenv os.LookupEnv os.Environ os.ExpandEnv os.Exit log.Fatal log.Fatalf log.Fatalln"),
-		file.belowCommands, "environment and exit code are read and set in cmd",
+		strings.Fields("os.Getenv os.LookupEnv os.Environ os.ExpandEnv os.Exit log.Fatal log.Fatalf log.Fatalln" +
+			" os.Args os.Stdin os.Stdout os.Stderr os.UserConfigDir os.UserHomeDir os.UserCacheDir"),
+		file.belowCommands, "only cmd reads environment, arguments and standard streams, and sets the exit code",
 	},
 	{
 		strings.Fields("time.Sleep"),
 		file.forTests, "wait for the event itself, or let testing/synctest move the clock",
 	},
 	{
-		strings.Fields("net/http.NewServeMux net/http.ServeMux net/http.Handle net/http.HandleFunc net/http.DefaultServeMux"),
+		strings.Fields("net/http.NewServeMux net/http.ServeMux net/http.Handle net/http.HandleFunc " +
+			"net/http.DefaultServeMux"),
 		file.beyondRouter, "a route goes into the web.Router, from whose list the API's document is made",
 	},
 }
@@ -60,7 +62,8 @@ func (t tree) emptyNames() []string {
 	return reports
 }
 
-// dotImports reports imports that hide where a word comes from, and so would hide it from bannedWords.
+// dotImports reports imports that hide where a word comes from, and so would hide it from
+// bannedWords.
 func (t tree) dotImports() []string {
 	var reports []string
 	for _, f := range t.files {
@@ -97,7 +100,8 @@ func (t tree) silentSkips(maySkip []string) []string {
 		}
 		for _, w := range f.words() {
 			if name := w.node.Sel.Name; w.full == "testing.Short" || slices.Contains(skips, name) {
-				reports = append(reports, fmt.Sprintf("%s: %s: a test that did not run has not passed", t.at(w.node), name))
+				reports = append(reports,
+					fmt.Sprintf("%s: %s: a test that did not run has not passed", t.at(w.node), name))
 			}
 		}
 	}
@@ -127,7 +131,7 @@ func (f file) words() []word {
 	return words
 }
 
-// localNames gives the import path behind each name by which the file calls a package.
+// localNames returns the import path behind each name by which the file calls a package.
 func (f file) localNames() map[string]string {
 	names := map[string]string{}
 	for _, spec := range f.syntax.Imports {
@@ -143,7 +147,8 @@ func (f file) localNames() map[string]string {
 // auditPackage has the constants of all actions.
 const auditPackage = "internal/audit"
 
-// writtenActions reports texts that look like an action, by their noun, outside of the package that has all actions as constants. Tests may write them.
+// writtenActions reports texts that look like an action, by their noun, outside of the package that
+// has all actions as constants. Tests may write them.
 func (t tree) writtenActions() []string {
 	nouns := t.actionNouns()
 	var reports []string
@@ -153,7 +158,8 @@ func (t tree) writtenActions() []string {
 		}
 		for node := range ast.Preorder(f.syntax) {
 			if text, ok := textOf(node); ok && nouns[nounOf(text)] {
-				reports = append(reports, fmt.Sprintf("%s: %q: an action is written as a constant of %s", t.at(node), text, auditPackage))
+				reports = append(reports,
+					fmt.Sprintf("%s: %q: an action is written as a constant of %s", t.at(node), text, auditPackage))
 			}
 		}
 	}

@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// Action is what was done, as noun.verb. Every action is a constant of this file and has a rule in actionRules.
+// Action is what was done, as noun.verb. Every action is a constant of this file and has a rule in
+// actionRules.
 type Action string
 
-// The actions. Their text is stored, filtered by and shown: it never changes.
+// The actions. Their texts are stored, shown and used in filters, so they never change.
 const (
 	ActionAccountCreate       Action = "account.create"
 	ActionAccountEdit         Action = "account.edit"
@@ -21,6 +22,9 @@ const (
 	ActionApplicationEdit   Action = "application.edit"
 	ActionApplicationDelete Action = "application.delete"
 
+	// ActionAuditSign says that the heads which versions before schema 11 left unsigned were signed
+	// as they were found.
+	ActionAuditSign   Action = "audit.sign"
 	ActionClockRepair Action = "clock.repair"
 
 	ActionKeyCreate         Action = "key.create"
@@ -39,8 +43,12 @@ const (
 	ActionMemberAdd    Action = "member.add"
 	ActionMemberInvite Action = "member.invite"
 	ActionMemberJoin   Action = "member.join"
-	ActionMemberEdit   Action = "member.edit"
-	ActionMemberRemove Action = "member.remove"
+	// ActionInvitationResend says that an invitation got a new link. ActionInvitationCancel says
+	// that an invitation was cancelled.
+	ActionInvitationResend Action = "invitation.resend"
+	ActionInvitationCancel Action = "invitation.cancel"
+	ActionMemberEdit       Action = "member.edit"
+	ActionMemberRemove     Action = "member.remove"
 
 	ActionNoticeRetry Action = "notice.retry"
 
@@ -59,6 +67,8 @@ const (
 	ActionSessionEnd   Action = "session.end"
 	ActionSessionSweep Action = "session.sweep"
 
+	ActionLinkSweep Action = "link.sweep"
+
 	ActionSetupLink Action = "setup.link"
 
 	ActionTenantCreate Action = "tenant.create"
@@ -67,100 +77,117 @@ const (
 	ActionUserCreate   Action = "user.create"
 	ActionUserEdit     Action = "user.edit"
 	ActionUserPassword Action = "user.password"
-	ActionUserDisable  Action = "user.disable"
-	ActionUserEnable   Action = "user.enable"
-	ActionUserDelete   Action = "user.delete"
+	// ActionUserResetLink says that a link to set a person's password was created.
+	ActionUserResetLink Action = "user.reset_link"
+	ActionUserDisable   Action = "user.disable"
+	ActionUserEnable    Action = "user.enable"
+	ActionUserDelete    Action = "user.delete"
+	// ActionUserReplace says that a user who never proved their address was deleted, because
+	// another person proved it.
+	ActionUserReplace Action = "user.replace"
 )
 
-// An actionRule lists the effects of an action, or says why it has none.
+// An actionRule lists the effects of an action, or the reason why it has none.
 type actionRule struct {
-	// always are effects that every event of the action has, may those that some have.
+	// always are effects that every event of the action has. may are effects that some events have.
 	always, may []EffectKind
-	// none is why the action has no effect.
+	// none is the reason why the action has no effect.
 	none string
 }
 
-// Why an action has no effect.
+// Reasons why an action has no effect.
 const (
-	onlyGives     = "It gives authority that did not exist before. A restored backup lacks it, which is safe."
-	changesNoSay  = "It changes no authority: names, descriptions or mail only."
-	endsByAge     = "It follows from the age of the key, which the restored data says as well."
-	noSessions    = "Sessions are not part of a backup."
-	linksAreVoid  = "A restore makes every unused link void."
-	ofServerKeys  = "It concerns the server's own keys, under which nothing is left when one is retired."
-	notYetCovered = "ADR 20: a restore may bring back wider scopes, settings, roles and passwords. The operator is told to review them."
+	reasonOnlyGrants  = "It gives authority that did not exist before. A restored backup lacks it, which is safe."
+	reasonNoAuthority = "It changes no authority: names, descriptions or mail only."
+	reasonEndsByAge   = "It follows from the age of the key, which the restored data says as well."
+	reasonNoSessions  = "Sessions are not part of a backup: nobody is signed in after a restore."
+	reasonLinksExpire = "A restore makes every unused link void."
+	reasonServerKeys  = "It concerns the server's own keys, which no caller has. What a retired one sealed was " +
+		"sealed again " +
+		"under the next before, so no credential lost its authority with it; what a backup holds still needs it."
 )
 
-// actionRules has every action. The ledger refuses an event that breaks its rule, so that nothing that takes authority away is committed unnoticed.
+// actionRules has every action. The ledger refuses an event that breaks its rule, so no change that
+// takes authority away is committed without its effect.
 var actionRules = map[Action]actionRule{
-	ActionAccountCreate:       {none: onlyGives},
-	ActionAccountEdit:         {none: changesNoSay},
+	ActionAccountCreate:       {none: reasonOnlyGrants},
+	ActionAccountEdit:         {none: reasonNoAuthority},
 	ActionAccountDisable:      {always: []EffectKind{EffectAccountDisabled}},
 	ActionAccountEnable:       {always: []EffectKind{EffectAccountEnabled}},
-	ActionAccountMember:       {none: notYetCovered},
+	ActionAccountMember:       {always: []EffectKind{EffectAccountRoleSet}},
 	ActionAccountMemberRemove: {always: []EffectKind{EffectAccountRoleRemoved}},
 
-	ActionApplicationCreate: {none: onlyGives},
-	ActionApplicationEdit:   {none: notYetCovered},
-	ActionApplicationDelete: {none: notYetCovered},
+	ActionApplicationCreate: {none: reasonOnlyGrants},
+	ActionApplicationEdit:   {may: []EffectKind{EffectApplicationDisabled, EffectApplicationEnabled}},
+	ActionApplicationDelete: {always: []EffectKind{EffectApplicationDeleted}},
 
-	ActionKeyCreate:         {none: onlyGives},
-	ActionKeyClaim:          {none: onlyGives},
-	ActionKeyEdit:           {may: []EffectKind{EffectKeyExpirySet}},
-	ActionKeyReveal:         {none: changesNoSay},
+	ActionKeyCreate:         {none: reasonOnlyGrants},
+	ActionKeyClaim:          {none: reasonOnlyGrants},
+	ActionKeyEdit:           {may: []EffectKind{EffectKeyExpirySet, EffectKeyScopesSet, EffectKeyApplicationsSet}},
+	ActionKeyReveal:         {none: reasonNoAuthority},
 	ActionKeyRefresh:        {always: []EffectKind{EffectKeyRefreshed}},
 	ActionKeyEndPrevious:    {always: []EffectKind{EffectKeyPreviousEnded}},
 	ActionKeyDisable:        {always: []EffectKind{EffectKeyDisabled}},
 	ActionKeyEnable:         {always: []EffectKind{EffectKeyEnabled}},
 	ActionKeyRevoke:         {always: []EffectKind{EffectKeyRevoked}},
 	ActionKeyDelete:         {always: []EffectKind{EffectKeyRevoked}},
-	ActionKeyForget:         {none: endsByAge},
-	ActionKeyForgetPrevious: {none: endsByAge},
+	ActionKeyForget:         {none: reasonEndsByAge},
+	ActionKeyForgetPrevious: {none: reasonEndsByAge},
 
-	ActionMemberAdd:    {always: []EffectKind{EffectMemberEnabled}},
-	ActionMemberInvite: {none: linksAreVoid},
-	ActionMemberJoin:   {always: []EffectKind{EffectMemberEnabled}},
-	ActionMemberEdit:   {may: []EffectKind{EffectMemberDisabled, EffectMemberEnabled}},
-	ActionMemberRemove: {always: []EffectKind{EffectMemberRemoved}},
+	ActionMemberAdd:        {always: []EffectKind{EffectMemberEnabled}},
+	ActionMemberInvite:     {none: reasonLinksExpire},
+	ActionInvitationResend: {none: reasonLinksExpire},
+	ActionInvitationCancel: {none: reasonLinksExpire},
+	ActionMemberJoin:       {always: []EffectKind{EffectMemberEnabled}},
+	ActionMemberEdit:       {may: []EffectKind{EffectMemberDisabled, EffectMemberEnabled, EffectMemberRoleSet}},
+	ActionMemberRemove:     {always: []EffectKind{EffectMemberRemoved}},
 
-	ActionNoticeRetry: {none: changesNoSay},
+	ActionNoticeRetry: {none: reasonNoAuthority},
 
-	ActionPolicyEdit: {may: []EffectKind{EffectLifetimeSet}},
+	ActionPolicyEdit: {may: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet}},
 
-	ActionRootKeyRotate: {none: ofServerKeys},
-	ActionRootKeyRewrap: {none: ofServerKeys},
-	ActionRootKeyRetire: {none: ofServerKeys},
+	ActionRootKeyRotate: {none: reasonServerKeys},
+	ActionRootKeyRewrap: {none: reasonServerKeys},
+	ActionRootKeyRetire: {none: reasonServerKeys},
 
-	ActionScopesReplace: {none: notYetCovered},
+	ActionScopesReplace: {always: []EffectKind{EffectCatalogueSet}},
 
-	ActionClockRepair:   {none: onlyGives},
-	ActionServerCreate:  {none: onlyGives},
+	ActionAuditSign:     {none: reasonNoAuthority},
+	ActionClockRepair:   {always: []EffectKind{EffectTimeRepaired}},
+	ActionServerCreate:  {none: reasonOnlyGrants},
 	ActionServerRestore: {always: []EffectKind{EffectDatabaseRestored}},
 
-	ActionSessionBegin: {none: noSessions},
-	ActionSessionEnd:   {none: noSessions},
-	ActionSessionSweep: {none: noSessions},
+	ActionSessionBegin: {none: reasonNoSessions},
+	ActionSessionEnd:   {none: reasonNoSessions},
+	ActionSessionSweep: {none: reasonNoSessions},
 
-	ActionSetupLink: {none: linksAreVoid},
+	ActionLinkSweep: {none: reasonLinksExpire},
 
-	ActionTenantCreate: {none: onlyGives},
-	ActionTenantEdit:   {may: []EffectKind{EffectTenantDisabled, EffectTenantEnabled}},
+	ActionSetupLink: {none: reasonLinksExpire},
 
-	ActionUserCreate:   {none: onlyGives},
-	ActionUserEdit:     {none: changesNoSay},
-	ActionUserPassword: {none: notYetCovered},
-	ActionUserDisable:  {always: []EffectKind{EffectUserDisabled}},
-	ActionUserEnable:   {always: []EffectKind{EffectUserEnabled}},
-	ActionUserDelete:   {always: []EffectKind{EffectUserDeleted}},
+	ActionTenantCreate: {none: reasonOnlyGrants},
+	ActionTenantEdit: {may: []EffectKind{
+		EffectTenantDisabled, EffectTenantEnabled, EffectSettingsSet, EffectCopiesForgotten,
+	}},
+
+	ActionUserCreate:    {none: reasonOnlyGrants},
+	ActionUserEdit:      {none: reasonNoAuthority},
+	ActionUserPassword:  {always: []EffectKind{EffectPasswordSet}},
+	ActionUserResetLink: {none: reasonLinksExpire},
+	ActionUserDisable:   {always: []EffectKind{EffectUserDisabled}},
+	ActionUserEnable:    {always: []EffectKind{EffectUserEnabled}},
+	ActionUserDelete:    {always: []EffectKind{EffectUserDeleted}},
+	ActionUserReplace:   {always: []EffectKind{EffectUserDeleted}},
 }
 
-// Known reports whether the action is in the list.
+// Known reports whether the action has a rule.
 func (a Action) Known() bool {
 	_, known := actionRules[a]
 	return known
 }
 
-// Check reports an event that must not be committed: one of an unknown action, or with effects that do not belong to its action.
+// Check returns an error for an event that must not be committed: its action is unknown, or its
+// effects do not match the action.
 func (e Event) Check() error {
 	rule, known := actionRules[e.Action]
 	if !known {

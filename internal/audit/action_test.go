@@ -48,7 +48,8 @@ func TestEveryActionHasItsEffectsOrTheReasonForNone(t *testing.T) {
 	for _, a := range actions {
 		rule, known := actionRules[Action(a)]
 		if !known {
-			t.Errorf("%s is in no list: say in actionRules what it takes away or gives back, or why it has no effect", a)
+			t.Errorf("%s is in no list: say in actionRules what it takes away or gives back, or why it has no effect",
+				a)
 			continue
 		}
 		if has := len(rule.always)+len(rule.may) > 0; has == (rule.none != "") {
@@ -100,15 +101,47 @@ func TestAnEventWithoutItsEffectsIsRefused(t *testing.T) {
 		{"with another", ActionKeyRevoke, []Effect{{Kind: EffectKeyEnabled, Tenant: "ten_1", Key: "key_1"}}, false},
 		{"with another besides", ActionKeyRevoke, []Effect{revoked, {Kind: EffectUserDeleted, User: "usr_1"}}, false},
 		{"without the key", ActionKeyRevoke, []Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1"}}, false},
-		{"with a person", ActionKeyRevoke, []Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", User: "usr_1"}}, false},
-		{"with days", ActionKeyRevoke, []Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Days: 1}}, false},
-		{"with an expiry", ActionKeyRevoke, []Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Expires: time.Unix(1, 0)}}, false},
-		{"an expiry that was taken away", ActionKeyEdit, []Effect{{Kind: EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1"}}, true},
+		{
+			"with a person", ActionKeyRevoke,
+			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", User: "usr_1"}},
+			false,
+		},
+		{
+			"with days", ActionKeyRevoke,
+			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Days: 1}},
+			false,
+		},
+		{
+			"with an expiry", ActionKeyRevoke,
+			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Expires: time.Unix(1, 0)}},
+			false,
+		},
+		{
+			"an expiry that was taken away", ActionKeyEdit,
+			[]Effect{{Kind: EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1"}},
+			true,
+		},
 		{"an edit without effect", ActionKeyEdit, nil, true},
-		{"a refresh without serial", ActionKeyRefresh, []Effect{{Kind: EffectKeyRefreshed, Tenant: "ten_1", Key: "key_1"}}, false},
-		{"a policy", ActionPolicyEdit, []Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime, Days: 2}}, true},
-		{"a policy that is off", ActionPolicyEdit, []Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime}}, true},
-		{"a policy of another reason", ActionPolicyEdit, []Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByKey, Days: 2}}, false},
+		{
+			"a refresh without serial", ActionKeyRefresh,
+			[]Effect{{Kind: EffectKeyRefreshed, Tenant: "ten_1", Key: "key_1"}},
+			false,
+		},
+		{
+			"a policy", ActionPolicyEdit,
+			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime, Days: 2}},
+			true,
+		},
+		{
+			"a policy that is off", ActionPolicyEdit,
+			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime}},
+			true,
+		},
+		{
+			"a policy of another reason", ActionPolicyEdit,
+			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByKey, Days: 2}},
+			false,
+		},
 		{"an action that has none", ActionKeyReveal, []Effect{revoked}, false},
 		{"an unknown action", "key.steal", nil, false},
 		{"no action", "", nil, false},

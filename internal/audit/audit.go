@@ -1,16 +1,20 @@
-// Package audit makes every change a record: no write is possible without one.
+// Package audit records every change: no change is possible without a record.
 //
-// A domain package changes data only through a [Ledger]: its function gets a transaction and returns the [Event] that
-// describes what it did. The change, the event and the change number commit together, or none of them does.
+// A domain package changes data only through a [Ledger]. Its function gets a transaction and
+// returns the [Event] that describes what it did. The change, the event and the change number are
+// committed together, or none of them is.
 //
 //	ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 //		… read authority in tx, change through tx …
-//		return audit.By(who, audit.ActionKeyRevoke, audit.Target{Type: "key", ID: id, Name: name}).In(tenant, account).
+//		target := audit.Target{Type: "key", ID: id, Name: name}
+//		return audit.By(who, audit.ActionKeyRevoke, target).In(tenant, account).
 //			WithEffects(audit.Effect{Kind: audit.EffectKeyRevoked, Tenant: tenant, Key: id}), nil
 //	})
 //
-// Events form hash chains, one for each tenant, each account and the server itself: every [Record] holds the hash of the one before it,
-// so that an edit, a deletion or a reordering by anyone who does not rebuild the chain shows; a cut shows against a head that was kept elsewhere (see [Head]).
+// Events form hash chains, one for each tenant, each account and the server. Every [Record]
+// contains the hash of the previous one, so an edit, a deletion or a reordering is detected unless
+// the whole chain is rebuilt. A chain that was cut off or rebuilt is detected by its signed head,
+// and by a head that was stored elsewhere (see [Head]).
 package audit
 
 import (
@@ -25,20 +29,23 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// Ledger is the one way to change data. Tx is what the rules of one domain package read and write inside a transaction.
+// Ledger is the only way to change data. Tx is what the rules of one domain package read and write
+// inside a transaction.
 //
-// The function may run more than once, after a serialisation failure: it touches only tx and its own results, secrets are minted
-// outside it, and nothing in it reads except through tx. It runs without the caller's cancellation but under a deadline.
-// When it fails nothing is kept. A COMMIT whose outcome is unknown gives fault.Unavailable.
+// The function may run more than once, after a serialization failure. It changes only tx and its
+// own results, reads only through tx, and uses secrets that were created outside. It runs without
+// the caller's cancellation but with a deadline. If it fails, nothing is kept. If the outcome of a
+// COMMIT is unknown, Write returns fault.Unavailable.
 //
-// Write takes the principal that asks for the change, so that changes can be admitted fairly. The principal
-// permits nothing and is not recorded: the event names the actor.
+// Write takes the principal that asks for the change, so that changes are admitted fairly. The
+// principal grants no permission and is not recorded: the event names the actor.
 type Ledger[Tx any] interface {
 	Write(ctx context.Context, who principal.Principal, change func(ctx context.Context, tx Tx) (Event, error)) error
 }
 
-// ErrNothing, returned by a change, rolls back without a record and makes Write succeed: there was nothing to do. The event beside it still says which
-// cached facts are doubtful: what the change found done may have been committed a moment ago.
+// ErrNothing, returned by a change, rolls back without a record, and Write succeeds: there was
+// nothing to do. The event beside it still says which cached facts to invalidate, because what the
+// change found done may have been committed a moment ago.
 var ErrNothing = errors.New("nothing to change")
 
 // Actor is who made a change.
@@ -55,14 +62,18 @@ type Target struct {
 	Name string
 }
 
-// Stale names the cached facts that a change outdates.
-type Stale struct {
-	// Lookups of credentials (see credential.Presented.Lookup).
+// Invalidation names the cached facts that a change makes stale.
+type Invalidation struct {
+	// Lookups of credentials (see credential.Parsed.Lookup).
 	Lookups []string         `json:"lookups,omitempty"`
 	Tenants []ident.TenantID `json:"tenants,omitempty"`
-	// KeyHeaders are the key headers that tenants have now, for the reader of credentials.
+	// KeyHeaders are the current key headers of tenants, for the reader of credentials.
 	KeyHeaders []KeyHeader `json:"headers,omitempty"`
-	// TimeRepaired is the present time where later ones were taken from the record: no node goes by those any more.
+	// HeaderNames are key headers of tenants, as versions before schema 8 announce them. They still
+	// do so during an upgrade.
+	HeaderNames []string `json:"key_headers,omitempty"`
+	// TimeRepaired is the present time after a repair of the clock removed later times from the
+	// record. No node uses the later times any more.
 	TimeRepaired *time.Time `json:"time_repaired,omitempty"`
 }
 
@@ -71,25 +82,26 @@ type KeyHeader struct {
 	Tenant ident.TenantID `json:"tenant"`
 	// Name is "" for none.
 	Name string `json:"name,omitempty"`
-	// Version grows with each change of the tenant, so that the later of two changes counts in whichever order they are heard of.
-	Version int64 `json:"version"`
+	// Version is the number of the change, so that the later of two headers wins in whichever order
+	// they arrive. It is stored beside the event.
+	Version int64 `json:"-"`
 }
 
-// ParseStale reads a stored Stale. It fails on whatever this version would not have written: to skip a member would leave
-// in memory what a newer version outdates by it.
-func ParseStale(text []byte) (s Stale, err error) {
+// ParseInvalidation parses a stored invalidation. It returns an error for anything that this
+// version does not write, because skipping a member would keep stale facts in the cache.
+func ParseInvalidation(text []byte) (s Invalidation, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&s); err != nil {
-		return Stale{}, err
+		return Invalidation{}, err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Stale{}, errors.New("more than one value")
+		return Invalidation{}, errors.New("more than one value")
 	}
 	return s, nil
 }
 
-// Event is one change. Its id and time are set when it is written.
+// Event describes one change. The ledger sets its id and time.
 type Event struct {
 	ID        ident.EventID
 	At        time.Time
@@ -99,15 +111,17 @@ type Event struct {
 	IP        string
 	RequestID string
 	Details   map[string]string
-	// Account and Tenant decide the chain: the tenant's if set, else the account's, else the server's.
-	Account ident.AccountID
-	Tenant  ident.TenantID
-	Stale   Stale
-	// Effects that the change had on what anyone may do; see [Event.Check]. Records of before version 8 of the schema have nil.
+	// Account and Tenant decide the chain: the tenant's if set, else the account's, else the
+	// server's.
+	Account     ident.AccountID
+	Tenant      ident.TenantID
+	Invalidates Invalidation
+	// Effects of the change on what anyone may do; see [Event.Check]. Records from before schema 8
+	// have nil.
 	Effects []Effect
 }
 
-// By begins an event: who did what to which thing.
+// By returns an event: who did what to which target.
 func By(who principal.Principal, action Action, target Target) Event {
 	o := who.Origin()
 	return Event{Actor: actor(who), Action: action, Target: target, IP: o.IP, RequestID: o.RequestID}
@@ -123,19 +137,19 @@ func actor(who principal.Principal) Actor {
 	return Actor{Type: string(who.Kind())}
 }
 
-// In places the event in a tenant of an account.
+// In assigns the event to a tenant of an account.
 func (e Event) In(tenant ident.TenantID, account ident.AccountID) Event {
 	e.Tenant, e.Account = tenant, account
 	return e
 }
 
-// Of places the event in an account.
+// Of assigns the event to an account.
 func (e Event) Of(account ident.AccountID) Event {
 	e.Account = account
 	return e
 }
 
-// With adds a detail. Details are for people who investigate; never a secret.
+// With adds a detail. Details are read by people who investigate; they never contain a secret.
 func (e Event) With(name, value string) Event {
 	details := map[string]string{name: value}
 	for n, v := range e.Details {
@@ -145,19 +159,21 @@ func (e Event) With(name, value string) Event {
 	return e
 }
 
-// OutdatesLookups says that cached facts under these lookups are no longer true.
-func (e Event) OutdatesLookups(lookups ...string) Event {
-	e.Stale.Lookups = append(e.Stale.Lookups[:len(e.Stale.Lookups):len(e.Stale.Lookups)], lookups...)
+// InvalidatesLookups adds lookups whose cached facts are stale.
+func (e Event) InvalidatesLookups(lookups ...string) Event {
+	e.Invalidates.Lookups = append(e.Invalidates.Lookups[:len(e.Invalidates.Lookups):len(e.Invalidates.Lookups)],
+		lookups...)
 	return e
 }
 
-// OutdatesTenants says that cached facts of these tenants are no longer true.
-func (e Event) OutdatesTenants(tenants ...ident.TenantID) Event {
-	e.Stale.Tenants = append(e.Stale.Tenants[:len(e.Stale.Tenants):len(e.Stale.Tenants)], tenants...)
+// InvalidatesTenants adds tenants whose cached facts are stale.
+func (e Event) InvalidatesTenants(tenants ...ident.TenantID) Event {
+	e.Invalidates.Tenants = append(e.Invalidates.Tenants[:len(e.Invalidates.Tenants):len(e.Invalidates.Tenants)],
+		tenants...)
 	return e
 }
 
-// WithEffects adds effects that the change has.
+// WithEffects adds effects of the change.
 func (e Event) WithEffects(effects ...Effect) Event {
 	e.Effects = append(e.Effects[:len(e.Effects):len(e.Effects)], effects...)
 	return e

@@ -11,7 +11,8 @@ import (
 
 func chain(n int) (records []audit.Record, head audit.Head) {
 	for i := range n {
-		e := audit.By(principal.Operator(), audit.ActionKeyCreate, audit.Target{Type: "key", ID: "key_1"}).In("ten_1", "acc_1").With("n", string(rune('a'+i)))
+		e := audit.By(principal.Operator(), audit.ActionKeyCreate, audit.Target{Type: "key", ID: "key_1"}).In("ten_1",
+			"acc_1").With("n", string(rune('a'+i)))
 		e.At = time.UnixMicro(int64(i))
 		r := head.Append(e)
 		head = audit.Head{Seq: r.Seq, Hash: r.Hash}

@@ -3,20 +3,19 @@ package audit
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 )
 
-// Hash links a record to the one before it.
+// Hash links a record to the previous one.
 type Hash [sha256.Size]byte
 
-// ServerChain holds the events that belong to no account.
+// ServerChain is the chain of the events that belong to no account.
 const ServerChain = "server"
 
-// Chain names the chain an event belongs to.
+// Chain returns the name of the event's chain.
 func (e Event) Chain() string {
 	switch {
 	case e.Tenant != "":
@@ -30,19 +29,15 @@ func (e Event) Chain() string {
 // Record is an event in its chain.
 type Record struct {
 	Event
-	// Seq counts the records of a chain from 1.
+	// Seq numbers the records of a chain from 1.
 	Seq      int64
 	PrevHash Hash // zero for the first
 	Hash     Hash
+	// Change is the number of the change. The hash does not cover it; the MACs of the heads do.
+	Change int64
 }
 
-// Head is the end of a chain. The zero value is an empty chain.
-type Head struct {
-	Seq  int64
-	Hash Hash
-}
-
-// Append makes the record that follows the head.
+// Append returns the record that follows the head.
 func (h Head) Append(e Event) Record {
 	if e.Effects == nil {
 		e.Effects = []Effect{}
@@ -52,29 +47,26 @@ func (h Head) Append(e Event) Record {
 	return r
 }
 
-// The encodings that are hashed. The first has no effects: records of before version 8 of the schema are hashed by it, and only they have none, not even an
-// empty list.
+// The encodings that are hashed. The first contains no effects. It is used for records from before
+// schema 8; only they have nil effects, not even an empty list.
 const (
 	encodingV1 = "claviger audit v1"
 	encodingV2 = "claviger audit v2"
 )
 
-// sum hashes every field of the record, each with its length before it. What a change outdates in caches is no part of the record.
+// sum hashes every field of the record, each with its length before it. The invalidation is not
+// part of the record.
 func (r Record) sum() Hash {
 	var in []byte
-	add := func(texts ...string) {
-		for _, t := range texts {
-			in = binary.BigEndian.AppendUint32(in, uint32(len(t)))
-			in = append(in, t...)
-		}
-	}
+	add := func(texts ...string) { in = encode(in, texts...) }
 	encoding := encodingV2
 	if r.Effects == nil {
 		encoding = encodingV1
 	}
 	add(encoding, string(r.PrevHash[:]), r.Chain(), strconv.FormatInt(r.Seq, 10))
 	add(string(r.ID), strconv.FormatInt(r.At.UnixMicro(), 10), string(r.Account), string(r.Tenant))
-	add(r.Actor.Type, r.Actor.ID, r.Actor.Email, string(r.Action), r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID)
+	add(r.Actor.Type, r.Actor.ID, r.Actor.Email, string(r.Action), r.Target.Type, r.Target.ID, r.Target.Name, r.IP,
+		r.RequestID)
 	if r.Effects != nil {
 		add(string(EncodeEffects(r.Effects)))
 	}
@@ -84,7 +76,7 @@ func (r Record) sum() Hash {
 	return sha256.Sum256(in)
 }
 
-// Follow checks that the record is the one after the head, unaltered, and gives the new head.
+// Follow checks that the record follows the head and is unaltered, and returns the new head.
 func (h Head) Follow(r Record) (Head, error) {
 	switch {
 	case r.Seq != h.Seq+1:
@@ -94,5 +86,5 @@ func (h Head) Follow(r Record) (Head, error) {
 	case r.sum() != r.Hash:
 		return h, fmt.Errorf("chain %s: record %d was altered", r.Chain(), r.Seq)
 	}
-	return Head{Seq: r.Seq, Hash: r.Hash}, nil
+	return Head{Seq: r.Seq, Hash: r.Hash, Change: r.Change}, nil
 }

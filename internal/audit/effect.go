@@ -14,10 +14,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// EffectKind is what an effect is. The set is closed: a program that reads a kind it does not know fails instead of ignoring it.
+// EffectKind is what an effect is. The set is closed: a program that reads a kind it does not know
+// fails instead of ignoring it.
 type EffectKind string
 
-// The kinds. Their text is stored with the event and in the journal of revocations: it never changes.
+// The kinds. Their texts are stored in events and in the revocation journal, so they never change.
 const (
 	// EffectKeyRevoked says that a key was revoked or deleted.
 	EffectKeyRevoked  EffectKind = "key_revoked"
@@ -29,80 +30,141 @@ const (
 	EffectKeyPreviousEnded EffectKind = "key_previous_ended"
 	// EffectKeyExpirySet says when the key itself expires; zero for never.
 	EffectKeyExpirySet EffectKind = "key_expiry_set"
+	// EffectKeyScopesSet says which scopes a key has from now on.
+	EffectKeyScopesSet EffectKind = "key_scopes_set"
+	// EffectKeyApplicationsSet says which applications a key reaches from now on.
+	EffectKeyApplicationsSet EffectKind = "key_applications_set"
 
 	EffectMemberDisabled EffectKind = "member_disabled"
 	// EffectMemberEnabled says that a membership began, or was enabled again.
 	EffectMemberEnabled EffectKind = "member_enabled"
-	// EffectMemberRemoved says that a membership ended, and with it the keys that the person had there.
+	// EffectMemberRemoved says that a membership ended, and with it the keys that the person had
+	// there.
 	EffectMemberRemoved EffectKind = "member_removed"
+	// EffectMemberRoleSet says that a member has another role from now on.
+	EffectMemberRoleSet EffectKind = "member_role_set"
 
 	EffectUserDisabled EffectKind = "user_disabled"
 	EffectUserEnabled  EffectKind = "user_enabled"
 	EffectUserDeleted  EffectKind = "user_deleted"
+	// EffectPasswordSet says since when a person has another password. It tells nothing of either.
+	EffectPasswordSet EffectKind = "password_set"
 
 	EffectTenantDisabled EffectKind = "tenant_disabled"
 	EffectTenantEnabled  EffectKind = "tenant_enabled"
+	// EffectSettingsSet says what the settings of a tenant allow from now on
+	// ([policy.Settings.Bounds]).
+	EffectSettingsSet EffectKind = "settings_set"
+	// EffectCopiesForgotten says that the sealed copies of all secrets of a tenant were destroyed.
+	EffectCopiesForgotten EffectKind = "copies_forgotten"
+	// EffectCatalogueSet says which scopes of its own a tenant has from now on, and who may hold
+	// them.
+	EffectCatalogueSet EffectKind = "catalogue_set"
+
+	EffectApplicationDisabled EffectKind = "application_disabled"
+	EffectApplicationEnabled  EffectKind = "application_enabled"
+	EffectApplicationDeleted  EffectKind = "application_deleted"
 
 	EffectAccountDisabled EffectKind = "account_disabled"
 	EffectAccountEnabled  EffectKind = "account_enabled"
 	// EffectAccountRoleRemoved says that a person is no longer owner or admin of an account.
 	EffectAccountRoleRemoved EffectKind = "account_role_removed"
-	// EffectLifetimeSet says how many days the account's policy lets keys live from now on, by reason; 0 for no bound.
+	// EffectAccountRoleSet says that a person has this role in an account from now on.
+	EffectAccountRoleSet EffectKind = "account_role_set"
+	// EffectSessionBoundsSet says how long sessions of people of an account may last from now on.
+	EffectSessionBoundsSet EffectKind = "session_bounds_set"
+	// EffectLifetimeSet says how many days the account's policy lets keys live from now on, by
+	// reason; 0 for no bound.
 	EffectLifetimeSet EffectKind = "lifetime_set"
 
 	// EffectDatabaseRestored says that a backup took the place of everything that was there.
 	EffectDatabaseRestored EffectKind = "database_restored"
+	// EffectTimeRepaired says that no change before this one happened later than it, whatever their
+	// times say.
+	EffectTimeRepaired EffectKind = "time_repaired"
 )
 
-// Effect is one way in which a change took authority away or gave it back. Effects commit with the change, and the journal of revocations is made of nothing
-// else. Which members an effect has depends on its kind.
+// Effect is one respect in which a change took authority away or gave it back. Effects are
+// committed with the change, and the revocation journal consists of nothing else. The kind of an
+// effect decides which members it has.
 type Effect struct {
-	Kind    EffectKind      `json:"kind"`
-	Account ident.AccountID `json:"account,omitempty"`
-	Tenant  ident.TenantID  `json:"tenant,omitempty"`
-	User    ident.UserID    `json:"user,omitempty"`
-	Key     ident.KeyID     `json:"key,omitempty"`
-	Serial  int             `json:"serial,omitempty"`
-	Expires time.Time       `json:"expires,omitzero"`
-	Reason  policy.Reason   `json:"reason,omitempty"`
-	Days    int             `json:"days,omitempty"`
+	Kind        EffectKind          `json:"kind"`
+	Account     ident.AccountID     `json:"account,omitempty"`
+	Tenant      ident.TenantID      `json:"tenant,omitempty"`
+	User        ident.UserID        `json:"user,omitempty"`
+	Key         ident.KeyID         `json:"key,omitempty"`
+	Application ident.ApplicationID `json:"application,omitempty"`
+	Serial      int                 `json:"serial,omitempty"`
+	Expires     time.Time           `json:"expires,omitzero"`
+	Since       time.Time           `json:"since,omitzero"`
+	Reason      policy.Reason       `json:"reason,omitempty"`
+	Days        int                 `json:"days,omitempty"`
+	Role        string              `json:"role,omitempty"`
+	// Scopes of a key.
+	Scopes []string `json:"scopes,omitempty"`
+	// AllApplications and Applications say which applications a key may use: all, or those listed.
+	AllApplications bool     `json:"all_applications,omitempty"`
+	Applications    []string `json:"applications,omitempty"`
+	// Catalogue contains a tenant's own scopes by name, with the roles that may hold each.
+	Catalogue map[string][]string `json:"catalogue,omitempty"`
+	Settings  *policy.Settings    `json:"settings,omitempty"`
+	// IdleMinutes and AbsoluteHours bound sessions.
+	IdleMinutes   int `json:"idle_minutes,omitempty"`
+	AbsoluteHours int `json:"absolute_hours,omitempty"`
 }
 
 // members says which members of an effect are set.
 type members struct {
-	account, tenant, user, key, serial, lifetime, expires bool
+	account, tenant, user, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
+	// If these are set, the member may be empty, which means none.
+	expires, applications, catalogue bool
 }
 
-// effectMembers has the members of every kind. Only the expiry may be absent where it is listed, and says then that there is none.
+// effectMembers has the members of every kind.
 var effectMembers = map[EffectKind]members{
-	EffectKeyRevoked:         {tenant: true, key: true},
-	EffectKeyDisabled:        {tenant: true, key: true},
-	EffectKeyEnabled:         {tenant: true, key: true},
-	EffectKeyRefreshed:       {tenant: true, key: true, serial: true},
-	EffectKeyPreviousEnded:   {tenant: true, key: true, serial: true},
-	EffectKeyExpirySet:       {tenant: true, key: true, expires: true},
-	EffectMemberDisabled:     {tenant: true, user: true},
-	EffectMemberEnabled:      {tenant: true, user: true},
-	EffectMemberRemoved:      {tenant: true, user: true},
-	EffectUserDisabled:       {user: true},
-	EffectUserEnabled:        {user: true},
-	EffectUserDeleted:        {user: true},
-	EffectTenantDisabled:     {tenant: true},
-	EffectTenantEnabled:      {tenant: true},
-	EffectAccountDisabled:    {account: true},
-	EffectAccountEnabled:     {account: true},
-	EffectAccountRoleRemoved: {account: true, user: true},
-	EffectLifetimeSet:        {account: true, lifetime: true},
-	EffectDatabaseRestored:   {},
+	EffectKeyRevoked:          {tenant: true, key: true},
+	EffectKeyDisabled:         {tenant: true, key: true},
+	EffectKeyEnabled:          {tenant: true, key: true},
+	EffectKeyRefreshed:        {tenant: true, key: true, serial: true},
+	EffectKeyPreviousEnded:    {tenant: true, key: true, serial: true},
+	EffectKeyExpirySet:        {tenant: true, key: true, expires: true},
+	EffectKeyScopesSet:        {tenant: true, key: true, scopes: true},
+	EffectKeyApplicationsSet:  {tenant: true, key: true, applications: true},
+	EffectMemberDisabled:      {tenant: true, user: true},
+	EffectMemberEnabled:       {tenant: true, user: true},
+	EffectMemberRemoved:       {tenant: true, user: true},
+	EffectMemberRoleSet:       {tenant: true, user: true, role: true},
+	EffectUserDisabled:        {user: true},
+	EffectUserEnabled:         {user: true},
+	EffectUserDeleted:         {user: true},
+	EffectPasswordSet:         {user: true, since: true},
+	EffectTenantDisabled:      {tenant: true},
+	EffectTenantEnabled:       {tenant: true},
+	EffectSettingsSet:         {tenant: true, settings: true},
+	EffectCopiesForgotten:     {tenant: true},
+	EffectCatalogueSet:        {tenant: true, catalogue: true},
+	EffectApplicationDisabled: {tenant: true, application: true},
+	EffectApplicationEnabled:  {tenant: true, application: true},
+	EffectApplicationDeleted:  {tenant: true, application: true},
+	EffectAccountDisabled:     {account: true},
+	EffectAccountEnabled:      {account: true},
+	EffectAccountRoleRemoved:  {account: true, user: true},
+	EffectAccountRoleSet:      {account: true, user: true, role: true},
+	EffectLifetimeSet:         {account: true, lifetime: true},
+	EffectSessionBoundsSet:    {account: true, sessions: true},
+	EffectDatabaseRestored:    {},
+	EffectTimeRepaired:        {},
 }
 
 // EffectKinds returns every kind, sorted.
 func EffectKinds() []EffectKind { return slices.Sorted(maps.Keys(effectMembers)) }
 
-// ErrUnknownEffect says that a later version of the program wrote an effect that this one does not understand.
+// ErrUnknownEffect says that a later version of the program wrote an effect that this one does not
+// know.
 var ErrUnknownEffect = errors.New("unknown effect")
 
-// Check reports an effect of an unknown kind, or one with other members than its kind has.
+// Check returns an error for an effect of an unknown kind, or with members that do not match its
+// kind.
 func (f Effect) Check() error {
 	want, known := effectMembers[f.Kind]
 	if !known {
@@ -110,10 +172,15 @@ func (f Effect) Check() error {
 	}
 	has := members{
 		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "",
-		serial: f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
-		expires: want.expires || !f.Expires.IsZero(),
+		application: f.Application != "",
+		serial:      f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
+		role: f.Role != "", scopes: len(f.Scopes) > 0, settings: f.Settings != nil, since: !f.Since.IsZero(),
+		sessions: f.IdleMinutes > 0 && f.AbsoluteHours > 0,
+		expires:  want.expires || !f.Expires.IsZero(), catalogue: want.catalogue || f.Catalogue != nil,
+		applications: want.applications || f.AllApplications || f.Applications != nil,
 	}
-	if has != want || f.Serial < 0 || f.Days < 0 || f.Days > 0 && !want.lifetime || f.Reason != "" && !want.lifetime {
+	if has != want || f.Serial < 0 || f.Days < 0 || f.Days > 0 && !want.lifetime || f.Reason != "" && !want.lifetime ||
+		!want.sessions && (f.IdleMinutes != 0 || f.AbsoluteHours != 0) || f.AllApplications && len(f.Applications) > 0 {
 		return fmt.Errorf("the effect %s has other members than it must have", f.Kind)
 	}
 	return nil
@@ -124,21 +191,23 @@ func EncodeEffects(effects []Effect) []byte {
 	stored := make([]Effect, len(effects))
 	for i, f := range effects {
 		f.Expires = f.Expires.UTC()
+		f.Since = f.Since.UTC()
 		stored[i] = f
 	}
 	text, err := json.Marshal(stored)
 	if err != nil {
-		panic("audit: " + err.Error()) // texts, numbers and times of our own
+		panic("audit: " + err.Error()) // all values are ours and can be encoded
 	}
 	return text
 }
 
-// ParseEffects reads stored effects. It fails on whatever this version would not have written: to skip it could revive what was revoked.
+// ParseEffects reads stored effects. It returns an error for anything that this version does not
+// write, because skipping it could bring back what was revoked.
 func ParseEffects(text []byte) (effects []Effect, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&effects); err != nil {
-		if json.Unmarshal(text, &effects) == nil { // but for a member that this version does not know
+		if json.Unmarshal(text, &effects) == nil { // valid except for a member that this version does not know
 			err = fmt.Errorf("%w: a newer version of claviger wrote it; run that version: %w", ErrUnknownEffect, err)
 		}
 		return nil, fmt.Errorf("effects of a change: %w", err)

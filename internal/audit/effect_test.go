@@ -13,7 +13,10 @@ import (
 
 func TestEffectsComeBackAsTheyWereStored(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.FixedZone("", 3600))
-	want := []audit.Effect{{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1", Expires: at}, {Kind: audit.EffectUserDeleted, User: "usr_1"}}
+	want := []audit.Effect{
+		{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1", Expires: at},
+		{Kind: audit.EffectUserDeleted, User: "usr_1"},
+	}
 	got, err := audit.ParseEffects(audit.EncodeEffects(want))
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
@@ -47,7 +50,10 @@ func TestStoredEffectsThatThisVersionDidNotWriteAreAnError(t *testing.T) {
 func TestRecordsOfBeforeEffectsKeepTheirHash(t *testing.T) {
 	records, _ := chain(2)
 	var head audit.Head
-	for i, want := range []string{"70e0866cb40dc720a1699a6ddb3a1d59af4ba8a7ae90d025e2b9d853360d22e5", "bf6d3ccd357737cbe8a1f00e0cde738d981c3dd100986cc4c657dd33cf1690a6"} {
+	for i, want := range []string{
+		"70e0866cb40dc720a1699a6ddb3a1d59af4ba8a7ae90d025e2b9d853360d22e5",
+		"bf6d3ccd357737cbe8a1f00e0cde738d981c3dd100986cc4c657dd33cf1690a6",
+	} {
 		r := records[i]
 		r.Effects, r.PrevHash = nil, head.Hash
 		if _, err := hex.Decode(r.Hash[:], []byte(want)); err != nil {

@@ -1,46 +1,51 @@
-// Package backup writes a database into one file and reads it back, into the same engine or the other.
+// Package backup writes a database into one file and reads it back, into the same engine or the
+// other.
 //
-// The file is of lines, each one JSON value:
+// The file consists of lines, each one JSON value:
 //
-//	{"claviger_backup":1,"version":"1.4.0","schema":6,…}        the [Header]
-//	{"table":"users","columns":["id",…],"kinds":["text",…]}     a table, in an order that foreign keys permit
-//	["usr_…",7,null,…]                                          a row of it; bytes are base64, flags 0 and 1
+//	{"claviger_backup":1,"version":"1.4.0","schema":6,…}      the [Header]
+//	{"table":"users","columns":["id",…],"kinds":["text",…]}   a table, by foreign keys
+//	["usr_…",7,null,…]                                        a row: bytes in base64, flags 0 or 1
 //	…
-//	{"end":{"rows":1234,"sha256":"…"}}                          the trailer: the rows before it and the hash of all lines before it
+//	{"end":{"rows":1234,"sha256":"…"}}                        the trailer
 //
-// Only a file with its trailer is whole. [Encrypt] and [Decrypt] wrap it in age (age-encryption.org/v1), which is how it lies on a disk.
+// A file without its trailer is incomplete. On disk a backup is encrypted by age
+// (age-encryption.org/v1), see [Encrypt] and [Decrypt].
 //
-// The statements are made from the catalogue of the database, so that no column can be forgotten; which tables there are is said once, in tables.go.
+// The statements are made from the catalogue of the database, so that no column is forgotten.
+// tables.go lists the tables.
 package backup
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash"
 	"io"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/hashline"
 )
 
-// format is the one that this program writes and reads.
+// format is the format that this program writes and reads.
 const format = 1
 
-// Header says what a backup is of.
+// Header describes a backup.
 type Header struct {
 	Format int `json:"claviger_backup"`
-	// Version of the program that made it, and of the schema.
+	// Version of the program that made the backup. Schema is the version of the schema.
 	Version string `json:"version"`
 	Schema  int64  `json:"schema"`
 	Engine  string `json:"engine"`
-	// CreatedAt is when the moment was that the backup shows.
+	// CreatedAt is the time of the moment that the backup contains.
 	CreatedAt time.Time `json:"created_at"`
-	// Change is the last one that it holds.
+	// Change is the last change in the backup.
 	Change int64 `json:"change"`
-	// RootCheck tells the root secret that the database needs from others; it does not tell the secret.
+	// RootCheck identifies the root secret that the database needs, without revealing it.
 	RootCheck string `json:"root_check"`
+	// AuditHead is the state of the audit trail ([audit.State]); "" in backups from before schema
+	// 11.
+	AuditHead string `json:"audit_head,omitempty"`
 }
 
 // tableLine announces the rows of a table.
@@ -55,87 +60,56 @@ type trailer struct {
 	SHA256 string `json:"sha256"`
 }
 
-// endLine is the last.
+// endLine is the last line.
 type endLine struct {
 	End *trailer `json:"end"`
 }
 
-// Errors of a file that is no backup, or not a whole one.
+// ErrNoBackup says that a file is not a backup, ErrIncomplete that a backup is incomplete or
+// altered.
 var (
-	ErrNoBackup = errors.New("this is no backup of Claviger")
-	ErrNotWhole = errors.New("the backup is not whole: it was cut short or altered")
+	ErrNoBackup   = errors.New("this file is not a backup of Claviger")
+	ErrIncomplete = errors.New("the backup is incomplete or was altered: use another one")
 )
 
 // maxLine bounds a line, in bytes.
 const maxLine = 16 << 20
 
-// lineWriter writes lines and remembers what it wrote.
+// lineWriter writes the lines of a backup and counts the rows.
 type lineWriter struct {
-	to   *bufio.Writer
-	sum  hash.Hash
+	*hashline.Writer
 	rows int64
 }
 
-func newLineWriter(to io.Writer) *lineWriter {
-	return &lineWriter{to: bufio.NewWriterSize(to, 64<<10), sum: sha256.New()}
-}
-
-func (w *lineWriter) line(v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	w.sum.Write(text)
-	_, err = w.to.Write(text)
-	return err
-}
+func newLineWriter(to io.Writer) *lineWriter { return &lineWriter{Writer: hashline.NewWriter(to)} }
 
 func (w *lineWriter) row(cells []any) error {
 	w.rows++
-	return w.line(cells)
+	return w.Write(cells)
 }
 
 // end writes the trailer.
 func (w *lineWriter) end() error {
-	if err := w.line(endLine{&trailer{w.rows, hex.EncodeToString(w.sum.Sum(nil))}}); err != nil {
+	if err := w.Write(endLine{&trailer{w.rows, hex.EncodeToString(w.Sum())}}); err != nil {
 		return err
 	}
-	return w.to.Flush()
+	return w.Flush()
 }
 
-// lineReader reads lines and checks in the end that they are all there.
+// lineReader reads the lines of a backup and checks that none is missing.
 type lineReader struct {
-	from *bufio.Reader
-	sum  hash.Hash
+	*hashline.Reader
 	rows int64
 }
 
 func newLineReader(from io.Reader) *lineReader {
-	return &lineReader{from: bufio.NewReaderSize(from, 64<<10), sum: sha256.New()}
-}
-
-// next gives the next line; ErrNotWhole where there is none.
-func (r *lineReader) next() ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.from.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return line, nil
-		case errors.Is(err, io.EOF), len(line) > maxLine:
-			return nil, ErrNotWhole
-		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
-		}
-	}
+	return &lineReader{Reader: hashline.NewReader(from, maxLine, ErrIncomplete)}
 }
 
 // header reads the first line.
 func (r *lineReader) header() (h Header, err error) {
-	line, err := r.next()
-	if errors.Is(err, ErrNotWhole) {
+	line, err := r.Next()
+	if errors.Is(err, ErrIncomplete) {
 		return h, ErrNoBackup
 	}
 	if err != nil {
@@ -144,14 +118,14 @@ func (r *lineReader) header() (h Header, err error) {
 	if json.Unmarshal(line, &h) != nil || h.Format == 0 {
 		return h, ErrNoBackup
 	}
-	r.sum.Write(line)
+	r.Hash(line)
 	return h, nil
 }
 
-// body calls table and row for each line up to the trailer, which must be right and the last.
+// body calls table and row for each line up to the trailer, which must match and be the last line.
 func (r *lineReader) body(table func(tableLine) error, row func([]byte) error) error {
 	for {
-		line, err := r.next()
+		line, err := r.Next()
 		if err != nil {
 			return err
 		}
@@ -162,14 +136,14 @@ func (r *lineReader) body(table func(tableLine) error, row func([]byte) error) e
 			}
 			continue
 		}
-		return r.whole(*end)
+		return r.checkTrailer(*end)
 	}
 }
 
-// take gives a line to whom it is for, or the trailer.
+// take passes a line to table or row, or returns the trailer.
 func (r *lineReader) take(line []byte, table func(tableLine) error, row func([]byte) error) (*trailer, error) {
 	if bytes.HasPrefix(line, []byte("[")) {
-		r.sum.Write(line)
+		r.Hash(line)
 		r.rows++
 		return nil, row(line)
 	}
@@ -178,33 +152,33 @@ func (r *lineReader) take(line []byte, table func(tableLine) error, row func([]b
 		endLine
 	}
 	if json.Unmarshal(line, &v) != nil || (v.End == nil) == (v.Table == "") {
-		return nil, ErrNotWhole
+		return nil, ErrIncomplete
 	}
 	if v.End != nil {
 		return v.End, nil
 	}
-	r.sum.Write(line)
+	r.Hash(line)
 	return nil, table(v.tableLine)
 }
 
-// whole reports whether the trailer is that of what was read, and nothing follows it.
-func (r *lineReader) whole(end trailer) error {
-	if end.Rows != r.rows || end.SHA256 != hex.EncodeToString(r.sum.Sum(nil)) {
-		return ErrNotWhole
+// checkTrailer returns an error unless the trailer matches what was read and nothing follows it.
+func (r *lineReader) checkTrailer(end trailer) error {
+	if end.Rows != r.rows || end.SHA256 != hex.EncodeToString(r.Sum()) {
+		return ErrIncomplete
 	}
-	switch _, err := r.from.ReadByte(); {
-	case err == nil:
-		return ErrNotWhole
-	case !errors.Is(err, io.EOF):
-		return err
+	atEnd, err := r.AtEnd()
+	if err == nil && !atEnd {
+		err = ErrIncomplete
 	}
-	return nil
+	return err
 }
 
-// Check copies a backup and fails unless it is whole. It gives its header and how many rows it has.
+// Check copies a backup and returns an error unless it is complete. It returns the header and the
+// number of rows.
 func Check(to io.Writer, from io.Reader) (h Header, rows int64, err error) {
 	r := newLineReader(io.TeeReader(from, to))
-	if h, err = r.header(); err != nil {
+	h, err = r.header()
+	if err != nil {
 		return h, 0, err
 	}
 	err = r.body(func(tableLine) error { return nil }, func([]byte) error { return nil })

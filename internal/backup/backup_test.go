@@ -40,7 +40,8 @@ func TestEveryTableIsBackedUpOrLeftOutOnPurpose(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		catalogue := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
 		if e == testkit.Postgres {
-			catalogue = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name COLLATE "C"`
+			catalogue = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'
+				ORDER BY table_name COLLATE "C"`
 		}
 		rows, err := open(t, e).Read.QueryContext(t.Context(), catalogue)
 		if err != nil {
@@ -55,14 +56,14 @@ func TestEveryTableIsBackedUpOrLeftOutOnPurpose(t *testing.T) {
 			}
 			got = append(got, name)
 		}
-		want := slices.Sorted(slices.Values(append(slices.Clone(backup.Tables()), backup.LeftOut()...)))
+		want := slices.Sorted(slices.Values(append(slices.Clone(backup.Tables()), backup.ExcludedTables()...)))
 		if diff := cmp.Diff(want, got); diff != "" || rows.Err() != nil {
 			t.Errorf("tables that a backup knows (-) and that there are (+), %v:\n%s", rows.Err(), diff)
 		}
 	})
 }
 
-// empty is a backup of an empty database.
+// empty returns a backup of an empty database.
 func empty(t *testing.T) []byte {
 	t.Helper()
 	tx, err := open(t, testkit.SQLite).Snapshot(t.Context())
@@ -87,7 +88,7 @@ func TestOnlyAWholeBackupPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range whole {
-		if err := check(whole[:cut]); !errors.Is(err, backup.ErrNotWhole) && !errors.Is(err, backup.ErrNoBackup) {
+		if err := check(whole[:cut]); !errors.Is(err, backup.ErrIncomplete) && !errors.Is(err, backup.ErrNoBackup) {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
 	}
@@ -103,11 +104,17 @@ func TestOnlyAWholeBackupPasses(t *testing.T) {
 func TestABackupOpensByWhatItWasLockedToAndNothingElse(t *testing.T) {
 	mine, other := identity(t), identity(t)
 	locks := map[string]struct {
-		lock  backup.Lock
-		opens backup.Key
+		lock  backup.Recipient
+		opens backup.Identity
 	}{
-		"a passphrase": {backup.Lock{Passphrase: "correct horse battery staple"}, backup.Key{Passphrase: "correct horse battery staple"}},
-		"a recipient":  {backup.Lock{Recipients: []string{mine.Recipient().String()}}, backup.Key{Identities: "# mine\n" + mine.String() + "\n"}},
+		"a passphrase": {
+			backup.Recipient{Passphrase: "correct horse battery staple"},
+			backup.Identity{Passphrase: "correct horse battery staple"},
+		},
+		"a recipient": {
+			backup.Recipient{Recipients: []string{mine.Recipient().String()}},
+			backup.Identity{Identities: "# mine\n" + mine.String() + "\n"},
+		},
 	}
 	for name, l := range locks {
 		sealed := seal(t, l.lock, "the text")
@@ -117,21 +124,30 @@ func TestABackupOpensByWhatItWasLockedToAndNothingElse(t *testing.T) {
 		if got, err := unseal(sealed, l.opens); got != "the text" || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
-		for _, wrong := range []backup.Key{{Passphrase: "another horse battery staple"}, {Identities: other.String()}} {
-			if _, err := unseal(sealed, wrong); !errors.Is(err, backup.ErrNotOpened) {
+		for _, wrong := range []backup.Identity{
+			{Passphrase: "another horse battery staple"},
+			{Identities: other.String()},
+		} {
+			if _, err := unseal(sealed, wrong); !errors.Is(err, backup.ErrDecrypt) {
 				t.Errorf("%s opens otherwise: %v", name, err)
 			}
 		}
-		for _, broken := range [][]byte{sealed[:len(sealed)-1], append(slices.Clone(sealed[:len(sealed)-1]), sealed[len(sealed)-1]^1), []byte("no age")} {
+		for _, broken := range [][]byte{
+			sealed[:len(sealed)-1],
+			append(slices.Clone(sealed[:len(sealed)-1]), sealed[len(sealed)-1]^1), []byte("no age"),
+		} {
 			if got, err := unseal(broken, l.opens); err == nil {
 				t.Errorf("%s: broken, it still gives %q", name, got)
 			}
 		}
 	}
-	if _, err := backup.Encrypt(io.Discard, backup.Lock{Recipients: []string{"age1nonsense"}}); err == nil || strings.Contains(err.Error(), "nonsense") {
+	if _, err := backup.Encrypt(io.Discard, backup.Recipient{Recipients: []string{"age1nonsense"}}); err == nil ||
+		strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("a recipient that is none: %v", err)
 	}
-	if _, err := backup.Decrypt(strings.NewReader(""), backup.Key{Identities: "AGE-SECRET-KEY-NONSENSE"}); err == nil || strings.Contains(err.Error(), "NONSENSE") {
+	if _, err := backup.Decrypt(strings.NewReader(""),
+		backup.Identity{Identities: "AGE-SECRET-KEY-NONSENSE"}); err == nil ||
+		strings.Contains(err.Error(), "NONSENSE") {
 		t.Errorf("an identity that is none: %v", err)
 	}
 }
@@ -145,7 +161,7 @@ func identity(t *testing.T) *age.X25519Identity {
 	return i
 }
 
-func seal(t *testing.T, l backup.Lock, text string) []byte {
+func seal(t *testing.T, l backup.Recipient, text string) []byte {
 	t.Helper()
 	var sealed bytes.Buffer
 	w, err := backup.Encrypt(&sealed, l)
@@ -161,7 +177,7 @@ func seal(t *testing.T, l backup.Lock, text string) []byte {
 	return sealed.Bytes()
 }
 
-func unseal(sealed []byte, k backup.Key) (string, error) {
+func unseal(sealed []byte, k backup.Identity) (string, error) {
 	r, err := backup.Decrypt(bytes.NewReader(sealed), k)
 	if err != nil {
 		return "", err
@@ -170,10 +186,11 @@ func unseal(sealed []byte, k backup.Key) (string, error) {
 	return string(text), err
 }
 
-// What JSON would alter is no part of a backup.
+// JSON would alter such a text.
 func TestATextThatIsNotUTF8IsNotBackedUp(t *testing.T) {
 	b := open(t, testkit.SQLite)
-	if _, err := b.Write.ExecContext(context.Background(), `INSERT INTO server_settings (name, value) VALUES ('x', CAST(X'ff' AS TEXT))`); err != nil {
+	if _, err := b.Write.ExecContext(context.Background(),
+		`INSERT INTO server_settings (name, value) VALUES ('x', CAST(X'ff' AS TEXT))`); err != nil {
 		t.Fatal(err)
 	}
 	tx, err := b.Snapshot(t.Context())
@@ -181,7 +198,8 @@ func TestATextThatIsNotUTF8IsNotBackedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := backup.Write(t.Context(), io.Discard, tx, backup.Header{}); err == nil || !strings.Contains(err.Error(), "table server_settings: column value") {
+	if err := backup.Write(t.Context(), io.Discard, tx, backup.Header{}); err == nil || !strings.Contains(err.Error(),
+		"table server_settings: column value") {
 		t.Errorf("%v", err)
 	}
 }

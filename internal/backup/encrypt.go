@@ -9,23 +9,23 @@ import (
 	"filippo.io/age"
 )
 
-// Lock is what a backup is encrypted to: a passphrase, or else recipients.
-type Lock struct {
+// Recipient is what a backup is encrypted to: a passphrase, or age recipients.
+type Recipient struct {
 	Passphrase string
-	// Recipients as age writes them: age1….
+	// Recipients in age's form: age1….
 	Recipients []string
 }
 
-// Encrypt gives a writer whose text reaches to encrypted. It must be closed.
-func Encrypt(to io.Writer, l Lock) (io.WriteCloser, error) {
-	recipients, err := l.recipients()
+// Encrypt returns a writer whose text reaches to encrypted. It must be closed.
+func Encrypt(to io.Writer, l Recipient) (io.WriteCloser, error) {
+	recipients, err := l.ageRecipients()
 	if err != nil {
 		return nil, err
 	}
 	return age.Encrypt(to, recipients...)
 }
 
-func (l Lock) recipients() (all []age.Recipient, err error) {
+func (l Recipient) ageRecipients() (all []age.Recipient, err error) {
 	if len(l.Recipients) == 0 {
 		r, err := age.NewScryptRecipient(l.Passphrase)
 		return []age.Recipient{r}, err
@@ -33,47 +33,49 @@ func (l Lock) recipients() (all []age.Recipient, err error) {
 	for _, text := range l.Recipients {
 		parsed, err := age.ParseRecipients(strings.NewReader(text))
 		if err != nil {
-			return nil, errors.New("a recipient is none of age: use age1…, as age-keygen prints it")
+			return nil, errors.New("a recipient is not valid: use an age recipient (age1…), as age-keygen prints it")
 		}
 		all = append(all, parsed...)
 	}
 	return all, nil
 }
 
-// Key opens what a Lock closed.
-type Key struct {
+// Identity decrypts what was encrypted to a Recipient.
+type Identity struct {
 	Passphrase string
-	// Identities are the text of a file of age-keygen; "" where there is a passphrase.
+	// Identities is the text of a file of age-keygen; "" if there is a passphrase.
 	Identities string
 }
 
-// ErrNotOpened says that a backup was encrypted to something else, or is not encrypted.
-var ErrNotOpened = errors.New("the backup cannot be decrypted")
+// ErrDecrypt says that a backup was encrypted to something else, or is not encrypted.
+var ErrDecrypt = errors.New("the backup cannot be decrypted")
 
-// Decrypt gives the text of what Encrypt wrote. A file that was altered or cut short fails where it is read.
-func Decrypt(from io.Reader, k Key) (io.Reader, error) {
-	identities, err := k.identities()
+// Decrypt returns the plaintext of what Encrypt wrote. Reading fails for a file that was altered or
+// cut off.
+func Decrypt(from io.Reader, k Identity) (io.Reader, error) {
+	identities, err := k.ageIdentities()
 	if err != nil {
 		return nil, err
 	}
 	text, err := age.Decrypt(from, identities...)
 	if _, wrong := errors.AsType[*age.NoIdentityMatchError](err); wrong {
-		return nil, fmt.Errorf("%w: the passphrase or the identity is another one", ErrNotOpened)
+		return nil, fmt.Errorf("%w: the passphrase or the identity is wrong", ErrDecrypt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotOpened, err)
+		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
 	return text, nil
 }
 
-func (k Key) identities() ([]age.Identity, error) {
+func (k Identity) ageIdentities() ([]age.Identity, error) {
 	if k.Identities == "" {
 		i, err := age.NewScryptIdentity(k.Passphrase)
 		return []age.Identity{i}, err
 	}
 	all, err := age.ParseIdentities(strings.NewReader(k.Identities))
 	if err != nil {
-		return nil, errors.New("the file of identities is none of age: use what age-keygen made") // age's own message may quote it
+		// age's own message may quote it
+		return nil, errors.New("the file contains no age identity: use the file that age-keygen wrote")
 	}
 	return all, nil
 }

@@ -1,18 +1,20 @@
-// Package clock tells a node the time, and when the time cannot be trusted.
+// Package clock tells a node the time, and whether that time can be trusted.
 //
-// A [Clock] reads the machine's wall clock and compares it with whatever else knows the time:
+// A [Clock] reads the machine's wall clock and compares it with everything else that knows the
+// time:
 //
-//	wall clock  ── elapsed time of the machine   how far it should have come since it was last right
-//	            ── the database's own clock      PostgreSQL's; SQLite has none
-//	            ── the latest time on record     of the newest change, the last use and the watermark
+//	wall clock ── elapsed time of the machine   how far the wall clock should have moved
+//	           ── the database's own clock      PostgreSQL's; SQLite has none
+//	           ── the latest time on record     the newest change, the latest use, the watermark
 //
-// Where two of them differ by more than [Tolerance], the clock is in doubt: decisions are
-// fault.Unavailable, nothing is recorded and no recorded time is followed. Doubt ends by itself once
-// all of them have agreed for [AgreeFor]. A wrong time that is on record already does not go away by
-// itself: the operator repairs it (see [Service]).
+// If two of them differ by more than [Tolerance], the clock is in doubt: decisions fail with
+// fault.Unavailable, nothing is recorded and no recorded time is followed. The doubt ends by itself
+// once all of them have agreed for [AgreementPeriod]. A wrong time that is already on record does
+// not go away by itself: the operator repairs it (see [Repair]).
 //
-// Time that is told never goes back, so that an expired key does not come to life again. What
-// cannot be undone goes by [Clock.Horizon], which a wrong clock moves forward by a bounded amount.
+// The time that Now returns never goes back, so that an expired key does not become valid again.
+// Work that cannot be undone uses [Clock.Horizon], which a wrong clock moves forward only by a
+// limited amount.
 package clock
 
 import (
@@ -27,10 +29,11 @@ import (
 const (
 	// Tolerance is how far two clocks may differ before neither is trusted.
 	Tolerance = time.Minute
-	// AgreeFor is how long all clocks must agree, without a step, before a doubt ends.
-	AgreeFor = 10 * time.Second
-	// slewPerStep is the share of elapsed time by which the trusted offset follows a wall clock that no
-	// other clock vouches for: many small steps do not add up to a large one.
+	// AgreementPeriod is how long all clocks must agree, without a step, before a doubt ends.
+	AgreementPeriod = 10 * time.Second
+	// slewPerStep limits how fast the trusted offset follows a wall clock that no other clock
+	// confirms: by one part in slewPerStep of the elapsed time. So many small steps do not add up
+	// to a large one.
 	slewPerStep = 100
 )
 
@@ -38,27 +41,27 @@ const (
 type Clock struct {
 	machine Machine
 	state   atomic.Pointer[state]
-	// latest is the latest time that was told or followed, in microseconds since 1970.
+	// latest is the latest time that was returned or followed, in microseconds since 1970.
 	latest atomic.Int64
 
-	mu      sync.Mutex // of changes of state, horizon and agreement
+	mu      sync.Mutex // guards changes of state, horizon, agreed and observed
 	horizon horizon
 	agreed  agreement
 	// observed is the elapsed time of the last observation.
 	observed time.Duration
 }
 
-// state is what Now goes by. It is immutable.
+// state is what Now uses. It does not change.
 type state struct {
 	// offset is the wall clock minus the elapsed time when the wall clock was last trusted.
 	offset time.Duration
-	// known is set where there is such an offset.
+	// known is set if there is such an offset.
 	known bool
-	// doubt says why the time is not trusted; nil where it is.
+	// doubt says why the time is not trusted; nil if it is.
 	doubt *Doubt
 }
 
-// agreement is since when all clocks have agreed while the clock is in doubt.
+// agreement says since when all clocks have agreed, while the clock is in doubt.
 type agreement struct {
 	begun  bool
 	since  time.Duration // elapsed
@@ -69,70 +72,72 @@ type agreement struct {
 type Doubt struct {
 	// Reason is for operators: what differs from what, and by how much.
 	Reason string
-	// Record is set where the latest time on record is ahead, which only a repair or time itself ends.
-	Record bool
+	// RecordAhead is set if the latest time on record is in the future. Only a repair, or the
+	// passing of time, ends that.
+	RecordAhead bool
 }
 
 // Error implements error.
 func (d *Doubt) Error() string { return d.Reason }
 
-// errDoubt is what callers are told. It names no times: those are for operators.
+// errDoubt returns the error for callers. It names no times: those are for operators.
 func errDoubt(d *Doubt) error {
 	return fault.Wrap(fault.Unavailable, d, "This node cannot trust its clock. Try again later or ask another node.")
 }
 
-// Mark is what a node puts on record about its clock.
+// Mark is what a node stores about its clock.
 type Mark struct {
-	// Time is the latest time that was told.
+	// Time is the latest time that was returned.
 	Time time.Time
 	// Horizon is how far irreversible work has come; see [Clock.Horizon].
 	Horizon time.Time
-	// Boot names the boot of the machine that Elapsed counts from; "" where it has no name.
+	// Boot identifies the start of the machine from which Elapsed counts; "" if it is not known.
 	Boot    string
 	Elapsed time.Duration
 	// Offset is the wall clock minus the elapsed time.
 	Offset time.Duration
 }
 
-// New returns a clock that goes on from the mark on record; its zero value is that of a new database.
-// It is in doubt until the first observation.
+// New returns a clock that continues from the stored mark; the zero mark is for a new database. The
+// clock is in doubt until the first call of Observe.
 func New(m Machine, last Mark) *Clock {
 	c := &Clock{machine: m.orSystem()}
-	r := c.machine.read()
+	r := c.machine.Read()
 	s := state{doubt: &Doubt{Reason: "the clock was not compared with the record yet"}}
-	if last.Boot != "" && last.Boot == c.machine.Boot && r.elapsed >= last.Elapsed {
+	if last.Boot != "" && last.Boot == c.machine.Boot && r.Elapsed >= last.Elapsed {
 		s.offset, s.known = last.Offset, true
 		c.horizon = horizon{at: last.Horizon, since: last.Elapsed}
 	} else {
-		c.horizon = horizon{at: last.Horizon, since: r.elapsed}
+		c.horizon = horizon{at: last.Horizon, since: r.Elapsed}
 	}
 	c.state.Store(&s)
 	return c
 }
 
-// Now returns the time in UTC, to the microsecond as it is stored. It never goes back and is never a
-// time that a step of the wall clock made up: while the clock is in doubt, time stands still.
+// Now returns the time in UTC, in whole microseconds, as it is stored. It never goes back, and it
+// does not follow a step of the wall clock: while the clock is in doubt, the time stands still.
 func (c *Clock) Now() time.Time {
 	s := c.state.Load()
 	if s.doubt == nil {
-		r := c.machine.read()
+		r := c.machine.Read()
 		if within(r.offset()-s.offset, Tolerance) {
-			return fromMicros(c.reach(r.wall.UnixMicro()))
+			return fromMicros(c.advanceTo(r.Wall.UnixMicro()))
 		}
-		c.stepped(r)
-		return fromMicros(c.reach(r.expected(s.offset).UnixMicro()))
+		c.detectStep(r)
+		return fromMicros(c.advanceTo(r.expected(s.offset).UnixMicro()))
 	}
 	if latest := c.latest.Load(); latest != 0 {
 		return fromMicros(latest)
 	}
-	return fromMicros(c.machine.read().wall.UnixMicro())
+	return fromMicros(c.machine.Read().Wall.UnixMicro())
 }
 
-// reach returns the latest time that was told or is to be told. Many may call it at once, and none
-// puts it back for another.
-func (c *Clock) reach(to int64) (latest int64) {
+// advanceTo sets the latest time unless it is later already, and returns it. It is safe for
+// concurrent use.
+func (c *Clock) advanceTo(to int64) (latest int64) {
 	for {
-		if latest = c.latest.Load(); to <= latest {
+		latest = c.latest.Load()
+		if to <= latest {
 			return latest
 		}
 		if c.latest.CompareAndSwap(latest, to) {
@@ -141,7 +146,7 @@ func (c *Clock) reach(to int64) (latest int64) {
 	}
 }
 
-// Doubt returns why no decision can be made and nothing recorded now; nil while the time is trusted.
+// Doubt returns nil while the time is trusted, or the error with which decisions and changes fail.
 func (c *Clock) Doubt() error {
 	if s := c.state.Load(); s.doubt != nil {
 		return errDoubt(s.doubt)
@@ -149,13 +154,13 @@ func (c *Clock) Doubt() error {
 	return nil
 }
 
-// Check is Doubt after a look at the wall clock, which may have stepped since it was last read.
+// Check reads the wall clock, which may have stepped, and then returns Doubt.
 func (c *Clock) Check() error {
 	c.Now()
 	return c.Doubt()
 }
 
-// Reason returns why the time is in doubt, for operators; "" while it is trusted.
+// Reason returns why the clock is in doubt, for operators; "" while it is trusted.
 func (c *Clock) Reason() string {
 	if s := c.state.Load(); s.doubt != nil {
 		return s.doubt.Reason
@@ -163,8 +168,8 @@ func (c *Clock) Reason() string {
 	return ""
 }
 
-// stepped puts the clock in doubt since the wall clock and the elapsed time no longer agree.
-func (c *Clock) stepped(r reading) {
+// detectStep puts the clock in doubt, because the wall clock and the elapsed time no longer agree.
+func (c *Clock) detectStep(r Reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := *c.state.Load(); s.doubt == nil {
@@ -172,7 +177,7 @@ func (c *Clock) stepped(r reading) {
 	}
 }
 
-// doubt puts the clock in doubt, or says the new reason for one. The caller holds mu.
+// doubt puts the clock in doubt, or replaces the reason of a doubt. The caller holds mu.
 func (c *Clock) doubt(s state, why *Doubt) {
 	c.agreed = agreement{}
 	s.doubt = why
@@ -187,12 +192,12 @@ type Evidence struct {
 	Database time.Time
 }
 
-// Observe compares all clocks, and puts the clock in doubt or ends its doubt. It returns whether the
-// time is trusted afterwards.
+// Observe compares all clocks. It puts the clock in doubt or ends its doubt, and reports whether
+// the time is trusted afterwards.
 func (c *Clock) Observe(e Evidence) (trusted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, s := c.machine.read(), *c.state.Load()
+	r, s := c.machine.Read(), *c.state.Load()
 	starting := c.observed == 0 && c.latest.Load() == 0
 	why := c.compare(r, s, e)
 	switch {
@@ -201,113 +206,127 @@ func (c *Clock) Observe(e Evidence) (trusted bool) {
 	case s.doubt == nil || starting:
 		c.trust(r, s, e)
 	case !c.agreed.begun || !within(r.offset()-c.agreed.offset, time.Second):
-		c.agreed = agreement{true, r.elapsed, r.offset()}
-		s.doubt = &Doubt{Reason: "the clocks agree again, for less than " + AgreeFor.String() + " so far"}
+		c.agreed = agreement{true, r.Elapsed, r.offset()}
+		s.doubt = &Doubt{Reason: "the clocks agree again, for less than " + AgreementPeriod.String() + " so far"}
 		c.state.Store(&s)
-	case r.elapsed-c.agreed.since >= AgreeFor:
-		s.known = false // the agreement counts, whatever was trusted before
+	case r.Elapsed-c.agreed.since >= AgreementPeriod:
+		s.known = false // the agreement replaces what was trusted before
 		c.trust(r, s, e)
 	}
-	c.observed = r.elapsed
+	c.observed = r.Elapsed
 	return c.state.Load().doubt == nil
 }
 
-// compare returns why the clocks do not agree; nil where they do.
-func (c *Clock) compare(r reading, s state, e Evidence) *Doubt {
-	second := !e.Database.IsZero()
-	if ahead := r.wall.Sub(e.Database); second && !within(ahead, Tolerance) {
+// compare returns nil if the clocks agree, or how they differ.
+func (c *Clock) compare(r Reading, s state, e Evidence) *Doubt {
+	hasDatabase := !e.Database.IsZero()
+	if ahead := r.Wall.Sub(e.Database); hasDatabase && !within(ahead, Tolerance) {
 		return &Doubt{Reason: fmt.Sprintf("the machine's clock says %s and the database's clock says %s",
-			stamp(r.wall), stamp(e.Database))}
+			formatTime(r.Wall), formatTime(e.Database))}
 	}
-	// A step is doubt at first. Where the database's clock agrees with the wall clock, it was one to the right time.
-	if step := r.offset() - s.offset; s.known && (!second || s.doubt == nil) && !within(step, Tolerance) {
+	// A step puts the clock in doubt. If the database's clock agrees with the wall clock
+	// afterwards, the step was to the right time and the doubt ends.
+	if step := r.offset() - s.offset; s.known && (!hasDatabase || s.doubt == nil) && !within(step, Tolerance) {
 		return &Doubt{Reason: stepReason(step)}
 	}
-	if ahead := e.Record.Sub(r.wall); ahead > Tolerance {
-		return &Doubt{Record: true, Reason: fmt.Sprintf("the latest time on record is %s, which is %s ahead of the machine's clock",
-			stamp(e.Record), ahead.Round(time.Second))}
+	if ahead := e.Record.Sub(r.Wall); ahead > Tolerance {
+		return &Doubt{
+			RecordAhead: true,
+			Reason: fmt.Sprintf("the latest time on record is %s, which is %s ahead of the machine's clock",
+				formatTime(e.Record), ahead.Round(time.Second)),
+		}
 	}
-	told := fromMicros(c.latest.Load())
-	if ahead := told.Sub(r.wall); ahead > Tolerance {
-		return &Doubt{Record: true, Reason: fmt.Sprintf("this node went by %s before, which is %s ahead of the machine's clock",
-			stamp(told), ahead.Round(time.Second))}
+	latest := fromMicros(c.latest.Load())
+	if ahead := latest.Sub(r.Wall); ahead > Tolerance {
+		return &Doubt{
+			RecordAhead: true,
+			Reason: fmt.Sprintf("this node used the time %s before, which is %s ahead of the machine's clock",
+				formatTime(latest), ahead.Round(time.Second)),
+		}
 	}
 	return nil
 }
 
-// trust goes by the wall clock from now on. The caller holds mu.
-func (c *Clock) trust(r reading, s state, e Evidence) {
+// trust makes the wall clock the trusted time from now on. The caller holds mu.
+func (c *Clock) trust(r Reading, s state, e Evidence) {
 	offset := r.offset()
 	if s.known && e.Database.IsZero() {
-		most := (r.elapsed - c.observed) / slewPerStep
+		most := (r.Elapsed - c.observed) / slewPerStep
 		offset = s.offset + min(max(offset-s.offset, -most), most)
 	}
 	c.agreed = agreement{}
 	c.state.Store(&state{offset: offset, known: true})
-	now := r.wall.UnixMicro()
+	now := r.Wall.UnixMicro()
 	if !e.Record.IsZero() {
 		now = max(now, e.Record.UnixMicro())
 	}
-	c.reach(now)
-	if c.horizon.at.IsZero() { // a database of before horizons, or a new one
+	c.advanceTo(now)
+	if c.horizon.at.IsZero() { // a new database, or one from before there were horizons
 		c.horizon.at = e.Record
-		if e.Record.IsZero() || e.Record.After(r.wall) {
-			c.horizon.at = r.wall
+		if e.Record.IsZero() || e.Record.After(r.Wall) {
+			c.horizon.at = r.Wall
 		}
 	}
-	c.horizon = c.horizon.advance(r.elapsed, fromMicros(c.latest.Load()))
+	c.horizon = c.horizon.advance(r.Elapsed, fromMicros(c.latest.Load()))
 }
 
-// Follow takes notice of the time of a change that another node recorded. A time that is too far
-// ahead is not followed: the clock is in doubt until the record is repaired or time has caught up.
+// Follow makes sure that Now is not before the time of a change that another node recorded. It does
+// not follow a time that is too far ahead: then the clock is in doubt until the record is repaired
+// or that time has come.
 func (c *Clock) Follow(at time.Time) {
-	r := c.machine.read()
+	r := c.machine.Read()
 	s := c.state.Load()
 	if s.doubt != nil {
-		return // the next observation sees what is on record
+		return // the next Observe sees the record
 	}
 	if ahead := at.Sub(r.expected(s.offset)); ahead > Tolerance {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if s := *c.state.Load(); s.doubt == nil {
-			c.doubt(s, &Doubt{Record: true, Reason: fmt.Sprintf("another node recorded %s, which is %s ahead of the machine's clock",
-				stamp(at), ahead.Round(time.Second))})
+			c.doubt(s, &Doubt{
+				RecordAhead: true,
+				Reason: fmt.Sprintf("another node recorded %s, which is %s ahead of the machine's clock",
+					formatTime(at), ahead.Round(time.Second)),
+			})
 		}
 		return
 	}
-	c.reach(at.UnixMicro())
+	c.advanceTo(at.UnixMicro())
 }
 
-// Advance makes sure that no time before the given one is told: that of a backup that is restored.
+// Advance makes sure that Now is not before the given time, that of a restored backup.
 func (c *Clock) Advance(to time.Time) {
 	if !to.IsZero() {
-		c.reach(to.UnixMicro())
+		c.advanceTo(to.UnixMicro())
 	}
 }
 
-// Mark returns what is to be put on record; told is false while the clock has not been trusted yet.
-func (c *Clock) Mark() (m Mark, told bool) {
-	now, r := c.Now(), c.machine.read()
+// Mark returns the mark to store. ok is false, and nothing must be stored, while the clock has not
+// been trusted yet. It is also false while the time on record is ahead: an operator may be
+// repairing it on another node, and the wrong time of this node must not be recorded again.
+func (c *Clock) Mark() (m Mark, ok bool) {
+	now, r := c.Now(), c.machine.Read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := c.state.Load()
 	return Mark{
-		Time: now, Horizon: c.horizon.advance(r.elapsed, now).at,
-		Boot: c.machine.Boot, Elapsed: r.elapsed, Offset: c.state.Load().offset,
-	}, c.latest.Load() != 0
+		Time: now, Horizon: c.horizon.advance(r.Elapsed, now).at,
+		Boot: c.machine.Boot, Elapsed: r.Elapsed, Offset: s.offset,
+	}, c.latest.Load() != 0 && (s.doubt == nil || !s.doubt.RecordAhead)
 }
 
-// Horizon returns the time that irreversible work goes by: deleting digests, sessions and whatever
-// else cannot be had back. It is never ahead of Now, and moves at most [CatchUp] times as fast as the
-// machine's elapsed time, so that a clock that is wrong once does not have everything deleted.
+// Horizon returns the time for irreversible work, such as deleting digests and sessions. It is
+// never ahead of Now, and it moves at most [CatchUpFactor] times as fast as the machine's elapsed
+// time. So a clock that is wrong once does not cause everything to be deleted.
 func (c *Clock) Horizon() time.Time {
-	now, r := c.Now(), c.machine.read()
+	now, r := c.Now(), c.machine.Read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.horizon.advance(r.elapsed, now).at
+	return c.horizon.advance(r.Elapsed, now).at
 }
 
-// Reset goes back to a time at which the record was repaired. It reports whether this node had told
-// a later one, so that what it remembers may be of the future.
+// Reset sets the time back to the time at which the record was repaired. It reports whether this
+// node had returned a later one, so that times in its memory may be in the future.
 func (c *Clock) Reset(to time.Time) (setBack bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -321,14 +340,14 @@ func (c *Clock) Reset(to time.Time) (setBack bool) {
 	return setBack
 }
 
-// Accept trusts the wall clock from now on, whatever was trusted before: the operator vouches for it.
+// Accept makes the wall clock the trusted time from now on, because the operator confirmed it.
 func (c *Clock) Accept(e Evidence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, s := c.machine.read(), *c.state.Load()
+	r, s := c.machine.Read(), *c.state.Load()
 	s.known = false
 	c.trust(r, s, e)
-	c.observed = r.elapsed
+	c.observed = r.Elapsed
 }
 
 func stepReason(step time.Duration) string {
@@ -336,9 +355,11 @@ func stepReason(step time.Duration) string {
 	if step < 0 {
 		direction, step = "back", -step
 	}
-	return fmt.Sprintf("the machine's clock stepped %s by %s against the time that has passed", direction, step.Round(time.Second))
+	return fmt.Sprintf("the machine's clock stepped %s by %s against the time that has passed", direction,
+		step.Round(time.Second))
 }
 
+// within reports whether d is at most that far from 0.
 func within(d, most time.Duration) bool { return -most <= d && d <= most }
 
 func fromMicros(n int64) time.Time {
@@ -348,4 +369,4 @@ func fromMicros(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

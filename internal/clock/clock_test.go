@@ -13,8 +13,8 @@ import (
 
 var begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// world is a machine and a database whose clocks a test moves apart.
-type world struct {
+// clockFixture is a machine and a database with clocks that a test can set.
+type clockFixture struct {
 	wall     time.Time
 	elapsed  time.Duration
 	boot     string
@@ -23,9 +23,9 @@ type world struct {
 	*clock.Clock
 }
 
-// newWorld returns one in which all clocks agree.
-func newWorld(database bool) *world {
-	w := &world{wall: begin, elapsed: time.Hour, boot: "first"}
+// newClockFixture returns a fixture in which all clocks agree.
+func newClockFixture(database bool) *clockFixture {
+	w := &clockFixture{wall: begin, elapsed: time.Hour, boot: "first"}
 	if database {
 		w.database = begin
 	}
@@ -33,34 +33,34 @@ func newWorld(database bool) *world {
 	return w
 }
 
-func (w *world) start(last clock.Mark) {
+func (w *clockFixture) start(last clock.Mark) {
 	w.Clock = clock.New(clock.Machine{
-		Wall: func() time.Time { return w.wall }, Elapsed: func() time.Duration { return w.elapsed }, Boot: w.boot,
+		Read: func() clock.Reading { return clock.Reading{Wall: w.wall, Elapsed: w.elapsed} }, Boot: w.boot,
 	}, last)
 	w.observe()
 }
 
 // pass lets time pass on all clocks.
-func (w *world) pass(d time.Duration) {
+func (w *clockFixture) pass(d time.Duration) {
 	w.wall, w.elapsed = w.wall.Add(d), w.elapsed+d
 	if !w.database.IsZero() {
 		w.database = w.database.Add(d)
 	}
 }
 
-func (w *world) step(d time.Duration) { w.wall = w.wall.Add(d) }
+func (w *clockFixture) step(d time.Duration) { w.wall = w.wall.Add(d) }
 
-func (w *world) mark() clock.Mark {
+func (w *clockFixture) mark() clock.Mark {
 	m, _ := w.Mark()
 	return m
 }
 
-func (w *world) observe() bool {
+func (w *clockFixture) observe() bool {
 	return w.Observe(clock.Evidence{Record: w.record, Database: w.database})
 }
 
-// agree lets all clocks agree for that long, and looks each second.
-func (w *world) agree(d time.Duration) (trusted bool) {
+// agree lets the time pass on all clocks and observes them every second.
+func (w *clockFixture) agree(d time.Duration) (trusted bool) {
 	for range d / time.Second {
 		w.pass(time.Second)
 		trusted = w.observe()
@@ -72,40 +72,65 @@ func TestAClockIsInDoubtWhereOneOfThemDiffers(t *testing.T) {
 	for _, c := range []struct {
 		what     string
 		database bool
-		change   func(*world)
-		reason   string // "" where the time is trusted
+		change   func(*clockFixture)
+		reason   string // "" if the time is trusted
 	}{
-		{"all agree", true, func(w *world) { w.pass(time.Hour) }, ""},
-		{"all agree, without a second clock", false, func(w *world) { w.pass(time.Hour) }, ""},
-		{"a minute forward", false, func(w *world) { w.step(time.Minute) }, ""},
-		{"a minute back", false, func(w *world) { w.step(-time.Minute) }, ""},
-		{"more than a minute forward", false, func(w *world) { w.step(time.Minute + time.Millisecond) }, "stepped forward by 1m0s"},
-		{"more than a minute back", false, func(w *world) { w.step(-time.Minute - time.Millisecond) }, "stepped back by 1m0s"},
-		{"a day forward beside a database", true, func(w *world) { w.step(24 * time.Hour) }, "the database's clock says 2026-03-01T12:00:00Z"},
-		{"the database's clock a day forward", true, func(w *world) { w.database = w.database.Add(24 * time.Hour) }, "the database's clock says 2026-03-02T12:00:00Z"},
-		{"the database's clock a day back", true, func(w *world) { w.database = w.database.Add(-24 * time.Hour) }, "the database's clock says 2026-02-28T12:00:00Z"},
-		{"a record a minute ahead", true, func(w *world) { w.record = w.wall.Add(time.Minute) }, ""},
-		{"a record a year ahead", true, func(w *world) { w.record = w.wall.AddDate(1, 0, 0) }, "the latest time on record is 2027-03-01T12:00:00Z"},
-		{"a record a year ahead, without a second clock", false, func(w *world) { w.record = w.wall.AddDate(1, 0, 0) }, "the latest time on record is 2027-03-01T12:00:00Z"},
-		{"many small steps", false, func(w *world) {
+		{"all agree", true, func(w *clockFixture) { w.pass(time.Hour) }, ""},
+		{"all agree, without a second clock", false, func(w *clockFixture) { w.pass(time.Hour) }, ""},
+		{"a minute forward", false, func(w *clockFixture) { w.step(time.Minute) }, ""},
+		{"a minute back", false, func(w *clockFixture) { w.step(-time.Minute) }, ""},
+		{
+			"more than a minute forward", false, func(w *clockFixture) { w.step(time.Minute + time.Millisecond) },
+			"stepped forward by 1m0s",
+		},
+		{
+			"more than a minute back", false, func(w *clockFixture) { w.step(-time.Minute - time.Millisecond) },
+			"stepped back by 1m0s",
+		},
+		{
+			"a day forward beside a database", true, func(w *clockFixture) { w.step(24 * time.Hour) },
+			"the database's clock says 2026-03-01T12:00:00Z",
+		},
+		{
+			"the database's clock a day forward", true,
+			func(w *clockFixture) { w.database = w.database.Add(24 * time.Hour) },
+			"the database's clock says 2026-03-02T12:00:00Z",
+		},
+		{
+			"the database's clock a day back", true,
+			func(w *clockFixture) { w.database = w.database.Add(-24 * time.Hour) },
+			"the database's clock says 2026-02-28T12:00:00Z",
+		},
+		{"a record a minute ahead", true, func(w *clockFixture) { w.record = w.wall.Add(time.Minute) }, ""},
+		{
+			"a record a year ahead", true, func(w *clockFixture) { w.record = w.wall.AddDate(1, 0, 0) },
+			"the latest time on record is 2027-03-01T12:00:00Z",
+		},
+		{
+			"a record a year ahead, without a second clock", false,
+			func(w *clockFixture) { w.record = w.wall.AddDate(1, 0, 0) },
+			"the latest time on record is 2027-03-01T12:00:00Z",
+		},
+		{"many small steps", false, func(w *clockFixture) {
 			for range 2 {
 				w.step(40 * time.Second)
 				w.agree(10 * time.Second)
 			}
 		}, "stepped forward by 1m20s"},
-		{"a step to the database's time", true, func(w *world) {
+		{"a step to the database's time", true, func(w *clockFixture) {
 			w.step(time.Hour)
 			w.database = w.wall
 		}, "stepped forward by 1h0m0s"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			w := newWorld(c.database)
+			w := newClockFixture(c.database)
 			if w.Reason() != "" {
 				t.Fatalf("in doubt from the beginning: %s", w.Reason())
 			}
 			c.change(w)
 			trusted := w.observe()
-			if got := w.Reason(); !strings.Contains(got, c.reason) || trusted != (c.reason == "") || (got == "") != trusted {
+			if got := w.Reason(); !strings.Contains(got, c.reason) || trusted != (c.reason == "") ||
+				(got == "") != trusted {
 				t.Errorf("trusted: %t, reason %q, want %q", trusted, got, c.reason)
 			}
 			if err := w.Doubt(); (err == nil) != trusted || !trusted && fault.KindOf(err) != fault.Unavailable {
@@ -117,7 +142,7 @@ func TestAClockIsInDoubtWhereOneOfThemDiffers(t *testing.T) {
 
 func TestAStepIsNoticedByTheFirstReaderAndNeverTold(t *testing.T) {
 	for _, step := range []time.Duration{time.Hour, -time.Hour, 1000 * time.Hour} {
-		w := newWorld(true)
+		w := newClockFixture(true)
 		w.pass(time.Minute)
 		w.step(step)
 		if got, want := w.Now(), begin.Add(time.Minute); !got.Equal(want) {
@@ -130,7 +155,7 @@ func TestAStepIsNoticedByTheFirstReaderAndNeverTold(t *testing.T) {
 }
 
 func TestADoubtEndsByItselfOnceAllClocksAgreedForTenSeconds(t *testing.T) {
-	w := newWorld(true)
+	w := newClockFixture(true)
 	w.step(time.Hour)
 	w.observe()
 	if w.agree(time.Hour) {
@@ -153,7 +178,7 @@ func TestADoubtEndsByItselfOnceAllClocksAgreedForTenSeconds(t *testing.T) {
 }
 
 func TestADoubtDoesNotEndWhileABadTimeIsOnRecord(t *testing.T) {
-	w := newWorld(true)
+	w := newClockFixture(true)
 	w.Follow(w.wall.Add(2 * time.Hour)) // what another node recorded
 	if w.Doubt() == nil || w.Now().After(w.wall) {
 		t.Fatalf("a time of another node two hours ahead is followed: it is %s", w.Now())
@@ -172,7 +197,7 @@ func TestADoubtDoesNotEndWhileABadTimeIsOnRecord(t *testing.T) {
 }
 
 func TestWithoutASecondClockAStepIsDoubtUntilItIsUndoneOrVouchedFor(t *testing.T) {
-	w := newWorld(false)
+	w := newClockFixture(false)
 	w.step(2 * time.Hour)
 	if w.agree(24 * time.Hour) {
 		t.Fatal("a step is trusted after a day")
@@ -195,8 +220,8 @@ func TestWithoutASecondClockAStepIsDoubtUntilItIsUndoneOrVouchedFor(t *testing.T
 }
 
 func TestASuspendedMachineIsNoDoubt(t *testing.T) {
-	w := newWorld(false)
-	w.pass(10 * time.Hour) // elapsed time goes on while the machine is suspended
+	w := newClockFixture(false)
+	w.pass(10 * time.Hour) // elapsed time continues while the machine is suspended
 	if got := w.Now(); !got.Equal(w.wall) || w.Doubt() != nil {
 		t.Errorf("it is %s, want %s; %v", got, w.wall, w.Doubt())
 	}
@@ -204,8 +229,10 @@ func TestASuspendedMachineIsNoDoubt(t *testing.T) {
 
 func TestTimeNeverGoesBackWhateverTheClocksDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(rapid.Bool().Draw(t, "second clock"))
-		duration := func(name string) time.Duration { return time.Duration(rapid.Int64Range(-1e11, 1e11).Draw(t, name)) }
+		w := newClockFixture(rapid.Bool().Draw(t, "second clock"))
+		duration := func(name string) time.Duration {
+			return time.Duration(rapid.Int64Range(-1e11, 1e11).Draw(t, name))
+		}
 		last := w.Now()
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			switch rapid.IntRange(0, 4).Draw(t, "what") {
@@ -237,7 +264,7 @@ func TestTimeNeverGoesBackWhateverTheClocksDo(t *testing.T) {
 }
 
 func TestTheHorizonMovesAtMostTwiceAsFastAsTimePasses(t *testing.T) {
-	w := newWorld(false)
+	w := newClockFixture(false)
 	w.agree(time.Minute)
 	if got := w.Horizon(); !got.Equal(w.Now()) {
 		t.Fatalf("the horizon is %s, and now is %s", got, w.Now())
@@ -249,7 +276,7 @@ func TestTheHorizonMovesAtMostTwiceAsFastAsTimePasses(t *testing.T) {
 	if w.Doubt() != nil {
 		t.Fatal(w.Doubt())
 	}
-	for range 3 { // however often it is started
+	for range 3 { // however often it starts
 		w.start(w.mark())
 	}
 	if got := w.Horizon().Sub(last.Horizon); got > time.Second {
@@ -259,7 +286,7 @@ func TestTheHorizonMovesAtMostTwiceAsFastAsTimePasses(t *testing.T) {
 	if got := w.Horizon().Sub(last.Horizon); got > 2*time.Hour || got < time.Hour {
 		t.Errorf("in an hour the horizon moved by %s", got)
 	}
-	w = newWorld(false)
+	w = newClockFixture(false)
 	last = w.mark()
 	w.boot, w.elapsed = "second", time.Minute
 	w.pass(24 * time.Hour) // a day in which nothing ran
@@ -270,8 +297,32 @@ func TestTheHorizonMovesAtMostTwiceAsFastAsTimePasses(t *testing.T) {
 	}
 }
 
+func TestAHorizonThatIsAheadOnRecordIsNotGoneBy(t *testing.T) {
+	w := newClockFixture(false)
+	last := w.mark()
+	last.Horizon = w.wall.AddDate(1, 0, 0)
+	w.boot = "second"
+	w.start(last)
+	if got := w.Horizon(); got.After(w.Now()) {
+		t.Errorf("the horizon is %s, and now is %s", got, w.Now())
+	}
+}
+
+// An operator may be repairing the record on another node.
+func TestNothingIsPutOnRecordWhileATimeOnRecordIsAhead(t *testing.T) {
+	w := newClockFixture(false)
+	if _, told := w.Mark(); !told {
+		t.Fatal("there is nothing to put on record")
+	}
+	w.record = w.wall.Add(time.Hour)
+	w.observe()
+	if m, told := w.Mark(); told {
+		t.Errorf("%+v is to be put on record", m)
+	}
+}
+
 func TestARepairPutsTimeBackOnlyWhereItWasFarAhead(t *testing.T) {
-	w := newWorld(false)
+	w := newClockFixture(false)
 	w.pass(time.Hour)
 	told := w.Now()
 	if w.Reset(told.Add(-time.Second)) || !w.Now().Equal(told) {

@@ -8,77 +8,59 @@ import (
 	"time"
 )
 
-// Machine is where a node reads time. The zero value is the system's.
+// Machine is where a node reads the time. The zero value reads the system's clocks.
 type Machine struct {
-	// Wall is the wall clock, which somebody may set.
-	Wall func() time.Time
-	// Elapsed is how long the machine has been up, time while it was suspended included. Nobody sets it.
-	Elapsed func() time.Duration
-	// Boot names what Elapsed counts from; "" where it has no name.
+	// Read returns what the machine's clocks show at one moment; nil for the system's clocks.
+	Read func() Reading
+	// Boot identifies the start of the machine from which elapsed time counts; "" if it is not
+	// known. [New] sets it for the system's clocks.
 	Boot string
 }
 
-// orSystem fills in what is missing. A wall clock without elapsed time never steps forward.
+// orSystem returns the machine or, for the zero value, that of the system.
 func (m Machine) orSystem() Machine {
-	switch {
-	case m.Wall == nil:
-		m.Elapsed, m.Boot = nil, bootID()
-	case m.Elapsed == nil:
-		var most atomic.Int64
-		begun := m.Wall()
-		m.Elapsed = func() time.Duration {
-			passed := int64(m.Wall().Sub(begun))
-			for {
-				was := most.Load()
-				if passed <= was {
-					return time.Duration(was)
-				}
-				if most.CompareAndSwap(was, passed) {
-					return time.Duration(passed)
-				}
-			}
-		}
+	if m.Read == nil {
+		return Machine{Read: system.read, Boot: bootID()}
 	}
 	return m
 }
 
-// reading is what the machine's clocks say at one moment.
-type reading struct {
-	wall    time.Time
-	elapsed time.Duration
+// Reading is what the machine's clocks show at one moment. Both are read together, because time
+// that passes between two reads would look like a step.
+type Reading struct {
+	// Wall is the time of the wall clock, which can be set.
+	Wall time.Time
+	// Elapsed is how long the machine has been up, including time in which it was suspended. It
+	// cannot be set.
+	Elapsed time.Duration
 }
 
-func (m *Machine) read() reading {
-	if m.Wall == nil {
-		return system.read()
-	}
-	wall := m.Wall()
-	return reading{wall, m.Elapsed()}
+// offset returns the wall clock minus the elapsed time. It changes only when the wall clock steps.
+func (r Reading) offset() time.Duration { return time.Duration(r.Wall.UnixNano()) - r.Elapsed }
+
+// expected returns what the wall clock should show by a trusted offset.
+func (r Reading) expected(offset time.Duration) time.Time {
+	return time.Unix(0, int64(offset+r.Elapsed)).UTC()
 }
 
-// offset is the wall clock minus the elapsed time. It changes only where the wall clock steps.
-func (r reading) offset() time.Duration { return time.Duration(r.wall.UnixNano()) - r.elapsed }
-
-// expected is what the wall clock should say by an offset that was trusted.
-func (r reading) expected(offset time.Duration) time.Time {
-	return time.Unix(0, int64(offset+r.elapsed)).UTC()
-}
-
-// Uptime returns how long the machine has been up, time while it was suspended included. Go's own
-// monotonic time stands still meanwhile, so what must be fresh is measured by this.
-func Uptime() time.Duration { return system.read().elapsed }
+// Uptime returns how long the machine has been up, including time in which it was suspended. Go's
+// monotonic time stands still during a suspension, so freshness is measured with Uptime.
+func Uptime() time.Duration { return system.read().Elapsed }
 
 // system reads the clocks of the system.
 var system = newSystemClock()
 
-// suspendNotice is how long a suspension, or how large a step, is noticed without a system call.
+// suspendNotice is the shortest suspension, and the smallest step, that is detected without a
+// system call.
 const suspendNotice = 100 * time.Millisecond
 
-// systemClock reads wall clock and monotonic time together, without a system call. A suspension shows
-// as a wall clock that is ahead of monotonic time; only then the system is asked for how long it was.
+// systemClock reads wall clock and monotonic time together, without a system call. After a
+// suspension the wall clock is ahead of monotonic time. Only then it asks the system how long that
+// was.
 type systemClock struct {
 	begun time.Time
-	// offset is the wall clock minus monotonic time, ahead the uptime minus monotonic time.
+	// offset is the wall clock minus monotonic time; ahead is the uptime minus monotonic time. Both
+	// in nanoseconds.
 	offset, ahead atomic.Int64
 	mu            sync.Mutex
 }
@@ -89,13 +71,13 @@ func newSystemClock() *systemClock {
 	return s
 }
 
-func (s *systemClock) read() reading {
+func (s *systemClock) read() Reading {
 	now := time.Now()
 	passed := now.Sub(s.begun)
 	if !within(time.Duration(now.UnixNano())-passed-time.Duration(s.offset.Load()), suspendNotice) {
 		now, passed = s.sync()
 	}
-	return reading{now, passed + time.Duration(s.ahead.Load())}
+	return Reading{now, passed + time.Duration(s.ahead.Load())}
 }
 
 // sync asks the system how far the uptime is ahead of monotonic time.
@@ -112,7 +94,8 @@ func (s *systemClock) sync() (now time.Time, passed time.Duration) {
 	return now, passed
 }
 
-// bootID names the machine's present boot and the time namespace of the process; "" where the system does not tell.
+// bootID identifies the present start of the machine and the time namespace of the process; "" if
+// the system does not provide it.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -4,5 +4,5 @@ package clock
 
 import "time"
 
-// uptime is not known here: Go's monotonic time has to do.
+// uptime reports that the uptime is not known here. Go's monotonic time is used instead.
 func uptime() (time.Duration, bool) { return 0, false }

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uptime asks the system how long the machine has been up, time while it was suspended included.
+// uptime returns how long the machine has been up, including time in which it was suspended. ok is
+// false if the system does not say.
 func uptime() (time.Duration, bool) {
 	var t unix.Timespec
 	if unix.ClockGettime(uptimeClock, &t) != nil {

@@ -1,17 +1,20 @@
-// Package config is how Claviger is set up: one documented [Config], and where its settings come from.
+// Package config defines the configuration of the server, [Config], and loads it from flags,
+// environment and file.
 //
-// A setting is a field of Config. Its comment is its description wherever it is described, its tags are its name in the file and its
-// default, and from the name follow the others:
+// A setting is a field of Config. Its comment is its description in help and reference. Its tags
+// are its name in the file and its default. The other names follow from the name in the file:
 //
 //	server.base_url             in the file, nested at its dots
 //	CLAVIGER_SERVER_BASE_URL    in the environment
 //	--base-url                  on the command line, without "server"
 //
-// [Load] takes each setting from the first that has it: command line, environment, file, default. A name that is none of ours is refused
-// with the nearest one that is; so is a value that is not what it should be, and neither is ever repeated where it may be a secret.
+// [Load] takes each setting from the first source that has it: command line, environment, file,
+// default. It returns an error for an unknown name, with the nearest known one, and for an invalid
+// value. The error does not contain a name or value that could be a secret.
 //
-// Secrets come from the environment or from a file, never from an argument, where every process of the machine could read them. Beside
-// each secret stands a name for the file that holds it: CLAVIGER_ROOT_SECRET_FILE for CLAVIGER_ROOT_SECRET.
+// Secrets come from the environment or from a file, never from an argument, which every process of
+// the machine could read. Each secret has a second setting for a file that contains it:
+// CLAVIGER_ROOT_SECRET_FILE for CLAVIGER_ROOT_SECRET.
 package config
 
 import (
@@ -20,17 +23,20 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 )
 
-// Config is the whole set-up. A field that is zero has its default, see [Config.Resolve].
+// Config is the whole configuration. A zero field has its default, see [Config.Resolve].
 type Config struct {
 	Server Server `key:"server"`
-	// The directory of everything that Claviger keeps. It is made at first start and belongs to Claviger alone.
+	// The data directory. The first start creates it. Only Claviger may use it.
 	Data     string   `key:"data" default:"./claviger-data"`
 	Database Database `key:"database"`
-	// The root secret, from which every server key is derived: 32 bytes in unpadded base64url. Without it, the file `root.key` in the data
-	// directory, made at first start. Keep it apart from backups of the database: without it no key can be verified, with both they can be tested.
+	// The root secret, from which every server key is derived: 32 bytes in unpadded base64url.
+	// Without it, Claviger uses the file `root.key` in the data directory, which the first start
+	// creates. Store a copy in another place than the backups of the database. Without the root
+	// secret, no key can be verified. Anybody who has both can test guesses at keys.
 	RootSecret credential.Secret `key:"root_secret"`
-	// The day, as `2026-01-31`, before which (UTC) a tenant must have been made for `claviger tenant allow-password` to let its people come to the API with e-mail address and
-	// password. Without it, no tenant is old enough.
+	// The date, such as `2026-01-31` (UTC), before which a tenant must have been created for
+	// `claviger tenant allow-password`, which allows passwords on its API. Without it, no tenant is
+	// old enough.
 	LegacyPasswordBefore Date         `key:"legacy_password_before"`
 	Keys                 Keys         `key:"keys"`
 	Limits               PersonLimits `key:"limits"`
@@ -38,109 +44,147 @@ type Config struct {
 	Mail                 Mail         `key:"mail"`
 }
 
-// Server is how clients and operators reach Claviger.
+// Server is how clients and operators connect to Claviger.
 type Server struct {
-	// The address and port to answer at. Without an address (`:8080`) it is every one that the machine has; port 0 takes a free one.
+	// The address and port to listen on. Without an address (`:8080`), Claviger listens on all
+	// addresses of the machine. Port 0 selects a free port.
 	Listen Address `key:"listen" default:"127.0.0.1:8080"`
-	// What clients reach Claviger by, such as `https://keys.example.com`, for links and examples. With https, cookies are for TLS alone, also where a
-	// proxy in front ends the TLS. Without it, what follows from the address and port.
+	// The public URL of this server, such as `https://keys.example.com`. It is used in links and
+	// examples. With `https`, browsers send cookies only over TLS, even if a proxy terminates TLS.
+	// Browsers may sign in from pages of this URL, whatever host name a proxy forwards. Without it,
+	// the URL follows from the listen address.
 	BaseURL BaseURL `key:"base_url"`
 	TLS     TLS     `key:"tls"`
-	// The proxies in front, as networks (`10.0.0.0/8`) or addresses, whose `X-Forwarded-For` is believed: the client is the last of its
-	// addresses that is none of theirs. Without any, nobody's is.
+	// The networks (`10.0.0.0/8`) or addresses of proxies whose header `X-Forwarded-For` is
+	// trusted. The client address is the last address in the header that does not belong to a
+	// trusted proxy. Without this setting, the header is ignored.
 	TrustedProxies Proxies `key:"trusted_proxies"`
 	Limits         Limits  `key:"limits"`
-	// The address and port of a listener for operators: `/metrics`, `/healthz` and `/readyz`. Nothing there asks who they are, so keep it on loopback
-	// (`127.0.0.1:9180`) or in a network of its own; port 0 takes a free one. Without it, there is no such listener.
+	// The address and port of a listener for operators, with `/metrics`, `/healthz` and `/readyz`.
+	// It does not authenticate requests, so use a loopback address (`127.0.0.1:9180`) or a separate
+	// network. Port 0 selects a free port. Without this setting, there is no such listener.
 	MetricsListen Address `key:"metrics_listen"`
+	// The host names of the listener for operators, such as `keys.example.com`, separated by
+	// commas. The listener also accepts IP addresses, `localhost`, names without a dot, the name of
+	// the machine and the host of `server.metrics_listen`. It rejects other host names, so that no
+	// web page can read it through a browser in your network (DNS rebinding).
+	MetricsHosts Hosts `key:"metrics_hosts"`
 }
 
 // TLS is the server's certificate.
 type TLS struct {
-	// The file of the certificate with its chain, in PEM. With it, Claviger speaks TLS alone. It is read again when it changes.
+	// The file that contains the certificate with its chain, in PEM. With it, Claviger accepts only
+	// TLS. Claviger reads the file again when it changes.
 	Cert string `key:"cert"`
-	// The file of the certificate's private key, in PEM. It is read again when it changes.
+	// The file that contains the private key of the certificate, in PEM. Claviger reads the file
+	// again when it changes.
 	Key string `key:"key"`
 }
 
-// Limits end what a client may take of the server. Bodies end at 64 KiB always.
+// Limits are the limits of a request and a connection. The limit of a body is always 64 KiB.
 type Limits struct {
-	// The bytes that the headers of a request may take.
+	// Maximum size of the headers of a request, in bytes.
 	HeaderBytes Size `key:"header_bytes" default:"32768"`
-	// The time in which the headers of a request must have come, and the bodies of those that need no credential at all.
+	// Maximum time to receive the headers of a request. It also limits the time to receive the body
+	// of a request that needs no credential.
 	HeaderTimeout Timeout `key:"header_timeout" default:"5s"`
-	// The time in which a request must have come, body and all. The body of a request whose headers show no good credential is not waited for.
+	// Maximum time to receive a request, including its body. If the headers contain no valid
+	// credential, Claviger does not wait for the body.
 	ReadTimeout Timeout `key:"read_timeout" default:"20s"`
-	// The time in which an answer must have been taken, from the end of the request's headers.
+	// Maximum time to send a response, from the end of the request headers.
 	WriteTimeout Timeout `key:"write_timeout" default:"30s"`
-	// The time that a connection may wait for its next request.
+	// Maximum time that a connection waits for the next request.
 	IdleTimeout Timeout `key:"idle_timeout" default:"2m"`
 }
 
-// Database is where everything is kept that is not a file.
+// Database is the database.
 type Database struct {
-	// The PostgreSQL (13 or later) to use, as `postgres://user:password@host:port/database`. Without it, the embedded SQLite in the data directory.
+	// The URL of a PostgreSQL database (13 or later):
+	// `postgres://user:password@host:port/database`, with user and password percent-encoded (`@` as
+	// `%40`, `/` as `%2F`). Without it, Claviger uses the embedded SQLite in the data directory.
+	// For another machine, the URL must say how the connection is protected: `?sslmode=verify-full`
+	// (with `&sslrootcert=FILE` for your own certificate), or `?sslmode=disable` for a trusted
+	// network, which logs a warning. Claviger rejects a URL without `sslmode`, or with `prefer` or
+	// `allow`.
 	URL credential.Secret `key:"url"`
-	// How long a node that shares PostgreSQL with others may go on deciding from memory while it cannot see what they changed; then it answers 503 until it can. So a key that another
-	// node revoked is refused after this time at the latest, and within milliseconds as long as the database answers.
+	// Maximum time that a node may decide with cached data while it cannot read the changes of
+	// other nodes in the same PostgreSQL database. After that, it answers 503 until it can read
+	// them. So a node rejects a key that another node revoked after this time at the latest, and
+	// usually within milliseconds while the database answers.
 	MaxStaleness Staleness `key:"max_staleness" default:"2s"`
-	// The most connections that this node opens to PostgreSQL, from 16 to 200. Seven serve the follower, readiness, backups and announcements; of the others, verification
-	// gets a quarter, changes two fifths and all other reads the rest. While a node starts it opens up to two more, to migrate.
+	// Maximum number of connections from this node to PostgreSQL, from 16 to 200. Seven are for the
+	// change feed, readiness, backups and announcements. Of the others, a quarter is for
+	// verification, two fifths are for changes, and the rest is for other reads. A node that starts
+	// opens up to two more, for migrations.
 	MaxConnections Connections `key:"max_connections" default:"24"`
 }
 
-// Keys is what becomes of API keys.
+// Keys holds settings of API keys.
 type Keys struct {
-	// How long after its expiry the holder of a key is told that it expired, in days. Then what proves it is removed, and they are told what a stranger is.
+	// The number of days after the expiry of a key in which clients with this key are told that it
+	// expired. After that, the digest of its secret is removed, and the key is unknown.
 	ExpiredRetentionDays Retention `key:"expired_retention_days" default:"90"`
 }
 
-// PersonLimits bound what one person can ask of the server and make it keep.
+// PersonLimits are the rate limits of one person, and of one client without a credential.
 type PersonLimits struct {
-	// How many requests a minute one person may send that change something, over all their sessions, keys and tenants; then they are refused with
-	// `limit_of_changes`. So many may come at once. Requests that only take authority away (revoke, disable, delete, sign out) are counted apart, and ten times
-	// as many are allowed. Each node counts for itself.
+	// Maximum number of changes per minute by one person, over all their sessions, keys and
+	// tenants. It is also the maximum burst. Further changes are rejected with `limit_of_changes`.
+	// Requests that only remove permissions (revoke, disable, delete, sign out, change the
+	// password) have a separate limit, which is ten times as high and applies to each session, and
+	// to all keys of the person together. Each node has its own counters.
 	ChangesPerMinute Changes `key:"changes_per_minute" default:"120"`
+	// Maximum number of requests per minute from one client address (for IPv6, one /56 network) to
+	// the endpoints that need no credential: sign-in, set-up, accept an invitation, reset a
+	// password. It is also the maximum burst. Further requests are rejected with `rate_limited`.
+	// Behind a proxy that is not in `server.trusted_proxies`, all clients have the same address.
+	// Each node has its own counters.
+	AnonymousPerMinute Changes `key:"anonymous_per_minute" default:"600"`
 }
 
-// Log is what Claviger says of itself, on standard error.
+// Log is the log on standard error.
 type Log struct {
-	// The least that is logged: `debug`, `info`, `warn` or `error`.
+	// Minimum log level: `debug`, `info`, `warn` or `error`.
 	Level Level `key:"level" default:"info"`
-	// How a line is written: `text` or `json`.
+	// Format of the log: `text` or `json`.
 	Format Format `key:"format" default:"text"`
 }
 
-// Mail is how notices reach people.
+// Mail is how Claviger sends e-mail.
 type Mail struct {
-	// The mail server, as host and port, such as `mail.example.com:587`. Without it nobody is sent anything: each notice becomes a file (`.eml`) in the
-	// directory `mail` below the data directory.
+	// The host and port of the mail server, such as `mail.example.com:587`. Without it, Claviger
+	// sends no e-mail: it writes each notice to a file (`.eml`) in the directory `mail` in the data
+	// directory, and shows links (invitations, keys to claim) to the person who creates them. With
+	// it, Claviger sends links to the person that they are for, and shows them to nobody else.
 	SMTP MailServer `key:"smtp"`
-	// How the mail server is spoken to: `starttls` (TLS after the greeting, usually port 587), `tls` (from the start, usually port 465), or `none`, which is for a mail server on
-	// the same machine alone.
+	// Encryption of the connection to the mail server: `starttls` (TLS after the greeting, usually
+	// port 587), `tls` (TLS from the start, usually port 465), or `none` (only for a mail server on
+	// the same machine).
 	TLS MailTLS `key:"tls" default:"starttls"`
-	// The file of certificates, in PEM, that the mail server's is signed by. Without it, those that the machine trusts.
+	// The file that contains the CA certificates for the mail server, in PEM. Without it, Claviger
+	// uses the CA certificates of the machine.
 	CA string `key:"ca"`
-	// The name to sign in to the mail server with. Without it, Claviger does not sign in.
+	// The user name for the mail server. Without it, Claviger does not sign in.
 	Username string `key:"username"`
-	// The password to sign in to the mail server with.
+	// The password for the mail server.
 	Password credential.Secret `key:"password"`
-	// Who notices are from, as `Claviger <keys@example.com>` or an address alone. A mail server needs one that it lets Claviger send from.
+	// The sender of notices, such as `Claviger <keys@example.com>`, or only an address. The mail
+	// server must allow Claviger to send from this address.
 	From Sender `key:"from" default:"Claviger <claviger@localhost>"`
-	// The name by which Claviger greets the mail server. Without it, the machine's.
+	// The host name in the greeting to the mail server. Without it, the name of the machine.
 	Helo string `key:"helo"`
-	// The time in which the mail server must have taken a notice, from the connection on.
+	// Maximum time to deliver a notice to the mail server, including the time to connect.
 	Timeout Timeout `key:"timeout" default:"1m"`
 }
 
-// Slog gives the level as log/slog has it.
+// Slog returns the level of log/slog.
 func (l Level) Slog() slog.Level { return levels[l] }
 
-// Default set-up.
+// Default returns the configuration with all defaults.
 func Default() Config {
 	c, err := Config{}.Resolve()
 	if err != nil {
-		panic("config: " + err.Error()) // the defaults are ours
+		panic("config: " + err.Error()) // the defaults are constants of this package
 	}
 	return c
 }

@@ -12,12 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// file reads the file of settings: the one that is named, else DefaultFile if it is there.
+// file reads the configuration file: the one that is named, else DefaultFile if it exists.
 func (s Sources) file(environment texts) (string, texts, error) {
 	name, named := s.Flags[ConfigFlag]
 	if g, ok := environment[ConfigFlag]; ok && !named {
 		if s.NoFile {
-			return "", nil, g.fault(errors.New("this command reads no file of settings: take the variable away"))
+			return "", nil, g.fault(errors.New("this command reads no configuration file: unset the variable"))
 		}
 		name, named = g.text, true
 	}
@@ -28,14 +28,14 @@ func (s Sources) file(environment texts) (string, texts, error) {
 	case !named:
 		name = DefaultFile
 	case name == "":
-		return "", nil, errors.New("the name of the file of settings is empty: give one, or take it away")
+		return "", nil, errors.New("the name of the configuration file is empty: give a name, or remove the setting")
 	}
 	file, err := s.Open(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return "", nil, nil
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("file of settings: %w", err)
+		return "", nil, fmt.Errorf("configuration file: %w", err)
 	}
 	defer file.Close()
 	settings, err := readFile(name, file)
@@ -45,11 +45,11 @@ func (s Sources) file(environment texts) (string, texts, error) {
 func readFile(name string, file fs.File) (texts, error) {
 	text, err := io.ReadAll(file)
 	if err != nil {
-		return nil, fmt.Errorf("file of settings: %w", err)
+		return nil, fmt.Errorf("configuration file: %w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("file of settings: %w", err)
+		return nil, fmt.Errorf("configuration file: %w", err)
 	}
 	r := reading{file: name, settings: texts{}, seen: map[string]bool{}}
 	if err := r.read(text); err != nil {
@@ -58,24 +58,25 @@ func readFile(name string, file fs.File) (texts, error) {
 	return r.settings, r.private(info.Mode())
 }
 
-// reading is a file of settings as it is read.
+// reading is the state while a configuration file is read.
 type reading struct {
 	file     string
 	settings texts
 	seen     map[string]bool
 }
 
-// private refuses a file that holds a secret and that others can read.
+// private returns an error if the file contains a secret and others can read it.
 func (r *reading) private(mode fs.FileMode) error {
 	for _, s := range Settings() {
 		if g, ok := r.settings[s.Key]; ok && s.Secret && mode.Perm()&0o077 != 0 {
-			return g.fault(fmt.Errorf("others can read this file and with it the secret: chmod 600 %s, or name a file of its own in %s", r.file, s.FileKey()))
+			return g.fault(fmt.Errorf("other users can read the secret in this file: run chmod 600 %s, "+
+				"or name a separate file for the secret in %s", r.file, s.FileKey()))
 		}
 	}
 	return nil
 }
 
-// read takes the one document of a YAML file.
+// read reads the one document of a YAML file.
 func (r *reading) read(text []byte) error {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var document, more yaml.Node
@@ -86,26 +87,29 @@ func (r *reading) read(text []byte) error {
 		return r.malformed(err)
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: one document is enough: take away what follows the ---", r.file)
+		return fmt.Errorf("%s: only one document is allowed: remove what follows the ---", r.file)
 	}
 	return r.section("", document.Content[0])
 }
 
-// quoted is what the parser repeats of the file.
+// quoted matches what the parser repeats of the file.
 var quoted = regexp.MustCompile(`'[^']*'`)
 
-// malformed says what the parser found, without what it repeats: that could be part of a secret.
+// malformed returns the error of the parser without text of the file, which could be part of a
+// secret.
 func (r *reading) malformed(err error) error {
 	return fmt.Errorf("%s: %s", r.file, quoted.ReplaceAllString(err.Error(), "'…'"))
 }
 
-// section reads a mapping whose names begin with the prefix.
+// section reads a mapping. The full names of its settings begin with prefix.
 func (r *reading) section(prefix string, n *yaml.Node) error {
 	if isNull(n) { // all of it is commented out
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return r.at(n, strings.TrimSuffix(prefix, ".")).fault(errors.New("names and values belong here, as in `listen: 127.0.0.1:8080`"))
+		return r.at(n,
+			strings.TrimSuffix(prefix,
+				".")).fault(errors.New("expected names and values, such as `listen: 127.0.0.1:8080`"))
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		if err := r.entry(prefix+n.Content[i].Value, n.Content[i], n.Content[i+1]); err != nil {
@@ -118,16 +122,16 @@ func (r *reading) section(prefix string, n *yaml.Node) error {
 func (r *reading) entry(name string, key, value *yaml.Node) error {
 	at := r.at(key, name)
 	if r.seen[name] {
-		return at.fault(errors.New("it is there twice: keep one"))
+		return at.fault(errors.New("the name occurs twice: remove one"))
 	}
 	r.seen[name] = true
 	known := fileNames()
 	setting, ours := known[name]
 	switch {
 	case !ours && shown.MatchString(name):
-		return at.fault(errors.New("no such setting: " + nearest(name, known)))
+		return at.fault(errors.New("unknown setting: " + nearest(name, known)))
 	case !ours:
-		return r.at(key, "").fault(errors.New("no such setting"))
+		return r.at(key, "").fault(errors.New("unknown setting"))
 	case setting == nil:
 		return r.section(name+".", value)
 	}
@@ -140,14 +144,14 @@ func (r *reading) entry(name string, key, value *yaml.Node) error {
 	return nil
 }
 
-// shown is a name that is too short to be a secret that slipped to the left.
+// shown matches a name that may be shown, because it is too short to be a misplaced secret.
 var shown = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,32}$`)
 
 func (r *reading) at(n *yaml.Node, name string) given {
-	return given{place: fmt.Sprintf("%s:%d", r.file, n.Line), name: name}
+	return given{source: fmt.Sprintf("%s:%d", r.file, n.Line), name: name}
 }
 
-// textOf gives the text of a value; commas stand between the items of a list.
+// textOf returns the text of a value. It separates the items of a list by commas.
 func textOf(n *yaml.Node, list bool) (string, error) {
 	switch {
 	case isNull(n):
@@ -155,7 +159,7 @@ func textOf(n *yaml.Node, list bool) (string, error) {
 	case n.Kind == yaml.ScalarNode:
 		return n.Value, nil
 	case n.Kind != yaml.SequenceNode || !list:
-		return "", errors.New("one value belongs here, and nothing below it")
+		return "", errors.New("expected a single value")
 	}
 	items := make([]string, len(n.Content))
 	for i, item := range n.Content {
@@ -170,7 +174,7 @@ func textOf(n *yaml.Node, list bool) (string, error) {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// fileNames gives what can be named in the file: settings, and with nil the sections that they stand in.
+// fileNames returns all names that the file may contain: settings, and sections with nil.
 func fileNames() map[string]*Setting {
 	all := map[string]*Setting{}
 	for _, s := range Settings() {

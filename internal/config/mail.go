@@ -18,28 +18,29 @@ func (m *MailServer) UnmarshalText(text []byte) error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil || host == "" || port == "0" {
-		return errors.New("use a host and a port, such as mail.example.com:587")
+		return errors.New("give a host and a port, such as mail.example.com:587")
 	}
 	*m = MailServer(text)
 	return nil
 }
 
-// Host is the server's name or address.
+// Host returns the name or address of the server.
 func (m MailServer) Host() string {
-	host, _, _ := net.SplitHostPort(string(m)) // it was parsed
+	host, _, _ := net.SplitHostPort(string(m)) // UnmarshalText has checked it
 	return host
 }
 
-// loopback reports whether the server is on this machine, by its address alone: a name could mean any.
+// loopback reports whether the server has a loopback address. It returns false for a name, which
+// could resolve to any address.
 func (m MailServer) loopback() bool {
 	address, err := netip.ParseAddr(m.Host())
 	return err == nil && address.IsLoopback()
 }
 
-// MailTLS is how a mail server is spoken to.
+// MailTLS is the encryption of the connection to a mail server.
 type MailTLS string
 
-// The ways.
+// Values of MailTLS.
 const (
 	MailStartTLS MailTLS = "starttls"
 	FullMailTLS  MailTLS = "tls"
@@ -51,23 +52,23 @@ func (m *MailTLS) UnmarshalText(text []byte) error {
 	return oneOf(m, MailTLS(text), []MailTLS{MailStartTLS, FullMailTLS, NoMailTLS})
 }
 
-// Sender is who mail is from.
+// Sender is the sender of e-mail.
 type Sender string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Sender) UnmarshalText(text []byte) error {
 	if _, err := mail.ParseAddress(string(text)); err != nil {
-		return errors.New("use one address, such as Claviger <keys@example.com>")
+		return errors.New("give one address, such as Claviger <keys@example.com>")
 	}
 	*s = Sender(text)
 	return nil
 }
 
-// Address is the sender as it was parsed.
+// Address returns the parsed sender.
 func (s Sender) Address() mail.Address {
 	address, err := mail.ParseAddress(string(s))
 	if err != nil {
-		return mail.Address{} // it was parsed
+		return mail.Address{} // UnmarshalText has checked it
 	}
 	return *address
 }

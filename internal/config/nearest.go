@@ -2,12 +2,12 @@ package config
 
 import "strings"
 
-// Nearest gives the one of the names that is most like what was written. A name that ends like it counts as near, so that who leaves out a section is
-// led to the whole name.
+// Nearest returns the name that is most similar to what was written. A name with the same end
+// counts as similar, so that a name without its section leads to the full name.
 func Nearest(written string, names []string) string {
 	best, least := "", -1
 	for _, name := range names {
-		if d := apart(written, name); least < 0 || d < least {
+		if d := distance(written, name); least < 0 || d < least {
 			best, least = name, d
 		}
 	}
@@ -16,8 +16,9 @@ func Nearest(written string, names []string) string {
 
 const separators = "._-"
 
-// apart says how unlike a name is: the edits from what was written to the name, or to its end after some of its words, with one more for each word left out.
-func apart(written, name string) int {
+// distance returns how different a name is: the number of edits from what was written to the name,
+// or to its end after some of its words, plus one for each word left out.
+func distance(written, name string) int {
 	least := edits(written, name)
 	prefix := commonWords(written, name)
 	rest := name[prefix:]
@@ -31,7 +32,7 @@ func apart(written, name string) int {
 	}
 }
 
-// commonWords gives the length of the whole words that both begin with.
+// commonWords returns the length of the whole words that both texts begin with.
 func commonWords(a, b string) (length int) {
 	for i := 0; i < len(a) && i < len(b) && a[i] == b[i]; i++ {
 		if strings.IndexByte(separators, a[i]) >= 0 {
@@ -41,7 +42,7 @@ func commonWords(a, b string) (length int) {
 	return length
 }
 
-// edits counts the characters to add, take away or replace (Levenshtein distance).
+// edits returns the number of characters to insert, delete or replace (Levenshtein distance).
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

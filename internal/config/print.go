@@ -8,7 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Print writes the settings in force as a file of settings, and beside each where it comes from. Secrets are not shown.
+// Print writes the effective settings in the form of a configuration file, with the source of each
+// setting in a comment. It does not write secrets.
 func (l *Loaded) Print(w io.Writer) error {
 	var page strings.Builder
 	section := ""
@@ -25,12 +26,12 @@ func (l *Loaded) Print(w io.Writer) error {
 	return err
 }
 
-// line is a setting in force.
+// line returns the line of a setting.
 func (l *Loaded) line(s Setting) (string, error) {
 	name := s.Key[strings.LastIndexByte(s.Key, '.')+1:]
 	g, ok := l.from[s.Key]
 	if !ok {
-		g = given{text: s.Default, place: "default"}
+		g = given{text: s.Default, source: "default"}
 	}
 	switch {
 	case g.text == "":
@@ -39,10 +40,11 @@ func (l *Loaded) line(s Setting) (string, error) {
 		g.text = "[redacted]"
 	}
 	value, err := yaml.Marshal(&yaml.Node{Kind: yaml.ScalarNode, Value: g.text})
-	return fmt.Sprintf("%s: %s # %s", name, strings.TrimSuffix(string(value), "\n"), g.place), err
+	return fmt.Sprintf("%s: %s # %s", name, strings.TrimSuffix(string(value), "\n"), g.source), err
 }
 
-// openSections writes the lines of the sections that a setting stands in and the one before it did not, and gives its indentation.
+// openSections writes the names of the sections that contain the setting key, but not the setting
+// before it. It returns the indentation of the setting.
 func openSections(page *strings.Builder, before, key string) string {
 	sections := strings.Split(key, ".")
 	depth := len(sections) - 1

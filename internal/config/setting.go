@@ -2,9 +2,7 @@ package config
 
 import (
 	_ "embed"
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"sync"
@@ -14,11 +12,11 @@ import (
 
 // Setting is one field of Config with its names.
 type Setting struct {
-	// Key is its name in the file.
+	// Key is the name in the file.
 	Key string
-	// Doc is its description.
+	// Doc is the description.
 	Doc string
-	// Default as it would be written; "" for none.
+	// Default is the default value as text; "" for none.
 	Default string
 	// Secret settings have no flag.
 	Secret bool
@@ -27,13 +25,13 @@ type Setting struct {
 	at   []int
 }
 
-// Env is its variable in the environment.
+// Env returns the name of the environment variable.
 func (s Setting) Env() string { return envName(s.Key) }
 
-// Flag is its name on the command line, without the hyphens before it.
+// Flag returns the name of the flag, without the leading hyphens.
 func (s Setting) Flag() string { return flagName(s.Key) }
 
-// FileKey is the name, in the file, of the file that holds a secret; for its other names see [Setting.Env] and [Setting.Flag].
+// FileKey returns the name of the setting for the file that contains a secret.
 func (s Setting) FileKey() string { return s.Key + fileSuffix }
 
 const (
@@ -49,48 +47,39 @@ func flagName(key string) string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(strings.TrimPrefix(key, "server."))
 }
 
-// field of the setting in a Config.
+// field returns the field of the setting in a Config.
 func (s Setting) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(s.at) }
 
-// Settings lists all of them, in the order of Config.
+// Settings returns all settings, in the order of Config.
 var Settings = sync.OnceValue(func() []Setting {
-	return settingsOf(reflect.TypeFor[Config](), "", nil, comments())
+	return settingsOf(reflect.TypeFor[Config](), "", nil, readComments())
 })
 
-func settingsOf(form reflect.Type, prefix string, at []int, said map[string]string) (all []Setting) {
+func settingsOf(form reflect.Type, prefix string, at []int, comments map[string]string) (all []Setting) {
 	for f := range form.Fields() {
 		key, at := prefix+f.Tag.Get("key"), append(at[:len(at):len(at)], f.Index...)
 		if f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[credential.Secret]() {
-			all = append(all, settingsOf(f.Type, key+".", at, said)...)
+			all = append(all, settingsOf(f.Type, key+".", at, comments)...)
 			continue
 		}
 		all = append(all, Setting{
-			Key: key, Doc: said[form.Name()+"."+f.Name], Default: f.Tag.Get("default"), at: at,
+			Key: key, Doc: comments[form.Name()+"."+f.Name], Default: f.Tag.Get("default"), at: at,
 			Secret: f.Type == reflect.TypeFor[credential.Secret](), list: f.Type.Kind() == reflect.Slice,
 		})
 	}
 	return all
 }
 
-//go:embed config.go
-var source string
+//go:generate go run ../../tools/describe -out comments.json config.go
 
-// comments reads what config.go says of each field, so that it need not be said twice.
-func comments() map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
-	if err != nil {
-		panic("config: " + err.Error())
+//go:embed comments.json
+var commentsFile []byte
+
+// readComments returns the doc comment of each field, by "Type.Field". `make generate` extracts
+// them from config.go.
+func readComments() (comments map[string]string) {
+	if err := json.Unmarshal(commentsFile, &comments); err != nil {
+		panic("config: comments.json: " + err.Error())
 	}
-	said := map[string]string{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		t, ok := n.(*ast.TypeSpec)
-		if !ok {
-			return true
-		}
-		for _, f := range t.Type.(*ast.StructType).Fields.List {
-			said[t.Name.Name+"."+f.Names[0].Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
-		}
-		return false
-	})
-	return said
+	return comments
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 )
 
-// parse reads the text of a setting into its field. What it refuses it does not repeat: it says what would be right.
+// parse parses the text of a setting into its field. Its errors say what is valid, and do not
+// contain the text.
 func parse(text string, into any) error {
 	switch into := into.(type) {
 	case *string:
@@ -32,7 +34,7 @@ func parse(text string, into any) error {
 	return nil
 }
 
-// Address is a host, or none for all of the machine's, and a port.
+// Address is a host and a port. Without a host, it means all addresses of the machine.
 type Address string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -42,13 +44,13 @@ func (a *Address) UnmarshalText(text []byte) error {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		return errors.New("use an address and a port, such as 127.0.0.1:8080")
+		return errors.New("give an address and a port, such as 127.0.0.1:8080")
 	}
 	*a = Address(text)
 	return nil
 }
 
-// BaseURL is scheme, host and port, without a slash at the end.
+// BaseURL is a scheme, a host and a port, without a slash at the end.
 type BaseURL string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -65,21 +67,22 @@ func (b *BaseURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-var errBaseURL = errors.New("use a scheme and a host without a path, such as https://keys.example.com")
+var errBaseURL = errors.New("give a scheme and a host without a path, such as https://keys.example.com")
 
-// TLS reports whether clients reach us by it.
+// TLS reports whether clients connect with TLS.
 func (b BaseURL) TLS() bool { return strings.HasPrefix(string(b), "https:") }
 
 // Proxies are networks.
 type Proxies []netip.Prefix
 
-// UnmarshalText implements encoding.TextUnmarshaler. Commas stand between networks; an address is a network of its own.
+// UnmarshalText implements encoding.TextUnmarshaler. Networks are separated by commas. An address
+// is a network with one address.
 func (p *Proxies) UnmarshalText(text []byte) error {
 	*p = nil
 	for item := range strings.SplitSeq(string(text), ",") {
 		network, err := parseNetwork(strings.TrimSpace(item))
 		if err != nil {
-			return errors.New("use networks and addresses, such as 10.0.0.0/8,192.0.2.1,2001:db8::/32")
+			return errors.New("give networks and addresses, such as 10.0.0.0/8,192.0.2.1,2001:db8::/32")
 		}
 		*p = append(*p, network)
 	}
@@ -102,6 +105,25 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network.Masked(), nil
 }
 
+// Hosts are host names in lower case.
+type Hosts []string
+
+// hostName matches a name of letters, digits and hyphens, in labels separated by dots.
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
+// UnmarshalText implements encoding.TextUnmarshaler. Names are separated by commas.
+func (h *Hosts) UnmarshalText(text []byte) error {
+	*h = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		name := strings.ToLower(strings.TrimSpace(item))
+		if _, err := netip.ParseAddr(name); err == nil || !hostName.MatchString(name) {
+			return errors.New("give names of hosts without a port, such as keys.example.com,node1.example.com")
+		}
+		*h = append(*h, name)
+	}
+	return nil
+}
+
 // Size is a number of bytes.
 type Size int
 
@@ -109,115 +131,118 @@ type Size int
 func (s *Size) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1<<10 || n > 1<<20 {
-		return errors.New("use a number of bytes from 1024 to 1048576")
+		return errors.New("give a number of bytes from 1024 to 1048576")
 	}
 	*s = Size(n)
 	return nil
 }
 
-// Timeout is a time that ends something.
+// Timeout is a maximum duration.
 type Timeout time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Timeout) UnmarshalText(text []byte) error {
 	t, err := time.ParseDuration(string(text))
 	if err != nil || t <= 0 || t > time.Hour {
-		return errors.New("use a time of at most an hour, such as 20s or 2m")
+		return errors.New("give a time of at most an hour, such as 20s or 2m")
 	}
 	*d = Timeout(t)
 	return nil
 }
 
-// Staleness is how old what is known of a database may be.
+// Staleness is the maximum age of cached data.
 type Staleness time.Duration
 
-// MaxStaleness is the most that can be set.
+// MaxStaleness is the maximum value of a Staleness.
 const MaxStaleness = time.Minute
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Staleness) UnmarshalText(text []byte) error {
 	t, err := time.ParseDuration(string(text))
 	if err != nil || t < time.Second || t > MaxStaleness {
-		return errors.New("use a time between 1s and 1m")
+		return errors.New("give a time between 1s and 1m")
 	}
 	*d = Staleness(t)
 	return nil
 }
 
-// Connections is how many connections a node may have to its database.
+// Connections is a maximum number of connections to the database.
 type Connections int
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *Connections) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 16 || n > 200 {
-		return errors.New("use a number of connections from 16 to 200")
+		return errors.New("give a number of connections from 16 to 200")
 	}
 	*c = Connections(n)
 	return nil
 }
 
-// Date is a day of the calendar, as 2026-01-31; "" for none.
+// Date is a date such as 2026-01-31; "" for none.
 type Date string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Date) UnmarshalText(text []byte) error {
 	if _, err := time.Parse(time.DateOnly, string(text)); err != nil {
-		return errors.New("use a day, such as 2026-01-31")
+		return errors.New("give a day, such as 2026-01-31")
 	}
 	*d = Date(text)
 	return nil
 }
 
-// Begin gives the first moment of the day in UTC; zero for none.
+// Begin returns the start of the day in UTC, and the zero time for "".
 func (d Date) Begin() time.Time {
-	t, _ := time.Parse(time.DateOnly, string(d)) // which was read before
+	t, _ := time.Parse(time.DateOnly, string(d)) // UnmarshalText has checked it
 	return t
 }
 
-// Retention is for how many days something is kept.
+// Retention is a number of days to keep something.
 type Retention int
 
 // UnmarshalText implements encoding.TextUnmarshaler. An expired key can be refreshed for 30 days.
 func (r *Retention) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 30 || n > 3650 {
-		return errors.New("use a number of days from 30 to 3650")
+		return errors.New("give a number of days from 30 to 3650")
 	}
 	*r = Retention(n)
 	return nil
 }
 
-// Changes is how many changes a minute are allowed.
+// Changes is a maximum number of changes or requests per minute.
 type Changes int
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *Changes) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1 || n > 1_000_000 {
-		return errors.New("use a number from 1 to 1000000")
+		return errors.New("give a number from 1 to 1000000")
 	}
 	*c = Changes(n)
 	return nil
 }
 
-// Duration of that many days.
+// Duration returns the retention as a duration.
 func (r Retention) Duration() time.Duration { return time.Duration(r) * 24 * time.Hour }
 
-// Level is the least that is logged.
+// Level is a minimum log level.
 type Level string
 
-var levels = map[Level]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+var levels = map[Level]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn,
+	"error": slog.LevelError,
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *Level) UnmarshalText(text []byte) error {
 	return oneOf(l, Level(text), slices.Collect(maps.Keys(levels)))
 }
 
-// Format is how a line of the log is written.
+// Format is a format of the log.
 type Format string
 
-// The formats.
+// Values of Format.
 const (
 	Text Format = "text"
 	JSON Format = "json"
@@ -231,7 +256,7 @@ func (f *Format) UnmarshalText(text []byte) error {
 func oneOf[T ~string](into *T, value T, all []T) error {
 	if !slices.Contains(all, value) {
 		slices.Sort(all)
-		return fmt.Errorf("use one of %v", all)
+		return fmt.Errorf("give one of %v", all)
 	}
 	*into = value
 	return nil

@@ -11,14 +11,15 @@ const (
 	hex16  = "0123456789abcdef"
 )
 
-// class of every byte, so that a check of the alphabet is one load.
+// The alphabets that a byte can belong to.
 const (
 	isBase62 = 1 << iota
 	isHex
 	isDomain
 )
 
-var class = func() (table [256]byte) {
+// byteClasses has the alphabets of every byte, so that a check is one look-up.
+var byteClasses = func() (table [256]byte) {
 	for _, c := range []byte(base62) {
 		table[c] |= isBase62
 	}
@@ -31,23 +32,24 @@ var class = func() (table [256]byte) {
 	return table
 }()
 
-func allOf(text string, want byte) bool {
+// allInClass reports whether all bytes of the text belong to the alphabet.
+func allInClass(text string, want byte) bool {
 	for i := range len(text) {
-		if class[text[i]]&want == 0 {
+		if byteClasses[text[i]]&want == 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// randomBase62 draws n characters without bias: a byte above the largest multiple of 62 is thrown away.
-// It panics when the source fails, which crypto/rand never does.
+// randomBase62 returns n random characters without bias: it discards bytes from the largest
+// multiple of 62 up. It panics if the source of randomness fails, which crypto/rand never does.
 func randomBase62(random io.Reader, n int) string {
 	const fair = 256 / 62 * 62
 	out := make([]byte, 0, n)
 	var buf [64]byte
 	for len(out) < n {
-		fill(random, buf[:])
+		readRandom(random, buf[:])
 		for _, b := range buf {
 			if b < fair && len(out) < n {
 				out = append(out, base62[b%62])
@@ -57,19 +59,22 @@ func randomBase62(random io.Reader, n int) string {
 	return string(out)
 }
 
+// randomHex returns n random hexadecimal characters; n must be even.
 func randomHex(random io.Reader, n int) string {
 	raw := make([]byte, n/2)
-	fill(random, raw)
+	readRandom(random, raw)
 	return hex.EncodeToString(raw)
 }
 
-func fill(random io.Reader, buf []byte) {
+// readRandom fills the buffer with random bytes. It panics if the source fails.
+func readRandom(random io.Reader, buf []byte) {
 	if _, err := io.ReadFull(random, buf); err != nil {
 		panic(fmt.Sprintf("credential: source of randomness failed: %v", err))
 	}
 }
 
-// writeBase62 writes v with the most significant digit first, zero-padded to the length of dst; what does not fit is cut.
+// writeBase62 writes v into dst with the most significant digit first, padded with zeros. It drops
+// digits that do not fit.
 func writeBase62(dst []byte, v uint64) {
 	for i := len(dst) - 1; i >= 0; i-- {
 		dst[i] = base62[v%62]

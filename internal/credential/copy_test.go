@@ -11,7 +11,7 @@ func TestACopyOpensOnlyInItsOwnRowOfItsOwnTenant(t *testing.T) {
 	k := keyring(t)
 	const tenant = "ten_1"
 	row := Row{Key: "key_1", Serial: 1}
-	secret := k.Mint(standard).Secret
+	secret := k.Issue(standard).Secret
 	sealed := k.SealCopy(secret, tenant, row)
 	if back, err := k.OpenCopy(sealed, tenant, row); err != nil || back.Reveal() != secret.Reveal() {
 		t.Fatalf("does not open in its own row: %v", err)
@@ -37,12 +37,13 @@ func TestACopyOpensOnlyInItsOwnRowOfItsOwnTenant(t *testing.T) {
 	}
 }
 
-func TestACredentialIsPutTogetherAgainAsItWasMinted(t *testing.T) {
+func TestACredentialIsAssembledAsItWasIssued(t *testing.T) {
 	k := keyring(t)
 	for _, shape := range everyShape {
-		m := k.Mint(shape)
-		again := Whole(shape, m.PublicID, m.Secret)
-		if again.Value.Reveal() != m.Value.Reveal() || again.Secret.Reveal() != m.Secret.Reveal() || again.PublicID != m.PublicID || again.Lookup != m.Lookup ||
+		m := k.Issue(shape)
+		again := Assemble(shape, m.PublicID, m.Secret)
+		if again.Value.Reveal() != m.Value.Reveal() || again.Secret.Reveal() != m.Secret.Reveal() ||
+			again.PublicID != m.PublicID || again.Lookup != m.Lookup ||
 			again.Last4 != m.Last4 || again.Shape != shape {
 			t.Errorf("style %s: another credential", shape.Style)
 		}

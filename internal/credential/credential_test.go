@@ -9,6 +9,8 @@ import (
 	"hash/crc32"
 	"html/template"
 	"log/slog"
+	"math"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,8 +31,8 @@ var (
 	everyShape = []Shape{standard, blazeauth, blazemeter, loadrunner, blancco}
 )
 
-// publicID of a minted credential as its row has it: in style uuid the key's id stands in.
-func (m Minted) publicID(key ident.KeyID) string {
+// publicID returns the public id as the database has it: in style uuid it is the key's id.
+func (m Issued) publicID(key ident.KeyID) string {
 	if m.PublicID == "" {
 		return string(key)
 	}
@@ -63,36 +65,38 @@ func shapes() *rapid.Generator[Shape] {
 	})
 }
 
-func TestWhatMintsParses(t *testing.T) {
+func TestWhatIsIssuedParses(t *testing.T) {
 	k := keyring(t)
 	rapid.Check(t, func(t *rapid.T) {
 		shape := shapes().Draw(t, "shape")
-		m := k.Mint(shape)
+		m := k.Issue(shape)
 		whole, ok := Parse(m.Value.Reveal())
 		if !ok {
-			t.Fatalf("a minted value of %+v does not parse", shape)
+			t.Fatalf("an issued value of %+v does not parse", shape)
 		}
 		publicID := m.publicID("key_1")
 		pair, ok := ParsePair(publicID, m.Secret.Reveal())
 		if !ok {
-			t.Fatalf("a minted pair of %+v does not parse", shape)
+			t.Fatalf("an issued pair of %+v does not parse", shape)
 		}
-		for name, p := range map[string]Presented{"whole": whole, "pair": pair} {
-			if p.Lookup() != m.Lookup || !p.Fits(shape, publicID) || !k.Tagged(p) {
-				t.Fatalf("%s: lookup %q (minted %q), fits %t, tagged %t", name, p.Lookup(), m.Lookup, p.Fits(shape, publicID), k.Tagged(p))
+		for name, p := range map[string]Parsed{"whole": whole, "pair": pair} {
+			if p.Lookup() != m.Lookup || !p.MatchesShape(shape, publicID) || !k.Tagged(p) {
+				t.Fatalf("%s: lookup %q (issued %q), matches the shape %t, tagged %t", name, p.Lookup(), m.Lookup,
+					p.MatchesShape(shape, publicID), k.Tagged(p))
 			}
-			if !p.Proves("key_1", DigestOf("key_1", m.Secret)) {
-				t.Fatalf("%s: the minted secret does not prove itself", name)
+			if !p.Matches("key_1", DigestOf("key_1", m.Secret)) {
+				t.Fatalf("%s: the issued secret does not match its own digest", name)
 			}
 		}
 	})
 }
 
 func TestATokenHasTheLengthsOfTheSeed(t *testing.T) {
-	m := keyring(t).Mint(blazeauth)
+	m := keyring(t).Issue(blazeauth)
 	id, _ := strings.CutPrefix(m.PublicID, "bak_")
 	if len(id) != 16 || len(m.Secret.Reveal()) != 48 {
-		t.Errorf("public id has %d characters after the label, the secret %d; the seed says 16 and 48", len(id), len(m.Secret.Reveal()))
+		t.Errorf("public id has %d characters after the label, the secret %d; the seed says 16 and 48", len(id),
+			len(m.Secret.Reveal()))
 	}
 	if want := "blz_mgmt_" + m.PublicID + "_" + m.Secret.Reveal(); m.Value.Reveal() != want {
 		t.Error("the value is not prefix, public id and secret joined by underscores")
@@ -102,10 +106,11 @@ func TestATokenHasTheLengthsOfTheSeed(t *testing.T) {
 	}
 }
 
-// accepts is the whole question: would this text be accepted in place of the minted key?
-func accepts(k *Keyring, m Minted, key ident.KeyID, text string) bool {
+// accepts reports whether the text would be accepted in place of the issued key.
+func accepts(k *Keyring, m Issued, key ident.KeyID, text string) bool {
 	p, ok := Parse(text)
-	return ok && p.Lookup() == m.Lookup && k.Tagged(p) && p.Fits(m.Shape, m.publicID(key)) && p.Proves(key, DigestOf(key, m.Secret))
+	return ok && p.Lookup() == m.Lookup && k.Tagged(p) && p.MatchesShape(m.Shape, m.publicID(key)) && p.Matches(key,
+		DigestOf(key, m.Secret))
 }
 
 func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
@@ -113,7 +118,7 @@ func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
 	const key = ident.KeyID("key_1")
 	letters := base62 + "_ -:\x00\n"
 	for _, shape := range everyShape {
-		m := k.Mint(shape)
+		m := k.Issue(shape)
 		value := m.Value.Reveal()
 		if !accepts(k, m, key, value) {
 			t.Fatal("the credential itself is refused: the test proves nothing")
@@ -122,10 +127,12 @@ func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
 			for _, c := range letters {
 				neighbours := []string{value[:at] + string(c) + value[at:]} // insertion
 				if at < len(value) {
-					neighbours = append(neighbours, value[:at]+string(c)+value[at+1:], value[:at]+value[at+1:]) // substitution, deletion
+					// substitution, deletion
+					neighbours = append(neighbours, value[:at]+string(c)+value[at+1:], value[:at]+value[at+1:])
 				}
 				if at+1 < len(value) {
-					neighbours = append(neighbours, value[:at]+value[at+1:at+2]+value[at:at+1]+value[at+2:]) // transposition
+					// transposition
+					neighbours = append(neighbours, value[:at]+value[at+1:at+2]+value[at:at+1]+value[at+2:])
 				}
 				for _, n := range neighbours {
 					if n != value && accepts(k, m, key, n) {
@@ -137,11 +144,11 @@ func TestNoOneEditNeighbourOfALiveCredentialIsAccepted(t *testing.T) {
 	}
 }
 
-func TestAnIDThisServerNeverMadeIsUntagged(t *testing.T) {
+func TestAnIDThatThisServerNeverIssuedIsUntagged(t *testing.T) {
 	ours, theirs := keyring(t), keyring(t)
 	for range 1000 {
 		for _, shape := range []Shape{standard, blazeauth, blazemeter, loadrunner} {
-			p, _ := Parse(theirs.Mint(shape).Value.Reveal())
+			p, _ := Parse(theirs.Issue(shape).Value.Reveal())
 			if ours.Tagged(p) {
 				t.Fatalf("an id of another server carries our tag in style %s", shape.Style)
 			}
@@ -154,13 +161,29 @@ func TestAllButOneInAThousandUnknownUUIDsAreUntagged(t *testing.T) {
 	const tries = 20_000
 	tagged := 0
 	for range tries {
-		p, _ := Parse(theirs.Mint(blancco).Value.Reveal())
+		p, _ := Parse(theirs.Issue(blancco).Value.Reveal())
 		if ours.Tagged(p) {
 			tagged++
 		}
 	}
 	if tagged > 3*tries/1024 { // 20 are expected
 		t.Errorf("%d of %d pass", tagged, tries)
+	}
+}
+
+func TestTheREADMESaysHowRandomASecretIs(t *testing.T) {
+	t.Parallel()
+	base62Bits := math.Log2(float64(len(base62)))
+	token, client := math.Floor((tokenSecretLen-checksumLen)*base62Bits), math.Floor(clientSecretLen*base62Bits)
+	want := fmt.Sprintf(
+		"The secret is random (%.0f bits in style `token`, %d in `pair`, %.0f in `client`, %d in `uuid`)",
+		token, pairSecretLen*4, client, 122-uuidTagBits)
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(string(text)), " "), want) { // whatever its line breaks
+		t.Errorf("it does not say: %s", want)
 	}
 }
 
@@ -174,7 +197,7 @@ func TestTheStylesLookAsTheSeedsShow(t *testing.T) {
 	}
 	for _, shape := range everyShape[1:] {
 		for range 100 {
-			m := k.Mint(shape)
+			m := k.Issue(shape)
 			if !regexp.MustCompile(looks[shape.Style]).MatchString(m.Value.Reveal()) {
 				t.Fatalf("style %s: %s", shape.Style, m.Value.Reveal())
 			}
@@ -185,27 +208,30 @@ func TestTheStylesLookAsTheSeedsShow(t *testing.T) {
 	}
 }
 
-func TestATicketThisServerNeverMadeIsTold(t *testing.T) {
+func TestATokenThatThisServerNeverIssuedIsRecognised(t *testing.T) {
 	ours, theirs := keyring(t), keyring(t)
-	token := ours.MintTicket(SessionTicket).Reveal()
-	if !ours.OwnTicket(SessionTicket, token) {
+	token := ours.IssueToken(SessionToken).Reveal()
+	if !ours.TokenTagged(SessionToken, token) {
 		t.Fatal("a token of ours is not known")
 	}
 	for name, sent := range map[string]string{
-		"another kind": ours.MintTicket(ClaimTicket).Reveal(), "another server's": theirs.MintTicket(SessionTicket).Reveal(), "none": "", "cut": token[:len(token)-1], "longer": token + "0",
-		"edited": token[:20] + string(token[20]^1) + token[21:], "edited tag": token[:len(token)-1] + string(token[len(token)-1]^1),
+		"another kind":     ours.IssueToken(ClaimToken).Reveal(),
+		"another server's": theirs.IssueToken(SessionToken).Reveal(), "none": "", "cut": token[:len(token)-1],
+		"longer":     token + "0",
+		"edited":     token[:20] + string(token[20]^1) + token[21:],
+		"edited tag": token[:len(token)-1] + string(token[len(token)-1]^1),
 	} {
-		if ours.OwnTicket(SessionTicket, sent) {
+		if ours.TokenTagged(SessionToken, sent) {
 			t.Errorf("%s: taken for ours", name)
 		}
 	}
 }
 
-func TestARenewedSecretKeepsItsIDAndIsAnother(t *testing.T) {
+func TestAReissuedSecretKeepsItsIDAndDiffers(t *testing.T) {
 	k := keyring(t)
 	for _, shape := range everyShape {
-		old := k.Mint(shape)
-		m := k.Renew(shape, old.PublicID, old.TagVersion)
+		old := k.Issue(shape)
+		m := k.Reissue(shape, old.PublicID, old.TagVersion)
 		if m.Secret.Reveal() == old.Secret.Reveal() || m.Shape != shape {
 			t.Errorf("style %s: not another secret of the shape", shape.Style)
 		}
@@ -213,22 +239,22 @@ func TestARenewedSecretKeepsItsIDAndIsAnother(t *testing.T) {
 			t.Errorf("style %s: id %s became %s", shape.Style, old.PublicID, m.PublicID)
 		}
 		p, ok := Parse(m.Value.Reveal())
-		if !ok || !k.Tagged(p) || !p.Fits(shape, m.PublicID) || p.Lookup() != m.Lookup {
-			t.Errorf("style %s: what was renewed does not parse", shape.Style)
+		if !ok || !k.Tagged(p) || !p.MatchesShape(shape, m.PublicID) || p.Lookup() != m.Lookup {
+			t.Errorf("style %s: what was reissued does not parse", shape.Style)
 		}
 	}
 }
 
-func TestAPairUnderAnotherPublicIDDoesNotFit(t *testing.T) {
+func TestAPairUnderAnotherPublicIDDoesNotMatch(t *testing.T) {
 	k := keyring(t)
 	for _, shape := range everyShape {
-		m, other := k.Mint(shape), k.Mint(shape)
+		m, other := k.Issue(shape), k.Issue(shape)
 		p, ok := ParsePair(m.publicID("key_1"), m.Secret.Reveal())
-		if !ok || !p.Fits(shape, m.publicID("key_1")) {
-			t.Fatalf("style %s: its own public id does not fit", shape.Style)
+		if !ok || !p.MatchesShape(shape, m.publicID("key_1")) {
+			t.Fatalf("style %s: its own public id does not match", shape.Style)
 		}
-		if p.Fits(shape, other.publicID("key_2")) {
-			t.Errorf("style %s: another's public id fits", shape.Style)
+		if p.MatchesShape(shape, other.publicID("key_2")) {
+			t.Errorf("style %s: another's public id matches", shape.Style)
 		}
 	}
 }
@@ -238,14 +264,15 @@ func TestAnOldTagVersionStaysGoodUntilItIsRetired(t *testing.T) {
 	first := keyringOf(t, root, FirstVersions()...)
 	both := append([]Version{{Purpose: TagPurpose, Number: 2}}, FirstVersions()...)
 	rotated := keyringOf(t, root, both...)
-	retired := keyringOf(t, root, slices.DeleteFunc(both, func(v Version) bool { return v == Version{Purpose: TagPurpose, Number: 1} })...)
-	old, _ := Parse(first.Mint(standard).Value.Reveal())
-	fresh, _ := Parse(rotated.Mint(standard).Value.Reveal())
+	retired := keyringOf(t, root,
+		slices.DeleteFunc(both, func(v Version) bool { return v == Version{Purpose: TagPurpose, Number: 1} })...)
+	old, _ := Parse(first.Issue(standard).Value.Reveal())
+	fresh, _ := Parse(rotated.Issue(standard).Value.Reveal())
 	if !rotated.Tagged(old) || !rotated.Tagged(fresh) || !retired.Tagged(fresh) {
 		t.Error("a live version is refused, or new ids carry an old version")
 	}
 	if retired.Tagged(old) || first.Tagged(fresh) {
-		t.Error("a version that is not kept is accepted")
+		t.Error("a version that is not in the keyring is accepted")
 	}
 }
 
@@ -288,13 +315,16 @@ func TestADigestBelongsToOneKey(t *testing.T) {
 func TestARootSecretSurvivesItsFile(t *testing.T) {
 	root := NewRoot(rand.Reader)
 	back, err := ParseRoot(root.Text().Reveal() + "\n")
-	if err != nil || back.Check() != root.Check() {
+	if err != nil || back.Fingerprint() != root.Fingerprint() {
 		t.Fatalf("ParseRoot: %v", err)
 	}
-	if NewRoot(rand.Reader).Check() == root.Check() {
+	if NewRoot(rand.Reader).Fingerprint() == root.Fingerprint() {
 		t.Error("two roots have one fingerprint")
 	}
-	for _, bad := range []string{"", "short", root.Text().Reveal() + "A", root.Text().Reveal()[1:], strings.Repeat("!", 43)} {
+	for _, bad := range []string{
+		"", "short", root.Text().Reveal() + "A", root.Text().Reveal()[1:],
+		strings.Repeat("!", 43), root.Text().Reveal()[:9] + "\n" + root.Text().Reveal()[9:],
+	} {
 		if _, err := ParseRoot(bad); err == nil || bad != "" && strings.Contains(err.Error(), bad) {
 			t.Errorf("a bad root secret gives %v", err)
 		}
@@ -307,9 +337,12 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 		Open   Secret
 		hidden Secret
 		Root   Root
-		Part   Presented
+		Part   Parsed
 	}
-	h := holder{Open: NewSecret(canary), hidden: NewSecret(canary), Root: Root{NewSecret(canary)}, Part: Presented{secret: canary, lookup: canary}}
+	h := holder{
+		Open: NewSecret(canary), hidden: NewSecret(canary), Root: Root{NewSecret(canary)},
+		Part: Parsed{secret: canary, lookup: canary},
+	}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 		for _, v := range []any{h.Open, &h.Open, h, &h, []Secret{h.Open}, map[string]Secret{"k": h.Open}, h.hidden} {
@@ -329,7 +362,8 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "secret", h.Open, "any", h, "part", h.Part)
 	slog.New(slog.NewTextHandler(&out, nil)).Info("m", "secret", h.Open, "part", h.Part)
 	fmt.Fprint(&out, fmt.Errorf("wrapped: %w", errors.Join(fmt.Errorf("%v", h.Open), fmt.Errorf("%v", h.Open))))
-	page := template.Must(template.New("").Parse(`<a title="{{.Open}}" href="?q={{.Open}}">{{.Open}}</a><script>var x = {{.Open}}</script>`))
+	page := template.Must(template.New("").Parse(
+		`<a title="{{.Open}}" href="?q={{.Open}}">{{.Open}}</a><script>var x = {{.Open}}</script>`))
 	if err := page.Execute(&out, h); err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +420,7 @@ func TestTheChecksumIsTheStandardOne(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	k := keyring(f)
 	for _, shape := range append(everyShape, Shape{Style: Token, Prefix: "a", Label: "b"}) {
-		value := k.Mint(shape).Value.Reveal()
+		value := k.Issue(shape).Value.Reveal()
 		f.Add(value)
 		f.Add(value[1:])
 		f.Add(value + "0")
@@ -400,7 +434,30 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q parses but re-encodes to %q", value, p.encode())
 		}
 		if ok {
-			k.Tagged(p) // whatever parses can be checked
+			k.Tagged(p) // it must not panic
+		}
+	})
+}
+
+// A cursor has one spelling: nothing else opens, whatever it decodes to.
+func FuzzOpenCursor(f *testing.F) {
+	k := keyring(f)
+	const position = `{"t":"2026-11-29T00:00:00Z","i":"key_1"}`
+	good := k.SealCursor([]byte(position), "list")
+	f.Add(strings.TrimPrefix(good, "1."))
+	f.Fuzz(func(t *testing.T, text string) {
+		made := k.SealCursor([]byte(text), "list")
+		if plain, ok := k.OpenCursor(made, "list"); !ok || string(plain) != text {
+			t.Errorf("%q is read as %q, %t", text, plain, ok)
+		}
+		for _, other := range []string{
+			text, text + made, made + text, text + "." + good, made[:5] + text + made[5:], "+" + made, "0" + made,
+			made + "\n", made + "=",
+			made[:4] + "\r\n" + made[4:],
+		} {
+			if _, ok := k.OpenCursor(other, "list"); ok && other != made {
+				t.Errorf("%q opens, which nothing sealed", other)
+			}
 		}
 	})
 }
@@ -408,7 +465,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParsePair(f *testing.F) {
 	k := keyring(f)
 	for _, shape := range everyShape {
-		m := k.Mint(shape)
+		m := k.Issue(shape)
 		f.Add(m.publicID("key_1"), m.Secret.Reveal())
 		f.Add("_"+m.Lookup, m.Secret.Reveal())
 	}
@@ -424,12 +481,12 @@ func FuzzParsePair(f *testing.F) {
 	})
 }
 
-func BenchmarkParseAndProve(b *testing.B) {
-	m := keyring(b).Mint(standard)
+func BenchmarkParseAndMatch(b *testing.B) {
+	m := keyring(b).Issue(standard)
 	value, d := m.Value.Reveal(), DigestOf("key_1", m.Secret)
 	b.ReportAllocs()
 	for b.Loop() {
-		if p, ok := Parse(value); !ok || !p.Proves("key_1", d) {
+		if p, ok := Parse(value); !ok || !p.Matches("key_1", d) {
 			b.Fatal("refused")
 		}
 	}
@@ -437,7 +494,7 @@ func BenchmarkParseAndProve(b *testing.B) {
 
 func BenchmarkTag(b *testing.B) {
 	k := keyring(b)
-	p, _ := Parse(k.Mint(blazeauth).Value.Reveal())
+	p, _ := Parse(k.Issue(blazeauth).Value.Reveal())
 	b.ReportAllocs()
 	for b.Loop() {
 		k.Tagged(p)

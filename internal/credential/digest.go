@@ -7,17 +7,19 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// Digest is what is compared of a secret: SHA-256 over purpose, key id and secret, each with its length before it. The secret
-// has 250 random bits, so a fast hash is right; it is still never stored but sealed.
+// Digest is what a secret is compared with: SHA-256 over purpose, key id and secret, each preceded
+// by its length. A fast hash is enough, because the secret has at least 112 random bits. The digest
+// is stored only sealed.
 type Digest [sha256.Size]byte
 
 const digestPurpose = "claviger key secret v1"
 
-// DigestOf the secret of a key.
+// DigestOf returns the digest of a key's secret.
 func DigestOf(key ident.KeyID, secret Secret) Digest { return digest(key, secret.Reveal()) }
 
-// Proves reports whether the credential's secret is the one behind the digest, in constant time.
-func (p Presented) Proves(key ident.KeyID, want Digest) bool {
+// Matches reports whether the digest is that of the credential's secret. It compares in constant
+// time.
+func (p Parsed) Matches(key ident.KeyID, want Digest) bool {
 	got := digest(key, p.secret)
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }

@@ -1,4 +1,5 @@
-// Package credential makes and recognises the secrets Claviger issues, and keeps what is stored of them.
+// Package credential issues the secrets of keys, recognises them, and defines what is stored of
+// them.
 //
 // A credential of style token looks like this on the wire:
 //
@@ -12,16 +13,25 @@
 //
 // The public id is label and id: ak_7Hq2mZ0aBcDtTtTt. The other styles:
 //
-//	pair    f817e22f1526b048TTTTTTTT:7641…72 hexadecimal characters    id, of which the last eight are the tag, and secret
-//	client  oauth2-7Hq2mZ0aBcDeFgHiJTTTTT@microfocus.com:…43 base62…     id with its tag, the tenant's domain, secret
-//	uuid    8574e755-1f80-4af4-b7ae-a8187afb3909                       id and secret in one; the last ten bits are the tag
+//	pair    f817e22f1526b048TTTTTTTT:7641…72 hexadecimal characters…
+//	        id, of which the last eight characters are the tag, and secret
+//	client  oauth2-7Hq2mZ0aBcDeFgHiJTTTTT@microfocus.com:…43 base62 characters…
+//	        id with its tag, the tenant's domain, and secret
+//	uuid    8574e755-1f80-4af4-b7ae-a8187afb3TTT
+//	        id and secret in one; the last ten bits are the tag
 //
-// Parsing is exact: exact length and alphabet, nothing is trimmed,
-// folded or cut, so what parses re-encodes to the same bytes.
+// Parsing is exact: length and alphabet must match, and nothing is trimmed, folded or cut. So what
+// parses encodes to the same bytes again.
 //
-// Three properties follow. A scanner can tell a key from a look-alike by the checksum, offline. An id this server
-// never made is refused by the tag, without a read. And what is stored of the secret is a [Digest], a SHA-256 bound to the
-// key it belongs to, itself [Keyring.SealDigest]-ed under a versioned server key: a stolen database cannot be tested offline.
+// This has three properties:
 //
-// All keys come from one [Root] secret by HKDF, with a label for each purpose and a [Version]. Versions come and go while the server runs; see package serverkey.
+//   - A scanner recognises a token by its checksum, offline. The other styles have no checksum (see
+//     package scan).
+//   - The tag refuses an id that this server never issued, without a read. About one id in 2^30
+//     has the right tag by chance, of style uuid one in 2^10.
+//   - What is stored of a secret is a [Digest], a SHA-256 that is bound to its key and sealed under
+//     a versioned server key ([Keyring.SealDigest]). Guesses cannot be tested on a stolen database.
+//
+// All server keys are derived from one [Root] secret by HKDF, with a label for each purpose and
+// [Version]. Versions begin and end while the server runs; see package serverkey.
 package credential

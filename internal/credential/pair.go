@@ -2,31 +2,33 @@ package credential
 
 import "io"
 
-// The layout of style pair, in lower-case hexadecimal characters (seed BlazeMeter: f817e22f1526b048799f75da:7641…).
+// The layout of style pair, in lower-case hexadecimal characters (seed BlazeMeter:
+// f817e22f1526b048799f75da:7641…).
 const (
 	pairIDLen     = 24
 	pairTagLen    = 8
 	pairSecretLen = 72
 )
 
-// mintPair draws an id of 16 random characters and their tag, and a secret of 72.
-func mintPair(tag *tagger, shape Shape, random io.Reader) Minted {
+// issuePair returns an id of 16 random characters and their tag, and a secret of 72 random
+// characters.
+func issuePair(tag *tagger, shape Shape, random io.Reader) Issued {
 	free := randomHex(random, pairIDLen-pairTagLen)
-	return renewPair(shape, free+tag.hex(Pair, free), random)
+	return reissuePair(shape, free+tag.hexTag(Pair, free), random)
 }
 
-func renewPair(shape Shape, id string, random io.Reader) Minted {
-	return wholePair(shape, id, randomHex(random, pairSecretLen))
+func reissuePair(shape Shape, id string, random io.Reader) Issued {
+	return assemblePair(shape, id, randomHex(random, pairSecretLen))
 }
 
-func wholePair(_ Shape, id, secret string) Minted {
-	return Minted{PublicID: id, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(id + ":" + secret)}
+func assemblePair(_ Shape, id, secret string) Issued {
+	return Issued{PublicID: id, Lookup: id, Secret: NewSecret(secret), Value: NewSecret(id + ":" + secret)}
 }
 
-func parseHexPair(id, secret string) (Presented, bool) {
-	if len(id) != pairIDLen || len(secret) != pairSecretLen || !allOf(id, isHex) || !allOf(secret, isHex) {
-		return Presented{}, false
+func parseHexPair(id, secret string) (Parsed, bool) {
+	if len(id) != pairIDLen || len(secret) != pairSecretLen || !allInClass(id, isHex) || !allInClass(secret, isHex) {
+		return Parsed{}, false
 	}
 	free, tag := id[:pairIDLen-pairTagLen], id[pairIDLen-pairTagLen:]
-	return Presented{Style: Pair, publicID: id, free: free, tag: tag, lookup: id, secret: secret}, true
+	return Parsed{Style: Pair, publicID: id, random: free, tag: tag, lookup: id, secret: secret}, true
 }

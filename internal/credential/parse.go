@@ -6,27 +6,29 @@ import (
 	"strings"
 )
 
-// Presented is a credential that somebody sent and that has the form of one. Nothing about it is proved.
-// It holds the secret and must not outlive the request; like [Secret] it does not print.
-type Presented struct {
+// Parsed is a text that was sent and has the form of a credential. Whether it is valid is not
+// known. It holds the secret, so it must not outlive the request, and printing it shows
+// "[redacted]".
+type Parsed struct {
 	Style Style
 
-	words    string // "<prefix>_<label>" of a token that came as one value
-	publicID string // whatever came beside the secret; "" for a token or uuid that came as one value
-	free     string // the part of the id that the tag covers
+	words    string // "<prefix>_<label>" of a token that was sent in one piece
+	publicID string // what was sent with the secret; "" for a token or uuid that was sent in one piece
+	random   string // the part of the id that the tag covers
 	tag      string
 	lookup   string
 	secret   string
 }
 
-// MaxValue is the length of the longest credential in one piece, in characters: one of style client. As a pair none is longer.
+// MaxValue is the length of the longest credential in one piece, in characters. It is one of style
+// client. No public id and secret are longer together.
 const MaxValue = len(clientPrefix) + clientIDLen + 1 + maxDomain + 1 + clientSecretLen
 
-// Parse takes a credential in one piece: the `value` of any style. The styles cannot be mistaken for each other: only pair and client have a colon,
-// only uuid has hyphens in four places and no colon.
-func Parse(value string) (Presented, bool) {
+// Parse parses a credential of any style in one piece, its `value`. The styles cannot be confused:
+// only pair and client have a colon, and of the others only uuid has a hyphen at index 8.
+func Parse(value string) (Parsed, bool) {
 	if len(value) > MaxValue {
-		return Presented{}, false
+		return Parsed{}, false
 	}
 	if len(value) == uuidLen && value[8] == '-' {
 		return parseUUID(value)
@@ -40,8 +42,8 @@ func Parse(value string) (Presented, bool) {
 	return parseToken(value)
 }
 
-// ParsePair takes a public id and a secret, as HTTP Basic carries them, of any style.
-func ParsePair(publicID, secret string) (Presented, bool) {
+// ParsePair parses a public id and a secret of any style, as HTTP Basic carries them.
+func ParsePair(publicID, secret string) (Parsed, bool) {
 	switch {
 	case strings.HasPrefix(publicID, clientPrefix):
 		return parseClient(publicID, secret)
@@ -53,11 +55,13 @@ func ParsePair(publicID, secret string) (Presented, bool) {
 	return parseTokenPair(publicID, secret)
 }
 
-// Lookup is the text under which the key's row is found. It may be a part of the text that was parsed: clone it to keep it.
-func (p Presented) Lookup() string { return p.lookup }
+// Lookup returns the text by which the key is found. It may be a part of the parsed text: clone it
+// to keep it.
+func (p Parsed) Lookup() string { return p.lookup }
 
-// Fits reports whether the credential came with exactly the words or the public id that the key was minted with.
-func (p Presented) Fits(shape Shape, publicID string) bool {
+// MatchesShape reports whether the credential has exactly the words, or the public id, that the key
+// was issued with.
+func (p Parsed) MatchesShape(shape Shape, publicID string) bool {
 	if p.Style != shape.Style {
 		return false
 	}
@@ -71,19 +75,19 @@ func (p Presented) Fits(shape Shape, publicID string) bool {
 	return ok && len(rest) > 0 && rest[0] == '_' && rest[1:] == shape.Label
 }
 
-// encode gives back the text that was parsed, for a whole value. What parses re-encodes to the same bytes.
-func (p Presented) encode() string {
+// encode returns the text that was parsed, for a credential in one piece.
+func (p Parsed) encode() string {
 	switch p.Style {
 	case Pair, Client:
 		return p.publicID + ":" + p.secret
 	case UUID:
 		return p.secret
 	}
-	return p.words + "_" + p.free + p.tag + "_" + p.secret
+	return p.words + "_" + p.random + p.tag + "_" + p.secret
 }
 
 // Format writes "[redacted]" for every verb.
-func (Presented) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+func (Parsed) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// LogValue gives "[redacted]".
-func (Presented) LogValue() slog.Value { return slog.StringValue(redacted) }
+// LogValue returns "[redacted]".
+func (Parsed) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -2,5 +2,5 @@
 
 package credential
 
-// raceDetector is set where it watches the tests.
+// raceDetector reports whether the tests run under the race detector.
 const raceDetector = true

@@ -13,31 +13,32 @@ import (
 // RootBytes is the length of a root secret.
 const RootBytes = 32
 
-// Root is the one secret every server key is derived from. It is kept in a file of mode 0600, an environment variable or a mounted
-// secret, as 43 characters of unpadded base64url. Like [Secret] it does not print.
+// Root is the one secret from which every server key is derived. It is kept in a file of mode 0600,
+// an environment variable or a mounted secret, as 43 characters of unpadded base64url. Printing it
+// shows "[redacted]", as for [Secret].
 type Root struct{ text Secret }
 
-// NewRoot draws a root secret.
+// NewRoot returns a random root secret.
 func NewRoot(random io.Reader) Root {
 	var raw [RootBytes]byte
-	fill(random, raw[:])
+	readRandom(random, raw[:])
 	return Root{text: NewSecret(base64.RawURLEncoding.EncodeToString(raw[:]))}
 }
 
-// ParseRoot reads a root secret; white space around it is ignored, since files end in a newline.
+// ParseRoot parses a root secret. It ignores white space around it, because files end in a newline.
 func ParseRoot(text string) (Root, error) {
 	text = strings.TrimSpace(text)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) != RootBytes {
+	if err != nil || len(raw) != RootBytes || strings.ContainsAny(text, "\r\n") { // the decoder skips line breaks
 		return Root{}, errors.New("the root secret must be 32 bytes in unpadded base64url (43 characters)")
 	}
 	return Root{text: NewSecret(text)}, nil
 }
 
-// Text is the root secret as it is kept.
+// Text returns the root secret in the form in which it is kept.
 func (r Root) Text() Secret { return r.text }
 
-// Purpose is what a derived key is for. Its text is the label of the derivation and never changes.
+// Purpose is what a server key is for. Its text is the label of the derivation and never changes.
 type Purpose string
 
 // The purposes of server keys.
@@ -47,12 +48,17 @@ const (
 	CursorPurpose Purpose = "cursor"
 	// CopyPurpose seals the secrets of recoverable tenants.
 	CopyPurpose Purpose = "copy"
-	// SessionPurpose tags the tickets of sign-ins and one-time links.
+	// SessionPurpose tags the tokens of sessions and links.
 	SessionPurpose Purpose = "session"
 	checkPurpose   Purpose = "check"
+	auditPurpose   Purpose = "audit"
+	setupPurpose   Purpose = "setup"
+	// linkPurpose derives the tokens of links in mail.
+	linkPurpose Purpose = "link"
 )
 
-// derive gives the 32-byte key of a purpose and version: HKDF-SHA-256 (RFC 5869), the label as info.
+// derive returns the key of a purpose and version, 32 bytes, by HKDF-SHA-256 (RFC 5869) with the
+// label as info.
 func (r Root) derive(purpose Purpose, version int) []byte {
 	raw, err := base64.RawURLEncoding.DecodeString(r.text.Reveal())
 	if err != nil {
@@ -65,7 +71,12 @@ func (r Root) derive(purpose Purpose, version int) []byte {
 	return key
 }
 
-// Check is a fingerprint by which a database knows its root secret. It tells nothing about any key.
-func (r Root) Check() string {
+// AuditKey returns the key that authenticates the heads of audit chains. Its versions are never
+// retired, because old heads must still be checked.
+func (r Root) AuditKey(version int) []byte { return r.derive(auditPurpose, version) }
+
+// Fingerprint returns a text by which a database recognises its root secret. It reveals nothing
+// about any key.
+func (r Root) Fingerprint() string {
 	return base64.RawURLEncoding.EncodeToString(r.derive(checkPurpose, 1))
 }

@@ -7,17 +7,19 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is text that must not be printed. Through fmt, slog, JSON, errors and templates it comes out as
-// "[redacted]"; Reveal is the only way to the text, so that a search for it finds every place that shows one.
+// Secret is a text that must not be printed. fmt, slog, JSON, errors and templates show
+// "[redacted]". Only Reveal returns the text, so a search for Reveal finds every place that shows a
+// secret.
 type Secret struct {
-	// A pointer, since fmt does not call the methods of a struct's unexported fields: there it prints an address, not the text.
+	// text is a pointer, because fmt does not call the methods of unexported fields: of a pointer
+	// it prints the address.
 	text *string
 }
 
-// NewSecret wraps the text.
+// NewSecret returns the text as a secret.
 func NewSecret(text string) Secret { return Secret{text: &text} }
 
-// Reveal gives the text. The caller answers for where it goes.
+// Reveal returns the text. The caller is responsible for where it goes.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -25,17 +27,17 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// IsZero reports whether there is no secret.
+// IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s.text == nil || *s.text == "" }
 
 // Format writes "[redacted]" for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// String gives "[redacted]".
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// LogValue gives "[redacted]".
+// LogValue returns "[redacted]".
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText gives "[redacted]", also for encoding/json and html/template.
+// MarshalText returns "[redacted]". encoding/json and html/template use it.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

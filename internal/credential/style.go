@@ -15,18 +15,18 @@ const (
 	UUID   Style = "uuid"
 )
 
-// Shape is everything that decides how a tenant's new keys look. A key keeps the shape it was minted with until it
-// is refreshed with a new id.
+// Shape decides how the new keys of a tenant look. A key keeps the shape that it was issued with
+// until it is refreshed with a new id.
 type Shape struct {
 	Style Style
 	// Prefix and Label are the two words of style token; empty in the others.
 	Prefix, Label string
-	// Domain stands behind the @ of style client (`client_domain`); empty in the others.
+	// Domain is the text after the @ in style client (`client_domain`); empty in the others.
 	Domain string
 }
 
-// MaxWord is the longest prefix and label, in characters.
-const MaxWord = 24
+// MaxWordLength is the length of the longest prefix or label, in characters.
+const MaxWordLength = 24
 
 // The bounds of a client domain, in characters.
 const (
@@ -34,14 +34,17 @@ const (
 	maxDomain = 64
 )
 
-// Faults lists what is wrong with the shape, named as in a tenant's settings.
+// Faults returns what is wrong with the shape. The fields have the names of a tenant's settings.
 func (s Shape) Faults() []fault.Field {
 	switch s.Style {
 	case Token:
 		return append(wordFault("prefix", s.Prefix), wordFault("label", s.Label)...)
 	case Client:
-		if len(s.Domain) < minDomain || len(s.Domain) > maxDomain || !allOf(s.Domain, isDomain) {
-			return []fault.Field{{Name: "client_domain", Code: "form", Message: "Use 12 to 64 characters of a-z, 0-9, dot and hyphen."}}
+		if len(s.Domain) < minDomain || len(s.Domain) > maxDomain || !allInClass(s.Domain, isDomain) {
+			return []fault.Field{{
+				Name: "client_domain", Code: "form",
+				Message: "Use 12 to 64 characters of a-z, 0-9, dot and hyphen.",
+			}}
 		}
 	case Pair, UUID:
 	default:
@@ -51,8 +54,11 @@ func (s Shape) Faults() []fault.Field {
 }
 
 func wordFault(name, text string) []fault.Field {
-	if len(text) <= MaxWord && wellFormed(text) {
+	if len(text) <= MaxWordLength && wellFormed(text) {
 		return nil
 	}
-	return []fault.Field{{Name: name, Code: "form", Message: "Use at most 24 lower-case letters, in words joined by single underscores."}}
+	return []fault.Field{{
+		Name: name, Code: "form",
+		Message: "Use 1 to 24 characters: lower-case letters, in words joined by single underscores.",
+	}}
 }

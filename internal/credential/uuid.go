@@ -6,76 +6,78 @@ import (
 	"io"
 )
 
-// The layout of style uuid: a version-4 UUID in lower case (RFC 9562 section 5.4) that is id and secret in one (seed Blancco).
-// Of its 122 free bits the last 10 are the tag of the others.
+// The layout of style uuid: a version-4 UUID in lower case (RFC 9562 section 5.4) that is id and
+// secret in one (seed Blancco). Of its 122 free bits the last 10 are the tag of the others.
 const (
 	uuidLen     = 36
 	uuidTagBits = 10
-	// uuidFree is how many characters hold no bit of the tag; the one after them holds two free bits and two of the tag.
+	// uuidFree is how many characters hold no bit of the tag. The next character holds two random
+	// bits and two bits of the tag.
 	uuidFree = uuidLen - 3
 )
 
-// mintUUID draws 112 random bits and their tag. The value is found by its hash: in the database it does not stand.
-func mintUUID(tag *tagger, shape Shape, random io.Reader) Minted {
+// issueUUID returns 112 random bits and their tag. The value is not in the database: the key is
+// found by its hash.
+func issueUUID(tag *tagger, shape Shape, random io.Reader) Issued {
 	var raw [16]byte
-	fill(random, raw[:])
+	readRandom(random, raw[:])
 	raw[6] = raw[6]&0x0f | 0x40 // version 4
 	raw[8] = raw[8]&0x3f | 0x80 // variant of RFC 9562
 	raw[14] &^= 1<<(uuidTagBits-8) - 1
 	raw[15] = 0
-	mark := tag.bits(UUID, uuidTagBits, spell(raw))
-	raw[14] |= byte(mark >> 8)
-	raw[15] = byte(mark)
-	return wholeUUID(shape, "", spell(raw))
+	sum := tag.bitsTag(UUID, uuidTagBits, formatUUID(raw))
+	raw[14] |= byte(sum >> 8)
+	raw[15] = byte(sum)
+	return assembleUUID(shape, "", formatUUID(raw))
 }
 
-func wholeUUID(_ Shape, publicID, value string) Minted {
-	return Minted{PublicID: publicID, Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
+func assembleUUID(_ Shape, publicID, value string) Issued {
+	return Issued{PublicID: publicID, Lookup: uuidLookup(value), Secret: NewSecret(value), Value: NewSecret(value)}
 }
 
-// parseUUID takes a UUID alone.
-func parseUUID(value string) (Presented, bool) {
+// parseUUID parses a UUID alone.
+func parseUUID(value string) (Parsed, bool) {
 	if len(value) != uuidLen {
-		return Presented{}, false
+		return Parsed{}, false
 	}
 	for i := range uuidLen {
 		c := value[i]
 		switch i {
 		case 8, 13, 18, 23:
 			if c != '-' {
-				return Presented{}, false
+				return Parsed{}, false
 			}
 		default:
-			if class[c]&isHex == 0 {
-				return Presented{}, false
+			if byteClasses[c]&isHex == 0 {
+				return Parsed{}, false
 			}
 		}
 	}
 	if value[14] != '4' || value[19] != '8' && value[19] != '9' && value[19] != 'a' && value[19] != 'b' {
-		return Presented{}, false
+		return Parsed{}, false
 	}
-	return Presented{Style: UUID, lookup: uuidLookup(value), secret: value}, true
+	return Parsed{Style: UUID, lookup: uuidLookup(value), secret: value}, true
 }
 
-// parseUUIDPair takes a UUID behind the id of its key, which stands in for a public id.
-func parseUUIDPair(publicID, value string) (Presented, bool) {
+// parseUUIDPair parses a UUID with the id of its key, which is used as the public id.
+func parseUUIDPair(publicID, value string) (Parsed, bool) {
 	p, ok := parseUUID(value)
 	p.publicID = publicID
 	return p, ok && publicID != ""
 }
 
-// uuidLookup is the first half of the value's SHA-256.
+// uuidLookup returns the first half of the value's SHA-256 in hexadecimal.
 func uuidLookup(value string) string {
 	sum := sha256.Sum256([]byte(value))
 	return hex.EncodeToString(sum[:16])
 }
 
-// taggedUUID compares the last ten bits with the tag of the others.
+// taggedUUID reports whether the last ten bits are the tag of the others.
 func (t *tagger) taggedUUID(value string) bool {
 	last := [3]byte{unhex(value[uuidFree]), unhex(value[uuidFree+1]), unhex(value[uuidFree+2])}
 	got := uint64(last[0]&3)<<8 | uint64(last[1])<<4 | uint64(last[2])
 	cleared := value[:uuidFree] + string(hex16[last[0]&^3]) + "00"
-	return t.bits(UUID, uuidTagBits, cleared) == got
+	return t.bitsTag(UUID, uuidTagBits, cleared) == got
 }
 
 func unhex(c byte) byte {
@@ -85,7 +87,8 @@ func unhex(c byte) byte {
 	return c - 'a' + 10
 }
 
-func spell(raw [16]byte) string {
+// formatUUID returns the text of a UUID.
+func formatUUID(raw [16]byte) string {
 	h := hex.EncodeToString(raw[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

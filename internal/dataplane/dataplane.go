@@ -1,12 +1,19 @@
-// Package dataplane answers for protected APIs: verify and whoami, the routes that every request of theirs may cost.
+// Package dataplane is the verification path: the routes verify and whoami, which every request to
+// a protected API may cost.
 //
-// Nothing here traces, logs more than a sample of what is refused, or allocates more than it must: an accepted answer is rendered once, when the facts of its key are read, and
-// from then on written as it stands. Refusals are problem documents as everywhere.
+// Nothing here writes traces, logs more than a sample of the refusals, or allocates more than it
+// must. The response to an accepted key is rendered once, when the key's data is read, and then
+// written as it is.
+//
+// A caller who is refused gets an error of the surface, like everywhere (package web). A credential
+// that verify does not accept is a decision and no error: answer (verify.go) writes it with status
+// 200, `"active": false` and the code.
 package dataplane
 
 import (
+	"log/slog"
 	"net/http"
-	"slices"
+	"strings"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -17,80 +24,68 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// Plane serves the verification path.
-type Plane struct {
-	door     *web.Door
-	routes   []web.Route
+// API serves the verification path. Its fields are required. The engine of the authenticator must
+// render with [Render].
+type API struct {
+	Authenticator *web.Authenticator
+	Errors        web.ErrorWriter
+	Log           *slog.Logger
+
 	refusals *telemetry.Sampler
 }
 
-// refusalsLogged is how many refusals a second are logged; the metrics count them all.
+// refusalsLogged is how many refusals are logged a second. The metrics count all of them.
 const refusalsLogged = 3
 
-// New makes the plane behind a door. The engine behind that door must render with Render.
-func New(door *web.Door) *Plane {
-	p := &Plane{door: door, refusals: telemetry.NewSampler(refusalsLogged)}
-	p.routes = []web.Route{
-		{Method: http.MethodPost, Path: "/api/v1/verify", Serve: p.verify, Operation: web.Operation{
-			ID: "verify", Tag: "Decisions", Summary: "Ask for a decision", Scope: scope.KeysVerify,
-			Description: "May a request with this credential pass? A decision against it is an answer with `active` false and the code that says why; " +
-				"refusals speak of the caller alone. People may ask whose role may hold the scope.",
-			Body: api.VerifyRequest{}, Answers: []any{api.Decision{}, api.Refusal{}}, Refusals: []fault.Kind{fault.ApplicationForbidden},
+// Mount adds the routes.
+func (a *API) Mount(router *web.Router) {
+	a.refusals = telemetry.NewSampler(refusalsLogged)
+	router.MountDirect(loggedErrors{a.Errors, a},
+		web.Route{Method: http.MethodPost, Path: "/api/v1/verify", Serve: a.verify, Operation: web.Operation{
+			ID: "verify", Tag: "Decisions", Summary: "Verify a credential", Scope: scope.KeysVerify,
+			Description: "Decides whether a request with this credential is allowed. If it is not, the response has " +
+				"`active` false and a `code` that says why. An error status is about the caller, never about the " +
+				"credential. Signed-in people may ask if their role may hold the scope.",
+			Body: api.VerifyRequest{}, Answers: []any{api.Decision{}, api.Refusal{}},
+			Refusals: []fault.Kind{fault.ApplicationForbidden},
 		}},
-		{Method: http.MethodGet, Path: "/api/v1/whoami", Serve: p.whoami, Operation: web.Operation{
-			ID: "whoami", Tag: "Decisions", Summary: "Show who is asking",
-			Description: "Any good credential may ask. Scopes are the effective ones: what the key's owner may do now.",
-			Answers:     []any{api.Whoami{}},
-		}},
-	}
-	return p
+		web.Route{Method: http.MethodGet, Path: "/api/v1/whoami", Serve: a.whoami, Operation: web.Operation{
+			ID: "whoami", Tag: "Decisions", Summary: "Show the caller",
+			Description: "Any valid credential is accepted. The scopes are the effective ones: what the key's owner " +
+				"may do now.",
+			Answers: []any{api.Whoami{}},
+		}})
 }
 
-// Routes lists what the plane serves.
-func (p *Plane) Routes() []web.Route { return slices.Clone(p.routes) }
-
-// Serve answers if the path is the plane's. It stands before every router and middleware.
-func (p *Plane) Serve(w http.ResponseWriter, r *http.Request) bool {
-	for i := range p.routes {
-		if p.routes[i].Path == r.URL.Path {
-			p.run(w, r, &p.routes[i])
-			return true
-		}
-	}
-	return false
+// loggedErrors is an ErrorWriter that logs a sample of the callers who were refused.
+type loggedErrors struct {
+	web.ErrorWriter
+	api *API
 }
 
-func (p *Plane) run(w http.ResponseWriter, r *http.Request, route *web.Route) {
-	defer p.door.Recover(w, r)
-	if r.Method != route.Method && !(route.Method == http.MethodGet && r.Method == http.MethodHead) {
-		w.Header().Set("Allow", allow(route.Method))
-		p.door.Refuse(w, r, fault.MethodNotAllowed)
-		return
-	}
-	if err := route.Serve(w, r); err != nil {
-		p.door.Refuse(w, r, err)
-		if !fault.Abandoned(r.Context(), err) && p.refusals.Take() {
-			p.door.Log.Info("caller refused", "request_id", w.Header().Get("X-Request-Id"), "route", route.Path, "code", string(fault.KindOf(err)))
+// WriteError implements web.ErrorWriter.
+func (e loggedErrors) WriteError(w http.ResponseWriter, r *http.Request, f web.Failure) {
+	e.ErrorWriter.WriteError(w, r, f)
+	switch f.Kind {
+	case fault.MethodNotAllowed: // not about the caller
+	case fault.Unavailable, fault.Internal: // logged by package web, with their cause
+	default:
+		if !f.ClientLeft && e.api.refusals.Allow() {
+			_, route, _ := strings.Cut(r.Pattern, " ")
+			e.api.Log.Info("caller refused", "request_id", f.RequestID, "route", route, "code", string(f.Kind))
 		}
 	}
 }
 
-// refused tells the log of a credential that was judged and refused. Whose it is stands there only where possession was proven: then these are public facts.
-func (p *Plane) refused(d verify.Decision, via policy.Transport) {
-	if d.Code == "" || !p.refusals.Take() {
+// logRefused logs a sample of the credentials that were not accepted. It names the key only if the
+// secret was right: then tenant and id are public.
+func (a *API) logRefused(d verify.Decision, via policy.Transport) {
+	if d.Code == "" || !a.refusals.Allow() {
 		return
 	}
 	facts := []any{"code", string(d.Code), "transport", string(via)}
 	if d.Facts != nil {
 		facts = append(facts, "tenant_id", string(d.Facts.Key.Tenant), "key_id", string(d.Facts.Key.ID))
 	}
-	p.door.Log.Info("credential refused", facts...)
-}
-
-// allow lists a route's methods: HEAD goes with GET (RFC 9110 section 9.3.2).
-func allow(method string) string {
-	if method == http.MethodGet {
-		return "GET, HEAD"
-	}
-	return method
+	a.Log.Info("credential refused", facts...)
 }

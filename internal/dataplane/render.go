@@ -10,44 +10,51 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// rendered are a key's answers. Only the transport differs from one request to the next, so each answer is cut around it.
-type rendered struct{ decision, whoami cut }
+// rendered are the responses to an accepted key. Only the transport differs from one request to the
+// next, so that each response is a template with one gap.
+type rendered struct{ decision, whoami template }
 
-type cut struct{ before, after []byte }
+// template is JSON before and after the value of its member transport.
+type template struct{ before, after []byte }
 
-// Render makes the answers of a key; it is the engine's Options.Render.
+// Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) any {
 	k := f.Key
 	owner := web.Person(k.Owner)
 	apps := web.Strings(k.Applications.IDs)
 	return &rendered{
-		decision: around(api.Decision{
-			Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant), AccountID: string(k.Account), Owner: owner,
-			Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All, ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
+		decision: split(api.Decision{
+			Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant),
+			AccountID: string(k.Account), Owner: owner,
+			Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All, ApplicationIDs: apps,
+			EffectiveExpiresAt: web.Time(k.Expires),
 		}),
-		whoami: around(api.Whoami{
-			Principal: "key", User: &owner, TenantID: web.Optional(k.Tenant), AccountID: web.Optional(k.Account), KeyID: web.Optional(k.ID),
-			PublicID: &k.PublicID, Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All, ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
+		whoami: split(api.Whoami{
+			Principal: "key", User: &owner, TenantID: web.Optional(k.Tenant), AccountID: web.Optional(k.Account),
+			KeyID:    web.Optional(k.ID),
+			PublicID: &k.PublicID, Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All,
+			ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
 		}),
 	}
 }
 
-// around marshals an answer and cuts it where its transport stands. Inside a string the quotes would be escaped, so the first find is the member.
-func around(answer any) cut {
-	text, err := json.Marshal(answer)
+// split marshals a response and splits it at its transport, which is null. The quotes of a string
+// would be escaped, so that the first match is the member.
+func split(response any) template {
+	text, err := json.Marshal(response)
 	if err != nil {
-		panic("dataplane: an answer of plain fields did not marshal: " + err.Error())
+		panic("dataplane: a response of plain fields did not marshal: " + err.Error())
 	}
 	before, after, found := bytes.Cut(text, []byte(`"transport":null`))
 	if !found {
-		panic("dataplane: an answer has no transport")
+		panic("dataplane: a response has no transport")
 	}
-	return cut{append(before, `"transport":`...), after}
+	return template{append(before, `"transport":`...), after}
 }
 
-// fill writes the answer for a transport; "" is null.
-func (c cut) fill(dst *bytes.Buffer, via policy.Transport) {
-	dst.Write(c.before)
+// render appends the response for a transport; "" is null.
+func (t template) render(dst *bytes.Buffer, via policy.Transport) {
+	dst.Write(t.before)
 	if via == "" {
 		dst.WriteString("null")
 	} else {
@@ -55,5 +62,5 @@ func (c cut) fill(dst *bytes.Buffer, via policy.Transport) {
 		dst.WriteString(string(via))
 		dst.WriteByte('"')
 	}
-	dst.Write(c.after)
+	dst.Write(t.after)
 }

@@ -8,25 +8,31 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-func (p *Plane) whoami(w http.ResponseWriter, r *http.Request) error {
-	caller, _, err := p.door.Caller(w, r, verify.Requirement{})
+// whoami describes the caller.
+func (a *API) whoami(w http.ResponseWriter, r *http.Request) error {
+	caller, _, err := a.Authenticator.Caller(w, r, verify.Requirement{})
 	if err != nil {
 		return err
 	}
 	if caller.Facts == nil {
-		return web.Answer(w, http.StatusOK, sessionWhoami(caller))
+		return web.WriteJSON(w, http.StatusOK, sessionWhoami(caller))
 	}
-	web.PrivateJSON(w.Header())
-	buf := borrow()
-	defer giveBack(buf)
-	caller.Facts.Rendered.(*rendered).whoami.fill(buf, caller.Transport)
+	web.SetPrivateJSON(w.Header())
+	buf := getBuffer()
+	defer putBuffer(buf)
+	caller.Facts.Rendered.(*rendered).whoami.render(buf, caller.Transport)
 	_, _ = w.Write(buf.Bytes()) // the client may be gone
 	return nil
 }
 
+// sessionWhoami describes a signed-in person.
 func sessionWhoami(c verify.Caller) api.Whoami {
 	s, _ := c.Session()
 	user := web.Person(s.User)
-	memberships, standings := web.Memberships(s)
-	return api.Whoami{Principal: "session", User: &user, Transport: web.Optional(c.Transport), Memberships: memberships, Accounts: standings}
+	memberships, accounts := web.Memberships(s)
+	return api.Whoami{
+		Principal: "session", User: &user, Transport: web.OptionalAs[api.Transport](c.Transport),
+		Memberships: memberships,
+		Accounts:    accounts,
+	}
 }

@@ -8,57 +8,87 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// explanation is a code as its page shows it.
+// explanation is what the page of a code shows.
 type explanation struct {
 	*api.Problem
-	// Reason is the status in words.
+	// Reason is the text of the status.
 	Reason string
-	// Meaning says when it is answered.
+	// Meaning says when the code is returned.
 	Meaning string
 }
 
-// explanations gives every code there is, by status.
+// explanations returns all codes, ordered by status.
 func explanations() (list []explanation) {
 	for _, kind := range web.Kinds() {
-		p := web.NewProblem(kind, "")
+		p := web.NewFailure(kind, "").Problem()
 		list = append(list, explanation{Problem: p, Reason: http.StatusText(p.Status), Meaning: meanings[kind]})
 	}
 	return list
 }
 
-// meanings says when a code is answered; what to do about it says the problem's own detail.
+// meanings says when each code is returned. The detail of the problem says what to do.
 var meanings = map[fault.Kind]string{
-	fault.KeyInvalid: "No credential came, or one that is malformed, unknown, or whose secret does not match. All of these have one answer, " +
-		"so that it gives nothing away.",
-	fault.KeyExpired:           "The key is good but its time is over: its own expiry, or a lifetime that the account prescribes.",
-	fault.KeyRevoked:           "The key was revoked. That cannot be undone.",
-	fault.KeyDisabled:          "The key is good, but it or something it depends on is switched off for now.",
-	fault.TokenExpired:         "The access token is good but its time is over. Tokens are short-lived; the key they were asked for with is not touched by that.",
-	fault.TokenInvalid:         "The access token is malformed, unknown or revoked.",
-	fault.SignInFailed:         "E-mail address and password do not belong together. An unknown address and a wrong password have one answer.",
-	fault.SecondFactorRequired: "E-mail address and password are right, and this person also has a second factor.",
-	fault.InsufficientScope: "The key is good but may not do this. Its effective scopes are those it was given, cut to what its owner's role allows now. " +
-		"A scope that is not in the tenant's catalogue is nobody's.",
-	fault.ApplicationForbidden: "The key is restricted to some applications and this is none of them, or the application is disabled.",
-	fault.SessionRequired:      "Keys cannot do this at all, whatever their scopes: managing keys, people and settings is left to people who signed in.",
-	fault.TransportForbidden:   "The key is good, but its tenant does not let keys come this way: as a bearer, by HTTP Basic, or in a key header.",
-	fault.Forbidden:            "You are known, and your role does not allow this.",
-	fault.SignInAgain:          "Your sign-in is too old for something this sensitive.",
-	fault.CrossSite:            "A browser sent this on behalf of another site. Requests that change something are taken from Claviger's own pages, and from outside of browsers.",
-	fault.Malformed:            "The request could not be read: not JSON, a member twice, or more than one value.",
-	fault.CredentialAmbiguous:  "More than one credential came: two headers, or one header twice. Which of them counts is never guessed.",
-	fault.NotFound:             "It does not exist, or it is not yours to see. The two have one answer.",
-	fault.LinkInvalid:          "The link was used already, has run out, or was made for someone else.",
-	fault.MethodNotAllowed:     "The path exists, but not with this method.",
-	fault.TooLarge:             "The body is larger than what is read.",
-	fault.UnsupportedMediaType: "The body is not declared as JSON in UTF-8.",
-	fault.Conflict:             "The request is well-formed, but what it names is in a state that does not permit it: a revoked key is not changed any more, an e-mail address is in use.",
-	fault.KeyLimitReached:      "The owner holds as many active and disabled keys as the tenant allows. Expired and revoked keys do not count.",
-	fault.TenantRequired:       "You belong to more than one tenant and the request names none.",
-	fault.NotRecoverable:       "The secret was shown once and only a digest of it was kept.",
-	fault.ValidationFailed:     "One or more fields break a rule. Each is listed under errors with its name, a short code and what would be right; the value is never repeated.",
-	fault.RateLimited:          "The key makes more requests a minute than its tenant allows.",
-	fault.LimitOfChanges:       "The person sends more requests a minute that change something than the server allows (`limits.changes_per_minute`). Their sessions and keys count together, in all tenants. Requests that only take authority away, such as a revocation, have a limit of their own, ten times as high.",
-	fault.Internal:             "Something failed that should not have. It was logged with the request id.",
-	fault.Unavailable:          "The database or the clock cannot be trusted at the moment, or is not reachable. Doubt is never answered with a yes, nor with a false no.",
+	fault.KeyInvalid: "The request has no credential, or the credential is malformed or unknown, or its secret " +
+		"does not match. The response is the same in all of these cases, so that it reveals nothing about a key.",
+	fault.KeyExpired: "The key is valid but has expired: at its own expiry time, or because of a lifetime that the " +
+		"account's policy sets.",
+	fault.KeyRevoked: "The key was revoked. This cannot be undone.",
+	fault.KeyDisabled: "The key is valid but cannot be used at the moment. The key, its owner, the owner's " +
+		"membership, the tenant or the account is disabled.",
+	fault.SessionEnded: "The session of this cookie has ended. The person signed out, somebody ended the session, " +
+		"the session was idle or open for longer than the account allows, or the password was changed. If the " +
+		"person belongs to several accounts, the session may have ended only in the account of this request.",
+	fault.TokenExpired: "The access token is valid but has expired. Access tokens live only for a short time. The " +
+		"key that the token was requested with is not affected.",
+	fault.TokenInvalid: "The access token is malformed, unknown or revoked.",
+	fault.SignInFailed: "The e-mail address or the password is wrong. The response is the same for an unknown " +
+		"address and for a wrong password.",
+	fault.SecondFactorRequired: "The e-mail address and the password are correct, but this person also has a " +
+		"second factor.",
+	fault.InsufficientScope: "The key is valid but lacks a required scope. A key's effective scopes are those that " +
+		"it was given, limited to the scopes that its owner's role allows now. A scope that is not in the tenant's " +
+		"catalogue does not count.",
+	fault.ApplicationForbidden: "The key is restricted to certain applications. This application is not one of " +
+		"them, or it is disabled.",
+	fault.SessionRequired: "A key cannot do this, whatever its scopes are. Only people who are signed in can " +
+		"manage keys, people and settings.",
+	fault.TransportForbidden: "The key is valid, but its tenant does not allow the transport that was used: bearer " +
+		"token, HTTP Basic or key header.",
+	fault.Forbidden:   "You are authenticated, but your role does not allow this.",
+	fault.SignInAgain: "Your last sign-in is too long ago for such a sensitive operation.",
+	fault.CrossSite: "A browser sent this request on behalf of another site. Claviger accepts requests that change " +
+		"something only from its own pages and from programs that are not browsers.",
+	fault.Malformed: "The request could not be read. Either its body is not JSON, has more than one value, or has " +
+		"a member twice; or its query string is not percent-encoded UTF-8, or has a parameter twice.",
+	fault.CredentialAmbiguous: "The request has more than one credential: in two headers, or in one header twice. " +
+		"The detail names the headers. Claviger does not guess which of them to use.",
+	fault.NotFound: "It does not exist, or you do not have access to it. " +
+		"The response is the same in both cases.",
+	fault.LinkInvalid:      "The link was already used, has expired, or was made for another person.",
+	fault.MethodNotAllowed: "The path exists, but not with this method.",
+	fault.TooLarge:         "The body is larger than the server accepts.",
+	fault.UnsupportedMediaType: "The body is not declared as JSON in UTF-8, or it has an encoding " +
+		"(`Content-Encoding`) such as gzip.",
+	fault.Conflict: "The request is well-formed, but the current state does not allow it. For example, the key is " +
+		"revoked, the e-mail address is already in use, or a limit on the number of objects is reached. The detail " +
+		"names the limit.",
+	fault.KeyLimitReached: "The owner has as many active and disabled keys as the tenant allows. Expired and " +
+		"revoked keys do not count.",
+	fault.TenantRequired: "You belong to more than one tenant, and the request does not name one.",
+	fault.NotRecoverable: "The secret was shown once. Claviger stored only a digest of it.",
+	fault.ValidationFailed: "One or more fields are not valid. Each is listed in `errors` with its name, a short " +
+		"code and what is allowed. The response never repeats the value.",
+	fault.RateLimited: "The key makes more requests per minute than its tenant allows. In a decision of verify, " +
+		"this is about the verified key; it is accepted again after `retry_after_seconds`. With the status 429, " +
+		"this is about the key that sent the request, and `Retry-After` says how long to wait. " +
+		"`requests_per_minute` limits that key's own requests, and `verify_requests_per_minute` limits the requests " +
+		"by which it verifies other keys. If the request had no credential, the client's address sends more such " +
+		"requests than the server allows (`limits.anonymous_per_minute`).",
+	fault.LimitOfChanges: "The person makes more changes per minute than the server allows " +
+		"(`limits.changes_per_minute`). Changes by all of their sessions and keys count together, in all tenants. " +
+		"Requests that only take authority away, such as a revocation, have a separate limit that is ten times as " +
+		"high. Each session has its own, and all keys of the person share one.",
+	fault.Internal: "An unexpected failure occurred. The server's log has the cause under the request id.",
+	fault.Unavailable: "Claviger cannot decide at the moment, because it cannot reach or trust the database or the " +
+		"clock. In this state it neither accepts a key nor reports a valid key as invalid.",
 }

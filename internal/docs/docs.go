@@ -1,14 +1,19 @@
-// Package docs serves what there is to read about the API: the guide, the reference, a page for each code of a refusal, and the OpenAPI document.
+// Package docs serves the documentation of the API: the guide, the reference, a page for each error
+// code, and the OpenAPI document.
 //
-//	/openapi.json         the document, made by package manageapi
+//	/openapi.json         the OpenAPI document, which package manageapi builds
 //	/docs                 the guide
 //	/docs/api             the reference: every operation and every object of the document
-//	/docs/errors          the codes; /docs/errors/{code} is where a problem document's type points
-//	/docs/style.css       how they look
-//	/setup/{token}        and the other one-time links: what to do with them
+//	/docs/errors          all error codes
+//	/docs/errors/{code}   one error code; the type of a problem document is this path
+//	/docs/style.css       the style sheet
+//	/                     redirects to the guide
+//	/setup/{token}        the page of a one-time link: whether it can be used, and how;
+//	                      the other kinds of links have such a page too
 //
-// All of it is rendered once, when somebody first asks, from the document and from the table of refusals (web.Kinds), and is the same for everybody. The
-// pages run no script and load nothing but the style sheet.
+// The pages are rendered once, at the first request, from the OpenAPI document and from the table
+// of errors (web.Kinds). They are the same for everybody; only a link that can no longer be used
+// has a page of its own. The pages run no script and load nothing except the style sheet.
 package docs
 
 import (
@@ -16,6 +21,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"html/template"
 	"net/http"
 	"strings"
@@ -29,27 +35,64 @@ import (
 //go:embed pages
 var files embed.FS
 
-// Mount serves the OpenAPI document and the pages about it.
-func Mount(router *web.Router, document func() []byte) {
-	made := sync.OnceValue(func() map[string]page { return pages(document()) })
-	for _, path := range []string{
-		"/openapi.json", "/docs/style.css", "/docs", "/docs/api", "/docs/errors", errorPath, setupPath, invitationPath, claimPath,
-	} {
-		router.Page(path, func(w http.ResponseWriter, r *http.Request) error {
-			p, ok := made()[strings.Replace(path, "{code}", r.PathValue("code"), 1)]
-			if !ok {
-				return fault.NotFound
-			}
-			return p.serve(w, r)
-		})
-	}
+// Site serves the OpenAPI document and the pages about it. All fields are required.
+type Site struct {
+	Errors web.ErrorWriter
+	// Document returns the OpenAPI document. It is called once, at the first request.
+	Document func() []byte
+	Links    Links
 }
 
-// errorPath is where a problem document's type points.
+// Mount adds the pages.
+func (s *Site) Mount(router *web.Router) {
+	rendered := sync.OnceValue(func() map[string]page { return pages(s.Document(), s.Links) })
+	for prefix, paths := range map[string][]string{
+		"/docs":            {"/docs", "/docs/api", "/docs/errors", errorPath, "/docs/style.css"},
+		"/openapi.json":    {"/openapi.json"},
+		"/setup":           {setupPath},
+		"/invitations":     {invitationPath},
+		"/claims":          {claimPath},
+		"/password-resets": {resetPath},
+	} {
+		var routes []web.Route
+		for _, path := range paths {
+			routes = append(routes, s.route(path, rendered))
+		}
+		router.Mount(prefix, s.Errors, routes...).ContentPolicy = contentPolicy
+	}
+	router.Mount("/", s.Errors, web.Route{
+		Method: http.MethodGet, Path: "/{$}", Page: true,
+		Serve: func(w http.ResponseWriter, r *http.Request) error {
+			http.Redirect(w, r, "/docs", http.StatusFound)
+			return nil
+		},
+	})
+}
+
+// route returns the route of a page, or of the pages of one kind of link.
+func (s *Site) route(path string, rendered func() map[string]page) web.Route {
+	serve := func(w http.ResponseWriter, r *http.Request) error {
+		p, ok := rendered()[strings.Replace(path, "{code}", r.PathValue("code"), 1)]
+		if !ok {
+			return fault.NotFound
+		}
+		err := s.Links.check(path, w, r)
+		if errors.Is(err, fault.LinkInvalid) {
+			return rendered()[path+unusable].serve(w, r)
+		}
+		if err != nil {
+			return err
+		}
+		return p.serve(w, r)
+	}
+	return web.Route{Method: http.MethodGet, Path: path, Page: true, Serve: serve}
+}
+
+// errorPath is the path of an error code's page. The type of a problem document is such a path.
 const errorPath = "/docs/errors/{code}"
 
-// pages renders everything, by path.
-func pages(document []byte) map[string]page {
+// pages renders all pages and returns them by path.
+func pages(document []byte, checked Links) map[string]page {
 	d := parse(document)
 	style, err := files.ReadFile("pages/style.css")
 	if err != nil {
@@ -69,43 +112,57 @@ func pages(document []byte) map[string]page {
 	}
 	t = layout("link.html")
 	for _, l := range links(d) {
+		l.Usable = checked.checks()[l.Path] != nil
 		p := render(t, d, l)
-		p.private = true // nobody is to keep it, or to send its address on
+		p.private = true // its address contains a token
 		all[l.Path] = p
+		l.Usable = false
+		l.Unusable = true
+		p = render(t, d, l)
+		p.private = true
+		p.status = http.StatusNotFound
+		all[l.Path+unusable] = p
 	}
 	return all
 }
 
-// page is an answer that is the same for everybody.
+// page is a response that is the same for everybody.
 type page struct {
-	kind, tag string
-	text      []byte
-	// private pages are not kept anywhere.
+	contentType, etag string
+	text              []byte
+	// private pages are not cached anywhere.
 	private bool
+	// status is the status of the response; 0 means 200.
+	status int
 }
 
-// file makes a page of a text. Its tag lets browsers ask whether it changed.
-func file(kind string, text []byte) page {
+// file returns a page with the text. Its ETag lets browsers ask whether the page has changed.
+func file(contentType string, text []byte) page {
 	sum := sha256.Sum256(text)
-	return page{kind: kind, tag: `"` + hex.EncodeToString(sum[:8]) + `"`, text: text}
+	return page{contentType: contentType, etag: `"` + hex.EncodeToString(sum[:8]) + `"`, text: text}
 }
 
-// contentPolicy allows the style sheet and nothing else: the pages hold no script.
-const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+// contentPolicy allows the style sheet and nothing else: the pages contain no script.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; " +
+	"base-uri 'none'; form-action 'none'"
 
 func (p page) serve(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	h.Set("Content-Type", p.kind)
-	h.Set("Content-Security-Policy", contentPolicy)
-	if !p.private { // middleware has forbidden to keep it
-		h.Set("Cache-Control", "no-cache") // to be kept, and asked for again
-		h.Set("Etag", p.tag)
+	h.Set("Content-Type", p.contentType)
+	if !p.private { // the middleware has set no-store
+		h.Set("Cache-Control", "no-cache") // browsers may store the page but must revalidate it
+		h.Set("Etag", p.etag)
+	}
+	if p.status != 0 {
+		w.WriteHeader(p.status)
+		_, err := w.Write(p.text) // net/http drops the body for HEAD
+		return err
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.text))
 	return nil
 }
 
-// layout reads a template of the content into the one around all pages.
+// layout parses the layout of all pages together with the template of a page's content.
 func layout(name string) *template.Template {
 	t := template.New("layout.html").Funcs(template.FuncMap{"prose": prose})
 	return template.Must(t.ParseFS(files, "pages/layout.html", "pages/"+name))

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// document is what the pages show of an OpenAPI 3.1 document.
+// document has the parts of an OpenAPI 3.1 document that the pages show.
 type document struct {
 	Info struct {
 		Title, Version, Description string
 	}
 	Servers []struct{ URL string }
 	Tags    []struct{ Name, Description string }
-	// Paths has operations by path and by method in lower case.
+	// Paths has the operations by path and by method in lower case.
 	Paths      map[string]map[string]*operation
 	Components struct {
 		Schemas         map[string]*schema
@@ -47,7 +47,7 @@ type response struct {
 	Codes       []string `json:"x-codes"`
 }
 
-// content has the forms of a body by media type.
+// content has the schemas of a body by media type.
 type content map[string]struct{ Schema *schema }
 
 type schema struct {
@@ -80,7 +80,7 @@ func (t *oneOrMore) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(t))
 }
 
-// additional is the form of members without a name of their own; nil where there are none.
+// additional is the schema of members whose names are not fixed; nil if there are none.
 type additional struct{ *schema }
 
 func (a *additional) UnmarshalJSON(text []byte) error {
@@ -100,7 +100,7 @@ func parse(text []byte) *document {
 
 const schemaPrefix = "#/components/schemas/"
 
-// resolve follows a reference.
+// resolve returns the schema that a reference names, or the schema itself if it is no reference.
 func (d *document) resolve(s *schema) *schema {
 	if name, ok := strings.CutPrefix(s.Ref, schemaPrefix); ok {
 		return d.Components.Schemas[name]
@@ -108,10 +108,10 @@ func (d *document) resolve(s *schema) *schema {
 	return s
 }
 
-// word is a piece of the name of a type, and the object it links to, if any.
+// word is a part of the name of a type. Object is the object that it links to, or "".
 type word struct{ Text, Object string }
 
-// typeOf says what a schema takes: "list of Key", "string (date-time) or null".
+// typeOf returns the name of a schema's type, such as "list of Key", "string (date-time) or null".
 func typeOf(s *schema) []word {
 	if name, ok := strings.CutPrefix(s.Ref, schemaPrefix); ok {
 		return []word{{Text: name, Object: name}}
@@ -131,12 +131,12 @@ func typeOf(s *schema) []word {
 	return []word{{Text: text}}
 }
 
-func anyOf(forms []*schema) (words []word) {
-	for i, form := range forms {
+func anyOf(schemas []*schema) (words []word) {
+	for i, schema := range schemas {
 		if i > 0 {
 			words = append(words, word{Text: " or "})
 		}
-		words = append(words, typeOf(form)...)
+		words = append(words, typeOf(schema)...)
 	}
 	return words
 }
@@ -148,7 +148,8 @@ func orNull(s *schema) []word {
 	return nil
 }
 
-// memberNames gives the members of an object: those that are always there in the document's order, then the others by name.
+// memberNames returns the names of an object's members: first the required ones in the document's
+// order, then the others sorted by name.
 func (s *schema) memberNames() []string {
 	names := slices.Clone(s.Required)
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {

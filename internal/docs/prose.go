@@ -2,13 +2,14 @@ package docs
 
 import "strings"
 
-// span is a stretch of text, or of `code`.
+// span is a piece of a paragraph: plain text, or `code`.
 type span struct {
 	Text string
 	Code bool
 }
 
-// prose reads a description: paragraphs stand between empty lines, code between backquotes.
+// prose splits a description into paragraphs and spans. Empty lines separate paragraphs, and
+// backquotes enclose code.
 func prose(text string) (paragraphs [][]span) {
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
 		var spans []span

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// reference is the page of every operation and every object.
+// reference is the content of the reference page: every operation and every object.
 type reference struct {
 	Document *document
 	Groups   []group
 	Objects  []object
 }
 
-// group is the operations of one tag.
+// group has the operations of one tag.
 type group struct {
 	Name, ID, Description string
 	Entries               []entry
@@ -25,17 +25,17 @@ type group struct {
 // entry is one operation.
 type entry struct {
 	ID, Method, Path, Summary, Description string
-	Need                                   need
+	Requirement                            requirement
 	Parameters                             []member
 	Body                                   *object
-	Answers, Refusals                      []reply
+	Responses, Errors                      []reply
 }
 
-// need is what an operation asks of its caller.
-type need struct {
-	// Anyone may ask.
+// requirement says which credential an operation requires.
+type requirement struct {
+	// Anyone is set if the operation requires no credential.
 	Anyone bool
-	// Keys are as good as a session, with this scope if it is not "".
+	// Keys is set if a key is accepted as well as a session. The key needs Scope if it is not "".
 	Keys  bool
 	Scope string
 }
@@ -48,7 +48,7 @@ type member struct {
 	Limits                string
 }
 
-// object is a JSON object, or what stands in its place.
+// object is a JSON object, or another JSON value.
 type object struct {
 	Name, Description string
 	Type              []word
@@ -56,7 +56,7 @@ type object struct {
 	Members           []member
 }
 
-// reply is what is answered with one status.
+// reply describes the responses with one status.
 type reply struct {
 	Status, Description string
 	Type                []word
@@ -67,7 +67,8 @@ func referenceOf(d *document) reference {
 	r := reference{Document: d}
 	for _, tag := range d.Tags {
 		id := "tag-" + strings.ReplaceAll(strings.ToLower(tag.Name), " ", "-")
-		r.Groups = append(r.Groups, group{Name: tag.Name, ID: id, Description: tag.Description, Entries: d.entries(tag.Name)})
+		r.Groups = append(r.Groups,
+			group{Name: tag.Name, ID: id, Description: tag.Description, Entries: d.entries(tag.Name)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
 		r.Objects = append(r.Objects, d.object(name, d.Components.Schemas[name]))
@@ -75,7 +76,7 @@ func referenceOf(d *document) reference {
 	return r
 }
 
-// methods in the order in which the operations of a path are shown.
+// methods lists the HTTP methods in the order in which the operations of a path are shown.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func (d *document) entries(tag string) (list []entry) {
@@ -91,10 +92,14 @@ func (d *document) entries(tag string) (list []entry) {
 }
 
 func (d *document) entry(method, path string, op *operation) entry {
-	e := entry{ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description, Need: needOf(op.Security)}
+	e := entry{
+		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description,
+		Requirement: requirementOf(op.Security),
+	}
 	for _, p := range op.Parameters {
 		e.Parameters = append(e.Parameters, member{
-			Name: p.Name, In: p.In, Description: p.Description, Type: typeOf(p.Schema), Required: p.Required, Limits: limits(p.Schema),
+			Name: p.Name, In: p.In, Description: p.Description, Type: typeOf(p.Schema), Required: p.Required,
+			Limits: limits(p.Schema),
 		})
 	}
 	slices.SortStableFunc(e.Parameters, func(a, b member) int { return cmp.Compare(a.In, b.In) }) // path before query
@@ -105,18 +110,18 @@ func (d *document) entry(method, path string, op *operation) entry {
 	}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
 		if r := replyOf(status, op.Responses[status]); status < "3" {
-			e.Answers = append(e.Answers, r)
+			e.Responses = append(e.Responses, r)
 		} else {
-			e.Refusals = append(e.Refusals, r)
+			e.Errors = append(e.Errors, r)
 		}
 	}
 	return e
 }
 
-func needOf(security []map[string][]string) need {
-	n := need{Anyone: len(security) == 0}
-	for _, way := range security {
-		for scheme, scopes := range way {
+func requirementOf(security []map[string][]string) requirement {
+	n := requirement{Anyone: len(security) == 0}
+	for _, alternative := range security {
+		for scheme, scopes := range alternative {
 			n.Keys = n.Keys || scheme != "session"
 			n.Scope = cmp.Or(n.Scope, strings.Join(scopes, " "))
 		}
@@ -125,27 +130,31 @@ func needOf(security []map[string][]string) need {
 }
 
 func replyOf(status string, r response) reply {
-	reply := reply{Status: status, Description: r.Description, Headers: slices.Sorted(maps.Keys(r.Headers)), Codes: r.Codes}
+	reply := reply{
+		Status: status, Description: r.Description, Headers: slices.Sorted(maps.Keys(r.Headers)),
+		Codes: r.Codes,
+	}
 	if body, ok := r.Content["application/json"]; ok {
 		reply.Type = typeOf(body.Schema)
 	}
 	return reply
 }
 
-// object shows a schema; the members are those of what it refers to.
+// object returns the description of a schema. A reference has the members of its target.
 func (d *document) object(name string, s *schema) object {
 	form := d.resolve(s)
 	o := object{Name: name, Description: form.Description, Type: typeOf(s)}
 	for _, name := range form.memberNames() {
 		m := form.Properties[name]
 		o.Members = append(o.Members, member{
-			Name: name, Description: m.Description, Type: typeOf(m), Required: slices.Contains(form.Required, name), Limits: limits(m),
+			Name: name, Description: m.Description, Type: typeOf(m), Required: slices.Contains(form.Required, name),
+			Limits: limits(m),
 		})
 	}
 	return o
 }
 
-// limits says what a schema bounds, in words.
+// limits returns the limits of a schema in words.
 func limits(s *schema) string {
 	var parts []string
 	if len(s.Enum) > 0 {

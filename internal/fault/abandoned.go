@@ -5,8 +5,9 @@ import (
 	"errors"
 )
 
-// Abandoned reports whether the failure says only that whoever asked has left: the context of the request was cancelled,
-// and the work broke off because of that. A deadline of our own is not, nor is a failure that the client did not wait for.
+// Abandoned reports whether the work failed only because the client left: the context of the
+// request was cancelled, and the work stopped because of that. It is false for a deadline of our
+// own, and for another failure after which the client left.
 func Abandoned(ctx context.Context, err error) bool {
 	return errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled)
 }

@@ -1,9 +1,10 @@
-// Package fault names the ways a request can fail, so that every layer agrees on them.
+// Package fault defines the kinds of failures of requests, for all layers.
 //
-// A [Kind] is the wire code of product language ("key_limit_reached") and is itself an error:
-// errors.Is(err, fault.NotFound) holds through any wrapping. An [Error] adds a message that is safe to
-// show to whoever asked and a cause that is not; [Invalid] carries one entry for each field at fault.
-// What has no kind is [Internal]: an opaque 500 outside, logged once at the edge.
+// A [Kind] is the code in a response ("key_limit_reached"). It is itself an error, so that
+// errors.Is(err, fault.NotFound) is true through any wrapping. An [Error] adds a message, which is
+// safe to show to the caller, and a cause, which is not. An [Invalid] has an entry for each field
+// with a fault. An error without a kind counts as [Internal]: the response is an opaque 500, and
+// the error is logged once, where the response is written.
 package fault
 
 import (
@@ -13,15 +14,16 @@ import (
 	"time"
 )
 
-// Kind is one way to fail. Its text is the `code` of a problem document.
+// Kind is a kind of failure. Its text is the `code` of a problem document.
 type Kind string
 
-// The kinds, in the order of the table of codes. Their HTTP status is known to the ways in alone.
+// The kinds, in the order of the table of codes. Only the entry points know their HTTP statuses.
 const (
 	KeyInvalid           Kind = "api_key_invalid"
 	KeyExpired           Kind = "api_key_expired"
 	KeyRevoked           Kind = "api_key_revoked"
 	KeyDisabled          Kind = "api_key_disabled"
+	SessionEnded         Kind = "session_ended"
 	TokenExpired         Kind = "token_expired"
 	TokenInvalid         Kind = "token_invalid"
 	SignInFailed         Kind = "sign_in_failed"
@@ -51,10 +53,10 @@ const (
 	Unavailable          Kind = "unavailable"
 )
 
-// Error makes a kind usable as an error and as a target of errors.Is.
+// Error returns the code. It makes a Kind an error and a target of errors.Is.
 func (k Kind) Error() string { return string(k) }
 
-// Error is a failure of a known kind.
+// Error is a failure with a kind, a message and perhaps a cause.
 type Error struct {
 	kind    Kind
 	message string
@@ -62,27 +64,28 @@ type Error struct {
 	after   time.Duration
 }
 
-// New makes a failure whose message is shown to whoever asked.
+// New returns an [Error] with a message, which is shown to the caller.
 func New(kind Kind, message string) error {
 	return &Error{kind: kind, message: message}
 }
 
-// Wrap makes a failure with a message to show and a cause to log.
+// Wrap returns an [Error] with a message, which is shown, and a cause, which is only logged.
 func Wrap(kind Kind, cause error, message string) error {
 	return &Error{kind: kind, message: message, cause: cause}
 }
 
-// Retry makes a failure whose message is shown and that is over after the delay.
+// Retry returns an [Error] with a message and the time after which another attempt may succeed.
 func Retry(kind Kind, after time.Duration, message string) error {
 	return &Error{kind: kind, message: message, after: after}
 }
 
-// WrapRetry makes a failure with a message to show, a cause to log and the delay after which it is over.
+// WrapRetry returns an [Error] with a message, a cause and the time after which another attempt may
+// succeed.
 func WrapRetry(kind Kind, cause error, after time.Duration, message string) error {
 	return &Error{kind: kind, message: message, cause: cause, after: after}
 }
 
-// Error gives message and cause, for the log.
+// Error returns kind, message and cause, for the log.
 func (e *Error) Error() string {
 	if e.cause == nil {
 		return fmt.Sprintf("%s: %s", e.kind, e.message)
@@ -90,26 +93,26 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.kind, e.message, e.cause)
 }
 
-// Is reports whether the target is this failure's kind.
+// Is reports whether the target is the kind of this error.
 func (e *Error) Is(target error) bool { return target == e.kind }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Field is one field at fault. It never holds the offending value.
+// Field is a field with a fault. It never holds the value that was sent.
 type Field struct {
 	// Name is dotted, with indexes: "application_ids.0".
 	Name string
 	// Code is a short word for programs: "required", "too_long", "unknown".
 	Code string
-	// Message says what would be right.
+	// Message says what would be valid.
 	Message string
 }
 
-// Invalid is input that breaks rules, field by field. Its kind is ValidationFailed.
+// Invalid is the error for input with invalid fields. Its kind is ValidationFailed.
 type Invalid struct{ Fields []Field }
 
-// Refuse gives an Invalid of the fields, or nil where there are none.
+// Refuse returns an [Invalid] with the fields, or nil if there are none.
 func Refuse(fields ...Field) error {
 	if len(fields) == 0 {
 		return nil
@@ -117,7 +120,7 @@ func Refuse(fields ...Field) error {
 	return &Invalid{Fields: fields}
 }
 
-// Error names the fields, for the log.
+// Error returns the names and codes of the fields, for the log.
 func (i *Invalid) Error() string {
 	parts := make([]string, len(i.Fields))
 	for n, f := range i.Fields {
@@ -129,7 +132,7 @@ func (i *Invalid) Error() string {
 // Is reports whether the target is ValidationFailed.
 func (i *Invalid) Is(target error) bool { return target == ValidationFailed }
 
-// KindOf gives the outermost kind an error carries, and Internal where it carries none.
+// KindOf returns the outermost kind of an error, or Internal if it has none.
 func KindOf(err error) Kind {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch e := err.(type) {
@@ -150,7 +153,7 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// Message gives what may be shown to whoever asked; "" where nothing may.
+// Message returns the message that may be shown to the caller; "" if there is none.
 func Message(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.message
@@ -158,7 +161,7 @@ func Message(err error) string {
 	return ""
 }
 
-// RetryAfter gives the delay after which the failure is over; 0 where it names none.
+// RetryAfter returns the time after which another attempt may succeed; 0 if it is not known.
 func RetryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.after
@@ -166,7 +169,7 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// Fields gives the fields at fault of an Invalid anywhere in the error.
+// Fields returns the fields of an [Invalid] anywhere in the error; nil if there is none.
 func Fields(err error) []Field {
 	if e, ok := errors.AsType[*Invalid](err); ok {
 		return e.Fields

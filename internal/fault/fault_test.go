@@ -57,7 +57,7 @@ func TestOnlyAFailureThatNamesADelayHasOne(t *testing.T) {
 	}{
 		{limited, time.Second},
 		{fmt.Errorf("key: %w", limited), time.Second},
-		{fault.Wrap(fault.Internal, limited, ""), 0}, // what is shown is the outer failure
+		{fault.Wrap(fault.Internal, limited, ""), 0}, // the outer error counts
 		{fault.RateLimited, 0},
 		{nil, 0},
 	} {

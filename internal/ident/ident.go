@@ -1,12 +1,14 @@
-// Package ident gives every noun its own type of identifier, so that a tenant's id cannot be passed for a key's.
+// Package ident defines a type of identifier for each kind of object, so that the compiler refuses
+// a tenant's id in the place of a key's.
 //
-// An identifier is a prefix, ten characters of time and a few of randomness, in Crockford's base 32 (lower case):
+// An identifier is a prefix, ten characters of time and some random characters, in Crockford's base
+// 32 (lower case):
 //
 //	key_ 0dk4x9q2vz 8m1c7r0p5n
-//	     │          └ 50 random bits (30 in ten_, which vendors' paths limit to 20 characters)
+//	     │          └ 50 random bits (30 in ten_, because vendors' paths allow 20 characters)
 //	     └ milliseconds since 1970, so that ids sort by creation
 //
-// Identifiers are opaque to clients, unique and no secrets: knowing one opens nothing.
+// Identifiers are opaque to clients, unique and not secret: knowing one gives no access.
 package ident
 
 import (
@@ -55,7 +57,8 @@ const (
 	timeChars = 10
 )
 
-// New makes an identifier of the given time. It panics when the source of randomness fails, which crypto/rand never does.
+// New returns a new identifier with the given time. It panics if the source of randomness fails,
+// which crypto/rand never does.
 func New[T ID](now time.Time, random io.Reader) T {
 	var zero T
 	f := zero.form()
@@ -75,7 +78,8 @@ func New[T ID](now time.Time, random io.Reader) T {
 	return T(text)
 }
 
-// Parse accepts exactly what New makes. The error never repeats the text.
+// Parse returns the text as an identifier. It accepts exactly the form of the identifiers that New
+// returns. The error does not contain the text.
 func Parse[T ID](text string) (T, error) {
 	var zero T
 	f := zero.form()

@@ -32,8 +32,8 @@ const (
 	hashLength = 32 // bytes
 )
 
-// maxCost bounds what a stored hash can ask of this process: a row that someone else wrote must not
-// exhaust its memory.
+// maxCost bounds what a stored hash can demand of this process: a row that somebody else wrote must
+// not exhaust its memory.
 var maxCost = Cost{Memory: 1 << 20, Time: 16, Threads: 16}
 
 func (c Cost) valid() bool {
@@ -41,7 +41,8 @@ func (c Cost) valid() bool {
 		c.Time >= 1 && c.Time <= maxCost.Time && c.Threads >= 1 && c.Threads <= maxCost.Threads
 }
 
-// work is how much memory a hash of this cost fills, in KiB. Its running time is proportional to it.
+// work returns how much memory a hash of this cost fills, in KiB. The running time is proportional
+// to it.
 func (c Cost) work() uint64 { return uint64(c.Memory) * uint64(c.Time) }
 
 // hash encodes a new password in the PHC string format.
@@ -54,7 +55,7 @@ func (c Cost) hash(password credential.Secret) string {
 func (c Cost) derive(password credential.Secret, salt []byte) []byte {
 	text := password.Reveal()
 	if len(text) > 4*MaxPassword {
-		text = "" // too long to be anyone's password, at the same cost
+		text = "" // too long for any password; costs the same time
 	}
 	return argon2.IDKey([]byte(text), salt, c.Time, c.Memory, c.Threads, hashLength)
 }
@@ -71,7 +72,8 @@ type storedHash struct {
 	salt, hash []byte
 }
 
-// dummyHash matches no password and costs what a hash of this cost does.
+// dummyHash returns a hash that matches no password, and takes as long to compare as one of this
+// cost.
 func dummyHash(c Cost) storedHash {
 	return storedHash{cost: c, salt: []byte("a salt of nobody"), hash: make([]byte, hashLength)}
 }
@@ -80,9 +82,10 @@ func (s storedHash) matches(password credential.Secret) bool {
 	return subtle.ConstantTimeCompare(s.cost.derive(password, s.salt), s.hash) == 1
 }
 
-// equalise does the work that a hash of the cost needs beyond the one that was just computed. A hash
-// stored at a lower cost would otherwise tell by its time that the address is known.
-func (s storedHash) equalise(c Cost, password credential.Secret) {
+// equalize does the work that a hash of the cost needs beyond that of s, which was just computed.
+// Otherwise the shorter time of a hash stored at a lower cost would reveal that the address is
+// known.
+func (s storedHash) equalize(c Cost, password credential.Secret) {
 	rest := int64(c.work()) - int64(s.cost.work())
 	if rest <= 0 {
 		return
@@ -95,10 +98,10 @@ var phc = regexp.MustCompile(
 	`^\$argon2id\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,2})` +
 		`\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$`)
 
-// errStoredHash says nothing of the hash itself: errors are logged.
+// errStoredHash does not contain the hash, since errors are logged.
 var errStoredHash = errors.New("a stored password hash is not argon2id in the PHC string format")
 
-// decodeHash reads a hash in the PHC string format, whatever its cost within maxCost.
+// decodeHash reads a hash in the PHC string format, of any cost up to maxCost.
 func decodeHash(encoded string) (storedHash, error) {
 	parts := phc.FindStringSubmatch(encoded)
 	if parts == nil {
@@ -109,7 +112,10 @@ func decodeHash(encoded string) (storedHash, error) {
 	threads, err3 := strconv.ParseUint(parts[3], 10, 8)
 	salt, err4 := base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	hash, err5 := base64.RawStdEncoding.Strict().DecodeString(parts[5])
-	s := storedHash{cost: Cost{Memory: uint32(memory), Time: uint32(passes), Threads: uint8(threads)}, salt: salt, hash: hash}
+	s := storedHash{
+		cost: Cost{Memory: uint32(memory), Time: uint32(passes), Threads: uint8(threads)}, salt: salt,
+		hash: hash,
+	}
 	if errors.Join(err1, err2, err3, err4, err5) != nil || !s.cost.valid() || len(hash) != hashLength {
 		return storedHash{}, errStoredHash
 	}

@@ -7,19 +7,20 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// SignIns are how many there were since the service began, by what came of them. Operators alone see them; whoever signs in learns no more than the one answer.
+// SignIns counts the sign-ins since the service started, by result. Only operators see the counts:
+// a person who signs in gets the same answer whatever the cause.
 type SignIns struct{ accepted, refused, throttled, failed atomic.Uint64 }
 
-// SignIns of the service.
+// SignIns returns the counts of the service.
 func (s *Service) SignIns() *SignIns { return &s.signIns }
 
-// Each gives the counts: of those that were right, of those refused for whatever other cause, of those refused unjudged since they came too soon, and of
-// those of which nothing could be learnt.
-func (c *SignIns) Each(give func(n uint64, result ...string)) {
-	give(c.accepted.Load(), "accepted")
-	give(c.refused.Load(), "refused")
-	give(c.throttled.Load(), "throttled")
-	give(c.failed.Load(), "failed")
+// Each emits the counts: accepted, refused for any cause but the next, throttled (refused without a
+// check because they came too soon), and failed (undecided because of an error).
+func (c *SignIns) Each(emit func(n uint64, result ...string)) {
+	emit(c.accepted.Load(), "accepted")
+	emit(c.refused.Load(), "refused")
+	emit(c.throttled.Load(), "throttled")
+	emit(c.failed.Load(), "failed")
 }
 
 func (c *SignIns) count(err error) {
@@ -35,11 +36,12 @@ func (c *SignIns) count(err error) {
 	}
 }
 
-// Queue is who is at the Hasher now, and how many have left it since it was made because it took too long.
+// Queue counts who waits at the Hasher and who is served, and how many have given up since it was
+// made because the wait was too long.
 type Queue struct {
 	Waiting, Running atomic.Int64
 	GivenUp          atomic.Uint64
 }
 
-// Queue for turns at the hasher.
-func (h *Hasher) Queue() *Queue { return &h.gauge }
+// Queue returns the counts of the Hasher.
+func (h *Hasher) Queue() *Queue { return &h.queue }

@@ -6,148 +6,104 @@ import (
 	"fmt"
 
 	"github.com/claviger-dev/claviger/internal/admission"
-	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// errThrottled is fault.SignInFailed for an attempt that was not judged. To whoever asks it is the same answer.
-var errThrottled = fmt.Errorf("%w: unjudged", fault.SignInFailed)
+// errThrottled is fault.SignInFailed for an attempt that came too soon, whose password was not
+// checked. The caller gets the same answer.
+var errThrottled = fmt.Errorf("%w: too soon", fault.SignInFailed)
 
-// SignIn returns the user whose e-mail and password these are, or fault.SignInFailed, without a message, for every cause.
-// Where the request came from decides how long it waits.
-func (s *Service) SignIn(ctx context.Context, from principal.Origin, email string, password credential.Secret) (User, error) {
+// SignIn returns the user with this e-mail address and password. It fails with fault.SignInFailed,
+// without a message, whatever the cause. Requests wait for their turn by the address that they come
+// from.
+func (s *Service) SignIn(ctx context.Context, from principal.Origin, email string,
+	password credential.Secret,
+) (User, error) {
 	u, err := s.signIn(ctx, from, email, password)
 	s.signIns.count(err)
 	return u, err
 }
 
-func (s *Service) signIn(ctx context.Context, from principal.Origin, email string, password credential.Secret) (u User, err error) {
+func (s *Service) signIn(ctx context.Context, from principal.Origin, email string,
+	password credential.Secret,
+) (u User, err error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
-		canonical = "" // nobody's
+		canonical = "" // nobody has this address
 	}
-	err = s.Passwords.inTurn(ctx, admission.At(from.IP), canonical, func(ctx context.Context, t *turn) error {
-		u, err = s.judge(ctx, t, canonical, password)
+	err = s.Passwords.inTurn(ctx, admission.ForAddress(from.IP), canonical, func(ctx context.Context, t *turn) error {
+		u, err = s.attempt(ctx, t, canonical, password, func(u User) (string, error) {
+			clients, err := s.Store.KnownClients(ctx, u.ID, s.Now().Add(-policy.KnownClientPeriod))
+			if bucket, known := clientBucket(u.ID, clients, from); known {
+				return bucket, err
+			}
+			return canonical, err
+		})
 		return err
 	})
 	return u, err
 }
 
-// judge is one attempt. Whoever it is about, it reads twice, writes once and hashes once.
-func (s *Service) judge(ctx context.Context, t *turn, canonical string, password credential.Secret) (User, error) {
+// attempt checks a password once. It counts in the bucket that bucketOf returns for the user, or
+// for the zero user where nobody has the address. Whoever it is about, it reads three times, writes
+// once and hashes once.
+func (s *Service) attempt(
+	ctx context.Context, t *turn, canonical string, password credential.Secret, bucketOf func(User) (string, error),
+) (User, error) {
 	u, hash, err := s.Store.UserByEmail(ctx, canonical)
 	known := err == nil
 	if !known && !errors.Is(err, fault.NotFound) {
 		return User{}, err
 	}
-	before, err := s.Store.Failures(ctx, canonical)
+	bucket, err := bucketOf(u)
 	if err != nil {
 		return User{}, err
 	}
-	claimed, err := s.claim(ctx, known, canonical, before)
+	before, err := s.Store.Failures(ctx, bucket)
+	if err != nil {
+		return User{}, err
+	}
+	reserved, err := s.reserveAttempt(ctx, known, bucket, before)
 	if err != nil {
 		return User{}, err
 	}
 	refusal := error(fault.SignInFailed)
-	if known && !claimed { // the hash of one who is unknown is empty already
-		hash, refusal = "", errThrottled
+	if known && !reserved { // the hash of an unknown person is empty already
+		hash = ""
+		refusal = errThrottled
 	}
 	compared, err := t.compare(password, hash)
 	if err != nil {
 		return User{}, err
 	}
 	if !compared.matches || u.Disabled {
-		t.refuse(compared, password)
+		t.equalize(compared, password)
 		return User{}, refusal
 	}
-	// The password was right: that is kept even if the person has left.
+	// The password was right. Record that even if the client has left.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxTurn)
 	defer cancel()
-	if t.outdated(compared) {
+	if t.needsRehash(compared) {
 		if err := s.Store.UpgradeHash(ctx, u.ID, hash, t.hash(password)); err != nil {
 			return User{}, err
 		}
 	}
-	return u, s.Store.ForgetFailures(ctx, canonical)
+	return u, s.Store.DeleteFailures(ctx, bucket)
 }
 
-// claim counts an attempt as failed before it is judged, and reports whether it may be: it is due, and nobody claimed another meanwhile.
-func (s *Service) claim(ctx context.Context, known bool, canonical string, before Failures) (bool, error) {
+// reserveAttempt counts an attempt as failed before the password is checked. It reports whether the
+// password may be checked: the attempt is due, and no other was reserved at the same time.
+func (s *Service) reserveAttempt(ctx context.Context, known bool, bucket string, before Failures) (bool, error) {
 	now := s.Now()
-	if known && before.permit(now) {
-		claimed, err := s.Store.ClaimAttempt(ctx, canonical, before, Failures{Count: before.Count + 1, LastAt: now})
-		if claimed || err != nil {
-			return claimed, err
+	if known && before.allows(now) {
+		next := Failures{Count: before.At(now).Count + 1, LastAt: now}
+		reserved, err := s.Store.ReserveAttempt(ctx, bucket, before, next)
+		if reserved || err != nil {
+			return reserved, err
 		}
 	}
-	return false, s.Store.CountAttempt(ctx, bucket(canonical), now)
-}
-
-// SetPassword replaces a user's password, ends their sessions and forgets the failed sign-ins.
-func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
-	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
-		return err
-	}
-	hash, err := s.Passwords.Hash(ctx, admission.Of(who), password)
-	if err != nil {
-		return err
-	}
-	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		now, err := tx.LockUser(ctx, u.ID)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		_, err = s.setPassword(ctx, tx, now, hash)
-		return audit.By(who, audit.ActionUserPassword, target(now)), err
-	})
-}
-
-// ChangePassword replaces the caller's password, ends all their sessions and gives the user, to be signed in again. The current password is judged like
-// a sign-in.
-func (s *Service) ChangePassword(ctx context.Context, who principal.Principal, current, next credential.Secret) (u User, err error) {
-	me, err := own(who)
-	if err != nil {
-		return User{}, err
-	}
-	if err := fault.Refuse(passwordFaults("new_password", next, me.User.Email, me.User.Name)...); err != nil {
-		return User{}, err
-	}
-	canonical, hash := CanonicalEmail(me.User.Email), ""
-	err = s.Passwords.inTurn(ctx, admission.Of(who), canonical, func(ctx context.Context, t *turn) (err error) {
-		if u, err = s.judge(ctx, t, canonical, current); err == nil {
-			hash = t.hash(next)
-		}
-		return err
-	})
-	if err != nil {
-		return User{}, err
-	}
-	judged := u.PasswordSetAt
-	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		now, err := tx.LockUser(ctx, me.User.ID)
-		if err == nil && (now.Disabled || !now.PasswordSetAt.Equal(judged)) {
-			err = fault.SignInFailed
-		}
-		if err != nil {
-			return audit.Event{}, err
-		}
-		u, err = s.setPassword(ctx, tx, now, hash)
-		return audit.By(who, audit.ActionUserPassword, target(now)), err
-	})
-	return u, err
-}
-
-// setPassword gives the user as they are with the new password. Sessions begun with the old one end with it.
-func (s *Service) setPassword(ctx context.Context, tx Tx, u User, hash string) (User, error) {
-	u.PasswordSetAt = s.Now()
-	u.UpdatedAt = u.PasswordSetAt
-	if err := tx.SetPassword(ctx, u.ID, hash, u.PasswordSetAt); err != nil {
-		return User{}, err
-	}
-	if err := tx.ForgetFailures(ctx, u.Canonical); err != nil {
-		return User{}, err
-	}
-	return u, tx.EndSessions(ctx, u.ID)
+	return false, s.Store.CountAttempt(ctx, sharedBucket(bucket), now)
 }

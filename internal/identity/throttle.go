@@ -1,57 +1,113 @@
 package identity
 
 import (
+	"context"
 	"hash/maphash"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// MaxFailures is how many sign-ins may fail before the password must be set anew.
-const MaxFailures = 100
-
-// The delays between failed sign-ins.
+// The delays between failed sign-ins of one bucket.
 const (
-	freeFailures = 5 // cost nothing: people mistype
+	freeFailures = 5 // cause no delay: people mistype
 	maxDelay     = time.Hour
+	// FailureWindow is how long failures count after the last one.
+	FailureWindow = 24 * time.Hour
 )
 
-// Failures are the attempts on one address that were judged since the last that succeeded. An attempt counts from before it is judged.
+// MaxGuessesADay is how many passwords are checked in one bucket within any 24 hours, as long as
+// none is right. It follows from the delays: 17 within 69 minutes, then one an hour.
+const MaxGuessesADay = 40
+
+// Failures counts the attempts in one bucket since the last that succeeded. An attempt counts from
+// before its password is checked.
 type Failures struct {
 	Count int
-	// LastAt is when the last of them was; zero for none.
+	// LastAt is the time of the last one; zero for none.
 	LastAt time.Time
 }
 
-// Due gives the first instant at which another attempt is judged; never is set where none is any more.
-func (f Failures) Due() (at time.Time, never bool) {
+// Due returns the earliest time at which the password of another attempt is checked.
+func (f Failures) Due() time.Time {
 	switch over := f.Count - freeFailures; {
-	case f.Count >= MaxFailures:
-		return time.Time{}, true
 	case over <= 0:
-		return f.LastAt, false
+		return f.LastAt
 	case over >= 12: // 2^12 seconds are more than an hour
-		return f.LastAt.Add(maxDelay), false
+		return f.LastAt.Add(maxDelay)
 	default:
-		return f.LastAt.Add(time.Second << over), false
+		return f.LastAt.Add(time.Second << over)
 	}
 }
 
-// permit reports whether an attempt is judged now.
-func (f Failures) permit(now time.Time) bool {
-	at, never := f.Due()
-	return !never && !now.Before(at)
+// At returns the failures that still count at a time: none once FailureWindow has passed.
+func (f Failures) At(now time.Time) Failures {
+	if !now.Before(f.LastAt.Add(FailureWindow)) {
+		return Failures{}
+	}
+	return f
 }
 
-// seed keeps from outsiders which addresses fall together.
+// allows reports whether the password of an attempt is checked now.
+func (f Failures) allows(now time.Time) bool { return !now.Before(f.At(now).Due()) }
+
+// A person has several buckets of failures. One is named after their canonical address: it counts
+// attempts from clients that the person has not signed in from. The others are named after the
+// person's id and either a known client (address and device) or the session in which they change
+// their password. So somebody who only knows the address fills the first bucket and none of the
+// others. No address is spelt like the name of another bucket, since it has no space.
+
+// clientBucket returns the bucket of the client that a sign-in comes from. known is false where the
+// person has not signed in from its address (of IPv6, its /56). Each known device has a bucket, and
+// all other devices share one. clients are those of KnownClients.
+func clientBucket(user ident.UserID, clients []string, from principal.Origin) (bucket string, known bool) {
+	at := admission.ForAddress(from.IP)
+	for _, client := range clients {
+		ip, isAddress := strings.CutPrefix(client, "address ")
+		known = known || isAddress && from.IP != "" && admission.ForAddress(ip) == at
+	}
+	_, device := from.ClientNames()
+	if !slices.Contains(clients, device) {
+		device = "another device"
+	}
+	return bucketPrefix(user) + string(at) + " " + device, known
+}
+
+// sessionBucket returns the bucket of a session in which the password is changed.
+func sessionBucket(s principal.Session) string {
+	return bucketPrefix(s.User.ID) + "session " + string(s.ID)
+}
+
+// bucketPrefix is the prefix of the names of a person's buckets, except the one of their address.
+func bucketPrefix(user ident.UserID) string { return string(user) + " " }
+
+// seed keeps outsiders from knowing which addresses share a row.
 var seed = maphash.MakeSeed()
 
-// share spreads addresses over so many places. An address keeps its own while the process runs.
-func share(canonical string, places int) int {
-	return int(maphash.String(seed, canonical) % uint64(places))
+// stripe maps an address to one of n numbers. It stays the same while the process runs.
+func stripe(canonical string, n int) int {
+	return int(maphash.String(seed, canonical) % uint64(n))
 }
 
-// buckets is how many rows stand in for addresses that have none of their own.
-const buckets = 1024
+// sharedBuckets is how many rows count the attempts that no bucket of a person counts.
+const sharedBuckets = 1024
 
-// bucket names the row that is written for an attempt that no account's own row counts. No address is spelt like that.
-func bucket(canonical string) string { return "?" + strconv.Itoa(share(canonical, buckets)) }
+// sharedBucket names the row for an attempt that no bucket of a person counts, so that every
+// attempt writes once. No address is spelt like that.
+func sharedBucket(canonical string) string {
+	return "?" + strconv.Itoa(stripe(canonical, sharedBuckets))
+}
+
+// failureRetention is how long failures are kept after they no longer count.
+const failureRetention = policy.Day
+
+// RemoveOldFailures removes the failures that no longer count.
+func (s *Service) RemoveOldFailures(ctx context.Context) error {
+	return s.Store.DeleteOldFailures(ctx, s.Horizon().Add(-FailureWindow-failureRetention))
+}

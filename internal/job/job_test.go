@@ -31,7 +31,8 @@ func TestAPassRunsAtEveryTurnAndNeverOnceStopped(t *testing.T) {
 	})
 }
 
-// failingJob starts a job whose passes fail until the time, and returns when each of them ran, after the job began.
+// failingJob starts a job whose passes fail until the time, and returns when each of them ran,
+// after the job began.
 func failingJob(start starter, every, until time.Duration, log *slog.Logger) (*job.Job, *[]time.Duration) {
 	begun, ran := time.Now(), new([]time.Duration)
 	return start("count", every, log, func(context.Context) error {
@@ -66,8 +67,11 @@ func TestAJobThatGoesOnFailingIsTriedAgainWithPausesThatGrowUpToItsTurn(t *testi
 		start starter
 		want  []time.Duration // the most between two passes
 	}{
-		"that decisions need": {job.Start, []time.Duration{time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second}},
-		"apart": {job.StartApart, []time.Duration{
+		"that decisions need": {
+			job.Start,
+			[]time.Duration{time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second},
+		},
+		"apart": {job.StartNonCritical, []time.Duration{
 			time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 10 * time.Second, 10 * time.Second,
 		}},
 	} {
@@ -78,7 +82,8 @@ func TestAJobThatGoesOnFailingIsTriedAgainWithPausesThatGrowUpToItsTurn(t *testi
 			for i, most := range c.want {
 				pause := (*ran)[i+1] - (*ran)[i]
 				if pause > most || i < 3 && pause < most*3/4 {
-					t.Errorf("%s: failure %d was followed by a pause of %s, want at most %s and little less", name, i+1, pause, most)
+					t.Errorf("%s: failure %d was followed by a pause of %s, want at most %s and little less", name, i+1,
+						pause, most)
 				}
 			}
 		})
@@ -105,7 +110,8 @@ func TestAPassThatHangsIsCutOffAndTriedAgain(t *testing.T) {
 		var log strings.Builder
 		passes := 0
 		j := job.Start("hang", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context) error {
-			if passes++; passes == 1 {
+			passes++
+			if passes == 1 {
 				<-ctx.Done()
 				return ctx.Err()
 			}
@@ -130,7 +136,8 @@ func TestAJobKnowsHowOftenItFailedAndWhenItLastDidNot(t *testing.T) {
 		}
 		<-time.After(time.Minute)
 		if last := j.LastSuccess().Sub(begun); j.Runs.Load() != 2 || j.Failures.Load() != 1 || last != (*ran)[1] {
-			t.Errorf("%d runs, %d failures, the last success after %s; ran at %v", j.Runs.Load(), j.Failures.Load(), last, *ran)
+			t.Errorf("%d runs, %d failures, the last success after %s; ran at %v", j.Runs.Load(), j.Failures.Load(),
+				last, *ran)
 		}
 	})
 }
@@ -138,10 +145,11 @@ func TestAJobKnowsHowOftenItFailedAndWhenItLastDidNot(t *testing.T) {
 func TestAJobApartRunsAtOnceAndThenAtEveryTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		passes := 0
-		j := job.StartApart("count", time.Second, slog.New(slog.DiscardHandler), func(context.Context) error { passes++; return nil })
+		j := job.StartNonCritical("count", time.Second, slog.New(slog.DiscardHandler),
+			func(context.Context) error { passes++; return nil })
 		<-time.After(2500 * time.Millisecond)
 		j.Stop()
-		if passes != 3 || !j.Apart {
+		if passes != 3 || !j.NonCritical {
 			t.Errorf("%d passes in 2.5 s, want 3", passes)
 		}
 	})
@@ -168,7 +176,8 @@ func TestAPassThatPanicsIsAFailureAndTriedAgain(t *testing.T) {
 		var log strings.Builder
 		passes := 0
 		j := job.Start("count", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
-			if passes++; passes == 1 {
+			passes++
+			if passes == 1 {
 				panic("the secret")
 			}
 			return nil
@@ -176,7 +185,8 @@ func TestAPassThatPanicsIsAFailureAndTriedAgain(t *testing.T) {
 		<-time.After(2500 * time.Millisecond)
 		j.Stop()
 		if j.Runs.Load() < 2 || j.Failures.Load() != 1 {
-			t.Errorf("%d passes ended, %d of them failed; want more after the one that failed", j.Runs.Load(), j.Failures.Load())
+			t.Errorf("%d passes ended, %d of them failed; want more after the one that failed", j.Runs.Load(),
+				j.Failures.Load())
 		}
 		if text := log.String(); !strings.Contains(text, "job_test.go") || strings.Contains(text, "the secret") {
 			t.Errorf("the log should hold the stack and not what panicked:\n%s", text)

@@ -16,133 +16,208 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// position of an effect among all effects of a journal: a later one has the last word.
-type position struct {
-	run    int32 // counts the markers of a start or a restore, after each of which the numbers of changes begin anew
-	line   int32
-	change int64
+// rank orders all effects of a journal. Of two effects the one with the higher rank is the later
+// one.
+type rank struct {
+	sequence int32 // number of the sequence: start and restore markers begin one, with new numbers of changes
+	line     int32
+	change   int64
 }
 
-func (p position) after(q position) bool {
+func (p rank) after(q rank) bool {
 	switch {
-	case p.run != q.run:
-		return p.run > q.run
+	case p.sequence != q.sequence:
+		return p.sequence > q.sequence
 	case p.change != q.change:
 		return p.change > q.change
 	}
 	return p.line > q.line
 }
 
-// subject is what an effect has the last word on: one aspect of one thing. It is hashed, so that millions take little memory.
+// subject is one aspect of one object, for which the latest effect is valid. It is a hash, so that
+// millions of subjects need little memory.
 type subject [16]byte
 
 func subjectOf(aspect string, f audit.Effect) (s subject) {
-	sum := sha256.Sum256([]byte(strings.Join([]string{aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key)}, "\x00")))
+	parts := []string{aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application)}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	copy(s[:], sum[:])
 	return s
 }
 
-// An aspect says what an effect has the last word on, and what makes it say nothing.
+// An aspect says what an effect is the latest state of, and which effects make it meaningless.
 type aspect struct {
 	name string
-	// until is an aspect whose later effect overrides this one, and forever one that overrides it at any time.
-	until, forever string
+	// overriddenBy is an aspect whose later effect overrides this one. endedBy is an aspect whose
+	// effect overrides this one at any time.
+	overriddenBy, endedBy string
 }
 
-// aspectOf has every kind that is written. It says the same as [State.takeEffect]; a test compares them.
+// aspectOf handles every kind that is written. It agrees with [State.applyEffect]; a test compares
+// the two.
 func aspectOf(f audit.Effect) aspect {
 	switch f.Kind {
 	case audit.EffectKeyRevoked:
 		return aspect{name: "key revoked"}
 	case audit.EffectKeyDisabled, audit.EffectKeyEnabled:
-		return aspect{name: "key disabled", forever: "key revoked"}
+		return aspect{name: "key disabled", endedBy: "key revoked"}
 	case audit.EffectKeyRefreshed:
-		return aspect{name: "key secret", forever: "key revoked"}
+		return aspect{name: "key secret", endedBy: "key revoked"}
 	case audit.EffectKeyPreviousEnded:
-		return aspect{name: "key previous", forever: "key revoked"}
+		return aspect{name: "key previous", endedBy: "key revoked"}
 	case audit.EffectKeyExpirySet:
-		return aspect{name: "key expiry", until: "key secret", forever: "key revoked"}
+		return aspect{name: "key expiry", overriddenBy: "key secret", endedBy: "key revoked"}
+	case audit.EffectKeyScopesSet:
+		return aspect{name: "key scopes", endedBy: "key revoked"}
+	case audit.EffectKeyApplicationsSet:
+		return aspect{name: "key applications", endedBy: "key revoked"}
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled:
-		return aspect{name: "member disabled", until: "member removed"}
+		return aspect{name: "member disabled", overriddenBy: "member removed"}
 	case audit.EffectMemberRemoved:
 		return aspect{name: "member removed"}
+	case audit.EffectMemberRoleSet:
+		return aspect{name: "member role", overriddenBy: "member removed"}
 	case audit.EffectUserDisabled, audit.EffectUserEnabled:
-		return aspect{name: "user disabled", forever: "user deleted"}
+		return aspect{name: "user disabled", endedBy: "user deleted"}
 	case audit.EffectUserDeleted:
 		return aspect{name: "user deleted"}
+	case audit.EffectPasswordSet:
+		return aspect{name: "user password", endedBy: "user deleted"}
 	case audit.EffectLifetimeSet:
 		return aspect{name: "lifetime " + string(f.Reason)}
 	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:
 		return aspect{name: "tenant disabled"}
+	case audit.EffectSettingsSet:
+		return aspect{name: "tenant settings"}
+	case audit.EffectCopiesForgotten:
+		return aspect{name: "tenant copies"}
+	case audit.EffectCatalogueSet:
+		return aspect{name: "tenant catalogue"}
+	case audit.EffectApplicationDisabled, audit.EffectApplicationEnabled:
+		return aspect{name: "application disabled", endedBy: "application deleted"}
+	case audit.EffectApplicationDeleted:
+		return aspect{name: "application deleted"}
 	case audit.EffectAccountDisabled, audit.EffectAccountEnabled:
 		return aspect{name: "account disabled"}
 	case audit.EffectAccountRoleRemoved:
 		return aspect{name: "account role"}
+	case audit.EffectAccountRoleSet:
+		return aspect{name: "account role set", overriddenBy: "account role"}
+	case audit.EffectSessionBoundsSet:
+		return aspect{name: "account sessions"}
 	}
 	return aspect{name: "other " + string(f.Kind)}
 }
 
-// progress is how far a journal has come, as its markers say.
+// progress is how far a journal has come, according to its markers.
 type progress struct {
-	upto int64
-	id   ident.EventID
-	// latest time of all lines.
+	checkpointAt int64
+	id           ident.EventID
+	// latest is the latest time of all lines, except those that a repair of the clock replaced.
 	latest time.Time
-	run    int32
-	// begun is set after a start, when the next checkpoint counts whatever its number is.
-	begun bool
+	// repaired is the change of the last repair in this sequence; repairedAt is its time.
+	repaired   int64
+	repairedAt time.Time
+	sequence   int32
+	// own is the node of the journal. alive are the live nodes.
+	own, alive []Node
+	// started is set after a start marker. The next checkpoint then counts whatever its number is.
+	started bool
 }
 
-func (p *progress) take(l Line) {
-	if l.At.After(p.latest) {
-		p.latest = l.At
-	}
+func (p *progress) apply(l Line) {
+	p.applyTime(l)
 	switch l.Marker {
-	case start:
-		p.run++
-		p.begun = true
-	case restore:
-		p.run++
-		p.upto, p.id, p.begun = l.Change, "", false
-	case checkpoint:
-		if p.begun || l.Change >= p.upto {
-			p.upto, p.id, p.begun = l.Change, l.ID, false
+	case startMarker:
+		p.startSequence()
+		p.started = true
+	case restoreMarker:
+		p.startSequence()
+		p.checkpointAt = l.Change
+		p.id = ""
+		p.started = false
+		p.own, p.alive = nil, nil // the copy that a restore leaves belongs to another node
+	case nodeMarker:
+		p.own = l.Nodes
+	case nodesMarker:
+		p.alive = l.Nodes
+	case checkpointMarker:
+		if p.started || l.Change >= p.checkpointAt {
+			p.checkpointAt = l.Change
+			p.id = l.ID
+			p.started = false
 		}
 	}
 }
 
-// markerPrefix is how the lines of markers begin, and of earlier versions all lines do: with the first member of [Line].
+func (p *progress) startSequence() {
+	p.sequence++
+	p.repaired, p.repairedAt = 0, time.Time{}
+}
+
+// applyTime applies the time of a line. Changes from before a repair may be written after it;
+// markers never are.
+func (p *progress) applyTime(l Line) {
+	at := l.At
+	if l.Marker == "" && l.Change < p.repaired {
+		at = earlierTime(at, p.repairedAt)
+	}
+	if at.After(p.latest) {
+		p.latest = at
+	}
+	if l.Change >= p.repaired && slices.ContainsFunc(l.Effects, repairsTime) {
+		p.repaired, p.repairedAt = l.Change, l.At
+		p.latest = earlierTime(p.latest, l.At)
+	}
+}
+
+func repairsTime(f audit.Effect) bool { return f.Kind == audit.EffectTimeRepaired }
+
+// markerPrefix is how lines of markers begin: with the first member of [Line]. All lines of earlier
+// versions begin so.
 var markerPrefix = []byte(`{"action":"`)
 
-// takeMarker takes the text of a line. It parses markers alone, of which there are few: the effects are read where they are needed.
-func (p *progress) takeMarker(text []byte) error {
+// applyMarker applies the text of a line. It parses only markers, which are few; effects are parsed
+// where they are needed.
+func (p *progress) applyMarker(text []byte) error {
 	switch {
 	case bytes.HasPrefix(text, markerPrefix):
 		l, err := parse(text)
 		if err != nil {
-			return fmt.Errorf("is none of a journal: %w", err)
+			return fmt.Errorf("is not a line of a journal: %w", err)
 		}
-		p.take(l)
+		p.apply(l)
 	case !bytes.HasPrefix(text, []byte(`{"`)):
-		return errors.New("is none of a journal")
+		return errors.New("is not a line of a journal")
 	}
 	return nil
 }
 
 func (p progress) checkpoint() Line {
-	return Line{Marker: checkpoint, Change: p.upto, ID: p.id, At: p.latest}
+	return Line{Marker: checkpointMarker, Change: p.checkpointAt, ID: p.id, At: p.latest}
 }
 
-// lastWords has where each subject's last word stands.
-type lastWords map[subject]position
+// nodes returns the latest markers about nodes.
+func (p progress) nodes() (lines []Line) {
+	if len(p.own) > 0 {
+		lines = append(lines, Line{Marker: nodeMarker, Nodes: p.own})
+	}
+	if len(p.alive) > 0 {
+		lines = append(lines, Line{Marker: nodesMarker, Nodes: p.alive})
+	}
+	return lines
+}
 
-// find reads a journal and returns its last words, and how far it has come.
-func find(ctx context.Context, from io.Reader) (last lastWords, p progress, err error) {
-	last = lastWords{}
-	err = numbered(ctx, from, func(n int32, l Line) error {
-		p.take(l)
+// lastRanks holds the rank of each subject's latest effect.
+type lastRanks map[subject]rank
+
+// findLast reads a journal and returns the ranks of its latest effects, and its progress.
+func findLast(ctx context.Context, from io.Reader) (last lastRanks, p progress, err error) {
+	last = lastRanks{}
+	err = eachNumbered(ctx, from, func(n int32, l Line) error {
+		p.apply(l)
 		for _, f := range l.Effects {
-			s, at := subjectOf(aspectOf(f).name, f), position{p.run, n, l.Change}
+			s, at := subjectOf(aspectOf(f).name, f), rank{p.sequence, n, l.Change}
 			if before, ok := last[s]; !ok || at.after(before) {
 				last[s] = at
 			}
@@ -152,40 +227,45 @@ func find(ctx context.Context, from io.Reader) (last lastWords, p progress, err 
 	return last, p, err
 }
 
-// counts reports whether the effect at a position is a last word that still says something.
-func (last lastWords) counts(f audit.Effect, at position) bool {
+// isLast reports whether the effect at a rank is the latest one of its subject and still has a
+// meaning.
+func (last lastRanks) isLast(f audit.Effect, at rank) bool {
+	if repairsTime(f) { // each repair changes the times before it
+		return true
+	}
 	a := aspectOf(f)
 	if last[subjectOf(a.name, f)] != at {
 		return false
 	}
-	if a.forever != "" {
-		if _, ok := last[subjectOf(a.forever, f)]; ok {
+	if a.endedBy != "" {
+		if _, ok := last[subjectOf(a.endedBy, f)]; ok {
 			return false
 		}
 	}
-	if a.until != "" {
-		if over, ok := last[subjectOf(a.until, f)]; ok && over.after(at) {
+	if a.overriddenBy != "" {
+		if over, ok := last[subjectOf(a.overriddenBy, f)]; ok && over.after(at) {
 			return false
 		}
 	}
 	return true
 }
 
-// numbered calls take for each line with its number, until the context ends.
-func numbered(ctx context.Context, from io.Reader, take func(n int32, l Line) error) error {
+// eachNumbered calls do for each line with its number, until the context ends.
+func eachNumbered(ctx context.Context, from io.Reader, do func(n int32, l Line) error) error {
 	n := int32(0)
 	return eachLine(from, func(l Line) error {
-		if n++; n%100 == 0 && ctx.Err() != nil {
+		n++
+		if n%100 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return take(n, l)
+		return do(n, l)
 	})
 }
 
-// compact writes a journal anew with the last word on each subject alone. What it says stays the same, also together with any lines that come after it. It reads
-// it twice, from the beginning.
+// compact writes a copy of a journal with only the latest effect on each subject. The copy has the
+// same meaning, also with any lines that follow. It reads the journal twice, from the beginning.
 func compact(ctx context.Context, from io.ReadSeeker, to io.Writer) error {
-	last, end, err := find(ctx, from)
+	last, end, err := findLast(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -197,21 +277,28 @@ func compact(ctx context.Context, from io.ReadSeeker, to io.Writer) error {
 		_, err := out.Write(l.Encode())
 		return err
 	}
-	err = numbered(ctx, from, func(n int32, l Line) error {
-		run.take(l)
-		if l.Marker == start && end.begun && run.run == end.run { // with no checkpoint of its own yet: the one of before stays before it
+	err = eachNumbered(ctx, from, func(n int32, l Line) error {
+		run.apply(l)
+		// this start has no checkpoint yet, so the earlier checkpoint stays before it
+		if l.Marker == startMarker && end.started && run.sequence == end.sequence {
 			if err := write(end.checkpoint()); err != nil {
 				return err
 			}
 		}
-		l.Effects = slices.DeleteFunc(l.Effects, func(f audit.Effect) bool { return !last.counts(f, position{run.run, n, l.Change}) })
-		if len(l.Effects) == 0 && l.Marker != start && l.Marker != restore {
+		l.Effects = slices.DeleteFunc(l.Effects,
+			func(f audit.Effect) bool { return !last.isLast(f, rank{run.sequence, n, l.Change}) })
+		if len(l.Effects) == 0 && l.Marker != startMarker && l.Marker != restoreMarker {
 			return nil
 		}
 		return write(l)
 	})
-	if err == nil && !end.begun {
+	if err == nil && !end.started {
 		err = write(end.checkpoint())
+	}
+	for _, l := range end.nodes() {
+		if err == nil {
+			err = write(l)
+		}
 	}
 	return errors.Join(err, out.Flush())
 }

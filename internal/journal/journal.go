@@ -1,19 +1,26 @@
-// Package journal remembers outside of the database what took authority away, so that a database that is brought back from a backup gives none of it back.
+// Package journal keeps a file, outside of the database, of all changes that took authority away. A
+// restore applies it, so that a restored backup does not bring that authority back.
 //
-// A journal is a file of lines, each a JSON object. It is made from the effects of changes ([audit.Effect]) and holds no secrets:
+// A journal is a file of lines, each a JSON object. Its lines are made from the effects of changes
+// ([audit.Effect]) and contain no secrets:
 //
 //	{"change":812,"at":"…","effects":[{"kind":"key_revoked","tenant":"ten_…","key":"key_…"}]}
-//	{"action":"journal.upto","change":820}      every change up to this one is in the journal
-//	{"action":"journal.begin","at":"…"}         changes before this time may be missing
-//	{"action":"journal.restore","change":640}   a backup was restored by this change, and the numbers of changes go on from it
+//	{"action":"journal.upto","change":820}            a checkpoint: all changes up to 820 are here
+//	{"action":"journal.begin","change":600,"at":"…"}  earlier changes, up to 600, may be missing
+//	{"action":"journal.restore","change":640}         change 640 restored a backup
+//	{"action":"journal.node","nodes":[{"id":"…"}]}    the node that writes this journal
+//	{"action":"journal.nodes","nodes":[…]}            the live nodes; each has a journal
 //
-// A checkpoint has the event of its change, too, by which another database shows.
+// A checkpoint also has the event of its change, which identifies the database. After a restore the
+// numbers of changes continue from that of the restore: a start and a restore each begin a new
+// sequence of numbers.
 //
-// Effects that give authority back (key_enabled) are there too, since the last word on a key, a person, a membership, a tenant or an account counts. The last
-// word is that of the latest change, not that of the last line: what other nodes changed is written late. [Read] keeps the last words; [State.Apply] brings a
-// database to them, and never gives it authority that it has not.
+// Effects that give authority back (key_enabled) are included, because the latest effect on a key,
+// a person, a membership, a tenant or an account is the valid one. The latest effect is that of the
+// latest change, not that of the last line: changes of other nodes are written late. [Read] keeps
+// the latest effects. [State.Apply] applies them to a database and never adds authority.
 //
-// Earlier versions wrote lines with the action of a change in the place of its effects (earlier.go).
+// Earlier versions wrote lines with the action of a change instead of its effects (legacy.go).
 package journal
 
 import (
@@ -30,29 +37,42 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Marker is what a line says of the journal itself; "" for a line of effects.
+// Marker is the kind of a line about the journal itself; "" for a line of effects.
 type Marker string
 
 // The markers.
 const (
-	start      Marker = "journal.begin"
-	checkpoint Marker = "journal.upto"
-	restore    Marker = "journal.restore"
+	startMarker      Marker = "journal.begin"
+	checkpointMarker Marker = "journal.upto"
+	restoreMarker    Marker = "journal.restore"
+	nodeMarker       Marker = "journal.node"
+	nodesMarker      Marker = "journal.nodes"
 )
 
-// Line of a journal.
+// Node is a process that makes changes and writes a journal.
+type Node struct {
+	ID string `json:"id"`
+	// Name is the name of its machine.
+	Name string `json:"name,omitempty"`
+}
+
+// Line is a line of a journal.
 type Line struct {
 	Marker  Marker         `json:"action,omitempty"`
 	Change  int64          `json:"change,omitempty"`
 	At      time.Time      `json:"at,omitzero"`
 	Effects []audit.Effect `json:"effects,omitempty"`
-	// ID of the event of a checkpoint: in another database the change of that number has another.
+	// ID is the event of a checkpoint's change or of the restore that a marker records. In another
+	// database the change of that number has another event.
 	ID ident.EventID `json:"event,omitempty"`
+	// Nodes of a marker about nodes.
+	Nodes []Node `json:"nodes,omitempty"`
 }
 
-// Change is a committed change as the audit trail tells of it.
+// Change is a committed change, as recorded in the audit trail.
 type Change struct {
 	Number  int64
 	ID      ident.EventID
@@ -60,40 +80,48 @@ type Change struct {
 	Effects []audit.Effect
 }
 
-// LineOf returns the line of a change; ok is false for one that has no effects. A restore that the journal did not go through makes it begin anew: what was
-// revoked in the database that was lost, the trail of the restored one does not tell.
+// LineOf returns the line of a change. ok is false if the change has no effects. For a restore that
+// this journal did not take part in it returns a start marker: the trail of the restored database
+// does not contain what was revoked in the lost one.
 func LineOf(c Change) (l Line, ok bool) {
 	for _, f := range c.Effects {
 		if f.Kind == audit.EffectDatabaseRestored {
-			return StartMarker(c.At), true
+			l = StartMarker(c.At, c.Number)
+			l.ID = c.ID
+			return l, true
 		}
 	}
 	return Line{Change: c.Number, At: c.At, Effects: c.Effects}, len(c.Effects) > 0
 }
 
-// StartMarker is the line that says since when a journal is complete.
-func StartMarker(at time.Time) Line { return Line{Marker: start, At: at} }
+// StartMarker returns the line that says from which time, and after which change, a journal is
+// complete. Lines of earlier versions do not name the change.
+func StartMarker(at time.Time, change int64) Line {
+	return Line{Marker: startMarker, At: at, Change: change}
+}
 
-// Checkpoint is the line that says up to which change a journal is complete.
-func Checkpoint(change int64) Line { return Line{Marker: checkpoint, Change: change} }
+// Checkpoint returns the line that says up to which change a journal is complete.
+func Checkpoint(change int64) Line { return Line{Marker: checkpointMarker, Change: change} }
 
-// RestoreMarker is the line that says by which change a backup was restored. Numbers of changes go on from it, whatever was before.
-func RestoreMarker(change int64) Line { return Line{Marker: restore, Change: change} }
+// RestoreMarker returns the line that says which change restored a backup. Later changes are
+// numbered from it.
+func RestoreMarker(change int64) Line { return Line{Marker: restoreMarker, Change: change} }
 
 // Encode returns the line as it is written.
 func (l Line) Encode() []byte {
 	text, err := json.Marshal(l)
 	if err != nil {
-		panic("journal: " + err.Error()) // texts, numbers and times of our own
+		panic("journal: " + err.Error()) // all values are ours and can be encoded
 	}
 	return append(text, '\n')
 }
 
-// parse reads a line. It fails on whatever no version up to this one would have written: to skip it could revive what was revoked.
+// parse reads a line. It returns an error for a line that no version up to this one writes, because
+// skipping it could bring back what was revoked.
 func parse(text []byte) (l Line, err error) {
 	var stored struct {
 		Line
-		earlier
+		legacyLine
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -102,7 +130,7 @@ func parse(text []byte) (l Line, err error) {
 	}
 	l = stored.Line
 	switch {
-	case l.Marker == start, l.Marker == checkpoint, l.Marker == restore:
+	case slices.Contains([]Marker{startMarker, checkpointMarker, restoreMarker, nodeMarker, nodesMarker}, l.Marker):
 		return l, nil
 	case l.Marker != "":
 		l.Effects, err = stored.effects(audit.Action(l.Marker))
@@ -119,21 +147,22 @@ func parse(text []byte) (l Line, err error) {
 	return l, nil
 }
 
-// eachLine calls take for each whole line.
-func eachLine(from io.Reader, take func(Line) error) error {
-	_, err := eachText(from, func(text []byte) error {
+// eachLine calls do for each complete line.
+func eachLine(from io.Reader, do func(Line) error) error {
+	_, err := eachRawLine(from, func(text []byte) error {
 		l, err := parse(text)
 		if err != nil {
-			return fmt.Errorf("is none of a journal: %w", err)
+			return fmt.Errorf("is not a line of a journal: %w", err)
 		}
-		return take(l)
+		return do(l)
 	})
 	return err
 }
 
-// eachText calls take for the text of each whole line, and returns how many bytes they have. A last line that was cut short, as by a power cut, is no line: what it
-// was about had not been answered.
-func eachText(from io.Reader, take func(text []byte) error) (size int64, err error) {
+// eachRawLine calls do for the text of each complete line, and returns the size of these lines in
+// bytes. An incomplete last line, for example after a power cut, is ignored: its change was not
+// answered.
+func eachRawLine(from io.Reader, do func(text []byte) error) (size int64, err error) {
 	lines := bufio.NewReaderSize(from, 1<<16)
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')
@@ -141,7 +170,7 @@ func eachText(from io.Reader, take func(text []byte) error) (size int64, err err
 			return size, nil
 		}
 		if err == nil {
-			err = take(text)
+			err = do(text)
 		}
 		if err != nil {
 			return size, fmt.Errorf("line %d %w", n, err)
@@ -150,30 +179,83 @@ func eachText(from io.Reader, take func(text []byte) error) (size int64, err err
 	}
 }
 
-// State is what a journal says in the end.
+// State is the result of reading a journal.
 type State struct {
-	// Begin is since when it is complete; zero for ever.
+	// Begin is the time from which the journal is complete; zero if it always was.
 	Begin time.Time
-	// Upto is the change up to which it is complete.
-	Upto int64
-	// Latest time in it.
+	// After is the change after which the journal is complete; 0 if unknown.
+	After int64
+	// Repaired is the change of the last repair of the clock in the current sequence; 0 for none.
+	Repaired int64
+	// Checkpoint is the change up to which the journal is complete.
+	Checkpoint int64
+	// Latest is the latest time in the journal.
 	Latest time.Time
-	// Lines are how many there are.
+	// Lines is the number of lines.
 	Lines int
+	// Node that writes the journal; the zero value for journals of earlier versions and merged
+	// ones.
+	Node Node
+	// Alive are the nodes that were live at the end, as far as the journal knows.
+	Alive []Node
 
-	keys     map[ident.KeyID]*keyState
-	users    map[ident.UserID]userState
-	members  map[membership]*memberState
-	officers map[standing]time.Time // when they last ceased to be one
-	tenants  map[ident.TenantID]bool
-	accounts map[ident.AccountID]bool
-	policies map[ident.AccountID]map[policy.Reason]policyState
+	keys         map[ident.KeyID]*keyState
+	users        map[ident.UserID]userState
+	members      map[membership]*memberState
+	accountRoles map[accountMembership]accountRoleState
+	applications map[ident.ApplicationID]applicationState
+	tenants      map[ident.TenantID]*tenantState
+	accounts     map[ident.AccountID]bool
+	policies     map[ident.AccountID]map[policy.Reason]policyState
+	sessions     map[ident.AccountID]policy.Sessions
+	// sequences is the number of sequences of changes so far. Each start and each restore begins
+	// one.
+	sequences int
 }
 
-// userState is the last word on a person.
-type userState struct{ disabled, deleted bool }
+// changePoint is when a person last left a tenant or lost their role in an account. What they had
+// before it is gone, whatever came later. The time alone does not decide, because a repair of the
+// clock may have changed it.
+type changePoint struct {
+	time   time.Time
+	change int64
+	// sequence is the sequence of changes that the change belongs to.
+	sequence int
+}
 
-// policyState is the last word on how long keys of an account may live: so many days, 0 for no bound, since a change.
+// userState is the latest state of a person.
+type userState struct {
+	disabled, deleted bool
+	// password is when their last password was set.
+	password changePoint
+}
+
+// accountRoleState is the latest state of a person's role in an account.
+type accountRoleState struct {
+	// left is when they last lost their role. role is the role that they got since; "" if unknown.
+	left changePoint
+	role scope.AccountRole
+}
+
+// applicationState is the latest state of an application.
+type applicationState struct {
+	tenant            ident.TenantID
+	disabled, deleted bool
+}
+
+// tenantState is the latest state of a tenant. A nil or zero field means that the journal says
+// nothing about it.
+type tenantState struct {
+	disabled bool
+	settings *policy.Settings
+	// copies is when the sealed copies of secrets were last destroyed.
+	copies changePoint
+	// catalogue contains the tenant's own scopes with the roles that may hold each.
+	catalogue map[string][]string
+}
+
+// policyState is the latest bound on the age of an account's keys, in days (0 for no bound), and
+// when it was set.
 type policyState struct {
 	days  int
 	since time.Time
@@ -184,37 +266,46 @@ type membership struct {
 	user   ident.UserID
 }
 
-type standing struct {
+type accountMembership struct {
 	account ident.AccountID
 	user    ident.UserID
 }
 
-// memberState is the last word on a membership.
+// memberState is the latest state of a membership.
 type memberState struct {
 	disabled bool
-	// left is when it was last removed: the membership and keys of before are gone, whatever came later.
-	left time.Time
+	// role is the last role that they were given as a member; "" if unknown.
+	role scope.Role
+	// left is when the membership was last removed. Their earlier keys ended with it.
+	left changePoint
 }
 
-// keyState is the last word on a key.
+// keyState is the latest state of a key.
 type keyState struct {
 	tenant                  ident.TenantID
 	revoked, disabled       bool
-	serial, endedPreviousOf int
+	serial, previousEndedAt int
 	expires                 time.Time
+	// scopes and applications are nil if the journal says nothing about them.
+	scopes       scope.Set
+	applications *scope.Applications
 }
 
 // Read reads a journal to its end.
 func Read(from io.Reader) (*State, error) {
 	s := &State{
 		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{}, members: map[membership]*memberState{},
-		officers: map[standing]time.Time{}, tenants: map[ident.TenantID]bool{}, accounts: map[ident.AccountID]bool{},
-		policies: map[ident.AccountID]map[policy.Reason]policyState{},
+		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
+		accounts: map[ident.AccountID]bool{},
+		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
+		applications: map[ident.ApplicationID]applicationState{},
 	}
-	var run []Line // of one count of changes
+	var run []Line // lines of one sequence
+	var p progress
 	err := eachLine(from, func(l Line) error {
-		if l.Marker == start || l.Marker == restore {
-			if err := s.takeAll(run); err != nil {
+		p.apply(l)
+		if l.Marker == startMarker || l.Marker == restoreMarker {
+			if err := s.applyAll(run); err != nil {
 				return err
 			}
 			run = nil
@@ -222,76 +313,108 @@ func Read(from io.Reader) (*State, error) {
 		run = append(run, l)
 		return nil
 	})
-	return s, errors.Join(err, s.takeAll(run))
+	err = errors.Join(err, s.applyAll(run))
+	s.Latest, s.Alive = p.latest, p.alive
+	if len(p.own) > 0 {
+		s.Node = p.own[0]
+	}
+	return s, err
 }
 
-// takeAll takes lines in the order of their changes.
-func (s *State) takeAll(run []Line) error {
-	slices.SortStableFunc(run, func(a, b Line) int { return cmp.Compare(a.Change, b.Change) })
+// applyAll applies lines in the order of their changes, after a start marker at their beginning.
+func (s *State) applyAll(run []Line) error {
+	rest := run
+	if len(run) > 0 && run[0].Marker == startMarker {
+		rest = run[1:]
+	}
+	slices.SortStableFunc(rest, func(a, b Line) int { return cmp.Compare(a.Change, b.Change) })
 	for _, l := range run {
-		if err := s.take(l); err != nil {
+		if err := s.apply(l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *State) take(l Line) error {
+func (s *State) apply(l Line) error {
 	s.Lines++
-	if l.At.After(s.Latest) {
-		s.Latest = l.At
-	}
 	switch l.Marker {
-	case start:
-		s.Begin = l.At
-	case checkpoint, restore:
-		s.Upto = l.Change
+	case startMarker:
+		s.Begin, s.After = l.At, l.Change
+		s.startSequence()
+	case restoreMarker:
+		s.Checkpoint = l.Change
+		s.startSequence()
+	case checkpointMarker:
+		s.Checkpoint = l.Change
 	}
 	for _, f := range l.Effects {
-		if err := s.takeEffect(f, l.At); err != nil {
+		if err := s.applyEffect(f, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// takeEffect takes an effect that [audit.Effect.Check] knows. A test has every kind, so that none is left out here.
-func (s *State) takeEffect(f audit.Effect, at time.Time) error {
+func (s *State) startSequence() {
+	s.sequences++
+	s.Repaired = 0
+}
+
+// applyEffect applies an effect that passes [audit.Effect.Check]. A test checks that every kind is
+// handled here.
+func (s *State) applyEffect(f audit.Effect, l Line) error {
 	switch f.Kind {
-	case audit.EffectKeyRevoked, audit.EffectKeyDisabled, audit.EffectKeyEnabled, audit.EffectKeyRefreshed, audit.EffectKeyPreviousEnded, audit.EffectKeyExpirySet:
-		s.takeKey(f)
-	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved:
-		s.takeMember(f, at)
-	case audit.EffectUserDisabled, audit.EffectUserEnabled:
-		if !s.users[f.User].deleted {
-			s.users[f.User] = userState{disabled: f.Kind == audit.EffectUserDisabled}
+	case audit.EffectKeyRevoked, audit.EffectKeyDisabled, audit.EffectKeyEnabled, audit.EffectKeyRefreshed,
+		audit.EffectKeyPreviousEnded,
+		audit.EffectKeyExpirySet, audit.EffectKeyScopesSet, audit.EffectKeyApplicationsSet:
+		s.applyKey(f)
+	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved, audit.EffectMemberRoleSet:
+		s.applyMember(f, l)
+	case audit.EffectUserDisabled, audit.EffectUserEnabled, audit.EffectUserDeleted, audit.EffectPasswordSet:
+		s.applyUser(f, l)
+	case audit.EffectTenantDisabled, audit.EffectTenantEnabled, audit.EffectSettingsSet, audit.EffectCopiesForgotten,
+		audit.EffectCatalogueSet:
+		s.applyTenant(f, l)
+	case audit.EffectApplicationDisabled, audit.EffectApplicationEnabled, audit.EffectApplicationDeleted:
+		if !s.applications[f.Application].deleted {
+			s.applications[f.Application] = applicationState{
+				tenant:   f.Tenant,
+				disabled: f.Kind == audit.EffectApplicationDisabled,
+				deleted:  f.Kind == audit.EffectApplicationDeleted,
+			}
 		}
-	case audit.EffectUserDeleted:
-		s.users[f.User] = userState{deleted: true}
-	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:
-		s.tenants[f.Tenant] = f.Kind == audit.EffectTenantDisabled
 	case audit.EffectAccountDisabled, audit.EffectAccountEnabled:
 		s.accounts[f.Account] = f.Kind == audit.EffectAccountDisabled
 	case audit.EffectAccountRoleRemoved:
-		s.officers[standing{f.Account, f.User}] = at
+		s.accountRoles[accountMembership{f.Account, f.User}] = accountRoleState{left: s.point(l)}
+	case audit.EffectAccountRoleSet:
+		of := accountMembership{f.Account, f.User}
+		s.accountRoles[of] = accountRoleState{left: s.accountRoles[of].left, role: scope.AccountRole(f.Role)}
+	case audit.EffectSessionBoundsSet:
+		s.sessions[f.Account] = policy.Sessions{
+			Idle: time.Duration(f.IdleMinutes) * time.Minute, Absolute: time.Duration(f.AbsoluteHours) * time.Hour,
+		}
 	case audit.EffectLifetimeSet:
 		if s.policies[f.Account] == nil {
 			s.policies[f.Account] = map[policy.Reason]policyState{}
 		}
-		s.policies[f.Account][f.Reason] = policyState{f.Days, at}
+		s.policies[f.Account][f.Reason] = policyState{f.Days, l.At}
+	case audit.EffectTimeRepaired:
+		s.repairTime(l)
 	default:
 		return fmt.Errorf("%w %q", audit.ErrUnknownEffect, f.Kind)
 	}
 	return nil
 }
 
-func (s *State) takeKey(f audit.Effect) {
+func (s *State) applyKey(f audit.Effect) {
 	k := s.keys[f.Key]
 	if k == nil {
 		k = &keyState{tenant: f.Tenant}
 		s.keys[f.Key] = k
 	}
-	if k.revoked { // for good
+	if k.revoked { // permanently
 		return
 	}
 	switch f.Kind {
@@ -300,23 +423,107 @@ func (s *State) takeKey(f audit.Effect) {
 	case audit.EffectKeyDisabled, audit.EffectKeyEnabled:
 		k.disabled = f.Kind == audit.EffectKeyDisabled
 	case audit.EffectKeyRefreshed:
-		k.serial, k.expires = f.Serial, time.Time{} // it says itself how long the new secret lives
+		k.serial, k.expires = f.Serial, time.Time{} // the refresh says how long the new secret lives
 	case audit.EffectKeyPreviousEnded:
-		k.endedPreviousOf = f.Serial
+		k.previousEndedAt = f.Serial
 	case audit.EffectKeyExpirySet:
 		k.expires = f.Expires
+	case audit.EffectKeyScopesSet:
+		k.scopes = nil
+		for _, name := range f.Scopes {
+			k.scopes = append(k.scopes, scope.Scope(name))
+		}
+	case audit.EffectKeyApplicationsSet:
+		k.applications = &scope.Applications{All: f.AllApplications, IDs: f.Applications}
 	}
 }
 
-func (s *State) takeMember(f audit.Effect, at time.Time) {
+func (s *State) applyUser(f audit.Effect, l Line) {
+	u := s.users[f.User]
+	if u.deleted { // permanently
+		return
+	}
+	switch f.Kind {
+	case audit.EffectUserDisabled, audit.EffectUserEnabled:
+		u.disabled = f.Kind == audit.EffectUserDisabled
+	case audit.EffectUserDeleted:
+		u = userState{deleted: true}
+	case audit.EffectPasswordSet:
+		u.password = s.point(l)
+		u.password.time = f.Since
+	}
+	s.users[f.User] = u
+}
+
+func (s *State) applyTenant(f audit.Effect, l Line) {
+	t := s.tenants[f.Tenant]
+	if t == nil {
+		t = &tenantState{}
+		s.tenants[f.Tenant] = t
+	}
+	switch f.Kind {
+	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:
+		t.disabled = f.Kind == audit.EffectTenantDisabled
+	case audit.EffectSettingsSet:
+		t.settings = f.Settings
+	case audit.EffectCopiesForgotten:
+		t.copies = s.point(l)
+	case audit.EffectCatalogueSet:
+		t.catalogue = f.Catalogue
+		if t.catalogue == nil { // an empty catalogue
+			t.catalogue = map[string][]string{}
+		}
+	}
+}
+
+func (s *State) point(l Line) changePoint { return changePoint{l.At, l.Change, s.sequences} }
+
+// repairTime replaces times after the repair by the time of the repair.
+func (s *State) repairTime(l Line) {
+	s.Repaired = l.Change
+	s.Begin = earlierTime(s.Begin, l.At)
+	for _, m := range s.members {
+		m.left.time = earlierTime(m.left.time, l.At)
+	}
+	for at, last := range s.accountRoles {
+		last.left.time = earlierTime(last.left.time, l.At)
+		s.accountRoles[at] = last
+	}
+	for id, u := range s.users {
+		u.password.time = earlierTime(u.password.time, l.At)
+		s.users[id] = u
+	}
+	for _, t := range s.tenants {
+		t.copies.time = earlierTime(t.copies.time, l.At)
+	}
+	for _, rules := range s.policies {
+		for reason, last := range rules {
+			last.since = earlierTime(last.since, l.At)
+			rules[reason] = last
+		}
+	}
+}
+
+func earlierTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (s *State) applyMember(f audit.Effect, l Line) {
 	of := membership{f.Tenant, f.User}
 	m := s.members[of]
 	if m == nil {
 		m = &memberState{}
 		s.members[of] = m
 	}
-	m.disabled = f.Kind == audit.EffectMemberDisabled
-	if f.Kind == audit.EffectMemberRemoved {
-		m.left = at
+	switch f.Kind {
+	case audit.EffectMemberRoleSet:
+		m.role = scope.Role(f.Role)
+	case audit.EffectMemberRemoved:
+		*m = memberState{left: s.point(l)}
+	default:
+		m.disabled = f.Kind == audit.EffectMemberDisabled
 	}
 }

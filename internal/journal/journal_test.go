@@ -8,17 +8,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/journal"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-// at is when changes of these tests are made.
+// at is the time of the changes in these tests.
 var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// revoked is the line of a change that revokes a key.
+// revoked returns the line of a change that revokes a key.
 func revoked(change int64) journal.Line {
-	return journal.Line{Change: change, At: at, Effects: []audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"}}}
+	return journal.Line{
+		Change: change, At: at,
+		Effects: []audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"}},
+	}
 }
 
 // file returns the text of a journal.
@@ -40,37 +47,50 @@ func read(t *testing.T, text string) *journal.State {
 	return s
 }
 
-// states compares states with what they remember.
+// states compares states with their unexported fields.
 var states = cmp.Exporter(func(reflect.Type) bool { return true })
 
 func TestChangesThatARestoreUndidDoNotCountAsLaterThanThoseAfterIt(t *testing.T) {
 	s := read(t, string(file(revoked(90), journal.Checkpoint(95), journal.RestoreMarker(41), journal.Checkpoint(50))))
-	if s.Upto != 50 || s.Latest != at || s.Lines != 4 {
+	if s.Checkpoint != 50 || s.Latest != at || s.Lines != 4 {
 		t.Errorf("%+v", s)
 	}
 }
 
 // sampleEffects has an effect of every kind.
 var sampleEffects = map[audit.EffectKind]audit.Effect{
-	audit.EffectKeyRevoked:         {Tenant: "ten_1", Key: "key_1"},
-	audit.EffectKeyDisabled:        {Tenant: "ten_1", Key: "key_1"},
-	audit.EffectKeyEnabled:         {Tenant: "ten_1", Key: "key_1"},
-	audit.EffectKeyRefreshed:       {Tenant: "ten_1", Key: "key_1", Serial: 2},
-	audit.EffectKeyPreviousEnded:   {Tenant: "ten_1", Key: "key_1", Serial: 2},
-	audit.EffectKeyExpirySet:       {Tenant: "ten_1", Key: "key_1", Expires: at},
-	audit.EffectMemberDisabled:     {Tenant: "ten_1", User: "usr_1"},
-	audit.EffectMemberEnabled:      {Tenant: "ten_1", User: "usr_1"},
-	audit.EffectMemberRemoved:      {Tenant: "ten_1", User: "usr_1"},
-	audit.EffectUserDisabled:       {User: "usr_1"},
-	audit.EffectUserEnabled:        {User: "usr_1"},
-	audit.EffectUserDeleted:        {User: "usr_1"},
-	audit.EffectTenantDisabled:     {Tenant: "ten_1"},
-	audit.EffectTenantEnabled:      {Tenant: "ten_1"},
-	audit.EffectAccountDisabled:    {Account: "acc_1"},
-	audit.EffectAccountEnabled:     {Account: "acc_1"},
-	audit.EffectAccountRoleRemoved: {Account: "acc_1", User: "usr_1"},
-	audit.EffectLifetimeSet:        {Account: "acc_1", Reason: policy.ByAutoExpiry, Days: 90},
-	audit.EffectDatabaseRestored:   {},
+	audit.EffectKeyRevoked:          {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyDisabled:         {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyEnabled:          {Tenant: "ten_1", Key: "key_1"},
+	audit.EffectKeyRefreshed:        {Tenant: "ten_1", Key: "key_1", Serial: 2},
+	audit.EffectKeyPreviousEnded:    {Tenant: "ten_1", Key: "key_1", Serial: 2},
+	audit.EffectKeyExpirySet:        {Tenant: "ten_1", Key: "key_1", Expires: at},
+	audit.EffectKeyScopesSet:        {Tenant: "ten_1", Key: "key_1", Scopes: []string{"applications:read"}},
+	audit.EffectKeyApplicationsSet:  {Tenant: "ten_1", Key: "key_1", Applications: []string{"app_1"}},
+	audit.EffectMemberDisabled:      {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectMemberEnabled:       {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectMemberRemoved:       {Tenant: "ten_1", User: "usr_1"},
+	audit.EffectMemberRoleSet:       {Tenant: "ten_1", User: "usr_1", Role: "member"},
+	audit.EffectUserDisabled:        {User: "usr_1"},
+	audit.EffectUserEnabled:         {User: "usr_1"},
+	audit.EffectUserDeleted:         {User: "usr_1"},
+	audit.EffectPasswordSet:         {User: "usr_1", Since: at},
+	audit.EffectTenantDisabled:      {Tenant: "ten_1"},
+	audit.EffectTenantEnabled:       {Tenant: "ten_1"},
+	audit.EffectSettingsSet:         {Tenant: "ten_1", Settings: &policy.Settings{KeysPerUser: 2}},
+	audit.EffectCopiesForgotten:     {Tenant: "ten_1"},
+	audit.EffectCatalogueSet:        {Tenant: "ten_1", Catalogue: map[string][]string{"reports:export": {"admin"}}},
+	audit.EffectApplicationDisabled: {Tenant: "ten_1", Application: "app_1"},
+	audit.EffectApplicationEnabled:  {Tenant: "ten_1", Application: "app_1"},
+	audit.EffectApplicationDeleted:  {Tenant: "ten_1", Application: "app_1"},
+	audit.EffectAccountDisabled:     {Account: "acc_1"},
+	audit.EffectAccountEnabled:      {Account: "acc_1"},
+	audit.EffectAccountRoleRemoved:  {Account: "acc_1", User: "usr_1"},
+	audit.EffectAccountRoleSet:      {Account: "acc_1", User: "usr_1", Role: "admin"},
+	audit.EffectSessionBoundsSet:    {Account: "acc_1", IdleMinutes: 5, AbsoluteHours: 1},
+	audit.EffectLifetimeSet:         {Account: "acc_1", Reason: policy.ByAutoExpiry, Days: 90},
+	audit.EffectDatabaseRestored:    {},
+	audit.EffectTimeRepaired:        {},
 }
 
 func TestTheJournalRemembersEveryEffect(t *testing.T) {
@@ -98,6 +118,52 @@ func TestTheJournalRemembersEveryEffect(t *testing.T) {
 	}
 }
 
+// changes lists the fields that each kind of change can change, and the effect that records it; ""
+// if it neither grants nor removes authority.
+var changes = []struct {
+	change  any
+	effects map[string]audit.EffectKind
+}{
+	{key.Edit{}, map[string]audit.EffectKind{
+		"Name": "", "Description": "", "Scopes": audit.EffectKeyScopesSet,
+		"AllApplications": audit.EffectKeyApplicationsSet,
+		"ApplicationIDs":  audit.EffectKeyApplicationsSet, "ExpiresAt": audit.EffectKeyExpirySet,
+	}},
+	{application.Change{}, map[string]audit.EffectKind{
+		"Name": "", "Description": "", "Disabled": audit.EffectApplicationDisabled,
+	}},
+	{
+		tenancy.MemberChange{},
+		map[string]audit.EffectKind{"Role": audit.EffectMemberRoleSet, "Disabled": audit.EffectMemberDisabled},
+	},
+	{tenancy.TenantChange{}, map[string]audit.EffectKind{
+		"Name": "", "Settings": audit.EffectSettingsSet, "Disabled": audit.EffectTenantDisabled,
+	}},
+	{policy.Change{}, map[string]audit.EffectKind{
+		"AutoExpiry": audit.EffectLifetimeSet, "AutoExpiryDays": audit.EffectLifetimeSet,
+		"MaxLifetimeDays":    audit.EffectLifetimeSet,
+		"SessionIdleMinutes": audit.EffectSessionBoundsSet, "SessionAbsoluteHours": audit.EffectSessionBoundsSet,
+		"AcknowledgeRisk": "",
+	}},
+	{identity.Change{}, map[string]audit.EffectKind{"Name": "", "Notices": ""}},
+}
+
+func TestWhateverAChangeCanChangeHasAnEffectOrNoAuthority(t *testing.T) {
+	for _, c := range changes {
+		of := reflect.TypeOf(c.change)
+		for _, f := range reflect.VisibleFields(of) {
+			kind, listed := c.effects[f.Name]
+			if !listed {
+				t.Errorf("%s.%s is in no list: say which effect tells of it, or that it is about no authority", of,
+					f.Name)
+			}
+			if _, known := sampleEffects[kind]; kind != "" && !known {
+				t.Errorf("%s.%s has the effect %s, which is no kind", of, f.Name, kind)
+			}
+		}
+	}
+}
+
 func TestALineThatThisVersionDoesNotUnderstandStopsTheReading(t *testing.T) {
 	good := string(revoked(1).Encode())
 	for _, line := range []string{
@@ -118,11 +184,12 @@ func TestALineThatThisVersionDoesNotUnderstandStopsTheReading(t *testing.T) {
 	}
 }
 
-// What versions before schema 8 wrote, in lines and in the audit trail, and what it says.
+// earlierVersions has what versions before schema 8 wrote, in lines and in the audit trail, and its
+// meaning.
 var earlierVersions = []struct {
-	line   string // but for change and time; "" where there was none
+	line   string // without change and time; "" if there was no line
 	event  audit.Event
-	effect audit.Effect // the zero value where there is none
+	effect audit.Effect // the zero value if there is no effect
 }{
 	{
 		`"action":"key.revoke","tenant":"ten_1","key":"key_1"`,
@@ -156,7 +223,10 @@ var earlierVersions = []struct {
 	},
 	{
 		`"action":"key.edit","tenant":"ten_1","key":"key_1","expires":"2026-03-01T12:00:00Z"`,
-		audit.Event{Action: audit.ActionKeyEdit, Details: map[string]string{"changed": "name expires_at", "expires_at": "2026-03-01T12:00:00Z"}},
+		audit.Event{
+			Action:  audit.ActionKeyEdit,
+			Details: map[string]string{"changed": "name expires_at", "expires_at": "2026-03-01T12:00:00Z"},
+		},
 		audit.Effect{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1", Expires: at},
 	},
 	{
@@ -166,9 +236,21 @@ var earlierVersions = []struct {
 	},
 	{"", audit.Event{Action: audit.ActionKeyEdit, Details: map[string]string{"changed": "name"}}, audit.Effect{}},
 	{"", audit.Event{Action: audit.ActionKeyCreate}, audit.Effect{}},
-	{`"action":"user.disable","user":"key_1"`, audit.Event{Action: audit.ActionUserDisable}, audit.Effect{Kind: audit.EffectUserDisabled, User: "key_1"}},
-	{`"action":"user.enable","user":"key_1"`, audit.Event{Action: audit.ActionUserEnable}, audit.Effect{Kind: audit.EffectUserEnabled, User: "key_1"}},
-	{`"action":"user.delete","user":"key_1"`, audit.Event{Action: audit.ActionUserDelete}, audit.Effect{Kind: audit.EffectUserDeleted, User: "key_1"}},
+	{
+		`"action":"user.disable","user":"key_1"`,
+		audit.Event{Action: audit.ActionUserDisable},
+		audit.Effect{Kind: audit.EffectUserDisabled, User: "key_1"},
+	},
+	{
+		`"action":"user.enable","user":"key_1"`,
+		audit.Event{Action: audit.ActionUserEnable},
+		audit.Effect{Kind: audit.EffectUserEnabled, User: "key_1"},
+	},
+	{
+		`"action":"user.delete","user":"key_1"`,
+		audit.Event{Action: audit.ActionUserDelete},
+		audit.Effect{Kind: audit.EffectUserDeleted, User: "key_1"},
+	},
 	{"", audit.Event{Action: audit.ActionUserEdit}, audit.Effect{}},
 	{
 		`"action":"member.add","tenant":"ten_1","user":"key_1"`,
@@ -206,8 +288,16 @@ var earlierVersions = []struct {
 		audit.Effect{Kind: audit.EffectTenantEnabled, Tenant: "ten_1"},
 	},
 	{"", audit.Event{Action: audit.ActionTenantEdit, Details: map[string]string{"changed": "name"}}, audit.Effect{}},
-	{`"action":"account.disable","account":"acc_1"`, audit.Event{Action: audit.ActionAccountDisable}, audit.Effect{Kind: audit.EffectAccountDisabled, Account: "acc_1"}},
-	{`"action":"account.enable","account":"acc_1"`, audit.Event{Action: audit.ActionAccountEnable}, audit.Effect{Kind: audit.EffectAccountEnabled, Account: "acc_1"}},
+	{
+		`"action":"account.disable","account":"acc_1"`,
+		audit.Event{Action: audit.ActionAccountDisable},
+		audit.Effect{Kind: audit.EffectAccountDisabled, Account: "acc_1"},
+	},
+	{
+		`"action":"account.enable","account":"acc_1"`,
+		audit.Event{Action: audit.ActionAccountEnable},
+		audit.Effect{Kind: audit.EffectAccountEnabled, Account: "acc_1"},
+	},
 	{
 		`"action":"account.member_remove","account":"acc_1","user":"key_1"`,
 		audit.Event{Action: audit.ActionAccountMemberRemove},
@@ -242,8 +332,10 @@ func TestALineOfAnEarlierVersionSaysTheSame(t *testing.T) {
 func TestAnEventOfAnEarlierVersionHasTheEffectsThatItsTextSays(t *testing.T) {
 	for _, c := range earlierVersions {
 		e := c.event
-		e.Account, e.Tenant, e.Target.ID = "acc_1", "ten_1", "key_1"
-		got, err := journal.EarlierEffects(e)
+		e.Account = "acc_1"
+		e.Tenant = "ten_1"
+		e.Target.ID = "key_1"
+		got, err := journal.LegacyEffects(e)
 		var want []audit.Effect
 		if c.effect.Kind != "" {
 			want = []audit.Effect{c.effect}
@@ -252,7 +344,7 @@ func TestAnEventOfAnEarlierVersionHasTheEffectsThatItsTextSays(t *testing.T) {
 			t.Errorf("%s %v: %v\n%s", e.Action, e.Details, err, diff)
 		}
 	}
-	if _, err := journal.EarlierEffects(audit.Event{Action: "key.steal"}); err == nil {
+	if _, err := journal.LegacyEffects(audit.Event{Action: "key.steal"}); err == nil {
 		t.Error("an unknown action is passed over")
 	}
 }

@@ -13,89 +13,86 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// ClaimWithin is how long a key may be claimed.
-const ClaimWithin = 7 * policy.Day
+// ClaimPeriod is how long the owner of a new key can claim it.
+const ClaimPeriod = 7 * policy.Day
 
-// Claim is the one-time link by which its owner mints a key's secret.
+// Claim lets the owner of a new key get its secret once, by a link.
 type Claim struct {
 	ID     ident.LinkID
 	Tenant ident.TenantID
 	Key    ident.KeyID
-	// Owner alone may use it.
+	// Owner is the only person who can use it.
 	Owner     ident.UserID
 	CreatedBy ident.UserID
-	Ticket    credential.TicketHash
+	Token     credential.TokenHash
+	// MailedAt is when the link was given to the mail server; zero where it was shown to the person
+	// who created the key.
+	MailedAt  time.Time
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// Link is what an admin passes on to the owner of a new key.
+// Link is what the creator of a key passes on to its owner.
 type Link struct {
-	Ticket    credential.Secret
+	// Token is zero where the link is mailed to the owner; nobody else sees it then.
+	Token     credential.Secret
 	ExpiresAt time.Time
 }
 
-// errLink is the one answer to every cause.
-var errLink = fault.New(fault.LinkInvalid, "The link was used, has expired or is not yours.")
+// errLinkInvalid is the one answer whatever the cause, so that it reveals nothing about the link.
+var errLinkInvalid = fault.New(fault.LinkInvalid,
+	"This link was used before, has expired, or belongs to another person. Ask for a new key.")
 
-// draft is a new key as it is before the transaction that places it.
-type draft struct {
-	key    Key
-	secret Secret
-	minted credential.Minted
-	// claim and link of a key that is handed over by link.
-	claim Claim
-	link  Link
-}
-
-// draft mints in the shape the tenant has now. For a hand-over by link of all that is minted only the id is kept.
-func (s *Service) draft(t policy.Tenant, delivery Delivery, now time.Time) draft {
-	id := ident.New[ident.KeyID](now, s.Rand)
-	d := draft{key: Key{ID: id, Tenant: t.ID, Delivery: delivery, CreatedAt: now, UpdatedAt: now}}
-	minted := s.Keyring.Mint(t.Settings.Shape())
-	if delivery == ByLink {
-		d.secret = reserve(id, minted, now)
-		d.key.take(d.secret)
-		d.key.SecretSetAt = time.Time{}
-		d.link = Link{Ticket: s.Keyring.MintTicket(credential.ClaimTicket), ExpiresAt: now.Add(ClaimWithin)}
-		d.claim = Claim{
-			ID: ident.New[ident.LinkID](now, s.Rand), Tenant: t.ID, Key: id, Ticket: credential.HashTicket(d.link.Ticket.Reveal()),
-			CreatedAt: now, ExpiresAt: d.link.ExpiresAt,
-		}
-		return d
+// draftLink adds to a draft the link by which the owner claims the key.
+func (s *Service) draftLink(d *draft, now time.Time) {
+	d.link.ExpiresAt = now.Add(ClaimPeriod)
+	d.claim = Claim{
+		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: d.key.Tenant, Key: d.key.ID, CreatedAt: now,
+		ExpiresAt: d.link.ExpiresAt,
 	}
-	d.minted, d.secret = s.seal(t.ID, id, 1, minted, now)
-	d.key.take(d.secret)
-	return d
-}
-
-// reserve holds the place of a secret that does not exist yet: nothing proves it. A uuid is id and secret in one, so the key's id is the lookup until then.
-func reserve(id ident.KeyID, m credential.Minted, now time.Time) Secret {
-	s := Secret{Serial: 1, Shape: m.Shape, Lookup: m.Lookup, PublicID: m.PublicID, TagVersion: m.TagVersion, SetAt: now}
-	if s.PublicID == "" {
-		s.Lookup, s.PublicID, s.TagVersion = string(id), string(id), 0
+	token := s.Keyring.IssueToken(credential.ClaimToken)
+	if s.Mails {
+		d.claim.MailedAt = now
+		token = s.Keyring.DeriveLinkToken(credential.ClaimToken, d.claim.ID, now)
+	} else {
+		d.link.Token = token
 	}
-	return s
+	d.claim.Token = credential.HashToken(token.Reveal())
 }
 
-// Claim mints the secret of a key that was handed over by link, and shows it to its owner, once.
-func (s *Service) Claim(ctx context.Context, who principal.Principal, ticket string) (Issued, error) {
-	issued, err := s.claim(ctx, who, ticket)
+// CheckClaim returns nil if the person for whom the link with this token was made can use it now,
+// and fault.LinkInvalid otherwise. It changes nothing. For a token that this server never issued it
+// reads nothing.
+func (s *Service) CheckClaim(ctx context.Context, token string) error {
+	if !s.Keyring.TokenTagged(credential.ClaimToken, token) {
+		return errLinkInvalid
+	}
+	err := s.Store.CheckClaim(ctx, credential.HashToken(token), s.Now())
 	if errors.Is(err, fault.NotFound) {
-		err = errLink
+		return errLinkInvalid
+	}
+	return err
+}
+
+// Claim issues the secret of a key that its owner claims by link, and returns it to the owner,
+// once.
+func (s *Service) Claim(ctx context.Context, who principal.Principal, token string) (Issued, error) {
+	issued, err := s.claim(ctx, who, token)
+	if errors.Is(err, fault.NotFound) {
+		err = errLinkInvalid
 	}
 	return issued, err
 }
 
-func (s *Service) claim(ctx context.Context, who principal.Principal, ticket string) (Issued, error) {
-	caller, err := person(who)
+func (s *Service) claim(ctx context.Context, who principal.Principal, token string) (Issued, error) {
+	caller, err := signedInPerson(who)
 	if err != nil {
 		return Issued{}, err
 	}
-	if !s.Keyring.OwnTicket(credential.ClaimTicket, ticket) {
+	if !s.Keyring.TokenTagged(credential.ClaimToken, token) {
 		return Issued{}, fault.NotFound // without a read
 	}
-	hash, now := credential.HashTicket(ticket), s.Now()
+	hash, now := credential.HashToken(token), s.Now()
 	claim, err := s.Store.Claim(ctx, hash, caller.ID, now)
 	if err != nil {
 		return Issued{}, err
@@ -104,42 +101,33 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, ticket str
 	if err != nil {
 		return Issued{}, err
 	}
-	minted, secret := s.seal(k.Tenant, k.ID, k.Serial, s.Keyring.Renew(k.Shape, k.PublicID, k.TagVersion), now)
-	issued := Issued{Credential: minted}
-	issued.View, err = s.change(ctx, who, k.Tenant, k.ID, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
-		if !c.claimable() {
-			return "", fault.NotFound
-		}
-		if err := tx.UseClaim(ctx, hash, caller.ID, c.now); err != nil {
-			return "", err
-		}
-		c.take(secret)
-		c.UpdatedAt, issued.Settings = c.now, c.tenant.Settings
-		return audit.ActionKeyClaim, tx.ReplaceSecret(ctx, c.Key, secret.under(c.tenant.Settings))
-	})
+	renewed := s.Keyring.Reissue(k.Shape, k.PublicID, k.TagVersion)
+	credential, secret := s.sealSecret(k, k.Serial, renewed, caller.ID, now)
+	issued := Issued{Credential: credential}
+	issued.View, err = s.change(ctx, who, k.Tenant, k.ID,
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			if !c.claimable() {
+				return "", fault.NotFound
+			}
+			if err := tx.UseClaim(ctx, hash, caller.ID, c.now); err != nil {
+				return "", err
+			}
+			if !claim.MailedAt.IsZero() { // who has the link reads mail to the owner's address
+				if err := tx.ProveEmail(ctx, caller.ID, c.now); err != nil {
+					return "", err
+				}
+			}
+			c.setCurrent(secret)
+			c.UpdatedAt, issued.Settings = c.now, c.tenant.Settings
+			return audit.ActionKeyClaim, tx.ReplaceSecret(ctx, c.Key, secret.storedFor(c.tenant.Settings))
+		})
 	if err != nil {
 		return Issued{}, err
 	}
 	return issued, nil
 }
 
-// claimable reports whether the key still waits for its secret, and its owner may still have one.
-func (c *changing) claimable() bool {
-	return c.unclaimed() && !c.expired() && c.owner.Member != "" && c.tenant.Open
-}
-
-// unclaimed reports whether the key waits for its secret.
-func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZero() }
-
-// DropUnclaimed deletes the keys that were not claimed in time.
-func (s *Service) DropUnclaimed(ctx context.Context) error {
-	late := func() ([]Ref, error) { return s.Store.LateClaims(ctx, s.Horizon()) }
-	return s.tend(ctx, late, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
-		if !c.unclaimed() {
-			return "", audit.ErrNothing
-		}
-		c.details = map[string]string{"reason": "unclaimed"}
-		c.affect(audit.EffectKeyRevoked)
-		return audit.ActionKeyDelete, tx.DeleteKey(ctx, c.ID)
-	})
+// claimable reports whether the key still waits for its secret and its owner may still have one.
+func (c *keyTx) claimable() bool {
+	return c.unclaimed() && !c.expired() && c.owner.Member != "" && c.tenant.Active
 }

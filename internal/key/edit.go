@@ -15,26 +15,57 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// Edit is what somebody asks a key to become. What is nil stays.
+// Edit is what a person asks a key to become. A nil field stays as it is.
 type Edit struct {
 	Name        *string
 	Description *string
 	// Scopes replace the whole list.
 	Scopes []scope.Scope
-	// AllApplications, or at least one of ApplicationIDs; either alone changes both.
+	// AllApplications is set, or ApplicationIDs has at least one id. Either of them replaces the
+	// whole restriction.
 	AllApplications *bool
 	ApplicationIDs  []string
-	ExpiresAt       Expiring
+	ExpiresAt       ExpiryPatch
 }
 
-// Expiring is what becomes of a key's own expiry; the zero value asks nothing.
-type Expiring struct {
+// ExpiryPatch changes a key's own expiry. The zero value leaves it as it is.
+type ExpiryPatch struct {
 	Given bool
-	// At is nil for none.
+	// At is nil for no expiry.
 	At *time.Time
 }
 
-// validate normalises the texts and says what is wrong, as far as it can be told without the tenant.
+// Edit changes a key. It checks scopes only if they are given, so that the owner of a key with a
+// scope that their role has lost can still rename it.
+func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
+	e Edit,
+) (View, error) {
+	if err := fault.Refuse(e.validate(s.Now())...); err != nil {
+		return View{}, err
+	}
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+		if err := e.check(c); err != nil {
+			return "", err
+		}
+		if err := checkApplications(ctx, tx, tenant, e.ApplicationIDs); err != nil {
+			return "", err
+		}
+		changed := e.apply(&c.Key)
+		if len(changed) == 0 {
+			return "", audit.ErrNothing
+		}
+		c.UpdatedAt = c.now
+		c.recordEdit(changed)
+		if slices.Contains(changed, "expires_at") {
+			if err := c.notifyExpiring(ctx, tx); err != nil {
+				return "", err
+			}
+		}
+		return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
+	})
+}
+
+// validate normalises the texts and returns what is wrong without regard to the key and its tenant.
 func (e *Edit) validate(now time.Time) []fault.Field {
 	var faults, more []fault.Field
 	if e.Name != nil {
@@ -45,71 +76,44 @@ func (e *Edit) validate(now time.Time) []fault.Field {
 	if e.Description != nil {
 		var description string
 		description, more = text.Description("description", *e.Description)
-		e.Description, faults = &description, append(faults, more...)
+		e.Description = &description
+		faults = append(faults, more...)
 	}
 	faults = append(faults, scopeFaults(e.Scopes)...)
-	faults = append(faults, applicationFaults(e.everyApplication(), e.ApplicationIDs)...)
-	if e.restricts() && len(e.ApplicationIDs) == 0 {
+	faults = append(faults, applicationFaults(e.allApplications(), e.ApplicationIDs)...)
+	if e.restrictsApplications() && len(e.ApplicationIDs) == 0 {
 		faults = append(faults, noApplications)
 	}
 	return append(faults, expiryFaults(e.ExpiresAt.At, now)...)
 }
 
-func (e *Edit) everyApplication() bool { return e.AllApplications != nil && *e.AllApplications }
+// allApplications reports whether the key is to reach every application.
+func (e *Edit) allApplications() bool { return e.AllApplications != nil && *e.AllApplications }
 
-// restricts reports whether the key is to be restricted to the applications listed.
-func (e *Edit) restricts() bool {
-	return (e.AllApplications != nil || e.ApplicationIDs != nil) && !e.everyApplication()
+// restrictsApplications reports whether the key is to reach the listed applications only.
+func (e *Edit) restrictsApplications() bool {
+	return (e.AllApplications != nil || e.ApplicationIDs != nil) && !e.allApplications()
 }
 
-// Edit changes a key. Scopes are judged only where they are given, so that someone who lost a scope may still rename.
-func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID, e Edit) (View, error) {
-	if err := fault.Refuse(e.validate(s.Now())...); err != nil {
-		return View{}, err
-	}
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
-		if err := e.fit(c); err != nil {
-			return "", err
-		}
-		if err := knownApplications(ctx, tx, tenant, e.ApplicationIDs); err != nil {
-			return "", err
-		}
-		changed := e.apply(&c.Key)
-		if len(changed) == 0 {
-			return "", audit.ErrNothing
-		}
-		c.UpdatedAt = c.now
-		c.details = map[string]string{"changed": strings.Join(changed, " ")}
-		if slices.Contains(changed, "expires_at") {
-			c.effects = []audit.Effect{{Kind: audit.EffectKeyExpirySet, Tenant: c.Tenant, Key: c.ID, Expires: c.ExpiresAt.UTC()}}
-			if !c.ExpiresAt.IsZero() {
-				c.details["expires_at"] = c.ExpiresAt.UTC().Format(time.RFC3339Nano)
-			}
-			if err := c.tellExpiring(ctx, tx); err != nil {
-				return "", err
-			}
-		}
-		return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
-	})
-}
-
-// fit says what the key's state, the catalogue, the owner's role and the account's policy refuse.
-func (e *Edit) fit(c *changing) error {
+// check returns what the key's status, the tenant's catalogue, the owner's role and the account's
+// policy refuse.
+func (e *Edit) check(c *keyTx) error {
 	switch {
 	case !c.RevokedAt.IsZero():
 		return errRevoked
 	case e.ExpiresAt.Given && c.Life(c.tenant.Rules).Expiry.Passed(c.now.Add(policy.Overrun)):
-		return fault.New(fault.Conflict, "The key has expired, or will within two minutes; only a refresh ends that.")
+		return fault.New(fault.Conflict,
+			"The key has expired, or expires within two minutes. Refresh it to give it another expiry.")
 	}
 	from := c.SecretSetAt
 	if from.IsZero() {
 		from = c.now
 	}
-	faults := unheld(c.tenant, c.owner.Acting(), e.Scopes)
-	return fault.Refuse(append(faults, beyondPolicy(c.tenant.Rules, e.ExpiresAt.At, from)...)...)
+	faults := scopeGrantFaults(c.tenant, c.owner.EffectiveRole(), e.Scopes)
+	return fault.Refuse(append(faults, lifetimeFaults(c.tenant.Rules, e.ExpiresAt.At, from)...)...)
 }
 
-// apply makes the key what was asked and names the fields that are now otherwise.
+// apply changes the key and returns the names of the fields that are different afterwards.
 func (e *Edit) apply(k *Key) (changed []string) {
 	was := *k
 	if e.Name != nil {
@@ -121,11 +125,11 @@ func (e *Edit) apply(k *Key) (changed []string) {
 	if e.Scopes != nil {
 		k.Scopes = scope.NewSet(e.Scopes...)
 	}
-	if e.everyApplication() || e.restricts() {
-		k.Applications = scope.Applications{All: e.everyApplication(), IDs: distinct(e.ApplicationIDs)}
+	if e.allApplications() || e.restrictsApplications() {
+		k.Applications = scope.Applications{All: e.allApplications(), IDs: sortedUnique(e.ApplicationIDs)}
 	}
 	if e.ExpiresAt.Given {
-		k.ExpiresAt = stored(e.ExpiresAt.At)
+		k.ExpiresAt = storedTime(e.ExpiresAt.At)
 	}
 	for _, field := range []struct {
 		name string
@@ -135,7 +139,7 @@ func (e *Edit) apply(k *Key) (changed []string) {
 		{"description", k.Description == was.Description},
 		{"scopes", slices.Equal(k.Scopes, was.Scopes)},
 		{"all_applications", k.Applications.All == was.Applications.All},
-		{"application_ids", slices.Equal(distinct(k.Applications.IDs), distinct(was.Applications.IDs))},
+		{"application_ids", slices.Equal(sortedUnique(k.Applications.IDs), sortedUnique(was.Applications.IDs))},
 		{"expires_at", k.ExpiresAt.Equal(was.ExpiresAt)},
 	} {
 		if !field.same {
@@ -143,4 +147,29 @@ func (e *Edit) apply(k *Key) (changed []string) {
 		}
 	}
 	return changed
+}
+
+// recordEdit adds the changed fields to the event, and the effects that they have on what the key
+// may do.
+func (c *keyTx) recordEdit(changed []string) {
+	c.details = map[string]string{"changed": strings.Join(changed, " ")}
+	if slices.Contains(changed, "scopes") {
+		c.effects = append(c.effects, audit.Effect{
+			Kind: audit.EffectKeyScopesSet, Tenant: c.Tenant, Key: c.ID, Scopes: c.Scopes.Strings(),
+		})
+	}
+	if slices.Contains(changed, "all_applications") || slices.Contains(changed, "application_ids") {
+		c.effects = append(c.effects, audit.Effect{
+			Kind: audit.EffectKeyApplicationsSet, Tenant: c.Tenant, Key: c.ID,
+			AllApplications: c.Applications.All, Applications: c.Applications.IDs,
+		})
+	}
+	if slices.Contains(changed, "expires_at") {
+		c.effects = append(c.effects, audit.Effect{
+			Kind: audit.EffectKeyExpirySet, Tenant: c.Tenant, Key: c.ID, Expires: c.ExpiresAt.UTC(),
+		})
+		if !c.ExpiresAt.IsZero() {
+			c.details["expires_at"] = c.ExpiresAt.UTC().Format(time.RFC3339Nano)
+		}
+	}
 }

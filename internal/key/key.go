@@ -1,17 +1,46 @@
-// Package key is the life of a key: create, hand over, show, list, edit, refresh, disable, revoke, delete, reveal.
+// Package key issues API keys, changes them and ends them.
 //
-// Every operation judges the caller's authority inside the transaction that changes the key, so that rights which are being taken
-// away cannot be used once more. A secret is minted before the transaction and shown after it, once; recoverable tenants keep a sealed copy, which its owner can see again.
+// The contract: a change is checked against the caller's rights inside the transaction that makes
+// it, so a right that is taken away at the same moment cannot be used once more. A secret is issued
+// before the transaction and shown once, after it. Tenants whose settings say "recoverable" also
+// keep a sealed copy, which the owner of the key can see again.
+//
+// The steps in the life of a key, and their files:
+//
+//	create       create.go, spec.go, slot.go        Service.Create
+//	view         view.go, list.go, health.go        Get, List, ListOwn, Health, HealthSummary
+//	change       change.go, edit.go, disable.go,    Edit, Disable, Enable, Revoke, Delete
+//	             revoke.go
+//	secret       secret.go, refresh.go,             Refresh, EndPrevious, Reveal, Claim,
+//	             previous.go, reveal.go, claim.go   CheckClaim
+//	notify       notify.go                          notices about each of these
+//	maintenance  sweep.go, forget.go, idle.go,      Sweeper.ForgetExpired, DisableIdle,
+//	             unclaimed.go                       DeleteUnclaimed
+//
+// Where each rule is decided:
+//
+//	status of a key                policy.Life.State, from the dates that [Key.Life] passes to it;
+//	                               for a request with the key, policy.KeyStatus
+//	slot under the owner's cap     [AllocateSlot] (slot.go)
+//	owner of a key                 [Spec].Owner, checked by authorizeCreate (access.go); the owner
+//	                               of a key never changes
+//	who may see, see in full or    accessTo (access.go)
+//	change a key
+//	who may see a secret           whoever it is issued to, once: Create, Refresh and Claim; after
+//	                               that Reveal (reveal.go)
+//	form of a field                fields.go, for new and for edited keys
+//
+// The package knows neither SQL nor HTTP. Each step states what it needs of a transaction in a
+// small interface; [CreateTx], [ChangeTx] and [SweepTx] combine them (store.go).
 package key
 
 import (
-	"context"
+	"cmp"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -28,175 +57,87 @@ type Key struct {
 	Shape       credential.Shape
 	PublicID    string
 	Last4       string
-	// Serial counts the key's secrets from 1; the current one has this.
+	// Serial counts the key's secrets, from 1. It is the serial of the current one.
 	Serial int
-	// TagVersion of the current id; 0 where it has no tag, as an unclaimed uuid.
+	// TagVersion is the version of the tag in the current public id. It is 0 where the id has no
+	// tag, as that of an unclaimed key of style uuid.
 	TagVersion int
-	// Previous is the secret of before the last refresh; zero where there is none.
+	// SetBy is the person who set the current secret and has seen it. It is "" while there is no
+	// secret, and for a secret that was set before this was recorded.
+	SetBy ident.UserID
+	// Previous is the secret before the last refresh. It is zero where there is none.
 	Previous Previous
-	// Scopes and Applications are the key's own; what it may do now is judged at each decision.
+	// Scopes and Applications are the key's own. Each request decides anew what they allow.
 	Scopes       scope.Set
 	Applications scope.Applications
 
 	CreatedAt, UpdatedAt time.Time
-	// SecretSetAt is zero until the secret exists (hand-over by link).
+	// SecretSetAt is zero while the key waits for its owner to claim it.
 	SecretSetAt time.Time
 	// ExpiresAt is the key's own expiry; zero for none.
 	ExpiresAt time.Time
-	// Slot is the key's place under its owner's cap; 0 for none, and then it authenticates nothing.
+	// Slot is the key's slot under its owner's cap. It is 0 once the slot was freed; such a key
+	// authenticates nothing.
 	Slot       int64
 	LastUsedAt time.Time
 	LastUsedIP string
 	DisabledAt time.Time
 	DisabledBy ident.UserID
-	// DisabledByAdmin is set where not the owner disabled the key but an admin or, with no DisabledBy, idleness: then only an admin enables it again.
+	// DisabledByAdmin is set where an admin disabled the key, or idleness did (DisabledBy is then
+	// ""). Only an admin enables such a key.
 	DisabledByAdmin bool
 	// EnabledAt is when the key was last enabled.
 	EnabledAt time.Time
-	// ForgottenAt is when the digests went, because the key had been expired for long.
+	// ForgottenAt is when the digests were deleted, long after the key expired.
 	ForgottenAt   time.Time
 	RevokedAt     time.Time
 	RevokedReason string
 	Delivery      Delivery
-	// Lookups under which the key's secrets are found.
+	// Lookups are the values by which a request finds the key's secrets.
 	Lookups []string
 }
 
-// Delivery is how the owner gets the secret.
+// Delivery is how the owner gets the first secret.
 type Delivery string
 
 // The deliveries.
 const (
-	// Direct shows the secret to whoever creates the key.
+	// Direct shows the secret to the person who creates the key.
 	Direct Delivery = "direct"
-	// ByLink lets the owner mint it.
+	// ByLink creates the key without a secret. Its owner claims it by a link, and sees the secret
+	// then.
 	ByLink Delivery = "link"
 )
 
-// Life gives what decides the key's state under the rules of its account.
+// OwnerSetSecret reports whether the owner set the current secret. For a secret that was set before
+// its setter was recorded, it reports whether the owner created the key.
+func (k Key) OwnerSetSecret() bool { return k.setByOwner(k.SetBy) }
+
+// OwnerSetPrevious reports the same of the secret before the last refresh.
+func (k Key) OwnerSetPrevious() bool { return k.setByOwner(k.Previous.SetBy) }
+
+func (k Key) setByOwner(setBy ident.UserID) bool {
+	return cmp.Or(setBy, k.CreatedBy.ID) == k.Owner.ID
+}
+
+// Life returns the facts that decide the key's status, under the rules of its account.
 func (k Key) Life(rules []policy.Rule) policy.Life {
 	return policy.KeyDates{
-		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt, Slot: k.Slot,
+		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
+		Slot: k.Slot,
 	}.Under(rules)
 }
 
-// IdleAt is when the key will be disabled for idleness if it stays unused; zero for never. That it is active still, its Life says.
+// IdleAt returns when the key will be disabled for idleness if nobody uses it until then; zero for
+// never. It does not look at the key's status.
 func (k Key) IdleAt(t policy.Tenant) time.Time {
-	return t.Idleness().IdleAt(policy.Idle{LastUsedAt: k.LastUsedAt, SecretSetAt: k.SecretSetAt, EnabledAt: k.EnabledAt})
+	return t.IdleRule().IdleAt(policy.Activity{
+		LastUsedAt: k.LastUsedAt, SecretSetAt: k.SecretSetAt, EnabledAt: k.EnabledAt,
+	})
 }
 
-// Previous is a secret that a refresh replaced and that overlaps with the current one.
-type Previous struct {
-	PublicID string
-	Last4    string
-	SetAt    time.Time
-	// Until ends it, unless a policy that counts from SetAt does before.
-	Until time.Time
-	// LastUsedAt is when it was last used since it was replaced.
-	LastUsedAt time.Time
-}
+// unclaimed reports whether the key waits for its owner to claim it.
+func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZero() }
 
-// Secret is what is stored of a key's secret.
-type Secret struct {
-	Serial     int
-	Shape      credential.Shape
-	Lookup     string
-	PublicID   string
-	TagVersion int
-	Last4      string
-	Digest     credential.Sealed
-	// Copy of the secret in recoverable tenants; zero in the others.
-	Copy  credential.Sealed
-	SetAt time.Time
-}
-
-// take makes the secret the key's current one.
-func (k *Key) take(s Secret) {
-	k.Shape, k.PublicID, k.Last4, k.Serial, k.TagVersion = s.Shape, s.PublicID, s.Last4, s.Serial, s.TagVersion
-	k.SecretSetAt, k.Lookups = s.SetAt, []string{s.Lookup}
-}
-
-// Issued is a new credential and its key, or a link to one. Both are shown once.
-type Issued struct {
-	View
-	// Credential is the zero value where a link hands the key over.
-	Credential credential.Minted
-	// Link is the zero value where the credential is shown.
-	Link Link
-	// Settings of the tenant say how the credential can be sent.
-	Settings policy.Settings
-}
-
-// Store is what key reads outside of a change.
-type Store interface {
-	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
-	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
-	Keys(ctx context.Context, tenant ident.TenantID, filter Filter, page Page) ([]Key, error)
-	// OwnKeys lists the keys of the filter's owner in every tenant where they are a live member.
-	OwnKeys(ctx context.Context, filter Filter, page Page) ([]Key, error)
-	// HealthSummary counts the tenant's keys that can be used, and of them those with each finding; of one owner where one is given.
-	HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.UserID, bounds HealthBounds) (Summary, error)
-	// Claim gives the person's live claim behind a ticket, or fault.NotFound.
-	Claim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) (Claim, error)
-	// LateClaims gives some of the keys that still wait for a secret and whose claims ran out unused; none once there are no more.
-	LateClaims(ctx context.Context, now time.Time) ([]Ref, error)
-	// Policies gives the rules of every account that has any.
-	Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error)
-	// KeysExpiredBy gives some of the keys, neither revoked nor forgotten, whose own expiry was by that time; none once there are no more.
-	KeysExpiredBy(ctx context.Context, by time.Time) ([]Ref, error)
-	// KeysSetBy gives some of the account's keys, neither revoked nor forgotten, whose secret was set by that time; none once there are no more.
-	KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]Ref, error)
-	// PreviousOverBy gives some of the keys whose previous secret was to end by that time; none once there are no more.
-	PreviousOverBy(ctx context.Context, by time.Time) ([]Ref, error)
-	// ScopesUsed gives which of their scopes decisions asked of the keys, on that day or after it.
-	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
-	// IdleTenants lists the tenants that disable idle keys.
-	IdleTenants(ctx context.Context) ([]ident.TenantID, error)
-	// IdleKeys returns the next of a tenant's keys that are neither revoked, forgotten nor disabled and have shown no sign of
-	// life after that time: no use, no new secret, no enabling. They are in the order of their secrets' age and then of their
-	// ids, and follow the given one; the zero Hold stands before the first. It returns none after the last.
-	IdleKeys(ctx context.Context, tenant ident.TenantID, since time.Time, after Hold) ([]Hold, error)
-}
-
-// Tx is what key reads and changes in a transaction.
-type Tx interface {
-	notice.Writer
-	// NoticePlanned gives when the notice of the same thing was planned; zero where there is none.
-	NoticePlanned(ctx context.Context, n notice.Notice) (time.Time, error)
-	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
-	// Authority reads what a person may do, and holds it until the transaction ends, so that rights which are being taken away cannot be used once more.
-	// A deleted or disabled user has none.
-	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// MissingApplications gives the indexes of ids that are no applications of the tenant, and holds the others.
-	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) ([]int, error)
-	// Holds lists the keys that hold a slot.
-	Holds(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]Hold, error)
-	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (int64, error)
-	FreeSlots(ctx context.Context, keys []ident.KeyID) error
-	InsertKey(ctx context.Context, k Key, s Secret) error
-	InsertClaim(ctx context.Context, c Claim) error
-	// UseClaim uses a claim up; fault.NotFound where it is not the person's, was used or has expired. Of many at once one succeeds.
-	UseClaim(ctx context.Context, ticket credential.TicketHash, owner ident.UserID, now time.Time) error
-	// KeyOwner gives who owns a key, and does not hold it: the owner is locked before the key, and never changes.
-	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.UserID, error)
-	// LockKey reads a key and holds it until the transaction ends.
-	LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
-	// EditKey writes name, description, scopes, applications and own expiry, and when the key was updated.
-	EditKey(ctx context.Context, k Key) error
-	// ReplaceSecret makes the secret the current one and writes what a refresh changes of the key. What was current becomes the previous
-	// one where k has one, and is deleted where it has not.
-	ReplaceSecret(ctx context.Context, k Key, s Secret) error
-	// SecretCopy gives the sealed copy of a key's current secret, or fault.NotFound.
-	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
-	// EndPrevious deletes the secret of before a refresh.
-	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
-	// ForgetDigests takes what proves the key's secrets, and its slot.
-	ForgetDigests(ctx context.Context, id ident.KeyID, at time.Time) error
-	// RevokeKey leaves a tombstone: the digest stays, the sealed copy goes, the slot is freed.
-	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
-	DeleteKey(ctx context.Context, id ident.KeyID) error
-	// SetDisabled writes whether, when and by whom the key was disabled, and when it was enabled and updated.
-	SetDisabled(ctx context.Context, k Key) error
-}
-
+// target names the key to the audit trail.
 func target(k Key) audit.Target { return audit.Target{Type: "key", ID: string(k.ID), Name: k.Name} }

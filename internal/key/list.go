@@ -8,117 +8,195 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // Filter narrows a list of keys; the zero value lists all.
 type Filter struct {
 	Owner ident.UserID
-	// Status is that of the moment: it is computed, never stored.
+	// Status is the status at the moment of the request; it is computed and never stored.
 	Status policy.Status
-	// Query is looked for in name, public id and the owner's e-mail address, without regard to case.
+	// Query is compared with the beginnings of words in the name, the public id and the owner's
+	// e-mail address, without regard to case. It is "" for no search.
 	Query string
+	// ShownTo narrows the list to keys of other people of which this person was shown a secret that
+	// is still valid, because they created or refreshed the key. It is "" for no such bound.
+	ShownTo ident.UserID
+	// ExceptAccounts are accounts whose keys a list over all tenants leaves out.
+	ExceptAccounts []ident.AccountID
 }
 
-// maxQuery is the longest text to look for, in code points.
+// matches reports whether the computed parts of the view pass the filter. The store applies the
+// rest of the filter.
+func (f Filter) matches(v View) bool {
+	if f.ShownTo != "" && !v.wasShownTo(f.ShownTo) {
+		return false
+	}
+	return f.Status == "" || f.Status == v.Status
+}
+
+// wasShownTo reports whether the person was shown the current secret of another's key, or the
+// previous one while it is valid. For a secret without a recorded setter, that is the creator of
+// the key, unless its owner claimed it by link.
+func (v View) wasShownTo(person ident.UserID) bool {
+	seen := func(setBy ident.UserID) bool {
+		if setBy == "" && v.Key.Delivery == Direct {
+			setBy = v.Key.CreatedBy.ID
+		}
+		return setBy == person
+	}
+	if v.Key.Owner.ID == person || v.Key.SecretSetAt.IsZero() {
+		return false
+	}
+	return seen(v.Key.SetBy) || !v.Previous.Until.IsZero() && seen(v.Key.Previous.SetBy)
+}
+
+// maxQuery is the maximum length of a search, in code points.
 const maxQuery = 200
 
-// Faults says what is wrong with the filter.
-func (f Filter) Faults() (faults []fault.Field) {
+// Validate returns what is wrong with the filter.
+func (f Filter) Validate() (faults []fault.Field) {
 	if f.Status != "" && !slices.Contains(policy.Statuses(), f.Status) {
-		faults = append(faults, fault.Field{Name: "status", Code: "unknown", Message: "Use active, disabled, expired or revoked."})
+		faults = append(faults,
+			fault.Field{Name: "status", Code: "unknown", Message: "Use active, disabled, expired or revoked."})
 	}
 	switch {
 	case !utf8.ValidString(f.Query) || strings.ContainsRune(f.Query, 0):
-		faults = append(faults, fault.Field{Name: "q", Code: "character", Message: "Use text in UTF-8 without NUL."})
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "character", Message: "Use UTF-8 text without NUL characters."})
 	case utf8.RuneCountInString(f.Query) > maxQuery:
-		faults = append(faults, fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
+	case f.Query != "" && text.NewQuery(f.Query).Empty():
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "empty", Message: "Use at least one visible character, or leave q out."})
 	}
 	return faults
 }
 
 // Page asks for a part of a list, newest first.
 type Page struct {
-	// BeforeTime and BeforeID are the place of the last key seen; zero for the first page.
+	// BeforeTime and BeforeID are the position of the last key seen; zero for the first page.
 	BeforeTime time.Time
 	BeforeID   ident.KeyID
 	Limit      int
 }
 
-// Listing is a part of a list. It may be shorter than asked, also where it is not the last.
+// Position is where a key stands in an order by time.
+type Position struct {
+	At  time.Time
+	Key ident.KeyID
+}
+
+// Listing is a part of a list. A part can be shorter than asked, even if it is not the last.
 type Listing struct {
 	Views []View
 	// Next asks for the part after this one; nil on the last.
 	Next *Page
 }
 
-// List gives the keys of a tenant that the caller may see, newest first.
-func (s *Service) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, filter Filter, page Page) (Listing, error) {
-	if err := fault.Refuse(filter.Faults()...); err != nil {
+// List returns the keys of a tenant that the caller may see, newest first.
+func (s *Service) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, filter Filter,
+	page Page,
+) (Listing, error) {
+	if err := fault.Refuse(filter.Validate()...); err != nil {
 		return Listing{}, err
 	}
-	t, err := s.visible(ctx, who, tenant)
+	t, err := s.visibleTenant(ctx, who, tenant)
 	if err != nil {
 		return Listing{}, err
 	}
-	caller, err := person(who)
+	caller, err := signedInPerson(who)
 	if err != nil {
 		return Listing{}, err
 	}
-	if who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility == policy.SeeOwn {
+	others := accessTo(who.RoleIn(t.ID, t.Account), false, t.Settings.Visibility)
+	if !others.full && filter.ShownTo != "" && filter.ShownTo != caller.ID {
+		return Listing{}, fault.New(fault.Forbidden,
+			"Only admins and auditors of the tenant may ask which secrets were shown to another person.")
+	}
+	if !others.see {
 		if filter.Owner != "" && filter.Owner != caller.ID {
 			return Listing{}, nil
 		}
 		filter.Owner = caller.ID
 	}
-	fetch := func(p Page) ([]Key, error) { return s.Store.Keys(ctx, tenant, filter, p) }
-	return scan(filter, page, fetch, func(k Key) (View, error) { return s.view(who, t, k), nil })
-}
-
-// Own gives the caller's own keys in every tenant where they are a live member, newest first. The filter's owner does not count.
-func (s *Service) Own(ctx context.Context, who principal.Principal, filter Filter, page Page) (Listing, error) {
-	caller, err := person(who)
+	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(string(caller.ID)))
 	if err != nil {
 		return Listing{}, err
 	}
-	if err := fault.Refuse(filter.Faults()...); err != nil {
+	defer leave()
+	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.Keys(ctx, tenant, filter, p) }
+	return scan(filter, page, fetch, s.viewer(who, t))
+}
+
+// ListOwn returns the caller's own keys in every tenant where they are a live member, newest first.
+// It ignores the filter's owner.
+func (s *Service) ListOwn(ctx context.Context, who principal.Principal, filter Filter, page Page) (Listing, error) {
+	caller, err := signedInPerson(who)
+	if err != nil {
 		return Listing{}, err
 	}
-	filter.Owner = caller.ID
+	if err := fault.Refuse(filter.Validate()...); err != nil {
+		return Listing{}, err
+	}
+	own, _ := who.Session()
+	filter.Owner, filter.ExceptAccounts = caller.ID, own.Ended
+	leave, err := s.admitSearch(ctx, filter, admission.Caller(caller.ID))
+	if err != nil {
+		return Listing{}, err
+	}
+	defer leave()
 	tenants := map[ident.TenantID]policy.Tenant{}
-	fetch := func(p Page) ([]Key, error) { return s.Store.OwnKeys(ctx, filter, p) }
+	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.OwnKeys(ctx, filter, p) }
 	return scan(filter, page, fetch, func(k Key) (View, error) {
 		t, known := tenants[k.Tenant]
 		if !known {
-			if t, err = s.Store.TenantRules(ctx, k.Tenant); err != nil {
+			t, err = s.Store.TenantRules(ctx, k.Tenant)
+			if err != nil {
 				return View{}, err
 			}
 			tenants[k.Tenant] = t
 		}
-		return s.view(who, t, k), nil
+		return s.view(caller.ID, scope.Member, t, k), nil
 	})
 }
 
-// The bounds of a scan: what one read gives, and what one part of a list reads, in keys.
+// admitSearch waits until the caller may search. A list without a search does not wait. To compare
+// the texts of 5,000 keys takes up to a second of a core, which verification needs too.
+func (s *Service) admitSearch(ctx context.Context, filter Filter, c admission.Caller) (leave func(), err error) {
+	if filter.Query == "" {
+		return func() {}, nil
+	}
+	pass, err := s.SearchGate.Acquire(ctx, c)
+	return pass.Release, err
+}
+
+// The bounds of a scan, in keys.
 const (
-	scanBatch = 200
-	scanMost  = 2000
+	scanBatch = 200  // read at once
+	scanLimit = 2000 // read for one request
 )
 
-// scan reads keys until the page is full, there are no more, or enough was read for one request. The state is computed, so the database cannot look for it.
-func scan(filter Filter, page Page, fetch func(Page) ([]Key, error), show func(Key) (View, error)) (Listing, error) {
+// scan reads keys until the page is full, the list ends, or enough was read for one request. The
+// status is computed, so the database cannot filter by it.
+func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
+	show func(Key) (View, error),
+) (Listing, error) {
 	var l Listing
 	at := page
-	at.Limit++ // one more tells whether this is the last
-	if filter.Status != "" {
+	at.Limit++ // one more key shows whether this is the last page
+	if filter.Status != "" || filter.ShownTo != "" {
 		at.Limit = scanBatch
 	}
-	for seen := 0; seen < scanMost; seen += at.Limit {
-		keys, err := fetch(at)
+	for seen := 0; seen < scanLimit; seen += at.Limit {
+		keys, stopped, err := fetch(at)
 		if err != nil {
 			return Listing{}, err
 		}
@@ -131,9 +209,14 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, error), show func(K
 			if err != nil {
 				return Listing{}, err
 			}
-			if at.BeforeTime, at.BeforeID = k.CreatedAt, k.ID; filter.Status == "" || filter.Status == v.State {
+			at.BeforeTime, at.BeforeID = k.CreatedAt, k.ID
+			if filter.matches(v) {
 				l.Views = append(l.Views, v)
 			}
+		}
+		if stopped != nil { // the store compared as many keys as one request may
+			at.BeforeTime, at.BeforeID = stopped.At, stopped.Key
+			break
 		}
 		if len(keys) < at.Limit {
 			return l, nil

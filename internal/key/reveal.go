@@ -12,37 +12,34 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// under is the secret as a tenant of these settings keeps it.
-func (s Secret) under(settings policy.Settings) Secret {
-	if settings.Disclosure != policy.Recoverable {
-		s.Copy = credential.Sealed{}
-	}
-	return s
-}
+var errNotRecoverable = fault.New(fault.NotRecoverable,
+	"No copy of this secret is stored. Refresh the key to get a new secret.")
 
-var errNotKept = fault.New(fault.NotRecoverable, "No copy of the secret is kept. Refresh the key to get another one.")
-
-// Reveal shows a key's current secret to its owner again, who signed in a moment ago: in tenants that keep copies, of a secret of which one was kept.
-func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) (Issued, error) {
+// Reveal shows the current secret of a key to its owner again, who must have signed in within the
+// last minutes. It works in tenants that store copies, for a secret of which a copy was stored.
+func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.KeyID,
+) (Issued, error) {
 	caller, _ := who.Session()
 	var shown Issued
-	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx Tx, c *changing) (audit.Action, error) {
+	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
 		case c.Owner.ID != caller.User.ID:
-			return "", fault.New(fault.Forbidden, "Only the key's owner may see its secret again.")
+			return "", fault.New(fault.Forbidden, "Only the owner of this key may see its secret again.")
 		case !caller.Recent(c.now):
-			return "", fault.New(fault.SignInAgain, "Sign in again: showing a secret needs a sign-in younger than five minutes.")
-		case !c.tenant.Open:
+			return "", fault.New(fault.SignInAgain,
+				"You signed in more than five minutes ago. Sign in again to see the secret.")
+		case !c.tenant.Active:
 			return "", errTenantDisabled
 		case c.tenant.Settings.Disclosure != policy.Recoverable, !c.RevokedAt.IsZero():
-			return "", errNotKept
+			return "", errNotRecoverable
 		}
-		secret, err := s.copyOf(ctx, tx, c.Key)
+		secret, err := s.openCopy(ctx, tx, c.Key)
 		if err != nil {
 			return "", err
 		}
 		shown.Credential, shown.Settings = secret, c.tenant.Settings
-		return audit.ActionKeyReveal, c.tellRevealed(ctx, tx, who.Origin().IP)
+		return audit.ActionKeyReveal, c.notifyRevealed(ctx, tx, who.Origin().IP)
 	})
 	if err != nil {
 		return Issued{}, err
@@ -51,18 +48,20 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 	return shown, nil
 }
 
-// copyOf opens the copy of a key's current secret. One that does not open is doubt, and nothing is shown.
-func (s *Service) copyOf(ctx context.Context, tx Tx, k Key) (credential.Minted, error) {
+// openCopy opens the copy of a key's current secret. It returns fault.Unavailable if the copy does
+// not open, because it may belong to another key.
+func (s *Service) openCopy(ctx context.Context, tx SecretTx, k Key) (credential.Issued, error) {
 	sealed, err := tx.SecretCopy(ctx, k.ID)
 	if errors.Is(err, fault.NotFound) {
-		err = errNotKept
+		err = errNotRecoverable
 	}
 	if err != nil {
-		return credential.Minted{}, err
+		return credential.Issued{}, err
 	}
 	secret, err := s.Keyring.OpenCopy(sealed, k.Tenant, credential.Row{Key: k.ID, Serial: k.Serial})
 	if err != nil {
-		return credential.Minted{}, fault.Wrap(fault.Unavailable, err, "The copy of the secret cannot be read.")
+		return credential.Issued{}, fault.Wrap(fault.Unavailable, err,
+			"The stored copy of the secret cannot be opened. Refresh the key, and tell the operator of this server.")
 	}
-	return credential.Whole(k.Shape, k.PublicID, secret), nil
+	return credential.Assemble(k.Shape, k.PublicID, secret), nil
 }

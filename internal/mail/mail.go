@@ -1,7 +1,10 @@
-// Package mail renders notices as e-mail and brings them to people: by SMTP, or where there is no mail server as files.
+// Package mail renders notices as e-mail and sends them by SMTP, or writes them as files if there
+// is no mail server.
 //
-// A message goes to the one address on file for its recipient and to nobody else. It has a plain and an HTML part, which say the same; its Message-ID follows
-// from the notice, so that whoever gets it twice can tell. Nothing in it is secret, and whatever people wrote is made plain before it is put anywhere.
+// A message is sent only to the address on file of its recipient. Its plain and its HTML part say
+// the same. Its Message-ID follows from the notice, so that a recipient can recognize a message
+// that arrives twice. It contains nothing secret, and text that people wrote is made harmless
+// first.
 package mail
 
 import (
@@ -15,19 +18,22 @@ import (
 	"github.com/claviger-dev/claviger/internal/notice"
 )
 
-// Desk writes the messages.
-type Desk struct {
-	// From is who they are from.
+// Renderer renders the messages.
+type Renderer struct {
+	// From is the sender address.
 	From mail.Address
-	// Base is the URL that people reach Claviger by.
+	// Base is the public URL of Claviger.
 	Base string
 }
 
-// errAddress refuses an address that could mean somebody else, or more.
-var errAddress = &notice.Failure{Verdict: notice.Never, Reason: "The address on file is not one plain e-mail address."}
+// errAddress refuses an address that is not exactly one plain address.
+var errAddress = &notice.Failure{
+	Disposition: notice.Never,
+	Reason:      "The address on file is not one plain e-mail address.",
+}
 
-// message renders a letter. Headers and parts depend on the letter alone.
-func (d Desk) message(l notice.Letter) ([]byte, error) {
+// message renders a message. Its headers and parts depend only on the notice.
+func (d Renderer) message(l notice.Message) ([]byte, error) {
 	if len(identity.EmailFaults(l.To.Email)) > 0 {
 		return nil, errAddress
 	}
@@ -39,11 +45,11 @@ func (d Desk) message(l notice.Letter) ([]byte, error) {
 	id := string(l.ID)
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(id))
 	m.FromMailAddress(&d.From)
-	m.ToMailAddress(&mail.Address{Address: l.To.Email})
+	m.ToMailAddress(&mail.Address{Address: identity.DeliveryEmail(l.To.Email)})
 	m.Subject(w.Subject)
 	m.SetMessageIDWithValue(id + d.From.Address[strings.LastIndexByte(d.From.Address, '@'):])
 	m.SetDateWithValue(l.Date)
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's machine answers it
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: automatic responders do not answer it
 	m.SetBodyString(gomail.TypeTextPlain, text)
 	m.AddAlternativeString(gomail.TypeTextHTML, html)
 	var b bytes.Buffer

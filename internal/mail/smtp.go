@@ -15,50 +15,52 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
 )
 
-// Security is how the conversation with the mail server is kept private.
+// Security is how the connection to the mail server is protected.
 type Security string
 
-// The ways.
+// The values of Security.
 const (
-	// StartTLS begins in the clear and refuses to go on without TLS.
+	// StartTLS begins unencrypted and refuses to continue without TLS.
 	StartTLS Security = "starttls"
-	// TLS from the first byte.
+	// TLS encrypts from the first byte.
 	TLS Security = "tls"
 	// None is for a mail server on the same machine.
 	None Security = "none"
 )
 
-// Server is a carrier that speaks SMTP (RFC 5321) to one mail server.
+// Server is a sender that speaks SMTP (RFC 5321) to one mail server.
 //
-// A message counts as handed over with the final dot of DATA: until then the server throws it away when the connection breaks. So whatever fails before leaves it to be sent
-// again, what the server answers to the dot decides, and no answer leaves it in doubt.
+// The server takes over a message with the final dot of DATA; before it, the server discards the
+// message if the connection breaks. A failure before the dot therefore means that the message is
+// sent again. The answer to the dot decides, and without an answer the message is in doubt.
 type Server struct {
-	Desk
+	Renderer
 	// Address of the server, host and port.
 	Address string
-	// Helo is the name to greet with.
+	// Helo is the name in the greeting.
 	Helo     string
 	Security Security
-	// TLS has the server's name, and whom to trust.
+	// TLS has the server's name and the trusted certificates.
 	TLS *tls.Config
-	// Username and Password; none where the server asks for none.
+	// Username and Password; empty if the server needs none.
 	Username string
 	Password credential.Secret
 	// Timeout bounds the whole conversation.
 	Timeout time.Duration
 }
 
-// closing is the reply of a server that ends the conversation, whatever it was about.
-const closing = 421
+// replyClosing is the reply of a server that ends the conversation, whatever it answers.
+const replyClosing = 421
 
-// goodbye is what is left of a conversation when the node stops.
-const goodbye = 2 * time.Second
+// closeGrace is how long a conversation may continue when the node stops.
+const closeGrace = 2 * time.Second
 
-// Carry implements notice.Carrier.
-func (s *Server) Carry(ctx context.Context, l notice.Letter, handOver func(context.Context) error) error {
+// Send implements notice.Sender.
+func (s *Server) Send(ctx context.Context, l notice.Message, handOver func(context.Context) error) error {
 	content, err := s.message(l)
 	if err != nil {
 		return err
@@ -67,40 +69,41 @@ func (s *Server) Carry(ctx context.Context, l notice.Letter, handOver func(conte
 	if err != nil {
 		return err
 	}
-	defer session.end()
-	if err := session.envelope(s.From.Address, l.To.Email); err != nil {
+	defer session.abort()
+	if err := session.envelope(s.From.Address, identity.DeliveryEmail(l.To.Email)); err != nil {
 		return err
 	}
 	data, err := session.Data()
 	if err != nil {
-		return judge(err, "the message")
+		return disposition(err, "the message")
 	}
 	if _, err := data.Write(content); err != nil {
-		return judge(err, "the message")
+		return disposition(err, "the message")
 	}
 	if err := handOver(ctx); err != nil {
 		return err
 	}
 	err = data.Close()
-	_ = session.Text.PrintfLine("QUIT") // whose answer says nothing more
-	return judgeEnd(err)
+	_ = session.Text.PrintfLine("QUIT") // its answer does not matter
+	return dispositionAtEnd(err)
 }
 
 // session is a conversation with the server.
 type session struct {
 	*smtp.Client
 	conn net.Conn
-	// keep ends the watch over the context.
-	keep func() bool
+	// stopWatch stops watching the context.
+	stopWatch func() bool
 }
 
-// end breaks off. To say anything more, even a farewell, in the middle of a message would end the message first, and so hand it over.
-func (s *session) end() {
-	s.keep()
+// abort closes the connection. Any further command in the middle of a message, even QUIT, would end
+// the message and so send it.
+func (s *session) abort() {
+	s.stopWatch()
 	_ = s.conn.Close()
 }
 
-// dial connects, and goes as far as being let in.
+// dial connects, greets and signs in.
 func (s *Server) dial(ctx context.Context) (*session, error) {
 	deadline := time.Now().Add(s.Timeout)
 	conn, err := (&net.Dialer{Deadline: deadline}).DialContext(ctx, "tcp", s.Address)
@@ -110,7 +113,7 @@ func (s *Server) dial(ctx context.Context) (*session, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	keep := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(goodbye)) })
+	keep := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(closeGrace)) })
 	client, err := s.greet(conn)
 	if err != nil {
 		keep()
@@ -134,20 +137,21 @@ func (s *Server) greet(conn net.Conn) (*smtp.Client, error) {
 	}
 	if s.Security == StartTLS {
 		if err := client.StartTLS(s.TLS); err != nil {
-			return nil, unreachable(err, "The mail server does not speak TLS, or shows a certificate that is not trusted.")
+			return nil, unreachable(err,
+				"The mail server does not speak TLS, or shows a certificate that is not trusted.")
 		}
 	}
 	return client, s.signIn(client)
 }
 
-// signIn gives name and password, by the best of the ways that the server knows.
+// signIn sends name and password, by the best method that the server supports.
 func (s *Server) signIn(client *smtp.Client) error {
 	if s.Username == "" {
 		return nil
 	}
 	_, offered := client.Extension("AUTH")
 	ways := strings.Fields(offered)
-	clear := s.Security == None // which is on this machine alone
+	clear := s.Security == None // only on this machine
 	var auth smtp.Auth
 	switch host, password := s.TLS.ServerName, s.Password.Reveal(); {
 	case slices.Contains(ways, "SCRAM-SHA-256"):
@@ -157,7 +161,7 @@ func (s *Server) signIn(client *smtp.Client) error {
 	case slices.Contains(ways, "LOGIN"):
 		auth = smtp.LoginAuth(s.Username, password, host, clear)
 	default:
-		return unreachable(nil, "The mail server offers no way to sign in that we know.")
+		return unreachable(nil, "The mail server offers no supported sign-in method (SCRAM-SHA-256, PLAIN, LOGIN).")
 	}
 	if err := client.Auth(auth); err != nil {
 		return unreachable(err, "The mail server does not accept name and password.")
@@ -165,49 +169,58 @@ func (s *Server) signIn(client *smtp.Client) error {
 	return nil
 }
 
-// envelope says who it is from and for. What the server has against the sender it has against every message.
+// envelope sends sender and recipient. A server that refuses the sender refuses every message.
 func (s *session) envelope(from, to string) error {
-	if utf8, _ := s.Extension("SMTPUTF8"); !utf8 && !ascii(to) {
-		return &notice.Failure{Verdict: notice.Never, Reason: "The mail server takes no addresses beyond ASCII."}
+	if utf8, _ := s.Extension("SMTPUTF8"); !utf8 && !isASCII(to) {
+		return &notice.Failure{Disposition: notice.Never, Reason: "The mail server takes no addresses beyond ASCII."}
 	}
 	if err := s.Mail("<" + from + ">"); err != nil {
-		return unreachable(err, "The mail server refuses the sender"+code(err)+".")
+		return unreachable(err, "The mail server refuses the sender"+replyCode(err)+".")
 	}
 	if err := s.Rcpt("<" + to + ">"); err != nil {
-		return judge(err, "the recipient")
+		return disposition(err, "the recipient")
 	}
 	return nil
 }
 
-func ascii(s string) bool {
+func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// judge says what an error before the end of the message means: RFC 5321 section 4.2.1.
-func judge(err error, what string) error {
+// disposition returns what an error before the end of the message means (RFC 5321 section 4.2.1).
+func disposition(err error, what string) error {
 	reply, ok := errors.AsType[*textproto.Error](err)
 	switch {
-	case !ok || reply.Code == closing:
+	case !ok || reply.Code == replyClosing:
 		return unreachable(err, "The conversation with the mail server broke off.")
 	case reply.Code >= 500:
-		return &notice.Failure{Verdict: notice.Never, Reason: "The mail server refuses " + what + code(err) + "."}
+		return &notice.Failure{
+			Disposition: notice.Never,
+			Reason:      "The mail server refuses " + what + replyCode(err) + ".",
+		}
 	}
-	return &notice.Failure{Verdict: notice.Later, Reason: "The mail server does not take " + what + " now" + code(err) + "."}
+	return &notice.Failure{
+		Disposition: notice.Later,
+		Reason:      "The mail server does not take " + what + " now" + replyCode(err) + ".",
+	}
 }
 
-// judgeEnd says what came of a message that was handed over.
-func judgeEnd(err error) error {
+// dispositionAtEnd returns what the answer to a complete message means.
+func dispositionAtEnd(err error) error {
 	if err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*textproto.Error](err); !ok {
-		return &notice.Failure{Verdict: notice.Unknown, Reason: "The mail server did not say whether it took the message. It may have arrived."}
+		return &notice.Failure{
+			Disposition: notice.Unknown,
+			Reason:      "The mail server did not say whether it took the message. It may have arrived.",
+		}
 	}
-	return judge(err, "the message")
+	return disposition(err, "the message")
 }
 
-// code gives the number of a reply, and not its text, which may hold anything.
-func code(err error) string {
+// replyCode returns the number of a reply, but not its text, which may contain anything.
+func replyCode(err error) string {
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return " (" + strconv.Itoa(reply.Code) + ")"
 	}
@@ -215,5 +228,5 @@ func code(err error) string {
 }
 
 func unreachable(cause error, reason string) error {
-	return &notice.Failure{Verdict: notice.Unreachable, Reason: reason, Cause: cause}
+	return &notice.Failure{Disposition: notice.Unreachable, Reason: reason, Cause: cause}
 }

@@ -6,24 +6,26 @@ import (
 	htmltemplate "html/template"
 	"math"
 	"strconv"
-	"strings"
 	"text/template"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// words are what a message says.
-type words struct {
+// wording has the texts of a message.
+type wording struct {
 	Subject, Greeting, Lead string
 	Rows                    []row
-	Advice                  string // ours
+	Advice                  string // fixed text
 	Link                    string
+	// Why says why the person receives the message.
+	Why string
+	// path is the path of a one-time link before its token; "" if the message has none.
+	path string
 }
 
-// row is one fact.
+// row is one fact of a message, such as the name of the key.
 type row struct{ Name, Value string }
 
 var (
@@ -36,7 +38,7 @@ var (
 	htmlForm = htmltemplate.Must(htmltemplate.New("notice.html").Parse(htmlSource))
 )
 
-func (w words) render() (text, html string, err error) {
+func (w wording) render() (text, html string, err error) {
 	var t, h bytes.Buffer
 	if err := textForm.Execute(&t, w); err != nil {
 		return "", "", err
@@ -45,12 +47,12 @@ func (w words) render() (text, html string, err error) {
 	return t.String(), h.String(), err
 }
 
-// words gives what a letter says.
-func (d Desk) words(l notice.Letter) words {
-	var w words
+// words returns the texts of a message.
+func (d Renderer) words(l notice.Message) wording {
+	var w wording
 	switch l.Kind {
 	case notice.KeyExpiring:
-		w = expiring(l)
+		w = keyExpiring(l)
 	case notice.KeyExpired:
 		w = expired(l)
 	case notice.KeyIdle:
@@ -67,59 +69,78 @@ func (d Desk) words(l notice.Letter) words {
 		w = revoked(l)
 	case notice.NewSignIn:
 		w = signedIn(l)
+	case notice.FailedSignIns:
+		w = failedSignIns(l)
+	case notice.PasswordReset:
+		w = passwordReset(l)
+	case notice.Invitation:
+		w = invitation(l)
+	case notice.KeyClaim:
+		w = keyClaim(l)
 	}
-	w.Link, w.Greeting = d.Base, "Hello"
+	w.Link, w.Greeting = d.Base+w.path+l.Token.Reveal(), "Hello"
+	if w.Why == "" {
+		w.Why = "You receive this message because it is about your account or your keys in Claviger."
+	}
 	if l.To.Name != "" {
 		w.Greeting += " " + l.To.Name
 	}
-	w.Subject, w.Greeting, w.Lead = plain(w.Subject), plain(w.Greeting), plain(w.Lead)
+	w.Subject = plainText(w.Subject)
+	w.Greeting = plainText(w.Greeting)
+	w.Lead = plainText(w.Lead)
 	for i := range w.Rows {
-		w.Rows[i].Value = plain(w.Rows[i].Value)
+		w.Rows[i].Value = plainText(w.Rows[i].Value)
 	}
 	return w
 }
 
-func expiring(l notice.Letter) words {
+func keyExpiring(l notice.Message) wording {
 	f := l.Facts
 	left := int(math.Ceil(f.Expiry.At.Sub(l.Date).Hours() / 24))
-	return words{
+	return wording{
 		Subject: "Your API key \"" + f.KeyName + "\" expires " + within(left),
-		Lead:    "Your API key \"" + f.KeyName + "\" expires " + within(left) + ". From then on it is refused everywhere.",
-		Rows:    append(keyRows(l), row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
-		Advice:  "Refresh it before, and give the new secret to whatever uses the key. If nothing does, revoke it.",
+		Lead: "Your API key \"" + f.KeyName + "\" expires " + within(left) +
+			". After that it is rejected everywhere.",
+		Rows: append(keyRows(l), row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
+		Advice: "Refresh it before that time, and give the new secret to the programs that use the key. " +
+			"If nothing uses it, revoke it.",
 	}
 }
 
-func expired(l notice.Letter) words {
+func expired(l notice.Message) wording {
 	f := l.Facts
-	return words{
+	return wording{
 		Subject: "Your API key \"" + f.KeyName + "\" has expired",
-		Lead:    "Your API key \"" + f.KeyName + "\" has expired. It is refused everywhere.",
+		Lead:    "Your API key \"" + f.KeyName + "\" has expired. It is rejected everywhere.",
 		Rows:    append(keyRows(l), row{"Expired", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
-		Advice:  "For 30 days you can bring it back by refreshing it, which gives it a new secret.",
+		Advice:  "You can refresh it within 30 days. It then gets a new secret and works again.",
 	}
 }
 
-func idle(l notice.Letter) words {
+func idle(l notice.Message) wording {
 	f := l.Facts
-	return words{
+	return wording{
 		Subject: "Your API key \"" + f.KeyName + "\" will be disabled: nobody uses it",
-		Lead:    "Nobody uses your API key \"" + f.KeyName + "\". If that stays so, it will be disabled, as the tenant asks of such keys, and refused everywhere from then on.",
-		Rows:    append(keyRows(l), lastUse(f), row{"Disabled after", moment(f.IdleAt)}),
-		Advice:  "Using it once is enough to keep it. If nothing needs it, revoke it. Once it is disabled, only an admin of the tenant can enable it again.",
+		Lead: "Nobody uses your API key \"" + f.KeyName +
+			"\". The tenant disables keys that nobody uses. A disabled key is rejected everywhere.",
+		Rows: append(keyRows(l), lastUse(f), row{"Disabled after", moment(f.IdleAt)}),
+		Advice: "Use it once to keep it. If nothing needs it, revoke it. " +
+			"After it is disabled, only an admin of the tenant can enable it again.",
 	}
 }
 
-func created(l notice.Letter) words {
+func created(l notice.Message) wording {
 	f := l.Facts
-	w := words{
-		Subject: "An API key was made for you: \"" + f.KeyName + "\"",
-		Lead:    who(f.By) + " made an API key for you, \"" + f.KeyName + "\". What is done with it is done in your name.",
-		Rows:    append(keyRows(l), row{"Made", moment(l.At)}),
-		Advice:  "Its secret was shown to whoever made it. If you did not expect this, revoke the key.",
+	w := wording{
+		Subject: "An API key was created for you: \"" + f.KeyName + "\"",
+		Lead: who(f.By) + " created the API key \"" + f.KeyName +
+			"\" for you. Everything that is done with this key is done in your name.",
+		Rows:   append(keyRows(l), row{"Created", moment(l.At)}),
+		Advice: "The person who created it has seen its secret. If you did not expect this, revoke the key.",
 	}
 	if f.ByLink {
-		w.Advice = "It has no secret yet: you make it, and see it once, by the link that you are given for that, within 7 days. If you did not expect this, revoke the key."
+		w.Advice = "It has no secret yet. You will get a link that creates the secret and shows it to you once. " +
+			"Open the link within 7 days. If you did not expect this, revoke the key."
 	}
 	if !f.Expiry.At.IsZero() {
 		w.Rows = append(w.Rows, row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)})
@@ -127,11 +148,11 @@ func created(l notice.Letter) words {
 	return w
 }
 
-func refreshed(l notice.Letter) words {
+func refreshed(l notice.Message) wording {
 	f := l.Facts
-	w := words{
+	w := wording{
 		Subject: "Your API key \"" + f.KeyName + "\" has a new secret",
-		Lead:    who(f.By) + " gave your API key \"" + f.KeyName + "\" a new secret.",
+		Lead:    who(f.By) + " refreshed your API key \"" + f.KeyName + "\". It has a new secret.",
 		Rows:    append(keyRows(l), row{"Refreshed", moment(l.At)}),
 		Advice:  "If you did not expect this, revoke the key and change your password.",
 	}
@@ -141,44 +162,51 @@ func refreshed(l notice.Letter) words {
 	return w
 }
 
-func revealed(l notice.Letter) words {
+func revealed(l notice.Message) wording {
 	f := l.Facts
-	return words{
+	return wording{
 		Subject: "The secret of your API key \"" + f.KeyName + "\" was shown again",
-		Lead:    who(f.By) + " had the secret of your API key \"" + f.KeyName + "\" shown again.",
+		Lead:    who(f.By) + " viewed the secret of your API key \"" + f.KeyName + "\" again.",
 		Rows:    append(keyRows(l), row{"Shown", moment(l.At)}, row{"Address", f.Address}),
-		Advice:  "If this was not you, somebody has your password or your session: refresh the key, which gives it a new secret, and change your password, which ends every session.",
+		Advice: "If this was not you, somebody has your password or your session. " +
+			"Refresh the key to give it a new secret, " +
+			"and change your password to end every session.",
 	}
 }
 
-func disabled(l notice.Letter) words {
+func disabled(l notice.Message) wording {
 	f := l.Facts
-	w := words{
+	w := wording{
 		Subject: "Your API key \"" + f.KeyName + "\" was disabled",
-		Lead:    who(f.By) + " disabled your API key \"" + f.KeyName + "\". It is refused everywhere until it is enabled.",
-		Rows:    append(keyRows(l), row{"Disabled", moment(l.At)}),
-		Advice:  "Only an admin of the tenant can enable it again.",
+		Lead: who(f.By) + " disabled your API key \"" + f.KeyName +
+			"\". It is rejected everywhere until somebody enables it again.",
+		Rows:   append(keyRows(l), row{"Disabled", moment(l.At)}),
+		Advice: "Only an admin of the tenant can enable it again.",
 	}
 	if f.IdleDays > 0 {
-		w.Lead = "Your API key \"" + f.KeyName + "\" was disabled since nobody used it. It is refused everywhere until it is enabled."
-		w.Rows = append(w.Rows, lastUse(f), row{"Days unused that the tenant allows", strconv.Itoa(f.IdleDays)})
+		w.Lead = "Your API key \"" + f.KeyName +
+			"\" was disabled because nobody used it. It is rejected everywhere until somebody enables it again."
+		w.Rows = append(w.Rows, lastUse(f), row{"Days without use that the tenant allows", strconv.Itoa(f.IdleDays)})
 	}
 	return w
 }
 
-func revoked(l notice.Letter) words {
+func revoked(l notice.Message) wording {
 	f, verb := l.Facts, "revoked"
 	if f.Deleted {
 		verb = "deleted"
 	}
-	w := words{
+	w := wording{
 		Subject: "Your API key \"" + f.KeyName + "\" was " + verb,
-		Lead:    who(f.By) + " " + verb + " your API key \"" + f.KeyName + "\". It is refused everywhere, for good.",
-		Advice:  "If something still needs a key, make another one. If you did not expect this, ask an admin of the tenant.",
+		Lead: who(f.By) + " " + verb + " your API key \"" + f.KeyName + "\". " +
+			"It is rejected everywhere. This cannot be undone.",
+		Advice: "If something still needs a key, create another one. " +
+			"If you did not expect this, ask an admin of the tenant.",
 	}
 	if f.Keys > 0 {
-		w.Subject = "You left \"" + l.TenantName + "\", and your API keys with you"
-		w.Lead = who(f.By) + " ended your membership in \"" + l.TenantName + "\". Your API keys there were " + verb + ": they are refused everywhere, for good."
+		w.Subject = "Your membership in \"" + l.TenantName + "\" has ended, and your API keys were " + verb
+		w.Lead = who(f.By) + " ended your membership in \"" + l.TenantName + "\". Your API keys there were " + verb +
+			". They are rejected everywhere. This cannot be undone."
 		w.Rows = []row{{"Keys", strconv.FormatInt(f.Keys, 10)}}
 	} else {
 		w.Rows = keyRows(l)
@@ -190,17 +218,72 @@ func revoked(l notice.Letter) words {
 	return w
 }
 
-func signedIn(l notice.Letter) words {
-	return words{
+func signedIn(l notice.Message) wording {
+	return wording{
 		Subject: "New sign-in to Claviger",
-		Lead:    "Somebody signed in as you from an address or a device that was not seen before.",
+		Lead:    "Somebody signed in to your account from a new address or a new device.",
 		Rows:    []row{{"When", moment(l.At)}, {"Address", l.Facts.Address}, {"Device", l.Facts.Agent}},
-		Advice:  "If this was you, there is nothing to do. If not, change your password: that ends every session.",
+		Advice: "If this was you, you do not have to do anything. " +
+			"If it was not, change your password. This ends every session.",
 	}
 }
 
-// keyRows tell which key it is.
-func keyRows(l notice.Letter) []row {
+func failedSignIns(l notice.Message) wording {
+	return wording{
+		Subject: "Somebody is guessing your password",
+		Lead:    "Somebody who does not know your password is trying to sign in to your account in Claviger.",
+		Rows:    []row{{"Failed sign-ins", strconv.Itoa(l.Facts.Attempts)}, {"When", moment(l.At)}},
+		Advice: "None of the passwords was correct. " +
+			"You can still sign in from an address and a device that you have used before. " +
+			"From elsewhere you may have to wait, or to request a link to set a new password. " +
+			"Use a password that you do not use anywhere else.",
+	}
+}
+
+func passwordReset(l notice.Message) wording {
+	return wording{
+		Subject: "Set a new password for Claviger",
+		Lead:    "Somebody requested a link to set a new password for your account.",
+		Rows: []row{
+			{"When", moment(l.At)},
+			{"Address", l.Facts.Address},
+			{"The link is valid until", moment(l.Facts.Until)},
+		},
+		Advice: "If this was you, open the link. It works once, and setting the password ends every session. " +
+			"If it was not you, do nothing. Your password stays the same.",
+		path: "/password-resets/",
+	}
+}
+
+func invitation(l notice.Message) wording {
+	return wording{
+		Subject: "Invitation to \"" + l.TenantName + "\" in Claviger",
+		Lead:    who(l.Facts.By) + " invites you to the tenant \"" + l.TenantName + "\" in Claviger.",
+		Rows: []row{
+			{"Tenant", l.TenantName},
+			{"Role", string(l.Facts.Role)},
+			{"The link is valid until", moment(l.Facts.Until)},
+		},
+		Advice: "If you expected this invitation, open the link. It works once. " +
+			"If you have an account with this address, " +
+			"enter its password. Otherwise choose a name and a password. If you did not expect it, do nothing.",
+		Why:  "You receive this message because somebody entered your e-mail address to invite you.",
+		path: "/invitations/",
+	}
+}
+
+func keyClaim(l notice.Message) wording {
+	w := created(l)
+	w.Rows = append(w.Rows, row{"The link is valid until", moment(l.Facts.Until)})
+	w.Advice = "It has no secret yet. Sign in and open the link. " +
+		"It works once: it creates the secret and shows it to you. " +
+		"Nobody else has the link. If you did not expect this, revoke the key."
+	w.path = "/claims/"
+	return w
+}
+
+// keyRows returns the rows that identify the key.
+func keyRows(l notice.Message) []row {
 	rows := []row{{"Key", l.Facts.KeyName}, {"Tenant", l.TenantName}, {"Public id", l.Facts.PublicID}}
 	if l.Facts.Last4 != "" {
 		rows = append(rows, row{"Secret ends in", l.Facts.Last4})
@@ -234,7 +317,7 @@ func because(r policy.Reason) string {
 
 func moment(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
 
-// who begins a sentence.
+// who returns the name of a person for the beginning of a sentence.
 func who(by string) string {
 	switch by {
 	case notice.Self:
@@ -243,14 +326,4 @@ func who(by string) string {
 		return "The operator of the server"
 	}
 	return by
-}
-
-// plain puts a space for whatever does not show itself, line breaks too: nothing that people wrote begins a line, and least of all a header.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !text.Plain(string(r)) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, " "))
 }

@@ -7,130 +7,155 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const accountPath = "/api/v1/accounts/{account}"
 
-func (a *API) accounts(h huma.API) {
+func (a *API) accounts() {
 	tags := []string{"Accounts"}
-	add(h, a.Door, huma.Operation{
-		OperationID: "list-accounts", Method: http.MethodGet, Path: "/api/v1/accounts", Tags: tags, Summary: "List accounts",
-		Description: "Those the caller has a role in, or a membership in a tenant of.",
-	}, need{session: true}, a.listAccounts)
-	add(h, a.Door, huma.Operation{
+	add(a, huma.Operation{
+		OperationID: "list-accounts", Method: http.MethodGet, Path: "/api/v1/accounts", Tags: tags,
+		Summary:     "List accounts",
+		Description: "Lists the accounts in which the caller has a role, or is a member of a tenant.",
+	}, requirement{session: true}, a.listAccounts)
+	add(a, huma.Operation{
 		OperationID: "show-account", Method: http.MethodGet, Path: accountPath, Tags: tags, Summary: "Show an account",
-	}, need{session: true}, a.showAccount)
-	add(h, a.Door, huma.Operation{
-		OperationID: "edit-account", Method: http.MethodPatch, Path: accountPath, Tags: tags, Summary: "Rename an account",
-		Description: "For its owners and admins.",
-	}, need{session: true}, a.editAccount)
-	add(h, a.Door, huma.Operation{
-		OperationID: "list-account-members", Method: http.MethodGet, Path: accountPath + "/members", Tags: tags, Summary: "List owners and admins of an account",
-		Description: "For its owners and admins.",
-	}, need{session: true}, a.listOfficers)
-	add(h, a.Door, huma.Operation{
-		OperationID: "set-account-member", Method: http.MethodPut, Path: accountPath + "/members/{user}", Tags: tags, Summary: "Make a person owner or admin",
-		Description: "The person must belong to the account or to a tenant of it. Only an owner makes or unmakes owners; the last owner stays.",
-	}, need{session: true}, a.setStanding, fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "remove-account-member", Method: http.MethodDelete, Path: accountPath + "/members/{user}", Tags: tags, Summary: "Take a role in the account away",
-		Description: "Memberships of its tenants stay. Only an owner unmakes owners; the last owner stays.",
-	}, need{session: true}, a.removeStanding, fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "list-account-events", Method: http.MethodGet, Path: accountPath + "/audit", Tags: tags, Summary: "Read the audit trail of an account",
-		Description: "With that of its tenants, newest first; for its owners and admins.",
-	}, need{session: true}, a.listAccountEvents)
+	}, requirement{session: true}, a.showAccount)
+	add(a, huma.Operation{
+		OperationID: "edit-account", Method: http.MethodPatch, Path: accountPath, Tags: tags,
+		Summary:     "Rename an account",
+		Description: "Only owners and admins of the account may do this.",
+	}, requirement{session: true}, a.editAccount)
+	add(a, huma.Operation{
+		OperationID: "list-account-members", Method: http.MethodGet, Path: accountPath + "/members", Tags: tags,
+		Summary:     "List owners and admins of an account",
+		Description: "Only owners and admins of the account may do this.",
+	}, requirement{session: true}, a.listAccountMembers)
+	add(a, huma.Operation{
+		OperationID: "set-account-member", Method: http.MethodPut, Path: accountPath + "/members/{user}", Tags: tags,
+		Summary: "Make a person owner or admin",
+		Description: "The person must belong to the account or to one of its tenants. Only an owner can add or " +
+			"remove owners. The last owner cannot be removed.",
+	}, requirement{session: true}, a.setAccountMember, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "remove-account-member", Method: http.MethodDelete, Path: accountPath + "/members/{user}",
+		Tags: tags, Summary: "Remove an owner or admin",
+		Description: "The person stays a member of the account's tenants. Only an owner can remove owners. The last " +
+			"owner cannot be removed. Keys of other people whose secrets the person has seen stay valid, in every " +
+			"tenant: list them with `shown_to`, and refresh or revoke them.",
+	}, requirement{session: true}, a.removeAccountMember, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "list-account-events", Method: http.MethodGet, Path: accountPath + "/audit", Tags: tags,
+		Summary: "Read the audit trail of an account",
+		Description: "Includes the trails of its tenants, newest first. Only owners and admins of the account may " +
+			"do this.",
+	}, requirement{session: true}, a.listAccountEvents)
 }
 
-func (a *API) listAccounts(ctx context.Context, in *PageInput) (*answer[api.List[api.Account]], error) {
-	return listed(ctx, a, *in, "accounts", nil, func(page tenancy.Page) ([]tenancy.Account, error) {
-		return a.Tenancy.Accounts(ctx, who(ctx).Principal, page)
-	}, accountOf(who(ctx).Principal), func(acc tenancy.Account) place { return place{acc.CreatedAt, string(acc.ID)} })
+func (a *API) listAccounts(ctx context.Context, in *PageInput) (*output[api.List[api.Account]], error) {
+	return listPage(ctx, a, *in, "accounts", nil, func(page paging.Page) ([]account.Account, error) {
+		return a.Accounts.Accounts(ctx, callerOf(ctx).Principal, page)
+	}, accountOf(callerOf(ctx).Principal),
+		func(acc account.Account) position { return position{acc.CreatedAt, string(acc.ID)} })
 }
 
-// AccountInput names an account. It is exported because huma sees no others when embedded.
+// AccountInput is the path of an account. It is exported because huma sees no other embedded types.
 type AccountInput struct {
 	Account string `path:"account"`
 }
 
-func (a *API) showAccount(ctx context.Context, in *AccountInput) (*answer[api.Account], error) {
-	found, err := a.Tenancy.Account(ctx, who(ctx).Principal, ident.AccountID(in.Account))
+func (a *API) showAccount(ctx context.Context, in *AccountInput) (*output[api.Account], error) {
+	found, err := a.Accounts.Account(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account))
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.Account]{accountOf(who(ctx).Principal)(found)}, nil
+	return &output[api.Account]{accountOf(callerOf(ctx).Principal)(found)}, nil
 }
 
 type editAccountInput struct {
-	JSON body[api.AccountPatch]
+	JSON body[api.UpdateAccountRequest]
 	AccountInput
 }
 
-func (a *API) editAccount(ctx context.Context, in *editAccountInput) (*answer[api.Account], error) {
+func (a *API) editAccount(ctx context.Context, in *editAccountInput) (*output[api.Account], error) {
 	var p patch
 	name := p.text("name", in.JSON.value.Name)
-	if err := p.refuse(); err != nil {
+	if err := p.err(); err != nil {
 		return nil, err
 	}
 	if name == nil {
 		return a.showAccount(ctx, &in.AccountInput)
 	}
-	changed, err := a.Tenancy.RenameAccount(ctx, who(ctx).Principal, ident.AccountID(in.Account), *name)
+	changed, err := a.Accounts.RenameAccount(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account), *name)
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.Account]{accountOf(who(ctx).Principal)(changed)}, nil
+	return &output[api.Account]{accountOf(callerOf(ctx).Principal)(changed)}, nil
 }
 
-func accountOf(caller principal.Principal) func(tenancy.Account) api.Account {
-	return func(acc tenancy.Account) api.Account {
+// accountOf returns the wire form of accounts for a caller.
+func accountOf(caller principal.Principal) func(account.Account) api.Account {
+	return func(acc account.Account) api.Account {
 		return api.Account{
-			ID: string(acc.ID), Number: acc.Number, Name: acc.Name, Status: web.Status(acc.Disabled), Role: web.Optional(caller.RoleOver(acc.ID)),
+			ID: string(acc.ID), Number: acc.Number, Name: acc.Name, Status: web.Status(acc.Disabled),
+			Role:      web.OptionalAs[api.Role](caller.AccountRole(acc.ID)),
 			CreatedAt: acc.CreatedAt.UTC(), UpdatedAt: acc.UpdatedAt.UTC(),
 		}
 	}
 }
 
-type listOfficersInput struct {
+type listAccountMembersInput struct {
 	AccountInput
 	PageInput
 }
 
-func (a *API) listOfficers(ctx context.Context, in *listOfficersInput) (*answer[api.List[api.Member]], error) {
-	return listed(ctx, a, in.PageInput, "officers", []string{in.Account}, func(page tenancy.Page) ([]tenancy.Officer, error) {
-		return a.Tenancy.Officers(ctx, who(ctx).Principal, ident.AccountID(in.Account), page)
-	}, officerOf, func(o tenancy.Officer) place { return place{o.CreatedAt, string(o.User.ID)} })
+func (a *API) listAccountMembers(ctx context.Context,
+	in *listAccountMembersInput,
+) (*output[api.List[api.Member]], error) {
+	return listPage(ctx, a, in.PageInput, "account members", []string{in.Account},
+		func(page paging.Page) ([]account.Member, error) {
+			return a.Accounts.AccountMembers(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account), page)
+		}, accountMemberOf, func(m account.Member) position { return position{m.CreatedAt, string(m.User.ID)} })
 }
 
-func officerOf(o tenancy.Officer) api.Member {
-	return api.Member{User: web.Person(o.User), Role: string(o.Role), Status: web.Status(o.Disabled), CreatedAt: o.CreatedAt.UTC()}
+// accountMemberOf returns the wire form of an owner or admin.
+func accountMemberOf(m account.Member) api.Member {
+	return api.Member{
+		User: web.ProvenPerson(m.User, m.EmailProven), Role: api.Role(m.Role),
+		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(),
+	}
 }
 
-// StandingInput names a person in an account. It is exported because huma sees no others when embedded.
-type StandingInput struct {
+// AccountMemberInput is the path of an owner or admin of an account. It is exported because huma
+// sees no other embedded types.
+type AccountMemberInput struct {
 	AccountInput
 	User string `path:"user"`
 }
 
-type setStandingInput struct {
-	JSON body[api.NewStanding]
-	StandingInput
+type setAccountMemberInput struct {
+	JSON body[api.SetAccountMemberRequest]
+	AccountMemberInput
 }
 
-func (a *API) setStanding(ctx context.Context, in *setStandingInput) (*answer[api.Member], error) {
-	o, err := a.Tenancy.SetStanding(ctx, who(ctx).Principal, ident.AccountID(in.Account), ident.UserID(in.User), scope.AccountRole(in.JSON.value.Role))
+func (a *API) setAccountMember(ctx context.Context, in *setAccountMemberInput) (*output[api.Member], error) {
+	m, err := a.Accounts.SetAccountMember(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account),
+		ident.UserID(in.User),
+		scope.AccountRole(in.JSON.value.Role))
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.Member]{officerOf(o)}, nil
+	return &output[api.Member]{accountMemberOf(m)}, nil
 }
 
-func (a *API) removeStanding(ctx context.Context, in *StandingInput) (*struct{}, error) {
-	return nil, a.Tenancy.RemoveStanding(ctx, who(ctx).Principal, ident.AccountID(in.Account), ident.UserID(in.User))
+func (a *API) removeAccountMember(ctx context.Context, in *AccountMemberInput) (*struct{}, error) {
+	return nil, a.Accounts.RemoveAccountMember(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account),
+		ident.UserID(in.User))
 }

@@ -17,30 +17,35 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// tags in the order of the document, which puts others behind them.
+// tags has the tags in the order of the document. Other tags come after them.
 var tags = []*huma.Tag{
-	{Name: "Decisions", Description: "What a protected API asks with each request it gets."},
-	{Name: "Session", Description: "People sign in with e-mail and password, and carry a cookie from then on."},
-	{Name: "Me", Description: "The signed-in person themselves: name, password, sessions."},
-	{Name: "Links", Description: "What can be done once with a link: setting up an account, accepting an invitation."},
+	{Name: "Decisions", Description: "Decisions about credentials: what a protected API asks for each request."},
+	{Name: "Session", Description: "Signing in with e-mail address and password, and the session cookie."},
+	{Name: "Me", Description: "The signed-in person: name, password, sessions."},
+	{Name: "Links", Description: "One-time links: to set up an account, accept an invitation, or set a new password."},
 	{Name: "Accounts", Description: "Customer organisations, with their owners and admins."},
 	{Name: "Tenants", Description: "Workspaces of an account, with all their settings."},
 	{Name: "Members", Description: "The people of a tenant."},
-	{Name: "Scopes", Description: "What the API of a tenant lets a key do."},
-	{Name: "Keys", Description: "The life of a key. People manage keys; keys never do."},
-	{Name: "Applications", Description: "The protected APIs of a tenant, to which a key can be restricted."},
-	{Name: "Health", Description: "For whoever runs Claviger, and what watches over it."},
+	{Name: "Scopes", Description: "The scopes that keys of a tenant can have."},
+	{Name: "Keys", Description: "Creating, changing and revoking keys. People manage keys; a key cannot."},
+	{Name: "Applications", Description: "The protected APIs of a tenant. A key can be restricted to some of them."},
+	{Name: "Health", Description: "For operators and monitoring."},
 }
 
-// config sets huma up. Its own pages load scripts from other sites, and the document is more than its own operations: package docs serves both.
-func (a *API) config(version string) huma.Config {
-	config := huma.DefaultConfig("Claviger", version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+// config returns the configuration of huma. huma serves no documentation: its pages load scripts
+// from other sites, and its document has only its own operations. Package docs serves both.
+func (a *API) config() huma.Config {
+	config := huma.DefaultConfig("Claviger", a.Version)
+	config.OpenAPIPath = ""
+	config.DocsPath = ""
+	config.SchemasPath = ""
 	config.CreateHooks = nil
-	config.RejectUnknownQueryParameters = true
-	config.Info.Description = "An API-key authority: keys for the users of your API, and a decision for each request that carries one.\n\n" +
-		"Bodies are JSON in `snake_case`, read exactly: unknown and duplicate members are refused. Times are RFC 3339, ids are opaque. " +
-		"Every refusal is a problem document (RFC 9457) whose `code` says why."
+	config.Info.Description = "Claviger issues API keys and decides, on every request, whether a key is allowed.\n\n" +
+		"Bodies are JSON in `snake_case`. They are read strictly: unknown and duplicate members are refused. So are " +
+		"unknown, repeated and empty parameters of the query string, and everything in it that is not " +
+		"percent-encoded UTF-8. Times are RFC 3339 in whole microseconds, with any offset in requests and `Z` in " +
+		"responses; a time with more than microseconds is refused with 422. Ids are opaque. Every error is a " +
+		"problem document (RFC 9457), whose `code` says why."
 	config.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
 	config.Servers = []*huma.Server{{URL: a.BaseURL}}
 	config.Components.SecuritySchemes = a.securitySchemes()
@@ -48,47 +53,60 @@ func (a *API) config(version string) huma.Config {
 	return config
 }
 
-// keySchemes are the ways in which a request carries a key.
+// keySchemes are the security schemes of keys.
 var keySchemes = []string{"bearer", "basic", "header"}
 
+// securitySchemes returns how a request can carry a credential.
 func (a *API) securitySchemes() map[string]*huma.SecurityScheme {
 	return map[string]*huma.SecurityScheme{
-		"session": {Type: "apiKey", In: "cookie", Name: a.Door.Cookie(credential.Secret{}).Name, Description: "The cookie of a signed-in person."},
-		"bearer":  {Type: "http", Scheme: "bearer", Description: "A key's whole value."},
-		"basic":   {Type: "http", Scheme: "basic", Description: "A key's public id as the user name, its secret as the password."},
-		"header":  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "A key's whole value, in the header that its tenant chose."},
+		"session": {
+			Type: "apiKey", In: "cookie", Name: a.Middleware.Authenticator.SessionCookie(credential.Secret{}).Name,
+			Description: "The session cookie of a signed-in person.",
+		},
+		"bearer": {Type: "http", Scheme: "bearer", Description: "The whole value of a key."},
+		"basic": {
+			Type: "http", Scheme: "basic",
+			Description: "The public id of a key as the user name, and its secret as the password.",
+		},
+		"header": {
+			Type: "apiKey", In: "header", Name: "X-API-Key",
+			Description: "The whole value of a key, in the header that its tenant has chosen.",
+		},
 	}
 }
 
-// security gives the need in the terms of OpenAPI: the ways that are good, each with the scope a key needs.
-func (n need) security() []map[string][]string {
+// security returns the requirement in terms of OpenAPI: the accepted schemes, each with the scope
+// that a key needs.
+func (n requirement) security() []map[string][]string {
 	if n.anyone {
 		return []map[string][]string{}
 	}
-	ways := []map[string][]string{{"session": {}}}
+	schemes := []map[string][]string{{"session": {}}}
 	if n.session {
-		return ways
+		return schemes
 	}
 	scopes := []string{}
 	if n.scope != "" {
 		scopes = append(scopes, string(n.scope))
 	}
 	for _, scheme := range keySchemes {
-		ways = append(ways, map[string][]string{scheme: scopes})
+		schemes = append(schemes, map[string][]string{scheme: scopes})
 	}
-	return ways
+	return schemes
 }
 
-// Document describes all of Claviger's API as OpenAPI 3.1, in JSON: the operations mounted here and the routes besides. It is made last.
+// Document returns the OpenAPI 3.1 document of the whole API, in JSON: the operations of huma, and
+// all other routes by their [web.Operation]. It is called after all entry points are mounted.
 func (a *API) Document(routes []web.Route) []byte {
-	doc := a.h.OpenAPI()
+	doc := a.huma.OpenAPI()
 	for _, r := range routes {
 		if operationAt(doc, r.Method, r.Path) == nil {
 			a.describeRoute(r)
 		}
 	}
 	doc.Tags = usedTags(doc)
-	mendSchemas(doc.Components.Schemas)
+	patchSchemas(doc.Components.Schemas)
+	addExamples(doc, a.BaseURL)
 	text, err := json.Marshal(doc)
 	if err != nil {
 		panic("manageapi: the document did not marshal: " + err.Error())
@@ -96,76 +114,94 @@ func (a *API) Document(routes []web.Route) []byte {
 	return text
 }
 
-// describeRoute documents a route that huma does not serve.
+// describeRoute documents a route that huma does not know.
 func (a *API) describeRoute(r web.Route) {
 	op := &huma.Operation{
-		Method: r.Method, Path: r.Path, OperationID: r.ID, Tags: []string{r.Tag}, Summary: r.Summary, Description: r.Description,
-		Responses: map[string]*huma.Response{"200": {Description: http.StatusText(http.StatusOK), Content: content(a.h, jsonType, typesOf(r.Answers)...)}},
+		Method: r.Method, Path: r.Path, OperationID: r.ID, Tags: []string{r.Tag}, Summary: r.Summary,
+		Description: r.Description,
+		Responses: map[string]*huma.Response{"200": {
+			Description: http.StatusText(http.StatusOK),
+			Content:     content(a.huma, jsonType, typesOf(r.Answers)...),
+		}},
+	}
+	for _, media := range op.Responses["200"].Content {
+		if first := r.Answers[0]; !reflect.ValueOf(first).IsZero() {
+			media.Example = wireForm(first)
+		}
 	}
 	if r.Body != nil {
-		op.RequestBody = &huma.RequestBody{Required: true, Content: content(a.h, jsonType, reflect.TypeOf(r.Body))}
+		op.RequestBody = &huma.RequestBody{Required: true, Content: content(a.huma, jsonType, reflect.TypeOf(r.Body))}
 	}
-	describe(a.h, op, need{anyone: r.Anyone, scope: r.Scope}, r.Refusals)
-	a.h.OpenAPI().AddOperation(op)
+	describe(a.huma, op, requirement{anyone: r.Anyone, scope: r.Scope}, r.Refusals)
+	a.huma.OpenAPI().AddOperation(op)
 }
 
-// describe says what an operation needs and how it refuses.
-func describe(h huma.API, op *huma.Operation, n need, domain []fault.Kind) {
-	op.Description = strings.Trim(op.Description+"\n\n"+n.text(), "\n")
-	op.Security = n.security()
+// describe documents the requirement and the errors of an operation.
+func describe(h huma.API, op *huma.Operation, needs requirement, domain []fault.Kind) {
+	op.Description = strings.Trim(op.Description+"\n\n"+needs.description(), "\n")
+	op.Security = needs.security()
 	for _, p := range op.Parameters {
 		if p.In == "path" && p.Description == "" {
-			p.Description = "Which " + p.Name + ", by its id."
+			p.Description = "The id of the " + p.Name + "."
 		}
 	}
 	problem := content(h, problemType, reflect.TypeFor[api.Problem]())
-	refused := slices.Concat(n.refusals(), refusalsOf(op), domain)
+	refused := slices.Concat(needs.refusals(), refusalsOf(op), domain)
 	for _, kind := range web.Kinds() {
 		if slices.Contains(refused, kind) {
 			addRefusal(op, kind, problem)
 		}
 	}
-	op.Responses["default"] = &huma.Response{Description: "Any other refusal.", Content: problem}
+	op.Responses["default"] = &huma.Response{Description: "Any other error.", Content: problem}
 }
 
-// codesExtension lists the codes with which a status is answered.
+// codesExtension lists the error codes of a response.
 const codesExtension = "x-codes"
 
+// addRefusal documents that an operation can fail with a kind.
 func addRefusal(op *huma.Operation, kind fault.Kind, problem map[string]*huma.MediaType) {
-	p := web.NewProblem(kind, "")
-	status := strconv.Itoa(p.Status)
+	f := web.NewFailure(kind, "")
+	status := strconv.Itoa(f.Status)
 	r := op.Responses[status]
 	if r == nil {
-		r = &huma.Response{Description: http.StatusText(p.Status), Content: problem, Extensions: map[string]any{codesExtension: []api.Code{}}}
+		r = &huma.Response{
+			Description: http.StatusText(f.Status), Content: problem,
+			Extensions: map[string]any{codesExtension: []api.Code{}},
+		}
 		op.Responses[status] = r
 	}
-	r.Extensions[codesExtension] = append(r.Extensions[codesExtension].([]api.Code), p.Code)
+	r.Extensions[codesExtension] = append(r.Extensions[codesExtension].([]api.Code), api.Code(f.Kind))
 }
 
-// refusals lists how a caller who does not meet the need is refused.
-func (n need) refusals() []fault.Kind {
+// refusals returns the kinds with which a caller is refused who does not meet the requirement.
+func (n requirement) refusals() []fault.Kind {
 	if n.anyone {
 		return nil
 	}
-	kinds := []fault.Kind{fault.CredentialAmbiguous, fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.TransportForbidden}
+	kinds := []fault.Kind{
+		fault.CredentialAmbiguous, fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked,
+		fault.KeyDisabled, fault.SessionEnded, fault.TransportForbidden,
+	}
 	if n.session {
 		kinds = append(kinds, fault.SessionRequired, fault.Forbidden)
 	}
 	if n.scope != "" {
 		kinds = append(kinds, fault.InsufficientScope, fault.Forbidden, fault.RateLimited)
 	}
-	if n.repeatable {
+	if n.idempotent {
 		kinds = append(kinds, fault.Conflict)
 	}
 	return kinds
 }
 
-// refusalsOf lists the refusals that follow from an operation's method, path and body.
+// refusalsOf returns the kinds that follow from method, path and body of an operation.
 func refusalsOf(op *huma.Operation) []fault.Kind {
 	kinds := []fault.Kind{fault.Internal, fault.Unavailable}
 	if op.Method != http.MethodGet {
 		kinds = append(kinds, fault.CrossSite)
 	}
+	// The query string of every route is read strictly.
+	kinds = append(kinds, fault.Malformed, fault.ValidationFailed)
 	if strings.Contains(op.Path, "{") {
 		kinds = append(kinds, fault.NotFound)
 	}
@@ -173,12 +209,12 @@ func refusalsOf(op *huma.Operation) []fault.Kind {
 		kinds = append(kinds, fault.ApplicationForbidden)
 	}
 	if op.RequestBody != nil {
-		kinds = append(kinds, fault.Malformed, fault.TooLarge, fault.UnsupportedMediaType, fault.ValidationFailed)
+		kinds = append(kinds, fault.TooLarge, fault.UnsupportedMediaType)
 	}
 	return kinds
 }
 
-// usedTags gives the tags of the operations, those that are not described in the order of their names.
+// usedTags returns the tags of the operations. Those without a description are sorted by name.
 func usedTags(doc *huma.OpenAPI) []*huma.Tag {
 	used := map[string]bool{}
 	for _, item := range doc.Paths {
@@ -198,10 +234,11 @@ func usedTags(doc *huma.OpenAPI) []*huma.Tag {
 	return list
 }
 
-// operations gives the operations of a path by method.
+// operations returns the operations of a path by method.
 func operations(item *huma.PathItem) map[string]*huma.Operation {
 	all := map[string]*huma.Operation{
-		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch,
+		http.MethodDelete: item.Delete,
 	}
 	for method, op := range all {
 		if op == nil {
@@ -211,7 +248,7 @@ func operations(item *huma.PathItem) map[string]*huma.Operation {
 	return all
 }
 
-// operationAt gives the documented operation of a method on a path; nil where there is none.
+// operationAt returns the documented operation of a method on a path; nil for none.
 func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
 	item := doc.Paths[path]
 	if item == nil {

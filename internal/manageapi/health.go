@@ -13,12 +13,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-func (a *API) health(h huma.API) {
-	add(h, a.Door, huma.Operation{
-		OperationID: "list-key-health", Method: http.MethodGet, Path: tenantPath + "/key-health", Tags: []string{"Keys"}, Summary: "Tell how healthy the keys are",
-		Description: "Of keys that are active or disabled, newest first: all of the tenant's for its admins and auditors, for a member their own. " +
-			"A page may be shorter than asked, also where it is not the last.",
-	}, need{session: true}, a.listKeyHealth)
+func (a *API) health() {
+	add(a, huma.Operation{
+		OperationID: "list-key-health", Method: http.MethodGet, Path: tenantPath + "/key-health",
+		Tags: []string{"Keys"}, Summary: "Show the health of keys",
+		Description: "Lists keys that are active or disabled, newest first. Admins and auditors see all keys of the " +
+			"tenant, members see their own. " + shortPages,
+	}, requirement{session: true}, a.listKeyHealth)
 }
 
 type listKeyHealthInput struct {
@@ -26,12 +27,13 @@ type listKeyHealthInput struct {
 	Tenant string `path:"tenant"`
 }
 
-func (a *API) listKeyHealth(ctx context.Context, in *listKeyHealthInput) (*answer[api.KeyHealthList], error) {
-	caller, tenant := who(ctx), ident.TenantID(in.Tenant)
-	l, err := keyPage(a, in.PageInput, binding(caller, "key health", in.Tenant), healthOf, func(page key.Page) ([]key.Health, *key.Page, error) {
-		found, err := a.Keys.Health(ctx, caller.Principal, tenant, page)
-		return found.Keys, found.Next, err
-	})
+func (a *API) listKeyHealth(ctx context.Context, in *listKeyHealthInput) (*output[api.KeyHealthList], error) {
+	caller, tenant := callerOf(ctx), ident.TenantID(in.Tenant)
+	l, err := keyPage(a, in.PageInput, binding(caller, "key health", in.Tenant), healthOf,
+		func(page key.Page) ([]key.Health, *key.Page, error) {
+			found, err := a.Keys.Health(ctx, caller.Principal, tenant, page)
+			return found.Keys, found.Next, err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -43,24 +45,28 @@ func (a *API) listKeyHealth(ctx context.Context, in *listKeyHealthInput) (*answe
 		}
 		wire.Summary = summaryOf(sum)
 	}
-	return &answer[api.KeyHealthList]{wire}, nil
+	return &output[api.KeyHealthList]{wire}, nil
 }
 
+// healthOf returns the wire form of the health of a key.
 func healthOf(h key.Health) api.KeyHealth {
 	wire := api.KeyHealth{
-		Key: keyOf(h.View).KeySummary, AgeDays: int(h.Age / policy.Day), LastUsedAt: web.Time(h.Key.LastUsedAt), IdleAt: web.Time(h.IdleAt),
-		Findings: texts(h.Findings), UnusedScopes: texts(h.SpareScopes),
+		Key: keyOf(h.View).KeySummary, AgeDays: int(h.Age / policy.Day), LastUsedAt: web.Time(h.Key.LastUsedAt),
+		IdleAt:   web.Time(h.IdleAt),
+		Findings: wireList[api.Finding](h.Findings), UnusedScopes: stringList(h.UnusedScopes),
 	}
 	if !h.Life.Expiry.At.IsZero() {
-		wire.DaysToExpiry = new(int(h.Left / policy.Day))
+		wire.DaysToExpiry = new(int(h.TimeLeft / policy.Day))
 	}
 	return wire
 }
 
+// summaryOf returns the wire form of the health of all keys.
 func summaryOf(s key.Summary) *api.KeyHealthSummary {
 	wire := &api.KeyHealthSummary{Keys: s.Keys}
 	for _, f := range key.Findings() {
-		wire.Findings = append(wire.Findings, api.FindingCount{Finding: string(f), Keys: s.Findings[f], Guidance: f.Advice()})
+		wire.Findings = append(wire.Findings,
+			api.FindingCount{Finding: api.Finding(f), Keys: s.Findings[f], Guidance: f.Advice()})
 	}
 	return wire
 }

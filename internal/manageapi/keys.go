@@ -14,116 +14,148 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/web"
+	"github.com/claviger-dev/claviger/internal/verify"
 )
 
 const keysPath = "/api/v1/tenants/{tenant}/keys"
 
-func (a *API) keys(h huma.API) {
+func (a *API) keys() {
 	tags := []string{"Keys"}
-	add(h, a.Door, huma.Operation{
-		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Create a key", Description: "The credential is shown this once; only tenants whose disclosure is recoverable can reveal it again. It is usable immediately. With delivery link its owner mints it.",
-	}, need{session: true, repeatable: true}, once(a, a.createKey, a.createdKey), fault.Conflict, fault.KeyLimitReached)
-	add(h, a.Door, huma.Operation{
+	add(a, huma.Operation{
+		OperationID: "create-key", Method: http.MethodPost, Path: keysPath, Tags: tags,
+		DefaultStatus: http.StatusCreated,
+		Summary:       "Create a key",
+		Description: "The key works at once. Its secret is shown only in this response, unless the tenant's " +
+			"disclosure is `recoverable`. With delivery `link` the response has a link, by which the owner gets the " +
+			"secret.",
+	}, requirement{session: true, idempotent: true}, idempotent(a, a.createKey, a.replayCreateKey),
+		fault.RateLimited, fault.Conflict, fault.KeyLimitReached)
+	add(a, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
-		Description: "Newest first. A member sees of another's key only what is public in the tenant. A page may be shorter than asked, also where it is not the last.",
-	}, need{session: true}, a.listKeys)
-	add(h, a.Door, huma.Operation{
-		OperationID: "list-own-keys", Method: http.MethodGet, Path: "/api/v1/me/keys", Tags: tags, Summary: "List your own keys",
-		Description: "In every tenant that you are a member of, newest first. A page may be shorter than asked, also where it is not the last.",
-	}, need{session: true}, a.listOwnKeys)
-	add(h, a.Door, huma.Operation{
+		Description: "Newest first. A member sees only the public part of other people's keys. " + shortPages,
+	}, requirement{session: true}, a.listKeys)
+	add(a, huma.Operation{
+		OperationID: "list-own-keys", Method: http.MethodGet, Path: "/api/v1/me/keys", Tags: tags,
+		Summary:     "List your own keys",
+		Description: "Lists your keys in all tenants of which you are a member, newest first. " + shortPages,
+	}, requirement{session: true}, a.listOwnKeys)
+	add(a, huma.Operation{
 		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
-	}, need{session: true}, a.showKey)
-	add(h, a.Door, huma.Operation{
+	}, requirement{session: true}, a.showKey)
+	add(a, huma.Operation{
 		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
-		Description: "What is absent stays; lists replace. Effective before the answer.",
-	}, need{session: true}, a.editKey, fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags, Summary: "Delete a key",
-		Description: "Removes the key; its audit trail stays.",
-	}, need{session: true}, a.deleteKey)
-	a.keySecrets(h, tags)
-	a.keyStates(h, tags)
+		Description: "Absent members are unchanged, and a list replaces the old one. Takes effect before the " +
+			"response is sent.",
+	}, requirement{session: true}, a.editKey, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags,
+		Summary:     "Delete a key",
+		Description: "Deletes the key. Its audit trail is kept.",
+	}, requirement{session: true}, a.deleteKey)
+	a.keySecrets(tags)
+	a.keyStates(tags)
 }
 
-// keyStates are the operations that end a key, or switch it.
-func (a *API) keyStates(h huma.API, tags []string) {
-	add(h, a.Door, huma.Operation{
-		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags, Summary: "Revoke a key",
-		Description: "Effective before the answer. Where the tenant keeps no tombstones, the key is gone and the answer 204.",
-		Responses:   map[string]*huma.Response{"204": {Description: http.StatusText(http.StatusNoContent)}},
-	}, need{session: true, reduces: true}, a.revokeKey)
-	add(h, a.Door, huma.Operation{
-		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags, Summary: "Disable a key",
-		Description: "Effective before the answer. What an admin disabled, only an admin enables.",
-	}, need{session: true, reduces: true}, a.switchKey(a.Keys.Disable), fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags, Summary: "Enable a key",
-	}, need{session: true}, a.switchKey(a.Keys.Enable), fault.Conflict)
+// keyStates adds the operations that revoke, disable and enable a key.
+func (a *API) keyStates(tags []string) {
+	add(a, huma.Operation{
+		OperationID: "revoke-key", Method: http.MethodPost, Path: keysPath + "/{key}/revoke", Tags: tags,
+		Summary: "Revoke a key",
+		Description: "Takes effect before the response is sent. If the tenant keeps no revoked keys, the key is " +
+			"deleted and the response is 204.",
+		Responses: map[string]*huma.Response{"204": {Description: http.StatusText(http.StatusNoContent)}},
+	}, requirement{session: true, reduces: true}, a.revokeKey)
+	add(a, huma.Operation{
+		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags,
+		Summary:     "Disable a key",
+		Description: "Takes effect before the response is sent. Only an admin can enable a key that an admin disabled.",
+	}, requirement{session: true, reduces: true}, a.keyAction(a.Keys.Disable), fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags,
+		Summary: "Enable a key",
+	}, requirement{session: true}, a.keyAction(a.Keys.Enable), fault.Conflict)
 }
 
 type createKeyInput struct {
-	JSON   body[api.NewKey]
+	JSON   body[api.CreateKeyRequest]
 	Tenant string `path:"tenant"`
 }
 
 func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.IssuedKey], error) {
-	issued, err := a.Keys.Create(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), specOf(in.JSON.value))
+	issued, err := a.Keys.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), specOf(in.JSON.value))
 	if err != nil {
 		return nil, err
 	}
-	return madeKey(issued.Key, a.issuedOf(issued)), nil
+	return keyCreated(issued.Key, a.issuedOf(issued)), nil
 }
 
-// createdKey shows what createKey made, without its secret.
-func (a *API) createdKey(ctx context.Context, in *createKeyInput, id string) (*created[api.IssuedKey], error) {
-	v, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(id))
+// replayCreateKey returns the key that createKey created, without its secret.
+func (a *API) replayCreateKey(ctx context.Context, in *createKeyInput, id string) (*created[api.IssuedKey], error) {
+	v, err := a.Keys.Get(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(id))
 	if err != nil {
 		return nil, err
 	}
-	return madeKey(v.Key, shownOf(v)), nil
+	return keyCreated(v.Key, replayedKeyOf(v)), nil
 }
 
-func madeKey(k key.Key, issued api.IssuedKey) *created[api.IssuedKey] {
-	return &created[api.IssuedKey]{Location: "/api/v1/tenants/" + string(k.Tenant) + "/keys/" + string(k.ID), Body: issued}
+// keyCreated returns the response to the creation of a key.
+func keyCreated(k key.Key, issued api.IssuedKey) *created[api.IssuedKey] {
+	return &created[api.IssuedKey]{
+		Location: "/api/v1/tenants/" + string(k.Tenant) + "/keys/" + string(k.ID),
+		Body:     issued,
+	}
 }
 
-func specOf(n api.NewKey) key.Spec {
+// specOf returns what the domain needs to create a key.
+func specOf(n api.CreateKeyRequest) key.Spec {
 	return key.Spec{
-		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID), Scopes: words[scope.Scope](n.Scopes),
-		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt, Delivery: key.Delivery(n.Delivery),
+		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID),
+		Scopes:          typedList[scope.Scope](n.Scopes),
+		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
+		Delivery: key.Delivery(n.Delivery),
 	}
 }
 
-// KeyFilterInput narrows a list of keys. It is exported because huma sees no others when embedded.
+// KeyFilterInput filters a list of keys. It is exported because huma sees no other embedded types.
 type KeyFilterInput struct {
 	Status string `query:"status" doc:"active, disabled, expired or revoked."`
-	Query  string `query:"q" doc:"Looked for in name, public id and the owner's e-mail address; 1 to 200 characters."`
+	Query  string `query:"q"`
 }
 
 type listKeysInput struct {
 	PageInput
 	KeyFilterInput
 	Tenant string `path:"tenant"`
-	Owner  string `query:"owner" doc:"me, or a user's id."`
+	Owner  string `query:"owner" doc:"me, or the id of a user."`
+	// ShownTo is a person who has seen secrets of other people's keys.
+	ShownTo string `query:"shown_to"`
 }
 
-func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*answer[api.List[api.Key]], error) {
-	caller := who(ctx)
-	filter := key.Filter{Owner: ident.UserID(in.Owner), Status: policy.Status(in.Status), Query: in.Query}
-	if in.Owner == "me" {
-		s, _ := caller.Session()
-		filter.Owner = s.User.ID
-	} else if _, err := ident.Parse[ident.UserID](in.Owner); err != nil && in.Owner != "" {
-		return nil, fault.Refuse(fault.Field{Name: "owner", Code: "form", Message: "Use me or a user's id."})
+func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List[api.Key]], error) {
+	caller := callerOf(ctx)
+	owner, faults := personOf(caller, "owner", in.Owner)
+	shownTo, more := personOf(caller, "shown_to", in.ShownTo)
+	if err := fault.Refuse(append(faults, more...)...); err != nil {
+		return nil, err
 	}
-	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query)
+	filter := key.Filter{Owner: owner, ShownTo: shownTo, Status: policy.Status(in.Status), Query: in.Query}
+	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query, in.ShownTo)
 	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) ([]key.View, *key.Page, error) {
 		l, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
 		return l.Views, l.Next, err
 	})
+}
+
+// personOf returns the person whom a parameter names: me, an id, or "" for nobody.
+func personOf(caller verify.Caller, field, text string) (ident.UserID, []fault.Field) {
+	if text == me {
+		s, _ := caller.Session()
+		return s.User.ID, nil
+	}
+	if _, err := ident.Parse[ident.UserID](text); err != nil && text != "" {
+		return "", []fault.Field{{Name: field, Code: "form", Message: "Use me, or the id of a user."}}
+	}
+	return ident.UserID(text), nil
 }
 
 type listOwnKeysInput struct {
@@ -131,101 +163,77 @@ type listOwnKeysInput struct {
 	KeyFilterInput
 }
 
-func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*answer[api.List[api.OwnKey]], error) {
-	caller := who(ctx)
+func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*output[api.List[api.OwnKey]], error) {
+	caller := callerOf(ctx)
 	filter := key.Filter{Status: policy.Status(in.Status), Query: in.Query}
 	bound := binding(caller, "own keys", in.Status, in.Query)
 	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) ([]key.View, *key.Page, error) {
-		l, err := a.Keys.Own(ctx, caller.Principal, filter, page)
+		l, err := a.Keys.ListOwn(ctx, caller.Principal, filter, page)
 		return l.Views, l.Next, err
 	})
 }
 
-// keyPage answers a page of a list of keys.
-func keyPage[From, To any](a *API, in PageInput, bound []string, wire func(From) To, fetch func(key.Page) ([]From, *key.Page, error)) (*answer[api.List[To]], error) {
-	at, err := openCursor(a.Keyring, in.Cursor, bound)
-	if err != nil {
-		return nil, err
-	}
-	found, next, err := fetch(key.Page{BeforeTime: at.Time, BeforeID: ident.KeyID(at.ID), Limit: in.Limit})
-	if err != nil {
-		return nil, err
-	}
-	if next == nil {
-		return part(a, found, wire, nil, bound)
-	}
-	return part(a, found, wire, &place{next.BeforeTime, string(next.BeforeID)}, bound)
-}
-
-// part answers what was found of a list; next is where the rest begins, nil where there is none.
-func part[From, To any](a *API, found []From, wire func(From) To, next *place, bound []string) (*answer[api.List[To]], error) {
-	page := web.List(found, wire)
-	if next != nil {
-		cursor, err := sealCursor(a.Keyring, *next, bound)
-		if err != nil {
-			return nil, err
-		}
-		page.NextCursor = &cursor
-	}
-	return &answer[api.List[To]]{page}, nil
-}
-
-// KeyInput names a key. It is exported because huma sees no others when embedded.
+// KeyInput is the path of a key. It is exported because huma sees no other embedded types.
 type KeyInput struct {
 	Tenant string `path:"tenant"`
 	Key    string `path:"key"`
 }
 
-func (a *API) showKey(ctx context.Context, in *KeyInput) (*answer[api.Key], error) {
-	found, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+func (a *API) showKey(ctx context.Context, in *KeyInput) (*output[api.Key], error) {
+	found, err := a.Keys.Get(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.Key]{keyOf(found)}, nil
+	return &output[api.Key]{keyOf(found)}, nil
 }
 
 type editKeyInput struct {
-	JSON body[api.KeyEdit]
+	JSON body[api.UpdateKeyRequest]
 	KeyInput
 }
 
-func (a *API) editKey(ctx context.Context, in *editKeyInput) (*answer[api.Key], error) {
-	edited, err := a.Keys.Edit(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), editOf(in.JSON.value))
+func (a *API) editKey(ctx context.Context, in *editKeyInput) (*output[api.Key], error) {
+	edited, err := a.Keys.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key),
+		editOf(in.JSON.value))
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.Key]{keyOf(edited)}, nil
+	return &output[api.Key]{keyOf(edited)}, nil
 }
 
-// editOf gives null as the empty value: whether that is allowed is a rule.
-func editOf(e api.KeyEdit) key.Edit {
+// editOf returns the edit of a key. null becomes the empty value; the domain decides whether that
+// is allowed.
+func editOf(e api.UpdateKeyRequest) key.Edit {
 	return key.Edit{
-		Name: given(e.Name), Description: given(e.Description), Scopes: words[scope.Scope](wholeList(e.Scopes)),
-		AllApplications: given(e.AllApplications), ApplicationIDs: wholeList(e.ApplicationIDs), ExpiresAt: expiringOf(e.ExpiresAt),
+		Name: valueOrNil(e.Name), Description: valueOrNil(e.Description),
+		Scopes:          typedList[scope.Scope](listOrNil(e.Scopes)),
+		AllApplications: valueOrNil(e.AllApplications), ApplicationIDs: listOrNil(e.ApplicationIDs),
+		ExpiresAt: expiryPatchOf(e.ExpiresAt),
 	}
 }
 
-// wholeList is nil for a list that is absent, and only then.
-func wholeList(o api.Optional[[]string]) []string {
+// listOrNil returns nil only for an absent list. null becomes the empty list.
+func listOrNil(o api.Optional[[]string]) []string {
 	if o.Set && o.Value == nil {
 		return []string{}
 	}
 	return o.Value
 }
 
-func expiringOf(o api.Optional[time.Time]) key.Expiring {
+// expiryPatchOf returns the change of a key's expiry.
+func expiryPatchOf(o api.Optional[time.Time]) key.ExpiryPatch {
 	if o.Null {
-		return key.Expiring{Given: true}
+		return key.ExpiryPatch{Given: true}
 	}
-	return key.Expiring{Given: o.Set, At: given(o)}
+	return key.ExpiryPatch{Given: o.Set, At: valueOrNil(o)}
 }
 
 func (a *API) deleteKey(ctx context.Context, in *KeyInput) (*struct{}, error) {
-	return nil, a.Keys.Delete(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	return nil, a.Keys.Delete(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 }
 
 type revokeKeyInput struct {
-	JSON optionalBody[api.Revocation]
+	JSON optionalBody[api.RevokeKeyRequest]
 	KeyInput
 }
 
@@ -235,7 +243,8 @@ type revokeKeyOutput struct {
 }
 
 func (a *API) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeKeyOutput, error) {
-	revoked, gone, err := a.Keys.Revoke(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), in.JSON.value.Reason)
+	revoked, gone, err := a.Keys.Revoke(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key),
+		in.JSON.value.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -246,13 +255,15 @@ func (a *API) revokeKey(ctx context.Context, in *revokeKeyInput) (*revokeKeyOutp
 	return &revokeKeyOutput{Status: http.StatusOK, Body: &wire}, nil
 }
 
-// switchKey serves an action that takes nothing and answers the key.
-func (a *API) switchKey(act func(context.Context, principal.Principal, ident.TenantID, ident.KeyID) (key.View, error)) func(context.Context, *KeyInput) (*answer[api.Key], error) {
-	return func(ctx context.Context, in *KeyInput) (*answer[api.Key], error) {
-		changed, err := act(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+// keyAction returns the handler of an action that has no input and returns the key.
+func (a *API) keyAction(
+	act func(context.Context, principal.Principal, ident.TenantID, ident.KeyID) (key.View, error),
+) func(context.Context, *KeyInput) (*output[api.Key], error) {
+	return func(ctx context.Context, in *KeyInput) (*output[api.Key], error) {
+		changed, err := act(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 		if err != nil {
 			return nil, err
 		}
-		return &answer[api.Key]{keyOf(changed)}, nil
+		return &output[api.Key]{keyOf(changed)}, nil
 	}
 }

@@ -12,29 +12,39 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 )
 
-// keySecrets are the operations that give a key another secret, end one, or show one.
-func (a *API) keySecrets(h huma.API, tags []string) {
-	add(h, a.Door, huma.Operation{
-		OperationID: "refresh-key", Method: http.MethodPost, Path: keysPath + "/{key}/refresh", Tags: tags, Summary: "Refresh a key",
-		Description: "Gives the key a new secret, which is shown this once. With an overlap the old one counts beside it for a while; else it is refused at once.",
-	}, need{session: true, repeatable: true}, once(a, a.refreshKey, a.refreshedKey), fault.Conflict, fault.KeyLimitReached)
-	add(h, a.Door, huma.Operation{
-		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags, Summary: "End the previous secret",
-		Description: "Ends the secret of before the last refresh before its time.",
-	}, need{session: true}, a.endPrevious, fault.Conflict)
-	add(h, a.Door, huma.Operation{
-		OperationID: "reveal-key", Method: http.MethodPost, Path: keysPath + "/{key}/reveal", Tags: tags, Summary: "Reveal a key",
-		Description: "Shows the current secret to its owner again, after a sign-in younger than five minutes, in tenants whose disclosure is recoverable. " +
-			"What was minted before the tenant became that is `not_recoverable`. Each reveal is on the audit trail.",
-	}, need{session: true}, a.revealKey, fault.SignInAgain, fault.Conflict, fault.NotRecoverable)
-	add(h, a.Door, huma.Operation{
-		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags, Summary: "Claim a key",
-		Description: "Mints the secret of a key that was handed over by link, for its owner alone, once, and shows it this once.",
-	}, need{session: true}, a.claimKey, fault.LinkInvalid)
+// keySecrets adds the operations that replace, end and show the secret of a key.
+func (a *API) keySecrets(tags []string) {
+	add(a, huma.Operation{
+		OperationID: "refresh-key", Method: http.MethodPost, Path: keysPath + "/{key}/refresh", Tags: tags,
+		Summary: "Refresh a key",
+		Description: "Gives the key a new secret, which is shown only in this response. With an overlap the old " +
+			"secret stays valid for a while; otherwise it is rejected at once. If an earlier overlap has not ended, " +
+			"the refresh ends the oldest secret at once, and `ended_previous` names it. Nobody else can refresh a " +
+			"key of an owner or admin of the account.",
+	}, requirement{session: true, idempotent: true}, idempotent(a, a.refreshKey, a.replayRefreshKey),
+		fault.Conflict, fault.KeyLimitReached)
+	add(a, huma.Operation{
+		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags,
+		Summary:     "End the previous secret",
+		Description: "Ends the overlap of the last refresh: the old secret is rejected at once.",
+	}, requirement{session: true}, a.endPrevious, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "reveal-key", Method: http.MethodPost, Path: keysPath + "/{key}/reveal", Tags: tags,
+		Summary: "Reveal a key",
+		Description: "Shows the current secret to the owner of the key again. Requires a sign-in within the last " +
+			"five minutes, and a tenant whose disclosure is `recoverable`. A secret that was issued before the " +
+			"tenant became so is `not_recoverable`. Each reveal is in the audit trail.",
+	}, requirement{session: true}, a.revealKey, fault.SignInAgain, fault.Conflict, fault.NotRecoverable)
+	add(a, huma.Operation{
+		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags,
+		Summary: "Claim a key",
+		Description: "Issues the secret of a key that was created with delivery `link`. Only the owner of the key " +
+			"can do this, once. The secret is shown only in this response.",
+	}, requirement{session: true}, a.claimKey, fault.LinkInvalid)
 }
 
 type refreshKeyInput struct {
-	JSON optionalBody[api.Refresh]
+	JSON optionalBody[api.RefreshKeyRequest]
 	KeyInput
 }
 
@@ -44,44 +54,47 @@ type refreshKeyOutput struct {
 }
 
 func (a *API) refreshKey(ctx context.Context, in *refreshKeyInput) (*refreshKeyOutput, error) {
-	asked := in.JSON.value
-	r := key.Renewal{KeepID: asked.KeepID == nil || *asked.KeepID, ExpiresAt: expiringOf(asked.ExpiresAt), Overlap: asked.OverlapSeconds}
-	issued, err := a.Keys.Refresh(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), r)
+	sent := in.JSON.value
+	r := key.RefreshParams{
+		KeepID: sent.KeepID == nil || *sent.KeepID, ExpiresAt: expiryPatchOf(sent.ExpiresAt),
+		Overlap: sent.OverlapSeconds,
+	}
+	issued, err := a.Keys.Refresh(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), r)
 	if err != nil {
 		return nil, err
 	}
 	return &refreshKeyOutput{Body: a.issuedOf(issued)}, nil
 }
 
-// refreshedKey shows what refreshKey refreshed, without its secret.
-func (a *API) refreshedKey(ctx context.Context, in *refreshKeyInput, _ string) (*refreshKeyOutput, error) {
-	v, err := a.Keys.Get(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+// replayRefreshKey returns the key that refreshKey refreshed, without its secret.
+func (a *API) replayRefreshKey(ctx context.Context, in *refreshKeyInput, _ string) (*refreshKeyOutput, error) {
+	v, err := a.Keys.Get(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 	if err != nil {
 		return nil, err
 	}
-	return &refreshKeyOutput{Body: api.IssuedKey{Key: keyOf(v), Credential: shownCredential(v.Key)}}, nil
+	return &refreshKeyOutput{Body: api.IssuedKey{Key: keyOf(v), Credential: credentialWithoutSecret(v.Key)}}, nil
 }
 
 func (a *API) endPrevious(ctx context.Context, in *KeyInput) (*struct{}, error) {
-	return nil, a.Keys.EndPrevious(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	return nil, a.Keys.EndPrevious(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 }
 
 type claimKeyInput struct {
 	Token string `path:"token"`
 }
 
-func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*answer[api.IssuedKey], error) {
-	issued, err := a.Keys.Claim(ctx, who(ctx).Principal, in.Token)
+func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*output[api.IssuedKey], error) {
+	issued, err := a.Keys.Claim(ctx, callerOf(ctx).Principal, in.Token)
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.IssuedKey]{a.issuedOf(issued)}, nil
+	return &output[api.IssuedKey]{a.issuedOf(issued)}, nil
 }
 
-func (a *API) revealKey(ctx context.Context, in *KeyInput) (*answer[api.RevealedKey], error) {
-	shown, err := a.Keys.Reveal(ctx, who(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+func (a *API) revealKey(ctx context.Context, in *KeyInput) (*output[api.RevealedKey], error) {
+	shown, err := a.Keys.Reveal(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
 	if err != nil {
 		return nil, err
 	}
-	return &answer[api.RevealedKey]{api.RevealedKey{Credential: *a.credentialOf(shown)}}, nil
+	return &output[api.RevealedKey]{api.RevealedKey{Credential: *a.credentialOf(shown)}}, nil
 }

@@ -12,27 +12,36 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-func (a *API) links(h huma.API) {
+func (a *API) links() {
 	tags := []string{"Links"}
-	add(h, a.Door, huma.Operation{
-		OperationID: "set-up", Method: http.MethodPost, Path: "/api/v1/setup", Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Set up an account",
-		Description: "With the one-time set-up link: makes the account, its owner and a first standard tenant, and signs the owner in.",
-	}, need{anyone: true}, a.setUp, fault.LinkInvalid, fault.SignInFailed)
-	add(h, a.Door, huma.Operation{
-		OperationID: "accept-invitation", Method: http.MethodPost, Path: "/api/v1/invitations/{token}", Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary:     "Accept an invitation",
-		Description: "Once. Makes the person a member and signs them in. Whoever is new to the server chooses a name and a password; whoever is not gives their own password.",
-	}, need{anyone: true}, a.acceptInvitation, fault.LinkInvalid, fault.SignInFailed, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "set-up", Method: http.MethodPost, Path: "/api/v1/setup", Tags: tags,
+		DefaultStatus: http.StatusCreated, Summary: "Set up an account",
+		Description: "Creates the account, its owner and a first tenant with the preset `standard`, and signs the " +
+			"owner in. Needs the token of a set-up link, which works once.",
+	}, requirement{anyone: true}, a.setUp, fault.LinkInvalid, fault.SignInFailed)
+	add(a, huma.Operation{
+		OperationID: "accept-invitation", Method: http.MethodPost, Path: "/api/v1/invitations/{token}", Tags: tags,
+		DefaultStatus: http.StatusCreated,
+		Summary:       "Accept an invitation",
+		Description: "Makes the person a member and signs them in. The link works once. A person who is new to the " +
+			"server chooses a name and a password; any other person sends their own password.\n\n" +
+			"A link that came by mail proves the e-mail address. If another user has the address without having " +
+			"proven it, and the password is not theirs, that user is deleted with their keys, memberships and " +
+			"sessions. The address then belongs to the person who accepts.",
+	}, requirement{anyone: true}, a.acceptInvitation, fault.LinkInvalid, fault.SignInFailed, fault.Conflict)
 }
 
 type setUpInput struct {
-	JSON body[api.Setup]
-	From from
+	JSON body[api.SetUpRequest]
+	From requestOrigin
 }
 
 func (a *API) setUp(ctx context.Context, in *setUpInput) (*signInOutput, error) {
 	n := in.JSON.value
-	user, err := a.Tenancy.SetUp(ctx, n.Token, tenancy.NewHouse{Account: n.Account, Email: n.Email, Name: n.Name, Password: credential.NewSecret(n.Password)}, in.From.origin)
+	user, err := a.Tenancy.SetUp(ctx, n.Token,
+		tenancy.Setup{Account: n.Account, Email: n.Email, Name: n.Name, Password: credential.NewSecret(n.Password)},
+		in.From.origin)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +49,9 @@ func (a *API) setUp(ctx context.Context, in *setUpInput) (*signInOutput, error) 
 }
 
 type acceptInvitationInput struct {
-	JSON  body[api.Acceptance]
+	JSON  body[api.AcceptInvitationRequest]
 	Token string `path:"token"`
-	From  from
+	From  requestOrigin
 }
 
 func (a *API) acceptInvitation(ctx context.Context, in *acceptInvitationInput) (*signInOutput, error) {

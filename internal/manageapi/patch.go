@@ -6,63 +6,72 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// patch gathers what is wrong with the members of a PATCH.
+// patch collects what is wrong with the members of a PATCH.
 type patch struct{ faults []fault.Field }
 
-// text gives a member that can be replaced but not cleared; nil for absent.
-func (p *patch) text(name string, o api.Optional[string]) *string {
+// text returns a member that can be replaced but not cleared; nil if it is absent.
+func (p *patch) text(name string, o api.Optional[string]) *string { return word[string](p, name, o) }
+
+// word is text for an enum of package api. It returns the value in the domain's type.
+func word[To, From ~string](p *patch, name string, o api.Optional[From]) *To {
 	if o.Null {
-		p.cannotClear(name)
+		p.notNullable(name)
 	}
 	if !o.Set || o.Null {
 		return nil
 	}
-	return &o.Value
+	value := To(o.Value)
+	return &value
 }
 
-// cannotClear refuses null for a member.
-func (p *patch) cannotClear(name string) {
-	p.faults = append(p.faults, fault.Field{Name: name, Code: "required", Message: "Leave it out to keep it; it cannot be cleared."})
+// notNullable records that a member cannot be null.
+func (p *patch) notNullable(name string) {
+	p.faults = append(p.faults,
+		fault.Field{
+			Name: name, Code: "required",
+			Message: "This member cannot be null. Leave it out to keep its value.",
+		})
 }
 
-// given is nil for a member that is absent; null gives the zero value.
-func given[T any](o api.Optional[T]) *T {
+// valueOrNil returns nil for an absent member. null is the zero value.
+func valueOrNil[T any](o api.Optional[T]) *T {
 	if !o.Set {
 		return nil
 	}
 	return &o.Value
 }
 
-// off gives a status as "is it disabled"; nil for absent.
-func (p *patch) off(o api.Optional[string]) *bool {
-	status := p.text("status", o)
+// disabled reports whether the status is "disabled"; nil if it is absent.
+func (p *patch) disabled(o api.Optional[api.Status]) *bool {
+	status := word[api.Status](p, "status", o)
 	if status == nil {
 		return nil
 	}
-	off, faults := web.Off(*status)
+	off, faults := web.ParseStatus(*status)
 	p.faults = append(p.faults, faults...)
 	return &off
 }
 
-func (p *patch) refuse() error { return fault.Refuse(p.faults...) }
+// err returns an error if anything is wrong.
+func (p *patch) err() error { return fault.Refuse(p.faults...) }
 
-// words gives the domain's type for a list of texts.
-func words[T ~string](texts []string) []T {
-	if texts == nil {
+// typedList returns a list in the domain's type, and nil for nil.
+func typedList[To, From ~string](list []From) []To {
+	if list == nil {
 		return nil
 	}
-	list := make([]T, len(texts))
-	for i, text := range texts {
-		list[i] = T(text)
-	}
-	return list
+	return wireList[To](list)
 }
 
-// texts gives a list of words as texts, never null.
-func texts[T ~string](words []T) []string {
-	list := make([]string, len(words))
-	for i, word := range words {
-		list[i] = string(word)
+// wireList returns a list of the domain's type in the type of the wire. It is never nil, which
+// would be null.
+func wireList[To, From ~string](list []From) []To {
+	to := make([]To, len(list))
+	for i, text := range list {
+		to[i] = To(text)
 	}
-	return list
+	return to
 }
+
+// stringList returns a list of the domain's type as strings. It is never nil, which would be null.
+func stringList[T ~string](list []T) []string { return wireList[string](list) }

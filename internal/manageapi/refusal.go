@@ -1,45 +1,83 @@
 package manageapi
 
 import (
+	"io"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// refusal is a problem document in the form huma writes.
-type refusal struct {
-	api.Problem
-	cause error
+// call is the huma.Context of one request to an operation. As soon as the request has failed,
+// nothing that huma sets or writes reaches the client: begin then writes the response through
+// [web.Surface.Refuse], like every other refusal of the server.
+type call struct {
+	humaContext
+	origin principal.Origin
+	// failure is why the request failed; nil while it has not.
+	failure error
 }
 
-// refusalOf takes what huma gives: an error of ours unchanged, its own as a fault of the same status.
-func refusalOf(status int, message string, errs ...error) *refusal {
-	cause := translate(status, message, errs)
-	return &refusal{Problem: *web.NewProblem(cause, ""), cause: cause}
-}
+// humaContext is huma.Context under a name that is not that of its method Context.
+type humaContext huma.Context
 
-// in adds the request's id and the headers that go with the problem.
-func (f *refusal) in(ctx huma.Context) *refusal {
-	door, ok := ctx.Context().Value(doorKey{}).(*web.Door)
-	if !ok {
-		return f
+// callKey is the key of the call in a request's context.
+type callKey struct{}
+
+// callOf returns the call of a request. Every operation has one.
+func callOf(ctx huma.Context) *call { return ctx.Context().Value(callKey{}).(*call) }
+
+// Unwrap returns the context that humago made.
+func (c *call) Unwrap() huma.Context { return c.humaContext }
+
+// SetStatus implements huma.Context.
+func (c *call) SetStatus(code int) {
+	if c.failure == nil {
+		c.humaContext.SetStatus(code)
 	}
-	r, w := humago.Unwrap(ctx)
-	f.Problem = *door.Problem(w, r, f.cause)
-	return f
 }
 
-// doorKey carries the door to what huma calls without one.
-type doorKey struct{}
+// SetHeader implements huma.Context.
+func (c *call) SetHeader(name, value string) {
+	if c.failure == nil {
+		c.humaContext.SetHeader(name, value)
+	}
+}
+
+// AppendHeader implements huma.Context.
+func (c *call) AppendHeader(name, value string) {
+	if c.failure == nil {
+		c.humaContext.AppendHeader(name, value)
+	}
+}
+
+// BodyWriter implements huma.Context.
+func (c *call) BodyWriter() io.Writer {
+	if c.failure != nil {
+		return io.Discard
+	}
+	return c.humaContext.BodyWriter()
+}
+
+// refusal is an error in the form that huma wants. It is never written.
+type refusal struct {
+	api.Problem // for the schema that huma documents
+	cause       error
+}
+
+// refuse ends the request of the context with an error.
+func refuse(ctx huma.Context, err error) *refusal {
+	callOf(ctx).failure = err
+	return &refusal{cause: err}
+}
 
 // GetStatus implements huma.StatusError.
-func (f *refusal) GetStatus() int { return f.Status }
+func (f *refusal) GetStatus() int { return web.NewFailure(f.cause, "").Status }
 
 // Error implements error.
 func (f *refusal) Error() string { return f.cause.Error() }
@@ -47,6 +85,9 @@ func (f *refusal) Error() string { return f.cause.Error() }
 // ContentType implements huma.ContentTypeFilter.
 func (f *refusal) ContentType(string) string { return problemType }
 
+// translate returns the error behind one of huma's. An error of a handler is returned unchanged, a
+// finding of huma's validation becomes a fault of a field, and everything else of huma's becomes a
+// fault of the same status.
 func translate(status int, message string, errs []error) error {
 	var fields []fault.Field
 	for _, err := range errs {
@@ -69,14 +110,12 @@ func translate(status int, message string, errs []error) error {
 	return fault.Internal
 }
 
-// fieldOf keeps the place and the message of huma's finding, never the value, nor a name that might be one.
+// fieldOf returns location and message of huma's finding, never the value. Findings about unknown
+// names do not occur: package web refuses those.
 func fieldOf(d *huma.ErrorDetail) fault.Field {
 	name := d.Location
 	for _, part := range []string{"query.", "path.", "header.", "body."} {
 		name = strings.TrimPrefix(name, part)
-	}
-	if d.Message == "unknown query parameter" {
-		name = web.UnknownName(name)
 	}
 	return fault.Field{Name: name, Code: "invalid", Message: d.Message}
 }

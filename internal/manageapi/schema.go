@@ -16,7 +16,7 @@ const (
 	problemType  = "application/problem+json"
 )
 
-// content describes a body of one of the types; nil where there are none.
+// content describes a body that has one of the types; nil for no type.
 func content(h huma.API, mediaType string, types ...reflect.Type) map[string]*huma.MediaType {
 	if len(types) == 0 {
 		return nil
@@ -32,6 +32,7 @@ func content(h huma.API, mediaType string, types ...reflect.Type) map[string]*hu
 	return map[string]*huma.MediaType{mediaType: {Schema: form}}
 }
 
+// typesOf returns the types of values.
 func typesOf(values []any) []reflect.Type {
 	types := make([]reflect.Type, len(values))
 	for i, v := range values {
@@ -40,20 +41,24 @@ func typesOf(values []any) []reflect.Type {
 	return types
 }
 
-// mendSchemas adds to huma's schemas what it does not see in our types: objects that can be null, members that only some callers are
-// shown, and the comments.
-func mendSchemas(schemas huma.Registry) {
-	said := comments()
+// patchSchemas adds to huma's schemas what huma does not see in the types: objects that can be
+// null, members that only some callers see, and the doc comments.
+func patchSchemas(schemas huma.Registry) {
+	comments := readComments()
 	for name, schema := range schemas.Map() {
 		t := schemas.TypeFromRef(schemaPrefix + name)
-		schema.Description = said.of(t, "")
+		schema.Description = comments.of(t, "")
 		for _, f := range reflect.VisibleFields(t) {
-			mendMember(schema, t, f, said)
+			patchMember(schema, t, f, comments)
+		}
+		if t == reflect.TypeFor[api.VerifyRequest]() {
+			schema.Properties["headers"].AdditionalProperties = true // a header may have any type
 		}
 	}
 }
 
-func mendMember(schema *huma.Schema, t reflect.Type, f reflect.StructField, said remarks) {
+// patchMember does so for one member.
+func patchMember(schema *huma.Schema, t reflect.Type, f reflect.StructField, comments docComments) {
 	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 	member := schema.Properties[name]
 	if member == nil {
@@ -67,12 +72,73 @@ func mendMember(schema *huma.Schema, t reflect.Type, f reflect.StructField, said
 	if optional {
 		schema.Required = slices.DeleteFunc(schema.Required, func(r string) bool { return r == name })
 	}
-	if text := said.of(owner, f.Name); text != "" {
+	if text := comments.of(owner, f.Name); text != "" {
 		member.Description = text
 	}
+	addEnum(member, f)
 }
 
-// ownerOf gives the struct that has the member itself: the type, or one embedded in it. Where a pointer embeds it, the member can be missing.
+// addEnum lists the values of a member that is an enum of package api, or a list of them: those in
+// the field's tag "values", or all.
+func addEnum(member *huma.Schema, f reflect.StructField) {
+	t, list := enumOf(f.Type)
+	values := valuesOf(t)
+	if values == nil {
+		return
+	}
+	if tag := f.Tag.Get("values"); tag != "" {
+		values = nil
+		for value := range strings.SplitSeq(tag, ",") {
+			values = append(values, value)
+		}
+	}
+	if list {
+		member = member.Items
+	} else if f.Type.Kind() == reflect.Pointer {
+		values = append(values, nil)
+	}
+	member.Enum = values
+}
+
+// enumOf returns the type that a field holds: itself, or what is in its pointer, list or Optional.
+// list reports whether it is a list.
+func enumOf(t reflect.Type) (of reflect.Type, list bool) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if value, ok := optionalValue(t); ok {
+		t = value
+	}
+	if t.Kind() == reflect.Slice {
+		return t.Elem(), true
+	}
+	return t, false
+}
+
+// optionalValue returns the type of the value of an api.Optional.
+func optionalValue(t reflect.Type) (reflect.Type, bool) {
+	if t.Kind() != reflect.Struct || !strings.HasPrefix(t.Name(), "Optional[") {
+		return nil, false
+	}
+	f, ok := t.FieldByName("Value")
+	return f.Type, ok
+}
+
+// valuesOf returns what the method Values of an enum of package api returns; nil for other types.
+func valuesOf(t reflect.Type) (values []any) {
+	method, ok := t.MethodByName("Values")
+	if !ok || t.Kind() != reflect.String {
+		return nil
+	}
+	list := method.Func.Call([]reflect.Value{reflect.Zero(t)})[0]
+	for i := range list.Len() {
+		values = append(values, list.Index(i).String())
+	}
+	return values
+}
+
+// ownerOf returns the struct that declares the member: the type, or one that is embedded in it. The
+// member is optional if a pointer embeds the struct.
 func ownerOf(t reflect.Type, f reflect.StructField) (owner reflect.Type, optional bool) {
 	for _, i := range f.Index[:len(f.Index)-1] {
 		t = t.Field(i).Type
@@ -81,19 +147,4 @@ func ownerOf(t reflect.Type, f reflect.StructField) (owner reflect.Type, optiona
 		}
 	}
 	return t, optional
-}
-
-// remarks are the comments on package api's types and members, by "Type" and "Type.Member".
-type remarks map[string]string
-
-// of gives the remark on a type, or on a member of it.
-func (said remarks) of(t reflect.Type, member string) string {
-	if t.PkgPath() != reflect.TypeFor[api.Problem]().PkgPath() {
-		return ""
-	}
-	name, _, _ := strings.Cut(t.Name(), "[") // a generic type, without what it is of
-	if member != "" {
-		name += "." + member
-	}
-	return said[name]
 }

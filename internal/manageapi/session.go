@@ -2,48 +2,50 @@ package manageapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-func (a *API) sessions(h huma.API) {
-	add(h, a.Door, huma.Operation{
-		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"Session"}, DefaultStatus: http.StatusCreated,
-		Summary: "Sign in", Description: "Gives the session cookie. Every cause of failure has one answer.",
-	}, need{anyone: true, reduces: true}, a.signIn, fault.SignInFailed)
-	add(h, a.Door, huma.Operation{
-		OperationID: "show-session", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"Session"}, Summary: "Show the session",
-	}, need{session: true}, a.showSession)
-	add(h, a.Door, huma.Operation{
-		OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/v1/session", Tags: []string{"Session"}, Summary: "Sign out",
-	}, need{session: true}, a.signOut)
+func (a *API) sessions() {
+	add(a, huma.Operation{
+		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"Session"},
+		DefaultStatus: http.StatusCreated,
+		Summary:       "Sign in",
+		Description: "Sets the session cookie. The response is the same for every cause of failure. " +
+			fmt.Sprintf("A person has at most %d sessions: another sign-in ends the oldest one.", session.MaxSessions),
+	}, requirement{anyone: true, reduces: true}, a.signIn, fault.SignInFailed)
+	add(a, huma.Operation{
+		OperationID: "show-session", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"Session"},
+		Summary: "Show the session",
+	}, requirement{session: true}, a.showSession)
+	add(a, huma.Operation{
+		OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/v1/session", Tags: []string{"Session"},
+		Summary: "Sign out",
+	}, requirement{session: true}, a.signOut)
 }
 
 type signInInput struct {
-	JSON body[api.SignIn]
-	From from
+	JSON body[api.SignInRequest]
+	From requestOrigin
 }
 
-// from is where a request without a principal comes from.
-type from struct {
-	origin principal.Origin
-	agent  string
-}
+// requestOrigin is where a request comes from, for an operation without a principal.
+type requestOrigin struct{ origin principal.Origin }
 
 // Resolve implements huma.Resolver.
-func (f *from) Resolve(ctx huma.Context) []error {
-	r, w := humago.Unwrap(ctx)
-	door := ctx.Context().Value(doorKey{}).(*web.Door) // every operation is behind one
-	f.origin, f.agent = door.Origin(w.Header(), r), r.UserAgent()
+func (f *requestOrigin) Resolve(ctx huma.Context) []error {
+	f.origin = callOf(ctx).origin
 	return nil
 }
 
@@ -54,31 +56,32 @@ type signInOutput struct {
 }
 
 func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error) {
-	user, err := a.Identity.SignIn(ctx, in.From.origin, in.JSON.value.Email, credential.NewSecret(in.JSON.value.Password))
+	user, err := a.Identity.SignIn(ctx, in.From.origin, in.JSON.value.Email,
+		credential.NewSecret(in.JSON.value.Password))
 	if err != nil {
 		return nil, err
 	}
 	return a.signedIn(ctx, user, in.From)
 }
 
-// signedIn begins the session of a user who has just proven who they are, and says where it is.
-func (a *API) signedIn(ctx context.Context, u identity.User, f from) (*signInOutput, error) {
-	begun, err := a.begin(ctx, u, f)
+// signedIn is beginSession with the location of the session.
+func (a *API) signedIn(ctx context.Context, u identity.User, f requestOrigin) (*signInOutput, error) {
+	begun, err := a.beginSession(ctx, u, f)
 	if err != nil {
 		return nil, err
 	}
 	return &signInOutput{SetCookie: begun.SetCookie, Location: "/api/v1/session", Body: begun.Body}, nil
 }
 
-// sessionOutput is a session that has just begun, and its cookie.
+// sessionOutput is a new session and its cookie.
 type sessionOutput struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 	Body      api.Session
 }
 
-// begin begins the session of a user who has just proven who they are.
-func (a *API) begin(ctx context.Context, u identity.User, f from) (*sessionOutput, error) {
-	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.agent)
+// beginSession begins the session of a user who has just proven who they are.
+func (a *API) beginSession(ctx context.Context, u identity.User, f requestOrigin) (*sessionOutput, error) {
+	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.origin.UserAgent)
 	if err != nil {
 		return nil, err
 	}
@@ -86,28 +89,41 @@ func (a *API) begin(ctx context.Context, u identity.User, f from) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	return &sessionOutput{SetCookie: a.Door.Cookie(token), Body: sessionOf(p)}, nil
+	return &sessionOutput{SetCookie: a.Middleware.Authenticator.SessionCookie(token), Body: sessionOf(p)}, nil
 }
 
-func (a *API) showSession(ctx context.Context, _ *struct{}) (*answer[api.Session], error) {
-	return &answer[api.Session]{sessionOf(who(ctx).Principal)}, nil
+func (a *API) showSession(ctx context.Context, _ *struct{}) (*output[api.Session], error) {
+	return &output[api.Session]{sessionOf(callerOf(ctx).Principal)}, nil
 }
 
-// signedOut takes the cookie away.
-type signedOut struct {
+// signedOutOutput deletes the cookie.
+type signedOutOutput struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-func (a *API) signOut(ctx context.Context, _ *struct{}) (*signedOut, error) {
-	own, _ := who(ctx).Session()
-	if err := a.Sessions.End(ctx, who(ctx).Principal, own.ID); err != nil {
+func (a *API) signOut(ctx context.Context, _ *struct{}) (*signedOutOutput, error) {
+	own, _ := callerOf(ctx).Session()
+	if err := a.Sessions.End(ctx, callerOf(ctx).Principal, own.ID); err != nil {
 		return nil, err
 	}
-	return &signedOut{a.Door.Cookie(credential.Secret{})}, nil
+	return &signedOutOutput{a.Middleware.Authenticator.SessionCookie(credential.Secret{})}, nil
 }
 
+// accountIDs returns the ids as strings.
+func accountIDs(accounts []ident.AccountID) []string {
+	texts := make([]string, len(accounts))
+	for i, id := range accounts {
+		texts[i] = string(id)
+	}
+	return texts
+}
+
+// sessionOf returns the wire form of the caller's session.
 func sessionOf(p principal.Principal) api.Session {
 	s, _ := p.Session()
-	memberships, standings := web.Memberships(s)
-	return api.Session{User: web.Person(s.User), Accounts: standings, Memberships: memberships, ExpiresAt: s.ExpiresAt}
+	memberships, accounts := web.Memberships(s)
+	return api.Session{
+		User: web.Person(s.User), Accounts: accounts, Memberships: memberships,
+		EndedAccounts: accountIDs(s.Ended), ExpiresAt: s.ExpiresAt,
+	}
 }

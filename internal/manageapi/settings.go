@@ -8,26 +8,38 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// settingsOf gives the wire form of a tenant's settings: null where the domain has an empty text or 0.
+// settingsOf returns the wire form of a tenant's settings. An empty text and 0 of the domain are
+// null.
 func settingsOf(s policy.Settings) api.Settings {
 	return api.Settings{
-		Style: string(s.Style), Prefix: web.Optional(s.Prefix), Label: web.Optional(s.Label), ClientDomain: web.Optional(s.ClientDomain),
-		KeyHeader: web.Optional(s.KeyHeader), Transports: texts(s.Transports), SessionTransport: s.SessionTransport,
-		KeysPerUser: limitOf(s.KeysPerUser), Creators: texts(s.Creators), Visibility: string(s.Visibility), DefaultScopes: texts(s.DefaultScopes),
-		RevokeMode: string(s.RevokeMode), Disclosure: string(s.Disclosure), Dialect: s.Dialect, AdminRefresh: s.AdminRefresh,
-		TokenSeconds: s.TokenSeconds, TokenFormat: string(s.TokenFormat), IdleDays: limitOf(s.IdleDays), RequestsPerMinute: limitOf(s.RequestsPerMinute),
-		LegacyPassword: s.LegacyPassword,
+		Style: api.Style(s.Style), Prefix: web.Optional(s.Prefix), Label: web.Optional(s.Label),
+		ClientDomain: web.Optional(s.ClientDomain),
+		KeyHeader:    web.Optional(s.KeyHeader), Transports: wireList[api.Transport](s.Transports),
+		SessionTransport: s.SessionTransport,
+		KeysPerUser:      limitOrNil(s.KeysPerUser), Creators: wireList[api.Creator](s.Creators),
+		Visibility:    api.Visibility(s.Visibility),
+		DefaultScopes: stringList(s.DefaultScopes),
+		RevokeMode:    api.RevokeMode(s.RevokeMode), Disclosure: api.Disclosure(s.Disclosure),
+		Dialect:      api.Dialect(s.Dialect),
+		AdminRefresh: s.AdminRefresh,
+		TokenSeconds: s.TokenSeconds, TokenFormat: api.TokenFormat(s.TokenFormat), IdleDays: limitOrNil(s.IdleDays),
+		RequestsPerMinute:       limitOrNil(s.RequestsPerMinute),
+		VerifyRequestsPerMinute: limitOrNil(s.VerifyRequestsPerMinute),
+		VerifyRequires:          wireList[api.VerifyMember](s.VerifyRequires),
+		LegacyPassword:          s.LegacyPassword,
 	}
 }
 
-func limitOf(n int) *int {
+// limitOrNil returns nil for 0, which is null on the wire.
+func limitOrNil(n int) *int {
 	if n == 0 {
 		return nil
 	}
 	return &n
 }
 
-// settings gives what a patch does to a tenant's settings. Its rules are the domain's; here only null is refused where there is nothing to clear.
+// settings returns a function that applies a patch to a tenant's settings. The domain checks the
+// result. settings itself refuses only null for a setting that cannot be cleared.
 func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 	for _, member := range []struct {
 		name string
@@ -46,34 +58,36 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 		{"token_format", s.TokenFormat.Null},
 	} {
 		if member.null {
-			p.cannotClear("settings." + member.name)
+			p.notNullable("settings." + member.name)
 		}
 	}
 	return func(to *policy.Settings) {
-		put(&to.Style, s.Style, as[credential.Style])
-		put(&to.Prefix, s.Prefix, as[string])
-		put(&to.Label, s.Label, as[string])
-		put(&to.ClientDomain, s.ClientDomain, as[string])
-		put(&to.KeyHeader, s.KeyHeader, as[string])
-		put(&to.Transports, s.Transports, words[policy.Transport])
-		put(&to.SessionTransport, s.SessionTransport, itself[bool])
-		put(&to.KeysPerUser, s.KeysPerUser, limit)
-		put(&to.Creators, s.Creators, words[policy.Creator])
-		put(&to.Visibility, s.Visibility, as[policy.Visibility])
-		put(&to.DefaultScopes, s.DefaultScopes, words[scope.Scope])
-		put(&to.RevokeMode, s.RevokeMode, as[policy.RevokeMode])
-		put(&to.Disclosure, s.Disclosure, as[policy.Disclosure])
-		put(&to.Dialect, s.Dialect, as[string])
-		put(&to.AdminRefresh, s.AdminRefresh, itself[bool])
-		put(&to.TokenSeconds, s.TokenSeconds, itself[int])
-		put(&to.TokenFormat, s.TokenFormat, as[policy.TokenFormat])
-		put(&to.IdleDays, s.IdleDays, limit)
-		put(&to.RequestsPerMinute, s.RequestsPerMinute, limit)
+		set(&to.Style, s.Style, as[credential.Style])
+		set(&to.Prefix, s.Prefix, as[string])
+		set(&to.Label, s.Label, as[string])
+		set(&to.ClientDomain, s.ClientDomain, as[string])
+		set(&to.KeyHeader, s.KeyHeader, as[string])
+		set(&to.Transports, s.Transports, typedList[policy.Transport])
+		set(&to.SessionTransport, s.SessionTransport, unchanged[bool])
+		set(&to.KeysPerUser, s.KeysPerUser, limit)
+		set(&to.Creators, s.Creators, typedList[policy.Creator])
+		set(&to.Visibility, s.Visibility, as[policy.Visibility])
+		set(&to.DefaultScopes, s.DefaultScopes, typedList[scope.Scope])
+		set(&to.RevokeMode, s.RevokeMode, as[policy.RevokeMode])
+		set(&to.Disclosure, s.Disclosure, as[policy.Disclosure])
+		set(&to.Dialect, s.Dialect, as[string])
+		set(&to.AdminRefresh, s.AdminRefresh, unchanged[bool])
+		set(&to.TokenSeconds, s.TokenSeconds, unchanged[int])
+		set(&to.TokenFormat, s.TokenFormat, as[policy.TokenFormat])
+		set(&to.IdleDays, s.IdleDays, limit)
+		set(&to.RequestsPerMinute, s.RequestsPerMinute, limit)
+		set(&to.VerifyRequestsPerMinute, s.VerifyRequestsPerMinute, limit)
+		set(&to.VerifyRequires, s.VerifyRequires, typedList[policy.VerifyField])
 	}
 }
 
-// put writes a member that was sent; null writes the zero value.
-func put[To, From any](to *To, o api.Optional[From], convert func(From) To) {
+// set sets a member if it was sent. null sets the zero value.
+func set[To, From any](to *To, o api.Optional[From], convert func(From) To) {
 	switch {
 	case !o.Set:
 	case o.Null:
@@ -84,11 +98,14 @@ func put[To, From any](to *To, o api.Optional[From], convert func(From) To) {
 	}
 }
 
-func as[T ~string](text string) T { return T(text) }
+// as returns a text in the domain's type.
+func as[To, From ~string](text From) To { return To(text) }
 
-func itself[T any](v T) T { return v }
+// unchanged returns a value that needs no conversion.
+func unchanged[T any](v T) T { return v }
 
-// limit takes a number where null stands for none. To the domain that is 0, so a 0 that was sent becomes one that it refuses.
+// limit returns a number for which null means no limit. No limit is 0 in the domain, so that a 0 in
+// the request becomes a number that the domain refuses.
 func limit(n int) int {
 	if n == 0 {
 		return -1

@@ -9,7 +9,8 @@ import (
 )
 
 func TestAGridLosesNoCountAndMixesNoneUp(t *testing.T) {
-	const rows, columns, times = 3, 4, 1000
+	const rows, columns = 3, 4
+	const times = 1000
 	g := metric.NewGrid(rows, columns)
 	var all sync.WaitGroup
 	for row := range rows {

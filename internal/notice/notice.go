@@ -1,32 +1,41 @@
-// Package notice tells people what becomes of their keys and sign-ins, each thing once.
+// Package notice tells people what happens to their keys and sign-ins, each thing once.
 //
-// A [Notice] is planned into the outbox, a table, and sent from there. What somebody does is told by a notice that commits with the change itself
-// (key made for you, refreshed, shown again, disabled, revoked, new sign-in), so that none is lost and none tells of what was rolled back. What time does is found by a pass over
-// the keys ([Service.Plan]): the notices 30, 7 and 1 days before the effective expiry, the one of the expiry itself, and the one 7 days before a key is disabled for
-// idleness, which waits for it. The outbox takes
-// each text of [Notice.Dedupe] once.
+// A [Notice] is planned into the outbox, which is a table, and sent from there. There are two
+// sources of notices. What somebody does commits its notice in the same transaction (a key was
+// created for you, refreshed, revealed, disabled or revoked; a new sign-in; a one-time link), so
+// that none is lost and none reports what was rolled back. What comes with time is found by a pass
+// over the keys ([Service.Plan]): 30, 7 and 1 days before the effective expiry, at the expiry, and
+// 7 days before a key is disabled because it is idle, which waits for the notice. The same pass
+// finds failed sign-ins. The outbox accepts each text of [Notice.Dedupe] once.
 //
-//	waiting ──claim──▶ claimed ──hand over──▶ sending ──250──▶ sent
-//	   ▲                  │ lease ran out        │
-//	   ├──────────────────┤ or failed: later     ├─ 4xx ─▶ waiting, later
-//	   │                                         ├─ 5xx ─▶ dead
-//	   │                                         └─ no answer, or the lease ran out ─▶ in_doubt
+//	waiting ──lease──▶ claimed ──commit──▶ sending ──250──▶ sent
+//	   ▲                  │ lease expired      │
+//	   ├──────────────────┤ or failed: later   ├─ 4xx ─▶ waiting, later
+//	   │                                       ├─ 5xx ─▶ dead
+//	   │                                       └─ no answer, or the lease expired ─▶ in_doubt
 //	   └── retried by the operator: dead, in_doubt, skipped
 //
-// Nothing is handed over before the state "sending" is committed, by whoever still holds the lease, and what is found in it afterwards is never sent again by
-// itself: it may have arrived. So a notice arrives at most once, however often a sender is killed and however many there are; one of which that is not known
-// is in doubt, and seen by the operator.
+// The message is handed over only after the state "sending" is committed, by the node that still
+// holds the lease. A notice found in that state later is not sent again automatically, since it may
+// have arrived. So a notice arrives at most once, however many nodes send and however often they
+// are killed. A notice of which it is not known whether it arrived is in doubt, and the operator
+// sees it.
+//
+// Who may do what: everybody chooses which kinds they want, but for those of [Kind.Fixed]; the
+// operator lists notices and sends them again (operator.go).
 package notice
 
 import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // Kind is what a notice is about.
@@ -45,89 +54,116 @@ const (
 	NewSignIn    Kind = "new_sign_in"
 )
 
-// Kinds lists them.
+// The kinds that nobody can turn off and that are not among Kinds. Somebody who uses another
+// person's session must not be able to hide failed sign-ins from that person. Only a mail server
+// delivers one-time links.
+const (
+	FailedSignIns Kind = "failed_sign_ins"
+	PasswordReset Kind = "password_reset"
+	Invitation    Kind = "invitation"
+	KeyClaim      Kind = "key_claim"
+)
+
+// Kinds lists the kinds among which people choose.
 func Kinds() []Kind {
-	return []Kind{KeyExpiring, KeyExpired, KeyIdle, KeyCreated, KeyRefreshed, KeyRevealed, KeyDisabled, KeyRevoked, NewSignIn}
+	return []Kind{
+		KeyExpiring, KeyExpired, KeyIdle, KeyCreated, KeyRefreshed, KeyRevealed, KeyDisabled, KeyRevoked,
+		NewSignIn,
+	}
 }
 
-// Fixed reports whether everybody gets notices of the kind: nobody chooses to let keys end unannounced, and whoever uses another's session to see a secret
-// cannot keep it quiet.
+// Fixed reports whether everybody gets notices of the kind: keys do not expire unannounced, and
+// somebody who uses another person's session to reveal a secret cannot hide it.
 func (k Kind) Fixed() bool {
-	return slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle, KeyRevealed}, k)
+	return slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle, KeyRevealed}, k) || !slices.Contains(Kinds(), k)
 }
 
-// State is where a notice stands.
+// State is the state of a notice in the outbox.
 type State string
 
 // The states.
 const (
 	Waiting State = "waiting"
-	Claimed State = "claimed"
+	Leased  State = "claimed"
 	Sending State = "sending"
 	Sent    State = "sent"
-	// Skipped was not sent, since there was nobody to send it to, it was not wanted, or it was no longer true.
+	// Skipped: not sent, since there was nobody to send it to, it was not wanted, or it was no
+	// longer true.
 	Skipped State = "skipped"
-	// Dead could not be delivered.
+	// Dead: could not be delivered.
 	Dead State = "dead"
-	// InDoubt was handed over, and it is not known whether it was taken.
+	// InDoubt: handed over, and it is not known whether it was accepted.
 	InDoubt State = "in_doubt"
 )
 
-var states = [...]State{Waiting, Claimed, Sending, Sent, Skipped, Dead, InDoubt}
+var states = [...]State{Waiting, Leased, Sending, Sent, Skipped, Dead, InDoubt}
 
-// over reports whether nothing more becomes of a notice in this state by itself.
-func (s State) over() bool { return slices.Contains([]State{Sent, Skipped, Dead, InDoubt}, s) }
+// final reports whether a notice in this state stays there unless the operator retries it.
+func (s State) final() bool { return slices.Contains([]State{Sent, Skipped, Dead, InDoubt}, s) }
 
 // Notice is one message to one person.
 type Notice struct {
 	ID   ident.NoticeID
 	Kind Kind
-	// User is told, at the address on file when it is sent.
+	// User gets the notice, at the address on file when it is sent.
 	User ident.UserID
-	// Key that it is about; "" for none.
+	// Key is the key that it is about; "" for none.
 	Key ident.KeyID
-	// Dedupe is the same for notices of the same thing: of those one is kept.
+	// Link is the link that the message contains; "" for none. Nobody else sees it.
+	Link ident.LinkID
+	// To is the address that a tenant's link goes to; "" for every other notice.
+	To string
+	// Dedupe is the same for all notices of the same thing, of which the outbox keeps one.
 	Dedupe string
 	Facts  Facts
 	// At is when it was planned.
 	At time.Time
 }
 
-// Facts are what a notice says, as it was when it was planned. The JSON form is what is stored. There is never a secret among them.
+// Facts are what a notice says, as of the time it was planned. The database stores the JSON form.
+// They never contain a secret.
 type Facts struct {
 	Tenant   ident.TenantID `json:"tenant,omitempty"`
 	KeyName  string         `json:"key_name,omitempty"`
 	PublicID string         `json:"public_id,omitempty"`
 	Last4    string         `json:"last4,omitempty"`
-	// Days before the expiry, one of the thresholds.
+	// Days is how many days before the expiry it is: one of the thresholds.
 	Days int `json:"days,omitempty"`
-	// Expiry of the key; the zero value where it has none.
+	// Expiry is that of the key; zero where it has none.
 	Expiry policy.Expiry `json:"expiry,omitzero"`
-	// IdleAt is when the key will be disabled for idleness, and LastUsedAt when it was last used; zero for never.
+	// IdleAt is when the key will be disabled because it is idle. LastUsedAt is when it was last
+	// used; zero for never.
 	IdleAt     time.Time `json:"idle_at,omitzero"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
-	// IdleDays that the tenant lets a key be unused; set where that is why it was disabled.
+	// IdleDays is after how many days without use the tenant disables a key. It is set where the
+	// key was disabled for that reason.
 	IdleDays int `json:"idle_days,omitempty"`
-	// By names who did it, see Named and Self; "" where it was Claviger itself.
+	// By names who did it (see Named and Self); "" for Claviger itself.
 	By string `json:"by,omitempty"`
-	// Why the key was revoked, in the words of who did it.
+	// Why is the reason for a revocation, in the words of the person who revoked the key.
 	Why string `json:"why,omitempty"`
-	// Keys is how many were revoked at once; then no single one is named.
+	// Keys is how many keys were revoked at once. No single key is named then.
 	Keys int64 `json:"keys,omitempty"`
-	// Deleted is set where the key is gone for good, and no tombstone shows it.
+	// Deleted is set where the key was deleted, and left no tombstone.
 	Deleted bool `json:"deleted,omitempty"`
 	// ByLink is set where the owner has yet to fetch the secret of a new key.
 	ByLink bool `json:"by_link,omitempty"`
-	// Address that it was done from.
+	// Address is the IP address that it was done from.
 	Address string `json:"address,omitempty"`
-	// Agent of a sign-in.
+	// Agent is the user agent of a sign-in.
 	Agent string `json:"agent,omitempty"`
+	// Attempts is how many sign-ins failed.
+	Attempts int `json:"attempts,omitempty"`
+	// Role is that of an invitation.
+	Role scope.Role `json:"role,omitempty"`
+	// Until is when the link expires.
+	Until time.Time `json:"until,omitzero"`
 }
 
-// Self names the recipient as who did it.
+// Self stands for the recipient in Facts.By.
 const Self = "you"
 
-// Named names somebody else by name and address, of which one may be missing.
+// Named returns name and address of somebody else for Facts.By. One of them may be "".
 func Named(name, email string) string {
 	switch {
 	case name == "":
@@ -138,22 +174,39 @@ func Named(name, email string) string {
 	return name + " (" + email + ")"
 }
 
-// New makes a notice of one thing, which the kind and these words tell from every other. Its id follows from them, so that a change that runs twice makes the same one.
-func New(kind Kind, to ident.UserID, at time.Time, facts Facts, thing ...string) Notice {
-	dedupe := strings.Join(append([]string{string(kind)}, thing...), "/")
+// New returns a notice of one thing. The kind and the parts identify that thing, and the id follows
+// from them, so that a transaction that runs twice plans the same notice.
+func New(kind Kind, to ident.UserID, at time.Time, facts Facts, parts ...string) Notice {
+	dedupe := strings.Join(append([]string{string(kind)}, parts...), "/")
 	hash := sha256.Sum256([]byte(dedupe))
 	return Notice{
-		ID: ident.New[ident.NoticeID](at, strings.NewReader(string(hash[:]))), Kind: kind, User: to, Dedupe: dedupe, Facts: facts, At: at,
+		ID: ident.New[ident.NoticeID](at, strings.NewReader(string(hash[:]))), Kind: kind, User: to, Dedupe: dedupe,
+		Facts: facts, At: at,
 	}
 }
 
-// OfKey makes a notice about a key.
+// OfLink returns a notice that brings a user a link. at is when the link is handed to the outbox.
+func OfLink(kind Kind, to ident.UserID, link ident.LinkID, at time.Time, facts Facts) Notice {
+	n := New(kind, to, at, facts, string(link), strconv.FormatInt(at.UnixMicro(), 10))
+	n.Link = link
+	return n
+}
+
+// OfTenant returns a notice that brings a link of a tenant to an address. to is "" where it is not
+// known whether a user has the address.
+func OfTenant(kind Kind, to ident.UserID, email string, link ident.LinkID, at time.Time, facts Facts) Notice {
+	n := OfLink(kind, to, link, at, facts)
+	n.To = email
+	return n
+}
+
+// OfKey returns a notice about a key. With the kind and the key, more identifies the thing.
 func OfKey(kind Kind, to ident.UserID, key ident.KeyID, at time.Time, facts Facts, more ...any) Notice {
-	thing := []string{string(key)}
-	for _, word := range more {
-		thing = append(thing, fmt.Sprint(word))
+	parts := []string{string(key)}
+	for _, part := range more {
+		parts = append(parts, fmt.Sprint(part))
 	}
-	n := New(kind, to, at, facts, thing...)
+	n := New(kind, to, at, facts, parts...)
 	n.Key = key
 	return n
 }

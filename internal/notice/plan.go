@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -10,61 +11,66 @@ import (
 )
 
 const (
-	planLease = "notices"
-	planFor   = 2 * time.Minute
-	// overlap is how much of the time before the last pass is looked at once more: a change can commit ten seconds after it looked at the clock.
+	planLease         = "notices"
+	planLeaseDuration = 2 * time.Minute
+	// overlap is how much of the time before the last pass is searched again: a change can commit
+	// ten seconds after it read the clock.
 	overlap = 10 * time.Minute
-	// keepFor is how long notices that are over are kept: much longer than the dedupe texts count.
-	keepFor = 90 * policy.Day
+	// retention is how long notices are kept after they reach a final state: much longer than
+	// Dedupe needs.
+	retention = 90 * policy.Day
 )
 
-// Order is what a search goes by.
+// Order is the order of a search.
 type Order string
 
 // The orders.
 const (
-	// ByExpiry of the key itself.
+	// ByExpiry is by the key's own expiry.
 	ByExpiry Order = "expiry"
-	// BySecret goes by when the current secret was set.
+	// BySecret is by when the current secret was set.
 	BySecret Order = "secret"
-	// InTenant goes through all keys of a tenant, by when they were made.
+	// InTenant is all keys of a tenant, by when they were created.
 	InTenant Order = "tenant"
-	// ByIdleness goes through the keys of a tenant that are not disabled and without a sign of life since, by when their secret was set.
-	ByIdleness Order = "idleness"
 )
 
 // Search finds keys that are not revoked and have a secret.
 type Search struct {
 	By Order
-	// From and Until are the first and the last time in that order.
+	// From and Until are the first and the last time to find, in that order.
 	From, Until time.Time
-	// Tenant is for InTenant and ByIdleness.
+	// Tenant is set for InTenant.
 	Tenant ident.TenantID
 }
 
-// Place in the order of a search.
-type Place struct {
+// Position is that of a key in the order of a search.
+type Position struct {
 	At  time.Time
 	Key ident.KeyID
 }
 
-// Candidate is a key that a search found, and its place there.
+// Candidate is a key that a search found, with its position.
 type Candidate struct {
 	Subject
-	Place Place
+	Position Position
 }
 
-// Plan puts the notices of what time does to keys into the outbox: one pass, of one service at a time.
+// Plan writes the notices that come with time into the outbox, in one pass. Of all nodes, one plans
+// at a time.
 //
-// It looks at the keys that came to a threshold since the last pass. Those are found by indexes: by their own expiry, and for each number of days that some policy
-// counts by the age of their secret. Only of accounts whose policy changed since, or whose keys all come to a threshold at once since their secrets are older than the policy, it looks at
-// every key. Of tenants that disable idle keys it looks at all that will be soon, since they stay on until their owner was told. Whether a key is really due, [Subject.Due]
-// and [Subject.Idle] say, so finding too many does no harm, and finding one twice neither: the outbox keeps one.
+// It finds the keys that reached a threshold since the last pass by indexes: by their own expiry
+// and, for each number of days in some policy, by the age of their secret. It reads every key only
+// in accounts whose policy has changed since, or where many keys reach a threshold at once because
+// their secrets are older than the policy. In tenants that disable idle keys it reads some keys in
+// each pass, and all of them in turn: a key stays enabled until its owner had a notice.
+//
+// [Subject.Due] and [Subject.Idle] decide whether a notice is due, so a search may find too many
+// keys. It may also find one twice: the outbox keeps one notice.
 func (s *Service) Plan(ctx context.Context) error {
 	s.planning.Lock()
 	defer s.planning.Unlock()
 	now := s.Now()
-	if held, err := s.hold(ctx); err != nil || !held {
+	if held, err := s.renewLease(ctx); err != nil || !held {
 		return err
 	}
 	last, err := s.Store.PlannedUntil(ctx)
@@ -76,35 +82,38 @@ func (s *Service) Plan(ctx context.Context) error {
 		return err
 	}
 	from := slices.MaxFunc([]time.Time{last.Add(-overlap), now.Add(-horizon)}, time.Time.Compare)
-	r := round{service: s, now: now, from: from, rules: rules}
+	r := planPass{service: s, now: now, from: from, rules: rules}
 	if done, err := r.plan(ctx); err != nil || !done {
 		return err
 	}
-	if err := s.Store.ForgetNotices(ctx, s.Horizon().Add(-keepFor)); err != nil {
+	if err := r.planFailedSignIns(ctx); err != nil {
+		return err
+	}
+	if err := s.Store.DeleteOldNotices(ctx, s.Horizon().Add(-retention)); err != nil {
 		return err
 	}
 	return s.Store.SetPlannedUntil(ctx, now)
 }
 
-// hold takes or renews the lease of planning.
-func (s *Service) hold(ctx context.Context) (bool, error) {
+// renewLease acquires or renews the lease of planning.
+func (s *Service) renewLease(ctx context.Context) (bool, error) {
 	now := s.Now()
-	return s.Store.Lease(ctx, planLease, s.Holder, now, now.Add(planFor))
+	return s.Store.AcquireLease(ctx, planLease, s.Holder, now, now.Add(planLeaseDuration))
 }
 
-// round is one pass of planning.
-type round struct {
+// planPass is one pass of planning.
+type planPass struct {
 	service *Service
-	// from and now bound the time that the pass is about.
+	// from and now are the time span that the pass covers.
 	from, now time.Time
 	rules     map[ident.AccountID][]policy.Rule
 }
 
-// plan goes through all searches; done is false where the lease was lost.
-func (r *round) plan(ctx context.Context) (done bool, err error) {
-	searches := r.crossing()
+// plan runs all searches; done is false where the lease was lost.
+func (r *planPass) plan(ctx context.Context) (done bool, err error) {
+	searches := r.thresholdSearches()
 	for account, rules := range r.rules {
-		if !r.moved(rules) {
+		if !r.rulesChanged(rules) {
 			continue
 		}
 		tenants, err := r.service.Store.TenantsIn(ctx, account)
@@ -123,28 +132,52 @@ func (r *round) plan(ctx context.Context) (done bool, err error) {
 	return r.planIdle(ctx)
 }
 
-// planIdle plans for the keys that will be disabled for idleness.
-func (r *round) planIdle(ctx context.Context) (done bool, err error) {
+// planIdle plans notices for the keys that will be disabled because they are idle. A pass reads a
+// bounded number of keys, and the next one goes on from there.
+func (r *planPass) planIdle(ctx context.Context) (done bool, err error) {
 	tenants, err := r.service.Store.IdleTenants(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, id := range tenants {
-		t, err := r.service.Store.TenantRules(ctx, id)
-		if err != nil {
-			return false, err
-		}
-		silent := t.Idleness().IdleSince(r.now.Add(policy.IdleNotice - policy.IdleMargin))
-		idle := func(c Candidate) (Notice, bool) { return c.Idle(t, r.now) }
-		if done, err := r.search(ctx, Search{By: ByIdleness, Until: silent, Tenant: id}, idle); err != nil || !done {
-			return done, err
-		}
+	err = r.service.idle.RunPass(tenants, func(tenant ident.TenantID, after Position) (*Position, error) {
+		return r.planIdleIn(ctx, tenant, after)
+	})
+	if errors.Is(err, errLeaseLost) {
+		return false, nil
 	}
-	return true, nil
+	return err == nil, err
 }
 
-// aheads are how long before an expiry its owner is told.
-func aheads() []time.Duration {
+// errLeaseLost ends a pass because another node has the lease.
+var errLeaseLost = errors.New("another node plans notices")
+
+// planIdleIn plans notices for some keys of a tenant, and returns the position that it reached.
+func (r *planPass) planIdleIn(ctx context.Context, tenant ident.TenantID, after Position) (last *Position, err error) {
+	t, err := r.service.Store.TenantRules(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	unreachable := t.IdleRule().IdleCutoff(r.now.Add(policy.IdleNotice - policy.IdleMargin))
+	if unreachable.IsZero() {
+		return nil, nil
+	}
+	found, last, err := r.service.Store.IdleCandidates(ctx, tenant, unreachable, after)
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.service.renewLease(ctx)
+	if err == nil && !held {
+		err = errLeaseLost
+	}
+	if err != nil {
+		return nil, err
+	}
+	idle := func(c Candidate) (Notice, bool) { return c.Idle(t, r.now) }
+	return last, r.service.Store.PlanNotices(ctx, dueNotices(found, idle))
+}
+
+// leadTimes returns how long before an expiry notices are due, and 0 for the expiry itself.
+func leadTimes() []time.Duration {
 	all := []time.Duration{0}
 	for _, days := range thresholds {
 		all = append(all, time.Duration(days)*policy.Day)
@@ -152,11 +185,12 @@ func aheads() []time.Duration {
 	return all
 }
 
-// crossing finds the keys that came to a threshold, or to their expiry, during the round.
-func (r *round) crossing() (all []Search) {
-	days := r.days()
-	for _, ahead := range aheads() {
-		from, until := r.from.Add(ahead), r.now.Add(ahead)
+// thresholdSearches returns the searches for keys that reached a threshold or their expiry within
+// the pass.
+func (r *planPass) thresholdSearches() (all []Search) {
+	days := r.ruleDays()
+	for _, lead := range leadTimes() {
+		from, until := r.from.Add(lead), r.now.Add(lead)
 		all = append(all, Search{By: ByExpiry, From: from, Until: until})
 		for _, d := range days {
 			age := time.Duration(d) * policy.Day
@@ -166,8 +200,8 @@ func (r *round) crossing() (all []Search) {
 	return all
 }
 
-// days that the rules count, each once.
-func (r *round) days() (all []int) {
+// ruleDays returns the different numbers of days in the rules.
+func (r *planPass) ruleDays() (all []int) {
 	for _, rules := range r.rules {
 		for _, rule := range rules {
 			all = append(all, rule.Days)
@@ -177,42 +211,50 @@ func (r *round) days() (all []int) {
 	return slices.Compact(all)
 }
 
-// moved reports whether the rules changed during the round, or brought all older secrets to a threshold in it.
-func (r *round) moved(rules []policy.Rule) bool {
+// rulesChanged reports whether the rules changed within the pass, or brought all older secrets to a
+// threshold within it.
+func (r *planPass) rulesChanged(rules []policy.Rule) bool {
 	return slices.ContainsFunc(rules, func(rule policy.Rule) bool {
-		if r.covers(rule.Since) || r.covers(rule.Until) {
+		if r.contains(rule.Since) || r.contains(rule.Until) {
 			return true
 		}
 		deadline := rule.Deadline(rule.Since)
-		return slices.ContainsFunc(aheads(), func(ahead time.Duration) bool { return r.covers(deadline.Add(-ahead)) })
+		return slices.ContainsFunc(leadTimes(),
+			func(lead time.Duration) bool { return r.contains(deadline.Add(-lead)) })
 	})
 }
 
-func (r *round) covers(at time.Time) bool { return at.After(r.from) && !at.After(r.now) }
+// contains reports whether a time is within the pass.
+func (r *planPass) contains(at time.Time) bool { return at.After(r.from) && !at.After(r.now) }
 
-// search plans what is due of the keys that it finds, a page at a time.
-func (r *round) search(ctx context.Context, search Search, judge func(Candidate) (Notice, bool)) (done bool, err error) {
-	after := Place{At: search.From}
+// search plans the notices that are due for the keys that it finds, a page at a time. due returns
+// the notice of a key.
+func (r *planPass) search(ctx context.Context, search Search,
+	due func(Candidate) (Notice, bool),
+) (done bool, err error) {
+	after := Position{At: search.From}
 	for {
 		found, err := r.service.Store.Candidates(ctx, search, after)
 		if err != nil || len(found) == 0 {
 			return err == nil, err
 		}
-		after = found[len(found)-1].Place
-		if held, err := r.service.hold(ctx); err != nil || !held {
+		after = found[len(found)-1].Position
+		if held, err := r.service.renewLease(ctx); err != nil || !held {
 			return false, err
 		}
-		if err := r.service.Store.PlanNotices(ctx, due(found, judge)); err != nil {
+		if err := r.service.Store.PlanNotices(ctx, dueNotices(found, due)); err != nil {
 			return false, err
 		}
 	}
 }
 
-func (r *round) expiry(c Candidate) (Notice, bool) { return c.Due(r.rules[c.Account], r.now) }
+// expiry returns the notice of a key's expiry that is due.
+func (r *planPass) expiry(c Candidate) (Notice, bool) { return c.Due(r.rules[c.Account], r.now) }
 
-func due(found []Candidate, judge func(Candidate) (Notice, bool)) (all []Notice) {
+// dueNotices returns the notices that are due for the keys found.
+func dueNotices(found []Candidate, due func(Candidate) (Notice, bool)) (all []Notice) {
 	for _, c := range found {
-		if n, ok := judge(c); ok {
+		if n, ok := due(c); ok {
 			all = append(all, n)
 		}
 	}

@@ -11,182 +11,227 @@ import (
 )
 
 const (
-	// sendFor bounds a pass: what remains is for the next one.
-	sendFor      = 30 * time.Second
-	settleWithin = 5 * time.Second
+	// sendPassLimit bounds one pass. What remains is for the next one.
+	sendPassLimit = 30 * time.Second
+	finishTimeout = 5 * time.Second
 )
 
-// Verdict is what a failure means for the notice.
-type Verdict string
+// Disposition is what a failure means for the notice.
+type Disposition string
 
-// The verdicts.
+// The dispositions.
 const (
-	// Later: it was not taken, and may be another time.
-	Later Verdict = "later"
-	// Unreachable: like Later, and others will not fare better now.
-	Unreachable Verdict = "unreachable"
-	// Never: it was refused for good.
-	Never Verdict = "never"
-	// Unknown: it was handed over, and nobody said whether it was taken.
-	Unknown Verdict = "unknown"
+	// Later: it was not accepted now, and may be later.
+	Later Disposition = "later"
+	// Unreachable: like Later, and no other notice can be sent now.
+	Unreachable Disposition = "unreachable"
+	// Never: it was refused permanently.
+	Never Disposition = "never"
+	// Unknown: it was handed over, and no answer says whether it was accepted.
+	Unknown Disposition = "unknown"
 )
 
-// Failure is why a letter was not delivered.
+// Failure is why a message was not delivered.
 type Failure struct {
-	Verdict Verdict
-	// Reason in our own words: it is kept and logged, so it repeats nothing of what others said.
+	Disposition Disposition
+	// Reason is in Claviger's own words. It is stored and logged, so it repeats nothing that a mail
+	// server said.
 	Reason string
-	// Cause is for the log; nil where the reason says it all.
+	// Cause is for the log; nil where Reason is enough.
 	Cause error
 }
 
 // Error implements error.
 func (f *Failure) Error() string { return f.Reason }
 
-// The reasons that are ours.
+// The reasons of this package. They are stored.
 const (
 	reasonGone     = "The recipient is disabled or deleted."
 	reasonUnwanted = "The recipient does not want notices of this kind."
-	reasonUntrue   = "It is no longer so: the key's expiry changed, the key was used or revoked, or a later notice says more."
-	reasonInDoubt  = "The sender ended in the middle of handing it over. It may have arrived."
+	reasonOutdated = "It is no longer true: the key's expiry changed, the key was used or revoked, " +
+		"or a later notice says more."
+	reasonUnproven = "The address is not proven to be the recipient's."
+	reasonNoServer = "It contains a link, and only a mail server delivers links."
+	reasonVoid     = "The link in it was used, has expired or was replaced."
+	reasonInDoubt  = "The node stopped while it handed the message over. It may have arrived."
 )
 
-// errLapsed ends an attempt whose claim is another's by now.
-var errLapsed = errors.New("the claim on the notice has run out")
+// errLeaseExpired ends an attempt whose lease has expired.
+var errLeaseExpired = errors.New("the lease of the notice has expired")
 
-// Send sends what is due: one pass. That a letter cannot be delivered is no failure of the pass; it waits and is tried again, for three days.
-func (s *Service) Send(ctx context.Context) error {
+// SendDue sends the notices that are due, in one pass. A message that cannot be delivered is not a
+// failure of the pass: the notice waits and is tried again, for three days.
+func (s *Service) SendDue(ctx context.Context) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	doubtful, err := s.Store.RecoverNotices(ctx, s.Now(), reasonInDoubt)
+	inDoubt, err := s.Store.ReleaseExpiredLeases(ctx, s.Now(), reasonInDoubt)
 	if err != nil {
 		return err
 	}
-	for _, e := range doubtful {
+	for _, e := range inDoubt {
 		s.count(e.Notice, e.Attempts, Outcome{State: InDoubt, Reason: e.Reason})
 	}
-	end := s.Now().Add(sendFor)
+	end := s.Now().Add(sendPassLimit)
 	for more := true; more && s.Now().Before(end); {
-		if more, err = s.sendSome(ctx, end); err != nil {
+		more, err = s.sendBatch(ctx, end)
+		if err != nil {
 			return err
 		}
 	}
-	piles, err := s.Store.Backlog(ctx)
-	s.backlog.set(piles, s.Now())
+	backlogs, err := s.Store.Backlog(ctx)
+	s.backlog.set(backlogs, s.Now())
 	return err
 }
 
-// sendSome sends a few; more is false where there are no others, or others would not fare better.
-func (s *Service) sendSome(ctx context.Context, end time.Time) (more bool, err error) {
+// sendBatch sends a few notices. more is false where no others are due or none can be sent now.
+func (s *Service) sendBatch(ctx context.Context, end time.Time) (more bool, err error) {
 	due, err := s.Store.DueNotices(ctx, s.Now())
 	for _, id := range due {
 		if ctx.Err() != nil || !s.Now().Before(end) {
 			return false, nil
 		}
-		claimed, reached, err := s.attempt(ctx, id)
-		if err != nil || !reached {
+		leased, reachable, err := s.attempt(ctx, id)
+		if err != nil || !reachable {
 			return false, err
 		}
-		more = more || claimed
+		more = more || leased
 	}
 	return more, err
 }
 
-// attempt claims a notice and tries to deliver it. claimed is false where another did.
-func (s *Service) attempt(ctx context.Context, id ident.NoticeID) (claimed, reached bool, err error) {
+// attempt leases a notice and tries to deliver it. leased is false where another node leased it
+// first. reachable is false where the Sender could not be reached.
+func (s *Service) attempt(ctx context.Context, id ident.NoticeID) (leased, reachable bool, err error) {
 	now := s.Now()
-	n, attempt, claimed, err := s.Store.ClaimNotice(ctx, id, s.Holder, now, now.Add(s.Lease))
-	if err != nil || !claimed {
-		return claimed, true, err
+	n, attempt, leased, err := s.Store.LeaseNotice(ctx, id, s.Holder, now, now.Add(s.Lease))
+	if err != nil || !leased {
+		return leased, true, err
 	}
-	c := Claim{ID: id, Holder: s.Holder, Attempt: attempt}
+	c := Lease{ID: id, Holder: s.Holder, Attempt: attempt}
 	failure, err := s.deliver(ctx, n, c)
 	if err != nil {
 		return true, true, err
 	}
-	if errors.Is(failure, errLapsed) {
+	if errors.Is(failure, errLeaseExpired) {
 		return true, true, nil
 	}
-	return true, s.reached(failure), s.settle(ctx, n, c, failure)
+	return true, s.noteReachability(failure), s.finish(ctx, n, c, failure)
 }
 
-// settle writes down how an attempt ended, also where the node is stopping.
-func (s *Service) settle(ctx context.Context, n Notice, c Claim, failure error) error {
+// finish records how an attempt ended, also while the node is stopping.
+func (s *Service) finish(ctx context.Context, n Notice, c Lease, failure error) error {
 	o, err := s.outcome(ctx, failure, c.Attempt)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
-	if err := s.Store.SettleNotice(ctx, c, o); err != nil {
+	if err := s.Store.FinishNotice(ctx, c, o); err != nil {
 		return err
 	}
 	s.count(n, c.Attempt, o)
 	return nil
 }
 
-// deliver gives why the letter did not go out, nil where it did. err is a failure of ours, after which the claim runs out by itself.
-func (s *Service) deliver(ctx context.Context, n Notice, c Claim) (failure, err error) {
-	l := Letter{Notice: n, Date: s.Now()}
-	if l.To, err = s.Store.Recipient(ctx, n.User); err != nil {
-		return nil, err
-	}
-	if n.Facts.Tenant != "" {
-		if l.TenantName, err = s.Store.TenantName(ctx, n.Facts.Tenant); err != nil {
+// deliver sends the message of a notice. failure is why it was not sent, nil where it was. err is a
+// failure of Claviger itself: nothing is recorded, and the lease expires.
+func (s *Service) deliver(ctx context.Context, n Notice, c Lease) (failure, err error) {
+	m := Message{Notice: n, Date: s.Now()}
+	if n.User != "" {
+		m.To, err = s.Store.Recipient(ctx, n.User)
+		if err != nil {
 			return nil, err
 		}
 	}
-	if reason, err := s.needless(ctx, l); err != nil || reason != "" {
+	if n.Link != "" {
+		if reason, err := s.addLink(ctx, &m); err != nil || reason != "" {
+			return skip(reason), err
+		}
+	}
+	if n.Facts.Tenant != "" {
+		m.TenantName, err = s.Store.TenantName(ctx, n.Facts.Tenant)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if reason, err := s.skipReason(ctx, m); err != nil || reason != "" {
 		return skip(reason), err
 	}
-	failure = s.Carry(ctx, l, func(ctx context.Context) error {
+	failure = s.Sender.Send(ctx, m, func(ctx context.Context) error {
 		now := s.Now()
-		ok, err := s.Store.HandOverNotice(ctx, c, now, now.Add(s.Lease))
+		ok, err := s.Store.StartSending(ctx, c, now, now.Add(s.Lease))
 		if err == nil && !ok {
-			err = errLapsed
+			err = errLeaseExpired
 		}
 		return err
 	})
 	return failure, nil
 }
 
-// skip is why a letter is not to be sent.
+// addLink adds the token of the link to a message, or returns why the message must not be sent.
+func (s *Service) addLink(ctx context.Context, m *Message) (reason string, err error) {
+	if !s.Mails {
+		return reasonNoServer, nil
+	}
+	link, err := s.Store.PendingLink(ctx, m.Link, s.Now())
+	if errors.Is(err, fault.NotFound) || err == nil && !link.MailedAt.Equal(m.At) {
+		return reasonVoid, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if link.Email != "" {
+		m.To = Recipient{Email: link.Email, Active: true}
+	}
+	var found bool
+	m.Token, found = s.Keyring.FindLinkToken(link.Kind, m.Link, link.MailedAt, link.Hash)
+	if !found {
+		return reasonVoid, nil
+	}
+	return "", nil
+}
+
+// skip is the reason not to send a message.
 type skip string
 
+// Error implements error.
 func (s skip) Error() string { return string(s) }
 
-// needless says why a letter should not be sent after all; "" where it should.
-func (s *Service) needless(ctx context.Context, l Letter) (string, error) {
+// skipReason returns why a message should not be sent after all; "" where it should.
+func (s *Service) skipReason(ctx context.Context, m Message) (string, error) {
 	switch {
-	case !l.To.Live:
+	case !m.To.Active:
 		return reasonGone, nil
-	case !l.Kind.Fixed() && slices.Contains(l.To.Muted, l.Kind):
+	case s.Mails && m.Link == "" && !m.To.Proven:
+		return reasonUnproven, nil
+	case !m.Kind.Fixed() && slices.Contains(m.To.Muted, m.Kind):
 		return reasonUnwanted, nil
 	}
-	holds, err := s.holds(ctx, l)
-	if errors.Is(err, fault.NotFound) || err == nil && !holds {
-		return reasonUntrue, nil
+	isTrue, err := s.stillTrue(ctx, m)
+	if errors.Is(err, fault.NotFound) || err == nil && !isTrue {
+		return reasonOutdated, nil
 	}
 	return "", err
 }
 
-// holds reports whether what a letter says of the time ahead is still so. A key that is gone is fault.NotFound.
-func (s *Service) holds(ctx context.Context, l Letter) (bool, error) {
-	if !slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle}, l.Kind) {
+// stillTrue reports whether what a message announces is still going to happen. It fails with
+// fault.NotFound for a deleted key.
+func (s *Service) stillTrue(ctx context.Context, m Message) (bool, error) {
+	if !slices.Contains([]Kind{KeyExpiring, KeyExpired, KeyIdle}, m.Kind) {
 		return true, nil
 	}
-	subject, t, err := s.Store.SubjectOf(ctx, l.Key)
+	subject, t, err := s.Store.SubjectOf(ctx, m.Key)
 	if err != nil {
 		return false, err
 	}
 	n, _ := subject.Stage(t.Rules, s.Now())
-	if l.Kind == KeyIdle {
+	if m.Kind == KeyIdle {
 		n, _ = subject.Idle(t, s.Now())
 	}
-	return n.Dedupe == l.Dedupe, nil
+	return n.Dedupe == m.Dedupe, nil
 }
 
-// outcome says what becomes of a notice after an attempt.
+// outcome returns what becomes of a notice after an attempt.
 func (s *Service) outcome(ctx context.Context, failure error, attempt int) (Outcome, error) {
 	now := s.Now()
 	if failure == nil {
@@ -197,31 +242,31 @@ func (s *Service) outcome(ctx context.Context, failure error, attempt int) (Outc
 	}
 	f, ok := errors.AsType[*Failure](failure)
 	switch {
-	case !ok && ctx.Err() != nil: // cut short by our own end
+	case !ok && ctx.Err() != nil: // this node is stopping
 		return Outcome{State: Waiting, At: now, Reason: "The node stopped."}, nil
 	case !ok:
-		f = &Failure{Verdict: Later, Reason: "It failed here; the log has the cause."}
+		f = &Failure{Disposition: Later, Reason: "It failed on this node. The log has the cause."}
 		s.Log.Error("a notice could not be sent", "error", failure)
-	case f.Verdict == Unknown:
+	case f.Disposition == Unknown:
 		return Outcome{State: InDoubt, At: now, Reason: f.Reason}, nil
 	}
-	if f.Verdict == Never || attempt >= maxAttempts {
+	if f.Disposition == Never || attempt >= maxAttempts {
 		return Outcome{State: Dead, At: now, Reason: f.Reason}, nil
 	}
-	p, err := pause(attempt, s.Rand)
+	p, err := retryDelay(attempt, s.Rand)
 	return Outcome{State: Waiting, At: now.Add(p), Reason: f.Reason}, err
 }
 
-// reached reports whether the carrier could be reached, and says in the log when that changes.
-func (s *Service) reached(failure error) bool {
+// noteReachability reports whether the Sender could be reached, and logs when that changes.
+func (s *Service) noteReachability(failure error) bool {
 	f, _ := errors.AsType[*Failure](failure)
-	silent := f != nil && f.Verdict == Unreachable
+	unreachable := f != nil && f.Disposition == Unreachable
 	switch {
-	case silent && !s.silent:
+	case unreachable && !s.unreachable:
 		s.Log.Warn("notices cannot be sent, and wait", "reason", f.Reason, "error", f.Cause)
-	case !silent && s.silent:
+	case !unreachable && s.unreachable:
 		s.Log.Info("notices can be sent again")
 	}
-	s.silent = silent
-	return !silent
+	s.unreachable = unreachable
+	return !unreachable
 }

@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// The policy a new account starts with, in days.
+// The policy of a new account, in days.
 const (
-	firstMaxLifetime = 3650
-	firstAutoExpiry  = 90
+	initialMaxLifetime = 3650
+	initialAutoExpiry  = 90
 )
 
-// The bounds of an account's policy. Automatic expiration goes in steps (seed LoadRunner).
+// The bounds of an account's policy. The days of automatic expiration are a multiple of a step
+// (seed LoadRunner).
 const (
 	maxLifetime      = 3650
 	minAutoExpiry    = 90
@@ -27,29 +29,47 @@ const (
 	maxAbsoluteHours = 30 * 24
 )
 
-// Sessions bounds sign-ins. Idle ends one that was not seen for so long, Absolute one that began so long ago; 0 stands for the default.
+// Sessions limits how long sessions last. A session ends when it was not used for Idle, or when it
+// began Absolute ago. 0 stands for the default.
 type Sessions struct{ Idle, Absolute time.Duration }
 
-// DefaultSessions are the bounds where no account sets any, LongestSessions those that none can exceed.
+// DefaultSessions are the limits if no account sets any. MaxSessions are the longest that an
+// account can set.
 var (
 	DefaultSessions = Sessions{Idle: 12 * time.Hour, Absolute: 7 * Day}
-	LongestSessions = Sessions{Idle: maxIdleMinutes * time.Minute, Absolute: maxAbsoluteHours * time.Hour}
+	MaxSessions     = Sessions{Idle: maxIdleMinutes * time.Minute, Absolute: maxAbsoluteHours * time.Hour}
 )
 
-// Strictest gives the bounds for a person who belongs to accounts with these; the default ones for a person of none.
-func Strictest(accounts ...Sessions) Sessions {
+// AccountSessions are an account's limits for the sessions of its people.
+type AccountSessions struct {
+	Account ident.AccountID
+	Sessions
+	// Ended is set if the session in question has already ended in the account.
+	Ended bool
+}
+
+// HasEnded reports whether a session that began and was last used at these times has ended in the
+// account.
+func (a AccountSessions) HasEnded(begun, seen, now time.Time) bool {
+	limits := a.effective()
+	return a.Ended || !seen.After(now.Add(-limits.Idle)) || !begun.After(now.Add(-limits.Absolute))
+}
+
+// LongestSession returns how long a session lasts for a person who belongs to accounts with these
+// limits: as long as it lasts in any of them. It is the default for a person without an account.
+func LongestSession(accounts ...AccountSessions) Sessions {
 	if len(accounts) == 0 {
 		return DefaultSessions
 	}
-	strictest := LongestSessions
-	for _, s := range accounts {
-		s = s.effective()
-		strictest = Sessions{Idle: min(strictest.Idle, s.Idle), Absolute: min(strictest.Absolute, s.Absolute)}
+	var longest Sessions
+	for _, a := range accounts {
+		s := a.effective()
+		longest = Sessions{Idle: max(longest.Idle, s.Idle), Absolute: max(longest.Absolute, s.Absolute)}
 	}
-	return strictest
+	return longest
 }
 
-// effective puts the default in the place of 0.
+// effective returns the limits with the default in the place of 0.
 func (s Sessions) effective() Sessions {
 	if s.Idle == 0 {
 		s.Idle = DefaultSessions.Idle
@@ -60,32 +80,34 @@ func (s Sessions) effective() Sessions {
 	return s
 }
 
-// Policy is what an account asks of all its tenants.
+// Policy is an account's policy for all its tenants.
 type Policy struct {
-	// Rules of the lifetime of keys, ended ones too, in the order in which they were made.
+	// Rules for the lifetime of keys, ended ones included, in the order in which they were made.
 	Rules    []Rule
 	Sessions Sessions
 }
 
-// FirstPolicy is that of an account made at the given time.
-func FirstPolicy(autoExpiry bool, at time.Time) (p Policy) {
-	p.Rules = Revise(nil, ByMaxLifetime, firstMaxLifetime, at)
+// InitialPolicy returns the policy of an account that is created at the given time.
+func InitialPolicy(autoExpiry bool, at time.Time) (p Policy) {
+	p.Rules = Revise(nil, ByMaxLifetime, initialMaxLifetime, at)
 	if autoExpiry {
-		p.Rules = Revise(p.Rules, ByAutoExpiry, firstAutoExpiry, at)
+		p.Rules = Revise(p.Rules, ByAutoExpiry, initialAutoExpiry, at)
 	}
 	return p
 }
 
-// EffectiveSessions are the account's bounds, or the default ones.
+// EffectiveSessions returns the account's limits, or the default ones.
 func (p Policy) EffectiveSessions() Sessions { return p.Sessions.effective() }
 
-// Stale gives by when sessions that have ended by the account's bounds, or are about to, were last seen, and by when they began. See [Overrun].
-func (p Policy) Stale(now time.Time) (seenBy, begunBy time.Time) {
-	bounds, soon := p.EffectiveSessions(), now.Add(Overrun)
-	return soon.Add(-bounds.Idle), soon.Add(-bounds.Absolute)
+// EndedSessionCutoffs returns two times. A session has ended by the account's limits, or ends
+// within the [Overrun], if it was last used at seenBy or before, or began at begunBy or before.
+func (p Policy) EndedSessionCutoffs(now time.Time) (seenBy, begunBy time.Time) {
+	limits, soon := p.EffectiveSessions(), now.Add(Overrun)
+	return soon.Add(-limits.Idle), soon.Add(-limits.Absolute)
 }
 
-// Change is what somebody asks an account's policy to become. What is nil stays, and 0 stands for null: none, or the default.
+// Change is a requested change of an account's policy. A nil field stays as it is. 0 stands for
+// null: none, or the default.
 type Change struct {
 	AutoExpiry           *bool
 	AutoExpiryDays       *int
@@ -96,13 +118,15 @@ type Change struct {
 	AcknowledgeRisk bool
 }
 
-// Faults says what is wrong with the change, whatever the policy is now.
+// Faults returns what is wrong with the change, whatever the policy is now.
 func (c Change) Faults() []fault.Field {
 	return slices.Concat(
 		c.autoExpiryFaults(),
-		within("max_lifetime_days", c.MaxLifetimeDays, 1, maxLifetime, "none"),
-		within("session_idle_minutes", c.SessionIdleMinutes, minIdleMinutes, maxIdleMinutes, fmt.Sprintf("the default, %d", DefaultSessions.Idle/time.Minute)),
-		within("session_absolute_hours", c.SessionAbsoluteHours, minAbsoluteHours, maxAbsoluteHours, fmt.Sprintf("the default, %d", DefaultSessions.Absolute/time.Hour)),
+		optionalRangeFaults("max_lifetime_days", c.MaxLifetimeDays, 1, maxLifetime, "none"),
+		optionalRangeFaults("session_idle_minutes", c.SessionIdleMinutes, minIdleMinutes, maxIdleMinutes,
+			fmt.Sprintf("the default, %d", DefaultSessions.Idle/time.Minute)),
+		optionalRangeFaults("session_absolute_hours", c.SessionAbsoluteHours, minAbsoluteHours, maxAbsoluteHours,
+			fmt.Sprintf("the default, %d", DefaultSessions.Absolute/time.Hour)),
 	)
 }
 
@@ -112,36 +136,53 @@ func (c Change) autoExpiryFaults() []fault.Field {
 	case days == nil:
 		return nil
 	case *days < minAutoExpiry || *days > maxAutoExpiry || *days%autoExpiryStep != 0:
-		return []fault.Field{{Name: field, Code: "range", Message: fmt.Sprintf("Use %d to %d in steps of %d.", minAutoExpiry, maxAutoExpiry, autoExpiryStep)}}
+		return []fault.Field{{
+			Name: field, Code: "range",
+			Message: fmt.Sprintf("Use %d to %d days, in steps of %d.", minAutoExpiry, maxAutoExpiry, autoExpiryStep),
+		}}
 	case c.AutoExpiry != nil && !*c.AutoExpiry:
-		return []fault.Field{{Name: field, Code: "exclusive", Message: "Leave it out to switch automatic expiration off."}}
+		return []fault.Field{{
+			Name: field, Code: "exclusive",
+			Message: "Leave this field out to switch automatic expiration off.",
+		}}
 	}
 	return nil
 }
 
-// within wants a number between the bounds, or 0 for null, which stands for what is said.
-func within(name string, n *int, least, most int, null string) []fault.Field {
+// optionalRangeFaults returns a fault if the number is neither between the bounds nor 0, which
+// stands for null. null says what null means.
+func optionalRangeFaults(name string, n *int, least, most int, null string) []fault.Field {
 	if n == nil || *n == 0 || *n >= least && *n <= most {
 		return nil
 	}
-	return []fault.Field{{Name: name, Code: "range", Message: fmt.Sprintf("Use %d to %d, or null for %s.", least, most, null)}}
+	return []fault.Field{{
+		Name: name, Code: "range",
+		Message: fmt.Sprintf("Use %d to %d, or null for %s.", least, most, null),
+	}}
 }
 
-// Apply gives the policy that the change makes of this one as of now. What the policy as it is does not allow is refused by field.
+// Apply returns the policy after the change, which is made now. It returns faults if the present
+// policy does not allow the change.
 func (p Policy) Apply(c Change, now time.Time) (Policy, []fault.Field) {
 	auto := InForce(p.Rules, ByAutoExpiry).Days
 	switch on := auto > 0; {
 	case c.AutoExpiry == nil && c.AutoExpiryDays != nil && !on:
-		return p, []fault.Field{{Name: "auto_expiry.enabled", Code: "required", Message: "Automatic expiration is off; send true to switch it on."}}
+		return p, []fault.Field{{
+			Name: "auto_expiry.enabled", Code: "required",
+			Message: "Automatic expiration is off. Send true to switch it on.",
+		}}
 	case c.AutoExpiry != nil && !*c.AutoExpiry:
 		if on && !c.AcknowledgeRisk {
-			return p, []fault.Field{{Name: "acknowledge_risk", Code: "required", Message: "Keys that never expire are a risk. Send true to switch automatic expiration off all the same."}}
+			return p, []fault.Field{{
+				Name: "acknowledge_risk", Code: "required",
+				Message: "Keys that never expire are a risk. Send true to switch automatic expiration off anyway.",
+			}}
 		}
 		auto = 0
 	case c.AutoExpiryDays != nil:
 		auto = *c.AutoExpiryDays
 	case c.AutoExpiry != nil && !on:
-		auto = firstAutoExpiry
+		auto = initialAutoExpiry
 	}
 	p.Rules = Revise(p.Rules, ByAutoExpiry, auto, now)
 	if c.MaxLifetimeDays != nil {
@@ -156,10 +197,10 @@ func (p Policy) Apply(c Change, now time.Time) (Policy, []fault.Field) {
 	return p, nil
 }
 
-// Difference is one thing that a change made otherwise.
+// Difference is one value in which two policies differ, in words.
 type Difference struct{ Name, Was, Is string }
 
-// Differences lists what another policy has otherwise.
+// Differences returns the values in which another policy differs from this one.
 func (p Policy) Differences(to Policy) (differences []Difference) {
 	was, is := p.terms(), to.terms()
 	for i := range was {
@@ -170,7 +211,7 @@ func (p Policy) Differences(to Policy) (differences []Difference) {
 	return differences
 }
 
-// term is one number of a policy; 0 means what none says.
+// term is one number of a policy. none is the word for 0.
 type term struct {
 	name string
 	n    int
@@ -193,26 +234,6 @@ func (t term) text() string {
 	return strconv.Itoa(t.n)
 }
 
-// Effect is what a change of rules does to the keys of an account that are good now.
-type Effect struct {
-	// Affected keys end earlier than before, the first of them at First, zero for none.
-	Affected int
-	First    time.Time
-	// ExpiredNow are those of them that end at once.
-	ExpiredNow int
-}
-
-// Count adds a key, neither revoked nor yet without a secret, to the effect of a change at the given time.
-func (e *Effect) Count(own, secretSetAt time.Time, before, after []Rule, now time.Time) {
-	was, is := EffectiveExpiry(own, secretSetAt, before), EffectiveExpiry(own, secretSetAt, after)
-	if was.Passed(now) || is.At.IsZero() || !was.At.IsZero() && !is.At.Before(was.At) {
-		return
-	}
-	e.Affected++
-	if e.First.IsZero() || is.At.Before(e.First) {
-		e.First = is.At
-	}
-	if is.Passed(now) {
-		e.ExpiredNow++
-	}
-}
+// KnownClientPeriod is how long a client stays known after the last sign-in from it. It is longer
+// than any session lasts.
+const KnownClientPeriod = 90 * Day

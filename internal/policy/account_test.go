@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/policy"
 )
@@ -47,7 +46,7 @@ func TestAChangeOfAPolicyTakesWhatTheProductSays(t *testing.T) {
 
 func TestAutomaticExpirationIsSwitchedOffOnlyKnowingly(t *testing.T) {
 	at := day("2024-01-01")
-	on, off := policy.FirstPolicy(true, at), policy.FirstPolicy(false, at)
+	on, off := policy.InitialPolicy(true, at), policy.InitialPolicy(false, at)
 	cases := []struct {
 		name   string
 		policy policy.Policy
@@ -79,9 +78,16 @@ func TestAutomaticExpirationIsSwitchedOffOnlyKnowingly(t *testing.T) {
 }
 
 func TestAChangeIsToldByWhatWasAndWhatIs(t *testing.T) {
-	was := policy.FirstPolicy(true, day("2024-01-01"))
-	is, _ := was.Apply(policy.Change{AutoExpiry: new(false), AcknowledgeRisk: true, MaxLifetimeDays: new(30), SessionIdleMinutes: new(15)}, day("2024-02-01"))
-	want := []policy.Difference{{"auto_expiry_days", "90", "off"}, {"max_lifetime_days", "3650", "30"}, {"session_idle_minutes", "default", "15"}}
+	was := policy.InitialPolicy(true, day("2024-01-01"))
+	is, _ := was.Apply(policy.Change{
+		AutoExpiry: new(false), AcknowledgeRisk: true, MaxLifetimeDays: new(30),
+		SessionIdleMinutes: new(15),
+	}, day("2024-02-01"))
+	want := []policy.Difference{
+		{"auto_expiry_days", "90", "off"},
+		{"max_lifetime_days", "3650", "30"},
+		{"session_idle_minutes", "default", "15"},
+	}
 	if diff := cmp.Diff(want, was.Differences(is)); diff != "" {
 		t.Error(diff)
 	}
@@ -90,8 +96,9 @@ func TestAChangeIsToldByWhatWasAndWhatIs(t *testing.T) {
 	}
 }
 
-func TestAPersonOfSeveralAccountsObeysTheStrictest(t *testing.T) {
-	short, long := policy.Sessions{Idle: time.Hour, Absolute: 20 * policy.Day}, policy.Sessions{Idle: 5 * policy.Day, Absolute: 8 * policy.Day}
+func TestASessionLastsAsLongAsInTheAccountThatLetsItLastLongest(t *testing.T) {
+	short, long := policy.Sessions{Idle: time.Hour, Absolute: 20 * policy.Day},
+		policy.Sessions{Idle: 5 * policy.Day, Absolute: 8 * policy.Day}
 	for _, c := range []struct {
 		accounts []policy.Sessions
 		want     policy.Sessions
@@ -99,34 +106,45 @@ func TestAPersonOfSeveralAccountsObeysTheStrictest(t *testing.T) {
 		{nil, policy.DefaultSessions},
 		{[]policy.Sessions{{}}, policy.DefaultSessions},
 		{[]policy.Sessions{long}, long},
-		{[]policy.Sessions{short, long}, policy.Sessions{Idle: time.Hour, Absolute: 8 * policy.Day}},
-		{[]policy.Sessions{long, {}}, policy.DefaultSessions},
+		{[]policy.Sessions{short, long}, policy.Sessions{Idle: 5 * policy.Day, Absolute: 20 * policy.Day}},
+		{[]policy.Sessions{{Idle: time.Hour, Absolute: time.Hour}, {}}, policy.DefaultSessions},
 	} {
-		if got := policy.Strictest(c.accounts...); got != c.want {
+		var accounts []policy.AccountSessions
+		for _, s := range c.accounts {
+			accounts = append(accounts, policy.AccountSessions{Sessions: s})
+		}
+		if got := policy.LongestSession(accounts...); got != c.want {
 			t.Errorf("%v: %v, want %v", c.accounts, got, c.want)
 		}
 	}
 }
 
-func TestTheEffectOfAChangeIsWhatItDoesToEachKey(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawSituation(t)
-		after := policy.Revise(s.rules, s.reason, rapid.IntRange(0, 50).Draw(t, "to"), s.now)
-		var got, want policy.Effect
-		for range rapid.IntRange(0, 6).Draw(t, "keys") {
-			s.set = s.now.Add(-time.Duration(rapid.IntRange(0, 100).Draw(t, "age")) * policy.Day)
-			got.Count(time.Time{}, s.set, s.rules, after, s.now)
-			is := policy.EffectiveExpiry(time.Time{}, s.set, after)
-			if s.expiry().Passed(s.now) || !later(s.expiry(), is) {
-				continue
-			}
-			want.Affected++
-			if want.First.IsZero() || is.At.Before(want.First) {
-				want.First = is.At
-			}
+func TestASessionIsOverInAnAccountByItsOwnBounds(t *testing.T) {
+	now := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	hour := policy.Sessions{Idle: time.Hour, Absolute: 24 * time.Hour}
+	for name, c := range map[string]struct {
+		account     policy.AccountSessions
+		begun, seen time.Duration
+		want        bool
+	}{
+		"young and seen":       {policy.AccountSessions{Sessions: hour}, time.Hour, 59 * time.Minute, false},
+		"idle":                 {policy.AccountSessions{Sessions: hour}, 2 * time.Hour, time.Hour, true},
+		"old":                  {policy.AccountSessions{Sessions: hour}, 24 * time.Hour, 0, true},
+		"ended before":         {policy.AccountSessions{Sessions: hour, Ended: true}, 0, 0, true},
+		"by the default, seen": {policy.AccountSessions{}, 6 * policy.Day, 11 * time.Hour, false},
+		"by the default, idle": {policy.AccountSessions{}, 6 * policy.Day, 12 * time.Hour, true},
+		"by the default, old":  {policy.AccountSessions{}, 7 * policy.Day, 0, true},
+		"one bound is the default": {
+			policy.AccountSessions{Sessions: policy.Sessions{Idle: time.Hour}},
+			7 * policy.Day, 0, true,
+		},
+		"the other one is the longer": {
+			policy.AccountSessions{Sessions: policy.Sessions{Absolute: 30 * policy.Day}},
+			8 * policy.Day, time.Hour, false,
+		},
+	} {
+		if got := c.account.HasEnded(now.Add(-c.begun), now.Add(-c.seen), now); got != c.want {
+			t.Errorf("%s: over %t", name, got)
 		}
-		if got != want { // ExpiredNow too: no change ends a key at once
-			t.Fatalf("counted %+v, want %+v", got, want)
-		}
-	})
+	}
 }

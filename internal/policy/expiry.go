@@ -5,41 +5,45 @@ import (
 	"time"
 )
 
-// Reason says which rule ends a key's authority. The zero value means that none does.
+// Reason says which rule sets a key's expiry. The zero value means that none does.
 type Reason string
 
-// The reasons, in the order in which they win a tie.
+// The reasons. Of two that set the same time, the first counts.
 const (
 	ByKey         Reason = "key"
 	ByMaxLifetime Reason = "max_lifetime"
 	ByAutoExpiry  Reason = "auto_expiry"
 )
 
-var tieOrder = [...]Reason{ByKey, ByMaxLifetime, ByAutoExpiry}
+var reasonPriority = [...]Reason{ByKey, ByMaxLifetime, ByAutoExpiry}
 
-// Day is what a policy counts in.
+// Day is the unit of a policy.
 const Day = 24 * time.Hour
 
-// Grace is how long an end is still known as one: so long may an expired key be refreshed by its owner, and a previous secret that ran out say so.
+// Grace is how long after an expiry the owner may refresh the key, and how long a previous secret
+// that expired is reported as expired rather than unknown.
 const Grace = 30 * Day
 
-// Overrun is how long a rule still counts after the change that ends it, so that whatever was being decided by the old rules meanwhile stays decided: it is
-// longer than a change takes until every decision of every node follows it, and by more than their clocks differ. A key whose time is up within it expires all the same.
+// Overrun is how long a rule still counts after the change that ends it. A key that would expire
+// within that time expires all the same. So what other nodes decide by the old rules, before they
+// know of the change, stays true. Overrun is longer than a change takes to reach every node, by
+// more than the clocks of nodes differ.
 const Overrun = 2 * time.Minute
 
-// Rule is one stretch of an account's policy. A policy is a list of rules; changing it ends rules and adds others, so that
-// tightening never postpones an expiry and loosening never revives a key.
+// Rule is one part of an account's policy, for a time. A policy is a list of rules. A change ends
+// some rules and adds another, so that a stricter policy never postpones an expiry and a looser one
+// never revives a key.
 type Rule struct {
 	Reason Reason // ByMaxLifetime or ByAutoExpiry
 	Days   int
-	// Since is when the rule took effect. Secrets older than the rule count from here
+	// Since is when the rule took effect. The days of older secrets count from here
 	// (seed LoadRunner: key of 5 Oct 2023, policy of 1 Nov 2023: 90 days from 1 Nov).
 	Since time.Time
 	// Until is when the rule ended; zero while it is in force.
 	Until time.Time
 }
 
-// Deadline is when a secret set at the given time ends under the rule.
+// Deadline returns when a secret that was set at the given time expires by the rule.
 func (r Rule) Deadline(secretSetAt time.Time) time.Time {
 	from := secretSetAt
 	if r.Since.After(from) {
@@ -48,20 +52,24 @@ func (r Rule) Deadline(secretSetAt time.Time) time.Time {
 	return from.Add(time.Duration(r.Days) * Day)
 }
 
-// counts reports whether the rule's deadline binds: while in force, and afterwards if it had passed before the end.
-func (r Rule) counts(deadline time.Time) bool {
+// binds reports whether the deadline counts: always while the rule is in force, and afterwards if
+// the deadline was not later than the rule's end.
+func (r Rule) binds(deadline time.Time) bool {
 	return r.Until.IsZero() || !deadline.After(r.Until)
 }
 
-// Revise sets the policy of one reason to that many days as of now, or switches it off with 0. The answer holds the same rules in the same order, some of
-// them ended after the [Overrun], without those that never expired a key and no longer can, and at most one more, the last. Setting what holds already
-// changes nothing. Now lies before no rule's since.
+// Revise returns the rules after the policy of one reason is set to that many days now, or switched
+// off with 0. It returns the same rules in the same order, and at most one more at the end. Rules
+// that no longer apply end after the [Overrun]. It leaves out rules that have expired no key and
+// can no longer do so, and rules that ended a day ago and are covered by another. Setting the value
+// that is in force changes nothing. now must not be before the Since of any rule.
 //
-// Tightening only adds a rule, so no expiry moves back. Loosening ends the tighter rules, which go on counting for the keys they had
-// expired by then, and the looser rule takes over their earliest since: secrets older than the policy gain the difference in days and no more.
+// Tightening only adds a rule, so no expiry moves back. Loosening ends the stricter rules. These
+// still count for the keys that they had expired by then. The looser rule takes over their earliest
+// Since: secrets older than the policy gain the difference in days and no more.
 func Revise(rules []Rule, reason Reason, days int, now time.Time) []Rule {
 	revised := slices.Clone(rules)
-	since, holds := now, days == 0
+	since, inForce := now, days == 0
 	for i := range revised {
 		r := &revised[i]
 		switch {
@@ -72,20 +80,58 @@ func Revise(rules []Rule, reason Reason, days int, now time.Time) []Rule {
 				since = r.Since
 			}
 		case r.Days == days:
-			holds = true
+			inForce = true
 		}
 	}
-	revised = slices.DeleteFunc(revised, Rule.spent)
-	if holds {
+	revised = dropCovered(slices.DeleteFunc(revised, Rule.hadNoEffect), now)
+	if inForce {
 		return revised
 	}
 	return append(revised, Rule{Reason: reason, Days: days, Since: since})
 }
 
-// spent reports whether the rule ended before it could expire even the oldest secret.
-func (r Rule) spent() bool { return !r.counts(r.Deadline(time.Time{})) }
+// hadNoEffect reports whether the rule ended before it could expire even the oldest secret.
+func (r Rule) hadNoEffect() bool { return !r.binds(r.Deadline(time.Time{})) }
 
-// InForce gives the rule of the reason that binds new secrets, the tightest one; zero where there is none.
+// coveredRetention is how long an ended rule is kept although another covers it. In that time its
+// end is taken into account by the planning of notices.
+const coveredRetention = Day
+
+// dropCovered returns the rules without those that ended long ago and are covered by another ended
+// rule. This changes no expiry.
+func dropCovered(rules []Rule, now time.Time) (kept []Rule) {
+	for i, r := range rules {
+		if r.Until.IsZero() || !r.Until.Before(now.Add(-coveredRetention)) || !covered(rules, i) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// covered reports whether another rule covers the one at the index. Of two rules that cover each
+// other, only the second counts as covered.
+func covered(rules []Rule, index int) bool {
+	for i, r := range rules {
+		if i != index && r.covers(rules[index]) && (i < index || !rules[index].covers(r)) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether both rules have ended and this one expires every secret that the other one
+// expires, at the same time or sooner.
+func (r Rule) covers(other Rule) bool {
+	if r.Reason != other.Reason || r.Until.IsZero() || other.Until.IsZero() || r.Days > other.Days {
+		return false
+	}
+	// The deadline for the oldest secrets is the earliest one of the other rule. The last secret
+	// that it expires was set its number of days before its end.
+	last := other.Until.Add(-time.Duration(other.Days) * Day)
+	return !r.Deadline(time.Time{}).After(other.Deadline(time.Time{})) && r.binds(r.Deadline(last))
+}
+
+// InForce returns the strictest rule of the reason that is in force; the zero value if none is.
 func InForce(rules []Rule, reason Reason) (tightest Rule) {
 	for _, r := range rules {
 		if r.Reason == reason && r.Until.IsZero() && (tightest.Days == 0 || r.Days < tightest.Days) {
@@ -95,23 +141,25 @@ func InForce(rules []Rule, reason Reason) (tightest Rule) {
 	return tightest
 }
 
-// Expiry is when a key's authority ends and why. The zero value means never. Authority ends at the instant itself.
+// Expiry is when a key expires and why. The zero value means never. At the time itself the key has
+// already expired.
 type Expiry struct {
 	At     time.Time
 	Reason Reason
 }
 
-// Passed reports whether the authority has ended.
+// Passed reports whether the key has expired.
 func (e Expiry) Passed(now time.Time) bool { return !e.At.IsZero() && !now.Before(e.At) }
 
-// EffectiveExpiry is the earliest of the key's own expiry (zero for none) and the deadlines of the account's rules. It is the one
-// place where an expiry is computed. A key with no secret yet (zero secretSetAt) expires by its own date alone.
+// EffectiveExpiry returns the earliest of the key's own expiry (zero for none) and the deadlines of
+// the account's rules. Expiries are computed nowhere else. A key without a secret (zero
+// secretSetAt) expires only by its own date.
 func EffectiveExpiry(own, secretSetAt time.Time, rules []Rule) Expiry {
 	var best Expiry
-	for _, reason := range tieOrder {
+	for _, reason := range reasonPriority {
 		at := own
 		if reason != ByKey {
-			at = earliest(reason, secretSetAt, rules)
+			at = earliestDeadline(reason, secretSetAt, rules)
 		}
 		if !at.IsZero() && (best.At.IsZero() || at.Before(best.At)) {
 			best = Expiry{At: at, Reason: reason}
@@ -120,7 +168,9 @@ func EffectiveExpiry(own, secretSetAt time.Time, rules []Rule) Expiry {
 	return best
 }
 
-func earliest(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Time) {
+// earliestDeadline returns the earliest deadline that counts, by the rules of the reason; zero for
+// none.
+func earliestDeadline(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Time) {
 	if secretSetAt.IsZero() {
 		return first
 	}
@@ -128,15 +178,16 @@ func earliest(reason Reason, secretSetAt time.Time, rules []Rule) (first time.Ti
 		if r.Reason != reason {
 			continue
 		}
-		if d := r.Deadline(secretSetAt); r.counts(d) && (first.IsZero() || d.Before(first)) {
+		if d := r.Deadline(secretSetAt); r.binds(d) && (first.IsZero() || d.Before(first)) {
 			first = d
 		}
 	}
 	return first
 }
 
-// SetBy gives the latest time at which a secret can have been set that the rules had expired by the given moment; zero where there is none.
-func SetBy(rules []Rule, by time.Time) (latest time.Time) {
+// LatestExpiredSecret returns the latest time at which a secret can have been set that the rules
+// have expired at the given time; zero if there is none.
+func LatestExpiredSecret(rules []Rule, by time.Time) (latest time.Time) {
 	for _, r := range rules {
 		end := by
 		if !r.Until.IsZero() && r.Until.Before(end) {
@@ -149,10 +200,10 @@ func SetBy(rules []Rule, by time.Time) (latest time.Time) {
 	return latest
 }
 
-// Status is the state of a key at one moment.
+// Status is what a key is at one moment.
 type Status string
 
-// The states; a key has the first that holds.
+// The statuses. A key has the first one that applies.
 const (
 	Revoked  Status = "revoked"
 	Expired  Status = "expired"
@@ -160,23 +211,25 @@ const (
 	Active   Status = "active"
 )
 
-// Statuses lists the states.
+// Statuses returns the statuses of keys.
 func Statuses() []Status { return []Status{Revoked, Expired, Disabled, Active} }
 
-// Unknown is the status of a secret that is no longer one of its key's. No key is shown with it.
+// Unknown is the status of a secret that no longer belongs to its key. No key is shown with it.
 const Unknown Status = "unknown"
 
-// Life is what decides a key's state. It is a value: the state is computed, never stored.
+// Life is what decides the status of a key. The status is computed and never stored.
 type Life struct {
 	RevokedAt  time.Time
 	DisabledAt time.Time
 	Expiry     Expiry
-	// SlotLost is set for a key that expired and whose slot another key took. Only a refresh ends that.
+	// SlotLost is set for an expired key whose slot another key took. Only a refresh gives it a
+	// slot again.
 	SlotLost bool
 }
 
-// State gives the status at the given time, without regard to what is above the key: see [KeyStatus].
-func (l Life) State(now time.Time) Status {
+// Status returns the status at the given time. It does not consider the owner and the tenant: see
+// [KeyStatus].
+func (l Life) Status(now time.Time) Status {
 	switch {
 	case !l.RevokedAt.IsZero():
 		return Revoked

@@ -13,11 +13,14 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-var headerForm = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
+var keyHeaderPattern = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
+
+// MaxKeysPerOwner is how many keys with a slot an owner has in a tenant at most, whatever
+// keys_per_user is.
+const MaxKeysPerOwner = 10_000
 
 // The bounds of a tenant's numbers.
 const (
-	maxKeysPerUser   = 10_000
 	minTokenSeconds  = 60
 	maxTokenSeconds  = 86_400
 	maxJWTSeconds    = 300
@@ -26,20 +29,26 @@ const (
 	maxDefaultScopes = 200
 )
 
-// Faults lists what is wrong with the settings, each field under "settings.".
+// Faults returns what is wrong with the settings. The names of the fields begin with "settings.".
 func (s Settings) Faults() []fault.Field {
-	faults := slices.Concat(s.Shape().Faults(), s.spareFaults(), s.transportFaults(), s.choiceFaults(), s.scopeFaults(), s.numberFaults())
+	faults := slices.Concat(s.Shape().Faults(), s.unusedStyleFaults(), s.transportFaults(), s.choiceFaults(),
+		s.scopeFaults(),
+		s.numberFaults())
 	for i := range faults {
 		faults[i].Name = "settings." + faults[i].Name
 	}
 	return faults
 }
 
-// spareFaults judges what the style at hand does not use: another style will.
-func (s Settings) spareFaults() (faults []fault.Field) {
-	const fine = "x"
+// unusedStyleFaults checks the settings that the present style does not use, because another style
+// may be chosen later.
+func (s Settings) unusedStyleFaults() (faults []fault.Field) {
+	const valid = "x"
 	if s.Style != credential.Token {
-		faults = credential.Shape{Style: credential.Token, Prefix: cmp.Or(s.Prefix, fine), Label: cmp.Or(s.Label, fine)}.Faults()
+		faults = credential.Shape{
+			Style: credential.Token, Prefix: cmp.Or(s.Prefix, valid),
+			Label: cmp.Or(s.Label, valid),
+		}.Faults()
 	}
 	if s.Style != credential.Client && s.ClientDomain != "" {
 		faults = append(faults, credential.Shape{Style: credential.Client, Domain: s.ClientDomain}.Faults()...)
@@ -50,10 +59,18 @@ func (s Settings) spareFaults() (faults []fault.Field) {
 func (s Settings) transportFaults() (faults []fault.Field) {
 	faults = listFaults("transports", s.Transports, keyTransports())
 	switch {
-	case s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !headerForm.MatchString(s.KeyHeader)):
-		faults = append(faults, fault.Field{Name: "key_header", Code: "form", Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens."})
+	case s.KeyHeader != "" && (len(s.KeyHeader) > 64 || !keyHeaderPattern.MatchString(s.KeyHeader)):
+		faults = append(faults,
+			fault.Field{
+				Name: "key_header", Code: "form",
+				Message: "Use X-…-Key or X-…-Token, at most 64 letters, digits and hyphens.",
+			})
 	case s.KeyHeader == "" && slices.Contains(s.Transports, Header):
-		faults = append(faults, fault.Field{Name: "key_header", Code: "required", Message: "Name the header by which keys come, or leave header out of transports."})
+		faults = append(faults,
+			fault.Field{
+				Name: "key_header", Code: "required",
+				Message: "Name the header that carries keys, or remove header from `transports`.",
+			})
 	}
 	return faults
 }
@@ -66,23 +83,28 @@ func (s Settings) choiceFaults() []fault.Field {
 		choiceFaults("disclosure", s.Disclosure, Once, Recoverable),
 		choiceFaults("dialect", s.Dialect, dialects()...),
 		choiceFaults("token_format", s.TokenFormat, Opaque, JWT),
+		optionalListFaults("verify_requires", s.VerifyRequires, verifyFields()),
 	)
 }
 
-// dialects lists those a tenant can speak.
+// dialects returns the dialects that a tenant can have.
 func dialects() []string {
 	return []string{"problem+json", string(BlazeMeter), string(LoadRunner), string(Blazeauth), string(Blancco)}
 }
 
-// listFaults wants at least one of the words, each once.
+// listFaults returns a fault unless the list has at least one of the words, and each at most once.
 func listFaults[T ~string](name string, got, words []T) (faults []fault.Field) {
 	if len(got) == 0 {
-		return []fault.Field{{Name: name, Code: "required", Message: "Use at least one of " + oneOf(words) + "."}}
+		return []fault.Field{{Name: name, Code: "required", Message: "Use at least one of " + listWords(words) + "."}}
 	}
 	for i, word := range got {
 		switch {
 		case !slices.Contains(words, word):
-			faults = append(faults, fault.Field{Name: fmt.Sprintf("%s.%d", name, i), Code: "unknown", Message: "Use " + oneOf(words) + "."})
+			faults = append(faults,
+				fault.Field{
+					Name: fmt.Sprintf("%s.%d", name, i), Code: "unknown",
+					Message: "Use " + listWords(words) + ".",
+				})
 		case slices.Index(got, word) != i:
 			faults = append(faults, duplicate(name, i))
 		}
@@ -90,15 +112,23 @@ func listFaults[T ~string](name string, got, words []T) (faults []fault.Field) {
 	return faults
 }
 
+// optionalListFaults returns a fault unless the list has only these words, each at most once.
+func optionalListFaults[T ~string](name string, got, words []T) []fault.Field {
+	if len(got) == 0 {
+		return nil
+	}
+	return listFaults(name, got, words)
+}
+
 func choiceFaults[T ~string](name string, got T, words ...T) []fault.Field {
 	if slices.Contains(words, got) {
 		return nil
 	}
-	return []fault.Field{{Name: name, Code: "unknown", Message: "Use " + oneOf(words) + "."}}
+	return []fault.Field{{Name: name, Code: "unknown", Message: "Use " + listWords(words) + "."}}
 }
 
-// oneOf spells "a, b or c".
-func oneOf[T ~string](words []T) string {
+// listWords returns "a, b or c".
+func listWords[T ~string](words []T) string {
 	var b strings.Builder
 	for i, word := range words {
 		switch {
@@ -115,10 +145,13 @@ func oneOf[T ~string](words []T) string {
 
 func (s Settings) scopeFaults() (faults []fault.Field) {
 	if len(s.DefaultScopes) > maxDefaultScopes {
-		return []fault.Field{{Name: "default_scopes", Code: "length", Message: fmt.Sprintf("Name at most %d scopes.", maxDefaultScopes)}}
+		return []fault.Field{{
+			Name: "default_scopes", Code: "length",
+			Message: fmt.Sprintf("Use at most %d scopes.", maxDefaultScopes),
+		}}
 	}
 	if slices.Contains(s.DefaultScopes, scope.Every) && len(s.DefaultScopes) > 1 {
-		return []fault.Field{{Name: "default_scopes", Code: "every", Message: "* stands alone."}}
+		return []fault.Field{{Name: "default_scopes", Code: "every", Message: "Use `*` alone, or leave it out."}}
 	}
 	for i, name := range s.DefaultScopes {
 		if slices.Index(s.DefaultScopes, name) != i {
@@ -129,14 +162,18 @@ func (s Settings) scopeFaults() (faults []fault.Field) {
 }
 
 func duplicate(list string, i int) fault.Field {
-	return fault.Field{Name: fmt.Sprintf("%s.%d", list, i), Code: "duplicate", Message: "Name each once."}
+	return fault.Field{Name: fmt.Sprintf("%s.%d", list, i), Code: "duplicate", Message: "Remove the duplicate."}
 }
 
-// UnknownScopes lists the default scopes that the catalogue does not know.
+// UnknownScopes returns a fault for each default scope that is not in the catalogue.
 func (s Settings) UnknownScopes(c scope.Catalogue) (faults []fault.Field) {
 	for i, name := range s.DefaultScopes {
 		if name != scope.Every && !c.Knows(name) {
-			faults = append(faults, fault.Field{Name: fmt.Sprintf("settings.default_scopes.%d", i), Code: "unknown", Message: "Use a scope of the tenant's catalogue."})
+			faults = append(faults,
+				fault.Field{
+					Name: fmt.Sprintf("settings.default_scopes.%d", i), Code: "unknown",
+					Message: "Use a scope of the tenant's catalogue.",
+				})
 		}
 	}
 	return faults
@@ -145,17 +182,19 @@ func (s Settings) UnknownScopes(c scope.Catalogue) (faults []fault.Field) {
 func (s Settings) numberFaults() []fault.Field {
 	longest := maxTokenSeconds
 	if s.TokenFormat == JWT {
-		longest = maxJWTSeconds // it cannot be called back
+		longest = maxJWTSeconds // it cannot be revoked
 	}
 	return slices.Concat(
-		rangeFaults("keys_per_user", s.KeysPerUser, 0, maxKeysPerUser),
+		rangeFaults("keys_per_user", s.KeysPerUser, 0, MaxKeysPerOwner),
 		rangeFaults("token_seconds", s.TokenSeconds, minTokenSeconds, longest),
 		rangeFaults("idle_days", s.IdleDays, 0, maxIdleDays),
 		rangeFaults("requests_per_minute", s.RequestsPerMinute, 0, maxPerMinute),
+		rangeFaults("verify_requests_per_minute", s.VerifyRequestsPerMinute, 0, maxPerMinute),
 	)
 }
 
-// rangeFaults wants a number between the bounds; 0 as the lower one stands for null.
+// rangeFaults returns a fault unless the number is between the bounds. If the lower bound is 0,
+// then 0 stands for null.
 func rangeFaults(name string, n, least, most int) []fault.Field {
 	if n >= least && n <= most {
 		return nil
@@ -167,7 +206,7 @@ func rangeFaults(name string, n, least, most int) []fault.Field {
 	return []fault.Field{{Name: name, Code: "range", Message: message}}
 }
 
-// Differences names the settings that differ, in their JSON names.
+// Differences returns the JSON names of the settings that differ.
 func (s Settings) Differences(to Settings) (names []string) {
 	was, is := reflect.ValueOf(s), reflect.ValueOf(to)
 	for i, f := range reflect.VisibleFields(was.Type()) {

@@ -6,45 +6,49 @@ import (
 )
 
 const (
-	// IdleNotice is how long before it is disabled for idleness the owner of a key is told so.
+	// IdleNotice is how long before an idle key is disabled its owner gets a notice.
 	IdleNotice = 7 * Day
-	// IdleMargin is how much later than it falls due anything is done about an idle key: a last use may come on record a little late.
+	// IdleMargin is how much later than it is due anything is done about an idle key, because a
+	// last use is recorded a little late.
 	IdleMargin = time.Minute
-	// shortestIdle leaves a day before the notice: of a key that is used daily nobody is told anything.
-	shortestIdle = IdleNotice + Day
+	// minIdlePeriod leaves a day before the notice, so that nobody gets a notice about a key that
+	// is used every day.
+	minIdlePeriod = IdleNotice + Day
 )
 
-// Idleness is what a tenant makes of keys that nobody uses.
-type Idleness struct {
-	// Days after which a key is disabled; 0 for never.
+// IdleRule is a tenant's rule for keys that nobody uses.
+type IdleRule struct {
+	// Days is after how many days without use a key is disabled; 0 for never.
 	Days int
-	// Since is when it came to be so.
+	// Since is when the rule was set.
 	Since time.Time
 }
 
-// Idle is what decides when a key counts as idle; a time that is not set is zero.
-type Idle struct{ LastUsedAt, SecretSetAt, EnabledAt time.Time }
+// Activity is when a key was last used, refreshed and enabled; zero for never.
+type Activity struct{ LastUsedAt, SecretSetAt, EnabledAt time.Time }
 
-// IdleAt is when a key will be disabled for idleness if it stays unused; zero for never. It counts from the last use or, where that is later, from when the
-// secret was set or the key was enabled, and leaves room for the notice and a day before it: a key is not disabled within them, also where the tenant asks for fewer days; nor
-// within the notice since the tenant has asked.
-func (i Idleness) IdleAt(k Idle) time.Time {
+// IdleAt returns when a key will be disabled if it stays unused; zero for never. The days count
+// from the latest of its last use, the setting of its secret and its enabling. A key is disabled no
+// sooner than [IdleNotice] and a day after that, even if the rule has fewer days, and no sooner
+// than [IdleNotice] after the rule was set.
+func (i IdleRule) IdleAt(k Activity) time.Time {
 	if i.Days == 0 || k.SecretSetAt.IsZero() {
 		return time.Time{}
 	}
 	from := latest(k.LastUsedAt, k.SecretSetAt, k.EnabledAt)
-	return latest(from.Add(i.span()), i.Since.Add(IdleNotice))
+	return latest(from.Add(i.period()), i.Since.Add(IdleNotice))
 }
 
-// IdleSince gives the latest last sign of life of a key that is idle by the given moment; zero where there can be none.
-func (i Idleness) IdleSince(by time.Time) time.Time {
+// IdleCutoff returns the time such that a key is idle at the given moment if its latest activity
+// was then or before; zero if no key can be idle.
+func (i IdleRule) IdleCutoff(by time.Time) time.Time {
 	if i.Days == 0 || i.Since.Add(IdleNotice).After(by) {
 		return time.Time{}
 	}
-	return by.Add(-i.span())
+	return by.Add(-i.period())
 }
 
-// span is how long a key is left unused.
-func (i Idleness) span() time.Duration { return max(time.Duration(i.Days)*Day, shortestIdle) }
+// period returns how long a key may stay unused.
+func (i IdleRule) period() time.Duration { return max(time.Duration(i.Days)*Day, minIdlePeriod) }
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -13,7 +13,11 @@ import (
 func TestAKeyIsIdleAfterSoManyDaysWithoutASignOfLifeAndNeverWithinTheNotice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string, low int) int { return rapid.IntRange(low, 60).Draw(t, name) }
-		days, since, set, used, enabled := draw("days", 0), draw("since", 0), draw("set", 0), draw("used", -1), draw("enabled", -1)
+		days := draw("days", 0)
+		since := draw("since", 0)
+		set := draw("set", 0)
+		used := draw("used", -1)
+		enabled := draw("enabled", -1)
 		at := func(n int) time.Time {
 			if n < 0 {
 				return time.Time{}
@@ -32,23 +36,24 @@ func TestAKeyIsIdleAfterSoManyDaysWithoutASignOfLifeAndNeverWithinTheNotice(t *t
 				quiet++
 			}
 		}
-		tenant := policy.Idleness{Days: days, Since: at(since)}
-		k := policy.Idle{LastUsedAt: at(used), SecretSetAt: at(set), EnabledAt: at(enabled)}
+		tenant := policy.IdleRule{Days: days, Since: at(since)}
+		k := policy.Activity{LastUsedAt: at(used), SecretSetAt: at(set), EnabledAt: at(enabled)}
 		got := tenant.IdleAt(k)
 		if !got.Equal(want) {
 			t.Fatalf("%+v of %+v: %v, want %v", k, tenant, got, want)
 		}
 		by := at(draw("by", 0) * 3)
 		sign := at(max(set, used, enabled))
-		latest := tenant.IdleSince(by)
+		latest := tenant.IdleCutoff(by)
 		if due := !got.IsZero() && !got.After(by); due != (!latest.IsZero() && !sign.After(latest)) {
-			t.Fatalf("%+v of %+v, due at %v, by %v: known by a sign of life of %v at the latest", k, tenant, got, by, latest)
+			t.Fatalf("%+v of %+v, due at %v, by %v: known by a sign of life of %v at the latest", k, tenant, got, by,
+				latest)
 		}
 	})
 }
 
 func TestAKeyWithoutASecretIsNeverIdle(t *testing.T) {
-	if got := (policy.Idleness{Days: 30}).IdleAt(policy.Idle{}); !got.IsZero() {
+	if got := (policy.IdleRule{Days: 30}).IdleAt(policy.Activity{}); !got.IsZero() {
 		t.Errorf("idle at %v", got)
 	}
 }

@@ -41,12 +41,34 @@ func TestTheEarliestDeadlineWinsAndTiesGoToTheKeyFirst(t *testing.T) {
 		want  policy.Expiry
 	}{
 		{"nothing ends it", time.Time{}, nil, policy.Expiry{}},
-		{"its own date", day("2024-02-01"), []policy.Rule{auto}, policy.Expiry{At: day("2024-02-01"), Reason: policy.ByKey}},
-		{"a policy before its own date", day("2025-01-01"), []policy.Rule{auto}, policy.Expiry{At: day("2024-03-31"), Reason: policy.ByAutoExpiry}},
-		{"a tie of the policies", time.Time{}, []policy.Rule{auto, longest}, policy.Expiry{At: day("2024-03-31"), Reason: policy.ByMaxLifetime}},
-		{"a tie with its own date", day("2024-03-31"), []policy.Rule{auto, longest}, policy.Expiry{At: day("2024-03-31"), Reason: policy.ByKey}},
+		{
+			"its own date", day("2024-02-01"),
+			[]policy.Rule{auto},
+			policy.Expiry{At: day("2024-02-01"), Reason: policy.ByKey},
+		},
+		{
+			"a policy before its own date", day("2025-01-01"),
+			[]policy.Rule{auto},
+			policy.Expiry{At: day("2024-03-31"), Reason: policy.ByAutoExpiry},
+		},
+		{
+			"a tie of the policies",
+			time.Time{},
+			[]policy.Rule{auto, longest},
+			policy.Expiry{At: day("2024-03-31"), Reason: policy.ByMaxLifetime},
+		},
+		{
+			"a tie with its own date", day("2024-03-31"),
+			[]policy.Rule{auto, longest},
+			policy.Expiry{At: day("2024-03-31"), Reason: policy.ByKey},
+		},
 		{"an ended rule that had not bitten", time.Time{}, []policy.Rule{ended}, policy.Expiry{}},
-		{"an ended rule that had", time.Time{}, []policy.Rule{hadBitten}, policy.Expiry{At: day("2024-01-31"), Reason: policy.ByAutoExpiry}},
+		{
+			"an ended rule that had",
+			time.Time{},
+			[]policy.Rule{hadBitten},
+			policy.Expiry{At: day("2024-01-31"), Reason: policy.ByAutoExpiry},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,7 +95,7 @@ func TestAKeyHasTheFirstStateThatHolds(t *testing.T) {
 		{policy.Life{Expiry: policy.Expiry{At: now.Add(time.Microsecond)}}, policy.Active},
 	}
 	for _, c := range cases {
-		if got := c.life.State(now); got != c.want {
+		if got := c.life.Status(now); got != c.want {
 			t.Errorf("%+v is %s, want %s", c.life, got, c.want)
 		}
 	}
@@ -85,7 +107,10 @@ func TestTimeOnlyTakesAuthorityAway(t *testing.T) {
 		at := func(name string) time.Time {
 			return day("2024-01-01").Add(time.Duration(hours.Draw(t, name)) * time.Hour)
 		}
-		rules := []policy.Rule{{Reason: policy.ByAutoExpiry, Days: rapid.IntRange(1, 360).Draw(t, "days"), Since: at("since")}}
+		rules := []policy.Rule{{
+			Reason: policy.ByAutoExpiry, Days: rapid.IntRange(1, 360).Draw(t, "days"),
+			Since: at("since"),
+		}}
 		e := policy.EffectiveExpiry(at("own"), at("set"), rules)
 		first, later := at("first"), at("later")
 		if later.Before(first) {
@@ -98,7 +123,10 @@ func TestTimeOnlyTakesAuthorityAway(t *testing.T) {
 }
 
 func TestEveryPresetIsFreeOfFaults(t *testing.T) {
-	for _, p := range []policy.Preset{policy.Standard, policy.BlazeMeter, policy.LoadRunner, policy.Blazeauth, policy.Blancco} {
+	for _, p := range []policy.Preset{
+		policy.Standard, policy.BlazeMeter, policy.LoadRunner, policy.Blazeauth,
+		policy.Blancco,
+	} {
 		s, err := p.Settings()
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +167,8 @@ func TestSettingsNameTheFieldAtFault(t *testing.T) {
 	for _, f := range s.Faults() {
 		names = append(names, f.Name)
 	}
-	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header", "settings.requests_per_minute"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"settings.prefix", "settings.key_header", "settings.requests_per_minute"},
+		names); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -148,9 +177,10 @@ func TestKeysThatRulesHadExpiredByAMomentAreKnownByTheAgeOfTheirSecrets(t *testi
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)
 		by := s.now.Add(time.Duration(rapid.IntRange(-10, 60).Draw(t, "by")) * policy.Day)
-		latest := policy.SetBy(s.rules, by)
+		latest := policy.LatestExpiredSecret(s.rules, by)
 		if got, want := !latest.IsZero() && !s.set.After(latest), s.expiry().Passed(by); got != want {
-			t.Fatalf("a secret of %v, expired by %v: %t, and by age, at the latest of %v: %t", s.set, by, want, latest, got)
+			t.Fatalf("a secret of %v, expired by %v: %t, and by age, at the latest of %v: %t", s.set, by, want, latest,
+				got)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// change is one step in the life of an account's policy.
+// change is one change of an account's policy.
 type change struct {
 	at     string
 	reason policy.Reason
@@ -56,7 +56,10 @@ func TestAPolicyIsTheListOfItsRules(t *testing.T) {
 		{
 			"loosening beyond all ends all and keeps their earliest since",
 			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 180}},
-			[]policy.Rule{rule(90, "2024-01-01", "2024-05-01"), rule(30, "2024-02-01", "2024-05-01"), rule(180, "2024-01-01", "")},
+			[]policy.Rule{
+				rule(90, "2024-01-01", "2024-05-01"), rule(30, "2024-02-01", "2024-05-01"),
+				rule(180, "2024-01-01", ""),
+			},
 		},
 		{
 			"loosening back to a rule still in force adds none",
@@ -71,7 +74,8 @@ func TestAPolicyIsTheListOfItsRules(t *testing.T) {
 		{
 			"off, and on again, counts from that day",
 			[]change{first, {"2024-02-01", auto, 30}, {"2024-05-01", auto, 0}, {"2024-06-01", auto, 90}},
-			[]policy.Rule{rule(90, "2024-01-01", "2024-05-01"), rule(30, "2024-02-01", "2024-05-01"), rule(90, "2024-06-01", "")},
+			// that of 90 days is covered
+			[]policy.Rule{rule(30, "2024-02-01", "2024-05-01"), rule(90, "2024-06-01", "")},
 		},
 		{
 			"a rule that ends before it can have expired a key leaves nothing",
@@ -104,7 +108,8 @@ func TestARevisionLeavesTheRulesItWasGivenAlone(t *testing.T) {
 	}
 }
 
-// Loosening within the overrun of the instant at which a key ends is too late for it, and a microsecond before that is not.
+// Loosening within the overrun before a key expires is too late for the key. A microsecond earlier
+// it is not.
 func TestAuthorityEndsAtTheInstantItself(t *testing.T) {
 	set := day("2024-01-01")
 	rules := policy.Revise(nil, policy.ByAutoExpiry, 30, set)
@@ -115,20 +120,24 @@ func TestAuthorityEndsAtTheInstantItself(t *testing.T) {
 		if late.At != end || !late.Passed(end) || late.Passed(end.Add(-time.Microsecond)) {
 			t.Errorf("set to %d days too late: ends %v, want %v", days, late.At, end)
 		}
-		saved := policy.EffectiveExpiry(time.Time{}, set, policy.Revise(rules, policy.ByAutoExpiry, days, last.Add(-time.Microsecond)))
+		saved := policy.EffectiveExpiry(time.Time{}, set,
+			policy.Revise(rules, policy.ByAutoExpiry, days, last.Add(-time.Microsecond)))
 		if saved.Passed(end) {
 			t.Errorf("set to %d days just before: ends %v all the same", days, saved.At)
 		}
 	}
 }
 
-// Whoever still reads the rules of before while a change of them takes hold is not contradicted afterwards: what had expired stays so.
+// A node that still uses the old rules during a change stays right: a key that it found expired
+// stays expired.
 func TestWhatExpiresByTheOldRulesDuringAChangeStaysExpired(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)
 		seconds := time.Duration(rapid.IntRange(-5, 60).Draw(t, "seconds")) * time.Second
-		s.set = s.now.Add(seconds - time.Duration(s.days)*policy.Day) // about to expire, unless something does it before
-		at := s.now.Add(time.Duration(rapid.IntRange(0, int(policy.Overrun/time.Second)).Draw(t, "later")) * time.Second)
+		// about to expire, unless something does it before
+		s.set = s.now.Add(seconds - time.Duration(s.days)*policy.Day)
+		at := s.now.Add(time.Duration(rapid.IntRange(0, int(policy.Overrun/time.Second)).Draw(t,
+			"later")) * time.Second)
 		days := rapid.IntRange(0, 50).Draw(t, "to")
 		if got := s.changed(days); s.expiry().Passed(at) && !got.Passed(at) {
 			t.Fatalf("from %d to %d days: expired at %v, and then good until %v", s.days, days, s.expiry(), got)
@@ -136,7 +145,8 @@ func TestWhatExpiresByTheOldRulesDuringAChangeStaysExpired(t *testing.T) {
 	})
 }
 
-// situation is a policy with a past, a secret set at some time in it, and the moment of the next change.
+// situation is a policy with earlier changes, the time when a secret was set, and the time of the
+// next change.
 type situation struct {
 	rules    []policy.Rule
 	set, now time.Time
@@ -161,12 +171,13 @@ func drawSituation(t *rapid.T) situation {
 
 func (s situation) expiry() policy.Expiry { return policy.EffectiveExpiry(time.Time{}, s.set, s.rules) }
 
-// changed gives the expiry once the reason is set to so many days.
+// changed returns the expiry once the reason is set to so many days.
 func (s situation) changed(days int) policy.Expiry {
 	return policy.EffectiveExpiry(time.Time{}, s.set, policy.Revise(s.rules, s.reason, days, s.now))
 }
 
-// tighter draws what would tighten the policy or switch it on; looser what would loosen it or, as 0, switch it off.
+// tighter draws a number of days that tightens the policy or switches it on. looser draws one that
+// loosens it or, with 0, switches it off.
 func (s situation) tighter(t *rapid.T) int {
 	if s.days == 0 {
 		return rapid.IntRange(1, 50).Draw(t, "on")
@@ -242,8 +253,9 @@ func TestSwitchingOnCountsOldSecretsFromThatDay(t *testing.T) {
 	})
 }
 
-// reference replays a key's life in whole days from the product's sentences, without rules. For each length x it knows the day since which the
-// policy has allowed at most x days without a break: secrets older than that count from there. What ends a key ends it until it is refreshed.
+// reference computes a key's life in whole days from the product's description, without rules. For
+// each length x it has the day since which the policy has allowed at most x days without a break:
+// the days of older secrets count from there. An expired key stays expired until it is refreshed.
 type reference struct {
 	since    [2][longest + 1]int // by policy and length; never while it allows more
 	set, own int
@@ -258,7 +270,7 @@ const (
 
 var reasons = [...]policy.Reason{policy.ByKey, policy.ByMaxLifetime, policy.ByAutoExpiry}
 
-// outlook gives when the key ends as things stand, and by which of reasons.
+// outlook returns when the key expires if nothing changes, and the index of the reason.
 func (r *reference) outlook() (end, by int) {
 	if r.end != never {
 		return r.end, r.by
@@ -274,7 +286,7 @@ func (r *reference) outlook() (end, by int) {
 	return end, by
 }
 
-// live brings the key up to a day; whatever ended it by then has ended it.
+// live moves the time to a day. A key that expires by then has expired.
 func (r *reference) live(now int) {
 	if end, by := r.outlook(); end <= now {
 		r.end, r.by = end, by
@@ -291,7 +303,11 @@ func (r *reference) change(p, days, now int) {
 	}
 }
 
-func (r *reference) refresh(own, now int) { r.set, r.own, r.end = now, own, never }
+func (r *reference) refresh(own, now int) {
+	r.set = now
+	r.own = own
+	r.end = never
+}
 
 func newReference(own int) reference {
 	r := reference{own: own, end: never}
@@ -300,7 +316,7 @@ func newReference(own int) reference {
 	return r
 }
 
-// dice are splitmix64: quick, and the same on every machine.
+// dice is the random generator splitmix64, which is fast and the same on every machine.
 type dice uint64
 
 func (d *dice) roll(sides int) int {
@@ -362,7 +378,7 @@ func agree(t *testing.T, n int, want *reference, rules []policy.Rule, now int) i
 		expiry.Reason = reasons[by]
 	}
 	got := policy.EffectiveExpiry(moment(want.own), moment(want.set), rules)
-	status := policy.Life{Expiry: got}.State(moment(now))
+	status := policy.Life{Expiry: got}.Status(moment(now))
 	if got != expiry || (status == policy.Expired) != (end <= now) {
 		t.Fatalf("history %d, day %d: %s, ends %v, want %v, under %v", n, now, status, got, expiry, rules)
 	}
@@ -370,4 +386,21 @@ func agree(t *testing.T, n int, want *reference, rules []policy.Rule, now int) i
 		return 1
 	}
 	return 0
+}
+
+func TestARuleThatAnotherCoversGoesADayAfterItsEnd(t *testing.T) {
+	now := day("2024-01-01")
+	rules := policy.Revise(nil, policy.ByMaxLifetime, 10, now)
+	now = now.Add(400 * policy.Day)
+	for days := 11; days <= 60; days++ { // each of them had expired keys
+		rules = policy.Revise(rules, policy.ByMaxLifetime, days, now)
+	}
+	if len(rules) != 51 {
+		t.Fatalf("there are %d rules, want 51", len(rules))
+	}
+	now = now.Add(policy.Day + policy.Overrun + time.Microsecond)
+	rules = policy.Revise(rules, policy.ByMaxLifetime, 61, now)
+	if len(rules) != 3 { // the first one, the one that has just ended and the one in force
+		t.Errorf("a day later there are %d rules, want 3: %v", len(rules), rules)
+	}
 }

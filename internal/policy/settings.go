@@ -1,5 +1,6 @@
-// Package policy holds the settings of tenants and the policies of accounts as pure rules: what a preset means, when a
-// key expires, in which state it is. No clock and no storage: time comes in as a parameter.
+// Package policy holds the settings of tenants and the policies of accounts as pure rules: what a
+// preset sets, when a key expires, which status it has. It has neither a clock nor storage: the
+// time is a parameter.
 package policy
 
 import (
@@ -16,7 +17,7 @@ import (
 // Transport is how a request carries a credential.
 type Transport string
 
-// The transports. A session cookie is the fifth way; no tenant lists it.
+// The transports. No tenant lists Session, the transport of a session cookie.
 const (
 	Bearer  Transport = "bearer"
 	Basic   Transport = "basic"
@@ -25,13 +26,13 @@ const (
 	Session Transport = "session"
 )
 
-// Valid reports whether a key can come by the transport.
+// Valid reports whether a key can be sent by the transport.
 func (t Transport) Valid() bool { return slices.Contains(keyTransports(), t) }
 
-// keyTransports lists those by which a key can come.
+// keyTransports returns the transports by which a key can be sent.
 func keyTransports() []Transport { return []Transport{Bearer, Basic, Header, OAuth} }
 
-// Creator says who may create keys in a tenant.
+// Creator is a kind of person who may create keys in a tenant.
 type Creator string
 
 // The creators.
@@ -40,7 +41,7 @@ const (
 	ByAdmin Creator = "admin"
 )
 
-// Visibility says which keys a tenant's members see.
+// Visibility says which keys the members of a tenant see.
 type Visibility string
 
 // The visibilities.
@@ -49,7 +50,7 @@ const (
 	SeeOwn Visibility = "own"
 )
 
-// RevokeMode says what revoking leaves behind.
+// RevokeMode says what a revocation leaves: a revoked key or nothing.
 type RevokeMode string
 
 // The modes of revocation.
@@ -67,7 +68,7 @@ const (
 	Recoverable Disclosure = "recoverable"
 )
 
-// TokenFormat is the form of OAuth access tokens.
+// TokenFormat is the format of OAuth access tokens.
 type TokenFormat string
 
 // The formats of access tokens.
@@ -76,41 +77,50 @@ const (
 	JWT    TokenFormat = "jwt"
 )
 
-// Settings of a tenant. The JSON form is what is stored; a member it lacks keeps its zero value.
+// Settings are the settings of a tenant. They are stored as JSON. A missing member has its zero
+// value.
 type Settings struct {
 	Style        credential.Style `json:"style"`
 	Prefix       string           `json:"prefix,omitempty"`
 	Label        string           `json:"label,omitempty"`
 	ClientDomain string           `json:"client_domain,omitempty"`
-	// KeyHeader is the tenant's own header for keys; "" for none.
+	// KeyHeader is the name of the header in which the tenant's keys travel; "" for none.
 	KeyHeader        string      `json:"key_header,omitempty"`
 	Transports       []Transport `json:"transports"`
 	SessionTransport bool        `json:"session_transport"`
-	// KeysPerUser is the cap; 0 means unlimited.
+	// KeysPerUser is how many keys with a slot a user may have; 0 for any number.
 	KeysPerUser int       `json:"keys_per_user"`
 	Creators    []Creator `json:"creators"`
-	// Visibility to members; admins and auditors see all.
+	// Visibility is what members see. Admins and auditors see all keys.
 	Visibility Visibility `json:"visibility"`
-	// DefaultScopes are given to a key that names none; empty means that the creator must choose. With Every come all applications.
+	// DefaultScopes are the scopes of a key that is created without any; if it is empty, the
+	// creator must choose. With Every, such a key also has all applications.
 	DefaultScopes []scope.Scope `json:"default_scopes,omitempty"`
 	RevokeMode    RevokeMode    `json:"revoke_mode"`
 	Disclosure    Disclosure    `json:"disclosure"`
-	// Dialect is the vendor whose envelopes the tenant speaks on that vendor's paths; "problem+json" for our own.
+	// Dialect names the vendor whose paths and bodies the tenant serves; "problem+json" for none.
 	Dialect string `json:"dialect"`
-	// AdminRefresh lets an admin refresh another's key.
+	// AdminRefresh allows admins to refresh the keys of others.
 	AdminRefresh bool `json:"admin_refresh"`
-	// TokenSeconds is the life of an OAuth access token.
+	// TokenSeconds is the lifetime of an OAuth access token.
 	TokenSeconds int         `json:"token_seconds"`
 	TokenFormat  TokenFormat `json:"token_format"`
-	// IdleDays disables a key unused for that long; 0 for never.
+	// IdleDays is after how many days without use a key is disabled; 0 for never.
 	IdleDays int `json:"idle_days,omitempty"`
-	// RequestsPerMinute bounds each key; 0 for no bound.
+	// RequestsPerMinute is the rate limit of each key; 0 for none.
 	RequestsPerMinute int `json:"requests_per_minute,omitempty"`
-	// LegacyPassword lets people of an old tenant come to its API with e-mail address and password, too. Only the operator sets it.
+	// VerifyRequestsPerMinute is the rate limit of each key for verifying other credentials; 0 for
+	// none.
+	VerifyRequestsPerMinute int `json:"verify_requests_per_minute,omitempty"`
+	// VerifyRequires are the fields without which a verify request is refused, if a key of the
+	// tenant sends it or if it is about a key of the tenant.
+	VerifyRequires []VerifyField `json:"verify_requires,omitempty"`
+	// LegacyPassword allows people of an old tenant to use its API with e-mail address and
+	// password, too. Only the operator sets it.
 	LegacyPassword bool `json:"legacy_password,omitempty"`
 }
 
-// Shape is how the tenant's new keys look: of the settings only those that its style knows.
+// Shape returns the shape of the tenant's new keys. It has only the settings that the style uses.
 func (s Settings) Shape() credential.Shape {
 	shape := credential.Shape{Style: s.Style}
 	switch s.Style {
@@ -122,25 +132,27 @@ func (s Settings) Shape() credential.Shape {
 	return shape
 }
 
-// Way is how a credential came.
-type Way struct {
+// Location is where a request carries its credential.
+type Location struct {
 	Transport Transport
-	// Header is the name of the key header it came in; "" where that is not known, or for another transport.
+	// Header is the name of the key header; "" if it is not known, and for other transports.
 	Header string
 }
 
-// Allows reports whether the tenant's keys may come that way: by one of its transports, and in its own key header.
-func (s Settings) Allows(w Way) bool {
+// Allows reports whether the tenant's keys may be sent there: by one of its transports and, for
+// transport header, in its own key header.
+func (s Settings) Allows(w Location) bool {
 	if !slices.Contains(s.Transports, w.Transport) {
 		return false
 	}
 	return w.Transport != Header || s.KeyHeader != "" && (w.Header == "" || strings.EqualFold(w.Header, s.KeyHeader))
 }
 
-// LetsCreate reports whether keys may be made by this kind of creator.
-func (s Settings) LetsCreate(c Creator) bool { return slices.Contains(s.Creators, c) }
+// AllowsCreator reports whether this kind of person may create keys.
+func (s Settings) AllowsCreator(c Creator) bool { return slices.Contains(s.Creators, c) }
 
-// Preset names settings that behave as one of the four systems of the seeds, or as Claviger's own.
+// Preset names the settings of a new tenant: Claviger's own, or those that behave like one of four
+// other systems.
 type Preset string
 
 // The presets.
@@ -152,14 +164,19 @@ const (
 	Blancco    Preset = "blancco"
 )
 
-// Settings gives a fresh copy of the preset's settings.
+// Settings returns a fresh copy of the preset's settings.
 func (p Preset) Settings() (Settings, error) {
-	common := Settings{TokenSeconds: 3600, TokenFormat: Opaque, RevokeMode: Tombstone, Disclosure: Once, Visibility: SeeOwn, SessionTransport: true}
+	common := Settings{
+		TokenSeconds: 3600, TokenFormat: Opaque, RevokeMode: Tombstone, Disclosure: Once,
+		Visibility: SeeOwn, SessionTransport: true,
+	}
 	s := common
 	s.Dialect = string(p)
 	switch p {
 	case Standard:
-		s.Style, s.Prefix, s.Label = credential.Token, "clv", "ak"
+		s.Style = credential.Token
+		s.Prefix = "clv"
+		s.Label = "ak"
 		s.KeyHeader, s.Transports = "X-API-Key", keyTransports()
 		s.KeysPerUser, s.Creators = 2, []Creator{BySelf, ByAdmin}
 		s.Visibility, s.Dialect = SeeAll, "problem+json"
@@ -167,37 +184,54 @@ func (p Preset) Settings() (Settings, error) {
 		s.Style, s.Transports = credential.Pair, []Transport{Basic}
 		s.Creators, s.DefaultScopes = []Creator{BySelf}, []scope.Scope{scope.Every}
 	case LoadRunner:
-		s.Style, s.ClientDomain, s.Transports = credential.Client, "microfocus.com", []Transport{OAuth}
-		s.SessionTransport, s.KeysPerUser, s.RevokeMode = false, 2, Delete
+		s.Style = credential.Client
+		s.ClientDomain = "microfocus.com"
+		s.Transports = []Transport{OAuth}
+		s.SessionTransport = false
+		s.KeysPerUser = 2
+		s.RevokeMode = Delete
 		s.Creators, s.DefaultScopes = []Creator{ByAdmin}, []scope.Scope{scope.Every}
 	case Blazeauth:
-		s.Style, s.Prefix, s.Label = credential.Token, "blz_mgmt", "bak"
+		s.Style = credential.Token
+		s.Prefix = "blz_mgmt"
+		s.Label = "bak"
 		s.Transports, s.Creators = []Transport{Bearer}, []Creator{BySelf}
 	case Blancco:
-		s.Style, s.KeyHeader, s.Transports = credential.UUID, "X-BLANCCO-API-KEY", []Transport{Header}
-		s.SessionTransport, s.Visibility, s.RevokeMode = false, SeeAll, Delete
-		s.Creators, s.DefaultScopes, s.Disclosure = []Creator{BySelf}, []scope.Scope{scope.Every}, Recoverable
+		s.Style = credential.UUID
+		s.KeyHeader = "X-BLANCCO-API-KEY"
+		s.Transports = []Transport{Header}
+		s.SessionTransport = false
+		s.Visibility = SeeAll
+		s.RevokeMode = Delete
+		s.Creators = []Creator{BySelf}
+		s.DefaultScopes = []scope.Scope{scope.Every}
+		s.Disclosure = Recoverable
 	default:
-		return Settings{}, fault.Refuse(fault.Field{Name: "preset", Code: "unknown", Message: "Use standard, blazemeter, loadrunner, blazeauth or blancco."})
+		return Settings{},
+			fault.Refuse(fault.Field{
+				Name: "preset", Code: "unknown",
+				Message: "Use standard, blazemeter, loadrunner, blazeauth or blancco.",
+			})
 	}
 	return s, nil
 }
 
-// AutoExpires reports whether an account that begins with the preset expires its keys automatically: not where the system it follows does not.
+// AutoExpires reports whether a new account with the preset has automatic expiration. It has not if
+// the other system has not.
 func (p Preset) AutoExpires() bool { return p == Standard || p == LoadRunner }
 
-// Tenant is what the rules need to know of a tenant and its account.
+// Tenant is what the rules need to know about a tenant and its account.
 type Tenant struct {
 	ID      ident.TenantID
 	Account ident.AccountID
-	// Open is false where the tenant or its account is disabled.
-	Open      bool
+	// Active is false where the tenant or its account is disabled.
+	Active    bool
 	Settings  Settings
 	Catalogue scope.Catalogue
 	Rules     []Rule
-	// IdleSince is when Settings.IdleDays became what it is; zero where it is 0.
+	// IdleSince is when Settings.IdleDays was last changed; zero if it is 0.
 	IdleSince time.Time
 }
 
-// Idleness is what the tenant makes of keys that nobody uses.
-func (t Tenant) Idleness() Idleness { return Idleness{Days: t.Settings.IdleDays, Since: t.IdleSince} }
+// IdleRule returns the tenant's rule for keys that nobody uses.
+func (t Tenant) IdleRule() IdleRule { return IdleRule{Days: t.Settings.IdleDays, Since: t.IdleSince} }

@@ -9,14 +9,14 @@ import (
 
 // KeyDates are the stored dates that decide the status of a key.
 type KeyDates struct {
-	// RevokedAt and DisabledAt are zero for a key that is not revoked or disabled.
+	// RevokedAt and DisabledAt are zero for a key that is not revoked, or not disabled.
 	RevokedAt, DisabledAt time.Time
 	// ExpiresAt is the key's own expiry; zero for none.
 	ExpiresAt time.Time
 	// SecretSetAt is when the current secret was set; zero while nobody has claimed the key.
 	SecretSetAt time.Time
-	// Slot is the key's place under the owner's cap; 0 once it was freed. A key loses it when it is revoked, or to another
-	// key after it expired, and gets one again only when it is refreshed.
+	// Slot is the slot that the key holds; 0 for none. A key loses its slot when it is revoked, or
+	// to another key after it expired. It gets a slot again only when it is refreshed.
 	Slot int64
 }
 
@@ -28,14 +28,16 @@ func (d KeyDates) Under(rules []Rule) Life {
 	}
 }
 
-// SecretDates are the stored dates of one of a key's secrets. The zero value is the current secret, which ends with its key.
+// SecretDates are the stored dates of one of a key's secrets. The zero value is the current secret,
+// which expires with its key.
 type SecretDates struct {
-	// Previous is set for the secret before the last refresh. Until is the end of its overlap.
+	// Previous is set for the secret from before the last refresh. Until is the end of its overlap.
 	Previous     bool
 	SetAt, Until time.Time
 }
 
-// Under returns the secret's life under the rules of its account: they count from when this secret was set.
+// Under returns the secret's life under the rules of its account. Their days count from when this
+// secret was set.
 func (d SecretDates) Under(rules []Rule) SecretLife {
 	if !d.Previous {
 		return SecretLife{}
@@ -46,46 +48,48 @@ func (d SecretDates) Under(rules []Rule) SecretLife {
 // SecretLife is what a secret adds to the life of its key. The zero value is the current secret.
 type SecretLife struct {
 	Previous bool
-	// Ends is when a previous secret ends. A previous secret without an end is over.
+	// Ends is when a previous secret expires. A previous secret with a zero Ends has expired.
 	Ends time.Time
 }
 
-// over reports whether the secret is a previous one that has ended.
-func (l SecretLife) over(now time.Time) bool { return l.Previous && !now.Before(l.Ends) }
+// ended reports whether the secret is a previous one that has expired.
+func (l SecretLife) ended(now time.Time) bool { return l.Previous && !now.Before(l.Ends) }
 
-// Chain says which of the things above a key are active. A key works only while all of them are.
-type Chain struct {
-	// Owner and Member: the owner and the owner's membership in the tenant exist and are not disabled.
+// Dependencies says which of the things that a key depends on are active. A key works only while
+// all of them are.
+type Dependencies struct {
+	// Owner is set if the owner exists and is not disabled, Member if the owner's membership in the
+	// tenant does and is not.
 	Owner, Member bool
-	// Tenant: neither the tenant nor its account is disabled.
+	// Tenant is set if neither the tenant nor its account is disabled.
 	Tenant bool
 }
 
-// Active reports whether everything above the key is active.
-func (c Chain) Active() bool { return c.Owner && c.Member && c.Tenant }
+// Active reports whether everything that the key depends on is active.
+func (c Dependencies) Active() bool { return c.Owner && c.Member && c.Tenant }
 
-// KeyStatus returns the status of a key for whoever presents one of its secrets: the first that holds of Revoked, Expired,
-// Disabled and Active. It returns Unknown for a previous secret that ended more than a [Grace] ago: it is no secret of the
-// key any more.
+// KeyStatus returns the status of a key for a request with one of its secrets: the first that
+// applies of Revoked, Expired, Disabled and Active. It returns Unknown for a previous secret that
+// expired more than [Grace] ago: it no longer belongs to the key.
 //
-// It is the one place that decides this: the verification path calls it for each request, and a transaction calls it again
-// for the key that asked for the change.
-func KeyStatus(key Life, secret SecretLife, chain Chain, now time.Time) Status {
-	status := key.State(now)
+// The status is decided here and nowhere else. The verification path calls it for each request, and
+// a transaction calls it again for the key that requested the change.
+func KeyStatus(key Life, secret SecretLife, on Dependencies, now time.Time) Status {
+	status := key.Status(now)
 	switch {
-	case secret.over(now.Add(-Grace)):
+	case secret.ended(now.Add(-Grace)):
 		return Unknown
 	case status == Revoked:
 		return Revoked
-	case status == Expired, secret.over(now):
+	case status == Expired, secret.ended(now):
 		return Expired
-	case status == Disabled, !chain.Active():
+	case status == Disabled, !on.Active():
 		return Disabled
 	}
 	return Active
 }
 
-// Refusal returns the code that a key of this status is refused with; "" for an active one.
+// Refusal returns the code with which a key of this status is refused; "" for an active key.
 func (s Status) Refusal() fault.Kind {
 	switch s {
 	case Active:
@@ -101,8 +105,8 @@ func (s Status) Refusal() fault.Kind {
 	return fault.KeyInvalid
 }
 
-// RequireScopes is step 6 of a decision: it returns why a key with these effective scopes is refused; "" if it has all that
-// are required.
+// RequireScopes is step 6 of a decision. It returns the code of the refusal, or "" if the effective
+// scopes include all that are required.
 func RequireScopes(effective scope.Set, required ...scope.Scope) fault.Kind {
 	for _, name := range required {
 		if !effective.Has(name) {
@@ -112,18 +116,20 @@ func RequireScopes(effective scope.Set, required ...scope.Scope) fault.Kind {
 	return ""
 }
 
-// RequireReach is the first half of step 7: it returns why a key with this restriction is refused an application, or access
-// to every one; "" if it has it. The answer is the same whether or not the application exists. The id "" stands for no
-// application.
-func RequireReach(allowed scope.Applications, id string, every bool) fault.Kind {
-	if every && !allowed.All || id != "" && !allowed.Reach(id) {
+// RequireApplicationAccess is the first half of step 7. It returns the code of the refusal if a key
+// with this restriction has no access to the application or, with every, not to all applications;
+// otherwise "". The result does not depend on whether the application exists. The id "" stands for
+// no application.
+func RequireApplicationAccess(allowed scope.Applications, id string, every bool) fault.Kind {
+	if every && !allowed.All || id != "" && !allowed.Includes(id) {
 		return fault.ApplicationForbidden
 	}
 	return ""
 }
 
-// RequireApplication is the second half of step 7: it returns why a key that reaches an application is refused it.
-func RequireApplication(exists, disabled bool) fault.Kind {
+// RequireActiveApplication is the second half of step 7. It returns the code of the refusal if the
+// application does not exist or is disabled; otherwise "".
+func RequireActiveApplication(exists, disabled bool) fault.Kind {
 	switch {
 	case !exists:
 		return fault.NotFound
@@ -132,3 +138,8 @@ func RequireApplication(exists, disabled bool) fault.Kind {
 	}
 	return ""
 }
+
+// AccountRoleCounts reports whether the owner's role in the account counts for a request with one
+// of the key's secrets. It counts only if the owner set that secret and the current one: a person
+// who sets a secret for somebody else has seen it.
+func AccountRoleCounts(currentByOwner, sentByOwner bool) bool { return currentByOwner && sentByOwner }

@@ -12,9 +12,10 @@ import (
 func TestAKeyHasTheFirstStatusThatHolds(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	past, future := now.Add(-time.Hour), now.Add(time.Hour)
-	all := policy.Chain{Owner: true, Member: true, Tenant: true}
-	chains := map[policy.Chain]bool{
-		all: true, {Member: true, Tenant: true}: false, {Owner: true, Tenant: true}: false, {Owner: true, Member: true}: false, {}: false,
+	all := policy.Dependencies{Owner: true, Member: true, Tenant: true}
+	chains := map[policy.Dependencies]bool{
+		all: true, {Member: true, Tenant: true}: false, {Owner: true, Tenant: true}: false,
+		{Owner: true, Member: true}: false, {}: false,
 	}
 	secrets := []struct {
 		dates           policy.SecretDates
@@ -28,7 +29,10 @@ func TestAKeyHasTheFirstStatusThatHolds(t *testing.T) {
 	}
 	for mask := range 1 << 4 {
 		var d policy.KeyDates
-		revoked, expired, disabled, slotLost := mask&1 != 0, mask&2 != 0, mask&4 != 0, mask&8 != 0
+		revoked := mask&1 != 0
+		expired := mask&2 != 0
+		disabled := mask&4 != 0
+		slotLost := mask&8 != 0
 		if revoked {
 			d.RevokedAt = past
 		}

@@ -1,27 +1,29 @@
-// Package principal says who is asking: a key, a signed-in person or the operator, with what they may do and from where they ask.
+// Package principal defines who acts: a key, a signed-in person, the operator or the system, with
+// what they may do and where the request came from.
 //
-// A [Principal] is made once, by the one authenticator, and never changes: every way in and every rule reads the same value.
-// The zero value is nobody and may do nothing.
+// The authenticator makes a [Principal] once for each request. It never changes, so that every
+// entry point and every rule sees the same value. The zero value is nobody and may do nothing.
 package principal
 
 import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Kind of principal.
+// Kind is a kind of principal.
 type Kind string
 
 // The kinds.
 const (
-	Nobody    Kind = ""
-	ByKey     Kind = "key"
-	BySession Kind = "session"
-	ByOS      Kind = "operator" // whoever may run commands on the machine itself
-	ByItself  Kind = "system"   // Claviger, in its jobs
+	Nobody       Kind = ""
+	KindKey      Kind = "key"
+	KindSession  Kind = "session"
+	KindOperator Kind = "operator" // a person who runs commands on the server's machine
+	KindSystem   Kind = "system"   // Claviger itself, in its jobs
 )
 
 // Person is a user as others see them.
@@ -31,7 +33,7 @@ type Person struct {
 	Name  string
 }
 
-// Key is what a key may do now. Scopes are effective: cut to its owner's role and expanded.
+// Key is what a key may do now. Its scopes are the effective ones.
 type Key struct {
 	ID           ident.KeyID
 	PublicID     string
@@ -42,60 +44,78 @@ type Key struct {
 	Applications scope.Applications
 	// Expires is the effective expiry; zero for never.
 	Expires time.Time
-	// AccountRole of the owner; "" for none.
+	// AccountRole is the owner's role in the account; "" for none.
 	AccountRole scope.AccountRole
-	// Serial of the secret that was shown: the key's current one, or the one before it.
+	// Serial is the number of the secret that was sent: the current or the previous one.
 	Serial int
 }
 
-// Membership of a person in a tenant.
+// Membership is the membership of a person in a tenant.
 type Membership struct {
 	Tenant  ident.TenantID
 	Account ident.AccountID
 	Role    scope.Role
 }
 
-// Standing of a person in an account.
-type Standing struct {
+// AccountMember is the role of a person in an account.
+type AccountMember struct {
 	Account ident.AccountID
 	Role    scope.AccountRole
 }
 
 // Session is a signed-in person and what they may do.
 type Session struct {
-	ID          ident.SessionID
-	User        Person
-	SignedInAt  time.Time
-	ExpiresAt   time.Time
-	Memberships []Membership
-	Standings   []Standing
+	ID         ident.SessionID
+	User       Person
+	SignedInAt time.Time
+	ExpiresAt  time.Time
+	// Memberships and AccountMembers are those in accounts in which the session has not ended.
+	Memberships    []Membership
+	AccountMembers []AccountMember
+	// Ended are the person's accounts in which the session has ended, by the policy of the account.
+	// In the others it has not.
+	Ended []ident.AccountID
 }
 
-// recent is how old a sign-in may be for what cannot be undone.
-const recent = 5 * time.Minute
+// EndedIn reports whether the session has ended in an account, by the policy of that account.
+func (s Session) EndedIn(account ident.AccountID) bool { return slices.Contains(s.Ended, account) }
 
-// Recent reports whether the sign-in is young enough for sensitive actions; they are fault.SignInAgain otherwise.
-func (s Session) Recent(now time.Time) bool { return now.Sub(s.SignedInAt) < recent }
+// EndIn ends the session in the accounts: it has no rights there any more.
+func (s *Session) EndIn(accounts ...ident.AccountID) {
+	s.Ended = append(s.Ended, accounts...)
+	s.Memberships = slices.DeleteFunc(s.Memberships, func(m Membership) bool { return s.EndedIn(m.Account) })
+	s.AccountMembers = slices.DeleteFunc(s.AccountMembers, func(st AccountMember) bool { return s.EndedIn(st.Account) })
+}
 
-// Authority is what a person may do in a tenant at this moment, as a transaction reads and holds it.
+// maxRecentAge is how old a sign-in may be for actions that cannot be undone.
+const maxRecentAge = 5 * time.Minute
+
+// Recent reports whether the sign-in is recent enough for sensitive actions. Otherwise these are
+// refused with fault.SignInAgain.
+func (s Session) Recent(now time.Time) bool { return now.Sub(s.SignedInAt) < maxRecentAge }
+
+// Authority is what a person may do in a tenant at this moment. A transaction reads it and locks
+// the rows that it comes from.
 type Authority struct {
 	Person Person
-	// Member is the membership's role; "" where there is none or it is disabled.
+	// Member is the role of the membership; "" if there is none or it is disabled.
 	Member scope.Role
-	// Account is the role over the tenant's account; "" for none.
+	// Account is the role in the tenant's account; "" for none.
 	Account scope.AccountRole
 }
 
-// Acting gives the role the person acts with.
-func (a Authority) Acting() scope.Role { return scope.Acting(a.Member, a.Account) }
+// EffectiveRole returns the role that the person has in the tenant.
+func (a Authority) EffectiveRole() scope.Role { return scope.EffectiveRole(a.Member, a.Account) }
 
-// Origin is where a request came from, for the audit trail.
+// Origin is where a request came from. It is stored in the audit trail.
 type Origin struct {
 	IP        string
 	RequestID string
+	// UserAgent is how the client program names itself; "" if it does not.
+	UserAgent string
 }
 
-// Principal is who is asking.
+// Principal is who acts.
 type Principal struct {
 	kind    Kind
 	key     *Key
@@ -103,31 +123,32 @@ type Principal struct {
 	origin  Origin
 }
 
-// OfKey makes the principal of an accepted key. The key must not be changed afterwards.
-func OfKey(k *Key) Principal { return Principal{kind: ByKey, key: k} }
+// OfKey returns the principal of an accepted key. The key must not be changed afterwards.
+func OfKey(k *Key) Principal { return Principal{kind: KindKey, key: k} }
 
-// OfSession makes the principal of a signed-in person. The session must not be changed afterwards.
-func OfSession(s *Session) Principal { return Principal{kind: BySession, session: s} }
+// OfSession returns the principal of a signed-in person. The session must not be changed
+// afterwards.
+func OfSession(s *Session) Principal { return Principal{kind: KindSession, session: s} }
 
-// Operator is whoever runs commands on the machine.
-func Operator() Principal { return Principal{kind: ByOS} }
+// Operator returns the principal of the person who runs commands on the server's machine.
+func Operator() Principal { return Principal{kind: KindOperator} }
 
-// System is Claviger itself, where nobody asked.
-func System() Principal { return Principal{kind: ByItself} }
+// System returns the principal of Claviger itself, for work that nobody requested.
+func System() Principal { return Principal{kind: KindSystem} }
 
-// From gives the same principal asking from the given origin.
-func (p Principal) From(o Origin) Principal {
+// WithOrigin returns the same principal with the given origin.
+func (p Principal) WithOrigin(o Origin) Principal {
 	p.origin = o
 	return p
 }
 
-// Kind of the principal.
+// Kind returns the kind of the principal.
 func (p Principal) Kind() Kind { return p.kind }
 
-// Origin of the request.
+// Origin returns where the request came from.
 func (p Principal) Origin() Origin { return p.origin }
 
-// Key gives the key that asks; ok is false for every other kind.
+// Key returns the key. ok is false for every other kind of principal.
 func (p Principal) Key() (k Key, ok bool) {
 	if p.key == nil {
 		return Key{}, false
@@ -135,7 +156,7 @@ func (p Principal) Key() (k Key, ok bool) {
 	return *p.key, true
 }
 
-// Session gives the session that asks; ok is false for every other kind.
+// Session returns the session. ok is false for every other kind of principal.
 func (p Principal) Session() (s Session, ok bool) {
 	if p.session == nil {
 		return Session{}, false
@@ -143,7 +164,8 @@ func (p Principal) Session() (s Session, ok bool) {
 	return *p.session, true
 }
 
-// RoleIn gives the role a signed-in person acts with in a tenant of an account; "" for none and for keys, which have no role.
+// RoleIn returns the role that a signed-in person has in a tenant of an account; "" for none, and
+// for keys, which have no role.
 func (p Principal) RoleIn(tenant ident.TenantID, account ident.AccountID) scope.Role {
 	if p.session == nil {
 		return ""
@@ -154,17 +176,26 @@ func (p Principal) RoleIn(tenant ident.TenantID, account ident.AccountID) scope.
 			member = m.Role
 		}
 	}
-	return scope.Acting(member, p.RoleOver(account))
+	return scope.EffectiveRole(member, p.AccountRole(account))
 }
 
-// RoleOver gives a signed-in person's role in an account; "" for none.
-func (p Principal) RoleOver(account ident.AccountID) scope.AccountRole {
+// RequireSessionIn returns fault.SessionEnded if the principal is a session that has ended in the
+// account.
+func (p Principal) RequireSessionIn(account ident.AccountID) error {
+	if p.session == nil || !p.session.EndedIn(account) {
+		return nil
+	}
+	return fault.New(fault.SessionEnded, "The session has ended in this account, by its policy. Sign in again.")
+}
+
+// AccountRole returns a signed-in person's role in an account; "" for none, and for keys.
+func (p Principal) AccountRole(account ident.AccountID) scope.AccountRole {
 	if p.session == nil {
 		return ""
 	}
-	i := slices.IndexFunc(p.session.Standings, func(s Standing) bool { return s.Account == account })
+	i := slices.IndexFunc(p.session.AccountMembers, func(s AccountMember) bool { return s.Account == account })
 	if i < 0 {
 		return ""
 	}
-	return p.session.Standings[i].Role
+	return p.session.AccountMembers[i].Role
 }

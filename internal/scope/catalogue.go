@@ -28,13 +28,16 @@ var builtIn = []Entry{
 	{TenantsRead, "Read the tenant.", everyRole, true},
 }
 
-// DefaultRoles hold a tenant's own scope unless it says otherwise.
+// DefaultRoles returns the roles that may hold a tenant's own scope, if the scope does not list
+// any.
 func DefaultRoles() []Role { return []Role{Admin, Member} }
 
-// Catalogue is every scope a tenant's API knows. The zero value knows none, not even the built-in ones.
+// Catalogue has every scope that a tenant knows. The zero value has none, not even the built-in
+// ones.
 type Catalogue struct{ entries map[Scope]Entry }
 
-// NewCatalogue joins the built-in scopes with the tenant's own. A built-in name cannot be redefined.
+// NewCatalogue returns the built-in scopes and the tenant's own. A tenant cannot redefine a
+// built-in scope.
 func NewCatalogue(own []Entry) Catalogue {
 	c := Catalogue{entries: make(map[Scope]Entry, len(own)+len(builtIn))}
 	for _, e := range own {
@@ -46,7 +49,7 @@ func NewCatalogue(own []Entry) Catalogue {
 	return c
 }
 
-// Entries gives the catalogue sorted by name.
+// Entries returns the entries, sorted by name.
 func (c Catalogue) Entries() []Entry {
 	list := make([]Entry, 0, len(c.entries))
 	for _, e := range c.entries {
@@ -67,26 +70,29 @@ func (c Catalogue) Knows(name Scope) bool {
 	return known
 }
 
-// Holds reports whether the role may hold the scope. A scope outside the catalogue is held by nobody.
+// Holds reports whether the role may hold the scope. No role may hold a scope that is not in the
+// catalogue.
 func (c Catalogue) Holds(role Role, name Scope) bool {
 	return slices.Contains(c.entries[name].Roles, role)
 }
 
-// Effective cuts a key's own scopes to what the role may hold now, with Every expanded.
+// Effective returns those of a key's own scopes that the role may hold now. It replaces Every by
+// all scopes that the role may hold.
 func (c Catalogue) Effective(own Set, role Role) Set {
 	if len(own) == 1 && own[0] == Every {
-		return c.ofRole(role)
+		return c.heldBy(role)
 	}
-	var cut Set
+	var held Set
 	for _, name := range own {
 		if c.Holds(role, name) {
-			cut = append(cut, name)
+			held = append(held, name)
 		}
 	}
-	return cut
+	return held
 }
 
-func (c Catalogue) ofRole(role Role) Set {
+// heldBy returns all scopes that the role may hold.
+func (c Catalogue) heldBy(role Role) Set {
 	var names []Scope
 	for name := range c.entries {
 		if c.Holds(role, name) {

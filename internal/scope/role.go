@@ -25,8 +25,9 @@ const (
 // Valid reports whether the role is one of the two.
 func (r AccountRole) Valid() bool { return r == AccountOwner || r == AccountAdmin }
 
-// Acting gives the role a person acts with in a tenant: owner and admin of the account act as admin in every tenant of it.
-func Acting(member Role, account AccountRole) Role {
+// EffectiveRole returns the role that a person has in a tenant, from the membership and the role in
+// the account. Owners and admins of the account are admins of all its tenants.
+func EffectiveRole(member Role, account AccountRole) Role {
 	if account.Valid() {
 		return Admin
 	}

@@ -1,9 +1,9 @@
-// Package scope answers "is it allowed": scopes, the catalogue that says which role may hold which, and the
-// restriction of a key to applications.
+// Package scope defines permissions: scopes, the catalogue that says which role may hold which
+// scope, and the restriction of a key to applications.
 //
-// A scope is `resource:action`. A key carries its own scopes, or the single [Every]; what it may do now, its
-// effective scopes, is that list cut to what its owner's role may hold in the tenant's catalogue at this moment.
-// Everything is denied that is not granted.
+// A scope is `resource:action`. A key has scopes of its own, or only [Every]. Its effective scopes
+// are those that its owner's role may hold in the tenant's catalogue at this moment. Everything
+// else is denied.
 package scope
 
 import (
@@ -14,13 +14,14 @@ import (
 // Scope names a permission, `resource:action`, at most 64 characters.
 type Scope string
 
-// Every stands alone in a key's list and means every scope now in the catalogue that the owner's role may hold.
+// Every is the only entry of a list that has it. It means all scopes in the present catalogue that
+// the owner's role may hold.
 const Every Scope = "*"
 
-// maxLength of a scope, in characters.
+// maxLength is the length of the longest scope, in characters.
 const maxLength = 64
 
-// The scopes Claviger's own API knows. A tenant adds its own to its catalogue.
+// The scopes of Claviger's own API. A tenant adds others to its catalogue.
 const (
 	TenantsRead        Scope = "tenants:read"
 	MembersRead        Scope = "members:read"
@@ -33,32 +34,32 @@ const (
 	KeysVerify         Scope = "keys:verify"
 )
 
-var form = regexp.MustCompile(`^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$`)
+var pattern = regexp.MustCompile(`^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$`)
 
-// Valid reports whether the name has the form of a scope. Every is none.
-func (s Scope) Valid() bool { return len(s) <= maxLength && form.MatchString(string(s)) }
+// Valid reports whether the name has the form of a scope. Every has not.
+func (s Scope) Valid() bool { return len(s) <= maxLength && pattern.MatchString(string(s)) }
 
-// Set is a sorted list of scopes without duplicates. The zero value allows nothing.
+// Set is a sorted list of scopes without duplicates. The zero value is empty.
 type Set []Scope
 
-// NewSet sorts the names and drops duplicates.
+// NewSet returns the set of the scopes.
 func NewSet(names ...Scope) Set {
 	set := slices.Clone(names)
 	slices.Sort(set)
 	return slices.Compact(set)
 }
 
-// Has reports whether the set holds the scope. It is a plain look-up: Every in a key's own list counts only
-// after [Catalogue.Effective] has expanded it.
+// Has reports whether the set has the scope. Every does not count as every scope:
+// [Catalogue.Effective] must have replaced it before.
 func (s Set) Has(name Scope) bool {
 	_, found := s.Index(name)
 	return found
 }
 
-// Index gives the place of the scope in the set.
-func (s Set) Index(name Scope) (place int, found bool) { return slices.BinarySearch(s, name) }
+// Index returns the index of the scope in the set.
+func (s Set) Index(name Scope) (index int, found bool) { return slices.BinarySearch(s, name) }
 
-// Strings gives the names in order, never nil.
+// Strings returns the scopes as text, in order, never nil.
 func (s Set) Strings() []string {
 	names := make([]string, len(s))
 	for i, name := range s {
@@ -67,13 +68,49 @@ func (s Set) Strings() []string {
 	return names
 }
 
-// Applications says which applications a key reaches: all of them, also future ones, or those listed. The zero value reaches none.
+// Applications says to which applications a key has access: to all, also future ones, or to those
+// listed. The zero value gives access to none.
 type Applications struct {
 	All bool
 	IDs []string
 }
 
-// Reach reports whether the application is within the restriction.
-func (a Applications) Reach(id string) bool {
+// Includes reports whether the key has access to the application.
+func (a Applications) Includes(id string) bool {
 	return a.All || slices.Contains(a.IDs, id)
+}
+
+// Narrowed returns the scopes that both sets have. If one of them is [Every], the result is the
+// other one.
+func (s Set) Narrowed(to Set) Set {
+	switch {
+	case len(to) == 1 && to[0] == Every:
+		return s
+	case len(s) == 1 && s[0] == Every:
+		return NewSet(to...)
+	}
+	var both Set
+	for _, name := range s {
+		if slices.Contains(to, name) {
+			both = append(both, name)
+		}
+	}
+	return both
+}
+
+// Narrowed returns the applications to which both give access.
+func (a Applications) Narrowed(to Applications) Applications {
+	switch {
+	case to.All:
+		return a
+	case a.All:
+		return Applications{IDs: slices.Clone(to.IDs)}
+	}
+	var both []string
+	for _, id := range a.IDs {
+		if slices.Contains(to.IDs, id) {
+			both = append(both, id)
+		}
+	}
+	return Applications{IDs: both}
 }

@@ -12,7 +12,8 @@ import (
 func TestTheFormOfAScope(t *testing.T) {
 	cases := map[scope.Scope]bool{
 		"applications:read": true, "a:b": true, "r2_d2:c3_po": true,
-		"": false, "*": false, "read": false, "a:": false, ":b": false, "A:b": false, "a:b:c": false, "2a:b": false, "a:b\n": false, "a b:c": false,
+		"": false, "*": false, "read": false, "a:": false, ":b": false, "A:b": false, "a:b:c": false, "2a:b": false,
+		"a:b\n": false, "a b:c": false,
 		scope.Scope("a:" + strings.Repeat("b", 62)): true,
 		scope.Scope("a:" + strings.Repeat("b", 63)): false,
 	}
@@ -38,7 +39,10 @@ func TestABuiltInScopeIsHeldByTheRolesOfTheTable(t *testing.T) {
 		{"gone:away", false, false, false},
 	}
 	for _, row := range cases {
-		for role, want := range map[scope.Role]bool{scope.Admin: row.admin, scope.Member: row.member, scope.Auditor: row.auditor, "": false} {
+		for role, want := range map[scope.Role]bool{
+			scope.Admin: row.admin, scope.Member: row.member,
+			scope.Auditor: row.auditor, "": false,
+		} {
 			if got := c.Holds(role, row.name); got != want {
 				t.Errorf("%q holds %s: %t, want %t", role, row.name, got, want)
 			}
@@ -55,7 +59,10 @@ func TestATenantCannotWidenABuiltInScope(t *testing.T) {
 
 func TestEffectiveScopesNeverExceedTheOwnersRole(t *testing.T) {
 	c := scope.NewCatalogue([]scope.Entry{{Name: "reports:export", Roles: scope.DefaultRoles()}})
-	pool := []scope.Scope{scope.ApplicationsRead, scope.ApplicationsDelete, scope.KeysVerify, scope.AuditRead, "reports:export", "gone:away"}
+	pool := []scope.Scope{
+		scope.ApplicationsRead, scope.ApplicationsDelete, scope.KeysVerify, scope.AuditRead,
+		"reports:export", "gone:away",
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		own := scope.NewSet(rapid.SliceOf(rapid.SampledFrom(pool)).Draw(t, "own")...)
 		if rapid.Bool().Draw(t, "every") {
@@ -74,13 +81,13 @@ func TestEffectiveScopesNeverExceedTheOwnersRole(t *testing.T) {
 }
 
 func TestAnEmptyRestrictionReachesNothing(t *testing.T) {
-	if (scope.Applications{}).Reach("app_1") {
+	if (scope.Applications{}).Includes("app_1") {
 		t.Error("no application listed, yet one is reached")
 	}
-	if !(scope.Applications{IDs: []string{"app_1"}}).Reach("app_1") {
+	if !(scope.Applications{IDs: []string{"app_1"}}).Includes("app_1") {
 		t.Error("a listed application is not reached")
 	}
-	if !(scope.Applications{All: true}).Reach("app_new") {
+	if !(scope.Applications{All: true}).Includes("app_new") {
 		t.Error("a future application is not reached by an all-application key")
 	}
 }

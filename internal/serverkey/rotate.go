@@ -13,9 +13,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// Rotate adds a version of each key of the set and gives it. It is used once every node has had the time to learn of it.
+// Rotate records a new version of each key of the set and returns it. The version is used after
+// PropagationDelay, when every node knows it.
 func (s *Service) Rotate(ctx context.Context, who principal.Principal, set Set) (added credential.Version, err error) {
-	if err := operator(who); err != nil {
+	if err := checkOperator(who); err != nil {
 		return added, err
 	}
 	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
@@ -24,28 +25,32 @@ func (s *Service) Rotate(ctx context.Context, who principal.Principal, set Set) 
 			return audit.Event{}, err
 		}
 		now := s.Now()
-		if added, err = set.next(keys, now); err != nil {
+		added, err = set.next(keys, now)
+		if err != nil {
 			return audit.Event{}, err
 		}
-		added.From = now.Add(s.Settle)
+		added.From = now.Add(s.PropagationDelay)
 		versions := make([]credential.Version, len(set))
 		for i, purpose := range set {
 			versions[i] = credential.Version{Purpose: purpose, Number: added.Number, From: added.From}
 		}
-		e := audit.By(who, audit.ActionRootKeyRotate, target).With("keys", set.String()).With("version", strconv.Itoa(added.Number))
+		e := audit.By(who, audit.ActionRootKeyRotate, target).With("keys", set.String()).With("version",
+			strconv.Itoa(added.Number))
 		return e.With("used_from", added.From.UTC().Format(time.RFC3339)), tx.InsertServerKeys(ctx, versions, now)
 	})
 	if err == nil {
-		_, err = s.Learn(ctx)
+		_, err = s.Sync(ctx)
 	}
 	return added, err
 }
 
-// next is the version after the newest, which must have begun.
+// next returns the version after the newest one, which must be in use.
 func (set Set) next(keys []Key, now time.Time) (v credential.Version, err error) {
 	for _, k := range set.of(keys) {
 		if k.From.After(now) {
-			return v, fault.New(fault.Conflict, fmt.Sprintf("Version %d has not begun yet: it does at %s.", k.Number, k.From.UTC().Format(time.RFC3339)))
+			return v, fault.New(fault.Conflict,
+				fmt.Sprintf("Version %d is not in use before %s. Rotate again after that.", k.Number,
+					k.From.UTC().Format(time.RFC3339)))
 		}
 		v.Number = max(v.Number, k.Number)
 	}
@@ -53,7 +58,7 @@ func (set Set) next(keys []Key, now time.Time) (v credential.Version, err error)
 	return v, nil
 }
 
-// String names the purposes.
+// String returns the names of the purposes.
 func (set Set) String() string {
 	names := make([]string, len(set))
 	for i, purpose := range set {
@@ -62,18 +67,18 @@ func (set Set) String() string {
 	return strings.Join(names, " ")
 }
 
-// State is a live version and what is left under it.
+// State is a live version and how much is left under it.
 type State struct {
 	Key
-	// Current is set where it is used for what is new.
+	// Current is set where it is used for everything new.
 	Current bool
-	// Left is how much is under it; see Counter.
-	Left int64
+	// Remaining is how much is left under it; see Counter.
+	Remaining int64
 }
 
-// Status gives the live versions.
+// Status returns the live versions, for the operator.
 func (s *Service) Status(ctx context.Context, who principal.Principal) (states []State, err error) {
-	if err := operator(who); err != nil {
+	if err := checkOperator(who); err != nil {
 		return nil, err
 	}
 	keys, err := s.Store.ServerKeys(ctx)
@@ -82,8 +87,9 @@ func (s *Service) Status(ctx context.Context, who principal.Principal) (states [
 	}
 	now := s.Now()
 	for _, k := range keys {
-		state := State{Key: k, Current: used(k.Version, keys).holds(now)}
-		if state.Left, err = s.Store.Left(ctx, k.Version, used(k.Version, keys).lingering(), now); err != nil {
+		state := State{Key: k, Current: usePeriod(k.Version, keys).contains(now)}
+		state.Remaining, err = s.Store.CountRemaining(ctx, k.Version, usePeriod(k.Version, keys).withGrace(), now)
+		if err != nil {
 			return nil, err
 		}
 		states = append(states, state)
@@ -91,13 +97,16 @@ func (s *Service) Status(ctx context.Context, who principal.Principal) (states [
 	return states, nil
 }
 
-func (s Span) holds(now time.Time) bool {
-	return !now.Before(s.From) && (s.Until.IsZero() || now.Before(s.Until))
+// contains reports whether a time is within the period.
+func (p UsePeriod) contains(now time.Time) bool {
+	return !now.Before(p.From) && (p.Until.IsZero() || now.Before(p.Until))
 }
 
-// Retire ends a version of the set's keys, under which nothing may be left: what it sealed no longer opens, what it marked is no longer known.
+// Retire ends a version of the set's keys. It is refused while anything is left under the version:
+// afterwards nothing that the version encrypted can be decrypted, and nothing that it marked is
+// recognised.
 func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, number int) error {
-	if err := operator(who); err != nil {
+	if err := checkOperator(who); err != nil {
 		return err
 	}
 	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
@@ -109,9 +118,11 @@ func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, 
 		if err != nil {
 			return audit.Event{}, err
 		}
-		left, err := s.left(ctx, tx, old, keys)
-		if err == nil && left != nil {
-			err = fault.New(fault.Conflict, fmt.Sprintf("Under version %d there are still %s.", number, strings.Join(left, ", ")))
+		remaining, err := s.remaining(ctx, tx, old, keys)
+		if err == nil && remaining != nil {
+			err = fault.New(fault.Conflict,
+				fmt.Sprintf("Version %d cannot be retired: it is still needed by %s.", number,
+					strings.Join(remaining, ", ")))
 		}
 		if err != nil {
 			return audit.Event{}, err
@@ -121,49 +132,54 @@ func (s *Service) Retire(ctx context.Context, who principal.Principal, set Set, 
 				return audit.Event{}, err
 			}
 		}
-		return audit.By(who, audit.ActionRootKeyRetire, target).With("keys", set.String()).With("version", strconv.Itoa(number)), nil
+		return audit.By(who, audit.ActionRootKeyRetire, target).With("keys", set.String()).With("version",
+			strconv.Itoa(number)), nil
 	})
 	if err == nil {
-		_, err = s.Learn(ctx)
+		_, err = s.Sync(ctx)
 	}
 	return err
 }
 
-// superseded gives the set's keys of the number, which newer ones must have replaced.
+// superseded returns the set's keys of a version. A newer version must have replaced it.
 func (set Set) superseded(keys []Key, number int, now time.Time) (old []Key, err error) {
 	for _, k := range set.of(keys) {
 		if k.Number != number {
 			continue
 		}
-		switch end := used(k.Version, keys).lingering().Until; {
+		switch end := usePeriod(k.Version, keys).withGrace().Until; {
 		case end.IsZero():
-			return nil, fault.New(fault.Conflict, fmt.Sprintf("Version %d is the newest. Rotate first.", number))
+			return nil, fault.New(fault.Conflict,
+				fmt.Sprintf("Version %d is the newest and cannot be retired. Rotate the key first.", number))
 		case now.Before(end):
-			return nil, fault.New(fault.Conflict, fmt.Sprintf("Version %d may be in use until %s. Wait for that.", number, end.UTC().Format(time.RFC3339)))
+			return nil, fault.New(fault.Conflict,
+				fmt.Sprintf("Version %d may be in use until %s. Retire it after that.", number,
+					end.UTC().Format(time.RFC3339)))
 		}
 		old = append(old, k)
 	}
 	if old == nil {
-		err = fault.New(fault.NotFound, "There is no such live version.")
+		err = fault.New(fault.NotFound, fmt.Sprintf("There is no version %d. List the live versions first.", number))
 	}
 	return old, err
 }
 
-// left says how much of what is left under the old keys.
-func (s *Service) left(ctx context.Context, counter Counter, old, keys []Key) (left []string, err error) {
+// remaining returns what is left under the old keys, such as "3 digests".
+func (s *Service) remaining(ctx context.Context, counter Counter, old, keys []Key) (remaining []string, err error) {
 	for _, k := range old {
-		n, err := counter.Left(ctx, k.Version, used(k.Version, keys).lingering(), s.Horizon())
+		n, err := counter.CountRemaining(ctx, k.Version, usePeriod(k.Version, keys).withGrace(), s.Horizon())
 		if err != nil {
 			return nil, err
 		}
 		if n > 0 {
-			left = append(left, fmt.Sprintf("%d %s", n, things[k.Purpose]))
+			remaining = append(remaining, fmt.Sprintf("%d %s", n, units[k.Purpose]))
 		}
 	}
-	return left, nil
+	return remaining, nil
 }
 
-// things are what is counted of a purpose.
-var things = map[credential.Purpose]string{
-	credential.DigestPurpose: "digests", credential.CopyPurpose: "copies of secrets", credential.SessionPurpose: "sign-ins and links", credential.TagPurpose: "ids",
+// units name what is counted for a purpose.
+var units = map[credential.Purpose]string{
+	credential.DigestPurpose: "digests", credential.CopyPurpose: "copies of secrets",
+	credential.SessionPurpose: "sign-ins and links", credential.TagPurpose: "ids",
 }

@@ -1,14 +1,20 @@
-// Package serverkey rotates the keys of the server itself: those that seal what is kept, and those that mark what was issued.
+// Package serverkey rotates the keys of the server itself: those that encrypt what is stored, and
+// those that mark what was issued.
 //
-// All of them come from the root secret, by purpose and version (see package credential), and the live versions are on record. Rotating adds a version:
+// All of them are derived from the root secret, by purpose and version (see package credential).
+// The database records the live versions. Rotation adds a version:
 //
-//	recorded ──settle──▶ used for what is new ──▶ superseded ──▶ retired
-//	          every node    │                       │ nothing is
-//	          learns of it  └ what is sealed is     │ left under it
-//	                          wrapped anew          └ it still opens and recognises
+//	recorded ──PropagationDelay──▶ current ──▶ superseded ──▶ retired
+//	            every node          │           │ nothing is
+//	            learns of it        └ stored    │ left under it
+//	                                  texts are └ it still decrypts
+//	                                  re-encrypted  and recognises
 //
-// Digests and copies of secrets are sealed, so a job wraps them anew. Sign-ins, links and cursors end by themselves. Ids carry their tags for as long as they
-// live, so the tag key is rotated on its own, and an old version of it stays while ids of it do.
+// A job re-encrypts digests and copies of secrets. Sign-ins, links and cursors expire. The id of a
+// key carries its tag for as long as the key exists, so the tag key is rotated on its own, and an
+// old version of it stays while there are ids with its tag.
+//
+// Only the operator rotates, lists and retires versions (checkOperator).
 package serverkey
 
 import (
@@ -28,11 +34,12 @@ import (
 type Key struct {
 	credential.Version
 	CreatedAt time.Time
-	// EmptiedAt is when all that it had sealed was found wrapped anew; zero before, and where it seals nothing that is kept.
-	EmptiedAt time.Time
+	// DrainedAt is when everything under it was found to be re-encrypted; zero before that, and for
+	// a key that encrypts nothing that is stored.
+	DrainedAt time.Time
 }
 
-// Versions of the keys.
+// Versions returns the versions of the keys.
 func Versions(keys []Key) []credential.Version {
 	versions := make([]credential.Version, len(keys))
 	for i, k := range keys {
@@ -41,57 +48,61 @@ func Versions(keys []Key) []credential.Version {
 	return versions
 }
 
-// Set is the purposes whose keys are rotated together, and have the same versions.
+// Set lists purposes whose keys are rotated together, and so have the same version numbers.
 type Set []credential.Purpose
 
 // The sets.
 var (
-	// Seals are all but the tag key.
+	// Seals are all purposes except the tag key.
 	Seals = Set{credential.DigestPurpose, credential.CopyPurpose, credential.CursorPurpose, credential.SessionPurpose}
-	// Tags mark the ids of keys.
+	// Tags is the key that marks the ids of keys.
 	Tags = Set{credential.TagPurpose}
 )
 
-// Span is the time in which a version was used for what was new. Until is zero for the current one.
-type Span struct{ From, Until time.Time }
+// UsePeriod is when a version was the current one. Until is zero for the current version.
+type UsePeriod struct{ From, Until time.Time }
 
-// Row is a sealed text that is kept, with its place.
+// Row is an encrypted text in the database, with its position.
 type Row struct {
 	Tenant ident.TenantID
 	credential.Row
 	Sealed credential.Sealed
 }
 
-// Rewrapped is a row and its text under another version.
-type Rewrapped struct {
+// Reencrypted is a row and its text under the current version.
+type Reencrypted struct {
 	Row
-	Fresh credential.Sealed
+	New credential.Sealed
 }
 
-// Counter counts what is left under a version: sealed texts, ids that answer, or sign-ins and links of its span that live. Cursors are not kept.
+// Counter counts what needs a version.
 type Counter interface {
-	Left(ctx context.Context, v credential.Version, used Span, now time.Time) (int64, error)
+	// CountRemaining counts what is left under a version: encrypted texts, ids of keys that can
+	// still be used, or live sign-ins and links from its use period. Cursors are not stored.
+	CountRemaining(ctx context.Context, v credential.Version, used UsePeriod, now time.Time) (int64, error)
 }
 
-// Store is what server keys read, and how sealed texts are replaced.
+// Store reads the versions on record, and replaces encrypted texts.
 type Store interface {
 	Counter
 	// ServerKeys lists the live versions, by purpose and number.
 	ServerKeys(ctx context.Context) ([]Key, error)
-	// SealedBefore gives some of the digests or copies under older versions than the one named, behind the place given, in order of places; none at the end.
+	// SealedBefore returns the next digests or copies under versions older than the given one,
+	// after a position; none at the end.
 	SealedBefore(ctx context.Context, purpose credential.Purpose, version int, after credential.Row) ([]Row, error)
-	// Rewrap replaces each text that is still as it was read. It says the same as before, so this is no change and has no event.
-	Rewrap(ctx context.Context, purpose credential.Purpose, batch []Rewrapped) error
+	// Reencrypt replaces each text that is still as it was read. The content stays the same, so
+	// this is not an audited change.
+	Reencrypt(ctx context.Context, purpose credential.Purpose, batch []Reencrypted) error
 }
 
-// Tx is what changes the record of server keys.
+// Tx is what a change of the versions on record reads and writes.
 type Tx interface {
 	Counter
-	// LockServerKeys lists the live versions and holds them.
+	// LockServerKeys lists the live versions and locks them.
 	LockServerKeys(ctx context.Context) ([]Key, error)
 	InsertServerKeys(ctx context.Context, versions []credential.Version, at time.Time) error
-	// EmptyServerKey records that nothing is left under a version.
-	EmptyServerKey(ctx context.Context, v credential.Version, at time.Time) error
+	// DrainServerKey records that nothing is left under a version.
+	DrainServerKey(ctx context.Context, v credential.Version, at time.Time) error
 	RetireServerKey(ctx context.Context, v credential.Version, at time.Time) error
 }
 
@@ -101,24 +112,27 @@ type Service struct {
 	Store   Store
 	Keyring *credential.Keyring
 	Now     func() time.Time
-	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	// Horizon is the time that work which cannot be undone goes by. It is never later than Now.
 	Horizon func() time.Time
-	// Settle is how long the other nodes may take to learn of a version; zero where there are none.
-	Settle time.Duration
+	// PropagationDelay is the time between recording a version and using it, within which every
+	// other node learns of it; zero where there are none.
+	PropagationDelay time.Duration
 
-	// learning lets nobody put versions into the keyring that were read before those of another.
-	learning sync.Mutex
-	mu       sync.Mutex
-	walked   walk
+	// syncing keeps an older list of versions from replacing a newer one in the keyring.
+	syncing sync.Mutex
+	// mu serializes passes of re-encryption.
+	mu   sync.Mutex
+	done progress
 }
 
-// linger is how long something may still be written under a version that is no longer the current one: what was sealed before, in a write that waits.
-const linger = time.Minute
+// writeGrace is how long after a version was superseded something may still be written under it, by
+// a write that encrypted before and then had to wait.
+const writeGrace = time.Minute
 
-// Learn makes the keyring hold the versions on record, and gives them.
-func (s *Service) Learn(ctx context.Context) ([]Key, error) {
-	s.learning.Lock()
-	defer s.learning.Unlock()
+// Sync loads the versions on record into the keyring, and returns them.
+func (s *Service) Sync(ctx context.Context) ([]Key, error) {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	keys, err := s.Store.ServerKeys(ctx)
 	if err != nil {
 		return nil, err
@@ -128,15 +142,15 @@ func (s *Service) Learn(ctx context.Context) ([]Key, error) {
 
 var target = audit.Target{Type: "server"}
 
-// operator lets only whoever owns the machine through.
-func operator(who principal.Principal) error {
-	if who.Kind() != principal.ByOS {
-		return fault.New(fault.Forbidden, "Only the operator may do this.")
+// checkOperator refuses everybody but the operator.
+func checkOperator(who principal.Principal) error {
+	if who.Kind() != principal.KindOperator {
+		return fault.New(fault.Forbidden, "Only the operator may do this. Run the command on the server.")
 	}
 	return nil
 }
 
-// of are the versions of the set's keys.
+// of returns the keys of the set.
 func (set Set) of(keys []Key) (of []Key) {
 	for _, k := range keys {
 		if slices.Contains(set, k.Purpose) {
@@ -146,21 +160,21 @@ func (set Set) of(keys []Key) (of []Key) {
 	return of
 }
 
-// used gives when a version was used for what was new, as far as the versions beside it tell.
-func used(v credential.Version, keys []Key) Span {
-	span := Span{From: v.From}
+// usePeriod returns when a version was the current one, given all live versions.
+func usePeriod(v credential.Version, keys []Key) UsePeriod {
+	period := UsePeriod{From: v.From}
 	for _, k := range keys {
-		if k.Purpose == v.Purpose && k.Number > v.Number && (span.Until.IsZero() || k.From.Before(span.Until)) {
-			span.Until = k.From
+		if k.Purpose == v.Purpose && k.Number > v.Number && (period.Until.IsZero() || k.From.Before(period.Until)) {
+			period.Until = k.From
 		}
 	}
-	return span
+	return period
 }
 
-// lingering is the span with the time in which something may still have been written.
-func (s Span) lingering() Span {
-	if !s.Until.IsZero() {
-		s.Until = s.Until.Add(linger)
+// withGrace returns the period extended by writeGrace.
+func (p UsePeriod) withGrace() UsePeriod {
+	if !p.Until.IsZero() {
+		p.Until = p.Until.Add(writeGrace)
 	}
-	return s
+	return p
 }

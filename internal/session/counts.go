@@ -7,24 +7,25 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// Resumes are how often a cookie was shown since the service began, by what came of it.
+// Resumes counts the cookies that were presented since the service started, by result.
 type Resumes struct{ resumed, dead, failed atomic.Uint64 }
 
-// Resumes of the service.
+// Resumes returns the counts of the service.
 func (s *Service) Resumes() *Resumes { return &s.resumes }
 
-// Each gives the counts: of live sessions, of those that are unknown or have ended, and of those of which nothing could be learnt.
-func (r *Resumes) Each(give func(n uint64, result ...string)) {
-	give(r.resumed.Load(), "resumed")
-	give(r.dead.Load(), "dead")
-	give(r.failed.Load(), "failed")
+// Each emits the counts: resumed (live sessions), dead (unknown or ended), and failed (undecided
+// because of an error).
+func (r *Resumes) Each(emit func(n uint64, result ...string)) {
+	emit(r.resumed.Load(), "resumed")
+	emit(r.dead.Load(), "dead")
+	emit(r.failed.Load(), "failed")
 }
 
 func (r *Resumes) count(err error) {
 	switch {
 	case err == nil:
 		r.resumed.Add(1)
-	case errors.Is(err, fault.NotFound):
+	case errors.Is(err, fault.NotFound), errors.Is(err, fault.SessionEnded):
 		r.dead.Add(1)
 	default:
 		r.failed.Add(1)

@@ -1,8 +1,15 @@
-// Package session keeps sign-ins: begin, resume, list, end.
+// Package session begins, resumes, lists and ends sign-ins.
 //
-// A session is a row; the cookie holds 256 random bits and a tag, and their SHA-256 is stored, so that a stolen database signs nobody in. A session dies
-// after an idle and an absolute time, and at once when it is ended or its user is disabled; a job removes the rows of the dead. How long those times are, the
-// accounts that the person belongs to say, the strictest of them at each moment.
+// A session is a row. Its cookie holds 256 random bits and a tag; only their SHA-256 is stored, so
+// that nobody can sign in with a stolen database. A session ends after an idle time and an absolute
+// time, and at once when it is ended or its user is disabled. A job removes the rows of ended
+// sessions.
+//
+// Each account that the person belongs to sets these times for itself: a session that the policy of
+// one account has ended goes on in the others, and is over once it has ended in all of them.
+//
+// Everybody lists and ends their own sessions and no others. An account's owners and admins change
+// how long sessions live there, by its policy (package account).
 package session
 
 import (
@@ -18,6 +25,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
@@ -27,90 +35,125 @@ type Session struct {
 	ID        ident.SessionID
 	User      principal.Person
 	CreatedAt time.Time
-	// SignedInAt is when the password was last given; sensitive actions ask for a recent one.
+	// SignedInAt is when the password was last given. Sensitive actions require that it is recent.
 	SignedInAt time.Time
 	LastSeenAt time.Time
-	// ExpiresAt is the absolute end.
+	// ExpiresAt is the latest end, whatever accounts the person belongs to by then. In each account
+	// the session may end earlier.
 	ExpiresAt time.Time
 	IP        string
 	Agent     string
 }
 
-// Store is what sessions read.
+// Store is what this package reads, and what it writes past the ledger.
 type Store interface {
-	// Session gives a live session and what its user may do now, or fault.NotFound. Disabled users, accounts,
-	// tenants and memberships are left out of it.
-	Session(ctx context.Context, token credential.TicketHash) (Session, principal.Session, error)
-	// SessionBounds gives what the accounts that a person belongs to ask of sessions.
-	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.Sessions, error)
-	// Touch records that the session was seen. It is the session's last use, and like a key's it is no audited change.
+	// Session returns a session that has not ended and what its user may do now, or fault.NotFound.
+	// What it returns leaves out disabled users, accounts, tenants and memberships.
+	Session(ctx context.Context, token credential.TokenHash) (Session, principal.Session, error)
+	// SessionBounds returns the limits that each of the person's accounts sets for sessions, and
+	// whether this session has ended there. It must be called after the session was read.
+	SessionBounds(ctx context.Context, user ident.UserID, id ident.SessionID) ([]policy.AccountSessions, error)
+	// EndIn records, past the ledger like Touch, that a session has ended in an account, whatever
+	// the account's policy will be.
+	EndSessionIn(ctx context.Context, id ident.SessionID, account ident.AccountID) error
+	// Touch records when the session was last seen, on behalf of the caller in the context. Like
+	// the last use of a key, this is not an audited change.
 	Touch(ctx context.Context, id ident.SessionID, at time.Time) error
-	// Sessions lists those of a user that live within the bounds, newest first.
-	Sessions(ctx context.Context, user ident.UserID, live Bounds, page Page) ([]Session, error)
+	// Sessions lists the sessions of a user that are within the bounds, newest first.
+	Sessions(ctx context.Context, user ident.UserID, live Bounds, page paging.Page) ([]Session, error)
 }
 
-// Page asks for a part of a list, newest first.
-type Page struct {
-	// BeforeTime and BeforeID are the place of the last item seen; zero for the first page.
-	BeforeTime time.Time
-	BeforeID   ident.SessionID
-	Limit      int
-}
-
-// Bounds of the living: a session lives while it ends, was seen and began after these times.
+// Bounds select the sessions that have not ended: those that expire, were seen and began after
+// these times.
 type Bounds struct {
 	EndsAfter, SeenAfter, BegunAfter time.Time
 }
 
-// boundsOf gives those of a moment.
+// boundsOf returns the bounds at a time.
 func boundsOf(s policy.Sessions, now time.Time) Bounds {
 	return Bounds{EndsAfter: now, SeenAfter: now.Add(-s.Idle), BegunAfter: now.Add(-s.Absolute)}
 }
 
-func (b Bounds) live(s Session) bool {
+// contains reports whether a session is within the bounds.
+func (b Bounds) contains(s Session) bool {
 	return s.ExpiresAt.After(b.EndsAfter) && s.LastSeenAt.After(b.SeenAfter) && s.CreatedAt.After(b.BegunAfter)
 }
 
-// Tx is what sessions change.
+// Tx is what this package reads and changes in a transaction.
 type Tx interface {
 	notice.Writer
-	// SeePlaces remembers where a user signs in from, and gives the places that were seen since the time; older ones it forgets.
-	SeePlaces(ctx context.Context, user ident.UserID, places []string, now, since time.Time) (known []string, err error)
-	// PasswordSetAt tells when a user's password was set, and holds the user; a disabled or deleted one is fault.NotFound.
+	// RememberClients records the clients from which a user signs in. It returns those that were
+	// seen since the given time, and forgets older ones.
+	RememberClients(ctx context.Context, user ident.UserID, clients []string,
+		now, since time.Time) (known []string, err error)
+	// PasswordSetAt returns when a user's password was set, and locks the user. It fails with
+	// fault.NotFound for a disabled or deleted user.
 	PasswordSetAt(ctx context.Context, user ident.UserID) (time.Time, error)
-	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.Sessions, error)
-	InsertSession(ctx context.Context, s Session, token credential.TicketHash) error
-	// DeleteSession is fault.NotFound where the session is not the user's.
+	// SessionBounds returns the limits that each of the person's accounts sets for sessions.
+	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.AccountSessions, error)
+	InsertSession(ctx context.Context, s Session, token credential.TokenHash) error
+	// EndOldestSessions ends all of a user's sessions except the newest ones, and returns how many
+	// it ended. newest is how many stay.
+	EndOldestSessions(ctx context.Context, user ident.UserID, newest int) (int64, error)
+	// DeleteSession fails with fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
-	// DeleteDeadSessions removes all that do not live within the bounds, and gives how many.
+	// DeleteDeadSessions removes all sessions outside the bounds, and returns how many.
 	DeleteDeadSessions(ctx context.Context, live Bounds) (int64, error)
 }
+
+// MaxSessions is how many sessions a person may have. One more sign-in ends the oldest session. It
+// is never refused, since somebody who fills the list would otherwise lock the person out.
+const MaxSessions = 100
 
 // Service begins and ends sessions.
 type Service struct {
 	Ledger audit.Ledger[Tx]
 	Store  Store
 	Now    func() time.Time
-	// Horizon is the time that work which cannot be undone goes by; it is never ahead of Now.
+	// Horizon is the time that work which cannot be undone goes by. It is never later than Now.
 	Horizon func() time.Time
 	Rand    io.Reader
 	Keyring *credential.Keyring
-	// Doubt returns why the time cannot be trusted; nil while it can. In doubt no session is resumed.
+	// Doubt returns why the clock cannot be trusted, or nil. While the clock is in doubt, no
+	// session is resumed.
 	Doubt func() error
 
 	resumes Resumes
-	dead    deadTokens
+	// dead holds tokens of no session, so that a client that keeps sending one causes no read. It
+	// cannot end a live session: it holds only tokens that the database did not know, and a token
+	// is random and issued after its session was committed, so that none becomes valid later.
+	dead tokenCache[struct{}]
+	// live holds the callers of tokens that were valid when last seen, so that a person counts as
+	// one caller at the admission of reads, however many sessions they have. It grants nothing: the
+	// session is read each time.
+	live tokenCache[sighting]
 }
 
-// Begin signs a person in and gives the token of the cookie, once. passwordSetAt says which password they gave: where another was set meanwhile, or the
-// user was disabled or deleted, it is fault.SignInFailed.
-func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetAt time.Time, from principal.Origin, agent string) (Session, credential.Secret, error) {
-	token := s.Keyring.MintTicket(credential.SessionTicket)
+// sighting is when a valid token was last seen, and who sent it.
+type sighting struct {
+	caller admission.Caller
+	at     time.Time
+}
+
+// recentlyLive is how long after a valid token was seen the server waits for the body of a request
+// with it.
+const recentlyLive = 5 * time.Second
+
+// Begin signs a person in and returns the token for the cookie once. passwordSetAt identifies the
+// password that they gave. Begin fails with fault.SignInFailed where another password was set in
+// the meantime, or the user was disabled or deleted.
+func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetAt time.Time, from principal.Origin,
+	agent string,
+) (Session, credential.Secret, error) {
+	token := s.Keyring.IssueToken(credential.SessionToken)
+	hash := credential.HashToken(token.Reveal())
 	now := s.Now()
+	from.UserAgent = agent
 	begun := Session{
-		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now, IP: from.IP, Agent: cut(agent, 200),
+		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now,
+		IP: from.IP, Agent: from.Device(),
 	}
-	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).From(from)
+	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).WithOrigin(from)
 	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		setAt, err := tx.PasswordSetAt(ctx, user.ID)
 		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(passwordSetAt) {
@@ -123,21 +166,44 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 		if err != nil {
 			return audit.Event{}, err
 		}
-		begun.ExpiresAt = now.Add(policy.Strictest(accounts...).Absolute)
-		if err := begun.tellPlace(ctx, tx); err != nil {
+		begun.ExpiresAt = now.Add(max(policy.LongestSession(accounts...).Absolute, policy.DefaultSessions.Absolute))
+		if err := begun.notifyNewClient(ctx, tx); err != nil {
 			return audit.Event{}, err
 		}
-		return audit.By(who, audit.ActionSessionBegin, target(begun.ID)), tx.InsertSession(ctx, begun, credential.HashTicket(token.Reveal()))
+		ended, err := tx.EndOldestSessions(ctx, user.ID, MaxSessions-1)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		e := audit.By(who, audit.ActionSessionBegin, target(begun.ID))
+		if ended > 0 {
+			e = e.With("sessions_ended", strconv.FormatInt(ended, 10))
+		}
+		return e, tx.InsertSession(ctx, begun, hash)
 	})
+	if err == nil {
+		s.live.add(hash, sighting{admission.ForPrincipal(who), now})
+	}
 	return begun, token, err
 }
 
-// Issued reports whether this server made the token, whatever became of it since. It reads nothing.
-func (s *Service) Issued(token string) bool {
-	return s.Keyring.OwnTicket(credential.SessionTicket, token)
+// WasLive reports whether the token was valid a few seconds ago. It reads nothing.
+func (s *Service) WasLive(token string) bool {
+	if !s.Keyring.TokenTagged(credential.SessionToken, token) {
+		return false
+	}
+	hash := credential.HashToken(token)
+	if _, dead := s.dead.get(hash); dead {
+		return false
+	}
+	seen, known := s.live.get(hash)
+	ago := s.Now().Sub(seen.at)
+	return known && ago >= 0 && ago < recentlyLive
 }
 
-// Resume gives the principal behind a cookie's token. A dead or unknown token is fault.NotFound: no credential at all.
+// Resume returns the principal of a cookie's token. It fails with fault.NotFound for a token that
+// was not issued under this root secret, which is no credential at all, and with fault.SessionEnded
+// for one whose session has ended. Until it knows whose token it is, it reads on behalf of the
+// caller in the context.
 func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
 	who, err := s.resume(ctx, token)
 	s.resumes.count(err)
@@ -145,62 +211,106 @@ func (s *Service) Resume(ctx context.Context, token string) (principal.Principal
 }
 
 func (s *Service) resume(ctx context.Context, token string) (principal.Principal, error) {
-	if !s.Keyring.OwnTicket(credential.SessionTicket, token) {
-		return principal.Principal{}, fault.NotFound // without a read
+	if !s.Keyring.TokenTagged(credential.SessionToken, token) {
+		return principal.Principal{}, fault.NotFound // no read for a token that this server did not issue
 	}
 	if err := s.Doubt(); err != nil {
 		return principal.Principal{}, err
 	}
-	hash := credential.HashTicket(token)
-	if s.dead.has(hash) {
-		return principal.Principal{}, fault.NotFound
+	hash := credential.HashToken(token)
+	if _, dead := s.dead.get(hash); dead {
+		return principal.Principal{}, fault.SessionEnded
 	}
-	ctx = admission.With(ctx, admission.Caller(hash[:])) // until it is known who asks
+	if seen, known := s.live.get(hash); known {
+		ctx = admission.WithCaller(ctx, seen.caller)
+	}
 	found, rights, err := s.Store.Session(ctx, hash)
 	if errors.Is(err, fault.NotFound) {
-		s.dead.add(hash)
+		s.dead.add(hash, struct{}{})
+		err = fault.SessionEnded
 	}
 	if err != nil {
 		return principal.Principal{}, err
 	}
-	accounts, err := s.Store.SessionBounds(ctx, found.User.ID)
+	who := principal.OfSession(&rights)
+	ctx = admission.WithCaller(ctx, admission.ForPrincipal(who))
+	accounts, err := s.Store.SessionBounds(ctx, found.User.ID, found.ID)
 	if err != nil {
 		return principal.Principal{}, err
 	}
-	now, strictest := s.Now(), policy.Strictest(accounts...)
-	if !boundsOf(strictest, now).live(found) {
-		return principal.Principal{}, fault.NotFound
+	now := s.Now()
+	ended, live := found.splitEnded(accounts, now)
+	if !boundsOf(policy.LongestSession(live...), now).contains(found) || len(live) == 0 && len(ended) > 0 {
+		return principal.Principal{}, fault.SessionEnded
 	}
-	if end := found.CreatedAt.Add(strictest.Absolute); end.Before(rights.ExpiresAt) {
-		rights.ExpiresAt = end
+	for _, a := range ended {
+		rights.EndIn(a.Account)
 	}
+	rights.ExpiresAt = found.endsAt(policy.LongestSession(live...))
+	s.live.add(hash, sighting{admission.ForPrincipal(who), now})
 	if now.Sub(found.LastSeenAt) > time.Minute {
-		s.touch(ctx, found.ID, now)
+		s.touch(ctx, found.ID, ended, now)
 	}
-	return principal.OfSession(&rights), nil
+	return who, nil
 }
 
-// touch does what it can in a second: where nothing can be written, people can still read and sign out, and the session ends a little early.
-func (s *Service) touch(ctx context.Context, id ident.SessionID, now time.Time) {
+// splitEnded separates the accounts in which the session has ended from those in which it is live.
+func (s Session) splitEnded(accounts []policy.AccountSessions, now time.Time) (ended, live []policy.AccountSessions) {
+	for _, a := range accounts {
+		if a.HasEnded(s.CreatedAt, s.LastSeenAt, now) {
+			ended = append(ended, a)
+		} else {
+			live = append(live, a)
+		}
+	}
+	return ended, live
+}
+
+// endsAt returns the latest end of the session under these limits.
+func (s Session) endsAt(bounds policy.Sessions) time.Time {
+	if end := s.CreatedAt.Add(bounds.Absolute); end.Before(s.ExpiresAt) {
+		return end
+	}
+	return s.ExpiresAt
+}
+
+// touch records that the session was seen. It first records in which accounts the session has
+// ended: once it was seen, nothing shows any more that it was idle. It gives up after a second:
+// where nothing can be written, people can still read and sign out, and the session ends a little
+// early.
+func (s *Service) touch(ctx context.Context, id ident.SessionID, ended []policy.AccountSessions, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	for _, a := range ended {
+		if a.Ended {
+			continue
+		}
+		if err := s.Store.EndSessionIn(ctx, id, a.Account); err != nil {
+			return
+		}
+	}
 	_ = s.Store.Touch(ctx, id, now)
 }
 
-// List gives the caller's own live sessions, newest first.
-func (s *Service) List(ctx context.Context, who principal.Principal, page Page) ([]Session, error) {
+// List returns the caller's own sessions that have not ended, newest first.
+func (s *Service) List(ctx context.Context, who principal.Principal, page paging.Page) ([]Session, error) {
 	own, ok := who.Session()
 	if !ok {
 		return nil, fault.SessionRequired
 	}
-	accounts, err := s.Store.SessionBounds(ctx, own.User.ID)
+	accounts, err := s.Store.SessionBounds(ctx, own.User.ID, own.ID)
 	if err != nil {
 		return nil, err
 	}
-	return s.Store.Sessions(ctx, own.User.ID, boundsOf(policy.Strictest(accounts...), s.Now()), page)
+	loosest := policy.LongestSession(accounts...)
+	list, err := s.Store.Sessions(ctx, own.User.ID, boundsOf(loosest, s.Now()), page)
+	for i := range list {
+		list[i].ExpiresAt = list[i].endsAt(loosest)
+	}
+	return list, err
 }
 
-// End ends one of the caller's own sessions; another's is fault.NotFound.
+// End ends one of the caller's own sessions. It fails with fault.NotFound for any other.
 func (s *Service) End(ctx context.Context, who principal.Principal, id ident.SessionID) error {
 	own, ok := who.Session()
 	if !ok {
@@ -211,20 +321,16 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 	})
 }
 
-// Sweep removes the sessions that have ended, or that no account can let live any longer.
+// Sweep removes the sessions that have ended by the longest limits that any policy can set.
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
-		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.LongestSessions, s.Horizon()))
+		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.MaxSessions, s.Horizon()))
 		if err == nil && n == 0 {
 			err = audit.ErrNothing
 		}
-		return audit.By(principal.System(), audit.ActionSessionSweep, target("")).With("sessions", strconv.FormatInt(n, 10)), err
+		return audit.By(principal.System(), audit.ActionSessionSweep, target("")).With("sessions",
+			strconv.FormatInt(n, 10)), err
 	})
 }
 
 func target(id ident.SessionID) audit.Target { return audit.Target{Type: "session", ID: string(id)} }
-
-func cut(text string, n int) string {
-	runes := []rune(text)
-	return string(runes[:min(n, len(runes))])
-}

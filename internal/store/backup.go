@@ -9,88 +9,107 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/journal"
 )
 
 const (
-	// voidLinks is about what a backup cannot know: whether a link was used after it.
-	voidLinks query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
-	// doubtNotices is about the same of notices.
-	doubtNotices     query = `UPDATE outbox SET state = 'in_doubt', last_error = $1 WHERE state IN ('waiting', 'claimed', 'sending')`
-	listEffectsAfter query = `SELECT change_number, id, at, action, target_id, details, account_id, tenant_id, effects FROM audit_events
+	// A backup cannot know whether a link was used after it was made, so a restore expires all
+	// links.
+	expireLinks query = `UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1`
+	// In the same way a backup cannot know whether a notice was sent.
+	markUnsentInDoubt query = `UPDATE outbox SET state = 'in_doubt', last_error = $1
+		WHERE state IN ('waiting', 'claimed', 'sending')`
+	listEffectsAfter query = `SELECT change_number, id, at, action, target_id, details, account_id, tenant_id, effects
+		FROM audit_events
 		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
+	selectEventOf    query = `SELECT id, at FROM audit_events WHERE change_number = $1`
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
 
-// Snapshot calls read with a transaction that sees one moment of the database, however long it takes, and with that moment: its time, and the last change
-// that it holds.
-func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time, change int64) error) error {
-	pass, err := s.gates.snapshots.Enter(ctx, "")
+// Snapshot calls read with a transaction that sees one moment of the database, however long read
+// takes. It also passes the time of that moment and the state of the audit trail.
+func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time, trail audit.State) error) error {
+	pass, err := s.gates.snapshots.Acquire(ctx, "")
 	if err != nil {
-		return fault.Retry(fault.Unavailable, time.Minute, "Two backups are being made already. Wait until one is over.")
+		return fault.Retry(fault.Unavailable, time.Minute,
+			"Two backups are already running. Wait until one has ended.")
 	}
-	defer pass.Leave()
+	defer pass.Release()
 	tx, err := s.backend.Snapshot(ctx)
 	if err != nil {
 		return s.fault(err)
 	}
-	defer func() { _ = tx.Rollback() }() // it changed nothing
-	var change int64
-	if err := tx.QueryRowContext(ctx, string(selectLastChange)).Scan(&change); err != nil { // with the first read the moment is settled
+	defer func() { _ = tx.Rollback() }() // nothing was changed
+	// The first read fixes the moment that the transaction sees.
+	trail, err := auditState(ctx, &Tx{store: s, tx: tx, statements: s.maintenance})
+	if err != nil {
 		return s.fault(err)
 	}
-	return read(tx, s.Now(), change)
+	return read(tx, s.Now(), trail)
 }
 
-// ErrInUse says that there are accounts where a backup is to be brought back.
-var ErrInUse = errors.New("there are accounts in this database: a backup is restored into an empty one")
+// ErrInUse says that the database to restore into already holds accounts.
+var ErrInUse = errors.New("this database already has accounts: restore the backup into an empty one")
 
-// Restore brings a backup back, in one transaction that may take its time: fill puts the rows there, and settle does what is to be done with them and gives the event that tells of it. Links that
-// were not used are void from now on, and no later start believes it to be earlier than settle leaves the clock. It gives the number of the change.
-func (s *Store) Restore(ctx context.Context, fill func(ctx context.Context, tx *sql.Tx) error, settle func(context.Context, *Tx) (audit.Event, error)) (change int64, err error) {
-	sqlTx, err := s.backend.Restore.BeginTx(ctx, nil)
+// Restore restores a backup in one transaction, which has no deadline. fill writes the rows. finish
+// then adjusts them and returns the event of the restore. Restore expires all unused links and
+// moves the watermark to the present, so that no later start trusts an earlier time. It returns the
+// number of the change and its event.
+func (s *Store) Restore(
+	ctx context.Context, fill func(ctx context.Context, tx *sql.Tx) error,
+	finish func(context.Context, *Tx) (audit.Event, error),
+) (change int64, event audit.Event, err error) {
+	sqlTx, err := s.begin(ctx, s.backend.Restore)
 	if err != nil {
-		return 0, s.fault(err)
+		return 0, event, s.fault(err)
 	}
-	tx := &Tx{store: s, tx: sqlTx, statements: &statements{db: s.backend.Restore}}
+	tx := &Tx{store: s, tx: sqlTx, statements: s.restoring}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
 	var accounts int
 	if err := tx.row(ctx, countAccounts).Scan(&accounts); err != nil {
-		return 0, s.fault(err)
+		return 0, event, s.fault(err)
 	}
 	if accounts > 0 {
-		return 0, ErrInUse
+		return 0, event, ErrInUse
 	}
 	if err := fill(ctx, sqlTx); err != nil {
-		return 0, err
+		return 0, event, err
 	}
-	event, err := settle(ctx, tx)
+	event, err = finish(ctx, tx)
 	if err != nil {
-		return 0, s.fault(err)
+		return 0, event, s.fault(err)
 	}
-	if err := tx.closeGap(ctx); err != nil {
-		return 0, s.fault(err)
+	if err := tx.expirePending(ctx); err != nil {
+		return 0, event, s.fault(err)
 	}
-	if change, _, err = tx.record(ctx, event); err != nil {
-		return 0, s.fault(err)
+	change, event, err = tx.record(ctx, event)
+	if err != nil {
+		return 0, event, s.fault(err)
 	}
-	return change, s.fault(sqlTx.Commit())
+	return change, event, s.fault(sqlTx.Commit())
 }
 
-// closeGap makes what a backup brought back safe to go on with.
-func (t *Tx) closeGap(ctx context.Context) error {
+// expirePending makes what a backup brought back safe to go on with.
+func (t *Tx) expirePending(ctx context.Context) error {
 	now := t.store.Now()
-	if err := t.exec(ctx, voidLinks, micros(now)); err != nil {
+	if err := t.exec(ctx, expireLinks, micros(now)); err != nil {
 		return err
 	}
-	if err := t.exec(ctx, doubtNotices, "A backup was restored. It may have been sent meanwhile."); err != nil {
+	if err := t.exec(ctx, markUnsentInDoubt, "A backup was restored. It may have been sent meanwhile."); err != nil {
 		return err
 	}
 	return t.exec(ctx, upsertWatermark, decimal(now))
 }
 
-// EffectsAfter lists the changes after one, in their order, with their effects. Where it fails at effects that this version does not know, it returns the changes
-// before them, too.
+// EventOf returns the id and the time of the event of a change, or fault.NotFound.
+func (t *Tx) EventOf(ctx context.Context, change int64) (id ident.EventID, at time.Time, err error) {
+	err = t.row(ctx, selectEventOf, change).Scan(&id, nullTime{&at})
+	return id, at, t.store.fault(err)
+}
+
+// EffectsAfter lists the changes after one, in their order, with their effects. Where it fails at
+// effects that this version does not know, it returns the changes before them, too.
 func (s *Store) EffectsAfter(ctx context.Context, change int64, limit int) (list []journal.Change, err error) {
 	stored, err := collect(ctx, s.control, listEffectsAfter, scanEffects, change, limit)
 	if err != nil {
@@ -99,7 +118,9 @@ func (s *Store) EffectsAfter(ctx context.Context, change int64, limit int) (list
 	for _, e := range stored {
 		c, err := e.change()
 		if err != nil {
-			return list, fault.Wrap(fault.Unavailable, fmt.Errorf("change %d: %w", e.number, err), "Another version of claviger made a change that this one does not understand.")
+			return list,
+				fault.Wrap(fault.Unavailable, fmt.Errorf("change %d: %w", e.number, err),
+					"Another version of claviger made a change that this one does not understand.")
 		}
 		list = append(list, c)
 	}
@@ -115,7 +136,8 @@ type storedEffects struct {
 
 func scanEffects(row scanner) (e storedEffects, err error) {
 	var details detailsJSON
-	err = row.Scan(&e.number, &e.event.ID, when{&e.event.At}, &e.event.Action, &e.event.Target.ID, &details, nullable(&e.event.Account), nullable(&e.event.Tenant), &e.effects)
+	err = row.Scan(&e.number, &e.event.ID, nullTime{&e.event.At}, &e.event.Action, &e.event.Target.ID, &details,
+		nullString(&e.event.Account), nullString(&e.event.Tenant), &e.effects)
 	if err != nil {
 		return e, err
 	}
@@ -123,28 +145,31 @@ func scanEffects(row scanner) (e storedEffects, err error) {
 	return e, nil
 }
 
-// change returns the change. Of an event that an earlier version wrote, the effects follow from action and details.
+// change returns the change. Of an event that an earlier version wrote, the effects follow from
+// action and details.
 func (e storedEffects) change() (c journal.Change, err error) {
 	c = journal.Change{Number: e.number, ID: e.event.ID, At: e.event.At}
 	if e.effects.Valid {
 		c.Effects, err = audit.ParseEffects([]byte(e.effects.String))
 	} else {
-		c.Effects, err = journal.EarlierEffects(e.event)
+		c.Effects, err = journal.LegacyEffects(e.event)
 	}
 	return c, err
 }
 
-// LastChange gives the number of the last change.
+// LastChange returns the number of the last change.
 func (s *Store) LastChange(ctx context.Context) (n int64, err error) {
 	err = s.control.row(ctx, selectLastChange).Scan(&n)
 	return n, s.fault(err)
 }
 
-// committed tells whoever wanted to know of each change before it is answered. What cannot be told ends the node.
-func (s *Store) committed(change int64, e audit.Event) error {
+// notifyCommitted tells whoever wanted to know of each change before it is answered. What cannot be
+// told ends the node.
+func (s *Store) notifyCommitted(change int64, e audit.Event) error {
 	if err := s.Committed(change, e); err != nil {
 		s.halt(err)
-		return fault.Wrap(fault.Unavailable, err, "The change was kept, but this node is stopping. Look before you repeat it.")
+		return fault.Wrap(fault.Unavailable, err,
+			"The change was kept, but this node is stopping. Look before you repeat it.")
 	}
 	return nil
 }

@@ -12,10 +12,13 @@ import (
 )
 
 const (
-	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+	upsertWatermark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1) ON CONFLICT (name)
+		DO UPDATE SET value = excluded.value
 		WHERE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT)`
-	// A time that is less than the one on record stays unwritten; the machine's clock is text and always replaced.
-	upsertMark query = `INSERT INTO server_settings (name, value) VALUES ('watermark', $1), ('horizon', $2), ('machine_clock', $3)
+	// A time earlier than the stored one is not written. The machine's clock is text and is always
+	// replaced.
+	upsertMark query = `INSERT INTO server_settings (name, value)
+		VALUES ('watermark', $1), ('horizon', $2), ('machine_clock', $3)
 		ON CONFLICT (name) DO UPDATE SET value = excluded.value
 		WHERE CASE server_settings.name WHEN 'machine_clock' THEN TRUE
 			ELSE CAST(server_settings.value AS BIGINT) < CAST(excluded.value AS BIGINT) END`
@@ -25,23 +28,24 @@ const (
 	selectHorizon     query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'horizon'`
 )
 
-// machineClock is the setting that says what the clocks of the machine said that wrote last.
+// machineClock is the name of the setting that holds the clock readings of the machine that wrote
+// last.
 const machineClock = "machine_clock"
 
-type machineMark struct {
+type storedClock struct {
 	Boot    string `json:"boot"`
 	Elapsed int64  `json:"elapsed_us"`
 	Offset  int64  `json:"offset_us"`
 }
 
-// SetMark records how late it is, so that no later start, and no other node, can believe it to be
-// earlier. Watermark and horizon never go back. Like a last use it is no audited change. It is written
-// in doubt too, for the mark holds no time but one that was trusted.
+// SetMark records the present time, so that no later start and no other node trusts an earlier one.
+// Watermark and horizon never go back. Like a last use, the mark is not audited. It is written even
+// while the clock is in doubt, because it holds only times that were trusted.
 func (s *Store) SetMark(ctx context.Context, m clock.Mark) error {
-	if err := s.refused(); err != nil {
+	if err := s.writesRefused(); err != nil {
 		return err
 	}
-	machine, err := json.Marshal(machineMark{m.Boot, m.Elapsed.Microseconds(), m.Offset.Microseconds()})
+	machine, err := json.Marshal(storedClock{m.Boot, m.Elapsed.Microseconds(), m.Offset.Microseconds()})
 	if err != nil {
 		return err
 	}
@@ -49,9 +53,9 @@ func (s *Store) SetMark(ctx context.Context, m clock.Mark) error {
 	return err
 }
 
-// Mark returns what SetMark last recorded; its Time is the watermark.
+// Mark returns what SetMark recorded last. Its Time is the watermark.
 func (s *Store) Mark(ctx context.Context) (m clock.Mark, err error) {
-	var machine machineMark
+	var machine storedClock
 	var text []byte
 	err = s.control.row(ctx, selectSetting, machineClock).Scan(&text)
 	if err == nil {
@@ -61,20 +65,22 @@ func (s *Store) Mark(ctx context.Context) (m clock.Mark, err error) {
 		return m, s.fault(err)
 	}
 	m.Boot = machine.Boot
-	m.Elapsed, m.Offset = time.Duration(machine.Elapsed)*time.Microsecond, time.Duration(machine.Offset)*time.Microsecond
-	if m.Time, err = s.latestOf(ctx, selectWatermark); err == nil {
+	m.Elapsed, m.Offset = time.Duration(machine.Elapsed)*time.Microsecond,
+		time.Duration(machine.Offset)*time.Microsecond
+	m.Time, err = s.latestOf(ctx, selectWatermark)
+	if err == nil {
 		m.Horizon, err = s.latestOf(ctx, selectHorizon)
 	}
 	return m, err
 }
 
-// Latest returns the latest time on record, of an event, a last use or the watermark; zero for none.
-// Time in this database is never before it.
+// Latest returns the latest recorded time: of an event, of a last use, or the watermark. It returns
+// the zero time if there is none. Time in this database is never before it.
 func (s *Store) Latest(ctx context.Context) (time.Time, error) {
 	return s.latestOf(ctx, selectLatestEvent, selectWatermark, selectLatestUse)
 }
 
-// LatestChange is Latest without last uses, which takes no longer the more keys there are.
+// LatestChange is Latest without last uses. Its cost does not grow with the number of keys.
 func (s *Store) LatestChange(ctx context.Context) (time.Time, error) {
 	return s.latestOf(ctx, selectLatestEvent, selectWatermark)
 }
@@ -82,7 +88,7 @@ func (s *Store) LatestChange(ctx context.Context) (time.Time, error) {
 func (s *Store) latestOf(ctx context.Context, queries ...query) (latest time.Time, err error) {
 	for _, q := range queries {
 		var at time.Time
-		err := s.control.row(ctx, q).Scan(when{&at})
+		err := s.control.row(ctx, q).Scan(nullTime{&at})
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return time.Time{}, s.fault(err)
 		}
@@ -93,7 +99,8 @@ func (s *Store) latestOf(ctx context.Context, queries ...query) (latest time.Tim
 	return latest, nil
 }
 
-// DatabaseTime returns the time by the database's own clock; zero where it has none but this machine's.
+// DatabaseTime returns the time of the database server's clock. It returns the zero time for an
+// engine that uses this machine's clock.
 func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
 	if s.backend.Clock == nil {
 		return time.Time{}, nil

@@ -8,7 +8,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// ahead are the columns of times that may lie in the future, or that a repair must not change, each with the reason.
+// ahead lists time columns that may lie in the future or that a repair must not change, each with
+// the reason.
 var ahead = map[string]string{
 	"keys.expires_at":         "says when a key ends",
 	"sessions.expires_at":     "ends with the session, which is ended where it began in the future",
@@ -16,7 +17,7 @@ var ahead = map[string]string{
 	"goose_db_version.tstamp": "is not Claviger's",
 }
 
-// times are the names of columns that hold a time.
+// times matches the names of columns that hold a time.
 var times = regexp.MustCompile(`(_at|_on|^at|^until|_until|^since|_since|_from)$`)
 
 func TestARepairOfTheClockPutsEveryTimeOfTheSchemaBack(t *testing.T) {
@@ -27,13 +28,14 @@ func TestARepairOfTheClockPutsEveryTimeOfTheSchemaBack(t *testing.T) {
 		if !strings.HasPrefix(name, "clamp") && !strings.HasPrefix(name, "shift") {
 			continue
 		}
-		m := table.FindStringSubmatch(strings.ReplaceAll(text, "\n", " "))
+		m := table.FindStringSubmatch(strings.Join(strings.Fields(text), " "))
 		for _, column := range set.FindAllStringSubmatch(m[2], -1) {
 			put[m[1]+"."+column[1]] = true
 		}
 	}
 	b := open(t, testkit.SQLite)
-	rows, err := b.Read.QueryContext(t.Context(), `SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'`)
+	rows, err := b.Read.QueryContext(t.Context(),
+		`SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +51,10 @@ func TestARepairOfTheClockPutsEveryTimeOfTheSchemaBack(t *testing.T) {
 			continue
 		}
 		seen++
-		// Sessions that began in the future are deleted.
+		// a repair deletes sessions that began in the future
 		if !put[full] && full != "sessions.created_at" && full != "sessions.signed_in_at" {
-			t.Errorf("a repair of the clock leaves %s in the future: add it to clamps, or to the columns that may be ahead with the reason", full)
+			t.Errorf("a repair of the clock leaves %s in the future: add it to clamps, or to the columns that "+
+				"may be ahead with the reason", full)
 		}
 	}
 	if seen < 30 || rows.Err() != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The rules are tried on what breaks them, lest they find no fault with anything.
+// This tests the checks themselves: each text breaks one rule.
 func TestADepartureFromTheConventionsIsReported(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`SELECT a FROM t WHERE b = $1::text`, "a cast is CAST(… AS …)"},
@@ -14,6 +14,7 @@ func TestADepartureFromTheConventionsIsReported(t *testing.T) {
 		{`UPDATE t SET a = least (a, $1)`, "GREATEST and LEAST are not in SQLite"},
 		{`UPDATE t SET a = MAX(a, $1)`, "MAX and MIN of several values mean other things"},
 		{`SELECT COALESCE(MAX(COALESCE(a, 0), 1), 0) FROM t`, "MAX and MIN of several values mean other things"},
+		{`UPDATE t SET a = a WHERE id = $1`, "a row is locked by Tx.lock"},
 		{`SELECT a FROM t WHERE b = "text"`, "a double-quoted literal"},
 		{`INSERT INTO t (a) VALUES ($1) RETURNING id, a + 1`, "RETURNING gives bare columns"},
 		{`INSERT INTO t (a) VALUES ($1) RETURNING t.a`, "RETURNING gives bare columns"},
@@ -40,9 +41,11 @@ func TestADepartureFromTheConventionsIsReported(t *testing.T) {
 func TestWhatKeepsTheConventionsIsNotReported(t *testing.T) {
 	for _, text := range []string{
 		`SELECT a FROM t WHERE b = CAST($1 AS TEXT) AND c IS NULL AND (d, e) < ($2, $3) AND flag ORDER BY a LIMIT $4`,
+		`UPDATE t SET a = b WHERE id = $1`,
 		`UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`,
 		`INSERT INTO t (a) VALUES ('a :: "b" = 1 LIKE ? GREATEST(1, 2)') RETURNING id, a`,
-		`INSERT INTO t (a) SELECT COALESCE(MAX(a), 0) + 1 FROM u WHERE TRUE ON CONFLICT (a) DO UPDATE SET a = excluded.a`,
+		`INSERT INTO t (a) SELECT COALESCE(MAX(a), 0) + 1 FROM u WHERE TRUE ON CONFLICT (a) DO UPDATE
+			SET a = excluded.a`,
 		`SELECT COUNT(*) FILTER (WHERE a > 10), MIN(b) FROM t WHERE c LIKE $1 ESCAPE '\'`,
 		`DELETE FROM t WHERE id IN ($1…) AND n >= 1`,
 	} {
@@ -53,13 +56,17 @@ func TestWhatKeepsTheConventionsIsNotReported(t *testing.T) {
 }
 
 func TestAStrayStatementIsReported(t *testing.T) {
-	const head = "package store\nimport \"database/sql\"\ntype query string\nconst known query = `SELECT ` + columns\nconst columns = `a, b`\n" +
+	const head = "package store\nimport \"database/sql\"\ntype query string\nconst known query = `SELECT ` + " +
+		"columns\nconst columns = `a, b`\n" +
 		"func take(q query) {}\nfunc expand(q query) query { return q + q }\n"
 	for _, c := range []struct{ stray, want string }{
 		{"func f(db *sql.DB) { db.ExecContext(nil, `DELETE FROM t`) }", "made.go:8: a statement that is no query"},
 		{"func f(db *sql.DB) { db.QueryRow(`SELECT a`) }", "made.go:8: a statement that is no query"},
 		{"func f(db *sql.DB, more string) { db.Prepare(more) }", "made.go:8: a statement that is no query"},
-		{"func f(db *sql.DB, more string) { db.Prepare(string(known) + more) }", "made.go:8: a statement that is no query"},
+		{
+			"func f(db *sql.DB, more string) { db.Prepare(string(known) + more) }",
+			"made.go:8: a statement that is no query",
+		},
 		{"func f(db *sql.DB, more string) { db.Prepare(string(more)) }", "made.go:8: a statement that is no query"},
 		{"func f(db *sql.DB) { db.Prepare(columns) }", "made.go:8: a statement that is no query"},
 		{"func f() { take(`SELECT a`) }", "made.go:8: the text of a query that is no constant"},
@@ -70,7 +77,8 @@ func TestAStrayStatementIsReported(t *testing.T) {
 		{"func f(s *sql.Stmt, lookup string) { s.QueryContext(nil, lookup) }", ""},
 	} {
 		got := check(t, map[string]string{"made.go": head + c.stray}).strays()
-		if want := slices.DeleteFunc([]string{c.want}, func(s string) bool { return s == "" }); !slices.Equal(got, want) {
+		if want := slices.DeleteFunc([]string{c.want}, func(s string) bool { return s == "" }); !slices.Equal(got,
+			want) {
 			t.Errorf("%s\n\tis reported as %q, want %q", c.stray, got, want)
 		}
 	}

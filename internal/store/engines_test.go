@@ -11,7 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// open opens a fresh database of the engine, which is closed with the test.
+// open opens a fresh database of the engine. It is closed when the test ends.
 func open(t *testing.T, e testkit.Engine) store.Backend {
 	t.Helper()
 	var b store.Backend
@@ -33,7 +33,7 @@ func open(t *testing.T, e testkit.Engine) store.Backend {
 	return b
 }
 
-// lines gives the rows of a query whose one column is text.
+// lines returns the rows of a query with one text column.
 func lines(t *testing.T, b store.Backend, text string, args ...any) (all []string) {
 	t.Helper()
 	rows, err := b.Read.QueryContext(t.Context(), text, args...)

@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// A lease is taken by one conditional upsert, so that of many at once one has it.
-const upsertLease query = `INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+// One conditional upsert takes a lease, so that only one of several holders gets it.
+const upsertLease query = `INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE
+	SET holder = excluded.holder, until = excluded.until
 	WHERE leases.holder = excluded.holder OR leases.until <= $4`
 
-// Lease takes or renews the lease of that name; held is false where it is another's. Who works is no change of anything, so this goes past the ledger.
-func (s *Store) Lease(ctx context.Context, name, holder string, now, until time.Time) (held bool, err error) {
-	n, err := s.aside(ctx, upsertLease, name, holder, micros(until), micros(now))
+// AcquireLease takes or renews the lease with a name. held is false if another holder has it.
+// Leases are not audited: they only say which node works.
+func (s *Store) AcquireLease(ctx context.Context, name, holder string, now, until time.Time) (held bool, err error) {
+	n, err := s.execUnaudited(ctx, upsertLease, name, holder, micros(until), micros(now))
 	return n == 1, err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -13,132 +14,149 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// Tx is one transaction. Its methods make up the Tx interfaces of the domain packages.
+// Tx is one transaction. Its methods implement the Tx interfaces of the domain packages.
 type Tx struct {
-	store      *Store // a named field: what reads through the pool must not pass for a method of the transaction
+	store      *Store // a named field, so that reads through the pool do not become methods of the transaction
 	tx         *sql.Tx
 	statements *statements
 	unprepared []query
-	// repairedAt is the time of the change where it is a repair of the time on record.
-	repairedAt time.Time
+	// timeRepairedTo is the time of the change if the change repairs the recorded time.
+	timeRepairedTo time.Time
 }
 
-// Ledger writes for one domain package, which sees of the transaction only its own interface.
+// Ledger writes for one domain package, which sees only its own interface of the transaction.
 type Ledger[T any] struct {
 	store  *Store
 	narrow func(*Tx) T
 }
 
-// NewLedger gives a package its ledger; narrow is the conversion from *Tx to its interface.
+// NewLedger returns the ledger of a package. narrow converts *Tx to the package's interface.
 func NewLedger[T any](s *Store, narrow func(*Tx) T) Ledger[T] {
 	return Ledger[T]{store: s, narrow: narrow}
 }
 
 const (
-	// writeDeadline bounds a write, retries included; the caller's own cancellation does not end it half way.
+	// writeDeadline bounds a write with its retries. The cancellation of the caller does not
+	// interrupt a write.
 	writeDeadline = 10 * time.Second
 	maxAttempts   = 20
 )
 
-// Settled is how long a change can take, from its first statement until it is known what became of it.
-const Settled = writeDeadline + settleDeadline
+// MaxChangeDuration is how long a change can take, from its first statement until its outcome is
+// known.
+const MaxChangeDuration = writeDeadline + resolveDeadline
 
-// errContention marks a failure after which the whole change is run again.
+// errContention marks a failure after which the whole change runs again.
 var errContention = errors.New("contention")
 
-// errInDoubt marks a COMMIT of unknown outcome.
+// errBegin marks a transaction that did not begin; nothing of it was sent.
+var errBegin = errors.New("BEGIN")
+
+// errInDoubt marks a COMMIT whose outcome is unknown.
 var errInDoubt = errors.New("COMMIT")
 
 // Write implements audit.Ledger.
-func (l Ledger[T]) Write(ctx context.Context, who principal.Principal, change func(ctx context.Context, tx T) (audit.Event, error)) error {
+func (l Ledger[T]) Write(ctx context.Context, who principal.Principal,
+	change func(ctx context.Context, tx T) (audit.Event, error),
+) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 	defer cancel()
 	ctx, end := l.store.Trace(ctx)
 	start := time.Now()
-	err := l.store.inTurn(ctx, caller, who, func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
+	err := l.store.admitAndWrite(ctx, caller, who,
+		func(ctx context.Context, tx *Tx) (audit.Event, error) { return change(ctx, l.narrow(tx)) })
 	o := outcomeOf(err)
-	l.store.counts.wrote(start, o)
-	end(outcomes[o], o != done && o != refused)
+	l.store.counts.record(start, o)
+	end(outcomeNames[o], o != doneOutcome && o != refusedOutcome)
 	return l.store.fault(err)
 }
 
-// inTurn runs the change once it is the turn of who. Callers who leave give up their place, but not what has begun.
-func (s *Store) inTurn(ctx, caller context.Context, who principal.Principal, change func(context.Context, *Tx) (audit.Event, error)) error {
-	if err := s.refused(); err != nil {
+// admitAndWrite runs the change when it is the turn of who. A caller who leaves gives up a waiting
+// change, but not one that has begun.
+func (s *Store) admitAndWrite(ctx, caller context.Context, who principal.Principal,
+	change func(context.Context, *Tx) (audit.Event, error),
+) error {
+	if err := s.writesRefused(); err != nil {
 		return err
 	}
 	pass, err := s.gates.admit(caller, who)
 	if err != nil {
 		return err
 	}
-	defer pass.Leave()
-	return s.attempts(ctx, change)
+	defer pass.Release()
+	return s.writeWithRetries(ctx, change)
 }
 
-// attempts runs the change until it meets no contention. Where the connection was lost before COMMIT, as the connections of a
-// pool are when the server restarts, it runs once more on a new one.
-func (s *Store) attempts(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
+// writeWithRetries runs the change again after contention. It also runs the change once more, on a
+// new connection, if the transaction did not begin or its connection was lost before COMMIT, as
+// happens when the server restarts.
+func (s *Store) writeWithRetries(ctx context.Context, change func(context.Context, *Tx) (audit.Event, error)) error {
 	reconnected := false
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, change)
+		err := s.writeOnce(ctx, change)
 		switch {
 		case attempt == maxAttempts || ctx.Err() != nil:
 			return err
 		case errors.Is(err, errContention):
 			s.counts.Retries.Add(1)
-		case s.disconnected(err) && !reconnected:
+		case !reconnected && (s.disconnected(err) || errors.Is(err, errBegin)):
 			reconnected = true
-			s.backend.Renew()
+			s.closeIdle()
 		default:
 			return err
 		}
 	}
 }
 
-// attempt runs the change once. Whatever fails before COMMIT leaves nothing; a COMMIT that fails has an unknown outcome.
-func (s *Store) attempt(ctx context.Context, do func(context.Context, *Tx) (audit.Event, error)) error {
-	if err := s.writable(); err != nil && (s.halted.Load() || !repairing(ctx)) {
+// writeOnce runs the change once. A failure before COMMIT keeps nothing; a COMMIT that fails has an
+// unknown outcome.
+func (s *Store) writeOnce(ctx context.Context, do func(context.Context, *Tx) (audit.Event, error)) error {
+	if err := s.writable(); err != nil && (s.halted.Load() || !isClockRepair(ctx)) {
 		return err
 	}
-	sqlTx, err := s.backend.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.contention(err)
+	pool := s.writing
+	if isClockRepair(ctx) { // it reads whole tables
+		pool = s.restoring
 	}
-	tx := &Tx{store: s, tx: sqlTx, statements: s.writing}
-	defer tx.prepareRest(ctx)
-	defer func() { _ = sqlTx.Rollback() }() // does nothing after a COMMIT
-	once, repeatable := audit.OnceOf(ctx)
+	sqlTx, err := pool.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.markContention(fmt.Errorf("%w: %w", errBegin, err))
+	}
+	tx := &Tx{store: s, tx: sqlTx, statements: pool}
+	defer tx.prepareNew(ctx)
+	defer func() { _ = sqlTx.Rollback() }() // no effect after a COMMIT
+	once, repeatable := audit.IdempotencyKeyOf(ctx)
 	if repeatable {
-		if err := tx.claim(ctx, once); err != nil {
-			return s.contention(err)
+		if err := tx.reserve(ctx, once); err != nil {
+			return s.markContention(err)
 		}
 	}
 	event, err := do(ctx, tx)
 	if errors.Is(err, audit.ErrNothing) {
-		// What was found done may have been committed by a write that has not told yet.
-		s.Outdate(event.Stale)
+		s.invalidateFound(ctx, tx, event.Invalidates)
 		return nil
 	}
 	if err != nil {
-		return s.contention(err)
+		return s.markContention(err)
 	}
 	change, event, err := tx.record(ctx, event)
 	if err != nil {
-		return s.contention(err)
+		return s.markContention(err)
 	}
 	if repeatable {
-		if err := tx.remember(ctx, once, event); err != nil {
-			return s.contention(err)
+		if err := tx.recordResult(ctx, once, event); err != nil {
+			return s.markContention(err)
 		}
 	}
 	return s.commit(ctx, tx, change, event)
 }
 
-// errHalted answers every write once the database can no longer be trusted, or is no longer ours alone.
+// errHalted is the error of every write once the database can no longer be trusted, or another
+// process may use it.
 var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
 
-func (s *Store) contention(err error) error {
+func (s *Store) markContention(err error) error {
 	if s.backend.Classify(err) == Contention {
 		return errors.Join(errContention, err)
 	}
@@ -148,28 +166,38 @@ func (s *Store) contention(err error) error {
 const (
 	lockChange query = `UPDATE counters SET value = value WHERE name = 'change'`
 	nextChange query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
-	// selectHead reads the version of the schema as well, in the same round trip.
-	selectHead query = `SELECT v.version, h.seq, h.hash FROM (SELECT MAX(version_id) AS version FROM goose_db_version) v
+	// selectHead also reads the version of the schema, in the same round trip.
+	selectHead query = `SELECT v.version, h.seq, h.hash, h.change_number, h.unproven, h.mac, h.mac_version
+		FROM (SELECT MAX(version_id) AS version FROM goose_db_version) v
 		LEFT JOIN audit_heads h ON h.chain = $1`
-	upsertHead  query = `INSERT INTO audit_heads (chain, seq, hash) VALUES ($1, $2, $3) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`
-	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, effects, at, actor_type, actor_id, actor_email, action,
+	upsertHead query = `INSERT INTO audit_heads (chain, seq, hash, change_number, unproven, mac, mac_version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash,
+		change_number = excluded.change_number,
+			unproven = excluded.unproven, mac = excluded.mac, mac_version = excluded.mac_version`
+	insertEvent query = `INSERT INTO audit_events (chain, seq, prev_hash, hash, id, change_number, stale, effects, at,
+		actor_type, actor_id, actor_email, action,
 		target_type, target_id, target_name, ip, request_id, details, account_id, tenant_id)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`
 )
 
-// record appends the event to its chain, and gives it with the number of its change. Taking the change counter's row first makes this the only transaction between here and
-// COMMIT, so the head of the chain that it reads is the last one.
+// record appends the event to its chain and returns it with the number of its change. The row of
+// the change counter serializes this step: no other transaction runs between here and COMMIT, so
+// the head that record reads is the last one.
 func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.Event, err error) {
 	if err := e.Check(); err != nil {
 		return 0, e, err
 	}
+	if t.store.auditKey == nil {
+		return 0, e, errors.New("a change was written before the root secret was set")
+	}
 	if err := t.row(ctx, nextChange).Scan(&change); err != nil {
 		return 0, e, err
 	}
-	e.At = t.repairedAt
+	e.At = t.timeRepairedTo
 	if e.At.IsZero() {
 		e.At = t.store.Now()
-		if err := t.store.Doubt(); err != nil { // since the change began
+		if err := t.store.Doubt(); err != nil { // the doubt may have begun after the change did
 			return 0, e, err
 		}
 	}
@@ -179,31 +207,53 @@ func (t *Tx) record(ctx context.Context, e audit.Event) (change int64, _ audit.E
 		return 0, e, err
 	}
 	r := head.Append(e)
-	if _, err := t.run(ctx, upsertHead, r.Chain(), r.Seq, r.Hash[:]); err != nil {
+	r.Change = change
+	if err := t.setHead(ctx, r.Chain(), t.store.auditKey.NextHead(head, r)); err != nil {
 		return 0, e, err
 	}
 	return change, e, t.insertRecord(ctx, r, change)
 }
 
-// head returns the end of a chain. It refuses a schema that a newer version has made meanwhile: no migration is committed
-// unseen between two changes.
+// head returns the end of a chain. It refuses a schema that a newer version made meanwhile, so that
+// no change follows such a migration unnoticed.
 func (t *Tx) head(ctx context.Context, chain string) (audit.Head, error) {
-	var head audit.Head
+	var stored storedHead
 	var version int64
-	var hash []byte
-	if err := t.row(ctx, selectHead, chain).Scan(&version, number{&head.Seq}, &hash); err != nil {
+	if err := t.row(ctx, selectHead, chain).Scan(append([]any{&version}, stored.fields()...)...); err != nil {
 		return audit.Head{}, err
 	}
-	if o := t.store.newer(version); o != nil {
+	if o := t.store.newerSchema(version); o != nil {
 		t.store.obsolete.Store(o)
 		return audit.Head{}, o.fault()
 	}
-	copy(head.Hash[:], hash)
-	return head, nil
+	return stored.head(), nil
+}
+
+func (t *Tx) setHead(ctx context.Context, chain string, h audit.Head) error {
+	return t.exec(ctx, upsertHead, chain, h.Seq, h.Hash[:], h.Change, h.Unproven, h.MAC.Sum[:], h.MAC.Version)
+}
+
+// storedHead scans a head, which may be missing.
+type storedHead struct {
+	audit.Head
+	hash, mac []byte
+	version   int64
+}
+
+// fields are the destinations of the columns seq, hash, change_number, unproven, mac and
+// mac_version.
+func (s *storedHead) fields() []any {
+	return []any{nullInt{&s.Seq}, &s.hash, nullInt{&s.Change}, nullInt{&s.Unproven}, &s.mac, nullInt{&s.version}}
+}
+
+func (s *storedHead) head() audit.Head {
+	h := s.Head
+	h.Hash, h.MAC = scanHash(s.hash), audit.MAC{Version: int(s.version), Sum: scanHash(s.mac)}
+	return h
 }
 
 func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) error {
-	stale, err := json.Marshal(r.Stale)
+	stale, err := json.Marshal(r.Invalidates)
 	if err != nil {
 		return err
 	}
@@ -211,19 +261,21 @@ func (t *Tx) insertRecord(ctx context.Context, r audit.Record, change int64) err
 	if err != nil {
 		return err
 	}
-	_, err = t.run(ctx, insertEvent, r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale), string(audit.EncodeEffects(r.Effects)), micros(r.At),
-		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID, string(details),
-		optional(r.Account), optional(r.Tenant))
+	_, err = t.run(ctx, insertEvent, r.Chain(), r.Seq, r.PrevHash[:], r.Hash[:], r.ID, change, string(stale),
+		string(audit.EncodeEffects(r.Effects)), micros(r.At),
+		r.Actor.Type, r.Actor.ID, r.Actor.Email, r.Action, r.Target.Type, r.Target.ID, r.Target.Name, r.IP, r.RequestID,
+		string(details),
+		nullIfEmpty(r.Account), nullIfEmpty(r.Tenant))
 	return err
 }
 
-// exec runs a statement of a change.
+// exec runs a statement.
 func (t *Tx) exec(ctx context.Context, q query, args ...any) error {
 	_, err := t.run(ctx, q, args...)
 	return err
 }
 
-// count runs a statement and gives how many rows it touched.
+// count runs a statement and returns the number of rows that it changed.
 func (t *Tx) count(ctx context.Context, q query, args ...any) (int64, error) {
 	result, err := t.run(ctx, q, args...)
 	if err != nil {
@@ -232,8 +284,15 @@ func (t *Tx) count(ctx context.Context, q query, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
-// one runs a statement that must touch exactly one row; fault.NotFound where it touches none.
-func (t *Tx) one(ctx context.Context, q query, args ...any) error {
+// countUpTo runs a query that counts rows. Its last argument bounds the count.
+func (t *Tx) countUpTo(ctx context.Context, q query, args ...any) (n int, err error) {
+	err = t.row(ctx, q, args...).Scan(&n)
+	return n, err
+}
+
+// runOne runs a statement that must change exactly one row. It returns fault.NotFound if no row was
+// changed.
+func (t *Tx) runOne(ctx context.Context, q query, args ...any) error {
 	result, err := t.run(ctx, q, args...)
 	if err != nil {
 		return err
@@ -244,10 +303,10 @@ func (t *Tx) one(ctx context.Context, q query, args ...any) error {
 	return fault.NotFound
 }
 
-const nextNumber query = `UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`
+const incrementCounter query = `UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`
 
-// number gives the next of the stable numbers of a noun.
-func (t *Tx) number(ctx context.Context, noun string) (n int64, err error) {
-	err = t.row(ctx, nextNumber, noun).Scan(&n)
+// nextNumber returns the next stable number of a kind of object.
+func (t *Tx) nextNumber(ctx context.Context, noun string) (n int64, err error) {
+	err = t.row(ctx, incrementCounter, noun).Scan(&n)
 	return n, err
 }

@@ -10,35 +10,38 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrations bring a database of one engine up to what this program knows.
+// Migrations bring the database of one engine to the schema that this program knows.
 type Migrations struct {
 	Dialect goose.Dialect
 	DB      *sql.DB
-	// Files holds the folder migrations.
+	// Files contains the directory migrations.
 	Files fs.FS
-	// Begun reports whether the database has had a migration.
+	// Begun reports whether the database has had any migration.
 	Begun func(context.Context, *sql.DB) (bool, error)
-	// Lock is held meanwhile; nil where one process has the database to itself.
+	// Lock is held during a migration; nil if only one process uses the database.
 	Lock lock.SessionLocker
 }
 
-// Schema is how far a database has come.
+// Schema is the version of a database's schema.
 type Schema struct {
-	// Version of the database; 0 for a new one.
+	// Version of the database; 0 for a new database.
 	Version int64
 	// Known is the newest version that this program knows.
 	Known int64
 }
 
-// Newer refuses a database that is newer than this program, which does not know what the newer one promised.
+// Newer returns an error for a database that is newer than this program. This program does not know
+// the rules of the newer schema.
 func (s Schema) Newer() error {
 	if s.Version > s.Known {
-		return fmt.Errorf("the database has version %d, newer than this program's %d: use a newer claviger", s.Version, s.Known)
+		return fmt.Errorf("the database has version %d, newer than this program's %d: use a newer claviger", s.Version,
+			s.Known)
 	}
 	return nil
 }
 
-// Up brings the database to the newest version, and gives that. A newer database is refused untouched.
+// Up migrates the database to the newest version and returns that version. It refuses a newer
+// database and leaves it unchanged.
 func (m Migrations) Up(ctx context.Context) (version int64, err error) {
 	s, err := m.Schema(ctx)
 	if err != nil {
@@ -57,7 +60,7 @@ func (m Migrations) Up(ctx context.Context) (version int64, err error) {
 	return s.Known, nil
 }
 
-// Schema reads how far the database has come, and changes nothing.
+// Schema returns the version of the database's schema. It changes nothing.
 func (m Migrations) Schema(ctx context.Context) (s Schema, err error) {
 	provider, err := m.provider()
 	if err != nil {
@@ -70,7 +73,7 @@ func (m Migrations) Schema(ctx context.Context) (s Schema, err error) {
 	if err != nil {
 		return s, fmt.Errorf("version of the database: %w", err)
 	}
-	if !begun { // where there are no versions yet, goose would make a table for them
+	if !begun { // without a table of versions, goose would create one
 		sources := provider.ListSources()
 		s.Known = sources[len(sources)-1].Version
 	}
@@ -82,7 +85,7 @@ func (m Migrations) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(goMigrations...)}
 	if m.Lock != nil {
 		options = append(options, goose.WithSessionLocker(m.Lock))
 	}

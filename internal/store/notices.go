@@ -9,48 +9,69 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
 )
 
 // noticeColumns are scanned by scanNotice, in this order.
-const noticeColumns = `n.id, n.kind, n.dedupe, n.user_id, n.key_id, n.payload, n.created_at, n.state, n.due_at, n.attempts, n.last_error, u.email`
+const noticeColumns = `n.id, n.kind, n.dedupe, n.user_id, n.key_id, n.payload, n.created_at, n.state, n.due_at,
+	n.attempts, n.last_error, n.link_id, n.recipient, COALESCE(u.email, n.recipient)`
 
 const noticeTables = ` FROM outbox n LEFT JOIN users u ON u.id = n.user_id`
 
 const (
-	insertNotice query = `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0) ON CONFLICT (dedupe) DO NOTHING`
-	forgetNotices  query = `DELETE FROM outbox WHERE state IN ('sent', 'skipped', 'dead', 'in_doubt') AND due_at < $1`
-	unclaimNotices query = `UPDATE outbox SET state = 'waiting', claimed_by = NULL, claimed_until = NULL WHERE state = 'claimed' AND claimed_until <= $1`
-	selectLapsed   query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.state = 'sending' AND n.claimed_until <= $1 LIMIT 100`
-	// The claim stays on record: should its holder be alive after all, it may still say how it ended.
-	doubtNotice query = `UPDATE outbox SET state = 'in_doubt', last_error = $3 WHERE id = $1 AND state = 'sending' AND claimed_until <= $2`
-	dueNotices  query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id LIMIT 50`
-	claimNotice query = `UPDATE outbox SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
+	insertNotice query = `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts,
+		link_id, recipient, tenant_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, $8, $9, $10) ON CONFLICT (dedupe) DO NOTHING`
+	deleteOldNotices query = `DELETE FROM outbox WHERE state IN ('sent', 'skipped', 'dead', 'in_doubt')
+		AND due_at < $1`
+	releaseExpiredLeases query = `UPDATE outbox SET state = 'waiting', claimed_by = NULL, claimed_until = NULL
+		WHERE state = 'claimed' AND claimed_until <= $1`
+	selectExpiredSending query = `SELECT ` + noticeColumns + noticeTables +
+		` WHERE n.state = 'sending' AND n.claimed_until <= $1 LIMIT 100`
+	// The lease stays on record. If its holder is still alive, it can record the outcome later.
+	markNoticeInDoubt query = `UPDATE outbox SET state = 'in_doubt', last_error = $3 WHERE id = $1 AND state = 'sending'
+		AND claimed_until <= $2`
+	dueNotices query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id
+		LIMIT 50`
+	leaseNotice query = `UPDATE outbox
+		SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
 		WHERE id = $1 AND state = 'waiting' AND due_at <= $4 RETURNING attempts`
-	handOverNotice query = `UPDATE outbox SET state = 'sending', claimed_until = $5
+	startSending query = `UPDATE outbox SET state = 'sending', claimed_until = $5
 		WHERE id = $1 AND claimed_by = $2 AND attempts = $3 AND state = 'claimed' AND claimed_until > $4`
-	settleNotice query = `UPDATE outbox SET state = $4, due_at = $5, last_error = $6, claimed_by = NULL, claimed_until = NULL
+	finishNotice query = `UPDATE outbox SET state = $4, due_at = $5, last_error = $6, claimed_by = NULL,
+		claimed_until = NULL
 		WHERE id = $1 AND claimed_by = $2 AND attempts = $3`
-	selectNotice     query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.id = $1`
-	listNotices      query = `SELECT ` + noticeColumns + noticeTables + ` ORDER BY n.id DESC LIMIT $1`
-	listNoticesIn    query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.state = $2 ORDER BY n.due_at DESC, n.id DESC LIMIT $1`
-	lockNotice       query = `UPDATE outbox SET attempts = attempts WHERE id = $1`
-	retryNotice      query = `UPDATE outbox SET state = 'waiting', due_at = $2, attempts = $3, claimed_by = NULL, claimed_until = NULL WHERE id = $1`
-	retryDead        query = `UPDATE outbox SET state = 'waiting', due_at = $1, attempts = $2, claimed_by = NULL, claimed_until = NULL WHERE state = 'dead'`
-	selectBacklog    query = `SELECT state, COUNT(*), MIN(created_at) FROM outbox WHERE state IN ('waiting', 'claimed', 'sending', 'dead', 'in_doubt') GROUP BY state`
-	selectRecipient  query = `SELECT email, name, disabled_at, muted FROM users WHERE id = $1`
+	selectNotice  query = `SELECT ` + noticeColumns + noticeTables + ` WHERE n.id = $1`
+	listNotices   query = `SELECT ` + noticeColumns + noticeTables + ` ORDER BY n.id DESC LIMIT $1`
+	listNoticesIn query = `SELECT ` + noticeColumns + noticeTables +
+		` WHERE n.state = $2 ORDER BY n.due_at DESC, n.id DESC LIMIT $1`
+	lockNotice  query = `SELECT 1 FROM outbox WHERE id = $1`
+	retryNotice query = `UPDATE outbox
+		SET state = 'waiting', due_at = $2, attempts = $3, claimed_by = NULL, claimed_until = NULL WHERE id = $1`
+	retryDead query = `UPDATE outbox
+		SET state = 'waiting', due_at = $1, attempts = $2, claimed_by = NULL, claimed_until = NULL WHERE state = 'dead'`
+	selectBacklog query = `SELECT state, COUNT(*), MIN(created_at) FROM outbox
+		WHERE state IN ('waiting', 'claimed', 'sending', 'dead', 'in_doubt') GROUP BY state`
+	selectRecipient  query = `SELECT email, name, disabled_at, muted, email_proven_at FROM users WHERE id = $1`
 	selectTenantName query = `SELECT name FROM tenants WHERE id = $1`
-	selectPlannedAt  query = `SELECT created_at FROM outbox WHERE dedupe = $1`
-	selectPlanned    query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
+	nthMailOf        query = `SELECT created_at FROM outbox WHERE tenant_id = $1 ORDER BY created_at DESC
+		LIMIT 1 OFFSET $2`
+	nthMailTo query = `SELECT created_at FROM outbox WHERE recipient = $1 AND tenant_id = $3
+		ORDER BY created_at DESC LIMIT 1 OFFSET $2`
+	nthMailToOf query = `SELECT n.created_at FROM outbox n JOIN tenants t ON t.id = n.tenant_id
+		WHERE n.recipient = $1
+		AND t.account_id = (SELECT account_id FROM tenants WHERE id = $3) ORDER BY n.created_at DESC LIMIT 1 OFFSET $2`
+	selectPlannedAt    query = `SELECT created_at FROM outbox WHERE dedupe = $1`
+	selectPlannedUntil query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
 )
 
-// planned is the setting that says when the last whole pass of planning began.
-const planned = "notices_planned"
+// plannedSetting is the name of the setting that holds when the last complete planning pass began.
+const plannedSetting = "notices_planned"
 
 // PlannedUntil implements notice.Store.
 func (s *Store) PlannedUntil(ctx context.Context) (at time.Time, err error) {
-	err = s.reading.row(ctx, selectPlanned).Scan(when{&at})
+	err = s.reading.row(ctx, selectPlannedUntil).Scan(nullTime{&at})
 	if errors.Is(err, sql.ErrNoRows) {
 		return at, nil
 	}
@@ -59,7 +80,7 @@ func (s *Store) PlannedUntil(ctx context.Context) (at time.Time, err error) {
 
 // SetPlannedUntil implements notice.Store.
 func (s *Store) SetPlannedUntil(ctx context.Context, at time.Time) error {
-	_, err := s.aside(ctx, upsertSetting, planned, strconv.FormatInt(at.UnixMicro(), 10))
+	_, err := s.execUnaudited(ctx, upsertSetting, plannedSetting, strconv.FormatInt(at.UnixMicro(), 10))
 	return err
 }
 
@@ -72,21 +93,45 @@ func (t *Tx) PlanNotice(ctx context.Context, n notice.Notice) error {
 	return t.exec(ctx, insertNotice, args...)
 }
 
-// NoticePlanned implements key.Tx.
-func (t *Tx) NoticePlanned(ctx context.Context, n notice.Notice) (at time.Time, err error) {
-	err = t.row(ctx, selectPlannedAt, n.Dedupe).Scan(when{&at})
+// NthMailOf implements notice.LinkWriter.
+func (t *Tx) NthMailOf(ctx context.Context, tenant ident.TenantID, n int) (time.Time, error) {
+	return t.nthMail(ctx, nthMailOf, tenant, n-1)
+}
+
+// NthMailTo implements notice.LinkWriter.
+func (t *Tx) NthMailTo(ctx context.Context, email string, tenant ident.TenantID, n int) (time.Time, error) {
+	return t.nthMail(ctx, nthMailTo, identity.CanonicalEmail(email), n-1, tenant)
+}
+
+// NthMailToOfAccount implements notice.LinkWriter.
+func (t *Tx) NthMailToOfAccount(ctx context.Context, email string, tenant ident.TenantID, n int) (time.Time, error) {
+	return t.nthMail(ctx, nthMailToOf, identity.CanonicalEmail(email), n-1, tenant)
+}
+
+func (t *Tx) nthMail(ctx context.Context, q query, args ...any) (at time.Time, err error) {
+	err = t.row(ctx, q, args...).Scan(nullTime{&at})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
 	return at, err
 }
 
-// PlanNotices implements notice.Store: all in one transaction, past the ledger.
+// NoticePlanned implements key.SweepTx.
+func (t *Tx) NoticePlanned(ctx context.Context, n notice.Notice) (at time.Time, err error) {
+	err = t.row(ctx, selectPlannedAt, n.Dedupe).Scan(nullTime{&at})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return at, err
+}
+
+// PlanNotices implements notice.Store. It inserts all notices in one transaction, outside of the
+// ledger.
 func (s *Store) PlanNotices(ctx context.Context, all []notice.Notice) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, n := range all {
 			args, err := noticeArgs(n)
 			if err != nil {
@@ -102,30 +147,39 @@ func (s *Store) PlanNotices(ctx context.Context, all []notice.Notice) error {
 
 func noticeArgs(n notice.Notice) ([]any, error) {
 	facts, err := json.Marshal(n.Facts)
-	return []any{string(n.ID), string(n.Kind), n.Dedupe, string(n.User), optional(n.Key), string(facts), micros(n.At)}, err
+	var tenant any
+	if n.Link != "" {
+		tenant = nullIfEmpty(n.Facts.Tenant)
+	}
+	return []any{
+		string(n.ID), string(n.Kind), n.Dedupe, nullIfEmpty(n.User), nullIfEmpty(n.Key), string(facts), micros(n.At),
+		nullIfEmpty(n.Link), nullIfEmpty(identity.CanonicalEmail(n.To)), tenant,
+	}, err
 }
 
-// ForgetNotices implements notice.Store.
-func (s *Store) ForgetNotices(ctx context.Context, before time.Time) error {
-	_, err := s.aside(ctx, forgetNotices, micros(before))
+// DeleteOldNotices implements notice.Store.
+func (s *Store) DeleteOldNotices(ctx context.Context, before time.Time) error {
+	_, err := s.execUnaudited(ctx, deleteOldNotices, micros(before))
 	return err
 }
 
-// RecoverNotices implements notice.Store.
-func (s *Store) RecoverNotices(ctx context.Context, now time.Time, why string) (doubtful []notice.Entry, err error) {
-	if _, err := s.aside(ctx, unclaimNotices, micros(now)); err != nil {
+// ReleaseExpiredLeases implements notice.Store.
+func (s *Store) ReleaseExpiredLeases(ctx context.Context, now time.Time,
+	why string,
+) (doubtful []notice.Entry, err error) {
+	if _, err := s.execUnaudited(ctx, releaseExpiredLeases, micros(now)); err != nil {
 		return nil, err
 	}
-	lapsed, err := manyNotices(ctx, s.reading, selectLapsed, micros(now))
+	lapsed, err := readNotices(ctx, s.reading, selectExpiredSending, micros(now))
 	if err != nil {
 		return nil, s.fault(err)
 	}
 	for _, e := range lapsed {
-		n, err := s.aside(ctx, doubtNotice, e.ID, micros(now), why)
+		n, err := s.execUnaudited(ctx, markNoticeInDoubt, e.ID, micros(now), why)
 		if err != nil {
 			return nil, err
 		}
-		if n == 1 { // and not another's find
+		if n == 1 { // and another node did not do it first
 			e.State, e.Reason = notice.InDoubt, why
 			doubtful = append(doubtful, e)
 		}
@@ -139,12 +193,15 @@ func (s *Store) DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID
 	return due, s.fault(err)
 }
 
-// ClaimNotice implements notice.Store.
-func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (n notice.Notice, attempt int, ok bool, err error) {
+// LeaseNotice implements notice.Store.
+func (s *Store) LeaseNotice(ctx context.Context, id ident.NoticeID, holder string,
+	now, until time.Time,
+) (n notice.Notice, attempt int, ok bool, err error) {
 	if err := s.writable(); err != nil {
 		return n, 0, false, err
 	}
-	if attempt, err = s.claimNotice(ctx, id, holder, now, until); errors.Is(err, sql.ErrNoRows) {
+	attempt, err = s.leaseNotice(ctx, id, holder, now, until)
+	if errors.Is(err, sql.ErrNoRows) {
 		return n, 0, false, nil
 	}
 	if err != nil {
@@ -154,26 +211,29 @@ func (s *Store) ClaimNotice(ctx context.Context, id ident.NoticeID, holder strin
 	return e.Notice, attempt, err == nil, s.fault(err)
 }
 
-// claimNotice returns the number of the attempt.
-func (s *Store) claimNotice(ctx context.Context, id ident.NoticeID, holder string, now, until time.Time) (attempt int, err error) {
-	pass, err := s.gates.own.Enter(ctx, "")
+// leaseNotice leases a notice and returns the number of the attempt.
+func (s *Store) leaseNotice(ctx context.Context, id ident.NoticeID, holder string,
+	now, until time.Time,
+) (attempt int, err error) {
+	pass, err := s.gates.own.Acquire(ctx, "")
 	if err != nil {
 		return 0, err
 	}
-	defer pass.Leave()
-	err = s.writing.row(ctx, claimNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
+	defer pass.Release()
+	err = s.writing.row(ctx, leaseNotice, id, holder, micros(until), micros(now)).Scan(&attempt)
 	return attempt, err
 }
 
-// HandOverNotice implements notice.Store.
-func (s *Store) HandOverNotice(ctx context.Context, c notice.Claim, now, until time.Time) (bool, error) {
-	n, err := s.aside(ctx, handOverNotice, c.ID, c.Holder, c.Attempt, micros(now), micros(until))
+// StartSending implements notice.Store.
+func (s *Store) StartSending(ctx context.Context, c notice.Lease, now, until time.Time) (bool, error) {
+	n, err := s.execUnaudited(ctx, startSending, c.ID, c.Holder, c.Attempt, micros(now), micros(until))
 	return n == 1, err
 }
 
-// SettleNotice implements notice.Store.
-func (s *Store) SettleNotice(ctx context.Context, c notice.Claim, o notice.Outcome) error {
-	_, err := s.aside(ctx, settleNotice, c.ID, c.Holder, c.Attempt, string(o.State), micros(o.At), optional(o.Reason))
+// FinishNotice implements notice.Store.
+func (s *Store) FinishNotice(ctx context.Context, c notice.Lease, o notice.Outcome) error {
+	_, err := s.execUnaudited(ctx, finishNotice, c.ID, c.Holder, c.Attempt, string(o.State), micros(o.At),
+		nullIfEmpty(o.Reason))
 	return err
 }
 
@@ -181,11 +241,13 @@ func (s *Store) SettleNotice(ctx context.Context, c notice.Claim, o notice.Outco
 func (s *Store) Recipient(ctx context.Context, user ident.UserID) (r notice.Recipient, err error) {
 	var disabled bool
 	var muted mutedKinds
-	err = s.reading.row(ctx, selectRecipient, user).Scan(nullable(&r.Email), nullable(&r.Name), set{&disabled}, &muted)
+	err = s.reading.row(ctx, selectRecipient, user).Scan(nullString(&r.Email), nullString(&r.Name), isSet{&disabled},
+		&muted,
+		isSet{&r.Proven})
 	if err != nil {
 		return r, s.fault(err)
 	}
-	r.Live, r.Muted = r.Email != "" && !disabled, muted
+	r.Active, r.Muted = r.Email != "" && !disabled, muted
 	return r, nil
 }
 
@@ -196,10 +258,10 @@ func (s *Store) TenantName(ctx context.Context, tenant ident.TenantID) (name str
 }
 
 // Backlog implements notice.Store.
-func (s *Store) Backlog(ctx context.Context) (piles []notice.Pile, err error) {
-	err = each(ctx, s.reading, selectBacklog, func(row *sql.Rows) error {
-		var p notice.Pile
-		if err := row.Scan(&p.State, &p.Size, when{&p.Oldest}); err != nil {
+func (s *Store) Backlog(ctx context.Context) (piles []notice.Backlog, err error) {
+	err = forEachRow(ctx, s.reading, selectBacklog, func(row *sql.Rows) error {
+		var p notice.Backlog
+		if err := row.Scan(&p.State, &p.Size, nullTime{&p.Oldest}); err != nil {
 			return err
 		}
 		piles = append(piles, p)
@@ -214,13 +276,13 @@ func (s *Store) Notices(ctx context.Context, state notice.State, limit int) ([]n
 	if state != "" {
 		q, args = listNoticesIn, append(args, string(state))
 	}
-	list, err := manyNotices(ctx, s.reading, q, args...)
+	list, err := readNotices(ctx, s.reading, q, args...)
 	return list, s.fault(err)
 }
 
 // LockNotice implements notice.Tx.
 func (t *Tx) LockNotice(ctx context.Context, id ident.NoticeID) (notice.Entry, error) {
-	if err := t.one(ctx, lockNotice, id); err != nil {
+	if err := t.lockRow(ctx, lockNotice, id); err != nil {
 		return notice.Entry{}, err
 	}
 	return scanNotice(t.row(ctx, selectNotice, id))
@@ -228,7 +290,7 @@ func (t *Tx) LockNotice(ctx context.Context, id ident.NoticeID) (notice.Entry, e
 
 // RetryNotice implements notice.Tx.
 func (t *Tx) RetryNotice(ctx context.Context, id ident.NoticeID, now time.Time) error {
-	return t.one(ctx, retryNotice, id, micros(now), 0)
+	return t.runOne(ctx, retryNotice, id, micros(now), 0)
 }
 
 // RetryDead implements notice.Tx.
@@ -236,15 +298,17 @@ func (t *Tx) RetryDead(ctx context.Context, now time.Time) (int64, error) {
 	return t.count(ctx, retryDead, micros(now), 0)
 }
 
-func manyNotices(ctx context.Context, from reader, q query, args ...any) (list []notice.Entry, err error) {
+func readNotices(ctx context.Context, from querier, q query, args ...any) (list []notice.Entry, err error) {
 	list, err = collect(ctx, from, q, scanNotice, args...)
 	return list, err
 }
 
 func scanNotice(row scanner) (e notice.Entry, err error) {
 	var facts string
-	err = row.Scan(&e.ID, &e.Kind, &e.Dedupe, nullable(&e.User), nullable(&e.Key), &facts, when{&e.At}, &e.State, when{&e.DueAt}, &e.Attempts,
-		nullable(&e.Reason), nullable(&e.Email))
+	err = row.Scan(&e.ID, &e.Kind, &e.Dedupe, nullString(&e.User), nullString(&e.Key), &facts, nullTime{&e.At},
+		&e.State,
+		nullTime{&e.DueAt}, &e.Attempts,
+		nullString(&e.Reason), nullString(&e.Link), nullString(&e.To), nullString(&e.Email))
 	if err != nil {
 		return e, err
 	}

@@ -15,7 +15,7 @@ func TestNothingOfARowIsUsedBeforeItsErrorIsChecked(t *testing.T) {
 	}
 }
 
-// The check is tried on code that breaks its rule, so that it cannot pass by finding nothing anywhere.
+// This tests the check itself with code that breaks the rule.
 func TestAnUncheckedScanIsReported(t *testing.T) {
 	const head = "package store\nimport \"database/sql\"\ntype scanner interface{ Scan(...any) error }\n" +
 		"func scanKey(row scanner) (k *int, err error) { return k, row.Scan(&k) }\n"
@@ -30,7 +30,8 @@ func TestAnUncheckedScanIsReported(t *testing.T) {
 		{"_ = row.Scan(&id)\nreturn nil", true},
 		{"if err := row.Scan(&id); err != nil { return err }\nall[id]++\nreturn nil", false},
 		{"err = row.Scan(&id)\nif err != nil { return err }\nall[id]++\nreturn nil", false},
-		{"err = row.Scan(&id)\nif err == sql.ErrNoRows { return nil }\nif err != nil { return err }\nall[id]++\nreturn nil", false},
+		{"err = row.Scan(&id)\nif err == sql.ErrNoRows { return nil }\nif err != nil { return err " +
+			"}\nall[id]++\nreturn nil", false},
 		{"err = row.Scan(&id)\nif err == sql.ErrNoRows { err = nil }\nreturn err", false},
 		{"k, err := scanKey(row)\nif err == nil { *k = 1 }\nreturn err", false},
 		{"return row.Scan(&id)", false},
@@ -46,8 +47,8 @@ func TestAnUncheckedScanIsReported(t *testing.T) {
 	}
 }
 
-// unchecked reports statements that use what a row was scanned into before the error of that scan was checked. Such
-// a scan fails in the middle of a list whenever the caller leaves, and what it should have filled is empty then.
+// unchecked reports statements that use scanned values before the error of the scan was checked.
+// Such a scan fails in the middle of a list when the caller leaves, and its values are then empty.
 func (s *source) unchecked() (reports []string) {
 	for _, file := range s.files {
 		for n := range ast.Preorder(file) {
@@ -62,7 +63,8 @@ func (s *source) unchecked() (reports []string) {
 	return reports
 }
 
-// uncheckedIn looks at the statements of a block and of the blocks within it; after are those that run behind it.
+// uncheckedIn examines the statements of a block and of the blocks in it. after are the statements
+// that run after the block.
 func (s *source) uncheckedIn(statements, after []ast.Stmt) (reports []string) {
 	for i, statement := range statements {
 		next := slices.Concat(statements[i+1:], after)
@@ -83,7 +85,7 @@ func (s *source) uncheckedIn(statements, after []ast.Stmt) (reports []string) {
 	return reports
 }
 
-// blocksOf returns the blocks directly within a statement.
+// blocksOf returns the blocks directly inside a statement.
 func blocksOf(statement ast.Stmt) (blocks [][]ast.Stmt) {
 	switch statement := statement.(type) {
 	case *ast.BlockStmt:
@@ -113,7 +115,8 @@ func blocksOf(statement ast.Stmt) (blocks [][]ast.Stmt) {
 	return blocks
 }
 
-// scans reports whether the expression is a call that reads a row: Scan itself, or a function that is given the row.
+// scans reports whether the expression is a call that reads a row: Scan, or a function that gets
+// the row.
 func (s *source) scans(e ast.Expr) bool {
 	call, ok := e.(*ast.CallExpr)
 	if !ok {
@@ -124,11 +127,12 @@ func (s *source) scans(e ast.Expr) bool {
 	}
 	return slices.ContainsFunc(call.Args, func(arg ast.Expr) bool {
 		t := s.info.TypeOf(arg)
-		return t != nil && (types.TypeString(t, nil) == "*database/sql.Rows" || strings.HasSuffix(types.TypeString(t, nil), ".scanner"))
+		return t != nil && (types.TypeString(t, nil) == "*database/sql.Rows" ||
+			strings.HasSuffix(types.TypeString(t, nil), ".scanner"))
 	})
 }
 
-// errorOf returns the name that the last value of a call is assigned to.
+// errorOf returns the name that the last result of a call is assigned to.
 func errorOf(a *ast.AssignStmt) string {
 	name, _ := a.Lhs[len(a.Lhs)-1].(*ast.Ident)
 	if name == nil {
@@ -137,7 +141,7 @@ func errorOf(a *ast.AssignStmt) string {
 	return name.Name
 }
 
-// checkedNext reports whether the error is checked, or returned, before any other statement.
+// checkedNext reports whether the error is checked or returned before any other statement.
 func checkedNext(err string, next []ast.Stmt) bool {
 	if err == "" || err == "_" {
 		return false
@@ -160,7 +164,8 @@ func checkedNext(err string, next []ast.Stmt) bool {
 	return false
 }
 
-// comparison reports whether a condition compares the error with nil, and whether it asks about the error at all.
+// comparison reports whether a condition compares the error with nil, and whether it uses the error
+// at all.
 func comparison(condition ast.Expr, err string) (compared, asked bool) {
 	for n := range ast.Preorder(condition) {
 		switch n := n.(type) {
@@ -169,7 +174,8 @@ func comparison(condition ast.Expr, err string) (compared, asked bool) {
 		case *ast.BinaryExpr:
 			left, _ := n.X.(*ast.Ident)
 			right, _ := n.Y.(*ast.Ident)
-			if left != nil && right != nil && left.Name == err && right.Name == "nil" && (n.Op == token.NEQ || n.Op == token.EQL) {
+			if left != nil && right != nil && left.Name == err && right.Name == "nil" && (n.Op == token.NEQ ||
+				n.Op == token.EQL) {
 				compared = true
 			}
 		}

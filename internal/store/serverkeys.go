@@ -11,29 +11,39 @@ import (
 )
 
 const (
-	selectServerKeys query = `SELECT purpose, version, used_from, created_at, emptied_at FROM server_keys WHERE retired_at IS NULL ORDER BY purpose, version`
-	lockServerKeys   query = `UPDATE server_keys SET created_at = created_at`
-	insertServerKey  query = `INSERT INTO server_keys (purpose, version, created_at, used_from) VALUES ($1, $2, $3, $4)`
-	emptyServerKey   query = `UPDATE server_keys SET emptied_at = $3 WHERE purpose = $1 AND version = $2`
-	retireServerKey  query = `UPDATE server_keys SET retired_at = $3 WHERE purpose = $1 AND version = $2`
+	selectServerKeys query = `SELECT purpose, version, used_from, created_at, emptied_at FROM server_keys
+		WHERE retired_at IS NULL ORDER BY purpose, version`
+	lockServerKeys  query = `SELECT 1 FROM server_keys ORDER BY purpose, version`
+	insertServerKey query = `INSERT INTO server_keys (purpose, version, created_at, used_from)
+		VALUES ($1, $2, $3, $4)`
+	markServerKeyDrained query = `UPDATE server_keys SET emptied_at = $3 WHERE purpose = $1 AND version = $2`
+	retireServerKey      query = `UPDATE server_keys SET retired_at = $3 WHERE purpose = $1 AND version = $2`
 
 	countDigests query = `SELECT COUNT(*) FROM key_secrets WHERE digest_version = $1`
 	countCopies  query = `SELECT COUNT(*) FROM key_secrets WHERE copy_version = $1`
-	// An id answers while it proves something, or will once it is claimed. A previous one does until it is forgotten.
+	// An id counts while it identifies a valid secret, or will once it is claimed. A previous one
+	// counts until it is deleted.
 	countIDs query = `SELECT COUNT(*) FROM key_secrets s JOIN keys k ON k.id = s.key_id
-		WHERE s.tag_version = $1 AND (s.digest IS NOT NULL OR (k.secret_set_at IS NULL AND k.revoked_at IS NULL)) AND (s.position = 'current' OR s.until > $2)`
-	countTickets query = `SELECT (SELECT COUNT(*) FROM sessions WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3)
-		+ (SELECT COUNT(*) FROM links WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3 AND used_at IS NULL)`
+		WHERE s.tag_version = $1 AND (s.digest IS NOT NULL OR (k.secret_set_at IS NULL AND k.revoked_at IS NULL))
+		AND (s.position = 'current' OR s.until > $2)`
+	countLinkTokens query = `SELECT (SELECT COUNT(*) FROM sessions WHERE created_at >= $1 AND created_at < $2
+		AND expires_at > $3)
+		+ (SELECT COUNT(*) FROM links WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3
+		AND used_at IS NULL)`
 
-	// At most a hundred at a time, so that no other write waits long.
-	digestsBefore query = sealedBefore + `s.digest, s.digest_version` + sealedRows + `s.digest_version < $1` + sealedOrder
-	copiesBefore  query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
-	// Only where the text is still the one that was read: a refresh, a revocation or another node may have been faster.
-	rewrapDigest query = `UPDATE key_secrets SET digest = $3, digest_version = $4 WHERE key_id = $1 AND serial = $2 AND digest = $5 AND digest_version = $6`
-	rewrapCopy   query = `UPDATE key_secrets SET copy = $3, copy_version = $4 WHERE key_id = $1 AND serial = $2 AND copy = $5 AND copy_version = $6`
+	// At most a hundred rows at a time, so that no other write waits long.
+	digestsBefore query = sealedBefore + `s.digest, s.digest_version` + sealedRows + `s.digest_version < $1` +
+		sealedOrder
+	copiesBefore query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
+	// Only if the text is still the one that was read: a refresh, a revocation or another node may
+	// have replaced it.
+	reencryptDigest query = `UPDATE key_secrets SET digest = $3, digest_version = $4 WHERE key_id = $1 AND serial = $2
+		AND digest = $5 AND digest_version = $6`
+	reencryptCopy query = `UPDATE key_secrets SET copy = $3, copy_version = $4 WHERE key_id = $1 AND serial = $2
+		AND copy = $5 AND copy_version = $6`
 )
 
-// Parts of the queries for what is sealed under older versions.
+// Parts of the queries for texts that are sealed under older versions.
 const (
 	sealedBefore = `SELECT k.tenant_id, s.key_id, s.serial, `
 	sealedRows   = ` FROM key_secrets s JOIN keys k ON k.id = s.key_id WHERE `
@@ -48,16 +58,17 @@ func (s *Store) ServerKeys(ctx context.Context) ([]serverkey.Key, error) {
 
 // LockServerKeys implements serverkey.Tx.
 func (t *Tx) LockServerKeys(ctx context.Context) ([]serverkey.Key, error) {
-	if err := t.exec(ctx, lockServerKeys); err != nil {
+	if err := t.lockRows(ctx, lockServerKeys); err != nil {
 		return nil, err
 	}
 	return serverKeys(ctx, t)
 }
 
-func serverKeys(ctx context.Context, from reader) (keys []serverkey.Key, err error) {
-	err = each(ctx, from, selectServerKeys, func(row *sql.Rows) error {
+func serverKeys(ctx context.Context, from querier) (keys []serverkey.Key, err error) {
+	err = forEachRow(ctx, from, selectServerKeys, func(row *sql.Rows) error {
 		var k serverkey.Key
-		if err := row.Scan(&k.Purpose, &k.Number, when{&k.From}, when{&k.CreatedAt}, when{&k.EmptiedAt}); err != nil {
+		if err := row.Scan(&k.Purpose, &k.Number, nullTime{&k.From}, nullTime{&k.CreatedAt},
+			nullTime{&k.DrainedAt}); err != nil {
 			return err
 		}
 		keys = append(keys, k)
@@ -76,29 +87,35 @@ func (t *Tx) InsertServerKeys(ctx context.Context, versions []credential.Version
 	return nil
 }
 
-// EmptyServerKey implements serverkey.Tx.
-func (t *Tx) EmptyServerKey(ctx context.Context, v credential.Version, at time.Time) error {
-	return t.one(ctx, emptyServerKey, string(v.Purpose), v.Number, micros(at))
+// DrainServerKey implements serverkey.Tx.
+func (t *Tx) DrainServerKey(ctx context.Context, v credential.Version, at time.Time) error {
+	return t.runOne(ctx, markServerKeyDrained, string(v.Purpose), v.Number, micros(at))
 }
 
 // RetireServerKey implements serverkey.Tx.
 func (t *Tx) RetireServerKey(ctx context.Context, v credential.Version, at time.Time) error {
-	return t.one(ctx, retireServerKey, string(v.Purpose), v.Number, micros(at))
+	return t.runOne(ctx, retireServerKey, string(v.Purpose), v.Number, micros(at))
 }
 
-// Left implements serverkey.Store.
-func (s *Store) Left(ctx context.Context, v credential.Version, used serverkey.Span, now time.Time) (int64, error) {
-	n, err := left(ctx, s.reading, v, used, now)
+// CountRemaining implements serverkey.Store.
+func (s *Store) CountRemaining(ctx context.Context, v credential.Version, used serverkey.UsePeriod,
+	now time.Time,
+) (int64, error) {
+	n, err := countRemaining(ctx, s.reading, v, used, now)
 	return n, s.fault(err)
 }
 
-// Left implements serverkey.Tx.
-func (t *Tx) Left(ctx context.Context, v credential.Version, used serverkey.Span, now time.Time) (int64, error) {
-	return left(ctx, t, v, used, now)
+// CountRemaining implements serverkey.Tx.
+func (t *Tx) CountRemaining(ctx context.Context, v credential.Version, used serverkey.UsePeriod,
+	now time.Time,
+) (int64, error) {
+	return countRemaining(ctx, t, v, used, now)
 }
 
-// left counts nothing of purposes of which nothing is kept.
-func left(ctx context.Context, from reader, v credential.Version, used serverkey.Span, now time.Time) (n int64, err error) {
+// countRemaining returns 0 for purposes of which nothing is stored.
+func countRemaining(ctx context.Context, from querier, v credential.Version, used serverkey.UsePeriod,
+	now time.Time,
+) (n int64, err error) {
 	var count query
 	var args []any
 	switch v.Purpose {
@@ -113,7 +130,7 @@ func left(ctx context.Context, from reader, v credential.Version, used serverkey
 		if until.IsZero() {
 			until = now.Add(time.Hour) // clocks of other nodes may be ahead
 		}
-		count, args = countTickets, []any{used.From.UnixMicro(), micros(until), micros(now)}
+		count, args = countLinkTokens, []any{used.From.UnixMicro(), micros(until), micros(now)}
 	default:
 		return 0, nil
 	}
@@ -122,12 +139,14 @@ func left(ctx context.Context, from reader, v credential.Version, used serverkey
 }
 
 // SealedBefore implements serverkey.Store.
-func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, version int, after credential.Row) (rows []serverkey.Row, err error) {
+func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, version int,
+	after credential.Row,
+) (rows []serverkey.Row, err error) {
 	q := digestsBefore
 	if purpose == credential.CopyPurpose {
 		q = copiesBefore
 	}
-	err = each(ctx, s.reading, q, func(row *sql.Rows) error {
+	err = forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
 		var r serverkey.Row
 		if err := row.Scan(&r.Tenant, &r.Key, &r.Serial, &r.Sealed.Bytes, &r.Sealed.Version); err != nil {
 			return err
@@ -138,15 +157,17 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 	return rows, s.fault(err)
 }
 
-// Rewrap implements serverkey.Store: one transaction for the batch, past the ledger.
-func (s *Store) Rewrap(ctx context.Context, purpose credential.Purpose, batch []serverkey.Rewrapped) error {
-	q := rewrapDigest
+// Reencrypt implements serverkey.Store. It writes the batch in one transaction, outside of the
+// ledger.
+func (s *Store) Reencrypt(ctx context.Context, purpose credential.Purpose, batch []serverkey.Reencrypted) error {
+	q := reencryptDigest
 	if purpose == credential.CopyPurpose {
-		q = rewrapCopy
+		q = reencryptCopy
 	}
-	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, r := range batch {
-			if _, err := tx.ExecContext(ctx, string(q), r.Key, r.Serial, r.Fresh.Bytes, r.Fresh.Version, r.Sealed.Bytes, r.Sealed.Version); err != nil {
+			if _, err := tx.ExecContext(ctx, string(q), r.Key, r.Serial, r.New.Bytes, r.New.Version, r.Sealed.Bytes,
+				r.Sealed.Version); err != nil {
 				return err
 			}
 		}

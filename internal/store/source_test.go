@@ -17,14 +17,15 @@ import (
 	"testing"
 )
 
-// source is the package store, read and type-checked. Of what it imports only the standard library is known: nothing here needs more.
+// source is package store, parsed and type-checked. Of its imports only the standard library is
+// loaded; the tests need no more.
 type source struct {
 	positions *token.FileSet
 	files     []*ast.File
 	info      *types.Info
 }
 
-// readSource reads the package's own files.
+// readSource reads the files of the package.
 func readSource(t *testing.T) *source {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -45,12 +46,15 @@ func readSource(t *testing.T) *source {
 	return check(t, texts)
 }
 
-// check parses the files, by name, and gives every expression its type.
+// check parses and type-checks the files, which are given by name.
 func check(t *testing.T, texts map[string]string) *source {
 	t.Helper()
 	s := &source{
 		positions: token.NewFileSet(),
-		info:      &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}},
+		info: &types.Info{
+			Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{},
+			Uses: map[*ast.Ident]types.Object{},
+		},
 	}
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		file, err := parser.ParseFile(s.positions, name, texts[name], parser.SkipObjectResolution)
@@ -60,11 +64,11 @@ func check(t *testing.T, texts map[string]string) *source {
 		s.files = append(s.files, file)
 	}
 	c := types.Config{Importer: standard{importer.Default()}, Error: func(error) {}}
-	_, _ = c.Check("store", s.positions, s.files, s.info) // the errors are of what was not imported
+	_, _ = c.Check("store", s.positions, s.files, s.info) // only what was not imported causes errors
 	return s
 }
 
-// standard imports the packages of the standard library, and every other as an empty one.
+// standard imports packages of the standard library, and replaces all others by empty packages.
 type standard struct{ types.Importer }
 
 func (s standard) Import(name string) (*types.Package, error) {
@@ -81,7 +85,7 @@ func (s *source) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.Filename, p.Line)
 }
 
-// queries gives the text of every constant of type query, by name.
+// queries returns the text of every constant of type query, by name.
 func (s *source) queries() map[string]string {
 	all := map[string]string{}
 	for name, object := range s.info.Defs {
@@ -100,10 +104,10 @@ func isQuery(t types.Type) bool {
 // runners are the methods of database/sql that take the text of a statement.
 var runners = strings.Fields("Query QueryContext QueryRow QueryRowContext Exec ExecContext Prepare PrepareContext")
 
-// composers are the functions that may make a query while the program runs.
-var composers = strings.Fields("expand expandRows")
+// composers are the functions that may build a query at run time.
+var composers = strings.Fields("expand expandRows withRowLock")
 
-// strays reports statements that no constant of type query names.
+// strays reports statements that are not constants of type query.
 func (s *source) strays() []string {
 	var reports []string
 	for _, file := range s.files {
@@ -143,16 +147,18 @@ func (s *source) straysIn(d ast.Decl) []string {
 	return reports
 }
 
-// converts reports whether the call is query(x) of an x that is not constant.
+// converts reports whether the call is a conversion query(x) of a variable x.
 func (s *source) converts(call *ast.CallExpr) bool {
 	to := s.info.Types[call.Fun]
 	return to.IsType() && isQuery(to.Type) && s.info.Types[call].Value == nil
 }
 
-// runsText reports whether the call gives database/sql a text other than string(q) of a query. A prepared statement takes no text, but values.
+// runsText reports whether the call passes database/sql a text other than string(q) of a query.
+// Methods of a prepared statement take no text.
 func (s *source) runsText(call *ast.CallExpr) bool {
 	method, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || !slices.Contains(runners, method.Sel.Name) || types.TypeString(s.info.TypeOf(method.X), nil) == "*database/sql.Stmt" {
+	if !ok || !slices.Contains(runners, method.Sel.Name) || types.TypeString(s.info.TypeOf(method.X),
+		nil) == "*database/sql.Stmt" {
 		return false
 	}
 	text := 0
@@ -168,7 +174,7 @@ func (s *source) isText(e ast.Expr) bool {
 	}
 	t := s.info.TypeOf(e)
 	if t == nil {
-		return true // unknown, so not to be trusted
+		return true // unknown types are reported
 	}
 	basic, ok := t.Underlying().(*types.Basic)
 	return ok && basic.Info()&types.IsString != 0

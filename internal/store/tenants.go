@@ -8,29 +8,42 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
 // tenantColumns are scanned by scanTenant, in this order.
-const tenantColumns = `t.id, t.number, t.account_id, t.name, t.preset, t.settings, t.idle_since, t.disabled_at, t.created_at, t.updated_at`
+const tenantColumns = `t.id, t.number, t.account_id, t.name, t.preset, t.settings, t.idle_since, t.disabled_at,
+	t.created_at, t.updated_at`
 
 const (
-	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at, idle_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	updateTenant query = `UPDATE tenants SET name = $2, settings = $3, disabled_at = $4, updated_at = $5, idle_since = $6 WHERE id = $1`
-	lockTenant   query = `UPDATE tenants SET updated_at = updated_at WHERE id = $1`
-	lockTenants  query = `UPDATE tenants SET updated_at = updated_at WHERE account_id = $1`
-	selectTenant query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
-	// A membership counts while nothing above it is disabled; a standing sees disabled tenants too.
-	listTenantsFor query = `SELECT ` + tenantColumns + ` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2) AND a.disabled_at IS NULL
-		AND t.id IN (SELECT o.id FROM account_members am JOIN tenants o ON o.account_id = am.account_id WHERE am.user_id = $4
-			UNION ALL SELECT o.id FROM members m JOIN tenants o ON o.id = m.tenant_id AND o.disabled_at IS NULL WHERE m.user_id = $4 AND m.disabled_at IS NULL)
-		ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
-	selectTenantsOf    query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
-	selectAllHeaders   query = `SELECT id, settings, updated_at FROM tenants ORDER BY id`
-	selectHeadersOf    query = `SELECT id, settings, updated_at FROM tenants WHERE account_id = $1 ORDER BY id`
-	selectTenantRules  query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
+	countTenants query = `SELECT COUNT(*) FROM (SELECT 1 FROM tenants WHERE account_id = $1 LIMIT $2) counted`
+	insertTenant query = `INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at,
+		updated_at, idle_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	updateTenant query = `UPDATE tenants
+		SET name = $2, settings = $3, disabled_at = $4, updated_at = $5, idle_since = $6 WHERE id = $1`
+	lockTenant       query = `SELECT 1 FROM tenants WHERE id = $1`
+	lockTenants      query = `SELECT 1 FROM tenants WHERE account_id = $1 ORDER BY id`
+	selectTenant     query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.id = $1`
+	listTenantsNamed query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.name = $1 ORDER BY t.id LIMIT $2`
+	// Disabled accounts, tenants and memberships are left out, but account members also see
+	// disabled tenants.
+	listTenantsFor query = `SELECT ` + tenantColumns +
+		` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2)
+			AND a.disabled_at IS NULL
+		AND t.id IN (SELECT o.id FROM account_members am JOIN tenants o ON o.account_id = am.account_id
+		WHERE am.user_id = $4
+			UNION ALL SELECT o.id FROM members m JOIN tenants o ON o.id = m.tenant_id AND o.disabled_at IS NULL
+			WHERE m.user_id = $4 AND m.disabled_at IS NULL)
+		AND t.account_id NOT IN ($5…) ORDER BY t.created_at DESC, t.id DESC LIMIT $3`
+	selectTenantsOf  query = `SELECT id FROM tenants WHERE account_id = $1 ORDER BY id`
+	selectAllHeaders query = `SELECT id, settings, (SELECT value FROM counters WHERE name = 'change')
+		FROM tenants ORDER BY id`
+	selectHeadersOf   query = `SELECT id, settings, 0 FROM tenants WHERE account_id = $1 ORDER BY id`
+	selectTenantRules query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at
+		FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s CROSS JOIN scope_roles r
 		WHERE s.tenant_id = $1 AND r.tenant_id = s.tenant_id AND r.name = s.name ORDER BY s.name, r.role`
 	deleteScopes    query = `DELETE FROM scopes WHERE tenant_id = $1`
@@ -38,45 +51,54 @@ const (
 	insertScopeRole query = `INSERT INTO scope_roles (tenant_id, name, role) VALUES ($1, $2, $3)`
 )
 
-// InsertTenant implements tenancy.Tx.
+// CountTenants implements tenancy.TenantTx.
+func (t *Tx) CountTenants(ctx context.Context, account ident.AccountID, most int) (int, error) {
+	return t.countUpTo(ctx, countTenants, account, most)
+}
+
+// InsertTenant implements tenancy.FoundTx.
 func (t *Tx) InsertTenant(ctx context.Context, n tenancy.Tenant) (int64, error) {
 	settings, err := json.Marshal(n.Settings)
 	if err != nil {
 		return 0, err
 	}
-	number, err := t.number(ctx, "tenant")
+	number, err := t.nextNumber(ctx, "tenant")
 	if err != nil {
 		return 0, err
 	}
-	return number, t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings), micros(n.CreatedAt), micros(n.UpdatedAt), micros(n.IdleSince))
+	return number,
+		t.exec(ctx, insertTenant, n.ID, number, n.Account, n.Name, string(n.Preset), string(settings),
+			micros(n.CreatedAt), micros(n.UpdatedAt), micros(n.IdleSince))
 }
 
-// UpdateTenant implements tenancy.Tx.
+// UpdateTenant implements tenancy.TenantTx.
 func (t *Tx) UpdateTenant(ctx context.Context, n tenancy.Tenant) error {
 	settings, err := json.Marshal(n.Settings)
 	if err != nil {
 		return err
 	}
-	return t.one(ctx, updateTenant, n.ID, n.Name, string(settings), since(n.Disabled, n.UpdatedAt), micros(n.UpdatedAt), micros(n.IdleSince))
+	return t.runOne(ctx, updateTenant, n.ID, n.Name, string(settings), timeIf(n.Disabled, n.UpdatedAt),
+		micros(n.UpdatedAt),
+		micros(n.IdleSince))
 }
 
-// LockTenant implements tenancy.Tx.
+// LockTenant implements tenancy.LockTx.
 func (t *Tx) LockTenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error) {
-	if err := t.one(ctx, lockTenant, id); err != nil {
+	if err := t.lockRow(ctx, lockTenant, id); err != nil {
 		return tenancy.Tenant{}, err
 	}
 	return scanTenant(t.row(ctx, selectTenant, id))
 }
 
-// LockTenantsOf implements tenancy.Tx.
+// LockTenantsOf implements account.Tx.
 func (t *Tx) LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
-	if err := t.exec(ctx, lockTenants, account); err != nil {
+	if err := t.lockRows(ctx, lockTenants, account); err != nil {
 		return nil, err
 	}
 	return ids[ident.TenantID](ctx, t, selectTenantsOf, account)
 }
 
-// ReplaceScopes implements tenancy.Tx.
+// ReplaceScopes implements tenancy.TenantTx.
 func (t *Tx) ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error {
 	if err := t.exec(ctx, deleteScopes, tenant); err != nil {
 		return err
@@ -100,16 +122,27 @@ func (s *Store) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, 
 	return t, s.fault(err)
 }
 
+// TenantsNamed implements tenancy.Store.
+func (s *Store) TenantsNamed(ctx context.Context, name string, most int) (list []tenancy.Tenant, err error) {
+	list, err = collect(ctx, s.reading, listTenantsNamed, scanTenant, name, most)
+	return list, s.fault(err)
+}
+
 // TenantsFor implements tenancy.Store.
-func (s *Store) TenantsFor(ctx context.Context, user ident.UserID, page tenancy.Page) (list []tenancy.Tenant, err error) {
-	list, err = collect(ctx, s.reading, listTenantsFor, scanTenant,
+func (s *Store) TenantsFor(
+	ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page,
+) (list []tenancy.Tenant, err error) {
+	q, args := expand(listTenantsFor, 5, nonEmptyList(ended),
 		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
+	list, err = collect(ctx, s.reading, q, scanTenant, args...)
 	return list, s.fault(err)
 }
 
 func scanTenant(row scanner) (t tenancy.Tenant, err error) {
 	var settings string
-	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, when{&t.IdleSince}, set{&t.Disabled}, when{&t.CreatedAt}, when{&t.UpdatedAt})
+	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, nullTime{&t.IdleSince},
+		isSet{&t.Disabled},
+		nullTime{&t.CreatedAt}, nullTime{&t.UpdatedAt})
 	if err != nil {
 		return tenancy.Tenant{}, err
 	}
@@ -123,70 +156,77 @@ func (s *Store) Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Cat
 	return c, s.fault(err)
 }
 
-// KeyHeaders lists the key headers of all tenants that have one, for the one reader of credentials.
+// KeyHeaders lists the key headers of all tenants, for the reader of credentials. Their version is
+// the number of the newest change, read at the same moment.
 func (s *Store) KeyHeaders(ctx context.Context) ([]audit.KeyHeader, error) {
 	list, err := keyHeaders(ctx, s.reading, selectAllHeaders)
 	return list, s.fault(err)
 }
 
-// KeyHeadersOf implements tenancy.Tx.
+// KeyHeadersOf implements tenancy.TenantTx.
 func (t *Tx) KeyHeadersOf(ctx context.Context, account ident.AccountID) ([]audit.KeyHeader, error) {
 	list, err := keyHeaders(ctx, t, selectHeadersOf, account)
 	return list, t.store.fault(err)
 }
 
-func keyHeaders(ctx context.Context, from reader, q query, args ...any) (list []audit.KeyHeader, err error) {
-	err = each(ctx, from, q, func(row *sql.Rows) error {
+func keyHeaders(ctx context.Context, from querier, q query, args ...any) (list []audit.KeyHeader, err error) {
+	err = forEachRow(ctx, from, q, func(row *sql.Rows) error {
 		var t tenancy.Tenant
 		var stored string
-		if err := row.Scan(&t.ID, &stored, when{&t.UpdatedAt}); err != nil {
+		var version int64
+		if err := row.Scan(&t.ID, &stored, &version); err != nil {
 			return err
 		}
-		if t.Settings, err = parseSettings(stored); err != nil {
+		t.Settings, err = parseSettings(stored)
+		if err != nil {
 			return err
 		}
-		if t.Settings.KeyHeader != "" {
-			list = append(list, t.KeyHeader())
-		}
+		header := t.KeyHeader()
+		header.Version = version
+		list = append(list, header)
 		return nil
 	}, args...)
 	return list, err
 }
 
-// TenantRules implements key.Store.
+// TenantRules implements key.TenantReader.
 func (s *Store) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error) {
 	t, err := tenantRules(ctx, s.reading, id)
 	return t, s.fault(err)
 }
 
-// TenantRules implements key.Tx.
+// TenantRules implements key.TenantReader.
 func (t *Tx) TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error) {
 	rules, err := tenantRules(ctx, t, id)
 	return rules, t.store.fault(err)
 }
 
-func tenantRules(ctx context.Context, from reader, id ident.TenantID) (policy.Tenant, error) {
+func tenantRules(ctx context.Context, from querier, id ident.TenantID) (policy.Tenant, error) {
 	var t policy.Tenant
 	var stored string
 	var tenantOff, accountOff bool
-	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, when{&t.IdleSince}, set{&tenantOff}, set{&accountOff})
+	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, nullTime{&t.IdleSince},
+		isSet{&tenantOff},
+		isSet{&accountOff})
 	if err != nil {
 		return policy.Tenant{}, err
 	}
-	t.Open = !tenantOff && !accountOff
-	if t.Settings, err = parseSettings(stored); err != nil {
+	t.Active = !tenantOff && !accountOff
+	t.Settings, err = parseSettings(stored)
+	if err != nil {
 		return policy.Tenant{}, err
 	}
-	if t.Catalogue, err = catalogue(ctx, from, id); err != nil {
+	t.Catalogue, err = catalogue(ctx, from, id)
+	if err != nil {
 		return policy.Tenant{}, err
 	}
 	t.Rules, err = policyRules(ctx, from, t.Account)
 	return t, err
 }
 
-func catalogue(ctx context.Context, from reader, id ident.TenantID) (scope.Catalogue, error) {
+func catalogue(ctx context.Context, from querier, id ident.TenantID) (scope.Catalogue, error) {
 	var own []scope.Entry
-	err := each(ctx, from, selectTenantScopes, func(row *sql.Rows) error {
+	err := forEachRow(ctx, from, selectTenantScopes, func(row *sql.Rows) error {
 		var e scope.Entry
 		var role scope.Role
 		if err := row.Scan(&e.Name, &e.Description, &role); err != nil {

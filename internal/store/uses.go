@@ -9,56 +9,63 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
-	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
 const (
-	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)… ON CONFLICT (key_id) DO UPDATE
+	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)…
+		ON CONFLICT (key_id) DO UPDATE
 		SET last_used_at = excluded.last_used_at, last_used_ip = COALESCE(excluded.last_used_ip, key_uses.last_used_ip)
 		WHERE key_uses.last_used_at < excluded.last_used_at`
-	upsertScopeUses query = `INSERT INTO key_scope_uses (key_id, scope, last_used_on) VALUES ($1, $2, $3)… ON CONFLICT (key_id, scope) DO UPDATE
+	upsertScopeUses query = `INSERT INTO key_scope_uses (key_id, scope, last_used_on) VALUES ($1, $2, $3)…
+		ON CONFLICT (key_id, scope) DO UPDATE
 		SET last_used_on = excluded.last_used_on WHERE key_scope_uses.last_used_on < excluded.last_used_on`
-	selectScopesUsed  query = `SELECT key_id, scope FROM key_scope_uses WHERE last_used_on >= $1 AND key_id IN ($2…) ORDER BY key_id, scope`
+	selectScopesUsed query = `SELECT key_id, scope FROM key_scope_uses WHERE last_used_on >= $1 AND key_id IN ($2…)
+		ORDER BY key_id, scope`
 	updatePreviousUse query = `UPDATE key_secrets SET last_used_at = $3
 		WHERE key_id = $1 AND position = 'previous' AND serial = $2 AND COALESCE(last_used_at, 0) < $3`
 )
 
-// usesAtOnce is how many uses one statement writes. SQLite's driver looks parameters up one after the other, so more of them cost more each.
-const usesAtOnce = 16
+// usesPerStatement is how many uses one statement writes. SQLite's driver looks up parameters one
+// after the other, so larger statements cost more per use.
+const usesPerStatement = 16
 
-// RecordUses implements verify.Uses: one transaction for the whole batch. It is the named exception to the ledger. Batches are written in the order of their keys, so that
-// nodes which write at once wait for each other rather than lock crosswise.
-func (s *Store) RecordUses(ctx context.Context, batch []verify.Use) error {
-	slices.SortFunc(batch, func(a, b verify.Use) int { return cmp.Compare(a.Key, b.Key) })
+// RecordUses implements usage.Store. It writes the whole batch in one transaction, outside of the
+// ledger (see ARCHITECTURE.md). Batches are written in the order of their keys, so that two nodes
+// which write at once do not deadlock.
+func (s *Store) RecordUses(ctx context.Context, batch []usage.Use) error {
+	slices.SortFunc(batch, func(a, b usage.Use) int { return cmp.Compare(a.Key, b.Key) })
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
-		rows[i] = []any{string(u.Key), micros(u.At), optional(u.IP)}
+		rows[i] = []any{string(u.Key), micros(u.At), nullIfEmpty(u.IP)}
 	}
-	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := upsert(ctx, tx, upsertUses, rows); err != nil {
 			return err
 		}
-		return previousUses(ctx, tx, batch)
+		return updatePreviousUses(ctx, tx, batch)
 	})
 }
 
-// RecordScopeUses implements verify.Uses.
-func (s *Store) RecordScopeUses(ctx context.Context, batch []verify.ScopeUse) error {
-	slices.SortFunc(batch, func(a, b verify.ScopeUse) int {
+// RecordScopeUses implements usage.Store.
+func (s *Store) RecordScopeUses(ctx context.Context, batch []usage.ScopeUse) error {
+	slices.SortFunc(batch, func(a, b usage.ScopeUse) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Scope, b.Scope))
 	})
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
 		rows[i] = []any{string(u.Key), string(u.Scope), micros(u.On)}
 	}
-	return s.asideTx(ctx, func(ctx context.Context, tx *sql.Tx) error { return upsert(ctx, tx, upsertScopeUses, rows) })
+	return s.unauditedTx(ctx,
+		func(ctx context.Context, tx *sql.Tx) error { return upsert(ctx, tx, upsertScopeUses, rows) })
 }
 
-// upsert writes the rows, as many in each statement as make few statements.
+// upsert writes the rows in few statements: first statements of usesPerStatement rows, then smaller
+// ones.
 func upsert(ctx context.Context, tx *sql.Tx, q query, rows [][]any) error {
-	for size := usesAtOnce; size > 0; size /= 2 {
+	for size := usesPerStatement; size > 0; size /= 2 {
 		n := len(rows) / size * size
-		if err := upsertBy(ctx, tx, q, rows[:n], size); err != nil {
+		if err := upsertChunks(ctx, tx, q, rows[:n], size); err != nil {
 			return err
 		}
 		rows = rows[n:]
@@ -66,8 +73,8 @@ func upsert(ctx context.Context, tx *sql.Tx, q query, rows [][]any) error {
 	return nil
 }
 
-// upsertBy writes the rows, so many in each statement.
-func upsertBy(ctx context.Context, tx *sql.Tx, q query, rows [][]any, size int) error {
+// upsertChunks writes the rows in statements of size rows.
+func upsertChunks(ctx context.Context, tx *sql.Tx, q query, rows [][]any, size int) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -84,23 +91,26 @@ func upsertBy(ctx context.Context, tx *sql.Tx, q query, rows [][]any, size int) 
 	return nil
 }
 
-func previousUses(ctx context.Context, tx *sql.Tx, batch []verify.Use) error {
+func updatePreviousUses(ctx context.Context, tx *sql.Tx, batch []usage.Use) error {
 	for _, u := range batch {
 		if u.PreviousAt.IsZero() {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, string(updatePreviousUse), string(u.Key), u.PreviousSerial, micros(u.PreviousAt)); err != nil {
+		if _, err := tx.ExecContext(ctx, string(updatePreviousUse), string(u.Key), u.PreviousSerial,
+			micros(u.PreviousAt)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ScopesUsed implements key.Store.
-func (s *Store) ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error) {
+// ScopesUsed implements key.HealthStore.
+func (s *Store) ScopesUsed(ctx context.Context, keys []ident.KeyID,
+	since time.Time,
+) (map[ident.KeyID]scope.Set, error) {
 	used := map[ident.KeyID]scope.Set{}
 	q, args := expand(selectScopesUsed, 2, keys, micros(since))
-	err := each(ctx, s.reading, q, func(row *sql.Rows) error {
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
 		var id ident.KeyID
 		var name scope.Scope
 		if err := row.Scan(&id, &name); err != nil {

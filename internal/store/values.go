@@ -11,7 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/notice"
 )
 
-// micros is how a time is stored; the zero time is NULL.
+// micros returns a time as it is stored; NULL for the zero time.
 func micros(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -19,34 +19,34 @@ func micros(t time.Time) any {
 	return t.UnixMicro()
 }
 
-// since stores a state that holds as the time of its change, and one that does not as NULL.
-func since(holds bool, at time.Time) any {
+// timeIf returns a time as it is stored if the state is set, and NULL if not.
+func timeIf(holds bool, at time.Time) any {
 	if !holds {
 		return nil
 	}
 	return micros(at)
 }
 
-// positive stores 0 as NULL.
-func positive(n int64) any {
+// nullIfZero returns n, or NULL for 0.
+func nullIfZero(n int64) any {
 	if n == 0 {
 		return nil
 	}
 	return n
 }
 
-// optional stores "" as NULL.
-func optional[T ~string](text T) any {
+// nullIfEmpty returns text, or NULL for "".
+func nullIfEmpty[T ~string](text T) any {
 	if text == "" {
 		return nil
 	}
 	return string(text)
 }
 
-// when scans a stored time; NULL is the zero time.
-type when struct{ at *time.Time }
+// nullTime scans a stored time; NULL becomes the zero time.
+type nullTime struct{ at *time.Time }
 
-func (w when) Scan(v any) error {
+func (w nullTime) Scan(v any) error {
 	var n sql.NullInt64
 	if err := n.Scan(v); err != nil {
 		return err
@@ -58,10 +58,10 @@ func (w when) Scan(v any) error {
 	return nil
 }
 
-// word scans a text; NULL is "".
-type word[T ~string] struct{ text *T }
+// nullText scans a text; NULL becomes "".
+type nullText[T ~string] struct{ text *T }
 
-func (w word[T]) Scan(v any) error {
+func (w nullText[T]) Scan(v any) error {
 	var s sql.NullString
 	if err := s.Scan(v); err != nil {
 		return err
@@ -70,12 +70,12 @@ func (w word[T]) Scan(v any) error {
 	return nil
 }
 
-func nullable[T ~string](into *T) word[T] { return word[T]{into} }
+func nullString[T ~string](into *T) nullText[T] { return nullText[T]{into} }
 
-// number scans an integer; NULL is 0.
-type number struct{ n *int64 }
+// nullInt scans an integer; NULL becomes 0.
+type nullInt struct{ n *int64 }
 
-func (w number) Scan(v any) error {
+func (w nullInt) Scan(v any) error {
 	var n sql.NullInt64
 	if err := n.Scan(v); err != nil {
 		return err
@@ -84,16 +84,17 @@ func (w number) Scan(v any) error {
 	return nil
 }
 
-// set scans whether a stored time is set: disabled_at as disabled.
-type set struct{ is *bool }
+// isSet scans whether a stored time is set, for example disabled_at as disabled.
+type isSet struct{ is *bool }
 
-func (s set) Scan(v any) error {
+func (s isSet) Scan(v any) error {
 	*s.is = v != nil
 	return nil
 }
 
-// expand replaces the list parameter "$n…" by as many as there are values, padded to a power of two with the last value, so that
-// there are few statements. first is n; the list stands last. An empty list is one NULL, which equals nothing.
+// expand replaces the list parameter "$n…" by one parameter for each value. It repeats the last
+// value up to a power of two, so that there are few different statements. first is n; the list
+// comes last. An empty list becomes NULL, which equals nothing.
 func expand[T ~string](q query, first int, values []T, before ...any) (query, []any) {
 	list := fmt.Sprintf("$%d…", first)
 	if len(values) == 0 {
@@ -112,7 +113,16 @@ func expand[T ~string](q query, first int, values []T, before ...any) (query, []
 	return query(strings.Replace(string(q), list, strings.Join(names, ", "), 1)), args
 }
 
-// expandRows repeats the row "($1, …, $width)…" so many times.
+// nonEmptyList returns a list for NOT IN, which finds no row for an empty list (one NULL). It adds
+// "", which is no id.
+func nonEmptyList[T ~string](ids []T) []T {
+	if len(ids) == 0 {
+		return []T{""}
+	}
+	return ids
+}
+
+// expandRows repeats the row "($1, …, $width)…" once for each row.
 func expandRows(q query, width, rows int) query {
 	head, tail, _ := strings.Cut(string(q), ")…")
 	head = head[:strings.LastIndexByte(head, '(')]
@@ -133,8 +143,8 @@ func expandRows(q query, width, rows int) query {
 	return query(b.String())
 }
 
-// spaced stores words with spaces between.
-func spaced[T ~string](words []T) string {
+// joinWords joins words with spaces.
+func joinWords[T ~string](words []T) string {
 	texts := make([]string, len(words))
 	for i, w := range words {
 		texts[i] = string(w)
@@ -142,7 +152,7 @@ func spaced[T ~string](words []T) string {
 	return strings.Join(texts, " ")
 }
 
-// mutedKinds scans kinds of notices with spaces between.
+// mutedKinds scans kinds of notices that are separated by spaces.
 type mutedKinds []notice.Kind
 
 func (m *mutedKinds) Scan(v any) error {

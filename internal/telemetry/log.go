@@ -1,4 +1,5 @@
-// Package telemetry is how Claviger is observed: logs that hold no secrets, metrics for Prometheus, traces by OpenTelemetry.
+// Package telemetry makes Claviger observable: logs without secrets, metrics for Prometheus and
+// traces for OpenTelemetry.
 package telemetry
 
 import (
@@ -9,9 +10,9 @@ import (
 	"strings"
 )
 
-// shapes of whatever looks like one of our credentials or like a password in a URL. Code never logs one on purpose (see credential.Secret);
-// this is the net below.
-var shapes = regexp.MustCompile(strings.Join([]string{
+// credentialPatterns matches everything that looks like a credential of ours or like a password in
+// a URL. Code never logs one on purpose (see credential.Secret). This catches mistakes.
+var credentialPatterns = regexp.MustCompile(strings.Join([]string{
 	`[a-z]+(_[a-z]+)+_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}`,                    // token
 	`[0-9a-f]{24}:[0-9a-f]{72}`,                                           // pair
 	`oauth2-[0-9A-Za-z]{22}@[a-z0-9.-]+:[0-9A-Za-z]{43}`,                  // client
@@ -19,17 +20,18 @@ var shapes = regexp.MustCompile(strings.Join([]string{
 	`://[^/\s:@]+:[^/\s@]+@`,                                              // a password in a URL
 }, "|"))
 
-// NewLogger writes text lines from the given level up, with the shapes of credentials taken out.
+// NewLogger returns a logger that writes text lines from the given level up, and replaces
+// everything that looks like a credential by "[redacted]".
 func NewLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(redacting{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})})
 }
 
-// NewJSONLogger is like NewLogger and writes a JSON object a line.
+// NewJSONLogger is like NewLogger, but writes a JSON object on each line.
 func NewJSONLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(redacting{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
 }
 
-// redacting is a slog.Handler that takes the shapes of credentials out of messages and attributes.
+// redacting is a slog.Handler that redacts credentials in messages and attributes.
 type redacting struct{ next slog.Handler }
 
 func (h redacting) Enabled(ctx context.Context, l slog.Level) bool { return h.next.Enabled(ctx, l) }
@@ -52,7 +54,7 @@ func (h redacting) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h redacting) WithGroup(name string) slog.Handler { return redacting{h.next.WithGroup(name)} }
 
-func redact(text string) string { return shapes.ReplaceAllString(text, "[redacted]") }
+func redact(text string) string { return credentialPatterns.ReplaceAllString(text, "[redacted]") }
 
 func redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()

@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Sampler lets a few things a second be logged of many that happen. It costs whoever is turned away two loads and a look at the clock.
+// Sampler limits how many events a second are logged. A refusal costs two atomic loads and one
+// reading of the clock.
 type Sampler struct {
 	perSecond int64
 	begun     time.Time
-	second    atomic.Int64 // after begun
-	taken     atomic.Int64
+	second    atomic.Int64 // since begun
+	allowed   atomic.Int64 // in this second
 }
 
-// NewSampler lets about so many through each second.
+// NewSampler returns a sampler that allows about that many events a second.
 func NewSampler(perSecond int64) *Sampler { return &Sampler{perSecond: perSecond, begun: time.Now()} }
 
-// Take reports whether this one is let through.
-func (s *Sampler) Take() bool {
+// Allow reports whether this event may be logged.
+func (s *Sampler) Allow() bool {
 	now := int64(time.Since(s.begun) / time.Second)
 	if then := s.second.Load(); then != now && s.second.CompareAndSwap(then, now) {
-		s.taken.Store(0)
+		s.allowed.Store(0)
 	}
-	return s.taken.Load() < s.perSecond && s.taken.Add(1) <= s.perSecond
+	return s.allowed.Load() < s.perSecond && s.allowed.Add(1) <= s.perSecond
 }

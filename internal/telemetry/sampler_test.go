@@ -19,7 +19,7 @@ func TestASamplerLetsAFewThroughEachSecondHoweverManyCome(t *testing.T) {
 			for range 8 {
 				all.Go(func() {
 					for range 1000 {
-						if s.Take() {
+						if s.Allow() {
 							through.Add(1)
 						}
 					}

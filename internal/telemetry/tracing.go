@@ -16,8 +16,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TracingWanted reports whether the standard variables of OpenTelemetry ask for traces: they name an endpoint or the exporter otlp, and nothing switches it off.
-func TracingWanted(lookup func(name string) (string, bool)) bool {
+// TracingRequested reports whether the standard variables of OpenTelemetry switch tracing on: they
+// name an endpoint or the exporter otlp, and none of them switches it off.
+func TracingRequested(lookup func(name string) (string, bool)) bool {
 	is := func(name, value string) bool {
 		v, _ := lookup(name)
 		return strings.EqualFold(strings.TrimSpace(v), value)
@@ -27,25 +28,29 @@ func TracingWanted(lookup func(name string) (string, bool)) bool {
 	case is("OTEL_SDK_DISABLED", "true"), is("OTEL_TRACES_EXPORTER", "none"):
 		return false
 	}
-	return is("OTEL_TRACES_EXPORTER", "otlp") || named("OTEL_EXPORTER_OTLP_ENDPOINT") || named("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+	return is("OTEL_TRACES_EXPORTER", "otlp") || named("OTEL_EXPORTER_OTLP_ENDPOINT") ||
+		named("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 }
 
-// Tracing sends traces by OTLP over HTTP. A nil *Tracing is one that is off: it costs a comparison.
+// Tracing sends traces by OTLP over HTTP. A nil *Tracing is off and costs only a comparison.
 //
-// A span holds nothing that a client chose, as a line of the log does not: names and attributes are routes, statuses and words of our own.
+// Like a line of the log, a span holds nothing that a client chose: names and attributes are
+// routes, statuses and words of our own.
 type Tracing struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 }
 
-// StartTracing begins to trace. Where to and how much say the standard variables of OpenTelemetry, which its exporter reads. What cannot be sent is logged and lost.
+// StartTracing starts tracing. The standard variables of OpenTelemetry, which its exporter reads,
+// set where to and how much. If a trace cannot be sent, the error is logged and the trace is lost.
 func StartTracing(ctx context.Context, version string, log *slog.Logger) (*Tracing, error) {
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, err
 	}
 	about, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "claviger"), attribute.String("service.version", version)),
+		resource.WithAttributes(attribute.String("service.name", "claviger"),
+			attribute.String("service.version", version)),
 		resource.WithFromEnv(), resource.WithTelemetrySDK())
 	if err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func StartTracing(ctx context.Context, version string, log *slog.Logger) (*Traci
 	return &Tracing{provider, provider.Tracer("github.com/claviger-dev/claviger")}, nil
 }
 
-// Stop sends what is still to be sent.
+// Stop sends the remaining traces and ends tracing.
 func (t *Tracing) Stop(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -63,14 +68,18 @@ func (t *Tracing) Stop(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// Request begins the span of a request to a way in; end takes what is known of it once it is answered. A trace that the client is in is linked to and not
-// continued: a client must not choose the ids of our spans, nor what is sampled.
-func (t *Tracing) Request(r *http.Request) (with *http.Request, end func(method, route string, status int, requestID string)) {
+// StartRequest starts the span of a request. Call end once the request is answered. A trace of the
+// client is linked and not continued, because a client must choose neither the ids of our spans nor
+// what is sampled.
+func (t *Tracing) StartRequest(r *http.Request) (with *http.Request,
+	end func(method, route string, status int, requestID string),
+) {
 	if t == nil {
 		return r, func(string, string, int, string) {}
 	}
-	theirs := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
-	ctx, span := t.tracer.Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithLinks(trace.LinkFromContext(theirs)))
+	remote := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(r.Header))
+	ctx, span := t.tracer.Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithLinks(trace.LinkFromContext(remote)))
 	return r.WithContext(ctx), func(method, route string, status int, requestID string) {
 		span.SetName(method + " " + route)
 		span.SetAttributes(attribute.String("http.request.method", method), attribute.String("http.route", route),
@@ -79,8 +88,8 @@ func (t *Tracing) Request(r *http.Request) (with *http.Request, end func(method,
 	}
 }
 
-// Write begins the span of a change of the store; end takes how it ended.
-func (t *Tracing) Write(ctx context.Context) (with context.Context, end func(result string, failed bool)) {
+// StartWrite starts the span of a change in the store. Call end with the result of the change.
+func (t *Tracing) StartWrite(ctx context.Context) (with context.Context, end func(result string, failed bool)) {
 	if t == nil {
 		return ctx, func(string, bool) {}
 	}

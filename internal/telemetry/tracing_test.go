@@ -7,7 +7,12 @@ import (
 )
 
 func TestTracesAreOffUnlessTheStandardVariablesAskForThem(t *testing.T) {
-	const endpoint, traces, exporter, disabled = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED"
+	const (
+		endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+		traces   = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+		exporter = "OTEL_TRACES_EXPORTER"
+		disabled = "OTEL_SDK_DISABLED"
+	)
 	for _, c := range []struct {
 		set  map[string]string
 		want bool
@@ -22,7 +27,10 @@ func TestTracesAreOffUnlessTheStandardVariablesAskForThem(t *testing.T) {
 		{map[string]string{disabled: "false", endpoint: "http://127.0.0.1:4318"}, true},
 		{map[string]string{"OTEL_SERVICE_NAME": "claviger"}, false},
 	} {
-		if got := telemetry.TracingWanted(func(name string) (string, bool) { v, ok := c.set[name]; return v, ok }); got != c.want {
+		if got := telemetry.TracingRequested(func(name string) (string, bool) {
+			v, ok := c.set[name]
+			return v, ok
+		}); got != c.want {
 			t.Errorf("%v: %v", c.set, got)
 		}
 	}

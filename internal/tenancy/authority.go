@@ -12,107 +12,87 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// KeyRight is what a transaction reads of a key that wants to change something.
+// KeyRight is what a transaction reads of a key that asks for a change.
 type KeyRight struct {
 	Owner principal.Authority
 	// Scopes and Applications are the key's own.
 	Scopes       scope.Set
 	Applications scope.Applications
 	Dates        policy.KeyDates
-	// Serial of the current secret. Previous is the one before it; its Until is zero where there is none.
+	// Serial is that of the current secret. Previous is the secret before it; its Until is zero
+	// where there is none.
 	Serial   int
 	Previous policy.SecretDates
+	// OwnSecret and OwnPrevious are set where the owner set that secret themselves.
+	OwnSecret, OwnPrevious bool
 }
 
-// builtIn is what Claviger's own routes ask for.
+// KeyRightTx reads what a key may do.
+type KeyRightTx interface {
+	AuthorityTx
+	RulesTx
+	// KeyRight locks the key that it reads.
+	KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (KeyRight, error)
+}
+
+// builtIn is the catalogue of the scopes that Claviger's own routes require.
 var builtIn = scope.NewCatalogue(nil)
 
-// role gives what a signed-in person, or the operator, acts as in a tenant that is locked; to one without a role the tenant does not exist.
-func role(ctx context.Context, tx Tx, who principal.Principal, t Tenant) (scope.Role, error) {
-	if who.Kind() == principal.ByOS {
+// roleIn returns the role with which a signed-in person, or the operator, acts in a tenant that is
+// locked. It fails with fault.NotFound for a person without a role. A disabled tenant exists only
+// for owners and admins of its account, and the operator.
+func roleIn(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) (scope.Role, error) {
+	if who.Kind() == principal.KindOperator {
 		return scope.Admin, nil
 	}
 	s, ok := who.Session()
 	if !ok {
 		return "", fault.SessionRequired
 	}
+	if err := who.RequireSessionIn(t.Account); err != nil {
+		return "", err
+	}
 	a, err := tx.Authority(ctx, t.ID, s.User.ID)
 	switch {
 	case err != nil:
 		return "", err
-	case a.Acting() == "", t.Disabled && !a.Account.Valid():
+	case a.EffectiveRole() == "", t.Disabled && !a.Account.Valid():
 		return "", fault.NotFound
 	}
-	return a.Acting(), nil
+	return a.EffectiveRole(), nil
 }
 
-// admin lets admins of the tenant through.
-func admin(ctx context.Context, tx Tx, who principal.Principal, t Tenant) error {
-	r, err := role(ctx, tx, who, t)
+// checkAdmin refuses everybody but admins of the tenant.
+func checkAdmin(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) error {
+	r, err := roleIn(ctx, tx, who, t)
 	if err == nil && r != scope.Admin {
 		err = errNotAdmin
 	}
 	return err
 }
 
-var errNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this.")
+var errNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this. Ask one of them.")
 
-// officer gives a person's role in an account that is locked, the operator being as good as an owner; to one without a role it is forbidden,
-// and to one without any tie to the account it does not exist, as a disabled one does to nobody.
-func officer(ctx context.Context, tx Tx, who principal.Principal, a Account) (scope.AccountRole, error) {
-	if who.Kind() == principal.ByOS {
-		return scope.AccountOwner, nil
-	}
-	s, ok := who.Session()
-	if !ok {
-		return "", fault.SessionRequired
-	}
-	r, err := tx.Standing(ctx, a.ID, s.User.ID)
-	switch {
-	case err != nil:
-		return "", err
-	case a.Disabled, !r.Valid() && !tied(s, a.ID):
-		return "", fault.NotFound
-	case !r.Valid():
-		return "", errNotOfficer
-	}
-	return r, nil
-}
-
-var errNotOfficer = fault.New(fault.Forbidden, "Only an owner or admin of the account may do this.")
-
-// foreign refuses a signed-in person without any tie to the account before anything of it is locked for them.
-func foreign(who principal.Principal, account ident.AccountID) error {
-	if s, ok := who.Session(); ok && !tied(s, account) {
-		return fault.NotFound
-	}
-	return nil
-}
-
-// tied reports whether a signed-in person belongs to the account or to a tenant of it.
-func tied(s principal.Session, account ident.AccountID) bool {
-	for _, m := range s.Memberships {
-		if m.Account == account {
-			return true
-		}
-	}
-	return principal.OfSession(&s).RoleOver(account).Valid()
-}
-
-// may judges a person or a key by a scope of Claviger's own routes; application is "" where every one is meant.
-func (s *Service) may(ctx context.Context, tx Tx, who principal.Principal, t Tenant, name scope.Scope, application ident.ApplicationID) error {
+// Authorize decides whether a person or a key may do what a scope of Claviger's own routes names in
+// a tenant that is locked. application is the one concerned; "" where it concerns all of them.
+func (s *Service) Authorize(ctx context.Context, tx KeyRightTx, who principal.Principal, t Tenant, name scope.Scope,
+	application ident.ApplicationID,
+) error {
 	if k, ok := who.Key(); ok {
-		return s.mayKey(ctx, tx, k, t, name, application)
+		return s.authorizeKey(ctx, tx, k, t, name, application)
 	}
-	r, err := role(ctx, tx, who, t)
+	r, err := roleIn(ctx, tx, who, t)
 	if err == nil && !builtIn.Holds(r, name) {
 		err = fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 	}
 	return err
 }
 
-// mayKey judges a key again by what it is now: it may have been revoked, refreshed or cut since the request came in.
-func (s *Service) mayKey(ctx context.Context, tx Tx, k principal.Key, t Tenant, name scope.Scope, application ident.ApplicationID) error {
+// authorizeKey decides about a key by what it is now: it may have been revoked, refreshed or
+// narrowed since the request came in.
+func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.Key, t Tenant, name scope.Scope,
+	application ident.ApplicationID,
+) error {
 	right, err := tx.KeyRight(ctx, t.ID, k.ID)
 	if errors.Is(err, fault.NotFound) {
 		return fault.KeyInvalid
@@ -127,17 +107,33 @@ func (s *Service) mayKey(ctx context.Context, tx Tx, k principal.Key, t Tenant, 
 	if refused := right.refusal(k.Serial, rules, s.Now()); refused != "" {
 		return refused
 	}
-	effective := rules.Catalogue.Effective(right.Scopes, right.Owner.Acting())
+	effective := rules.Catalogue.Effective(right.Scopes, right.effectiveRole(k.Serial))
 	if refused := policy.RequireScopes(effective, name); refused != "" {
 		return refused
 	}
-	if refused := policy.RequireReach(right.Applications, string(application), application == ""); refused != "" {
+	if refused := policy.RequireApplicationAccess(right.Applications, string(application),
+		application == ""); refused != "" {
 		return refused
 	}
 	return nil
 }
 
-// refusal returns why the key is refused by the secret of that serial, as the verification path decides it; "" if it is not.
+// effectiveRole returns the role with which the key acts by the secret of that serial. Package
+// verify decides the same on the verification path.
+func (k KeyRight) effectiveRole(serial int) scope.Role {
+	sent := k.OwnSecret
+	if serial != k.Serial {
+		sent = k.OwnPrevious
+	}
+	owner := k.Owner
+	if !policy.AccountRoleCounts(k.OwnSecret, sent) {
+		owner.Account = ""
+	}
+	return owner.EffectiveRole()
+}
+
+// refusal returns why the key is refused by the secret of that serial; "" if it is not. Package
+// verify decides the same on the verification path.
 func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind {
 	var secret policy.SecretDates
 	if serial != k.Serial {
@@ -146,7 +142,7 @@ func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind
 		}
 		secret = k.Previous
 	}
-	// A person who is disabled or deleted has no authority, and so no membership.
-	chain := policy.Chain{Owner: k.Owner.Person.ID != "", Member: k.Owner.Member != "", Tenant: t.Open}
+	// A person who is disabled or deleted has no authority, and therefore no membership.
+	chain := policy.Dependencies{Owner: k.Owner.Person.ID != "", Member: k.Owner.Member != "", Tenant: t.Active}
 	return policy.KeyStatus(k.Dates.Under(t.Rules), secret.Under(t.Rules), chain, now).Refusal()
 }

@@ -2,8 +2,10 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -13,95 +15,123 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// SetupLink lets its holder make an account.
+// SetupLink lets its holder make the first account of a server.
 type SetupLink struct {
 	ID                   ident.LinkID
 	CreatedAt, ExpiresAt time.Time
 }
 
-// settingUp is how long a set-up link can be used.
-const settingUp = 24 * time.Hour
+// setupLinkLifetime is how long a set-up link can be used.
+const setupLinkLifetime = 24 * time.Hour
 
-// NewSetupLink makes a set-up link and gives its ticket, once; earlier ones are void from then on. It is the operator's.
-func (s *Service) NewSetupLink(ctx context.Context, who principal.Principal) (SetupLink, credential.Secret, error) {
-	return s.setupLink(ctx, who, func(context.Context, Tx) error { return nil })
-}
-
-// FirstSetupLink is NewSetupLink for as long as there is no account. From then on it makes none and gives no ticket.
-func (s *Service) FirstSetupLink(ctx context.Context, who principal.Principal) (SetupLink, credential.Secret, error) {
-	return s.setupLink(ctx, who, func(ctx context.Context, tx Tx) error {
-		accounts, err := tx.CountAccounts(ctx)
-		if err == nil && accounts > 0 {
-			return audit.ErrNothing
-		}
-		return err
-	})
-}
-
-// setupLink makes a link unless the transaction says no.
-func (s *Service) setupLink(ctx context.Context, who principal.Principal, wanted func(context.Context, Tx) error) (SetupLink, credential.Secret, error) {
-	if who.Kind() != principal.ByOS {
+// FirstSetupLink returns the set-up link of a server without an account, and its token. It returns
+// the link that an earlier start or another node has made, as long as that can be used, or else
+// makes a new one. The token is zero once there is an account. Only the operator may.
+func (s *Service) FirstSetupLink(ctx context.Context,
+	who principal.Principal,
+) (l SetupLink, token credential.Secret, err error) {
+	if who.Kind() != principal.KindOperator {
 		return SetupLink{}, credential.Secret{}, fault.Forbidden
 	}
-	now := s.Now()
-	l := SetupLink{ID: ident.New[ident.LinkID](now, s.Rand), CreatedAt: now, ExpiresAt: now.Add(settingUp)}
-	ticket := s.Keyring.MintTicket(credential.SetupTicket)
-	made := false
-	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		if err := wanted(ctx, tx); err != nil {
+	err = s.Ledgers.Openings.Write(ctx, who, func(ctx context.Context, tx OpenTx) (audit.Event, error) {
+		l, token = SetupLink{}, credential.Secret{}
+		live, hash, err := tx.LockSetup(ctx, s.Now())
+		if err != nil && !errors.Is(err, fault.NotFound) {
 			return audit.Event{}, err
 		}
-		made = true
-		return audit.By(who, audit.ActionSetupLink, audit.Target{Type: "setup", ID: string(l.ID)}), tx.InsertSetup(ctx, l, credential.HashTicket(ticket.Reveal()))
+		found := err == nil
+		accounts, err := tx.CountAccounts(ctx)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if accounts > 0 {
+			return audit.Event{}, audit.ErrNothing
+		}
+		if found {
+			if shown, ok := s.Keyring.FindSetupToken(live.ID, hash); ok {
+				l, token = live, shown
+				return audit.Event{}, audit.ErrNothing
+			}
+		}
+		l = s.newSetupLink()
+		token = s.Keyring.DeriveSetupToken(l.ID)
+		return l.created(who), tx.InsertSetup(ctx, l, credential.HashToken(token.Reveal()))
 	})
-	if err != nil || !made {
+	if err != nil {
 		return SetupLink{}, credential.Secret{}, err
 	}
-	return l, ticket, nil
+	return l, token, nil
 }
 
-// NewHouse is what set-up is made from.
-type NewHouse struct {
+func (s *Service) newSetupLink() SetupLink {
+	now := s.Now()
+	return SetupLink{ID: ident.New[ident.LinkID](now, s.Rand), CreatedAt: now, ExpiresAt: now.Add(setupLinkLifetime)}
+}
+
+func (l SetupLink) created(who principal.Principal) audit.Event {
+	return audit.By(who, audit.ActionSetupLink, audit.Target{Type: "setup", ID: string(l.ID)})
+}
+
+// Setup is what a person enters at the first set-up.
+type Setup struct {
 	Account  string
 	Email    string
 	Name     string
 	Password credential.Secret
 }
 
-// SetUp makes an account, its owner and a first standard tenant of the account's name with the owner as its admin: all of it, once, or nothing. It gives the
-// user to sign in. An e-mail address that is known already must come with its password.
-func (s *Service) SetUp(ctx context.Context, ticket string, n NewHouse, from principal.Origin) (identity.User, error) {
-	if !s.Keyring.OwnTicket(credential.SetupTicket, ticket) {
+// CheckSetup reports whether a set-up link can still be used: nil, or fault.LinkInvalid. It changes
+// nothing, and reads nothing for a token that this server did not make.
+func (s *Service) CheckSetup(ctx context.Context, token string) error {
+	if !s.Keyring.TokenTagged(credential.SetupToken, token) {
+		return errLink
+	}
+	return linkFault(s.Store.Setup(ctx, credential.HashToken(token), s.Now()))
+}
+
+// SetUp makes an account, its owner and a first tenant, in one transaction. The tenant has the
+// preset standard and the name of the account, and the owner is its admin. The link works once.
+// SetUp returns the user to sign in.
+//
+// A known person must give their password. The address of a new person counts as proven: the
+// operator, who made the link, vouches for whoever uses it.
+func (s *Service) SetUp(ctx context.Context, token string, n Setup, from principal.Origin) (identity.User, error) {
+	if !s.Keyring.TokenTagged(credential.SetupToken, token) {
 		return identity.User{}, errLink
 	}
-	a, faults := s.newAccount("account", n.Account)
+	a, faults := account.New("account", n.Account, s.Now(), s.Rand)
 	t, _ := s.newTenant("account", a.ID, n.Account, policy.Standard, nil)
 	faults = append(faults, identity.EmailFaults(n.Email)...)
 	if err := fault.Refuse(faults...); err != nil {
 		return identity.User{}, err
 	}
-	hash := credential.HashTicket(ticket)
-	if err := s.Store.Setup(ctx, hash, s.Now()); err != nil { // or a link that is used up would still tell who is known here
-		return identity.User{}, linkFault(err)
+	// Check the link before the password: otherwise a used link would still reveal who is known
+	// here.
+	if err := s.CheckSetup(ctx, token); err != nil {
+		return identity.User{}, err
 	}
-	u, enrol, err := s.People.Enrol(ctx, from, identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password})
+	hash := credential.HashToken(token)
+	u, enrol, err := s.People.Enrol(ctx, from,
+		identity.NewUser{Email: n.Email, Name: n.Name, Password: n.Password, EmailProven: true}, nil)
 	if err != nil {
 		return identity.User{}, err
 	}
-	who := itself(u, from)
-	err = s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
+	who := invited(u, from)
+	err = s.Ledgers.Openings.Write(ctx, who, func(ctx context.Context, tx OpenTx) (audit.Event, error) {
 		if err := tx.UseSetup(ctx, hash, s.Now()); err != nil {
 			return audit.Event{}, linkFault(err)
 		}
-		if u.Number, err = enrol(ctx, tx); err != nil {
+		u.Number, err = enrol(ctx, tx)
+		if err != nil {
 			return audit.Event{}, err
 		}
-		if a.Number, err = foundAccount(ctx, tx, a, u.Person(), true); err != nil {
+		a.Number, err = account.Found(ctx, tx, a, u.Person(), true)
+		if err != nil {
 			return audit.Event{}, err
 		}
 		t.Number, err = foundTenant(ctx, tx, t, u.Person())
-		e := audit.By(who, audit.ActionAccountCreate, a.target()).Of(a.ID).With("owner", u.Email).With("tenant", string(t.ID))
-		return t.announces(e), err
+		e := a.Created(who).With("owner", u.Email).With("tenant", string(t.ID))
+		return t.withKeyHeader(e), err
 	})
 	return u, err
 }

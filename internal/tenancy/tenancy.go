@@ -1,9 +1,24 @@
-// Package tenancy keeps accounts, tenants, members, invitations, applications and scope catalogues.
+// Package tenancy holds tenants, their members, invitations, scope catalogues and audit trails.
 //
-// An account is a customer; it owns the security policy of its tenants. Members, applications and keys belong to exactly one tenant.
+// A tenant is a workspace of an account (package account). Members, applications and keys belong to
+// exactly one tenant. Who may do what:
 //
-// Who may do what is judged inside the transaction that does it (see authority.go), so that rights which are being taken away cannot
-// be used once more. The operator, who owns the machine, may do everything.
+//	operator                 every change; adds members at once, opens accounts, allows passwords
+//	account owner or admin   makes tenants, changes and disables them; acts as a tenant admin
+//	tenant admin             invites, changes and removes members; replaces the scope catalogue
+//	tenant member, auditor   sees the tenant; leaves it
+//	holder of a link         joins a tenant by an invitation, or opens the first account
+//	key                      sees its own tenant
+//	everybody else           is told that the tenant does not exist
+//
+// Changes are decided inside the transaction that makes them (authority.go), so that a right that
+// was just removed cannot be used once more: [roleIn] returns the role of a person, [Authorize]
+// decides about a person or a key by a scope. Reads are decided by the principal that came with the
+// request ([sees]). Who owns an account is decided in package account, but for the two links that
+// make an owner: setup.go, and join.go for an invitation with Owns.
+//
+// Opening an account and the first set-up are here, although they make an account: both also make
+// its first tenant.
 package tenancy
 
 import (
@@ -11,209 +26,229 @@ import (
 	"io"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Account is a customer organisation.
-type Account struct {
-	ID                   ident.AccountID
-	Number               int64
-	Name                 string
-	Disabled             bool
-	CreatedAt, UpdatedAt time.Time
-}
-
-// Officer is a person with a role in an account.
-type Officer struct {
-	Account ident.AccountID
-	User    principal.Person
-	Role    scope.AccountRole
-	// Disabled is set where the person is, everywhere.
-	Disabled  bool
-	CreatedAt time.Time
-}
-
-// Tenant is a workspace of an account.
-type Tenant struct {
-	ID       ident.TenantID
-	Number   int64
-	Account  ident.AccountID
-	Name     string
-	Preset   policy.Preset
-	Settings policy.Settings
-	// IdleSince is when Settings.IdleDays became what it is; zero where it is 0.
-	IdleSince            time.Time
-	Disabled             bool
-	CreatedAt, UpdatedAt time.Time
-}
-
-// Member is a person in a tenant.
-type Member struct {
-	Tenant    ident.TenantID
-	User      principal.Person
-	Role      scope.Role
-	Disabled  bool
-	CreatedAt time.Time
-}
-
-// Application is a protected API of a tenant.
-type Application struct {
-	ID                   ident.ApplicationID
-	Number               int64
-	Tenant               ident.TenantID
-	Name                 string
-	Description          string
-	Disabled             bool
-	CreatedAt, UpdatedAt time.Time
-}
-
-// Page asks for a part of a list, newest first.
-type Page struct {
-	// BeforeTime and BeforeID are the place of the last item seen; zero for the first page.
-	BeforeTime time.Time
-	BeforeID   string
-	Limit      int
-}
-
-// Store is what tenancy reads.
+// Store is what this package reads outside transactions.
 type Store interface {
-	Account(ctx context.Context, id ident.AccountID) (Account, error)
-	// AccountsOf lists the accounts in which the person has a standing, or a membership that counts in one of their tenants.
-	AccountsOf(ctx context.Context, user ident.UserID, page Page) ([]Account, error)
-	Officers(ctx context.Context, account ident.AccountID, page Page) ([]Officer, error)
-	// AllAccounts lists every account, newest first.
-	AllAccounts(ctx context.Context) ([]Account, error)
-	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
-	// LivingKeys calls take with own expiry and age of each key of the account that has a secret and is not revoked.
-	LivingKeys(ctx context.Context, account ident.AccountID, take func(own, secretSetAt time.Time)) error
-
 	Tenant(ctx context.Context, id ident.TenantID) (Tenant, error)
-	// TenantsFor lists the tenants of which the person is a member, and all of the accounts in which they have a standing. What is disabled above or around
-	// a membership takes it away; a standing sees disabled tenants too.
-	TenantsFor(ctx context.Context, user ident.UserID, page Page) ([]Tenant, error)
-	Members(ctx context.Context, tenant ident.TenantID, page Page) ([]Member, error)
+	// TenantsNamed lists up to most tenants on the server with exactly this name.
+	TenantsNamed(ctx context.Context, name string, most int) ([]Tenant, error)
+	// TenantsFor lists the tenants of which the person is a member, and all tenants of the accounts
+	// in which they have a role. A membership does not count where it, the tenant or the account is
+	// disabled; a role in the account shows disabled tenants too. Tenants of the accounts in ended
+	// are left out.
+	TenantsFor(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Tenant, error)
+	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)
+	audit.TrailStore
 
-	Application(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (Application, error)
-	// Applications lists those within the restriction.
-	Applications(ctx context.Context, tenant ident.TenantID, within scope.Applications, page Page) ([]Application, error)
-
-	// Setup is fault.NotFound for a set-up link that cannot be used any more.
-	Setup(ctx context.Context, token credential.TicketHash, now time.Time) error
-	// Invitation gives a pending one, or fault.NotFound.
-	Invitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
-	// InvitationOf gives an invitation into the tenant, in whatever state, or fault.NotFound.
+	// Setup fails with fault.NotFound for a set-up link that can no longer be used.
+	Setup(ctx context.Context, token credential.TokenHash, now time.Time) error
+	// Invitation returns a pending invitation, or fault.NotFound.
+	Invitation(ctx context.Context, token credential.TokenHash, now time.Time) (Invitation, error)
+	// InvitationOf returns an invitation to the tenant in whatever state, or fault.NotFound.
 	InvitationOf(ctx context.Context, tenant ident.TenantID, id ident.LinkID) (Invitation, error)
-	// Events lists the newest records before a change number; 0 for the latest.
-	Events(ctx context.Context, of Trail, before int64, limit int) ([]TrailEvent, error)
+	// Invitations lists the pending invitations to the tenant, with the person who invites.
+	Invitations(ctx context.Context, tenant ident.TenantID, now time.Time, page paging.Page) ([]Invitation, error)
 }
 
-// Tx is what tenancy reads and changes in a transaction. Locks are taken in the order account, tenant, people, membership, application, key.
-type Tx interface {
-	notice.Writer
-	// LockAccount reads an account and holds it: no tenant of it is made, and no standing changes, meanwhile.
-	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
-	// LockTenant reads a tenant and holds it: its settings, members and catalogue do not change meanwhile.
+// The transactions of this package. Each has what one kind of change reads and writes. The order of
+// locks is documented in internal/store/locks.go.
+
+// LockTx locks a tenant.
+type LockTx interface {
+	// LockTenant reads a tenant and locks it: its settings, members and catalogue stay as they are
+	// until the transaction ends.
 	LockTenant(ctx context.Context, id ident.TenantID) (Tenant, error)
-	// LockPeople holds people in the order of their ids. A change by one person that concerns another begins with it.
-	LockPeople(ctx context.Context, people ...ident.UserID) error
-	// TenantRules of a tenant, the rules of its account among them.
-	TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error)
-	// Authority reads what a person may do in a tenant, and holds it. A deleted or disabled user has none, and nobody has any in a disabled account.
+}
+
+// AuthorityTx reads what a person may do in a tenant.
+type AuthorityTx interface {
+	// Authority locks what it reads. A deleted or disabled person has none, and nobody has any in a
+	// disabled account.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
-	// Standing reads a person's role in an account, and holds it; "" where there is none or the person is disabled or deleted.
-	Standing(ctx context.Context, account ident.AccountID, user ident.UserID) (scope.AccountRole, error)
-	// KeyRight reads what a key is and may do, and holds it.
-	KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (KeyRight, error)
-	// Candidate gives a person as they stand in the account, live or not, with role "" for no standing; belongs is whether they have one, or a membership in a
-	// tenant of the account.
-	Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (o Officer, belongs bool, err error)
+}
 
-	// CountAccounts counts all of the server's.
-	CountAccounts(ctx context.Context) (int, error)
-	InsertAccount(ctx context.Context, a Account) (number int64, err error)
-	// UpdateAccount writes name and state.
-	UpdateAccount(ctx context.Context, a Account) error
-	SetStanding(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole, at time.Time) error
-	// DeleteStanding is fault.NotFound where there is none.
-	DeleteStanding(ctx context.Context, account ident.AccountID, user ident.UserID) error
-	// OtherOwners counts the live owners of the account besides the person.
-	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
-	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
-	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
-	// EndSessionsIn ends the sessions, of people with a standing or a membership in the account, that were not seen or had begun by the one time or the other.
-	EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error
-	// EndSessionsOf does so for one person.
-	EndSessionsOf(ctx context.Context, user ident.UserID, seenBy, begunBy time.Time) error
-	// LockTenantsOf lists the tenants of an account and holds them, so that no change within one outlasts what happens to the account.
-	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
+// RulesTx reads the rules of a tenant.
+type RulesTx interface {
+	// TenantRules returns the settings of a tenant together with the policy of its account.
+	TenantRules(ctx context.Context, id ident.TenantID) (policy.Tenant, error)
+}
 
+// FoundTx writes a new tenant.
+type FoundTx interface {
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
+	InsertMemberTx
+}
+
+// InsertMemberTx writes a new member.
+type InsertMemberTx interface {
+	// InsertMember fails with fault.Conflict for a person who is a member already, and with
+	// fault.NotFound for one who was deleted.
+	InsertMember(ctx context.Context, m Member) error
+}
+
+// TenantTx makes and changes tenants and their scope catalogues.
+type TenantTx interface {
+	account.RoleTx
+	account.SessionTx
+	LockTx
+	AuthorityTx
+	RulesTx
+	FoundTx
+	LockAccount(ctx context.Context, id ident.AccountID) (account.Account, error)
+	// CountTenants counts up to most.
+	CountTenants(ctx context.Context, account ident.AccountID, most int) (int, error)
 	// KeyHeadersOf lists the key headers of the account's tenants.
 	KeyHeadersOf(ctx context.Context, account ident.AccountID) ([]audit.KeyHeader, error)
 	// UpdateTenant writes name, settings and state.
 	UpdateTenant(ctx context.Context, t Tenant) error
-	// ForgetCopies destroys the sealed copies of all secrets of the tenant, also of those that are being made.
+	// ForgetCopies destroys the sealed copies of all secrets of the tenant, also of the keys that
+	// are being created at the moment.
 	ForgetCopies(ctx context.Context, tenant ident.TenantID) error
-	// ReplaceScopes puts the entries in the place of the tenant's own part of the catalogue.
+	// ReplaceScopes replaces the tenant's own part of the catalogue.
 	ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error
+}
 
+// JoinTx makes a person a member.
+type JoinTx interface {
+	account.DeadSessionTx
+	InsertMemberTx
+	LockPeople(ctx context.Context, people ...ident.UserID) error
+	// CountMembers counts up to most.
+	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
+}
+
+// MemberTx changes members.
+type MemberTx interface {
+	account.SessionTx
+	LockTx
+	AuthorityTx
+	JoinTx
+	notice.Writer
+	// Member locks the membership that it reads.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
-	// MemberByEmail is fault.NotFound where no member has the address.
-	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
-	// InsertMember is fault.Conflict for a person who is a member already, and fault.NotFound for one who was deleted.
-	InsertMember(ctx context.Context, m Member) error
 	// UpdateMember writes role and state.
 	UpdateMember(ctx context.Context, m Member, at time.Time) error
 	DeleteMember(ctx context.Context, tenant ident.TenantID, user ident.UserID) error
-	// OtherAdmins counts the live admins of the tenant besides the person.
+	// OtherAdmins counts the active admins of the tenant besides the person.
 	OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (int, error)
-	// RevokeKeysOf revokes every key of a person in a tenant; in mode policy.Delete it removes them. It gives how many.
-	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time, by ident.UserID, reason string) (int64, error)
-
-	InsertApplication(ctx context.Context, a Application) (number int64, err error)
-	LockApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (Application, error)
-	UpdateApplication(ctx context.Context, a Application) error
-	// DeleteApplication takes it from the keys restricted to it, too.
-	DeleteApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) error
-
-	// InsertInvitation voids earlier ones of the same address to the same tenant.
-	InsertInvitation(ctx context.Context, i Invitation, token credential.TicketHash) error
-	// UseInvitation uses it up: once, before its end; otherwise fault.NotFound.
-	UseInvitation(ctx context.Context, token credential.TicketHash, now time.Time) (Invitation, error)
-	// InsertSetup voids earlier set-up links.
-	InsertSetup(ctx context.Context, link SetupLink, token credential.TicketHash) error
-	// UseSetup uses it up: once, before its end; otherwise fault.NotFound.
-	UseSetup(ctx context.Context, token credential.TicketHash, now time.Time) error
-	identity.Inserter
+	// RevokeKeysOf revokes every key of a person in a tenant; in mode policy.Delete it deletes
+	// them. It returns how many keys that were.
+	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time,
+		by ident.UserID, reason string) (int64, error)
 }
 
-// Service keeps accounts and what belongs to them.
+// InvitationTx makes, renews and cancels invitations.
+type InvitationTx interface {
+	account.RoleTx
+	LockTx
+	AuthorityTx
+	notice.LinkWriter
+	InsertInvitationTx
+	// MemberByEmail fails with fault.NotFound where no member has the address.
+	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
+	// CountPendingInvitations counts, up to most, the other invitations to the same tenant that
+	// were pending when the given one was made. It leaves out those to the same address.
+	CountPendingInvitations(ctx context.Context, i Invitation, most int) (int, error)
+	// PendingInvitation returns a pending invitation to the tenant, or fault.NotFound.
+	PendingInvitation(ctx context.Context, tenant ident.TenantID, id ident.LinkID, now time.Time) (Invitation, error)
+	// OwnersInvitation returns a pending invitation of an address to the tenant that makes the
+	// person an owner of an account, or fault.NotFound.
+	OwnersInvitation(ctx context.Context, tenant ident.TenantID, email string, now time.Time) (Invitation, error)
+	// RenewInvitation writes another token, and who invites, when it was mailed and when it
+	// expires.
+	RenewInvitation(ctx context.Context, i Invitation, token credential.TokenHash) error
+	// VoidInvitation ends an invitation before it expires.
+	VoidInvitation(ctx context.Context, tenant ident.TenantID, id ident.LinkID, now time.Time) error
+}
+
+// InsertInvitationTx writes a new invitation.
+type InsertInvitationTx interface {
+	// InsertInvitation voids earlier invitations of the same address to the same tenant.
+	InsertInvitation(ctx context.Context, i Invitation, token credential.TokenHash) error
+}
+
+// AcceptTx uses an invitation.
+type AcceptTx interface {
+	account.RoleTx
+	account.MemberLimitTx
+	identity.Inserter
+	LockTx
+	AuthorityTx
+	RulesTx
+	JoinTx
+	LockAccount(ctx context.Context, id ident.AccountID) (account.Account, error)
+	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
+	SetAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole,
+		at time.Time) error
+	// UseInvitation uses an invitation up. It fails with fault.NotFound where that was done before
+	// or the invitation has expired.
+	UseInvitation(ctx context.Context, token credential.TokenHash, now time.Time) (Invitation, error)
+}
+
+// OpenTx opens accounts with their first tenant, makes and uses set-up links, and removes old
+// links.
+type OpenTx interface {
+	account.FoundTx
+	identity.Inserter
+	FoundTx
+	InsertInvitationTx
+	// CountAccounts counts all accounts of the server.
+	CountAccounts(ctx context.Context) (int, error)
+	// LockSetup makes other calls of it wait until this transaction ends. It returns the set-up
+	// link that can be used now, with the hash of its token; fault.NotFound where there is none.
+	LockSetup(ctx context.Context, now time.Time) (SetupLink, credential.TokenHash, error)
+	// InsertSetup voids earlier set-up links.
+	InsertSetup(ctx context.Context, link SetupLink, token credential.TokenHash) error
+	// UseSetup uses a set-up link up. It fails with fault.NotFound where that was done before or
+	// the link has expired.
+	UseSetup(ctx context.Context, token credential.TokenHash, now time.Time) error
+	// DeleteOldLinks removes up to most links that expired by that time, used or not, and returns
+	// how many. It leaves the links of keys that still wait for their secret.
+	DeleteOldLinks(ctx context.Context, expiredBy time.Time, most int) (int64, error)
+}
+
+// Ledgers write the changes of this package.
+type Ledgers struct {
+	Tenants     audit.Ledger[TenantTx]
+	Members     audit.Ledger[MemberTx]
+	Invitations audit.Ledger[InvitationTx]
+	Acceptances audit.Ledger[AcceptTx]
+	Openings    audit.Ledger[OpenTx]
+}
+
+// Service reads and changes tenants and what belongs to them.
 type Service struct {
-	Ledger  audit.Ledger[Tx]
+	Ledgers Ledgers
 	Store   Store
 	People  *identity.Service
 	Keyring *credential.Keyring
 	Now     func() time.Time
+	// Horizon is the time that work which cannot be undone goes by. It is never later than Now.
+	Horizon func() time.Time
 	Rand    io.Reader
 
-	// LegacyBefore is when tenants began that may never be opened to passwords; zero where none may.
-	LegacyBefore time.Time
+	// Mails is set where a mail server delivers links to people.
+	Mails bool
 
-	// Scans admits what reads all keys of an account; nil admits everyone.
-	Scans *admission.Gate
+	// LegacyBefore is the time before which a tenant must have been made so that passwords may be
+	// allowed in it; zero where they may be allowed in none.
+	LegacyBefore time.Time
 }
 
-// state names what changed when something is switched on or off.
-func state(disabled bool) string {
+// Status names the state of something that can be disabled, in events.
+func Status(disabled bool) string {
 	if disabled {
 		return "disabled"
 	}

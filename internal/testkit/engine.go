@@ -1,7 +1,22 @@
-// Package testkit boots the whole of Claviger on a free port with a database of its own, for tests that come in by the public door.
+// Package testkit starts a complete Claviger on a free port with a database of its own, for tests
+// that use it as clients do.
 //
-// Every test runs on both engines: a real SQLite file, and a database of its own in a real PostgreSQL, whose address `make test` gives
-// in CLAVIGER_TEST_POSTGRES. A test that finds no PostgreSQL fails; it does not skip.
+// A test runs on one engine, or on both where they may differ: SQLite with a real file, and
+// PostgreSQL with a database of its own on a real server. The address of that server is in
+// CLAVIGER_TEST_POSTGRES; `make test` sets it. Without it, tests on PostgreSQL fail; none is
+// skipped.
+//
+// The files:
+//
+//	engine.go       Engine and its databases
+//	server.go       Server: a running node, with fixtures for people, tenants and keys
+//	nodes.go        TwoNodes on one database, DatabaseLink between a node and its database
+//	clock.go        Clock, which tests move
+//	mailserver.go   MailServer; mailbox.go reads what a server sends
+//	expect.go       assertions
+//	request.go      requests as they are written, without package client
+//	sql.go          statements beside the server
+//	others          fixtures of one subject, such as invitations and restores
 package testkit
 
 import (
@@ -23,7 +38,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
 )
 
-// Engine is a kind of database.
+// Engine is a database engine.
 type Engine string
 
 // The engines.
@@ -32,10 +47,10 @@ const (
 	Postgres Engine = "postgres"
 )
 
-// Engines lists them.
+// Engines returns all engines.
 func Engines() []Engine { return []Engine{SQLite, Postgres} }
 
-// OnEachEngine runs the test once on either engine, on both at a time.
+// OnEachEngine runs the test on each engine, on both in parallel.
 func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	t.Helper()
 	for _, e := range Engines() {
@@ -46,13 +61,17 @@ func OnEachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	}
 }
 
-// Config gives a set-up with a fresh database and a data directory that go with the test.
+// Config returns settings with a new database and data directory. Both are removed after the test.
 func (e Engine) Config(t testing.TB) config.Config {
 	t.Helper()
 	c := config.Default()
 	c.Server.Listen, c.Server.MetricsListen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Data = t.TempDir()
+	if err := os.Chmod(c.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	c.Limits.ChangesPerMinute = 100_000 // tests change more than people do
+	c.Limits.AnonymousPerMinute = 100_000
 	if e == Postgres {
 		c.Database.URL = credential.NewSecret(MigratedDatabase(t))
 		return c
@@ -63,7 +82,8 @@ func (e Engine) Config(t testing.TB) config.Config {
 	return c
 }
 
-// migrated is a SQLite database with every migration and nothing else, made once: under the race detector that takes a good part of a short test.
+// migrated returns the content of an empty SQLite database with all migrations. It is made once per
+// process: under the race detector that takes a good part of a short test.
 var migrated = sync.OnceValue(func() []byte {
 	dir, err := os.MkdirTemp("", "claviger-testkit-")
 	must(err)
@@ -83,13 +103,14 @@ func must(err error) {
 	}
 }
 
-// NewDatabase makes an empty PostgreSQL database that is dropped with the test, and returns its URL.
+// NewDatabase creates an empty PostgreSQL database and returns its URL. The database is dropped
+// after the test.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	return newDatabase(t, "template0")
 }
 
-// newDatabase makes a copy of the template.
+// newDatabase creates a copy of the template database.
 func newDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
@@ -109,8 +130,8 @@ func databaseURL(t testing.TB, name string) string {
 	return address.String()
 }
 
-// MigratedDatabase makes a PostgreSQL database with every migration and nothing else, which is dropped
-// with the test, and returns its URL.
+// MigratedDatabase creates an empty PostgreSQL database with all migrations and returns its URL.
+// The database is dropped after the test.
 func MigratedDatabase(t testing.TB) string {
 	t.Helper()
 	return newDatabase(t, template(t))
@@ -121,11 +142,12 @@ var (
 	templateName string
 )
 
-// template migrates a database once for all tests of the process: copying it takes a tenth of the time.
+// template returns the name of a migrated database. It is migrated once per process: copying it
+// takes a tenth of the time.
 func template(t testing.TB) string {
 	t.Helper()
 	templateOnce.Do(func() {
-		name := "template_" + strings.ToLower(rand.Text()) // it goes with the server of the tests
+		name := "template_" + strings.ToLower(rand.Text()) // it ends with the server of the tests
 		OnServer(t, "CREATE DATABASE "+name)
 		backend, err := postgres.Open(t.Context(), credential.NewSecret(databaseURL(t, name)))
 		if err == nil {
@@ -142,7 +164,7 @@ func template(t testing.TB) string {
 	return templateName
 }
 
-// server is the URL of the PostgreSQL to test on.
+// server returns the URL of the PostgreSQL server of the tests.
 func server(t testing.TB) string {
 	t.Helper()
 	address := os.Getenv("CLAVIGER_TEST_POSTGRES")
@@ -152,7 +174,7 @@ func server(t testing.TB) string {
 	return address
 }
 
-// OnServer runs a statement on the PostgreSQL server, in a database that belongs to no test.
+// OnServer runs a statement on the PostgreSQL server, in a database of no test.
 func OnServer(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	ctx := context.Background()
@@ -166,13 +188,15 @@ func OnServer(t testing.TB, statement string, args ...any) {
 	}
 }
 
-// Database opens a database beside whoever has it open: PostgreSQL by its URL, or SQLite by its file where there is none. It is neither migrated nor locked,
-// and is closed with the test.
+// Database opens a second connection to a database: PostgreSQL by its URL, or SQLite by its file if
+// the URL is "". It neither migrates nor locks the database, and closes the connection after the
+// test.
 func Database(t testing.TB, postgresURL, file string) *sql.DB {
 	t.Helper()
 	driver, source := "pgx", postgresURL // both drivers come with the packages of the store
 	if source == "" {
-		driver, source = "sqlite", (&url.URL{Scheme: "file", Opaque: file, RawQuery: "_pragma=busy_timeout(10000)"}).String()
+		driver, source = "sqlite",
+			(&url.URL{Scheme: "file", Opaque: file, RawQuery: "_pragma=busy_timeout(10000)"}).String()
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
@@ -180,4 +204,15 @@ func Database(t testing.TB, postgresURL, file string) *sql.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// OnEachPairOfEngines runs the test for each pair of an engine to back up and an engine to restore
+// to.
+func OnEachPairOfEngines(t *testing.T, test func(t *testing.T, from, to Engine)) {
+	t.Helper()
+	OnEachEngine(t, func(t *testing.T, from Engine) {
+		for _, to := range Engines() {
+			t.Run("to "+string(to), func(t *testing.T) { test(t, from, to) })
+		}
+	})
 }

@@ -24,34 +24,36 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// MailServer is a mail server on loopback that keeps what it takes. It speaks STARTTLS, and lets in whoever gives MailUser and MailPassword, or nothing.
+// MailServer is a mail server on loopback that keeps the messages that it accepts. It supports
+// STARTTLS. A client signs in with MailUser and MailPassword, or not at all.
 type MailServer struct {
 	Address string
-	// CA is the file of its certificate.
+	// CA is the file with its certificate.
 	CA string
-	// OnRecipient and OnMessage, where set, may refuse; OnMessage is told after the final dot, with the connection.
+	// OnRecipient and OnMessage may refuse a message, if they are set. OnMessage is called after
+	// the final dot.
 	OnRecipient func(to string) error
 	OnMessage   func(conn net.Conn, m Mail) error
 
 	mu        sync.Mutex
-	taken     []Mail
+	accepted  []Mail
 	encrypted bool
 	signedIn  bool
 }
 
-// Mail is a message as it came.
+// Mail is a message as it was received.
 type Mail struct {
 	From, To string
 	Content  string
 }
 
-// Name and password that a MailServer knows.
+// Name and password that a MailServer accepts.
 const (
 	MailUser     = "claviger"
 	MailPassword = "open sesame, says the mail"
 )
 
-// ID is the notice that a message is about.
+// ID returns the id of the notice that the message is about.
 func (m Mail) ID(t testing.TB) string {
 	t.Helper()
 	parsed, err := mail.ReadMessage(strings.NewReader(m.Content))
@@ -62,12 +64,16 @@ func (m Mail) ID(t testing.TB) string {
 	return id
 }
 
-// StartMailServer starts one that takes everything; it ends with the test.
+// StartMailServer starts a mail server that accepts every message. It is stopped after the test.
 func StartMailServer(t testing.TB) *MailServer {
 	t.Helper()
 	m := &MailServer{}
-	s := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{server: m, conn: c}, nil }))
-	s.Domain, s.AllowInsecureAuth, s.EnableSMTPUTF8 = "localhost", true, true
+	s := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &mailSession{server: m, conn: c}, nil
+	}))
+	s.Domain = "localhost"
+	s.AllowInsecureAuth = true
+	s.EnableSMTPUTF8 = true
 	s.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{m.certificate(t)}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,18 +94,19 @@ func StartMailServer(t testing.TB) *MailServer {
 	return m
 }
 
-// certificate makes one that signs itself, and leaves it in a file.
+// certificate returns a new self-signed certificate, and writes it into the file CA.
 func (m *MailServer) certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,14 +117,14 @@ func (m *MailServer) certificate(t testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// Taken gives the messages that were taken so far.
-func (m *MailServer) Taken() []Mail {
+// Received returns the messages that were accepted so far.
+func (m *MailServer) Received() []Mail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]Mail(nil), m.taken...)
+	return append([]Mail(nil), m.accepted...)
 }
 
-// LastSession tells whether the session of the last message was encrypted, and signed in.
+// LastSession reports whether the session of the last message was encrypted, and signed in.
 func (m *MailServer) LastSession() (encrypted, signedIn bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,7 +182,8 @@ func (s *mailSession) Data(r io.Reader) error {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	_, s.server.encrypted = s.conn.TLSConnectionState()
-	s.server.taken, s.server.signedIn = append(s.server.taken, s.mail), s.signedIn
+	s.server.accepted = append(s.server.accepted, s.mail)
+	s.server.signedIn = s.signedIn
 	return nil
 }
 

@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// DatabaseProxy listens in front of the PostgreSQL server of a URL, and returns the URL that leads through it.
-// It calls carry with both ends of every connection; carry closes them when it is done.
-func DatabaseProxy(t testing.TB, databaseURL string, carry func(near, far net.Conn)) string {
+// DatabaseProxy starts a proxy in front of the PostgreSQL server of a URL, and returns the URL
+// through it. It calls forward with both ends of every connection; forward closes them when it is
+// done.
+func DatabaseProxy(t testing.TB, databaseURL string, forward func(near, far net.Conn)) string {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
@@ -32,18 +33,18 @@ func DatabaseProxy(t testing.TB, databaseURL string, carry func(near, far net.Co
 				near.Close()
 				continue
 			}
-			go carry(near, far)
+			go forward(near, far)
 		}
 	}()
 	u.Host = listener.Addr().String()
 	return u.String()
 }
 
-// CommitWatch finds the COMMIT of a change in what a client sends on one connection. Transactions that record
-// no event commit as well, those of last uses for example: they are not changes.
+// CommitWatch finds the COMMIT of a change in what a client sends on a connection. Transactions
+// without an audit event, such as those of last uses, are not changes.
 type CommitWatch struct{ recorded bool }
 
-// Commits reports whether the request ends a transaction that has recorded an event.
+// Commits reports whether the request commits a transaction with an audit event.
 func (w *CommitWatch) Commits(request []byte) bool {
 	w.recorded = w.recorded || bytes.Contains(request, []byte("evt_"))
 	ends := bytes.Contains(bytes.ToLower(request), []byte("commit"))

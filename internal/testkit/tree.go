@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// CopyTree copies the sources, tracked and new files alike, into a folder: those below root whose names take wants.
-func CopyTree(t testing.TB, root, into string, take func(name string) bool) {
+// CopyTree copies source files below root, both tracked and new ones, into a folder: those for
+// whose names include returns true.
+func CopyTree(t testing.TB, root, into string, include func(name string) bool) {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = root
@@ -18,7 +19,7 @@ func CopyTree(t testing.TB, root, into string, take func(name string) bool) {
 		t.Fatalf("git ls-files: %v", err)
 	}
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(names, []byte{0}), []byte{0}) {
-		if take(string(name)) {
+		if include(string(name)) {
 			copyFile(t, filepath.Join(root, string(name)), filepath.Join(into, string(name)))
 		}
 	}
@@ -28,7 +29,7 @@ func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	info, err := os.Stat(from)
 	if err != nil {
-		return // git knows it still; whoever works here has removed it
+		return // removed, but git still lists it
 	}
 	text, err := os.ReadFile(from)
 	if err == nil {

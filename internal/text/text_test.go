@@ -22,6 +22,14 @@ func TestANameIsThreeToSixtyFourCodePointsAfterTrimming(t *testing.T) {
 		{"abc\u202edef", "", "character"},
 		{"line\nbreak", "", "character"},
 		{"bad\xffutf", "", "encoding"},
+		{"\u200b\u200b\u200b", "", "invisible"},             // zero width spaces
+		{"\u3164\u3164\u3164", "", "invisible"},             // Hangul fillers, which are letters
+		{"\u2800\u2800\u2800", "", "invisible"},             // braille without dots
+		{"\u00ad \u2060 \ufe0f", "", "invisible"},           // soft hyphen, word joiner, variation selector
+		{"\u0301\u0301\u0301", "", "invisible"},             // accents on nothing
+		{"\U000e0041\U000e0042\U000e0043", "", "invisible"}, // tags
+		{"نامه\u200cها", "نامه\u200cها", ""},                // Persian, whose words hold non-joiners
+		{"👩\u200d🔧 keys", "👩\u200d🔧 keys", ""},
 	}
 	for _, c := range cases {
 		got, faults := text.Name("name", c.raw)
@@ -42,7 +50,8 @@ func TestADescriptionMayHoldLinesButNoMoreThanAThousandCharacters(t *testing.T) 
 	if _, faults := text.Description("description", strings.Repeat("é", 1000)); faults != nil {
 		t.Errorf("1000 characters: %v", faults)
 	}
-	if _, faults := text.Description("description", strings.Repeat("é", 1001)); len(faults) != 1 || faults[0].Name != "description" {
+	if _, faults := text.Description("description", strings.Repeat("é", 1001)); len(faults) != 1 ||
+		faults[0].Name != "description" {
 		t.Errorf("1001 characters: %v", faults)
 	}
 }

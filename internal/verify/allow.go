@@ -12,36 +12,39 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Requirement is what a route asks of a caller. The zero value asks only for a good credential.
+// Requirement is what a route demands of its caller. The zero value demands only a valid
+// credential.
 type Requirement struct {
 	// SessionOnly refuses every key.
 	SessionOnly bool
-	// Tenant in the path; "" for none.
+	// Tenant is the tenant in the path; "" for none.
 	Tenant ident.TenantID
 	Scopes []scope.Scope
-	// Application in the path; "" for none.
+	// Application is the application in the path; "" for none.
 	Application string
-	// EveryApplication asks for access to all applications, as creating one does.
+	// EveryApplication demands access to all applications. Creating one needs it.
 	EveryApplication bool
 }
 
-// Caller is who made a request, accepted by steps 1 to 4.
+// Caller is the sender of a request, authenticated by steps 1 to 4.
 type Caller struct {
 	principal.Principal
 	Transport policy.Transport
-	// Facts of a key; nil for a session.
+	// Facts are those of a key; nil for a session.
 	Facts *Facts
 
 	entry      *Entry
 	credential *credentialFacts
 }
 
-// Allow runs steps 5 to 8 for a caller on Claviger's own routes. Whether an application exists is, for a session, the domain's to say.
+// Allow runs steps 5 to 8 for a caller of one of Claviger's own routes. It returns nil if the
+// caller meets the requirement. For a session it does not check the application: the domain
+// packages do.
 func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
 		code, wait := e.authorize(c.Facts, r)
 		if code == fault.RateLimited {
-			return errRate(wait)
+			return errRateLimited(c.Facts, wait)
 		}
 		if code != "" {
 			return code
@@ -56,17 +59,18 @@ func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 		return err
 	}
 	for _, name := range r.Scopes {
-		if !ownCatalogue.Holds(role, name) {
+		if !builtInCatalogue.Holds(role, name) {
 			return fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 		}
 	}
 	return nil
 }
 
-// ownCatalogue holds the scopes of Claviger's own routes.
-var ownCatalogue = scope.NewCatalogue(nil)
+// builtInCatalogue has the scopes of Claviger's own routes and no others.
+var builtInCatalogue = scope.NewCatalogue(nil)
 
-// roleIn gives a signed-in person's role in a tenant; where there is none, the tenant does not exist.
+// roleIn returns a signed-in person's role in a tenant. It returns fault.NotFound if the person has
+// none, as if the tenant did not exist.
 func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.TenantID) (scope.Role, error) {
 	if _, err := ident.Parse[ident.TenantID](string(id)); err != nil {
 		return "", fault.NotFound
@@ -78,15 +82,18 @@ func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.T
 	if err != nil {
 		return "", unavailable(err)
 	}
+	if err := who.RequireSessionIn(t.Account); err != nil {
+		return "", err
+	}
 	role := who.RoleIn(id, t.Account)
-	if role == "" || !t.Open && !who.RoleOver(t.Account).Valid() {
-		return "", fault.NotFound // a disabled tenant is there for those alone who may enable it
+	if role == "" || !t.Active && !who.AccountRole(t.Account).Valid() {
+		return "", fault.NotFound // only those who may enable a disabled tenant see it
 	}
 	return role, nil
 }
 
-// meets runs steps 5 to 7 for the key.
-func (f *Facts) meets(r Requirement) fault.Kind {
+// refusal runs steps 5 to 7 for the key. It returns the code of the refusal, or "".
+func (f *Facts) refusal(r Requirement) fault.Kind {
 	switch {
 	case r.SessionOnly:
 		return fault.SessionRequired
@@ -96,21 +103,22 @@ func (f *Facts) meets(r Requirement) fault.Kind {
 	if code := policy.RequireScopes(f.Key.Scopes, r.Scopes...); code != "" {
 		return code
 	}
-	if code := policy.RequireReach(f.Key.Applications, r.Application, r.EveryApplication); code != "" || r.Application == "" {
+	if code := policy.RequireApplicationAccess(f.Key.Applications, r.Application, r.EveryApplication); code != "" ||
+		r.Application == "" {
 		return code
 	}
 	enabled, exists := f.tenant.Applications[r.Application]
-	return policy.RequireApplication(exists, !enabled)
+	return policy.RequireActiveApplication(exists, !enabled)
 }
 
-// authorize runs steps 5 to 8 for the key, and notes the scopes as used once 5 to 7 have passed. It returns how long to wait
-// with fault.RateLimited.
+// authorize runs steps 5 to 8 for the key. It returns the code of the refusal, or ""; with
+// fault.RateLimited also how long to wait. After steps 5 to 7 it records that the scopes were used.
 func (e *Engine) authorize(f *Facts, r Requirement) (code fault.Kind, wait time.Duration) {
-	if code := f.meets(r); code != "" {
+	if code := f.refusal(r); code != "" {
 		return code, 0
 	}
-	e.uses.noteScopes(f, r.Scopes)
-	if wait := e.spend(f); wait > 0 {
+	e.recordScopes(f, r.Scopes)
+	if wait := e.consume(f); wait > 0 {
 		return fault.RateLimited, wait
 	}
 	return "", 0

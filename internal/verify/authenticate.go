@@ -4,36 +4,46 @@ import (
 	"context"
 	"errors"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// Sessions resumes sign-ins; a dead or unknown token is fault.NotFound.
+// Sessions finds the sessions of cookies.
 type Sessions interface {
+	// Resume returns the principal of the session with this token, or fault.NotFound for a token
+	// that is unknown or no longer valid.
 	Resume(ctx context.Context, token string) (principal.Principal, error)
-	// Issued reports whether this server made the token, whatever became of it since. It reads nothing.
-	Issued(token string) bool
+	// WasLive reports whether the token belonged to a live session a few seconds ago. It reads
+	// nothing from the database.
+	WasLive(token string) bool
 }
 
-// Authenticator turns what a request carried into a caller. It is the only one: every way in comes through it.
+// Authenticator turns the credential of a request into a caller. Every entry point uses it; there
+// is no other.
 type Authenticator struct {
 	Engine   *Engine
 	Sessions Sessions
 }
 
-// IssuedSession reports whether a session was presented that this server began. Whether it goes on, only Authenticate tells.
-func (a *Authenticator) IssuedSession(p Presentation) bool {
-	return p.kind == SessionToken && a.Sessions.Issued(p.token)
+// SessionWasLive reports whether the request carried the cookie of a session that was live a few
+// seconds ago. Only Authenticate tells whether it still is.
+func (a *Authenticator) SessionWasLive(p Presentation) bool {
+	return p.kind == SessionToken && a.Sessions.WasLive(p.token)
 }
 
-// Authenticate runs steps 2 to 4 for the caller of a request on Claviger's own routes. API keys and sessions are accepted
-// there; every other kind is refused.
+// Authenticate runs steps 2 to 4 for the caller of one of Claviger's own routes. It accepts API
+// keys and sessions, and refuses every other kind of credential.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
-		return a.bySession(ctx, p, from)
+		return a.authenticateSession(ctx, p, from)
 	}
-	if code := p.refusal(); code != "" {
+	switch code := p.refusal(); code {
+	case "":
+	case fault.CredentialAmbiguous:
+		return Caller{}, fault.New(code, p.Detail())
+	default:
 		return Caller{}, code
 	}
 	d, err := a.Engine.Authenticate(ctx, p, from.IP)
@@ -43,16 +53,25 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from p
 	if d.Code != "" {
 		return Caller{}, d.Code
 	}
-	return Caller{Principal: d.Principal().From(from), Transport: p.way.Transport, Facts: d.Facts, entry: d.entry, credential: d.credential}, nil
+	return Caller{
+		Principal: d.Principal().WithOrigin(from), Transport: p.location.Transport, Facts: d.Facts, entry: d.entry,
+		credential: d.credential,
+	}, nil
 }
 
-func (a *Authenticator) bySession(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
+func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation,
+	from principal.Origin,
+) (Caller, error) {
+	ctx = admission.WithCaller(ctx, admission.ForAddress(from.IP)) // until the person is known
 	who, err := a.Sessions.Resume(ctx, p.token)
-	if errors.Is(err, fault.NotFound) {
+	switch {
+	case errors.Is(err, fault.NotFound):
 		return Caller{}, fault.KeyInvalid
+	case errors.Is(err, fault.SessionEnded):
+		return Caller{}, fault.SessionEnded
 	}
 	if err != nil {
 		return Caller{}, unavailable(err)
 	}
-	return Caller{Principal: who.From(from), Transport: policy.Session}, nil
+	return Caller{Principal: who.WithOrigin(from), Transport: policy.Session}, nil
 }

@@ -2,17 +2,18 @@ package verify
 
 import "github.com/maypok86/otter/v2"
 
-// Cache keeps entries by lookup. It may forget anything at any time; it never decides whether an entry still counts.
+// Cache keeps entries by lookup. It may remove any entry at any time. It does not decide whether an
+// entry is current.
 type Cache interface {
 	Get(lookup string) (*Entry, bool)
 	Put(lookup string, e *Entry)
-	// Entries is about how many it keeps.
+	// Entries returns the approximate number of entries.
 	Entries() int
 }
 
 type otterCache struct{ c *otter.Cache[string, *Entry] }
 
-// NewCache keeps the facts of at most so many keys, the most used ones.
+// NewCache returns a cache of at most that many entries. It keeps the most used ones.
 func NewCache(entries int) Cache {
 	return otterCache{otter.Must(&otter.Options[string, *Entry]{MaximumSize: entries})}
 }

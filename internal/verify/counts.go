@@ -11,68 +11,71 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// Counts are what an engine has done since it began.
+// Counts are what an engine has done since it was made.
 type Counts struct {
-	// Decisions are the answers about others' credentials; Callers the requests to our own routes, accepted or refused.
+	// Decisions counts the answers about other callers' credentials. Callers counts the requests to
+	// Claviger's own routes, accepted and refused ones.
 	Decisions, Callers Outcomes
 
 	lookups *metric.Grid
 
-	// Loads are the reads of facts, failed ones among them; nothing else of a decision is timed.
+	// Loads counts and times the reads of facts, failed ones included. No other part of a decision
+	// is timed.
 	Loads       metric.Histogram
 	LoadsFailed atomic.Uint64
-
-	// Flushes write last uses, UsesWritten of them so far.
-	Flushes       metric.Histogram
-	FlushesFailed atomic.Uint64
-	UsesWritten   atomic.Uint64
 }
 
 func newCounts() Counts {
-	return Counts{Decisions: newOutcomes(), Callers: newOutcomes(), lookups: metric.NewGrid(len(lookups), 1)}
+	return Counts{Decisions: newOutcomes(), Callers: newOutcomes(), lookups: metric.NewGrid(len(lookupNames), 1)}
 }
 
-// Lookup is how the facts of a credential were found.
-type Lookup int
+// LookupResult says where the facts of a credential were found.
+type LookupResult int
 
-// The lookups.
+// The results.
 const (
-	// Hit found them in the cache; NegativeHit found there that no key has this id.
-	Hit Lookup = iota
+	// Hit: the cache has them. NegativeHit: the cache knows that no key has this id.
+	Hit LookupResult = iota
 	NegativeHit
-	// Stale found them in the cache, outdated: they were read anew.
+	// Stale: the cache has them, but something changed since. They are read again.
 	Stale
-	// Miss read them, for the first time or again after the cache forgot them.
+	// Miss: the cache does not have them. They are read.
 	Miss
-	// Forged found that we never made this id, by its tag and without a read.
+	// Forged: the tag shows that this server never issued the id. Nothing is read.
 	Forged
 )
 
-var lookups = [...]string{Hit: "hit", NegativeHit: "negative_hit", Stale: "stale", Miss: "miss", Forged: "forged"}
+var lookupNames = [...]string{Hit: "hit", NegativeHit: "negative_hit", Stale: "stale", Miss: "miss", Forged: "forged"}
 
-// EachLookup gives how often facts were found in each way.
-func (c *Counts) EachLookup(give func(n uint64, result ...string)) {
-	for l, name := range lookups {
-		give(c.lookups.Value(l, 0), name)
+// EachLookup calls emit with the count and the name of each result.
+func (c *Counts) EachLookup(emit func(n uint64, result ...string)) {
+	for l, name := range lookupNames {
+		emit(c.lookups.Value(l, 0), name)
 	}
 }
 
-func (c *Counts) lookup(l Lookup) { c.lookups.Count(int(l), 0) }
+func (c *Counts) countLookup(l LookupResult) { c.lookups.Count(int(l), 0) }
 
-// Outcomes counts by code and by transport. Both are ours, so that nobody can make more of them.
+// Outcomes counts decisions by code and transport. Both come from fixed lists, so that no client
+// can add a label to the metrics.
 type Outcomes struct{ grid *metric.Grid }
 
-// codes that are told apart; the last stands for all others. OK comes first.
+// codes are the codes with a count of their own. The first is acceptance, the last counts all other
+// codes.
 var codes = [...]fault.Kind{
-	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.CredentialAmbiguous, fault.TransportForbidden, fault.SessionRequired,
-	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited, fault.CrossSite,
+	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.CredentialAmbiguous,
+	fault.TransportForbidden, fault.SessionRequired,
+	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited,
+	fault.CrossSite,
+	fault.ValidationFailed,
 	abandoned, fault.Unavailable, fault.Internal,
 }
 
-// abandoned is counted where nothing was decided because the client left. Nobody is answered with it.
+// abandoned counts requests that were not decided because the client left. No response has this
+// code.
 const abandoned fault.Kind = "abandoned"
 
-// Outcome returns the code that the failure of a request is counted under.
+// Outcome returns the code under which a failed request is counted.
 func Outcome(ctx context.Context, err error) fault.Kind {
 	if fault.Abandoned(ctx, err) {
 		return abandoned
@@ -84,7 +87,7 @@ var transports = [...]policy.Transport{"", policy.Bearer, policy.Basic, policy.H
 
 func newOutcomes() Outcomes { return Outcomes{metric.NewGrid(len(codes), len(transports))} }
 
-// Count adds one; a code of "" is acceptance, a transport of "" is none or one that is not known.
+// Count adds one. The code "" is acceptance. The transport "" is none, or an unknown one.
 func (o Outcomes) Count(code fault.Kind, via policy.Transport) {
 	row := slices.Index(codes[:], code)
 	if row < 0 {
@@ -93,11 +96,12 @@ func (o Outcomes) Count(code fault.Kind, via policy.Transport) {
 	o.grid.Count(row, max(0, slices.Index(transports[:], via)))
 }
 
-// Each gives every count with its code and transport: "ok" for acceptance, "none" for no transport.
-func (o Outcomes) Each(give func(n uint64, codeAndTransport ...string)) {
+// Each calls emit with every count, its code ("ok" for acceptance) and its transport ("none" for
+// no transport).
+func (o Outcomes) Each(emit func(n uint64, codeAndTransport ...string)) {
 	for row, code := range codes {
 		for column, via := range transports {
-			give(o.grid.Value(row, column), cmp.Or(string(code), "ok"), cmp.Or(string(via), "none"))
+			emit(o.grid.Value(row, column), cmp.Or(string(code), "ok"), cmp.Or(string(via), "none"))
 		}
 	}
 }

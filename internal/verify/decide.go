@@ -9,45 +9,48 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Request is what is to be decided about a credential: the request that it came with.
+// Request is the request that carried the credential, as far as a decision needs it.
 type Request struct {
 	Requirement
-	// Way the credential came, where the presentation does not know it; zero leaves its transport undecided.
-	Way policy.Way
-	// IP of the client; "" where it is not known.
+	// Location is where the request carried the credential, if the presentation does not know it.
+	// The zero value means that the transport is not checked.
+	Location policy.Location
+	// IP is the client's address; "" if it is not known.
 	IP string
 }
 
-// Decide runs the whole decision about a credential, for whoever received the request that carried it. An error says that
-// nothing could be decided; every other outcome is a Decision.
+// Decide makes the whole decision about a credential, for the receiver of the request that carried
+// it. The error is not nil only if no decision could be made; every other outcome is a Decision.
 func (e *Engine) Decide(ctx context.Context, p Presentation, r Request) (Decision, error) {
 	return e.decide(ctx, nil, p, r)
 }
 
-// Verifier is a caller who may ask about other credentials, accepted by steps 1 to 6. Its steps 7 and 8 depend on what it
-// asks: DecideFor runs them.
+// Verifier is a caller that may verify other credentials, accepted by steps 1 to 6. Its steps 7 and
+// 8 depend on the verify request: DecideFor runs them.
 type Verifier struct{ caller Caller }
 
-// keysVerify is what a key needs to ask about others.
-var keysVerify = Requirement{Scopes: []scope.Scope{scope.KeysVerify}}
+// verifyRequirement is what a key needs in order to verify others.
+var verifyRequirement = Requirement{Scopes: []scope.Scope{scope.KeysVerify}}
 
-// Verifier runs steps 5 and 6 for a caller who wants to ask about another credential.
+// Verifier runs steps 5 and 6 for a caller that wants to verify another credential.
 func (c Caller) Verifier() (Verifier, error) {
 	if c.Facts == nil {
 		if !mayVerify(c.Principal) {
 			return Verifier{}, fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
 		}
-	} else if code := c.Facts.meets(keysVerify); code != "" {
+	} else if code := c.Facts.refusal(verifyRequirement); code != "" {
 		return Verifier{}, code
 	}
 	return Verifier{c}, nil
 }
 
-// DecideFor decides about somebody else's credential for a verifier. If the verifier may not inspect the key, it learns, and
-// leaves, nothing. An error is about the verifier, or says that nothing could be decided.
+// DecideFor makes the decision about another caller's credential for a verifier. A verifier that
+// may not inspect the key gets the answer for an unknown key, and no use of the key is recorded. A
+// request without the fields that the tenant of the verifier or of the key requires is refused. The
+// error is about the verifier, or says that no decision could be made.
 func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentation, r Request) (Decision, error) {
 	via := verifier.caller.Transport
-	if err := e.mayAsk(verifier, r); err != nil {
+	if err := e.checkVerifier(verifier, r); err != nil {
 		e.counts.Callers.Count(fault.KindOf(err), via)
 		return Decision{}, err
 	}
@@ -55,70 +58,89 @@ func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentatio
 	return e.decide(ctx, &verifier, p, r)
 }
 
-// mayAsk runs steps 7 and 8 for a verifier: one restricted to applications must name one of them.
-func (e *Engine) mayAsk(v Verifier, r Request) error {
+// fields returns which of the fields that a tenant can require the request has.
+func (r *Request) fields() policy.VerifyFields {
+	return policy.VerifyFields{
+		Application: r.Application != "", Tenant: r.Tenant != "", Scopes: len(r.Scopes) > 0, IP: r.IP != "",
+	}
+}
+
+// checkVerifier runs steps 7 and 8 for a verifier. A key that is restricted to applications must
+// name one of them. Verify requests have a rate limit of their own.
+func (e *Engine) checkVerifier(v Verifier, r Request) error {
 	f := v.caller.Facts
 	if f == nil {
 		return nil
 	}
-	if policy.RequireReach(f.Key.Applications, r.Application, r.Application == "") != "" {
-		return fault.New(fault.ApplicationForbidden, "A key restricted to applications must name one of them as application_id.")
+	if err := policy.RequireVerifyFields(f.tenant.Settings.VerifyRequires, r.fields()); err != nil {
+		return err
 	}
-	e.uses.noteScopes(f, keysVerify.Scopes)
-	if wait := e.spend(f); wait > 0 {
-		return errRate(wait)
+	if policy.RequireApplicationAccess(f.Key.Applications, r.Application, r.Application == "") != "" {
+		return fault.New(fault.ApplicationForbidden,
+			"This key is restricted to applications. Send one of them as `application_id`.")
 	}
-	return nil
+	e.recordScopes(f, verifyRequirement.Scopes)
+	return e.consumeVerify(f)
 }
 
-// decide counts a decision, for a verifier or, with nil, for the receiver of the request.
+// decide makes and counts a decision, for a verifier or, if it is nil, for the receiver of the
+// request.
 func (e *Engine) decide(ctx context.Context, verifier *Verifier, p Presentation, r Request) (Decision, error) {
-	way := p.way
-	if way.Transport == "" {
-		way = r.Way
+	location := p.location
+	if location.Transport == "" {
+		location = r.Location
 	}
-	d, err := e.run(ctx, verifier, p, way, r)
+	d, err := e.runSteps(ctx, verifier, p, location, r)
 	if err != nil {
-		e.counts.Decisions.Count(Outcome(ctx, err), way.Transport)
+		e.counts.Decisions.Count(Outcome(ctx, err), location.Transport)
 		return Decision{}, err
 	}
-	e.counts.Decisions.Count(d.Code, way.Transport)
+	e.counts.Decisions.Count(d.Code, location.Transport)
 	return d, nil
 }
 
-// run runs steps 2 to 8 of a decision.
-func (e *Engine) run(ctx context.Context, verifier *Verifier, p Presentation, way policy.Way, r Request) (Decision, error) {
-	d, err := e.evaluate(ctx, p, way)
+// runSteps runs steps 2 to 8 of a decision.
+func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentation, location policy.Location,
+	r Request,
+) (Decision, error) {
+	d, err := e.evaluate(ctx, p, location)
 	if err != nil || d.Facts == nil {
 		return d, err
 	}
 	if verifier != nil && !verifier.canInspect(d.Facts, r) {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
+	if verifier != nil {
+		if err := policy.RequireVerifyFields(d.Facts.tenant.Settings.VerifyRequires, r.fields()); err != nil {
+			return Decision{}, err
+		}
+	}
 	if d.Code != "" {
 		return d, nil
 	}
-	e.noteUse(d, r.IP)
+	e.recordUse(d, r.IP)
 	d.Code, d.RetryAfter = e.authorize(d.Facts, r.Requirement)
 	if d.Code == fault.NotFound && (r.Tenant == "" || r.Tenant == d.Facts.Key.Tenant) {
-		d.Code = fault.ApplicationForbidden // an application that does not exist
+		d.Code = fault.ApplicationForbidden // the application does not exist
 	}
 	return d, nil
 }
 
-// mayVerify reports whether a signed-in person's roles let them ask about any key at all.
+// mayVerify reports whether a signed-in person has a role that allows verifying any key at all.
 func mayVerify(who principal.Principal) bool {
 	s, _ := who.Session()
 	for _, m := range s.Memberships {
-		if ownCatalogue.Holds(m.Role, scope.KeysVerify) {
+		if builtInCatalogue.Holds(m.Role, scope.KeysVerify) {
 			return true
 		}
 	}
-	return len(s.Standings) > 0
+	return len(s.AccountMembers) > 0
 }
 
-// canInspect reports whether the verifier may learn about the key: one of the tenant that it named, of its own tenant, or of
-// every tenant of an account that its owner runs.
+// canInspect reports whether the verifier may learn about the key. A verify request that names a
+// tenant is only about keys of that tenant. A key inspects the keys of its tenant or, if its owner
+// has a role in the account, of all tenants of the account. A person needs a role in the key's
+// tenant that holds keys:verify.
 func (v *Verifier) canInspect(f *Facts, r Request) bool {
 	if r.Tenant != "" && r.Tenant != f.Key.Tenant {
 		return false
@@ -126,5 +148,5 @@ func (v *Verifier) canInspect(f *Facts, r Request) bool {
 	if k, ok := v.caller.Key(); ok {
 		return k.Tenant == f.Key.Tenant || k.AccountRole.Valid() && k.Account == f.Key.Account
 	}
-	return ownCatalogue.Holds(v.caller.RoleIn(f.Key.Tenant, f.Key.Account), scope.KeysVerify)
+	return builtInCatalogue.Holds(v.caller.RoleIn(f.Key.Tenant, f.Key.Account), scope.KeysVerify)
 }

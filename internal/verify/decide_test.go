@@ -13,13 +13,14 @@ import (
 )
 
 func TestTheReceiverOfARequestDecidesAboutItsCredentialWithoutAVerifier(t *testing.T) {
-	l := newLimited(t, 2)
-	_, p := l.bench.key(t)
-	app, err := l.bench.places.CreateApplication(t.Context(), principal.Operator(), l.bench.tenant.ID, "Orders API", "")
+	l := newLimitFixture(t, 2)
+	_, p := l.fixture.key(t)
+	app, err := l.fixture.applications.CreateApplication(t.Context(), principal.Operator(), l.fixture.tenant.ID,
+		"Orders API", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bearer := policy.Way{Transport: policy.Bearer}
+	bearer := policy.Location{Transport: policy.Bearer}
 	for _, c := range []struct {
 		name string
 		r    verify.Request
@@ -28,10 +29,18 @@ func TestTheReceiverOfARequestDecidesAboutItsCredentialWithoutAVerifier(t *testi
 		{"nothing asked", verify.Request{}, ""},
 		{"only a session", verify.Request{Requirement: verify.Requirement{SessionOnly: true}}, fault.SessionRequired},
 		{"another tenant", verify.Request{Requirement: verify.Requirement{Tenant: "ten_x"}}, fault.NotFound},
-		{"a scope it has not", verify.Request{Requirement: verify.Requirement{Scopes: []scope.Scope{scope.AuditRead}}}, fault.InsufficientScope},
-		{"an application that is none", verify.Request{Requirement: verify.Requirement{Application: "app_x"}}, fault.ApplicationForbidden},
+		{
+			"a scope that it does not have",
+			verify.Request{Requirement: verify.Requirement{Scopes: []scope.Scope{scope.AuditRead}}},
+			fault.InsufficientScope,
+		},
+		{
+			"an application that does not exist",
+			verify.Request{Requirement: verify.Requirement{Application: "app_x"}},
+			fault.ApplicationForbidden,
+		},
 		{"all that it has", verify.Request{Requirement: verify.Requirement{
-			Tenant: l.bench.tenant.ID, Scopes: []scope.Scope{scope.ApplicationsRead}, Application: string(app.ID),
+			Tenant: l.fixture.tenant.ID, Scopes: []scope.Scope{scope.ApplicationsRead}, Application: string(app.ID),
 		}}, ""},
 		{"one more than the tenant allows", verify.Request{}, fault.RateLimited},
 	} {
@@ -45,22 +54,25 @@ func TestTheReceiverOfARequestDecidesAboutItsCredentialWithoutAVerifier(t *testi
 	}
 }
 
-// noSessions knows no sign-in.
+// noSessions has no session.
 type noSessions struct{}
 
-func (noSessions) Issued(string) bool { return false }
+func (noSessions) WasLive(string) bool { return false }
 
 func (noSessions) Resume(context.Context, string) (principal.Principal, error) {
 	return principal.Principal{}, fault.NotFound
 }
 
-// A good key is in each presentation that can hold one: only as an API key does it count.
+// Each presentation that can hold a key holds a valid one. It counts only as an API key.
 func TestOnlyAnAPIKeyIsAcceptedWhereAnAPIKeyIsDecided(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, p := b.key(t)
-	bearer := policy.Way{Transport: policy.Bearer}
+	bearer := policy.Location{Transport: policy.Bearer}
 	a := &verify.Authenticator{Engine: b.engine, Sessions: noSessions{}}
-	admin := principal.OfSession(&principal.Session{Standings: []principal.Standing{{Account: b.tenant.Account, Role: scope.AccountOwner}}})
+	admin := principal.OfSession(&principal.Session{AccountMembers: []principal.AccountMember{{
+		Account: b.tenant.Account,
+		Role:    scope.AccountOwner,
+	}}})
 	verifier, err := verify.Caller{Principal: admin}.Verifier()
 	if err != nil {
 		t.Fatal(err)

@@ -1,21 +1,26 @@
-// Package verify decides requests: is this credential good, for this scope, on this application, right now.
+// Package verify decides whether a request is allowed: is its credential valid now, for this scope
+// and this application?
 //
-// The steps of a decision are numbered as in the product's table and no way in can skip one:
+// A decision has numbered steps. No entry point can skip one.
 //
 //  1. one credential                  (web reads it from the request)
 //  2. find and compare                Engine.Evaluate: cache, or tag and one read → digest
-//  3. state, now that possession is proven: revoked, expired, disabled (policy.KeyStatus)
-//  4. transport; then Engine.Authenticate notes the last use
+//  3. status                          policy.KeyStatus: revoked, expired, disabled. Only the holder
+//     of the secret learns it.
+//  4. transport                       then Engine.Authenticate records the last use
 //  5. session only, then the tenant   Engine.Allow for a caller of Claviger's own routes,
-//  6. scope                           Engine.Decide for a request that another API received,
-//  7. application                     Engine.DecideFor for whoever asks about another's credential
-//  8. rate                            Engine.spend, for keys of tenants with a limit
+//  6. scope                           Engine.Decide for the receiver of a request,
+//  7. application                     Engine.DecideFor for a verifier
+//  8. rate                            Engine.consume for keys of tenants with a limit,
+//     Engine.consumeVerify for keys that verify others
 //
-// Steps 3, 6 and 7 are functions of package policy. A transaction calls them again for the key that asked for its change.
+// Steps 3, 6 and 7 are functions of package policy. A transaction calls them again for the key that
+// requested its change.
 //
-// Facts are cached, decisions never: each decision compares the time, the scope and the application anew. A cached fact counts only
-// while nothing it was read from has changed (see [Generations]), so that no revoked key is accepted once its revocation was answered. Once warm,
-// a decision touches no database, and an id this server never made does not even when cold.
+// Facts are cached, decisions are not: each decision checks the time, the scope and the application
+// anew. A cache entry is used only while nothing that it was read from has changed (see
+// [Generations]). So no revoked key is accepted after its revocation was answered. A decision from
+// the cache reads nothing from the database. Nor does an id that this server never issued.
 package verify
 
 import (
@@ -30,64 +35,73 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// Options of an Engine. Source, Keyring, Generations and Now are required.
+// Options of an Engine. Those without a default are required.
 type Options struct {
 	Source      Source
 	Keyring     *credential.Keyring
 	Generations *Generations
-	// Now must never go back.
+	// Now returns the time, which must never go back.
 	Now func() time.Time
-	// Cache defaults to one of a million keys.
+	// Limiter limits the requests of each key, VerifierLimiter the requests by which a key verifies
+	// other credentials.
+	Limiter, VerifierLimiter Limiter
+	Recorder                 Recorder
+	// Cache defaults to one of a million entries.
 	Cache Cache
-	// Fresh, where given, returns why this node cannot decide anything now: it does not know what other
-	// nodes changed, or what time it is. It is called after Now.
+	// Fresh, if set, returns an error while this node cannot make decisions, because it does not
+	// know what other nodes changed or what time it is. It is called after Now.
 	Fresh func() error
-	// Render, where given, makes Facts.Rendered once for each fill of the cache.
+	// Render, if set, makes Facts.Rendered. It is called once whenever facts are read.
 	Render func(*Facts) any
 }
 
-// Engine decides. It is safe for concurrent use.
+// Engine makes decisions. It is safe for concurrent use.
 type Engine struct {
-	source      Source
-	keyring     *credential.Keyring
-	generations *Generations
-	now         func() time.Time
-	fresh       func() error
-	cache       Cache
-	render      func(*Facts) any
-	tenants     sync.Map // ident.TenantID → *tenantFacts
-	uses        uses
-	allowances  allowances
-	halted      atomic.Bool
-	counts      Counts
+	source          Source
+	keyring         *credential.Keyring
+	generations     *Generations
+	now             func() time.Time
+	fresh           func() error
+	cache           Cache
+	render          func(*Facts) any
+	tenants         sync.Map // ident.TenantID → *tenantFacts
+	limiter         Limiter
+	verifierLimiter Limiter
+	recorder        Recorder
+	halted          atomic.Bool
+	counts          Counts
 }
 
-const defaultEntries = 1_000_000
+const defaultCacheEntries = 1_000_000
 
-// New makes an Engine.
+// New returns an Engine.
 func New(o Options) *Engine {
 	if o.Cache == nil {
-		o.Cache = NewCache(defaultEntries)
+		o.Cache = NewCache(defaultCacheEntries)
 	}
 	if o.Fresh == nil {
 		o.Fresh = func() error { return nil }
 	}
 	return &Engine{
-		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache, render: o.Render, counts: newCounts(),
+		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
+		render: o.Render, limiter: o.Limiter, verifierLimiter: o.VerifierLimiter, recorder: o.Recorder,
+		counts: newCounts(),
 	}
 }
 
-// Counts of what the engine has done.
+// Counts returns what the engine has done.
 func (e *Engine) Counts() *Counts { return &e.counts }
 
-// Entries is about how many lookups have facts in the cache.
+// Entries returns the approximate number of cache entries.
 func (e *Engine) Entries() int { return e.cache.Entries() }
 
-// Decision says whether a credential is accepted: a code, "" for yes, and the key's facts wherever possession was proven.
+// Decision says whether a request is allowed.
 type Decision struct {
-	Code  fault.Kind
+	// Code is why the request is refused; "" if it is allowed.
+	Code fault.Kind
+	// Facts are those of the key if the right secret was sent; otherwise nil.
 	Facts *Facts
-	// RetryAfter is how long to wait, with fault.RateLimited.
+	// RetryAfter is how long to wait; set with fault.RateLimited.
 	RetryAfter time.Duration
 
 	entry      *Entry
@@ -95,28 +109,29 @@ type Decision struct {
 	at         time.Time
 }
 
-// Authenticate runs steps 2 to 4 and notes the use. An ip of "" leaves the address of last use. The error is not nil only
-// where the facts cannot be had: then nothing was decided.
+// Authenticate runs steps 2 to 4 and records the use. An ip of "" keeps the recorded address. The
+// error is not nil only if the facts cannot be read: then no decision was made.
 func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (Decision, error) {
 	d, err := e.Evaluate(ctx, p)
-	e.noteUse(d, ip)
+	e.recordUse(d, ip)
 	return d, err
 }
 
-// Evaluate runs steps 2 to 4 and leaves no trace. It accepts API keys alone.
+// Evaluate runs steps 2 to 4 and records nothing. It accepts only API keys.
 func (e *Engine) Evaluate(ctx context.Context, p Presentation) (Decision, error) {
-	return e.evaluate(ctx, p, p.way)
+	return e.evaluate(ctx, p, p.location)
 }
 
-// evaluate takes the way apart from the presentation: stored there, the request that it comes from would be allocated.
-func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (Decision, error) {
+// evaluate takes the location as a parameter of its own: if it were stored in the presentation, the
+// request that it comes from would be allocated on the heap.
+func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.Location) (Decision, error) {
 	if code := p.refusal(); code != "" {
 		return Decision{Code: code}, nil
 	}
 	if e.halted.Load() {
 		return Decision{}, errHalted
 	}
-	at := e.now() // which notices a clock that stepped, so it comes before fresh
+	at := e.now() // before fresh, because reading the time detects a step of the clock
 	if err := e.fresh(); err != nil {
 		return Decision{}, err
 	}
@@ -124,36 +139,37 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, way policy.Way) (
 	if entry == nil && !e.keyring.Tagged(p.key) {
 		lookup = Forged
 	}
-	e.counts.lookup(lookup)
+	e.counts.countLookup(lookup)
 	switch lookup {
 	case Forged:
-		e.keyring.Waste(p.key)
+		e.keyring.DummyCompare(p.key)
 		return Decision{Code: fault.KeyInvalid}, nil
 	case Miss, Stale:
 		var err error
-		if entry, err = e.load(ctx, p.key.Lookup()); err != nil {
+		entry, err = e.load(ctx, p.key.Lookup())
+		if err != nil {
 			return Decision{}, err
 		}
 		at = e.now()
 	}
-	proven := e.prove(entry, p.key)
-	if proven == nil {
+	matched := e.matchSecret(entry, p.key)
+	if matched == nil {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
-	d := Decision{Facts: entry.facts, entry: entry, credential: proven, at: at}
-	status := policy.KeyStatus(d.Facts.life, proven.life, d.Facts.chain, d.at)
+	d := Decision{Facts: matched.facts, entry: entry, credential: matched, at: at}
+	status := policy.KeyStatus(d.Facts.life, matched.life, d.Facts.dependencies, d.at)
 	if status == policy.Unknown {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
 	d.Code = status.Refusal()
-	if d.Code == "" && way.Transport != "" && !d.Facts.tenant.Settings.Allows(way) {
+	if d.Code == "" && location.Transport != "" && !d.Facts.tenant.Settings.Allows(location) {
 		d.Code = fault.TransportForbidden
 	}
 	return d, nil
 }
 
-// cached gives the entry of a lookup if it is in the cache and current.
-func (e *Engine) cached(lookup string) (*Entry, Lookup) {
+// cached returns the entry of a lookup, or nil if it is not in the cache or not current.
+func (e *Engine) cached(lookup string) (*Entry, LookupResult) {
 	switch entry, known := e.cache.Get(lookup); {
 	case !known:
 		return nil, Miss
@@ -166,64 +182,60 @@ func (e *Engine) cached(lookup string) (*Entry, Lookup) {
 	}
 }
 
-// Unchanged reports whether a key that was accepted a moment ago would be accepted again, for the same facts. It is false for a session, which must be
-// asked for again.
+// Unchanged reports whether a key that was accepted a moment ago would be accepted again because of
+// the same facts. It is always false for a session, which must be authenticated again.
 func (e *Engine) Unchanged(c Caller) bool {
 	at := e.now()
 	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() &&
-		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.chain, at) == policy.Active
+		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.dependencies, at) == policy.Active
 }
 
-// Issued reports whether the credential has the id of a key that there is, or was until a moment ago; whether its secret is right, it does
-// not say. It is false where that cannot be known now. It is for telling a key from a value that only looks like one.
-func (e *Engine) Issued(ctx context.Context, p credential.Presented) bool {
+// KeyExists reports whether the credential has the id of a key that exists, or existed a moment
+// ago. It does not check the secret. It is false if that cannot be known now. It distinguishes keys
+// from values that only look like keys.
+func (e *Engine) KeyExists(ctx context.Context, p credential.Parsed) bool {
 	entry, lookup := e.cached(p.Lookup())
 	if lookup == Miss || lookup == Stale {
 		if !e.keyring.Tagged(p) {
 			return false
 		}
 		var err error
-		if entry, err = e.load(ctx, p.Lookup()); err != nil {
+		entry, err = e.load(ctx, p.Lookup())
+		if err != nil {
 			return false
 		}
 	}
 	return len(entry.credentials) > 0
 }
 
-// noteUse notes a use once steps 1 to 4 have passed.
-func (e *Engine) noteUse(d Decision, ip string) {
-	if d.Code == "" && d.Facts != nil {
-		e.uses.note(d.Facts, d.credential, d.at, ip)
-	}
-}
-
 // Halted reports whether Halt was called.
 func (e *Engine) Halted() bool { return e.halted.Load() }
 
-// Halt makes every decision from now on unavailable: the database can no longer be trusted.
+// Halt makes every later decision fail with fault.Unavailable: the database can no longer be
+// trusted.
 func (e *Engine) Halt() { e.halted.Store(true) }
 
 var errHalted = fault.New(fault.Unavailable, "This node is stopping.")
 
-// prove returns the credential whose secret was presented; nil if it is none of the entry's. Every path hashes once at least, so
-// that an unknown id costs what a wrong secret costs.
-func (e *Engine) prove(entry *Entry, p credential.Presented) *credentialFacts {
+// matchSecret returns the credential of the entry that has the presented secret; nil if none has
+// it. It hashes at least once, so that an unknown id takes as long as a wrong secret.
+func (e *Engine) matchSecret(entry *Entry, p credential.Parsed) *credentialFacts {
 	compared := false
 	for i := range entry.credentials {
 		c := &entry.credentials[i]
-		if !p.Fits(c.shape, c.publicID) {
+		if !p.MatchesShape(c.shape, c.publicID) {
 			continue
 		}
 		compared = true
-		if p.Proves(entry.facts.Key.ID, c.digest) {
+		if p.Matches(c.facts.Key.ID, c.digest) {
 			return c
 		}
 	}
 	if !compared {
-		e.keyring.Waste(p)
+		e.keyring.DummyCompare(p)
 	}
 	return nil
 }
 
-// Principal of a key whose possession was proven.
-func (d Decision) Principal() principal.Principal { return d.credential.who }
+// Principal returns the key as a principal. Facts must not be nil.
+func (d Decision) Principal() principal.Principal { return d.credential.principal }

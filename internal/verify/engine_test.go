@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -17,40 +19,46 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// bench is an engine over a real store, with a tap on what it reads.
-type bench struct {
-	*tap
-	engine  *verify.Engine
-	keys    *key.Service
-	places  *tenancy.Service
-	tenant  tenancy.Tenant
-	owner   principal.Principal
-	person  principal.Person
-	keyring *credential.Keyring
-	options verify.Options
+// fixture is an engine over a real store, whose reads are counted.
+type fixture struct {
+	*countingSource
+	engine       *verify.Engine
+	keys         *key.Service
+	accounts     *account.Service
+	tenancies    *tenancy.Service
+	applications *application.Service
+	tenant       tenancy.Tenant
+	owner        principal.Principal
+	person       principal.Person
+	keyring      *credential.Keyring
+	usage        *usage.Recorder
+	options      verify.Options
 }
 
-// tap counts reads, and can run something after a key was read and before the engine has it, or fail in its place.
-type tap struct {
+// countingSource counts reads. It can call a function after a key was read and before the engine
+// has it, or fail instead of reading.
+type countingSource struct {
 	verify.Source
-	mu    sync.Mutex
-	reads int
-	after func()
-	fail  error
+	mu        sync.Mutex
+	reads     int
+	afterRead func()
+	fail      error
 }
 
-func (s *tap) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
+func (s *countingSource) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
 	s.mu.Lock()
 	s.reads++
-	after, fail := s.after, s.fail
-	s.after = nil
+	after, fail := s.afterRead, s.fail
+	s.afterRead = nil
 	s.mu.Unlock()
 	if fail != nil {
 		return verify.KeyRow{}, fail
@@ -62,7 +70,7 @@ func (s *tap) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error
 	return row, err
 }
 
-func newBench(t *testing.T) *bench {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -74,39 +82,80 @@ func newBench(t *testing.T) *bench {
 	must(err)
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	generations := verify.NewGenerations()
-	s := store.New(backend, store.Options{Now: now, Rand: rand.Reader, Outdate: generations.Outdate})
+	s := store.New(backend, store.Options{Now: now, Rand: rand.Reader, Invalidate: generations.Invalidate})
+	s.SetRoot(credential.NewRoot(rand.Reader))
 	t.Cleanup(func() { must(s.Close()) })
 	root := credential.NewRoot(rand.Reader)
 	versions, err := s.AdoptRoot(t.Context(), root)
 	must(err)
 	keyring, err := credential.NewKeyring(root, versions, rand.Reader, time.Now)
 	must(err)
-	people := &identity.Service{Ledger: store.NewLedger(s, func(t *store.Tx) identity.Tx { return t }), Store: s, Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(identity.Cost{Memory: 8, Time: 1, Threads: 1}, 4)}
-	b := &bench{
-		tap:     &tap{Source: s},
-		keys:    &key.Service{Ledger: store.NewLedger(s, func(t *store.Tx) key.Tx { return t }), Store: s, Keyring: keyring, Now: now, Rand: rand.Reader},
-		places:  &tenancy.Service{Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.Tx { return t }), Store: s, Now: now, Rand: rand.Reader},
-		keyring: keyring,
+	people := &identity.Service{
+		Ledgers: identity.Ledgers{Users: store.NewLedger(s, func(t *store.Tx) identity.UserTx { return t })}, Store: s,
+		Now: now, Rand: rand.Reader, Passwords: identity.NewHasher(identity.Cost{Memory: 8, Time: 1, Threads: 1}, 4),
 	}
-	b.options = verify.Options{Source: b.tap, Keyring: keyring, Generations: generations, Now: now}
+	b := &fixture{
+		countingSource: &countingSource{Source: s},
+		keys: &key.Service{
+			Creates: store.NewLedger(s, func(t *store.Tx) key.CreateTx { return t }),
+			Changes: store.NewLedger(s, func(t *store.Tx) key.ChangeTx { return t }),
+			Store:   s, Keyring: keyring, Now: now, Rand: rand.Reader,
+		},
+		tenancies: &tenancy.Service{
+			Ledgers: tenancy.Ledgers{
+				Tenants: store.NewLedger(s, func(t *store.Tx) tenancy.TenantTx { return t }),
+				Members: store.NewLedger(s, func(t *store.Tx) tenancy.MemberTx { return t }),
+			},
+			Store: s, Now: now, Rand: rand.Reader,
+		},
+		accounts: &account.Service{
+			Ledger: store.NewLedger(s, func(t *store.Tx) account.Tx { return t }), Store: s, Now: now,
+			Rand: rand.Reader,
+		},
+		keyring: keyring,
+		usage:   &usage.Recorder{},
+	}
+	b.applications = &application.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) application.Tx { return t }), Store: s, Tenants: b.tenancies,
+		Now: now, Rand: rand.Reader,
+	}
+	b.options = verify.Options{
+		Source: b.countingSource, Keyring: keyring, Generations: generations, Now: now, Recorder: b.usage,
+		Limiter:         &ratelimit.InMemory[ident.KeyID]{},
+		VerifierLimiter: &ratelimit.InMemory[ident.KeyID]{},
+	}
 	b.engine = verify.New(b.options)
-	user, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "a@claviger.example", Name: "Key Owner", Password: credential.NewSecret("correct horse battery staple")})
+	user, err := people.Create(t.Context(), principal.Operator(),
+		identity.NewUser{
+			Email: "a@claviger.example", Name: "Key Owner",
+			Password: credential.NewSecret("correct horse battery staple"),
+		})
 	must(err)
 	b.person = user.Person()
-	landlord, err := people.Create(t.Context(), principal.Operator(), identity.NewUser{Email: "b@claviger.example", Name: "Account Owner", Password: credential.NewSecret("correct horse battery staple")})
+	accountOwner, err := people.Create(t.Context(), principal.Operator(),
+		identity.NewUser{
+			Email: "b@claviger.example", Name: "Account Owner",
+			Password: credential.NewSecret("correct horse battery staple"),
+		})
 	must(err)
-	account, err := b.places.CreateAccount(t.Context(), principal.Operator(), "Account", landlord.Person(), false)
+	account, err := b.accounts.CreateAccount(t.Context(), principal.Operator(), "Account", accountOwner.Person(),
+		false)
 	must(err)
-	b.tenant, err = b.places.CreateTenant(t.Context(), principal.Operator(), account.ID, "Tenant", policy.Standard, func(s *policy.Settings) { s.KeysPerUser = 0 })
+	b.tenant, err = b.tenancies.CreateTenant(t.Context(), principal.Operator(), account.ID, "Tenant", policy.Standard,
+		func(s *policy.Settings) { s.KeysPerUser = 0 })
 	must(err)
-	must(b.places.AddMember(t.Context(), principal.Operator(), b.tenant, b.person, scope.Member))
-	b.owner = principal.OfSession(&principal.Session{User: b.person, Memberships: []principal.Membership{{Tenant: b.tenant.ID, Role: scope.Member}}})
+	must(b.tenancies.AddMember(t.Context(), principal.Operator(), b.tenant, b.person, scope.Member))
+	b.owner = principal.OfSession(&principal.Session{
+		User:        b.person,
+		Memberships: []principal.Membership{{Tenant: b.tenant.ID, Role: scope.Member}},
+	})
 	return b
 }
 
-func (b *bench) key(t *testing.T) (ident.KeyID, credential.Presented) {
+func (b *fixture) key(t testing.TB) (ident.KeyID, credential.Parsed) {
 	t.Helper()
-	issued, err := b.keys.Create(t.Context(), b.owner, b.tenant.ID, key.Spec{Name: "Test key", Scopes: []scope.Scope{scope.ApplicationsRead}, AllApplications: true})
+	issued, err := b.keys.Create(t.Context(), b.owner, b.tenant.ID,
+		key.Spec{Name: "Test key", Scopes: []scope.Scope{scope.ApplicationsRead}, AllApplications: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,71 +166,73 @@ func (b *bench) key(t *testing.T) (ident.KeyID, credential.Presented) {
 	return issued.Key.ID, p
 }
 
-// identify gives the code, "" for good.
-func (b *bench) identify(t *testing.T, p credential.Presented) fault.Kind {
+// codeOf returns the code with which the credential is refused; "" if it is accepted.
+func (b *fixture) codeOf(t *testing.T, p credential.Parsed) fault.Kind {
 	t.Helper()
-	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
+	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Location{Transport: policy.Bearer}), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v.Code
 }
 
-func (b *bench) readsDuring(act func()) int {
+func (b *fixture) readsDuring(act func()) int {
 	before := b.reads
 	act()
 	return b.reads - before
 }
 
 func TestOnceWarmADecisionReadsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, good := b.key(t)
-	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader, time.Now)
+	foreign, err := credential.NewKeyring(credential.NewRoot(rand.Reader), credential.FirstVersions(), rand.Reader,
+		time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	shape := b.tenant.Settings.Shape()
-	never, _ := credential.Parse(foreign.Mint(shape).Value.Reveal())     // false tag
-	unknown, _ := credential.Parse(b.keyring.Mint(shape).Value.Reveal()) // right tag, no row
+	never, _ := credential.Parse(foreign.Issue(shape).Value.Reveal())     // false tag
+	unknown, _ := credential.Parse(b.keyring.Issue(shape).Value.Reveal()) // right tag, no row
 	cases := []struct {
 		name       string
-		p          credential.Presented
+		p          credential.Parsed
 		want       fault.Kind
 		cold, warm int
 	}{
 		{"a good key", good, "", 1, 0},
 		{"an id without a row", unknown, fault.KeyInvalid, 1, 0},
-		{"an id this server never made", never, fault.KeyInvalid, 0, 0},
+		{"an id that this server never issued", never, fault.KeyInvalid, 0, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			ask := func() {
-				if got := b.identify(t, c.p); got != c.want {
+			decide := func() {
+				if got := b.codeOf(t, c.p); got != c.want {
 					t.Fatalf("%q, want %q", got, c.want)
 				}
 			}
-			if n := b.readsDuring(ask); n != c.cold {
+			if n := b.readsDuring(decide); n != c.cold {
 				t.Errorf("%d reads when cold, want %d", n, c.cold)
 			}
-			if n := b.readsDuring(func() { ask(); ask() }); n != c.warm {
+			if n := b.readsDuring(func() { decide(); decide() }); n != c.warm {
 				t.Errorf("%d reads when warm, want %d", n, c.warm)
 			}
 		})
 	}
 }
 
-// The race of a cache: a change commits and is answered between the read of a fact and its keeping.
+// A cache can be wrong if a change commits and is answered between the read of the facts and the
+// fill of the cache.
 func TestAFactReadBeforeAChangeIsNeverServedAfterIt(t *testing.T) {
 	changes := map[string]struct {
-		change func(t *testing.T, b *bench, id ident.KeyID)
+		change func(t *testing.T, b *fixture, id ident.KeyID)
 		want   fault.Kind
 	}{
-		"the key is revoked": {func(t *testing.T, b *bench, id ident.KeyID) {
+		"the key is revoked": {func(t *testing.T, b *fixture, id ident.KeyID) {
 			if _, _, err := b.keys.Revoke(t.Context(), b.owner, b.tenant.ID, id, ""); err != nil {
 				t.Error(err)
 			}
 		}, fault.KeyRevoked},
-		"the key is deleted": {func(t *testing.T, b *bench, id ident.KeyID) {
+		"the key is deleted": {func(t *testing.T, b *fixture, id ident.KeyID) {
 			if err := b.keys.Delete(t.Context(), b.owner, b.tenant.ID, id); err != nil {
 				t.Error(err)
 			}
@@ -189,29 +240,33 @@ func TestAFactReadBeforeAChangeIsNeverServedAfterIt(t *testing.T) {
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			id, p := b.key(t)
-			b.after = func() { c.change(t, b, id) }
-			b.identify(t, p) // began before the change: either answer is right
-			if got := b.identify(t, p); got != c.want {
+			b.afterRead = func() { c.change(t, b, id) }
+			b.codeOf(t, p) // began before the change: both answers are right
+			if got := b.codeOf(t, p); got != c.want {
 				t.Errorf("after the change was answered: %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
-// Which tenant a key belongs to is known only once it was read: a change of the tenant in between must not be lost either.
+// The tenant of a key is known only after the key was read. A change of the tenant during that read
+// must not be lost.
 func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, p := b.key(t)
-	b.after = func() {
-		// The member becomes admin of the account while the key is being read; the event outdates the tenant, not the key.
-		if _, err := b.places.SetStanding(t.Context(), principal.Operator(), b.tenant.Account, b.person.ID, scope.AccountAdmin); err != nil {
+	b.afterRead = func() {
+		// The member becomes admin of the account while the key is read. The event invalidates the
+		// tenant, not the key.
+		if _, err := b.accounts.SetAccountMember(t.Context(), principal.Operator(), b.tenant.Account, b.person.ID,
+			scope.AccountAdmin); err != nil {
 			t.Error(err)
 		}
 	}
 	for range 2 {
-		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
+		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Location{Transport: policy.Bearer}),
+			"")
 		if err != nil || v.Facts == nil {
 			t.Fatal(v, err)
 		}
@@ -222,44 +277,46 @@ func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsNeverDecided(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, p := b.key(t)
 	b.fail = errors.New("disk on fire")
-	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{Transport: policy.Bearer}), "")
+	v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Location{Transport: policy.Bearer}), "")
 	if !errors.Is(err, fault.Unavailable) || v.Code != "" || v.Facts != nil {
-		t.Errorf("%+v, %v; want unavailable and no verdict", v, err)
+		t.Errorf("%+v, %v; want unavailable and no decision", v, err)
 	}
 	b.fail = nil
-	if got := b.identify(t, p); got != "" {
+	if got := b.codeOf(t, p); got != "" {
 		t.Errorf("once it can be read: %q", got)
 	}
 }
 
-// tightened is a source whose tenants got one more rule.
-type tightened struct {
+// withRule is a source whose tenants have one more rule.
+type withRule struct {
 	verify.Source
 	rule policy.Rule
 }
 
-func (s tightened) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
+func (s withRule) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
 	t, err := s.Source.TenantFacts(ctx, id)
 	t.Rules = append(t.Rules, s.rule)
 	return t, err
 }
 
-// Each secret counts from when it was set: the refresh does not make the old one younger.
+// The lifetime of each secret counts from the time when it was set: a refresh does not extend that
+// of the previous secret.
 func TestAPolicyThatCameAfterARefreshEndsTheOlderSecretFirst(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	id, old := b.key(t)
 	created := b.options.Now()
 	b.keys.Now = func() time.Time { return created.Add(12 * time.Hour) }
-	issued, err := b.keys.Refresh(t.Context(), b.owner, b.tenant.ID, id, key.Renewal{KeepID: true, Overlap: key.MaxOverlap})
+	issued, err := b.keys.Refresh(t.Context(), b.owner, b.tenant.ID, id,
+		key.RefreshParams{KeepID: true, Overlap: key.MaxOverlap})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fresh, _ := credential.Parse(issued.Credential.Value.Reveal())
 	o := b.options
-	o.Source = tightened{b.tap, policy.Rule{Reason: policy.ByMaxLifetime, Days: 1}}
+	o.Source = withRule{b.countingSource, policy.Rule{Reason: policy.ByMaxLifetime, Days: 1}}
 	for after, want := range map[time.Duration][2]fault.Kind{
 		23 * time.Hour:              {"", ""},
 		25 * time.Hour:              {fault.KeyExpired, ""},
@@ -268,22 +325,23 @@ func TestAPolicyThatCameAfterARefreshEndsTheOlderSecretFirst(t *testing.T) {
 	} {
 		o.Now = func() time.Time { return created.Add(after) }
 		b.engine = verify.New(o)
-		if was, is := b.identify(t, old), b.identify(t, fresh); was != want[0] || is != want[1] {
+		if was, is := b.codeOf(t, old), b.codeOf(t, fresh); was != want[0] || is != want[1] {
 			t.Errorf("%v after its creation the old secret is %q and the new one %q, want %q", after, was, is, want)
 		}
 	}
 }
 
 func TestUsesThatCannotBeWrittenAreWrittenLater(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	id, p := b.key(t)
-	b.identify(t, p)
+	b.codeOf(t, p)
 	full := errors.New("disk full")
-	if err := b.engine.FlushUses(t.Context(), sink(func([]verify.Use) error { return full })); !errors.Is(err, full) {
+	if err := b.usage.Flush(t.Context(), usesFunc(func([]usage.Use) error { return full })); !errors.Is(err, full) {
 		t.Fatalf("flush: %v", err)
 	}
-	var kept []verify.Use
-	if err := b.engine.FlushUses(t.Context(), sink(func(batch []verify.Use) error { kept = batch; return nil })); err != nil {
+	var kept []usage.Use
+	if err := b.usage.Flush(t.Context(),
+		usesFunc(func(batch []usage.Use) error { kept = batch; return nil })); err != nil {
 		t.Fatal(err)
 	}
 	if len(kept) != 1 || kept[0].Key != id {
@@ -291,56 +349,62 @@ func TestUsesThatCannotBeWrittenAreWrittenLater(t *testing.T) {
 	}
 }
 
-type sink func([]verify.Use) error
+type usesFunc func([]usage.Use) error
 
-func (s sink) RecordUses(_ context.Context, batch []verify.Use) error { return s(batch) }
+func (s usesFunc) RecordUses(_ context.Context, batch []usage.Use) error { return s(batch) }
 
-func (s sink) RecordScopeUses(context.Context, []verify.ScopeUse) error { return nil }
+func (s usesFunc) RecordScopeUses(context.Context, []usage.ScopeUse) error { return nil }
 
-func TestAScopeIsNotedOnceADayAndWhatCannotBeWrittenIsWrittenLater(t *testing.T) {
-	b := newBench(t)
+func TestAScopeIsRecordedOnceADayAndWhatCannotBeWrittenIsWrittenLater(t *testing.T) {
+	b := newFixture(t)
 	id, p := b.key(t)
 	at := time.Now().Truncate(policy.Day)
 	o := b.options
 	o.Now = func() time.Time { return at }
 	b.engine = verify.New(o)
-	ask := func() {
+	decide := func() {
 		t.Helper()
-		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Way{}), "")
+		v, err := b.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Location{}), "")
 		if err != nil || v.Code != "" {
 			t.Fatal(v.Code, err)
 		}
 		c := verify.Caller{Principal: v.Principal(), Facts: v.Facts}
-		if err := b.engine.Allow(t.Context(), c, verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}); err != nil {
+		if err := b.engine.Allow(t.Context(), c,
+			verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	written := func(want ...verify.ScopeUse) {
+	written := func(want ...usage.ScopeUse) {
 		t.Helper()
-		var got []verify.ScopeUse
-		if err := b.engine.FlushUses(t.Context(), scopeSink(func(batch []verify.ScopeUse) error { got = batch; return nil })); err != nil || !slices.Equal(got, want) {
+		var got []usage.ScopeUse
+		if err := b.usage.Flush(t.Context(),
+			scopeUsesFunc(func(batch []usage.ScopeUse) error { got = batch; return nil })); err != nil ||
+			!slices.Equal(got, want) {
 			t.Errorf("written is %v (%v), want %v", got, err, want)
 		}
 	}
-	used := func() verify.ScopeUse {
-		return verify.ScopeUse{Key: id, Scope: scope.ApplicationsRead, On: at.Truncate(policy.Day).UTC()}
+	used := func() usage.ScopeUse {
+		return usage.ScopeUse{Key: id, Scope: scope.ApplicationsRead, On: at.Truncate(policy.Day).UTC()}
 	}
-	ask()
+	decide()
 	full := errors.New("disk full")
-	if err := b.engine.FlushUses(t.Context(), scopeSink(func([]verify.ScopeUse) error { return full })); !errors.Is(err, full) {
+	if err := b.usage.Flush(t.Context(), scopeUsesFunc(func([]usage.ScopeUse) error { return full })); !errors.Is(err,
+		full) {
 		t.Fatalf("flush: %v", err)
 	}
 	written(used())
 	at = at.Add(policy.Day - time.Microsecond)
-	ask()
+	decide()
 	written()
 	at = at.Add(2 * time.Second)
-	ask()
+	decide()
 	written(used())
 }
 
-type scopeSink func([]verify.ScopeUse) error
+type scopeUsesFunc func([]usage.ScopeUse) error
 
-func (s scopeSink) RecordUses(context.Context, []verify.Use) error { return nil }
+func (s scopeUsesFunc) RecordUses(context.Context, []usage.Use) error { return nil }
 
-func (s scopeSink) RecordScopeUses(_ context.Context, batch []verify.ScopeUse) error { return s(batch) }
+func (s scopeUsesFunc) RecordScopeUses(_ context.Context, batch []usage.ScopeUse) error {
+	return s(batch)
+}

@@ -12,10 +12,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-// KeyRow is what the store knows of a key found by lookup.
+// KeyRow is what the store knows about a key that was found by its lookup.
 type KeyRow struct {
 	ID           ident.KeyID
 	Tenant       ident.TenantID
@@ -28,76 +30,85 @@ type KeyRow struct {
 	Scopes       scope.Set
 	Applications scope.Applications
 	SecretSetAt  time.Time
-	ExpiresAt    time.Time
-	DisabledAt   time.Time
-	RevokedAt    time.Time
-	Slot         int64
-	LastUsedAt   time.Time
-	// Secrets found under the lookup: the current one, the previous one, or both.
+	// SecretByOwner is set if the owner set the current secret.
+	SecretByOwner bool
+	ExpiresAt     time.Time
+	DisabledAt    time.Time
+	RevokedAt     time.Time
+	Slot          int64
+	LastUsedAt    time.Time
+	// Secrets are those found by the lookup: the current one, the previous one, or both.
 	Secrets []SecretRow
 }
 
-// SecretRow is what is stored of one secret.
+// SecretRow is what is stored about one secret.
 type SecretRow struct {
 	Serial   int
 	Previous bool
-	// Shape and PublicID it was minted with; after a refresh with a new id the two secrets differ in them.
+	// Shape and PublicID are those that the secret was issued with. After a refresh with a new id
+	// they differ between the two secrets.
 	Shape    credential.Shape
 	PublicID string
 	Digest   credential.Sealed
 	SetAt    time.Time
-	// Until ends a previous secret, unless a policy does before; zero for the current one.
+	// ByOwner is set if the key's owner set the secret.
+	ByOwner bool
+	// Until is the end of a previous secret, unless a policy ends it before; zero for the current
+	// one.
 	Until time.Time
 }
 
-// TenantRow is what the store knows of a tenant and its account.
+// TenantRow is what the store knows about a tenant and its account.
 type TenantRow struct {
 	policy.Tenant
-	// Applications of the tenant: id → enabled.
+	// Applications maps the id of each of the tenant's applications to whether it is enabled.
 	Applications map[string]bool
 }
 
-// Source is where facts come from.
+// Source reads facts.
 type Source interface {
-	// KeyFacts finds a key by lookup in one read, or fault.NotFound.
+	// KeyFacts returns the key with this lookup, in one read, or fault.NotFound.
 	KeyFacts(ctx context.Context, lookup string) (KeyRow, error)
+	// TenantFacts returns the tenant, or fault.NotFound.
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
 }
 
-// Facts is what a decision needs to know of a key, whichever of its credentials is presented. It is immutable but for the times
-// of last uses and what is left of the allowance.
+// Facts are what a decision needs to know about a key. The credentials of a key share them, unless
+// the owner's account role counts for only one of the two. They do not change, apart from the
+// record of uses and the state of the limiters.
 type Facts struct {
-	Key    principal.Key // scopes effective
+	Key principal.Key // with effective scopes
+	// Reason says which rule sets the key's expiry.
 	Reason policy.Reason
-	// Rendered is whatever Options.Render made of the facts, kept so that an answer is one write.
+	// Rendered is what Options.Render made of the facts. With it, a response needs only one write.
 	Rendered any
 
-	tenant   *tenantFacts
-	life     policy.Life
-	chain    policy.Chain
-	lastUsed atomic.Int64
-	// previousUsed is the last use of the previous secret that was noted through these facts.
-	previousUsed atomic.Int64
-	// scopesUsed are the last days on which the scopes of Key were noted as used, by their places there.
-	scopesUsed []atomic.Int32
-	allowance  atomic.Pointer[allowance] // of a limited key once it was needed; a swept one is replaced
+	tenant       *tenantFacts
+	life         policy.Life
+	dependencies policy.Dependencies
+	uses         usage.Tracker
+	// requests is the key as a caller of Engine.limiter, verifyRequests as one of
+	// Engine.verifierLimiter.
+	requests, verifyRequests ratelimit.Caller[ident.KeyID]
 }
 
-// credentialFacts is what a decision needs to know of one credential: how it is recognised, and how long it lasts.
+// credentialFacts are what a decision needs to know about one credential of a key: how it is
+// recognised and how long it is valid.
 type credentialFacts struct {
+	// facts are the key's facts for requests with this credential.
+	facts    *Facts
 	serial   int
 	shape    credential.Shape
 	publicID string
 	digest   credential.Digest
 	life     policy.SecretLife
-	// who is the key as the one who shows this credential.
-	who principal.Principal
+	// principal is the key as the sender of requests with this credential.
+	principal principal.Principal
 }
 
-// Entry is what the cache keeps of a lookup: a key with those of its credentials that have this lookup, or that there is none.
-// It counts only while current.
+// Entry is a cache entry: the credentials with one lookup. It has none if no key has the lookup. It
+// counts only while it is current.
 type Entry struct {
-	facts       *Facts
 	credentials []credentialFacts
 	stamp       stamp
 }
@@ -107,17 +118,20 @@ type tenantFacts struct {
 	generation uint64
 }
 
-// stamp is where the counters stood before the facts were read.
+// stamp holds the generation counters of the facts with the values from before the facts were read.
 type stamp struct {
-	lookup, tenant     *atomic.Uint64
-	lookupAt, tenantAt uint64
+	lookup, tenant           *atomic.Uint64
+	lookupValue, tenantValue uint64
 }
 
+// current reports whether nothing that the entry was read from has changed.
 func (e *Entry) current() bool {
-	return e.stamp.lookup.Load() == e.stamp.lookupAt && (e.stamp.tenant == nil || e.stamp.tenant.Load() == e.stamp.tenantAt)
+	return e.stamp.lookup.Load() == e.stamp.lookupValue && (e.stamp.tenant == nil ||
+		e.stamp.tenant.Load() == e.stamp.tenantValue)
 }
 
-// load reads the facts of a lookup and keeps them. What is not there is kept too, as an entry without a credential, so that a deleted id costs no read.
+// load reads the facts of a lookup and puts them into the cache. For a lookup that does not exist
+// it puts an entry without credentials there, so that a deleted id causes no further read.
 func (e *Engine) load(ctx context.Context, lookup string) (*Entry, error) {
 	start := time.Now()
 	f, err := e.read(ctx, lookup)
@@ -129,9 +143,9 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Entry, error) {
 }
 
 func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
-	s := stamp{lookup: e.generations.ofLookup(lookup)}
-	s.lookupAt = s.lookup.Load()
-	tenants := e.generations.tenants.Load()
+	s := stamp{lookup: e.generations.lookupCounter(lookup)}
+	s.lookupValue = s.lookup.Load()
+	tenants := e.generations.tenantChanges.Load()
 	row, err := e.source.KeyFacts(ctx, lookup)
 	if errors.Is(err, fault.NotFound) {
 		absent := &Entry{stamp: s}
@@ -141,13 +155,14 @@ func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	s.tenant = e.generations.ofTenant(row.Tenant)
-	s.tenantAt = s.tenant.Load()
-	if e.generations.tenants.Load() != tenants {
-		// Some tenant changed while the key was read. Whose is known only now, so read once more behind the stamp.
+	s.tenant = e.generations.tenantCounter(row.Tenant)
+	s.tenantValue = s.tenant.Load()
+	if e.generations.tenantChanges.Load() != tenants {
+		// A tenant changed while the key was read. It may be the key's tenant, which is known only
+		// now, so read the key again after the stamp.
 		row, err = e.source.KeyFacts(ctx, lookup)
 		if errors.Is(err, fault.NotFound) {
-			return &Entry{stamp: s}, nil // deleted in between
+			return &Entry{stamp: s}, nil // deleted meanwhile
 		}
 		if err != nil {
 			return nil, unavailable(err)
@@ -157,18 +172,19 @@ func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	s.tenantAt = min(s.tenantAt, tenant.generation)
-	entry := &Entry{facts: e.factsOf(row, tenant), stamp: s}
-	if entry.credentials, err = e.credentialsOf(row, entry.facts); err != nil {
+	s.tenantValue = min(s.tenantValue, tenant.generation)
+	entry := &Entry{stamp: s}
+	entry.credentials, err = e.newCredentials(row, tenant)
+	if err != nil {
 		return nil, err
 	}
 	e.cache.Put(strings.Clone(lookup), entry)
 	return entry, nil
 }
 
-// tenantFacts gives the facts of a tenant, read no earlier than its last change.
+// tenantFacts returns the facts of a tenant. They were read after its last change.
 func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFacts, error) {
-	generation := e.generations.ofTenant(id).Load()
+	generation := e.generations.tenantCounter(id).Load()
 	if kept, ok := e.tenants.Load(id); ok && kept.(*tenantFacts).generation == generation {
 		return kept.(*tenantFacts), nil
 	}
@@ -181,30 +197,43 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 	return t, nil
 }
 
-func (e *Engine) factsOf(row KeyRow, tenant *tenantFacts) *Facts {
-	acting := scope.Acting(row.Member, row.AccountRole)
+// newFacts returns the facts of a key. byAccount is set if the owner's role in the account counts.
+func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Facts {
+	if !byAccount {
+		row.AccountRole = ""
+	}
+	role := scope.EffectiveRole(row.Member, row.AccountRole)
 	life := policy.KeyDates{
-		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt, Slot: row.Slot,
+		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt,
+		Slot: row.Slot,
 	}.Under(tenant.Rules)
 	f := &Facts{
 		Key: principal.Key{
 			ID: row.ID, PublicID: row.PublicID, Tenant: row.Tenant, Account: tenant.Account, Owner: row.Owner,
-			Scopes: tenant.Catalogue.Effective(row.Scopes, acting), Applications: row.Applications,
+			Scopes: tenant.Catalogue.Effective(row.Scopes, role), Applications: row.Applications,
 			Expires: life.Expiry.At, AccountRole: row.AccountRole,
 		},
 		Reason: life.Expiry.Reason, tenant: tenant, life: life,
-		chain: policy.Chain{Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Open},
+		dependencies: policy.Dependencies{Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active},
 	}
-	f.lastUsed.Store(row.LastUsedAt.UnixMicro())
-	f.scopesUsed = make([]atomic.Int32, len(f.Key.Scopes))
+	f.uses.Init(row.LastUsedAt, len(f.Key.Scopes))
+	f.requests.ID = row.ID
+	f.verifyRequests.ID = row.ID
 	if e.render != nil {
 		f.Rendered = e.render(f)
 	}
 	return f
 }
 
-func (e *Engine) credentialsOf(row KeyRow, f *Facts) (list []credentialFacts, err error) {
+// newCredentials returns the facts of the credentials of a key.
+func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts) (list []credentialFacts, err error) {
+	shared := map[bool]*Facts{} // by whether the owner's role in the account counts
 	for _, secret := range row.Secrets {
+		byAccount := row.AccountRole.Valid() && policy.AccountRoleCounts(row.SecretByOwner, secret.ByOwner)
+		if shared[byAccount] == nil {
+			shared[byAccount] = e.newFacts(row, tenant, byAccount)
+		}
+		f := shared[byAccount]
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
@@ -213,15 +242,17 @@ func (e *Engine) credentialsOf(row KeyRow, f *Facts) (list []credentialFacts, er
 		k.Serial = secret.Serial
 		dates := policy.SecretDates{Previous: secret.Previous, SetAt: secret.SetAt, Until: secret.Until}
 		list = append(list, credentialFacts{
-			serial: secret.Serial, shape: secret.Shape, publicID: secret.PublicID, digest: digest, life: dates.Under(f.tenant.Rules),
-			who: principal.OfKey(&k),
+			facts: f, serial: secret.Serial, shape: secret.Shape, publicID: secret.PublicID, digest: digest,
+			life:      dates.Under(f.tenant.Rules),
+			principal: principal.OfKey(&k),
 		})
 	}
 	return list, nil
 }
 
+// unavailable returns the error for a decision that could not be made because of err.
 func unavailable(err error) error {
-	if errors.Is(err, fault.Unavailable) {
+	if errors.Is(err, fault.Unavailable) || errors.Is(err, fault.Internal) { // a bug of ours fails again
 		return err
 	}
 	return fault.Wrap(fault.Unavailable, err, "The decision cannot be made right now. Try again.")

@@ -8,38 +8,42 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// shards is how many counters tell cached facts apart. Two ids that share one only cost each other a read now and then.
+// shards is the number of counters. Ids with the same counter invalidate each other's cache
+// entries, which costs a read now and then.
 const shards = 8192
 
-// Generations counts changes, so that a cached fact can tell whether it is still one.
+// Generations counts changes, so that a cache entry can tell whether it is still current.
 //
-// A fact carries the counters of its lookup and of its tenant as they stood before it was read, and counts only while both stand there
-// still. A change moves them after its COMMIT and before its answer, also when the COMMIT's outcome is unknown. "Drop the
-// fact if the counter moved while reading, then keep it" would be a check and then an act, with a stale fact in between.
+// An entry keeps the values that the counters of its lookup and its tenant had before it was read.
+// It is current while both counters have these values. A change increments them after its COMMIT
+// and before its response, also if the outcome of the COMMIT is unknown. Checking the counters
+// after the read and then filling the cache would not be enough: a change between the two would
+// leave a stale entry.
 type Generations struct {
-	seed    maphash.Seed
-	tenants atomic.Uint64 // moves with every tenant's counter
-	counter [shards]atomic.Uint64
+	seed          maphash.Seed
+	tenantChanges atomic.Uint64 // is incremented with the counter of any tenant
+	counters      [shards]atomic.Uint64
 }
 
-// NewGenerations starts every counter.
+// NewGenerations returns counters of zero.
 func NewGenerations() *Generations { return &Generations{seed: maphash.MakeSeed()} }
 
-func (g *Generations) ofLookup(lookup string) *atomic.Uint64 {
-	return &g.counter[maphash.String(g.seed, lookup)%shards]
+func (g *Generations) lookupCounter(lookup string) *atomic.Uint64 {
+	return &g.counters[maphash.String(g.seed, lookup)%shards]
 }
 
-func (g *Generations) ofTenant(id ident.TenantID) *atomic.Uint64 {
-	return g.ofLookup(string(id))
+func (g *Generations) tenantCounter(id ident.TenantID) *atomic.Uint64 {
+	return g.lookupCounter(string(id))
 }
 
-// Outdate moves the counters of everything the change made stale. The store calls it; nothing else may.
-func (g *Generations) Outdate(s audit.Stale) {
+// Invalidate increments the counters of everything that a change made stale. Only the store may
+// call it.
+func (g *Generations) Invalidate(s audit.Invalidation) {
 	for _, lookup := range s.Lookups {
-		g.ofLookup(lookup).Add(1)
+		g.lookupCounter(lookup).Add(1)
 	}
 	for _, id := range s.Tenants {
-		g.tenants.Add(1) // before the tenant's own: see facts.load
-		g.ofTenant(id).Add(1)
+		g.tenantChanges.Add(1) // before the counter of the tenant: see Engine.read
+		g.tenantCounter(id).Add(1)
 	}
 }

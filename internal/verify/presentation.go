@@ -3,20 +3,23 @@ package verify
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
-// CredentialKind is what a request presented. The kinds are closed: only the constructors below make a [Presentation].
+// CredentialKind is the kind of credential that a request presented. The list is closed: only the
+// constructors below make a [Presentation].
 type CredentialKind uint8
 
 // The kinds.
 const (
 	// NoCredential is a request without a credential.
 	NoCredential CredentialKind = iota
-	// MalformedCredential is something that has not the form of a credential.
+	// MalformedCredential is a value without the form of a credential.
 	MalformedCredential
 	// AmbiguousCredential is more than one credential.
 	AmbiguousCredential
@@ -30,54 +33,83 @@ const (
 	ManagementKey
 )
 
-// Presentation is the one credential that a request carried (step 1), or why there is none. The zero value is no credential.
-// It holds a secret and must not outlive the request; it does not print.
+// Presentation is the one credential that a request carried (step 1), or why there is none. The
+// zero value is no credential. It holds a secret, so it must not outlive the request, and printing
+// it shows "[redacted]".
 type Presentation struct {
-	kind  CredentialKind
-	way   policy.Way
-	key   credential.Presented // of an API key or a management key
-	token string               // of a session or an access token
+	kind     CredentialKind
+	location policy.Location
+	key      credential.Parsed // of an API key or a management key
+	token    string            // of a session or an access token
+	// headers are the names of the headers that carried an ambiguous credential.
+	headers []string
 }
 
-// PresentMalformed makes the presentation of something that has not the form of a credential.
-func PresentMalformed(way policy.Way) Presentation {
-	return Presentation{kind: MalformedCredential, way: way}
+// PresentMalformed returns the presentation of a value without the form of a credential.
+func PresentMalformed(location policy.Location) Presentation {
+	return Presentation{kind: MalformedCredential, location: location}
 }
 
-// PresentAmbiguous makes the presentation of more than one credential.
-func PresentAmbiguous() Presentation { return Presentation{kind: AmbiguousCredential} }
-
-// PresentKey makes the presentation of an API key. The zero way leaves its transport undecided.
-func PresentKey(key credential.Presented, way policy.Way) Presentation {
-	return Presentation{kind: APIKey, key: key, way: way}
+// PresentAmbiguous returns the presentation of more than one credential. headers are the names of
+// the headers that carried them.
+func PresentAmbiguous(headers ...string) Presentation {
+	return Presentation{kind: AmbiguousCredential, headers: headers}
 }
 
-// PresentSession makes the presentation of a session's cookie.
+// PresentKey returns the presentation of an API key. With the zero location its transport is not
+// checked.
+func PresentKey(key credential.Parsed, location policy.Location) Presentation {
+	return Presentation{kind: APIKey, key: key, location: location}
+}
+
+// PresentSession returns the presentation of a session's cookie.
 func PresentSession(token string) Presentation {
-	return Presentation{kind: SessionToken, token: token, way: policy.Way{Transport: policy.Session}}
+	return Presentation{kind: SessionToken, token: token, location: policy.Location{Transport: policy.Session}}
 }
 
-// PresentAccessToken makes the presentation of an access token. A token counts as transport oauth, however it came.
+// PresentAccessToken returns the presentation of an access token. Its transport is oauth, wherever
+// the request carried it.
 func PresentAccessToken(token string) Presentation {
-	return Presentation{kind: AccessToken, token: token, way: policy.Way{Transport: policy.OAuth}}
+	return Presentation{kind: AccessToken, token: token, location: policy.Location{Transport: policy.OAuth}}
 }
 
-// PresentManagementKey makes the presentation of a management key.
-func PresentManagementKey(key credential.Presented) Presentation {
-	return Presentation{kind: ManagementKey, key: key, way: policy.Way{Transport: policy.Bearer}}
+// PresentManagementKey returns the presentation of a management key.
+func PresentManagementKey(key credential.Parsed) Presentation {
+	return Presentation{kind: ManagementKey, key: key, location: policy.Location{Transport: policy.Bearer}}
 }
 
-// Kind of the credential.
+// Kind returns the kind of the credential.
 func (p Presentation) Kind() CredentialKind { return p.kind }
 
-// Way is how the credential came; zero where that is not known.
-func (p Presentation) Way() policy.Way { return p.way }
+// Location returns where the request carried the credential; zero if that is not known.
+func (p Presentation) Location() policy.Location { return p.location }
 
-// Explicit reports whether the request carried a credential of its own, good or bad. A browser sends a cookie by itself.
+// Explicit reports whether the client chose to send a credential, valid or not. A cookie does not
+// count: a browser sends it by itself.
 func (p Presentation) Explicit() bool { return p.kind != NoCredential && p.kind != SessionToken }
 
-// Key returns the API key; ok is false for every other kind.
-func (p Presentation) Key() (key credential.Presented, ok bool) { return p.key, p.kind == APIKey }
+// maxAmbiguousNames is how many headers Detail names.
+const maxAmbiguousNames = 8
+
+// Detail returns the message about an ambiguous credential, which names the headers; "" for every
+// other kind.
+func (p Presentation) Detail() string {
+	if p.kind != AmbiguousCredential || len(p.headers) == 0 {
+		return ""
+	}
+	names := slices.Clone(p.headers)
+	if len(names) > maxAmbiguousNames {
+		names = append(names[:maxAmbiguousNames], "others")
+	}
+	list := names[len(names)-1]
+	if before := names[:len(names)-1]; len(before) > 0 {
+		list = strings.Join(before, ", ") + " and " + list
+	}
+	return "More than one credential was sent, in " + list + ". Send one credential, in one header."
+}
+
+// Key returns the API key. ok is false for every other kind.
+func (p Presentation) Key() (key credential.Parsed, ok bool) { return p.key, p.kind == APIKey }
 
 // Format writes "[redacted]" for every verb.
 func (Presentation) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
@@ -85,8 +117,8 @@ func (Presentation) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redact
 // LogValue returns "[redacted]".
 func (Presentation) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// refusal returns the code for a presentation where only an API key is accepted; "" for an API key. A kind that is not
-// listed is refused.
+// refusal returns the code that refuses the presentation where only API keys are accepted; "" for
+// an API key. It refuses a kind that is not listed.
 func (p Presentation) refusal() fault.Kind {
 	switch p.kind {
 	case APIKey:

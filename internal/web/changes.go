@@ -10,64 +10,87 @@ import (
 	"github.com/claviger-dev/claviger/internal/ratelimit"
 )
 
-// AdmitChange counts a change of the principal and asks whether there is room for it. What only takes authority away has a
-// count and room of its own.
-func (d *Door) AdmitChange(who principal.Principal, reduces bool) error {
-	if err := d.Changes.Consume(who, reduces); err != nil || d.Admit == nil {
+// AdmitChange counts a change of the principal and refuses it if there were too many, or if there
+// is no room on the disk. Requests that only take authority away have their own count and reserve.
+func (m *Middleware) AdmitChange(who principal.Principal, reduces bool) error {
+	if err := m.Changes.Consume(who, reduces); err != nil || m.Admit == nil {
 		return err
 	}
-	return d.Admit(reduces)
+	return m.Admit(reduces)
 }
 
-// ChangeLimit bounds how many requests a minute one person sends that change something, and so how fast they make the database
-// grow. A request counts once, however it comes: over all sessions and keys of the person. It counts before anything is read or
-// written for it, and by the machine's monotonic clock.
+// ChangeLimit limits the requests of one person that change something, and so how fast a person
+// makes the database grow. All sessions and keys of the person count together. A request counts
+// before anything is read or written for it. The limit uses the machine's monotonic clock.
+//
+// Requests that only take authority away are counted apart: by session, and all keys of a person
+// together. A person who has used up their changes can still revoke, and no stolen key or session
+// prevents its owner from doing so in another session.
 type ChangeLimit struct {
-	perMinute int64
-	begun     time.Time
-	// Requests that only take authority away are counted apart: whoever has used up their changes can still revoke.
-	changes, reductions ratelimit.Limiters[ident.UserID]
+	perMinute  int64
+	started    time.Time
+	changes    ratelimit.InMemory[ident.UserID]
+	reductions ratelimit.InMemory[reducer]
 }
 
-// reductionFactor is how many more requests are allowed that only take authority away. Even an incident asks for fewer.
+// reducer is who has one count of requests that only take authority away: a session, or all keys of
+// a person.
+type reducer struct {
+	person ident.UserID
+	// session is "" for the person's keys.
+	session ident.SessionID
+}
+
+// reductionFactor is how many times as many requests are allowed that only take authority away.
+// Even an incident needs fewer.
 const reductionFactor = 10
 
-// NewChangeLimit returns a limit of so many changes a minute.
+// NewChangeLimit returns a limit of perMinute changes.
 func NewChangeLimit(perMinute int) *ChangeLimit {
-	return &ChangeLimit{perMinute: int64(perMinute), begun: time.Now()}
+	return &ChangeLimit{perMinute: int64(perMinute), started: time.Now()}
 }
 
-// Consume counts a request of the principal, or refuses it with fault.LimitOfChanges. reduces is set where the request only
-// takes authority away. Operators and Claviger itself are not limited.
+// Consume counts a request of the principal, or refuses it with fault.LimitOfChanges. reduces is
+// set if the request only takes authority away. Operators and the system are not limited.
 func (l *ChangeLimit) Consume(who principal.Principal, reduces bool) error {
-	person := personOf(who)
-	if l == nil || person == "" {
+	by := reducerOf(who)
+	if l == nil || by.person == "" {
 		return nil
 	}
-	limiters, perMinute, what := &l.changes, l.perMinute, "change something"
-	if reduces {
-		limiters, perMinute, what = &l.reductions, l.perMinute*reductionFactor, "take authority away"
+	now := int64(time.Since(l.started))
+	if !reduces {
+		wait := l.changes.Consume(&ratelimit.Caller[ident.UserID]{ID: by.person}, now, l.perMinute)
+		return refuseChange(wait, "One person may send %d requests a minute that change something.", l.perMinute)
 	}
-	wait := limiters.Consume(person, int64(time.Since(l.begun)), perMinute)
+	text := "The keys of one person may send %d requests a minute that take authority away."
+	if by.session != "" {
+		text = "One session may send %d requests a minute that take authority away."
+	}
+	perMinute := l.perMinute * reductionFactor
+	return refuseChange(l.reductions.Consume(&ratelimit.Caller[reducer]{ID: by}, now, perMinute), text, perMinute)
+}
+
+// refuseChange refuses a request that must wait.
+func refuseChange(wait time.Duration, text string, perMinute int64) error {
 	if wait == 0 {
 		return nil
 	}
-	return fault.Retry(fault.LimitOfChanges, wait, fmt.Sprintf(
-		"One person may send %d requests a minute that %s. Wait as long as Retry-After says.", perMinute, what))
+	return fault.Retry(fault.LimitOfChanges, wait, fmt.Sprintf(text, perMinute)+retryAdvice)
 }
 
-// personOf returns the person who asks, or who owns the key that does; "" for everybody else.
-func personOf(who principal.Principal) ident.UserID {
+// reducerOf returns the session of a person, or the owner of a key. It is empty for every other
+// principal.
+func reducerOf(who principal.Principal) reducer {
 	if s, ok := who.Session(); ok {
-		return s.User.ID
+		return reducer{s.User.ID, s.ID}
 	}
 	k, _ := who.Key()
-	return k.Owner.ID
+	return reducer{person: k.Owner.ID}
 }
 
-// Sweep forgets the people who have not changed anything for a while.
+// Sweep removes the counts of people who have not changed anything for a while.
 func (l *ChangeLimit) Sweep() {
-	now := int64(time.Since(l.begun))
+	now := int64(time.Since(l.started))
 	l.changes.Sweep(now)
 	l.reductions.Sweep(now)
 }

@@ -10,24 +10,30 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
 // MaxBody is the largest body that is read, in bytes.
 const MaxBody = 64 << 10
 
-// Body is what was read of a request's body. It is released once it is no longer needed.
+// Body is the body of a request in a pooled buffer. It is released when it is no longer needed.
 type Body struct{ buf *bytes.Buffer }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// Read reads a body of JSON whole, at most MaxBody of it. The Body must be released also where there is an error.
-func Read(r *http.Request) (Body, error) {
+// ReadBody reads a whole body of JSON. It refuses another media type, an encoding, and more than
+// MaxBody bytes. The Body must be released even if there is an error.
+func ReadBody(r *http.Request) (Body, error) {
 	b := Body{buffers.Get().(*bytes.Buffer)}
+	if err := plainContent(r.Header); err != nil {
+		return b, err
+	}
 	if err := jsonContent(r.Header); err != nil {
 		return b, err
 	}
@@ -35,15 +41,15 @@ func Read(r *http.Request) (Body, error) {
 	case b.buf.Len() > MaxBody:
 		return b, fault.TooLarge
 	case err != nil:
-		return b, fault.Wrap(fault.Malformed, err, "The body was cut short.")
+		return b, errCutShort(err)
 	}
 	return b, nil
 }
 
-// Bytes of the body, until it is released.
+// Bytes returns the body. It is valid until Release.
 func (b Body) Bytes() []byte { return b.buf.Bytes() }
 
-// Release gives the buffer back, emptied: it may have held a credential.
+// Release clears the buffer, which may hold a credential, and returns it to the pool.
 func (b Body) Release() {
 	if b.buf == nil {
 		return
@@ -53,10 +59,11 @@ func (b Body) Release() {
 	buffers.Put(b.buf)
 }
 
-// Decode reads the one JSON value of a body into v, exactly: unknown and duplicate members, another case of a name, a wrong type, a
-// second value and anything over MaxBody are refused, and what was sent is never repeated.
+// Decode reads the one JSON value of a body into v. It is strict: it refuses unknown and duplicate
+// members, a name in another case, a wrong type, a second value, and more than MaxBody bytes. Its
+// errors never repeat what was sent.
 func Decode(r *http.Request, v any) error {
-	body, err := Read(r)
+	body, err := ReadBody(r)
 	defer body.Release()
 	if err != nil {
 		return err
@@ -64,19 +71,29 @@ func Decode(r *http.Request, v any) error {
 	return Unmarshal(body.Bytes(), v)
 }
 
-// Buffer reads a body into memory. It gives what it read; what was wrong with it shows when it is decoded.
-func Buffer(r *http.Request) []byte {
+// ReadBodyFirst reads a body into memory, from where handlers read it again. It returns an error
+// only if the request ended with its body. Any other error appears when the body is decoded.
+func ReadBodyFirst(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
-		return nil
+		return nil, nil
 	}
 	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(text), failing{err}))
-	return text
+	if err != nil && r.Context().Err() != nil {
+		return text, errCutShort(err)
+	}
+	return text, nil
 }
 
-// failing ends a body the way it ended when it was read.
+// errCutShort refuses a request whose body did not arrive completely, or not in time.
+func errCutShort(err error) error {
+	return fault.Wrap(fault.Malformed, err, "The body was cut short.")
+}
+
+// failing is the end of a buffered body: the error with which reading it ended, or io.EOF.
 type failing struct{ err error }
 
+// Read implements io.Reader.
 func (f failing) Read([]byte) (int, error) {
 	if f.err != nil {
 		return 0, f.err
@@ -84,9 +101,50 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Unmarshal reads one JSON value exactly; see Decode.
+// strict are the options for reading bodies: unknown members are refused, and times are read by
+// api.ParseTime.
+var strict = json.JoinOptions(json.RejectUnknownMembers(true), json.WithUnmarshalers(json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(readTime),
+	json.UnmarshalFromFunc(func(d *jsontext.Decoder, o *api.Optional[time.Time]) error {
+		if err := readTime(d, &o.Value); err != nil {
+			return err
+		}
+		o.Set = true
+		return nil
+	}),
+)))
+
+// readTime reads a string as a time. Other values are left to the usual rules.
+func readTime(d *jsontext.Decoder, at *time.Time) error {
+	if d.PeekKind() != '"' {
+		return errors.ErrUnsupported
+	}
+	token, err := d.ReadToken()
+	if err != nil {
+		return err
+	}
+	*at, err = api.ParseTime(token.String())
+	return err
+}
+
+// TimeField returns what is wrong with a field whose time api.ParseTime refused with err. code is
+// for a text that is no time.
+func TimeField(name, code string, err error) fault.Field {
+	if errors.Is(err, api.ErrTimePrecision) {
+		return fault.Field{Name: name, Code: "precision", Message: sentence(api.ErrTimePrecision)}
+	}
+	return fault.Field{Name: name, Code: code, Message: sentence(api.ErrTimeForm)}
+}
+
+// sentence returns an error's text as a sentence.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// Unmarshal reads one JSON value strictly; see [Decode].
 func Unmarshal(text []byte, v any) error {
-	err := json.Unmarshal(text, v, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(text, v, strict)
 	if err == nil {
 		return nil
 	}
@@ -95,15 +153,29 @@ func Unmarshal(text []byte, v any) error {
 		return fault.Refuse(semantic(e, known))
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(e, jsontext.ErrDuplicateName) {
-		return fault.New(fault.Malformed, "A member stands twice in one object: "+field(e.JSONPointer, known)+".")
+		return fault.New(fault.Malformed, "An object has a member twice: "+field(e.JSONPointer, known)+".")
 	}
 	return fault.New(fault.Malformed, "The body is not one JSON value.")
 }
 
-// maxContentType is the length of the longest media type that is looked at, in bytes.
+// plainContent refuses a body in an encoding, such as gzip. None is decoded: a limit on the encoded
+// bytes would not limit the decoded ones.
+func plainContent(h http.Header) error {
+	for _, line := range h["Content-Encoding"] {
+		for coding := range strings.SplitSeq(line, ",") {
+			coding = strings.TrimSpace(coding)
+			if coding != "" && !strings.EqualFold(coding, "identity") {
+				return fault.New(fault.UnsupportedMediaType, "Send the body without Content-Encoding.")
+			}
+		}
+	}
+	return nil
+}
+
+// maxContentType is the length of the longest media type that is parsed, in bytes.
 const maxContentType = 256
 
-// jsonContent accepts application/json in UTF-8.
+// jsonContent refuses a body that is not declared as application/json in UTF-8.
 func jsonContent(h http.Header) error {
 	sent := h["Content-Type"]
 	if len(sent) == 1 && len(sent[0]) > maxContentType {
@@ -115,22 +187,43 @@ func jsonContent(h http.Header) error {
 	if len(sent) != 1 {
 		return fault.UnsupportedMediaType
 	}
-	kind, params, err := mime.ParseMediaType(sent[0])
-	if err != nil || kind != "application/json" || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+	kind, params, err := mime.ParseMediaType(withoutEmptyParameters(sent[0]))
+	if err != nil || kind != "application/json" || params["charset"] != "" && !strings.EqualFold(params["charset"],
+		"utf-8") {
 		return fault.UnsupportedMediaType
 	}
 	return nil
 }
 
+// withoutEmptyParameters removes empty parameters from a media type. RFC 9110 section 5.6.6 allows
+// them, and mime.ParseMediaType does not.
+func withoutEmptyParameters(mediaType string) string {
+	parts := strings.Split(mediaType, ";")
+	kept := parts[:1]
+	for _, part := range parts[1:] {
+		if TrimField(part) != "" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ";")
+}
+
+// semantic returns what is wrong with a member.
 func semantic(e *json.SemanticError, known []string) fault.Field {
 	name := field(e.JSONPointer, known)
 	if errors.Is(e, json.ErrUnknownName) {
-		return fault.Field{Name: name, Code: "unknown", Message: "Leave this member out: it is not known here. Names are matched exactly."}
+		return fault.Field{
+			Name: name, Code: "unknown",
+			Message: "Unknown member: leave it out. Names are case-sensitive.",
+		}
+	}
+	if errors.Is(e, api.ErrTimePrecision) || errors.Is(e, api.ErrTimeForm) {
+		return TimeField(name, "type", e)
 	}
 	return fault.Field{Name: name, Code: "type", Message: "Use " + wanted(e) + "."}
 }
 
-// wanted says which JSON would have been right.
+// wanted returns which JSON would have been right.
 func wanted(e *json.SemanticError) string {
 	if e.GoType == nil {
 		return "another type"
@@ -154,31 +247,32 @@ func wanted(e *json.SemanticError) string {
 	return "an object"
 }
 
-// maxUnknownName bounds what is repeated of a name that is none of ours: what is longer might be a password or a key in the wrong place.
+// maxUnknownName is the length of the longest unknown name that an error repeats, in bytes. A
+// longer one might be a password or a key in the wrong place.
 const maxUnknownName = 12
 
-// UnknownName gives what may be repeated of a name that is none of ours.
-func UnknownName(name string) string {
+// unknownName returns an unknown name as an error may repeat it.
+func unknownName(name string) string {
 	if len(name) > maxUnknownName {
 		return "…"
 	}
 	return strings.ToValidUTF8(name, "…")
 }
 
-// field turns a JSON pointer into a dotted path.
+// field returns a JSON pointer as a dotted path.
 func field(p jsontext.Pointer, known []string) string {
 	var parts []string
 	for part := range p.Tokens() {
 		ours := slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, part) })
 		if !ours {
-			part = UnknownName(part)
+			part = unknownName(part)
 		}
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, ".")
 }
 
-// wireNames lists the JSON names of a type's members, at every depth.
+// wireNames returns the JSON names of a type's members, at every depth.
 func wireNames(t reflect.Type) (names []string) {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:

@@ -12,12 +12,12 @@ import (
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// KeyHeaders are the key headers of all tenants, as the reader of credentials needs them: the set of their names. A name is known while a
-// tenant has it. The zero value has none.
+// KeyHeaders is the set of the key headers of all tenants. A name is in the set while at least one
+// tenant has it. The zero value is empty.
 type KeyHeaders struct {
 	mu       sync.Mutex
 	byTenant map[ident.TenantID]KeyHeader
-	tenants  map[string]int // how many have the name
+	tenants  map[string]int // number of tenants that have the name
 	names    atomic.Pointer[map[string]struct{}]
 }
 
@@ -26,11 +26,12 @@ type KeyHeader struct {
 	Tenant ident.TenantID
 	// Name is "" for none.
 	Name string
-	// Version grows with each change of the tenant. What is older than what is known is not news.
+	// Version is the number of the change that set the header, or of a later one. Set ignores a
+	// version that is not newer than the known one, even if the tenant is known to have no header.
 	Version int64
 }
 
-// Set takes note of the key headers that tenants have now.
+// Set records the key headers that tenants have now.
 func (k *KeyHeaders) Set(headers ...KeyHeader) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -40,7 +41,7 @@ func (k *KeyHeaders) Set(headers ...KeyHeader) {
 	changed := false
 	for _, h := range headers {
 		before, known := k.byTenant[h.Tenant]
-		if known && h.Version <= before.Version || !known && h.Name == "" {
+		if known && h.Version <= before.Version {
 			continue
 		}
 		h.Name = http.CanonicalHeaderKey(h.Name)
@@ -60,67 +61,85 @@ func (k *KeyHeaders) Set(headers ...KeyHeader) {
 	}
 }
 
+// has reports whether a tenant has the name, which is in canonical form.
+func (k *KeyHeaders) has(name string) bool {
+	names := k.names.Load()
+	if names == nil {
+		return false
+	}
+	_, has := (*names)[name]
+	return has
+}
+
+// count adds by to the number of tenants that have the name.
 func (k *KeyHeaders) count(name string, by int) {
 	if name == "" {
 		return
 	}
-	if k.tenants[name] += by; k.tenants[name] == 0 {
+	k.tenants[name] += by
+	if k.tenants[name] == 0 {
 		delete(k.tenants, name)
 	}
 }
 
-// found is what key headers carried.
-type found struct {
-	// keys is how many values have the form of a key, and first is one of them. A header that is repeated counts once more.
-	keys  int
-	first verify.Presentation
-	// junk is set where a value has not. It is no credential; way is how it came.
-	junk bool
-	way  policy.Way
+// keyHeaderValues are the values of the key headers of a request.
+type keyHeaderValues struct {
+	// keys is how many values have the form of a key, and key is one of them. A header that is
+	// repeated counts once more.
+	keys int
+	key  verify.Presentation
+	// others is set if a value has another form, which is no credential. otherLocation is where it
+	// was.
+	others        bool
+	otherLocation policy.Location
 }
 
-// scan looks through the key headers of a request. It costs no more than the headers of the request do, however many names there are.
-// With issued, a value that only looks like a key counts if it is one that this server issued.
-func (d *Door) scan(ctx context.Context, h http.Header, issued bool) (f found) {
-	known := d.KeyHeaders.names.Load()
+// readKeyHeaders reads the key headers of a request. Its cost depends on the headers of the request
+// and not on the number of names. With issued, a value counts only if this server issued it.
+func (a *Authenticator) readKeyHeaders(ctx context.Context, h http.Header, issued bool) (v keyHeaderValues) {
+	known := a.KeyHeaders.names.Load()
 	if known == nil {
-		return f
+		return v
 	}
 	if len(*known) <= len(h) {
 		for name := range *known {
-			d.look(ctx, &f, name, h[name], issued)
+			a.readKeyHeader(ctx, &v, name, h[name], issued)
 		}
-		return f
+		return v
 	}
 	for name, values := range h {
 		if _, is := (*known)[name]; is {
-			d.look(ctx, &f, name, values, issued)
+			a.readKeyHeader(ctx, &v, name, values, issued)
 		}
 	}
-	return f
+	return v
 }
 
-func (d *Door) look(ctx context.Context, f *found, name string, values []string, issued bool) {
-	way := policy.Way{Transport: policy.Header, Header: name}
+// readKeyHeader adds the values of one key header to v.
+func (a *Authenticator) readKeyHeader(ctx context.Context, v *keyHeaderValues, name string, values []string,
+	issued bool,
+) {
+	location := policy.Location{Transport: policy.Header, Header: name}
 	some := false
 	for _, value := range values {
-		key, ok := credential.Parse(value)
-		if !ok || issued && !d.mayBeIssued(ctx, key) {
-			f.junk, f.way = true, way
+		key, ok := credential.Parse(TrimField(value))
+		if !ok || issued && !a.mayBeIssued(ctx, key) {
+			v.others, v.otherLocation = true, location
 			continue
 		}
-		f.keys++
-		f.first = verify.PresentKey(key, way)
+		v.keys++
+		v.key = verify.PresentKey(key, location)
 		some = true
 	}
 	if some && len(values) > 1 {
-		f.keys++
+		v.keys++
 	}
 }
 
-// mayBeIssued reports whether a value in a key header can be a key of ours, where something else was sent too. Every random UUID has the
-// form of a key of style uuid, and other systems send them in headers whose names some tenant may have chosen; so there the server must
-// have issued it. The forms of the other styles are nobody else's.
-func (d *Door) mayBeIssued(ctx context.Context, key credential.Presented) bool {
-	return key.Style != credential.UUID || d.Authenticator == nil || d.Authenticator.Engine.Issued(ctx, key)
+// mayBeIssued reports whether a value in a key header can be a key of this server, if something
+// else was sent too. Every random UUID has the form of a key of style uuid, and other systems send
+// UUIDs in headers whose names some tenant may have chosen. So the server must have issued it. The
+// forms of the other styles are used by nobody else.
+func (a *Authenticator) mayBeIssued(ctx context.Context, key credential.Parsed) bool {
+	return key.Style != credential.UUID || a.Verify == nil || a.Verify.Engine.KeyExists(ctx, key)
 }

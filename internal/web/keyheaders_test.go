@@ -14,19 +14,21 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-func knows(d *web.Door, name string) bool {
-	return d.Read(context.Background(), http.Header{http.CanonicalHeaderKey(name): {key}}).Kind() == verify.APIKey
+// knows reports whether the header of the name carries a key.
+func knows(a *web.Authenticator, name string) bool {
+	return a.ReadCredential(context.Background(),
+		http.Header{http.CanonicalHeaderKey(name): {key}}).Kind() == verify.APIKey
 }
 
 func TestAKeyHeaderIsKnownWhileATenantHasItInWhicheverOrderChangesAreHeardOf(t *testing.T) {
-	d := web.NewDoor(nil, nil)
+	a := &web.Authenticator{}
 	set := func(tenant ident.TenantID, name string, version int64) {
-		d.KeyHeaders.Set(web.KeyHeader{Tenant: tenant, Name: name, Version: version})
+		a.KeyHeaders.Set(web.KeyHeader{Tenant: tenant, Name: name, Version: version})
 	}
 	check := func(when string, one, two bool) {
 		t.Helper()
-		if knows(d, "X-One-Key") != one || knows(d, "X-Two-Key") != two {
-			t.Errorf("%s: X-One-Key %t, X-Two-Key %t", when, knows(d, "X-One-Key"), knows(d, "X-Two-Key"))
+		if knows(a, "X-One-Key") != one || knows(a, "X-Two-Key") != two {
+			t.Errorf("%s: X-One-Key %t, X-Two-Key %t", when, knows(a, "X-One-Key"), knows(a, "X-Two-Key"))
 		}
 	}
 	check("at first", false, false)
@@ -45,20 +47,24 @@ func TestAKeyHeaderIsKnownWhileATenantHasItInWhicheverOrderChangesAreHeardOf(t *
 	check("nobody has any", false, false)
 	set("ten_1", "X-One-Key", 7)
 	check("one has it again", true, false)
+	set("ten_1", "", 8)
+	set("ten_3", "", 5) // the first that is heard of this tenant
+	set("ten_3", "X-One-Key", 4)
+	check("one had it before anything was heard of it", false, false)
 }
 
-// What a request costs depends on its own headers, not on how many names there are.
+// The cost of a request depends on its own headers and not on the number of names.
 func TestReadingACredentialCostsTheSameHoweverManyKeyHeadersThereAre(t *testing.T) {
 	h := http.Header{"Authorization": {"Bearer " + key}, "Accept": {"*/*"}, "User-Agent": {"x"}, "X-Csrf-Token": {"y"}}
 	cost := func(names int) time.Duration {
-		d := web.NewDoor(nil, nil)
+		a := &web.Authenticator{}
 		list := make([]web.KeyHeader, names)
 		for i := range list {
 			list[i] = web.KeyHeader{Tenant: ident.TenantID(fmt.Sprint("ten_", i)), Name: fmt.Sprintf("X-N%d-Key", i)}
 		}
-		d.KeyHeaders.Set(list...)
+		a.KeyHeaders.Set(list...)
 		read := func() {
-			if d.Read(context.Background(), h).Kind() != verify.APIKey {
+			if a.ReadCredential(context.Background(), h).Kind() != verify.APIKey {
 				t.Fatal("no key")
 			}
 		}
@@ -82,16 +88,19 @@ func TestReadingACredentialCostsTheSameHoweverManyKeyHeadersThereAre(t *testing.
 	}
 }
 
-// What many separators are made of costs no more than other junk: nothing is taken apart before its length is known.
+// A value of many separators costs no more than any other one: nothing is split before its length
+// is known.
 func TestJunkInHeadersIsReadWithoutAnAllocation(t *testing.T) {
-	d := door()
+	a := authenticator()
 	for _, c := range "_:.-=;, a" {
 		much := strings.Repeat(string(c), 30<<10)
 		for name, h := range map[string]http.Header{
-			"bearer": {"Authorization": {"Bearer " + much}}, "basic": {"Authorization": {"Basic " + much}}, "a scheme": {"Authorization": {much}},
-			"a key header": {"X-Api-Key": {much}}, "cookies": {"Cookie": {much}}, "cookies of our name": {"Cookie": {strings.Repeat("claviger"+string(c), 3000)}},
+			"bearer": {"Authorization": {"Bearer " + much}}, "basic": {"Authorization": {"Basic " + much}},
+			"a scheme":     {"Authorization": {much}},
+			"a key header": {"X-Api-Key": {much}}, "cookies": {"Cookie": {much}},
+			"cookies of our name": {"Cookie": {strings.Repeat("claviger"+string(c), 3000)}},
 		} {
-			if n := testing.AllocsPerRun(20, func() { d.Read(context.Background(), h) }); n > 0 {
+			if n := testing.AllocsPerRun(20, func() { a.ReadCredential(context.Background(), h) }); n > 0 {
 				t.Errorf("%s of %q: %v allocations", name, c, n)
 			}
 		}
@@ -100,10 +109,12 @@ func TestJunkInHeadersIsReadWithoutAnAllocation(t *testing.T) {
 
 func TestTheFirstCookieOfTheNameIsTheSession(t *testing.T) {
 	for line, want := range map[string]bool{
-		"claviger=abc": true, "a=b; claviger=abc": true, " claviger=abc ;x": true, "a=b;claviger=abc; claviger=def": true, "a;\tclaviger=abc": true,
-		"xclaviger=abc": false, "a=claviger=abc": false, "claviger": false, "clavigerclaviger=abc": false, "claviger x=abc": false, "a b claviger=abc": false, "claviger=": false,
+		"claviger=abc": true, "a=b; claviger=abc": true, " claviger=abc ;x": true,
+		"a=b;claviger=abc; claviger=def": true, "a;\tclaviger=abc": true,
+		"xclaviger=abc": false, "a=claviger=abc": false, "claviger": false, "clavigerclaviger=abc": false,
+		"claviger x=abc": false, "a b claviger=abc": false, "claviger=": false,
 	} {
-		p := door().Read(context.Background(), http.Header{"Cookie": {line}})
+		p := authenticator().ReadCredential(context.Background(), http.Header{"Cookie": {line}})
 		if got := p.Kind() == verify.SessionToken; got != want {
 			t.Errorf("%q: %t, want %t", line, got, want)
 		}

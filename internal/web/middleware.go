@@ -1,60 +1,117 @@
 package web
 
 import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/telemetry"
 )
 
-// Wrap puts around a way in what each one but the verification path has: a request id, headers against sniffing, framing and a later visit without TLS,
-// protection from cross-site requests, and a recovery that answers.
-func (d *Door) Wrap(next http.Handler) http.Handler {
+// Middleware is what all listeners put around their routes, except around those of the verification
+// path. Its configuration is set before the first request.
+type Middleware struct {
+	Authenticator *Authenticator
+	Log           *slog.Logger
+	// Now is the clock of the Date header, from which clients count durations; nil for the
+	// machine's clock.
+	Now func() time.Time
+	// Tracing of requests to the API; nil for none.
+	Tracing *telemetry.Tracing
+	// Admit refuses a change for which there is no room on the disk; reduces is set if the change
+	// only takes authority away. nil admits all.
+	Admit func(reduces bool) error
+	// Changes limits the changes of one person; nil for no limit.
+	Changes *ChangeLimit
+	// Anonymous limits the requests of one client address without a credential; nil for no limit.
+	Anonymous *AddressLimit
+	// AnonymousTime is how long the body of a request without a credential may take; 0 for no
+	// limit.
+	AnonymousTime time.Duration
+	// Requests counts the requests by route and status.
+	Requests Requests
+
+	failures failureLog
+}
+
+// NewMiddleware returns a middleware without limits.
+func NewMiddleware(a *Authenticator, log *slog.Logger) *Middleware {
+	return &Middleware{Authenticator: a, Log: log, failures: newFailureLog()}
+}
+
+// secure sets the headers of every response (a request id, and headers against sniffing, framing
+// and a later visit without TLS), refuses cross-site requests, and answers after a panic.
+func (m *Middleware) secure(next *Router) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
+		surface, h := next.surface(r), w.Header()
 		requestID(h)
-		Private(h)
+		SetPrivate(h)
+		if m.Now != nil {
+			h.Set("Date", m.Now().UTC().Format(http.TimeFormat)) // net/http keeps it
+		}
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		if d.Secure {
+		h.Set("Content-Security-Policy", surface.ContentPolicy)
+		if m.Authenticator.Secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		defer d.Recover(w, r)
-		if err := sameSite(r); err != nil {
-			d.Refuse(w, r, err)
+		defer m.recoverPanic(surface, w, r)
+		if err := m.Authenticator.checkSameSite(r); err != nil {
+			surface.Refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-var origins = http.NewCrossOriginProtection()
-
-// sameSite refuses a request that changes something and that another site made a browser send. Requests outside of browsers pass.
-func sameSite(r *http.Request) error {
-	if err := origins.Check(r); err != nil {
-		return fault.Wrap(fault.CrossSite, err, "")
-	}
-	return nil
-}
-
-// Recover answers for a handler that panicked. What panicked may hold a secret, so only the stack is logged, once. Where
-// part of the answer is sent already, the connection is cut, so that the client does not take it for a whole one.
-func (d *Door) Recover(w http.ResponseWriter, r *http.Request) {
+// recoverPanic answers for a handler that panicked. The value of the panic may hold a secret, so
+// only the stack is logged, once. If a part of the response was sent already, the connection is
+// cut, so that the client does not take it for a whole response.
+func (m *Middleware) recoverPanic(s *Surface, w http.ResponseWriter, r *http.Request) {
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler {
 			panic(p)
 		}
-		d.Log.Error("handler panicked", "request_id", requestID(w.Header()), "route", r.Pattern, "stack", string(debug.Stack()))
-		seen, observed := w.(*witness)
+		id := requestID(w.Header())
+		m.Log.Error("handler panicked", "request_id", id, "route", r.Pattern, "stack", string(debug.Stack()))
+		seen, observed := w.(*responseRecorder)
 		switch {
-		case !observed: // the verification path, which writes an answer in one piece
-			d.counts().Count(fault.Internal, "")
+		case !observed: // the verification path, which writes a response at once
+			m.Authenticator.outcomes().Count(fault.Internal, "")
 		case seen.status != 0:
 			seen.status = http.StatusInternalServerError
 			panic(http.ErrAbortHandler)
 		}
-		Private(w.Header())
-		d.refuse(w, NewProblem(fault.Internal, requestID(w.Header())))
+		SetPrivate(w.Header())
+		s.errors.WriteError(w, r, NewFailure(fault.Internal, id))
 	}
+}
+
+const requestIDHeader = "X-Request-Id"
+
+var (
+	requestPrefix = func() string {
+		var b [5]byte
+		_, _ = rand.Read(b[:]) // never fails
+		return "req_" + base32.HexEncoding.EncodeToString(b[:])
+	}()
+	requestCount atomic.Uint64
+)
+
+// requestID returns the request id of the response and sets one if there is none. It is a random
+// prefix, the same for the whole process, and a number that counts up.
+func requestID(response http.Header) string {
+	if id := response.Get(requestIDHeader); id != "" {
+		return id
+	}
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], requestCount.Add(1))
+	id := requestPrefix + base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(n[3:])
+	response.Set(requestIDHeader, id)
+	return id
 }

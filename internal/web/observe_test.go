@@ -17,7 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// log is what a door logged.
+// log collects what was logged.
 type log struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -35,16 +35,20 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// observed serves a handler behind everything that stands in front of the management API. ended is closed after a
-// request was counted.
-func observed(t *testing.T, serve web.Handler) (server *httptest.Server, door *web.Door, logged *log, ended chan struct{}) {
+// observed serves a handler behind the whole middleware. ended receives a value after each request
+// that was counted.
+func observed(t *testing.T,
+	serve web.Handler,
+) (server *httptest.Server, middleware *web.Middleware, logged *log, ended chan struct{}) {
 	t.Helper()
 	logged, ended = &log{}, make(chan struct{}, 1)
 	engine := verify.New(verify.Options{Generations: verify.NewGenerations()})
-	door = web.NewDoor(&verify.Authenticator{Engine: engine}, telemetry.NewLogger(logged, slog.LevelDebug))
-	router := web.NewRouter(door)
-	router.Add(web.Route{Method: http.MethodGet, Path: "/list", Serve: serve})
-	all := door.Observe(door.Wrap(router))
+	a := &web.Authenticator{Verify: &verify.Authenticator{Engine: engine}}
+	middleware = web.NewMiddleware(a, telemetry.NewLogger(logged, slog.LevelDebug))
+	router := web.NewRouter(middleware)
+	router.Mount("/list", web.ProblemWriter{Authenticator: a},
+		web.Route{Method: http.MethodGet, Path: "/list", Serve: serve})
+	all := router.Handler()
 	server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { ended <- struct{}{} }()
 		all.ServeHTTP(w, r)
@@ -52,13 +56,13 @@ func observed(t *testing.T, serve web.Handler) (server *httptest.Server, door *w
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.Start()
 	t.Cleanup(server.Close)
-	return server, door, logged, ended
+	return server, middleware, logged, ended
 }
 
 // classOf returns the class that the only request was counted under.
-func classOf(t *testing.T, door *web.Door) (class string) {
+func classOf(t *testing.T, m *web.Middleware) (class string) {
 	t.Helper()
-	door.Requests.Each(func(n uint64, labels ...string) {
+	m.Requests.Each(func(n uint64, labels ...string) {
 		if n > 0 {
 			class += labels[2]
 		}
@@ -74,15 +78,22 @@ func TestARequestWhoseClientLeftIsNoFailure(t *testing.T) {
 		class   string
 		status  string
 	}{
-		"the work broke off":       {context.Context.Err, "abandoned", "status=499"},
-		"the work broke off below": {func(ctx context.Context) error { return fault.Wrap(fault.Unavailable, ctx.Err(), "") }, "abandoned", "status=499"},
-		"the work failed":          {func(context.Context) error { return fault.Wrap(fault.Unavailable, lost, "") }, "5xx", "status=503"},
-		"the work took too long":   {func(context.Context) error { return fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "") }, "5xx", "status=503"},
-		"the work was refused":     {func(context.Context) error { return fault.NotFound }, "4xx", "status=404"},
+		"the work broke off": {context.Context.Err, "abandoned", "status=499"},
+		"the work broke off below": {func(ctx context.Context) error {
+			return fault.Wrap(fault.Unavailable, ctx.Err(), "")
+		}, "abandoned", "status=499"},
+		"the work failed": {
+			func(context.Context) error { return fault.Wrap(fault.Unavailable, lost, "") },
+			"5xx", "status=503",
+		},
+		"the work took too long": {func(context.Context) error {
+			return fault.Wrap(fault.Unavailable, context.DeadlineExceeded, "")
+		}, "5xx", "status=503"},
+		"the work was refused": {func(context.Context) error { return fault.NotFound }, "4xx", "status=404"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := make(chan struct{})
-			server, door, logged, ended := observed(t, func(_ http.ResponseWriter, r *http.Request) error {
+			server, middleware, logged, ended := observed(t, func(_ http.ResponseWriter, r *http.Request) error {
 				close(began)
 				<-r.Context().Done()
 				return c.failure(r.Context())
@@ -101,7 +112,7 @@ func TestARequestWhoseClientLeftIsNoFailure(t *testing.T) {
 				t.Fatal("the client was answered")
 			}
 			<-ended
-			if got := classOf(t, door); got != c.class {
+			if got := classOf(t, middleware); got != c.class {
 				t.Errorf("counted as %q, want %q", got, c.class)
 			}
 			if !strings.Contains(logged.String(), c.status) {
@@ -123,7 +134,7 @@ func TestAPanicIsLoggedOnceAndCountedAsAFailure(t *testing.T) {
 		"in the middle of answer": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"items":[`) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, door, logged, ended := observed(t, func(w http.ResponseWriter, _ *http.Request) error {
+			server, middleware, logged, ended := observed(t, func(w http.ResponseWriter, _ *http.Request) error {
 				c.before(w)
 				panic("what panicked")
 			})
@@ -139,10 +150,11 @@ func TestAPanicIsLoggedOnceAndCountedAsAFailure(t *testing.T) {
 				t.Error("the client takes half an answer for a whole one")
 			}
 			<-ended
-			if got := classOf(t, door); got != "5xx" {
+			if got := classOf(t, middleware); got != "5xx" {
 				t.Errorf("counted as %q, want 5xx", got)
 			}
-			if n := strings.Count(logged.String(), "level=ERROR"); n != 1 || strings.Contains(logged.String(), "what panicked") {
+			if n := strings.Count(logged.String(), "level=ERROR"); n != 1 || strings.Contains(logged.String(),
+				"what panicked") {
 				t.Errorf("%d errors in the log, want one without what panicked:\n%s", n, logged)
 			}
 		})

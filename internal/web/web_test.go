@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// constants gives the string constants of a type in a Go file.
+// constants returns the string constants of a type in a Go file, sorted.
 func constants(t *testing.T, file, ofType string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -50,7 +49,8 @@ func constants(t *testing.T, file, ofType string) []string {
 
 func TestEveryKindIsAPublicCodeWithAStatusAndAText(t *testing.T) {
 	kinds := constants(t, "../fault/fault.go", "Kind")
-	codes := slices.DeleteFunc(constants(t, "../../api/api.go", "Code"), func(c string) bool { return c == string(api.OK) })
+	codes := slices.DeleteFunc(constants(t, "../../api/api.go", "Code"),
+		func(c string) bool { return c == string(api.OK) })
 	if len(kinds) < 25 {
 		t.Fatalf("only %d kinds were found: the test proves nothing", len(kinds))
 	}
@@ -58,7 +58,7 @@ func TestEveryKindIsAPublicCodeWithAStatusAndAText(t *testing.T) {
 		t.Errorf("kinds and public codes differ: %s", diff)
 	}
 	for _, kind := range kinds {
-		p := web.NewProblem(fault.Kind(kind), "req_1")
+		p := web.NewFailure(fault.Kind(kind), "req_1").Problem()
 		if string(p.Code) != kind || p.Status < 400 || p.Title == "" || p.RequestID != "req_1" {
 			t.Errorf("%s: %+v", kind, p)
 		}
@@ -66,22 +66,25 @@ func TestEveryKindIsAPublicCodeWithAStatusAndAText(t *testing.T) {
 }
 
 func TestAFailureOfOursTellsNothing(t *testing.T) {
-	p := web.NewProblem(fault.Wrap(fault.Internal, http.ErrBodyNotAllowed, "select * from users"), "req_1")
+	p := web.NewFailure(fault.Wrap(fault.Internal, http.ErrBodyNotAllowed, "select * from users"), "req_1").Problem()
 	if strings.Contains(p.Detail, "select") || p.Code != api.Internal {
 		t.Errorf("%+v", p)
 	}
 }
 
-func door() *web.Door {
-	d := web.NewDoor(nil, slog.New(slog.DiscardHandler))
-	d.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_1", Name: "X-API-Key"}, web.KeyHeader{Tenant: "ten_2", Name: "X-BLANCCO-API-KEY"})
-	return d
+// authenticator returns one that knows two key headers and no credential.
+func authenticator() *web.Authenticator {
+	a := &web.Authenticator{}
+	a.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_1", Name: "X-API-Key"},
+		web.KeyHeader{Tenant: "ten_2", Name: "X-BLANCCO-API-KEY"})
+	return a
 }
 
 const key = "clv_ak_hLHkJdTdiGrWYAR7_5c6OjfPnGFMATXxRcHeCLJXpBRaRUPkTsNm7CM2dQx0Wl0Mu" // of no server any more
 
 func TestExactlyOneCredentialIsRead(t *testing.T) {
-	pair := base64.StdEncoding.EncodeToString([]byte("ak_hLHkJdTdiGrWYAR7:5c6OjfPnGFMATXxRcHeCLJXpBRaRUPkTsNm7CM2dQx0Wl0Mu"))
+	const userPass = "ak_hLHkJdTdiGrWYAR7:5c6OjfPnGFMATXxRcHeCLJXpBRaRUPkTsNm7CM2dQx0Wl0Mu"
+	pair := base64.StdEncoding.EncodeToString([]byte(userPass))
 	cases := []struct {
 		name   string
 		header http.Header
@@ -94,14 +97,34 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 		{"a key header", http.Header{"X-Api-Key": {key}}, "header"},
 		{"another tenant's key header", http.Header{"X-Blancco-Api-Key": {key}}, "header"},
 		{"a cookie", http.Header{"Cookie": {"claviger=abc"}}, "cookie"},
-		{"a cookie beside a bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer " + key}}, "bearer"},
+		{
+			"a cookie beside a bearer",
+			http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer " + key}},
+			"bearer",
+		},
 		{"a cookie beside a bad bearer", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Bearer x"}}, "bad"},
 		{"a cookie beside an empty key header", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {""}}, "cookie"},
-		{"a cookie beside a key header with something else", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {"x"}}, "cookie"},
+		{
+			"a cookie beside a key header with something else",
+			http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {"x"}},
+			"cookie",
+		},
 		{"a cookie beside a key", http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {key}}, "header"},
-		{"a cookie beside a bad basic and something else", http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Basic x"}, "X-Api-Key": {"x"}}, "bad"},
-		{"bearer beside a key header with something else", http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {"x", "y"}, "X-Blancco-Api-Key": {""}}, "bearer"},
-		{"a key beside a key header with something else", http.Header{"X-Blancco-Api-Key": {"x"}, "X-Api-Key": {key}}, "header"},
+		{
+			"a cookie beside a bad basic and something else",
+			http.Header{"Cookie": {"claviger=abc"}, "Authorization": {"Basic x"}, "X-Api-Key": {"x"}},
+			"bad",
+		},
+		{
+			"bearer beside a key header with something else",
+			http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {"x", "y"}, "X-Blancco-Api-Key": {""}},
+			"bearer",
+		},
+		{
+			"a key beside a key header with something else",
+			http.Header{"X-Blancco-Api-Key": {"x"}, "X-Api-Key": {key}},
+			"header",
+		},
 		{"something else in two key headers", http.Header{"X-Blancco-Api-Key": {"x"}, "X-Api-Key": {"y"}}, "bad"},
 		{"a key and something else in one key header", http.Header{"X-Api-Key": {key, "x"}}, "ambiguous"},
 		{"a bad bearer beside a key", http.Header{"Authorization": {"Bearer x"}, "X-Api-Key": {key}}, "ambiguous"},
@@ -109,12 +132,52 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 		{"bearer and key header", http.Header{"Authorization": {"Bearer " + key}, "X-Api-Key": {key}}, "ambiguous"},
 		{"two key headers", http.Header{"X-Api-Key": {key}, "X-Blancco-Api-Key": {key}}, "ambiguous"},
 		{"a key header twice", http.Header{"X-Api-Key": {key, key}}, "ambiguous"},
-		{"bearer with two spaces", http.Header{"Authorization": {"Bearer  " + key}}, "bad"},
+		{"bearer with two spaces", http.Header{"Authorization": {"Bearer  " + key}}, "bearer"},
+		{"bearer in upper case with five spaces", http.Header{"Authorization": {"BEARER     " + key}}, "bearer"},
+		{"basic with three spaces", http.Header{"Authorization": {"basic   " + pair}}, "basic"},
+		{"bearer with white space around it", http.Header{"Authorization": {"\t Bearer " + key + " \t"}}, "bearer"},
+		{"basic with white space behind it", http.Header{"Authorization": {"Basic " + pair + "  "}}, "basic"},
+		{"a key header with white space around it", http.Header{"X-Api-Key": {" \t" + key + "\t "}}, "header"},
+		{
+			"a cookie beside a key header of white space",
+			http.Header{"Cookie": {"claviger=abc"}, "X-Api-Key": {" \t "}},
+			"cookie",
+		},
+		{"bearer with a tab for the space", http.Header{"Authorization": {"Bearer\t" + key}}, "bad"},
+		{"bearer with a tab behind the space", http.Header{"Authorization": {"Bearer \t" + key}}, "bad"},
+		{"bearer with a line end behind it", http.Header{"Authorization": {"Bearer " + key + "\n"}}, "bad"},
+		{"bearer with a no-break space behind it", http.Header{"Authorization": {"Bearer " + key + "\u00a0"}}, "bad"},
+		{"bearer of a list", http.Header{"Authorization": {"Bearer " + key + ","}}, "bad"},
+		{
+			"bearer with a space in the key",
+			http.Header{"Authorization": {"Bearer " + key[:20] + " " + key[20:]}},
+			"bad",
+		},
+		{
+			"basic with a space in the base64",
+			http.Header{"Authorization": {"Basic " + pair[:20] + " " + pair[20:]}},
+			"bad",
+		},
+		{"bearer and nothing but spaces", http.Header{"Authorization": {"Bearer    "}}, "bad"},
+		{"the scheme twice", http.Header{"Authorization": {"Bearer Bearer " + key}}, "bad"},
+		{
+			"basic with a space in the id",
+			http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(" "+userPass))}},
+			"bad",
+		},
 		{"bearer without a space", http.Header{"Authorization": {"Bearer" + key}}, "bad"},
 		{"the key as the scheme", http.Header{"Authorization": {key}}, "bad"},
 		{"basic unpadded", http.Header{"Authorization": {"Basic " + strings.TrimRight(pair, "=")}}, "bad"},
-		{"basic without a colon", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key))}}, "bad"},
-		{"the whole key as user name", http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}}, "bad"},
+		{
+			"basic without a colon",
+			http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key))}},
+			"bad",
+		},
+		{
+			"the whole key as user name",
+			http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}},
+			"bad",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,7 +189,7 @@ func TestExactlyOneCredentialIsRead(t *testing.T) {
 }
 
 func read(h http.Header) string {
-	switch p := door().Read(context.Background(), h); p.Kind() {
+	switch p := authenticator().ReadCredential(context.Background(), h); p.Kind() {
 	case verify.AmbiguousCredential:
 		return "ambiguous"
 	case verify.SessionToken:
@@ -134,7 +197,7 @@ func read(h http.Header) string {
 	case verify.NoCredential:
 		return "none"
 	case verify.APIKey:
-		return string(p.Way().Transport)
+		return string(p.Location().Transport)
 	default:
 		return "bad"
 	}
@@ -144,21 +207,26 @@ func FuzzAuthorization(f *testing.F) {
 	for _, seed := range []string{"Bearer " + key, "Basic OjpiOg==", "Bearer", "", " ", "Basic ====", "bearer \x00"} {
 		f.Add(seed)
 	}
-	d := door()
+	a := authenticator()
 	f.Fuzz(func(t *testing.T, sent string) {
-		p := d.Read(t.Context(), http.Header{"Authorization": {sent}})
+		p := a.ReadCredential(t.Context(), http.Header{"Authorization": {sent}})
 		if p.Kind() != verify.APIKey && p.Kind() != verify.MalformedCredential {
 			t.Errorf("%q: kind %d", sent, p.Kind())
 		}
 		key, ok := p.Key()
-		if ok && p.Way().Transport == policy.Bearer && !strings.HasSuffix(sent, key.Lookup()+sent[len(sent)-49:]) {
+		value := strings.Trim(sent, " \t")
+		if ok && p.Location().Transport == policy.Bearer && !strings.HasSuffix(value,
+			key.Lookup()+value[len(value)-49:]) {
 			t.Errorf("%q was read as another key", sent)
 		}
 	})
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"credential":"x"}`, `{"credential":"x","credential":"y"}`, `{"Credential":"x"}`, `{"scopes":[1]}`, `{"headers":{"a":null}}`, `[]`, `{"a/~b":1}`, "{\"\xff\":1}"} {
+	for _, seed := range []string{
+		`{}`, `{"credential":"x"}`, `{"credential":"x","credential":"y"}`,
+		`{"Credential":"x"}`, `{"scopes":[1]}`, `{"headers":{"a":null}}`, `[]`, `{"a/~b":1}`, "{\"\xff\":1}",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -178,23 +246,4 @@ func FuzzUnmarshal(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestNoRouteIsAddedOnceTheDocumentIsMade(t *testing.T) {
-	router := web.NewRouter(web.NewDoor(nil, slog.New(slog.DiscardHandler)))
-	router.Add(web.Route{Method: http.MethodGet, Path: "/early"})
-	router.HandleFunc("POST /early", func(http.ResponseWriter, *http.Request) {})
-	var listed []string
-	for _, r := range router.Routes() {
-		listed = append(listed, r.Method+" "+r.Path)
-	}
-	if diff := cmp.Diff([]string{"GET /early", "POST /early"}, listed); diff != "" {
-		t.Error(diff)
-	}
-	defer func() {
-		if recover() == nil {
-			t.Error("a route that the document lacks was added")
-		}
-	}()
-	router.Add(web.Route{Method: http.MethodGet, Path: "/late"})
 }

@@ -15,9 +15,9 @@ const valid = "clv_ak_0123456789ABCDEF_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO
 
 func TestChecksumIsTheCRC32InSixBase62Digits(t *testing.T) {
 	for body, want := range map[string]string{
-		"":                           "000000",
-		"123456789":                  "3jZRME", // 0xcbf43926, the check value of CRC-32
-		valid[:len(valid)-sumLength]: valid[len(valid)-sumLength:],
+		"":                                "000000",
+		"123456789":                       "3jZRME", // 0xcbf43926, the check value of CRC-32
+		valid[:len(valid)-checksumLength]: valid[len(valid)-checksumLength:],
 	} {
 		if got := checksum(body); got != want {
 			t.Errorf("checksum(%q) = %s, want %s", body, got, want)
@@ -25,7 +25,7 @@ func TestChecksumIsTheCRC32InSixBase62Digits(t *testing.T) {
 	}
 }
 
-func TestTokensAreTakenApartExactly(t *testing.T) {
+func TestOnlyCompleteTokensAreSplit(t *testing.T) {
 	if err := checkToken(valid); err != nil {
 		t.Fatal(err)
 	}
@@ -36,29 +36,29 @@ func TestTokensAreTakenApartExactly(t *testing.T) {
 		"no prefix":           valid[len("clv_ak"):],
 	} {
 		if checkToken(value) == nil {
-			t.Errorf("%s: taken as a token", name)
+			t.Errorf("%s: accepted as a token", name)
 		}
 	}
 }
 
-func TestJunkIsOfItsClassOnly(t *testing.T) {
-	secret, id := secretAt(valid), idAt(valid)
-	end := len(valid) - sumLength
+func TestInvalidKeysAreInvalidInOneWay(t *testing.T) {
+	secret, id := secretStart(valid), idStart(valid)
+	end := len(valid) - checksumLength
 	tests := []struct {
 		name     string
-		class    func(string, int, int) string
-		from, to int // where the one changed character may be
-		sumHolds bool
+		kind     func(string, int, int) string
+		from, to int // range of the one changed character
+		validSum bool
 	}{
 		{"bad checksum", badChecksum, len(valid) - 1, len(valid), false},
-		{"false tag", falseTag, id, id + idLength, true},
+		{"wrong tag", wrongTag, id, id + idLength, true},
 		{"wrong secret", wrongSecret, secret, end, true},
 	}
 	for _, test := range tests {
-		for i, value := range spoil([]string{valid}, 61, test.class) {
-			body, sum := split(value)
-			if (checksum(body) == sum) != test.sumHolds {
-				t.Errorf("%s %d: checksum holds: %v", test.name, i, !test.sumHolds)
+		for i, value := range makeInvalid([]string{valid}, 61, test.kind) {
+			body, sum := splitChecksum(value)
+			if (checksum(body) == sum) != test.validSum {
+				t.Errorf("%s %d: valid checksum: %v", test.name, i, !test.validSum)
 			}
 			changed := changes(value, max(end, test.to))
 			if len(changed) != 1 || changed[0] < test.from || changed[0] >= test.to {
@@ -68,7 +68,7 @@ func TestJunkIsOfItsClassOnly(t *testing.T) {
 	}
 }
 
-// changes lists where a value differs from valid before `end`.
+// changes returns the positions before `end` where a value differs from valid.
 func changes(value string, end int) (at []int) {
 	for i := range end {
 		if value[i] != valid[i] {
@@ -78,13 +78,13 @@ func changes(value string, end int) (at []int) {
 	return at
 }
 
-func TestSpoiledValuesAreAllDifferent(t *testing.T) {
+func TestInvalidKeysAreAllDifferent(t *testing.T) {
 	values := []string{valid, wrongSecret(valid, 3, 5), wrongSecret(valid, 4, 5)}
-	for name, class := range map[string]func(string, int, int) string{
-		"bad checksum": badChecksum, "false tag": falseTag,
+	for name, kind := range map[string]func(string, int, int) string{
+		"bad checksum": badChecksum, "wrong tag": wrongTag,
 	} {
 		seen := map[string]bool{}
-		for _, value := range spoil(values, 3*61, class) {
+		for _, value := range makeInvalid(values, 3*61, kind) {
 			seen[value] = true
 		}
 		if len(seen) != 3*61 {
@@ -118,14 +118,14 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestFiguresThatAreUnknownReadNA(t *testing.T) {
-	if got := number("%.1f", math.NaN()); got != "n/a" {
+func TestUnknownValuesArePrintedAsNA(t *testing.T) {
+	if got := formatNumber("%.1f", math.NaN()); got != "n/a" {
 		t.Error(got)
 	}
-	if got := span([]float64{1, math.NaN()}); got != "n/a" {
+	if got := valueRange([]float64{1, math.NaN()}); got != "n/a" {
 		t.Error(got)
 	}
-	if got := span([]float64{0.9, 0.8, 1}); got != "0.80–1.00" {
+	if got := valueRange([]float64{0.9, 0.8, 1}); got != "0.80–1.00" {
 		t.Error(got)
 	}
 }
@@ -185,13 +185,13 @@ func TestResponsesThatCannotBeMeasuredAreErrors(t *testing.T) {
 	}
 }
 
-func TestEveryWrongAnswerIsCounted(t *testing.T) {
-	wrong := &connection{tally: tally{latencies: make([]time.Duration, 3)}}
-	wrong.tally.mismatch(401, []byte("first"))
-	wrong.tally.mismatch(500, []byte("second"))
-	f := fleet{load: load{want: "yes"}, connections: []*connection{{}, wrong}}
+func TestEveryUnexpectedResponseIsCounted(t *testing.T) {
+	wrong := &connection{counts: counts{latencies: make([]time.Duration, 3)}}
+	wrong.counts.mismatch(401, []byte("first"))
+	wrong.counts.mismatch(500, []byte("second"))
+	f := loadgen{load: load{want: "yes"}, connections: []*connection{{}, wrong}}
 	_, err := f.collect()
-	if err == nil || !strings.HasPrefix(err.Error(), "2 of 3 answers") || !strings.Contains(err.Error(), "first") {
+	if err == nil || !strings.HasPrefix(err.Error(), "2 of 3 responses") || !strings.Contains(err.Error(), "first") {
 		t.Error(err)
 	}
 }

@@ -1,17 +1,17 @@
-// Command bench measures claviger against the floor: a bare net/http server
-// that decodes the same request, computes one HMAC and answers as many bytes,
-// which no server of this shape can beat.
+// Command bench compares Claviger with a baseline: a bare net/http server that decodes the same
+// request, computes one HMAC and sends a response of the same size. A server that verifies keys
+// over HTTP has to do at least that.
 //
-// It builds and starts both, drives them in turn with one closed-loop client,
-// checks every answer, and prints a Markdown report. Read the ratios, not the
-// absolute numbers: client and server share the machine.
+// It builds and starts both servers, sends requests to them in turn with one closed-loop client,
+// checks every response, and prints a Markdown report. Compare the ratios, not the absolute
+// numbers: client and server share the machine.
 //
 //	go run ./tools/bench                 everything, about five minutes
 //	go run ./tools/bench -only hot       one scenario
 //	go run ./tools/bench -only start     start time, idle memory, binary size
 //
-// How soon a key that one node revokes is refused by another is measured where
-// CLAVIGER_TEST_POSTGRES holds the URL of an empty database:
+// If CLAVIGER_TEST_POSTGRES holds the URL of an empty database, it also measures how long a second
+// node accepts a key after the first node has revoked it:
 //
 //	scripts/with-postgres go run ./tools/bench -only nodes
 package main
@@ -29,18 +29,18 @@ import (
 
 // options are the flags.
 type options struct {
-	rounds      int           // measurements of each side in each scenario
-	duration    time.Duration // of one measurement
-	warmup      time.Duration // driven but not counted before each measurement
-	connections int           // each with one request outstanding
-	variants    int           // different junk values in each class
-	only        string        // one scenario, "start" or "nodes"; empty is all
-	binary      string        // a claviger already built; empty builds one
+	rounds      int           // number of measurements of each server in each scenario
+	duration    time.Duration // length of one measurement
+	warmup      time.Duration // time under load before each measurement, not counted
+	connections int           // number of connections, each with one outstanding request
+	variants    int           // number of different invalid keys of each kind
+	only        string        // one scenario, "start" or "nodes"; empty means all
+	binary      string        // path of a built claviger; empty means build one
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "floor" {
-		exit(serveFloor(os.Stdin, os.Stdout))
+	if len(os.Args) == 2 && os.Args[1] == "baseline" {
+		exit(serveBaseline(os.Stdin, os.Stdout))
 	}
 	o, err := parseFlags(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
@@ -65,13 +65,13 @@ func exit(err error) {
 func parseFlags(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.IntVar(&o.rounds, "rounds", 5, "measurements of each side in each scenario")
+	f.IntVar(&o.rounds, "rounds", 5, "number of measurements of each server in each scenario")
 	f.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
-	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "driven but not counted before each measurement")
-	f.IntVar(&o.connections, "connections", 32, "connections, each with one request outstanding")
-	f.IntVar(&o.variants, "variants", 1000, "different junk values in each class made from sample keys")
+	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time under load before each measurement, not counted")
+	f.IntVar(&o.connections, "connections", 32, "number of connections, each with one outstanding request")
+	f.IntVar(&o.variants, "variants", 1000, "number of different invalid keys of each kind, made from sample keys")
 	f.StringVar(&o.only, "only", "", "run one of: "+scenarioNames())
-	f.StringVar(&o.binary, "binary", "", "measure this claviger instead of building one")
+	f.StringVar(&o.binary, "binary", "", "`path` of a claviger to measure instead of building one")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -90,15 +90,15 @@ func (o options) validate() error {
 	return nil
 }
 
-// run prints what was measured even when a later scenario fails.
+// run measures and prints the report. If a scenario fails, it prints the results so far.
 func run(ctx context.Context, o options) error {
-	b, err := newBed(ctx, o)
+	h, err := newHarness(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	r := report{options: o, binaryBytes: fileSize(b.binary)}
-	err = b.measure(ctx, &r)
+	defer h.close()
+	r := report{options: o, binaryBytes: fileSize(h.binary)}
+	err = h.measureAll(ctx, &r)
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
@@ -106,31 +106,33 @@ func run(ctx context.Context, o options) error {
 	return err
 }
 
-// measure drives the scenarios, restarts the loaded server's data directory for
-// the start times, and starts two nodes where there is a database for them.
-func (b *bed) measure(ctx context.Context, r *report) error {
+// measureAll runs the scenarios, restarts Claviger on its data directory to measure the start, and
+// starts two nodes if there is a database for them.
+func (h *harness) measureAll(ctx context.Context, r *report) error {
 	for _, s := range scenarios {
-		if !b.options.wants(s.name) {
+		if !h.options.wants(s.name) {
 			continue
 		}
-		out, err := b.compare(ctx, s)
+		out, err := h.compare(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		r.outcomes = append(r.outcomes, out)
 	}
-	if b.options.wants(startScenario) {
+	if h.options.wants(startScenario) {
 		var err error
-		if r.start, err = b.measureStart(ctx); err != nil {
+		r.start, err = h.measureStart(ctx)
+		if err != nil {
 			return err
 		}
 	}
 	url := os.Getenv(databaseVariable)
-	if !b.options.wants(nodesScenario) || url == "" {
+	if !h.options.wants(nodesScenario) || url == "" {
 		return nil
 	}
 	var err error
-	if r.nodes, err = b.measureNodes(ctx, url); err != nil {
+	r.nodes, err = h.measureNodes(ctx, url)
+	if err != nil {
 		return fmt.Errorf("%s: %w", nodesScenario, err)
 	}
 	return nil

@@ -13,80 +13,90 @@ import (
 )
 
 const (
-	// nodesScenario is the part about two processes on one PostgreSQL.
+	// nodesScenario is the name of the part with two processes on one PostgreSQL database.
 	nodesScenario = "nodes"
-	// databaseVariable holds the URL of an empty PostgreSQL database, which this part fills.
+	// databaseVariable is the environment variable with the URL of an empty PostgreSQL database,
+	// which this part fills.
 	databaseVariable = "CLAVIGER_TEST_POSTGRES"
 	revocations      = 200
-	// hammerFor is how long the load goes on before it looks whether it is still wanted.
-	hammerFor = 100 * time.Millisecond
+	// runSlice is the time after which the load checks whether it should end.
+	runSlice = 100 * time.Millisecond
 )
 
-// nodesFigures say how long a key that one node revokes is accepted by another.
-type nodesFigures struct {
+// nodesResult says how long the second node accepts a key that the first node revokes.
+type nodesResult struct {
 	measured bool
-	// sinceAnswer and sinceRequest are the times from the answer and from the request of the revocation to the other
-	// node's first refusal; one that was refused before the answer counts as zero.
-	sinceAnswer, sinceRequest []time.Duration
-	// questions are how long the other node took for each answer meanwhile: nothing is seen sooner than that.
-	questions []time.Duration
+	// sinceResponse and sinceRequest are the times from the response to the revocation, and from
+	// the request for it, until the second node rejects the key. If the second node rejects the key
+	// before the response to the revocation, sinceResponse is zero.
+	sinceResponse, sinceRequest []time.Duration
+	// requests are the times of all requests to the second node meanwhile. They limit how soon a
+	// rejection can be noticed.
+	requests []time.Duration
 }
 
-// pairOfNodes are two processes on one database: keys are made and revoked here, and asked about there.
-type pairOfNodes struct {
-	here, there *process
-	hereOut     devOutput
-	thereHost   string
-	console     *console
+// nodePair is two processes on one database. Keys are created and revoked on the first. The second
+// is asked to verify them.
+type nodePair struct {
+	first, second *process
+	firstOutput   devOutput
+	secondHost    string
+	client        *managementClient
 }
 
-// measureNodes revokes keys on one node while the other answers as many questions about another key as it can.
-func (b *bed) measureNodes(ctx context.Context, databaseURL string) (nodesFigures, error) {
-	p, err := b.startNodes(ctx, databaseURL)
+// measureNodes revokes keys on the first node while the second is under load: it verifies another
+// key as fast as it can.
+func (h *harness) measureNodes(ctx context.Context, databaseURL string) (nodesResult, error) {
+	p, err := h.startNodes(ctx, databaseURL)
 	defer p.stop()
 	if err != nil {
-		return nodesFigures{}, err
+		return nodesResult{}, err
 	}
 	progress("nodes    revoking %d keys", revocations)
-	var figures nodesFigures
-	err = p.underLoad(ctx, b.options.connections, func() error {
-		figures, err = p.revokeAll(ctx)
+	var result nodesResult
+	err = p.underLoad(ctx, h.options.connections, func() error {
+		result, err = p.revokeAll(ctx)
 		return err
 	})
-	return figures, err
+	return result, err
 }
 
-// startNodes gives what was started also where it fails.
-func (b *bed) startNodes(ctx context.Context, databaseURL string) (p *pairOfNodes, err error) {
-	p = &pairOfNodes{}
-	one, two := filepath.Join(b.dir, "node-1"), filepath.Join(b.dir, "node-2")
-	if p.here, err = b.startNode(ctx, databaseURL, one, &p.hereOut); err != nil {
+// startNodes starts both nodes. If it fails, the returned pair holds what was started.
+func (h *harness) startNodes(ctx context.Context, databaseURL string) (p *nodePair, err error) {
+	p = &nodePair{}
+	one, two := filepath.Join(h.dir, "node-1"), filepath.Join(h.dir, "node-2")
+	p.first, err = h.startNode(ctx, databaseURL, one, &p.firstOutput)
+	if err != nil {
 		return p, err
 	}
 	if err := copyFiles(one, two, "root.key", "dev.json"); err != nil {
 		return p, err
 	}
-	var out ready
-	if p.there, err = b.startNode(ctx, databaseURL, two, &out); err != nil {
+	var out readyOutput
+	p.second, err = h.startNode(ctx, databaseURL, two, &out)
+	if err != nil {
 		return p, err
 	}
-	if p.thereHost, err = hostOf(out.URL); err != nil {
+	p.secondHost, err = hostOf(out.URL)
+	if err != nil {
 		return p, err
 	}
-	p.console, err = signIn(ctx, p.hereOut)
+	p.client, err = signIn(ctx, p.firstOutput)
 	return p, err
 }
 
-func (b *bed) startNode(ctx context.Context, databaseURL, data string, into any) (*process, error) {
+func (h *harness) startNode(ctx context.Context, databaseURL, data string, into any) (*process, error) {
 	env := []string{"CLAVIGER_DATABASE_URL=" + databaseURL, "CLAVIGER_LIMITS_CHANGES_PER_MINUTE=100000"}
-	p, err := start(ctx, b.dir, into, env, b.binary, "dev", "--output", "json", "--listen", "127.0.0.1:0", "--data", data)
+	p, err := start(ctx, h.dir, into, env, h.binary, "dev", "--output", "json", "--listen", "127.0.0.1:0", "--data",
+		data)
 	if err != nil {
 		return nil, err
 	}
 	return p, p.awaitReady(ctx)
 }
 
-// copyFiles gives the second node the root secret of the first, and its sample.
+// copyFiles creates the folder `to` and copies the files there. The second node needs the root
+// secret of the first, and its sample.
 func copyFiles(from, to string, names ...string) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
@@ -103,110 +113,117 @@ func copyFiles(from, to string, names ...string) error {
 	return nil
 }
 
-func (p *pairOfNodes) stop() {
-	p.here.stop()
-	p.there.stop()
+func (p *nodePair) stop() {
+	p.first.stop()
+	p.second.stop()
 }
 
-// underLoad measures while a fleet asks there about a key that stays good.
-func (p *pairOfNodes) underLoad(ctx context.Context, connections int, measure func() error) error {
-	good := load{[][]byte{p.question(p.hereOut.Tenants[0].Key.Value)}, `"active":true`}
-	f, err := dialFleet(ctx, p.thereHost, connections, good, 0)
+// underLoad calls measure while a loadgen asks the second node about a key that stays valid.
+func (p *nodePair) underLoad(ctx context.Context, connections int, measure func() error) error {
+	valid := load{[][]byte{p.verifyRequest(p.firstOutput.Tenants[0].Key.Value)}, `"active":true`}
+	f, err := newLoadgen(ctx, p.secondHost, connections, valid, 0)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	over, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- f.hammer(ctx, over) }()
+	done := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() { ended <- f.runUntil(ctx, done) }()
 	err = measure()
-	close(over)
+	close(done)
 	return errors.Join(err, <-ended)
 }
 
-// hammer drives the server until it is over.
-func (f *fleet) hammer(ctx context.Context, over <-chan struct{}) error {
+// runUntil sends requests to the server until done is closed.
+func (f *loadgen) runUntil(ctx context.Context, done <-chan struct{}) error {
 	for {
 		select {
-		case <-over:
+		case <-done:
 			return nil
 		default:
 		}
-		if _, _, err := f.drive(ctx, hammerFor); err != nil {
+		if _, _, err := f.run(ctx, runSlice); err != nil {
 			return err
 		}
 	}
 }
 
-func (p *pairOfNodes) question(credential string) []byte {
-	return verifyRequest(p.thereHost, "/api/v1/verify", p.hereOut.Verifier, credential)
+func (p *nodePair) verifyRequest(credential string) []byte {
+	return verifyRequest(p.secondHost, "/api/v1/verify", p.firstOutput.Verifier, credential)
 }
 
-func (p *pairOfNodes) revokeAll(ctx context.Context) (figures nodesFigures, err error) {
-	f, err := dialFleet(ctx, p.thereHost, 1, load{}, 0)
+func (p *nodePair) revokeAll(ctx context.Context) (result nodesResult, err error) {
+	f, err := newLoadgen(ctx, p.secondHost, 1, load{}, 0)
 	if err != nil {
-		return figures, err
+		return result, err
 	}
 	defer f.close()
 	defer context.AfterFunc(ctx, f.close)()
 	for range revocations {
-		sinceRequest, sinceAnswer, err := p.revokeOne(ctx, f.connections[0])
+		sinceRequest, sinceResponse, err := p.revokeOne(ctx, f.connections[0])
 		if err != nil {
-			return figures, err
+			return result, err
 		}
-		figures.sinceRequest = append(figures.sinceRequest, sinceRequest)
-		figures.sinceAnswer = append(figures.sinceAnswer, sinceAnswer)
+		result.sinceRequest = append(result.sinceRequest, sinceRequest)
+		result.sinceResponse = append(result.sinceResponse, sinceResponse)
 	}
-	figures.questions, figures.measured = f.connections[0].tally.latencies, true
-	return figures, nil
+	result.requests, result.measured = f.connections[0].counts.latencies, true
+	return result, nil
 }
 
-// revokeOne makes a key, lets the other node remember it, and asks there on and on while it is revoked here.
-func (p *pairOfNodes) revokeOne(ctx context.Context, there *connection) (sinceRequest, sinceAnswer time.Duration, err error) {
-	path := "/api/v1/tenants/" + p.hereOut.Tenants[0].ID + "/keys"
-	made, err := p.console.createKey(ctx, path, "nodes")
+// revokeOne creates a key, makes the second node cache it, and asks the second node continuously
+// about the key while the first node revokes it.
+func (p *nodePair) revokeOne(ctx context.Context,
+	second *connection,
+) (sinceRequest, sinceResponse time.Duration, err error) {
+	path := "/api/v1/tenants/" + p.firstOutput.Tenants[0].ID + "/keys"
+	created, err := p.client.createKey(ctx, path, "nodes")
 	if err != nil {
 		return 0, 0, err
 	}
-	question := p.question(made.Credential.Value)
-	for range 2 { // read, then remembered
-		if accepted, err := there.accepts(question); err != nil || !accepted {
-			return 0, 0, errors.Join(errors.New("a new key is not accepted by the other node"), err)
+	request := p.verifyRequest(created.Credential.Value)
+	for range 2 { // the first reads the key, the second uses the cache
+		if accepted, err := second.verify(request); err != nil || !accepted {
+			return 0, 0, errors.Join(errors.New("the second node does not accept a new key"), err)
 		}
 	}
 	var answered time.Time
 	revoked, began := make(chan error, 1), time.Now()
 	go func() {
-		err := p.console.call(ctx, http.MethodPost, path+"/"+made.Key.ID+"/revoke", map[string]any{}, http.StatusOK, nil)
+		err := p.client.call(ctx, http.MethodPost, path+"/"+created.Key.ID+"/revoke", map[string]any{}, http.StatusOK,
+			nil)
 		answered = time.Now()
 		revoked <- err
 	}()
-	refused, err := there.refusedAt(question)
-	if err = errors.Join(<-revoked, err); err != nil {
+	rejected, err := second.awaitRevoked(request)
+	err = errors.Join(<-revoked, err)
+	if err != nil {
 		return 0, 0, err
 	}
-	return refused.Sub(began), max(0, refused.Sub(answered)), nil
+	return rejected.Sub(began), max(0, rejected.Sub(answered)), nil
 }
 
-// refusedAt asks until the key is refused, and gives when that was.
-func (c *connection) refusedAt(question []byte) (time.Time, error) {
+// awaitRevoked sends the request until the key is rejected, and returns that time.
+func (c *connection) awaitRevoked(request []byte) (time.Time, error) {
 	for {
-		if accepted, err := c.accepts(question); err != nil || !accepted {
+		if accepted, err := c.verify(request); err != nil || !accepted {
 			return time.Now(), err
 		}
 	}
 }
 
-// accepts asks one question, to which there are two answers.
-func (c *connection) accepts(question []byte) (bool, error) {
+// verify sends one request and reports whether the key is accepted. Any response but "active" and
+// "revoked" is an error.
+func (c *connection) verify(request []byte) (bool, error) {
 	sent := time.Now()
-	if err := c.SetDeadline(sent.Add(answerWithin)); err != nil {
+	if err := c.SetDeadline(sent.Add(responseTimeout)); err != nil {
 		return false, err
 	}
-	if _, err := c.Write(question); err != nil {
+	if _, err := c.Write(request); err != nil {
 		return false, err
 	}
 	status, body, err := readResponse(c.in)
-	c.tally.latencies = append(c.tally.latencies, time.Since(sent))
+	c.counts.latencies = append(c.counts.latencies, time.Since(sent))
 	switch {
 	case err != nil:
 		return false, err
@@ -218,17 +235,20 @@ func (c *connection) accepts(question []byte) (bool, error) {
 	return false, fmt.Errorf("neither accepted nor revoked: status %d, %.300q", status, body)
 }
 
-func (n nodesFigures) print(w io.Writer) {
-	fmt.Fprintf(w, "\n| two nodes on one PostgreSQL, %d keys revoked on one while the other is under load | p50 ms | p99 ms | max ms |\n|---|---|---|---|\n", revocations)
+func (n nodesResult) print(w io.Writer) {
+	fmt.Fprintf(w,
+		"\n| two nodes on one PostgreSQL, %d keys revoked on one while the other is under load "+
+			"| p50 ms | p99 ms | max ms |\n|---|---|---|---|\n", revocations)
 	for _, row := range []struct {
 		title string
 		times []time.Duration
 	}{
-		{"from the answer to the revocation until the other refuses the key", n.sinceAnswer},
-		{"from the request for it", n.sinceRequest},
-		{"any question to the other meanwhile", n.questions},
+		{"from the response to the revocation until the other node rejects the key", n.sinceResponse},
+		{"from the request for the revocation", n.sinceRequest},
+		{"any request to the other node meanwhile", n.requests},
 	} {
 		p := percentiles(row.times, 50, 99, 100)
-		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", row.title, p[0].Seconds()*1e3, p[1].Seconds()*1e3, p[2].Seconds()*1e3)
+		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", row.title, p[0].Seconds()*1e3, p[1].Seconds()*1e3,
+			p[2].Seconds()*1e3)
 	}
 }

@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	readyWithin = 3 * time.Minute  // a first start makes 10,000 keys
-	stopWithin  = 15 * time.Second // then the process is killed
-	mainPackage = "github.com/claviger-dev/claviger/cmd/claviger"
+	readyTimeout = 3 * time.Minute  // the first start creates 10,000 keys
+	stopTimeout  = 15 * time.Second // after that, the process is killed
+	mainPackage  = "github.com/claviger-dev/claviger/cmd/claviger"
 )
 
-// ready is the part of the first line on stdout that every server here prints.
-type ready struct {
+// readyOutput is the part that the first line on stdout of every server here has in common.
+type readyOutput struct {
 	URL string `json:"url"`
 }
 
-// process is a started server. Its stderr goes to a file for failures.
+// process is a server that was started. Its stderr goes to a file, which errors quote.
 type process struct {
 	name   string
 	pid    int
 	log    string
 	cancel context.CancelFunc
 	stdin  io.Closer
-	ready  chan error // the first JSON value on stdout was decoded
-	done   chan error // the process has ended
+	ready  chan error // receives the result of decoding the first JSON value on stdout
+	done   chan error // receives the result of the process when it has ended
 }
 
-// start runs a command, with env added to the environment, and decodes its first JSON value into `into`, which
-// must not be read before awaitReady returned nil.
+// start starts a command, with env added to its environment, and decodes the first JSON value of
+// its stdout into `into`. The caller must not read `into` before awaitReady has returned nil.
 func start(ctx context.Context, dir string, into any, env []string, command string, args ...string) (*process, error) {
 	log, err := os.CreateTemp(dir, filepath.Base(command)+"-*.log")
 	if err != nil {
@@ -50,19 +50,19 @@ func start(ctx context.Context, dir string, into any, env []string, command stri
 	cmd.Env = append(cmd.Environ(), env...)
 	cmd.Stderr = log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopWithin
+	cmd.WaitDelay = stopTimeout
 	p := &process{
 		name: filepath.Base(command) + " " + args[0], log: log.Name(), cancel: cancel,
 		ready: make(chan error, 1), done: make(chan error, 1),
 	}
-	if err := p.begin(cmd, into); err != nil {
+	if err := p.launch(cmd, into); err != nil {
 		cancel()
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
 	return p, nil
 }
 
-func (p *process) begin(cmd *exec.Cmd, into any) error {
+func (p *process) launch(cmd *exec.Cmd, into any) error {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -84,22 +84,22 @@ func (p *process) begin(cmd *exec.Cmd, into any) error {
 }
 
 func (p *process) awaitReady(ctx context.Context) error {
-	timer := time.NewTimer(readyWithin)
+	timer := time.NewTimer(readyTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-p.ready:
 		if err != nil {
-			return p.explain(fmt.Errorf("no JSON on stdout: %w", err))
+			return p.withStderr(fmt.Errorf("no JSON on stdout: %w", err))
 		}
 		return nil
 	case <-timer.C:
-		return p.explain(fmt.Errorf("not ready after %v", readyWithin))
+		return p.withStderr(fmt.Errorf("not ready after %v", readyTimeout))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// stop asks the process to end and waits for it; nil processes are fine.
+// stop asks the process to end and waits for it. It does nothing if p is nil.
 func (p *process) stop() {
 	if p == nil {
 		return
@@ -109,8 +109,8 @@ func (p *process) stop() {
 	p.stdin.Close()
 }
 
-// explain adds the end of the process's stderr to an error.
-func (p *process) explain(err error) error {
+// withStderr adds the end of the stderr of the process to an error.
+func (p *process) withStderr(err error) error {
 	const keep = 2000
 	text, _ := os.ReadFile(p.log)
 	if len(text) > keep {
@@ -122,7 +122,7 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("%s: %w; the end of its stderr:\n%s", p.name, err, text)
 }
 
-// build makes the released form of the binary.
+// build builds the binary with the flags of a release.
 func build(ctx context.Context, dir string) (string, error) {
 	out := filepath.Join(dir, "claviger")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, mainPackage)

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ticksPerSecond is the unit of /proc/<pid>/stat: USER_HZ, 100 on every
-// Linux that Go runs on.
+// ticksPerSecond is USER_HZ, the unit of /proc/<pid>/stat. It is 100 on every Linux that Go
+// supports.
 const ticksPerSecond = 100
 
-// cpuTime is the processor time of a process in seconds, NaN without /proc.
+// cpuTime returns the processor time of a process in seconds, or NaN without /proc.
 func cpuTime(pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -26,8 +26,8 @@ func cpuTime(pid int) float64 {
 	return float64(ticks) / ticksPerSecond
 }
 
-// parseStat returns utime + stime of a /proc/<pid>/stat line (proc(5): fields
-// 14 and 15). The command name, field 2, may hold spaces and parentheses.
+// parseStat returns utime + stime of a /proc/<pid>/stat line (proc(5): fields 14 and 15). The
+// command name, field 2, may contain spaces and parentheses.
 func parseStat(line string) (ticks int64, err error) {
 	_, rest, found := cutLast(line, ") ")
 	fields := strings.Fields(rest)
@@ -50,7 +50,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// residentBytes is the resident memory of a process, NaN without /proc.
+// residentBytes returns the resident memory of a process, or NaN without /proc.
 func residentBytes(pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// report is everything measured, ready to print as Markdown.
+// report holds all results and prints them as Markdown.
 type report struct {
 	options     options
 	outcomes    []outcome
-	start       startFigures
-	nodes       nodesFigures
+	start       startResult
+	nodes       nodesResult
 	binaryBytes int64
 }
 
 func (r *report) print(w io.Writer, failure error) {
-	fmt.Fprintf(w, "# Claviger against the floor (client and server share %d cores)\n\n", runtime.NumCPU())
+	fmt.Fprintf(w, "# Claviger compared with the baseline (client and server share %d cores)\n\n", runtime.NumCPU())
 	if failure != nil {
 		fmt.Fprintf(w, "**FAILED, incomplete**: see the error.\n\n")
 	}
@@ -38,17 +38,24 @@ func (r *report) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "- %s, `%s`\n", time.Now().UTC().Format("2 Jan 2006 15:04 UTC"), command)
 	fmt.Fprintf(w, "- %s %s/%s, GOMAXPROCS %d, CPU %s\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), cpuModel())
-	fmt.Fprintf(w, "- %d connections, one request outstanding on each; floor and Claviger in turn, %d rounds of %v after %v of warm-up\n",
+	fmt.Fprintf(w,
+		"- %d connections with one outstanding request each; baseline and Claviger in turn, "+
+			"%d rounds of %v after %v of warm-up\n",
 		r.options.connections, r.options.rounds, r.options.duration, r.options.warmup)
-	fmt.Fprintf(w, "- the floor is a bare net/http server that decodes the same request, computes one HMAC-SHA-256 and answers a constant\n")
-	fmt.Fprintf(w, "- junk: %d different values a class, %d deleted ids; every answer was checked\n", r.options.variants, deletedKeys)
+	fmt.Fprintf(w,
+		"- the baseline is a bare net/http server that decodes the same request, computes one HMAC-SHA-256 "+
+			"and sends a constant response\n")
+	fmt.Fprintf(w, "- invalid keys: %d different values of each kind, %d deleted ids; every response was checked\n",
+		r.options.variants, deletedKeys)
 }
 
 const tableHead = `
-Median over the rounds; ratios are of the two measurements of one round. The client's own CPU is in the throughput
-of both sides and pulls that ratio towards 1; the CPU ratio (floor / Claviger) has none of it.
+Each value is the median over the rounds. A ratio compares the two measurements of one round. The throughput of both
+sides includes the client's own CPU time, which pulls that ratio towards 1. The CPU ratio (baseline / Claviger) does not
+include it.
 
-| scenario | Claviger req/s | floor req/s | of the floor | min–max | CPU µs Claviger | CPU µs floor | CPU ratio | min–max | p50 ms | p99 ms | floor p50 | floor p99 | client CPU µs |
+| scenario | Claviger req/s | baseline req/s | of the baseline | min–max | CPU µs Claviger | CPU µs baseline ` +
+	`| CPU ratio | min–max | p50 ms | p99 ms | baseline p50 | baseline p99 | client CPU µs |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 `
 
@@ -60,26 +67,28 @@ func (r *report) printTable(w io.Writer) {
 }
 
 func (o outcome) cells() []string {
-	speed := ratios(figures(o.claviger, perSecond), figures(o.floor, perSecond))
-	work := ratios(figures(o.floor, serverCPU), figures(o.claviger, serverCPU))
+	speed := ratios(values(o.claviger, perSecond), values(o.baseline, perSecond))
+	work := ratios(values(o.baseline, serverCPU), values(o.claviger, serverCPU))
 	return []string{
 		o.scenario.title,
-		number("%.0f", medianOf(o.claviger, perSecond)), number("%.0f", medianOf(o.floor, perSecond)),
-		number("**%.2f**", median(speed)), span(speed),
-		number("%.1f", medianOf(o.claviger, serverCPU)), number("%.1f", medianOf(o.floor, serverCPU)),
-		number("**%.2f**", median(work)), span(work),
-		number("%.2f", medianOf(o.claviger, p50Millis)), number("%.2f", medianOf(o.claviger, p99Millis)),
-		number("%.2f", medianOf(o.floor, p50Millis)), number("%.2f", medianOf(o.floor, p99Millis)),
-		number("%.1f", medianOf(o.claviger, clientCPU)),
+		formatNumber("%.0f", medianOf(o.claviger, perSecond)), formatNumber("%.0f", medianOf(o.baseline, perSecond)),
+		formatNumber("**%.2f**", median(speed)), valueRange(speed),
+		formatNumber("%.1f", medianOf(o.claviger, serverCPU)), formatNumber("%.1f", medianOf(o.baseline, serverCPU)),
+		formatNumber("**%.2f**", median(work)), valueRange(work),
+		formatNumber("%.2f", medianOf(o.claviger, p50Millis)), formatNumber("%.2f", medianOf(o.claviger, p99Millis)),
+		formatNumber("%.2f", medianOf(o.baseline, p50Millis)), formatNumber("%.2f", medianOf(o.baseline, p99Millis)),
+		formatNumber("%.1f", medianOf(o.claviger, clientCPU)),
 	}
 }
 
 func (r *report) printStart(w io.Writer) {
 	fmt.Fprintf(w, "\n| | |\n|---|---|\n")
 	if s := r.start; s.measured {
-		fmt.Fprintf(w, "| start: exec to the first 200 of /healthz, data directory with %d keys, median of %d | %s s (%s) |\n",
-			sampleKeys, len(s.seconds), number("%.3f", median(s.seconds)), spanOf("%.3f", s.seconds))
-		fmt.Fprintf(w, "| idle memory: VmRSS 2 s after such a start | %s MB |\n", number("%.1f", s.idle/1e6))
+		fmt.Fprintf(w,
+			"| start: from exec to the first 200 of /healthz, with %d keys in the data directory, median of %d "+
+				"| %s s (%s) |\n",
+			sampleKeys, len(s.seconds), formatNumber("%.3f", median(s.seconds)), formatRange("%.3f", s.seconds))
+		fmt.Fprintf(w, "| idle memory: VmRSS 2 s after such a start | %s MB |\n", formatNumber("%.1f", s.idle/1e6))
 	}
 	fmt.Fprintf(w, "| binary | %.1f MB |\n", float64(r.binaryBytes)/1e6)
 }
@@ -89,21 +98,22 @@ func (r *report) printNodes(w io.Writer) {
 	case r.nodes.measured:
 		r.nodes.print(w)
 	case r.options.wants(nodesScenario):
-		fmt.Fprintf(w, "\nNot measured: two nodes on one PostgreSQL, which needs the URL of an empty database in %s.\n", databaseVariable)
+		fmt.Fprintf(w, "\nNot measured: two nodes on one PostgreSQL, which needs the URL of an empty database in %s.\n",
+			databaseVariable)
 	}
 }
 
-func number(format string, value float64) string {
+func formatNumber(format string, value float64) string {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return "n/a"
 	}
 	return fmt.Sprintf(format, value)
 }
 
-func span(values []float64) string { return spanOf("%.2f", values) }
+func valueRange(values []float64) string { return formatRange("%.2f", values) }
 
-func spanOf(format string, values []float64) string {
-	low, high := number(format, slices.Min(values)), number(format, slices.Max(values))
+func formatRange(format string, values []float64) string {
+	low, high := formatNumber(format, slices.Min(values)), formatNumber(format, slices.Max(values))
 	if low == "n/a" || high == "n/a" {
 		return "n/a"
 	}

@@ -9,17 +9,19 @@ import (
 	"strconv"
 )
 
-// readResponse reads one HTTP/1.1 response with a Content-Length. The body is
-// valid until the next read, and must fit the reader's buffer.
+// readResponse reads one HTTP/1.1 response with a Content-Length. The body is valid until the next
+// read, and must fit into the buffer of the reader.
 func readResponse(r *bufio.Reader) (status int, body []byte, err error) {
-	if status, err = readStatus(r); err != nil {
+	status, err = readStatus(r)
+	if err != nil {
 		return 0, nil, err
 	}
 	length, err := readLength(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	if body, err = r.Peek(length); err != nil {
+	body, err = r.Peek(length)
+	if err != nil {
 		return 0, nil, fmt.Errorf("body of %d bytes: %w", length, unexpected(err))
 	}
 	_, err = r.Discard(length)
@@ -38,7 +40,7 @@ func readStatus(r *bufio.Reader) (int, error) {
 	return strconv.Atoi(string(line[at : at+3]))
 }
 
-// readLength reads the header to its end for the Content-Length.
+// readLength reads the header to its end and returns the Content-Length.
 func readLength(r *bufio.Reader) (int, error) {
 	length := -1
 	for {
@@ -51,7 +53,8 @@ func readLength(r *bufio.Reader) (int, error) {
 			break
 		}
 		if value, ok := cutField(line, "content-length"); ok {
-			if length, err = strconv.Atoi(string(value)); err != nil {
+			length, err = strconv.Atoi(string(value))
+			if err != nil {
 				return 0, fmt.Errorf("content length: %w", err)
 			}
 		}
@@ -62,7 +65,7 @@ func readLength(r *bufio.Reader) (int, error) {
 	return length, nil
 }
 
-// cutField returns the value of a header line with the given lower-case name.
+// cutField returns the value of a header line if the line has the given lower-case name.
 func cutField(line []byte, name string) ([]byte, bool) {
 	if len(line) <= len(name) || line[len(name)] != ':' {
 		return nil, false

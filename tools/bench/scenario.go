@@ -7,33 +7,33 @@ import (
 	"strings"
 )
 
-// scenario is one row of the report. prepare makes what each side is sent.
+// scenario is one row of the report. prepare returns the requests for both servers.
 type scenario struct {
 	name    string
 	title   string
-	prepare func(context.Context, *bed) (pair, error)
+	prepare func(context.Context, *harness) (loads, error)
 }
 
-// pair is the same load for both sides.
-type pair struct{ floor, claviger load }
+// loads is the same load for both servers.
+type loads struct{ baseline, claviger load }
 
-// load is what one side is sent, each request as its bytes, and what every
-// answer must contain besides status 200.
+// load is the requests for one server, as bytes, and the text that every response must contain
+// besides status 200.
 type load struct {
 	requests [][]byte
 	want     string
 }
 
-// startScenario names the part that drives no load.
+// startScenario is the name of the part without load.
 const startScenario = "start"
 
 var scenarios = []scenario{
 	{"hot", "verify, one hot key", hotKey},
 	{"random", "verify, 10,000 valid keys", validKeys},
-	{"checksum", "verify, junk: bad checksum", junk(badChecksum)},
-	{"tag", "verify, junk: false tag", junk(falseTag)},
-	{"deleted", "verify, junk: deleted id", deletedIDs},
-	{"secret", "verify, junk: live id, wrong secret", junk(wrongSecret)},
+	{"checksum", "verify, invalid: bad checksum", invalidKeys(badChecksum)},
+	{"tag", "verify, invalid: wrong tag", invalidKeys(wrongTag)},
+	{"deleted", "verify, invalid: deleted id", deletedIDs},
+	{"secret", "verify, invalid: existing id, wrong secret", invalidKeys(wrongSecret)},
 	{"whoami", "whoami by Bearer", whoami},
 }
 
@@ -57,64 +57,65 @@ func knownScenario(name string) bool {
 	return false
 }
 
-func hotKey(_ context.Context, b *bed) (pair, error) {
-	return b.accepted(b.sample[:1]), nil
+func hotKey(_ context.Context, h *harness) (loads, error) {
+	return h.validLoads(h.sample[:1]), nil
 }
 
-func validKeys(_ context.Context, b *bed) (pair, error) {
-	return b.accepted(b.sample), nil
+func validKeys(_ context.Context, h *harness) (loads, error) {
+	return h.validLoads(h.sample), nil
 }
 
-func junk(class func(string, int, int) string) func(context.Context, *bed) (pair, error) {
-	return func(_ context.Context, b *bed) (pair, error) {
-		return b.refused(spoil(b.sample, b.options.variants, class)), nil
+func invalidKeys(kind func(string, int, int) string) func(context.Context, *harness) (loads, error) {
+	return func(_ context.Context, h *harness) (loads, error) {
+		return h.invalidLoads(makeInvalid(h.sample, h.options.variants, kind)), nil
 	}
 }
 
-func deletedIDs(ctx context.Context, b *bed) (pair, error) {
-	c, err := signIn(ctx, b.dev)
+func deletedIDs(ctx context.Context, h *harness) (loads, error) {
+	c, err := signIn(ctx, h.dev)
 	if err != nil {
-		return pair{}, err
+		return loads{}, err
 	}
-	values, err := c.mintDeleted(ctx, b.dev.Tenants[0].ID)
-	return b.refused(values), err
+	values, err := c.createDeleted(ctx, h.dev.Tenants[0].ID)
+	return h.invalidLoads(values), err
 }
 
-func whoami(_ context.Context, b *bed) (pair, error) {
-	key := b.dev.Tenants[0].Key
-	ask := func(host, path string) [][]byte { return [][]byte{whoamiRequest(host, path, key.Value)} }
-	return pair{
-		floor:    load{ask(b.floor.host, floorHeader), `"principal":`},
-		claviger: load{ask(b.claviger.host, "/api/v1/whoami"), fmt.Sprintf(`"key_id":%q`, key.ID)},
+func whoami(_ context.Context, h *harness) (loads, error) {
+	key := h.dev.Tenants[0].Key
+	requests := func(host, path string) [][]byte { return [][]byte{whoamiRequest(host, path, key.Value)} }
+	return loads{
+		baseline: load{requests(h.baseline.host, baselineHeader), `"principal":`},
+		claviger: load{requests(h.claviger.host, "/api/v1/whoami"), fmt.Sprintf(`"key_id":%q`, key.ID)},
 	}, nil
 }
 
-func (b *bed) accepted(credentials []string) pair {
-	return b.verifyPair(credentials, floorVerify, `"active":true`)
+func (h *harness) validLoads(credentials []string) loads {
+	return h.verifyLoads(credentials, baselineVerify, `"active":true`)
 }
 
-func (b *bed) refused(credentials []string) pair {
-	return b.verifyPair(credentials, floorRefuse, `"active":false,"code":"api_key_invalid"`)
+func (h *harness) invalidLoads(credentials []string) loads {
+	return h.verifyLoads(credentials, baselineInvalid, `"active":false,"code":"api_key_invalid"`)
 }
 
-func (b *bed) verifyPair(credentials []string, floorPath, want string) pair {
-	p := pair{floor: load{want: want}, claviger: load{want: want}}
+func (h *harness) verifyLoads(credentials []string, baselinePath, want string) loads {
+	p := loads{baseline: load{want: want}, claviger: load{want: want}}
 	for _, c := range credentials {
-		p.floor.requests = append(p.floor.requests, verifyRequest(b.floor.host, floorPath, b.dev.Verifier, c))
+		p.baseline.requests = append(p.baseline.requests,
+			verifyRequest(h.baseline.host, baselinePath, h.dev.Verifier, c))
 		p.claviger.requests = append(p.claviger.requests,
-			verifyRequest(b.claviger.host, "/api/v1/verify", b.dev.Verifier, c))
+			verifyRequest(h.claviger.host, "/api/v1/verify", h.dev.Verifier, c))
 	}
 	return p
 }
 
-// verifyQuestion is the body of a verify call.
-type verifyQuestion struct {
+// verifyBody is the body of a request to verify.
+type verifyBody struct {
 	Credential string   `json:"credential"`
 	Scopes     []string `json:"scopes"`
 }
 
 func verifyRequest(host, path, verifier, credential string) []byte {
-	body, err := json.Marshal(verifyQuestion{credential, []string{"applications:read"}})
+	body, err := json.Marshal(verifyBody{credential, []string{"applications:read"}})
 	if err != nil {
 		panic(err) // strings always encode
 	}

@@ -10,65 +10,65 @@ import (
 )
 
 const (
-	restarts     = 5
-	healthWithin = 30 * time.Second
+	restarts      = 5
+	healthTimeout = 30 * time.Second
 )
 
-// startFigures are what Claviger costs before any load.
-type startFigures struct {
+// startResult holds what Claviger needs before any load.
+type startResult struct {
 	measured bool
 	seconds  []float64 // from exec to the first 200 of /healthz, sorted
-	idle     float64   // bytes resident two seconds after the last start; NaN if unknown
+	idle     float64   // resident bytes two seconds after the last start; NaN if unknown
 }
 
-// measureStart stops the server and starts it again on the same data
-// directory and port, several times.
-func (b *bed) measureStart(ctx context.Context) (startFigures, error) {
-	figures := startFigures{idle: math.NaN()}
+// measureStart restarts the server several times, with the same data directory and port.
+func (h *harness) measureStart(ctx context.Context) (startResult, error) {
+	result := startResult{idle: math.NaN()}
 	for range restarts {
-		b.claviger.stop()
-		took, err := b.restart(ctx)
+		h.claviger.stop()
+		took, err := h.restart(ctx)
 		if err != nil {
-			return figures, err
+			return result, err
 		}
-		figures.seconds = append(figures.seconds, took.Seconds())
+		result.seconds = append(result.seconds, took.Seconds())
 		progress("start    %v", took)
 	}
-	slices.Sort(figures.seconds)
-	if err := pause(ctx, 2*time.Second); err != nil {
-		return figures, err
+	slices.Sort(result.seconds)
+	if err := sleep(ctx, 2*time.Second); err != nil {
+		return result, err
 	}
-	figures.idle = residentBytes(b.claviger.pid)
-	figures.measured = true
-	return figures, nil
+	result.idle = residentBytes(h.claviger.pid)
+	result.measured = true
+	return result, nil
 }
 
-func (b *bed) restart(ctx context.Context) (time.Duration, error) {
-	b.claviger.process = nil
+func (h *harness) restart(ctx context.Context) (time.Duration, error) {
+	h.claviger.process = nil
 	var out devOutput
 	began := time.Now()
-	p, err := start(ctx, b.dir, &out, nil, b.binary, b.devArgs(b.claviger.host)...)
+	p, err := start(ctx, h.dir, &out, nil, h.binary, h.devArgs(h.claviger.host)...)
 	if err != nil {
 		return 0, err
 	}
-	b.claviger.process = p
-	if err := awaitHealthy(ctx, "http://"+b.claviger.host+"/healthz"); err != nil {
-		return 0, p.explain(err)
+	h.claviger.process = p
+	if err := awaitHealthy(ctx, "http://"+h.claviger.host+"/healthz"); err != nil {
+		return 0, p.withStderr(err)
 	}
 	took := time.Since(began)
 	return took, p.awaitReady(ctx)
 }
 
-// awaitHealthy asks every millisecond, each time on a new connection.
+// awaitHealthy waits for the first response 200. It sends a request every millisecond, each on a
+// new connection.
 func awaitHealthy(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
 		if healthy(ctx, &client, url) {
 			return nil
 		}
-		if err := pause(ctx, time.Millisecond); err != nil {
+		if err := sleep(ctx, time.Millisecond); err != nil {
 			return fmt.Errorf("%s: no 200 after the start: %w", url, err)
 		}
 	}
@@ -87,7 +87,7 @@ func healthy(ctx context.Context, client *http.Client, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

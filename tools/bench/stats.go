@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// percentiles sorts the values and returns the asked percentiles by nearest
-// rank. There must be a value.
+// percentiles sorts the values and returns the percentiles of the ranks (nearest-rank method).
+// There must be at least one value.
 func percentiles(values []time.Duration, ranks ...float64) []time.Duration {
 	slices.Sort(values)
 	out := make([]time.Duration, len(ranks))
@@ -18,8 +18,8 @@ func percentiles(values []time.Duration, ranks ...float64) []time.Duration {
 	return out
 }
 
-// median of an even number of values is the mean of the middle two. A NaN
-// among the values makes it NaN.
+// median returns the median. For an even number of values, it is the mean of the middle two. It is
+// NaN if a value is NaN or if there is none.
 func median(values []float64) float64 {
 	if slices.ContainsFunc(values, math.IsNaN) || len(values) == 0 {
 		return math.NaN()
@@ -29,20 +29,20 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// medianOf takes one figure of each reading.
-func medianOf(readings []reading, figure func(reading) float64) float64 {
-	return median(figures(readings, figure))
+// medianOf returns the median of one figure of the measurements.
+func medianOf(measurements []measurement, figure func(measurement) float64) float64 {
+	return median(values(measurements, figure))
 }
 
-func figures(readings []reading, figure func(reading) float64) []float64 {
-	out := make([]float64, len(readings))
-	for i, r := range readings {
+func values(measurements []measurement, figure func(measurement) float64) []float64 {
+	out := make([]float64, len(measurements))
+	for i, r := range measurements {
 		out[i] = figure(r)
 	}
 	return out
 }
 
-// ratios divides pairwise: round by round.
+// ratios returns over[i] / under[i] for each round.
 func ratios(over, under []float64) []float64 {
 	out := make([]float64, len(over))
 	for i := range over {
@@ -51,8 +51,8 @@ func ratios(over, under []float64) []float64 {
 	return out
 }
 
-func perSecond(r reading) float64 { return r.perSecond }
-func serverCPU(r reading) float64 { return r.cpu }
-func clientCPU(r reading) float64 { return r.clientCPU }
-func p50Millis(r reading) float64 { return r.p50.Seconds() * 1e3 }
-func p99Millis(r reading) float64 { return r.p99.Seconds() * 1e3 }
+func perSecond(r measurement) float64 { return r.perSecond }
+func serverCPU(r measurement) float64 { return r.cpu }
+func clientCPU(r measurement) float64 { return r.clientCPU }
+func p50Millis(r measurement) float64 { return r.p50.Seconds() * 1e3 }
+func p99Millis(r measurement) float64 { return r.p99.Seconds() * 1e3 }

@@ -2,70 +2,91 @@ package main
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// file of an archive.
+// file is one file of an archive.
 type file struct {
 	name string
 	mode int64
 	text []byte
 }
 
-// filesFor gives all files of the archive for a platform, in the order of their names.
-func (m *maker) filesFor(ctx context.Context, t target, binary string, modules []module) ([]file, error) {
+// filesFor returns all files of the archive for a platform, sorted by name.
+func (b *builder) filesFor(ctx context.Context, t target, binary string, modules []module) ([]file, error) {
 	program, err := os.ReadFile(binary)
 	if err != nil {
 		return nil, err
 	}
-	licenses, err := m.licenses(ctx, modules)
+	licenses, err := b.licenses(ctx, modules)
 	if err != nil {
 		return nil, err
 	}
-	files := append(slices.Clone(m.common), file{"claviger", 0o755, program}, file{"THIRD_PARTY_LICENSES", 0o644, licenses})
-	if t.system == "linux" {
-		units, err := m.read("deploy/systemd/claviger.service", "deploy/systemd/claviger.conf")
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, units...)
+	name, shells := "claviger", b.shells
+	if t.system == windows {
+		name, shells = "claviger.exe", b.powershell
 	}
+	files := slices.Concat(b.common, shells, []file{{name, 0o755, program}, {"THIRD_PARTY_LICENSES", 0o644, licenses}})
 	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.name, b.name) })
 	return files, nil
 }
 
-// commonFiles gives what is the same on every platform: what is to be read, and what the binary says of itself.
-func (m *maker) commonFiles(ctx context.Context) ([]file, error) {
-	files, err := m.read("LICENSE", "README.md", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md")
-	if err != nil {
-		return nil, err
-	}
-	binary, err := m.build(ctx, here)
-	if err != nil {
-		return nil, err
-	}
-	manual, err := m.manual(ctx, binary)
-	if err != nil {
-		return nil, err
-	}
-	completions, err := completions(ctx, binary)
-	return slices.Concat(files, manual, completions), err
+// commonFiles are the source files that every archive contains, under the same path. The documents
+// name no other source file. The README.md of an archive is deploy/archive.md.
+var commonFiles = []string{
+	"LICENSE", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md", "docs/integration.md",
+	"docs/scanners.md", "deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
+	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }
 
-// read gives files of the sources.
-func (m *maker) read(names ...string) (files []file, err error) {
+// readCommon reads the files that are the same on every platform, and runs the binary to print its
+// manual and the completions for shells.
+func (b *builder) readCommon(ctx context.Context) error {
+	readme, err := b.read("deploy/archive.md")
+	if err != nil {
+		return err
+	}
+	readme[0].name = "README.md"
+	files, err := b.read(commonFiles...)
+	if err != nil {
+		return err
+	}
+	b.common = append(readme, files...)
+	binary, err := b.build(ctx, hostTarget)
+	if err != nil {
+		return err
+	}
+	manual, err := b.manual(ctx, binary)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{"bash": "claviger", "zsh": "_claviger", "fish": "claviger.fish"}
+	completions, err := completionScripts(ctx, binary, names)
+	if err != nil {
+		return err
+	}
+	b.shells = append(manual, completions...)
+	b.powershell, err = completionScripts(ctx, binary, map[string]string{"powershell": "claviger.ps1"})
+	return err
+}
+
+// read returns source files by their paths.
+func (b *builder) read(names ...string) (files []file, err error) {
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(m.folder, name))
+		text, err := os.ReadFile(filepath.Join(b.folder, name))
 		if err != nil {
 			return nil, err
 		}
@@ -74,13 +95,13 @@ func (m *maker) read(names ...string) (files []file, err error) {
 	return files, nil
 }
 
-// manual gives the pages for man.
-func (m *maker) manual(ctx context.Context, binary string) (files []file, err error) {
-	folder := filepath.Join(m.scratch, "man")
+// manual returns the manual pages.
+func (b *builder) manual(ctx context.Context, binary string) (files []file, err error) {
+	folder := filepath.Join(b.scratch, "man")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
-	date := "SOURCE_DATE_EPOCH=" + strconv.FormatInt(m.time.Unix(), 10)
+	date := "SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.time.Unix(), 10)
 	if _, err := output(ctx, "", []string{date}, binary, "reference", "--man", folder); err != nil {
 		return nil, err
 	}
@@ -98,9 +119,10 @@ func (m *maker) manual(ctx context.Context, binary string) (files []file, err er
 	return files, nil
 }
 
-// completions gives the scripts by which shells complete the command, under the names that the shells look for.
-func completions(ctx context.Context, binary string) (files []file, err error) {
-	for shell, name := range map[string]string{"bash": "claviger", "zsh": "_claviger", "fish": "claviger.fish"} {
+// completionScripts returns the completion scripts of the named shells, under the file names that
+// the shells look for.
+func completionScripts(ctx context.Context, binary string, names map[string]string) (files []file, err error) {
+	for shell, name := range names {
 		script, err := output(ctx, "", nil, binary, "completion", shell)
 		if err != nil {
 			return nil, err
@@ -110,17 +132,21 @@ func completions(ctx context.Context, binary string) (files []file, err error) {
 	return files, nil
 }
 
-// writeArchive writes the files below a folder of the name. All belong to root and are of the commit's time.
-func (m *maker) writeArchive(path, name string, files []file) (err error) {
+// writeTar writes the files to a tar archive, below one folder with the given name. All files
+// belong to root and have the time of the commit.
+func (b *builder) writeTar(path, name string, files []file) (err error) {
 	to, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	packed, _ := gzip.NewWriterLevel(to, gzip.BestCompression) // a level that there is
+	packed, _ := gzip.NewWriterLevel(to, gzip.BestCompression) // the level is valid
 	archive := tar.NewWriter(packed)
 	for _, f := range files {
-		head := &tar.Header{Name: name + "/" + f.name, Mode: f.mode, Size: int64(len(f.text)), ModTime: m.time, Format: tar.FormatUSTAR}
+		head := &tar.Header{
+			Name: name + "/" + f.name, Mode: f.mode, Size: int64(len(f.text)), ModTime: b.time,
+			Format: tar.FormatUSTAR,
+		}
 		if err := archive.WriteHeader(head); err != nil {
 			return err
 		}
@@ -131,7 +157,48 @@ func (m *maker) writeArchive(path, name string, files []file) (err error) {
 	return errors.Join(archive.Close(), packed.Close())
 }
 
-// writeSums writes the SHA-256 of each file in a folder, as sha256sum --check reads it.
+// writeZip writes the files to a zip archive, below one folder with the given name. All files have
+// the time of the commit.
+func (b *builder) writeZip(path, name string, files []file) (err error) {
+	to, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	archive := zip.NewWriter(to)
+	for _, f := range files {
+		head := &zip.FileHeader{Name: name + "/" + f.name, Method: zip.Deflate, Modified: b.time}
+		head.SetMode(os.FileMode(f.mode))
+		entry, err := archive.CreateHeader(head)
+		if err != nil {
+			return err
+		}
+		if _, err := entry.Write(f.text); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}
+
+// printFiles prints each file of the release with its size in bytes and its SHA-256.
+func (b *builder) printFiles(to io.Writer, folder string) error {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(to, "Claviger %s, commit %s, built with %s:\n", b.version, b.commit, runtime.Version())
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(folder, f.Name()))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(to, "%10d  %x  %s\n", len(text), sha256.Sum256(text), filepath.Join(folder, f.Name()))
+	}
+	return nil
+}
+
+// writeSums writes SHA256SUMS with the SHA-256 of each file in a folder, in the format of
+// sha256sum --check.
 func writeSums(folder string) error {
 	files, err := os.ReadDir(folder)
 	if err != nil {

@@ -10,60 +10,69 @@ import (
 	"strings"
 )
 
-// target is a platform.
+// windows is the system whose archive is a zip and contains only the client.
+const windows = "windows"
+
+// target is a platform: the values of GOOS and GOARCH.
 type target struct{ system, processor string }
 
 func parseTarget(text string) (target, error) {
 	system, processor, ok := strings.Cut(text, "/")
 	if !ok {
-		return target{}, fmt.Errorf("%q is no platform such as linux/amd64", text)
+		return target{}, fmt.Errorf("%q is not a platform; write it as linux/amd64", text)
 	}
 	return target{system, processor}, nil
 }
 
-// String gives the name of the platform.
+// String returns the platform in the form linux/amd64.
 func (t target) String() string { return t.system + "/" + t.processor }
 
-// environment is what a build depends on besides its sources.
+// environment returns the variables that a build depends on besides its sources.
 func (t target) environment() []string {
-	return []string{"GOOS=" + t.system, "GOARCH=" + t.processor, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off"}
+	return []string{
+		"GOOS=" + t.system, "GOARCH=" + t.processor, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=",
+		"GOEXPERIMENT=", "GOWORK=off",
+	}
 }
 
-// build makes the binary for a platform, or gives the one that it made before.
-func (m *maker) build(ctx context.Context, t target) (string, error) {
-	binary := filepath.Join(m.scratch, t.system, t.processor, "claviger")
+// build returns the path of the binary for a platform. It builds each binary once.
+func (b *builder) build(ctx context.Context, t target) (string, error) {
+	binary := filepath.Join(b.scratch, t.system, t.processor, "claviger")
 	if _, err := os.Stat(binary); err == nil {
 		return binary, nil
 	}
-	return binary, m.buildIn(ctx, m.folder, t, binary)
+	return binary, b.buildIn(ctx, b.folder, t, binary)
 }
 
-// buildIn makes the binary of the sources in a folder, by the one command there is for it.
-func (m *maker) buildIn(ctx context.Context, folder string, t target, binary string, env ...string) error {
-	_, err := output(ctx, folder, append(t.environment(), env...), "make", "build", "OUT="+binary, "VERSION="+m.version, "COMMIT="+m.commit)
+// buildIn builds the binary from the sources in a folder. It calls make build, the only command
+// that builds releases.
+func (b *builder) buildIn(ctx context.Context, folder string, t target, binary string, env ...string) error {
+	_, err := output(ctx, folder, append(t.environment(), env...), "make", "build", "OUT="+binary, "VERSION="+b.version,
+		"COMMIT="+b.commit)
 	return err
 }
 
-// proveAgain builds the binary for this machine once more, from a clone and with nothing cached, and demands the same bytes.
-func (m *maker) proveAgain(ctx context.Context) error {
-	first, err := m.build(ctx, here)
+// checkReproducible builds the binary for this machine a second time, from a clone and with an
+// empty build cache. It returns an error if the bytes differ.
+func (b *builder) checkReproducible(ctx context.Context) error {
+	first, err := b.build(ctx, hostTarget)
 	if err != nil {
 		return err
 	}
-	clone, second := filepath.Join(m.scratch, "a clone"), filepath.Join(m.scratch, "again")
-	if _, err := output(ctx, m.folder, nil, "git", "clone", "--quiet", "--no-local", ".", clone); err != nil {
+	clone, second := filepath.Join(b.scratch, "a clone"), filepath.Join(b.scratch, "again")
+	if _, err := output(ctx, b.folder, nil, "git", "clone", "--quiet", "--no-local", ".", clone); err != nil {
 		return err
 	}
-	if _, err := output(ctx, clone, nil, "git", "checkout", "--quiet", m.commit); err != nil {
+	if _, err := output(ctx, clone, nil, "git", "checkout", "--quiet", b.commit); err != nil {
 		return err
 	}
-	if err := m.buildIn(ctx, clone, here, second, "GOCACHE="+filepath.Join(m.scratch, "cache")); err != nil {
+	if err := b.buildIn(ctx, clone, hostTarget, second, "GOCACHE="+filepath.Join(b.scratch, "cache")); err != nil {
 		return err
 	}
-	return same(first, second)
+	return checkSame(first, second)
 }
 
-func same(first, second string) error {
+func checkSame(first, second string) error {
 	a, err := os.ReadFile(first)
 	if err != nil {
 		return err

@@ -14,50 +14,53 @@ var (
 	secretFile = regexp.MustCompile(`file: secrets/(\w+)`)
 )
 
-func TestWhatIsDeployedSetsOnlySettingsThatThereAre(t *testing.T) {
+func TestDeploymentFilesSetOnlyExistingSettings(t *testing.T) {
 	settings := read(t, "docs/configuration.md")
 	for _, file := range []string{"Dockerfile", "deploy/compose/compose.yaml", "deploy/systemd/claviger.service"} {
 		names := variable.FindAllString(read(t, file), -1)
 		if len(names) == 0 {
-			t.Errorf("%s sets nothing", file)
+			t.Errorf("%s sets no setting", file)
 		}
 		for _, name := range names {
 			if !strings.Contains(settings, "`"+name+"`") {
-				t.Errorf("%s sets %s, which is no setting", file, name)
+				t.Errorf("%s sets %s, which is not a setting", file, name)
 			}
 		}
 	}
 }
 
-func TestTheSecretsOfTheComposeFileAreMadeOnce(t *testing.T) {
+func TestTheSecretsOfTheComposeFileAreCreatedOnce(t *testing.T) {
 	folder := t.TempDir()
 	script := filepath.Join(folder, "make-secrets")
 	must(t, os.WriteFile(script, []byte(read(t, "deploy/compose/make-secrets")), 0o755))
 	_, err := output(t.Context(), folder, nil, script)
 	must(t, err)
-	made := readSecrets(t, folder)
+	first := readSecrets(t, folder)
 	if _, err := output(t.Context(), folder, nil, script); err == nil {
-		t.Error("it makes them again")
+		t.Error("a second run does not fail")
 	}
-	again := readSecrets(t, folder)
-	for name, text := range made {
-		if len(text) < 43 || again[name] != text { // 32 bytes in base64url
-			t.Errorf("%s is short, or changed by the second run", name)
+	second := readSecrets(t, folder)
+	for name, text := range first {
+		if len(text) < 43 || second[name] != text { // 32 bytes in base64url
+			t.Errorf("%s is too short, or the second run changed it", name)
 		}
 	}
-	if want := fmt.Sprintf("postgres://claviger:%s@database:5432/claviger?sslmode=disable", made["database_password"]); made["database_url"] != want {
-		t.Error("the URL of the database has another password than the database")
+	if want := fmt.Sprintf("postgres://claviger:%s@database:5432/claviger?sslmode=disable",
+		first["database_password"]); first["database_url"] != want {
+		t.Error("the URL of the database does not have the password of the database")
 	}
 	config, err := output(t.Context(), root, []string{
-		"CLAVIGER_DATABASE_URL_FILE=" + filepath.Join(folder, "secrets", "database_url"), "CLAVIGER_ROOT_SECRET_FILE=" + filepath.Join(folder, "secrets", "root_secret"),
+		"CLAVIGER_DATABASE_URL_FILE=" + filepath.Join(folder, "secrets", "database_url"),
+		"CLAVIGER_ROOT_SECRET_FILE=" + filepath.Join(folder, "secrets", "root_secret"),
 	}, "go", "run", "./cmd/claviger", "config")
 	must(t, err)
-	if strings.Contains(config, made["root_secret"]) || strings.Contains(config, made["database_password"]) {
+	if strings.Contains(config, first["root_secret"]) || strings.Contains(config, first["database_password"]) {
 		t.Error("the settings show a secret")
 	}
 }
 
-// readSecrets gives those that compose.yaml names. Others than their owner cannot come near.
+// readSecrets returns the secrets that compose.yaml names. It checks that only their owner can read
+// them.
 func readSecrets(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	info, err := os.Stat(filepath.Join(folder, "secrets"))

@@ -1,11 +1,14 @@
-// Command release makes what is given to users: for each platform an archive of the binary with all that belongs to it, a list of the
-// modules in it (CycloneDX), and SHA256SUMS of everything.
+// Command release builds the files of a release. For each platform it writes an archive with the
+// binary and its documents, and a list of the modules in the binary (CycloneDX). It writes
+// SHA256SUMS of all files and prints their names. The archive for Windows contains only the client.
 //
-//	make release                              all platforms into dist
-//	make release ARGS='-targets linux/amd64'  one
+//	make release                              all platforms, into dist
+//	make release ARGS='-targets linux/amd64'  one platform
 //
-// Every byte follows from the commit and from the version of Go: time is the commit's, order is fixed, and no path of the machine is in it. As proof the
-// binary of this machine's platform is built again, from a clone in another folder and with an empty build cache.
+// Every byte depends only on the commit and the version of Go: the time is that of the commit, the
+// order is fixed, and no path of the machine is included. To prove this, the binary for the
+// platform of this machine is built a second time, from a clone in another folder and with an empty
+// build cache.
 package main
 
 import (
@@ -33,8 +36,9 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
-	targets := flags.String("targets", "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64", "the platforms")
-	again := flags.Bool("again", true, "prove that the binary can be built again")
+	targets := flags.String("targets", "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,windows/amd64",
+		"the platforms, separated by commas")
+	reproducible := flags.Bool("reproducible", true, "build the binary a second time and compare")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -43,12 +47,12 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	m, err := newMaker(ctx, ".", scratch)
+	b, err := newBuilder(ctx, ".", scratch)
 	if err != nil {
 		return err
 	}
-	if *again {
-		if err := m.proveAgain(ctx); err != nil {
+	if *reproducible {
+		if err := b.checkReproducible(ctx); err != nil {
 			return err
 		}
 	}
@@ -60,33 +64,36 @@ func run(ctx context.Context, args []string) error {
 		}
 		list = append(list, t)
 	}
-	return m.release(ctx, "dist", list)
+	if err := b.release(ctx, "dist", list); err != nil {
+		return err
+	}
+	return b.printFiles(os.Stdout, "dist")
 }
 
-// maker makes releases of one commit.
-type maker struct {
+// builder builds the release of one commit.
+type builder struct {
 	source
-	// folder of the sources, and one for what is made on the way.
+	// folder holds the sources, scratch the intermediate files.
 	folder, scratch string
-	// common are the files that every archive holds.
-	common []file
+	// common are the files that every archive contains. shells are the manual and the completions
+	// for Unix shells, powershell are the completions for PowerShell.
+	common, shells, powershell []file
 }
 
-func newMaker(ctx context.Context, folder, scratch string) (*maker, error) {
-	src, err := describe(ctx, folder)
+func newBuilder(ctx context.Context, folder, scratch string) (*builder, error) {
+	src, err := readSource(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{source: src, folder: folder, scratch: scratch}
-	m.common, err = m.commonFiles(ctx)
-	return m, err
+	b := &builder{source: src, folder: folder, scratch: scratch}
+	return b, b.readCommon(ctx)
 }
 
-// here is the platform that this program runs on.
-var here = target{runtime.GOOS, runtime.GOARCH}
+// hostTarget is the platform that this program runs on.
+var hostTarget = target{runtime.GOOS, runtime.GOARCH}
 
-// release makes everything in a folder of its own, anew.
-func (m *maker) release(ctx context.Context, out string, targets []target) error {
+// release writes all files of the release to the folder out, which it empties first.
+func (b *builder) release(ctx context.Context, out string, targets []target) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
 	}
@@ -94,16 +101,16 @@ func (m *maker) release(ctx context.Context, out string, targets []target) error
 		return err
 	}
 	for _, t := range targets {
-		if err := m.releaseFor(ctx, out, t); err != nil {
+		if err := b.releaseFor(ctx, out, t); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
 	return writeSums(out)
 }
 
-// releaseFor makes the archive and the list of modules for one platform.
-func (m *maker) releaseFor(ctx context.Context, out string, t target) error {
-	binary, err := m.build(ctx, t)
+// releaseFor writes the archive and the list of modules for one platform.
+func (b *builder) releaseFor(ctx context.Context, out string, t target) error {
+	binary, err := b.build(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -111,17 +118,21 @@ func (m *maker) releaseFor(ctx context.Context, out string, t target) error {
 	if err != nil {
 		return err
 	}
-	bill, err := m.bill(modules, binary)
+	bill, err := b.billOfMaterials(modules, binary)
 	if err != nil {
 		return err
 	}
-	files, err := m.filesFor(ctx, t, binary, modules)
+	files, err := b.filesFor(ctx, t, binary, modules)
 	if err != nil {
 		return err
 	}
-	name := strings.Join([]string{"claviger", m.version, t.system, t.processor}, "_")
+	name := strings.Join([]string{"claviger", b.version, t.system, t.processor}, "_")
+	write, ending := b.writeTar, ".tar.gz"
+	if t.system == windows {
+		write, ending = b.writeZip, ".zip"
+	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(out, name+".cdx.json"), bill, 0o644),
-		m.writeArchive(filepath.Join(out, name+".tar.gz"), name, files),
+		write(filepath.Join(out, name+ending), name, files),
 	)
 }

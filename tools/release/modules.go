@@ -14,15 +14,16 @@ import (
 	"time"
 )
 
-// module is one that a binary was built from.
+// module is a Go module that a binary contains.
 type module struct{ path, version string }
 
-// identity is its package URL, by which scanners look for known faults.
+// identity returns the package URL of the module, by which scanners find known vulnerabilities.
 func (m module) identity() string {
 	return "pkg:golang/" + m.path + "@" + strings.ReplaceAll(m.version, "+", "%2B")
 }
 
-// readModules asks the binary itself, so that the list is of what was linked. The first is Go's own library.
+// readModules reads the modules from the binary, so that the list contains exactly what was linked.
+// The first one is the standard library of Go.
 func readModules(binary string) ([]module, error) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -35,12 +36,12 @@ func readModules(binary string) ([]module, error) {
 	return all, nil
 }
 
-// stdlib is what scanners call Go's own library.
+// stdlib is the name that scanners use for the standard library of Go.
 const stdlib = "stdlib"
 
-// The parts of a CycloneDX document that are used here.
+// The parts of a CycloneDX document that this program writes.
 type (
-	bill struct {
+	billOfMaterials struct {
 		Format       string       `json:"bomFormat"`
 		Spec         string       `json:"specVersion"`
 		Version      int          `json:"version"`
@@ -70,24 +71,27 @@ type (
 	}
 )
 
-// bill gives the list of modules as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/). It names neither author nor serial number, since both would differ
-// from build to build.
-func (m *maker) bill(modules []module, binary string) ([]byte, error) {
+// billOfMaterials returns the list of modules as CycloneDX 1.6
+// (https://cyclonedx.org/docs/1.6/json/). It has neither author nor serial number, because both
+// would differ from build to build.
+func (b *builder) billOfMaterials(modules []module, binary string) ([]byte, error) {
 	program, err := os.ReadFile(binary)
 	if err != nil {
 		return nil, err
 	}
-	own := module{"github.com/claviger-dev/claviger", m.version}.component("application")
+	own := module{"github.com/claviger-dev/claviger", b.version}.component("application")
 	own.Hashes = []hash{{"SHA-256", fmt.Sprintf("%x", sha256.Sum256(program))}}
-	b := bill{Format: "CycloneDX", Spec: "1.6", Version: 1, Metadata: metadata{m.time.Format(time.RFC3339), own}}
+	bill := billOfMaterials{
+		Format: "CycloneDX", Spec: "1.6", Version: 1, Metadata: metadata{b.time.Format(time.RFC3339), own},
+	}
 	uses := dependency{Ref: own.Ref}
 	for _, dep := range modules {
 		c := dep.component("library")
-		b.Components = append(b.Components, c)
+		bill.Components = append(bill.Components, c)
 		uses.DependsOn = append(uses.DependsOn, c.Ref)
 	}
-	b.Dependencies = []dependency{uses}
-	text, err := json.MarshalIndent(b, "", "  ")
+	bill.Dependencies = []dependency{uses}
+	text, err := json.MarshalIndent(bill, "", "  ")
 	return append(text, '\n'), err
 }
 
@@ -95,12 +99,13 @@ func (m module) component(kind string) component {
 	return component{Type: kind, Ref: m.identity(), Name: m.path, Version: m.version, URL: m.identity()}
 }
 
-// licenseFile is what modules call the files that must go with copies of them.
+// licenseFile matches the names of the files that must accompany a copy of a module.
 var licenseFile = regexp.MustCompile(`(?i)^(licen[sc]e|copying|notice|patents)([.-].*)?$`)
 
-// licenses gives those of all modules, which their authors want to go with every copy.
-func (m *maker) licenses(ctx context.Context, modules []module) ([]byte, error) {
-	folders, err := m.folders(ctx, modules)
+// licenses returns the license files of all modules in one text. The licenses require that they
+// accompany every copy.
+func (b *builder) licenses(ctx context.Context, modules []module) ([]byte, error) {
+	folders, err := b.folders(ctx, modules)
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +118,10 @@ func (m *maker) licenses(ctx context.Context, modules []module) ([]byte, error) 
 	return all.Bytes(), nil
 }
 
-// folders asks where the sources of each module are. The first is Go's own library.
-func (m *maker) folders(ctx context.Context, modules []module) ([]string, error) {
-	goroot, err := output(ctx, m.folder, nil, "go", "env", "GOROOT")
+// folders returns the folder with the sources of each module. The first is that of the standard
+// library.
+func (b *builder) folders(ctx context.Context, modules []module) ([]string, error) {
+	goroot, err := output(ctx, b.folder, nil, "go", "env", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +129,7 @@ func (m *maker) folders(ctx context.Context, modules []module) ([]string, error)
 	for _, dep := range modules[1:] {
 		args = append(args, dep.path)
 	}
-	list, err := output(ctx, m.folder, nil, "go", args...)
+	list, err := output(ctx, b.folder, nil, "go", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +153,7 @@ func addLicenses(all *bytes.Buffer, dep module, folder string) error {
 		fmt.Fprintf(all, "=== %s %s: %s\n\n%s\n\n", dep.path, dep.version, f.Name(), bytes.TrimSpace(text))
 	}
 	if all.Len() == before {
-		return fmt.Errorf("the module %s has no license in %s", dep.path, folder)
+		return fmt.Errorf("module %s has no license file in %s", dep.path, folder)
 	}
 	return nil
 }

@@ -9,22 +9,24 @@ import (
 	"time"
 )
 
-// source is the commit that a release is made of.
+// source is the commit that a release is built from.
 type source struct {
-	// version is the tag of the commit, or the last tag with the way from there.
+	// version is the output of git describe: the tag of the commit, or the last tag, the number
+	// of commits since then and the abbreviated commit.
 	version, commit string
-	// time of the commit, which is that of every file.
+	// time is the time of the commit. Every file of the release has this time.
 	time time.Time
 }
 
-// describe asks git. A tree that differs from its commit is no source of a release.
-func describe(ctx context.Context, folder string) (s source, err error) {
+// readSource reads the source from git. It returns an error if the working tree has changes that
+// are not committed.
+func readSource(ctx context.Context, folder string) (s source, err error) {
 	changed, err := output(ctx, folder, nil, "git", "status", "--porcelain")
 	if err != nil {
 		return s, err
 	}
 	if changed != "" {
-		return s, fmt.Errorf("what is here is not what is committed:\n%s", changed)
+		return s, fmt.Errorf("the working tree has changes that are not committed:\n%s", changed)
 	}
 	version, err := output(ctx, folder, nil, "git", "describe", "--tags", "--always")
 	if err != nil {
@@ -39,7 +41,8 @@ func describe(ctx context.Context, folder string) (s source, err error) {
 	return source{version, commit, time.Unix(seconds, 0).UTC()}, err
 }
 
-// output runs a program in a folder, with more environment, and gives what it prints.
+// output runs a program in a folder, with env added to its environment. It returns the standard
+// output without surrounding white space.
 func output(ctx context.Context, folder string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = folder

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -24,6 +25,7 @@ import (
 func newStore(t *testing.T, url string) *store.Store {
 	t.Helper()
 	s := store.New(open(t, url), store.Options{Now: time.Now, Rand: rand.Reader})
+	s.SetRoot(credential.NewRoot(rand.Reader))
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -35,20 +37,24 @@ func newStore(t *testing.T, url string) *store.Store {
 // write runs a change and counts how often it ran.
 func write(t *testing.T, s *store.Store, change func(context.Context, *store.Tx) error) (runs int64, err error) {
 	var counted atomic.Int64
-	err = store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx }).Write(t.Context(), principal.Operator(), func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-		counted.Add(1)
-		return audit.By(principal.Operator(), audit.ActionNoticeRetry, audit.Target{}), change(ctx, tx)
-	})
+	err = store.NewLedger(s, func(tx *store.Tx) *store.Tx { return tx }).Write(t.Context(), principal.Operator(),
+		func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+			counted.Add(1)
+			return audit.By(principal.Operator(), audit.ActionNoticeRetry, audit.Target{}), change(ctx, tx)
+		})
 	return counted.Load(), err
 }
 
-// people inserts users and gives their ids.
+// people inserts users and returns their ids.
 func people(t *testing.T, s *store.Store, n int) (ids []ident.UserID) {
 	t.Helper()
 	_, err := write(t, s, func(ctx context.Context, tx *store.Tx) error {
 		ids = nil
 		for i := range n {
-			u := identity.User{ID: ident.UserID(fmt.Sprint("usr_", i)), Canonical: fmt.Sprint(i, "@claviger.example"), CreatedAt: time.Now()}
+			u := identity.User{
+				ID: ident.UserID(fmt.Sprint("usr_", i)), Canonical: fmt.Sprint(i, "@claviger.example"),
+				CreatedAt: time.Now(),
+			}
 			if _, err := tx.InsertUser(ctx, u, ""); err != nil {
 				return err
 			}
@@ -65,7 +71,7 @@ func people(t *testing.T, s *store.Store, n int) (ids []ident.UserID) {
 func TestTwoChangesInDeadlockBothSucceed(t *testing.T) {
 	s := newStore(t, testkit.MigratedDatabase(t))
 	ids := people(t, s, 2)
-	var both sync.WaitGroup // holds its first row
+	var both sync.WaitGroup // each change holds its first row
 	both.Add(2)
 	var runs atomic.Int64
 	ended := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
@@ -73,8 +79,9 @@ func TestTwoChangesInDeadlockBothSucceed(t *testing.T) {
 		defer close(ended[first])
 		tries := 0
 		n, err := write(t, s, func(ctx context.Context, tx *store.Tx) error {
-			if tries++; tries > 1 {
-				<-ended[second] // or they might meet again
+			tries++
+			if tries > 1 {
+				<-ended[second] // so that they do not meet again
 			}
 			if err := tx.SetPassword(ctx, ids[first], "first", time.Now()); err != nil {
 				return err
@@ -99,12 +106,16 @@ func TestTwoChangesInDeadlockBothSucceed(t *testing.T) {
 	}
 }
 
-// failAtCommit makes every COMMIT that touches users fail with the SQLSTATE.
+// failAtCommit makes every COMMIT that changes users fail with the SQLSTATE.
 func failAtCommit(t *testing.T, url, state string) {
 	t.Helper()
 	conn := raw(t, url)
-	exec(t, conn, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '`+state+`'; END $$`)
-	exec(t, conn, `CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`)
+	exec(t, conn,
+		`CREATE FUNCTION fail() RETURNS trigger
+			LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made up' USING ERRCODE = '`+state+`'; END $$`)
+	exec(t, conn,
+		`CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+			EXECUTE FUNCTION fail()`)
 }
 
 func TestACommitThatFailsOfContentionIsNotRepeated(t *testing.T) {
@@ -113,7 +124,8 @@ func TestACommitThatFailsOfContentionIsNotRepeated(t *testing.T) {
 		s := newStore(t, url)
 		ids := people(t, s, 1)
 		failAtCommit(t, url, state)
-		runs, err := write(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, ids[0], "new", time.Now()) })
+		runs, err := write(t, s,
+			func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, ids[0], "new", time.Now()) })
 		if cause, ok := errors.AsType[*pgconn.PgError](err); !ok || cause.Code != state {
 			t.Errorf("COMMIT was to fail with %s: %v", state, err)
 		}
@@ -129,10 +141,13 @@ func TestAStatementThatFailsOfContentionIsRepeated(t *testing.T) {
 		s := newStore(t, url)
 		ids := people(t, s, 1)
 		conn := raw(t, url)
-		exec(t, conn, `CREATE SEQUENCE tries`) // what a sequence gives stays given
-		exec(t, conn, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('tries') < 3 THEN RAISE EXCEPTION 'made up' USING ERRCODE = '`+state+`'; END IF; RETURN NEW; END $$`)
+		exec(t, conn, `CREATE SEQUENCE tries`) // a rollback does not reset a sequence
+		exec(t, conn,
+			`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('tries') < 3
+				THEN RAISE EXCEPTION 'made up' USING ERRCODE = '`+state+`'; END IF; RETURN NEW; END $$`)
 		exec(t, conn, `CREATE TRIGGER fail BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION fail()`)
-		runs, err := write(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, ids[0], "new", time.Now()) })
+		runs, err := write(t, s,
+			func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, ids[0], "new", time.Now()) })
 		if runs != 3 || err != nil {
 			t.Errorf("%s: ran %d times and ended with %v, want three times and success", state, runs, err)
 		}
@@ -141,13 +156,20 @@ func TestAStatementThatFailsOfContentionIsRepeated(t *testing.T) {
 
 func TestFailuresAreToldApart(t *testing.T) {
 	b := open(t, testkit.MigratedDatabase(t))
-	defer shut(t, b)
+	defer closeBackend(t, b)
 	for state, want := range map[string]store.Failure{
-		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "53100": store.Full, "58030": store.Fatal, "XX001": store.Fatal,
-		"23503": store.Other, "23502": store.Other, "57014": store.Other, "42601": store.Other, "55P03": store.Other,
+		"40001": store.Contention, "40P01": store.Contention, "23505": store.Duplicate, "53100": store.Full,
+		"58030": store.Fatal, "XX001": store.Fatal,
+		"23503": store.Other, "57014": store.Other, "55P03": store.Other, "": store.Other,
+		"42601": store.Rejected, "42P01": store.Rejected, "42501": store.Rejected, "22001": store.Rejected,
+		"22P05": store.Rejected,
+		"23502": store.Rejected, "23514": store.Rejected,
 		"57P01": store.Disconnected, "25P03": store.Disconnected, "25P04": store.Disconnected,
 	} {
-		for _, err := range []error{&pgconn.PgError{Code: state}, errors.Join(errors.New("around it"), fmt.Errorf("of it: %w", &pgconn.PgError{Code: state}))} {
+		for _, err := range []error{
+			&pgconn.PgError{Code: state},
+			errors.Join(errors.New("around it"), fmt.Errorf("of it: %w", &pgconn.PgError{Code: state})),
+		} {
 			if got := b.Classify(err); got != want {
 				t.Errorf("%v is failure %d, want %d", err, got, want)
 			}

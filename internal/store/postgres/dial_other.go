@@ -4,5 +4,6 @@ package postgres
 
 import "time"
 
-// setUserTimeout does nothing: keepalives notice a server that vanished, and every statement has a deadline.
+// setUserTimeout does nothing on this system. Keepalives notice a server that vanished, and every
+// statement has a deadline.
 func setUserTimeout(uintptr, time.Duration) error { return nil }

@@ -10,48 +10,55 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// announceWithin is how long our own announcement may take to come back.
-const announceWithin = 2 * time.Second
+// announcementTimeout bounds how long the node's own announcement may take to arrive.
+const announcementTimeout = 2 * time.Second
 
-// listener has a connection of its own: announcements come to whoever listens, and a connection of the pool serves others too.
-type listener struct{ config *pgx.ConnConfig }
+// listener has its own connection, because announcements reach only connections that listen, and
+// connections of the pool serve others too.
+type listener struct {
+	config *pgx.ConnConfig
+	bounds bounds
+}
 
-// listen calls woken for every change that is announced (migration 7 makes the trigger), and once when it begins: what was changed before was announced to nobody here.
+// listen calls woken for every announced change (the trigger of migration 7 announces it). It also
+// calls woken once at the start, because earlier announcements did not reach this node.
 func (l listener) listen(ctx context.Context, woken func()) error {
 	conn, err := pgx.ConnectConfig(ctx, l.config)
 	if err != nil {
-		return unreachable(err)
+		return explain(err, l.config)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := readBounds.connected(ctx, conn); err != nil {
-		return unreachable(err)
+	if err := l.bounds.onConnect(ctx, conn); err != nil {
+		return explain(err, l.config)
 	}
-	if err := l.prove(ctx, conn); err != nil {
+	if err := l.checkDelivery(ctx, conn); err != nil {
 		return err
 	}
 	for {
 		woken()
 		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return fmt.Errorf("the connection that listens for changes: %w", unreachable(err))
+			return fmt.Errorf("the connection that listens for changes: %w", explain(err, l.config))
 		}
 	}
 }
 
-// prove begins to listen and waits for an announcement of its own. A pooler that gives each transaction another connection of the server loses it.
-func (l listener) prove(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, announceWithin)
+// checkDelivery begins to listen and waits for an announcement of its own. A pooler in transaction
+// mode would lose it.
+func (l listener) checkDelivery(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, announcementTimeout)
 	defer cancel()
 	for _, text := range []string{`LISTEN claviger_changes`, `NOTIFY claviger_changes`} {
 		if _, err := conn.Exec(ctx, text); err != nil {
-			return unreachable(err)
+			return explain(err, l.config)
 		}
 	}
 	_, err := conn.WaitForNotification(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) {
-		return errors.New("an announcement did not come back: is there a pooler in transaction mode before PostgreSQL? Connect to the server itself, or through a session-mode pooler")
+		return errors.New("a test announcement did not arrive, as with a pooler in transaction mode: connect " +
+			"to PostgreSQL itself, or through a pooler in session mode")
 	}
 	if err != nil {
-		return unreachable(err)
+		return explain(err, l.config)
 	}
 	return nil
 }

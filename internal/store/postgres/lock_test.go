@@ -12,28 +12,32 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// furnish puts one of each into the database: user, account, standing, tenant, member and key.
-func furnish(t *testing.T, conn *pgx.Conn) {
+// insertFixtures inserts one user, account, account member, tenant, member and key.
+func insertFixtures(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	for _, text := range []string{
 		`INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_1', 1, 0, 0)`,
 		`INSERT INTO accounts (id, number, name, created_at, updated_at) VALUES ('acc_1', 1, '', 0, 0)`,
 		`INSERT INTO account_members (account_id, user_id, role, created_at) VALUES ('acc_1', 'usr_1', 'admin', 0)`,
-		`INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at) VALUES ('ten_1', 1, 'acc_1', '', 'standard', '{}', 0, 0)`,
-		`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ('ten_1', 'usr_1', 'member', 0, 0)`,
-		`INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, search, all_applications, delivery, slot, created_at, updated_at)
-			VALUES ('key_1', 'ten_1', 'usr_1', 'usr_1', '', '', '', TRUE, 'direct', 1, 0, 0)`,
+		`INSERT INTO tenants (id, number, account_id, name, preset, settings, created_at, updated_at)
+			VALUES ('ten_1', 1, 'acc_1', '', 'standard', '{}', 0, 0)`,
+		`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at)
+			VALUES ('ten_1', 'usr_1', 'member', 0, 0)`,
+		`INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications, delivery, slot,
+			created_at, updated_at)
+			VALUES ('key_1', 'ten_1', 'usr_1', 'usr_1', '', '', TRUE, 'direct', 1, 0, 0)`,
 	} {
 		exec(t, conn, text)
 	}
 }
 
-// SQLite has one writer. Here the row must be held, for changes but not for rows that refer to it.
+// SQLite has one writer. In PostgreSQL the row must be locked against changes, but not against rows
+// that refer to it.
 func TestWhatAChangeLocksNoOtherCanChange(t *testing.T) {
 	url := testkit.NewDatabase(t)
 	s := newStore(t, url)
 	conn := raw(t, url)
-	furnish(t, conn)
+	insertFixtures(t, conn)
 	authority := func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Authority(ctx, "ten_1", "usr_1")
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// raw connects past the store.
+// raw connects outside of the store.
 func raw(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -34,19 +34,19 @@ func exec(t *testing.T, conn *pgx.Conn, text string, args ...any) {
 	}
 }
 
-func shut(t *testing.T, b store.Backend) {
+func closeBackend(t *testing.T, b store.Backend) {
 	t.Helper()
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// refused fails the test where the URL opens, or where the error does not say why.
+// refused fails the test if the URL opens, or if the error does not say why not.
 func refused(t *testing.T, url, why string) {
 	t.Helper()
 	b, err := postgres.Open(t.Context(), credential.NewSecret(url))
 	if err == nil {
-		shut(t, b)
+		closeBackend(t, b)
 		t.Errorf("opened, although: %s", why)
 		return
 	}
@@ -55,10 +55,12 @@ func refused(t *testing.T, url, why string) {
 	}
 }
 
-// versions gives what goose has noted, and the tables.
+// versions returns goose's records and the names of the tables.
 func versions(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), `SELECT CAST(goose_db_version AS TEXT) FROM goose_db_version UNION ALL SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`)
+	rows, err := conn.Query(t.Context(),
+		`SELECT CAST(goose_db_version AS TEXT) FROM goose_db_version UNION ALL SELECT tablename FROM pg_tables
+			WHERE schemaname = 'public' ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,17 +71,22 @@ func versions(t *testing.T, conn *pgx.Conn) []string {
 	return all
 }
 
-// bounded are the settings that a session of every pool relies on, and of each what differs.
+// bounded returns the settings of the sessions of each pool, where the pools differ.
 func bounded(b store.Backend) map[*sql.DB]map[string]string {
 	all := map[*sql.DB]map[string]string{
-		b.Verify:      {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
-		b.Control:     {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
-		b.Read:        {"statement_timeout": "15s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
-		b.Write:       {"statement_timeout": "9s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
-		b.Maintenance: {"statement_timeout": "12h", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "5min"},
+		b.Verify:  {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
+		b.Control: {"statement_timeout": "5s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "4s"},
+		b.Read:    {"statement_timeout": "15s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
+		b.Write:   {"statement_timeout": "9s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "4s"},
+		b.Maintenance: {
+			"statement_timeout": "12h", "lock_timeout": "8s",
+			"idle_in_transaction_session_timeout": "5min",
+		},
 	}
 	for db, settings := range all {
-		settings["synchronous_commit"], settings["transaction_isolation"], settings["transaction_read_only"] = "on", "read committed", "off"
+		settings["synchronous_commit"] = "on"
+		settings["transaction_isolation"] = "read committed"
+		settings["transaction_read_only"] = "off"
 		settings["tcp_user_timeout"], settings["tcp_keepalives_idle"] = "10000", "5"
 		if db == b.Maintenance {
 			settings["tcp_user_timeout"] = "300000"
@@ -100,14 +107,18 @@ func demandBounds(t *testing.T, when string, b store.Backend) {
 	}
 }
 
-// unlike makes every default of the database another one than Claviger relies on.
+// unlike sets every default of the database to a value that Claviger does not rely on.
 func unlike(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	for _, setting := range []string{
-		"synchronous_commit = off", "default_transaction_isolation = 'serializable'", "default_transaction_read_only = on", "statement_timeout = 0",
-		"lock_timeout = 0", "idle_in_transaction_session_timeout = 0", "tcp_user_timeout = 0", "tcp_keepalives_idle = 0",
+		"synchronous_commit = off", "default_transaction_isolation = 'serializable'",
+		"default_transaction_read_only = on", "statement_timeout = 0",
+		"lock_timeout = 0", "idle_in_transaction_session_timeout = 0", "tcp_user_timeout = 0",
+		"tcp_keepalives_idle = 0",
 	} {
-		exec(t, conn, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+strings.ReplaceAll(setting, "'", "''")+`', current_database()); END $$`)
+		exec(t, conn,
+			`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+strings.ReplaceAll(setting, "'",
+				"''")+`', current_database()); END $$`)
 	}
 }
 
@@ -115,7 +126,7 @@ func TestASessionIsSetAndBoundedWhateverTheServersDefaults(t *testing.T) {
 	address := testkit.NewDatabase(t)
 	unlike(t, raw(t, address))
 	b := open(t, address)
-	defer shut(t, b)
+	defer closeBackend(t, b)
 	demandBounds(t, "at first", b)
 }
 
@@ -123,7 +134,7 @@ func TestASessionThatWasResetIsSetAgainBeforeItsNextChange(t *testing.T) {
 	address := testkit.NewDatabase(t)
 	unlike(t, raw(t, address))
 	b := open(t, address)
-	defer shut(t, b)
+	defer closeBackend(t, b)
 	for _, db := range []*sql.DB{b.Write, b.Maintenance} {
 		if _, err := db.ExecContext(t.Context(), `RESET ALL`); err != nil {
 			t.Fatal(err)
@@ -135,7 +146,7 @@ func TestASessionThatWasResetIsSetAgainBeforeItsNextChange(t *testing.T) {
 func TestNoSettingIsLeftToTheStartOfAConnection(t *testing.T) {
 	pooler := &pooler{}
 	b := open(t, testkit.DatabaseProxy(t, testkit.NewDatabase(t), pooler.serve))
-	defer shut(t, b)
+	defer closeBackend(t, b)
 	demandBounds(t, "behind a pooler", b)
 	if seen := pooler.parameters(); len(seen) == 0 {
 		t.Error("nobody came through the pooler")
@@ -150,7 +161,7 @@ func TestNoSettingIsLeftToTheStartOfAConnection(t *testing.T) {
 
 func TestANewerDatabaseIsRefusedUntouched(t *testing.T) {
 	url := testkit.NewDatabase(t)
-	shut(t, open(t, url))
+	closeBackend(t, open(t, url))
 	conn := raw(t, url)
 	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`)
 	exec(t, conn, `CREATE TABLE of_the_future (a TEXT)`)
@@ -172,7 +183,7 @@ func TestNodesThatOpenANewDatabaseAtOnceMigrateItOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			shut(t, b)
+			closeBackend(t, b)
 		})
 	}
 	all.Wait()
@@ -182,7 +193,9 @@ func TestNodesThatOpenANewDatabaseAtOnceMigrateItOnce(t *testing.T) {
 	if err != nil || twice != 0 {
 		t.Errorf("%d migrations ran twice (%v)", twice, err)
 	}
-	err = conn.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()`).Scan(&locks)
+	err = conn.QueryRow(t.Context(),
+		`SELECT COUNT(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory'
+			AND d.datname = current_database()`).Scan(&locks)
 	if err != nil || locks != 0 {
 		t.Errorf("%d locks are left: the next node would wait (%v)", locks, err)
 	}
@@ -219,7 +232,7 @@ func TestAURLThatDoesNotOpenNeverShowsItsPassword(t *testing.T) {
 	} {
 		b, err := postgres.Open(t.Context(), credential.NewSecret(url))
 		if err == nil {
-			shut(t, b)
+			closeBackend(t, b)
 			t.Errorf("%s: it opened", how)
 			continue
 		}
@@ -249,11 +262,11 @@ func TestTheSchemaIsToldAndNothingChanged(t *testing.T) {
 	}
 	conn := raw(t, url)
 	demandSchema("in an empty database", func(int64) int64 { return 0 })
-	exec(t, conn, `CREATE TABLE goose_db_version (a TEXT)`) // nobody has made it meanwhile
+	exec(t, conn, `CREATE TABLE goose_db_version (a TEXT)`) // nobody created it meanwhile
 	exec(t, conn, `DROP TABLE goose_db_version`)
 	b := open(t, url)
 	demandSchema("while a node has it", func(known int64) int64 { return known })
 	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id > 1`)
 	demandSchema("at the first version", func(int64) int64 { return 1 })
-	shut(t, b)
+	closeBackend(t, b)
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// pooler stands before PostgreSQL and notes with which parameters connections begin.
+// pooler stands in front of PostgreSQL and records the parameters with which connections begin.
 type pooler struct {
 	mu   sync.Mutex
 	seen []string
@@ -20,7 +20,7 @@ func (p *pooler) parameters() []string {
 	return p.seen
 }
 
-// serve passes on what a connection begins with, and then everything.
+// serve forwards the start of a connection, and then everything else.
 func (p *pooler) serve(client, behind net.Conn) {
 	defer client.Close()
 	defer behind.Close()

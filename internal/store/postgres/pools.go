@@ -12,7 +12,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-// Connections that a node may have to PostgreSQL, and the fewest that it can do with.
+// DefaultConnections and MinConnections are the default and the smallest number of connections of a
+// node to PostgreSQL.
 const (
 	DefaultConnections = 24
 	MinConnections     = 16
@@ -28,7 +29,8 @@ const (
 // shares are the sizes of the pools that grow with the number of connections.
 type shares struct{ verify, read, write int }
 
-// split divides the connections of a node: those that are not fixed go to verification (a quarter), writes (two fifths) and reads.
+// split divides the connections of a node. After the fixed ones, verification gets a quarter,
+// writes two fifths and reads the rest.
 func split(connections int) shares {
 	rest := max(connections, MinConnections) - fixedConnections
 	s := shares{verify: rest / 4, write: rest * 2 / 5}
@@ -36,7 +38,7 @@ func split(connections int) shares {
 	return s
 }
 
-// pools are what a backend has open.
+// pools are the open pools of a backend.
 type pools struct {
 	names []string
 	pgx   []*pgxpool.Pool
@@ -44,27 +46,34 @@ type pools struct {
 	err   error
 }
 
-// open adds a pool. No connection is made before one is needed.
-func (p *pools) open(ctx context.Context, from *pgxpool.Config, name string, connections int, b bounds, relied time.Duration) *sql.DB {
+// open adds a pool. Connections are opened when they are needed.
+func (p *pools) open(ctx context.Context, from *pgxpool.Config, name string, connections int, b bounds,
+	relied time.Duration,
+) *sql.DB {
 	if p.err != nil {
 		return nil
 	}
 	config := from.Copy()
-	config.MaxConns, config.MinConns, config.MinIdleConns = int32(connections), 0, 0
-	config.AfterConnect = b.connected
-	config.PrepareConn = b.acquired(relied)
-	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // PrepareConn finds what is dead
+	config.MaxConns = int32(connections)
+	config.MinConns = 0
+	config.MinIdleConns = 0
+	config.AfterConnect = b.onConnect
+	config.PrepareConn = b.onAcquire(relied)
+	// PrepareConn detects dead connections
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		p.err = err
 		return nil
 	}
 	db := stdlib.OpenDBFromPool(pool)
-	p.names, p.pgx, p.sql = append(p.names, name), append(p.pgx, pool), append(p.sql, db)
+	p.names = append(p.names, name)
+	p.pgx = append(p.pgx, pool)
+	p.sql = append(p.sql, db)
 	return db
 }
 
-// stats reads pgx's pools: database/sql above them keeps no connections of its own.
+// stats returns the usage of pgx's pools. The database/sql pools above them hold no connections.
 func (p *pools) stats() []store.Pool {
 	all := make([]store.Pool, len(p.pgx))
 	for i, pool := range p.pgx {
@@ -77,8 +86,8 @@ func (p *pools) stats() []store.Pool {
 	return all
 }
 
-// renew closes the idle connections.
-func (p *pools) renew() {
+// closeIdle closes the idle connections.
+func (p *pools) closeIdle() {
 	for _, pool := range p.pgx {
 		pool.Reset()
 	}

@@ -1,8 +1,9 @@
 // Package postgres opens a PostgreSQL database, version 13 or later.
 //
-// The pools are pgx's, used through database/sql so that the queries are the same as SQLite's. Each use of the database has a
-// pool of its own (see split), and one connection listens for what other nodes announce. Every session sets what it relies on, and what it
-// may hold for how long (see bounds). An advisory lock is held while a node migrates the database.
+// The pools are pgx's, used through database/sql, so that PostgreSQL and SQLite share their
+// queries. Each use of the database has its own pool (see split), and one connection listens for
+// the announcements of other nodes. Every session sets the settings that Claviger relies on and its
+// limits (see bounds). A node holds an advisory lock while it migrates the database.
 package postgres
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,42 +34,47 @@ import (
 var migrations embed.FS
 
 const (
-	oldest = 130000 // server_version_num
-	// lockKey is "clavig" in ASCII. Another node may hold the lock, migrating, for as long as lockTries seconds.
+	oldestVersion = 130000 // in the form of server_version_num
+	// lockKey is "clavig" in ASCII. A node that migrates may hold the lock for up to lockTries
+	// seconds.
 	lockKey   = 0x636c61766967
 	lockTries = 300
 )
 
-// Open connects and brings the schema up to this version. A database of a newer version is refused.
+// Open connects to the database and migrates its schema to this version. It refuses a database of a
+// newer version.
 func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	return OpenSized(ctx, url, DefaultConnections)
 }
 
-// OpenSized is Open with at most the given number of connections, and at least MinConnections.
+// OpenSized is Open with a maximum number of connections; fewer than MinConnections count as
+// MinConnections.
 func OpenSized(ctx context.Context, url credential.Secret, connections int) (store.Backend, error) {
 	config, err := parse(url)
 	if err != nil {
 		return store.Backend{}, err
 	}
-	if config.ConnConfig.ValidateConnect == nil { // of several hosts, the one that is not behind
+	if config.ConnConfig.ValidateConnect == nil { // of several hosts, use the primary server
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
-	version, err := migrate(ctx, config)
+	version, schema, err := migrate(ctx, config, max(connections, MinConnections))
 	if err != nil {
 		return store.Backend{}, err
 	}
 	p := &pools{}
 	share := split(connections)
 	b := store.Backend{
-		Name: "postgres", Version: version, Classify: classify, Pools: p.stats, Renew: p.renew, Close: p.close,
-		Listen:   listener{config.ConnConfig}.listen,
-		Analyzes: true, // by autovacuum
+		Name: "postgres", Version: version, Classify: classify, Pools: p.stats, CloseIdle: p.closeIdle, Close: p.close,
+		Listen:         listener{config.ConnConfig, readBounds.withSchema(schema)}.listen,
+		RowLock:        "FOR NO KEY UPDATE",
+		AnalyzesItself: true, // autovacuum does
+		DriverPrepares: true,
 	}
-	b.Verify = p.open(ctx, config, "verify", share.verify, verifyBounds, recheck)
-	b.Control = p.open(ctx, config, "control", controlConnections, verifyBounds, recheck)
-	b.Read = p.open(ctx, config, "read", share.read, readBounds, recheck)
-	b.Write = p.open(ctx, config, "write", share.write, writeBounds, 0)
-	b.Maintenance = p.open(ctx, config, "maintenance", maintenanceConnections, maintenanceBounds, 0)
+	b.Verify = p.open(ctx, config, "verify", share.verify, verifyBounds.withSchema(schema), recheckAfter)
+	b.Control = p.open(ctx, config, "control", controlConnections, verifyBounds.withSchema(schema), recheckAfter)
+	b.Read = p.open(ctx, config, "read", share.read, readBounds.withSchema(schema), recheckAfter)
+	b.Write = p.open(ctx, config, "write", share.write, writeBounds.withSchema(schema), 0)
+	b.Maintenance = p.open(ctx, config, "maintenance", maintenanceConnections, maintenanceBounds.withSchema(schema), 0)
 	b.Restore = b.Maintenance
 	b.Clock = func(ctx context.Context) (time.Time, error) { return databaseTime(ctx, b.Control) }
 	b.Analyze = func(ctx context.Context) error {
@@ -75,7 +82,7 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 		return err
 	}
 	b.Readers, b.Writers = share.read, share.write
-	b.Impatient = func(ctx context.Context, tx *sql.Tx) error {
+	b.ShortenLockWait = func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '900ms'")
 		return err
 	}
@@ -83,95 +90,117 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	}
 	if p.err == nil {
-		p.err = b.Verify.PingContext(ctx) // and so every setting is seen to hold
+		p.err = b.Verify.PingContext(ctx) // this also checks every setting
 	}
 	if p.err != nil {
-		return store.Backend{}, errors.Join(unreachable(p.err), p.close())
+		return store.Backend{}, errors.Join(explain(p.err, config.ConnConfig), p.close())
 	}
 	return b, nil
 }
 
-// recent refuses servers that are too old.
-func recent(ctx context.Context, db *sql.DB) error {
-	var version int
-	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return unreachable(err)
+// migrate migrates the schema to this version, one node at a time, and returns the name of
+// PostgreSQL's schema that contains the tables. It uses connections of its own and closes them.
+func migrate(ctx context.Context, config *pgxpool.Config, connections int) (version int64, schema string, err error) {
+	db, schema, err := openChecked(ctx, config, migrationBounds, connections)
+	if err != nil {
+		return 0, "", err
 	}
-	if version < oldest {
-		return fmt.Errorf("PostgreSQL 13 or later is needed; this server says %d", version)
-	}
-	return nil
-}
-
-// migrate brings the schema up to this version, one node at a time. It has connections of its own, which are closed afterwards.
-func migrate(ctx context.Context, config *pgxpool.Config) (version int64, err error) {
-	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(migrationBounds.connected))
 	defer db.Close()
-	if err := recent(ctx, db); err != nil {
-		return 0, err
-	}
-	m := migrating(db)
+	m := newMigrations(db)
 	m.Lock, err = lock.NewPostgresSessionLocker(lock.WithLockID(lockKey), lock.WithLockTimeout(1, lockTries))
 	if err != nil {
-		return 0, fmt.Errorf("migration of the database: %w", err)
+		return 0, "", fmt.Errorf("migration of the database: %w", err)
 	}
-	return m.Up(ctx)
+	version, err = m.Up(ctx)
+	return version, schema, explainMigration(err, config.ConnConfig)
 }
 
-// databaseTime asks the server what time it is now, whenever its transaction began.
+// openChecked opens a database and checks that it can be used. It returns the name of PostgreSQL's
+// schema that contains the tables. It refuses a server with fewer than the given number of
+// connections; 0 skips that check.
+func openChecked(ctx context.Context, config *pgxpool.Config, b bounds, connections int) (*sql.DB, string, error) {
+	first := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(b.onConnect))
+	defer first.Close()
+	found, err := readFacts(ctx, first, connections)
+	if err != nil {
+		return nil, "", explain(err, config.ConnConfig)
+	}
+	schema := found.schema.String
+	return stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(b.withSchema(schema).onConnect)), schema, nil
+}
+
+// databaseTime returns the present time of the server, independent of the start of the transaction.
 func databaseTime(ctx context.Context, db *sql.DB) (now time.Time, err error) {
 	err = db.QueryRowContext(ctx, `SELECT clock_timestamp()`).Scan(&now)
 	return now.UTC(), err
 }
 
+// parse parses a database URL. It refuses a URL that leaves TLS optional.
 func parse(url credential.Secret) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url.Reveal())
 	if err != nil {
-		// pgx's own message quotes the URL, password included.
-		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database")
+		// pgx's own message quotes the URL with the password.
+		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database" +
+			encodingAdvice)
+	}
+	if hasUnencodedPassword(url.Reveal()) {
+		return nil, errors.New("the database URL has an @ behind its host, as where the password is not " +
+			"percent-encoded: " +
+			"use postgres://user:password@host:port/database" + encodingAdvice)
 	}
 	c := config.ConnConfig
+	if _, optional := withoutTLS(&c.Config); len(optional) > 0 {
+		return nil, errOptionalTLS(optional[0])
+	}
 	c.DialFunc = dial
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, connectTimeout)
 	c.RuntimeParams["application_name"] = "claviger"
+	c.RuntimeParams["client_encoding"] = "UTF8" // also before the first statement
 	return config, nil
 }
 
-func migrating(db *sql.DB) store.Migrations {
-	return store.Migrations{Dialect: goose.DialectPostgres, DB: db, Files: migrations, Begun: begun}
+// hasUnencodedPassword reports whether the password of a URL probably contains a slash, a question
+// mark or a number sign that is not percent-encoded. The host then ends inside the password, and an
+// @ follows later.
+func hasUnencodedPassword(text string) bool {
+	_, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		return false
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 || strings.Contains(rest[:end], "@") {
+		return false
+	}
+	before, _, found := strings.Cut(rest[end:], "@")
+	_, parameters, _ := strings.Cut(before, "?")
+	return found && !strings.Contains(parameters, "=") // as in ?user=me@example
 }
 
-func begun(ctx context.Context, db *sql.DB) (yes bool, err error) {
+func newMigrations(db *sql.DB) store.Migrations {
+	return store.Migrations{Dialect: goose.DialectPostgres, DB: db, Files: migrations, Begun: hasMigrations}
+}
+
+func hasMigrations(ctx context.Context, db *sql.DB) (yes bool, err error) {
 	err = db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&yes)
 	return yes, err
 }
 
-// Schema says how far the database has come. It changes nothing and takes no lock.
+// Schema returns the version of the database's schema. It changes nothing and takes no lock.
 func Schema(ctx context.Context, url credential.Secret) (s store.Schema, err error) {
 	config, err := parse(url)
 	if err != nil {
 		return s, err
 	}
-	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(readBounds.connected))
+	db, _, err := openChecked(ctx, config, readBounds, 0)
+	if err != nil {
+		return s, err
+	}
 	defer db.Close()
-	if err := db.PingContext(ctx); err != nil {
-		return s, unreachable(err)
-	}
-	return migrating(db).Schema(ctx)
+	s, err = newMigrations(db).Schema(ctx)
+	return s, explainMigration(err, config.ConnConfig)
 }
 
-// unreachable drops what could hold the password.
-func unreachable(err error) error {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fmt.Errorf("PostgreSQL refused the connection: %s (%s)", e.Message, e.Code)
-	}
-	if e, ok := errors.AsType[*errSetting](err); ok {
-		return e
-	}
-	return errors.New("PostgreSQL cannot be reached: check database.url and that the server runs")
-}
-
-// classify tells failures apart by SQLSTATE, and those of the connection by what they wrap.
+// classify returns the class of an error, by SQLSTATE or by the connection error that it wraps.
 func classify(err error) store.Failure {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -189,11 +218,18 @@ func classify(err error) store.Failure {
 	case "57P01", "57P02", "57P05", // admin_shutdown, crash_shutdown, idle_session_timeout
 		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
 		return store.Disconnected
+	case "23502", "23514": // not_null_violation, check_violation
+		return store.Rejected
+	}
+	switch e.Code[:min(2, len(e.Code))] {
+	case "22", "42": // data exception, syntax error or access rule violation
+		return store.Rejected
 	}
 	return store.Other
 }
 
-// classifyConnection tells a connection that was lost from one that cannot be made and from a request that ran out of time.
+// classifyConnection distinguishes a lost connection from one that cannot be opened and from a
+// request that ran out of time.
 func classifyConnection(err error) store.Failure {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return store.Other
@@ -202,7 +238,9 @@ func classifyConnection(err error) store.Failure {
 		return store.Other
 	}
 	for _, lost := range []error{
-		driver.ErrBadConn, pgconn.ErrConnClosed, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE,
+		driver.ErrBadConn, pgconn.ErrConnClosed, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET,
+		syscall.EPIPE,
+		syscall.ETIMEDOUT, syscall.ECONNABORTED, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
 	} {
 		if errors.Is(err, lost) {
 			return store.Disconnected

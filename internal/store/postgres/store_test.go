@@ -14,7 +14,7 @@ func TestTheStoreKeepsItsPromises(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, testkit.MigratedDatabase(t)) })
 }
 
-// open opens a database; whoever asks closes it.
+// open opens a database. The caller closes it.
 func open(t testing.TB, url string) store.Backend {
 	t.Helper()
 	b, err := postgres.Open(t.Context(), credential.NewSecret(url))

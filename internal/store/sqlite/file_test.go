@@ -14,7 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
 )
 
-// contents gives what is in every file of a directory.
+// contents returns the content of every file in a directory, by name.
 func contents(t *testing.T, directory string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(directory)
@@ -32,14 +32,14 @@ func contents(t *testing.T, directory string) map[string]string {
 	return all
 }
 
-func shut(t *testing.T, b store.Backend) {
+func closeBackend(t *testing.T, b store.Backend) {
 	t.Helper()
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// raw opens the file past the store, with one connection.
+// raw opens the file outside of the store, with one connection.
 func raw(t *testing.T, file string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", file)
@@ -82,13 +82,14 @@ func TestTheFilesAreTheirOwnersAlone(t *testing.T) {
 				t.Errorf("%s: %s has mode %v, want 0600", found, name, got)
 			}
 		}
-		shut(t, b)
+		closeBackend(t, b)
 	}
 }
 
 func TestAFileIsOpenedUnderTheNameThatIsWritten(t *testing.T) {
 	for _, name := range []string{
-		"with space.db", "what?.db", "a#b.db", "100%.db", "a%20b.db", "a&b=c;d.db", "quote'd \"name\".db", "plus+.db", "ünïcode.db", "back\\slash.db",
+		"with space.db", "what?.db", "a#b.db", "100%.db", "a%20b.db", "a&b=c;d.db", "quote'd \"name\".db", "plus+.db",
+		"ünïcode.db", "back\\slash.db",
 		"mode=memory?mode=memory.db", ":memory:", "colon:.db", "file:x", "@[x].db",
 	} {
 		directory := filepath.Join(t.TempDir(), "in "+strings.ReplaceAll(name, "/", ""))
@@ -96,14 +97,15 @@ func TestAFileIsOpenedUnderTheNameThatIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := filepath.Join(directory, name)
-		for want := range 2 { // made, and then found again
+		for want := range 2 { // created first, then found
 			b := open(t, file)
 			var got int
-			if err := b.Read.QueryRowContext(t.Context(), `SELECT value FROM counters WHERE name = 'user'`).Scan(&got); err != nil || got != want {
+			if err := b.Read.QueryRowContext(t.Context(),
+				`SELECT value FROM counters WHERE name = 'user'`).Scan(&got); err != nil || got != want {
 				t.Errorf("%q: opened for the %d. time it holds %d (%v)", name, want+1, got, err)
 			}
 			exec(t, b.Write, `UPDATE counters SET value = value + 1`)
-			shut(t, b)
+			closeBackend(t, b)
 		}
 		if got := slices.Collect(maps.Keys(contents(t, directory))); !slices.Equal(got, []string{name}) {
 			t.Errorf("%q: made files %q", name, got)
@@ -114,7 +116,7 @@ func TestAFileIsOpenedUnderTheNameThatIsWritten(t *testing.T) {
 func TestANewerDatabaseIsRefusedUntouched(t *testing.T) {
 	directory := t.TempDir()
 	file := filepath.Join(directory, "claviger.db")
-	shut(t, open(t, file))
+	closeBackend(t, open(t, file))
 	newer := raw(t, file)
 	exec(t, newer, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	exec(t, newer, `CREATE TABLE of_the_future (a TEXT)`)
@@ -163,8 +165,9 @@ func TestADatabaseIsOpenedAgainAsItWasLeft(t *testing.T) {
 		if err := b.Read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM users`).Scan(&got); err != nil || got != i {
 			t.Fatalf("%d users are left, want %d (%v)", got, i, err)
 		}
-		exec(t, b.Write, `INSERT INTO users (id, number, created_at, updated_at) VALUES ($1, $2, 0, 0)`, fmt.Sprint("usr_", i), i)
-		shut(t, b)
+		exec(t, b.Write, `INSERT INTO users (id, number, created_at, updated_at) VALUES ($1, $2, 0, 0)`,
+			fmt.Sprint("usr_", i), i)
+		closeBackend(t, b)
 	}
 }
 
@@ -178,7 +181,8 @@ func TestTheSchemaIsToldAndNothingChanged(t *testing.T) {
 		if err != nil || s.Known < 2 || s.Version != version(s.Known) {
 			t.Errorf("%s: %+v, %v", when, s, err)
 		}
-		if when != "while it is open" && !maps.Equal(contents(t, directory), before) { // the readers of a WAL keep their places in the index beside it
+		// readers of a WAL store their positions in the index file
+		if when != "while it is open" && !maps.Equal(contents(t, directory), before) {
 			t.Errorf("%s: something was changed", when)
 		}
 	}
@@ -192,6 +196,6 @@ func TestTheSchemaIsToldAndNothingChanged(t *testing.T) {
 	b := open(t, file)
 	demandSchema("while it is open", all)
 	exec(t, b.Write, `DELETE FROM goose_db_version WHERE version_id > 1`)
-	shut(t, b)
+	closeBackend(t, b)
 	demandSchema("at the first version", func(int64) int64 { return 1 })
 }

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-// connections gives every connection that the pool may have, all open at once.
+// connections opens all connections that the pool may have, at the same time.
 func connections(t *testing.T, db *sql.DB) []*sql.Conn {
 	t.Helper()
 	most := db.Stats().MaxOpenConnections
@@ -39,7 +40,7 @@ func connections(t *testing.T, db *sql.DB) []*sql.Conn {
 
 func TestEveryConnectionHasThePragmas(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
-	t.Cleanup(func() { shut(t, b) })
+	t.Cleanup(func() { closeBackend(t, b) })
 	for _, pool := range []struct {
 		name      string
 		db        *sql.DB
@@ -48,11 +49,13 @@ func TestEveryConnectionHasThePragmas(t *testing.T) {
 		all := connections(t, pool.db)
 		for i, c := range all {
 			for pragma, want := range map[string]string{
-				"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "query_only": pool.queryOnly,
+				"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000",
+				"query_only": pool.queryOnly,
 			} {
 				var got string
 				if err := c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
-					t.Errorf("connection %d of %d to %s: %s = %s, want %s (%v)", i+1, len(all), pool.name, pragma, got, want, err)
+					t.Errorf("connection %d of %d to %s: %s = %s, want %s (%v)", i+1, len(all), pool.name, pragma, got,
+						want, err)
 				}
 			}
 		}
@@ -64,7 +67,7 @@ func TestEveryConnectionHasThePragmas(t *testing.T) {
 
 func TestReadersReadWhileTheWriterWrites(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
-	t.Cleanup(func() { shut(t, b) })
+	t.Cleanup(func() { closeBackend(t, b) })
 	tx, err := b.Write.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +78,8 @@ func TestReadersReadWhileTheWriterWrites(t *testing.T) {
 	}
 	for _, c := range connections(t, b.Read) {
 		var got int
-		if err := c.QueryRowContext(t.Context(), `SELECT value FROM counters WHERE name = 'user'`).Scan(&got); err != nil || got != 0 {
+		if err := c.QueryRowContext(t.Context(),
+			`SELECT value FROM counters WHERE name = 'user'`).Scan(&got); err != nil || got != 0 {
 			t.Errorf("a reader sees %d, want what was committed (%v)", got, err)
 		}
 		if _, err := c.ExecContext(t.Context(), `UPDATE counters SET value = 8`); err == nil {
@@ -84,11 +88,12 @@ func TestReadersReadWhileTheWriterWrites(t *testing.T) {
 	}
 }
 
-// newStore gives a store over the backend that counts as fatal what it says is.
+// newStore returns a store on the backend, and collects the errors that it calls fatal.
 func newStore(t *testing.T, b store.Backend) (s *store.Store, fatal func() int) {
 	t.Helper()
 	told := 0
 	s = store.New(b, store.Options{Now: time.Now, Rand: rand.Reader, Fatal: func(error) { told++ }})
+	s.SetRoot(credential.NewRoot(rand.Reader))
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -111,7 +116,7 @@ func write(t *testing.T, s *store.Store) (runs int, err error) {
 func TestAWriteWaitsForAnotherProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "claviger.db")
 	b := open(t, file)
-	exec(t, b.Write, `PRAGMA busy_timeout = 0`) // there is one connection; it need not wait for seconds to be told
+	exec(t, b.Write, `PRAGMA busy_timeout = 0`) // with one connection; so that the test does not wait for seconds
 	other := raw(t, file)
 	exec(t, other, `BEGIN IMMEDIATE`)
 	busy, classify := 0, b.Classify
@@ -142,7 +147,7 @@ func TestAnotherProcessThatNeverEndsMakesUnavailable(t *testing.T) {
 
 func TestFailuresAreToldApart(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
-	t.Cleanup(func() { shut(t, b) })
+	t.Cleanup(func() { closeBackend(t, b) })
 	exec(t, b.Write, `INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_1', 1, 0, 0)`)
 	for _, c := range []struct {
 		text string
@@ -151,9 +156,11 @@ func TestFailuresAreToldApart(t *testing.T) {
 		{`INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_1', 2, 0, 0)`, store.Duplicate},
 		{`INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_2', 1, 0, 0)`, store.Duplicate},
 		{`INSERT INTO key_uses (key_id, last_used_at) VALUES ('key_1', 0), ('key_1', 0)`, store.Duplicate},
-		{`INSERT INTO users (id, number, created_at) VALUES ('usr_2', 2, 0)`, store.Other},
-		{`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at) VALUES ('ten_1', 'usr_1', 'admin', 0, 0)`, store.Other},
-		{`INSERT INTO nowhere (a) VALUES (1)`, store.Other},
+		{`INSERT INTO users (id, number, created_at) VALUES ('usr_2', 2, 0)`, store.Rejected},
+		{`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at)
+			VALUES ('ten_1', 'usr_1', 'admin', 0, 0)`, store.Other},
+		{`INSERT INTO nowhere (a) VALUES (1)`, store.Rejected},
+		{`INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_3', 'many', 0, 0)`, store.Rejected},
 	} {
 		_, err := b.Write.ExecContext(t.Context(), c.text)
 		if err == nil {
@@ -176,7 +183,7 @@ func TestADamagedFileEndsTheProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "claviger.db")
 	b := open(t, file)
 	pages := pagesOf(t, b, "users")
-	settle(t, b, file)
+	closeClean(t, b, file)
 	for _, page := range pages {
 		damage(t, file, (page-1)*4096, 4096)
 	}
@@ -191,17 +198,17 @@ func TestADamagedFileEndsTheProcess(t *testing.T) {
 
 func TestAFileThatIsADatabaseNoMoreEndsTheProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "claviger.db")
-	settle(t, open(t, file), file)
+	closeClean(t, open(t, file), file)
 	damage(t, file, 0, 100)
 	_, err := raw(t, file).ExecContext(t.Context(), `SELECT COUNT(*) FROM users`)
 	other := open(t, filepath.Join(t.TempDir(), "claviger.db"))
-	defer shut(t, other)
+	defer closeBackend(t, other)
 	if got := other.Classify(err); got != store.Fatal {
 		t.Errorf("%v is failure %d, want %d", err, got, store.Fatal)
 	}
 }
 
-// pagesOf gives the numbers of the pages on which a table and its indexes begin.
+// pagesOf returns the numbers of the first pages of a table and its indexes.
 func pagesOf(t *testing.T, b store.Backend, table string) (pages []int64) {
 	t.Helper()
 	rows, err := b.Read.QueryContext(t.Context(), `SELECT rootpage FROM sqlite_master WHERE tbl_name = $1`, table)
@@ -222,13 +229,14 @@ func pagesOf(t *testing.T, b store.Backend, table string) (pages []int64) {
 	return pages
 }
 
-// settle closes the database with all of it in its file: what is left in the WAL would stand in for damaged pages.
-func settle(t *testing.T, b store.Backend, file string) {
+// closeClean closes the database with all of its data in the file. What is left in the WAL would
+// hide damaged pages.
+func closeClean(t *testing.T, b store.Backend, file string) {
 	t.Helper()
 	if _, err := b.Write.ExecContext(t.Context(), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
 		t.Fatal(err)
 	}
-	shut(t, b)
+	closeBackend(t, b)
 	if err := os.Remove(file + "-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -241,7 +249,8 @@ func damage(t *testing.T, file string, at, size int64) {
 		t.Fatal(err)
 	}
 	_, err = f.WriteAt(bytes.Repeat([]byte{0xEE}, int(size)), at)
-	if err = errors.Join(err, f.Close()); err != nil {
+	err = errors.Join(err, f.Close())
+	if err != nil {
 		t.Fatal(err)
 	}
 }

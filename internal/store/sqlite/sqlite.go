@@ -1,7 +1,8 @@
 // Package sqlite opens the embedded database: one file, one writer, many readers.
 //
-// SQLite's pragmas belong to a connection, so all of them stand in the data source name, and [Open] asserts them. WAL lets readers
-// go on while the one writer commits; synchronous FULL makes an acknowledged commit survive a power cut.
+// SQLite's pragmas belong to a connection. The data source name therefore sets all of them, and
+// [Open] checks them. In WAL mode readers continue while the writer commits; with synchronous FULL
+// an acknowledged commit survives a power cut.
 package sqlite
 
 import (
@@ -16,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pressly/goose/v3"
 	driver "modernc.org/sqlite"
@@ -27,11 +29,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open opens the file, makes it with mode 0600 if it is new, and brings its schema up to this version. A database of a newer version is
-// refused. The caller holds a lock on the directory: SQLite keeps other processes' writes apart, not their caches true.
+// Open opens the file, creates it with mode 0600 if it does not exist, and migrates its schema to
+// this version. It refuses a database of a newer version. The caller must hold the lock of the
+// directory: SQLite separates the writes of processes, but does not keep their caches consistent.
 func Open(ctx context.Context, file string) (store.Backend, error) {
-	if err := private(file); err != nil {
-		return store.Backend{}, err
+	if err := createPrivate(file); err != nil {
+		return store.Backend{}, explain(err, file)
 	}
 	p := &pools{file: file}
 	b := store.Backend{Name: "sqlite", Classify: classify, Pools: p.stats, Close: p.close}
@@ -42,33 +45,38 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	b.Read = p.open("read", readers, readOnly)
 	b.Maintenance = p.open("maintenance", 3, readOnly)
 	b.Restore = b.Write
+	p.openCheckpoints()
 	b.Readers, b.Writers = readers, 1
 	b.Snapshot = func(ctx context.Context) (*sql.Tx, error) {
 		return b.Maintenance.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	}
-	b.Analyze = func(ctx context.Context) error { return analyze(ctx, b.Maintenance, b.Write, p.reopen) }
+	b.Analyze = func(ctx context.Context) error { return analyze(ctx, b.Maintenance, b.Write, p.closeIdle) }
+	b.Checkpoint = p.checkpoint
 	if p.err != nil {
 		return store.Backend{}, errors.Join(p.err, p.close())
 	}
 	var err error
-	if b.Version, err = prepare(ctx, b); err != nil {
-		return store.Backend{}, errors.Join(err, b.Close())
+	b.Version, err = prepare(ctx, b)
+	if err != nil {
+		return store.Backend{}, errors.Join(explain(err, file), b.Close())
 	}
 	return b, nil
 }
 
 const readOnly = "_pragma=query_only(1)"
 
-// pools are what a backend has open on its file.
+// pools are the open pools of a backend.
 type pools struct {
 	file  string
 	names []string
 	sizes []int
 	all   []*sql.DB
-	err   error
+	// checkpointDB has the connection that moves the WAL into the file.
+	checkpointDB *sql.DB
+	err          error
 }
 
-// open adds a pool. No connection is made before one is needed.
+// open adds a pool. Connections are opened when they are needed.
 func (p *pools) open(name string, connections int, extra string) *sql.DB {
 	if p.err != nil {
 		return nil
@@ -80,14 +88,17 @@ func (p *pools) open(name string, connections int, extra string) *sql.DB {
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	p.names, p.sizes, p.all = append(p.names, name), append(p.sizes, connections), append(p.all, db)
+	p.names = append(p.names, name)
+	p.sizes = append(p.sizes, connections)
+	p.all = append(p.all, db)
 	return db
 }
 
-// reopen closes the idle connections. A connection reads the statistics of the planner when it opens the file.
-func (p *pools) reopen() {
+// closeIdle closes the idle connections. A connection reads the planner's statistics only when it
+// opens the file.
+func (p *pools) closeIdle() {
 	for i, db := range p.all {
-		if p.names[i] == "write" { // it gathered them
+		if p.names[i] == "write" { // it wrote the statistics itself
 			continue
 		}
 		db.SetMaxIdleConns(0)
@@ -105,18 +116,22 @@ func (p *pools) stats() []store.Pool {
 
 func (p *pools) close() error {
 	var errs []error
-	for _, db := range slices.Backward(p.all) { // the writer last: a reader cannot remove the WAL
+	if p.checkpointDB != nil {
+		errs = append(errs, p.checkpointDB.Close())
+	}
+	for _, db := range slices.Backward(p.all) { // the writer last, because a reader cannot remove the WAL
 		errs = append(errs, db.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// Pragmas are set on every connection.
+// pragmas are set on every connection.
 var pragmas = []struct{ name, set, want string }{
 	{"journal_mode", "WAL", "wal"},
 	{"synchronous", "FULL", "2"},
 	{"foreign_keys", "1", "1"},
 	{"busy_timeout", "5000", "5000"},
+	{"secure_delete", "1", "1"}, // deleted and overwritten data is replaced by zeros
 }
 
 func dsn(file, extra string) string {
@@ -131,13 +146,13 @@ func fileURL(file, query string) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: query}).String()
 }
 
-func exists(file string) bool {
+func fileExists(file string) bool {
 	_, err := os.Stat(file)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func private(file string) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+func createPrivate(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
@@ -145,65 +160,77 @@ func private(file string) error {
 }
 
 func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
-	if err := assert(ctx, b.Write); err != nil {
+	if err := checkPragmas(ctx, b.Write); err != nil {
 		return 0, err
 	}
-	if version, err = migrating(b.Write).Up(ctx); err != nil {
+	version, err = newMigrations(b.Write).Up(ctx)
+	if err != nil {
 		return 0, err
 	}
-	return version, errors.Join(assert(ctx, b.Verify), assert(ctx, b.Read))
+	return version, errors.Join(checkPragmas(ctx, b.Verify), checkPragmas(ctx, b.Read))
 }
 
-func migrating(db *sql.DB) store.Migrations {
-	return store.Migrations{Dialect: goose.DialectSQLite3, DB: db, Files: migrations, Begun: begun}
+func newMigrations(db *sql.DB) store.Migrations {
+	return store.Migrations{Dialect: goose.DialectSQLite3, DB: db, Files: migrations, Begun: hasMigrations}
 }
 
-func begun(ctx context.Context, db *sql.DB) (yes bool, err error) {
-	err = db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&yes)
+func hasMigrations(ctx context.Context, db *sql.DB) (yes bool, err error) {
+	err = db.QueryRowContext(ctx,
+		`SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&yes)
 	return yes, err
 }
 
-// Schema says how far the database of the file has come. It changes nothing, and may look while another process has the database open.
+// Schema returns the version of the file's schema. It changes nothing, and works while another
+// process has the database open.
 func Schema(ctx context.Context, file string) (s store.Schema, err error) {
 	source := fileURL(file, "mode=ro&_pragma=busy_timeout(5000)")
 	switch {
-	case !exists(file):
-		source = ":memory:" // as new as one that is yet to be made
-	case !exists(file + "-wal"):
-		source = fileURL(file, "immutable=1") // nobody has it open; a WAL made by us would be left behind, and might be of another user
+	case !fileExists(file):
+		source = ":memory:" // like a file that does not exist yet
+	case !fileExists(file + "-wal"):
+		// no process has it open; a WAL that we created would stay, perhaps owned by another user
+		source = fileURL(file, "immutable=1")
 	}
 	db, err := sql.Open("sqlite", source)
 	if err != nil {
 		return s, err
 	}
 	defer db.Close()
-	return migrating(db).Schema(ctx)
+	s, err = newMigrations(db).Schema(ctx)
+	if err != nil {
+		return s, explain(err, file)
+	}
+	return s, nil
 }
 
 const (
-	// analysisLimit is how many rows of each index ANALYZE looks at.
+	// analysisLimit is the number of rows of each index that ANALYZE reads.
 	analysisLimit = "analysis_limit(1000)"
-	// outdated returns a statement for each table that has never been analyzed or whose size has changed tenfold since
-	// (0x02), those too that this connection has not queried (0x10000). It runs none of them (0x01): it would hold the lock
-	// for writing from the first to the last.
-	outdated = `PRAGMA optimize = 0x10003`
+	// selectOutdated returns an ANALYZE statement for each table that was never analyzed or whose
+	// size changed tenfold since (0x02), including tables that this connection has not queried
+	// (0x10000). It runs none of them (0x01), because it would hold the write lock until the last
+	// one ends.
+	selectOutdated = `PRAGMA optimize = 0x10003`
 )
 
-// minAnalyzed is from how many rows on a table is analyzed. Without statistics SQLite takes a table for a large one and uses
-// its indexes; by those of a handful of rows it would read the table whole, until it looks at it the next time.
-const minAnalyzed = 10_000
+// minAnalyzedRows is the number of rows from which a table is analyzed. Without statistics SQLite
+// assumes a large table and uses its indexes. With statistics of a few rows it would read the whole
+// table until the next analysis.
+const minAnalyzedRows = 10_000
 
-// analyze gathers statistics, one table at a time: writes that wait for the connection go on after each. Connections read
-// statistics when they open the file, so those that are idle are closed.
+// analyze updates the statistics one table at a time, so that waiting writes run in between.
+// Connections read statistics when they open the file, so the idle ones are closed.
 func analyze(ctx context.Context, read, write *sql.DB, reopen func()) error {
-	statements, err := texts(ctx, write, outdated)
+	statements, err := queryTexts(ctx, write, selectOutdated)
 	for _, statement := range statements {
 		table := statement[strings.LastIndexByte(statement, '.')+1:] // ANALYZE "main"."keys"
 		var rows int
-		if err := read.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT %d)", table, minAnalyzed)).Scan(&rows); err != nil {
+		if err := read.QueryRowContext(ctx,
+			fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s LIMIT %d)", table,
+				minAnalyzedRows)).Scan(&rows); err != nil {
 			return err
 		}
-		if rows < minAnalyzed {
+		if rows < minAnalyzedRows {
 			continue
 		}
 		if _, err := write.ExecContext(ctx, statement); err != nil {
@@ -214,8 +241,8 @@ func analyze(ctx context.Context, read, write *sql.DB, reopen func()) error {
 	return err
 }
 
-// texts returns the one column of a query.
-func texts(ctx context.Context, db *sql.DB, query string) (all []string, err error) {
+// queryTexts returns the single column of a query.
+func queryTexts(ctx context.Context, db *sql.DB, query string) (all []string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
@@ -231,8 +258,8 @@ func texts(ctx context.Context, db *sql.DB, query string) (all []string, err err
 	return all, rows.Err()
 }
 
-// assert checks that a connection has every pragma.
-func assert(ctx context.Context, db *sql.DB) error {
+// checkPragmas checks that a connection has every pragma.
+func checkPragmas(ctx context.Context, db *sql.DB) error {
 	for _, p := range pragmas {
 		var got string
 		if err := db.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
@@ -245,7 +272,7 @@ func assert(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// classify tells failures apart by SQLite's result codes.
+// classify returns the class of an error by SQLite's result code.
 func classify(err error) store.Failure {
 	e, ok := errors.AsType[*driver.Error](err)
 	if !ok {
@@ -254,12 +281,17 @@ func classify(err error) store.Failure {
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return store.Duplicate
+	case sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_DATATYPE:
+		return store.Rejected
 	case sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC:
 		return store.Fatal
 	}
-	switch e.Code() & 0xff { // the primary code of an extended one
+	switch e.Code() & 0xff { // the primary code of an extended code
 	case sqlite3.SQLITE_BUSY:
 		return store.Contention
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISUSE,
+		sqlite3.SQLITE_TOOBIG:
+		return store.Rejected
 	case sqlite3.SQLITE_FULL:
 		return store.Full
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:

@@ -13,7 +13,7 @@ func TestTheStoreKeepsItsPromises(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, filepath.Join(t.TempDir(), "claviger.db")) })
 }
 
-// open opens a database; whoever asks closes it.
+// open opens a database. The caller closes it.
 func open(t testing.TB, file string) store.Backend {
 	t.Helper()
 	b, err := sqlite.Open(t.Context(), file)

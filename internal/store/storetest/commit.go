@@ -11,35 +11,45 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-var commitGuarantees = []guarantee{
-	{"Outdate is called after COMMIT and before Write returns", outdateComesAfterCommit},
-	{"Committed is told of each change, with its number, before Write returns", committedIsTold},
-	{"Committed is told of a change whose COMMIT was in doubt and landed, and of no other", committedIsToldOfWhatLanded},
-	{"a change that cannot be told of is kept, not acknowledged, and ends the process", aChangeThatCannotBeToldEndsTheProcess},
-	{"a COMMIT of unknown outcome is answered by what came of it, outdates, and is never repeated", aFailedCommitIsNotRepeated},
+var commitCases = []testCase{
+	{"Outdate is called after COMMIT and before Write returns", invalidationComesAfterCommit},
+	{"Committed is told of each change, with its number, before Write returns", committedIsCalled},
+	{
+		"Committed is told of a change whose COMMIT was in doubt and landed, and of no other",
+		committedIsCalledForKeptChangesOnly,
+	},
+	{
+		"a change that cannot be told of is kept, not acknowledged, and ends the process",
+		aFailedNotificationEndsTheProcess,
+	},
+	{
+		"a COMMIT of unknown outcome is answered by what came of it, outdates, and is never repeated",
+		aFailedCommitIsNotRepeated,
+	},
 }
 
-func outdateComesAfterCommit(h *house) {
-	u := h.user()
+func invalidationComesAfterCommit(fx *fixture) {
+	u := fx.user()
 	var order []string
-	h.faults.commit = func(commit func() error, _ func(string) error) error {
+	fx.faults.commit = func(commit func() error, _ func(string) error) error {
 		defer func() { order = append(order, "COMMIT") }()
 		return commit()
 	}
-	h.stale.hook = func(s audit.Stale) {
+	fx.invalidations.onAdd = func(s audit.Invalidation) {
 		order = append(order, "Outdate")
-		h.knows(u, true) // seen by others from now on
+		fx.userExists(u, true) // others see it from now on
 		if !slices.Equal(s.Lookups, []string{string(u.ID)}) {
-			h.Errorf("told of %v", s)
+			fx.Errorf("told of %v", s)
 		}
 	}
-	h.must(h.write(insertUser(u)))
-	if order = append(order, "Write"); !slices.Equal(order, []string{"COMMIT", "Outdate", "Write"}) {
-		h.Errorf("came in the order %v", order)
+	fx.must(fx.write(insertUser(u)))
+	order = append(order, "Write")
+	if !slices.Equal(order, []string{"COMMIT", "Outdate", "Write"}) {
+		fx.Errorf("came in the order %v", order)
 	}
 }
 
-func aFailedCommitIsNotRepeated(h *house) {
+func aFailedCommitIsNotRepeated(fx *fixture) {
 	for _, c := range []struct {
 		how    string
 		commit func(commit func() error, run func(string) error) error
@@ -51,25 +61,25 @@ func aFailedCommitIsNotRepeated(h *house) {
 		{"it never arrives", func(func() error, func(string) error) error { return errInjected }, false},
 		{"it fails of contention", func(func() error, func(string) error) error { return errContention }, false},
 		{"the engine refuses it", func(commit func() error, run func(string) error) error {
-			for _, text := range h.engine.spoil {
+			for _, text := range fx.engine.poisonCommit {
 				_ = run(text) // on PostgreSQL this ends the connection, which is an error
 			}
 			return commit()
 		}, false},
 	} {
-		u, told := h.user(), h.stale.count()
-		h.faults.commit = c.commit
-		runs, err := h.runs(insertUser(u))
-		h.faults.commit = nil
+		u, told := fx.user(), fx.invalidations.count()
+		fx.faults.commit = c.commit
+		runs, err := fx.runs(insertUser(u))
+		fx.faults.commit = nil
 		if want := map[bool]fault.Kind{true: "", false: fault.Unavailable}[c.kept]; kindOf(err) != want {
-			h.Errorf("%s: Write says %v, want %q", c.how, err, want)
+			fx.Errorf("%s: Write says %v, want %q", c.how, err, want)
 		}
 		if runs != 1 {
-			h.Errorf("%s: the change ran %d times, want once", c.how, runs)
+			fx.Errorf("%s: the change ran %d times, want once", c.how, runs)
 		}
-		h.outdated(told + 1)
-		h.knows(u, c.kept)
-		h.goesOn()
+		fx.invalidated(told + 1)
+		fx.userExists(u, c.kept)
+		fx.canWrite()
 	}
 }
 
@@ -82,81 +92,84 @@ func kindOf(err error) fault.Kind {
 }
 
 // runs writes a change and counts how often it ran.
-func (h *house) runs(c change) (runs int, err error) {
-	err = h.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
+func (fx *fixture) runs(c change) (runs int, err error) {
+	err = fx.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		runs++
 		return c(ctx, tx)
 	})
 	return runs, err
 }
 
-// goesOn fails the test where the next write does not succeed.
-func (h *house) goesOn() {
-	h.Helper()
-	next := h.user()
-	h.must(h.write(insertUser(next)))
-	h.knows(next, true)
+// canWrite fails the test if the next write fails.
+func (fx *fixture) canWrite() {
+	fx.Helper()
+	next := fx.user()
+	fx.must(fx.write(insertUser(next)))
+	fx.userExists(next, true)
 }
 
-// telling is the house's store again, with somebody who wants to know of each change.
-func (h *house) telling(committed func(int64, audit.Event) error) *store.Store {
-	return store.New(h.backend, store.Options{
-		Now: h.clock.Now, Rand: h.random, Committed: committed, Fatal: func(err error) { h.fatal = append(h.fatal, err) },
+// notifyingStore returns a second store on the backend that calls committed for each change.
+func (fx *fixture) notifyingStore(committed func(int64, audit.Event) error) *store.Store {
+	return newStore(fx.backend, store.Options{
+		Now: fx.clock.Now, Rand: fx.random, Committed: committed,
+		Fatal: func(err error) { fx.fatal = append(fx.fatal, err) },
 	})
 }
 
-func committedIsTold(h *house) {
-	u := h.user()
+func committedIsCalled(fx *fixture) {
+	u := fx.user()
 	var told []int64
-	s := h.telling(func(change int64, e audit.Event) error {
-		h.knows(u, true)
-		if e.Action != audit.ActionUserCreate || !e.At.Equal(h.clock.Now()) || e.ID == "" {
-			h.Errorf("told of %+v", e)
+	s := fx.notifyingStore(func(change int64, e audit.Event) error {
+		fx.userExists(u, true)
+		if e.Action != audit.ActionUserCreate || !e.At.Equal(fx.clock.Now()) || e.ID == "" {
+			fx.Errorf("told of %+v", e)
 		}
 		told = append(told, change)
 		return nil
 	})
-	before := h.changes()
-	h.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), principal.Operator(), insertUser(u)))
+	before := fx.changes()
+	fx.must(store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(fx.Context(), principal.Operator(),
+		insertUser(u)))
 	if !slices.Equal(told, []int64{before + 1}) {
-		h.Errorf("told of changes %v after %d", told, before)
+		fx.Errorf("told of changes %v after %d", told, before)
 	}
 }
 
-func committedIsToldOfWhatLanded(h *house) {
+func committedIsCalledForKeptChangesOnly(fx *fixture) {
 	var told []int64
-	s := h.telling(func(change int64, _ audit.Event) error {
+	s := fx.notifyingStore(func(change int64, _ audit.Event) error {
 		told = append(told, change)
 		return nil
 	})
-	before := h.changes()
+	before := fx.changes()
 	for _, kept := range []bool{false, true} {
-		h.faults.commit = func(commit func() error, _ func(string) error) error {
+		fx.faults.commit = func(commit func() error, _ func(string) error) error {
 			if kept {
 				return errors.Join(commit(), errInjected)
 			}
 			return errInjected
 		}
-		err := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(h.Context(), principal.Operator(), insertUser(h.user()))
-		h.faults.commit = nil
+		err := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t }).Write(fx.Context(), principal.Operator(),
+			insertUser(fx.user()))
+		fx.faults.commit = nil
 		if kept != (err == nil) {
-			h.Errorf("kept: %t, and Write says %v", kept, err)
+			fx.Errorf("kept: %t, and Write says %v", kept, err)
 		}
 	}
 	if !slices.Equal(told, []int64{before + 1}) {
-		h.Errorf("told of changes %v, want %d", told, before+1)
+		fx.Errorf("told of changes %v, want %d", told, before+1)
 	}
 }
 
-func aChangeThatCannotBeToldEndsTheProcess(h *house) {
-	u := h.user()
-	s := h.telling(func(int64, audit.Event) error { return errInjected })
+func aFailedNotificationEndsTheProcess(fx *fixture) {
+	u := fx.user()
+	s := fx.notifyingStore(func(int64, audit.Event) error { return errInjected })
 	ledger := store.NewLedger(s, func(t *store.Tx) *store.Tx { return t })
-	if err := ledger.Write(h.Context(), principal.Operator(), insertUser(u)); fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Write says %v, want unavailable", err)
+	if err := ledger.Write(fx.Context(), principal.Operator(), insertUser(u)); fault.KindOf(err) != fault.Unavailable {
+		fx.Errorf("Write says %v, want unavailable", err)
 	}
-	h.knows(u, true)
-	if len(h.fatal) != 1 || !errors.Is(h.fatal[0], errInjected) || !s.Halted() {
-		h.Errorf("fatal were %v, halted: %t", h.fatal, s.Halted())
+	fx.userExists(u, true)
+	if len(fx.fatal) != 1 || !errors.Is(fx.fatal[0], errInjected) || !s.Halted() {
+		fx.Errorf("fatal were %v, halted: %t", fx.fatal, s.Halted())
 	}
 }

@@ -11,178 +11,190 @@ import (
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/store"
-	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-var doubtGuarantees = []guarantee{
+var doubtCases = []testCase{
 	{"a COMMIT in doubt is waited for before Outdate and the answer", aCommitInDoubtIsWaitedFor},
-	{"a COMMIT in doubt is looked for until the database answers again", aCommitInDoubtIsLookedForUntilTheDatabaseAnswers},
+	{
+		"a COMMIT in doubt is looked for until the database answers again",
+		aCommitInDoubtIsLookedForUntilTheDatabaseAnswers,
+	},
 	{"a COMMIT that stays in doubt ends the process", aCommitThatStaysInDoubtEndsTheProcess},
 	{"a COMMIT that fails for want of the disk ends the process", aFatalCommitEndsTheProcess},
 	{"a statement that fails for want of the disk ends the process", aFatalStatementEndsTheProcess},
 	{"a halted store writes nothing", aHaltedStoreWritesNothing},
 }
 
-func aCommitInDoubtIsWaitedFor(h *house) {
-	u := h.user()
-	order, land, answer := make(chan string, 3), make(chan func() error, 1), make(chan error, 1)
-	h.faults.commit = func(commit func() error, _ func(string) error) error {
+func aCommitInDoubtIsWaitedFor(fx *fixture) {
+	u := fx.user()
+	order := make(chan string, 3)
+	land := make(chan func() error, 1)
+	answer := make(chan error, 1)
+	fx.faults.commit = func(commit func() error, _ func(string) error) error {
 		land <- commit
 		return errInDoubt
 	}
-	h.stale.hook = func(audit.Stale) {
+	fx.invalidations.onAdd = func(audit.Invalidation) {
 		order <- "Outdate"
-		h.knows(u, true)
+		fx.userExists(u, true)
 	}
-	waited := h.waited()
-	go func() { answer <- h.write(insertUser(u)) }()
+	waited := fx.countWaits()
+	go func() { answer <- fx.write(insertUser(u)) }()
 	commit := <-land
-	for !h.waits(waited) && len(answer) == 0 {
+	for !fx.isWaiting(waited) && len(answer) == 0 {
 		runtime.Gosched()
 	}
-	h.knows(u, false)
+	fx.userExists(u, false)
 	order <- "COMMIT"
-	_ = commit() // what it says may be cut off by the end of Write, which waits for it
+	_ = commit() // its error may be that of the ended Write, which waits for it
 	err := <-answer
 	order <- "Write"
 	if got := []string{<-order, <-order, <-order}; !slices.Equal(got, []string{"COMMIT", "Outdate", "Write"}) {
-		h.Errorf("came in the order %v", got)
+		fx.Errorf("came in the order %v", got)
 	}
-	if err != nil || len(h.fatal) > 0 {
-		h.Errorf("Write says %v of a change that was kept, and tells of %v", err, h.fatal)
+	if err != nil || len(fx.fatal) > 0 {
+		fx.Errorf("Write says %v of a change that was kept, and tells of %v", err, fx.fatal)
 	}
-	h.faults.commit, h.stale.hook = nil, nil
-	h.goesOn()
+	fx.faults.commit, fx.invalidations.onAdd = nil, nil
+	fx.canWrite()
 }
 
-// waited counts how often somebody had to wait for the one connection to write with, which serves another change or is in doubt, and who waits for a turn.
-func (h *house) waited() int64 {
-	n := h.backend.Write.Stats().WaitCount + h.faults.pool.Stats().WaitCount
-	h.store.EachGate(func(s admission.Stats, _ string) { n += int64(s.Waiting) })
+// countWaits counts how often a writer had to wait for the single connection or for its turn.
+func (fx *fixture) countWaits() int64 {
+	n := fx.backend.Write.Stats().WaitCount + fx.faults.pool.Stats().WaitCount
+	fx.store.EachGate(func(s admission.Stats, _ string) { n += int64(s.Waiting) })
 	return n
 }
 
-// waits reports whether somebody waits now for what a transaction holds.
-func (h *house) waits(before int64) bool {
-	if h.engine.waiting == "" {
-		return h.waited() > before
+// isWaiting reports whether a writer now waits for what a transaction holds.
+func (fx *fixture) isWaiting(before int64) bool {
+	if fx.engine.waiting == "" {
+		return fx.countWaits() > before
 	}
-	return ask[int64](h, h.engine.waiting) > 0
+	return queryValue[int64](fx, fx.engine.waiting) > 0
 }
 
-// ended fails the test where the store did not tell of the failure, or writes on.
-func (h *house) ended(why error) {
-	h.Helper()
-	if len(h.fatal) != 1 || !errors.Is(h.fatal[0], why) {
-		h.Errorf("told of %v, want %v, once", h.fatal, why)
+// hasStopped fails the test unless the store reported the failure and refuses writes.
+func (fx *fixture) hasStopped(why error) {
+	fx.Helper()
+	if len(fx.fatal) != 1 || !errors.Is(fx.fatal[0], why) {
+		fx.Errorf("told of %v, want %v, once", fx.fatal, why)
 	}
-	h.writesNothing()
+	fx.refusesWrites()
 }
 
-// writesNothing fails the test where anything can be written.
-func (h *house) writesNothing() {
-	h.Helper()
-	before := h.dump()
-	if runs, err := h.runs(insertUser(h.user())); fault.KindOf(err) != fault.Unavailable || runs > 0 {
-		h.Errorf("a change ran %d times and says %v, want unavailable", runs, err)
+// refusesWrites fails the test if anything can be written.
+func (fx *fixture) refusesWrites() {
+	fx.Helper()
+	before := fx.dump()
+	if runs, err := fx.runs(insertUser(fx.user())); fault.KindOf(err) != fault.Unavailable || runs > 0 {
+		fx.Errorf("a change ran %d times and says %v, want unavailable", runs, err)
 	}
-	at := h.later(time.Hour)
+	at := fx.after(time.Hour)
 	for what, err := range map[string]error{
-		"RecordUses":   h.store.RecordUses(h.Context(), []verify.Use{{Key: "key_x", At: at}}),
-		"SetMark":      h.store.SetMark(h.Context(), clock.Mark{Time: at}),
-		"CountAttempt": h.store.CountAttempt(h.Context(), "?1", at),
+		"RecordUses":   fx.store.RecordUses(fx.Context(), []usage.Use{{Key: "key_x", At: at}}),
+		"SetMark":      fx.store.SetMark(fx.Context(), clock.Mark{Time: at}),
+		"CountAttempt": fx.store.CountAttempt(fx.Context(), "?1", at),
 	} {
 		if fault.KindOf(err) != fault.Unavailable {
-			h.Errorf("%s says %v, want unavailable", what, err)
+			fx.Errorf("%s says %v, want unavailable", what, err)
 		}
 	}
-	h.unchanged(before)
+	fx.isUnchanged(before)
 }
 
-// Whether the COMMIT landed or not, it is known once somebody answers, however often nobody does before.
-func aCommitInDoubtIsLookedForUntilTheDatabaseAnswers(h *house) {
+// The outcome of the COMMIT is found once the database answers, however often it did not before.
+func aCommitInDoubtIsLookedForUntilTheDatabaseAnswers(fx *fixture) {
 	for _, kept := range []bool{true, false} {
-		for _, step := range []string{"BEGIN", "SET value = value WHERE name = 'change'", "FROM audit_events WHERE change_number"} {
-			u, told, fail := h.user(), h.stale.count(), failing(errInjected, 4, step)
-			h.faults.commit = func(commit func() error, _ func(string) error) error {
-				h.faults.statement = fail
-				h.faults.begin = func() error { return fail("BEGIN") }
+		for _, step := range []string{
+			"BEGIN", "SET value = value WHERE name = 'change'",
+			"FROM audit_events WHERE change_number",
+		} {
+			u := fx.user()
+			told := fx.invalidations.count()
+			fail := failTimes(errInjected, 4, step)
+			fx.faults.commit = func(commit func() error, _ func(string) error) error {
+				fx.faults.statement = fail
+				fx.faults.begin = func() error { return fail("BEGIN") }
 				if kept {
 					return errors.Join(commit(), errInjected)
 				}
 				return errInjected
 			}
-			err := h.write(insertUser(u))
-			h.faults.commit, h.faults.statement, h.faults.begin = nil, nil, nil
-			if kept != (err == nil) || !kept && fault.KindOf(err) != fault.Unavailable || len(h.fatal) > 0 {
-				h.Errorf("%s, kept: %t: Write says %v and tells of %v", step, kept, err, h.fatal)
+			err := fx.write(insertUser(u))
+			fx.faults.commit = nil
+			fx.faults.statement = nil
+			fx.faults.begin = nil
+			if kept != (err == nil) || !kept && fault.KindOf(err) != fault.Unavailable || len(fx.fatal) > 0 {
+				fx.Errorf("%s, kept: %t: Write says %v and tells of %v", step, kept, err, fx.fatal)
 			}
 			if left := fail(step); left != nil {
-				h.Errorf("%s did not fail as often as it was to", step)
+				fx.Errorf("%s did not fail as often as it was to", step)
 			}
-			h.outdated(told + 1)
-			h.knows(u, kept)
-			h.goesOn()
+			fx.invalidated(told + 1)
+			fx.userExists(u, kept)
+			fx.canWrite()
 		}
 	}
 }
 
-func aCommitThatStaysInDoubtEndsTheProcess(h *house) {
-	h.store = store.New(h.backend, store.Options{
-		Now: h.clock.Now, Rand: h.random, Outdate: h.stale.add, SettleWithin: 100 * time.Millisecond,
-		Fatal: func(err error) { h.fatal = append(h.fatal, err) },
+func aCommitThatStaysInDoubtEndsTheProcess(fx *fixture) {
+	fx.store = newStore(fx.backend, store.Options{
+		Now: fx.clock.Now, Rand: fx.random, Invalidate: fx.invalidations.add, ResolveWithin: time.Second,
+		Fatal: func(err error) { fx.fatal = append(fx.fatal, err) },
 	})
-	told := h.stale.count()
-	h.faults.commit = func(func() error, func(string) error) error {
-		h.faults.statement = func(string) error { return errInjected } // nobody gets through any more
+	told := fx.invalidations.count()
+	fx.faults.commit = func(func() error, func(string) error) error {
+		fx.faults.statement = func(string) error { return errInjected } // nothing gets through any more
 		return errors.New("the answer is lost")
 	}
-	err := h.write(insertUser(h.user()))
-	h.faults.commit, h.faults.statement = nil, nil
+	err := fx.write(insertUser(fx.user()))
+	fx.faults.commit, fx.faults.statement = nil, nil
 	if fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Write says %v, want unavailable", err)
+		fx.Errorf("Write says %v, want unavailable", err)
 	}
-	h.outdated(told + 1)
-	h.ended(errInjected)
+	fx.invalidated(told + 1)
+	fx.hasStopped(errInjected)
 }
 
-func aFatalCommitEndsTheProcess(h *house) {
-	told := h.stale.count()
-	h.faults.commit = func(func() error, func(string) error) error { return errFatal }
-	err := h.write(insertUser(h.user()))
-	h.faults.commit = nil
+func aFatalCommitEndsTheProcess(fx *fixture) {
+	told := fx.invalidations.count()
+	fx.faults.commit = func(func() error, func(string) error) error { return errFatal }
+	err := fx.write(insertUser(fx.user()))
+	fx.faults.commit = nil
 	if fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Write says %v, want unavailable", err)
+		fx.Errorf("Write says %v, want unavailable", err)
 	}
-	h.outdated(told + 1)
-	h.ended(errFatal)
+	fx.invalidated(told + 1)
+	fx.hasStopped(errFatal)
 }
 
-func aFatalStatementEndsTheProcess(h *house) {
-	before := h.dump()
-	h.faults.statement = failing(errFatal, 1, "INTO audit_events")
-	if err := h.write(insertUser(h.user())); fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Write says %v, want unavailable", err)
+func aFatalStatementEndsTheProcess(fx *fixture) {
+	before := fx.dump()
+	fx.faults.statement = failTimes(errFatal, 1, "INTO audit_events")
+	if err := fx.write(insertUser(fx.user())); fault.KindOf(err) != fault.Unavailable {
+		fx.Errorf("Write says %v, want unavailable", err)
 	}
-	h.faults.statement = nil
-	h.unchanged(before)
-	h.outdated(0)
-	h.ended(errFatal)
+	fx.faults.statement = nil
+	fx.isUnchanged(before)
+	fx.invalidated(0)
+	fx.hasStopped(errFatal)
 }
 
-func aHaltedStoreWritesNothing(h *house) {
-	p := h.person()
-	s, token := h.begun(p)
-	h.store.Halt()
-	h.writesNothing()
-	if err := h.store.Touch(h.Context(), s.ID, h.later(time.Hour)); fault.KindOf(err) != fault.Unavailable {
-		h.Errorf("Touch says %v, want unavailable", err)
+func aHaltedStoreWritesNothing(fx *fixture) {
+	p := fx.person()
+	s, token := fx.insertSession(p)
+	fx.store.Halt()
+	fx.refusesWrites()
+	if err := fx.store.Touch(fx.Context(), s.ID, fx.after(time.Hour)); fault.KindOf(err) != fault.Unavailable {
+		fx.Errorf("Touch says %v, want unavailable", err)
 	}
-	got, _, err := h.store.Session(h.Context(), token)
+	got, _, err := fx.store.Session(fx.Context(), token)
 	if err != nil || !got.LastSeenAt.Equal(s.LastSeenAt) {
-		h.Errorf("the session was last seen %v, want %v (%v)", got.LastSeenAt, s.LastSeenAt, err)
+		fx.Errorf("the session was last seen %v, want %v (%v)", got.LastSeenAt, s.LastSeenAt, err)
 	}
-	if len(h.fatal) > 0 {
-		h.Errorf("whoever halts the store knows; told of %v", h.fatal)
+	if len(fx.fatal) > 0 {
+		fx.Errorf("whoever halts the store knows; told of %v", fx.fatal)
 	}
 }

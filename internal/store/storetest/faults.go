@@ -12,32 +12,35 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-// Errors that the tests inject, with the failure that Classify calls them.
+// Errors that the tests inject, with their class from Classify.
 var (
 	errInjected   = errors.New("injected failure")
 	errContention = errors.New("injected contention")
 	errFatal      = errors.New("injected failure of the disk")
 	errLost       = errors.New("injected loss of a connection of the pool")
-	// errInDoubt leaves the COMMIT to the one who injected it, who may let it land later. Its connection serves nobody else meanwhile.
+	// errInDoubt leaves the COMMIT to the test, which may run it later. Nobody else uses its
+	// connection meanwhile.
 	errInDoubt = errors.New("injected loss of the connection")
 )
 
-// faults stand between database/sql and the driver of the writing pool. What is nil does nothing. A hook is set while nobody writes.
+// faults are between database/sql and the driver of the writing pool. A nil hook does nothing. Set
+// hooks only while nobody writes.
 type faults struct {
-	// pool is the engine's own, for writing.
+	// pool is the engine's own writing pool.
 	pool *sql.DB
-	// begin is asked before a transaction begins.
+	// begin is called before a transaction begins.
 	begin func() error
-	// statement is asked before a statement runs, prepared or not, on the goroutine that wants it.
+	// statement is called before a statement runs, prepared or not, on the goroutine that runs it.
 	statement func(text string) error
-	// commit runs in place of the COMMIT that it is given, and can run statements in the transaction before.
+	// commit runs instead of the COMMIT that it gets as a parameter. It can run statements in the
+	// transaction first.
 	commit func(commit func() error, run func(text string) error) error
-	// row is given each row that a query delivers, and may change it.
+	// row is called with each row that a query returns, and may change it.
 	row func(row []driver.Value)
 }
 
-// damaged puts the hook for rows into what a query delivers.
-func (f *faults) damaged(rows driver.Rows, err error) (driver.Rows, error) {
+// observe installs the hook for rows in the result of a query.
+func (f *faults) observe(rows driver.Rows, err error) (driver.Rows, error) {
 	if err != nil || f.row == nil {
 		return rows, err
 	}
@@ -58,7 +61,7 @@ func (r *observedRows) Next(into []driver.Value) error {
 	return err
 }
 
-// inject puts faults into a backend.
+// inject installs faults in a backend.
 func inject(b store.Backend) (store.Backend, *faults) {
 	f, inner := &faults{pool: b.Write}, b
 	b.Write = sql.OpenDB(&connector{inner: inner.Write, faults: f})
@@ -78,7 +81,7 @@ func inject(b store.Backend) (store.Backend, *faults) {
 	return b, f
 }
 
-// connector lends the connections of a pool, one to one.
+// connector passes on the connections of a pool, one to one.
 type connector struct {
 	inner  *sql.DB
 	faults *faults
@@ -90,11 +93,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &conn{lent: lent, faults: c.faults}
-	// The connection is ours until it is given back, so it may be used beyond Raw.
+	w := &conn{borrowed: lent, faults: c.faults}
+	// The connection belongs to this test until it is returned, so it may be used after Raw.
 	return w, lent.Raw(func(own any) error {
 		var ok bool
-		if w.engineConn, ok = own.(engineConn); !ok {
+		w.engineConn, ok = own.(engineConn)
+		if !ok {
 			return fmt.Errorf("%T lacks a method that database/sql uses", own)
 		}
 		return nil
@@ -104,7 +108,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.inner.Driver() }
 
-// engineConn is what both engines' connections can do.
+// engineConn is the interface of both engines' connections.
 type engineConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -116,17 +120,17 @@ type engineConn interface {
 
 type conn struct {
 	engineConn
-	lent    *sql.Conn
-	faults  *faults
-	inDoubt atomic.Bool
+	borrowed *sql.Conn
+	faults   *faults
+	inDoubt  atomic.Bool
 }
 
-// Close gives the connection back. One that is in doubt is given back when its COMMIT lands.
+// Close returns the connection. One that is in doubt is returned when its COMMIT runs.
 func (c *conn) Close() error {
 	if c.inDoubt.Load() {
 		return nil
 	}
-	return c.lent.Close()
+	return c.borrowed.Close()
 }
 
 // CheckNamedValue implements driver.NamedValueChecker.
@@ -137,7 +141,7 @@ func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
 	return driver.ErrSkip
 }
 
-func (f *faults) ask(text string) error {
+func (f *faults) onStatement(text string) error {
 	if f.statement == nil {
 		return nil
 	}
@@ -157,7 +161,7 @@ func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, er
 	return &statement{engineStmt: w, conn: c, text: text}, nil
 }
 
-// engineStmt is what both engines' prepared statements can do.
+// engineStmt is the interface of both engines' prepared statements.
 type engineStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -172,7 +176,7 @@ type statement struct {
 
 // ExecContext implements driver.StmtExecContext.
 func (s *statement) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if err := s.conn.faults.ask(s.text); err != nil {
+	if err := s.conn.faults.onStatement(s.text); err != nil {
 		return nil, err
 	}
 	return s.engineStmt.ExecContext(ctx, args)
@@ -180,15 +184,15 @@ func (s *statement) ExecContext(ctx context.Context, args []driver.NamedValue) (
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *statement) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	if err := s.conn.faults.ask(s.text); err != nil {
+	if err := s.conn.faults.onStatement(s.text); err != nil {
 		return nil, err
 	}
-	return s.conn.faults.damaged(s.engineStmt.QueryContext(ctx, args))
+	return s.conn.faults.observe(s.engineStmt.QueryContext(ctx, args))
 }
 
 // ExecContext implements driver.ExecerContext.
 func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	if err := c.faults.ask(text); err != nil {
+	if err := c.faults.onStatement(text); err != nil {
 		return nil, err
 	}
 	return c.engineConn.ExecContext(ctx, text, args)
@@ -196,10 +200,10 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 
 // QueryContext implements driver.QueryerContext.
 func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := c.faults.ask(text); err != nil {
+	if err := c.faults.onStatement(text); err != nil {
 		return nil, err
 	}
-	return c.faults.damaged(c.engineConn.QueryContext(ctx, text, args))
+	return c.faults.observe(c.engineConn.QueryContext(ctx, text, args))
 }
 
 // IsValid implements driver.Validator.
@@ -227,7 +231,8 @@ type transaction struct {
 	conn *conn
 }
 
-// Commit implements driver.Tx. Where the fault leaves the COMMIT out, the transaction is rolled back.
+// Commit implements driver.Tx. If the fault does not run the COMMIT, the transaction is rolled
+// back.
 func (t *transaction) Commit() error {
 	if t.conn.faults.commit == nil {
 		return t.Tx.Commit()
@@ -237,7 +242,7 @@ func (t *transaction) Commit() error {
 		ended = true
 		err := t.Tx.Commit()
 		if t.conn.inDoubt.Load() {
-			err = errors.Join(err, t.conn.lent.Close())
+			err = errors.Join(err, t.conn.borrowed.Close())
 		}
 		return err
 	}

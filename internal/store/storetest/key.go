@@ -22,10 +22,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
-	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
-var keyGuarantees = []guarantee{
+var keyCases = []testCase{
 	{"a key comes back as inserted, by every way", aKeyComesBack},
 	{"a time that is not set is NULL, and NULL is a time that is not set", unsetTimesAreNull},
 	{"another tenant's key is not found", anothersKeyIsNotFound},
@@ -39,56 +39,67 @@ var keyGuarantees = []guarantee{
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
 	{"a key is disabled and enabled as told", aKeyIsDisabledAndEnabled},
 	{"a deleted key takes its secrets, grants and uses along", aDeletedKeyIsGone},
-	{"an owner's holds are the keys with a slot", holdsAreKeysWithASlot},
+	{"an owner's holds are the keys with a slot", slotHoldersAreKeysWithASlot},
 }
 
-// fullKey is a key that has everything, stored.
-func (h *house) fullKey(t tenancy.Tenant) key.Key {
-	h.Helper()
-	k, secret := h.stored(t, h.member(t, scope.Member), 3)
-	k.CreatedBy = h.member(t, scope.Admin)
-	k.Name, k.Description, k.Delivery = "Ünïcode & <markup> '\"", "two\nlines", key.ByLink
+// fullKey inserts a key with every field set.
+func (fx *fixture) fullKey(t tenancy.Tenant) key.Key {
+	fx.Helper()
+	k, secret := fx.newKey(t, fx.member(t, scope.Member), 3)
+	k.CreatedBy = fx.member(t, scope.Admin)
+	k.Name = "Ünïcode & <markup> '\""
+	k.Description = "two\nlines"
+	k.Delivery = key.ByLink
 	k.Shape = credential.Shape{Style: credential.Client, Prefix: "pre", Label: "lab", Domain: "claviger.example"}
 	secret.Shape = k.Shape
 	k.Scopes = scope.NewSet("films:read", "films:delete", scope.AuditRead)
-	k.Applications = scope.Applications{IDs: []string{string(h.application(t).ID), string(h.application(t).ID)}}
+	k.Applications = scope.Applications{IDs: []string{string(fx.application(t).ID), string(fx.application(t).ID)}}
 	slices.Sort(k.Applications.IDs)
 	for i, at := range []*time.Time{&k.CreatedAt, &k.UpdatedAt, &k.SecretSetAt, &k.ExpiresAt} {
-		*at = h.later(time.Duration(i) * time.Microsecond)
+		*at = fx.after(time.Duration(i) * time.Microsecond)
 	}
-	h.insert(k, secret)
-	k.LastUsedAt, k.LastUsedIP = h.later(time.Minute), "2001:db8::1"
-	k.DisabledAt, k.DisabledBy, k.DisabledByAdmin, k.EnabledAt = h.later(time.Hour), k.CreatedBy.ID, true, h.later(30*time.Minute)
-	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.SetDisabled(ctx, k) })
-	k.RevokedAt, k.RevokedReason = h.later(2*time.Hour), "lost"
-	h.use(verify.Use{Key: k.ID, At: k.LastUsedAt, IP: k.LastUsedIP})
-	h.sql(`UPDATE keys SET revoked_at = $2, revoked_reason = $3 WHERE id = $1`, k.ID, k.RevokedAt.UnixMicro(), k.RevokedReason)
-	k.Lookups = append(k.Lookups, h.previous(k, "before-"+k.Lookups[0]))
-	k.Previous = key.Previous{PublicID: "old_id", Last4: "last", SetAt: h.clock.Now(), Until: h.later(time.Hour)}
+	fx.insertKey(k, secret)
+	k.LastUsedAt, k.LastUsedIP = fx.after(time.Minute), "2001:db8::1"
+	k.DisabledAt = fx.after(time.Hour)
+	k.DisabledBy = k.CreatedBy.ID
+	k.DisabledByAdmin = true
+	k.EnabledAt = fx.after(30 * time.Minute)
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.SetDisabled(ctx, k) })
+	k.RevokedAt, k.RevokedReason = fx.after(2*time.Hour), "lost"
+	fx.recordUses(usage.Use{Key: k.ID, At: k.LastUsedAt, IP: k.LastUsedIP})
+	fx.exec(`UPDATE keys SET revoked_at = $2, revoked_reason = $3 WHERE id = $1`, k.ID, k.RevokedAt.UnixMicro(),
+		k.RevokedReason)
+	k.Lookups = append(k.Lookups, fx.insertPrevious(k, "before-"+k.Lookups[0]))
+	k.Previous = key.Previous{
+		PublicID: "old_id", Last4: "last", SetAt: fx.clock.Now(), SetBy: k.CreatedBy.ID, Until: fx.after(time.Hour),
+	}
 	return k
 }
 
-// previous gives the key a secret of before a refresh, under the lookup, which it gives back. It lives for an hour.
-func (h *house) previous(k key.Key, lookup string) string {
-	h.Helper()
-	h.sql(`INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain, digest, digest_version, set_at, until)
-		VALUES ($1, 'previous', 0, $2, 'old_id', 'last', 'pair', 'old', 'older', 'old.example', $3, 4, $4, $5)`,
-		k.ID, lookup, []byte("previous "+k.ID), h.clock.Now().UnixMicro(), h.later(time.Hour).UnixMicro())
+// insertPrevious adds a previous secret to the key, under the lookup, which it returns. It lives
+// for an hour.
+func (fx *fixture) insertPrevious(k key.Key, lookup string) string {
+	fx.Helper()
+	fx.exec(`INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label, domain,
+		digest, digest_version, set_at, until, set_by)
+		VALUES ($1, 'previous', 0, $2, 'old_id', 'last', 'pair', 'old', 'older', 'old.example', $3, 4, $4, $5, $6)`,
+		k.ID, lookup, []byte("previous "+k.ID), fx.clock.Now().UnixMicro(), fx.after(time.Hour).UnixMicro(),
+		k.CreatedBy.ID)
 	return lookup
 }
 
-// everyWay reads a key by itself, in a list, in its owner's list, and within a change.
-func (h *house) everyWay(k key.Key) []key.Key {
-	h.Helper()
-	one, err := h.store.Key(h.Context(), k.Tenant, k.ID)
-	h.must(err)
+// readEveryWay reads a key alone, in a list, in its owner's list, and in a change.
+func (fx *fixture) readEveryWay(k key.Key) []key.Key {
+	fx.Helper()
+	one, err := fx.store.Key(fx.Context(), k.Tenant, k.ID)
+	fx.must(err)
 	found := []key.Key{one}
 	for _, filter := range []key.Filter{{}, {Owner: k.Owner.ID}} {
-		list, err := h.store.Keys(h.Context(), k.Tenant, filter, key.Page{Limit: 10})
-		h.must(err)
+		list, _, err := fx.store.Keys(fx.Context(), k.Tenant, filter, key.Page{Limit: 10})
+		fx.must(err)
 		found = append(found, list[slices.IndexFunc(list, func(l key.Key) bool { return l.ID == k.ID })])
 	}
-	h.in(func(ctx context.Context, tx *store.Tx) error {
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
 		locked, err := tx.LockKey(ctx, k.Tenant, k.ID)
 		found = append(found, locked)
 		return err
@@ -100,96 +111,104 @@ func (h *house) everyWay(k key.Key) []key.Key {
 	return found
 }
 
-func aKeyComesBack(h *house) {
-	t := h.aTenant(0)
-	plain, secret := h.stored(t, h.member(t, scope.Member), 1)
-	h.insert(plain, secret)
-	for _, want := range []key.Key{h.fullKey(t), plain} {
+func aKeyComesBack(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	plain, secret := fx.newKey(t, fx.member(t, scope.Member), 1)
+	fx.insertKey(plain, secret)
+	for _, want := range []key.Key{fx.fullKey(t), plain} {
 		slices.Sort(want.Lookups)
-		for i, got := range h.everyWay(want) {
+		for i, got := range fx.readEveryWay(want) {
 			if diff := diff.Diff(want, got); diff != "" {
-				h.Errorf("way %d gives it otherwise:\n%s", i, diff)
+				fx.Errorf("way %d gives it otherwise:\n%s", i, diff)
 			}
 		}
 	}
 }
 
-func unsetTimesAreNull(h *house) {
-	t := h.aTenant(0)
-	want, secret := h.stored(t, h.member(t, scope.Member), 1)
+func unsetTimesAreNull(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	want, secret := fx.newKey(t, fx.member(t, scope.Member), 1)
 	want.SecretSetAt = time.Time{}
-	h.insert(want, secret)
+	fx.insertKey(want, secret)
 	const columns = `secret_set_at, expires_at, disabled_at, disabled_by, revoked_at, revoked_by, revoked_reason`
-	if got := h.rows(`SELECT ` + columns + ` FROM keys`); !slices.Equal(got, []string{"-|-|-|-|-|-|-"}) {
-		h.Errorf("%s are stored as %v", columns, got)
+	if got := fx.queryRows(`SELECT ` + columns + ` FROM keys`); !slices.Equal(got, []string{"-|-|-|-|-|-|-"}) {
+		fx.Errorf("%s are stored as %v", columns, got)
 	}
-	if got := h.rows(`SELECT until, last_used_at, copy, copy_version FROM key_secrets`); !slices.Equal(got, []string{"-|-|-|-"}) {
-		h.Errorf("of the secret is stored %v", got)
+	if got := fx.queryRows(`SELECT until, last_used_at, copy, copy_version FROM key_secrets`); !slices.Equal(got,
+		[]string{"-|-|-|-"}) {
+		fx.Errorf("of the secret is stored %v", got)
 	}
-	for _, got := range h.everyWay(want) {
+	for _, got := range fx.readEveryWay(want) {
 		if diff := diff.Diff(want, got); diff != "" {
-			h.Errorf("came back otherwise:\n%s", diff)
+			fx.Errorf("came back otherwise:\n%s", diff)
 		}
 	}
-	facts, err := h.store.KeyFacts(h.Context(), secret.Lookup)
-	h.must(err)
+	facts, err := fx.store.KeyFacts(fx.Context(), secret.Lookup)
+	fx.must(err)
 	for what, at := range map[string]time.Time{
-		"secret set": facts.SecretSetAt, "expires": facts.ExpiresAt, "disabled": facts.DisabledAt, "revoked": facts.RevokedAt,
+		"secret set": facts.SecretSetAt, "expires": facts.ExpiresAt, "disabled": facts.DisabledAt,
+		"revoked":   facts.RevokedAt,
 		"last used": facts.LastUsedAt, "until": facts.Secrets[0].Until,
 	} {
 		if !at.IsZero() {
-			h.Errorf("%s at %v, want the zero time", what, at)
+			fx.Errorf("%s at %v, want the zero time", what, at)
 		}
 	}
 }
 
-func anothersKeyIsNotFound(h *house) {
-	mine, theirs := h.aTenant(0), h.aTenant(0)
-	k := h.fullKey(theirs)
-	before := h.dump()
+func anothersKeyIsNotFound(fx *fixture) {
+	mine, theirs := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	k := fx.fullKey(theirs)
+	before := fx.dump()
 	for _, id := range []ident.KeyID{k.ID, "key_unknown", ""} {
-		if _, err := h.store.Key(h.Context(), mine.ID, id); !errors.Is(err, fault.NotFound) {
-			h.Errorf("%q: %v, want not found", id, err)
+		if _, err := fx.store.Key(fx.Context(), mine.ID, id); !errors.Is(err, fault.NotFound) {
+			fx.Errorf("%q: %v, want not found", id, err)
 		}
 		for _, err := range []error{
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.LockKey(ctx, mine.ID, id)) })),
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return second(tx.KeyOwner(ctx, mine.ID, id)) })),
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
-				return tx.EditKey(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return secondOf(tx.LockKey(ctx, mine.ID, id))
 			})),
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, "key_unknown") })),
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
-				return tx.SetDisabled(ctx, key.Key{ID: "key_unknown", UpdatedAt: h.clock.Now()})
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return secondOf(tx.KeyOwner(ctx, mine.ID, id))
 			})),
-			h.write(changing(func(ctx context.Context, tx *store.Tx) error {
-				return tx.RevokeKey(ctx, "key_unknown", h.clock.Now(), k.Owner.ID, "")
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return tx.EditKey(ctx, key.Key{ID: "key_unknown", UpdatedAt: fx.clock.Now()})
+			})),
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return tx.DeleteKey(ctx, "key_unknown")
+			})),
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return tx.SetDisabled(ctx, key.Key{ID: "key_unknown", UpdatedAt: fx.clock.Now()})
+			})),
+			fx.write(asChange(func(ctx context.Context, tx *store.Tx) error {
+				return tx.RevokeKey(ctx, "key_unknown", fx.clock.Now(), k.Owner.ID, "")
 			})),
 		} {
 			if !errors.Is(err, fault.NotFound) {
-				h.Errorf("a change of %q: %v, want not found", id, err)
+				fx.Errorf("a change of %q: %v, want not found", id, err)
 			}
 		}
 	}
-	if got := h.keyPages(h.T.Fatal, mine.ID, key.Filter{Owner: k.Owner.ID}, 10); len(got) > 0 {
-		h.Errorf("a tenant lists another's %v", got)
+	if got := fx.keyPages(fx.T.Fatal, mine.ID, key.Filter{Owner: k.Owner.ID}, 10); len(got) > 0 {
+		fx.Errorf("a tenant lists another's %v", got)
 	}
-	h.unchanged(before)
+	fx.isUnchanged(before)
 }
 
-// changing makes a change of what only does.
-func changing(do func(context.Context, *store.Tx) error) change {
+// asChange returns a change that runs do.
+func asChange(do func(context.Context, *store.Tx) error) change {
 	return func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
 		return event(audit.ActionNoticeRetry), do(ctx, tx)
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
+func secondOf[T any](_ T, err error) error { return err }
 
-// keyPages reads a whole list, page after page.
-func (h *house) keyPages(fatal func(...any), t ident.TenantID, filter key.Filter, limit int) (ids []ident.KeyID) {
+// keyPages reads a whole list, page by page.
+func (fx *fixture) keyPages(fatal func(...any), t ident.TenantID, filter key.Filter, limit int) (ids []ident.KeyID) {
 	page := key.Page{Limit: limit}
 	for {
-		got, err := h.store.Keys(h.Context(), t, filter, page)
+		got, _, err := fx.store.Keys(fx.Context(), t, filter, page)
 		if err != nil {
 			fatal(err)
 		}
@@ -203,25 +222,27 @@ func (h *house) keyPages(fatal func(...any), t ident.TenantID, filter key.Filter
 	}
 }
 
-func keyPagesAreWhole(h *house) {
-	account, _ := h.account()
-	owners := []principal.Person{h.person(), h.person()}
+func keyPagesAreWhole(fx *fixture) {
+	account, _ := fx.account()
+	owners := []principal.Person{fx.person(), fx.person()}
 	settings, err := policy.Standard.Settings()
-	h.must(err)
-	rapid.Check(h, func(t *rapid.T) {
-		tenant := h.inserted(account.ID, policy.Standard, settings)
+	fx.must(err)
+	rapid.Check(fx, func(t *rapid.T) {
+		tenant := fx.insertTenant(account.ID, policy.Standard, settings)
 		var want []key.Key
-		h.in(func(ctx context.Context, tx *store.Tx) error {
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
 			for i, tie := range rapid.SliceOfN(rapid.IntRange(0, 3), 0, 7).Draw(t, "microsecond of creation") {
-				k, secret := h.stored(tenant, rapid.SampledFrom(owners).Draw(t, "owner"), int64(i+1))
-				k.CreatedAt = h.later(time.Duration(tie) * time.Microsecond)
-				if want = append(want, k); tx.InsertKey(ctx, k, secret) != nil {
+				k, secret := fx.newKey(tenant, rapid.SampledFrom(owners).Draw(t, "owner"), int64(i+1))
+				k.CreatedAt = fx.after(time.Duration(tie) * time.Microsecond)
+				want = append(want, k)
+				if tx.InsertKey(ctx, k, secret) != nil {
 					t.Fatal("a key was not inserted")
 				}
 			}
 			return nil
 		})
-		slices.SortFunc(want, func(a, b key.Key) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
+		slices.SortFunc(want,
+			func(a, b key.Key) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
 		limit := rapid.IntRange(1, 8).Draw(t, "limit")
 		for _, owner := range []ident.UserID{"", owners[0].ID, owners[1].ID} {
 			var ids []ident.KeyID
@@ -230,16 +251,16 @@ func keyPagesAreWhole(h *house) {
 					ids = append(ids, k.ID)
 				}
 			}
-			if diff := diff.Diff(ids, h.keyPages(t.Fatal, tenant.ID, key.Filter{Owner: owner}, limit)); diff != "" {
+			if diff := diff.Diff(ids, fx.keyPages(t.Fatal, tenant.ID, key.Filter{Owner: owner}, limit)); diff != "" {
 				t.Fatalf("pages of owner %q, put together, are otherwise:\n%s", owner, diff)
 			}
 		}
 	})
 }
 
-func anEditedKeyIsOtherwise(h *house) {
-	t := h.aTenant(0)
-	want, other := h.fullKey(t), h.fullKey(t)
+func anEditedKeyIsOtherwise(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	want, other := fx.fullKey(t), fx.fullKey(t)
 	slices.Sort(want.Lookups)
 	slices.Sort(other.Lookups)
 	for _, e := range []struct {
@@ -248,87 +269,120 @@ func anEditedKeyIsOtherwise(h *house) {
 		expires      time.Time
 	}{
 		{[]scope.Scope{scope.Every}, scope.Applications{All: true}, time.Time{}},
-		{[]scope.Scope{"films:read", scope.AuditRead}, scope.Applications{IDs: []string{string(h.application(t).ID)}}, h.later(9 * time.Hour)},
+		{
+			[]scope.Scope{"films:read", scope.AuditRead},
+			scope.Applications{IDs: []string{string(fx.application(t).ID)}},
+			fx.after(9 * time.Hour),
+		},
 	} {
-		want.Name, want.Description, want.UpdatedAt = "Ⅳ Ämter", "other", h.later(8*time.Hour)
-		want.Scopes, want.Applications, want.ExpiresAt = scope.NewSet(e.scopes...), e.applications, e.expires
-		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.EditKey(ctx, want) })
-		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
-			h.Errorf("the keys are otherwise:\n%s", diff)
+		want.Name = "Ⅳ Ämter"
+		want.Description = "other"
+		want.UpdatedAt = fx.after(8 * time.Hour)
+		want.Scopes = scope.NewSet(e.scopes...)
+		want.Applications = e.applications
+		want.ExpiresAt = e.expires
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.EditKey(ctx, want) })
+		if diff := diff.Diff([]key.Key{want, other},
+			[]key.Key{fx.readEveryWay(want)[0], fx.readEveryWay(other)[0]}); diff != "" {
+			fx.Errorf("the keys are otherwise:\n%s", diff)
 		}
-	}
-	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); got != "iv ämter "+strings.ToLower(want.PublicID) {
-		h.Errorf("the key is searched by %q", got)
 	}
 }
 
-func aSecretIsReplaced(h *house) {
-	t := h.aTenant(0)
-	want, other := h.fullKey(t), h.fullKey(t)
+func aSecretIsReplaced(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	want, other := fx.fullKey(t), fx.fullKey(t)
 	slices.Sort(other.Lookups)
-	h.sql(`UPDATE key_secrets SET copy = digest, copy_version = 1 WHERE key_id = $1`, want.ID)
+	fx.exec(`UPDATE key_secrets SET copy = digest, copy_version = 1 WHERE key_id = $1`, want.ID)
 	was, current := want, want.Lookups[0]
 	for i, c := range []struct {
 		lookup   string
 		previous key.Previous
 	}{
-		{"a new id", key.Previous{PublicID: was.PublicID, Last4: was.Last4, SetAt: h.clock.Now(), Until: h.later(3 * time.Hour)}},
+		{
+			"a new id",
+			key.Previous{
+				PublicID: was.PublicID, Last4: was.Last4, SetAt: fx.clock.Now(), SetBy: was.SetBy,
+				Until: fx.after(3 * time.Hour),
+			},
+		},
 		{"another id", key.Previous{}},
-		{"another id", key.Previous{PublicID: "public 1", Last4: "four", SetAt: h.later(time.Hour), Until: h.later(5 * time.Hour)}}, // the id is kept
+		// the id is kept
+		{
+			"another id",
+			key.Previous{
+				PublicID: "public 1", Last4: "four", SetAt: fx.after(time.Hour), SetBy: was.CreatedBy.ID,
+				Until: fx.after(5 * time.Hour),
+			},
+		},
 	} {
 		s := key.Secret{
-			Serial: i + 2, Shape: credential.Shape{Style: credential.Pair}, Lookup: c.lookup, PublicID: fmt.Sprintf("public %d", i), Last4: "four",
-			Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + want.ID)}, SetAt: h.later(time.Duration(i) * time.Hour),
+			Serial: i + 2, Shape: credential.Shape{Style: credential.Pair}, Lookup: c.lookup,
+			PublicID: fmt.Sprintf("public %d", i), Last4: "four",
+			Digest: credential.Sealed{Version: 1, Bytes: []byte("sealed " + want.ID)},
+			SetAt:  fx.after(time.Duration(i) * time.Hour), SetBy: was.CreatedBy.ID,
 		}
-		want.PublicID, want.Last4, want.Serial, want.Shape, want.SecretSetAt, want.Previous = s.PublicID, s.Last4, s.Serial, s.Shape, s.SetAt, c.previous
-		want.Slot, want.ExpiresAt, want.UpdatedAt = int64(i+10), h.later(7*time.Hour), h.later(8*time.Hour)
-		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.ReplaceSecret(ctx, want, s) })
-		if want.Lookups = []string{c.lookup}; !c.previous.Until.IsZero() {
+		want.PublicID = s.PublicID
+		want.Last4 = s.Last4
+		want.Serial = s.Serial
+		want.Shape = s.Shape
+		want.SecretSetAt = s.SetAt
+		want.Previous = c.previous
+		want.SetBy = s.SetBy
+		want.Slot = int64(i + 10)
+		want.ExpiresAt = fx.after(7 * time.Hour)
+		want.UpdatedAt = fx.after(8 * time.Hour)
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.ReplaceSecret(ctx, want, s) })
+		want.Lookups = []string{c.lookup}
+		if !c.previous.Until.IsZero() {
 			want.Lookups = append(want.Lookups, current)
 			slices.Sort(want.Lookups)
 		}
 		current = c.lookup
-		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
-			h.Errorf("after refresh %d the keys are otherwise:\n%s", i, diff)
+		if diff := diff.Diff([]key.Key{want, other},
+			[]key.Key{fx.readEveryWay(want)[0], fx.readEveryWay(other)[0]}); diff != "" {
+			fx.Errorf("after refresh %d the keys are otherwise:\n%s", i, diff)
 		}
-		if got := ask[int64](h, `SELECT COUNT(copy) + COUNT(copy_version) FROM key_secrets WHERE key_id = $1`, want.ID); got != 0 {
-			h.Errorf("%d copies of replaced secrets are kept", got)
+		if got := queryValue[int64](fx, `SELECT COUNT(copy) + COUNT(copy_version) FROM key_secrets WHERE key_id = $1`,
+			want.ID); got != 0 {
+			fx.Errorf("%d copies of replaced secrets are kept", got)
 		}
-	}
-	if got := ask[string](h, `SELECT search FROM keys WHERE id = $1`, want.ID); !strings.HasSuffix(got, " public 2") {
-		h.Errorf("the key is searched by %q", got)
 	}
 	for range 2 {
-		h.in(func(ctx context.Context, tx *store.Tx) error {
-			if err := tx.EndPrevious(ctx, want.ID, h.later(9*time.Hour)); (err == nil) == want.Previous.Until.IsZero() {
-				h.Errorf("the end of a previous secret until %v says %v", want.Previous.Until, err)
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.EndPrevious(ctx, want.ID,
+				fx.after(9*time.Hour)); (err == nil) == want.Previous.Until.IsZero() {
+				fx.Errorf("the end of a previous secret until %v says %v", want.Previous.Until, err)
 			}
 			return nil
 		})
-		want.Previous, want.UpdatedAt, want.Lookups = key.Previous{}, h.later(9*time.Hour), []string{current}
-		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
-			h.Errorf("without a previous secret the keys are otherwise:\n%s", diff)
+		want.Previous = key.Previous{}
+		want.UpdatedAt = fx.after(9 * time.Hour)
+		want.Lookups = []string{current}
+		if diff := diff.Diff([]key.Key{want, other},
+			[]key.Key{fx.readEveryWay(want)[0], fx.readEveryWay(other)[0]}); diff != "" {
+			fx.Errorf("without a previous secret the keys are otherwise:\n%s", diff)
 		}
 	}
 }
 
-func noSlotIsNull(h *house) {
-	t := h.aTenant(0)
-	owner := h.member(t, scope.Member)
-	for range 2 { // of which a slot 0 could have only one
-		h.insert(h.stored(t, owner, 0))
+func noSlotIsNull(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	owner := fx.member(t, scope.Member)
+	for range 2 { // only one key could have slot 0
+		fx.insertKey(fx.newKey(t, owner, 0))
 	}
-	if got := h.rows(`SELECT slot FROM keys`); !slices.Equal(got, []string{"-", "-"}) {
-		h.Errorf("no slot is stored as %v", got)
+	if got := fx.queryRows(`SELECT slot FROM keys`); !slices.Equal(got, []string{"-", "-"}) {
+		fx.Errorf("no slot is stored as %v", got)
 	}
 }
 
-func aSearchIsForTheTextItself(h *house) {
-	t := h.aTenant(0)
-	owner, other := h.member(t, scope.Member), h.member(t, scope.Member)
-	k, secret := h.stored(t, owner, 1)
+func aSearchIsForTheTextItself(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	owner, other := fx.member(t, scope.Member), fx.member(t, scope.Member)
+	k, secret := fx.newKey(t, owner, 1)
 	k.Name = `Ⅳ Ämter 100%_\ done`
-	h.insert(k, secret)
+	fx.insertKey(k, secret)
 	for _, c := range []struct {
 		query string
 		found bool
@@ -350,47 +404,54 @@ func aSearchIsForTheTextItself(h *house) {
 		{"@CLAVIGER", true},
 		{other.Email, false},
 		{"'", false},
+		{"done", true},
+		{"one", false},
+		{"done " + strings.ToLower(k.PublicID), false}, // a match is inside one field
+		{k.PublicID + " " + owner.Email, false},
+		{"straße", false},
 	} {
 		for _, filter := range []key.Filter{{Query: c.query}, {Query: c.query, Owner: owner.ID}} {
-			if got := h.keyPages(h.Fatal, t.ID, filter, 5); slices.Equal(got, []ident.KeyID{k.ID}) != c.found {
-				h.Errorf("%+v finds %v", filter, got)
+			if got := fx.keyPages(fx.Fatal, t.ID, filter, 5); slices.Equal(got, []ident.KeyID{k.ID}) != c.found {
+				fx.Errorf("%+v finds %v", filter, got)
 			}
 		}
-		own, err := h.store.OwnKeys(h.Context(), key.Filter{Query: c.query, Owner: owner.ID}, key.Page{Limit: 5})
-		if h.must(err); (len(own) == 1) != c.found {
-			h.Errorf("of one's own %q finds %v", c.query, own)
+		own, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Query: c.query, Owner: owner.ID}, key.Page{Limit: 5})
+		fx.must(err)
+		if (len(own) == 1) != c.found {
+			fx.Errorf("of one's own %q finds %v", c.query, own)
 		}
-		if got := h.keyPages(h.Fatal, t.ID, key.Filter{Query: c.query, Owner: other.ID}, 5); len(got) > 0 {
-			h.Errorf("of another's keys %q finds %v", c.query, got)
+		if got := fx.keyPages(fx.Fatal, t.ID, key.Filter{Query: c.query, Owner: other.ID}, 5); len(got) > 0 {
+			fx.Errorf("of another's keys %q finds %v", c.query, got)
 		}
 	}
 }
 
-func ownKeysAreOfLiveMemberships(h *house) {
-	one, two := h.aTenant(0), h.aTenant(0)
-	owner := h.member(one, scope.Member)
-	h.join(two, owner, scope.Auditor)
+func ownKeysAreOfLiveMemberships(fx *fixture) {
+	one, two := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	owner := fx.member(one, scope.Member)
+	fx.join(two, owner, scope.Auditor)
 	var want []ident.KeyID
 	for _, t := range []tenancy.Tenant{one, two, one} {
-		k, secret := h.stored(t, owner, int64(len(want)+1))
-		k.CreatedAt = h.later(time.Duration(len(want)) * time.Hour)
-		h.insert(k, secret)
-		h.insert(h.stored(t, h.member(t, scope.Member), 1))
+		k, secret := fx.newKey(t, owner, int64(len(want)+1))
+		k.CreatedAt = fx.after(time.Duration(len(want)) * time.Hour)
+		fx.insertKey(k, secret)
+		fx.insertKey(fx.newKey(t, fx.member(t, scope.Member), 1))
 		want = slices.Insert(want, 0, k.ID)
 	}
 	expect := func(when string, want ...ident.KeyID) {
-		h.Helper()
+		fx.Helper()
 		var got []ident.KeyID
 		for page := (key.Page{Limit: 1}); ; {
-			keys, err := h.store.OwnKeys(h.Context(), key.Filter{Owner: owner.ID}, page)
-			if h.must(err); len(keys) == 0 {
+			keys, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Owner: owner.ID}, page)
+			fx.must(err)
+			if len(keys) == 0 {
 				break
 			}
 			got = append(got, keys[0].ID)
 			page.BeforeTime, page.BeforeID = keys[0].CreatedAt, keys[0].ID
 		}
 		if diff := diff.Diff(want, got); diff != "" {
-			h.Errorf("%s own keys are otherwise:\n%s", when, diff)
+			fx.Errorf("%s own keys are otherwise:\n%s", when, diff)
 		}
 	}
 	expect("at first", want...)
@@ -398,127 +459,135 @@ func ownKeysAreOfLiveMemberships(h *house) {
 		`UPDATE members SET disabled_at = 1 WHERE tenant_id = $1`, `UPDATE tenants SET disabled_at = 1 WHERE id = $1`,
 		`UPDATE accounts SET disabled_at = 1 WHERE id = (SELECT account_id FROM tenants WHERE id = $1)`,
 	} {
-		h.sql(off, two.ID)
+		fx.exec(off, two.ID)
 		expect("after "+off, want[0], want[2])
-		h.sql(strings.Replace(off, "= 1", "= NULL", 1), two.ID)
+		fx.exec(strings.Replace(off, "= 1", "= NULL", 1), two.ID)
 	}
-	h.sql(`DELETE FROM members WHERE tenant_id = $1`, two.ID)
+	fx.exec(`DELETE FROM members WHERE tenant_id = $1`, two.ID)
 	expect("without a membership", want[0], want[2])
 }
 
-func copiesAreKeptAndDestroyed(h *house) {
-	t, other := h.aTenant(0), h.aTenant(0)
+func copiesAreKeptAndDestroyed(fx *fixture) {
+	t, other := fx.tenantWithCap(0), fx.tenantWithCap(0)
 	sealed := credential.Sealed{Version: 7, Bytes: []byte("sealed secret")}
 	kept := map[ident.TenantID]ident.KeyID{}
 	for _, at := range []tenancy.Tenant{t, other} {
-		k, s := h.stored(at, h.member(at, scope.Member), 1)
+		k, s := fx.newKey(at, fx.member(at, scope.Member), 1)
 		s.Copy, kept[at.ID] = sealed, k.ID
-		h.insert(k, s)
+		fx.insertKey(k, s)
 	}
-	once, s := h.stored(t, h.member(t, scope.Member), 1)
-	h.insert(once, s)
+	once, s := fx.newKey(t, fx.member(t, scope.Member), 1)
+	fx.insertKey(once, s)
 	expect := func(when string, id ident.KeyID, want credential.Sealed) {
-		h.Helper()
-		h.in(func(ctx context.Context, tx *store.Tx) error {
+		fx.Helper()
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
 			got, err := tx.SecretCopy(ctx, id)
 			if !diff.Equal(got, want) || errors.Is(err, fault.NotFound) != (want.Version == 0) {
-				h.Errorf("%s the copy is %v, %v, want %v", when, got, err, want)
+				fx.Errorf("%s the copy is %v, %v, want %v", when, got, err, want)
 			}
 			return audit.ErrNothing
 		})
 	}
 	expect("kept,", kept[t.ID], sealed)
 	expect("not kept,", once.ID, credential.Sealed{})
-	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.ForgetCopies(ctx, t.ID) })
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.ForgetCopies(ctx, t.ID) })
 	expect("destroyed,", kept[t.ID], credential.Sealed{})
 	expect("of another tenant,", kept[other.ID], sealed)
-	h.sql(`UPDATE key_secrets SET digest = NULL, digest_version = NULL`)
+	fx.exec(`UPDATE key_secrets SET digest = NULL, digest_version = NULL`)
 	expect("without a digest,", kept[other.ID], credential.Sealed{})
 }
 
-func aRevokedKeyIsATombstone(h *house) {
-	t := h.aTenant(0)
-	want := h.fullKey(t)
-	other := h.fullKey(t)
-	h.sql(`UPDATE key_secrets SET copy = digest, copy_version = 1`)
-	at, by := h.later(3*time.Hour), want.CreatedBy.ID
-	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.RevokeKey(ctx, want.ID, at, by, "") })
-	want.RevokedAt, want.UpdatedAt, want.RevokedReason, want.Slot = at, at, "", 0
+func aRevokedKeyIsATombstone(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	want := fx.fullKey(t)
+	other := fx.fullKey(t)
+	fx.exec(`UPDATE key_secrets SET copy = digest, copy_version = 1`)
+	at, by := fx.after(3*time.Hour), want.CreatedBy.ID
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.RevokeKey(ctx, want.ID, at, by, "") })
+	want.RevokedAt = at
+	want.UpdatedAt = at
+	want.RevokedReason = ""
+	want.Slot = 0
 	slices.Sort(want.Lookups)
-	if diff := diff.Diff(want, h.everyWay(want)[0]); diff != "" {
-		h.Errorf("a revoked key is otherwise:\n%s", diff)
+	if diff := diff.Diff(want, fx.readEveryWay(want)[0]); diff != "" {
+		fx.Errorf("a revoked key is otherwise:\n%s", diff)
 	}
-	if got := ask[string](h, `SELECT revoked_by FROM keys WHERE id = $1`, want.ID); got != string(by) {
-		h.Errorf("revoked by %s, want %s", got, by)
+	if got := queryValue[string](fx, `SELECT revoked_by FROM keys WHERE id = $1`, want.ID); got != string(by) {
+		fx.Errorf("revoked by %s, want %s", got, by)
 	}
 	const copies = `SELECT COUNT(digest), COUNT(copy), COUNT(copy_version) FROM key_secrets WHERE key_id = $1`
 	for id, wanted := range map[ident.KeyID]string{want.ID: "2|0|0", other.ID: "2|2|2"} {
-		if got := h.rows(copies, id); !slices.Equal(got, []string{wanted}) {
-			h.Errorf("%s has digests, copies and versions %v, want %s", id, got, wanted)
+		if got := fx.queryRows(copies, id); !slices.Equal(got, []string{wanted}) {
+			fx.Errorf("%s has digests, copies and versions %v, want %s", id, got, wanted)
 		}
 	}
-	if got := h.everyWay(other)[0]; got.Slot != other.Slot || !got.RevokedAt.Equal(other.RevokedAt) {
-		h.Error("another key was revoked along")
+	if got := fx.readEveryWay(other)[0]; got.Slot != other.Slot || !got.RevokedAt.Equal(other.RevokedAt) {
+		fx.Error("another key was revoked along")
 	}
 }
 
-func aKeyIsDisabledAndEnabled(h *house) {
-	t := h.aTenant(0)
-	want, other := h.fullKey(t), h.fullKey(t)
+func aKeyIsDisabledAndEnabled(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	want, other := fx.fullKey(t), fx.fullKey(t)
 	slices.Sort(want.Lookups)
 	slices.Sort(other.Lookups)
 	for i, by := range []ident.UserID{"", want.Owner.ID, want.CreatedBy.ID, ""} {
-		want.DisabledAt, want.DisabledBy, want.DisabledByAdmin = time.Time{}, by, by == want.CreatedBy.ID
-		if want.UpdatedAt = h.later(time.Duration(i) * time.Minute); by != "" {
-			want.DisabledAt = h.later(time.Duration(i) * time.Hour)
+		want.DisabledAt = time.Time{}
+		want.DisabledBy = by
+		want.DisabledByAdmin = by == want.CreatedBy.ID
+		want.UpdatedAt = fx.after(time.Duration(i) * time.Minute)
+		if by != "" {
+			want.DisabledAt = fx.after(time.Duration(i) * time.Hour)
 		}
-		h.in(func(ctx context.Context, tx *store.Tx) error { return tx.SetDisabled(ctx, want) })
-		if diff := diff.Diff([]key.Key{want, other}, []key.Key{h.everyWay(want)[0], h.everyWay(other)[0]}); diff != "" {
-			h.Errorf("disabled by %q the keys are otherwise:\n%s", by, diff)
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.SetDisabled(ctx, want) })
+		if diff := diff.Diff([]key.Key{want, other},
+			[]key.Key{fx.readEveryWay(want)[0], fx.readEveryWay(other)[0]}); diff != "" {
+			fx.Errorf("disabled by %q the keys are otherwise:\n%s", by, diff)
 		}
 	}
 }
 
-func aDeletedKeyIsGone(h *house) {
-	t := h.aTenant(0)
-	gone, stays := h.fullKey(t), h.fullKey(t)
-	h.in(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, gone.ID) })
+func aDeletedKeyIsGone(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	gone, stays := fx.fullKey(t), fx.fullKey(t)
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, gone.ID) })
 	for table, want := range map[string]int64{"keys": 1, "key_secrets": 2, "key_grants": 5, "key_uses": 1} {
-		if got := ask[int64](h, `SELECT COUNT(*) FROM `+table); got != want {
-			h.Errorf("%d rows are left in %s, want %d", got, table, want)
+		if got := queryValue[int64](fx, `SELECT COUNT(*) FROM `+table); got != want {
+			fx.Errorf("%d rows are left in %s, want %d", got, table, want)
 		}
 	}
 	for _, lookup := range gone.Lookups {
-		if _, err := h.store.KeyFacts(h.Context(), lookup); !errors.Is(err, fault.NotFound) {
-			h.Errorf("a deleted key has facts (%v)", err)
+		if _, err := fx.store.KeyFacts(fx.Context(), lookup); !errors.Is(err, fault.NotFound) {
+			fx.Errorf("a deleted key has facts (%v)", err)
 		}
 	}
-	h.everyWay(stays)
+	fx.readEveryWay(stays)
 }
 
-func holdsAreKeysWithASlot(h *house) {
-	t := h.aTenant(0)
-	owner, other := h.member(t, scope.Member), h.member(t, scope.Member)
-	var want []key.Hold
+func slotHoldersAreKeysWithASlot(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	owner, other := fx.member(t, scope.Member), fx.member(t, scope.Member)
+	var want []key.SlotHolder
 	for slot := int64(5); slot > 0; slot-- {
-		k, secret := h.stored(t, owner, slot)
-		k.ExpiresAt = h.later(time.Duration(slot) * time.Hour)
-		h.insert(k, secret)
-		want = slices.Insert(want, 0, key.Hold{Key: k.ID, Slot: slot, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt})
+		k, secret := fx.newKey(t, owner, slot)
+		k.ExpiresAt = fx.after(time.Duration(slot) * time.Hour)
+		fx.insertKey(k, secret)
+		want = slices.Insert(want, 0,
+			key.SlotHolder{Key: k.ID, Slot: slot, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt})
 	}
-	h.insert(h.stored(t, other, 9))
-	h.insert(h.stored(h.aTenant(0), owner, 8))
-	h.in(func(ctx context.Context, tx *store.Tx) error {
-		h.must(tx.FreeSlots(ctx, nil))
-		h.must(tx.FreeSlots(ctx, []ident.KeyID{want[1].Key, want[3].Key, want[4].Key}))
-		got, err := tx.Holds(ctx, t.ID, owner.ID)
-		h.must(err)
-		if diff := diff.Diff([]key.Hold{want[0], want[2]}, got); diff != "" {
-			h.Errorf("holds are otherwise:\n%s", diff)
+	fx.insertKey(fx.newKey(t, other, 9))
+	fx.insertKey(fx.newKey(fx.tenantWithCap(0), owner, 8))
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+		fx.must(tx.FreeSlots(ctx, nil))
+		fx.must(tx.FreeSlots(ctx, []ident.KeyID{want[1].Key, want[3].Key, want[4].Key}))
+		got, err := tx.SlotHolders(ctx, t.ID, owner.ID)
+		fx.must(err)
+		if diff := diff.Diff([]key.SlotHolder{want[0], want[2]}, got); diff != "" {
+			fx.Errorf("holds are otherwise:\n%s", diff)
 		}
 		for user, highest := range map[ident.UserID]int64{owner.ID: 3, other.ID: 9, "usr_unknown": 0} {
 			if got, err := tx.HighestSlot(ctx, t.ID, user); err != nil || got != highest {
-				h.Errorf("highest slot of %s is %d, want %d (%v)", user, got, highest, err)
+				fx.Errorf("highest slot of %s is %d, want %d (%v)", user, got, highest, err)
 			}
 		}
 		return nil

@@ -1,0 +1,321 @@
+// Package account holds accounts, their owners and admins, and their security policies.
+//
+// An account is a customer organisation. It owns tenants (package tenancy), and its policy binds
+// every key and session in them. Who may do what:
+//
+//	operator          every change, for every account; lists all accounts
+//	owner             everything in the account
+//	admin             everything in the account, but does not make, change or remove owners
+//	any person of it  sees the account and its policy
+//	everybody else    is told that the account does not exist
+//
+// Whether somebody may change an account is decided in one place, [CheckMember], inside the
+// transaction that makes the change, so that a role that was just removed cannot be used once more.
+// Who may make or remove an owner of an account is decided by checkRoleChange (members.go) alone.
+// Reads are decided by the principal that came with the request ([MustBelong], checkAdmin).
+//
+// Opening an account also makes its first tenant: package tenancy does that, by [Found].
+package account
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// Account is a customer organisation.
+type Account struct {
+	ID                   ident.AccountID
+	Number               int64
+	Name                 string
+	Disabled             bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Store is what this package reads outside transactions.
+type Store interface {
+	Account(ctx context.Context, id ident.AccountID) (Account, error)
+	// AccountsOf lists the accounts in which the person has a role, or an active membership in one
+	// of their tenants. It leaves out the accounts in ended.
+	AccountsOf(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Account, error)
+	// AllAccounts lists every account, newest first.
+	AllAccounts(ctx context.Context) ([]Account, error)
+	AccountMembers(ctx context.Context, account ident.AccountID, page paging.Page) ([]Member, error)
+	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
+	// CountKeys counts the account's keys that have not expired and that a change of policy makes
+	// expire earlier, as the span says. It also returns when the first of their secrets was set.
+	CountKeys(ctx context.Context, account ident.AccountID, span policy.ImpactRange,
+		now time.Time) (n int, first time.Time, err error)
+	audit.TrailStore
+}
+
+// RoleTx reads a person's role in an account.
+type RoleTx interface {
+	// AccountRole locks the role that it reads. It is "" where the person has none, or is disabled
+	// or deleted.
+	AccountRole(ctx context.Context, account ident.AccountID, user ident.UserID) (scope.AccountRole, error)
+}
+
+// LockTx locks what a change within an account concerns. The order of locks is documented in
+// internal/store/locks.go.
+type LockTx interface {
+	RoleTx
+	// LockAccount reads an account and locks it: nobody adds a tenant to it, and no role in it
+	// changes, until the transaction ends.
+	LockAccount(ctx context.Context, id ident.AccountID) (Account, error)
+	// LockTenantsOf lists the tenants of an account and locks them.
+	LockTenantsOf(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error)
+	// LockPeople locks people in the order of their ids. A change by one person that concerns
+	// another begins with it.
+	LockPeople(ctx context.Context, people ...ident.UserID) error
+}
+
+// FoundTx writes a new account.
+type FoundTx interface {
+	InsertAccount(ctx context.Context, a Account) (number int64, err error)
+	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
+	SetAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole,
+		at time.Time) error
+}
+
+// SessionTx ends sessions in an account.
+type SessionTx interface {
+	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
+	// EndSessionsIn ends sessions in the account: those of people with a role in it or a membership
+	// in one of its tenants, last seen by seenBy or begun by begunBy. A person who belongs to no
+	// other account loses the session.
+	EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error
+	// EndSessionsOf does the same for one person.
+	EndSessionsOf(ctx context.Context, account ident.AccountID, user ident.UserID, seenBy, begunBy time.Time) error
+}
+
+// DeadSessionTx removes dead sessions.
+type DeadSessionTx interface {
+	// EndDeadSessions removes the sessions of a person that have ended in all their accounts by
+	// now.
+	EndDeadSessions(ctx context.Context, user ident.UserID, now time.Time) error
+}
+
+// MemberLimitTx counts owners and admins.
+type MemberLimitTx interface {
+	// CountAccountMembers counts up to most.
+	CountAccountMembers(ctx context.Context, account ident.AccountID, most int) (int, error)
+}
+
+// Tx is what this package reads and changes in a transaction.
+type Tx interface {
+	LockTx
+	FoundTx
+	SessionTx
+	DeadSessionTx
+	MemberLimitTx
+	// UpdateAccount writes name and state.
+	UpdateAccount(ctx context.Context, a Account) error
+	// Candidate returns a person as they stand in the account, also a disabled one; the role is ""
+	// where they have none. belongs reports whether they have a role, or a membership in a tenant
+	// of the account.
+	Candidate(ctx context.Context, account ident.AccountID, user ident.UserID) (m Member, belongs bool, err error)
+	// DeleteAccountMember fails with fault.NotFound where the person has no role.
+	DeleteAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID) error
+	// OtherOwners counts the active owners of the account besides the person.
+	OtherOwners(ctx context.Context, account ident.AccountID, user ident.UserID) (int, error)
+}
+
+// Service reads and changes accounts.
+type Service struct {
+	Ledger audit.Ledger[Tx]
+	Store  Store
+	Now    func() time.Time
+	Rand   io.Reader
+	// Scans admits requests that read all keys of an account; nil admits every one.
+	Scans *admission.Gate
+}
+
+// CreateAccount makes an account with its first owner, for the operator. With autoExpiry, keys
+// expire 90 days after their secret was set.
+func (s *Service) CreateAccount(ctx context.Context, who principal.Principal, name string, owner principal.Person,
+	autoExpiry bool,
+) (Account, error) {
+	a, faults := New("account", name, s.Now(), s.Rand)
+	if err := fault.Refuse(faults...); err != nil {
+		return Account{}, err
+	}
+	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		var err error
+		a.Number, err = Found(ctx, tx, a, owner, autoExpiry)
+		return a.Created(who).With("owner", owner.Email), err
+	})
+	return a, err
+}
+
+// New returns an account that is not yet written. The faults are those of its name, which the
+// request has in the given field.
+func New(field, name string, now time.Time, rand io.Reader) (Account, []fault.Field) {
+	name, faults := text.Name(field, name)
+	return Account{ID: ident.New[ident.AccountID](now, rand), Name: name, CreatedAt: now, UpdatedAt: now}, faults
+}
+
+// Found writes a new account with its first policy, and with its owner unless owner.ID is "". It
+// returns the number of the account.
+func Found(ctx context.Context, tx FoundTx, a Account, owner principal.Person,
+	autoExpiry bool,
+) (number int64, err error) {
+	number, err = tx.InsertAccount(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	if err := tx.SetPolicy(ctx, a.ID, policy.InitialPolicy(autoExpiry, a.CreatedAt)); err != nil {
+		return 0, err
+	}
+	if owner.ID == "" {
+		return number, nil
+	}
+	return number, tx.SetAccountMember(ctx, a.ID, owner.ID, scope.AccountOwner, a.CreatedAt)
+}
+
+// Created is the event of making the account.
+func (a Account) Created(who principal.Principal) audit.Event {
+	return audit.By(who, audit.ActionAccountCreate, a.target()).Of(a.ID)
+}
+
+func (a Account) target() audit.Target {
+	return audit.Target{Type: "account", ID: string(a.ID), Name: a.Name}
+}
+
+// AllAccounts lists every account, newest first, for the operator.
+func (s *Service) AllAccounts(ctx context.Context, who principal.Principal) ([]Account, error) {
+	if who.Kind() != principal.KindOperator {
+		return nil, fault.Forbidden
+	}
+	return s.Store.AllAccounts(ctx)
+}
+
+// Accounts lists the accounts in which a signed-in person has a role, or a membership in one of
+// their tenants.
+func (s *Service) Accounts(ctx context.Context, who principal.Principal, page paging.Page) ([]Account, error) {
+	own, ok := who.Session()
+	if !ok {
+		return nil, fault.SessionRequired
+	}
+	return s.Store.AccountsOf(ctx, own.User.ID, own.Ended, page)
+}
+
+// Account returns an account to a signed-in person who belongs to it.
+func (s *Service) Account(ctx context.Context, who principal.Principal, id ident.AccountID) (Account, error) {
+	own, ok := who.Session()
+	if !ok {
+		return Account{}, fault.SessionRequired
+	}
+	if err := sessionMustBelong(own, id); err != nil {
+		return Account{}, err
+	}
+	return s.Store.Account(ctx, id)
+}
+
+// RenameAccount changes the name of an account, for its owners and admins.
+func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id ident.AccountID,
+	name string,
+) (Account, error) {
+	name, faults := text.Name("name", name)
+	if err := fault.Refuse(faults...); err != nil {
+		return Account{}, err
+	}
+	return s.changeAccount(ctx, who, id, audit.ActionAccountEdit, nil, func(a *Account) bool {
+		same := a.Name == name
+		a.Name = name
+		return !same
+	})
+}
+
+// SetAccountDisabled disables an account with all its tenants and keys, or enables it again. Only
+// the operator may: in a disabled account nobody has a role.
+func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principal, id ident.AccountID,
+	disabled bool,
+) (Account, error) {
+	if who.Kind() != principal.KindOperator {
+		return Account{}, fault.Forbidden
+	}
+	action, effect := audit.ActionAccountEnable, audit.EffectAccountEnabled
+	if disabled {
+		action, effect = audit.ActionAccountDisable, audit.EffectAccountDisabled
+	}
+	return s.changeAccount(ctx, who, id, action, []audit.Effect{{Kind: effect, Account: id}}, func(a *Account) bool {
+		same := a.Disabled == disabled
+		a.Disabled = disabled
+		return !same
+	})
+}
+
+func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action audit.Action,
+	effects []audit.Effect,
+	change func(*Account) (changed bool),
+) (a Account, err error) {
+	err = s.inAccount(ctx, who, id, "",
+		func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
+			a = locked
+			changed := change(&a)
+			e := audit.By(who, action, a.target()).WithEffects(effects...)
+			if !changed {
+				return e, audit.ErrNothing
+			}
+			if a.Disabled {
+				if err := EndSessions(ctx, tx, id, s.Now()); err != nil {
+					return e, err
+				}
+			}
+			a.UpdatedAt = s.Now()
+			return e, tx.UpdateAccount(ctx, a)
+		})
+	return a, err
+}
+
+// inAccount runs a change by an owner or admin of the account, or by the operator. of is the person
+// whom it concerns; "" for none.
+func (s *Service) inAccount(ctx context.Context, who principal.Principal, id ident.AccountID, of ident.UserID,
+	change Change[Tx],
+) error {
+	if err := MustBelong(who, id); err != nil {
+		return err
+	}
+	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		return change.Run(ctx, tx, who, id, of)
+	})
+}
+
+// Change is a change within an account. by is the role that permits it.
+type Change[T LockTx] func(ctx context.Context, tx T, a Account, by scope.AccountRole) (audit.Event, error)
+
+// Run locks the account, its tenants and the people that the change concerns, checks that the
+// caller is an owner or admin, and runs the change. The event is recorded in the account.
+func (c Change[T]) Run(
+	ctx context.Context, tx T, who principal.Principal, id ident.AccountID, of ident.UserID,
+) (audit.Event, error) {
+	a, err := tx.LockAccount(ctx, id)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	tenants, err := tx.LockTenantsOf(ctx, id)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	own, _ := who.Session()
+	if err := tx.LockPeople(ctx, own.User.ID, of); err != nil {
+		return audit.Event{}, err
+	}
+	by, err := CheckMember(ctx, tx, who, a)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	e, err := c(ctx, tx, a, by)
+	return e.Of(id).InvalidatesTenants(tenants...), err
+}

@@ -1,0 +1,20 @@
+package account
+
+import (
+	"context"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+)
+
+// AccountTrail lists the audit events of an account and its tenants, newest first, for the owners
+// and admins of the account.
+func (s *Service) AccountTrail(ctx context.Context, who principal.Principal, account ident.AccountID,
+	f audit.TrailFilter, page audit.TrailPage,
+) (audit.TrailPart, error) {
+	if err := checkAdmin(who, account); err != nil {
+		return audit.TrailPart{}, err
+	}
+	return audit.ReadTrail(ctx, s.Store, audit.Trail{Account: account}, f, page)
+}

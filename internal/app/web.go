@@ -1,0 +1,63 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/dataplane"
+	"github.com/claviger-dev/claviger/internal/docs"
+	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// newMiddleware builds what all entry points share: the authenticator and the middleware.
+func (a *App) newMiddleware(c config.Server, limits config.PersonLimits) (*web.Middleware, error) {
+	auth := &web.Authenticator{Verify: &verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}}
+	m := web.NewMiddleware(auth, a.options.Log)
+	auth.Secure = config.BaseURL(a.URL).TLS()
+	auth.Proxies = c.TrustedProxies
+	m.Tracing = a.tracing
+	if c.BaseURL != "" {
+		if err := auth.TrustOrigin(string(c.BaseURL)); err != nil {
+			return nil, fmt.Errorf("server.base_url: %w", err)
+		}
+	}
+	m.Admit = a.disk.admit
+	m.Now = a.clock.Now
+	m.Changes = web.NewChangeLimit(int(limits.ChangesPerMinute))
+	m.Anonymous = web.NewAddressLimit(int(limits.AnonymousPerMinute))
+	m.AnonymousTime = time.Duration(c.Limits.HeaderTimeout)
+	return m, nil
+}
+
+// entryPoint is a part of what the public listener serves. It mounts its own routes.
+type entryPoint interface{ Mount(router *web.Router) }
+
+// handler returns what the public listener serves: the routes of all entry points.
+func (a *App) handler() http.Handler {
+	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
+	management := &manageapi.API{
+		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
+		Tenancy: a.Tenancy, Applications: a.Applications, Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store,
+		Resets: web.NewResetLimit(), BaseURL: a.URL,
+		Version: a.options.Version,
+	}
+	for _, e := range []entryPoint{
+		&dataplane.API{Errors: problems, Authenticator: a.web.Authenticator, Log: a.options.Log},
+		management,
+		&healthAPI{errors: problems, app: a},
+		&docs.Site{
+			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },
+			Links: docs.Links{
+				Admit: a.web.AdmitAnonymous, Setup: a.Tenancy.CheckSetup, Invitation: a.Tenancy.CheckInvitation,
+				Claim: a.Keys.CheckClaim, Reset: a.Identity.CheckReset,
+			},
+		},
+	} {
+		e.Mount(router)
+	}
+	return router.Handler(a.refuseInDoubt(router))
+}

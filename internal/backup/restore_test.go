@@ -1,0 +1,572 @@
+package backup_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser, s.KeyHeader = 7, "X-Own-Key" })
+		application := h.Application(tenant, "Orders \u00e9 \U0001f511 API")
+		person := h.Member(tenant, "Key Owner", scope.Admin)
+		owner := h.As(person)
+		kept := h.Key(owner, tenant, "applications:read")
+		disabled := h.Key(owner, tenant, "applications:read")
+		testkit.Must[api.Key](t)(owner.DisableKey(t.Context(), string(tenant.ID), disabled.Key.ID))
+		testkit.Must[api.Whoami](t)(h.With(kept).Whoami(t.Context()))
+		h.Restart() // what is written late is written
+		b := testkit.Backup(t, h)
+		c := testkit.RestoreTarget(t, h, to)
+		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || !r.Covered || r.Rows == 0 || r.Revocations != (app.Restored{}).Revocations {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		owner = h.As(person)
+		if got := testkit.Must[api.Key](t)(owner.Key(t.Context(), string(tenant.ID),
+			kept.Key.ID)); got.LastUsedAt == nil ||
+			!got.CreatedAt.Equal(kept.Key.CreatedAt) || got.Status != "active" {
+			t.Errorf("the key is now %+v", got)
+		}
+		if a := testkit.Must[api.Application](t)(owner.Application(t.Context(), string(tenant.ID),
+			string(application.ID))); a.Name != application.Name || a.Number != application.Number {
+			t.Errorf("the application is now %+v", a)
+		}
+		if now := testkit.Must[api.Tenant](t)(owner.Tenant(t.Context(),
+			string(tenant.ID))); *now.Settings.KeysPerUser != 7 ||
+			*now.Settings.KeyHeader != "X-Own-Key" {
+			t.Errorf("the settings are now %+v", now.Settings)
+		}
+		for _, k := range []struct {
+			key  api.IssuedKey
+			want api.Code
+		}{{kept, ""}, {disabled, api.APIKeyDisabled}} {
+			if got := testkit.WhoamiCode(t, h.With(k.key)); got != k.want {
+				t.Errorf("a key is %q, want %q", got, k.want)
+			}
+		}
+		if got := h.Key(owner, tenant, "applications:read"); got.Key.ID == "" { // life goes on
+			t.Errorf("%+v", got)
+		}
+		testkit.ExpectWholeTrail(t, h)
+		if again := tablesOf(t, testkit.Backup(t, h)); !slices.Equal(again, tablesOf(t, b)) {
+			t.Errorf("the tables are %q and were %q", again, tablesOf(t, b))
+		}
+	})
+}
+
+// tablesOf returns the lines that announce tables.
+func tablesOf(t *testing.T, b []byte) (lines []string) {
+	t.Helper()
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, `{"table":`) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// taking is a way to lose authority after the backup. It gives the key that must then be refused.
+type taking struct {
+	name string
+	want api.Code
+	// begin prepares, and gives what happens after the backup.
+	begin func(w *restoring) (k api.IssuedKey, after func())
+}
+
+// restoring is a server to be restored.
+type restoring struct {
+	*testing.T
+	*testkit.Server
+	tenant tenancy.Tenant
+	admin  *client.Client
+}
+
+// key makes a member with a key.
+func (w *restoring) key() (principal.Person, api.IssuedKey) {
+	w.Helper()
+	p := w.Member(w.tenant, "Key Owner", scope.Member)
+	return p, w.Key(w.As(p), w.tenant, "applications:read")
+}
+
+func (w *restoring) check(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *restoring) user(p principal.Person, status string) {
+	w.Helper()
+	w.check(w.Operator().Do(w.Context(), "PATCH", "/operator/v1/users/"+string(p.ID),
+		api.UpdateUserRequest{Status: api.Status(status)},
+		nil))
+}
+
+// ofKey is a taking by the admin on a key.
+func ofKey(act func(w *restoring, k api.IssuedKey) error) func(w *restoring) (api.IssuedKey, func()) {
+	return func(w *restoring) (api.IssuedKey, func()) {
+		_, k := w.key()
+		return k, func() { w.check(act(w, k)) }
+	}
+}
+
+// ofPerson is a taking on the owner of a key.
+func ofPerson(act func(w *restoring, p principal.Person)) func(w *restoring) (api.IssuedKey, func()) {
+	return func(w *restoring) (api.IssuedKey, func()) {
+		p, k := w.key()
+		return k, func() { act(w, p) }
+	}
+}
+
+var revocations = []taking{
+	{"nothing happened", "", ofKey(func(*restoring, api.IssuedKey) error { return nil })},
+	{"the key was revoked", api.APIKeyRevoked, ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.RevokeKey(w.Context(), string(w.tenant.ID), k.Key.ID, "lost")
+		return err
+	})},
+	{"the key was deleted", api.APIKeyRevoked, ofKey(func(w *restoring, k api.IssuedKey) error {
+		return w.admin.DeleteKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+	})},
+	{"the key was disabled", api.APIKeyDisabled, ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.DisableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		return err
+	})},
+	{"the key was disabled and enabled", "", ofKey(func(w *restoring, k api.IssuedKey) error {
+		_, err := w.admin.DisableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		w.check(err)
+		_, err = w.admin.EnableKey(w.Context(), string(w.tenant.ID), k.Key.ID)
+		return err
+	})},
+	{"the key got an end that has come", api.APIKeyExpired, ofKey(func(w *restoring, k api.IssuedKey) error {
+		soon := w.Clock.Now().Add(10 * time.Minute)
+		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID,
+			api.UpdateKeyRequest{ExpiresAt: api.To(soon)})
+		return err
+	})},
+	{"the key got an end and lost it again", "", ofKey(func(w *restoring, k api.IssuedKey) error {
+		soon := w.Clock.Now().Add(10 * time.Minute)
+		_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID,
+			api.UpdateKeyRequest{ExpiresAt: api.To(soon)})
+		w.check(err)
+		_, err = w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID,
+			api.UpdateKeyRequest{ExpiresAt: api.Cleared[time.Time]()})
+		return err
+	})},
+	{
+		"the key got an end and a refresh that freed it, before the backup", "",
+		func(w *restoring) (api.IssuedKey, func()) {
+			p, k := w.key()
+			soon := w.Clock.Now().Add(10 * time.Minute)
+			_, err := w.admin.EditKey(w.Context(), string(w.tenant.ID), k.Key.ID,
+				api.UpdateKeyRequest{ExpiresAt: api.To(soon)})
+			w.check(err)
+			k, err = w.As(p).RefreshKey(w.Context(), string(w.tenant.ID), k.Key.ID,
+				api.RefreshKeyRequest{ExpiresAt: api.Cleared[time.Time]()})
+			w.check(err)
+			return k, func() {}
+		},
+	},
+	{"the key was refreshed", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		c := w.As(p)
+		keys := testkit.Must[api.List[api.Key]](w.T)(c.Keys(w.Context(), string(w.tenant.ID),
+			client.KeyFilter{Owner: "me"},
+			client.Page{}))
+		_, err := c.RefreshKey(w.Context(), string(w.tenant.ID), keys.Items[0].ID, api.RefreshKeyRequest{})
+		w.check(err)
+	})},
+	{
+		"the owner was disabled", api.APIKeyDisabled,
+		ofPerson(func(w *restoring, p principal.Person) { w.user(p, "disabled") }),
+	},
+	{
+		"the owner was disabled and enabled", "",
+		ofPerson(func(w *restoring, p principal.Person) { w.user(p, "disabled"); w.user(p, "active") }),
+	},
+	{"the owner was deleted", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.As(p).DeleteMe(w.Context()))
+	})},
+	{"the owner's membership was disabled", api.APIKeyDisabled, ofPerson(func(w *restoring, p principal.Person) {
+		_, err := w.admin.EditMember(w.Context(), string(w.tenant.ID), string(p.ID),
+			api.UpdateMemberRequest{Status: api.To(api.Status("disabled"))})
+		w.check(err)
+	})},
+	{"the owner was removed", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.admin.RemoveMember(w.Context(), string(w.tenant.ID), string(p.ID)))
+	})},
+	{"the owner was removed and joined again", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
+		w.check(w.admin.RemoveMember(w.Context(), string(w.tenant.ID), string(p.ID)))
+		w.Join(w.tenant, p, scope.Member)
+	})},
+}
+
+func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		w := &restoring{T: t, Server: h, tenant: h.Tenant("Main tenant", nil)}
+		w.admin = h.As(h.Member(w.tenant, "Tenant Admin", scope.Admin))
+		keys, afters := make([]api.IssuedKey, len(revocations)), make([]func(), len(revocations))
+		for i, taking := range revocations {
+			keys[i], afters[i] = taking.begin(w)
+		}
+		b := testkit.Backup(t, h)
+		for _, after := range afters {
+			after()
+		}
+		h.Clock.Move(time.Hour)
+		c := testkit.RestoreTarget(t, h, to)
+		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || !r.Covered || r.Revocations.Keys == 0 || r.Revocations.Users != 2 ||
+			r.Revocations.Members != 3 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		for i, taking := range revocations {
+			if got := testkit.WhoamiCode(t, h.With(keys[i])); got != taking.want {
+				t.Errorf("%s: the key is %q, want %q", taking.name, got, taking.want)
+			}
+		}
+		testkit.ExpectWholeTrail(t, h)
+
+		// What was restored can be backed up and restored with its own journal, and nothing more is
+		// taken.
+		again := testkit.RestoreTarget(t, h, from)
+		r, err = testkit.Restore(t, h, again, testkit.Backup(t, h),
+			app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || !r.Covered || r.Revocations != (app.Restored{}).Revocations {
+			t.Errorf("again: %+v, %v", r, err)
+		}
+	})
+}
+
+func TestAPolicyThatWasTightenedAfterABackupStaysSo(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", nil)
+		h.Join(tenant, h.Owner, scope.Admin)
+		k := h.Key(h.As(h.Owner), tenant, "applications:read")
+		b := testkit.Backup(t, h)
+		h.Clock.Move(time.Hour)
+		owner := h.As(h.Owner)
+		testkit.Must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID),
+			api.UpdatePolicyRequest{MaxLifetimeDays: api.To(2)}))
+		testkit.Must[api.Policy](t)(owner.EditPolicy(t.Context(), string(h.Account.ID),
+			api.UpdatePolicyRequest{AutoExpiry: &api.AutoExpiryPatch{Days: api.To(360)}}))
+		h.Clock.Move(49 * time.Hour)
+		if got := testkit.WhoamiCode(t, h.With(k)); got != api.APIKeyExpired {
+			t.Fatalf("before the restore the key is %q", got)
+		}
+		h.Application(tenant, "Any change") // which says how late it is
+		c := testkit.RestoreTarget(t, h, to)
+		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || r.Revocations.Policies != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		if got := testkit.WhoamiCode(t, h.With(k)); got != api.APIKeyExpired {
+			t.Errorf("after the restore the key is %q", got)
+		}
+		p := testkit.Must[api.Policy](t)(h.As(h.Owner).Policy(t.Context(), string(h.Account.ID)))
+		if *p.MaxLifetimeDays != 2 || *p.AutoExpiry.Days != 90 {
+			t.Errorf("the policy is %+v", p)
+		}
+	})
+}
+
+func TestWhoLostARoleAfterABackupDoesNotHaveItAgain(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", nil)
+		h.Join(tenant, h.Owner, scope.Admin)
+		owner := h.As(h.Owner)
+		demoted := h.Member(tenant, "Was Admin", scope.Admin)
+		dismissed := h.AccountMember("Was Officer", scope.AccountAdmin)
+		renewed := h.AccountMember("Was Owner", scope.AccountOwner)
+		b := testkit.Backup(t, h)
+		w := &restoring{T: t, Server: h}
+		w.check(owner.RemoveMember(t.Context(), string(tenant.ID), string(demoted.ID)))
+		h.Join(tenant, demoted, scope.Auditor)
+		for _, p := range []principal.Person{dismissed, renewed} {
+			w.check(h.Accounts.RemoveAccountMember(t.Context(), principal.Operator(), h.Account.ID, p.ID))
+		}
+		_, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, renewed.ID,
+			scope.AccountAdmin)
+		w.check(err)
+		c := testkit.RestoreTarget(t, h, to)
+		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || r.Revocations.Members != 1 || r.Revocations.AccountMembers != 2 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		for _, p := range []principal.Person{demoted, dismissed, renewed} {
+			_, err := h.As(p).Tenant(t.Context(), string(tenant.ID))
+			testkit.ExpectCode(t, p.Name, err, api.NotFound)
+		}
+	})
+}
+
+func TestATenantOrAnAccountThatWasDisabledAfterABackupStaysSo(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		one, two := h.Tenant("First tenant", nil), h.Tenant("Second tenant", nil)
+		h.Join(one, h.Owner, scope.Admin)
+		h.Join(two, h.Owner, scope.Admin)
+		owner := h.As(h.Owner)
+		first, second := h.Key(owner, one, "applications:read"), h.Key(owner, two, "applications:read")
+		other, person := h.OtherAccount("Other Owner")
+		third, err := h.Tenancy.CreateTenant(t.Context(), principal.Operator(), other.ID, "Third tenant",
+			policy.Standard, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Join(third, person, scope.Admin)
+		k := h.Key(h.As(person), third, "applications:read")
+		b := testkit.Backup(t, h)
+		testkit.Must[api.Tenant](t)(owner.EditTenant(t.Context(), string(one.ID),
+			api.UpdateTenantRequest{Status: api.To(api.Status("disabled"))}))
+		if _, err := h.Accounts.SetAccountDisabled(t.Context(), principal.Operator(), other.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		c := testkit.RestoreTarget(t, h, to)
+		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+		if err != nil || r.Revocations.Tenants != 1 || r.Revocations.Accounts != 1 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		h.Move(c)
+		got := []api.Code{
+			testkit.WhoamiCode(t, h.With(first)), testkit.WhoamiCode(t, h.With(second)),
+			testkit.WhoamiCode(t, h.With(k)),
+		}
+		if diff := cmp.Diff([]api.Code{api.APIKeyDisabled, "", api.APIKeyDisabled}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// However the clock of the machine stands, it is not earlier than it was when the last revocation
+// was noted.
+func TestAnExpiredKeyStaysExpiredThroughARestore(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	soon := h.Clock.Now().Add(time.Hour)
+	k, err := owner.CreateKey(t.Context(), string(tenant.ID),
+		api.CreateKeyRequest{
+			Name: "Short key", Scopes: []string{"applications:read"}, AllApplications: true,
+			ExpiresAt: &soon,
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := testkit.Backup(t, h)
+	h.Clock.Move(2 * time.Hour)
+	revoked := h.Key(owner, tenant, "applications:read")
+	testkit.Must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
+	h.Clock.Move(-2 * time.Hour)
+	c := testkit.RestoreTarget(t, h, testkit.SQLite)
+	if _, err := testkit.Restore(t, h, c, b,
+		app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}}); err != nil {
+		t.Fatal(err)
+	}
+	h.Move(c)
+	if got := testkit.WhoamiCode(t, h.With(k)); got != api.Unavailable {
+		t.Errorf("the key is %q", got)
+	}
+	h.Clock.Step(2 * time.Hour)
+	testkit.Await(t, func() string { return testkit.ClockTrusted(t, h) })
+	if got := testkit.WhoamiCode(t, h.With(k)); got != api.APIKeyExpired {
+		t.Errorf("once the clock is right the key is %q", got)
+	}
+}
+
+func TestLinksOfABackupAreVoid(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	i := testkit.Invite(t, h.As(h.Owner), tenant, "eve@claviger.example", "member")
+	b := testkit.Backup(t, h)
+	c := testkit.RestoreTarget(t, h, testkit.SQLite)
+	if _, err := testkit.Restore(t, h, c, b,
+		app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}}); err != nil {
+		t.Fatal(err)
+	}
+	h.Move(c)
+	testkit.ExpectCode(t, "an invitation", testkit.Accepting(t, h, testkit.InvitationToken(i), testkit.Newcomer)(),
+		api.LinkInvalid)
+}
+
+func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	k := h.Key(owner, tenant, "applications:read")
+	b := testkit.Backup(t, h)
+	testkit.Must[*api.Key](t)(owner.RevokeKey(t.Context(), string(tenant.ID), k.Key.ID, ""))
+	c := testkit.RestoreTarget(t, h, testkit.SQLite)
+	if _, err := testkit.Restore(t, h, c, b, app.Restoring{}); !errors.Is(err, app.ErrUncovered) {
+		t.Fatalf("without a journal: %v", err)
+	}
+	if r, err := testkit.Restore(t, h, c, b, app.Restoring{WithoutJournal: true}); err != nil || r.Covered {
+		t.Fatalf("accepted: %+v, %v", r, err)
+	}
+	h.Move(c)
+	if got := testkit.WhoamiCode(t, h.With(k)); got != "" {
+		t.Errorf("the key is %q", got)
+	}
+
+	// The journal that begins then does not reach back to the backup, but to those that are made
+	// from now on.
+	h.Clock.Move(time.Minute)
+	later := testkit.Backup(t, h)
+	if _, err := testkit.Restore(t, h, testkit.RestoreTarget(t, h, testkit.SQLite), b,
+		app.Restoring{Journals: []string{testkit.JournalPath(c)}}); !errors.Is(err, app.ErrUncovered) ||
+		!strings.Contains(err.Error(), "when the journal begins") {
+		t.Errorf("with the journal of after: %v", err)
+	}
+	if r, err := testkit.Restore(t, h, testkit.RestoreTarget(t, h, testkit.SQLite), later,
+		app.Restoring{Journals: []string{testkit.JournalPath(c)}}); err != nil || !r.Covered {
+		t.Errorf("a later backup: %+v, %v", r, err)
+	}
+}
+
+// As that of a node that was stopped before others went on.
+func TestAJournalThatEndsBeforeTheBackupCoversNothing(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
+	testkit.Backup(t, h)
+	old := filepath.Join(t.TempDir(), "old.journal")
+	if err := os.WriteFile(old, testkit.Must[[]byte](t)(os.ReadFile(testkit.JournalPath(h.Config))),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.Key(owner, tenant, "applications:read")
+	b := testkit.Backup(t, h)
+	if _, err := testkit.Restore(t, h, testkit.RestoreTarget(t, h, testkit.SQLite), b,
+		app.Restoring{Journals: []string{old}}); !errors.Is(err, app.ErrUncovered) || !strings.Contains(err.Error(),
+		"when the journal ends") {
+		t.Errorf("with the journal of before: %v", err)
+	}
+	if r, err := testkit.Restore(t, h, testkit.RestoreTarget(t, h, testkit.SQLite), b,
+		app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}}); err != nil || !r.Covered {
+		t.Errorf("with that of now: %+v, %v", r, err)
+	}
+}
+
+func TestARestoreThatIsRefusedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	b := testkit.Backup(t, h)
+	c, how := testkit.RestoreTarget(t, h, testkit.SQLite),
+		app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}}
+	last := bytes.LastIndexByte(b[:len(b)-1], '\n') + 1
+	line := bytes.IndexByte(b, '\n') + 1
+	for what, broken := range map[string][]byte{
+		"nothing":                nil,
+		"no backup":              []byte("no backup"),
+		"cut in a line":          b[:len(b)/2],
+		"without its trailer":    b[:last],
+		"without the last break": b[:len(b)-1],
+		"with more behind it":    append(slices.Clone(b), '\n'),
+		"a row changed":          bytes.Replace(b, []byte("Test account"), []byte("Best account"), 1),
+		"a row less":             append(slices.Clone(b[:line]), b[line+bytes.IndexByte(b[line:], '\n')+1:]...),
+		"of another format":      bytes.Replace(b, []byte(`"claviger_backup":1`), []byte(`"claviger_backup":2`), 1),
+		"of another schema":      bytes.Replace(b, []byte(`"schema":`), []byte(`"schema":9`), 1),
+		"of another root secret": bytes.Replace(b, []byte(`"root_check":"`), []byte(`"root_check":"x`), 1),
+	} {
+		if _, err := testkit.Restore(t, h, c, broken, how); err == nil {
+			t.Errorf("%s: restored", what)
+		}
+	}
+	if r, err := testkit.Restore(t, h, c, b, how); err != nil || r.Rows == 0 {
+		t.Errorf("the good one after the others: %+v, %v", r, err)
+	}
+	if _, err := testkit.Restore(t, h, h.Config, b, how); err == nil || !strings.Contains(err.Error(),
+		"another claviger is using it") {
+		t.Errorf("beside the server: %v", err)
+	}
+	full := h.Config
+	h.Move(c)
+	if _, err := testkit.Restore(t, h, full, b, how); !errors.Is(err, app.ErrInUse) {
+		t.Errorf("over accounts: %v", err)
+	}
+}
+
+func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachPairOfEngines(t, func(t *testing.T, from, to testkit.Engine) {
+		h := testkit.Start(t, from)
+		tenant := h.Tenant("Main tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
+		person := h.Member(tenant, "Key Owner", scope.Admin)
+		owner := h.As(person)
+		done, stopped := make(chan struct{}), make(chan error)
+		go func() {
+			for {
+				select {
+				case <-done:
+					stopped <- nil
+					return
+				default:
+				}
+				if _, err := owner.CreateKey(t.Context(), string(tenant.ID),
+					api.CreateKeyRequest{
+						Name: "Test key", Scopes: []string{"applications:read"},
+						AllApplications: true,
+					}); err != nil {
+					stopped <- err
+					return
+				}
+			}
+		}()
+		var backups [][]byte
+		for range 5 {
+			backups = append(backups, testkit.Backup(t, h))
+		}
+		close(done)
+		if err := <-stopped; err != nil {
+			t.Fatal(err)
+		}
+		c := testkit.RestoreTarget(t, h, to)
+		if _, err := testkit.Restore(t, h, c, backups[4],
+			app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}}); err != nil {
+			t.Fatal(err)
+		}
+		h.Move(c)
+		testkit.ExpectWholeTrail(t, h)
+		owner = h.As(person)
+		keys := testkit.Must[api.List[api.Key]](t)(owner.Keys(t.Context(), string(tenant.ID), client.KeyFilter{},
+			client.Page{}))
+		for _, k := range keys.Items {
+			if k.PublicID == "" || len(k.Scopes) != 1 {
+				t.Errorf("a key by halves: %+v", k)
+			}
+		}
+	})
+}

@@ -1,0 +1,263 @@
+package backup
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// kind is the kind of a column's values, the same for both engines.
+type kind string
+
+const (
+	textKind  kind = "text"
+	intKind   kind = "int" // also flags, as 0 and 1
+	bytesKind kind = "bytes"
+)
+
+// column is a column of a table in the present database.
+type column struct {
+	name string
+	kind kind
+	// flag is set if the engine has its own type for flags.
+	flag bool
+}
+
+// kinds maps the engines' names of column types.
+var kinds = map[string]kind{
+	"TEXT": textKind, "INTEGER": intKind, "INT8": intKind, "BOOL": intKind, "BLOB": bytesKind,
+	"BYTEA": bytesKind,
+}
+
+func columnsOf(rows *sql.Rows) ([]column, error) {
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]column, len(types))
+	for i, t := range types {
+		k, ok := kinds[t.DatabaseTypeName()]
+		if !ok {
+			return nil, fmt.Errorf("a backup knows no columns of type %s, as %s is", t.DatabaseTypeName(), t.Name())
+		}
+		all[i] = column{t.Name(), k, t.DatabaseTypeName() == "BOOL"}
+	}
+	return all, nil
+}
+
+// Write writes what the transaction sees. The transaction must see one moment.
+func Write(ctx context.Context, to io.Writer, tx *sql.Tx, h Header) error {
+	w := newLineWriter(to)
+	h.Format = format
+	if err := w.Write(h); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if err := w.table(ctx, tx, table); err != nil {
+			return fmt.Errorf("table %s: %w", table, err)
+		}
+	}
+	return w.end()
+}
+
+func (w *lineWriter) table(ctx context.Context, tx *sql.Tx, table string) error {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := columnsOf(rows)
+	if err != nil {
+		return err
+	}
+	if err := w.Write(describeTable(table, columns)); err != nil {
+		return err
+	}
+	cells, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range cells {
+		into[i] = &cells[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := w.cells(columns, cells); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func describeTable(table string, columns []column) tableLine {
+	l := tableLine{Table: table, Columns: make([]string, len(columns)), Kinds: make([]kind, len(columns))}
+	for i, c := range columns {
+		l.Columns[i], l.Kinds[i] = c.name, c.kind
+	}
+	return l
+}
+
+// cells writes a row; the drivers give text as string, bytes as []byte, numbers as int64 and flags
+// as bool.
+func (w *lineWriter) cells(columns []column, cells []any) error {
+	for i, c := range columns {
+		switch v := cells[i].(type) {
+		case bool:
+			cells[i] = 0
+			if v {
+				cells[i] = 1
+			}
+		case string:
+			if !utf8.ValidString(v) { // JSON would alter it
+				return fmt.Errorf("column %s: a text that is not UTF-8", c.name)
+			}
+		}
+	}
+	return w.row(cells)
+}
+
+// Reader reads a backup.
+type Reader struct {
+	Header Header
+	lines  *lineReader
+}
+
+// NewReader reads the header. What follows may still be incomplete.
+func NewReader(from io.Reader) (*Reader, error) {
+	r := &Reader{lines: newLineReader(from)}
+	var err error
+	r.Header, err = r.lines.header()
+	if err == nil && r.Header.Format != format {
+		err = fmt.Errorf("the backup has format %d, and this program reads only format %d: use a newer claviger",
+			r.Header.Format, format)
+	}
+	return r, err
+}
+
+// Fill replaces everything that the transaction sees by the rows of the backup. If it fails, roll
+// back.
+func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
+	for _, table := range slices.Backward(append(slices.Clone(tables), excludedTables[:len(excludedTables)-1]...)) {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
+			return 0, err
+		}
+	}
+	f := &restorer{tx: tx}
+	err = r.lines.body(
+		func(t tableLine) error { return f.begin(ctx, t) },
+		func(line []byte) error { return f.add(ctx, line) },
+	)
+	if err == nil {
+		err = f.flush(ctx)
+	}
+	if err == nil && f.tables != len(tables) {
+		err = ErrIncomplete
+	}
+	return r.lines.rows, err
+}
+
+// restorer inserts rows, many per statement.
+type restorer struct {
+	tx      *sql.Tx
+	table   string
+	columns []column
+	tables  int
+	values  []any
+}
+
+// maxValues is the number of values in a statement. The engines accept more.
+const maxValues = 4000
+
+func (f *restorer) begin(ctx context.Context, t tableLine) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
+	if f.tables == len(tables) || t.Table != tables[f.tables] {
+		return ErrIncomplete
+	}
+	f.tables++
+	rows, err := f.tx.QueryContext(ctx, "SELECT * FROM "+t.Table+" LIMIT 0")
+	if err != nil {
+		return err
+	}
+	f.table = t.Table
+	f.columns, err = columnsOf(rows)
+	err = errors.Join(err, rows.Close())
+	if err != nil {
+		return err
+	}
+	if here := describeTable(t.Table, f.columns); !slices.Equal(here.Columns, t.Columns) || !slices.Equal(here.Kinds,
+		t.Kinds) {
+		return fmt.Errorf("table %s has other columns in the backup than in this database: restore it with the "+
+			"version that made it", t.Table)
+	}
+	return nil
+}
+
+func (f *restorer) add(ctx context.Context, line []byte) error {
+	var cells []json.RawMessage
+	if json.Unmarshal(line, &cells) != nil || len(cells) != len(f.columns) || f.table == "" {
+		return ErrIncomplete
+	}
+	for i, c := range f.columns {
+		v, err := c.read(cells[i])
+		if err != nil {
+			return ErrIncomplete
+		}
+		f.values = append(f.values, v)
+	}
+	if len(f.values)+len(f.columns) > maxValues {
+		return f.flush(ctx)
+	}
+	return nil
+}
+
+// read returns a cell as the present engine takes it.
+func (c column) read(cell json.RawMessage) (any, error) {
+	if string(cell) == "null" {
+		return nil, nil
+	}
+	if c.kind == intKind {
+		var n int64
+		err := json.Unmarshal(cell, &n)
+		if c.flag {
+			return n != 0, err
+		}
+		return n, err
+	}
+	var text string
+	if err := json.Unmarshal(cell, &text); err != nil || c.kind == textKind {
+		return text, err
+	}
+	return base64.StdEncoding.DecodeString(text)
+}
+
+// flush inserts the collected rows.
+func (f *restorer) flush(ctx context.Context) error {
+	if len(f.values) == 0 {
+		return nil
+	}
+	var statement strings.Builder
+	statement.WriteString("INSERT INTO " + f.table + " VALUES ")
+	for i := range f.values {
+		switch {
+		case i == 0:
+			statement.WriteString("(")
+		case i%len(f.columns) == 0:
+			statement.WriteString("), (")
+		default:
+			statement.WriteString(", ")
+		}
+		fmt.Fprintf(&statement, "$%d", i+1)
+	}
+	statement.WriteString(")")
+	_, err := f.tx.ExecContext(ctx, statement.String(), f.values...)
+	f.values = f.values[:0]
+	return err
+}

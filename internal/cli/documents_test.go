@@ -1,0 +1,192 @@
+package cli_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The tests run the code blocks of README.md and docs/*.md, each document in its own directory:
+//
+//	```console    commands after "$ " and their output, which doccompare_test.go compares
+//	```sh         only commands, which must succeed
+//
+// tools/guide and internal/scan test the programs and configurations in the documents.
+//
+// A comment before a block contains instructions for the test:
+//
+//	<!-- not run: why -->     the block is not run; it is in the list notRun
+//	<!-- typed: password -->  what the user types when the command prompts, \n between answers
+var notRun = []string{
+	"build.md: make release: it builds for every platform, and once more with nothing cached; " +
+		"tools/release has a test of its own",
+	"build.md: docker build --build-arg VERSION=\"$(git describe --tags --always)\" " +
+		"--build-arg COMMIT=\"$(git rev-parse HEAD)\" -t claviger .: it needs Docker; " +
+		"tools/release does what the Dockerfile says without it",
+	"build.md: cd deploy/compose: it needs Docker",
+	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
+	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
+	"integration.md: go mod init authorizer: tools/guide builds and runs it, behind nginx",
+	"README.md: make test: these tests are what it runs",
+}
+
+// block is a code block in a document.
+type block struct {
+	document, language, notRun, typed string
+	lines                             []string
+}
+
+// step is a command in a document. shown is its output in the document; nil for none.
+type step struct {
+	command, typed string
+	shown          []string
+}
+
+func TestEveryCommandOfTheDocumentsDoesWhatTheySay(t *testing.T) {
+	t.Parallel()
+	for _, document := range documents(t) {
+		t.Run(filepath.Base(document), func(t *testing.T) {
+			t.Parallel()
+			var s *session
+			for _, b := range readBlocks(t, document) {
+				for _, step := range b.steps(t) {
+					if s == nil {
+						s = newSession(t, document, step)
+					}
+					s.do(t, step)
+				}
+				if b.document == "cli.md" {
+					s = nil // the examples of each command get a new server
+				}
+			}
+		})
+	}
+}
+
+func TestFewBlocksOfTheDocumentsAreNotRun(t *testing.T) {
+	t.Parallel()
+	found := []string{}
+	for _, document := range documents(t) {
+		for _, b := range readBlocks(t, document) {
+			if b.notRun != "" {
+				found = append(found, filepath.Base(document)+": "+strings.TrimPrefix(b.lines[0], "$ ")+": "+b.notRun)
+			}
+		}
+	}
+	if diff := cmp.Diff(notRun, found); diff != "" {
+		t.Errorf("the blocks that are not run are others:\n%s", diff)
+	}
+}
+
+// promised matches a download that does not exist: Claviger is not published yet.
+var promised = regexp.MustCompile(`(?i)git clone|go (install|get) |@latest|brew install|docker pull|ghcr\.io|` +
+	`docker\.io/claviger|releases/download|(npm|pip|apt|apt-get|dnf) install claviger|claviger[_-]v?[0-9]+\.[0-9]|` +
+	`github\.com/claviger-dev/claviger(/releases|\.git|\))`)
+
+func TestNoDocumentPromisesADownloadThatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	others, err := filepath.Glob("../../internal/docs/pages/*.html")
+	must(t, err)
+	for _, name := range []string{
+		"deploy/archive.md", "deploy/compose/compose.yaml", "CONTRIBUTING.md", "SECURITY.md", "Dockerfile",
+	} {
+		others = append(others, "../../"+name)
+	}
+	for _, document := range append(documents(t), others...) {
+		for _, found := range promised.FindAllString(readFile(t, document), -1) {
+			t.Errorf("%s promises %q", document, found)
+		}
+	}
+}
+
+func documents(t testing.TB) []string {
+	t.Helper()
+	guides, err := filepath.Glob("../../docs/*.md")
+	must(t, err)
+	if len(guides) < 4 {
+		t.Fatalf("there are %d guides", len(guides))
+	}
+	return append(guides, "../../README.md")
+}
+
+var remark = regexp.MustCompile(`^<!-- (not run|typed): (.*) -->$`)
+
+func readBlocks(t testing.TB, document string) (blocks []block) {
+	t.Helper()
+	var now *block
+	next := block{document: filepath.Base(document)}
+	for line := range strings.Lines(readFile(t, document)) {
+		line = strings.TrimSuffix(line, "\n")
+		language, fence := strings.CutPrefix(line, "```")
+		switch m := remark.FindStringSubmatch(line); {
+		case fence && now != nil:
+			blocks, now = append(blocks, *now), nil
+		case fence:
+			next.language = language
+			now, next = new(next), block{document: next.document}
+		case now != nil:
+			now.lines = append(now.lines, line)
+		case m != nil && m[1] == "typed":
+			next.typed = m[2]
+		case m != nil:
+			next.notRun = m[2]
+		}
+	}
+	if now != nil {
+		t.Errorf("%s: a block does not end", document)
+	}
+	return blocks
+}
+
+// steps returns the commands in a block.
+func (b block) steps(t testing.TB) (steps []step) {
+	t.Helper()
+	switch {
+	case b.notRun != "" || slices.Contains([]string{"text", "json", "yaml", "python", "toml", "go", "nginx"},
+		b.language):
+		return nil
+	case b.language == "sh":
+		for _, command := range joined(b.lines) {
+			steps = append(steps, step{command: command, typed: b.typed})
+		}
+		return steps
+	case b.language != "console":
+		t.Errorf("%s: a block of %q: use console, sh, text, or a language that other tests look at", b.document,
+			b.language)
+		return nil
+	}
+	open := false // the command continues on the next line
+	for _, line := range b.lines {
+		command, begins := strings.CutPrefix(line, "$ ")
+		switch {
+		case begins:
+			steps = append(steps, step{command: command, typed: b.typed, shown: []string{}})
+		case len(steps) == 0:
+			t.Fatalf("%s: a console block begins with %q and not with a command", b.document, line)
+		case open:
+			steps[len(steps)-1].command += "\n" + line
+		default:
+			steps[len(steps)-1].shown = append(steps[len(steps)-1].shown, line)
+		}
+		open = (begins || open) && strings.HasSuffix(line, `\`)
+	}
+	return steps
+}
+
+// joined returns the commands in a block, with continued lines joined.
+func joined(lines []string) (commands []string) {
+	open := false
+	for _, line := range lines {
+		if open {
+			commands[len(commands)-1] += "\n" + line
+		} else if line != "" {
+			commands = append(commands, line)
+		}
+		open = strings.HasSuffix(line, `\`)
+	}
+	return commands
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// fieldInputs maps each field of an API request to the inputs of commands that set it. An input
+// with capitals is an argument. The first input that a command has is the one that sets the field
+// there.
+var fieldInputs = map[string][]string{
+	"acknowledge_risk":       {"--acknowledge-risk"},
+	"account":                {"--account"},
+	"account_id":             {"--account"},
+	"all_applications":       {"--all-applications"},
+	"application_id":         {"--application"},
+	"application_ids":        {"--application"},
+	"auto_expiry":            {"--auto-expiry"},
+	"auto_expiry.days":       {"--auto-expiry"},
+	"auto_expiry.enabled":    {"--auto-expiry"},
+	"credential":             {"--credential-file"},
+	"dead":                   {"--dead"},
+	"delivery":               {"--link"},
+	"description":            {"--description"},
+	"dry_run":                {"--dry-run"},
+	"email":                  {"--email"},
+	"expires_at":             {"--expires"},
+	"headers":                {"--headers-file"},
+	"id":                     {"ID"},
+	"ip":                     {"--ip"},
+	"keep_id":                {"--new-id"},
+	"max_lifetime_days":      {"--max-lifetime"},
+	"name":                   {"--name", "NAME"},
+	"overlap_seconds":        {"--overlap"},
+	"owner_email":            {"--owner-email"},
+	"owner_id":               {"--owner"},
+	"owner_name":             {"--owner-name"},
+	"password":               {"--password-file"},
+	"preset":                 {"--preset"},
+	"reason":                 {"--reason"},
+	"role":                   {"--role"},
+	"scopes":                 {"--scope"},
+	"session_absolute_hours": {"--session-absolute"},
+	"session_idle_minutes":   {"--session-idle"},
+	"session_only":           {"--session-only"},
+	"shown_to":               {"--shown-to"},
+	"status":                 {"--status"},
+	"tag":                    {"--tag"},
+	"tenant":                 {"--tenant"},
+	"tenant_id":              {"--tenant"},
+	"time":                   {"--time"},
+	"token":                  {"--link-file"},
+	"transport":              {"--transport"},
+	"version":                {"VERSION"},
+}
+
+// fieldIndex is the index of an element, as in "scopes.0".
+var fieldIndex = regexp.MustCompile(`\.[0-9]+$`)
+
+// inputName returns what the user of a command calls a field of the API: a flag, or an argument. It
+// returns the field itself if the command has no such input.
+func inputName(cmd *cobra.Command, field string) string {
+	name := fieldIndex.ReplaceAllString(field, "")
+	if setting, ok := strings.CutPrefix(name, "settings."); ok && cmd.Flag("set") != nil {
+		return "--set " + setting
+	}
+	for _, input := range fieldInputs[name] {
+		flag, isFlag := strings.CutPrefix(input, "--")
+		if isFlag && cmd.Flag(flag) != nil || !isFlag && takesArgument(cmd, input) {
+			return input
+		}
+	}
+	return field
+}
+
+// takesArgument reports whether the usage line of a command has the argument.
+func takesArgument(cmd *cobra.Command, name string) bool {
+	for word := range strings.FieldsFuncSeq(cmd.Use, func(r rune) bool { return strings.ContainsRune(" []|", r) }) {
+		if word == name {
+			return true
+		}
+	}
+	return false
+}
+
+// quotedField is the name of a field in a message of the API.
+var quotedField = regexp.MustCompile("`([a-z_]+(?:\\.[a-z_]+)*)`")
+
+// translateFields replaces the fields that a message of the API names in backticks by the inputs of
+// the command.
+func translateFields(cmd *cobra.Command, message string) string {
+	return quotedField.ReplaceAllStringFunc(message, func(quoted string) string {
+		field := strings.Trim(quoted, "`")
+		if name := inputName(cmd, field); name != field {
+			return name
+		}
+		return quoted
+	})
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// commandGroups are the groups of commands in `claviger --help`.
+var commandGroups = []struct {
+	id, title string
+	commands  []string
+}{
+	{"begin", "Get started:", []string{"dev", "serve", "setup", "login", "logout", "password", "whoami", "contexts"}},
+	{"keys", "Keys and applications:", []string{"keys", "verify", "apps", "scopes", "scan"}},
+	{"tenants", "Members, tenants and policies:", []string{"members", "invitations", "tenants", "policy", "audit"}},
+	{"operate", "Operator commands:", []string{
+		"account", "user", "tenant", "notices", "rootkey", "clock", "backup", "restore", "migrate", "compact", "config",
+		"health",
+	}},
+}
+
+// assignGroups assigns the commands below the root to their groups.
+func assignGroups(root *cobra.Command) {
+	for _, g := range commandGroups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range root.Commands() {
+			if slices.Contains(g.commands, c.Name()) {
+				c.GroupID = g.id
+			}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// progressEvery is the time between two updates of the line.
+const progressEvery = time.Second
+
+// progress shows the progress of a backup or a restore on one line of a terminal. Without a
+// terminal, it prints nothing.
+type progress struct {
+	out io.Writer
+	// total number of bytes; 0 if it is not known.
+	total       int64
+	bytes, rows int64
+	updatedAt   time.Time
+	width       int
+}
+
+func (c terminal) progress(total int64) *progress {
+	p := &progress{total: total}
+	if isTerminal(c.err) {
+		p.out = c.err
+	}
+	return p
+}
+
+// countingReader calls onRead with the bytes that are read.
+type countingReader struct {
+	reader io.Reader
+	onRead func(read []byte)
+}
+
+// Read implements io.Reader.
+func (c countingReader) Read(into []byte) (int, error) {
+	n, err := c.reader.Read(into)
+	c.onRead(into[:n])
+	return n, err
+}
+
+// countBytes counts the bytes that are read.
+func (p *progress) countBytes(from io.Reader) io.Reader {
+	return countingReader{from, func(read []byte) {
+		p.bytes += int64(len(read))
+		p.tick()
+	}}
+}
+
+// countRows counts the lines that are read. Nearly all of them are rows.
+func (p *progress) countRows(from io.Reader) io.Reader {
+	return countingReader{from, func(read []byte) { p.rows += int64(bytes.Count(read, []byte{'\n'})) }}
+}
+
+func (p *progress) tick() {
+	if now := time.Now(); now.Sub(p.updatedAt) >= progressEvery {
+		p.updatedAt = now
+		p.write("")
+	}
+}
+
+// write replaces the line by the current progress.
+func (p *progress) write(end string) {
+	if p.out == nil {
+		return
+	}
+	line := fmt.Sprintf("%s, %d rows", megabytes(p.bytes), p.rows)
+	if p.total > 0 {
+		line = fmt.Sprintf("%s of %s, %d rows", megabytes(p.bytes), megabytes(p.total), p.rows)
+	}
+	fmt.Fprintf(p.out, "\r%s%s%s", line, strings.Repeat(" ", max(p.width-len(line), 0)), end)
+	p.width = len(line)
+}
+
+// finish prints the final state and ends the line.
+func (p *progress) finish() { p.write("\n") }
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -1,0 +1,68 @@
+//go:build !clientonly && !windows
+
+package cli
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+func userCommand() *cobra.Command {
+	cmd := groupCommand("user", "Manage users: disable, enable, reset a password", operatorNote)
+	o := outputFlag(cmd)
+	cmd.AddCommand(
+		userStatusCommand(o, "disable", "disabled", "Disable a user in all tenants",
+			"Ends the sessions of the user and rejects all their keys, in all tenants, until\n"+
+				"you enable the user again."),
+		userStatusCommand(o, "enable", "active", "Enable a user",
+			"Allows the user to sign in, and their keys to be used again."),
+		resetLink(o),
+	)
+	return cmd
+}
+
+func userStatusCommand(o *output, verb, status, short, long string) *cobra.Command {
+	return operatorCommand(&cobra.Command{Use: verb + " EMAIL|ID", Short: short, Long: long, Args: cobra.ExactArgs(1)},
+		o,
+		func(c *call, args []string) error {
+			var u api.User
+			if err := c.Do(c.ctx, http.MethodPatch, "/operator/v1/users/"+url.PathEscape(args[0]),
+				api.UpdateUserRequest{Status: api.Status(status)}, &u); err != nil {
+				return err
+			}
+			return printOne(c.printer, u, []column[api.User]{
+				{"id", func(u api.User) string { return u.ID }},
+				{"e-mail", func(u api.User) string { return u.Email }},
+				{"name", func(u api.User) string { return u.Name }},
+				{"status", func(u api.User) string { return string(u.Status) }},
+			})
+		})
+}
+
+func resetLink(o *output) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "password EMAIL|ID", Short: "Create a link to set a new password", Args: cobra.ExactArgs(1),
+		Long: `Shows a link, once. The user sets a new password with it, within one hour. Until
+then, the password and the sessions stay valid. Anybody who opens the link can
+set the password, so make sure that the e-mail address belongs to the user.`,
+		Example: "  claviger user password ann@example.com",
+	}
+	return operatorCommand(cmd, o, func(c *call, args []string) error {
+		var made api.PasswordResetLink
+		if err := c.Do(c.ctx, http.MethodPost, "/operator/v1/users/"+url.PathEscape(args[0])+"/password-resets", nil,
+			&made); err != nil {
+			return err
+		}
+		c.note("The link is shown once. Send it to the user over a channel that only they can read.")
+		return printOne(c.printer, made, []column[api.PasswordResetLink]{
+			{"id", func(l api.PasswordResetLink) string { return l.ID }},
+			{"e-mail", func(l api.PasswordResetLink) string { return l.Email }},
+			{"link", func(l api.PasswordResetLink) string { return l.URL }},
+			{"expires", func(l api.PasswordResetLink) string { return timeText(l.ExpiresAt) }},
+		})
+	})
+}

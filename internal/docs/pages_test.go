@@ -1,0 +1,193 @@
+package docs_test
+
+import (
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/scan"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+const docsPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; " +
+	"base-uri 'none'; form-action 'none'"
+
+var (
+	links = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
+	// inline is what the policy would not let run or show.
+	inline = regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son\w+=|javascript:`)
+)
+
+// The crawl follows every link from the guide on, so that each page is looked at and no link leads
+// nowhere.
+func TestThePagesLoadNothingFromElsewhereAndLeadNowhereElse(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	seen := map[string]string{}
+	wanted := []string{"/docs"}
+	for len(wanted) > 0 {
+		path, fragment, _ := strings.Cut(wanted[0], "#")
+		wanted = wanted[1:]
+		text, ok := seen[path]
+		if !ok {
+			text = readPage(t, h, path)
+			seen[path] = text
+			wanted = append(wanted, linksOf(t, path, text)...)
+		}
+		if fragment != "" && !strings.Contains(text, ` id="`+fragment+`"`) {
+			t.Errorf("%s has no place %s", path, fragment)
+		}
+	}
+	for _, path := range []string{"/docs/api", "/docs/errors", "/docs/style.css", "/openapi.json"} {
+		if seen[path] == "" {
+			t.Errorf("nothing leads from the guide to %s", path)
+		}
+	}
+}
+
+// readPage gets a page as an anonymous reader and checks what holds for all of them.
+func readPage(t *testing.T, h *testkit.Server, path string) string {
+	t.Helper()
+	resp, text := testkit.Get(t, h.URL+path)
+	if resp.StatusCode != http.StatusOK || text == "" {
+		t.Errorf("%s: %s", path, resp.Status)
+	}
+	if got := resp.Header.Get("Content-Security-Policy"); got != docsPolicy {
+		t.Errorf("%s: policy %q", path, got)
+	}
+	if got := resp.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+		t.Errorf("%s: X-Content-Type-Options %q", path, got)
+	}
+	if found := inline.FindString(text); found != "" && path != "/openapi.json" {
+		t.Errorf("%s holds %s", path, found)
+	}
+	for _, address := range regexp.MustCompile(`https?://[^/\s"<]*`).FindAllString(text, -1) {
+		if address != h.URL {
+			t.Errorf("%s names %s", path, address)
+		}
+	}
+	if err := scan.Read(strings.NewReader(text),
+		func(f scan.Finding) error { return errors.New(f.Masked) }); err != nil {
+		t.Errorf("%s shows a key: %v", path, err)
+	}
+	return text
+}
+
+// linksOf returns the addresses a page leads to, each with its path.
+func linksOf(t *testing.T, path, text string) (found []string) {
+	t.Helper()
+	base := &url.URL{Path: path}
+	for _, m := range links.FindAllStringSubmatch(text, -1) {
+		to, err := base.Parse(m[1])
+		if err != nil || to.Host != "" || strings.HasPrefix(m[1], "//") {
+			t.Errorf("%s links to %s", path, m[1])
+			continue
+		}
+		found = append(found, to.String())
+	}
+	return found
+}
+
+func TestTheReferenceHasEveryOperationAndEveryObject(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	d, operations, _ := testkit.ReadOpenAPI(t, h)
+	_, page := testkit.Get(t, h.URL+"/docs/api")
+	for _, op := range operations {
+		for _, part := range []string{
+			`<h3 id="` + op.OperationID + `">`, `>` + html.EscapeString(op.Summary) + `</a>`,
+			`>` + op.Method + `</span> <code>` + op.Path + `</code>`,
+		} {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s %s: no %s", op.Method, op.Path, part)
+			}
+		}
+	}
+	for name := range d.Components.Schemas {
+		if !strings.Contains(page, `<h3 id="object-`+name+`">`) {
+			t.Errorf("no object %s", name)
+		}
+	}
+}
+
+func TestAOneTimeLinkTellsWhoeverOpensItWhatToDo(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	_, reference := testkit.Get(t, h.URL+"/docs/api")
+	for _, path := range []string{"/setup/", "/invitations/", "/claims/", "/password-resets/"} {
+		token := liveToken(t, h, path)
+		resp, page := testkit.Get(t, h.URL+path+token)
+		if resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" || strings.Contains(page,
+			token) {
+			t.Errorf("%s: %s, %v, %s", path, resp.Status, resp.Header, page)
+		}
+		anchor := regexp.MustCompile(`href="/docs/api#([^"]+)"`).FindStringSubmatch(page)
+		if anchor == nil || !strings.Contains(reference, `<h3 id="`+anchor[1]+`">`) || !strings.Contains(page,
+			"/api/v1"+path[:len(path)-1]) {
+			t.Errorf("%s does not lead to its operation: %s", path, page)
+		}
+		readPage(t, h, path+token)
+	}
+}
+
+func TestEveryCodeHasAPageThatExplainsIt(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	_, list := testkit.Get(t, h.URL+"/docs/errors")
+	source, err := os.ReadFile("../../api/api.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`Code = "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) < 30 {
+		t.Fatalf("found %d codes", len(codes))
+	}
+	for _, m := range codes {
+		code := m[1]
+		if code == string(api.OK) {
+			continue
+		}
+		if !strings.Contains(list, `href="/docs/errors/`+code+`"`) {
+			t.Errorf("the list lacks %s", code)
+		}
+		_, page := testkit.Get(t, h.URL+"/docs/errors/"+code)
+		if !strings.Contains(page, "<code>"+code+"</code>") || strings.Contains(page, "<p></p>") {
+			t.Errorf("the page of %s says too little", code)
+		}
+		if strings.Contains(page, "`") {
+			t.Errorf("the page of %s shows the quotes of code", code)
+		}
+	}
+}
+
+func TestTheTypeOfAProblemIsThePathOfItsPage(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	err := h.Anyone().Do(t.Context(), http.MethodGet, "/docs/errors/no_such_code", nil, nil)
+	p, ok := err.(*api.Problem)
+	if !ok || p.Code != api.NotFound {
+		t.Fatalf("a code that there is not: %v", err)
+	}
+	if resp, _ := testkit.Get(t, h.URL+p.Type); resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s", p.Type, resp.Status)
+	}
+}
+
+func TestAPageIsSentAgainOnlyWhenItChanged(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	resp, _ := testkit.Get(t, h.URL+"/docs/api")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL+"/docs/api", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("If-None-Match", resp.Header.Get("Etag"))
+	again, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Body.Close()
+	if again.StatusCode != http.StatusNotModified {
+		t.Errorf("the same page again: %s", again.Status)
+	}
+}

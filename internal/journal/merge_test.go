@@ -1,0 +1,129 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+func textOf(lines ...Line) (text []byte) {
+	for _, l := range lines {
+		text = append(text, l.Encode()...)
+	}
+	return text
+}
+
+func mustMerge(t rapid.TB, first []byte, others ...[]byte) *State {
+	t.Helper()
+	text, err := Merge(first, others...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(bytes.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return s
+}
+
+// keyLine returns the line of a change of a key.
+func keyLine(kind audit.EffectKind, change int64) Line {
+	at := noon.Add(time.Duration(change) * time.Minute)
+	return Line{Change: change, At: at, Effects: []audit.Effect{{Kind: kind, Tenant: "ten_1", Key: "key_1"}}}
+}
+
+// Each node writes its own changes at once, and those of the others later or never.
+func TestMergedJournalsSayWhatOneOfEverythingSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all, here, there []Line
+		// with what a backup from before this change had
+		restored := int64(rapid.IntRange(2, 6).Draw(t, "restored"))
+		for change := int64(1); change <= 12; change++ {
+			l := keyLine(rapid.SampledFrom([]audit.EffectKind{audit.EffectKeyDisabled, audit.EffectKeyEnabled}).Draw(t,
+				"kind"), change)
+			if change == restored {
+				l = RestoreMarker(change)
+				l.ID = "evt_restored"
+			}
+			all = append(all, l)
+			who := rapid.SampledFrom([]string{"here", "there", "both"}).Draw(t, "who")
+			if who != "there" || l.Marker != "" {
+				here = append(here, l)
+			}
+			if who != "here" || l.Marker != "" {
+				there = append(there, l)
+			}
+		}
+		i := rapid.IntRange(0, len(here)-1).Draw(t, "late") // a line of another node, written late
+		if l := here[i]; l.Marker == "" && l.Change > restored {
+			here = append(slices.Delete(here, i, i+1), l)
+		}
+		want, err := Read(bytes.NewReader(textOf(all...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, texts := range [][2][]byte{{textOf(here...), textOf(there...)}, {textOf(there...), textOf(here...)}} {
+			got := mustMerge(t, texts[0], texts[1])
+			want.Lines, got.Lines = 0, 0
+			if diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+	})
+}
+
+func TestOfThreeJournalsTheOneThatIsCompleteSaysSinceWhen(t *testing.T) {
+	node := Line{Marker: nodeMarker, Nodes: []Node{{ID: "node_1"}}}
+	whole := textOf(node, keyLine(audit.EffectKeyDisabled, 3), Checkpoint(4))
+	late := textOf(StartMarker(noon, 4), keyLine(audit.EffectKeyEnabled, 6), Checkpoint(7))
+	empty := textOf()
+	s := mustMerge(t, whole, late, empty)
+	if !s.Begin.IsZero() || s.After != 0 || s.Checkpoint != 7 || s.keys["key_1"].disabled || s.Node != (Node{}) {
+		t.Errorf("%+v, disabled %t", s, s.keys["key_1"].disabled)
+	}
+}
+
+func TestJournalsThatContradictEachOtherAreOfDifferentDatabases(t *testing.T) {
+	restored := RestoreMarker(5)
+	restored.ID = "evt_a"
+	other := restored
+	other.ID = "evt_b"
+	begun := StartMarker(noon, 5)
+	begun.ID = "evt_a"
+	moved := keyLine(audit.EffectKeyDisabled, 7)
+	moved.At = moved.At.Add(time.Second)
+	marked := func(id ident.EventID) Line { return Line{Marker: checkpointMarker, Change: 8, ID: id} }
+	for i, c := range []struct {
+		first, second []byte
+		good          bool
+	}{
+		{textOf(restored), textOf(begun), true},
+		{textOf(restored), textOf(StartMarker(noon, 6)), true}, // its beginning is unknown
+		{textOf(restored), textOf(other), false},
+		{textOf(restored), textOf(keyLine(audit.EffectKeyDisabled, 7)), false}, // the sequence before the restore
+		{textOf(keyLine(audit.EffectKeyDisabled, 7)), textOf(keyLine(audit.EffectKeyDisabled, 7)), true},
+		{textOf(keyLine(audit.EffectKeyDisabled, 7)), textOf(moved), false},
+		{textOf(marked("evt_1")), textOf(marked("evt_1")), true},
+		{textOf(marked("evt_1")), textOf(marked("evt_2")), false},
+	} {
+		for turn, texts := range [][2][]byte{{c.first, c.second}, {c.second, c.first}} {
+			if _, err := Merge(texts[0], texts[1]); (err == nil) != c.good || err != nil && !errors.Is(err,
+				ErrOtherDatabase) {
+				t.Errorf("%s: %v", fmt.Sprint(i, ".", turn), err)
+			}
+		}
+	}
+	if _, err := Merge(textOf(restored), []byte("no journal\n")); err == nil || errors.Is(err, ErrOtherDatabase) {
+		t.Errorf("no journal: %v", err)
+	}
+}

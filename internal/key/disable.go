@@ -1,0 +1,62 @@
+package key
+
+import (
+	"context"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+// Disable makes a key unusable until it is enabled. A disabled key stays as it is, but for one that
+// its owner disabled: an admin can disable it once more, and then only an admin enables it.
+func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.KeyID,
+) (View, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+		byAdmin := c.Owner.ID != c.by.Person.ID
+		switch {
+		case !c.RevokedAt.IsZero():
+			return "", errRevoked
+		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin):
+			return "", audit.ErrNothing
+		}
+		c.DisabledAt = c.now
+		c.DisabledBy = c.by.Person.ID
+		c.DisabledByAdmin = byAdmin
+		c.UpdatedAt = c.now
+		if err := c.notifyDisabled(ctx, tx); err != nil {
+			return "", err
+		}
+		c.addEffect(audit.EffectKeyDisabled)
+		return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
+	})
+}
+
+// Enable makes a disabled key usable again. Only an admin enables a key that an admin or idleness
+// disabled.
+func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.KeyID,
+) (View, error) {
+	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+		switch {
+		case !c.RevokedAt.IsZero():
+			return "", errRevoked
+		case c.DisabledAt.IsZero():
+			return "", audit.ErrNothing
+		case c.DisabledByAdmin && c.by.EffectiveRole() != scope.Admin:
+			return "", fault.New(fault.Forbidden,
+				"An admin disabled this key, or it was idle for too long. Ask an admin of the tenant to enable it.")
+		}
+		c.DisabledAt = time.Time{}
+		c.DisabledBy = ""
+		c.DisabledByAdmin = false
+		c.EnabledAt = c.now
+		c.UpdatedAt = c.now
+		c.addEffect(audit.EffectKeyEnabled)
+		return audit.ActionKeyEnable, tx.SetDisabled(ctx, c.Key)
+	})
+}

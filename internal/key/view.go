@@ -1,0 +1,79 @@
+package key
+
+import (
+	"context"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+)
+
+// View is a key as one person may see it.
+type View struct {
+	Key  Key
+	Life policy.Life
+	// Status is computed for the moment of the view; it is never stored.
+	Status policy.Status
+	// Previous is the secret before the last refresh while it is valid. Its Until is when it really
+	// ends. It is zero where no previous secret is valid.
+	Previous Previous
+	// Full is false for a member who sees the key of another. They may see its name, description,
+	// owner and dates, and nothing else.
+	Full bool
+}
+
+// Get returns one key that the caller may see.
+func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.KeyID,
+) (View, error) {
+	t, err := s.visibleTenant(ctx, who, tenant)
+	if err != nil {
+		return View{}, err
+	}
+	k, err := s.Store.Key(ctx, tenant, id)
+	if err != nil {
+		return View{}, err
+	}
+	caller, _ := who.Session()
+	role := who.RoleIn(t.ID, t.Account)
+	if !accessTo(role, k.Owner.ID == caller.User.ID, t.Settings.Visibility).see {
+		return View{}, fault.NotFound
+	}
+	return s.view(caller.User.ID, role, t, k), nil
+}
+
+// view shows a key to a person who acts with the role. It does not check whether they may see it.
+func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k Key) View {
+	life, now := k.Life(t.Rules), s.Now()
+	return View{
+		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
+		Full: accessTo(role, k.Owner.ID == person, t.Settings.Visibility).full,
+	}
+}
+
+// viewer returns a function that shows keys of the tenant to the caller.
+func (s *Service) viewer(who principal.Principal, t policy.Tenant) func(Key) (View, error) {
+	caller, _ := who.Session()
+	role := who.RoleIn(t.ID, t.Account)
+	return func(k Key) (View, error) { return s.view(caller.User.ID, role, t, k), nil }
+}
+
+// visibleTenant returns the settings and rules of a tenant to a person who has a role in it. It
+// returns fault.NotFound to anyone else.
+func (s *Service) visibleTenant(ctx context.Context, who principal.Principal,
+	tenant ident.TenantID,
+) (policy.Tenant, error) {
+	t, err := s.Store.TenantRules(ctx, tenant)
+	if err != nil {
+		return policy.Tenant{}, err
+	}
+	if err := who.RequireSessionIn(t.Account); err != nil {
+		return policy.Tenant{}, err
+	}
+	if who.RoleIn(t.ID, t.Account) == "" {
+		return policy.Tenant{}, fault.NotFound
+	}
+	return t, nil
+}

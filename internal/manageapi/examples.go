@@ -1,0 +1,229 @@
+package manageapi
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/claviger-dev/claviger/api"
+)
+
+// The examples are about one person, who has one key in one tenant.
+const (
+	exampleAccount     = "acc_01m8k6w12gkm5p2z"
+	exampleTenant      = "ten_01m8k6w12gqa7r4t"
+	exampleUser        = "usr_01m8k6w12g3bn9cd"
+	exampleApplication = "app_01m8k6w12gxe5fgh"
+	exampleKey         = "key_01m8k6w12grm4a1x"
+	exampleEmail       = "ada@example.com"
+	examplePassword    = "a long sentence that only Ada knows"
+	examplePublicID    = "clv_ak_01m8k6w12grm4a1x"
+)
+
+// examples returns an example of each body. URLs in it begin with baseURL.
+func examples(baseURL string) []any {
+	at := time.Date(2026, time.November, 2, 9, 30, 0, 0, time.UTC)
+	later := at.AddDate(0, 3, 0)
+	person := api.Person{ID: exampleUser, Email: new(exampleEmail), Name: new("Ada Lovelace")}
+	membership := api.Membership{TenantID: exampleTenant, AccountID: exampleAccount, Role: api.RoleAdmin}
+	role := api.AccountMembership{AccountID: exampleAccount, Role: api.RoleOwner}
+	summary := api.KeySummary{
+		ID: exampleKey, PublicID: examplePublicID, Name: "Nightly export", Description: "Used by the batch server",
+		Owner: person, CreatedAt: at, Status: api.KeyActive,
+	}
+	key := api.Key{KeySummary: summary, KeyDetails: &api.KeyDetails{
+		CreatedBy: person, Style: api.StyleToken, Last4: "x7Qd", Scopes: []string{"orders:read"},
+		AllApplications: true, ApplicationIDs: []string{}, Delivery: api.DeliveryDirect, UpdatedAt: at,
+		SecretSetAt: &at,
+		ExpiresAt:   &later, EffectiveExpiresAt: &later, ExpiryReason: new(api.ExpiryByKey),
+		LastUsedAt: &at, LastUsedIP: new("192.0.2.7"),
+	}}
+	credential := api.Credential{
+		Style: api.StyleToken, ID: examplePublicID, Secret: "…", Value: examplePublicID + "_…",
+		Example: "curl -H 'Authorization: Bearer " + examplePublicID +
+			"_…' '" + baseURL + "/api/v1/whoami'",
+	}
+	settings := api.Settings{
+		Style: api.StyleToken, Prefix: new("clv"), Label: new("ak"), KeyHeader: new("X-API-Key"),
+		Transports: []api.Transport{api.TransportBearer, api.TransportHeader}, KeysPerUser: new(20),
+		Creators: []api.Creator{api.CreatorSelf, api.CreatorAdmin}, Visibility: api.VisibilityAll,
+		DefaultScopes: []string{}, RevokeMode: api.RevokeTombstone, Disclosure: api.DisclosureOnce,
+		Dialect: api.DialectProblem, TokenSeconds: 3600, TokenFormat: api.TokenOpaque,
+		RequestsPerMinute: new(600), VerifyRequires: []api.VerifyMember{api.VerifyScopes},
+	}
+	session := api.Session{
+		User: person, Accounts: []api.AccountMembership{role}, Memberships: []api.Membership{membership},
+		EndedAccounts: []string{}, ExpiresAt: at.AddDate(0, 0, 7),
+	}
+	return []any{
+		api.AcceptInvitationRequest{Name: "Ada Lovelace", Password: examplePassword},
+		api.Account{
+			ID: exampleAccount, Number: 1, Name: "Example Ltd", Status: api.StatusActive, Role: new(api.RoleOwner),
+			CreatedAt: at, UpdatedAt: at,
+		},
+		api.Application{
+			ID: exampleApplication, Number: 1, Name: "Orders", Description: "The orders API",
+			Status: api.StatusActive, CreatedAt: at, UpdatedAt: at,
+		},
+		api.ChangePasswordRequest{
+			CurrentPassword: examplePassword,
+			NewPassword:     "another sentence that only Ada knows",
+		},
+		api.CreateApplicationRequest{Name: "Orders", Description: "The orders API"},
+		api.CreateInvitationRequest{Email: "grace@example.com", Role: api.RoleMember},
+		api.CreateKeyRequest{
+			Name: "Nightly export", Description: "Used by the batch server", Scopes: []string{"orders:read"},
+			AllApplications: true, ExpiresAt: &later,
+		},
+		api.CreateTenantRequest{AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard},
+		api.Decision{
+			Active: true, Code: api.OK, KeyID: exampleKey, PublicID: examplePublicID, TenantID: exampleTenant,
+			AccountID: exampleAccount, Owner: person, Scopes: []string{"orders:read"}, AllApplications: true,
+			ApplicationIDs: []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
+		},
+		api.Event{
+			ID: "evt_01m8k6w12gk2l3mn", At: at, Action: "key.create",
+			Actor:  api.Actor{Type: "user", ID: new(exampleUser), Email: new(exampleEmail)},
+			Target: api.Target{Type: "key", ID: new(exampleKey), Name: new("Nightly export")},
+			IP:     new("192.0.2.7"), RequestID: new("req_K2L3MN4P00000017"),
+			Details: map[string]string{"style": "token"},
+		},
+		api.Invitation{
+			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember,
+			URL:       new(baseURL + "/invitations/…"),
+			ExpiresAt: at.AddDate(0, 0, 7),
+		},
+		api.IssuedKey{Key: key, Credential: &credential},
+		key,
+		api.KeyHealthList{
+			Items: []api.KeyHealth{{
+				Key: summary, AgeDays: 120, LastUsedAt: &at, Findings: []api.Finding{api.FindingOlderThan90Days},
+				UnusedScopes: []string{},
+			}},
+			Summary: &api.KeyHealthSummary{Keys: 1, Findings: []api.FindingCount{{
+				Finding: api.FindingOlderThan90Days, Keys: 1, Guidance: "Refresh the key.",
+			}}},
+		},
+		api.Me{
+			ID: exampleUser, Number: 1, Email: exampleEmail, EmailProven: true, Name: "Ada Lovelace",
+			Status: api.StatusActive, Notices: api.Notices{
+				KeyExpiring: true, KeyExpired: true, KeyIdle: true, KeyCreated: true, KeyRefreshed: true,
+				KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true,
+			}, CreatedAt: at, UpdatedAt: at,
+		},
+		api.Member{User: person, Role: api.RoleAdmin, Status: api.StatusActive, CreatedAt: at},
+		api.OwnKey{Key: key, TenantID: exampleTenant},
+		api.PendingInvitation{
+			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember, CreatedBy: &person,
+			CreatedAt: at, ExpiresAt: at.AddDate(0, 0, 7),
+		},
+		api.Policy{
+			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
+		},
+		api.Problem{
+			Type: "/docs/errors/not_found", Title: "Not found", Status: 404,
+			Detail: "Not found, or you do not have access to it.", Code: api.NotFound,
+			RequestID: "req_K2L3MN4P00000017",
+		},
+		api.RefreshKeyRequest{OverlapSeconds: 3600},
+		api.ReplaceScopesRequest{Items: []api.NewScope{{Name: "orders:read", Description: "Read orders"}}},
+		api.RequestPasswordResetRequest{Email: exampleEmail},
+		api.ResetPasswordRequest{Password: examplePassword},
+		api.RevealedKey{Credential: credential},
+		api.RevokeKeyRequest{Reason: "The batch server was replaced"},
+		api.Scope{Name: "orders:read", Description: "Read orders", Roles: []api.Role{api.RoleAdmin, api.RoleMember}},
+		session,
+		api.SessionInfo{
+			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
+			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Current: true,
+		},
+		api.SetAccountMemberRequest{Role: api.RoleAdmin},
+		api.SetUpRequest{
+			Token: "…", Account: "Example Ltd", Email: exampleEmail, Name: "Ada Lovelace", Password: examplePassword,
+		},
+		api.SignInRequest{Email: exampleEmail, Password: examplePassword},
+		api.Tenant{
+			ID: exampleTenant, Number: 1, AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard,
+			Status: api.StatusActive, Settings: settings, CreatedAt: at, UpdatedAt: at,
+		},
+		api.UpdateAccountRequest{Name: api.To("Example GmbH")},
+		api.UpdateApplicationRequest{Description: api.To("The orders API, version 2")},
+		api.UpdateKeyRequest{Name: api.To("Hourly export"), Scopes: api.To([]string{"orders:read", "orders:write"})},
+		api.UpdateMeRequest{Name: api.To("Ada King"), Notices: &api.NoticesPatch{KeyCreated: api.To(false)}},
+		api.UpdateMemberRequest{Role: api.To(api.RoleAuditor)},
+		api.UpdatePolicyRequest{AutoExpiry: &api.AutoExpiryPatch{Enabled: api.To(true), Days: api.To(90)}},
+		api.UpdatePolicyResponse{Policy: &api.Policy{
+			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
+		}},
+		api.UpdateTenantRequest{Settings: &api.SettingsPatch{RequestsPerMinute: api.To(600)}},
+		api.VerifyRequest{
+			Credential: examplePublicID + "_…", Scopes: []string{"orders:read"}, ApplicationID: exampleApplication,
+		},
+		api.Whoami{
+			Principal: api.PrincipalSession, User: &person, Transport: new(api.TransportSession),
+			Memberships: []api.Membership{membership}, Accounts: []api.AccountMembership{role},
+		},
+	}
+}
+
+// addExamples adds an example to every body of the document.
+func addExamples(doc *huma.OpenAPI, baseURL string) {
+	byType := map[reflect.Type]any{}
+	for _, example := range examples(baseURL) {
+		byType[reflect.TypeOf(example)] = wireForm(example)
+	}
+	schemas := doc.Components.Schemas
+	add := func(content map[string]*huma.MediaType) {
+		for _, media := range content {
+			ref := media.Schema.Ref
+			if len(media.Schema.OneOf) > 0 {
+				ref = media.Schema.OneOf[0].Ref
+			}
+			if ref != "" && media.Example == nil {
+				media.Example = exampleOf(schemas.TypeFromRef(ref), byType)
+			}
+		}
+	}
+	for _, item := range doc.Paths {
+		for _, op := range operations(item) {
+			if op.RequestBody != nil {
+				add(op.RequestBody.Content)
+			}
+			for status, answer := range op.Responses {
+				if strings.HasPrefix(status, "2") {
+					add(answer.Content)
+				}
+			}
+		}
+	}
+}
+
+// exampleOf returns the example of a type, or a list with the example of its items; nil if there is
+// none.
+func exampleOf(t reflect.Type, byType map[reflect.Type]any) any {
+	if example, ok := byType[t]; ok {
+		return example
+	}
+	items, ok := t.FieldByName("Items")
+	if !ok {
+		return nil
+	}
+	return map[string]any{"items": []any{byType[items.Type.Elem()]}, "next_cursor": nil}
+}
+
+// wireForm returns a value as it is in JSON.
+func wireForm(value any) (form any) {
+	text, err := json.Marshal(value)
+	if err == nil {
+		err = json.Unmarshal(text, &form)
+	}
+	if err != nil {
+		panic("manageapi: an example is not JSON: " + err.Error())
+	}
+	return form
+}

@@ -1,0 +1,264 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// Conditions that the queries below share. They find the sessions that a policy of an account ends.
+const (
+	overInAccount = `(last_seen_at <= $2 OR created_at <= $3)
+		AND (user_id IN (SELECT user_id FROM account_members WHERE account_id = $1)
+			OR user_id IN (SELECT m.user_id FROM members m JOIN tenants t ON t.id = m.tenant_id
+			WHERE t.account_id = $1))`
+	overOfUser       = `user_id = $1 AND (last_seen_at <= $2 OR created_at <= $3)`
+	inNoOtherAccount = ` AND NOT EXISTS (SELECT 1 FROM account_members am JOIN accounts a ON a.id = am.account_id
+			WHERE am.user_id = sessions.user_id AND am.account_id <> $1 AND a.disabled_at IS NULL)
+		AND NOT EXISTS (SELECT 1 FROM members m JOIN tenants t ON t.id = m.tenant_id
+		JOIN accounts a ON a.id = t.account_id
+			WHERE m.user_id = sessions.user_id AND t.account_id <> $1 AND m.disabled_at IS NULL
+			AND t.disabled_at IS NULL AND a.disabled_at IS NULL)`
+)
+
+const (
+	selectPolicyRules query = `SELECT reason, days, since, until FROM policy_rules WHERE account_id = $1
+		ORDER BY serial`
+	deletePolicyRules query = `DELETE FROM policy_rules WHERE account_id = $1`
+	insertPolicyRule  query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until)
+		VALUES ($1, $2, $3, $4, $5, $6)`
+	selectBounds query = `SELECT session_idle_minutes, session_absolute_hours FROM accounts WHERE id = $1`
+	updateBounds query = `UPDATE accounts SET session_idle_minutes = $2, session_absolute_hours = $3 WHERE id = $1`
+	// One row for each membership and each account role of a person. Rows of the same account
+	// repeat.
+	selectBoundsOf query = `SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+		FROM account_members am JOIN accounts a ON a.id = am.account_id
+		LEFT JOIN session_ends e ON e.session_id = $2 AND e.account_id = a.id
+		WHERE am.user_id = $1 AND a.disabled_at IS NULL
+		UNION ALL SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+		FROM members m JOIN tenants t ON t.id = m.tenant_id JOIN accounts a ON a.id = t.account_id
+		LEFT JOIN session_ends e ON e.session_id = $2 AND e.account_id = a.id
+		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL`
+	insertSessionEnd query = `INSERT INTO session_ends (session_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	// The sessions are locked before their end is written, so that none of them is deleted
+	// meanwhile.
+	lockSessionsIn      query = `SELECT 1 FROM sessions WHERE ` + overInAccount
+	insertEndsInAccount query = `INSERT INTO session_ends (session_id, account_id) SELECT id, CAST($1 AS TEXT)
+		FROM sessions WHERE ` + overInAccount + ` ON CONFLICT DO NOTHING`
+	lockSessionsOf   query = `SELECT 1 FROM sessions WHERE ` + overOfUser
+	insertEndsOfUser query = `INSERT INTO session_ends (session_id, account_id) SELECT id, CAST($4 AS TEXT)
+		FROM sessions WHERE ` + overOfUser + ` ON CONFLICT DO NOTHING`
+	// A person who belongs to no other account has no other policy that could keep the session
+	// alive.
+	selectEndedIn query = `SELECT sessions.id FROM session_ends e CROSS JOIN sessions WHERE e.account_id = $1
+		AND sessions.id = e.session_id` + inNoOtherAccount
+	selectEndedOf query = `SELECT sessions.id FROM sessions CROSS JOIN session_ends e
+		WHERE sessions.user_id = $2 AND e.session_id = sessions.id AND e.account_id = $1` + inNoOtherAccount
+	listTimesOf  query = `SELECT id, created_at, last_seen_at FROM sessions WHERE user_id = $1`
+	dropSessions query = `DELETE FROM sessions WHERE id IN ($1…)`
+	// countKeysIn counts the keys whose secret was set after $2 and not after $3. Their own expiry
+	// is after $4, and after the end of the span: $6, plus the time of the secret if $5 is 1.
+	countKeysIn query = `SELECT COUNT(*), MIN(k.secret_set_at) FROM tenants t CROSS JOIN keys k WHERE t.account_id = $1
+		AND k.tenant_id = t.id
+		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
+		AND COALESCE(k.expires_at, 9223372036854775807) > $4
+		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6`
+)
+
+// Policy implements account.Store.
+func (s *Store) Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error) {
+	p, err := accountPolicy(ctx, s.reading, account)
+	return p, s.fault(err)
+}
+
+// Policy implements account.Tx.
+func (t *Tx) Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error) {
+	p, err := accountPolicy(ctx, t, account)
+	return p, t.store.fault(err)
+}
+
+func accountPolicy(ctx context.Context, from querier, account ident.AccountID) (p policy.Policy, err error) {
+	p.Sessions, err = scanBounds(from.row(ctx, selectBounds, account))
+	if err != nil {
+		return p, err
+	}
+	p.Rules, err = policyRules(ctx, from, account)
+	return p, err
+}
+
+func policyRules(ctx context.Context, from querier, account ident.AccountID) (rules []policy.Rule, err error) {
+	err = forEachRow(ctx, from, selectPolicyRules, func(row *sql.Rows) error {
+		var r policy.Rule
+		if err := row.Scan(&r.Reason, &r.Days, nullTime{&r.Since}, nullTime{&r.Until}); err != nil {
+			return err
+		}
+		rules = append(rules, r)
+		return nil
+	}, account)
+	return rules, err
+}
+
+// SetPolicy implements account.Tx.
+func (t *Tx) SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error {
+	idle, absolute := int64(p.Sessions.Idle/time.Minute), int64(p.Sessions.Absolute/time.Hour)
+	if err := t.runOne(ctx, updateBounds, account, nullIfZero(idle), nullIfZero(absolute)); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deletePolicyRules, account); err != nil {
+		return err
+	}
+	for i, r := range p.Rules {
+		if err := t.exec(ctx, insertPolicyRule, account, i+1, string(r.Reason), r.Days, micros(r.Since),
+			micros(r.Until)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SessionBounds implements session.Store.
+func (s *Store) SessionBounds(
+	ctx context.Context, user ident.UserID, id ident.SessionID,
+) ([]policy.AccountSessions, error) {
+	accounts, err := boundsOf(ctx, s.reading, user, id)
+	return accounts, s.fault(err)
+}
+
+// SessionBounds implements session.Tx.
+func (t *Tx) SessionBounds(ctx context.Context, user ident.UserID) ([]policy.AccountSessions, error) {
+	return boundsOf(ctx, t, user, "")
+}
+
+func boundsOf(
+	ctx context.Context, from querier, user ident.UserID, id ident.SessionID,
+) (accounts []policy.AccountSessions, err error) {
+	all, err := collect(ctx, from, selectBoundsOf, scanBoundsOf, user, id)
+	for _, a := range all {
+		if !slices.Contains(accounts, a) {
+			accounts = append(accounts, a)
+		}
+	}
+	return accounts, err
+}
+
+func scanBoundsOf(row scanner) (a policy.AccountSessions, err error) {
+	var minutes, hours int64
+	var ended ident.SessionID
+	if err := row.Scan(&a.Account, nullInt{&minutes}, nullInt{&hours}, nullString(&ended)); err != nil {
+		return a, err
+	}
+	a.Idle, a.Absolute = time.Duration(minutes)*time.Minute, time.Duration(hours)*time.Hour
+	a.Ended = ended != ""
+	return a, nil
+}
+
+// EndSessionIn implements session.Store. It bypasses the ledger, like the update of a session's
+// last use.
+func (s *Store) EndSessionIn(ctx context.Context, id ident.SessionID, account ident.AccountID) error {
+	_, err := s.execUnauditedOf(ctx, admission.CallerFrom(ctx), insertSessionEnd, id, account)
+	return err
+}
+
+func scanBounds(row scanner) (policy.Sessions, error) {
+	var minutes, hours int64
+	err := row.Scan(nullInt{&minutes}, nullInt{&hours})
+	return policy.Sessions{Idle: time.Duration(minutes) * time.Minute, Absolute: time.Duration(hours) * time.Hour}, err
+}
+
+// EndSessionsIn implements account.Tx.
+func (t *Tx) EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error {
+	over := []any{account, micros(seenBy), micros(begunBy)}
+	if err := t.lockRows(ctx, lockSessionsIn, over...); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, insertEndsInAccount, over...); err != nil {
+		return err
+	}
+	return t.dropSessions(ctx, selectEndedIn, account)
+}
+
+// dropSessions deletes the sessions whose ids a query returns.
+func (t *Tx) dropSessions(ctx context.Context, q query, args ...any) error {
+	found, err := ids[ident.SessionID](ctx, t, q, args...)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(found, 1024) {
+		q, args := expand(dropSessions, 1, part)
+		if err := t.exec(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EndSessionsOf implements account.Tx.
+func (t *Tx) EndSessionsOf(
+	ctx context.Context, account ident.AccountID, user ident.UserID, seenBy, begunBy time.Time,
+) error {
+	over := []any{user, micros(seenBy), micros(begunBy)}
+	if err := t.lockRows(ctx, lockSessionsOf, over...); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, insertEndsOfUser, append(over, account)...); err != nil {
+		return err
+	}
+	return t.dropSessions(ctx, selectEndedOf, account, user)
+}
+
+// sessionTimes are the times that decide when a session ends.
+type sessionTimes struct {
+	id          ident.SessionID
+	begun, seen time.Time
+}
+
+func scanTimes(row scanner) (s sessionTimes, err error) {
+	err = row.Scan(&s.id, nullTime{&s.begun}, nullTime{&s.seen})
+	return s, err
+}
+
+// EndDeadSessions implements account.Tx.
+func (t *Tx) EndDeadSessions(ctx context.Context, user ident.UserID, now time.Time) error {
+	all, err := collect(ctx, t, listTimesOf, scanTimes, user)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		accounts, err := boundsOf(ctx, t, user, s.id)
+		if err != nil {
+			return err
+		}
+		if len(accounts) == 0 {
+			accounts = []policy.AccountSessions{{}} // the default bounds
+		}
+		lives := slices.ContainsFunc(accounts,
+			func(a policy.AccountSessions) bool { return !a.HasEnded(s.begun, s.seen, now) })
+		if lives {
+			continue
+		}
+		q, args := expand(dropSessions, 1, []ident.SessionID{s.id})
+		if err := t.exec(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CountKeys implements account.Store.
+func (s *Store) CountKeys(
+	ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
+) (n int, first time.Time, err error) {
+	factor, end := 0, span.End.UnixMicro()
+	if span.End.IsZero() {
+		factor, end = 1, (time.Duration(span.Days) * policy.Day).Microseconds()
+	}
+	err = s.reading.row(ctx, countKeysIn, account, span.After.UnixMicro(), span.Until.UnixMicro(), now.UnixMicro(),
+		factor, end).
+		Scan(&n, nullTime{&first})
+	return n, first, s.fault(err)
+}

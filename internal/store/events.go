@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"math"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/ident"
+)
+
+// eventColumns are scanned by scanEvent, in this order.
+const eventColumns = `change_number, id, at, actor_type, actor_id, actor_email, action, target_type, target_id,
+	target_name, ip, request_id, details, account_id, tenant_id`
+
+const (
+	listTenantEvents query = `SELECT ` + eventColumns +
+		` FROM audit_events WHERE tenant_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
+	listAccountEvents query = `SELECT ` + eventColumns +
+		` FROM audit_events WHERE account_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
+)
+
+// Events implements audit.TrailStore.
+func (s *Store) Events(ctx context.Context, of audit.Trail, before int64,
+	limit int,
+) (list []audit.TrailEvent, err error) {
+	q, id := listAccountEvents, string(of.Account)
+	if of.Tenant != "" {
+		q, id = listTenantEvents, string(of.Tenant)
+	}
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	list, err = collect(ctx, s.reading, q, scanEvent, id, before, pageLimit(limit))
+	return list, s.fault(err)
+}
+
+func scanEvent(row scanner) (e audit.TrailEvent, err error) {
+	var id ident.EventID
+	var details detailsJSON
+	err = row.Scan(&e.Number, &id, nullTime{&e.At}, &e.Actor.Type, &e.Actor.ID, &e.Actor.Email, &e.Action,
+		&e.Target.Type, &e.Target.ID, &e.Target.Name, &e.IP, &e.RequestID, &details, nullString(&e.Account),
+		nullString(&e.Tenant))
+	if err != nil {
+		return e, err
+	}
+	e.ID, e.Details = id, details
+	return e, nil
+}

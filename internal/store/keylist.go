@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// A filter that no index supports is applied to the keys one by one, newest first. Only the keys of
+// the page are then read in full.
+const (
+	// maxSearched is how many keys one request examines. They are read in batches of searchBatch,
+	// so that a page which fills early reads little more than it shows.
+	maxSearched = 5_000
+	searchBatch = 500
+
+	// Older secrets have no setter on record. Their creator has seen them unless they were
+	// delivered by link.
+	candidateColumns = `k.id, k.created_at, k.name, s.public_id, o.email, o.canonical_email, k.owner_id,
+		COALESCE(s.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END), CASE WHEN p.key_id IS NOT NULL THEN
+		COALESCE(p.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END) END`
+	candidateTables = ` FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'
+		LEFT JOIN key_secrets p ON p.key_id = k.id AND p.position = 'previous' LEFT JOIN users o ON o.id = k.owner_id`
+	newestCandidates = ` AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
+
+	listCandidates query = `SELECT ` + candidateColumns + `, ''` + candidateTables + ` WHERE k.tenant_id = $1` +
+		newestCandidates
+	listCandidatesOf query = `SELECT ` + candidateColumns + `, ''` + candidateTables +
+		` WHERE k.tenant_id = $1 AND k.owner_id = $5` + newestCandidates
+	// For a person, only keys in tenants where they are an active member are listed.
+	listOwnCandidates query = `SELECT ` + candidateColumns + `, CASE WHEN m.user_id IS NOT NULL THEN a.id END` +
+		candidateTables + `
+		LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id AND m.disabled_at IS NULL
+		LEFT JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL
+		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
+		WHERE k.owner_id = $1` + newestCandidates
+	selectKeys query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
+)
+
+// listedKey is a key that a list examines.
+type listedKey struct {
+	id                    ident.KeyID
+	createdAt             time.Time
+	name, publicID        string
+	email, canonicalEmail string
+	// account of the key in a list over all tenants of a person; nil if the key is not listed.
+	account *ident.AccountID
+	// owner of the key, and the setters of its current and previous secret; "" for none.
+	owner, setBy, previousSetBy ident.UserID
+}
+
+func scanListedKey(row scanner) (c listedKey, err error) {
+	err = row.Scan(&c.id, nullTime{&c.createdAt}, &c.name, nullString(&c.publicID), nullString(&c.email),
+		nullString(&c.canonicalEmail),
+		&c.owner, nullString(&c.setBy), nullString(&c.previousSetBy), &c.account)
+	return c, err
+}
+
+// isVisible reports whether the key belongs to a membership that counts, in an account where the
+// session has not ended.
+func (c listedKey) isVisible(ended []ident.AccountID) bool {
+	return c.account != nil && !slices.Contains(ended, *c.account)
+}
+
+// shownTo reports whether a person saw a secret of a key that somebody else owns. For person "" it
+// is always true.
+func (c listedKey) shownTo(person ident.UserID) bool {
+	return person == "" || c.owner != person && (c.setBy == person || c.previousSetBy == person)
+}
+
+// Keys implements key.Store.
+func (s *Store) Keys(
+	ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page,
+) ([]key.Key, *key.Position, error) {
+	q, owner := listCandidates, []any(nil)
+	if filter.Owner != "" {
+		q, owner = listCandidatesOf, []any{filter.Owner}
+	}
+	if filter.Query != "" || filter.ShownTo != "" {
+		return s.searchKeys(ctx, q, tenant, filter, page, owner...)
+	}
+	q = listKeys
+	if filter.Owner != "" {
+		q = listKeysOf
+	}
+	args := append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
+	keys, err := readKeys(ctx, s.reading, q, append(args, owner...)...)
+	return keys, nil, s.fault(err)
+}
+
+// OwnKeys implements key.Store.
+func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) ([]key.Key, *key.Position, error) {
+	return s.searchKeys(ctx, listOwnCandidates, filter.Owner, filter, page)
+}
+
+// searchKeys examines the keys that a query returns and keeps those that match the filter. It stops
+// when the page is full, when no keys are left, or after maxSearched keys. In the last case it also
+// returns the position of the last examined key.
+func (s *Store) searchKeys(
+	ctx context.Context, q query, of any, filter key.Filter, page key.Page, more ...any,
+) ([]key.Key, *key.Position, error) {
+	wanted := text.NewQuery(filter.Query)
+	var found []ident.KeyID
+	var last *key.Position
+	at := page
+	for looked := 0; looked < maxSearched; looked += searchBatch {
+		args := append([]any{of}, pageArgs(at.BeforeTime, string(at.BeforeID), page.Limit)...)
+		args[3] = searchBatch
+		part, err := collect(ctx, s.reading, q, scanListedKey, append(args, more...)...)
+		if err != nil {
+			return nil, nil, s.fault(err)
+		}
+		for _, c := range part {
+			last = &key.Position{At: c.createdAt, Key: c.id}
+			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && (wanted.Empty() ||
+				wanted.Found(c.name,
+					c.publicID, c.email, c.canonicalEmail)) {
+				found = append(found, c.id)
+			}
+			if len(found) == pageLimit(page.Limit) {
+				return s.keysByID(ctx, found, page.Limit, last)
+			}
+		}
+		if len(part) < searchBatch {
+			return s.keysByID(ctx, found, page.Limit, nil)
+		}
+		at.BeforeTime, at.BeforeID = last.At, last.Key
+	}
+	return s.keysByID(ctx, found, page.Limit, last)
+}
+
+// keysByID returns keys in the order of ids. It returns stopped unless the page is full. A key that
+// was deleted meanwhile is missing from the page.
+func (s *Store) keysByID(
+	ctx context.Context, ids []ident.KeyID, limit int, stopped *key.Position,
+) ([]key.Key, *key.Position, error) {
+	if len(ids) == 0 {
+		return nil, stopped, nil
+	}
+	q, args := expand(selectKeys, 1, ids)
+	read, err := readKeys(ctx, s.reading, q, args...)
+	if err != nil {
+		return nil, nil, s.fault(err)
+	}
+	byID := make(map[ident.KeyID]key.Key, len(read))
+	for _, k := range read {
+		byID[k.ID] = k
+	}
+	keys := make([]key.Key, 0, len(read))
+	for _, id := range ids {
+		if k, there := byID[id]; there {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == pageLimit(limit) {
+		stopped = nil
+	}
+	return keys, stopped, nil
+}
+
+// lastPosition returns the position of the last key of a batch; nil if the query returns no row.
+func (s *Store) lastPosition(ctx context.Context, q query, args ...any) (*key.Position, error) {
+	var last key.Position
+	err := s.reading.row(ctx, q, args...).Scan(nullTime{&last.At}, &last.Key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &last, s.fault(err)
+}

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// subjectColumns are scanned by scanCandidate, in this order.
+const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial,
+	k.secret_set_at, k.expires_at, k.revoked_at,
+	k.disabled_at, k.enabled_at, used.last_used_at`
+
+// subjectTables begins with the keys. SQLite keeps the order of a CROSS JOIN; without statistics it
+// would begin with every current secret.
+const subjectTables = ` FROM keys k CROSS JOIN tenants t CROSS JOIN key_secrets s` + keyUses + `
+		WHERE t.id = k.tenant_id AND s.key_id = k.id AND s.position = 'current'`
+
+const livingSubjects = ` AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
+
+const (
+	keysByExpiry query = `SELECT ` + subjectColumns + `, k.expires_at` + subjectTables + `
+		AND (k.expires_at, k.id) > ($1, $2) AND k.expires_at <= $3` + livingSubjects +
+		` ORDER BY k.expires_at, k.id LIMIT 200`
+	keysBySecret query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
+		AND (k.secret_set_at, k.id) > ($1, $2) AND k.secret_set_at <= $3` + livingSubjects +
+		` ORDER BY k.secret_set_at, k.id LIMIT 200`
+	keysInTenant query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + `
+		AND k.tenant_id = $4 AND (k.created_at, k.id) > ($1, $2) AND k.created_at <= $3` + livingSubjects +
+		` ORDER BY k.created_at, k.id LIMIT 200`
+	keysByIdleness query = `SELECT ` + subjectColumns + `, k.secret_set_at` + subjectTables + `
+		AND ` + idleSince
+	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` AND k.id = $1`
+)
+
+// TenantsIn implements notice.Store.
+func (s *Store) TenantsIn(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
+	all, err := ids[ident.TenantID](ctx, s.reading, selectTenantsOf, account)
+	return all, s.fault(err)
+}
+
+// Candidates implements notice.Store. The position of the zero time is before all others.
+func (s *Store) Candidates(ctx context.Context, search notice.Search,
+	after notice.Position,
+) (found []notice.Candidate, err error) {
+	q, args := keysByExpiry, []any{after.At.UnixMicro(), string(after.Key), search.Until.UnixMicro()}
+	switch search.By {
+	case notice.BySecret:
+		q = keysBySecret
+	case notice.InTenant:
+		q, args = keysInTenant, append(args, string(search.Tenant))
+	}
+	found, err = collect(ctx, s.reading, q, scanCandidate, args...)
+	return found, s.fault(err)
+}
+
+// IdleCandidates implements notice.Store.
+func (s *Store) IdleCandidates(
+	ctx context.Context, tenant ident.TenantID, since time.Time, after notice.Position,
+) (found []notice.Candidate, last *notice.Position, err error) {
+	end, err := s.lastOfBatch(ctx, tenant, since, key.Position(after))
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err = collect(ctx, s.reading, keysByIdleness, scanCandidate,
+		batchArgs(tenant, since, key.Position(after), end)...)
+	return found, (*notice.Position)(end), s.fault(err)
+}
+
+// SubjectOf implements notice.Store.
+func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject, policy.Tenant, error) {
+	c, err := scanCandidate(s.reading.row(ctx, selectSubject, key))
+	if err != nil {
+		return c.Subject, policy.Tenant{}, s.fault(err)
+	}
+	t, err := s.TenantRules(ctx, c.Tenant)
+	return c.Subject, t, err
+}
+
+func scanCandidate(row scanner) (c notice.Candidate, err error) {
+	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
+		nullTime{&c.SetAt}, nullTime{&c.ExpiresAt}, nullTime{&c.RevokedAt},
+		nullTime{&c.DisabledAt}, nullTime{&c.EnabledAt}, nullTime{&c.LastUsedAt}, nullTime{&c.Position.At})
+	if err != nil {
+		return c, err
+	}
+	c.Position.Key = c.Key
+	return c, nil
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// selectKeyFacts reads everything that a decision about one key needs: a row for each secret and
+// grant. 'found' is the secret that was looked up, 's' each secret of its key; the current secret
+// has the public id to show.
+const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o.disabled_at, o.deleted_at, m.role,
+	m.disabled_at, am.role, k.all_applications,
+	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
+	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
+	s.set_at, s.until,
+	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id
+	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
+	JOIN tenants t ON t.id = k.tenant_id JOIN users o ON o.id = k.owner_id
+	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
+	LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = k.owner_id
+	LEFT JOIN key_uses used ON used.key_id = k.id
+	LEFT JOIN key_grants g ON g.key_id = k.id WHERE found.lookup = $1`
+
+// factRow is one row of selectKeyFacts.
+type factRow struct {
+	key                          verify.KeyRow
+	secret                       verify.SecretRow
+	position, lookup             string
+	digestVersion                int64
+	ownerOff, deleted, memberOff bool
+	scope                        scope.Scope
+	application                  string
+}
+
+// KeyFacts implements verify.Source.
+func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
+	var k verify.KeyRow
+	err := forEachRow(ctx, s.verifying, selectKeyFacts, func(row *sql.Rows) error {
+		r, err := scanFacts(row)
+		if err != nil {
+			return err
+		}
+		addFactRow(&k, r, lookup)
+		return nil
+	}, lookup)
+	if err == nil && k.ID == "" {
+		err = fault.NotFound
+	}
+	k.Scopes = scope.NewSet(k.Scopes...)
+	return k, s.fault(err)
+}
+
+func scanFacts(row scanner) (r factRow, err error) {
+	k, shape := &r.key, &r.secret.Shape
+	err = row.Scan(&k.ID, &k.Tenant, &k.Owner.ID, nullString(&k.Owner.Email), nullString(&k.Owner.Name),
+		isSet{&r.ownerOff},
+		isSet{&r.deleted},
+		nullString(&k.Member), isSet{&r.memberOff}, nullString(&k.AccountRole), &k.Applications.All,
+		nullTime{&k.SecretSetAt}, nullTime{&k.ExpiresAt}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt},
+		nullInt{&k.Slot},
+		nullTime{&k.LastUsedAt},
+		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label,
+		&shape.Domain,
+		&r.secret.Digest.Bytes, nullInt{&r.digestVersion}, nullTime{&r.secret.SetAt}, nullTime{&r.secret.Until},
+		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application))
+	if err != nil {
+		return r, err
+	}
+	k.OwnerLive = !r.ownerOff && !r.deleted
+	k.MemberLive = k.Member != "" && !r.memberOff
+	r.secret.Previous = r.position == "previous"
+	r.secret.Digest.Version = int(r.digestVersion)
+	return r, nil
+}
+
+// addFactRow adds a row to the key. Every secret is repeated with every grant, so duplicates are
+// skipped.
+func addFactRow(k *verify.KeyRow, r factRow, lookup string) {
+	if k.ID == "" {
+		*k = r.key
+	}
+	if !r.secret.Previous {
+		k.PublicID, k.SecretByOwner = r.secret.PublicID, r.secret.ByOwner
+	}
+	if r.lookup == lookup && len(r.secret.Digest.Bytes) > 0 && !hasSecret(k, r.secret.Serial) {
+		k.Secrets = append(k.Secrets, r.secret)
+	}
+	switch {
+	case r.scope != "":
+		k.Scopes = append(k.Scopes, r.scope) // the set removes duplicates
+	case r.application != "" && !k.Applications.Includes(r.application):
+		k.Applications.IDs = append(k.Applications.IDs, r.application)
+	}
+}
+
+func hasSecret(k *verify.KeyRow, serial int) bool {
+	for _, s := range k.Secrets {
+		if s.Serial == serial {
+			return true
+		}
+	}
+	return false
+}
+
+// TenantFacts implements verify.Source.
+func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.TenantRow, error) {
+	rules, err := tenantRules(ctx, s.verifying, id)
+	if err != nil {
+		return verify.TenantRow{}, s.fault(err)
+	}
+	t := verify.TenantRow{Tenant: rules, Applications: map[string]bool{}}
+	err = forEachRow(ctx, s.verifying, selectApplicationStates, func(row *sql.Rows) error {
+		var app string
+		var disabled bool
+		if err := row.Scan(&app, isSet{&disabled}); err != nil {
+			return err
+		}
+		t.Applications[app] = !disabled
+		return nil
+	}, id)
+	return t, s.fault(err)
+}

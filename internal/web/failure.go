@@ -1,0 +1,142 @@
+package web
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+)
+
+// Failure is what an [ErrorWriter] tells the client about an error. It holds nothing but the
+// error's kind and the messages that are meant to be shown, never the cause.
+type Failure struct {
+	// Kind is the code on the wire. An error without a kind is fault.Internal.
+	Kind fault.Kind
+	// Status is the HTTP status of the kind, and Title says in a few words what it means.
+	Status int
+	Title  string
+	// Detail says what to do.
+	Detail string
+	// Fields are the members of the request that break a rule.
+	Fields []fault.Field
+	// RetryAfter is how long the client must wait before it tries again; 0 for no limit.
+	RetryAfter time.Duration
+	RequestID  string
+	// ClientLeft is set where the client ended the request, so that nobody reads the response.
+	ClientLeft bool
+}
+
+// NewFailure returns what there is to say about an error.
+func NewFailure(err error, requestID string) Failure {
+	kind := fault.KindOf(err)
+	known, ok := statuses[kind]
+	if !ok {
+		kind, known = fault.Internal, statuses[fault.Internal]
+	}
+	f := Failure{
+		Kind: kind, Status: known.status, Title: known.title, Detail: fault.Message(err),
+		Fields: fault.Fields(err), RetryAfter: fault.RetryAfter(err), RequestID: requestID,
+	}
+	if f.Detail == "" || kind == fault.Internal {
+		f.Detail = details[kind]
+	}
+	return f
+}
+
+// Problem returns the failure as a problem document (RFC 9457).
+func (f Failure) Problem() *api.Problem {
+	p := &api.Problem{
+		Type: "/docs/errors/" + string(f.Kind), Title: f.Title, Status: f.Status, Detail: f.Detail,
+		Code: api.Code(f.Kind), RequestID: f.RequestID,
+	}
+	for _, field := range f.Fields {
+		p.Errors = append(p.Errors, api.FieldError{Field: field.Name, Code: field.Code, Message: field.Message})
+	}
+	return p
+}
+
+// statuses maps each kind to its HTTP status and title. It is the only such table.
+var statuses = map[fault.Kind]struct {
+	status int
+	title  string
+}{
+	fault.KeyInvalid:           {http.StatusUnauthorized, "The API key is missing or invalid"},
+	fault.KeyExpired:           {http.StatusUnauthorized, "The API key has expired"},
+	fault.KeyRevoked:           {http.StatusUnauthorized, "The API key was revoked"},
+	fault.KeyDisabled:          {http.StatusUnauthorized, "The API key is disabled"},
+	fault.SessionEnded:         {http.StatusUnauthorized, "The session has ended"},
+	fault.TokenExpired:         {http.StatusUnauthorized, "The access token has expired"},
+	fault.TokenInvalid:         {http.StatusUnauthorized, "The access token is invalid"},
+	fault.SignInFailed:         {http.StatusUnauthorized, "Sign-in failed"},
+	fault.SecondFactorRequired: {http.StatusUnauthorized, "A second factor is required"},
+	fault.InsufficientScope:    {http.StatusForbidden, "The API key lacks a scope"},
+	fault.ApplicationForbidden: {http.StatusForbidden, "The API key may not access this application"},
+	fault.SessionRequired:      {http.StatusForbidden, "A session is required"},
+	fault.TransportForbidden:   {http.StatusForbidden, "The transport is not allowed"},
+	fault.Forbidden:            {http.StatusForbidden, "Not allowed"},
+	fault.SignInAgain:          {http.StatusForbidden, "Sign in again"},
+	fault.CrossSite:            {http.StatusForbidden, "Cross-site request rejected"},
+	fault.Malformed:            {http.StatusBadRequest, "Malformed request"},
+	fault.CredentialAmbiguous:  {http.StatusBadRequest, "More than one credential"},
+	fault.NotFound:             {http.StatusNotFound, "Not found"},
+	fault.LinkInvalid:          {http.StatusNotFound, "The link is not valid"},
+	fault.MethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed"},
+	fault.TooLarge:             {http.StatusRequestEntityTooLarge, "The request is too large"},
+	fault.UnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type"},
+	fault.Conflict:             {http.StatusConflict, "Conflict"},
+	fault.KeyLimitReached:      {http.StatusConflict, "Key limit reached"},
+	fault.TenantRequired:       {http.StatusConflict, "A tenant is required"},
+	fault.NotRecoverable:       {http.StatusConflict, "The secret cannot be shown again"},
+	fault.ValidationFailed:     {http.StatusUnprocessableEntity, "Validation failed"},
+	fault.RateLimited:          {http.StatusTooManyRequests, "Too many requests"},
+	fault.LimitOfChanges:       {http.StatusTooManyRequests, "Too many changes"},
+	fault.Internal:             {http.StatusInternalServerError, "Internal error"},
+	fault.Unavailable:          {http.StatusServiceUnavailable, "Temporarily unavailable"},
+}
+
+// details are the texts for failures that have no message of their own.
+var details = map[fault.Kind]string{
+	fault.KeyInvalid:           "Send one valid API key, for example as a bearer token in the Authorization header.",
+	fault.KeyExpired:           "Refresh the key, or create another one.",
+	fault.KeyRevoked:           "Create another key.",
+	fault.KeyDisabled:          "The key, its owner, the tenant or the account is disabled. Ask an admin to enable it.",
+	fault.SessionEnded:         "Sign in again.",
+	fault.TokenExpired:         "Request another access token.",
+	fault.TokenInvalid:         "Request another access token, and send it unchanged.",
+	fault.SignInFailed:         "Check the e-mail address and the password.",
+	fault.SecondFactorRequired: "Send the code of the second factor as well.",
+	fault.InsufficientScope:    "Use a key whose effective scopes include the required scopes.",
+	fault.ApplicationForbidden: "Use a key that may access this application.",
+	fault.SessionRequired:      "Sign in with e-mail address and password. A key cannot do this.",
+	fault.TransportForbidden:   "Send the key by a transport that its tenant allows.",
+	fault.Forbidden:            "Your role does not allow this. Ask somebody whose role does.",
+	fault.SignInAgain:          "Sign in again. This requires a sign-in within the last five minutes.",
+	fault.CrossSite:            "Send the request from the same site.",
+	fault.Malformed:            "Send one JSON value. Send each member and each query parameter once.",
+	fault.CredentialAmbiguous:  "Send exactly one credential in exactly one header.",
+	fault.NotFound:             "Not found, or you do not have access to it.",
+	fault.LinkInvalid:          "The link was used, has expired, or was made for another person. Ask for another link.",
+	fault.MethodNotAllowed:     "Use one of the methods in the Allow header.",
+	fault.TooLarge:             "Send at most 64 KiB.",
+	fault.UnsupportedMediaType: "Send Content-Type: application/json.",
+	fault.Conflict:             "The current state does not allow this change. Read the object again.",
+	fault.KeyLimitReached:      "Revoke or delete a key, or ask an admin to raise `keys_per_user`.",
+	fault.TenantRequired:       "You belong to more than one tenant. Name the tenant.",
+	fault.NotRecoverable:       "The secret was not stored. Refresh the key to get a new one.",
+	fault.ValidationFailed:     "Fix the fields listed in `errors`.",
+	fault.RateLimited:          "Wait for the number of seconds in the Retry-After header.",
+	fault.LimitOfChanges:       "Wait for the number of seconds in the Retry-After header.",
+	fault.Internal:             "Claviger failed to handle the request. Report this with the `request_id`.",
+	fault.Unavailable:          "Try again in a few seconds.",
+}
+
+// Kinds lists every kind that is answered, by status and then by name.
+func Kinds() []fault.Kind {
+	return slices.SortedFunc(maps.Keys(statuses), func(a, b fault.Kind) int {
+		return cmp.Or(cmp.Compare(statuses[a].status, statuses[b].status), cmp.Compare(a, b))
+	})
+}
