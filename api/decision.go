@@ -10,7 +10,8 @@ import (
 // send everything that it knows about the request. A tenant can require members (see
 // verify_requires in its settings).
 type VerifyRequest struct {
-	// Credential is a key's value or an access token. An empty or null one is api_key_invalid.
+	// Credential is a key's value or an access token. If it is empty or null, the code of the
+	// decision is api_key_invalid.
 	Credential string `json:"credential,omitempty"`
 	// Headers are the headers of the request in question, such as an http.Header. Names are
 	// compared without regard to case. A value is a string, a list of strings if the header was

@@ -77,8 +77,8 @@ func visible(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// WithHeader returns a client that sends one more header with every request. One that cannot be
-// sent is an error of each request, which names the header and not its value.
+// WithHeader returns a client that sends one more header with every request. If the header cannot
+// be sent, each request fails with an error that names the header and not its value.
 func (c *Client) WithHeader(name, value string) *Client {
 	other := *c
 	other.header = c.header.Clone()
@@ -101,8 +101,8 @@ func headerIsSound(name, value string) bool {
 	return name != "" && !strings.ContainsFunc(name, odd) && !strings.ContainsFunc(value, control)
 }
 
-// WithTransport returns a client whose requests go by another way, and take as long as their
-// context lets them.
+// WithTransport returns a client that sends its requests with the given transport. Only the context
+// of a request limits how long it takes.
 func (c *Client) WithTransport(by http.RoundTripper) *Client {
 	other := *c
 	other.http = &http.Client{Transport: by, CheckRedirect: stay}
@@ -168,7 +168,8 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return err
 }
 
-// Stream asks for what is too long to be held, once. Whoever reads it must close it.
+// Stream sends a GET request, without retries, and returns the body of the response, which may be
+// too long to hold in memory. The caller must close it.
 func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
 	req, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {

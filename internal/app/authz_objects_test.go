@@ -156,7 +156,7 @@ func (c *cell) invite(into home) string {
 // showSession uses a session of the person.
 func (c *cell) showSession(of principal.Person) {
 	if of.ID == "" {
-		of = c.home.resident // to whoever is nobody
+		of = c.home.resident // the caller is nobody
 	}
 	c.names["session"] = keep(c, func() string {
 		id, _ := c.beginSession(of)
@@ -255,7 +255,7 @@ var (
 			c.show(owner)
 			return
 		}
-		c.show(c.home.resident) // to whoever can own none there
+		c.show(c.home.resident) // the caller cannot own a key there
 	}}
 	anothersKey    = object{"another's key", ours, func(c *cell) { c.show(c.home.resident) }}
 	siblingKey     = anothersKey.where(sibling)

@@ -121,7 +121,7 @@ var retiredNames = map[string]string{
 var retiredWords = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
 	`the doors?`, `public doors?`, `ways? in`, `the ground`, `the house`, `houses`, `furnish\w*`, `furniture`,
 	`officers?`, `takings`, `lingers?`, `hush(es|ed)?`, `mend(s|ed|ing)?`, `wrap(ped|s)? anew`, `judg(e|es|ed|ing)`,
-	`outdate[sd]?`, `tickets?`, `mint(s|ed|ing)?`, `gives? out`, `whoever asks`, `tends?`,
+	`outdate[sd]?`, `tickets?`, `mint(s|ed|ing)?`, `gives? out`, `whoever`, `tends?`,
 }, "|") + `)\b`)
 
 // givesDoc is a doc comment in the form that Go's convention has "returns" for.

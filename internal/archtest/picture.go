@@ -161,8 +161,8 @@ func directImports(boxes []*box) map[*box][]*box {
 	return direct
 }
 
-// addLanes adds a lane to each row from first to the one before last. It returns the upper end of
-// the line: the first lane, or the target itself.
+// addLanes adds a lane to each of rows[first:last]. It returns the upper end of the line: the lane
+// in rows[first], or the target itself if it added none.
 func addLanes(rows [][]*box, first, last int, target *box) *box {
 	end := target
 	for i := last - 1; i >= first; i-- {

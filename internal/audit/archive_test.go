@@ -152,8 +152,8 @@ func TestAnArchiveThatWasTamperedWithIsDamaged(t *testing.T) {
 	}
 }
 
-// Whoever has no root secret can make an archive agree with itself, but not with a signature nor
-// with a head that was kept.
+// Without the root secret, somebody can make an archive that is consistent in itself, but not one
+// that matches a signature or a head that was kept.
 func TestAnArchiveThatWasWrittenAnewIsToldByTheRootSecretOrAHeadThatWasKept(t *testing.T) {
 	t.Parallel()
 	a := newArchived(t, testkit.SQLite)

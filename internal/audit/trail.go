@@ -98,7 +98,7 @@ func ReadTrail(ctx context.Context, store TrailStore, of Trail, f TrailFilter, p
 	}
 	batch := trailBatch
 	if f == (TrailFilter{}) {
-		batch = page.Limit + 1 // one more tells whether this is the last part
+		batch = page.Limit + 1 // the event after the part tells whether another part follows
 	}
 	scan := paging.Scan[int64, TrailEvent, TrailEvent]{
 		Batch: batch, Most: trailMost,

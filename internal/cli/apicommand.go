@@ -114,7 +114,7 @@ func newAPICommand(cmd *cobra.Command) *apiCommand {
 // withTenantFlag adds --tenant, for commands on objects of a tenant.
 func (r *apiCommand) withTenantFlag(cmd *cobra.Command) *apiCommand {
 	cmd.PersistentFlags().StringVar(&r.tenant, "tenant", "",
-		"tenant, by id or name (CLAVIGER_TENANT; default: the one of the context, or the only one)")
+		"tenant, by id or name (CLAVIGER_TENANT; default: the tenant of the context, or your only tenant)")
 	return r
 }
 

@@ -103,7 +103,8 @@ func inviterText(p *api.Person) string {
 	return personText(*p)
 }
 
-// invitationID returns the id of the open invitation with the id or the e-mail address name.
+// invitationID returns the id of an open invitation. name is its e-mail address, or its id, which
+// is returned unchecked.
 func (c *call) invitationID(tenant, name string) (string, error) {
 	if !strings.Contains(name, "@") {
 		return name, nil

@@ -35,10 +35,10 @@ and removes people who were deleted or removed. If no journal reaches back to
 the backup, the restore fails and names the time that is not covered. To restore
 anyway, pass --without-journal.
 
-Several nodes on one PostgreSQL database have one journal each. The last seconds
-of a node may only be in its own journal, so name the journals of all nodes:
-repeat --journal, or name a directory that contains them (NAME.journal). The
-restore merges them. If the journal of a node that was alive is missing, the
+Several nodes on one PostgreSQL database have one journal each. The changes that
+a node made in its last seconds may be only in its own journal, so name the
+journals of all nodes: repeat --journal, or name a directory that contains them
+(NAME.journal). The restore merges them. If the journal of a node that was alive is missing, the
 restore fails and names the node. --without-journal accepts this too.
 
 If scopes, roles, applications or settings allowed less after the backup, the
@@ -140,7 +140,7 @@ type restoreResult struct {
 	Users          int `json:"users"`
 	Passwords      int `json:"passwords"`
 	Members        int `json:"members"`
-	AccountMembers int `json:"officers"`
+	AccountMembers int `json:"account_members"`
 	Applications   int `json:"applications"`
 	Tenants        int `json:"tenants"`
 	Accounts       int `json:"accounts"`

@@ -33,7 +33,7 @@ them on standard input. The server is the one of the link, unless --server or
 	r.createsContext = true
 	flags := cmd.Flags()
 	flags.StringVar(&f.linkFile, "link-file", "",
-		"file that contains the link, or its last part (default: a prompt, or standard input)")
+		"file that contains the link, or the token after its last slash (default: a prompt, or standard input)")
 	flags.StringVar(&f.passwordFile, "password-file", "",
 		"file that contains the new password (default: a prompt, or standard input)")
 	flags.StringVar(&f.Account, "account", "", "name of the account")

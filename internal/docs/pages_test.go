@@ -114,7 +114,7 @@ func TestTheReferenceHasEveryOperationAndEveryObject(t *testing.T) {
 	}
 }
 
-func TestAOneTimeLinkTellsWhoeverOpensItWhatToDo(t *testing.T) {
+func TestAOneTimeLinkTellsThePersonWhoOpensItWhatToDo(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	_, reference := testkit.Get(t, h.URL+"/docs/api")
 	for _, path := range []string{"/setup/", "/invitations/", "/claims/", "/password-resets/"} {

@@ -29,12 +29,12 @@ func mailless(t *testing.T, e testkit.Engine) *testkit.SMTPMailbox {
 	return p
 }
 
-func TestAnInvitationIsMailedAndNotShownToWhoeverInvitesAndProvesTheAddress(t *testing.T) {
+func TestAnInvitationIsMailedAndNotShownToTheInviterAndProvesTheAddress(t *testing.T) {
 	p := testkit.NewSMTPMailbox(t, testkit.SQLite)
 	admin := p.As(p.Member(p.MainTenant, "Tenant Admin", scope.Admin))
 	i := testkit.Invite(t, admin, p.MainTenant, "Eve@Claviger.Example", "auditor")
 	if i.URL != nil {
-		t.Fatalf("whoever invites sees %s", *i.URL)
+		t.Fatalf("the inviter sees %s", *i.URL)
 	}
 	mails := p.Mails(t, notice.Invitation)
 	if len(mails) != 1 || !strings.EqualFold(mails[0].To, "Eve@Claviger.Example") {
@@ -85,7 +85,7 @@ func TestWithoutMailALinkIsShownAndProvesNothing(t *testing.T) {
 
 // The attack: somebody accepts in the name of an address that is not theirs, before its holder
 // comes.
-func TestWhoeverProvesAnAddressHasItWhoeverHeldItBefore(t *testing.T) {
+func TestAProvenAddressBelongsToThePersonWhoProvedItNotToAnEarlierHolder(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		p := mailless(t, e)
 		const victim = "ceo@victim.example"
@@ -160,7 +160,7 @@ func TestAnUnprovenPersonWhoGivesTheirPasswordStaysAndIsProven(t *testing.T) {
 	key := p.Key(p.As(principal.Person{ID: ident.UserID(s.User.ID)}), p.MainTenant, "applications:read")
 	other := p.Tenant("Other", nil)
 	testkit.Invite(t, p.As(p.Owner), other, "EVE@claviger.example", "member")
-	// whoever has the link does not wait for guesses of others
+	// the holder of the link does not wait because others guessed the password
 	testkit.SetSignInFailures(t, p.Server, "eve@claviger.example", 1_000)
 	eve, again, err := p.Anyone().AcceptInvitation(t.Context(), p.InvitationToken(t, "eve@claviger.example"),
 		testkit.Newcomer)
@@ -333,8 +333,8 @@ func TestAVoidLinkIsNotMailed(t *testing.T) {
 		testkit.Accepting(t, p.Server, p.InvitationToken(t, "bob@claviger.example"), testkit.Newcomer)(), "")
 }
 
-// A restore leaves whoever changed their password without one. They cannot give it, and must not
-// lose everything for that.
+// A restore removes the password of a person who changed it after the backup. The person then
+// cannot enter one, and must not lose everything because of that.
 func TestAnUnprovenPersonWithoutAPasswordDoesNotGiveWay(t *testing.T) {
 	t.Parallel()
 	p := mailless(t, testkit.SQLite)
@@ -487,7 +487,8 @@ func TestTheOperatorsInvitationIsShownToTheOperatorAndProves(t *testing.T) {
 	}
 }
 
-// Whoever was a user before addresses were proven signs in, and is told of their keys, as before.
+// People who were users before addresses were proven still sign in, and still get notices about
+// their keys.
 func TestAnUpgradeLocksNobodyOutAndLosesNobodysNotices(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		p := testkit.NewSMTPMailbox(t, e)

@@ -118,7 +118,8 @@ func TestAnAddressShowsAllOfItselfAndNamesAHost(t *testing.T) {
 	}
 }
 
-// What is kept of an address must lead back to whoever typed it, however often it is processed.
+// The canonical form of an address must not change when it is computed again, so that it always
+// finds the person who typed the address.
 func TestTheCanonicalFormOfAnAddressIsStable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		email := rapid.String().Draw(t, "local") + "@" + rapid.StringMatching(`[a-zäß日σς。.-]{1,12}`).Draw(t,

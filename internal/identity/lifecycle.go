@@ -262,7 +262,8 @@ func (s *Service) revokeKeys(ctx context.Context, tx DeleteTx, user ident.UserID
 	return tenants, revoked, nil
 }
 
-// eraseUser removes everything else of a user whose keys are revoked.
+// eraseUser removes what is left of a user after their keys were revoked: memberships, sessions,
+// failed sign-ins, links and the user.
 func (s *Service) eraseUser(ctx context.Context, tx DeleteTx, u User) error {
 	if err := tx.RemoveMemberships(ctx, u.ID); err != nil {
 		return err

@@ -37,7 +37,7 @@ func tries(t *testing.T, c *client.Client, email, password string) api.Code {
 
 const browser = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-func TestWhoeverKnowsTheAddressCannotLockOutItsOwnerWhereTheyHaveSignedInBefore(t *testing.T) {
+func TestAStrangerCannotLockTheOwnerOutOfAClientThatTheOwnerHasUsed(t *testing.T) {
 	t.Parallel()
 	h := behindProxy(t)
 	email := h.Owner.Email
@@ -153,7 +153,7 @@ func TestASessionChangesThePasswordWhateverOthersTry(t *testing.T) {
 		_, err := c.ChangePassword(t.Context(), current, "another horse battery staple")
 		return testkit.Code(t, err)
 	}
-	for range 30 { // whoever has one session keeps nobody out of another
+	for range 30 { // failures in one session do not block another one
 		if got := change(other, testkit.WrongPassword); got != api.SignInFailed {
 			t.Fatalf("a wrong password: %q", got)
 		}

@@ -144,7 +144,7 @@ func (s *Service) mailReset(ctx context.Context, canonical string, from principa
 }
 
 // NewReset makes a link to set the user's password, for the operator to hand over, and returns its
-// token once. Using the link proves the address, since the operator vouches for whoever got it.
+// token once. Using the link proves the address, since the operator vouches for its recipient.
 func (s *Service) NewReset(ctx context.Context, who principal.Principal,
 	user ident.UserID,
 ) (ResetLink, credential.Secret, error) {

@@ -79,7 +79,7 @@ func TestALostPasswordIsSetAnewByAMailedLinkOnceWithinAnHour(t *testing.T) {
 	}
 }
 
-// Whoever is attacked from everywhere signs in where the link was used.
+// A person whose password is guessed from elsewhere can still sign in where they used the link.
 func TestThePlaceWhereAPasswordIsSetAnewIsKnown(t *testing.T) {
 	t.Parallel()
 	h := behindProxy(t)

@@ -142,7 +142,7 @@ func TestAUserDisabledEverywhereCanDoNothingUntilEnabled(t *testing.T) {
 	}
 }
 
-func TestWhoeverDeletesThemselvesLeavesNoAuthorityAndNoName(t *testing.T) {
+func TestAPersonWhoDeletesThemselvesLeavesNoAuthorityAndNoName(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	keeps, removes := h.Tenant("Keeps", nil),

@@ -48,8 +48,8 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 }
 
 // attempt checks a password once. It counts in the bucket that bucketOf returns for the user, or
-// for the zero user where nobody has the address. Whoever it is about, it reads three times, writes
-// once and hashes once.
+// for the zero user where nobody has the address. In both cases it reads three times, writes once
+// and hashes once.
 func (s *Service) attempt(
 	ctx context.Context, t *turn, canonical string, password credential.Secret, bucketOf func(User) (string, error),
 ) (User, error) {

@@ -86,8 +86,9 @@ type Revocations struct {
 // On adds the counts to an event.
 func (t Revocations) On(e audit.Event) audit.Event {
 	for name, n := range map[string]int{
-		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members, "officers": t.AccountMembers,
-		"applications": t.Applications, "tenants": t.Tenants, "accounts": t.Accounts, "policies": t.Policies,
+		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members,
+		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
+		"accounts": t.Accounts, "policies": t.Policies,
 	} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))

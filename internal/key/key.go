@@ -19,15 +19,15 @@
 //
 // Where each rule is decided:
 //
-//	status of a key                policy.Life.State, from the dates that [Key.Life] passes to it;
-//	                               for a request with the key, policy.KeyStatus
+//	status of a key                policy.Life.Status, from the dates of [Key.Life]; for a request
+//	                               with the key, policy.KeyStatus
 //	slot under the owner's cap     [AllocateSlot] (slot.go)
 //	owner of a key                 [Spec].Owner, checked by authorizeCreate (access.go); the owner
 //	                               of a key never changes
 //	who may see, see in full or    accessTo (access.go)
 //	change a key
-//	who may see a secret           whoever it is issued to, once: Create, Refresh and Claim; after
-//	                               that Reveal (reveal.go)
+//	who may see a secret           the caller of Create, Refresh or Claim, once; after that, the
+//	                               caller of Reveal (reveal.go)
 //	form of a field                fields.go, for new and for edited keys
 //
 // The package knows neither SQL nor HTTP. Each step states what it needs of a transaction in a
@@ -83,8 +83,8 @@ type Key struct {
 	LastUsedIP string
 	DisabledAt time.Time
 	DisabledBy ident.UserID
-	// DisabledByAdmin is set where an admin disabled the key, or idleness did (DisabledBy is then
-	// ""). Only an admin enables such a key.
+	// DisabledByAdmin is set if an admin disabled the key, or if Claviger disabled it because it
+	// was idle (DisabledBy is then ""). Only an admin can enable such a key.
 	DisabledByAdmin bool
 	// EnabledAt is when the key was last enabled.
 	EnabledAt time.Time

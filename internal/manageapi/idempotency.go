@@ -86,7 +86,7 @@ func withIdempotencyKey(ctx huma.Context, caller verify.Caller, body []byte) (hu
 	return huma.WithContext(ctx, audit.WithIdempotencyKey(ctx.Context(), key)), nil
 }
 
-// replayable is an output that can say that it is a replay.
+// replayable is an output that can be marked as the response to a repeated request.
 type replayable interface{ setReplayed() }
 
 // Replay is the header of a response to a repeated request. It is exported because huma sees no

@@ -11,7 +11,7 @@ import (
 const minFailures = 10
 
 // planFailedSignIns plans notices to people whose password somebody tries to guess, one a day for
-// each. It searches for them here, because a sign-in must do the same whoever it is about.
+// each. It searches for them here, because a sign-in must do the same for every person.
 func (r *planPass) planFailedSignIns(ctx context.Context) error {
 	var after FailurePosition
 	for {

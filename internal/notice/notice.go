@@ -135,8 +135,8 @@ type Facts struct {
 	// used; zero for never.
 	IdleAt     time.Time `json:"idle_at,omitzero"`
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
-	// IdleDays is after how many days without use the tenant disables a key. It is set where the
-	// key was disabled for that reason.
+	// IdleDays is the number of days without use after which the tenant disables a key. It is set
+	// where the key was disabled for that reason.
 	IdleDays int `json:"idle_days,omitempty"`
 	// By names who did it (see Named and Self); "" for Claviger itself.
 	By string `json:"by,omitempty"`

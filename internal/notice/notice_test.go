@@ -189,7 +189,7 @@ func TestAChangeThatIsRefusedTellsNobody(t *testing.T) {
 	}
 }
 
-func TestWhoeverDoesNotWantANoticeGetsNoneButThoseOfExpiriesTheyGet(t *testing.T) {
+func TestNoticesCanBeTurnedOffExceptThoseThatAreAlwaysOn(t *testing.T) {
 	t.Parallel()
 	p := testkit.NewMailbox(t, testkit.SQLite)
 	me, err := p.AsRecipient().Me(p.Context())
@@ -274,7 +274,7 @@ func TestTheOwnerIsToldSevenDaysBeforeAKeyIsDisabledForIdlenessAndWhenItIs(t *te
 	}
 }
 
-func TestWhoeverIsToldLateThatAKeyIsIdleHasSevenDaysNevertheless(t *testing.T) {
+func TestAPersonWhoIsToldLateThatAKeyIsIdleStillHasSevenDays(t *testing.T) {
 	t.Parallel()
 	p := newIdlePostbox(t, testkit.SQLite, 30)
 	k := p.NewKey("Idle", 0)

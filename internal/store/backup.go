@@ -163,8 +163,8 @@ func (s *Store) LastChange(ctx context.Context) (n int64, err error) {
 	return n, s.fault(err)
 }
 
-// notifyCommitted tells whoever wanted to know of each change before it is answered. What cannot be
-// told ends the node.
+// notifyCommitted calls Committed for a change, before its response is sent. If that fails, it
+// halts the store.
 func (s *Store) notifyCommitted(change int64, e audit.Event) error {
 	if err := s.Committed(change, e); err != nil {
 		s.halt(err)

@@ -46,7 +46,7 @@ const (
 		SET digest = NULL, digest_version = NULL, copy = NULL, copy_version = NULL WHERE key_id = $1`
 )
 
-// Policies implements key.Store and notice.Store.
+// Policies implements key.SweepStore and notice.Store.
 func (s *Store) Policies(ctx context.Context) (map[ident.AccountID][]policy.Rule, error) {
 	all, err := policiesOf(ctx, s.reading)
 	return all, s.fault(err)
@@ -67,28 +67,28 @@ func policiesOf(ctx context.Context, from querier) (map[ident.AccountID][]policy
 	return all, err
 }
 
-// KeysExpiredBy implements key.Store.
+// KeysExpiredBy implements key.SweepStore.
 func (s *Store) KeysExpiredBy(ctx context.Context, by time.Time) ([]key.Ref, error) {
 	return s.listRefs(ctx, keysExpiredBy, micros(by))
 }
 
-// KeysSetBy implements key.Store.
+// KeysSetBy implements key.SweepStore.
 func (s *Store) KeysSetBy(ctx context.Context, account ident.AccountID, by time.Time) ([]key.Ref, error) {
 	return s.listRefs(ctx, keysSetBy, account, micros(by))
 }
 
-// KeysWithPreviousEndedBy implements key.Store.
+// KeysWithPreviousEndedBy implements key.SweepStore.
 func (s *Store) KeysWithPreviousEndedBy(ctx context.Context, by time.Time) ([]key.Ref, error) {
 	return s.listRefs(ctx, previousOverBy, micros(by))
 }
 
-// IdleTenants implements key.Store and notice.Store.
+// IdleTenants implements key.SweepStore and notice.Store.
 func (s *Store) IdleTenants(ctx context.Context) ([]ident.TenantID, error) {
 	tenants, err := ids[ident.TenantID](ctx, s.reading, selectIdleTenants)
 	return tenants, s.fault(err)
 }
 
-// IdleKeys implements key.Store.
+// IdleKeys implements key.SweepStore.
 func (s *Store) IdleKeys(
 	ctx context.Context, tenant ident.TenantID, since time.Time, after key.Position,
 ) (idle []key.SlotHolder, last *key.Position, err error) {
@@ -135,7 +135,7 @@ func (s *Store) listRefs(ctx context.Context, q query, args ...any) (list []key.
 	return list, s.fault(err)
 }
 
-// ForgetDigests implements key.Tx.
+// ForgetDigests implements key.SweepTx.
 func (t *Tx) ForgetDigests(ctx context.Context, id ident.KeyID, at time.Time) error {
 	if err := t.exec(ctx, deleteDigests, id); err != nil {
 		return err

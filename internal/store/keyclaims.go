@@ -33,13 +33,13 @@ const (
 		AND l.expires_at <= $1 LIMIT 100`
 )
 
-// InsertClaim implements key.Tx.
+// InsertClaim implements key.CreateTx.
 func (t *Tx) InsertClaim(ctx context.Context, c key.Claim) error {
 	return t.exec(ctx, insertClaim, c.ID, c.Tenant, c.Key, c.Owner, c.CreatedBy, c.Token[:], micros(c.CreatedAt),
 		micros(c.ExpiresAt), micros(c.MailedAt))
 }
 
-// UseClaim implements key.Tx.
+// UseClaim implements key.ClaimTx.
 func (t *Tx) UseClaim(ctx context.Context, token credential.TokenHash, owner ident.UserID, now time.Time) error {
 	return t.runOne(ctx, useClaim, token[:], owner, micros(now))
 }
@@ -58,7 +58,7 @@ func (s *Store) CheckClaim(ctx context.Context, token credential.TokenHash, now 
 	return s.fault(s.reading.row(ctx, selectLiveClaim, token[:], micros(now)).Scan(&id))
 }
 
-// KeysUnclaimedBy implements key.Store.
+// KeysUnclaimedBy implements key.SweepStore.
 func (s *Store) KeysUnclaimedBy(ctx context.Context, now time.Time) ([]key.Ref, error) {
 	return s.listRefs(ctx, lateClaims, micros(now))
 }

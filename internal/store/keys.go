@@ -113,7 +113,7 @@ func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) 
 	return k, s.fault(err)
 }
 
-// LockKey implements key.Tx.
+// LockKey implements key.LockTx.
 func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
 	if err := t.lockRow(ctx, lockKey, tenant, id); err != nil {
 		return key.Key{}, err
@@ -228,7 +228,7 @@ func (t *Tx) LockPeople(ctx context.Context, people ...ident.UserID) error {
 	return nil
 }
 
-// Authority implements key.Tx.
+// Authority implements key.AuthorityTx and tenancy.AuthorityTx.
 func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID,
 	user ident.UserID,
 ) (a principal.Authority, err error) {
@@ -272,13 +272,13 @@ func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 	}, err
 }
 
-// KeyOwner implements key.Tx.
+// KeyOwner implements key.ChangeTx.
 func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (owner ident.UserID, err error) {
 	err = t.row(ctx, selectKeyOwner, tenant, id).Scan(&owner)
 	return owner, t.store.fault(err)
 }
 
-// SlotHolders implements key.Tx.
+// SlotHolders implements key.SlotTx.
 func (t *Tx) SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]key.SlotHolder, error) {
 	return slotHolders(ctx, t, selectSlotHolders, tenant, owner)
 }
@@ -295,31 +295,31 @@ func slotHolders(ctx context.Context, from querier, q query, args ...any) (held 
 	return held, err
 }
 
-// HighestSlot implements key.Tx.
+// HighestSlot implements key.SlotTx.
 func (t *Tx) HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (slot int64, err error) {
 	err = t.row(ctx, selectHighestSlot, tenant, owner).Scan(&slot)
 	return slot, err
 }
 
-// CountSlotHolders implements key.Tx.
+// CountSlotHolders implements key.SlotTx.
 func (t *Tx) CountSlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID, most int) (int, error) {
 	return t.countUpTo(ctx, countSlotHolders, tenant, owner, most)
 }
 
-// FreeExpiredSlots implements key.Tx.
+// FreeExpiredSlots implements key.SlotTx.
 func (t *Tx) FreeExpiredSlots(
 	ctx context.Context, tenant ident.TenantID, owner ident.UserID, expiredBy, setBy time.Time,
 ) error {
 	return t.exec(ctx, freeExpiredSlots, tenant, owner, expiredBy.UnixMicro(), setBy.UnixMicro())
 }
 
-// FreeSlots implements key.Tx.
+// FreeSlots implements key.SlotTx.
 func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 	q, args := expand(freeSlots, 1, keys)
 	return t.exec(ctx, q, args...)
 }
 
-// InsertKey implements key.Tx.
+// InsertKey implements key.CreateTx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	err := t.markSlotTaken(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description,
 		k.Applications.All, string(k.Delivery), nullIfZero(k.Slot),
@@ -374,7 +374,7 @@ func (t *Tx) insertGrants(ctx context.Context, k key.Key) error {
 	return nil
 }
 
-// EditKey implements key.Tx.
+// EditKey implements key.ChangeTx.
 func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
 	err := t.runOne(ctx, editKey, k.ID, k.Name, k.Description, k.Applications.All, micros(k.ExpiresAt),
 		micros(k.UpdatedAt))
@@ -387,7 +387,7 @@ func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
 	return t.insertGrants(ctx, k)
 }
 
-// ReplaceSecret implements key.Tx.
+// ReplaceSecret implements key.SecretTx.
 func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
 	if err := t.exec(ctx, dropSecret, k.ID, "previous"); err != nil {
 		return err
@@ -407,7 +407,7 @@ func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
 		micros(k.UpdatedAt)))
 }
 
-// EndPrevious implements key.Tx.
+// EndPrevious implements key.EndTx.
 func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error {
 	if err := t.runOne(ctx, dropSecret, id, "previous"); err != nil {
 		return err
@@ -415,7 +415,7 @@ func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) erro
 	return t.runOne(ctx, updateKeyTime, id, micros(at))
 }
 
-// RevokeKey implements key.Tx.
+// RevokeKey implements key.EndTx.
 func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error {
 	if err := t.runOne(ctx, revokeKey, id, micros(at), nullIfEmpty(by), nullIfEmpty(reason)); err != nil {
 		return err
@@ -423,8 +423,8 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 	return t.exec(ctx, deleteCopy, id)
 }
 
-// RevokeKeysOf implements identity.Tx and tenancy.Tx. It does for all keys of an owner what
-// [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
+// RevokeKeysOf implements identity.DeleteTx and tenancy.MemberTx. It does for all keys of an owner
+// what [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
 func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode,
 	at time.Time, by ident.UserID, reason string,
 ) (int64, error) {
@@ -444,7 +444,7 @@ func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner iden
 	return t.count(ctx, revoke, append([]any{tenant, owner}, args...)...)
 }
 
-// DeleteKey implements key.Tx.
+// DeleteKey implements key.EndTx.
 func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
 	for _, q := range []query{deleteUses, deleteScopeUses} {
 		if err := t.exec(ctx, q, id); err != nil {
@@ -454,7 +454,7 @@ func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
 	return t.runOne(ctx, deleteKey, id)
 }
 
-// SetDisabled implements key.Tx.
+// SetDisabled implements key.EndTx.
 func (t *Tx) SetDisabled(ctx context.Context, k key.Key) error {
 	return t.runOne(ctx, setDisabled, k.ID, micros(k.DisabledAt), nullIfEmpty(k.DisabledBy), k.DisabledByAdmin,
 		micros(k.EnabledAt), micros(k.UpdatedAt))

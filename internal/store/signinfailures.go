@@ -77,7 +77,7 @@ func (s *Store) DeleteOldFailures(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// DeleteFailuresOf implements identity.Tx.
+// DeleteFailuresOf implements identity.ForgetFailuresTx.
 func (t *Tx) DeleteFailuresOf(ctx context.Context, canonical, prefix string) error {
 	if err := t.exec(ctx, deleteFailures, canonical); err != nil {
 		return err

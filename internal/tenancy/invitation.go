@@ -15,8 +15,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Invitation invites the holder of an e-mail address to a tenant. Whoever opens its link is taken
-// for that person.
+// Invitation invites the holder of an e-mail address to a tenant. The server takes the person who
+// accepts the link for that holder.
 type Invitation struct {
 	ID     ident.LinkID
 	Tenant ident.TenantID

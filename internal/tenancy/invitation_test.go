@@ -90,8 +90,7 @@ func TestAnInvitationIsAcceptedOnceByThirtyTwoAtOnce(t *testing.T) {
 	})
 }
 
-// Whoever invites learns nothing of who is known to the server: the answers differ in what is
-// random, and in nothing else.
+// An inviter does not learn who is known to the server: the responses differ only in random values.
 func TestInvitingTellsNothingAboutTheAddress(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
@@ -129,7 +128,7 @@ func TestAKnownPersonAcceptsWithTheirOwnPasswordAndStaysWhoTheyAre(t *testing.T)
 		testkit.Accepting(t, h, testkit.InvitationToken(i),
 			api.AcceptInvitationRequest{Name: "Mallory", Password: "another horse battery staple"})(),
 		api.SignInFailed)
-	for name, a := range map[string]api.AcceptInvitationRequest{ // whoever is new is told the same
+	for name, a := range map[string]api.AcceptInvitationRequest{ // a new person gets the same responses
 		"a short password": {Name: "Mallory", Password: "short"},
 		"no password":      {Name: "Mallory"},
 		"no name":          {Password: testkit.Password},

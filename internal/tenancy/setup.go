@@ -94,7 +94,7 @@ func (s *Service) CheckSetup(ctx context.Context, token string) error {
 // SetUp returns the user to sign in.
 //
 // A known person must give their password. The address of a new person counts as proven: the
-// operator, who made the link, vouches for whoever uses it.
+// operator, who made the link, vouches for the person who uses it.
 func (s *Service) SetUp(ctx context.Context, token string, n Setup, from principal.Origin) (identity.User, error) {
 	if !s.Keyring.TokenTagged(credential.SetupToken, token) {
 		return identity.User{}, errLink

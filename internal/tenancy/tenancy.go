@@ -12,10 +12,10 @@
 //	everybody else           is told that the tenant does not exist
 //
 // Changes are decided inside the transaction that makes them (authority.go), so that a right that
-// was just removed cannot be used once more: [roleIn] returns the role of a person, [Authorize]
-// decides about a person or a key by a scope. Reads are decided by the principal that came with the
-// request ([sees]). Who owns an account is decided in package account, but for the two links that
-// make an owner: setup.go, and join.go for an invitation with Owns.
+// was just removed cannot be used once more: roleIn returns the role of a person,
+// [Service.Authorize] decides about a person or a key by a scope. Reads are decided by the
+// principal that came with the request (sees). Who owns an account is decided in package account,
+// but for the two links that make an owner: setup.go, and join.go for an invitation with Owns.
 //
 // Opening an account and the first set-up are here, although they make an account: both also make
 // its first tenant.

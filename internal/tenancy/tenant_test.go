@@ -105,7 +105,7 @@ func TestATenantIsMadeInTheOneAccountThatItsMakerRuns(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	member := h.As(h.Member(h.Tenant("Main tenant", nil), "The Member", scope.Member))
 	_, err := member.CreateTenant(t.Context(), api.CreateTenantRequest{Name: "Another tenant", Preset: "standard"})
-	testkit.ExpectCode(t, "whoever runs none", err, api.Forbidden)
+	testkit.ExpectCode(t, "a person who runs no account", err, api.Forbidden)
 	owner := h.As(h.Owner)
 	for body, want := range map[string]string{
 		`{"name":"Another tenant","preset":"standard","account_id":"x"}`:          "account_id form",
@@ -135,7 +135,7 @@ func TestATenantIsMadeInTheOneAccountThatItsMakerRuns(t *testing.T) {
 	}
 	_, err = owner.CreateTenant(t.Context(), api.CreateTenantRequest{Name: "Another tenant", Preset: "standard"})
 	if got := testkit.FieldErrors(t, err); got != "account_id required" {
-		t.Errorf("whoever runs two: %s", got)
+		t.Errorf("a person who runs two accounts: %s", got)
 	}
 	made, err := owner.CreateTenant(t.Context(),
 		api.CreateTenantRequest{AccountID: string(other.ID), Name: "Another tenant", Preset: "standard"})

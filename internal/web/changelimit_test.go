@@ -120,7 +120,7 @@ func TestChangesCountOverAllSessionsAndKeysOfAPerson(t *testing.T) {
 	}
 }
 
-func TestWhoeverHasUsedUpTheirChangesCanStillRevoke(t *testing.T) {
+func TestAPersonWhoHasUsedUpTheirChangesCanStillRevoke(t *testing.T) {
 	h := limited(t, 3)
 	tenant := h.Tenant("Main", nil)
 	c := h.As(h.Member(tenant, "Key Owner", scope.Admin))

@@ -41,8 +41,8 @@ func answered(t *testing.T, conn net.Conn) (resp *http.Response, took time.Durat
 	return resp, time.Since(begun)
 }
 
-// Whoever is refused by the headers alone is refused before the body has come, and the connection
-// ends.
+// A request that is refused because of its headers is refused before its body has arrived, and the
+// connection ends.
 func TestTheBodyOfAStrangerIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)

@@ -41,7 +41,7 @@ func TestNoDefaultOfDatabaseOrRoleChangesWhatAQueryMeans(t *testing.T) {
 	exec(t, owner, `CREATE SCHEMA shadow`)
 	exec(t, owner, `CREATE TABLE shadow.users (id TEXT)`)
 	exec(t, owner, `CREATE FUNCTION shadow.to_regclass(TEXT) RETURNS regclass LANGUAGE sql AS 'SELECT NULL::regclass'`)
-	closeBackend(t, open(t, address)) // whoever created it had other defaults
+	closeBackend(t, open(t, address)) // create the objects before the defaults are hostile
 	for _, setting := range hostile {
 		setDefault(t, owner, setting)
 	}

@@ -21,9 +21,9 @@ func (p *pools) openCheckpoints() {
 	}
 }
 
-// checkpoint moves the contents of the WAL into the file and truncates the WAL. Until then the WAL
-// holds pages with rows that were deleted since. While a transaction is open, such as a backup, it
-// leaves the rest to the next call.
+// checkpoint moves the contents of the WAL into the file and truncates the WAL. Before
+// that, the WAL may hold pages with rows that were deleted later. While a transaction is open, such
+// as a backup, it leaves the rest to the next call.
 func (p *pools) checkpoint(ctx context.Context) error {
 	if info, err := os.Stat(p.file + "-wal"); err != nil || info.Size() == 0 {
 		return nil

@@ -17,7 +17,7 @@ import (
 var authorityCases = []testCase{
 	{"authority is the live membership and the role in the account", authorityIsWhatIsLive},
 	{"a lock writes no new version of a row", aLockWritesNothing},
-	{"two people are locked in the order of their ids, whoever acts for whom", twoPeopleAreLockedInOrder},
+	{"two people are locked in the order of their ids, although each acts for the other", twoPeopleAreLockedInOrder},
 	{"who lost a scope may rename the key that has it, and not give it again", aLostScopeIsCheckedWhenGranted},
 }
 

@@ -195,6 +195,6 @@ func aHaltedStoreWritesNothing(fx *fixture) {
 		fx.Errorf("the session was last seen %v, want %v (%v)", got.LastSeenAt, s.LastSeenAt, err)
 	}
 	if len(fx.fatal) > 0 {
-		fx.Errorf("whoever halts the store knows; told of %v", fx.fatal)
+		fx.Errorf("Halt called Fatal, although its caller knows already: %v", fx.fatal)
 	}
 }

@@ -40,7 +40,8 @@ func (fx *fixture) changes() int64 {
 	return queryValue[int64](fx, `SELECT value FROM counters WHERE name = 'change'`)
 }
 
-// userExists fails the test unless the user exists, or does not, as wanted.
+// userExists fails the test if the user is not stored although want is true, or is stored although
+// want is false.
 func (fx *fixture) userExists(u identity.User, want bool) {
 	fx.Helper()
 	_, _, err := fx.store.UserByEmail(fx.Context(), u.Canonical)
