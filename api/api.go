@@ -102,6 +102,18 @@ type Person struct {
 	EmailProven *bool `json:"email_proven,omitempty"`
 }
 
+// Party is who a key belongs to, or who created an object. Members that do not apply to the type are
+// null. A deleted party has only its type and id.
+type Party struct {
+	Type PartyType `json:"type"`
+	ID   string    `json:"id"`
+	Name *string   `json:"name"`
+	// Email is that of a user.
+	Email *string `json:"email"`
+	// ExternalID is the id that the host application gave a subject.
+	ExternalID *string `json:"external_id"`
+}
+
 // SignInRequest is the body of POST /api/v1/session.
 type SignInRequest struct {
 	Email    string `json:"email"`

@@ -50,8 +50,9 @@ type Decision struct {
 	PublicID  string `json:"public_id"`
 	TenantID  string `json:"tenant_id"`
 	AccountID string `json:"account_id"`
-	Owner     Person `json:"owner"`
-	// Scopes are the effective scopes: the key's own, as far as its owner's role allows them now.
+	Owner     Party  `json:"owner"`
+	// Scopes are the effective scopes: the key's own, as far as its owner's role or plan allows them
+	// now.
 	Scopes             []string   `json:"scopes"`
 	AllApplications    bool       `json:"all_applications"`
 	ApplicationIDs     []string   `json:"application_ids"`
@@ -97,7 +98,8 @@ func (r VerifyRequest) MarshalJSON() ([]byte, error) {
 
 // Whoami describes the caller. Members that do not apply to the caller's kind are null.
 type Whoami struct {
-	Principal          PrincipalKind       `json:"principal"`
+	Principal PrincipalKind `json:"principal"`
+	// User is the signed-in person, or the owner of the key if that is a person.
 	User               *Person             `json:"user"`
 	TenantID           *string             `json:"tenant_id"`
 	AccountID          *string             `json:"account_id"`

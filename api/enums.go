@@ -46,6 +46,27 @@ const (
 // Values returns all values.
 func (Role) Values() []Role { return []Role{RoleOwner, RoleAdmin, RoleMember, RoleAuditor} }
 
+// PartyType says what a party is. Users, service accounts and subjects own keys. The other types
+// only create objects.
+type PartyType string
+
+// The values of PartyType.
+const (
+	PartyUser           PartyType = "user"
+	PartyServiceAccount PartyType = "service_account"
+	PartySubject        PartyType = "subject"
+	PartyManagementKey  PartyType = "management_key"
+	PartyOperator       PartyType = "operator"
+	PartySystem         PartyType = "system"
+)
+
+// Values returns all values.
+func (PartyType) Values() []PartyType {
+	return []PartyType{
+		PartyUser, PartyServiceAccount, PartySubject, PartyManagementKey, PartyOperator, PartySystem,
+	}
+}
+
 // Style is the format of a key.
 type Style string
 

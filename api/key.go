@@ -9,8 +9,10 @@ import (
 type CreateKeyRequest struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
-	// OwnerID is the id of the key's owner, by default the caller.
-	OwnerID string `json:"owner_id,omitempty"`
+	// OwnerID is the id of the user who owns the key, by default the caller. Owner names an owner of
+	// any type. Send at most one of the two.
+	OwnerID string    `json:"owner_id,omitempty"`
+	Owner   *KeyOwner `json:"owner,omitempty"`
 	// Scopes are by default those of the tenant (default_scopes). "*" must be the only one.
 	Scopes []string `json:"scopes,omitempty"`
 	// AllApplications must be true, or ApplicationIDs must name at least one application.
@@ -21,6 +23,16 @@ type CreateKeyRequest struct {
 	// and only the owner sees it. A key for an account owner or account admin that somebody else
 	// creates must use link (`link_required`).
 	Delivery Delivery `json:"delivery,omitempty"`
+}
+
+// KeyOwner names the owner of a new key. The secrets of keys of service accounts and subjects are
+// shown to the creator: delivery link is for users.
+type KeyOwner struct {
+	Type PartyType `json:"type" values:"user,service_account,subject"`
+	// ID is the id of the owner. A subject may be named by ExternalID instead.
+	ID string `json:"id,omitempty"`
+	// ExternalID is the host application's id of a subject.
+	ExternalID string `json:"external_id,omitempty"`
 }
 
 // UpdateKeyRequest is the body of PATCH /api/v1/tenants/{tenant}/keys/{key}. Absent members stay as
@@ -55,15 +67,15 @@ type KeySummary struct {
 	PublicID    string    `json:"public_id"`
 	Name        string    `json:"name"`
 	Description string    `json:"description"`
-	Owner       Person    `json:"owner"`
+	Owner       Party     `json:"owner"`
 	CreatedAt   time.Time `json:"created_at"`
 	Status      KeyStatus `json:"status"`
 }
 
 // KeyDetails is what only the owner, admins and auditors may see of a key.
 type KeyDetails struct {
-	CreatedBy Person `json:"created_by"`
-	Style     Style  `json:"style"`
+	CreatedBy Party `json:"created_by"`
+	Style     Style `json:"style"`
 	// Last4 is the last four characters of the secret.
 	Last4           string     `json:"last4"`
 	Scopes          []string   `json:"scopes"`

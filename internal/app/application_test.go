@@ -372,7 +372,7 @@ func TestAKeyThatLostItsRightsMeanwhileWritesNothing(t *testing.T) {
 			// The principal that the authenticator made when the request came in, with every right
 			// that the key had then.
 			then := principal.OfKey(&principal.Key{
-				ID: ident.KeyID(k.Key.ID), Tenant: tenant.ID, Account: h.Account.ID, Owner: owner,
+				ID: ident.KeyID(k.Key.ID), Tenant: tenant.ID, Account: h.Account.ID, Owner: owner.Party(),
 				Applications: scope.Applications{All: true}, Serial: 1,
 				Scopes: scope.NewSet(scope.ApplicationsCreate, scope.ApplicationsDelete, scope.ApplicationsUpdate),
 			})

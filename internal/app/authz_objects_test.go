@@ -332,7 +332,7 @@ func (c *cell) keyByLink(owner principal.Person) {
 	c.names["token"] = keep(c, func() string {
 		spec := everything
 		spec.Name = "Test key"
-		spec.Owner = owner.ID
+		spec.Owner = ident.PartyID(owner.ID)
 		spec.Delivery = key.ByLink
 		issued, err := c.Keys.Create(c.t.Context(), c.running(c.home), c.home.ID, spec)
 		c.check(err)

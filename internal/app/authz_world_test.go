@@ -351,7 +351,7 @@ var everything = key.Spec{Scopes: []scope.Scope{scope.Every}, AllApplications: t
 
 // newKey creates a key for a person.
 func (w *world) newKey(at home, owner principal.Person, spec key.Spec) credentials {
-	spec.Name, spec.Owner = "Test key", owner.ID
+	spec.Name, spec.Owner = "Test key", ident.PartyID(owner.ID)
 	by := w.running(at)
 	if role := w.roleOver(owner); role != "" { // who gets no secret from others
 		member := principal.AccountMember{Account: at.Account, Role: role}

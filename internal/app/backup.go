@@ -20,14 +20,14 @@ import (
 // backup writes the database as it is at one moment, while changes go on. Before it writes
 // anything, the journal has caught up with that moment: a restore needs that.
 func (a *App) backup(ctx context.Context, to io.Writer) error {
-	return a.Store.Snapshot(ctx, func(tx *sql.Tx, at time.Time, trail audit.State) error {
+	return a.Store.Snapshot(ctx, func(tx *sql.Tx, of store.Moment) error {
 		if err := a.journal.catchUp(ctx); err != nil {
 			return err
 		}
 		return backup.Write(ctx, to, tx, backup.Header{
-			Version: a.options.Version, Schema: a.Store.Version(), Engine: a.Store.Engine(),
-			CreatedAt: at, Change: trail.Change, RootCheck: a.rootCheck,
-			AuditHead: trail.String(),
+			Version: a.options.Version, Schema: of.Schema, Engine: a.Store.Engine(),
+			CreatedAt: of.At, Change: of.Trail.Change, RootCheck: a.rootCheck,
+			AuditHead: of.Trail.String(),
 		})
 	})
 }
@@ -108,10 +108,10 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 	if why := clock.Reason(); why != "" {
 		return r, fmt.Errorf("the clock is in doubt: %s", why)
 	}
-	if b.Header.Schema != s.Version() {
+	if b.Header.Schema != s.Known() {
 		return r, fmt.Errorf("the backup has schema version %d, and this program's is %d: "+
 			"restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
-			b.Header.Schema, s.Version(), b.Header.Version)
+			b.Header.Schema, s.Known(), b.Header.Version)
 	}
 	r, err = restore(ctx, s, clock, b, revoked)
 	if err != nil {

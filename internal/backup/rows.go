@@ -143,7 +143,7 @@ func NewReader(from io.Reader) (*Reader, error) {
 // Fill replaces everything that the transaction sees by the rows of the backup. If it fails, roll
 // back.
 func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
-	for _, table := range slices.Backward(append(slices.Clone(tables), excludedTables[:len(excludedTables)-1]...)) {
+	for _, table := range slices.Backward(slices.Concat(tables, emptiedTables)) {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 			return 0, err
 		}

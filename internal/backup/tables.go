@@ -1,22 +1,30 @@
 package backup
 
+import "slices"
+
 // tables are the tables in a backup, in an order in which they can be filled: a table comes after
 // those that it refers to.
 var tables = []string{
 	"counters", "server_settings", "server_keys", "accounts", "policy_rules", "users", "sign_in_failures",
 	"sign_in_places", "account_members", "tenants", "members",
-	"applications", "scopes", "scope_roles", "keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links",
+	"applications", "scopes", "scope_roles",
+	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects",
+	"management_keys", "management_key_secrets", "management_key_uses",
+	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links",
 	"audit_heads", "audit_events", "outbox",
 }
 
-// excludedTables are not in a backup: sessions, because some ended after the backup; idempotency
-// keys, which protect repeated requests for a day; and leases. The header has the version of the
+// emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
+// the backup; idempotency keys, which protect repeated requests for a day; and leases.
+var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases"}
+
+// versionTables are not in a backup, and stay as they are. The header has the version of the
 // schema.
-var excludedTables = []string{"sessions", "session_ends", "idempotency", "leases", "goose_db_version"}
+var versionTables = []string{"goose_db_version", "schema_expansions"}
 
 // Tables returns the tables in a backup. A test checks that Tables and ExcludedTables are all
 // tables.
 func Tables() []string { return tables }
 
 // ExcludedTables returns the tables that are not in a backup.
-func ExcludedTables() []string { return excludedTables }
+func ExcludedTables() []string { return slices.Concat(emptiedTables, versionTables) }

@@ -203,7 +203,7 @@ func keyNames(c *call) ([]cobra.Completion, error) {
 		return c.Keys(c.ctx, tenant, client.KeyFilter{}, p)
 	}
 	return completeInTenant(c, read, func(k api.Key) cobra.Completion {
-		return completionWithText(k.PublicID, k.Name+", "+string(k.Status)+", of "+personText(k.Owner))
+		return completionWithText(k.PublicID, k.Name+", "+string(k.Status)+", of "+partyText(k.Owner))
 	})
 }
 

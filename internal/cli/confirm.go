@@ -38,5 +38,5 @@ func (c *call) confirmKey(yes bool, tenant, key, text string) error {
 
 // keyText describes a key in a question.
 func keyText(k api.Key) string {
-	return fmt.Sprintf("%q (%s, %s, of %s)", k.Name, k.PublicID, k.Status, personText(k.Owner))
+	return fmt.Sprintf("%q (%s, %s, of %s)", k.Name, k.PublicID, k.Status, partyText(k.Owner))
 }

@@ -283,6 +283,14 @@ func (c *call) defaultTenant(me api.Whoami) string {
 // idWithName returns an id and the name in parentheses.
 func idWithName(id, name string) string { return id + " (" + name + ")" }
 
+// partyWithID returns the text by which people recognise a party, and its type and id.
+func partyWithID(p api.Party) string {
+	if p.ID == "" {
+		return ""
+	}
+	return partyText(p) + " (" + p.ID + ")"
+}
+
 func userText(p *api.Person) string {
 	if p == nil {
 		return ""

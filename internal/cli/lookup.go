@@ -124,7 +124,7 @@ func (c *call) keyID(tenant, text string) (string, error) {
 		if k.Name == text {
 			past := k.Status == "revoked" || k.Status == "expired"
 			s.found = append(s.found,
-				candidate{k.ID, k.PublicID + ", " + string(k.Status) + ", of " + personText(k.Owner), past})
+				candidate{k.ID, k.PublicID + ", " + string(k.Status) + ", of " + partyText(k.Owner), past})
 		}
 	}
 	return s.result()

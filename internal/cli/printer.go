@@ -237,6 +237,16 @@ func personText(p api.Person) string {
 	return *p.Email
 }
 
+// partyText returns the text by which people recognise a party.
+func partyText(p api.Party) string {
+	for _, text := range []*string{p.Email, p.ExternalID, p.Name} {
+		if text != nil {
+			return *text
+		}
+	}
+	return p.ID
+}
+
 func yesNo(yes bool) string {
 	if yes {
 		return "yes"

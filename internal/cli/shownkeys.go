@@ -58,7 +58,7 @@ func (c *call) revokeShown(tenant, person, reason string, yes bool) error {
 		if _, err := c.RevokeKey(c.ctx, tenant, k.ID, reason); err != nil {
 			return err
 		}
-		if err := c.printDone("Revoked %s of %s.", k.ID, personText(k.Owner)); err != nil {
+		if err := c.printDone("Revoked %s of %s.", k.ID, partyText(k.Owner)); err != nil {
 			return err
 		}
 	}

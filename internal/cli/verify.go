@@ -116,7 +116,7 @@ func (c *call) verify(q api.VerifyRequest) error {
 		{"code", func(d api.Decision) string { return string(d.Code) }},
 		{"key", func(d api.Decision) string { return d.KeyID }},
 		{"public id", func(d api.Decision) string { return d.PublicID }},
-		{"owner", func(d api.Decision) string { return userText(&d.Owner) }},
+		{"owner", func(d api.Decision) string { return partyWithID(d.Owner) }},
 		{"tenant", func(d api.Decision) string { return d.TenantID }},
 		{"account", func(d api.Decision) string { return d.AccountID }},
 		{"scopes", func(d api.Decision) string { return joinWords(d.Scopes) }},

@@ -22,7 +22,10 @@ type Version struct {
 
 // FirstVersions returns the versions of a new server.
 func FirstVersions() (first []Version) {
-	for _, p := range []Purpose{TagPurpose, DigestPurpose, CopyPurpose, CursorPurpose, SessionPurpose} {
+	for _, p := range []Purpose{
+		TagPurpose, DigestPurpose, CopyPurpose, CursorPurpose, SessionPurpose, ManagementTagPurpose,
+		ManagementDigestPurpose,
+	} {
 		first = append(first, Version{Purpose: p, Number: 1})
 	}
 	return first
@@ -34,6 +37,10 @@ type keySet struct {
 	// tags are the tag keys of API keys, tokenTags those of opaque tokens.
 	tags, tokenTags          versionKeys[*tagger]
 	digests, copies, cursors sealKeys
+	// managementTags and managementDigests are those of management keys. There are none before the
+	// upgrade of the database is finished.
+	managementTags    versionKeys[*tagger]
+	managementDigests sealKeys
 }
 
 func newKeySet(root Root, versions []Version) (*keySet, error) {
@@ -52,6 +59,10 @@ func newKeySet(root Root, versions []Version) (*keySet, error) {
 			r.copies.add(v, key)
 		case CursorPurpose:
 			r.cursors.add(v, key)
+		case ManagementTagPurpose:
+			r.managementTags = append(r.managementTags, versionKey[*tagger]{v, newTagger(key)})
+		case ManagementDigestPurpose:
+			r.managementDigests.add(v, key)
 		default:
 			return nil, fmt.Errorf("server key of unknown purpose %q", v.Purpose)
 		}

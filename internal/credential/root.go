@@ -50,9 +50,13 @@ const (
 	CopyPurpose Purpose = "copy"
 	// SessionPurpose tags the tokens of sessions and links.
 	SessionPurpose Purpose = "session"
-	checkPurpose   Purpose = "check"
-	auditPurpose   Purpose = "audit"
-	setupPurpose   Purpose = "setup"
+	// ManagementTagPurpose and ManagementDigestPurpose are the tag and the digest of management
+	// keys. A database has them once the upgrade to schema 17 is finished.
+	ManagementTagPurpose    Purpose = "management_tag"
+	ManagementDigestPurpose Purpose = "management_digest"
+	checkPurpose            Purpose = "check"
+	auditPurpose            Purpose = "audit"
+	setupPurpose            Purpose = "setup"
 	// linkPurpose derives the tokens of links in mail.
 	linkPurpose Purpose = "link"
 )

@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -20,7 +21,7 @@ type template struct{ before, after []byte }
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) any {
 	k := f.Key
-	owner := web.Person(k.Owner)
+	owner := web.Party(k.Owner)
 	apps := web.Strings(k.Applications.IDs)
 	return &rendered{
 		decision: split(api.Decision{
@@ -30,12 +31,20 @@ func Render(f *verify.Facts) any {
 			EffectiveExpiresAt: web.Time(k.Expires),
 		}),
 		whoami: split(api.Whoami{
-			Principal: "key", User: &owner, TenantID: web.Optional(k.Tenant), AccountID: web.Optional(k.Account),
+			Principal: "key", User: userOf(k.Owner), TenantID: web.Optional(k.Tenant), AccountID: web.Optional(k.Account),
 			KeyID:    web.Optional(k.ID),
 			PublicID: &k.PublicID, Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All,
 			ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
 		}),
 	}
+}
+
+// userOf returns the party as a person; nil for every other party.
+func userOf(p principal.Party) *api.Person {
+	if p.User() == "" {
+		return nil
+	}
+	return &api.Person{ID: string(p.ID), Email: web.Optional(p.Email), Name: web.Optional(p.Name)}
 }
 
 // split marshals a response and splits it at its transport, which is null. The quotes of a string

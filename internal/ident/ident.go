@@ -29,6 +29,10 @@ type (
 	SessionID     string // ses_
 	LinkID        string // lnk_
 	NoticeID      string // ntc_
+
+	ServiceAccountID string // sva_
+	SubjectID        string // sub_
+	ManagementKeyID  string // mgk_
 )
 
 func (AccountID) form() form     { return form{"acc_", 10} }
@@ -40,6 +44,10 @@ func (EventID) form() form       { return form{"evt_", 10} }
 func (SessionID) form() form     { return form{"ses_", 10} }
 func (LinkID) form() form        { return form{"lnk_", 10} }
 func (NoticeID) form() form      { return form{"ntc_", 10} }
+
+func (ServiceAccountID) form() form { return form{"sva_", 10} }
+func (SubjectID) form() form        { return form{"sub_", 10} }
+func (ManagementKeyID) form() form  { return form{"mgk_", 10} }
 
 // ID is any of the typed identifiers.
 type ID interface {

@@ -168,7 +168,7 @@ func TestAPersonWhoDeletesThemselvesLeavesNoAuthorityAndNoName(t *testing.T) {
 		}
 	}
 	shown, err := admin.Key(t.Context(), string(keeps.ID), tombstone.Key.ID)
-	if err != nil || shown.Owner != (api.Person{ID: string(person.ID)}) || shown.Status != "revoked" {
+	if err != nil || shown.Owner != (api.Party{Type: "user", ID: string(person.ID)}) || shown.Status != "revoked" {
 		t.Errorf("their key is shown as %+v, %v", shown, err)
 	}
 	if testkit.HasSession(t, leaving) || testkit.HasSession(t, another) {

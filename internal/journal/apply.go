@@ -32,13 +32,13 @@ type Tx struct {
 // KeyTx reads and changes keys.
 type KeyTx interface {
 	LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error)
-	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
+	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.PartyID, reason string) error
 	SetDisabled(ctx context.Context, k key.Key) error
 	EditKey(ctx context.Context, k key.Key) error
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error
 	// MissingApplications returns the indexes of the ids that do not exist.
 	MissingApplications(ctx context.Context, tenant ident.TenantID, ids []string) (missing []int, err error)
-	SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]key.SlotHolder, error)
+	SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.PartyID) ([]key.SlotHolder, error)
 	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time,
 		by ident.UserID, reason string) (int64, error)
 }
@@ -343,7 +343,7 @@ func (last *memberState) restrict(m *tenancy.Member) bool {
 
 // revokeKeysBefore revokes the keys that a person made before they left.
 func (a applier) revokeKeysBefore(ctx context.Context, at membership, left changePoint) (taken bool, err error) {
-	held, err := a.tx.Keys.SlotHolders(ctx, at.tenant, at.user)
+	held, err := a.tx.Keys.SlotHolders(ctx, at.tenant, ident.PartyID(at.user))
 	if err != nil {
 		return false, err
 	}

@@ -15,9 +15,10 @@ import (
 type keyTx struct {
 	Key
 	tenant policy.Tenant
-	// by is the caller's authority, owner that of the key's owner. A sweep has neither.
-	by, owner principal.Authority
-	now       time.Time
+	// by is the caller's authority, and owner is what the key's owner may do. A sweep has neither.
+	by    principal.Authority
+	owner Owner
+	now   time.Time
 	// horizon is set in a sweep: see Sweeper.Horizon.
 	horizon time.Time
 	// details and effects become part of the event.

@@ -102,7 +102,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, token stri
 		return Issued{}, err
 	}
 	renewed := s.Keyring.Reissue(k.Shape, k.PublicID, k.TagVersion)
-	credential, secret := s.sealSecret(k, k.Serial, renewed, caller.ID, now)
+	credential, secret := s.sealSecret(k, k.Serial, renewed, ident.PartyID(caller.ID), now)
 	issued := Issued{Credential: credential}
 	issued.View, err = s.change(ctx, who, k.Tenant, k.ID,
 		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
@@ -129,5 +129,5 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, token stri
 
 // claimable reports whether the key still waits for its secret and its owner may still have one.
 func (c *keyTx) claimable() bool {
-	return c.unclaimed() && !c.expired() && c.owner.Member != "" && c.tenant.Active
+	return c.unclaimed() && !c.expired() && c.owner.Active && c.tenant.Active
 }

@@ -31,10 +31,11 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	if err != nil {
 		return Issued{}, err
 	}
-	fresh := s.draft(rules, caller.ID, spec.Delivery, now)
+	fresh := s.draft(rules, ident.PartyID(caller.ID), spec.Delivery, now)
 	var issued Issued
 	err = s.Creates.Write(ctx, who, func(ctx context.Context, tx CreateTx) (audit.Event, error) {
-		by, owner, err := lockAuthorities(ctx, tx, tenant, caller.ID, cmp.Or(spec.Owner, caller.ID))
+		by, owner, err := lockAuthorities(ctx, tx, tenant, caller.ID,
+			cmp.Or(spec.Owner, ident.PartyID(caller.ID)))
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -52,7 +53,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		v := s.view(by.Person.ID, by.EffectiveRole(), t, k)
 		issued = Issued{View: v, Credential: fresh.issued, Link: fresh.link, Settings: t.Settings}
 		e := audit.By(who, audit.ActionKeyCreate, target(k)).In(tenant, rules.Account).InvalidatesLookups(k.Lookups...)
-		return e.With("owner", k.Owner.Email).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
+		return e.With("owner", k.Owner.Label()).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
 	})
 	if err != nil {
 		return Issued{}, err
@@ -72,7 +73,7 @@ type draft struct {
 
 // draft issues a credential in the tenant's present shape, for the person who creates the key. For
 // a key that its owner claims by link, only the public id of that credential is kept.
-func (s *Service) draft(t policy.Tenant, by ident.UserID, delivery Delivery, now time.Time) draft {
+func (s *Service) draft(t policy.Tenant, by ident.PartyID, delivery Delivery, now time.Time) draft {
 	id := ident.New[ident.KeyID](now, s.Rand)
 	d := draft{key: Key{ID: id, Tenant: t.ID, Delivery: delivery, CreatedAt: now, UpdatedAt: now}}
 	issued := s.Keyring.Issue(t.Settings.Shape())
@@ -91,8 +92,8 @@ func (s *Service) draft(t policy.Tenant, by ident.UserID, delivery Delivery, now
 // insert checks and stores a new key. The memberships of the creator and of the owner are locked,
 // so that one transaction at a time counts the owner's keys. spec and fresh are copies, since a
 // transaction may run twice.
-func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by, owner principal.Authority, spec Spec,
-	fresh draft,
+func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by principal.Authority, owner Owner,
+	spec Spec, fresh draft,
 ) (k Key, err error) {
 	k = fresh.key
 	switch {
@@ -107,24 +108,24 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by, 
 	if err := fault.Refuse(spec.linkRequiredFaults(by, owner)...); err != nil {
 		return Key{}, err
 	}
-	if err := fault.Refuse(spec.validateInTenant(t, owner.EffectiveRole(), k.CreatedAt)...); err != nil {
+	if err := fault.Refuse(spec.validateInTenant(t, owner.Rights, k.CreatedAt)...); err != nil {
 		return Key{}, err
 	}
 	if err := checkApplications(ctx, tx, t.ID, spec.ApplicationIDs); err != nil {
 		return Key{}, err
 	}
-	k.Slot, err = allocateSlot(ctx, tx, t, by.Person.ID, owner.Person.ID, k.CreatedAt)
+	k.Slot, err = allocateSlot(ctx, tx, t, by.Person.ID, owner.ID, k.CreatedAt)
 	if err != nil {
 		return Key{}, err
 	}
 	k.Name, k.Description = spec.Name, spec.Description
 	k.ExpiresAt = storedTime(spec.ExpiresAt)
-	k.Owner, k.CreatedBy = owner.Person, by.Person
+	k.Owner, k.CreatedBy = owner.Party, by.Person.Party()
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: sortedUnique(spec.ApplicationIDs)}
 	if err := tx.InsertKey(ctx, k, fresh.secret.storedFor(t.Settings)); err != nil || k.Delivery != ByLink {
 		return k, err
 	}
-	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.ID, by.Person.ID
+	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.User(), by.Person.ID
 	return k, tx.InsertClaim(ctx, fresh.claim)
 }

@@ -17,15 +17,15 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 	id ident.KeyID,
 ) (View, error) {
 	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		byAdmin := c.Owner.ID != c.by.Person.ID
+		byAdmin := !c.Owner.Is(c.by.Person.ID)
 		switch {
-		case !c.RevokedAt.IsZero():
+		case c.revoked():
 			return "", errRevoked
 		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin):
 			return "", audit.ErrNothing
 		}
 		c.DisabledAt = c.now
-		c.DisabledBy = c.by.Person.ID
+		c.DisabledBy = ident.PartyID(c.by.Person.ID)
 		c.DisabledByAdmin = byAdmin
 		c.UpdatedAt = c.now
 		if err := c.notifyDisabled(ctx, tx); err != nil {
@@ -43,7 +43,7 @@ func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant id
 ) (View, error) {
 	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
-		case !c.RevokedAt.IsZero():
+		case c.revoked():
 			return "", errRevoked
 		case c.DisabledAt.IsZero():
 			return "", audit.ErrNothing

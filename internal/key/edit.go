@@ -99,7 +99,7 @@ func (e *Edit) restrictsApplications() bool {
 // policy refuse.
 func (e *Edit) check(c *keyTx) error {
 	switch {
-	case !c.RevokedAt.IsZero():
+	case c.revoked():
 		return errRevoked
 	case e.ExpiresAt.Given && c.Life(c.tenant.Rules).Expiry.Passed(c.now.Add(policy.Overrun)):
 		return fault.New(fault.Conflict,
@@ -109,7 +109,7 @@ func (e *Edit) check(c *keyTx) error {
 	if from.IsZero() {
 		from = c.now
 	}
-	faults := scopeGrantFaults(c.tenant, c.owner.EffectiveRole(), e.Scopes)
+	faults := scopeGrantFaults(c.tenant, c.owner.Rights, e.Scopes)
 	return fault.Refuse(append(faults, lifetimeFaults(c.tenant.Rules, e.ExpiresAt.At, from)...)...)
 }
 

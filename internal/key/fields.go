@@ -107,18 +107,19 @@ func checkApplications(ctx context.Context, tx ApplicationTx, tenant ident.Tenan
 	return fault.Refuse(faults...)
 }
 
-// scopeGrantFaults returns which scopes the tenant's catalogue does not have or the owner's role
-// may not hold.
-func scopeGrantFaults(t policy.Tenant, owner scope.Role, scopes []scope.Scope) (faults []fault.Field) {
+// grantMessages explain the codes of policy.OwnerRights.GrantFault.
+var grantMessages = map[string]string{
+	"unknown":     "The tenant's catalogue has no such scope. Use one of its scopes.",
+	"beyond_role": "The role of the key's owner may not hold this scope. Leave it out.",
+	"built_in":    "A subject's key never holds a scope of Claviger's own API. Leave it out.",
+	"beyond_plan": "The subject may not hold this scope now. Leave it out, or change the subject's plan first.",
+}
+
+// scopeGrantFaults returns which scopes the owner may not give to its keys.
+func scopeGrantFaults(t policy.Tenant, owner policy.OwnerRights, scopes []scope.Scope) (faults []fault.Field) {
 	for i, name := range scopes {
-		switch {
-		case name == scope.Every:
-		case !t.Catalogue.Knows(name):
-			faults = append(faults, itemFault("scopes", i, "unknown",
-				"The tenant's catalogue has no such scope. Use one of its scopes."))
-		case !t.Catalogue.Holds(owner, name):
-			faults = append(faults, itemFault("scopes", i, "beyond_role",
-				"The role of the key's owner may not hold this scope. Leave it out."))
+		if code := owner.GrantFault(t.Catalogue, name); code != "" {
+			faults = append(faults, itemFault("scopes", i, code, grantMessages[code]))
 		}
 	}
 	return faults

@@ -112,7 +112,7 @@ func TestHowANewKeyMayBeDelivered(t *testing.T) {
 		"by another way":             {other, "pigeon", "delivery unknown", "pigeon"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := Spec{Owner: c.owner, Delivery: c.asked}
+			s := Spec{Owner: ident.PartyID(c.owner), Delivery: c.asked}
 			if got := codes(s.deliveryFaults(caller)); got != c.want || s.Delivery != c.set {
 				t.Errorf("%q and %q, want %q and %q", got, s.Delivery, c.want, c.set)
 			}
@@ -138,7 +138,7 @@ func TestWhoseSecretIsHandedOverByLinkOnly(t *testing.T) {
 			s := Spec{Delivery: c.delivery}
 			by := principal.Authority{Person: principal.Person{ID: c.by}}
 			owner := principal.Authority{Person: principal.Person{ID: c.owner}, Account: c.role}
-			if got := codes(s.linkRequiredFaults(by, owner)); got != c.want {
+			if got := codes(s.linkRequiredFaults(by, OwnerOf(owner))); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -198,7 +198,7 @@ func TestWhatATenantAddsToANewKeyAndRefuses(t *testing.T) {
 				Catalogue: catalogue, Rules: lifetime,
 				Settings: policy.Settings{DefaultScopes: c.defaults},
 			}
-			if got := codes(c.spec.validateInTenant(tenant, c.owner, testNow)); got != c.want {
+			if got := codes(c.spec.validateInTenant(tenant, policy.OwnerRights{Role: c.owner}, testNow)); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})

@@ -60,8 +60,8 @@ func (s *Service) healthFilter(ctx context.Context, who principal.Principal,
 		return t, filter, err
 	}
 	caller, err := signedInPerson(who)
-	if err == nil && !accessTo(who.RoleIn(t.ID, t.Account), false, t.Settings.Visibility).full {
-		filter.Owner = caller.ID
+	if err == nil && !accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility).full {
+		filter.Owner = ident.PartyID(caller.ID)
 	}
 	return t, filter, err
 }

@@ -52,19 +52,25 @@ type Key struct {
 	Tenant      ident.TenantID
 	Name        string
 	Description string
-	Owner       principal.Person
-	CreatedBy   principal.Person
-	Shape       credential.Shape
-	PublicID    string
-	Last4       string
+	// Owner is a user, a service account or a subject.
+	Owner principal.Party
+	// OwnerDeletedAt is when the owner was deleted; zero for an owner who was not, and for users,
+	// whose keys are revoked with them.
+	OwnerDeletedAt time.Time
+	// Stewards are the people who look after the service account that owns the key.
+	Stewards  []ident.UserID
+	CreatedBy principal.Party
+	Shape     credential.Shape
+	PublicID  string
+	Last4     string
 	// Serial counts the key's secrets, from 1. It is the serial of the current one.
 	Serial int
 	// TagVersion is the version of the tag in the current public id. It is 0 where the id has no
 	// tag, as that of an unclaimed key of style uuid.
 	TagVersion int
-	// SetBy is the person who set the current secret and has seen it. It is "" while there is no
+	// SetBy is the party that set the current secret and has seen it. It is "" while there is no
 	// secret, and for a secret that was set before this was recorded.
-	SetBy ident.UserID
+	SetBy ident.PartyID
 	// Previous is the secret before the last refresh. It is zero where there is none.
 	Previous Previous
 	// Scopes and Applications are the key's own. Each request decides anew what they allow.
@@ -82,7 +88,7 @@ type Key struct {
 	LastUsedAt time.Time
 	LastUsedIP string
 	DisabledAt time.Time
-	DisabledBy ident.UserID
+	DisabledBy ident.PartyID
 	// DisabledByAdmin is set if an admin disabled the key, or if Claviger disabled it because it
 	// was idle (DisabledBy is then ""). Only an admin can enable such a key.
 	DisabledByAdmin bool
@@ -116,14 +122,22 @@ func (k Key) OwnerSetSecret() bool { return k.setByOwner(k.SetBy) }
 // OwnerSetPrevious reports the same of the secret before the last refresh.
 func (k Key) OwnerSetPrevious() bool { return k.setByOwner(k.Previous.SetBy) }
 
-func (k Key) setByOwner(setBy ident.UserID) bool {
+func (k Key) setByOwner(setBy ident.PartyID) bool {
 	return cmp.Or(setBy, k.CreatedBy.ID) == k.Owner.ID
 }
 
-// Life returns the facts that decide the key's status, under the rules of its account.
+// revoked reports whether the key was revoked, or its owner deleted.
+func (k Key) revoked() bool { return !k.RevokedAt.IsZero() || !k.OwnerDeletedAt.IsZero() }
+
+// Life returns the facts that decide the key's status, under the rules of its account. The status
+// of the owner is not part of it.
 func (k Key) Life(rules []policy.Rule) policy.Life {
+	revoked := k.RevokedAt
+	if revoked.IsZero() {
+		revoked = k.OwnerDeletedAt
+	}
 	return policy.KeyDates{
-		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
+		RevokedAt: revoked, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
 		Slot: k.Slot,
 	}.Under(rules)
 }
@@ -137,7 +151,7 @@ func (k Key) IdleAt(t policy.Tenant) time.Time {
 }
 
 // unclaimed reports whether the key waits for its owner to claim it.
-func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && k.RevokedAt.IsZero() }
+func (k Key) unclaimed() bool { return k.SecretSetAt.IsZero() && !k.revoked() }
 
 // target names the key to the audit trail.
 func target(k Key) audit.Target { return audit.Target{Type: "key", ID: string(k.ID), Name: k.Name} }

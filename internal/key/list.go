@@ -19,7 +19,8 @@ import (
 
 // Filter narrows a list of keys; the zero value lists all.
 type Filter struct {
-	Owner ident.UserID
+	// Owner is the only owner whose keys are listed; "" for all.
+	Owner ident.PartyID
 	// Status is the status at the moment of the request; it is computed and never stored.
 	Status policy.Status
 	// Query is compared with the beginnings of words in the name, the public id and the owner's
@@ -45,13 +46,13 @@ func (f Filter) matches(v View) bool {
 // previous one while it is valid. For a secret without a recorded setter, that is the creator of
 // the key, unless its owner claimed it by link.
 func (v View) wasShownTo(person ident.UserID) bool {
-	seen := func(setBy ident.UserID) bool {
+	seen := func(setBy ident.PartyID) bool {
 		if setBy == "" && v.Key.Delivery == Direct {
 			setBy = v.Key.CreatedBy.ID
 		}
-		return setBy == person
+		return setBy == ident.PartyID(person)
 	}
-	if v.Key.Owner.ID == person || v.Key.SecretSetAt.IsZero() {
+	if v.Key.Owner.Is(person) || v.Key.SecretSetAt.IsZero() {
 		return false
 	}
 	return seen(v.Key.SetBy) || !v.Previous.Until.IsZero() && seen(v.Key.Previous.SetBy)
@@ -116,16 +117,16 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 	if err != nil {
 		return Listing{}, err
 	}
-	others := accessTo(who.RoleIn(t.ID, t.Account), false, t.Settings.Visibility)
+	others := accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility)
 	if !others.full && filter.ShownTo != "" && filter.ShownTo != caller.ID {
 		return Listing{}, fault.New(fault.Forbidden,
 			"Only admins and auditors of the tenant may ask which secrets were shown to another person.")
 	}
 	if !others.see {
-		if filter.Owner != "" && filter.Owner != caller.ID {
+		if filter.Owner != "" && filter.Owner != ident.PartyID(caller.ID) {
 			return Listing{}, nil
 		}
-		filter.Owner = caller.ID
+		filter.Owner = ident.PartyID(caller.ID)
 	}
 	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(string(caller.ID)))
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *Service) ListOwn(ctx context.Context, who principal.Principal, filter F
 		return Listing{}, err
 	}
 	own, _ := who.Session()
-	filter.Owner, filter.ExceptAccounts = caller.ID, own.Ended
+	filter.Owner, filter.ExceptAccounts = ident.PartyID(caller.ID), own.Ended
 	leave, err := s.admitSearch(ctx, filter, admission.Caller(caller.ID))
 	if err != nil {
 		return Listing{}, err

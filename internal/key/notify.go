@@ -9,7 +9,7 @@ import (
 )
 
 // noticeFacts returns what a notice to the owner says about the key and about who changed it.
-func (k Key) noticeFacts(rules []policy.Rule, by principal.Person) notice.Facts {
+func (k Key) noticeFacts(rules []policy.Rule, by principal.Party) notice.Facts {
 	f := notice.Facts{
 		Tenant: k.Tenant, KeyName: k.Name, PublicID: k.PublicID, Last4: k.Last4,
 		Expiry: k.Life(rules).Expiry, By: notice.Self,
@@ -23,33 +23,41 @@ func (k Key) noticeFacts(rules []policy.Rule, by principal.Person) notice.Facts 
 // notifyCreated notifies the owner of a key that another person created. The notice brings the link
 // to claim the key, if links are mailed.
 func notifyCreated(ctx context.Context, tx notice.LinkWriter, k Key, rules []policy.Rule, c Claim) error {
-	if k.CreatedBy.ID == k.Owner.ID {
+	if k.CreatedBy.ID == k.Owner.ID || k.Owner.User() == "" {
 		return nil
 	}
 	f := k.noticeFacts(rules, k.CreatedBy)
 	f.ByLink = k.Delivery == ByLink
 	if !c.MailedAt.IsZero() {
 		f.Until = c.ExpiresAt
-		n := notice.OfTenant(notice.KeyClaim, k.Owner.ID, k.Owner.Email, c.ID, c.MailedAt, f)
+		n := notice.OfTenant(notice.KeyClaim, k.Owner.User(), k.Owner.Email, c.ID, c.MailedAt, f)
 		n.Key = k.ID
 		return notice.PlanLink(ctx, tx, n)
 	}
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyCreated, k.Owner.ID, k.ID, k.CreatedAt, f))
+	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyCreated, k.Owner.User(), k.ID, k.CreatedAt, f))
+}
+
+// planNotice plans a notice to the owner of the key, if the owner is a person.
+func (c *keyTx) planNotice(ctx context.Context, tx notice.Writer, n notice.Notice) error {
+	if n.User == "" {
+		return nil
+	}
+	return tx.PlanNotice(ctx, n)
 }
 
 // notifyRefreshed notifies the owner of a refresh, even of their own: somebody else may have used
 // their session.
 func (c *keyTx) notifyRefreshed(ctx context.Context, tx notice.Writer) error {
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person)
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRefreshed, c.Owner.ID, c.ID, c.now, f, c.Serial))
+	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
+	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRefreshed, c.Owner.User(), c.ID, c.now, f, c.Serial))
 }
 
 // notifyRevealed notifies the owner, who is the only one who can reveal a secret, for the same
 // reason.
 func (c *keyTx) notifyRevealed(ctx context.Context, tx notice.Writer, address string) error {
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person)
+	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
 	f.Address = address
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRevealed, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRevealed, c.Owner.User(), c.ID, c.now, f, c.now.UnixMicro()))
 }
 
 // notifyDisabled notifies the owner of a key that another person or idleness disabled.
@@ -57,22 +65,22 @@ func (c *keyTx) notifyDisabled(ctx context.Context, tx notice.Writer) error {
 	if c.DisabledBy == c.Owner.ID {
 		return nil
 	}
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person)
+	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
 	if c.DisabledBy == "" {
 		f.LastUsedAt, f.IdleDays = c.LastUsedAt, c.tenant.Settings.IdleDays
 	}
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyDisabled, c.Owner.ID, c.ID, c.now, f, c.now.UnixMicro()))
+	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyDisabled, c.Owner.User(), c.ID, c.now, f, c.now.UnixMicro()))
 }
 
 // notifyRevoked notifies the owner, even of what they did themselves, of a key that is revoked or
 // deleted. A revoked key that is deleted later gets no second notice.
 func (c *keyTx) notifyRevoked(ctx context.Context, tx notice.Writer, why string, deleted bool) error {
-	if !c.RevokedAt.IsZero() {
+	if c.revoked() {
 		return nil
 	}
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person)
+	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
 	f.Why, f.Deleted = why, deleted
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyRevoked, c.Owner.ID, c.ID, c.now, f))
+	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRevoked, c.Owner.User(), c.ID, c.now, f))
 }
 
 // notifyExpiring notifies the owner at once if a new expiry is nearer than the first warning, even
@@ -88,7 +96,7 @@ func (c *keyTx) notifyExpiring(ctx context.Context, tx notice.Writer) error {
 // noticeSubject returns the facts by which package notice decides what is due because of time.
 func (c *keyTx) noticeSubject() notice.Subject {
 	return notice.Subject{
-		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.ID, Name: c.Name, PublicID: c.PublicID,
+		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.User(), Name: c.Name, PublicID: c.PublicID,
 		Last4: c.Last4, Serial: c.Serial,
 		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt, DisabledAt: c.DisabledAt,
 		LastUsedAt: c.LastUsedAt, EnabledAt: c.EnabledAt,

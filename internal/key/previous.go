@@ -18,8 +18,8 @@ type Previous struct {
 	PublicID string
 	Last4    string
 	SetAt    time.Time
-	// SetBy is the person who set it, as in Key.
-	SetBy ident.UserID
+	// SetBy is the party that set it, as in Key.
+	SetBy ident.PartyID
 	// Until is the end of the overlap. A rule that counts from SetAt can end the secret sooner.
 	Until time.Time
 	// LastUsedAt is when a request last used it after it was replaced.
@@ -55,7 +55,7 @@ func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tena
 ) error {
 	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
-		case !c.RevokedAt.IsZero():
+		case c.revoked():
 			return "", errRevoked
 		case c.validPrevious(c.Life(c.tenant.Rules), c.tenant.Rules, c.now).Until.IsZero():
 			return "", fault.NotFound

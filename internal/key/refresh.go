@@ -107,13 +107,13 @@ func (s *Service) issueReplacement(ctx context.Context, who principal.Principal,
 	if err != nil {
 		return replacement{}, err
 	}
-	issued, secret := s.sealSecret(k, k.Serial+1, m, caller.ID, s.Now())
+	issued, secret := s.sealSecret(k, k.Serial+1, m, ident.PartyID(caller.ID), s.Now())
 	return replacement{issued, secret}, nil
 }
 
 // check returns why the caller cannot refresh the key, or not in this way.
 func (r RefreshParams) check(c *keyTx, fresh replacement) error {
-	byOwner := c.Owner.ID == c.by.Person.ID
+	byOwner := relationTo(c.Key, c.by.Person.ID, c.by.EffectiveRole()) == isOwner
 	switch {
 	case !byOwner && c.owner.Account.Valid():
 		return fault.New(fault.Forbidden,
@@ -121,7 +121,7 @@ func (r RefreshParams) check(c *keyTx, fresh replacement) error {
 	case !byOwner && !c.tenant.Settings.AdminRefresh:
 		return fault.New(fault.Forbidden,
 			"Only the owner may refresh this key. In tenants with `admin_refresh`, admins may too.")
-	case !c.RevokedAt.IsZero():
+	case c.revoked():
 		return errRevoked
 	case c.SecretSetAt.IsZero():
 		return fault.New(fault.Conflict, "The key has no secret to replace yet. Its owner must claim it first.")

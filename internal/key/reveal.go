@@ -24,14 +24,14 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 	var shown Issued
 	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
-		case c.Owner.ID != caller.User.ID:
+		case !c.Owner.Is(caller.User.ID):
 			return "", fault.New(fault.Forbidden, "Only the owner of this key may see its secret again.")
 		case !caller.Recent(c.now):
 			return "", fault.New(fault.SignInAgain,
 				"You signed in more than five minutes ago. Sign in again to see the secret.")
 		case !c.tenant.Active:
 			return "", errTenantDisabled
-		case c.tenant.Settings.Disclosure != policy.Recoverable, !c.RevokedAt.IsZero():
+		case c.tenant.Settings.Disclosure != policy.Recoverable, c.revoked():
 			return "", errNotRecoverable
 		}
 		secret, err := s.openCopy(ctx, tx, c.Key)

@@ -22,7 +22,7 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 	}
 	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		deleted = c.tenant.Settings.RevokeMode == policy.Delete
-		if !deleted && !c.RevokedAt.IsZero() {
+		if !deleted && c.revoked() {
 			return "", audit.ErrNothing
 		}
 		if err := c.notifyRevoked(ctx, tx, reason, deleted); err != nil {
@@ -36,7 +36,7 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 		c.RevokedReason = reason
 		c.Slot = 0
 		c.UpdatedAt = c.now
-		return audit.ActionKeyRevoke, tx.RevokeKey(ctx, id, c.now, c.by.Person.ID, reason)
+		return audit.ActionKeyRevoke, tx.RevokeKey(ctx, id, c.now, ident.PartyID(c.by.Person.ID), reason)
 	})
 	return v, deleted, err
 }

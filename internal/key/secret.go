@@ -20,9 +20,9 @@ type Secret struct {
 	// Copy is the sealed copy of the secret in recoverable tenants; zero in the others.
 	Copy  credential.Sealed
 	SetAt time.Time
-	// SetBy is the person who is shown the secret; "" while the key waits for its owner to claim
+	// SetBy is the party that is shown the secret; "" while the key waits for its owner to claim
 	// it.
-	SetBy ident.UserID
+	SetBy ident.PartyID
 }
 
 // Issued is a key with its new credential, or with the link by which its owner claims it. Both are
@@ -52,11 +52,11 @@ func (k *Key) setCurrent(s Secret) {
 	k.Lookups = []string{s.Lookup}
 }
 
-// sealSecret returns a fresh credential with its public id, and what is stored of it for the person
-// who is shown it. It reads only the id and the tenant of the key. Whether the copy is stored,
+// sealSecret returns a fresh credential with its public id, and what is stored of it for the party
+// that is shown it. It reads only the id and the tenant of the key. Whether the copy is stored,
 // storedFor decides.
 func (s *Service) sealSecret(
-	k Key, serial int, m credential.Issued, by ident.UserID, now time.Time,
+	k Key, serial int, m credential.Issued, by ident.PartyID, now time.Time,
 ) (credential.Issued, Secret) {
 	if m.PublicID == "" { // a key of style uuid has no public id of its own
 		m.PublicID = string(k.ID)

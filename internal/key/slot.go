@@ -47,22 +47,23 @@ func AllocateSlot(limit int, holders []SlotHolder, rules []policy.Rule,
 }
 
 // allocateSlot returns a slot for a key of the owner and frees the slots of expired keys.
-func allocateSlot(ctx context.Context, tx SlotTx, t policy.Tenant, caller, owner ident.UserID,
+func allocateSlot(ctx context.Context, tx SlotTx, t policy.Tenant, caller ident.UserID, owner ident.PartyID,
 	now time.Time,
 ) (int64, error) {
-	if t.Settings.KeysPerUser == 0 {
+	limit, setting := t.Settings.KeyLimit(owner.Type())
+	if limit == 0 {
 		return allocateUncappedSlot(ctx, tx, t, caller, owner, now)
 	}
 	holders, err := tx.SlotHolders(ctx, t.ID, owner)
 	if err != nil {
 		return 0, err
 	}
-	slot, freed, ok := AllocateSlot(t.Settings.KeysPerUser, holders, t.Rules, now)
+	slot, freed, ok := AllocateSlot(limit, holders, t.Rules, now)
 	if !ok {
 		return 0, fault.New(fault.KeyLimitReached, fmt.Sprintf(
-			"%s %d of %d keys in this tenant (`keys_per_user`). "+
+			"%s %d of %d keys in this tenant (`%s`). "+
 				"Revoke one, or ask an administrator to raise the limit.",
-			holds(caller, owner), len(holders)-len(freed), t.Settings.KeysPerUser))
+			holds(caller, owner), len(holders)-len(freed), limit, setting))
 	}
 	if len(freed) == 0 {
 		return slot, nil
@@ -73,7 +74,7 @@ func allocateSlot(ctx context.Context, tx SlotTx, t policy.Tenant, caller, owner
 // allocateUncappedSlot returns the slot after the owner's highest one, in a tenant without a cap.
 // Keys hold slots there too, so that a cap can be set later. The holders are counted only once the
 // highest slot has reached the limit that applies without a cap.
-func allocateUncappedSlot(ctx context.Context, tx SlotTx, t policy.Tenant, caller, owner ident.UserID,
+func allocateUncappedSlot(ctx context.Context, tx SlotTx, t policy.Tenant, caller ident.UserID, owner ident.PartyID,
 	now time.Time,
 ) (int64, error) {
 	highest, err := tx.HighestSlot(ctx, t.ID, owner)
@@ -93,8 +94,8 @@ func allocateUncappedSlot(ctx context.Context, tx SlotTx, t policy.Tenant, calle
 }
 
 // holds begins a sentence about the keys of the owner, for the caller.
-func holds(caller, owner ident.UserID) string {
-	if caller == owner {
+func holds(caller ident.UserID, owner ident.PartyID) string {
+	if owner == ident.PartyID(caller) {
 		return "You hold"
 	}
 	return "The owner holds"

@@ -17,7 +17,7 @@ type Spec struct {
 	Name        string
 	Description string
 	// Owner is "" for the caller.
-	Owner ident.UserID
+	Owner ident.PartyID
 	// Scopes is nil for the default of the tenant.
 	Scopes []scope.Scope
 	// AllApplications is set, or ApplicationIDs has at least one id. Neither asks for the default
@@ -36,13 +36,6 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 	s.Name, faults = text.Name("name", s.Name)
 	s.Description, more = text.Description("description", s.Description)
 	faults = append(faults, more...)
-	if s.Owner != "" {
-		if _, err := ident.Parse[ident.UserID](string(s.Owner)); err != nil {
-			faults = append(faults, fault.Field{
-				Name: "owner_id", Code: "form", Message: "Use the id of a user, which begins with usr_.",
-			})
-		}
-	}
 	faults = append(faults, scopeFaults(s.Scopes)...)
 	faults = append(faults, applicationFaults(s.AllApplications, s.ApplicationIDs)...)
 	return append(faults, expiryFaults(s.ExpiresAt, now)...)
@@ -55,7 +48,13 @@ func (s *Spec) deliveryFaults(caller ident.UserID) []fault.Field {
 		s.Delivery = Direct
 	case Direct:
 	case ByLink:
-		if s.Owner == "" || s.Owner == caller {
+		switch {
+		case s.Owner != "" && s.Owner.Type() != ident.UserParty:
+			return []fault.Field{{
+				Name: "delivery", Code: "user_only",
+				Message: "Only a user can open a link. Use direct for a key of a service account or a subject.",
+			}}
+		case s.Owner == "" || s.Owner == ident.PartyID(caller):
 			return []fault.Field{{
 				Name: "delivery", Code: "self",
 				Message: "A link is for a key of another owner_id. Use direct for a key of your own.",
@@ -69,8 +68,8 @@ func (s *Spec) deliveryFaults(caller ident.UserID) []fault.Field {
 
 // linkRequiredFaults refuses to show the secret to the creator of a key if the owner is an owner or
 // admin of the account: with the secret, the creator could act with that role.
-func (s *Spec) linkRequiredFaults(by, owner principal.Authority) []fault.Field {
-	if !owner.Account.Valid() || owner.Person.ID == by.Person.ID || s.Delivery == ByLink {
+func (s *Spec) linkRequiredFaults(by principal.Authority, owner Owner) []fault.Field {
+	if !owner.Account.Valid() || owner.Is(by.Person.ID) || s.Delivery == ByLink {
 		return nil
 	}
 	return []fault.Field{{
@@ -81,7 +80,7 @@ func (s *Spec) linkRequiredFaults(by, owner principal.Authority) []fault.Field {
 
 // validateInTenant fills in the tenant's defaults and returns what its catalogue, the policy of its
 // account and the owner's role refuse.
-func (s *Spec) validateInTenant(t policy.Tenant, owner scope.Role, now time.Time) []fault.Field {
+func (s *Spec) validateInTenant(t policy.Tenant, owner policy.OwnerRights, now time.Time) []fault.Field {
 	var faults []fault.Field
 	if s.Scopes == nil {
 		s.Scopes = t.Settings.DefaultScopes

@@ -90,8 +90,8 @@ func TestWhoSetASecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := Key{
-				Owner: principal.Person{ID: owner}, CreatedBy: principal.Person{ID: c.createdBy},
-				SetBy: c.setBy, SecretSetAt: testNow, Delivery: Direct,
+				Owner: principal.Person{ID: owner}.Party(), CreatedBy: principal.Person{ID: c.createdBy}.Party(),
+				SetBy: ident.PartyID(c.setBy), SecretSetAt: testNow, Delivery: Direct,
 			}
 			if got := k.OwnerSetSecret(); got != c.byOwner {
 				t.Errorf("by the owner: %t, want %t", got, c.byOwner)

@@ -42,7 +42,7 @@ type ListStore interface {
 type HealthStore interface {
 	// HealthSummary counts the tenant's usable keys, and those of them with each finding. With an
 	// owner, it counts the keys of that owner only.
-	HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.UserID, bounds HealthBounds) (Summary, error)
+	HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.PartyID, bounds HealthBounds) (Summary, error)
 	// ScopesUsed returns which of their scopes requests with the keys needed, on the day of since
 	// or later.
 	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
@@ -110,7 +110,7 @@ type ChangeTx interface {
 	notice.Writer
 	// KeyOwner returns the owner of a key without locking the key: the owner is locked before the
 	// key, and the owner of a key never changes.
-	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.UserID, error)
+	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.PartyID, error)
 	// EditKey stores the name, description, scopes, applications, own expiry and time of update.
 	EditKey(ctx context.Context, k Key) error
 }
@@ -134,6 +134,8 @@ type AuthorityTx interface {
 	// Authority returns what a person may do in a tenant and locks it until the transaction ends.
 	// It is zero for a disabled or deleted user.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
+	// Owner returns a service account or a subject and locks it until the transaction ends.
+	Owner(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (Owner, error)
 }
 
 // ApplicationTx checks ids of applications.
@@ -146,14 +148,14 @@ type ApplicationTx interface {
 // SlotTx reads and frees the slots of an owner, who is locked.
 type SlotTx interface {
 	// SlotHolders lists the owner's keys that hold a slot.
-	SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]SlotHolder, error)
+	SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.PartyID) ([]SlotHolder, error)
 	// HighestSlot returns the highest slot that is held; 0 for none.
-	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (int64, error)
+	HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.PartyID) (int64, error)
 	// CountSlotHolders counts the owner's keys that hold a slot, up to limit.
-	CountSlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID, limit int) (int, error)
+	CountSlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.PartyID, limit int) (int, error)
 	// FreeExpiredSlots frees the slots of the owner's keys whose own expiry was by expiredBy or
 	// whose secret was set by setBy.
-	FreeExpiredSlots(ctx context.Context, tenant ident.TenantID, owner ident.UserID, expiredBy, setBy time.Time) error
+	FreeExpiredSlots(ctx context.Context, tenant ident.TenantID, owner ident.PartyID, expiredBy, setBy time.Time) error
 	FreeSlots(ctx context.Context, keys []ident.KeyID) error
 }
 
@@ -188,7 +190,7 @@ type EndTx interface {
 	SetDisabled(ctx context.Context, k Key) error
 	// RevokeKey leaves a tombstone: it keeps the digest, deletes the sealed copy and frees the
 	// slot.
-	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error
+	RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.PartyID, reason string) error
 	DeleteKey(ctx context.Context, id ident.KeyID) error
 	// EndPrevious deletes the secret before the last refresh.
 	EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) error

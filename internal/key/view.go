@@ -38,7 +38,7 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	}
 	caller, _ := who.Session()
 	role := who.RoleIn(t.ID, t.Account)
-	if !accessTo(role, k.Owner.ID == caller.User.ID, t.Settings.Visibility).see {
+	if !accessTo(role, relationTo(k, caller.User.ID, role), t.Settings.Visibility).see {
 		return View{}, fault.NotFound
 	}
 	return s.view(caller.User.ID, role, t, k), nil
@@ -49,7 +49,7 @@ func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k 
 	life, now := k.Life(t.Rules), s.Now()
 	return View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
-		Full: accessTo(role, k.Owner.ID == person, t.Settings.Visibility).full,
+		Full: accessTo(role, relationTo(k, person, role), t.Settings.Visibility).full,
 	}
 }
 

@@ -27,15 +27,18 @@ const (
 func examples(baseURL string) []any {
 	at := time.Date(2026, time.November, 2, 9, 30, 0, 0, time.UTC)
 	later := at.AddDate(0, 3, 0)
+	owner := api.Party{
+		Type: api.PartyUser, ID: exampleUser, Email: new(exampleEmail), Name: new("Ada Lovelace"),
+	}
 	person := api.Person{ID: exampleUser, Email: new(exampleEmail), Name: new("Ada Lovelace")}
 	membership := api.Membership{TenantID: exampleTenant, AccountID: exampleAccount, Role: api.RoleAdmin}
 	role := api.AccountMembership{AccountID: exampleAccount, Role: api.RoleOwner}
 	summary := api.KeySummary{
 		ID: exampleKey, PublicID: examplePublicID, Name: "Nightly export", Description: "Used by the batch server",
-		Owner: person, CreatedAt: at, Status: api.KeyActive,
+		Owner: owner, CreatedAt: at, Status: api.KeyActive,
 	}
 	key := api.Key{KeySummary: summary, KeyDetails: &api.KeyDetails{
-		CreatedBy: person, Style: api.StyleToken, Last4: "x7Qd", Scopes: []string{"orders:read"},
+		CreatedBy: owner, Style: api.StyleToken, Last4: "x7Qd", Scopes: []string{"orders:read"},
 		AllApplications: true, ApplicationIDs: []string{}, Delivery: api.DeliveryDirect, UpdatedAt: at,
 		SecretSetAt: &at,
 		ExpiresAt:   &later, EffectiveExpiresAt: &later, ExpiryReason: new(api.ExpiryByKey),
@@ -81,7 +84,7 @@ func examples(baseURL string) []any {
 		api.CreateTenantRequest{AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard},
 		api.Decision{
 			Active: true, Code: api.OK, KeyID: exampleKey, PublicID: examplePublicID, TenantID: exampleTenant,
-			AccountID: exampleAccount, Owner: person, Scopes: []string{"orders:read"}, AllApplications: true,
+			AccountID: exampleAccount, Owner: owner, Scopes: []string{"orders:read"}, AllApplications: true,
 			ApplicationIDs: []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
 		},
 		api.Event{

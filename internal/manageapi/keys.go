@@ -82,7 +82,11 @@ type createKeyInput struct {
 }
 
 func (a *API) createKey(ctx context.Context, in *createKeyInput) (*created[api.IssuedKey], error) {
-	issued, err := a.Keys.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), specOf(in.JSON.value))
+	owner, faults := keyOwnerOf(in.JSON.value)
+	if err := fault.Refuse(faults...); err != nil {
+		return nil, err
+	}
+	issued, err := a.Keys.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), specOf(in.JSON.value, owner))
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +110,10 @@ func keyCreated(k key.Key, issued api.IssuedKey) *created[api.IssuedKey] {
 	}
 }
 
-// specOf returns what the domain needs to create a key.
-func specOf(n api.CreateKeyRequest) key.Spec {
+// specOf returns what the domain needs to create a key for an owner.
+func specOf(n api.CreateKeyRequest, owner ident.PartyID) key.Spec {
 	return key.Spec{
-		Name: n.Name, Description: n.Description, Owner: ident.UserID(n.OwnerID),
+		Name: n.Name, Description: n.Description, Owner: owner,
 		Scopes:          typedList[scope.Scope](n.Scopes),
 		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
 		Delivery: key.Delivery(n.Delivery),
@@ -126,14 +130,14 @@ type listKeysInput struct {
 	PageInput
 	KeyFilterInput
 	Tenant string `path:"tenant"`
-	Owner  string `query:"owner" doc:"me, or the id of a user."`
+	Owner  string `query:"owner" doc:"me, the id of a user, or type:id of an owner of another type."`
 	// ShownTo is a person who has seen secrets of other people's keys.
 	ShownTo string `query:"shown_to"`
 }
 
 func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List[api.Key]], error) {
 	caller := callerOf(ctx)
-	owner, faults := personOf(caller, "owner", in.Owner)
+	owner, faults := ownerFilter(caller, in.Owner)
 	shownTo, more := personOf(caller, "shown_to", in.ShownTo)
 	if err := fault.Refuse(append(faults, more...)...); err != nil {
 		return nil, err

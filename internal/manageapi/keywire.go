@@ -14,14 +14,14 @@ import (
 func keyOf(v key.View) api.Key {
 	k := v.Key
 	wire := api.Key{KeySummary: api.KeySummary{
-		ID: string(k.ID), PublicID: k.PublicID, Name: k.Name, Description: k.Description, Owner: web.Person(k.Owner),
+		ID: string(k.ID), PublicID: k.PublicID, Name: k.Name, Description: k.Description, Owner: web.Party(k.Owner),
 		CreatedAt: k.CreatedAt.UTC(), Status: api.KeyStatus(v.Status),
 	}}
 	if !v.Full {
 		return wire
 	}
 	wire.KeyDetails = &api.KeyDetails{
-		CreatedBy: web.Person(k.CreatedBy), Style: api.Style(k.Shape.Style), Last4: k.Last4,
+		CreatedBy: web.Party(k.CreatedBy), Style: api.Style(k.Shape.Style), Last4: k.Last4,
 		Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
 		ApplicationIDs: web.Strings(k.Applications.IDs),
 		Delivery:       api.Delivery(k.Delivery), UpdatedAt: k.UpdatedAt.UTC(), SecretSetAt: web.Time(k.SecretSetAt),

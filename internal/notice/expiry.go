@@ -24,8 +24,9 @@ type Subject struct {
 	Key     ident.KeyID
 	Tenant  ident.TenantID
 	Account ident.AccountID
-	Owner   ident.UserID
-	Name    string
+	// Owner is "" where the owner of the key is not a person. Nothing is due then.
+	Owner ident.UserID
+	Name  string
 	// PublicID, Last4, Serial and SetAt are those of the current secret.
 	PublicID, Last4 string
 	Serial          int
@@ -57,7 +58,7 @@ func (s Subject) Due(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
 func (s Subject) Stage(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
 	e := policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, rules)
 	switch {
-	case e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero():
+	case s.Owner == "" || e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero():
 		return Notice{}, false
 	case e.Passed(now):
 		return s.notice(KeyExpired, e, 0, now), true

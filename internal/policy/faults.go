@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -78,6 +79,7 @@ func (s Settings) transportFaults() (faults []fault.Field) {
 func (s Settings) choiceFaults() []fault.Field {
 	return slices.Concat(
 		listFaults("creators", s.Creators, []Creator{BySelf, ByAdmin}),
+		optionalListFaults("owners", s.Owners, ident.OwnerTypes()),
 		choiceFaults("visibility", s.Visibility, SeeAll, SeeOwn),
 		choiceFaults("revoke_mode", s.RevokeMode, Tombstone, Delete),
 		choiceFaults("disclosure", s.Disclosure, Once, Recoverable),
@@ -89,7 +91,7 @@ func (s Settings) choiceFaults() []fault.Field {
 
 // dialects returns the dialects that a tenant can have.
 func dialects() []string {
-	return []string{"problem+json", string(BlazeMeter), string(LoadRunner), string(Blazeauth), string(Blancco)}
+	return []string{problemDialect, string(BlazeMeter), string(LoadRunner), string(Blazeauth), string(Blancco)}
 }
 
 // listFaults returns a fault unless the list has at least one of the words, and each at most once.
@@ -186,6 +188,8 @@ func (s Settings) numberFaults() []fault.Field {
 	}
 	return slices.Concat(
 		rangeFaults("keys_per_user", s.KeysPerUser, 0, MaxKeysPerOwner),
+		rangeFaults("keys_per_service_account", s.KeysPerServiceAccount, 0, MaxKeysPerOwner),
+		rangeFaults("keys_per_subject", s.KeysPerSubject, 0, MaxKeysPerOwner),
 		rangeFaults("token_seconds", s.TokenSeconds, minTokenSeconds, longest),
 		rangeFaults("idle_days", s.IdleDays, 0, maxIdleDays),
 		rangeFaults("requests_per_minute", s.RequestsPerMinute, 0, maxPerMinute),

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -28,6 +29,9 @@ func (s Settings) Narrowed(to Settings) Settings {
 	}
 	s.SessionTransport = s.SessionTransport && to.SessionTransport
 	s.KeysPerUser = lowerLimit(s.KeysPerUser, to.KeysPerUser)
+	s.KeysPerServiceAccount = lowerLimit(s.KeysPerServiceAccount, to.KeysPerServiceAccount)
+	s.KeysPerSubject = lowerLimit(s.KeysPerSubject, to.KeysPerSubject)
+	s = s.narrowOwners(to)
 	s.Creators = intersection(s.Creators, to.Creators)
 	if to.Visibility == SeeOwn {
 		s.Visibility = SeeOwn
@@ -50,6 +54,23 @@ func (s Settings) Narrowed(to Settings) Settings {
 		}
 	}
 	s.LegacyPassword = s.LegacyPassword && to.LegacyPassword
+	return s
+}
+
+// narrowOwners returns the settings that allow new keys only to the types of owners that both
+// allow. Users always may have keys, so some type remains. to are bounds, which have no dialect: a
+// list that was not chosen allows all types.
+func (s Settings) narrowOwners(to Settings) Settings {
+	if len(to.Owners) == 0 {
+		return s
+	}
+	both := intersection(s.OwnerTypes(), to.Owners)
+	if len(both) == 0 {
+		both = []ident.PartyType{ident.UserParty}
+	}
+	if len(both) < len(s.OwnerTypes()) {
+		s.Owners = both
+	}
 	return s
 }
 

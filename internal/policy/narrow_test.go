@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -18,13 +19,14 @@ var (
 		Creators:   []Creator{BySelf, ByAdmin},
 		Visibility: SeeAll, DefaultScopes: []scope.Scope{scope.Every}, Disclosure: Recoverable, AdminRefresh: true,
 		TokenSeconds: 3600,
-		TokenFormat:  JWT, LegacyPassword: true,
+		TokenFormat:  JWT, LegacyPassword: true, Dialect: problemDialect,
 	}
 	tight = Settings{
 		KeyHeader: "x-api-key", Transports: []Transport{Bearer}, Creators: []Creator{ByAdmin}, Visibility: SeeOwn,
 		DefaultScopes: []scope.Scope{"applications:read"}, Disclosure: Once, TokenSeconds: 60, TokenFormat: Opaque,
-		KeysPerUser: 1,
-		IdleDays:    1, RequestsPerMinute: 1, VerifyRequestsPerMinute: 1,
+		KeysPerUser: 1, KeysPerServiceAccount: 1, KeysPerSubject: 1, Owners: []ident.PartyType{ident.UserParty},
+		Dialect:  problemDialect,
+		IdleDays: 1, RequestsPerMinute: 1, VerifyRequestsPerMinute: 1,
 		VerifyRequires: []VerifyField{verifyFields()[0]},
 	}
 )

@@ -89,8 +89,13 @@ type Settings struct {
 	Transports       []Transport `json:"transports"`
 	SessionTransport bool        `json:"session_transport"`
 	// KeysPerUser is how many keys with a slot a user may have; 0 for any number.
-	KeysPerUser int       `json:"keys_per_user"`
-	Creators    []Creator `json:"creators"`
+	KeysPerUser int `json:"keys_per_user"`
+	// KeysPerServiceAccount and KeysPerSubject are the same for the other types of owners.
+	KeysPerServiceAccount int `json:"keys_per_service_account,omitempty"`
+	KeysPerSubject        int `json:"keys_per_subject,omitempty"`
+	// Owners are the types of owners that may get new keys. See [Settings.OwnerTypes].
+	Owners   []ident.PartyType `json:"owners,omitempty"`
+	Creators []Creator         `json:"creators"`
 	// Visibility is what members see. Admins and auditors see all keys.
 	Visibility Visibility `json:"visibility"`
 	// DefaultScopes are the scopes of a key that is created without any; if it is empty, the
@@ -148,6 +153,30 @@ func (s Settings) Allows(w Location) bool {
 	return w.Transport != Header || s.KeyHeader != "" && (w.Header == "" || strings.EqualFold(w.Header, s.KeyHeader))
 }
 
+// OwnerTypes returns the types of owners that may get new keys: those chosen, or else all of them,
+// or only users if the tenant behaves like one of the other systems, which know no others.
+func (s Settings) OwnerTypes() []ident.PartyType {
+	switch {
+	case len(s.Owners) > 0:
+		return s.Owners
+	case s.Dialect == problemDialect:
+		return ident.OwnerTypes()
+	}
+	return []ident.PartyType{ident.UserParty}
+}
+
+// KeyLimit returns how many keys with a slot an owner of the type may have, and the name of the
+// setting that says so; 0 for any number.
+func (s Settings) KeyLimit(owner ident.PartyType) (limit int, setting string) {
+	switch owner {
+	case ident.ServiceAccountParty:
+		return s.KeysPerServiceAccount, "keys_per_service_account"
+	case ident.SubjectParty:
+		return s.KeysPerSubject, "keys_per_subject"
+	}
+	return s.KeysPerUser, "keys_per_user"
+}
+
 // AllowsCreator reports whether this kind of person may create keys.
 func (s Settings) AllowsCreator(c Creator) bool { return slices.Contains(s.Creators, c) }
 
@@ -164,6 +193,9 @@ const (
 	Blancco    Preset = "blancco"
 )
 
+// problemDialect is the dialect of tenants that behave like no other system.
+const problemDialect = "problem+json"
+
 // Settings returns a fresh copy of the preset's settings.
 func (p Preset) Settings() (Settings, error) {
 	common := Settings{
@@ -179,7 +211,7 @@ func (p Preset) Settings() (Settings, error) {
 		s.Label = "ak"
 		s.KeyHeader, s.Transports = "X-API-Key", keyTransports()
 		s.KeysPerUser, s.Creators = 2, []Creator{BySelf, ByAdmin}
-		s.Visibility, s.Dialect = SeeAll, "problem+json"
+		s.Visibility, s.Dialect = SeeAll, problemDialect
 	case BlazeMeter:
 		s.Style, s.Transports = credential.Pair, []Transport{Basic}
 		s.Creators, s.DefaultScopes = []Creator{BySelf}, []scope.Scope{scope.Every}

@@ -63,6 +63,9 @@ type Dependencies struct {
 	Owner, Member bool
 	// Tenant is set if neither the tenant nor its account is disabled.
 	Tenant bool
+	// Ended is set if the owner was deleted. Its keys are revoked by that, also before the job
+	// that revokes each of them.
+	Ended bool
 }
 
 // Active reports whether everything that the key depends on is active.
@@ -79,7 +82,7 @@ func KeyStatus(key Life, secret SecretLife, on Dependencies, now time.Time) Stat
 	switch {
 	case secret.ended(now.Add(-Grace)):
 		return Unknown
-	case status == Revoked:
+	case status == Revoked, on.Ended:
 		return Revoked
 	case status == Expired, secret.ended(now):
 		return Expired

@@ -39,7 +39,7 @@ type Key struct {
 	PublicID     string
 	Tenant       ident.TenantID
 	Account      ident.AccountID
-	Owner        Person
+	Owner        Party
 	Scopes       scope.Set
 	Applications scope.Applications
 	// Expires is the effective expiry; zero for never.

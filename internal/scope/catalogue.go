@@ -76,6 +76,20 @@ func (c Catalogue) Holds(role Role, name Scope) bool {
 	return slices.Contains(c.entries[name].Roles, role)
 }
 
+// BuiltIn reports whether the scope is one of Claviger's own.
+func (c Catalogue) BuiltIn(name Scope) bool { return c.entries[name].BuiltIn }
+
+// TenantScopes returns the scopes that the tenant added and that the role may hold.
+func (c Catalogue) TenantScopes(role Role) Set {
+	var names []Scope
+	for name, e := range c.entries {
+		if !e.BuiltIn && c.Holds(role, name) {
+			names = append(names, name)
+		}
+	}
+	return NewSet(names...)
+}
+
 // Effective returns those of a key's own scopes that the role may hold now. It replaces Every by
 // all scopes that the role may hold.
 func (c Catalogue) Effective(own Set, role Role) Set {

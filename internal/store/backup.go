@@ -27,9 +27,18 @@ const (
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
 
+// Moment is the state of the database that a snapshot sees.
+type Moment struct {
+	At time.Time
+	// Schema is the version of the schema.
+	Schema int64
+	// Trail is the state of the audit trail.
+	Trail audit.State
+}
+
 // Snapshot calls read with a transaction that sees one moment of the database, however long read
-// takes. It also passes the time of that moment and the state of the audit trail.
-func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time, trail audit.State) error) error {
+// takes.
+func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, of Moment) error) error {
 	pass, err := s.gates.snapshots.Acquire(ctx, "")
 	if err != nil {
 		return fault.Retry(fault.Unavailable, time.Minute,
@@ -42,11 +51,17 @@ func (s *Store) Snapshot(ctx context.Context, read func(tx *sql.Tx, at time.Time
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was changed
 	// The first read fixes the moment that the transaction sees.
-	trail, err := auditState(ctx, &Tx{store: s, tx: tx, statements: s.maintenance})
+	of := Moment{}
+	reading := &Tx{store: s, tx: tx, statements: s.maintenance}
+	of.Trail, err = auditState(ctx, reading)
+	if err == nil {
+		err = reading.row(ctx, selectVersion).Scan(&of.Schema)
+	}
 	if err != nil {
 		return s.fault(err)
 	}
-	return read(tx, s.Now(), trail)
+	of.At = s.Now()
+	return read(tx, of)
 }
 
 // ErrInUse says that the database to restore into already holds accounts.

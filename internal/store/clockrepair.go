@@ -41,6 +41,12 @@ const (
 		WHERE position = 'previous' AND until > $1
 		AND EXISTS (SELECT 1 FROM key_secrets c WHERE c.key_id = key_secrets.key_id AND c.position = 'current'
 		AND c.set_at > $1)`
+	shiftPreviousManagement query = `UPDATE management_key_secrets
+		SET until = until - (SELECT c.set_at FROM management_key_secrets c
+		WHERE c.key_id = management_key_secrets.key_id AND c.position = 'current') + $1
+		WHERE position = 'previous' AND until > $1
+		AND EXISTS (SELECT 1 FROM management_key_secrets c WHERE c.key_id = management_key_secrets.key_id
+		AND c.position = 'current' AND c.set_at > $1)`
 	shiftLinks query = `UPDATE links SET expires_at = expires_at - created_at + $1, created_at = $1
 		WHERE created_at > $1`
 	endLaterSessions query = `DELETE FROM sessions WHERE created_at > $1 OR signed_in_at > $1`
@@ -104,17 +110,35 @@ const (
 		due_at = CASE WHEN due_at > $1 THEN $1 ELSE due_at END, claimed_until = CASE WHEN claimed_until > $1 THEN $1
 		ELSE claimed_until END
 		WHERE created_at > $1 OR due_at > $1 OR claimed_until > $1`
-	clampLeases       query = `UPDATE leases SET until = $1 WHERE until > $1`
-	clampKnownClients query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
+	clampServiceAccounts query = `UPDATE service_accounts SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE
+		created_at END, updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, disabled_at = CASE WHEN
+		disabled_at > $1 THEN $1 ELSE disabled_at END, deleted_at = CASE WHEN deleted_at > $1 THEN $1 ELSE
+		deleted_at END WHERE created_at > $1 OR updated_at > $1 OR disabled_at > $1 OR deleted_at > $1`
+	clampPlans query = `UPDATE plans SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
+		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END WHERE created_at > $1 OR updated_at > $1`
+	clampSubjects query = `UPDATE subjects SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
+		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, disabled_at = CASE WHEN disabled_at >
+		$1 THEN $1 ELSE disabled_at END, deleted_at = CASE WHEN deleted_at > $1 THEN $1 ELSE deleted_at END WHERE
+		created_at > $1 OR updated_at > $1 OR disabled_at > $1 OR deleted_at > $1`
+	clampManagementKeys query = `UPDATE management_keys SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE
+		created_at END, updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, secret_set_at = CASE
+		WHEN secret_set_at > $1 THEN $1 ELSE secret_set_at END, revoked_at = CASE WHEN revoked_at > $1 THEN $1 ELSE
+		revoked_at END, hour_started_at = CASE WHEN hour_started_at > $1 THEN $1 ELSE hour_started_at END WHERE
+		created_at > $1 OR updated_at > $1 OR secret_set_at > $1 OR revoked_at > $1 OR hour_started_at > $1`
+	clampManagementSecrets query = `UPDATE management_key_secrets SET set_at = $1 WHERE set_at > $1`
+	clampManagementUses    query = `UPDATE management_key_uses SET last_used_at = $1 WHERE last_used_at > $1`
+	clampLeases            query = `UPDATE leases SET until = $1 WHERE until > $1`
+	clampKnownClients      query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
 )
 
 // clamps set every time that lies in the future to the present.
 var clamps = []query{
-	shiftPrevious, shiftLinks, clampRules, clampServerKeysMade, clampServerKeysRetired, clampServerKeysDrained,
-	clampAccounts, clampUsers,
+	shiftPrevious, shiftPreviousManagement, shiftLinks, clampRules, clampServerKeysMade, clampServerKeysRetired,
+	clampServerKeysDrained, clampAccounts, clampUsers,
 	clampFailures, clampAccountMembers, clampTenants, clampMembers, clampApplications, clampKeys, clampSecrets,
 	clampSecretUses, clampUses,
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
+	clampServiceAccounts, clampPlans, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
 }
 
 type repairKey struct{}

@@ -41,7 +41,7 @@ const (
 
 // HealthSummary implements key.Store. The database does the counting, because reading the keys took
 // 35 µs each.
-func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.UserID,
+func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner ident.PartyID,
 	b key.HealthBounds,
 ) (key.Summary, error) {
 	sum := key.Summary{Findings: map[key.Finding]int{}}

@@ -22,11 +22,13 @@ const (
 
 	// Older secrets have no setter on record. Their creator has seen them unless they were
 	// delivered by link.
-	candidateColumns = `k.id, k.created_at, k.name, s.public_id, o.email, o.canonical_email, k.owner_id,
+	candidateColumns = `k.id, k.created_at, k.name, s.public_id,
+		COALESCE(o.email, su.external_id), o.canonical_email, k.owner_id,
 		COALESCE(s.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END), CASE WHEN p.key_id IS NOT NULL THEN
 		COALESCE(p.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END) END`
 	candidateTables = ` FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'
-		LEFT JOIN key_secrets p ON p.key_id = k.id AND p.position = 'previous' LEFT JOIN users o ON o.id = k.owner_id`
+		LEFT JOIN key_secrets p ON p.key_id = k.id AND p.position = 'previous' LEFT JOIN users o ON o.id = k.owner_id
+		LEFT JOIN subjects su ON su.id = k.owner_id`
 	newestCandidates = ` AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
 
 	listCandidates query = `SELECT ` + candidateColumns + `, ''` + candidateTables + ` WHERE k.tenant_id = $1` +
@@ -52,7 +54,7 @@ type listedKey struct {
 	// account of the key in a list over all tenants of a person; nil if the key is not listed.
 	account *ident.AccountID
 	// owner of the key, and the setters of its current and previous secret; "" for none.
-	owner, setBy, previousSetBy ident.UserID
+	owner, setBy, previousSetBy ident.PartyID
 }
 
 func scanListedKey(row scanner) (c listedKey, err error) {
@@ -71,7 +73,8 @@ func (c listedKey) isVisible(ended []ident.AccountID) bool {
 // shownTo reports whether a person saw a secret of a key that somebody else owns. For person "" it
 // is always true.
 func (c listedKey) shownTo(person ident.UserID) bool {
-	return person == "" || c.owner != person && (c.setBy == person || c.previousSetBy == person)
+	who := ident.PartyID(person)
+	return who == "" || c.owner != who && (c.setBy == who || c.previousSetBy == who)
 }
 
 // Keys implements key.Store.

@@ -18,12 +18,15 @@ import (
 )
 
 // keyColumns are scanned by scanKey, in this order.
-const keyColumns = `k.id, k.tenant_id, k.name, k.description, o.id, o.email, o.name, c.id, c.email, c.name,
-	k.all_applications, k.delivery,
+const keyColumns = `k.id, k.tenant_id, k.name, k.description,
+	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id, COALESCE(sa.deleted_at, su.deleted_at),
+	k.created_by, c.email, COALESCE(c.name, mk.name), k.all_applications, k.delivery,
 	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip,
 	k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason`
 
-const keyTables = ` FROM keys k JOIN users o ON o.id = k.owner_id JOIN users c ON c.id = k.created_by
+const keyTables = ` FROM keys k LEFT JOIN users o ON o.id = k.owner_id
+	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
+	LEFT JOIN users c ON c.id = k.created_by LEFT JOIN management_keys mk ON mk.id = k.created_by
 	LEFT JOIN key_uses used ON used.key_id = k.id`
 
 // Parts of the list queries: where a page begins, its order and its length.
@@ -147,12 +150,15 @@ func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []k
 	if err := addSecrets(ctx, from, ids, place); err != nil {
 		return nil, err
 	}
-	return keys, addGrants(ctx, from, ids, place)
+	if err := addGrants(ctx, from, ids, place); err != nil {
+		return nil, err
+	}
+	return keys, addStewards(ctx, from, keys)
 }
 
 func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullString(&k.Owner.Email),
-		nullString(&k.Owner.Name),
+		nullString(&k.Owner.Name), nullString(&k.Owner.ExternalID), nullTime{&k.OwnerDeletedAt},
 		&k.CreatedBy.ID, nullString(&k.CreatedBy.Email), nullString(&k.CreatedBy.Name), &k.Applications.All,
 		&k.Delivery,
 		nullTime{&k.CreatedAt}, nullTime{&k.UpdatedAt}, nullTime{&k.SecretSetAt}, nullTime{&k.ExpiresAt},
@@ -252,34 +258,52 @@ func (t *Tx) Authority(ctx context.Context, tenant ident.TenantID,
 
 // KeyRight implements tenancy.KeyRightTx.
 func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (r tenancy.KeyRight, err error) {
-	person, err := t.KeyOwner(ctx, tenant, id)
+	owner, err := t.KeyOwner(ctx, tenant, id)
 	if err != nil {
 		return r, err
 	}
-	owner, err := t.Authority(ctx, tenant, person) // the owner is locked before the key
-	if err != nil {
+	if err := t.readOwnerRight(ctx, tenant, owner, &r); err != nil { // the owner is locked before the key
 		return r, err
 	}
 	k, err := t.LockKey(ctx, tenant, id)
-	return tenancy.KeyRight{
-		Owner: owner, Scopes: k.Scopes, Applications: k.Applications, Serial: k.Serial,
-		OwnSecret: k.OwnerSetSecret(), OwnPrevious: k.OwnerSetPrevious(),
-		Dates: policy.KeyDates{
-			RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
-			Slot: k.Slot,
-		},
-		Previous: policy.SecretDates{Previous: true, SetAt: k.Previous.SetAt, Until: k.Previous.Until},
-	}, err
+	if err != nil {
+		return r, err
+	}
+	r.Scopes, r.Applications = k.Scopes, k.Applications
+	r.Serial = k.Serial
+	r.OwnSecret, r.OwnPrevious = k.OwnerSetSecret(), k.OwnerSetPrevious()
+	r.Dates = policy.KeyDates{
+		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
+		Slot: k.Slot,
+	}
+	r.Previous = policy.SecretDates{Previous: true, SetAt: k.Previous.SetAt, Until: k.Previous.Until}
+	return r, nil
+}
+
+// readOwnerRight reads and locks what the owner of a key may do.
+func (t *Tx) readOwnerRight(ctx context.Context, tenant ident.TenantID, id ident.PartyID,
+	r *tenancy.KeyRight,
+) (err error) {
+	if user := id.User(); user != "" {
+		r.Person, err = t.Authority(ctx, tenant, user)
+		// A person who is disabled or deleted has no authority, and therefore no membership.
+		r.Owner = policy.Dependencies{Owner: r.Person.Person.ID != "", Member: r.Person.Member != ""}
+		return err
+	}
+	owner, err := t.Owner(ctx, tenant, id)
+	r.Rights = owner.Rights
+	r.Owner = policy.Dependencies{Owner: owner.Active, Member: true, Ended: !owner.Exists}
+	return err
 }
 
 // KeyOwner implements key.ChangeTx.
-func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (owner ident.UserID, err error) {
+func (t *Tx) KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (owner ident.PartyID, err error) {
 	err = t.row(ctx, selectKeyOwner, tenant, id).Scan(&owner)
 	return owner, t.store.fault(err)
 }
 
 // SlotHolders implements key.SlotTx.
-func (t *Tx) SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID) ([]key.SlotHolder, error) {
+func (t *Tx) SlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.PartyID) ([]key.SlotHolder, error) {
 	return slotHolders(ctx, t, selectSlotHolders, tenant, owner)
 }
 
@@ -296,19 +320,19 @@ func slotHolders(ctx context.Context, from querier, q query, args ...any) (held 
 }
 
 // HighestSlot implements key.SlotTx.
-func (t *Tx) HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.UserID) (slot int64, err error) {
+func (t *Tx) HighestSlot(ctx context.Context, tenant ident.TenantID, owner ident.PartyID) (slot int64, err error) {
 	err = t.row(ctx, selectHighestSlot, tenant, owner).Scan(&slot)
 	return slot, err
 }
 
 // CountSlotHolders implements key.SlotTx.
-func (t *Tx) CountSlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.UserID, most int) (int, error) {
+func (t *Tx) CountSlotHolders(ctx context.Context, tenant ident.TenantID, owner ident.PartyID, most int) (int, error) {
 	return t.countUpTo(ctx, countSlotHolders, tenant, owner, most)
 }
 
 // FreeExpiredSlots implements key.SlotTx.
 func (t *Tx) FreeExpiredSlots(
-	ctx context.Context, tenant ident.TenantID, owner ident.UserID, expiredBy, setBy time.Time,
+	ctx context.Context, tenant ident.TenantID, owner ident.PartyID, expiredBy, setBy time.Time,
 ) error {
 	return t.exec(ctx, freeExpiredSlots, tenant, owner, expiredBy.UnixMicro(), setBy.UnixMicro())
 }
@@ -416,7 +440,7 @@ func (t *Tx) EndPrevious(ctx context.Context, id ident.KeyID, at time.Time) erro
 }
 
 // RevokeKey implements key.EndTx.
-func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.UserID, reason string) error {
+func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ident.PartyID, reason string) error {
 	if err := t.runOne(ctx, revokeKey, id, micros(at), nullIfEmpty(by), nullIfEmpty(reason)); err != nil {
 		return err
 	}

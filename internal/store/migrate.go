@@ -3,24 +3,41 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
 
 // Migrations bring the database of one engine to the schema that this program knows.
+//
+// Their numbers are one sequence over two directories. An expansion only adds tables and nullable
+// columns, so that nodes of the version before continue. Its number is recorded in a table that
+// those nodes do not read. A migration that comes after an expansion is a contraction: it changes
+// what those nodes rely on, and they stop when it is recorded.
 type Migrations struct {
 	Dialect goose.Dialect
 	DB      *sql.DB
-	// Files contains the directory migrations.
+	// Files contains the directories migrations and expansions.
 	Files fs.FS
-	// Begun reports whether the database has had any migration.
-	Begun func(context.Context, *sql.DB) (bool, error)
+	// Go lists migrations of this engine that are not run from their file alone.
+	Go []*goose.Migration
+	// HasTable reports whether the database has a table.
+	HasTable func(ctx context.Context, db *sql.DB, name string) (bool, error)
+	// Contract calls apply, which applies a contraction, under the conditions that the engine needs
+	// for it; nil if there are none.
+	Contract func(ctx context.Context, db *sql.DB, apply func() error) error
 	// Lock is held during a migration; nil if only one process uses the database.
 	Lock lock.SessionLocker
 }
+
+// expansionsTable is the table that records the expansions, as goose.DefaultTablename records the
+// migrations.
+const expansionsTable = "schema_expansions"
 
 // Schema is the version of a database's schema.
 type Schema struct {
@@ -28,6 +45,8 @@ type Schema struct {
 	Version int64
 	// Known is the newest version that this program knows.
 	Known int64
+	// Expanded is set if the database has every expansion that this program knows.
+	Expanded bool
 }
 
 // Newer returns an error for a database that is newer than this program. This program does not know
@@ -40,52 +59,128 @@ func (s Schema) Newer() error {
 	return nil
 }
 
-// Up migrates the database to the newest version and returns that version. It refuses a newer
-// database and leaves it unchanged.
-func (m Migrations) Up(ctx context.Context) (version int64, err error) {
-	s, err := m.Schema(ctx)
+// Finished reports whether nothing is left to migrate.
+func (s Schema) Finished() bool { return s.Expanded && s.Version == s.Known }
+
+// Up migrates the database and returns its schema. It applies contractions only if finish is set,
+// or if no server has used the database yet. Otherwise it stops before the first contraction that
+// the database does not have. It refuses a newer database and leaves it unchanged.
+func (m Migrations) Up(ctx context.Context, finish bool) (s Schema, err error) {
+	s, err = m.Schema(ctx)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	if err := s.Newer(); err != nil {
-		return 0, err
+		return s, err
 	}
-	provider, err := m.provider()
+	p, err := m.providers()
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return 0, fmt.Errorf("migration of the database: %w", err)
+	for _, contraction := range p.contractions() {
+		if err := p.upTo(ctx, contraction-1); err != nil {
+			return s, err
+		}
+		if s.Version >= contraction {
+			continue
+		}
+		if !finish {
+			finish, err = m.unused(ctx)
+			if err != nil {
+				return s, err
+			}
+		}
+		if !finish {
+			return m.Schema(ctx)
+		}
+		if err := m.contract(ctx, p, contraction); err != nil {
+			return s, err
+		}
 	}
-	return s.Known, nil
+	if err := p.upTo(ctx, math.MaxInt64); err != nil {
+		return s, err
+	}
+	return m.Schema(ctx)
+}
+
+// unused reports whether no server has created the database's root secret.
+func (m Migrations) unused(ctx context.Context) (bool, error) {
+	var check string
+	err := m.DB.QueryRowContext(ctx, string(selectSetting), rootCheck).Scan(&check)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	if err != nil {
+		return false, migrationError(err)
+	}
+	return false, nil
+}
+
+func (m Migrations) contract(ctx context.Context, p providers, contraction int64) error {
+	apply := func() error { return p.upTo(ctx, contraction) }
+	if m.Contract == nil {
+		return apply()
+	}
+	return m.Contract(ctx, m.DB, apply)
 }
 
 // Schema returns the version of the database's schema. It changes nothing.
 func (m Migrations) Schema(ctx context.Context) (s Schema, err error) {
-	provider, err := m.provider()
+	p, err := m.providers()
 	if err != nil {
 		return s, err
 	}
-	begun, err := m.Begun(ctx, m.DB)
-	if err == nil && begun {
-		s.Version, s.Known, err = provider.GetVersions(ctx)
-	}
+	s.Version, s.Known, err = m.version(ctx, p.migrations, goose.DefaultTablename)
 	if err != nil {
-		return s, fmt.Errorf("version of the database: %w", err)
+		return s, err
 	}
-	if !begun { // without a table of versions, goose would create one
-		sources := provider.ListSources()
-		s.Known = sources[len(sources)-1].Version
+	expanded, known, err := m.version(ctx, p.expansions, expansionsTable)
+	if err != nil {
+		return s, err
 	}
+	s.Expanded = expanded >= known
 	return s, nil
 }
 
-func (m Migrations) provider() (*goose.Provider, error) {
-	files, err := fs.Sub(m.Files, "migrations")
+// version returns the version in a table of versions, and the newest one that the provider knows.
+func (m Migrations) version(ctx context.Context, p *goose.Provider, table string) (version, known int64, err error) {
+	exists, err := m.HasTable(ctx, m.DB, table)
+	if err == nil && exists {
+		version, known, err = p.GetVersions(ctx)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("version of the database: %w", err)
+	}
+	if !exists { // goose would create it
+		sources := p.ListSources()
+		known = sources[len(sources)-1].Version
+	}
+	return version, known, nil
+}
+
+// providers are goose's providers of the two directories.
+type providers struct{ migrations, expansions *goose.Provider }
+
+func (m Migrations) providers() (p providers, err error) {
+	p.migrations, err = m.provider("migrations", goose.DefaultTablename, append(slices.Clone(goMigrations), m.Go...))
+	if err != nil {
+		return p, err
+	}
+	p.expansions, err = m.provider("expansions", expansionsTable, nil)
+	return p, err
+}
+
+func (m Migrations) provider(directory, table string, inGo []*goose.Migration) (*goose.Provider, error) {
+	files, err := fs.Sub(m.Files, directory)
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(goMigrations...)}
+	options := []goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(table), goose.WithGoMigrations(inGo...),
+	}
+	for _, g := range inGo { // its file is run by the Go code
+		options = append(options, goose.WithExcludeVersions([]int64{g.Version}))
+	}
 	if m.Lock != nil {
 		options = append(options, goose.WithSessionLocker(m.Lock))
 	}
@@ -94,4 +189,33 @@ func (m Migrations) provider() (*goose.Provider, error) {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
 	return provider, nil
+}
+
+// contractions returns the numbers of the migrations that come after the first expansion.
+func (p providers) contractions() (all []int64) {
+	first := p.expansions.ListSources()[0].Version
+	for _, source := range p.migrations.ListSources() {
+		if source.Version > first {
+			all = append(all, source.Version)
+		}
+	}
+	return all
+}
+
+// upTo applies the migrations up to a number, then the expansions.
+func (p providers) upTo(ctx context.Context, number int64) error {
+	for _, provider := range []*goose.Provider{p.migrations, p.expansions} {
+		if _, err := provider.UpTo(ctx, number); err != nil {
+			return migrationError(err)
+		}
+	}
+	return nil
+}
+
+// migrationError returns the cause of an error of goose, with the number of the migration.
+func migrationError(err error) error {
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok && partial.Failed != nil {
+		return fmt.Errorf("migration of the database to version %d: %w", partial.Failed.Source.Version, partial.Err)
+	}
+	return fmt.Errorf("migration of the database: %w", err)
 }

@@ -82,12 +82,14 @@ func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject,
 }
 
 func scanCandidate(row scanner) (c notice.Candidate, err error) {
-	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
+	var owner ident.PartyID
+	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
 		nullTime{&c.SetAt}, nullTime{&c.ExpiresAt}, nullTime{&c.RevokedAt},
 		nullTime{&c.DisabledAt}, nullTime{&c.EnabledAt}, nullTime{&c.LastUsedAt}, nullTime{&c.Position.At})
 	if err != nil {
 		return c, err
 	}
+	c.Owner = owner.User()
 	c.Position.Key = c.Key
 	return c, nil
 }

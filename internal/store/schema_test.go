@@ -12,6 +12,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
+// versionTables are goose's.
+const versionTables = `('goose_db_version', 'schema_expansions')`
+
 // Each query lists the columns of an engine, one per line: "table.column type NULL", in the order
 // of the table. Types have PostgreSQL's names. SQLite has no BOOLEAN, so its flags are integers
 // (see flags).
@@ -20,11 +23,11 @@ const (
 		THEN 'BYTEA' ELSE c.type END
 			|| CASE WHEN c."notnull" THEN '' ELSE ' NULL' END
 		FROM pragma_table_list t JOIN pragma_table_info(t.name) c WHERE t.schema = 'main' AND t.type = 'table'
-		AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'goose_db_version'
+		AND t.name NOT LIKE 'sqlite_%' AND t.name NOT IN ` + versionTables + `
 		ORDER BY t.name, c.cid`
 	postgresColumns = `SELECT table_name || '.' || column_name || ' ' || upper(data_type) || CASE is_nullable WHEN 'YES'
 		THEN ' NULL' ELSE '' END
-		FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'goose_db_version'
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT IN ` + versionTables + `
 		ORDER BY table_name COLLATE "C", ordinal_position`
 
 	// Indexes are compared by their columns and uniqueness, not by their names.
@@ -32,13 +35,13 @@ const (
 		THEN 'partial ' ELSE '' END ||
 			(SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_index_info(l.name) ORDER BY seqno))
 		FROM pragma_table_list t JOIN pragma_index_list(t.name) l WHERE t.schema = 'main' AND t.type = 'table'
-		AND t.name <> 'goose_db_version'`
+		AND t.name NOT IN ` + versionTables
 	postgresIndexes = `SELECT i.indrelid::regclass::text || CASE WHEN i.indisunique THEN ' unique ' ELSE ' ' END || CASE
 		WHEN i.indpred IS NULL THEN '' ELSE 'partial ' END ||
 			(SELECT string_agg(a.attname, ', ' ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY k (number, place)
 				JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number)
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-		WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'goose_db_version'`
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT IN ` + versionTables
 )
 
 // flags replaces the type BOOLEAN, which SQLite does not have.
@@ -95,7 +98,7 @@ func TestEveryTableOfSQLiteIsStrict(t *testing.T) {
 	sqlite := open(t, testkit.SQLite)
 	for _, table := range lines(t, sqlite,
 		`SELECT name || CASE WHEN strict THEN '' ELSE ' is not STRICT' END FROM pragma_table_list
-		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'`) {
+		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN `+versionTables) {
 		if strings.Contains(table, " ") {
 			t.Error(table)
 		}
@@ -107,7 +110,7 @@ func TestEveryTextOfPostgreSQLComparesByByte(t *testing.T) {
 	for _, column := range lines(t, postgres,
 		`SELECT table_name || '.' || column_name || ' ' || COALESCE(collation_name, 'default')
 			FROM information_schema.columns
-		WHERE table_schema = 'public' AND data_type = 'text' AND table_name <> 'goose_db_version'`) {
+		WHERE table_schema = 'public' AND data_type = 'text' AND table_name NOT IN `+versionTables) {
 		if !strings.HasSuffix(column, " C") {
 			t.Errorf("%s: a text compares as in SQLite with COLLATE \"C\" alone", column)
 		}

@@ -22,11 +22,11 @@ func (o *Obsolete) fault() error { return fault.Wrap(fault.Unavailable, o, o.Rea
 
 // newerSchema returns nil if this program knows the schema.
 func (s *Store) newerSchema(version int64) *Obsolete {
-	if version <= s.backend.Version {
+	if version <= s.backend.Known {
 		return nil
 	}
 	return &Obsolete{fmt.Sprintf("the database is at version %d, this program knows %d: upgrade this node", version,
-		s.backend.Version)}
+		s.backend.Known)}
 }
 
 // Obsolete returns a fault.Unavailable with the reason why this program must no longer use the
@@ -49,8 +49,8 @@ func (s *Store) writesRefused() error {
 }
 
 // Current returns an error unless the database still has the schema that it had when it was opened,
-// and holds nothing from a newer version of Claviger. It does not check whether the database
-// answers: Ready does.
+// or one that this program knows and that the upgrade was finished to since then, and holds nothing
+// from a newer version of Claviger. It does not check whether the database answers: Ready does.
 func (s *Store) Current(ctx context.Context) error {
 	var version int64
 	if err := s.control.row(ctx, selectVersion).Scan(&version); err != nil {
@@ -65,8 +65,46 @@ func (s *Store) Current(ctx context.Context) error {
 	if err := s.Obsolete(); err != nil {
 		return err
 	}
-	if version != s.backend.Version {
+	if version < s.backend.Version {
 		return fmt.Errorf("the database has version %d, and had %d when it was opened", version, s.backend.Version)
 	}
 	return nil
+}
+
+// errUpgrade is the answer to what a node of the version before could not understand.
+var errUpgrade = fault.New(fault.Conflict,
+	"The upgrade of the database is not finished. Ask the operator to run `claviger migrate finish`.")
+
+// Upgraded reports whether the upgrade of the database is finished: it has every contraction that
+// this program knows, and no node of an older version uses it.
+func (s *Store) Upgraded(ctx context.Context) (bool, error) {
+	upgraded, err := s.isUpgraded(ctx, s.control)
+	return upgraded, s.fault(err)
+}
+
+// RequireUpgrade returns a fault.Conflict until the upgrade of the database is finished. Whatever
+// writes something that a node of the version before does not understand calls it in its
+// transaction.
+func (t *Tx) RequireUpgrade(ctx context.Context) error {
+	upgraded, err := t.store.isUpgraded(ctx, t)
+	if err == nil && !upgraded {
+		err = errUpgrade
+	}
+	return err
+}
+
+// isUpgraded reads the version unless it is known that the upgrade is finished: that never changes.
+func (s *Store) isUpgraded(ctx context.Context, from querier) (bool, error) {
+	if s.upgraded.Load() {
+		return true, nil
+	}
+	var version int64
+	if err := from.row(ctx, selectVersion).Scan(&version); err != nil {
+		return false, err
+	}
+	if version < s.backend.Known {
+		return false, nil
+	}
+	s.upgraded.Store(true)
+	return true, nil
 }

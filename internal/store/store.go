@@ -77,8 +77,9 @@ type Backend struct {
 	// RowLock is the end of a SELECT that locks its rows until the transaction ends; "" if a
 	// writing transaction has the database to itself.
 	RowLock string
-	// Version of the schema after the migration.
-	Version int64
+	// Version is the version of the schema after the migration. Known is the newest one that this
+	// program knows; it is higher until the upgrade is finished.
+	Version, Known int64
 	// Classify returns the class of an error, by the codes of the driver.
 	Classify func(error) Failure
 	// Listen calls woken for each change that any node announces, until the context ends or its
@@ -150,6 +151,8 @@ type Store struct {
 	gates    gates
 	halted   atomic.Bool
 	obsolete atomic.Pointer[Obsolete]
+	// upgraded is set once the upgrade of the database is known to be finished.
+	upgraded atomic.Bool
 	// full is set when a write finds the disk full, and cleared by the next write that succeeds.
 	full   atomic.Bool
 	counts WriteMetrics
@@ -210,8 +213,9 @@ func (s *Store) Close() error { return s.backend.Close() }
 // Engine returns the name of the database's engine.
 func (s *Store) Engine() string { return s.backend.Name }
 
-// Version returns the version of the schema.
-func (s *Store) Version() int64 { return s.backend.Version }
+// Known returns the newest version of the schema that this program knows. The database has it once
+// the upgrade is finished.
+func (s *Store) Known() int64 { return s.backend.Known }
 
 // Analyze updates the statistics of the query planner.
 func (s *Store) Analyze(ctx context.Context) error { return s.fault(s.backend.Analyze(ctx)) }

@@ -13,14 +13,17 @@ import (
 // selectKeyFacts reads everything that a decision about one key needs: a row for each secret and
 // grant. 'found' is the secret that was looked up, 's' each secret of its key; the current secret
 // has the public id to show.
-const selectKeyFacts query = `SELECT k.id, k.tenant_id, o.id, o.email, o.name, o.disabled_at, o.deleted_at, m.role,
-	m.disabled_at, am.role, k.all_applications,
+const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COALESCE(o.name, sa.name, su.name),
+	su.external_id, COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at),
+	COALESCE(o.deleted_at, sa.deleted_at, su.deleted_at), COALESCE(m.role, sa.role),
+	m.disabled_at, am.role, su.plan, k.all_applications,
 	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
 	s.set_at, s.until,
 	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
-	JOIN tenants t ON t.id = k.tenant_id JOIN users o ON o.id = k.owner_id
+	JOIN tenants t ON t.id = k.tenant_id LEFT JOIN users o ON o.id = k.owner_id
+	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
 	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
 	LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = k.owner_id
 	LEFT JOIN key_uses used ON used.key_id = k.id
@@ -58,9 +61,8 @@ func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, err
 func scanFacts(row scanner) (r factRow, err error) {
 	k, shape := &r.key, &r.secret.Shape
 	err = row.Scan(&k.ID, &k.Tenant, &k.Owner.ID, nullString(&k.Owner.Email), nullString(&k.Owner.Name),
-		isSet{&r.ownerOff},
-		isSet{&r.deleted},
-		nullString(&k.Member), isSet{&r.memberOff}, nullString(&k.AccountRole), &k.Applications.All,
+		nullString(&k.Owner.ExternalID), isSet{&r.ownerOff}, isSet{&r.deleted},
+		nullString(&k.Role), isSet{&r.memberOff}, nullString(&k.AccountRole), nullString(&k.Plan), &k.Applications.All,
 		nullTime{&k.SecretSetAt}, nullTime{&k.ExpiresAt}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt},
 		nullInt{&k.Slot},
 		nullTime{&k.LastUsedAt},
@@ -72,7 +74,10 @@ func scanFacts(row scanner) (r factRow, err error) {
 		return r, err
 	}
 	k.OwnerLive = !r.ownerOff && !r.deleted
-	k.MemberLive = k.Member != "" && !r.memberOff
+	k.MemberLive = k.Role != "" && !r.memberOff
+	if k.Owner.Type() != ident.UserParty {
+		k.OwnerEnded, k.MemberLive = r.deleted, true
+	}
 	r.secret.Previous = r.position == "previous"
 	r.secret.Digest.Version = int(r.digestVersion)
 	return r, nil
@@ -123,5 +128,9 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 		t.Applications[app] = !disabled
 		return nil
 	}, id)
+	if err != nil {
+		return t, s.fault(err)
+	}
+	t.Plans, err = readPlans(ctx, s.verifying, id)
 	return t, s.fault(err)
 }

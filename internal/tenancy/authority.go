@@ -14,7 +14,11 @@ import (
 
 // KeyRight is what a transaction reads of a key that asks for a change.
 type KeyRight struct {
-	Owner principal.Authority
+	// Owner says whether the owner is active. It says nothing about the tenant.
+	Owner policy.Dependencies
+	// Person is the authority of an owner who is a person. Rights are those of any other owner.
+	Person principal.Authority
+	Rights policy.OwnerRights
 	// Scopes and Applications are the key's own.
 	Scopes       scope.Set
 	Applications scope.Applications
@@ -107,11 +111,12 @@ func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.K
 	if refused := right.refusal(k.Serial, rules, s.Now()); refused != "" {
 		return refused
 	}
-	effective := rules.Catalogue.Effective(right.Scopes, right.effectiveRole(k.Serial))
+	owner := right.ownerRights(k.Serial)
+	effective := owner.Effective(rules.Catalogue, right.Scopes)
 	if refused := policy.RequireScopes(effective, name); refused != "" {
 		return refused
 	}
-	if refused := policy.RequireApplicationAccess(right.Applications, string(application),
+	if refused := policy.RequireApplicationAccess(owner.Reaches(right.Applications), string(application),
 		application == ""); refused != "" {
 		return refused
 	}
@@ -120,16 +125,19 @@ func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.K
 
 // effectiveRole returns the role with which the key acts by the secret of that serial. Package
 // verify decides the same on the verification path.
-func (k KeyRight) effectiveRole(serial int) scope.Role {
+func (k KeyRight) ownerRights(serial int) policy.OwnerRights {
+	if k.Person.Person.ID == "" {
+		return k.Rights
+	}
 	sent := k.OwnSecret
 	if serial != k.Serial {
 		sent = k.OwnPrevious
 	}
-	owner := k.Owner
+	owner := k.Person
 	if !policy.AccountRoleCounts(k.OwnSecret, sent) {
 		owner.Account = ""
 	}
-	return owner.EffectiveRole()
+	return policy.OwnerRights{Role: owner.EffectiveRole()}
 }
 
 // refusal returns why the key is refused by the secret of that serial; "" if it is not. Package
@@ -142,7 +150,7 @@ func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind
 		}
 		secret = k.Previous
 	}
-	// A person who is disabled or deleted has no authority, and therefore no membership.
-	chain := policy.Dependencies{Owner: k.Owner.Person.ID != "", Member: k.Owner.Member != "", Tenant: t.Active}
+	chain := k.Owner
+	chain.Tenant = t.Active
 	return policy.KeyStatus(k.Dates.Under(t.Rules), secret.Under(t.Rules), chain, now).Refusal()
 }

@@ -19,14 +19,18 @@ import (
 
 // KeyRow is what the store knows about a key that was found by its lookup.
 type KeyRow struct {
-	ID           ident.KeyID
-	Tenant       ident.TenantID
-	PublicID     string
-	Owner        principal.Person
-	OwnerLive    bool // the user exists and is not disabled
-	Member       scope.Role
-	MemberLive   bool // the membership exists and is not disabled
-	AccountRole  scope.AccountRole
+	ID         ident.KeyID
+	Tenant     ident.TenantID
+	PublicID   string
+	Owner      principal.Party
+	OwnerLive  bool // the owner exists and is not disabled
+	OwnerEnded bool // the owner is a service account or a subject that was deleted
+	// Role is that of a user's membership or of a service account.
+	Role        scope.Role
+	MemberLive  bool // the membership of a user exists and is not disabled; true for other owners
+	AccountRole scope.AccountRole
+	// Plan is the name of a subject's plan; "" for none.
+	Plan         string
 	Scopes       scope.Set
 	Applications scope.Applications
 	SecretSetAt  time.Time
@@ -63,6 +67,8 @@ type TenantRow struct {
 	policy.Tenant
 	// Applications maps the id of each of the tenant's applications to whether it is enabled.
 	Applications map[string]bool
+	// Plans has the tenant's plans by name.
+	Plans map[string]*policy.Plan
 }
 
 // Source reads facts.
@@ -202,7 +208,7 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Fact
 	if !byAccount {
 		row.AccountRole = ""
 	}
-	role := scope.EffectiveRole(row.Member, row.AccountRole)
+	rights := tenant.ownerRights(row)
 	life := policy.KeyDates{
 		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt,
 		Slot: row.Slot,
@@ -210,11 +216,13 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Fact
 	f := &Facts{
 		Key: principal.Key{
 			ID: row.ID, PublicID: row.PublicID, Tenant: row.Tenant, Account: tenant.Account, Owner: row.Owner,
-			Scopes: tenant.Catalogue.Effective(row.Scopes, role), Applications: row.Applications,
+			Scopes: rights.Effective(tenant.Catalogue, row.Scopes), Applications: rights.Reaches(row.Applications),
 			Expires: life.Expiry.At, AccountRole: row.AccountRole,
 		},
 		Reason: life.Expiry.Reason, tenant: tenant, life: life,
-		dependencies: policy.Dependencies{Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active},
+		dependencies: policy.Dependencies{
+			Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active, Ended: row.OwnerEnded,
+		},
 	}
 	f.uses.Init(row.LastUsedAt, len(f.Key.Scopes))
 	f.requests.ID = row.ID
@@ -223,6 +231,22 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Fact
 		f.Rendered = e.render(f)
 	}
 	return f
+}
+
+// ownerRights returns what the owner of a key may do. A plan that does not exist gives nothing.
+func (t *tenantFacts) ownerRights(row KeyRow) policy.OwnerRights {
+	if row.Owner.Type() != ident.SubjectParty {
+		return policy.OwnerRights{Role: scope.EffectiveRole(row.Role, row.AccountRole)}
+	}
+	rights := policy.OwnerRights{Subject: true}
+	if row.Plan != "" {
+		plan, known := t.Plans[row.Plan]
+		if !known {
+			plan = &policy.Plan{Name: row.Plan}
+		}
+		rights.Plan = plan
+	}
+	return rights
 }
 
 // newCredentials returns the facts of the credentials of a key.

@@ -86,7 +86,7 @@ func (l *limitFixture) TenantFacts(ctx context.Context, id ident.TenantID) (veri
 func (l *limitFixture) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
 	if lookup != l.previous.lookup {
 		row, err := l.Source.KeyFacts(ctx, lookup)
-		row.Member, row.Scopes = scope.Admin, append(row.Scopes, scope.KeysVerify)
+		row.Role, row.Scopes = scope.Admin, append(row.Scopes, scope.KeysVerify)
 		return row, err
 	}
 	row, err := l.Source.KeyFacts(ctx, l.previous.current)

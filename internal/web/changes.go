@@ -29,15 +29,16 @@ func (m *Middleware) AdmitChange(who principal.Principal, reduces bool) error {
 type ChangeLimit struct {
 	perMinute  int64
 	started    time.Time
-	changes    ratelimit.InMemory[ident.UserID]
+	changes    ratelimit.InMemory[ident.PartyID]
 	reductions ratelimit.InMemory[reducer]
 }
 
 // reducer is who has one count of requests that only take authority away: a session, or all keys of
-// a person.
+// an owner.
 type reducer struct {
-	person ident.UserID
-	// session is "" for the person's keys.
+	// owner is the person, or another owner of keys.
+	owner ident.PartyID
+	// session is "" for the owner's keys.
 	session ident.SessionID
 }
 
@@ -54,15 +55,15 @@ func NewChangeLimit(perMinute int) *ChangeLimit {
 // set if the request only takes authority away. Operators and the system are not limited.
 func (l *ChangeLimit) Consume(who principal.Principal, reduces bool) error {
 	by := reducerOf(who)
-	if l == nil || by.person == "" {
+	if l == nil || by.owner == "" {
 		return nil
 	}
 	now := int64(time.Since(l.started))
 	if !reduces {
-		wait := l.changes.Consume(&ratelimit.Caller[ident.UserID]{ID: by.person}, now, l.perMinute)
+		wait := l.changes.Consume(&ratelimit.Caller[ident.PartyID]{ID: by.owner}, now, l.perMinute)
 		return refuseChange(wait, "One person may send %d requests a minute that change something.", l.perMinute)
 	}
-	text := "The keys of one person may send %d requests a minute that take authority away."
+	text := "The keys of one owner may send %d requests a minute that take authority away."
 	if by.session != "" {
 		text = "One session may send %d requests a minute that take authority away."
 	}
@@ -82,10 +83,10 @@ func refuseChange(wait time.Duration, text string, perMinute int64) error {
 // principal.
 func reducerOf(who principal.Principal) reducer {
 	if s, ok := who.Session(); ok {
-		return reducer{s.User.ID, s.ID}
+		return reducer{ident.PartyID(s.User.ID), s.ID}
 	}
 	k, _ := who.Key()
-	return reducer{person: k.Owner.ID}
+	return reducer{owner: k.Owner.ID}
 }
 
 // Sweep removes the counts of people who have not changed anything for a while.

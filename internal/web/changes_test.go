@@ -12,7 +12,7 @@ import (
 func TestNoKeyOrSessionKeepsItsOwnerFromTakingAuthorityAwayInAnother(t *testing.T) {
 	owner := principal.Person{ID: "usr_1"}
 	key := func(id ident.KeyID) principal.Principal {
-		return principal.OfKey(&principal.Key{ID: id, Owner: owner})
+		return principal.OfKey(&principal.Key{ID: id, Owner: owner.Party()})
 	}
 	session := func(id ident.SessionID) principal.Principal {
 		return principal.OfSession(&principal.Session{ID: id, User: owner})

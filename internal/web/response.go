@@ -74,6 +74,14 @@ func Person(p principal.Person) api.Person {
 	return api.Person{ID: string(p.ID), Email: Optional(p.Email), Name: Optional(p.Name)}
 }
 
+// Party returns the wire form of a party.
+func Party(p principal.Party) api.Party {
+	return api.Party{
+		Type: api.PartyType(p.Type()), ID: string(p.ID), Name: Optional(p.Name), Email: Optional(p.Email),
+		ExternalID: Optional(p.ExternalID),
+	}
+}
+
 // ProvenPerson is Person with whether the e-mail address is known to be the person's.
 func ProvenPerson(p principal.Person, proven bool) api.Person {
 	shown := Person(p)

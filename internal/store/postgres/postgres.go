@@ -30,7 +30,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql expansions/*.sql
 var migrations embed.FS
 
 const (
@@ -41,7 +41,8 @@ const (
 	lockTries = 300
 )
 
-// Open connects to the database and migrates its schema to this version. It refuses a database of a
+// Open connects to the database and migrates its schema as far as nodes of the version before
+// understand it; a database that no server has used yet, completely. It refuses a database of a
 // newer version.
 func Open(ctx context.Context, url credential.Secret) (store.Backend, error) {
 	return OpenSized(ctx, url, DefaultConnections)
@@ -57,14 +58,15 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 	if config.ConnConfig.ValidateConnect == nil { // of several hosts, use the primary server
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
-	version, schema, err := migrate(ctx, config, max(connections, MinConnections))
+	version, schema, err := migrate(ctx, config, max(connections, MinConnections), false)
 	if err != nil {
 		return store.Backend{}, err
 	}
 	p := &pools{}
 	share := split(connections)
 	b := store.Backend{
-		Name: "postgres", Version: version, Classify: classify, Pools: p.stats, CloseIdle: p.closeIdle, Close: p.close,
+		Name: "postgres", Version: version.Version, Known: version.Known,
+		Classify: classify, Pools: p.stats, CloseIdle: p.closeIdle, Close: p.close,
 		Listen:         listener{config.ConnConfig, readBounds.withSchema(schema)}.listen,
 		RowLock:        "FOR NO KEY UPDATE",
 		AnalyzesItself: true, // autovacuum does
@@ -98,20 +100,33 @@ func OpenSized(ctx context.Context, url credential.Secret, connections int) (sto
 	return b, nil
 }
 
-// migrate migrates the schema to this version, one node at a time, and returns the name of
-// PostgreSQL's schema that contains the tables. It uses connections of its own and closes them.
-func migrate(ctx context.Context, config *pgxpool.Config, connections int) (version int64, schema string, err error) {
+// Finish migrates the schema completely. Nodes of the version before stop. It returns the schema
+// afterwards.
+func Finish(ctx context.Context, url credential.Secret) (after store.Schema, err error) {
+	config, err := parse(url)
+	if err != nil {
+		return after, err
+	}
+	after, _, err = migrate(ctx, config, 0, true)
+	return after, err
+}
+
+// migrate migrates the schema, completely if finish is set, one node at a time. It returns the name
+// of PostgreSQL's schema that contains the tables. It uses connections of its own and closes them.
+func migrate(ctx context.Context, config *pgxpool.Config, connections int,
+	finish bool,
+) (version store.Schema, schema string, err error) {
 	db, schema, err := openChecked(ctx, config, migrationBounds, connections)
 	if err != nil {
-		return 0, "", err
+		return version, "", err
 	}
 	defer db.Close()
 	m := newMigrations(db)
 	m.Lock, err = lock.NewPostgresSessionLocker(lock.WithLockID(lockKey), lock.WithLockTimeout(1, lockTries))
 	if err != nil {
-		return 0, "", fmt.Errorf("migration of the database: %w", err)
+		return version, "", fmt.Errorf("migration of the database: %w", err)
 	}
-	version, err = m.Up(ctx)
+	version, err = m.Up(ctx, finish)
 	return version, schema, explainMigration(err, config.ConnConfig)
 }
 
@@ -177,11 +192,13 @@ func hasUnencodedPassword(text string) bool {
 }
 
 func newMigrations(db *sql.DB) store.Migrations {
-	return store.Migrations{Dialect: goose.DialectPostgres, DB: db, Files: migrations, Begun: hasMigrations}
+	return store.Migrations{
+		Dialect: goose.DialectPostgres, DB: db, Files: migrations, HasTable: hasTable, Contract: contract,
+	}
 }
 
-func hasMigrations(ctx context.Context, db *sql.DB) (yes bool, err error) {
-	err = db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&yes)
+func hasTable(ctx context.Context, db *sql.DB, name string) (yes bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&yes)
 	return yes, err
 }
 

@@ -26,7 +26,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql expansions/*.sql
 var migrations embed.FS
 
 // Open opens the file, creates it with mode 0600 if it does not exist, and migrates its schema to
@@ -55,11 +55,11 @@ func Open(ctx context.Context, file string) (store.Backend, error) {
 	if p.err != nil {
 		return store.Backend{}, errors.Join(p.err, p.close())
 	}
-	var err error
-	b.Version, err = prepare(ctx, b)
+	schema, err := prepare(ctx, b)
 	if err != nil {
 		return store.Backend{}, errors.Join(explain(err, file), b.Close())
 	}
+	b.Version, b.Known = schema.Version, schema.Known
 	return b, nil
 }
 
@@ -159,24 +159,29 @@ func createPrivate(file string) error {
 	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
-func prepare(ctx context.Context, b store.Backend) (version int64, err error) {
+// prepare migrates the database completely: only this process uses it.
+func prepare(ctx context.Context, b store.Backend) (s store.Schema, err error) {
 	if err := checkPragmas(ctx, b.Write); err != nil {
-		return 0, err
+		return s, err
 	}
-	version, err = newMigrations(b.Write).Up(ctx)
+	s, err = newMigrations(b.Write, migrations).Up(ctx, true)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	return version, errors.Join(checkPragmas(ctx, b.Verify), checkPragmas(ctx, b.Read))
+	return s, errors.Join(checkPragmas(ctx, b.Write), checkPragmas(ctx, b.Verify), checkPragmas(ctx, b.Read))
 }
 
-func newMigrations(db *sql.DB) store.Migrations {
-	return store.Migrations{Dialect: goose.DialectSQLite3, DB: db, Files: migrations, Begun: hasMigrations}
+func newMigrations(db *sql.DB, files fs.FS) store.Migrations {
+	return store.Migrations{
+		Dialect: goose.DialectSQLite3, DB: db, Files: files, HasTable: hasTable,
+		Contract: withoutForeignKeys,
+		Go:       []*goose.Migration{rebuildMigration(files, 17, "migrations/00017_owners.sql")},
+	}
 }
 
-func hasMigrations(ctx context.Context, db *sql.DB) (yes bool, err error) {
-	err = db.QueryRowContext(ctx,
-		`SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&yes)
+func hasTable(ctx context.Context, db *sql.DB, name string) (yes bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = $1`,
+		name).Scan(&yes)
 	return yes, err
 }
 
@@ -196,7 +201,7 @@ func Schema(ctx context.Context, file string) (s store.Schema, err error) {
 		return s, err
 	}
 	defer db.Close()
-	s, err = newMigrations(db).Schema(ctx)
+	s, err = newMigrations(db, migrations).Schema(ctx)
 	if err != nil {
 		return s, explain(err, file)
 	}

@@ -119,7 +119,7 @@ func twoPeopleAreLockedInOrder(fx *fixture) {
 	for i, caller := range people {
 		owner := people[1-i]
 		spec := anyKey()
-		spec.Owner = owner.ID
+		spec.Owner = ident.PartyID(owner.ID)
 		issued, err := keys.Create(fx.Context(), fx.signIn(caller), t.ID, spec)
 		fx.must(err)
 		_, err = keys.Disable(fx.Context(), fx.signIn(caller), t.ID, issued.Key.ID)

@@ -221,7 +221,7 @@ func peopleAreLockedInOneOrder(fx *fixture) {
 	changes := []func(who principal.Principal, other ident.UserID) error{
 		func(who principal.Principal, other ident.UserID) error {
 			spec := anyKey()
-			spec.Owner, spec.Delivery = other, key.ByLink
+			spec.Owner, spec.Delivery = ident.PartyID(other), key.ByLink
 			_, err := s.keys.Create(fx.Context(), who, t.ID, spec)
 			return err
 		},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -41,7 +42,7 @@ func (fx *fixture) facts(lookup string) verify.KeyRow {
 // factsOf returns the expected facts of a stored key, without its secrets. Its owner is a member.
 func factsOf(k key.Key) verify.KeyRow {
 	return verify.KeyRow{
-		ID: k.ID, Tenant: k.Tenant, PublicID: k.PublicID, Owner: k.Owner, OwnerLive: true, Member: scope.Member,
+		ID: k.ID, Tenant: k.Tenant, PublicID: k.PublicID, Owner: k.Owner, OwnerLive: true, Role: scope.Member,
 		MemberLive: true,
 		Scopes:     k.Scopes, Applications: k.Applications, SecretSetAt: k.SecretSetAt, ExpiresAt: k.ExpiresAt,
 		DisabledAt: k.DisabledAt,
@@ -92,7 +93,7 @@ func factsTellWhoSetASecret(fx *fixture) {
 		owner := fx.member(t, scope.Member)
 		people := map[string]principal.Person{"owner": owner, "admin": admin, "": {}}
 		k, secret := fx.newKey(t, owner, 1)
-		k.CreatedBy, k.SetBy = people[c.createdBy], people[c.setBy].ID
+		k.CreatedBy, k.SetBy = people[c.createdBy].Party(), ident.PartyID(people[c.setBy].ID)
 		secret.SetBy = k.SetBy
 		fx.insertKey(k, secret)
 		got := fx.facts(secret.Lookup)
@@ -105,7 +106,7 @@ func factsTellWhoSetASecret(fx *fixture) {
 func factsAreAllThatIsStored(fx *fixture) {
 	t := fx.tenantWithCap(0)
 	full := fx.fullKey(t)
-	plain, secret := fx.newKey(t, full.Owner, 1)
+	plain, secret := fx.newKeyOf(t, full.Owner, 1)
 	plain.Scopes = nil
 	fx.insertKey(plain, secret)
 	for _, k := range []key.Key{full, plain} {
@@ -128,7 +129,7 @@ func twoSecretsOneKey(fx *fixture) {
 	want.Secrets = []verify.SecretRow{fx.previousOf(apart)}
 	fx.factsAre(apart.Lookups[1], want)
 
-	shared, secret := fx.newKey(t, apart.Owner, 1)
+	shared, secret := fx.newKeyOf(t, apart.Owner, 1)
 	shared.Scopes = scope.NewSet("a:b", "c:d", "e:f")
 	fx.insertKey(shared, secret)
 	fx.insertPrevious(shared, secret.Lookup)
@@ -184,17 +185,17 @@ func factsTellTheOwnersState(fx *fixture) {
 		},
 		{
 			`UPDATE members SET role = 'auditor'`, `UPDATE members SET role = 'member'`,
-			as(func(r *verify.KeyRow) { r.Member = scope.Auditor }),
+			as(func(r *verify.KeyRow) { r.Role = scope.Auditor }),
 		},
 		{
 			`UPDATE account_members SET user_id = '` + owner + `'`, `DELETE FROM account_members`,
 			as(func(r *verify.KeyRow) { r.AccountRole = scope.AccountOwner }),
 		},
-		{`DELETE FROM members`, ``, as(func(r *verify.KeyRow) { r.Member, r.MemberLive = "", false })},
+		{`DELETE FROM members`, ``, as(func(r *verify.KeyRow) { r.Role, r.MemberLive = "", false })},
 		{
 			`UPDATE users SET email = NULL, canonical_email = NULL, name = NULL`, ``,
 			as(func(r *verify.KeyRow) {
-				r.Member = ""
+				r.Role = ""
 				r.MemberLive = false
 				r.Owner.Email = ""
 				r.Owner.Name = ""

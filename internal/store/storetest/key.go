@@ -46,7 +46,7 @@ var keyCases = []testCase{
 func (fx *fixture) fullKey(t tenancy.Tenant) key.Key {
 	fx.Helper()
 	k, secret := fx.newKey(t, fx.member(t, scope.Member), 3)
-	k.CreatedBy = fx.member(t, scope.Admin)
+	k.CreatedBy = fx.member(t, scope.Admin).Party()
 	k.Name = "Ünïcode & <markup> '\""
 	k.Description = "two\nlines"
 	k.Delivery = key.ByLink
@@ -244,7 +244,7 @@ func keyPagesAreWhole(fx *fixture) {
 		slices.SortFunc(want,
 			func(a, b key.Key) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
 		limit := rapid.IntRange(1, 8).Draw(t, "limit")
-		for _, owner := range []ident.UserID{"", owners[0].ID, owners[1].ID} {
+		for _, owner := range []ident.PartyID{"", owners[0].Party().ID, owners[1].Party().ID} {
 			var ids []ident.KeyID
 			for _, k := range want {
 				if owner == "" || k.Owner.ID == owner {
@@ -410,17 +410,17 @@ func aSearchIsForTheTextItself(fx *fixture) {
 		{k.PublicID + " " + owner.Email, false},
 		{"straße", false},
 	} {
-		for _, filter := range []key.Filter{{Query: c.query}, {Query: c.query, Owner: owner.ID}} {
+		for _, filter := range []key.Filter{{Query: c.query}, {Query: c.query, Owner: ident.PartyID(owner.ID)}} {
 			if got := fx.keyPages(fx.Fatal, t.ID, filter, 5); slices.Equal(got, []ident.KeyID{k.ID}) != c.found {
 				fx.Errorf("%+v finds %v", filter, got)
 			}
 		}
-		own, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Query: c.query, Owner: owner.ID}, key.Page{Limit: 5})
+		own, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Query: c.query, Owner: ident.PartyID(owner.ID)}, key.Page{Limit: 5})
 		fx.must(err)
 		if (len(own) == 1) != c.found {
 			fx.Errorf("of one's own %q finds %v", c.query, own)
 		}
-		if got := fx.keyPages(fx.Fatal, t.ID, key.Filter{Query: c.query, Owner: other.ID}, 5); len(got) > 0 {
+		if got := fx.keyPages(fx.Fatal, t.ID, key.Filter{Query: c.query, Owner: ident.PartyID(other.ID)}, 5); len(got) > 0 {
 			fx.Errorf("of another's keys %q finds %v", c.query, got)
 		}
 	}
@@ -442,7 +442,7 @@ func ownKeysAreOfLiveMemberships(fx *fixture) {
 		fx.Helper()
 		var got []ident.KeyID
 		for page := (key.Page{Limit: 1}); ; {
-			keys, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Owner: owner.ID}, page)
+			keys, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Owner: ident.PartyID(owner.ID)}, page)
 			fx.must(err)
 			if len(keys) == 0 {
 				break
@@ -531,7 +531,7 @@ func aKeyIsDisabledAndEnabled(fx *fixture) {
 	want, other := fx.fullKey(t), fx.fullKey(t)
 	slices.Sort(want.Lookups)
 	slices.Sort(other.Lookups)
-	for i, by := range []ident.UserID{"", want.Owner.ID, want.CreatedBy.ID, ""} {
+	for i, by := range []ident.PartyID{"", want.Owner.ID, want.CreatedBy.ID, ""} {
 		want.DisabledAt = time.Time{}
 		want.DisabledBy = by
 		want.DisabledByAdmin = by == want.CreatedBy.ID
@@ -580,13 +580,13 @@ func slotHoldersAreKeysWithASlot(fx *fixture) {
 	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
 		fx.must(tx.FreeSlots(ctx, nil))
 		fx.must(tx.FreeSlots(ctx, []ident.KeyID{want[1].Key, want[3].Key, want[4].Key}))
-		got, err := tx.SlotHolders(ctx, t.ID, owner.ID)
+		got, err := tx.SlotHolders(ctx, t.ID, ident.PartyID(owner.ID))
 		fx.must(err)
 		if diff := diff.Diff([]key.SlotHolder{want[0], want[2]}, got); diff != "" {
 			fx.Errorf("holds are otherwise:\n%s", diff)
 		}
 		for user, highest := range map[ident.UserID]int64{owner.ID: 3, other.ID: 9, "usr_unknown": 0} {
-			if got, err := tx.HighestSlot(ctx, t.ID, user); err != nil || got != highest {
+			if got, err := tx.HighestSlot(ctx, t.ID, ident.PartyID(user)); err != nil || got != highest {
 				fx.Errorf("highest slot of %s is %d, want %d (%v)", user, got, highest, err)
 			}
 		}

@@ -133,7 +133,7 @@ func onlyMembersClaimKeys(fx *fixture) {
 	t := fx.tenantWithCap(0)
 	admin, owner := fx.signIn(fx.member(t, scope.Admin)), fx.member(t, scope.Member)
 	spec := anyKey()
-	spec.Owner, spec.Delivery = owner.ID, key.ByLink
+	spec.Owner, spec.Delivery = ident.PartyID(owner.ID), key.ByLink
 	issued, err := fx.services().keys.Create(fx.Context(), admin, t.ID, spec)
 	fx.must(err)
 	fx.setAccountRole(t.Account, owner, scope.AccountAdmin) // who owns no key without a membership

@@ -89,7 +89,7 @@ func aDeletedUserIsBlank(fx *fixture) {
 	if !errors.Is(err, fault.NotFound) {
 		fx.Errorf("a deleted user is locked: %v, want not found", err)
 	}
-	if got, err := fx.store.Key(fx.Context(), t.ID, k.ID); err != nil || got.Owner != (principal.Person{ID: p.ID}) {
+	if got, err := fx.store.Key(fx.Context(), t.ID, k.ID); err != nil || got.Owner != (principal.Person{ID: p.ID}).Party() {
 		fx.Errorf("their key is of %+v (%v), want of nothing but an id", got.Owner, err)
 	}
 	if members := fx.queryRows(`SELECT user_id FROM members WHERE user_id = $1`, p.ID); len(members) > 0 {
@@ -216,7 +216,7 @@ func (fx *fixture) twoTenants() (owner principal.Person, tenants [2]ident.Tenant
 		fx.exec(`UPDATE key_secrets SET copy = digest, copy_version = 1
 			WHERE key_id IN (SELECT id FROM keys WHERE tenant_id = $1)`, t.ID)
 		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
-			return tx.RevokeKey(ctx, held[i][3], fx.clock.Now(), other.ID, "before")
+			return tx.RevokeKey(ctx, held[i][3], fx.clock.Now(), ident.PartyID(other.ID), "before")
 		})
 	}
 	return owner, tenants, held
@@ -235,8 +235,8 @@ func allKeysAreRevokedAsOne(fx *fixture) {
 	owner, tenants, held := fx.twoTenants()
 	at, left := fx.after(time.Hour), fx.queryRows(`SELECT COUNT(*) FROM keys`)
 	fx.revokesLikeOneByOne(owner, tenants, policy.Tombstone, at, func(ctx context.Context, tx *store.Tx) error {
-		return errors.Join(tx.RevokeKey(ctx, held[0][1], at, owner.ID, "why"),
-			tx.RevokeKey(ctx, held[0][2], at, owner.ID, "why"))
+		return errors.Join(tx.RevokeKey(ctx, held[0][1], at, ident.PartyID(owner.ID), "why"),
+			tx.RevokeKey(ctx, held[0][2], at, ident.PartyID(owner.ID), "why"))
 	})
 	if got := fx.queryRows(`SELECT COUNT(*) FROM keys`); !slices.Equal(got, left) {
 		fx.Errorf("of %v keys %v are left", left, got)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/ident"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -32,6 +33,8 @@ type scenario struct {
 // refuse, and returns their answers.
 func runScenario(fx *fixture) []string {
 	sc := &scenario{fixture: fx, services: fx.services(), operator: principal.Operator()}
+	// what older nodes do not understand begins so
+	sc.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.RequireUpgrade(ctx) })
 	ada, bob := sc.createPeople()
 	account := sc.createAccount(ada, bob)
 	who := sc.signIn(ada)
@@ -240,7 +243,7 @@ func (sc *scenario) keysUnderACap(who principal.Principal, t tenancy.Tenant, bob
 	unknown.ApplicationIDs = append([]string{"app_0000000000" + "0000000000"}, short.ApplicationIDs...)
 	sc.create(who, t, unknown)
 	another := anyKey()
-	another.Owner = bob.ID
+	another.Owner = ident.PartyID(bob.ID)
 	sc.create(who, t, another) // refused, since Bob runs the account
 	sc.revoke(who, t, next)
 	sc.revoke(who, t, next) // nothing to do
@@ -325,7 +328,7 @@ func (sc *scenario) serverKeysRotate() {
 func (sc *scenario) keysAreDeliveredByLink(who principal.Principal, bob principal.Person, t tenancy.Tenant) {
 	sc.clock.move(100 * policy.Day) // so that Bob's other key has expired
 	spec := anyKey()
-	spec.Owner, spec.Delivery = bob.ID, key.ByLink
+	spec.Owner, spec.Delivery = ident.PartyID(bob.ID), key.ByLink
 	first, err := sc.keys.Create(sc.Context(), who, t.ID, spec)
 	record(sc, "create key by link", first, err)
 	owner := sc.signIn(bob)

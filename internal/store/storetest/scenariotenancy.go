@@ -97,7 +97,7 @@ func (sc *scenario) membersJoinAndLeave(who principal.Principal, t tenancy.Tenan
 	_, _, err = sc.tenancy.Invite(sc.Context(), who, t.ID, eve.Email, scope.Member)
 	record(sc, "invite a member", "", err)
 	spec := anyKey()
-	spec.Owner = eve.ID
+	spec.Owner = ident.PartyID(eve.ID)
 	sc.create(who, t, spec)
 	member, off := scope.Member, true
 	for _, c := range []tenancy.MemberChange{{Role: &member}, {Role: &member}, {Disabled: &off}} {
@@ -145,7 +145,7 @@ func (sc *scenario) linksAreMailed(who principal.Principal, t tenancy.Tenant, bo
 	}
 	record(sc, "join", bob, sc.tenancy.AddMember(sc.Context(), sc.operator, t, bob, scope.Member))
 	spec := anyKey()
-	spec.Owner, spec.Delivery = bob.ID, key.ByLink
+	spec.Owner, spec.Delivery = ident.PartyID(bob.ID), key.ByLink
 	sc.create(who, t, spec)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
 
 	"github.com/google/go-cmp/cmp"
@@ -90,6 +91,8 @@ func aRetiredKeyIsNotHandedOut(fx *fixture) {
 		{Purpose: credential.CopyPurpose, Number: 1},
 		{Purpose: credential.CursorPurpose, Number: 1},
 		{Purpose: credential.DigestPurpose, Number: 1},
+		{Purpose: credential.ManagementDigestPurpose, Number: 1},
+		{Purpose: credential.ManagementTagPurpose, Number: 1},
 		{Purpose: credential.SessionPurpose, Number: 1},
 		{Purpose: credential.TagPurpose, Number: 2},
 	}
@@ -169,7 +172,7 @@ func whatIsLeftIsCounted(fx *fixture) {
 		fx.insertKey(k, s)
 		if i == 3 {
 			fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
-				return tx.RevokeKey(ctx, k.ID, now, owner.ID, "")
+				return tx.RevokeKey(ctx, k.ID, now, ident.PartyID(owner.ID), "")
 			})
 		}
 	}

@@ -237,8 +237,13 @@ func (fx *fixture) createKey(who principal.Principal, t tenancy.Tenant, spec key
 	return issued.Key
 }
 
-// newKey returns a key for tests of what the store keeps. Tests alter it before they insert it.
+// newKey returns a person's key for tests of what the store keeps.
 func (fx *fixture) newKey(t tenancy.Tenant, owner principal.Person, slot int64) (key.Key, key.Secret) {
+	return fx.newKeyOf(t, owner.Party(), slot)
+}
+
+// newKeyOf returns a key for tests of what the store keeps. Tests alter it before they insert it.
+func (fx *fixture) newKeyOf(t tenancy.Tenant, owner principal.Party, slot int64) (key.Key, key.Secret) {
 	id := ident.New[ident.KeyID](fx.clock.Now(), fx.random)
 	now := fx.clock.Now()
 	k := key.Key{
