@@ -74,8 +74,11 @@ type KeySummary struct {
 
 // KeyDetails is what only the owner, admins and auditors may see of a key.
 type KeyDetails struct {
-	CreatedBy Party `json:"created_by"`
-	Style     Style `json:"style"`
+	// Number is a stable number beside the id. It is null for a key of the version before, until
+	// the upgrade of the database is finished.
+	Number    *int64 `json:"number"`
+	CreatedBy Party  `json:"created_by"`
+	Style     Style  `json:"style"`
 	// Last4 is the last four characters of the secret.
 	Last4           string     `json:"last4"`
 	Scopes          []string   `json:"scopes"`

@@ -79,6 +79,10 @@ var table = []layer{
 			"internal/tenancy",
 			"account identity notice paging principal policy scope credential ident audit text fault", "",
 		},
+		{
+			"internal/machine",
+			"account tenancy notice paging principal policy scope credential ident audit text fault", "",
+		},
 		{"internal/application", "account tenancy paging principal policy scope ident audit text fault", ""},
 		{"internal/key", "admission notice principal policy scope credential ident audit text fault", ""},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},

@@ -67,6 +67,11 @@ type Invalidation struct {
 	// Lookups of credentials (see credential.Parsed.Lookup).
 	Lookups []string         `json:"lookups,omitempty"`
 	Tenants []ident.TenantID `json:"tenants,omitempty"`
+	// Owners are owners of keys whose own facts changed: name, status, role or plan. Versions before
+	// schema 17 do not know the member, so no event has it until the upgrade is finished.
+	Owners []ident.PartyID `json:"owners,omitempty"`
+	// Plans are tenants of which a plan changed.
+	Plans []ident.TenantID `json:"plans,omitempty"`
 	// KeyHeaders are the current key headers of tenants, for the reader of credentials.
 	KeyHeaders []KeyHeader `json:"headers,omitempty"`
 	// HeaderNames are key headers of tenants, as versions before schema 8 announce them. They still
@@ -170,6 +175,19 @@ func (e Event) InvalidatesLookups(lookups ...string) Event {
 func (e Event) InvalidatesTenants(tenants ...ident.TenantID) Event {
 	e.Invalidates.Tenants = append(e.Invalidates.Tenants[:len(e.Invalidates.Tenants):len(e.Invalidates.Tenants)],
 		tenants...)
+	return e
+}
+
+// InvalidatesOwners adds owners whose cached facts are stale.
+func (e Event) InvalidatesOwners(owners ...ident.PartyID) Event {
+	e.Invalidates.Owners = append(e.Invalidates.Owners[:len(e.Invalidates.Owners):len(e.Invalidates.Owners)],
+		owners...)
+	return e
+}
+
+// InvalidatesPlans adds tenants whose cached plans are stale.
+func (e Event) InvalidatesPlans(tenants ...ident.TenantID) Event {
+	e.Invalidates.Plans = append(e.Invalidates.Plans[:len(e.Invalidates.Plans):len(e.Invalidates.Plans)], tenants...)
 	return e
 }
 

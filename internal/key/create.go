@@ -123,6 +123,10 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by p
 	k.Owner, k.CreatedBy = owner.Party, by.Person.Party()
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: sortedUnique(spec.ApplicationIDs)}
+	k.Number, err = tx.NextKeyNumber(ctx)
+	if err != nil {
+		return Key{}, err
+	}
 	if err := tx.InsertKey(ctx, k, fresh.secret.storedFor(t.Settings)); err != nil || k.Delivery != ByLink {
 		return k, err
 	}

@@ -32,6 +32,7 @@ func TestAnIdleKeyIsDisabledOnceItsOwnerHasHadTheNoticeForAWeek(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := keyTx{tenant: tenant, now: testNow, horizon: testNow}
+			k.Owner.ID = "usr_owner"
 			k.SecretSetAt, k.LastUsedAt = testNow.Add(-200*policy.Day), testNow.Add(-c.lastUsed)
 			got, err := k.dueForIdleDisable(t.Context(), plannedAt{at: c.planned})
 			if got != c.want || err != nil {

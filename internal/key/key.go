@@ -48,7 +48,10 @@ import (
 
 // Key is an API key without its secret.
 type Key struct {
-	ID          ident.KeyID
+	ID ident.KeyID
+	// Number is a stable number beside the id; 0 for a key that a node of the version before
+	// created, until the upgrade of the database is finished.
+	Number      int64
 	Tenant      ident.TenantID
 	Name        string
 	Description string

@@ -228,6 +228,7 @@ func copyKey(t *testing.T, h *testkit.Server, id string, copies int) {
 		}
 	}
 	run(`CREATE TEMP TABLE a_key AS SELECT * FROM keys WHERE id = ?`, id)
+	run(`UPDATE a_key SET number = NULL`)
 	run(`CREATE TEMP TABLE a_secret AS SELECT * FROM key_secrets WHERE key_id = ?`, id)
 	for i := range copies {
 		run(`UPDATE a_key SET id = ?, slot = slot + 1, created_at = created_at + 1`, fmt.Sprint("key_copy_", i))

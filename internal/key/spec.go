@@ -36,6 +36,11 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 	s.Name, faults = text.Name("name", s.Name)
 	s.Description, more = text.Description("description", s.Description)
 	faults = append(faults, more...)
+	if s.Owner != "" && !s.Owner.Type().OwnsKeys() {
+		faults = append(faults, fault.Field{
+			Name: "owner_id", Code: "form", Message: "Use the id of a user, which begins with usr_.",
+		})
+	}
 	faults = append(faults, scopeFaults(s.Scopes)...)
 	faults = append(faults, applicationFaults(s.AllApplications, s.ApplicationIDs)...)
 	return append(faults, expiryFaults(s.ExpiresAt, now)...)

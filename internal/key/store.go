@@ -92,6 +92,8 @@ type CreateTx interface {
 	ApplicationTx
 	SlotTx
 	notice.LinkWriter
+	// NextKeyNumber returns the number of the next key. Other creations wait from then on.
+	NextKeyNumber(ctx context.Context) (int64, error)
 	// InsertKey stores a new key and its first secret.
 	InsertKey(ctx context.Context, k Key, s Secret) error
 	// InsertClaim stores the link by which the owner claims a key.

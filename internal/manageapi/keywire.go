@@ -21,7 +21,7 @@ func keyOf(v key.View) api.Key {
 		return wire
 	}
 	wire.KeyDetails = &api.KeyDetails{
-		CreatedBy: web.Party(k.CreatedBy), Style: api.Style(k.Shape.Style), Last4: k.Last4,
+		Number: numberOrNil(k.Number), CreatedBy: web.Party(k.CreatedBy), Style: api.Style(k.Shape.Style), Last4: k.Last4,
 		Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
 		ApplicationIDs: web.Strings(k.Applications.IDs),
 		Delivery:       api.Delivery(k.Delivery), UpdatedAt: k.UpdatedAt.UTC(), SecretSetAt: web.Time(k.SecretSetAt),
@@ -33,6 +33,14 @@ func keyOf(v key.View) api.Key {
 		Previous: previousOf(v.Previous),
 	}
 	return wire
+}
+
+// numberOrNil returns nil for 0: the object has no number yet.
+func numberOrNil(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // ownKeyOf returns the wire form of a key with its tenant.

@@ -106,6 +106,7 @@ func TestWhenAnIdleKeyIsDueForANotice(t *testing.T) {
 		"never used, and not claimed by then": {notice.Subject{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			c.key.Owner = "usr_a"
 			n, ok := c.key.Idle(tenant, noon)
 			if ok != c.want {
 				t.Fatalf("%t, want %t", ok, c.want)

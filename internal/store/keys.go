@@ -18,7 +18,7 @@ import (
 )
 
 // keyColumns are scanned by scanKey, in this order.
-const keyColumns = `k.id, k.tenant_id, k.name, k.description,
+const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
 	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id, COALESCE(sa.deleted_at, su.deleted_at),
 	k.created_by, c.email, COALESCE(c.name, mk.name), k.all_applications, k.delivery,
 	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip,
@@ -63,8 +63,8 @@ const (
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
 		delivery, slot,
-		created_at, updated_at, secret_set_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+		created_at, updated_at, secret_set_at, expires_at, number)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4,
 		style, prefix, label, domain,
 		digest, digest_version, copy, copy_version, set_at, set_by)
@@ -157,7 +157,7 @@ func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []k
 }
 
 func scanKey(row scanner) (k key.Key, err error) {
-	err = row.Scan(&k.ID, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullString(&k.Owner.Email),
+	err = row.Scan(&k.ID, nullInt{&k.Number}, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullString(&k.Owner.Email),
 		nullString(&k.Owner.Name), nullString(&k.Owner.ExternalID), nullTime{&k.OwnerDeletedAt},
 		&k.CreatedBy.ID, nullString(&k.CreatedBy.Email), nullString(&k.CreatedBy.Name), &k.Applications.All,
 		&k.Delivery,
@@ -343,11 +343,14 @@ func (t *Tx) FreeSlots(ctx context.Context, keys []ident.KeyID) error {
 	return t.exec(ctx, q, args...)
 }
 
+// NextKeyNumber implements key.CreateTx.
+func (t *Tx) NextKeyNumber(ctx context.Context) (int64, error) { return t.nextNumber(ctx, "key") }
+
 // InsertKey implements key.CreateTx.
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	err := t.markSlotTaken(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description,
 		k.Applications.All, string(k.Delivery), nullIfZero(k.Slot),
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt)))
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt), nullIfZero(k.Number)))
 	if err != nil {
 		return err
 	}
