@@ -102,8 +102,8 @@ type Person struct {
 	EmailProven *bool `json:"email_proven,omitempty"`
 }
 
-// Party is who a key belongs to, or who created an object. Members that do not apply to the type are
-// null. A deleted party has only its type and id.
+// Party is who a key belongs to, or who created an object. Members that do not apply to the type
+// are null. A deleted party has only its type and id.
 type Party struct {
 	Type PartyType `json:"type"`
 	ID   string    `json:"id"`

@@ -51,8 +51,8 @@ type Decision struct {
 	TenantID  string `json:"tenant_id"`
 	AccountID string `json:"account_id"`
 	Owner     Party  `json:"owner"`
-	// Scopes are the effective scopes: the key's own, as far as its owner's role or plan allows them
-	// now.
+	// Scopes are the effective scopes: the key's own, as far as its owner's role or plan allows
+	// them now.
 	Scopes             []string   `json:"scopes"`
 	AllApplications    bool       `json:"all_applications"`
 	ApplicationIDs     []string   `json:"application_ids"`

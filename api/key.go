@@ -9,8 +9,8 @@ import (
 type CreateKeyRequest struct {
 	Name        string `json:"name"`
 	Description string `json:"description,omitempty"`
-	// OwnerID is the id of the user who owns the key, by default the caller. Owner names an owner of
-	// any type. Send at most one of the two.
+	// OwnerID is the id of the user who owns the key, by default the caller. Owner names an owner
+	// of any type. Send at most one of the two.
 	OwnerID string    `json:"owner_id,omitempty"`
 	Owner   *KeyOwner `json:"owner,omitempty"`
 	// Scopes are by default those of the tenant (default_scopes). "*" must be the only one.

@@ -31,8 +31,8 @@ func Schema(ctx context.Context, c config.Config) (store.Schema, error) {
 type Migration struct{ Before, After store.Schema }
 
 // Migrate does what the start of a server does to the schema. With SQLite no server may run
-// meanwhile, and the schema is the newest one afterwards. On PostgreSQL the schema is one that nodes
-// of the version before can use, until FinishMigration is called.
+// meanwhile, and the schema is the newest one afterwards. On PostgreSQL the schema is one that
+// nodes of the version before can use, until FinishMigration is called.
 func Migrate(ctx context.Context, c config.Config) (m Migration, err error) {
 	if c.Database.URL.IsZero() {
 		var data dataDir

@@ -59,7 +59,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 	}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
-		Render:  dataplane.Render,
+		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
 		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage,
 	})
 	v.Identity = &identity.Service{

@@ -67,8 +67,8 @@ type Invalidation struct {
 	// Lookups of credentials (see credential.Parsed.Lookup).
 	Lookups []string         `json:"lookups,omitempty"`
 	Tenants []ident.TenantID `json:"tenants,omitempty"`
-	// Owners are owners of keys whose own facts changed: name, status, role or plan. Versions before
-	// schema 17 do not know the member, so no event has it until the upgrade is finished.
+	// Owners are owners of keys whose own facts changed: name, status, role or plan. Versions
+	// before schema 17 do not know the member, so no event has it until the upgrade is finished.
 	Owners []ident.PartyID `json:"owners,omitempty"`
 	// Plans are tenants of which a plan changed.
 	Plans []ident.TenantID `json:"plans,omitempty"`

@@ -11,31 +11,49 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// rendered are the responses to an accepted key. Only the transport differs from one request to the
-// next, so that each response is a template with one gap.
-type rendered struct{ decision, whoami template }
+// rendered are the responses to an accepted key, up to what the request and the owner add. It
+// implements verify.Rendered.
+type rendered struct{ decision, whoami []byte }
 
-// template is JSON before and after the value of its member transport.
-type template struct{ before, after []byte }
+// Size implements verify.Rendered.
+func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) }
+
+// null is written for a member that a response adds at its end.
+type null = *struct{}
+
+// The ends of the responses that are rendered, without what goes into them.
+const (
+	decisionEnd  = `null,"transport":null}`
+	whoamiEnd    = `null}`
+	transportKey = `,"transport":`
+)
+
+// RenderOwner renders the owner of keys. It is the engine's Options.RenderOwner.
+func RenderOwner(o *verify.OwnerFacts) []byte { return marshal(web.Party(o.Party)) }
 
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
-func Render(f *verify.Facts) any {
+func Render(f *verify.Facts) verify.Rendered {
 	k := f.Key
-	owner := web.Party(k.Owner)
 	apps := web.Strings(k.Applications.IDs)
 	return &rendered{
-		decision: split(api.Decision{
+		decision: cutEnd(struct {
+			api.Decision
+			Owner     null `json:"owner"`
+			Transport null `json:"transport"`
+		}{Decision: api.Decision{
 			Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant),
-			AccountID: string(k.Account), Owner: owner,
-			Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All, ApplicationIDs: apps,
-			EffectiveExpiresAt: web.Time(k.Expires),
-		}),
-		whoami: split(api.Whoami{
-			Principal: "key", User: userOf(k.Owner), TenantID: web.Optional(k.Tenant), AccountID: web.Optional(k.Account),
-			KeyID:    web.Optional(k.ID),
-			PublicID: &k.PublicID, Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All,
+			AccountID: string(k.Account), Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
 			ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
-		}),
+		}}, decisionEnd),
+		whoami: cutEnd(struct {
+			api.Whoami
+			Transport null `json:"transport"`
+		}{Whoami: api.Whoami{
+			Principal: "key", User: userOf(k.Owner), TenantID: web.Optional(k.Tenant),
+			AccountID: web.Optional(k.Account), KeyID: web.Optional(k.ID), PublicID: &k.PublicID,
+			Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All, ApplicationIDs: apps,
+			EffectiveExpiresAt: web.Time(k.Expires),
+		}}, whoamiEnd),
 	}
 }
 
@@ -47,29 +65,45 @@ func userOf(p principal.Party) *api.Person {
 	return &api.Person{ID: string(p.ID), Email: web.Optional(p.Email), Name: web.Optional(p.Name)}
 }
 
-// split marshals a response and splits it at its transport, which is null. The quotes of a string
-// would be escaped, so that the first match is the member.
-func split(response any) template {
+// cutEnd marshals a response and cuts off its end. What people wrote stands before that end, so no
+// text of theirs can be taken for it.
+func cutEnd(response any, end string) []byte {
+	text, found := bytes.CutSuffix(marshal(response), []byte(end))
+	if !found {
+		panic("dataplane: a response does not end with " + end)
+	}
+	return bytes.Clone(text)
+}
+
+func marshal(response any) []byte {
 	text, err := json.Marshal(response)
 	if err != nil {
 		panic("dataplane: a response of plain fields did not marshal: " + err.Error())
 	}
-	before, after, found := bytes.Cut(text, []byte(`"transport":null`))
-	if !found {
-		panic("dataplane: a response has no transport")
-	}
-	return template{append(before, `"transport":`...), after}
+	return text
 }
 
-// render appends the response for a transport; "" is null.
-func (t template) render(dst *bytes.Buffer, via policy.Transport) {
-	dst.Write(t.before)
+// writeDecision writes the response to a verify request about a key that is allowed.
+func writeDecision(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
+	dst.Write(f.Rendered.(*rendered).decision)
+	dst.Write(f.Owner.Rendered)
+	dst.WriteString(transportKey)
+	writeTransport(dst, via)
+}
+
+// writeWhoami writes the description of a key.
+func writeWhoami(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
+	dst.Write(f.Rendered.(*rendered).whoami)
+	writeTransport(dst, via)
+}
+
+// writeTransport writes the last member of a response and ends it.
+func writeTransport(dst *bytes.Buffer, via policy.Transport) {
 	if via == "" {
-		dst.WriteString("null")
-	} else {
-		dst.WriteByte('"')
-		dst.WriteString(string(via))
-		dst.WriteByte('"')
+		dst.WriteString("null}")
+		return
 	}
-	dst.Write(t.after)
+	dst.WriteByte('"')
+	dst.WriteString(string(via))
+	dst.WriteString(`"}`)
 }

@@ -71,7 +71,7 @@ func answer(w http.ResponseWriter, d verify.Decision, detail string, via policy.
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	d.Facts.Rendered.(*rendered).decision.render(buf, via)
+	writeDecision(buf, d.Facts, via)
 	_, _ = w.Write(buf.Bytes())
 }
 

@@ -27,7 +27,10 @@ func TestWhoMaySeeAndChangeAKey(t *testing.T) {
 			scope.Auditor, isOwner, own,
 			access{see: true, full: true, change: true},
 		},
-		"a member who owns the key":             {scope.Member, isOwner, own, access{see: true, full: true, change: true}},
+		"a member who owns the key": {
+			scope.Member, isOwner, own,
+			access{see: true, full: true, change: true},
+		},
 		"a member who is a steward":             {scope.Member, isSteward, own, access{see: true, full: true}},
 		"another member":                        {scope.Member, unrelated, own, access{}},
 		"another member, where members see all": {scope.Member, unrelated, all, access{see: true}},

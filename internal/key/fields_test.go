@@ -198,7 +198,8 @@ func TestWhatATenantAddsToANewKeyAndRefuses(t *testing.T) {
 				Catalogue: catalogue, Rules: lifetime,
 				Settings: policy.Settings{DefaultScopes: c.defaults},
 			}
-			if got := codes(c.spec.validateInTenant(tenant, policy.OwnerRights{Role: c.owner}, testNow)); got != c.want {
+			owner := policy.OwnerRights{Role: c.owner}
+			if got := codes(c.spec.validateInTenant(tenant, owner, testNow)); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})

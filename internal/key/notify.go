@@ -96,8 +96,9 @@ func (c *keyTx) notifyExpiring(ctx context.Context, tx notice.Writer) error {
 // noticeSubject returns the facts by which package notice decides what is due because of time.
 func (c *keyTx) noticeSubject() notice.Subject {
 	return notice.Subject{
-		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.User(), Name: c.Name, PublicID: c.PublicID,
-		Last4: c.Last4, Serial: c.Serial,
+		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.User(), Name: c.Name,
+		PublicID: c.PublicID,
+		Last4:    c.Last4, Serial: c.Serial,
 		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt, DisabledAt: c.DisabledAt,
 		LastUsedAt: c.LastUsedAt, EnabledAt: c.EnabledAt,
 	}

@@ -21,7 +21,8 @@ func keyOf(v key.View) api.Key {
 		return wire
 	}
 	wire.KeyDetails = &api.KeyDetails{
-		Number: numberOrNil(k.Number), CreatedBy: web.Party(k.CreatedBy), Style: api.Style(k.Shape.Style), Last4: k.Last4,
+		Number: numberOrNil(k.Number), CreatedBy: web.Party(k.CreatedBy),
+		Style: api.Style(k.Shape.Style), Last4: k.Last4,
 		Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
 		ApplicationIDs: web.Strings(k.Applications.IDs),
 		Delivery:       api.Delivery(k.Delivery), UpdatedAt: k.UpdatedAt.UTC(), SecretSetAt: web.Time(k.SecretSetAt),

@@ -17,7 +17,8 @@ func (s Subject) Idle(t policy.Tenant, now time.Time) (n Notice, ok bool) {
 		Expiry: policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, t.Rules),
 	}
 	at := t.IdleRule().IdleAt(policy.Activity{LastUsedAt: s.LastUsedAt, SecretSetAt: s.SetAt, EnabledAt: s.EnabledAt})
-	if s.Owner == "" || at.IsZero() || life.Status(now) != policy.Active || now.Before(at.Add(policy.IdleMargin-policy.IdleNotice)) {
+	if s.Owner == "" || at.IsZero() || life.Status(now) != policy.Active ||
+		now.Before(at.Add(policy.IdleMargin-policy.IdleNotice)) {
 		return Notice{}, false
 	}
 	f := Facts{

@@ -157,7 +157,8 @@ func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []k
 }
 
 func scanKey(row scanner) (k key.Key, err error) {
-	err = row.Scan(&k.ID, nullInt{&k.Number}, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID, nullString(&k.Owner.Email),
+	err = row.Scan(&k.ID, nullInt{&k.Number}, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID,
+		nullString(&k.Owner.Email),
 		nullString(&k.Owner.Name), nullString(&k.Owner.ExternalID), nullTime{&k.OwnerDeletedAt},
 		&k.CreatedBy.ID, nullString(&k.CreatedBy.Email), nullString(&k.CreatedBy.Name), &k.Applications.All,
 		&k.Delivery,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -128,9 +129,11 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 		t.Applications[app] = !disabled
 		return nil
 	}, id)
-	if err != nil {
-		return t, s.fault(err)
-	}
-	t.Plans, err = readPlans(ctx, s.verifying, id)
 	return t, s.fault(err)
+}
+
+// Plans implements verify.Source.
+func (s *Store) Plans(ctx context.Context, id ident.TenantID) (map[string]*policy.Plan, error) {
+	plans, err := readPlans(ctx, s.verifying, id)
+	return plans, s.fault(err)
 }

@@ -14,7 +14,7 @@ func BenchmarkDecideFor(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			l := newLimitFixture(b, perMinute)
 			_, p := l.fixture.key(b)
-			l.newEngine(verify.NewCache(1))
+			l.newEngine(verify.NewCache(1 << 20))
 			b.ReportAllocs()
 			for b.Loop() {
 				d, err := l.engine.DecideFor(b.Context(), l.verifier, verify.PresentKey(p, policy.Location{}),

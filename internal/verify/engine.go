@@ -46,13 +46,15 @@ type Options struct {
 	// other credentials.
 	Limiter, VerifierLimiter Limiter
 	Recorder                 Recorder
-	// Cache defaults to one of a million entries.
+	// Cache defaults to one of a gibibyte, which holds about a million keys.
 	Cache Cache
 	// Fresh, if set, returns an error while this node cannot make decisions, because it does not
 	// know what other nodes changed or what time it is. It is called after Now.
 	Fresh func() error
-	// Render, if set, makes Facts.Rendered. It is called once whenever facts are read.
-	Render func(*Facts) any
+	// RenderOwner, if set, makes OwnerFacts.Rendered. Render, if set, then makes Facts.Rendered.
+	// Both are called once whenever facts are read.
+	RenderOwner func(*OwnerFacts) []byte
+	Render      func(*Facts) Rendered
 }
 
 // Engine makes decisions. It is safe for concurrent use.
@@ -63,8 +65,10 @@ type Engine struct {
 	now             func() time.Time
 	fresh           func() error
 	cache           Cache
-	render          func(*Facts) any
+	render          func(*Facts) Rendered
+	renderOwner     func(*OwnerFacts) []byte
 	tenants         sync.Map // ident.TenantID → *tenantFacts
+	plans           sync.Map // ident.TenantID → *tenantPlans
 	limiter         Limiter
 	verifierLimiter Limiter
 	recorder        Recorder
@@ -72,20 +76,18 @@ type Engine struct {
 	counts          Counts
 }
 
-const defaultCacheEntries = 1_000_000
-
 // New returns an Engine.
 func New(o Options) *Engine {
 	if o.Cache == nil {
-		o.Cache = NewCache(defaultCacheEntries)
+		o.Cache = NewCache(defaultCacheBytes)
 	}
 	if o.Fresh == nil {
 		o.Fresh = func() error { return nil }
 	}
 	return &Engine{
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
-		render: o.Render, limiter: o.Limiter, verifierLimiter: o.VerifierLimiter, recorder: o.Recorder,
-		counts: newCounts(),
+		render: o.Render, renderOwner: o.RenderOwner, limiter: o.Limiter,
+		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, counts: newCounts(),
 	}
 }
 
@@ -141,6 +143,15 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.L
 	}
 	e.counts.countLookup(lookup)
 	switch lookup {
+	case Hit:
+		if !entry.plansCurrent() {
+			var err error
+			entry, err = e.applyPlans(ctx, entry, p.key.Lookup())
+			if err != nil {
+				return Decision{}, err
+			}
+			at = e.now()
+		}
 	case Forged:
 		e.keyring.DummyCompare(p.key)
 		return Decision{Code: fault.KeyInvalid}, nil
@@ -186,7 +197,7 @@ func (e *Engine) cached(lookup string) (*Entry, LookupResult) {
 // the same facts. It is always false for a session, which must be authenticated again.
 func (e *Engine) Unchanged(c Caller) bool {
 	at := e.now()
-	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() &&
+	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() && c.entry.plansCurrent() &&
 		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.dependencies, at) == policy.Active
 }
 

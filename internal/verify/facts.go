@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,12 @@ type KeyRow struct {
 	MemberLive  bool // the membership of a user exists and is not disabled; true for other owners
 	AccountRole scope.AccountRole
 	// Plan is the name of a subject's plan; "" for none.
-	Plan         string
-	Scopes       scope.Set
-	Applications scope.Applications
-	SecretSetAt  time.Time
+	Plan string
+	// OwnerMetadata is the metadata of a subject, as JSON; nil for none.
+	OwnerMetadata []byte
+	Scopes        scope.Set
+	Applications  scope.Applications
+	SecretSetAt   time.Time
 	// SecretByOwner is set if the owner set the current secret.
 	SecretByOwner bool
 	ExpiresAt     time.Time
@@ -67,8 +70,6 @@ type TenantRow struct {
 	policy.Tenant
 	// Applications maps the id of each of the tenant's applications to whether it is enabled.
 	Applications map[string]bool
-	// Plans has the tenant's plans by name.
-	Plans map[string]*policy.Plan
 }
 
 // Source reads facts.
@@ -77,6 +78,8 @@ type Source interface {
 	KeyFacts(ctx context.Context, lookup string) (KeyRow, error)
 	// TenantFacts returns the tenant, or fault.NotFound.
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
+	// Plans returns the plans of a tenant by name.
+	Plans(ctx context.Context, id ident.TenantID) (map[string]*policy.Plan, error)
 }
 
 // Facts are what a decision needs to know about a key. The credentials of a key share them, unless
@@ -84,10 +87,12 @@ type Source interface {
 // record of uses and the state of the limiters.
 type Facts struct {
 	Key principal.Key // with effective scopes
+	// Owner is what an answer says about the owner.
+	Owner *OwnerFacts
 	// Reason says which rule sets the key's expiry.
 	Reason policy.Reason
-	// Rendered is what Options.Render made of the facts. With it, a response needs only one write.
-	Rendered any
+	// Rendered is what Options.Render made of the facts, so that a response is only put together.
+	Rendered Rendered
 
 	tenant       *tenantFacts
 	life         policy.Life
@@ -96,6 +101,40 @@ type Facts struct {
 	// requests is the key as a caller of Engine.limiter, verifyRequests as one of
 	// Engine.verifierLimiter.
 	requests, verifyRequests ratelimit.Caller[ident.KeyID]
+}
+
+// OwnerFacts are what an answer says about the owner of a key. The keys of a service account or a
+// subject share them.
+type OwnerFacts struct {
+	principal.Party
+	// Plan is the name of a subject's plan; "" for none. Metadata is JSON; nil for none.
+	Plan     string
+	Metadata []byte
+	// Rendered is what Options.RenderOwner returned.
+	Rendered []byte
+}
+
+// ownerFacts are the facts of an owner with the value of its counter from before they were read.
+type ownerFacts struct {
+	OwnerFacts
+	generation uint64
+}
+
+// ownerFacts returns what an answer says about the owner of the key.
+func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
+	if s.owner != nil {
+		if kept := s.owner.facts.Load(); kept != nil && kept.generation == s.ownerValue {
+			return &kept.OwnerFacts
+		}
+	}
+	f := &ownerFacts{OwnerFacts{Party: row.Owner, Plan: row.Plan, Metadata: row.OwnerMetadata}, s.ownerValue}
+	if e.renderOwner != nil {
+		f.Rendered = e.renderOwner(&f.OwnerFacts)
+	}
+	if s.owner != nil {
+		s.owner.facts.Store(f)
+	}
+	return &f.OwnerFacts
 }
 
 // credentialFacts are what a decision needs to know about one credential of a key: how it is
@@ -117,6 +156,17 @@ type credentialFacts struct {
 type Entry struct {
 	credentials []credentialFacts
 	stamp       stamp
+	// tenant is that of the key; "" if there is none.
+	tenant ident.TenantID
+	// row is what a key was read from whose owner has a plan; nil for every other key. The facts
+	// are computed from it again when a plan of the tenant changes.
+	row *KeyRow
+}
+
+// Rendered is what Options.Render returns.
+type Rendered interface {
+	// Size returns the size in bytes of what is not shared with other keys.
+	Size() int
 }
 
 type tenantFacts struct {
@@ -128,12 +178,55 @@ type tenantFacts struct {
 type stamp struct {
 	lookup, tenant           *atomic.Uint64
 	lookupValue, tenantValue uint64
+	// owner is nil for a user: what changes a user invalidates tenants.
+	owner      *ownerCell
+	ownerValue uint64
+	// plans is nil for a key whose owner has no plan.
+	plans      *atomic.Uint64
+	plansValue uint64
 }
 
 // current reports whether nothing that the entry was read from has changed.
 func (e *Entry) current() bool {
-	return e.stamp.lookup.Load() == e.stamp.lookupValue && (e.stamp.tenant == nil ||
-		e.stamp.tenant.Load() == e.stamp.tenantValue)
+	s := &e.stamp
+	return s.lookup.Load() == s.lookupValue && (s.tenant == nil || s.tenant.Load() == s.tenantValue) &&
+		(s.owner == nil || s.owner.changes.Load() == s.ownerValue)
+}
+
+// plansCurrent reports whether no plan of the tenant has changed since the facts were computed. A
+// current entry of which a plan changed is not read again: see [Engine.applyPlans].
+func (e *Entry) plansCurrent() bool {
+	return e.stamp.plans == nil || e.stamp.plans.Load() == e.stamp.plansValue
+}
+
+// The approximate sizes of what an entry holds, in bytes.
+const (
+	entrySize      = 160
+	credentialSize = 320
+	factsSize      = 400
+	scopeSize      = 48
+)
+
+// size returns the approximate size of the entry in the cache, in bytes.
+func (e *Entry) size(lookup string) int64 {
+	n := entrySize + 2*len(lookup)
+	var counted *Facts
+	for i := range e.credentials {
+		c := &e.credentials[i]
+		n += credentialSize
+		if c.facts == counted {
+			continue
+		}
+		counted = c.facts
+		n += factsSize + scopeSize*(len(c.facts.Key.Scopes)+len(c.facts.Key.Applications.IDs))
+		if c.facts.Rendered != nil {
+			n += c.facts.Rendered.Size()
+		}
+	}
+	if e.row != nil {
+		n += factsSize + scopeSize*len(e.row.Scopes)
+	}
+	return int64(n)
 }
 
 // load reads the facts of a lookup and puts them into the cache. For a lookup that does not exist
@@ -151,8 +244,7 @@ func (e *Engine) load(ctx context.Context, lookup string) (*Entry, error) {
 func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
 	s := stamp{lookup: e.generations.lookupCounter(lookup)}
 	s.lookupValue = s.lookup.Load()
-	tenants := e.generations.tenantChanges.Load()
-	row, err := e.source.KeyFacts(ctx, lookup)
+	row, err := e.readRow(ctx, lookup, &s)
 	if errors.Is(err, fault.NotFound) {
 		absent := &Entry{stamp: s}
 		e.cache.Put(strings.Clone(lookup), absent)
@@ -161,31 +253,108 @@ func (e *Engine) read(ctx context.Context, lookup string) (*Entry, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	s.tenant = e.generations.tenantCounter(row.Tenant)
-	s.tenantValue = s.tenant.Load()
-	if e.generations.tenantChanges.Load() != tenants {
-		// A tenant changed while the key was read. It may be the key's tenant, which is known only
-		// now, so read the key again after the stamp.
-		row, err = e.source.KeyFacts(ctx, lookup)
-		if errors.Is(err, fault.NotFound) {
-			return &Entry{stamp: s}, nil // deleted meanwhile
-		}
-		if err != nil {
-			return nil, unavailable(err)
-		}
-	}
 	tenant, err := e.tenantFacts(ctx, row.Tenant)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	s.tenantValue = min(s.tenantValue, tenant.generation)
-	entry := &Entry{stamp: s}
-	entry.credentials, err = e.newCredentials(row, tenant)
+	return e.newEntry(ctx, lookup, row, tenant, s)
+}
+
+// readRow reads a key and completes its stamp. Its tenant and its owner are known only afterwards.
+// If any tenant or owner changed while it was read, it is read again after the stamp, because the
+// change may have been one of this key's.
+func (e *Engine) readRow(ctx context.Context, lookup string, s *stamp) (KeyRow, error) {
+	g := e.generations
+	for {
+		tenants, owners := g.tenantChanges.Load(), g.ownerChanges.Load()
+		row, err := e.source.KeyFacts(ctx, lookup)
+		if err != nil {
+			return row, err
+		}
+		s.tenant = g.tenantCounter(row.Tenant)
+		s.tenantValue = s.tenant.Load()
+		if row.Owner.Type() != ident.UserParty {
+			s.owner = g.ownerCell(row.Owner.ID)
+			s.ownerValue = s.owner.changes.Load()
+		}
+		if g.tenantChanges.Load() == tenants && g.ownerChanges.Load() == owners {
+			return row, nil
+		}
+		row, err = e.source.KeyFacts(ctx, lookup)
+		if err != nil || g.tenantCounter(row.Tenant) == s.tenant && s.ownedBy(g, row) {
+			return row, err
+		}
+		// another key has the lookup now
+	}
+}
+
+// ownedBy reports whether the stamp is of the row's owner.
+func (s *stamp) ownedBy(g *Generations, row KeyRow) bool {
+	if row.Owner.Type() == ident.UserParty {
+		return s.owner == nil
+	}
+	return s.owner == g.ownerCell(row.Owner.ID)
+}
+
+// newEntry computes an entry and puts it into the cache.
+func (e *Engine) newEntry(ctx context.Context, lookup string, row KeyRow, tenant *tenantFacts,
+	s stamp,
+) (*Entry, error) {
+	entry := &Entry{stamp: s, tenant: row.Tenant}
+	var plans map[string]*policy.Plan
+	if row.Plan != "" {
+		read, err := e.tenantPlans(ctx, row.Tenant)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		entry.stamp.plans, entry.stamp.plansValue = e.generations.planCounter(row.Tenant), read.generation
+		entry.row = &row
+		plans = read.plans
+	}
+	var err error
+	entry.credentials, err = e.newCredentials(row, tenant, plans, s)
 	if err != nil {
 		return nil, err
 	}
 	e.cache.Put(strings.Clone(lookup), entry)
 	return entry, nil
+}
+
+// applyPlans returns the entry with the present plans of its tenant. It does not read the key.
+func (e *Engine) applyPlans(ctx context.Context, old *Entry, lookup string) (*Entry, error) {
+	return e.newEntry(ctx, lookup, *old.row, old.credentials[0].facts.tenant, old.stamp)
+}
+
+// tenantPlans are the plans of a tenant.
+type tenantPlans struct {
+	mu         sync.Mutex
+	generation uint64
+	plans      map[string]*policy.Plan // nil if they were not read yet
+}
+
+// readPlans is a copy of what [tenantPlans] holds.
+type readPlans struct {
+	generation uint64
+	plans      map[string]*policy.Plan
+}
+
+// tenantPlans returns the plans of a tenant. They were read after their last change. Requests that
+// need them at the same time wait for one read.
+func (e *Engine) tenantPlans(ctx context.Context, id ident.TenantID) (readPlans, error) {
+	kept, _ := e.plans.LoadOrStore(id, &tenantPlans{})
+	t := kept.(*tenantPlans)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	generation := e.generations.planCounter(id).Load()
+	if t.plans == nil || t.generation != generation {
+		plans, err := e.source.Plans(ctx, id)
+		if err != nil {
+			return readPlans{}, err
+		}
+		t.plans, t.generation = plans, generation
+	}
+	return readPlans{t.generation, t.plans}, nil
 }
 
 // tenantFacts returns the facts of a tenant. They were read after its last change.
@@ -204,16 +373,19 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 }
 
 // newFacts returns the facts of a key. byAccount is set if the owner's role in the account counts.
-func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Facts {
+func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*policy.Plan,
+	owner *OwnerFacts, byAccount bool,
+) *Facts {
 	if !byAccount {
 		row.AccountRole = ""
 	}
-	rights := tenant.ownerRights(row)
+	rights := ownerRights(row, plans)
 	life := policy.KeyDates{
 		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt,
 		Slot: row.Slot,
 	}.Under(tenant.Rules)
 	f := &Facts{
+		Owner: owner,
 		Key: principal.Key{
 			ID: row.ID, PublicID: row.PublicID, Tenant: row.Tenant, Account: tenant.Account, Owner: row.Owner,
 			Scopes: rights.Effective(tenant.Catalogue, row.Scopes), Applications: rights.Reaches(row.Applications),
@@ -234,13 +406,13 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, byAccount bool) *Fact
 }
 
 // ownerRights returns what the owner of a key may do. A plan that does not exist gives nothing.
-func (t *tenantFacts) ownerRights(row KeyRow) policy.OwnerRights {
+func ownerRights(row KeyRow, plans map[string]*policy.Plan) policy.OwnerRights {
 	if row.Owner.Type() != ident.SubjectParty {
 		return policy.OwnerRights{Role: scope.EffectiveRole(row.Role, row.AccountRole)}
 	}
 	rights := policy.OwnerRights{Subject: true}
 	if row.Plan != "" {
-		plan, known := t.Plans[row.Plan]
+		plan, known := plans[row.Plan]
 		if !known {
 			plan = &policy.Plan{Name: row.Plan}
 		}
@@ -250,12 +422,15 @@ func (t *tenantFacts) ownerRights(row KeyRow) policy.OwnerRights {
 }
 
 // newCredentials returns the facts of the credentials of a key.
-func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts) (list []credentialFacts, err error) {
+func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts,
+	plans map[string]*policy.Plan, s stamp,
+) (list []credentialFacts, err error) {
+	owner := e.ownerFacts(row, s)
 	shared := map[bool]*Facts{} // by whether the owner's role in the account counts
 	for _, secret := range row.Secrets {
 		byAccount := row.AccountRole.Valid() && policy.AccountRoleCounts(row.SecretByOwner, secret.ByOwner)
 		if shared[byAccount] == nil {
-			shared[byAccount] = e.newFacts(row, tenant, byAccount)
+			shared[byAccount] = e.newFacts(row, tenant, plans, owner, byAccount)
 		}
 		f := shared[byAccount]
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})

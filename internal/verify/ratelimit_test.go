@@ -224,7 +224,7 @@ func TestABurstIsConsumedOnceUnderAnyConcurrency(t *testing.T) {
 		cache             verify.Cache // nil for the fixture itself
 	}{
 		"cold": {8, 10, nil},
-		"warm": {5000, 5, verify.NewCache(1)},
+		"warm": {5000, 5, verify.NewCache(1 << 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLimitFixture(t, int64(c.perMinute))
@@ -259,7 +259,7 @@ func (l *limitFixture) countAllowedConcurrently(t *testing.T, times int, p crede
 func TestOnceWarmALimitedDecisionAllocatesNothing(t *testing.T) {
 	l := newLimitFixture(t, 1_000_000)
 	_, p := l.fixture.key(t)
-	l.newEngine(verify.NewCache(1))
+	l.newEngine(verify.NewCache(1 << 20))
 	l.verifyPerMinute.Store(1_000_000)
 	d, err := l.engine.Authenticate(t.Context(), verify.PresentKey(p, policy.Location{Transport: policy.Bearer}), "")
 	if err != nil || d.Code != "" {

@@ -415,12 +415,14 @@ func aSearchIsForTheTextItself(fx *fixture) {
 				fx.Errorf("%+v finds %v", filter, got)
 			}
 		}
-		own, _, err := fx.store.OwnKeys(fx.Context(), key.Filter{Query: c.query, Owner: ident.PartyID(owner.ID)}, key.Page{Limit: 5})
+		own, _, err := fx.store.OwnKeys(fx.Context(),
+			key.Filter{Query: c.query, Owner: owner.Party().ID}, key.Page{Limit: 5})
 		fx.must(err)
 		if (len(own) == 1) != c.found {
 			fx.Errorf("of one's own %q finds %v", c.query, own)
 		}
-		if got := fx.keyPages(fx.Fatal, t.ID, key.Filter{Query: c.query, Owner: ident.PartyID(other.ID)}, 5); len(got) > 0 {
+		others := key.Filter{Query: c.query, Owner: other.Party().ID}
+		if got := fx.keyPages(fx.Fatal, t.ID, others, 5); len(got) > 0 {
 			fx.Errorf("of another's keys %q finds %v", c.query, got)
 		}
 	}

@@ -89,7 +89,8 @@ func aDeletedUserIsBlank(fx *fixture) {
 	if !errors.Is(err, fault.NotFound) {
 		fx.Errorf("a deleted user is locked: %v, want not found", err)
 	}
-	if got, err := fx.store.Key(fx.Context(), t.ID, k.ID); err != nil || got.Owner != (principal.Person{ID: p.ID}).Party() {
+	nobody := principal.Person{ID: p.ID}.Party()
+	if got, err := fx.store.Key(fx.Context(), t.ID, k.ID); err != nil || got.Owner != nobody {
 		fx.Errorf("their key is of %+v (%v), want of nothing but an id", got.Owner, err)
 	}
 	if members := fx.queryRows(`SELECT user_id FROM members WHERE user_id = $1`, p.ID); len(members) > 0 {
