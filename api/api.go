@@ -31,6 +31,7 @@ const (
 	ApplicationForbidden Code = "application_forbidden"
 	SessionRequired      Code = "session_required"
 	TransportForbidden   Code = "transport_forbidden"
+	AddressForbidden     Code = "address_forbidden"
 	Forbidden            Code = "forbidden"
 	SignInAgain          Code = "sign_in_again"
 	CrossSite            Code = "cross_site"

@@ -35,7 +35,9 @@ type VerifyRequest struct {
 	// Transport is how the request carried the credential. It is checked only if it is given or
 	// follows from Headers.
 	Transport Transport `json:"transport,omitempty"`
-	// IP is the address of the protected API's client. It is stored with the key's last use.
+	// IP is the address of the protected API's client. It is stored with the key's last use. An
+	// API MUST send it if keys may be restricted to addresses (allowed_cidrs): without it, such
+	// keys get address_forbidden.
 	IP string `json:"ip,omitempty"`
 }
 
@@ -58,6 +60,8 @@ type Decision struct {
 	ApplicationIDs     []string   `json:"application_ids"`
 	Transport          *Transport `json:"transport"`
 	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
+	// Metadata is the object that was stored with the key, {} if none was.
+	Metadata json.RawMessage `json:"metadata"`
 	// RetryAfterSeconds and Detail are present only in a refusal.
 	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
 	Detail            string `json:"detail,omitempty"`

@@ -19,6 +19,14 @@ type CreateKeyRequest struct {
 	AllApplications bool       `json:"all_applications,omitempty"`
 	ApplicationIDs  []string   `json:"application_ids,omitempty"`
 	ExpiresAt       *time.Time `json:"expires_at,omitempty"`
+	// AllowedCIDRs are the networks from which the key may be used, such as 192.0.2.0/24: 1 to 64
+	// IPv4 and IPv6 networks. null, the default, allows every address. An IPv4 address in IPv6
+	// notation is the IPv4 address.
+	AllowedCIDRs []string `json:"allowed_cidrs,omitzero" nullable:"true"`
+	// Metadata is a JSON object for your own programs: at most 4096 bytes, 4 levels deep and 64
+	// members, whose names have 1 to 64 of A-Z a-z 0-9 _ . -. It must not contain a secret: verify
+	// returns it.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// Delivery is direct by default. With link, the secret is issued when the owner opens the link,
 	// and only the owner sees it. A key for an account owner or account admin that somebody else
 	// creates must use link (`link_required`).
@@ -47,6 +55,11 @@ type UpdateKeyRequest struct {
 	ApplicationIDs  Optional[[]string] `json:"application_ids,omitzero"`
 	// ExpiresAt null removes the key's own expiry. The account's policy still applies.
 	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
+	// AllowedCIDRs replace the whole list. null allows every address.
+	AllowedCIDRs Optional[[]string] `json:"allowed_cidrs,omitzero"`
+	// Metadata is merged with the present object by RFC 7396: a member that is null is removed.
+	// null in place of the object removes all members.
+	Metadata Optional[json.RawMessage] `json:"metadata,omitzero"`
 }
 
 // RefreshKeyRequest is the body of POST …/refresh; it may be empty.
@@ -80,13 +93,18 @@ type KeyDetails struct {
 	CreatedBy Party  `json:"created_by"`
 	Style     Style  `json:"style"`
 	// Last4 is the last four characters of the secret.
-	Last4           string     `json:"last4"`
-	Scopes          []string   `json:"scopes"`
-	AllApplications bool       `json:"all_applications"`
-	ApplicationIDs  []string   `json:"application_ids"`
-	Delivery        Delivery   `json:"delivery"`
-	UpdatedAt       time.Time  `json:"updated_at"`
-	SecretSetAt     *time.Time `json:"secret_set_at"`
+	Last4           string   `json:"last4"`
+	Scopes          []string `json:"scopes"`
+	AllApplications bool     `json:"all_applications"`
+	ApplicationIDs  []string `json:"application_ids"`
+	// AllowedCIDRs are the networks from which the key may be used; null if it may be used from
+	// every address. An empty list allows no address: that is what a restore leaves where two lists
+	// have no address in common.
+	AllowedCIDRs []string        `json:"allowed_cidrs" nullable:"true"`
+	Metadata     json.RawMessage `json:"metadata"`
+	Delivery     Delivery        `json:"delivery"`
+	UpdatedAt    time.Time       `json:"updated_at"`
+	SecretSetAt  *time.Time      `json:"secret_set_at"`
 	// ExpiresAt is the key's own expiry.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// EffectiveExpiresAt is when the key ends, by its own expiry or the account's policy, whichever

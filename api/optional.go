@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"reflect"
+)
 
 // Optional is a member of a PATCH body: if it is absent, the present value stays; null clears the
 // value; any other value replaces it. Tag it omitzero, so that an absent member is not written.
@@ -28,10 +31,15 @@ func (o *Optional[T]) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &o.Value)
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler. It writes a list that is nil as the empty list, because
+// null would clear the value.
 func (o Optional[T]) MarshalJSON() ([]byte, error) {
 	if !o.Set || o.Null {
 		return []byte("null"), nil
 	}
-	return json.Marshal(o.Value)
+	text, err := json.Marshal(o.Value)
+	if err == nil && string(text) == "null" && reflect.TypeFor[T]().Kind() == reflect.Slice {
+		text = []byte("[]")
+	}
+	return text, err
 }

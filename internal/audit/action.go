@@ -121,9 +121,11 @@ var actionRules = map[Action]actionRule{
 	ActionApplicationEdit:   {may: []EffectKind{EffectApplicationDisabled, EffectApplicationEnabled}},
 	ActionApplicationDelete: {always: []EffectKind{EffectApplicationDeleted}},
 
-	ActionKeyCreate:         {none: reasonOnlyGrants},
-	ActionKeyClaim:          {none: reasonOnlyGrants},
-	ActionKeyEdit:           {may: []EffectKind{EffectKeyExpirySet, EffectKeyScopesSet, EffectKeyApplicationsSet}},
+	ActionKeyCreate: {none: reasonOnlyGrants},
+	ActionKeyClaim:  {none: reasonOnlyGrants},
+	ActionKeyEdit: {may: []EffectKind{
+		EffectKeyExpirySet, EffectKeyScopesSet, EffectKeyApplicationsSet, EffectKeyAddressesSet,
+	}},
 	ActionKeyReveal:         {none: reasonNoAuthority},
 	ActionKeyRefresh:        {always: []EffectKind{EffectKeyRefreshed}},
 	ActionKeyEndPrevious:    {always: []EffectKind{EffectKeyPreviousEnded}},

@@ -34,6 +34,8 @@ const (
 	EffectKeyScopesSet EffectKind = "key_scopes_set"
 	// EffectKeyApplicationsSet says which applications a key reaches from now on.
 	EffectKeyApplicationsSet EffectKind = "key_applications_set"
+	// EffectKeyAddressesSet says from which addresses a key may be used from now on.
+	EffectKeyAddressesSet EffectKind = "key_addresses_set"
 
 	EffectMemberDisabled EffectKind = "member_disabled"
 	// EffectMemberEnabled says that a membership began, or was enabled again.
@@ -105,6 +107,8 @@ type Effect struct {
 	// AllApplications and Applications say which applications a key may use: all, or those listed.
 	AllApplications bool     `json:"all_applications,omitempty"`
 	Applications    []string `json:"applications,omitempty"`
+	// Addresses from which a key may be used. They are absent if every address is allowed.
+	Addresses policy.Addresses `json:"addresses,omitzero"`
 	// Catalogue contains a tenant's own scopes by name, with the roles that may hold each.
 	Catalogue map[string][]string `json:"catalogue,omitempty"`
 	Settings  *policy.Settings    `json:"settings,omitempty"`
@@ -116,8 +120,8 @@ type Effect struct {
 // members says which members of an effect are set.
 type members struct {
 	account, tenant, user, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
-	// If these are set, the member may be empty, which means none.
-	expires, applications, catalogue bool
+	// If these are set, the member may be empty, which means none, or every one of addresses.
+	expires, applications, addresses, catalogue bool
 }
 
 // effectMembers has the members of every kind.
@@ -130,6 +134,7 @@ var effectMembers = map[EffectKind]members{
 	EffectKeyExpirySet:        {tenant: true, key: true, expires: true},
 	EffectKeyScopesSet:        {tenant: true, key: true, scopes: true},
 	EffectKeyApplicationsSet:  {tenant: true, key: true, applications: true},
+	EffectKeyAddressesSet:     {tenant: true, key: true, addresses: true},
 	EffectMemberDisabled:      {tenant: true, user: true},
 	EffectMemberEnabled:       {tenant: true, user: true},
 	EffectMemberRemoved:       {tenant: true, user: true},
@@ -177,6 +182,7 @@ func (f Effect) Check() error {
 		role: f.Role != "", scopes: len(f.Scopes) > 0, settings: f.Settings != nil, since: !f.Since.IsZero(),
 		sessions: f.IdleMinutes > 0 && f.AbsoluteHours > 0,
 		expires:  want.expires || !f.Expires.IsZero(), catalogue: want.catalogue || f.Catalogue != nil,
+		addresses:    want.addresses || f.Addresses.Restricted(),
 		applications: want.applications || f.AllApplications || f.Applications != nil,
 	}
 	if has != want || f.Serial < 0 || f.Days < 0 || f.Days > 0 && !want.lifetime || f.Reason != "" && !want.lifetime ||

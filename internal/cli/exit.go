@@ -314,5 +314,7 @@ var nextByKey = map[api.Code]string{
 	api.ApplicationForbidden: "use a key for this application. claviger whoami shows the applications of the key",
 	api.TransportForbidden: "the tenant accepts keys in another header. Put the header into CLAVIGER_KEY or its " +
 		"file, as in X-API-Key: VALUE",
+	api.AddressForbidden: "run the command on a machine whose address the key allows, or ask the owner of the key to " +
+		"run claviger keys edit --allow-cidr",
 	api.NotFound: "check the id. A key can only access its own tenant",
 }

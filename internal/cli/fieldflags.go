@@ -15,6 +15,7 @@ var fieldInputs = map[string][]string{
 	"account":                {"--account"},
 	"account_id":             {"--account"},
 	"all_applications":       {"--all-applications"},
+	"allowed_cidrs":          {"--allow-cidr"},
 	"application_id":         {"--application"},
 	"application_ids":        {"--application"},
 	"auto_expiry":            {"--auto-expiry"},
@@ -32,6 +33,7 @@ var fieldInputs = map[string][]string{
 	"ip":                     {"--ip"},
 	"keep_id":                {"--new-id"},
 	"max_lifetime_days":      {"--max-lifetime"},
+	"metadata":               {"--metadata"},
 	"name":                   {"--name", "NAME"},
 	"overlap_seconds":        {"--overlap"},
 	"owner_email":            {"--owner-email"},
@@ -65,6 +67,9 @@ func inputName(cmd *cobra.Command, field string) string {
 	name := fieldIndex.ReplaceAllString(field, "")
 	if setting, ok := strings.CutPrefix(name, "settings."); ok && cmd.Flag("set") != nil {
 		return "--set " + setting
+	}
+	if strings.HasPrefix(name, "metadata.") {
+		name = "metadata" // the flag is the same for all members
 	}
 	for _, input := range fieldInputs[name] {
 		flag, isFlag := strings.CutPrefix(input, "--")

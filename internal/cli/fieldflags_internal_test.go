@@ -84,6 +84,9 @@ func TestAnErrorNamesTheInputOfItsCommand(t *testing.T) {
 		{"keys create", "scopes.1", "--scope"},
 		{"tenants edit", "settings.keys_per_user", "--set keys_per_user"},
 		{"policy set", "auto_expiry.days", "--auto-expiry"},
+		{"keys create", "allowed_cidrs.1", "--allow-cidr"},
+		{"keys edit", "metadata", "--metadata"},
+		{"keys edit", "metadata.team", "--metadata"},
 		{"version", "expires_at", "expires_at"},
 	} {
 		root := newRoot()

@@ -25,7 +25,9 @@ type keyFlags struct {
 	name, description    string
 	scopes, applications []string
 	allApplications      bool
+	networks             []string
 	expires              string
+	metadata             metadataFlags
 }
 
 func (f *keyFlags) add(cmd *cobra.Command) {
@@ -35,6 +37,9 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.allApplications, "all-applications", false, "allow all applications, including future ones")
 	flags.StringArrayVar(&f.applications, "application", nil,
 		"allow this `application`, by id or name; repeat for more")
+	flags.StringArrayVar(&f.networks, "allow-cidr", nil,
+		"allow the key only from this `network`, such as 192.0.2.0/24; repeat for more")
+	f.metadata.add(cmd)
 	flags.StringVar(&f.expires, "expires", "", "`when` the key expires: "+timeHelp)
 	cmd.MarkFlagsMutuallyExclusive("all-applications", "application")
 }
@@ -63,9 +68,13 @@ can create it without --link.`,
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		n := api.CreateKeyRequest{
 			Name: args[0], Description: f.description, Scopes: f.scopes,
-			AllApplications: f.allApplications,
+			AllApplications: f.allApplications, AllowedCIDRs: f.networks,
 		}
 		var err error
+		n.Metadata, err = f.metadata.object()
+		if err != nil {
+			return err
+		}
 		n.ApplicationIDs, err = c.applicationIDs(tenant, f.applications)
 		if err != nil {
 			return err
@@ -168,15 +177,19 @@ func editKey(r *apiCommand) *cobra.Command {
 	var f keyFlags
 	cmd := &cobra.Command{
 		Use: "edit KEY", Short: "Update a key", Args: cobra.ExactArgs(1),
-		Long: `Updates what the flags name, and leaves the rest unchanged. The given scopes and
-applications replace the current ones.`,
-		Example: `  claviger keys edit key_… --name "Nightly build" --clear-description`,
+		Long: `Updates what the flags name, and leaves the rest unchanged. The given scopes,
+applications and networks replace the current ones. The given metadata is added
+to the current one.`,
+		Example: `  claviger keys edit key_… --name "Nightly build" --clear-description
+  claviger keys edit key_… --allow-cidr 192.0.2.0/24 --allow-cidr 2001:db8::/32
+  claviger keys edit key_… --metadata team=build --remove-metadata ticket`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.name, "name", "", "new name")
-	clearFlags(cmd, "description", "expires")
+	clearFlags(cmd, "description", "expires", "allow-cidr")
+	f.metadata.addRemoval(cmd)
 	cmd.MarkFlagsOneRequired("name", "description", "clear-description", "scope", "all-applications", "application",
-		"expires", "clear-expires")
+		"expires", "clear-expires", "allow-cidr", "clear-allow-cidr", "metadata", "remove-metadata", "clear-metadata")
 	cmd.RunE = r.inTenant(r.onKey(func(c *call, tenant, key string) error {
 		expires, err := c.expiryPatch(cmd, f.expires)
 		if err != nil {
@@ -186,11 +199,20 @@ applications replace the current ones.`,
 		if err != nil {
 			return err
 		}
+		metadata, err := f.metadata.patch(cmd)
+		if err != nil {
+			return err
+		}
+		networks := changed(cmd, "allow-cidr", f.networks)
+		if cmd.Flags().Changed("clear-allow-cidr") {
+			networks = api.Cleared[[]string]()
+		}
 		return c.showKey(c.EditKey(c.ctx, tenant, key, api.UpdateKeyRequest{
 			Name: changed(cmd, "name", f.name), Description: changedText(cmd, "description", f.description),
 			Scopes:          changed(cmd, "scope", f.scopes),
 			AllApplications: changed(cmd, "all-applications", f.allApplications),
 			ApplicationIDs:  changed(cmd, "application", f.applications), ExpiresAt: expires,
+			AllowedCIDRs: networks, Metadata: metadata,
 		}))
 	}))
 	return cmd
@@ -383,6 +405,8 @@ var keyFields = []column[api.Key]{
 		"applications",
 		detailText(func(d api.KeyDetails) string { return applicationsText(d.AllApplications, d.ApplicationIDs) }),
 	},
+	{"addresses", detailText(func(d api.KeyDetails) string { return addressesText(d.AllowedCIDRs) })},
+	{"metadata", detailText(func(d api.KeyDetails) string { return metadataText(d.Metadata) })},
 	{"created", func(k api.Key) string { return timeText(k.CreatedAt) }},
 	{"created by", detailText(func(d api.KeyDetails) string { return partyWithID(d.CreatedBy) })},
 	{"delivery", detailText(func(d api.KeyDetails) string { return string(d.Delivery) })},
@@ -413,6 +437,15 @@ func detailText(text func(api.KeyDetails) string) func(api.Key) string {
 		}
 		return text(*k.KeyDetails)
 	}
+}
+
+// addressesText returns the networks from which a key may be used. It returns "" if the key may be
+// used from every address.
+func addressesText(cidrs []string) string {
+	if cidrs != nil && len(cidrs) == 0 {
+		return "none"
+	}
+	return joinWords(cidrs)
 }
 
 // expiryText says when a key expires, and whether by its own expiry or by a policy.

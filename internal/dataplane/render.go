@@ -23,8 +23,9 @@ type null = *struct{}
 
 // The ends of the responses that are rendered, without what goes into them.
 const (
-	decisionEnd  = `null,"transport":null}`
+	decisionEnd  = `null,"metadata":null,"transport":null}`
 	whoamiEnd    = `null}`
+	metadataKey  = `,"metadata":`
 	transportKey = `,"transport":`
 )
 
@@ -39,6 +40,7 @@ func Render(f *verify.Facts) verify.Rendered {
 		decision: cutEnd(struct {
 			api.Decision
 			Owner     null `json:"owner"`
+			Metadata  null `json:"metadata"`
 			Transport null `json:"transport"`
 		}{Decision: api.Decision{
 			Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant),
@@ -87,6 +89,8 @@ func marshal(response any) []byte {
 func writeDecision(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
 	dst.Write(f.Rendered.(*rendered).decision)
 	dst.Write(f.Owner.Rendered)
+	dst.WriteString(metadataKey)
+	dst.WriteString(f.Metadata.String())
 	dst.WriteString(transportKey)
 	writeTransport(dst, via)
 }

@@ -54,6 +54,11 @@ var meanings = map[fault.Kind]string{
 		"manage keys, people and settings.",
 	fault.TransportForbidden: "The key is valid, but its tenant does not allow the transport that was used: bearer " +
 		"token, HTTP Basic or key header.",
+	fault.AddressForbidden: "The key is valid, but it may be used only from the networks in its `allowed_cidrs`. The " +
+		"request came from another address, or its address is not known. Claviger compares the address of the client " +
+		"that sent the key to it. In a verify request it compares the member `ip`, and without `ip` a key with such " +
+		"a list is never allowed. If Claviger runs behind a proxy, the operator must list the proxy in " +
+		"`server.trusted_proxies`. Otherwise every request seems to come from the proxy.",
 	fault.Forbidden:   "You are authenticated, but your role does not allow this.",
 	fault.SignInAgain: "Your last sign-in is too long ago for such a sensitive operation.",
 	fault.CrossSite: "A browser sent this request on behalf of another site. Claviger accepts requests that change " +

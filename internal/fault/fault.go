@@ -32,6 +32,7 @@ const (
 	ApplicationForbidden Kind = "application_forbidden"
 	SessionRequired      Kind = "session_required"
 	TransportForbidden   Kind = "transport_forbidden"
+	AddressForbidden     Kind = "address_forbidden"
 	Forbidden            Kind = "forbidden"
 	SignInAgain          Kind = "sign_in_again"
 	CrossSite            Kind = "cross_site"

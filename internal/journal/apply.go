@@ -260,6 +260,11 @@ func (last *keyState) restrict(k *key.Key) (narrowed bool) {
 			k.Applications, narrowed = less, true
 		}
 	}
+	if last.addresses != nil {
+		if less := k.Addresses.Narrowed(*last.addresses); !less.Equal(k.Addresses) {
+			k.Addresses, narrowed = less, true
+		}
+	}
 	return narrowed
 }
 

@@ -71,6 +71,8 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "key scopes", endedBy: "key revoked"}
 	case audit.EffectKeyApplicationsSet:
 		return aspect{name: "key applications", endedBy: "key revoked"}
+	case audit.EffectKeyAddressesSet:
+		return aspect{name: "key addresses", endedBy: "key revoked"}
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled:
 		return aspect{name: "member disabled", overriddenBy: "member removed"}
 	case audit.EffectMemberRemoved:

@@ -286,9 +286,10 @@ type keyState struct {
 	revoked, disabled       bool
 	serial, previousEndedAt int
 	expires                 time.Time
-	// scopes and applications are nil if the journal says nothing about them.
+	// scopes, applications and addresses are nil if the journal says nothing about them.
 	scopes       scope.Set
 	applications *scope.Applications
+	addresses    *policy.Addresses
 }
 
 // Read reads a journal to its end.
@@ -367,7 +368,8 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 	switch f.Kind {
 	case audit.EffectKeyRevoked, audit.EffectKeyDisabled, audit.EffectKeyEnabled, audit.EffectKeyRefreshed,
 		audit.EffectKeyPreviousEnded,
-		audit.EffectKeyExpirySet, audit.EffectKeyScopesSet, audit.EffectKeyApplicationsSet:
+		audit.EffectKeyExpirySet, audit.EffectKeyScopesSet, audit.EffectKeyApplicationsSet,
+		audit.EffectKeyAddressesSet:
 		s.applyKey(f)
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved, audit.EffectMemberRoleSet:
 		s.applyMember(f, l)
@@ -435,6 +437,8 @@ func (s *State) applyKey(f audit.Effect) {
 		}
 	case audit.EffectKeyApplicationsSet:
 		k.applications = &scope.Applications{All: f.AllApplications, IDs: f.Applications}
+	case audit.EffectKeyAddressesSet:
+		k.addresses = &f.Addresses
 	}
 }
 

@@ -67,6 +67,7 @@ var sampleEffects = map[audit.EffectKind]audit.Effect{
 	audit.EffectKeyExpirySet:        {Tenant: "ten_1", Key: "key_1", Expires: at},
 	audit.EffectKeyScopesSet:        {Tenant: "ten_1", Key: "key_1", Scopes: []string{"applications:read"}},
 	audit.EffectKeyApplicationsSet:  {Tenant: "ten_1", Key: "key_1", Applications: []string{"app_1"}},
+	audit.EffectKeyAddressesSet:     {Tenant: "ten_1", Key: "key_1"},
 	audit.EffectMemberDisabled:      {Tenant: "ten_1", User: "usr_1"},
 	audit.EffectMemberEnabled:       {Tenant: "ten_1", User: "usr_1"},
 	audit.EffectMemberRemoved:       {Tenant: "ten_1", User: "usr_1"},
@@ -128,6 +129,8 @@ var changes = []struct {
 		"Name": "", "Description": "", "Scopes": audit.EffectKeyScopesSet,
 		"AllApplications": audit.EffectKeyApplicationsSet,
 		"ApplicationIDs":  audit.EffectKeyApplicationsSet, "ExpiresAt": audit.EffectKeyExpirySet,
+		"Addresses": audit.EffectKeyAddressesSet, "addresses": audit.EffectKeyAddressesSet,
+		"Metadata": "", "metadata": "",
 	}},
 	{application.Change{}, map[string]audit.EffectKind{
 		"Name": "", "Description": "", "Disabled": audit.EffectApplicationDisabled,

@@ -60,6 +60,21 @@ func (n *narrowed) edit(k api.IssuedKey, e api.UpdateKeyRequest) {
 	n.check(err)
 }
 
+// allow restricts a key to networks.
+func (n *narrowed) allow(k api.IssuedKey, cidrs ...string) {
+	n.Helper()
+	n.edit(k, api.UpdateKeyRequest{AllowedCIDRs: api.To(cidrs)})
+}
+
+// networks demands the networks that a key is restricted to.
+func (n *narrowed) networks(k api.IssuedKey, want ...string) {
+	n.Helper()
+	got := testkit.Must[api.Key](n.T)(n.As(n.admin).Key(n.Context(), n.id, k.Key.ID))
+	if diff := cmp.Diff(want, got.AllowedCIDRs); diff != "" {
+		n.Errorf("networks:\n%s", diff)
+	}
+}
+
 // scopes demands the effective scopes of a key.
 func (n *narrowed) scopes(k api.IssuedKey, want ...string) {
 	n.Helper()
@@ -176,6 +191,51 @@ var narrowings = map[string]func(n *narrowed) (after, demand func()){
 			n.code("one that is not", testkit.ErrorOf(n.With(k).Application(n.Context(), n.id, string(b.ID))),
 				api.ApplicationForbidden)
 		}
+	},
+	"a key was restricted to networks": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		return func() { n.allow(k, "192.0.2.0/24") }, func() { n.networks(k, "192.0.2.0/24") }
+	},
+	"a network was taken from a key": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		n.allow(k, "10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32")
+		return func() { n.allow(k, "10.0.0.0/8", "2001:db8::/32") },
+			func() { n.networks(k, "10.0.0.0/8", "2001:db8::/32") }
+	},
+	// The intersection of both lists: of two nested networks, the narrower one.
+	"a key got other networks": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		n.allow(k, "10.0.0.0/8", "192.0.2.128/25", "198.51.100.0/24")
+		return func() { n.allow(k, "10.1.0.0/16", "192.0.2.0/24", "203.0.113.0/24") },
+			func() { n.networks(k, "10.1.0.0/16", "192.0.2.128/25") }
+	},
+	"a key got networks without a common one": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		n.allow(k, "192.0.2.0/24")
+		return func() { n.allow(k, "198.51.100.0/24") }, func() {
+			n.networks(k, []string{}...)
+			n.code("the key", testkit.ErrorOf(n.With(k).Whoami(n.Context())), api.AddressForbidden)
+			n.allow(k, "127.0.0.0/8", "::1/128")
+			n.code("once its owner said from where", testkit.ErrorOf(n.With(k).Whoami(n.Context())), "")
+		}
+	},
+	"a key got more networks": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		n.allow(k, "192.0.2.0/24")
+		return func() { n.allow(k, "192.0.2.0/24", "198.51.100.0/24") }, func() { n.networks(k, "192.0.2.0/24") }
+	},
+	"the networks of a key were cleared": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		n.allow(k, "192.0.2.0/24")
+		return func() { n.edit(k, api.UpdateKeyRequest{AllowedCIDRs: api.Cleared[[]string]()}) },
+			func() { n.networks(k, "192.0.2.0/24") }
+	},
+	"a key was restricted to networks and freed": func(n *narrowed) (after, demand func()) {
+		_, k := n.key(scope.Member, "applications:read")
+		return func() {
+			n.allow(k, "192.0.2.0/24")
+			n.edit(k, api.UpdateKeyRequest{AllowedCIDRs: api.Cleared[[]string]()})
+		}, func() { n.code("the key", testkit.ErrorOf(n.With(k).Whoami(n.Context())), "") }
 	},
 	"a transport was closed": func(n *narrowed) (after, demand func()) {
 		_, k := n.key(scope.Member, "applications:read")

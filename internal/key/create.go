@@ -114,6 +114,11 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by p
 	if err := checkApplications(ctx, tx, t.ID, spec.ApplicationIDs); err != nil {
 		return Key{}, err
 	}
+	if spec.requiresUpgrade() {
+		if err := tx.RequireUpgrade(ctx); err != nil {
+			return Key{}, err
+		}
+	}
 	k.Slot, err = allocateSlot(ctx, tx, t, by.Person.ID, owner.ID, k.CreatedAt)
 	if err != nil {
 		return Key{}, err
@@ -123,6 +128,7 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by p
 	k.Owner, k.CreatedBy = owner.Party, by.Person.Party()
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: sortedUnique(spec.ApplicationIDs)}
+	k.Addresses, k.Metadata = spec.addresses, spec.metadata
 	k.Number, err = tx.NextKeyNumber(ctx)
 	if err != nil {
 		return Key{}, err

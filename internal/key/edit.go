@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -26,6 +28,14 @@ type Edit struct {
 	AllApplications *bool
 	ApplicationIDs  []string
 	ExpiresAt       ExpiryPatch
+	Addresses       AddressPatch
+	// Metadata is merged with the key's by RFC 7396. nil leaves it as it is, and null in JSON
+	// removes all of it.
+	Metadata json.RawMessage
+
+	// addresses and metadata are what validate read in Addresses and Metadata.
+	addresses policy.Addresses
+	metadata  metadata.Patch
 }
 
 // ExpiryPatch changes a key's own expiry. The zero value leaves it as it is.
@@ -33,6 +43,14 @@ type ExpiryPatch struct {
 	Given bool
 	// At is nil for no expiry.
 	At *time.Time
+}
+
+// AddressPatch changes from which addresses a key may be used. The zero value leaves them as they
+// are.
+type AddressPatch struct {
+	Given bool
+	// Networks replace the whole list; nil for every address.
+	Networks []string
 }
 
 // Edit changes a key. It checks scopes only if they are given, so that the owner of a key with a
@@ -50,9 +68,17 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 		if err := checkApplications(ctx, tx, tenant, e.ApplicationIDs); err != nil {
 			return "", err
 		}
-		changed := e.apply(&c.Key)
+		changed, err := e.apply(&c.Key)
+		if err != nil {
+			return "", err
+		}
 		if len(changed) == 0 {
 			return "", audit.ErrNothing
+		}
+		if slices.Contains(changed, addressField) || slices.Contains(changed, metadataField) {
+			if err := tx.RequireUpgrade(ctx); err != nil {
+				return "", err
+			}
 		}
 		c.UpdatedAt = c.now
 		c.recordEdit(changed)
@@ -84,6 +110,12 @@ func (e *Edit) validate(now time.Time) []fault.Field {
 	if e.restrictsApplications() && len(e.ApplicationIDs) == 0 {
 		faults = append(faults, noApplications)
 	}
+	e.addresses, more = policy.ParseAddresses(addressField, e.Addresses.Networks)
+	faults = append(faults, more...)
+	if e.Metadata != nil {
+		e.metadata, more = metadata.ParsePatch(metadataField, e.Metadata)
+		faults = append(faults, more...)
+	}
 	return append(faults, expiryFaults(e.ExpiresAt.At, now)...)
 }
 
@@ -113,8 +145,9 @@ func (e *Edit) check(c *keyTx) error {
 	return fault.Refuse(append(faults, lifetimeFaults(c.tenant.Rules, e.ExpiresAt.At, from)...)...)
 }
 
-// apply changes the key and returns the names of the fields that are different afterwards.
-func (e *Edit) apply(k *Key) (changed []string) {
+// apply changes the key and returns the names of the fields that are different afterwards. It
+// returns an error if the key's metadata would become too large.
+func (e *Edit) apply(k *Key) (changed []string, err error) {
 	was := *k
 	if e.Name != nil {
 		k.Name = *e.Name
@@ -131,6 +164,14 @@ func (e *Edit) apply(k *Key) (changed []string) {
 	if e.ExpiresAt.Given {
 		k.ExpiresAt = storedTime(e.ExpiresAt.At)
 	}
+	if e.Addresses.Given {
+		k.Addresses = e.addresses
+	}
+	var faults []fault.Field
+	k.Metadata, faults = k.Metadata.Merge(e.metadata)
+	if err := fault.Refuse(faults...); err != nil {
+		return nil, err
+	}
 	for _, field := range []struct {
 		name string
 		same bool
@@ -141,12 +182,14 @@ func (e *Edit) apply(k *Key) (changed []string) {
 		{"all_applications", k.Applications.All == was.Applications.All},
 		{"application_ids", slices.Equal(sortedUnique(k.Applications.IDs), sortedUnique(was.Applications.IDs))},
 		{"expires_at", k.ExpiresAt.Equal(was.ExpiresAt)},
+		{addressField, k.Addresses.Equal(was.Addresses)},
+		{metadataField, k.Metadata == was.Metadata},
 	} {
 		if !field.same {
 			changed = append(changed, field.name)
 		}
 	}
-	return changed
+	return changed, nil
 }
 
 // recordEdit adds the changed fields to the event, and the effects that they have on what the key
@@ -162,6 +205,11 @@ func (c *keyTx) recordEdit(changed []string) {
 		c.effects = append(c.effects, audit.Effect{
 			Kind: audit.EffectKeyApplicationsSet, Tenant: c.Tenant, Key: c.ID,
 			AllApplications: c.Applications.All, Applications: c.Applications.IDs,
+		})
+	}
+	if slices.Contains(changed, addressField) {
+		c.effects = append(c.effects, audit.Effect{
+			Kind: audit.EffectKeyAddressesSet, Tenant: c.Tenant, Key: c.ID, Addresses: c.Addresses,
 		})
 	}
 	if slices.Contains(changed, "expires_at") {

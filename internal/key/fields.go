@@ -21,6 +21,12 @@ const (
 	maxApplications = 500
 )
 
+// The fields whose values other packages read.
+const (
+	addressField  = "allowed_cidrs"
+	metadataField = "metadata"
+)
+
 // lastYear is the last year that RFC 3339 can write.
 const lastYear = 9999
 

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,15 @@ func TestTheFormOfTheFieldsOfANewKey(t *testing.T) {
 		"scopes that are none": {
 			func(s *Spec) { s.Scopes = []scope.Scope{"a:b", "Read", ""} },
 			"scopes.1 form, scopes.2 form",
+		},
+		"a network":        {func(s *Spec) { s.Addresses = []string{"10.0.0.0/8"} }, ""},
+		"no network":       {func(s *Spec) { s.Addresses = []string{} }, "allowed_cidrs length"},
+		"a bare address":   {func(s *Spec) { s.Addresses = []string{"::/0", "10.0.0.1"} }, "allowed_cidrs.1 form"},
+		"metadata":         {func(s *Spec) { s.Metadata = json.RawMessage(`{"a":1}`) }, ""},
+		"null as metadata": {func(s *Spec) { s.Metadata = json.RawMessage(`null`) }, ""},
+		"a list as metadata": {
+			func(s *Spec) { s.Metadata = json.RawMessage(`[]`) },
+			"metadata object",
 		},
 		"no application": {func(s *Spec) { s.AllApplications = false }, ""},
 		"all applications and another": {
@@ -226,7 +236,16 @@ func TestTheFormOfTheFieldsOfAnEdit(t *testing.T) {
 			Edit{ExpiresAt: ExpiryPatch{Given: true, At: new(testNow.Add(-1))}},
 			"expires_at past",
 		},
-		"no expiry": {Edit{ExpiresAt: ExpiryPatch{Given: true}}, ""},
+		"no expiry":          {Edit{ExpiresAt: ExpiryPatch{Given: true}}, ""},
+		"every address":      {Edit{Addresses: AddressPatch{Given: true}}, ""},
+		"an empty list":      {Edit{Addresses: AddressPatch{true, []string{}}}, "allowed_cidrs length"},
+		"host bits":          {Edit{Addresses: AddressPatch{true, []string{"::1/8"}}}, "allowed_cidrs.0 host_bits"},
+		"a list as metadata": {Edit{Metadata: json.RawMessage(`[1]`)}, "metadata object"},
+		"no metadata":        {Edit{Metadata: json.RawMessage(`null`)}, ""},
+		"a member that is removed": {
+			Edit{Metadata: json.RawMessage(`{"a":null,"b":{"c d":null}}`)},
+			"metadata.b name",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := codes(c.edit.validate(testNow)); got != c.want {
@@ -257,6 +276,13 @@ func TestAnEditRepeatedChangesNothing(t *testing.T) {
 		{Given: true, At: new(testNow)},
 		{Given: true, At: new(testNow.In(time.FixedZone("", 3600)))},
 	})
+	networks := rapid.SampledFrom([]AddressPatch{
+		{},
+		{Given: true},
+		{Given: true, Networks: []string{"10.0.0.0/8"}},
+		{Given: true, Networks: []string{"::/0", "10.0.0.0/8"}},
+	})
+	notes := rapid.SampledFrom([]string{"", "null", `{}`, `{"a":1}`, `{"a":null}`, `{"a":{"b":null,"c":[]}}`})
 	rapid.Check(t, func(t *rapid.T) {
 		k := Key{
 			Name: text.Draw(t, "name before"), Scopes: scope.NewSet(scopes.Draw(t, "scopes before")...),
@@ -265,17 +291,25 @@ func TestAnEditRepeatedChangesNothing(t *testing.T) {
 		e := Edit{
 			Name: rapid.Ptr(text, true).Draw(t, "name"), Scopes: scopes.Draw(t, "scopes"),
 			AllApplications: rapid.Ptr(rapid.Bool(), true).Draw(t, "all applications"),
-			ExpiresAt:       expiry.Draw(t, "expiry"),
+			ExpiresAt:       expiry.Draw(t, "expiry"), Addresses: networks.Draw(t, "addresses"),
 		}
+		if note := notes.Draw(t, "metadata"); note != "" {
+			e.Metadata = json.RawMessage(note)
+		}
+		e.validate(testNow) // which reads addresses and metadata; the ids of applications have no valid form
 		if !e.allApplications() {
 			e.ApplicationIDs = ids.Draw(t, "applications")
 		}
 		before := fmt.Sprint(k)
-		if changed := e.apply(&k); len(changed) == 0 && e.ApplicationIDs == nil && fmt.Sprint(k) != before {
+		changed, err := e.apply(&k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(changed) == 0 && e.ApplicationIDs == nil && fmt.Sprint(k) != before {
 			t.Fatalf("no field is named, but\n%s became\n%s", before, fmt.Sprint(k))
 		}
-		if again := e.apply(&k); len(again) > 0 {
-			t.Fatalf("repeated it changes %v", again)
+		if again, err := e.apply(&k); len(again) > 0 || err != nil {
+			t.Fatalf("repeated it changes %v, %v", again, err)
 		}
 	})
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -79,6 +80,10 @@ type Key struct {
 	// Scopes and Applications are the key's own. Each request decides anew what they allow.
 	Scopes       scope.Set
 	Applications scope.Applications
+	// Addresses are those from which the key may be used.
+	Addresses policy.Addresses
+	// Metadata is what programs noted about the key. It changes nothing that the key may do.
+	Metadata metadata.Metadata
 
 	CreatedAt, UpdatedAt time.Time
 	// SecretSetAt is zero while the key waits for its owner to claim it.

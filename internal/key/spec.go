@@ -1,11 +1,13 @@
 package key
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -26,8 +28,17 @@ type Spec struct {
 	ApplicationIDs  []string
 	// ExpiresAt is nil for none.
 	ExpiresAt *time.Time
+	// Addresses are the networks from which the key may be used, in CIDR notation; nil for every
+	// address.
+	Addresses []string
+	// Metadata is a JSON object; nil for one without members.
+	Metadata json.RawMessage
 	// Delivery is "" for Direct.
 	Delivery Delivery
+
+	// addresses and metadata are what Validate read in Addresses and Metadata.
+	addresses policy.Addresses
+	metadata  metadata.Metadata
 }
 
 // Validate normalises the texts and returns what is wrong without regard to the tenant.
@@ -43,8 +54,15 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 	}
 	faults = append(faults, scopeFaults(s.Scopes)...)
 	faults = append(faults, applicationFaults(s.AllApplications, s.ApplicationIDs)...)
+	s.addresses, more = policy.ParseAddresses(addressField, s.Addresses)
+	faults = append(faults, more...)
+	s.metadata, more = metadata.Parse(metadataField, s.Metadata)
+	faults = append(faults, more...)
 	return append(faults, expiryFaults(s.ExpiresAt, now)...)
 }
+
+// requiresUpgrade reports whether a node of the version before does not understand the key.
+func (s *Spec) requiresUpgrade() bool { return s.addresses.Restricted() || !s.metadata.Empty() }
 
 // deliveryFaults sets the default delivery and checks it: a link gives a key to another person.
 func (s *Spec) deliveryFaults(caller ident.UserID) []fault.Field {

@@ -91,6 +91,7 @@ type CreateTx interface {
 	AuthorityTx
 	ApplicationTx
 	SlotTx
+	UpgradeTx
 	notice.LinkWriter
 	// NextKeyNumber returns the number of the next key. Other creations wait from then on.
 	NextKeyNumber(ctx context.Context) (int64, error)
@@ -109,11 +110,13 @@ type ChangeTx interface {
 	ClaimTx
 	EndTx
 	LockTx
+	UpgradeTx
 	notice.Writer
 	// KeyOwner returns the owner of a key without locking the key: the owner is locked before the
 	// key, and the owner of a key never changes.
 	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.PartyID, error)
-	// EditKey stores the name, description, scopes, applications, own expiry and time of update.
+	// EditKey stores the name, description, scopes, applications, addresses, metadata, own expiry
+	// and time of update.
 	EditKey(ctx context.Context, k Key) error
 }
 
@@ -138,6 +141,13 @@ type AuthorityTx interface {
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// Owner returns a service account or a subject and locks it until the transaction ends.
 	Owner(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (Owner, error)
+}
+
+// UpgradeTx knows whether every node understands what it reads.
+type UpgradeTx interface {
+	// RequireUpgrade returns fault.Conflict until no node of the version before can use the
+	// database.
+	RequireUpgrade(ctx context.Context) error
 }
 
 // ApplicationTx checks ids of applications.

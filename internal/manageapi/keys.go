@@ -2,6 +2,7 @@ package manageapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -44,8 +45,8 @@ func (a *API) keys() {
 	}, requirement{session: true}, a.showKey)
 	add(a, huma.Operation{
 		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
-		Description: "Absent members are unchanged, and a list replaces the old one. Takes effect before the " +
-			"response is sent.",
+		Description: "Absent members are unchanged, a list replaces the old one, and `metadata` is merged (RFC " +
+			"7396). Takes effect before the response is sent.",
 	}, requirement{session: true}, a.editKey, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags,
@@ -116,7 +117,7 @@ func specOf(n api.CreateKeyRequest, owner ident.PartyID) key.Spec {
 		Name: n.Name, Description: n.Description, Owner: owner,
 		Scopes:          typedList[scope.Scope](n.Scopes),
 		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
-		Delivery: key.Delivery(n.Delivery),
+		Addresses: n.AllowedCIDRs, Metadata: n.Metadata, Delivery: key.Delivery(n.Delivery),
 	}
 }
 
@@ -213,7 +214,17 @@ func editOf(e api.UpdateKeyRequest) key.Edit {
 		Scopes:          typedList[scope.Scope](listOrNil(e.Scopes)),
 		AllApplications: valueOrNil(e.AllApplications), ApplicationIDs: listOrNil(e.ApplicationIDs),
 		ExpiresAt: expiryPatchOf(e.ExpiresAt),
+		Addresses: key.AddressPatch{Given: e.AllowedCIDRs.Set, Networks: e.AllowedCIDRs.Value},
+		Metadata:  metadataPatchOf(e.Metadata),
 	}
+}
+
+// metadataPatchOf returns the change of metadata; nil for none.
+func metadataPatchOf(o api.Optional[json.RawMessage]) json.RawMessage {
+	if o.Null {
+		return json.RawMessage("null")
+	}
+	return o.Value
 }
 
 // listOrNil returns nil only for an absent list. null becomes the empty list.

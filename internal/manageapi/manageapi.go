@@ -8,6 +8,7 @@
 package manageapi
 
 import (
+	"encoding/json"
 	"reflect"
 	"time"
 
@@ -56,7 +57,7 @@ func (a *API) Mount(router *web.Router) {
 		optional[string], optional[bool], optional[int], optional[time.Time], optional[[]string],
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
 		optional[api.Dialect], optional[api.TokenFormat], optional[api.Status], optional[api.Role],
-		optional[[]api.Transport], optional[[]api.Creator], optional[[]api.VerifyMember],
+		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator], optional[[]api.VerifyMember],
 	} {
 		describe(a.huma)
 	}

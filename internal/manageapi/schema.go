@@ -1,6 +1,7 @@
 package manageapi
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,6 +77,20 @@ func patchMember(schema *huma.Schema, t reflect.Type, f reflect.StructField, com
 		member.Description = text
 	}
 	addEnum(member, f)
+	describeObject(member, f.Type)
+}
+
+// describeObject says that a member with JSON that this program does not read is an object.
+func describeObject(member *huma.Schema, t reflect.Type) {
+	value, optional := optionalValue(t)
+	if optional {
+		t = value
+	}
+	if t == reflect.TypeFor[json.RawMessage]() {
+		member.Type = huma.TypeObject
+		member.AdditionalProperties = true
+		member.Nullable = optional
+	}
 }
 
 // addEnum lists the values of a member that is an enum of package api, or a list of them: those in

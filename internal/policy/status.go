@@ -108,6 +108,15 @@ func (s Status) Refusal() fault.Kind {
 	return fault.KeyInvalid
 }
 
+// RequireAddress is step 4b of a decision. It returns the code of the refusal, or "" if the key may
+// be used from the address. The address "" is one that is not known.
+func RequireAddress(allowed Addresses, ip string) fault.Kind {
+	if !allowed.Allows(ip) {
+		return fault.AddressForbidden
+	}
+	return ""
+}
+
 // RequireScopes is step 6 of a decision. It returns the code of the refusal, or "" if the effective
 // scopes include all that are required.
 func RequireScopes(effective scope.Set, required ...scope.Scope) fault.Kind {

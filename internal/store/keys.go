@@ -22,7 +22,8 @@ const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
 	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id, COALESCE(sa.deleted_at, su.deleted_at),
 	k.created_by, c.email, COALESCE(c.name, mk.name), k.all_applications, k.delivery,
 	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip,
-	k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason`
+	k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason,
+	k.allowed_cidrs, k.metadata`
 
 const keyTables = ` FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
@@ -63,14 +64,14 @@ const (
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
 		delivery, slot,
-		created_at, updated_at, secret_set_at, expires_at, number)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+		created_at, updated_at, secret_set_at, expires_at, number, allowed_cidrs, metadata)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 	insertSecret query = `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4,
 		style, prefix, label, domain,
 		digest, digest_version, copy, copy_version, set_at, set_by)
 		VALUES ($1, 'current', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 	editKey query = `UPDATE keys SET name = $2, description = $3, all_applications = $4, expires_at = $5,
-		updated_at = $6 WHERE id = $1`
+		updated_at = $6, allowed_cidrs = $7, metadata = $8 WHERE id = $1`
 	// Revoking a key deletes the sealed copy of a recoverable secret. The digest stays, so that the
 	// holder learns why the key is refused.
 	revokeKey query = `UPDATE keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4, slot = NULL,
@@ -167,7 +168,8 @@ func scanKey(row scanner) (k key.Key, err error) {
 		nullTime{&k.LastUsedAt}, nullString(&k.LastUsedIP),
 		nullTime{&k.DisabledAt}, nullString(&k.DisabledBy), &k.DisabledByAdmin, nullTime{&k.EnabledAt},
 		nullTime{&k.ForgottenAt},
-		nullTime{&k.RevokedAt}, nullString(&k.RevokedReason))
+		nullTime{&k.RevokedAt}, nullString(&k.RevokedReason),
+		storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata})
 	return k, err
 }
 
@@ -271,7 +273,7 @@ func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 		return r, err
 	}
 	r.Scopes, r.Applications = k.Scopes, k.Applications
-	r.Serial = k.Serial
+	r.Addresses, r.Serial = k.Addresses, k.Serial
 	r.OwnSecret, r.OwnPrevious = k.OwnerSetSecret(), k.OwnerSetPrevious()
 	r.Dates = policy.KeyDates{
 		RevokedAt: k.RevokedAt, DisabledAt: k.DisabledAt, ExpiresAt: k.ExpiresAt, SecretSetAt: k.SecretSetAt,
@@ -351,7 +353,8 @@ func (t *Tx) NextKeyNumber(ctx context.Context) (int64, error) { return t.nextNu
 func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	err := t.markSlotTaken(t.exec(ctx, insertKey, k.ID, k.Tenant, k.Owner.ID, k.CreatedBy.ID, k.Name, k.Description,
 		k.Applications.All, string(k.Delivery), nullIfZero(k.Slot),
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt), nullIfZero(k.Number)))
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.SecretSetAt), micros(k.ExpiresAt), nullIfZero(k.Number),
+		addressesText(k.Addresses), nullIfEmpty(k.Metadata.Text())))
 	if err != nil {
 		return err
 	}
@@ -405,7 +408,7 @@ func (t *Tx) insertGrants(ctx context.Context, k key.Key) error {
 // EditKey implements key.ChangeTx.
 func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
 	err := t.runOne(ctx, editKey, k.ID, k.Name, k.Description, k.Applications.All, micros(k.ExpiresAt),
-		micros(k.UpdatedAt))
+		micros(k.UpdatedAt), addressesText(k.Addresses), nullIfEmpty(k.Metadata.Text()))
 	if err != nil {
 		return err
 	}

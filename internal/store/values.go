@@ -3,12 +3,15 @@ package store
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // micros returns a time as it is stored; NULL for the zero time.
@@ -82,6 +85,49 @@ func (w nullInt) Scan(v any) error {
 	}
 	*w.n = n.Int64
 	return nil
+}
+
+// storedAddresses scans a list of allowed addresses; NULL allows every address.
+type storedAddresses struct{ into *policy.Addresses }
+
+func (w storedAddresses) Scan(v any) error {
+	var s sql.NullString
+	if err := s.Scan(v); err != nil {
+		return err
+	}
+	*w.into = policy.Addresses{}
+	if !s.Valid {
+		return nil
+	}
+	err := json.Unmarshal([]byte(s.String), w.into)
+	if err == nil && !w.into.Restricted() {
+		err = errors.New("stored addresses are null instead of NULL")
+	}
+	return err
+}
+
+// addressesText returns a list of allowed addresses as it is stored.
+func addressesText(a policy.Addresses) any {
+	if !a.Restricted() {
+		return nil
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic("store: a list of networks did not marshal: " + err.Error())
+	}
+	return string(text)
+}
+
+// storedMetadata scans metadata; NULL is an object without members.
+type storedMetadata struct{ into *metadata.Metadata }
+
+func (w storedMetadata) Scan(v any) (err error) {
+	var s sql.NullString
+	if err := s.Scan(v); err != nil {
+		return err
+	}
+	*w.into, err = metadata.Stored(s.String)
+	return err
 }
 
 // isSet scans whether a stored time is set, for example disabled_at as disabled.

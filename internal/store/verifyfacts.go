@@ -13,7 +13,7 @@ import (
 
 // selectKeyFacts reads everything that a decision about one key needs: a row for each secret and
 // grant. 'found' is the secret that was looked up, 's' each secret of its key; the current secret
-// has the public id to show.
+// has the public id to show. One of the rows has the addresses and the metadata, which may be long.
 const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COALESCE(o.name, sa.name, su.name),
 	su.external_id, COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at),
 	COALESCE(o.deleted_at, sa.deleted_at, su.deleted_at), COALESCE(m.role, sa.role),
@@ -21,7 +21,9 @@ const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COA
 	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
 	s.set_at, s.until,
-	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id
+	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id,
+	CASE WHEN ROW_NUMBER() OVER () < 2 THEN k.allowed_cidrs END,
+	CASE WHEN ROW_NUMBER() OVER () < 2 THEN k.metadata END
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
@@ -70,7 +72,8 @@ func scanFacts(row scanner) (r factRow, err error) {
 		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label,
 		&shape.Domain,
 		&r.secret.Digest.Bytes, nullInt{&r.digestVersion}, nullTime{&r.secret.SetAt}, nullTime{&r.secret.Until},
-		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application))
+		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application),
+		storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata})
 	if err != nil {
 		return r, err
 	}
@@ -89,6 +92,12 @@ func scanFacts(row scanner) (r factRow, err error) {
 func addFactRow(k *verify.KeyRow, r factRow, lookup string) {
 	if k.ID == "" {
 		*k = r.key
+	}
+	if r.key.Addresses.Restricted() {
+		k.Addresses = r.key.Addresses
+	}
+	if !r.key.Metadata.Empty() {
+		k.Metadata = r.key.Metadata
 	}
 	if !r.secret.Previous {
 		k.PublicID, k.SecretByOwner = r.secret.PublicID, r.secret.ByOwner

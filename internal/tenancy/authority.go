@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -22,7 +23,9 @@ type KeyRight struct {
 	// Scopes and Applications are the key's own.
 	Scopes       scope.Set
 	Applications scope.Applications
-	Dates        policy.KeyDates
+	// Addresses are those from which the key may be used.
+	Addresses policy.Addresses
+	Dates     policy.KeyDates
 	// Serial is that of the current secret. Previous is the secret before it; its Until is zero
 	// where there is none.
 	Serial   int
@@ -83,7 +86,7 @@ func (s *Service) Authorize(ctx context.Context, tx KeyRightTx, who principal.Pr
 	application ident.ApplicationID,
 ) error {
 	if k, ok := who.Key(); ok {
-		return s.authorizeKey(ctx, tx, k, t, name, application)
+		return s.authorizeKey(ctx, tx, k, who.Origin().IP, t, name, application)
 	}
 	r, err := roleIn(ctx, tx, who, t)
 	if err == nil && !builtIn.Holds(r, name) {
@@ -93,9 +96,9 @@ func (s *Service) Authorize(ctx context.Context, tx KeyRightTx, who principal.Pr
 }
 
 // authorizeKey decides about a key by what it is now: it may have been revoked, refreshed or
-// narrowed since the request came in.
-func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.Key, t Tenant, name scope.Scope,
-	application ident.ApplicationID,
+// narrowed since the request came in. ip is the address that the request came from.
+func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.Key, ip string, t Tenant,
+	name scope.Scope, application ident.ApplicationID,
 ) error {
 	right, err := tx.KeyRight(ctx, t.ID, k.ID)
 	if errors.Is(err, fault.NotFound) {
@@ -108,7 +111,7 @@ func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.K
 	if err != nil {
 		return err
 	}
-	if refused := right.refusal(k.Serial, rules, s.Now()); refused != "" {
+	if refused := right.refusal(k.Serial, ip, rules, s.Now()); refused != "" {
 		return refused
 	}
 	owner := right.ownerRights(k.Serial)
@@ -140,9 +143,9 @@ func (k KeyRight) ownerRights(serial int) policy.OwnerRights {
 	return policy.OwnerRights{Role: owner.EffectiveRole()}
 }
 
-// refusal returns why the key is refused by the secret of that serial; "" if it is not. Package
-// verify decides the same on the verification path.
-func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind {
+// refusal returns why the key is refused by the secret of that serial, from the address; "" if it
+// is not. Package verify decides the same on the verification path.
+func (k KeyRight) refusal(serial int, ip string, t policy.Tenant, now time.Time) fault.Kind {
 	var secret policy.SecretDates
 	if serial != k.Serial {
 		if serial != k.Serial-1 || k.Previous.Until.IsZero() {
@@ -152,5 +155,6 @@ func (k KeyRight) refusal(serial int, t policy.Tenant, now time.Time) fault.Kind
 	}
 	chain := k.Owner
 	chain.Tenant = t.Active
-	return policy.KeyStatus(k.Dates.Under(t.Rules), secret.Under(t.Rules), chain, now).Refusal()
+	status := policy.KeyStatus(k.Dates.Under(t.Rules), secret.Under(t.Rules), chain, now)
+	return cmp.Or(status.Refusal(), policy.RequireAddress(k.Addresses, ip))
 }

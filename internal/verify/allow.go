@@ -26,7 +26,7 @@ type Requirement struct {
 	EveryApplication bool
 }
 
-// Caller is the sender of a request, authenticated by steps 1 to 4.
+// Caller is the sender of a request, authenticated by steps 1 to 4b.
 type Caller struct {
 	principal.Principal
 	Transport policy.Transport

@@ -33,7 +33,7 @@ func (a *Authenticator) SessionWasLive(p Presentation) bool {
 	return p.kind == SessionToken && a.Sessions.WasLive(p.token)
 }
 
-// Authenticate runs steps 2 to 4 for the caller of one of Claviger's own routes. It accepts API
+// Authenticate runs steps 2 to 4b for the caller of one of Claviger's own routes. It accepts API
 // keys and sessions, and refuses every other kind of credential.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {

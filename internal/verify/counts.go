@@ -64,7 +64,7 @@ type Outcomes struct{ grid *metric.Grid }
 // codes.
 var codes = [...]fault.Kind{
 	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.CredentialAmbiguous,
-	fault.TransportForbidden, fault.SessionRequired,
+	fault.TransportForbidden, fault.AddressForbidden, fault.SessionRequired,
 	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited,
 	fault.CrossSite,
 	fault.ValidationFailed,

@@ -15,7 +15,7 @@ type Request struct {
 	// Location is where the request carried the credential, if the presentation does not know it.
 	// The zero value means that the transport is not checked.
 	Location policy.Location
-	// IP is the client's address; "" if it is not known.
+	// IP is the address of the client that sent the credential; "" if it is not known.
 	IP string
 }
 
@@ -115,6 +115,7 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 			return Decision{}, err
 		}
 	}
+	d.checkAddress(r.IP)
 	if d.Code != "" {
 		return d, nil
 	}

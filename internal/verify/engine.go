@@ -7,15 +7,15 @@
 //  2. find and compare                Engine.Evaluate: cache, or tag and one read → digest
 //  3. status                          policy.KeyStatus: revoked, expired, disabled. Only the holder
 //     of the secret learns it.
-//  4. transport                       then Engine.Authenticate records the last use
+//  4. transport, 4b. address          then Engine.Authenticate records the last use
 //  5. session only, then the tenant   Engine.Allow for a caller of Claviger's own routes,
 //  6. scope                           Engine.Decide for the receiver of a request,
 //  7. application                     Engine.DecideFor for a verifier
 //  8. rate                            Engine.consume for keys of tenants with a limit,
 //     Engine.consumeVerify for keys that verify others
 //
-// Steps 3, 6 and 7 are functions of package policy. A transaction calls them again for the key that
-// requested its change.
+// Steps 3, 4b, 6 and 7 are functions of package policy. A transaction calls them again for the key
+// that requested its change.
 //
 // Facts are cached, decisions are not: each decision checks the time, the scope and the application
 // anew. A cache entry is used only while nothing that it was read from has changed (see
@@ -111,15 +111,25 @@ type Decision struct {
 	at         time.Time
 }
 
-// Authenticate runs steps 2 to 4 and records the use. An ip of "" keeps the recorded address. The
-// error is not nil only if the facts cannot be read: then no decision was made.
+// Authenticate runs steps 2 to 4b for a request from the address, and records the use. An ip of ""
+// keeps the recorded address; a key that is restricted to addresses is then refused. The error is
+// not nil only if the facts cannot be read: then no decision was made.
 func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (Decision, error) {
 	d, err := e.Evaluate(ctx, p)
+	d.checkAddress(ip)
 	e.recordUse(d, ip)
 	return d, err
 }
 
-// Evaluate runs steps 2 to 4 and records nothing. It accepts only API keys.
+// checkAddress runs step 4b, if the steps before it accept the key.
+func (d *Decision) checkAddress(ip string) {
+	if d.Code == "" && d.Facts != nil {
+		d.Code = policy.RequireAddress(d.Facts.addresses, ip)
+	}
+}
+
+// Evaluate runs steps 2 to 4 and records nothing. It accepts only API keys. It knows no address, so
+// it does not run step 4b.
 func (e *Engine) Evaluate(ctx context.Context, p Presentation) (Decision, error) {
 	return e.evaluate(ctx, p, p.location)
 }

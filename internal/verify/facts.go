@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/ratelimit"
@@ -32,11 +33,14 @@ type KeyRow struct {
 	AccountRole scope.AccountRole
 	// Plan is the name of a subject's plan; "" for none.
 	Plan string
-	// OwnerMetadata is the metadata of a subject, as JSON; nil for none.
-	OwnerMetadata []byte
+	// OwnerMetadata is the metadata of a subject.
+	OwnerMetadata metadata.Metadata
 	Scopes        scope.Set
 	Applications  scope.Applications
-	SecretSetAt   time.Time
+	// Addresses are those from which the key may be used.
+	Addresses   policy.Addresses
+	Metadata    metadata.Metadata
+	SecretSetAt time.Time
 	// SecretByOwner is set if the owner set the current secret.
 	SecretByOwner bool
 	ExpiresAt     time.Time
@@ -91,12 +95,15 @@ type Facts struct {
 	Owner *OwnerFacts
 	// Reason says which rule sets the key's expiry.
 	Reason policy.Reason
+	// Metadata is the key's.
+	Metadata metadata.Metadata
 	// Rendered is what Options.Render made of the facts, so that a response is only put together.
 	Rendered Rendered
 
 	tenant       *tenantFacts
 	life         policy.Life
 	dependencies policy.Dependencies
+	addresses    policy.Addresses
 	uses         usage.Tracker
 	// requests is the key as a caller of Engine.limiter, verifyRequests as one of
 	// Engine.verifierLimiter.
@@ -107,9 +114,9 @@ type Facts struct {
 // subject share them.
 type OwnerFacts struct {
 	principal.Party
-	// Plan is the name of a subject's plan; "" for none. Metadata is JSON; nil for none.
+	// Plan and Metadata are those of a subject; "" and empty for none.
 	Plan     string
-	Metadata []byte
+	Metadata metadata.Metadata
 	// Rendered is what Options.RenderOwner returned.
 	Rendered []byte
 }
@@ -219,6 +226,7 @@ func (e *Entry) size(lookup string) int64 {
 		}
 		counted = c.facts
 		n += factsSize + scopeSize*(len(c.facts.Key.Scopes)+len(c.facts.Key.Applications.IDs))
+		n += len(c.facts.Metadata.Text())
 		if c.facts.Rendered != nil {
 			n += c.facts.Rendered.Size()
 		}
@@ -391,7 +399,7 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*pol
 			Scopes: rights.Effective(tenant.Catalogue, row.Scopes), Applications: rights.Reaches(row.Applications),
 			Expires: life.Expiry.At, AccountRole: row.AccountRole,
 		},
-		Reason: life.Expiry.Reason, tenant: tenant, life: life,
+		Reason: life.Expiry.Reason, Metadata: row.Metadata, tenant: tenant, life: life, addresses: row.Addresses,
 		dependencies: policy.Dependencies{
 			Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active, Ended: row.OwnerEnded,
 		},

@@ -14,7 +14,7 @@ type Recorder interface {
 	RecordScope(usage.ScopeUse)
 }
 
-// recordUse records the use of the key if the decision passed steps 1 to 4.
+// recordUse records the use of the key if the decision passed steps 1 to 4b.
 func (e *Engine) recordUse(d Decision, ip string) {
 	if d.Code != "" || d.Facts == nil {
 		return

@@ -33,12 +33,14 @@ type subject struct {
 	value   string
 	// caller is the key as it was accepted while all was well.
 	caller verify.Caller
-	asked  int
+	// ip is the address that its requests come from.
+	ip    string
+	asked int
 }
 
 func newSubject(t *testing.T, h *testkit.Server, spec key.Spec) *subject {
 	t.Helper()
-	s := &subject{Server: h, t: t}
+	s := &subject{Server: h, t: t, ip: "192.0.2.7"}
 	landlord := h.Person("The Landlord")
 	s.account = testkit.Must[account.Account](t)(h.Accounts.CreateAccount(t.Context(), principal.Operator(),
 		"Its account",
@@ -58,7 +60,7 @@ func newSubject(t *testing.T, h *testkit.Server, spec key.Spec) *subject {
 	}
 	issued := testkit.Must[key.Issued](t)(h.Keys.Create(t.Context(), s.admin, s.tenant.ID, spec))
 	s.key, s.value = issued.Key.ID, issued.Credential.Value.Reveal()
-	d := testkit.Must[verify.Decision](t)(h.Engine.Authenticate(t.Context(), web.ParseCredential(s.value), ""))
+	d := testkit.Must[verify.Decision](t)(h.Engine.Authenticate(t.Context(), web.ParseCredential(s.value), s.ip))
 	if d.Code != "" {
 		t.Fatalf("a new key is %s", d.Code)
 	}
@@ -76,7 +78,7 @@ func (s *subject) ok(err error) {
 // onThePath is what a request with the key is answered now.
 func (s *subject) onThePath() fault.Kind {
 	s.t.Helper()
-	d := testkit.Must[verify.Decision](s.t)(s.Engine.Authenticate(s.t.Context(), web.ParseCredential(s.value), ""))
+	d := testkit.Must[verify.Decision](s.t)(s.Engine.Authenticate(s.t.Context(), web.ParseCredential(s.value), s.ip))
 	if d.Code != "" {
 		return d.Code
 	}
@@ -91,7 +93,8 @@ func (s *subject) inTheTransaction() fault.Kind {
 	s.t.Helper()
 	s.asked++
 	description := fmt.Sprintf("Changed %d times", s.asked)
-	_, err := s.Applications.ChangeApplication(s.t.Context(), s.caller.Principal, s.tenant.ID, s.app.ID,
+	who := s.caller.WithOrigin(principal.Origin{IP: s.ip})
+	_, err := s.Applications.ChangeApplication(s.t.Context(), who, s.tenant.ID, s.app.ID,
 		application.Change{Description: &description})
 	return refusedAs(err)
 }
@@ -162,6 +165,12 @@ func (s *subject) edit(e key.Edit) {
 	s.t.Helper()
 	_, err := s.Keys.Edit(s.t.Context(), s.admin, s.tenant.ID, s.key, e)
 	s.ok(err)
+}
+
+// allow restricts the key to the networks.
+func (s *subject) allow(cidrs ...string) {
+	s.t.Helper()
+	s.edit(key.Edit{Addresses: key.AddressPatch{Given: true, Networks: cidrs}})
 }
 
 // Whatever becomes of a key between a request and its change, the transaction decides as the next
@@ -278,6 +287,32 @@ func TestTheVerificationPathAndTheTransactionDecideAlike(t *testing.T) {
 			become: func(s *subject) { s.deleteApp() },
 			want:   fault.ApplicationForbidden,
 		},
+		"restricted to its address": {become: func(s *subject) { s.allow("192.0.2.0/24") }},
+		"restricted to other addresses": {
+			become: func(s *subject) { s.allow("198.51.100.0/24", "::/0") },
+			want:   fault.AddressForbidden,
+		},
+		"restricted, from an address that is not known": {
+			become: func(s *subject) { s.allow("0.0.0.0/0", "::/0"); s.ip = "" },
+			want:   fault.AddressForbidden,
+		},
+		"restricted to other addresses, and disabled": {
+			become: func(s *subject) { s.allow("198.51.100.0/24"); s.keyIs(true) },
+			want:   fault.KeyDisabled,
+		},
+		"restricted to other addresses, and without its scope": {
+			become: func(s *subject) {
+				s.edit(key.Edit{
+					Scopes:    []scope.Scope{scope.ApplicationsRead},
+					Addresses: key.AddressPatch{Given: true, Networks: []string{"198.51.100.0/24"}},
+				})
+			},
+			want: fault.AddressForbidden,
+		},
+		"no longer restricted": {become: func(s *subject) {
+			s.allow("198.51.100.0/24")
+			s.edit(key.Edit{Addresses: key.AddressPatch{Given: true}})
+		}},
 		"an application of all deleted":  {all, func(s *subject) { s.deleteApp() }, fault.NotFound},
 		"an application of all disabled": {all, func(s *subject) { s.appIs(&yes) }, fault.ApplicationForbidden},
 	} {

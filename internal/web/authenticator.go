@@ -99,7 +99,7 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 	return v, body, unread, err
 }
 
-// authenticate runs steps 1 to 4 of a decision with the headers of the request. A caller who is
+// authenticate runs steps 1 to 4b of a decision with the headers of the request. A caller who is
 // refused has a transport if the request carries exactly one credential.
 func (a *Authenticator) authenticate(w http.ResponseWriter, r *http.Request,
 	p verify.Presentation,
@@ -112,7 +112,7 @@ func (a *Authenticator) authenticate(w http.ResponseWriter, r *http.Request,
 	return c, nil
 }
 
-// confirm repeats steps 2 to 4 after the body was read, if anything changed meanwhile.
+// confirm repeats steps 2 to 4b after the body was read, if anything changed meanwhile.
 func (a *Authenticator) confirm(w http.ResponseWriter, r *http.Request, p verify.Presentation,
 	c verify.Caller,
 ) (verify.Caller, error) {

@@ -23,6 +23,7 @@ var factCases = []testCase{
 	{"the facts of a key are all that is stored of it", factsAreAllThatIsStored},
 	{"a key of two secrets is found by either, and shows the current one's id", twoSecretsOneKey},
 	{"a secret without a digest is left out", aSecretWithoutADigestIsLeftOut},
+	{"addresses or metadata that cannot be read are no facts", unreadableAddressesAreNoFacts},
 	{"the facts tell whether the owner set a secret", factsTellWhoSetASecret},
 	{"the facts tell the state of owner, membership and account role", factsTellTheOwnersState},
 	{"an unknown lookup is not found", anUnknownLookupIsNotFound},
@@ -44,7 +45,8 @@ func factsOf(k key.Key) verify.KeyRow {
 	return verify.KeyRow{
 		ID: k.ID, Tenant: k.Tenant, PublicID: k.PublicID, Owner: k.Owner, OwnerLive: true, Role: scope.Member,
 		MemberLive: true,
-		Scopes:     k.Scopes, Applications: k.Applications, SecretSetAt: k.SecretSetAt, ExpiresAt: k.ExpiresAt,
+		Scopes:     k.Scopes, Applications: k.Applications, Addresses: k.Addresses, Metadata: k.Metadata,
+		SecretSetAt: k.SecretSetAt, ExpiresAt: k.ExpiresAt,
 		DisabledAt: k.DisabledAt,
 		RevokedAt:  k.RevokedAt, Slot: k.Slot, LastUsedAt: k.LastUsedAt, SecretByOwner: k.OwnerSetSecret(),
 	}
@@ -117,6 +119,27 @@ func factsAreAllThatIsStored(fx *fixture) {
 	fx.exec(`UPDATE keys SET slot = NULL`)
 	if got := fx.facts(full.Lookups[0]).Slot; got != 0 {
 		fx.Errorf("a key without a slot has slot %d", got)
+	}
+}
+
+// A list of addresses that cannot be read must not count as none.
+func unreadableAddressesAreNoFacts(fx *fixture) {
+	k := fx.fullKey(fx.tenantWithCap(0))
+	for column, texts := range map[string][]string{
+		"allowed_cidrs": {``, `null`, `{}`, `["10.0.0.1/8"]`, `["10.0.0.0/8"`, `[1]`, `["nowhere"]`},
+		"metadata":      {`{`, `[]`, `{"b":1,"a":2}`, `null`},
+	} {
+		for _, text := range texts {
+			fx.exec(`UPDATE keys SET `+column+` = $2 WHERE id = $1`, k.ID, text)
+			got, err := fx.store.KeyFacts(fx.Context(), k.Lookups[0])
+			if err == nil || errors.Is(err, fault.NotFound) {
+				fx.Errorf("%s %q: %+v, %v", column, text, got, err)
+			}
+		}
+		fx.exec(`UPDATE keys SET ` + column + ` = NULL`)
+	}
+	if got := fx.facts(k.Lookups[0]); got.Addresses.Restricted() || !got.Metadata.Empty() {
+		fx.Errorf("without them: %v, %v", got.Addresses.Strings(), got.Metadata.String())
 	}
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -55,6 +57,7 @@ func (fx *fixture) fullKey(t tenancy.Tenant) key.Key {
 	k.Scopes = scope.NewSet("films:read", "films:delete", scope.AuditRead)
 	k.Applications = scope.Applications{IDs: []string{string(fx.application(t).ID), string(fx.application(t).ID)}}
 	slices.Sort(k.Applications.IDs)
+	k.Addresses, k.Metadata = fx.networks("192.0.2.0/24", "2001:db8::/32"), fx.metadata(`{"team":"ünïcode","n":1.50}`)
 	for i, at := range []*time.Time{&k.CreatedAt, &k.UpdatedAt, &k.SecretSetAt, &k.ExpiresAt} {
 		*at = fx.after(time.Duration(i) * time.Microsecond)
 	}
@@ -74,6 +77,22 @@ func (fx *fixture) fullKey(t tenancy.Tenant) key.Key {
 		PublicID: "old_id", Last4: "last", SetAt: fx.clock.Now(), SetBy: k.CreatedBy.ID, Until: fx.after(time.Hour),
 	}
 	return k
+}
+
+// networks returns a list of networks.
+func (fx *fixture) networks(cidrs ...string) policy.Addresses {
+	fx.Helper()
+	list, faults := policy.ParseAddresses("allowed_cidrs", cidrs)
+	fx.must(fault.Refuse(faults...))
+	return list
+}
+
+// metadata returns a JSON object.
+func (fx *fixture) metadata(text string) metadata.Metadata {
+	fx.Helper()
+	object, faults := metadata.Parse("metadata", json.RawMessage(text))
+	fx.must(fault.Refuse(faults...))
+	return object
 }
 
 // insertPrevious adds a previous secret to the key, under the lookup, which it returns. It lives
@@ -130,8 +149,9 @@ func unsetTimesAreNull(fx *fixture) {
 	want, secret := fx.newKey(t, fx.member(t, scope.Member), 1)
 	want.SecretSetAt = time.Time{}
 	fx.insertKey(want, secret)
-	const columns = `secret_set_at, expires_at, disabled_at, disabled_by, revoked_at, revoked_by, revoked_reason`
-	if got := fx.queryRows(`SELECT ` + columns + ` FROM keys`); !slices.Equal(got, []string{"-|-|-|-|-|-|-"}) {
+	const columns = `secret_set_at, expires_at, disabled_at, disabled_by, revoked_at, revoked_by, revoked_reason,
+		allowed_cidrs, metadata`
+	if got := fx.queryRows(`SELECT ` + columns + ` FROM keys`); !slices.Equal(got, []string{"-|-|-|-|-|-|-|-|-"}) {
 		fx.Errorf("%s are stored as %v", columns, got)
 	}
 	if got := fx.queryRows(`SELECT until, last_used_at, copy, copy_version FROM key_secrets`); !slices.Equal(got,
@@ -267,12 +287,22 @@ func anEditedKeyIsOtherwise(fx *fixture) {
 		scopes       []scope.Scope
 		applications scope.Applications
 		expires      time.Time
+		addresses    policy.Addresses
+		metadata     metadata.Metadata
 	}{
-		{[]scope.Scope{scope.Every}, scope.Applications{All: true}, time.Time{}},
+		{
+			[]scope.Scope{scope.Every},
+			scope.Applications{All: true},
+			time.Time{},
+			policy.Addresses{},
+			metadata.Metadata{},
+		},
 		{
 			[]scope.Scope{"films:read", scope.AuditRead},
 			scope.Applications{IDs: []string{string(fx.application(t).ID)}},
 			fx.after(9 * time.Hour),
+			fx.networks("10.0.0.0/8").Narrowed(fx.networks("::/0")), // nowhere
+			fx.metadata(`{"a":{"b":[null]}}`),
 		},
 	} {
 		want.Name = "Ⅳ Ämter"
@@ -281,6 +311,7 @@ func anEditedKeyIsOtherwise(fx *fixture) {
 		want.Scopes = scope.NewSet(e.scopes...)
 		want.Applications = e.applications
 		want.ExpiresAt = e.expires
+		want.Addresses, want.Metadata = e.addresses, e.metadata
 		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.EditKey(ctx, want) })
 		if diff := diff.Diff([]key.Key{want, other},
 			[]key.Key{fx.readEveryWay(want)[0], fx.readEveryWay(other)[0]}); diff != "" {
