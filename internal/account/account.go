@@ -82,6 +82,9 @@ type LockTx interface {
 
 // FoundTx writes a new account.
 type FoundTx interface {
+	DeadSessionTx
+	// VoidSetups voids the open set-up links. Until the transaction ends, nobody makes or uses one.
+	VoidSetups(ctx context.Context, at time.Time) error
 	InsertAccount(ctx context.Context, a Account) (number int64, err error)
 	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
 	SetAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole,
@@ -97,6 +100,10 @@ type SessionTx interface {
 	EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error
 	// EndSessionsOf does the same for one person.
 	EndSessionsOf(ctx context.Context, account ident.AccountID, user ident.UserID, seenBy, begunBy time.Time) error
+	// EndDeadSessionsIn removes the sessions of all people of the account that have ended in all
+	// their accounts by now. It is called before the account or a tenant of it is enabled, whose
+	// policy could otherwise bring them back.
+	EndDeadSessionsIn(ctx context.Context, account ident.AccountID, now time.Time) error
 }
 
 // DeadSessionTx removes dead sessions.
@@ -117,7 +124,6 @@ type Tx interface {
 	LockTx
 	FoundTx
 	SessionTx
-	DeadSessionTx
 	MemberLimitTx
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
@@ -166,10 +172,14 @@ func New(field, name string, now time.Time, rand io.Reader) (Account, []fault.Fi
 }
 
 // Found writes a new account with its first policy, and with its owner unless owner.ID is "". It
-// returns the number of the account.
+// returns the number of the account. Set-up links are void afterwards: they are only for the first
+// account of a server.
 func Found(ctx context.Context, tx FoundTx, a Account, owner principal.Person,
 	autoExpiry bool,
 ) (number int64, err error) {
+	if err := tx.VoidSetups(ctx, a.CreatedAt); err != nil {
+		return 0, err
+	}
 	number, err = tx.InsertAccount(ctx, a)
 	if err != nil {
 		return 0, err
@@ -179,6 +189,10 @@ func Found(ctx context.Context, tx FoundTx, a Account, owner principal.Person,
 	}
 	if owner.ID == "" {
 		return number, nil
+	}
+	// The policy of the new account must not bring back what the owner's other accounts ended.
+	if err := tx.EndDeadSessions(ctx, owner.ID, a.CreatedAt); err != nil {
+		return 0, err
 	}
 	return number, tx.SetAccountMember(ctx, a.ID, owner.ID, scope.AccountOwner, a.CreatedAt)
 }
@@ -268,15 +282,25 @@ func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id
 			if !changed {
 				return e, audit.ErrNothing
 			}
-			if a.Disabled {
-				if err := EndSessions(ctx, tx, id, s.Now()); err != nil {
-					return e, err
-				}
+			if err := endSessionsAtSwitch(ctx, tx, locked, a, s.Now()); err != nil {
+				return e, err
 			}
 			a.UpdatedAt = s.Now()
 			return e, tx.UpdateAccount(ctx, a)
 		})
 	return a, err
+}
+
+// endSessionsAtSwitch ends the sessions that must not be used again after an account was disabled
+// or enabled.
+func endSessionsAtSwitch(ctx context.Context, tx Tx, before, a Account, now time.Time) error {
+	switch {
+	case a.Disabled:
+		return EndSessions(ctx, tx, a.ID, now)
+	case before.Disabled:
+		return tx.EndDeadSessionsIn(ctx, a.ID, now)
+	}
+	return nil
 }
 
 // inAccount runs a change by an owner or admin of the account, or by the operator. of is the person

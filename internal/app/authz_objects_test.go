@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // object is what a request refers to.
@@ -103,8 +104,12 @@ var (
 		func(c *cell) { c.names["email"] = "nobody" + c.fresh() + "@claviger.example" },
 	}
 	noLink    = object{"no link", ours, func(c *cell) { c.names["token"] = "nothing" }}
-	setUpLink = object{"a set-up link", ours, func(c *cell) {
+	setUpLink = object{"a set-up link where there is an account", ours, func(c *cell) {
 		c.names["token"] = keep(c, func() string { return c.SetupLink().Reveal() })
+	}}
+	firstSetUpLink = object{"a set-up link where there is no account", ours, func(c *cell) {
+		c.to = testkit.StartEmpty(c.t, testkit.SQLite.Config(c.t))
+		c.names["token"] = c.to.SetupLink().Reveal()
 	}}
 	resetLink = object{"a link to set a password", ours, func(c *cell) {
 		c.names["token"] = keep(c, func() string {

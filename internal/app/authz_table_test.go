@@ -92,7 +92,8 @@ var authorization = []row{
 		`{"token":"{token}","account":"Account {fresh}","email":"owner{fresh}@claviger.example",` +
 			`"name":"New Owner","password":"` + password + `"}`,
 		[]rule{
-			{"201", setUpLink},
+			{"201", firstSetUpLink},
+			{"link", setUpLink},
 			{"link", invitation},
 			{"link", noLink},
 		},

@@ -233,11 +233,13 @@ type cell struct {
 	after func()
 	// beside names what is sent next to the party's credential.
 	beside string
+	// to is the server that gets the request: that of the world, unless the object is elsewhere.
+	to *testkit.Server
 }
 
 // cell prepares a request for the object of a rule.
 func (w *world) cell(r *row, of rule, p party, want outcome) *cell {
-	c := &cell{world: w, row: r, rule: of, by: p, want: want, home: w.homes[of.site]}
+	c := &cell{world: w, row: r, rule: of, by: p, want: want, home: w.homes[of.site], to: w.Server}
 	c.names = map[string]string{"account": string(c.home.Account), "tenant": string(c.home.ID), "fresh": w.fresh()}
 	of.fill(c)
 	if w.stale && !want.succeeds() {
@@ -258,7 +260,7 @@ func (c *cell) ask(more http.Header, transports ...string) {
 			header.Set("Content-Type", "application/json")
 		}
 		method, path, _ := strings.Cut(c.filled(c.row.route), " ")
-		status, answer, text := testkit.Send(c.t, c.Server, method, path, header, body)
+		status, answer, text := testkit.Send(c.t, c.to, method, path, header, body)
 		if wrong := c.misfit(status, answer, string(text)); wrong != "" {
 			c.t.Errorf("%s by %s: %s; want %d %s: %s", c, transport, wrong, c.want.status, c.want.code, text)
 		}

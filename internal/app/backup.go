@@ -131,15 +131,16 @@ func restore(ctx context.Context, s *store.Store, clock *nodeClock, b *backup.Re
 	revoked revocations,
 ) (r Restored, err error) {
 	r = Restored{
-		Backup: b.Header, Covered: revoked.covered, Missing: revoked.missing,
+		Backup: b.Header, Missing: revoked.missing,
 		RepairTime: revoked.Repaired > b.Header.Change,
 	}
 	fill := func(ctx context.Context, tx *sql.Tx) (err error) {
 		r.Rows, err = b.Fill(ctx, tx)
 		return err
 	}
-	apply := func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-		if err := revoked.checkDatabase(ctx, tx, b.Header); err != nil {
+	apply := func(ctx context.Context, tx *store.Tx) (_ audit.Event, err error) {
+		r.Covered, err = revoked.checkDatabase(ctx, tx, b.Header)
+		if err != nil {
 			return audit.Event{}, err
 		}
 		clock.Advance(b.Header.CreatedAt)

@@ -186,11 +186,12 @@ func TestWhereARequestComesFromIsWhatTheTrustedProxySays(t *testing.T) {
 		"a proxy of others": {config.Proxies{netip.MustParsePrefix("10.0.0.0/8")}, "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := testkit.Start(t, testkit.SQLite)
-			h.Config.Server.TrustedProxies = c.proxies
-			h.Restart()
+			settings := testkit.SQLite.Config(t)
+			settings.Server.TrustedProxies = c.proxies
+			h := testkit.StartEmpty(t, settings)
 			from := h.Anyone().WithHeader("X-Forwarded-For", "203.0.113.1, 198.51.100.1")
 			expectSetUpFrom(t, h, from, c.want)
+			h.Account, _ = h.OtherAccount("Account Owner")
 			expectUsedFrom(t, h, from, c.want)
 		})
 	}

@@ -27,9 +27,16 @@ const maxCommitDelay = 15 * time.Second
 type revocations struct {
 	*journal.State
 	// text is that of one journal that says the same; empty where there is no journal.
-	text    []byte
+	text []byte
+	// covered is set if the journals, as far as they belong to the database of the backup, hold
+	// everything since the backup.
 	covered bool
 	missing []journal.Node
+	// all are the journals, and first is the index of the one that says how far they reach.
+	all   []journalCopy
+	first int
+	// withoutJournal accepts journals that do not cover the backup.
+	withoutJournal bool
 }
 
 // journalCopy is the journal of one node.
@@ -77,6 +84,8 @@ func readRevocations(d dataDir, h backup.Header, how Restoring) (r revocations, 
 	if err != nil {
 		return r, fmt.Errorf("journals of revocations: %w", err)
 	}
+	r.all, r.first = all, first
+	r.withoutJournal = how.WithoutJournal
 	r.missing = missing(all)
 	why := findGap(all, first, h)
 	if why == nil && len(r.missing) > 0 {
@@ -90,27 +99,60 @@ func readRevocations(d dataDir, h backup.Header, how Restoring) (r revocations, 
 	return r, why
 }
 
-// checkDatabase returns [journal.ErrOtherBackup] where the journals are of another database than
-// the one that was just filled. They are of the same where one of their traces is in the database:
-// a backup may be older than an earlier restore, which started another trace.
-func (r revocations) checkDatabase(ctx context.Context, tx *store.Tx, h backup.Header) error {
-	traces, err := journal.Traces(r.text, h.Change)
-	if err != nil || len(r.text) == 0 {
-		return err
+// checkDatabase compares each journal with the database that was just filled, and reports whether
+// the journals cover the backup. It returns [journal.ErrOtherBackup] if one of them is of another
+// database. If it is not known whether the journal that covers the backup is of this database, it
+// returns ErrUncovered, unless the restore accepts that.
+func (r revocations) checkDatabase(ctx context.Context, tx *store.Tx, h backup.Header) (covered bool, err error) {
+	covered = r.covered
+	if h.Change == 0 { // there is nothing to compare, and nothing to revoke
+		return covered, nil
 	}
+	for i, j := range r.all {
+		same, known, err := j.compare(ctx, tx, h.Change)
+		if err != nil {
+			return false, err
+		}
+		if known && !same {
+			return false, journal.ErrOtherBackup
+		}
+		if i == r.first {
+			covered = covered && same
+		}
+	}
+	if r.covered && !covered && !r.withoutJournal {
+		err = fmt.Errorf("%w in this database: the journal has no change in common with the backup, "+
+			"and may be of another server", ErrUncovered)
+	}
+	return covered, err
+}
+
+// compare reports whether the journal is of the database: one of its traces up to the change is in
+// the database. One is enough, because a backup may be older than an earlier restore, which started
+// another sequence of changes. known is false if none matches and some could not be compared, for
+// example in a journal whose changes are all later.
+func (j journalCopy) compare(ctx context.Context, tx *store.Tx, upto int64) (same, known bool, err error) {
+	traces, err := journal.Traces(j.text, upto)
+	if err != nil {
+		return false, false, err
+	}
+	known = len(traces) > 0
 	for _, t := range traces {
 		if t == (journal.Trace{}) {
-			return nil
+			known = false
+			continue
 		}
 		id, at, err := tx.EventOf(ctx, t.Change)
-		if errors.Is(err, fault.NotFound) || err == nil && t.Of(id, at) {
-			return nil
-		}
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, fault.NotFound):
+			known = false
+		case err != nil:
+			return false, false, err
+		case t.Of(id, at):
+			return true, true, nil
 		}
 	}
-	return journal.ErrOtherBackup
+	return false, known, nil
 }
 
 // readJournals reads the journals that are named, or else the one in the data directory if there is
@@ -239,7 +281,7 @@ func (r revocations) writeAfter(done Restored, path string) error {
 	marker := journal.RestoreMarker(done.change)
 	marker.ID = done.event
 	text := append(slices.Clone(r.text), marker.Encode()...)
-	if !r.covered {
+	if !done.Covered {
 		text = append(text, journal.StartMarker(done.At, done.change).Encode()...)
 	}
 	return WriteFile(path, text)

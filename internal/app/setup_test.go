@@ -10,13 +10,15 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 func TestASetUpLinkMakesAnAccountItsOwnerAndAStandardTenantOnce(t *testing.T) {
 	t.Parallel()
-	h := testkit.Start(t, testkit.SQLite)
+	h := testkit.StartEmpty(t, testkit.SQLite.Config(t))
 	void, token := testkit.SetupToken(t, h), testkit.SetupToken(t, h)
 	_, _, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(void))
 	testkit.ExpectCode(t, "voided by a newer one", err, api.LinkInvalid)
@@ -39,7 +41,8 @@ func TestASetUpLinkMakesAnAccountItsOwnerAndAStandardTenantOnce(t *testing.T) {
 	if err != nil || k.Key.EffectiveExpiresAt == nil || *k.Key.ExpiryReason != "auto_expiry" {
 		t.Errorf("a key of the new account: %+v, %v", k.Key, err)
 	}
-	_, err = founder.Account(t.Context(), string(h.Account.ID))
+	other, _ := h.OtherAccount("Other Owner")
+	_, err = founder.Account(t.Context(), string(other.ID))
 	testkit.ExpectCode(t, "another account", err, api.NotFound)
 	_, _, err = h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(token))
 	testkit.ExpectCode(t, "again", err, api.LinkInvalid)
@@ -53,7 +56,7 @@ func TestASetUpLinkMakesAnAccountItsOwnerAndAStandardTenantOnce(t *testing.T) {
 
 func TestASetUpLinkLastsADayAndWorksOnceForThirtyTwoAtOnce(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
+		h := testkit.StartEmpty(t, e.Config(t))
 		token := testkit.SetupToken(t, h)
 		h.Clock.Move(24 * time.Hour)
 		_, _, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(token))
@@ -77,7 +80,7 @@ func TestASetUpLinkLastsADayAndWorksOnceForThirtyTwoAtOnce(t *testing.T) {
 		}
 		accounts, tenants := testkit.Must[api.List[api.Account]](t)(founder.Accounts(t.Context(), client.Page{})),
 			testkit.Must[api.List[api.Tenant]](t)(founder.Tenants(t.Context(), client.Page{}))
-		if len(accounts.Items) != 1 || len(tenants.Items) != 1 || accounts.Items[0].Number != 2 {
+		if len(accounts.Items) != 1 || len(tenants.Items) != 1 || accounts.Items[0].Number != 1 {
 			t.Errorf("made %+v and %+v", accounts.Items, tenants.Items)
 		}
 	})
@@ -85,7 +88,7 @@ func TestASetUpLinkLastsADayAndWorksOnceForThirtyTwoAtOnce(t *testing.T) {
 
 func TestARefusedSetUpLeavesNothing(t *testing.T) {
 	t.Parallel()
-	h := testkit.Start(t, testkit.SQLite)
+	h := testkit.StartEmpty(t, testkit.SQLite.Config(t))
 	token := testkit.SetupToken(t, h)
 	const good = `"account":"New account","email":"founder@claviger.example","name":"The Founder",` +
 		`"password":"correct horse battery staple"`
@@ -109,33 +112,34 @@ func TestARefusedSetUpLeavesNothing(t *testing.T) {
 	}
 	_, _, err := h.Anyone().SignIn(t.Context(), "founder@claviger.example", testkit.Password)
 	testkit.ExpectCode(t, "nobody was made", err, api.SignInFailed)
+	person := h.Person("A Known Person")
 	known := testkit.SetUpRequest(token)
-	known.Email, known.Password = h.Owner.Email, "another horse battery staple"
+	known.Email, known.Password = person.Email, "another horse battery staple"
 	_, _, err = h.Anyone().SetUp(t.Context(), known)
 	testkit.ExpectCode(t, "a known person with another password", err, api.SignInFailed)
 	known.Password, known.Name = testkit.Password, "Mallory"
 	_, s, err := h.Anyone().SetUp(t.Context(), known)
-	if err != nil || s.User.ID != string(h.Owner.ID) || *s.User.Name != h.Owner.Name || len(s.Accounts) != 2 {
+	if err != nil || s.User.ID != string(person.ID) || *s.User.Name != person.Name || len(s.Accounts) != 1 {
 		t.Errorf("a known person: %+v, %v", s, err)
 	}
-	tenants := testkit.Must[api.List[api.Tenant]](t)(h.As(h.Owner).Tenants(t.Context(), client.Page{}))
+	tenants := testkit.Must[api.List[api.Tenant]](t)(h.As(person).Tenants(t.Context(), client.Page{}))
 	if len(tenants.Items) != 1 || tenants.Items[0].Number != 1 {
 		t.Fatalf("what was refused was numbered: %+v", tenants.Items)
 	}
-	if account := testkit.Must[api.Account](t)(h.As(h.Owner).Account(t.Context(),
-		tenants.Items[0].AccountID)); account.Number != 2 {
+	if account := testkit.Must[api.Account](t)(h.As(person).Account(t.Context(),
+		tenants.Items[0].AccountID)); account.Number != 1 {
 		t.Errorf("what was refused was numbered: %+v", account)
 	}
 }
 
 func TestASetUpLinkThatIsUsedUpTellsNothingOfAnyone(t *testing.T) {
 	t.Parallel()
-	h := testkit.Start(t, testkit.SQLite)
-	token := testkit.SetupToken(t, h)
+	h := testkit.StartEmpty(t, testkit.SQLite.Config(t))
+	token, person := testkit.SetupToken(t, h), h.Person("A Known Person")
 	_, _, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(token))
 	testkit.ExpectCode(t, "the first time", err, "")
 	for email, password := range map[string]string{
-		h.Owner.Email: "another horse battery staple", "founder@claviger.example": testkit.Password,
+		person.Email: "another horse battery staple", "founder@claviger.example": testkit.Password,
 		"nobody@claviger.example": "short",
 	} {
 		n := testkit.SetUpRequest(token)
@@ -156,4 +160,73 @@ func TestOnlyTheOperatorMakesASetUpLink(t *testing.T) {
 			t.Errorf("%s made one", name)
 		}
 	}
+}
+
+// openedByOperator opens an account as `claviger account create` does.
+func openedByOperator(t *testing.T, h *testkit.Server) error {
+	t.Helper()
+	_, err := h.Tenancy.OpenAccount(t.Context(), principal.Operator(), tenancy.AccountSpec{
+		Name: "Opened account", OwnerEmail: "owner@claviger.example", Preset: policy.Standard,
+	})
+	return err
+}
+
+func TestASetUpLinkIsVoidOnceThereIsAnAccount(t *testing.T) {
+	for how, open := range map[string]func(*testing.T, *testkit.Server) error{
+		"by the operator": openedByOperator,
+		"with an owner": func(t *testing.T, h *testkit.Server) error {
+			t.Helper()
+			_, err := h.Accounts.CreateAccount(t.Context(), principal.Operator(), "Opened account",
+				h.Person("Account Owner"), true)
+			return err
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+				h := testkit.StartEmpty(t, e.Config(t))
+				token := testkit.SetupToken(t, h)
+				testkit.NoError(t, open(t, h))
+				live := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM links WHERE kind = 'setup' AND expires_at > $1`,
+					h.Clock.Now().UnixMicro())
+				if live != 0 {
+					t.Errorf("%d set-up links are open after an account was opened", live)
+				}
+				expectSetUpRefused(t, h, token)
+				// An earlier version left links open.
+				expectSetUpRefused(t, h, testkit.SetupToken(t, h))
+			})
+		})
+	}
+}
+
+// expectSetUpRefused fails the test unless neither the link nor its page works.
+func expectSetUpRefused(t *testing.T, h *testkit.Server, token string) {
+	t.Helper()
+	if resp, _ := testkit.Get(t, h.URL+"/setup/"+token); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the page of the link: %s", resp.Status)
+	}
+	_, _, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(token))
+	testkit.ExpectCode(t, "the link", err, api.LinkInvalid)
+}
+
+func TestASetUpLinkMakesTheFirstAccountOrNone(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		for range 8 {
+			h := testkit.StartEmpty(t, e.Config(t))
+			token := testkit.SetupToken(t, h)
+			var number int64
+			testkit.Concurrently(t, func() error { return openedByOperator(t, h) }, func() error {
+				founder, s, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(token))
+				if err != nil {
+					return err
+				}
+				a, err := founder.Account(t.Context(), s.Accounts[0].AccountID)
+				number = a.Number
+				return err
+			})
+			if number > 1 {
+				t.Fatalf("the link made account number %d", number)
+			}
+		}
+	})
 }

@@ -213,7 +213,8 @@ func newClient(server string) (*client.Client, error) {
 	return c.WithHeader("User-Agent", "claviger/"+version), nil
 }
 
-// locate selects the context and the server. A session is never sent to another server.
+// locate selects the context and the server. The target has a session only if the context belongs
+// to the server: a session is never sent to another server.
 func (c *call) locate(r *apiCommand) (err error) {
 	c.contexts, err = openContextFile(c.env)
 	if err != nil {
@@ -239,10 +240,10 @@ func (c *call) locate(r *apiCommand) (err error) {
 	case c.name == "":
 		c.name = c.contexts.Current
 	}
+	c.target = contextEntry{Server: cmp.Or(server, localServer)} // without what an earlier call selected
 	if known := c.contexts.Contexts[c.name]; known != nil && (server == "" || server == known.Server) {
 		c.target = *known
 	}
-	c.target.Server = cmp.Or(server, c.target.Server, localServer)
 	return nil
 }
 
@@ -272,7 +273,7 @@ func (c *call) authenticate() error {
 		}
 		return failure{fmt.Errorf("not signed in to %s", c.target.Server), exitRefused, next + ", or set CLAVIGER_KEY"}
 	}
-	c.Client, err = c.WithSession(c.target.Session)
+	c.Client, err = c.target.signedIn()
 	return err
 }
 

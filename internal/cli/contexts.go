@@ -35,6 +35,16 @@ type contextEntry struct {
 	Session client.SavedSession `json:"session,omitempty"`
 }
 
+// signedIn returns a client for the server of the context, with the session of the context. No
+// other function uses a stored session, so that no other server receives it.
+func (e contextEntry) signedIn() (*client.Client, error) {
+	anyone, err := newClient(e.Server)
+	if err != nil {
+		return nil, usage("%s: %w", e.Server, err)
+	}
+	return anyone.WithSession(e.Session)
+}
+
 // openContextFile reads contexts.json from the user's configuration directory. It returns an empty
 // contextFile if there is no file.
 func openContextFile(env environment) (*contextFile, error) {
@@ -232,11 +242,7 @@ func (o *output) tenantOf(cmd *cobra.Command, p printer, e contextEntry, text st
 		next := "claviger login --server " + e.Server + " --tenant TENANT"
 		return "", failure{fmt.Errorf("not signed in to %s", e.Server), exitRefused, next}
 	}
-	anyone, err := newClient(e.Server)
-	if err != nil {
-		return "", usage("%s: %w", e.Server, err)
-	}
-	signedIn, err := anyone.WithSession(e.Session)
+	signedIn, err := e.signedIn()
 	if err != nil {
 		return "", err
 	}

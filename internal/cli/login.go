@@ -98,10 +98,10 @@ func (c *call) login(email, password, tenant string) error {
 
 // saveSignIn saves a sign-in as the current context. It ends the session that it replaces.
 func (c *call) saveSignIn(signedIn *client.Client, email string, saved client.SavedSession) error {
-	c.endReplacedSession()
 	if c.name == "" {
 		c.name = c.contexts.newName(c.target.Server)
 	}
+	c.endReplacedSession()
 	c.target.Email, c.target.Session = email, saved
 	c.contexts.Contexts[c.name], c.contexts.Current = &c.target, c.name
 	if err := c.contexts.save(); err != nil {
@@ -140,14 +140,16 @@ func (c *call) setContextTenant(signedIn *client.Client, named string) error {
 	return nil
 }
 
-// endReplacedSession ends the session that a new one replaces. It ignores errors: the session may
+// endReplacedSession ends the session of the context that a sign-in replaces. If the context
+// belonged to another server, the session there stays valid. It ignores errors: the session may
 // have ended long ago, and nobody needs it any more.
 func (c *call) endReplacedSession() {
-	if c.target.Session == "" {
+	replaced := c.contexts.Contexts[c.name]
+	if replaced == nil || replaced.Session == "" || replaced.Server != c.target.Server {
 		return
 	}
-	if earlier, err := c.WithRetry(client.Retry{}).WithSession(c.target.Session); err == nil {
-		_ = earlier.SignOut(c.ctx)
+	if earlier, err := replaced.signedIn(); err == nil {
+		_ = earlier.WithRetry(client.Retry{}).SignOut(c.ctx)
 	}
 }
 
@@ -174,7 +176,7 @@ stays, for the next sign-in.`,
 		if c.target.Session == "" {
 			return c.printDone("Not signed in to %s.", c.target.Server)
 		}
-		signedIn, err := c.WithSession(c.target.Session)
+		signedIn, err := c.target.signedIn()
 		if err != nil {
 			return err
 		}

@@ -12,25 +12,27 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// liveToken makes a one-time link of the kind that leads to a path, and returns its token.
-func liveToken(t *testing.T, h *testkit.Server, path string) string {
+// liveToken makes a one-time link of the kind that leads to a path, and returns its server and its
+// token. A set-up link is of a server without an account; the server of the others is h.
+func liveToken(t *testing.T, h *testkit.Server, path string) (*testkit.Server, string) {
 	t.Helper()
 	if path == "/setup/" {
-		return testkit.SetupToken(t, h)
+		h = testkit.StartEmpty(t, testkit.SQLite.Config(t))
+		return h, testkit.SetupToken(t, h)
 	}
 	tenant := h.Tenant("Tenant of "+path, nil)
 	admin := h.As(h.Member(tenant, "Tenant Admin", scope.Admin))
 	switch path {
 	case "/invitations/":
-		return testkit.InvitationToken(testkit.Invite(t, admin, tenant, "eve@claviger.example", "member"))
+		return h, testkit.InvitationToken(testkit.Invite(t, admin, tenant, "eve@claviger.example", "member"))
 	case "/claims/":
 		_, token := testkit.KeyByLink(t, admin, tenant, h.Member(tenant, "Key Owner", scope.Member), nil)
-		return token
+		return h, token
 	case "/password-resets/":
-		return newReset(t, h, h.Owner)
+		return h, newReset(t, h, h.Owner)
 	}
 	t.Fatalf("no link leads to %s", path)
-	return ""
+	return nil, ""
 }
 
 // newReset returns the token of a link by which a person can set their password.
@@ -51,32 +53,40 @@ func TestThePageOfALinkSaysWhetherItCanBeUsedAndDoesNotUseIt(t *testing.T) {
 	admin := h.As(boss)
 	_, claim := testkit.KeyByLink(t, admin, tenant, owner, nil)
 	revoked, ofRevoked := testkit.KeyByLink(t, admin, tenant, h.Member(tenant, "Other Owner", scope.Member), nil)
-	setup, invitation := testkit.SetupToken(t, h),
+	empty := testkit.StartEmpty(t, testkit.SQLite.Config(t))
+	setup, invitation := testkit.SetupToken(t, empty),
 		testkit.InvitationToken(testkit.Invite(t, admin, tenant, "eve@claviger.example", "member"))
 	reset := newReset(t, h, owner)
-	before := testkit.CountRows(t, h, "audit_events")
+	before := testkit.CountRows(t, h, "audit_events") + testkit.CountRows(t, empty, "audit_events")
+	at := func(path string) string {
+		if path == "/setup/" {
+			return empty.URL + path
+		}
+		return h.URL + path
+	}
 
 	for path, token := range map[string]string{
 		"/setup/": setup, "/invitations/": invitation, "/claims/": claim,
 		"/password-resets/": reset,
 	} {
 		for range 3 {
-			resp, page := testkit.Get(t, h.URL+path+token)
+			resp, page := testkit.Get(t, at(path)+token)
 			if resp.StatusCode != http.StatusOK || !strings.Contains(page, canBeUsed) || strings.Contains(page, token) {
 				t.Errorf("%s, a link that works: %s\n%s", path, resp.Status, page)
 			}
-			if resp, body := testkit.Fetch(t, http.MethodHead, h.URL+path+token); resp.StatusCode != http.StatusOK ||
+			if resp, body := testkit.Fetch(t, http.MethodHead, at(path)+token); resp.StatusCode != http.StatusOK ||
 				body != "" {
 				t.Errorf("%s, a link that works, HEAD: %s %q", path, resp.Status, body)
 			}
 		}
 	}
-	if after := testkit.CountRows(t, h, "audit_events"); after != before {
+	after := testkit.CountRows(t, h, "audit_events") + testkit.CountRows(t, empty, "audit_events")
+	if after != before {
 		t.Errorf("opening pages made %d records", after-before)
 	}
 
 	// Each still works. Afterwards its page says that it does not, as for one that never was.
-	_, _, err := h.Anyone().SetUp(t.Context(), testkit.SetUpRequest(setup))
+	_, _, err := empty.Anyone().SetUp(t.Context(), testkit.SetUpRequest(setup))
 	testkit.NoError(t, err)
 	testkit.ExpectCode(t, "accept", testkit.Accepting(t, h, invitation, testkit.Newcomer)(), "")
 	_, err = h.As(owner).ClaimKey(t.Context(), claim)
@@ -90,14 +100,14 @@ func TestThePageOfALinkSaysWhetherItCanBeUsedAndDoesNotUseIt(t *testing.T) {
 	} {
 		pages := map[string]bool{}
 		for _, token := range tokens {
-			resp, page := testkit.Get(t, h.URL+path+token)
+			resp, page := testkit.Get(t, at(path)+token)
 			pages[page] = true
 			if resp.StatusCode != http.StatusNotFound || !strings.Contains(page, cannotBeUsed) ||
 				resp.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s, a link that does not work: %s, %v\n%s", path, resp.Status, resp.Header, page)
 			}
 			if resp, body := testkit.Fetch(t, http.MethodHead,
-				h.URL+path+token); resp.StatusCode != http.StatusNotFound ||
+				at(path)+token); resp.StatusCode != http.StatusNotFound ||
 				body != "" {
 				t.Errorf("%s, a link that does not work, HEAD: %s %q", path, resp.Status, body)
 			}
@@ -115,7 +125,7 @@ func TestThePageOfALinkSaysThatItHasExpired(t *testing.T) {
 		"/setup/": 24 * time.Hour, "/invitations/": 7 * policy.Day,
 		"/claims/": 7 * policy.Day, "/password-resets/": time.Hour,
 	} {
-		token := liveToken(t, h, path)
+		h, token := liveToken(t, h, path)
 		h.Clock.Move(lives - time.Minute)
 		if resp, page := testkit.Get(t, h.URL+path+token); resp.StatusCode != http.StatusOK || !strings.Contains(page,
 			canBeUsed) {

@@ -118,7 +118,7 @@ func TestAOneTimeLinkTellsThePersonWhoOpensItWhatToDo(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	_, reference := testkit.Get(t, h.URL+"/docs/api")
 	for _, path := range []string{"/setup/", "/invitations/", "/claims/", "/password-resets/"} {
-		token := liveToken(t, h, path)
+		h, token := liveToken(t, h, path)
 		resp, page := testkit.Get(t, h.URL+path+token)
 		if resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" || strings.Contains(page,
 			token) {

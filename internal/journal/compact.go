@@ -264,8 +264,9 @@ func eachNumbered(ctx context.Context, from io.Reader, do func(n int32, l Line) 
 	})
 }
 
-// compact writes a copy of a journal with only the latest effect on each subject. The copy has the
-// same meaning, also with any lines that follow. It reads the journal twice, from the beginning.
+// compact writes a copy of a journal with only the latest effect on each subject, and the first
+// checkpoint of each sequence. The copy has the same meaning, also with any lines that follow. It
+// reads the journal twice, from the beginning.
 func compact(ctx context.Context, from io.ReadSeeker, to io.Writer) error {
 	last, end, err := findLast(ctx, from)
 	if err != nil {
@@ -275,6 +276,7 @@ func compact(ctx context.Context, from io.ReadSeeker, to io.Writer) error {
 		return err
 	}
 	out, run := bufio.NewWriter(to), progress{}
+	identified := int32(-1)
 	write := func(l Line) error {
 		_, err := out.Write(l.Encode())
 		return err
@@ -289,7 +291,12 @@ func compact(ctx context.Context, from io.ReadSeeker, to io.Writer) error {
 		}
 		l.Effects = slices.DeleteFunc(l.Effects,
 			func(f audit.Effect) bool { return !last.isLast(f, rank{run.sequence, n, l.Change}) })
-		if len(l.Effects) == 0 && l.Marker != startMarker && l.Marker != restoreMarker {
+		// The first checkpoint of a sequence identifies the database to a restore ([Traces]).
+		identifies := l.Marker == checkpointMarker && l.ID != "" && run.sequence != identified
+		if identifies {
+			identified = run.sequence
+		}
+		if len(l.Effects) == 0 && l.Marker != startMarker && l.Marker != restoreMarker && !identifies {
 			return nil
 		}
 		return write(l)

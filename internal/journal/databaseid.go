@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -27,17 +28,21 @@ func (t Trace) Of(id ident.EventID, at time.Time) bool {
 	return t.At.Truncate(time.Microsecond).Equal(at.Truncate(time.Microsecond))
 }
 
-// Traces returns the last trace up to a change, for each sequence of changes in a journal; the zero
-// value for a sequence without one.
-func Traces(journal []byte, upto int64) ([]Trace, error) {
+// Traces returns the last trace up to a change, for each sequence in a journal that has any change.
+// It is the zero value for a sequence without a trace.
+func Traces(journal []byte, upto int64) (traces []Trace, err error) {
 	runs, err := sequencesOf(journal)
-	traces := make([]Trace, len(runs))
-	for i, r := range runs {
+	for _, r := range runs {
+		if !slices.ContainsFunc(r, func(l Line) bool { return l.Change > 0 }) {
+			continue
+		}
+		var last Trace
 		for _, l := range r {
-			if l.Change <= upto && l.Change >= traces[i].Change && (l.ID != "" || l.Change > 0 && len(l.Effects) > 0) {
-				traces[i] = Trace{Change: l.Change, ID: l.ID, At: l.At}
+			if l.Change <= upto && l.Change >= last.Change && (l.ID != "" || l.Change > 0 && len(l.Effects) > 0) {
+				last = Trace{Change: l.Change, ID: l.ID, At: l.At}
 			}
 		}
+		traces = append(traces, last)
 	}
 	return traces, err
 }

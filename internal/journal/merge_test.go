@@ -127,3 +127,27 @@ func TestJournalsThatContradictEachOtherAreOfDifferentDatabases(t *testing.T) {
 		t.Errorf("no journal: %v", err)
 	}
 }
+
+// A backup from before a compaction can still be compared with the journal.
+func TestACompactJournalStillIdentifiesItsDatabase(t *testing.T) {
+	checkpoint := func(change int64, id ident.EventID) Line {
+		return Line{Marker: checkpointMarker, Change: change, ID: id}
+	}
+	long := textOf(checkpoint(1, "evt_1"), keyLine(audit.EffectKeyDisabled, 2), checkpoint(3, "evt_3"),
+		keyLine(audit.EffectKeyEnabled, 5), RestoreMarker(4), checkpoint(5, "evt_5"),
+		keyLine(audit.EffectKeyDisabled, 6), keyLine(audit.EffectKeyEnabled, 8), checkpoint(9, "evt_9"))
+	var once, twice bytes.Buffer
+	if err := compact(t.Context(), bytes.NewReader(long), &once); err != nil {
+		t.Fatal(err)
+	}
+	if err := compact(t.Context(), bytes.NewReader(once.Bytes()), &twice); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range [][]byte{once.Bytes(), twice.Bytes()} {
+		traces, err := Traces(text, 7)
+		want := []Trace{{Change: 1, ID: "evt_1"}, {Change: 5, ID: "evt_5"}}
+		if diff := cmp.Diff(want, traces); err != nil || diff != "" {
+			t.Errorf("%v: traces (-want +got):\n%s\n%s", err, diff, text)
+		}
+	}
+}

@@ -182,6 +182,68 @@ func TestAJournalOfAnotherDatabaseThanTheBackupIsRefused(t *testing.T) {
 	}
 }
 
+// Each journal is compared with the backup, and each of its sequences of changes.
+func TestAJournalOfAnotherDatabaseIsRefusedWhateverItBeginsWithAndWhateverIsBesideIt(t *testing.T) {
+	t.Parallel()
+	j := newJournaled(t, testkit.SQLite)
+	other := newJournaled(t, testkit.SQLite)
+	for n := range 5 {
+		other.Application(other.tenant, fmt.Sprintf("Application %d", n))
+	}
+	for _, s := range []*journaled{j, other} {
+		s.Restart() // with which the journal catches up
+	}
+	const begun = `{"action":"journal.begin","at":"2026-01-01T00:00:00Z"}` + "\n"
+	const apart = `{"action":"journal.upto","change":3,"event":"evt_foreign"}` + "\n"
+	own := testkit.JournalPath(j.Config)
+	for _, c := range []struct {
+		name    string
+		foreign string
+		beside  []string
+	}{
+		{"with a start marker", begun + string(other.text(t)), nil},
+		{"with a start marker, before its own one", begun + string(other.text(t)), []string{own}},
+		{"without a change that the other journal has", apart, []string{own}},
+	} {
+		foreign := filepath.Join(t.TempDir(), "foreign.journal")
+		testkit.NoError(t, os.WriteFile(foreign, []byte(c.foreign), 0o600))
+		for _, accepted := range []bool{false, true} {
+			how := app.Restoring{Journals: append(c.beside, foreign), WithoutJournal: accepted}
+			r, err := testkit.Restore(t, j.Server, testkit.RestoreTarget(t, j.Server, j.engine), j.backup, how)
+			if !errors.Is(err, journal.ErrOtherBackup) && !errors.Is(err, journal.ErrOtherDatabase) {
+				t.Errorf("%s, accepted %t: %+v, %v", c.name, accepted, r, err)
+			}
+		}
+	}
+}
+
+// A journal whose lines are all later than the backup may be of any database.
+func TestAJournalThatCannotBeComparedWithTheBackupDoesNotCoverIt(t *testing.T) {
+	t.Parallel()
+	j := newJournaled(t, testkit.SQLite)
+	const begun = `{"action":"journal.begin","at":"2026-01-01T00:00:00Z"}` + "\n"
+	const later = `{"change":1000,"at":"2026-01-01T00:00:00Z",` +
+		`"effects":[{"kind":"user_deleted","user":"usr_1"}]}` + "\n"
+	for name, text := range map[string]string{"a compacted one": later, "one with a start marker": begun + later} {
+		path := filepath.Join(t.TempDir(), "late.journal")
+		testkit.NoError(t, os.WriteFile(path, []byte(text+`{"action":"journal.upto","change":1000}`+"\n"), 0o600))
+		how := app.Restoring{Journals: []string{path}}
+		_, err := testkit.Restore(t, j.Server, testkit.RestoreTarget(t, j.Server, j.engine), j.backup, how)
+		if !errors.Is(err, app.ErrUncovered) {
+			t.Errorf("%s: %v", name, err)
+		}
+		how.WithoutJournal = true
+		c := testkit.RestoreTarget(t, j.Server, j.engine)
+		r, err := testkit.Restore(t, j.Server, c, j.backup, how)
+		if err != nil || r.Covered {
+			t.Errorf("%s, accepted: %+v, %v", name, r, err)
+		}
+		if s := stateOf(t, testkit.JournalPath(c)); s.Begin.IsZero() {
+			t.Errorf("%s: the journal that is left claims to be complete", name)
+		}
+	}
+}
+
 func TestADirectoryWithoutJournalsStopsTheRestore(t *testing.T) {
 	t.Parallel()
 	j := newJournaled(t, testkit.SQLite)

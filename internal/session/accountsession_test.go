@@ -98,6 +98,73 @@ func TestASessionThatHasEndedDoesNotLiveAgainInAnAccountThatThePersonComesToLate
 	})
 }
 
+func TestASessionThatHasEndedDoesNotLiveAgainInANewAccountOfItsPerson(t *testing.T) {
+	t.Parallel()
+	w := newTwoAccounts(t, testkit.SQLite)
+	ann := w.Member(w.here, "Of one", scope.Member)
+	w.bounds(10, 1)
+	old := w.As(ann)
+	w.Clock.Move(2 * time.Hour)
+	_, err := w.Accounts.CreateAccount(t.Context(), principal.Operator(), "A third account", ann, true)
+	testkit.NoError(t, err)
+	w.lives("once its person owns another account", old, api.SessionEnded, api.SessionEnded)
+}
+
+// While a tenant or an account is disabled, its loose policy binds nobody, and the default ends the
+// sessions of its people. What ended then does not live again.
+func TestASessionThatEndedWhileATenantOrAnAccountWasDisabledStaysEnded(t *testing.T) {
+	disable := func(to api.Status) func(*twoAccounts) {
+		return func(w *twoAccounts) {
+			_, err := w.As(w.Owner).EditTenant(w.t.Context(), string(w.here.ID),
+				api.UpdateTenantRequest{Status: api.To(to)})
+			testkit.NoError(w.t, err)
+		}
+	}
+	disableAccount := func(disabled bool) func(*twoAccounts) {
+		return func(w *twoAccounts) {
+			_, err := w.Accounts.SetAccountDisabled(w.t.Context(), principal.Operator(), w.Account.ID, disabled)
+			testkit.NoError(w.t, err)
+		}
+	}
+	for _, c := range []struct {
+		name            string
+		disable, enable func(*twoAccounts)
+		// account is set where an account was disabled, so that its admin had no account either.
+		account bool
+	}{
+		{"a tenant", disable(api.StatusDisabled), disable(api.StatusActive), false},
+		{"an account", disableAccount(true), disableAccount(false), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+				w := newTwoAccounts(t, e)
+				w.bounds(10080, 720)
+				member := w.Member(w.here, "Of one", scope.Member)
+				ended, endedOfBoth := w.As(member), w.As(w.both)
+				endedOfAdmin := w.As(w.AccountMember("An Admin", scope.AccountAdmin))
+				w.Clock.Move(6 * time.Hour)
+				live, liveThere := w.As(member), w.As(w.both)
+				c.disable(w)
+				w.Clock.Move(7 * time.Hour)
+				if testkit.HasSession(t, ended) || testkit.HasSession(t, endedOfBoth) {
+					t.Error("a member: the session has not ended")
+				}
+				if testkit.HasSession(t, endedOfAdmin) == c.account {
+					t.Errorf("an admin of the account: the session has ended: %t", !c.account)
+				}
+				c.enable(w)
+				w.lives("a member, enabled again", ended, api.SessionEnded, api.SessionEnded)
+				w.lives("a member of two accounts, enabled again", endedOfBoth, api.SessionEnded, api.SessionEnded)
+				w.lives("what had not ended", live, "", api.NotFound)
+				w.lives("what had not ended there", liveThere, "", "")
+				if testkit.HasSession(t, endedOfAdmin) == c.account {
+					t.Errorf("an admin, enabled again: the session has ended: %t", !c.account)
+				}
+			})
+		})
+	}
+}
+
 // However the policy of one account ends a session, it lives on in the other one as that one lets
 // it.
 func TestAnAccountsPolicyEndsASessionInThatAccountAlone(t *testing.T) {

@@ -59,7 +59,20 @@ const (
 		AND sessions.id = e.session_id` + inNoOtherAccount
 	selectEndedOf query = `SELECT sessions.id FROM sessions CROSS JOIN session_ends e
 		WHERE sessions.user_id = $2 AND e.session_id = sessions.id AND e.account_id = $1` + inNoOtherAccount
-	listTimesOf  query = `SELECT id, created_at, last_seen_at FROM sessions WHERE user_id = $1`
+	listPeopleOfAccount query = `SELECT user_id FROM account_members WHERE account_id = $1
+		UNION ALL SELECT m.user_id FROM tenants t CROSS JOIN members m WHERE t.account_id = $1 AND m.tenant_id = t.id`
+	listTimesOf query = `SELECT id, created_at, last_seen_at FROM sessions WHERE user_id IN ($1…)`
+	// One row for each of these sessions, and each membership and account role of its person, like
+	// selectBoundsOf.
+	listBoundsOf query = `SELECT s.id, a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+		FROM sessions s CROSS JOIN account_members am CROSS JOIN accounts a
+		LEFT JOIN session_ends e ON e.session_id = s.id AND e.account_id = a.id
+		WHERE s.user_id IN ($1…) AND am.user_id = s.user_id AND a.id = am.account_id AND a.disabled_at IS NULL
+		UNION ALL SELECT s.id, a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+		FROM sessions s CROSS JOIN members m CROSS JOIN tenants t CROSS JOIN accounts a
+		LEFT JOIN session_ends e ON e.session_id = s.id AND e.account_id = a.id
+		WHERE s.user_id IN ($1…) AND m.user_id = s.user_id AND t.id = m.tenant_id AND a.id = t.account_id
+		AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL`
 	dropSessions query = `DELETE FROM sessions WHERE id IN ($1…)`
 	// countKeysIn counts the keys whose secret was set after $2 and not after $3. Their own expiry
 	// is after $4, and after the end of the span: $6, plus the time of the secret if $5 is 1.
@@ -146,15 +159,30 @@ func boundsOf(
 	return accounts, err
 }
 
-func scanBoundsOf(row scanner) (a policy.AccountSessions, err error) {
+func scanBoundsOf(row scanner) (policy.AccountSessions, error) { return scanBoundsAfter(row) }
+
+// scanBoundsAfter scans the limits of an account that follow other columns.
+func scanBoundsAfter(row scanner, before ...any) (a policy.AccountSessions, err error) {
 	var minutes, hours int64
 	var ended ident.SessionID
-	if err := row.Scan(&a.Account, nullInt{&minutes}, nullInt{&hours}, nullString(&ended)); err != nil {
+	err = row.Scan(append(before, &a.Account, nullInt{&minutes}, nullInt{&hours}, nullString(&ended))...)
+	if err != nil {
 		return a, err
 	}
 	a.Idle, a.Absolute = time.Duration(minutes)*time.Minute, time.Duration(hours)*time.Hour
 	a.Ended = ended != ""
 	return a, nil
+}
+
+// sessionBounds are the limits that an account sets for one session.
+type sessionBounds struct {
+	id ident.SessionID
+	policy.AccountSessions
+}
+
+func scanSessionBounds(row scanner) (s sessionBounds, err error) {
+	s.AccountSessions, err = scanBoundsAfter(row, &s.id)
+	return s, err
 }
 
 // EndSessionIn implements session.Store. It bypasses the ledger, like the update of a session's
@@ -188,7 +216,11 @@ func (t *Tx) dropSessions(ctx context.Context, q query, args ...any) error {
 	if err != nil {
 		return err
 	}
-	for part := range slices.Chunk(found, 1024) {
+	return t.deleteSessions(ctx, found)
+}
+
+func (t *Tx) deleteSessions(ctx context.Context, list []ident.SessionID) error {
+	for part := range slices.Chunk(list, 1024) {
 		q, args := expand(dropSessions, 1, part)
 		if err := t.exec(ctx, q, args...); err != nil {
 			return err
@@ -222,31 +254,57 @@ func scanTimes(row scanner) (s sessionTimes, err error) {
 	return s, err
 }
 
+// hasEnded reports whether the session has ended in all of its person's accounts.
+func (s sessionTimes) hasEnded(accounts []policy.AccountSessions, now time.Time) bool {
+	if len(accounts) == 0 {
+		accounts = []policy.AccountSessions{{}} // the default bounds
+	}
+	return !slices.ContainsFunc(accounts,
+		func(a policy.AccountSessions) bool { return !a.HasEnded(s.begun, s.seen, now) })
+}
+
 // EndDeadSessions implements account.Tx.
 func (t *Tx) EndDeadSessions(ctx context.Context, user ident.UserID, now time.Time) error {
-	all, err := collect(ctx, t, listTimesOf, scanTimes, user)
+	return t.endDeadSessions(ctx, []ident.UserID{user}, now)
+}
+
+// EndDeadSessionsIn implements account.Tx.
+func (t *Tx) EndDeadSessionsIn(ctx context.Context, account ident.AccountID, now time.Time) error {
+	people, err := ids[ident.UserID](ctx, t, listPeopleOfAccount, account)
 	if err != nil {
 		return err
 	}
-	for _, s := range all {
-		accounts, err := boundsOf(ctx, t, user, s.id)
-		if err != nil {
-			return err
-		}
-		if len(accounts) == 0 {
-			accounts = []policy.AccountSessions{{}} // the default bounds
-		}
-		lives := slices.ContainsFunc(accounts,
-			func(a policy.AccountSessions) bool { return !a.HasEnded(s.begun, s.seen, now) })
-		if lives {
-			continue
-		}
-		q, args := expand(dropSessions, 1, []ident.SessionID{s.id})
-		if err := t.exec(ctx, q, args...); err != nil {
+	slices.Sort(people)
+	for part := range slices.Chunk(slices.Compact(people), 1024) {
+		if err := t.endDeadSessions(ctx, part, now); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *Tx) endDeadSessions(ctx context.Context, people []ident.UserID, now time.Time) error {
+	q, args := expand(listTimesOf, 1, people)
+	sessions, err := collect(ctx, t, q, scanTimes, args...)
+	if err != nil {
+		return err
+	}
+	q, args = expand(listBoundsOf, 1, people)
+	rows, err := collect(ctx, t, q, scanSessionBounds, args...)
+	if err != nil {
+		return err
+	}
+	bounds := map[ident.SessionID][]policy.AccountSessions{}
+	for _, r := range rows {
+		bounds[r.id] = append(bounds[r.id], r.AccountSessions)
+	}
+	var dead []ident.SessionID
+	for _, s := range sessions {
+		if s.hasEnded(bounds[s.id], now) {
+			dead = append(dead, s.id)
+		}
+	}
+	return t.deleteSessions(ctx, dead)
 }
 
 // CountKeys implements account.Store.

@@ -54,8 +54,9 @@ const (
 	deleteLinks query = `DELETE FROM links WHERE id IN ($1…)`
 	insertSetup query = `INSERT INTO links (id, kind, token_hash, created_at, expires_at)
 		VALUES ($1, 'setup', $2, $3, $4)`
+	// Each account has a number above 0.
 	selectSetup query = `SELECT id FROM links WHERE kind = 'setup' AND token_hash = $1 AND used_at IS NULL
-		AND expires_at > $2`
+		AND expires_at > $2 AND NOT EXISTS (SELECT 1 FROM accounts WHERE number > 0)`
 	// This row exists from the first start on.
 	lockSetup       query = `SELECT 1 FROM server_settings WHERE name = 'root_check'`
 	selectLiveSetup query = `SELECT id, token_hash, created_at, expires_at FROM links WHERE kind = 'setup'
@@ -189,6 +190,14 @@ func (t *Tx) LockSetup(ctx context.Context,
 	}
 	copy(token[:], hash)
 	return l, token, nil
+}
+
+// VoidSetups implements account.FoundTx.
+func (t *Tx) VoidSetups(ctx context.Context, at time.Time) error {
+	if err := t.lockRows(ctx, lockSetup); err != nil {
+		return err
+	}
+	return t.exec(ctx, voidSetups, micros(at))
 }
 
 // InsertSetup implements tenancy.OpenTx.

@@ -43,7 +43,7 @@ var exempt = map[string]string{
 	"selectLatestUse":         "at start, and each second while the clock is in doubt, when nothing is decided",
 	"selectAllHeaders":        "once at start",
 	"countAccounts":           "at set-up and at a restore, when there are hardly any",
-	"voidSetups":              "when an operator makes a set-up link, before there is an account",
+	"voidSetups":              "when a set-up link or an account is made",
 	"expireLinks":             "at a restore",
 	"markUnsentInDoubt":       "at a restore",
 	"listAccounts":            "an operator lists all accounts",

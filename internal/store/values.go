@@ -138,13 +138,13 @@ func (s isSet) Scan(v any) error {
 	return nil
 }
 
-// expand replaces the list parameter "$n…" by one parameter for each value. It repeats the last
-// value up to a power of two, so that there are few different statements. first is n; the list
-// comes last. An empty list becomes NULL, which equals nothing.
+// expand replaces the list parameter "$n…" by one parameter for each value, wherever it stands. It
+// repeats the last value up to a power of two, so that there are few different statements. first is
+// n; the list comes last. An empty list becomes NULL, which equals nothing.
 func expand[T ~string](q query, first int, values []T, before ...any) (query, []any) {
 	list := fmt.Sprintf("$%d…", first)
 	if len(values) == 0 {
-		return query(strings.Replace(string(q), list, "NULL", 1)), before
+		return query(strings.ReplaceAll(string(q), list, "NULL")), before
 	}
 	size := 1
 	for size < len(values) {
@@ -156,7 +156,7 @@ func expand[T ~string](q query, first int, values []T, before ...any) (query, []
 		names[i] = fmt.Sprintf("$%d", first+i)
 		args = append(args, string(values[min(i, len(values)-1)]))
 	}
-	return query(strings.Replace(string(q), list, strings.Join(names, ", "), 1)), args
+	return query(strings.ReplaceAll(string(q), list, strings.Join(names, ", "))), args
 }
 
 // nonEmptyList returns a list for NOT IN, which finds no row for an empty list (one NULL). It adds

@@ -80,8 +80,9 @@ type Setup struct {
 	Password credential.Secret
 }
 
-// CheckSetup reports whether a set-up link can still be used: nil, or fault.LinkInvalid. It changes
-// nothing, and reads nothing for a token that this server did not make.
+// CheckSetup reports whether a set-up link can still be used: nil, or fault.LinkInvalid, also once
+// there is an account. It changes nothing, and reads nothing for a token that this server did not
+// make.
 func (s *Service) CheckSetup(ctx context.Context, token string) error {
 	if !s.Keyring.TokenTagged(credential.SetupToken, token) {
 		return errLink
@@ -89,9 +90,9 @@ func (s *Service) CheckSetup(ctx context.Context, token string) error {
 	return linkFault(s.Store.Setup(ctx, credential.HashToken(token), s.Now()))
 }
 
-// SetUp makes an account, its owner and a first tenant, in one transaction. The tenant has the
-// preset standard and the name of the account, and the owner is its admin. The link works once.
-// SetUp returns the user to sign in.
+// SetUp makes the first account of a server, its owner and a first tenant, in one transaction. The
+// tenant has the preset standard and the name of the account, and the owner is its admin. The link
+// works once, and not if there is an account already. SetUp returns the user to sign in.
 //
 // A known person must give their password. The address of a new person counts as proven: the
 // operator, who made the link, vouches for the person who uses it.
@@ -118,8 +119,8 @@ func (s *Service) SetUp(ctx context.Context, token string, n Setup, from princip
 	}
 	who := invited(u, from)
 	err = s.Ledgers.Openings.Write(ctx, who, func(ctx context.Context, tx OpenTx) (audit.Event, error) {
-		if err := tx.UseSetup(ctx, hash, s.Now()); err != nil {
-			return audit.Event{}, linkFault(err)
+		if err := s.useSetup(ctx, tx, hash); err != nil {
+			return audit.Event{}, err
 		}
 		u.Number, err = enrol(ctx, tx)
 		if err != nil {
@@ -134,4 +135,20 @@ func (s *Service) SetUp(ctx context.Context, token string, n Setup, from princip
 		return t.withKeyHeader(e), err
 	})
 	return u, err
+}
+
+// useSetup uses a set-up link up. It returns errLink if the link cannot be used, or if there is an
+// account already. No other transaction makes an account meanwhile.
+func (s *Service) useSetup(ctx context.Context, tx OpenTx, token credential.TokenHash) error {
+	if _, _, err := tx.LockSetup(ctx, s.Now()); err != nil {
+		return linkFault(err)
+	}
+	accounts, err := tx.CountAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	if accounts > 0 {
+		return errLink
+	}
+	return linkFault(tx.UseSetup(ctx, token, s.Now()))
 }

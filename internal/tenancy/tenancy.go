@@ -206,8 +206,9 @@ type OpenTx interface {
 	InsertInvitationTx
 	// CountAccounts counts all accounts of the server.
 	CountAccounts(ctx context.Context) (int, error)
-	// LockSetup makes other calls of it wait until this transaction ends. It returns the set-up
-	// link that can be used now, with the hash of its token; fault.NotFound where there is none.
+	// LockSetup makes other calls of it and of VoidSetups wait until this transaction ends. It
+	// returns the set-up link that can be used now, with the hash of its token; fault.NotFound
+	// where there is none.
 	LockSetup(ctx context.Context, now time.Time) (SetupLink, credential.TokenHash, error)
 	// InsertSetup voids earlier set-up links.
 	InsertSetup(ctx context.Context, link SetupLink, token credential.TokenHash) error

@@ -261,7 +261,7 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if _, err := account.CheckMember(ctx, tx, who, a); err != nil {
 			return audit.Event{}, err
 		}
-		before := t.Settings
+		before := t
 		changed, err := s.change(ctx, tx, &t, c)
 		if err != nil {
 			return audit.Event{}, err
@@ -277,11 +277,14 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if slices.Contains(changed, Status(t.Disabled)) {
 			e = e.WithEffects(t.stateEffect())
 		}
-		e = e.WithEffects(t.settingsEffects(before)...)
+		e = e.WithEffects(t.settingsEffects(before.Settings)...)
 		if t.Disabled {
-			if err := account.EndSessions(ctx, tx, in, s.Now()); err != nil {
-				return e, err
-			}
+			err = account.EndSessions(ctx, tx, in, s.Now())
+		} else if before.Disabled {
+			err = tx.EndDeadSessionsIn(ctx, in, s.Now())
+		}
+		if err != nil {
+			return e, err
 		}
 		return e, tx.UpdateTenant(ctx, t)
 	})

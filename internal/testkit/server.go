@@ -25,7 +25,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-// Server is a running Claviger with one account. Its time stands still until a test moves Clock.
+// Server is a running Claviger with one account, or with none (StartEmpty). Its time stands still
+// until a test moves Clock.
 type Server struct {
 	*app.App
 	Account account.Account
@@ -75,11 +76,23 @@ func StartOn(t testing.TB, databaseURL string) *Server {
 	return start(t, c, func(*app.Options) {})
 }
 
-func start(t testing.TB, c config.Config, change func(*app.Options)) *Server {
+// StartEmpty starts a server without an account and without people, with the settings.
+func StartEmpty(t testing.TB, c config.Config) *Server {
+	t.Helper()
+	return startEmpty(t, c, func(*app.Options) {})
+}
+
+func startEmpty(t testing.TB, c config.Config, change func(*app.Options)) *Server {
 	t.Helper()
 	h := &Server{Config: c, Clock: NewClock(time.Now()), Log: &Log{}, t: t, change: change}
 	h.boot()
 	t.Cleanup(h.stop)
+	return h
+}
+
+func start(t testing.TB, c config.Config, change func(*app.Options)) *Server {
+	t.Helper()
+	h := startEmpty(t, c, change)
 	h.Owner = h.Person("Account Owner")
 	var err error
 	h.Account, err = h.Accounts.CreateAccount(t.Context(), principal.Operator(), "Test account", h.Owner, true)

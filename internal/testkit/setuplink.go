@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-// SetupLink makes a set-up link and returns its token. The server itself makes one only while it
-// has no account, which a Server always has.
+// SetupLink makes a set-up link and returns its token. The link voids the one before, and the test
+// can also make one that an earlier version left beside an account.
 func (h *Server) SetupLink() credential.Secret {
 	h.t.Helper()
 	s := h.Tenancy

@@ -35,6 +35,7 @@ func runScenario(fx *fixture) []string {
 	sc := &scenario{fixture: fx, services: fx.services(), operator: principal.Operator()}
 	// what older nodes do not understand begins so
 	sc.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.RequireUpgrade(ctx) })
+	sc.setUpServer()
 	ada, bob := sc.createPeople()
 	account := sc.createAccount(ada, bob)
 	who := sc.signIn(ada)
@@ -50,7 +51,7 @@ func runScenario(fx *fixture) []string {
 	sc.oldKeysExpire(who, sc.createTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
-	sc.setUpServer()
+	sc.openAccount()
 	sc.sendNotices()
 	sc.signOut(who)
 	sc.peopleChangeAndLeave(ada, bob)
