@@ -250,13 +250,14 @@ const (
 	FindingNeverExpires      Finding = "never_expires"
 	FindingUnusedScopes      Finding = "unused_scopes"
 	FindingOverlapOpen       Finding = "overlap_open"
+	FindingNoSteward         Finding = "no_steward"
 )
 
 // Values returns all values.
 func (Finding) Values() []Finding {
 	return []Finding{
 		FindingNeverUsed, FindingUnused90Days, FindingOlderThan90Days, FindingOlderThan12Months,
-		FindingNeverExpires, FindingUnusedScopes, FindingOverlapOpen,
+		FindingNeverExpires, FindingUnusedScopes, FindingOverlapOpen, FindingNoSteward,
 	}
 }
 

@@ -56,7 +56,7 @@ type UpdateKeyRequest struct {
 	// ExpiresAt null removes the key's own expiry. The account's policy still applies.
 	ExpiresAt Optional[time.Time] `json:"expires_at,omitzero"`
 	// AllowedCIDRs replace the whole list. null allows every address.
-	AllowedCIDRs Optional[[]string] `json:"allowed_cidrs,omitzero"`
+	AllowedCIDRs Optional[[]string] `json:"allowed_cidrs,omitzero" nullable:"true"`
 	// Metadata is merged with the present object by RFC 7396: a member that is null is removed.
 	// null in place of the object removes all members.
 	Metadata Optional[json.RawMessage] `json:"metadata,omitzero"`
@@ -100,11 +100,12 @@ type KeyDetails struct {
 	// AllowedCIDRs are the networks from which the key may be used; null if it may be used from
 	// every address. An empty list allows no address: that is what a restore leaves where two lists
 	// have no address in common.
-	AllowedCIDRs []string        `json:"allowed_cidrs" nullable:"true"`
-	Metadata     json.RawMessage `json:"metadata"`
-	Delivery     Delivery        `json:"delivery"`
-	UpdatedAt    time.Time       `json:"updated_at"`
-	SecretSetAt  *time.Time      `json:"secret_set_at"`
+	AllowedCIDRs []string `json:"allowed_cidrs" nullable:"true"`
+	// Metadata is the object that was stored with the key, {} if none was.
+	Metadata    json.RawMessage `json:"metadata"`
+	Delivery    Delivery        `json:"delivery"`
+	UpdatedAt   time.Time       `json:"updated_at"`
+	SecretSetAt *time.Time      `json:"secret_set_at"`
 	// ExpiresAt is the key's own expiry.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// EffectiveExpiresAt is when the key ends, by its own expiry or the account's policy, whichever

@@ -56,7 +56,14 @@ type Settings struct {
 	SessionTransport bool `json:"session_transport"`
 	// KeysPerUser is how many keys a user may hold; null for no limit.
 	KeysPerUser *int `json:"keys_per_user"`
-	// Creators are who may create keys.
+	// KeysPerServiceAccount and KeysPerSubject are the same for the other types of owners. Whatever
+	// the settings say, an owner holds at most 10,000 keys.
+	KeysPerServiceAccount *int `json:"keys_per_service_account"`
+	KeysPerSubject        *int `json:"keys_per_subject"`
+	// Owners are the types of owners that may get new keys.
+	Owners []PartyType `json:"owners" values:"user,service_account,subject"`
+	// Creators are who may create keys for people. Keys of service accounts and subjects are
+	// created by admins of the tenant.
 	Creators []Creator `json:"creators"`
 	// Visibility is which keys members see.
 	Visibility Visibility `json:"visibility"`
@@ -111,6 +118,11 @@ type SettingsPatch struct {
 	TokenFormat       Optional[TokenFormat] `json:"token_format,omitzero"`
 	IdleDays          Optional[int]         `json:"idle_days,omitzero"`
 	RequestsPerMinute Optional[int]         `json:"requests_per_minute,omitzero"`
+
+	KeysPerServiceAccount Optional[int] `json:"keys_per_service_account,omitzero"`
+	KeysPerSubject        Optional[int] `json:"keys_per_subject,omitzero"`
+	// Owners null is the preset's list.
+	Owners Optional[[]PartyType] `json:"owners,omitzero" values:"user,service_account,subject"`
 
 	VerifyRequestsPerMinute Optional[int]            `json:"verify_requests_per_minute,omitzero"`
 	VerifyRequires          Optional[[]VerifyMember] `json:"verify_requires,omitzero"`

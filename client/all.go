@@ -104,6 +104,11 @@ func (c *Client) AllApplications(ctx context.Context, tenant string) iter.Seq2[a
 	return All(func(p Page) (api.List[api.Application], error) { return c.Applications(ctx, tenant, p) })
 }
 
+// AllServiceAccounts is ServiceAccounts over all pages.
+func (c *Client) AllServiceAccounts(ctx context.Context, tenant string) iter.Seq2[api.ServiceAccount, error] {
+	return All(func(p Page) (api.List[api.ServiceAccount], error) { return c.ServiceAccounts(ctx, tenant, p) })
+}
+
 // AllSessions is Sessions over all pages.
 func (c *Client) AllSessions(ctx context.Context) iter.Seq2[api.SessionInfo, error] {
 	return All(func(p Page) (api.List[api.SessionInfo], error) { return c.Sessions(ctx, p) })

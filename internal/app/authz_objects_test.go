@@ -84,6 +84,7 @@ func elsewhere(c *cell) {
 	c.names["user"] = string(c.home.guest.ID)
 	c.names["application"] = string(c.bound.ID)
 	c.names["key"] = c.party("key").key.id
+	c.names["service_account"] = string(c.robot.ID)
 }
 
 // Sessions and links.
@@ -252,6 +253,30 @@ func applicationObject(name string, then func(*cell, application.Application)) o
 		})
 	}}
 }
+
+// Service accounts.
+var (
+	aServiceAccount = object{"a service account", ours, func(c *cell) {
+		c.names["service_account"] = keep(c, func() string { return string(c.newServiceAccount(c.home).ID) })
+	}}
+	siblingServiceAccount     = aServiceAccount.where(sibling)
+	theirServiceAccount       = aServiceAccount.where(theirs)
+	siblingServiceAccountHere = object{"a service account of another tenant", ours, func(c *cell) {
+		c.home = c.homes[sibling]
+		aServiceAccount.fill(c)
+	}}
+	deletedServiceAccount = object{"a deleted service account", ours, func(c *cell) {
+		c.names["service_account"] = keep(c, func() string {
+			a := c.newServiceAccount(c.home)
+			c.check(c.ServiceAccounts.Delete(c.t.Context(), principal.Operator(), a.Tenant, a.ID))
+			return string(a.ID)
+		})
+	}}
+	noServiceAccount = object{
+		"no service account", ours,
+		func(c *cell) { c.names["service_account"] = string(unused[ident.ServiceAccountID](c.world)) },
+	}
+)
 
 // Keys.
 var (

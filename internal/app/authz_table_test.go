@@ -388,6 +388,76 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
 	}},
 
+	// Service accounts
+
+	{"GET /api/v1/tenants/{tenant}/service-accounts", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"in  in  | in  403 in  | 404", aServiceAccount},
+		{"out out | out 403 out | 404", deletedServiceAccount},
+		{"in  in  | 404 404 404 | 404", siblingServiceAccount},
+		{"404 404 | 404 404 404 | in ", theirServiceAccount},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"POST /api/v1/tenants/{tenant}/service-accounts", sessionOnly,
+		`{"name":"Robot {fresh}","role":"member","stewards":[]}`,
+		[]rule{
+			{"201 201 | 201 403 403 | 404", ourTenant},
+			{"201 201 | 404 404 404 | 404", siblingTenant},
+			{"404 404 | 404 404 404 | 201", theirTenant},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"GET /api/v1/tenants/{tenant}/service-accounts/{service_account}", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 200 | 404", aServiceAccount},
+		{"404 404 | 404 403 404 | 404", deletedServiceAccount},
+		{"404 404 | 404 403 404 | 404", siblingServiceAccountHere},
+		{"404 404 | 404 403 404 | 404", noServiceAccount},
+		{"200 200 | 404 404 404 | 404", siblingServiceAccount},
+		{"404 404 | 404 404 404 | 200", theirServiceAccount},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"PATCH /api/v1/tenants/{tenant}/service-accounts/{service_account}", sessionOnly,
+		`{"name":"Robot {fresh}"}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aServiceAccount},
+			{"404 404 | 404 403 403 | 404", deletedServiceAccount},
+			{"404 404 | 404 403 403 | 404", siblingServiceAccountHere},
+			{"404 404 | 404 403 403 | 404", noServiceAccount},
+			{"200 200 | 404 404 404 | 404", siblingServiceAccount},
+			{"404 404 | 404 404 404 | 200", theirServiceAccount},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", aServiceAccount},
+		{"404 404 | 404 403 403 | 404", deletedServiceAccount},
+		{"404 404 | 404 403 403 | 404", siblingServiceAccountHere},
+		{"404 404 | 404 403 403 | 404", noServiceAccount},
+		{"204 204 | 404 404 404 | 404", siblingServiceAccount},
+		{"404 404 | 404 404 404 | 204", theirServiceAccount},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/disable", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 403 | 404", aServiceAccount},
+		{"404 404 | 404 403 403 | 404", deletedServiceAccount},
+		{"404 404 | 404 403 403 | 404", siblingServiceAccountHere},
+		{"404 404 | 404 403 403 | 404", noServiceAccount},
+		{"200 200 | 404 404 404 | 404", siblingServiceAccount},
+		{"404 404 | 404 404 404 | 200", theirServiceAccount},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/enable", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 403 | 404", aServiceAccount},
+		{"404 404 | 404 403 403 | 404", deletedServiceAccount},
+		{"404 404 | 404 403 403 | 404", siblingServiceAccountHere},
+		{"404 404 | 404 403 403 | 404", noServiceAccount},
+		{"200 200 | 404 404 404 | 404", siblingServiceAccount},
+		{"404 404 | 404 404 404 | 200", theirServiceAccount},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
 	// Keys
 
 	{

@@ -356,10 +356,12 @@ func (c *cell) unlikeAbsent(header http.Header, text string) string {
 var itemsOf = map[string]string{
 	"accounts": "account", "tenants": "tenant", "members": "user",
 	"applications": "application", "invitations": "invitation", "keys": "key", "key-health": "key",
-	"sessions": "session",
+	"sessions": "session", "service-accounts": "service_account",
 }
 
-var shown = regexp.MustCompile(`{(account|tenant|user|application|key|session|invitation)}$|{(key)}/\w+$`)
+var shown = regexp.MustCompile(
+	`{(account|tenant|user|application|key|session|invitation|service_account)}$|` +
+		`{(key|service_account)}/\w+$`)
 
 // subject returns what an answer of the route shows: the object at the end of the path, the key
 // that changes, or an item of a list.

@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -33,6 +34,8 @@ type world struct {
 	parties []party
 	// bound is the application that the bound key is restricted to.
 	bound application.Application
+	// robot is a service account of our tenant.
+	robot machine.ServiceAccount
 	// shelf holds the objects that refused requests share.
 	shelf map[string]any
 	// ends of the audit chains; stale is set when something was created that moved them.
@@ -130,10 +133,19 @@ func newWorld(t *testing.T, e testkit.Engine) *world {
 		w.setRoles(a, w.person(a.name))
 	}
 	w.bound = w.Application(w.homes[ours].Tenant, "Bound application")
+	w.robot = w.newServiceAccount(w.homes[ours])
 	w.signIn()
 	w.issue()
 	w.createInvalidCredentials()
 	return w
+}
+
+// newServiceAccount creates a service account of a site.
+func (w *world) newServiceAccount(at home) machine.ServiceAccount {
+	a, err := w.ServiceAccounts.Create(w.t.Context(), principal.Operator(), at.Tenant.ID,
+		machine.NewServiceAccount{Name: "Some robot", Role: scope.Member})
+	w.check(err)
+	return a
 }
 
 // person returns one of the cast.

@@ -108,10 +108,8 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 	if why := clock.Reason(); why != "" {
 		return r, fmt.Errorf("the clock is in doubt: %s", why)
 	}
-	if b.Header.Schema != s.Known() {
-		return r, fmt.Errorf("the backup has schema version %d, and this program's is %d: "+
-			"restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
-			b.Header.Schema, s.Known(), b.Header.Version)
+	if err := checkSchema(ctx, s, b.Header); err != nil {
+		return r, err
 	}
 	r, err = restore(ctx, s, clock, b, revoked)
 	if err != nil {
@@ -124,6 +122,21 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 		o.Log.Warn("no statistics of the restored tables", "error", err)
 	}
 	return r, nil
+}
+
+// checkSchema returns an error unless the database can take the rows of the backup.
+func checkSchema(ctx context.Context, s *store.Store, b backup.Header) error {
+	if b.Schema != s.Known() && b.Schema != backup.LastBefore {
+		return fmt.Errorf("the backup has schema version %d, and this program's is %d: "+
+			"restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
+			b.Schema, s.Known(), b.Version)
+	}
+	upgraded, err := s.Upgraded(ctx)
+	if err == nil && !upgraded {
+		err = errors.New("the upgrade of this database is not finished: run claviger migrate finish first, " +
+			"or restore into a new database")
+	}
+	return err
 }
 
 // restore fills the database and revokes again what the journals say.
@@ -147,7 +160,7 @@ func restore(ctx context.Context, s *store.Store, clock *nodeClock, b *backup.Re
 		clock.Advance(revoked.Latest)
 		r.At = clock.Now()
 		of := journal.Backup{At: b.Header.CreatedAt, Change: b.Header.Change}
-		r.Revocations, err = revoked.Apply(ctx, journal.Tx{Keys: tx, People: tx, Tenants: tx}, of, r.At)
+		r.Revocations, err = revoked.Apply(ctx, journal.Tx{Keys: tx, People: tx, Tenants: tx, Machines: tx}, of, r.At)
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -116,6 +117,37 @@ func TestANodeThatStartsOnARecordFarAheadDecidesAndForgetsNothing(t *testing.T) 
 		ran(t, h, "expired_keys")
 		forgottenNothing(t, h)
 	})
+}
+
+// The doubt is answered like every request, and the body of the request is not waited for.
+func TestTheAnswerInDoubtHasTheHeadersOfEveryAnswer(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	h.Config.Server.BaseURL = "https://keys.example.com"
+	h.Restart()
+	headers := func(want int) http.Header {
+		t.Helper()
+		resp := testkit.RawRequest(t, "tcp", h.Address, http.MethodPatch, "PATCH /api/v1/me HTTP/1.1\r\n"+
+			"Host: keys.example.com\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{")
+		if resp.StatusCode != want || !resp.Close {
+			t.Fatalf("%s, closed %t, want %d", resp.Status, resp.Close, want)
+		}
+		return resp.Header
+	}
+	trusted := headers(http.StatusUnauthorized)
+	h.Clock.Step(48 * time.Hour)
+	doubt := headers(http.StatusServiceUnavailable)
+	for _, name := range []string{
+		"Content-Security-Policy", "Strict-Transport-Security", "Referrer-Policy", "X-Content-Type-Options",
+		"Cache-Control", "Content-Type",
+	} {
+		if got := doubt.Get(name); got == "" || got != trusted.Get(name) {
+			t.Errorf("%s: %q in doubt, %q else", name, got, trusted.Get(name))
+		}
+	}
+	if doubt.Get("X-Request-Id") == "" {
+		t.Errorf("in doubt: %v", doubt)
+	}
 }
 
 // ran waits until a job has run.

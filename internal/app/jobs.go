@@ -82,6 +82,8 @@ func (a *App) jobTable() []jobRow {
 		{"unclaimed_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.DeleteUnclaimed},
 		{"expired_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.ForgetExpired},
 		{"idle_keys", time.Minute, optional, nodeReady, true, a.disableIdleKeys},
+		// Writes what already holds: the keys of an owner that ended are revoked.
+		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},
 		// These only free room.
 		{"rate_limits", time.Minute, optional, always, true, a.sweepLimits},
 		{"dead_sessions", time.Minute, optional, nodeReady, true, a.Sessions.Sweep},

@@ -1,11 +1,13 @@
 package app_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -43,6 +45,53 @@ func TestTheCapHoldsAgainst32ConcurrentRequests(t *testing.T) {
 			}
 		}
 	})
+}
+
+// racers sign in n admins of the tenant, half of them on each of two nodes.
+func racers(t *testing.T, nodes *testkit.TwoNodes, n int) (all []*client.Client) {
+	t.Helper()
+	for i := range n {
+		node := []*testkit.Server{nodes.First, nodes.Second}[i%2]
+		all = append(all, node.As(nodes.First.Member(nodes.Tenant, fmt.Sprintf("Racer %d", i), scope.Admin)))
+	}
+	return all
+}
+
+func TestTheCapOfEachTypeOfOwnerHoldsAgainst32PrincipalsOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	nodes := testkit.StartTwoNodes(t, testkit.Direct)
+	in := string(nodes.Tenant.ID)
+	officer := nodes.First.As(nodes.First.AccountMember("Account Admin", scope.AccountAdmin))
+	testkit.Must[api.Tenant](t)(officer.EditTenant(t.Context(), in, api.UpdateTenantRequest{
+		Settings: &api.SettingsPatch{KeysPerServiceAccount: api.To(3), KeysPerUser: api.To(2)},
+	}))
+	person := nodes.First.Member(nodes.Tenant, "Key Owner", scope.Member)
+	account := testkit.ServiceAccount(t, nodes.Admin, nodes.Tenant, "Fleet", api.RoleMember)
+	clients := racers(t, nodes, 32)
+	for _, c := range []struct {
+		owner api.KeyOwner
+		limit int
+	}{
+		{api.KeyOwner{Type: api.PartyUser, ID: string(person.ID)}, 2},
+		{api.KeyOwner{Type: api.PartyServiceAccount, ID: account.ID}, 3},
+	} {
+		var acts []func() error
+		for _, racer := range clients {
+			acts = append(acts, func() error {
+				_, err := testkit.RetryUnavailable(func() (api.IssuedKey, error) {
+					return racer.CreateKey(t.Context(), in, api.CreateKeyRequest{
+						Name: "Raced key", Owner: &c.owner, Scopes: []string{"applications:read"},
+						AllApplications: true,
+					})
+				})
+				return err
+			})
+		}
+		count := testkit.Concurrently(t, acts...)
+		if count[""] != c.limit || count[api.KeyLimitReached] != len(clients)-c.limit {
+			t.Errorf("%s: %v, want %d keys", c.owner.Type, count, c.limit)
+		}
+	}
 }
 
 // Requests and revocations at the same time: once a revocation has been answered, the key is

@@ -282,7 +282,9 @@ func (r revocations) writeAfter(done Restored, path string) error {
 	marker.ID = done.event
 	text := append(slices.Clone(r.text), marker.Encode()...)
 	if !done.Covered {
-		text = append(text, journal.StartMarker(done.At, done.change).Encode()...)
+		start := journal.StartMarker(done.At, done.change)
+		start.ID = done.event
+		text = append(text, start.Encode()...)
 	}
 	return WriteFile(path, text)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/serverkey"
@@ -24,12 +25,15 @@ import (
 
 // services are the services of the domain. The entry points and the jobs call them.
 type services struct {
-	Identity     *identity.Service
-	Sessions     *session.Service
-	Accounts     *account.Service
-	Tenancy      *tenancy.Service
-	Applications *application.Service
-	Keys         *key.Service
+	Identity        *identity.Service
+	Sessions        *session.Service
+	Accounts        *account.Service
+	Tenancy         *tenancy.Service
+	Applications    *application.Service
+	ServiceAccounts *machine.ServiceAccounts
+	// EndedOwners revokes the keys of owners that ended.
+	EndedOwners *tenancy.EndedOwners
+	Keys        *key.Service
 	// KeySweeper changes keys because of their age.
 	KeySweeper *key.Sweeper
 	Notices    *notice.Service
@@ -83,6 +87,13 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 	v.Applications = &application.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) application.Tx { return t }), Store: s, Tenants: v.Tenancy,
 		Now: now, Rand: rand.Reader,
+	}
+	v.ServiceAccounts = &machine.ServiceAccounts{
+		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ServiceAccountTx { return t }), Store: s,
+		Tenants: v.Tenancy, Now: now, Rand: rand.Reader,
+	}
+	v.EndedOwners = &tenancy.EndedOwners{
+		Ledger: store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t }), Store: s,
 	}
 	v.Keys = &key.Service{
 		Creates: store.NewLedger(s, func(t *store.Tx) key.CreateTx { return t }),

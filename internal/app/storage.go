@@ -62,11 +62,20 @@ func openStorage(ctx context.Context, data dataDir, c config.Config, o Options,
 		return nil, err
 	}
 	s.failure.whenFailed(s.Store.Halt)
+	s.warnUnfinished(ctx, o.Log)
 	err = s.openKeys(ctx, c, o.Log)
 	if err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	return s, nil
+}
+
+// warnUnfinished tells the operator that the database needs `claviger migrate finish`.
+func (s *storage) warnUnfinished(ctx context.Context, log *slog.Logger) {
+	upgraded, err := s.Store.Upgraded(ctx)
+	if err == nil && !upgraded {
+		log.Warn("the upgrade of the database is not finished: run `claviger migrate finish` when all nodes run this version")
+	}
 }
 
 // openKeys opens the journal, follows the changes of other nodes and opens the keyring.

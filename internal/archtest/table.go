@@ -94,7 +94,7 @@ var table = []layer{
 			"otter",
 		},
 		{"internal/notice", "principal policy scope credential ident audit fault", ""},
-		{"internal/journal", "key account tenancy application identity policy scope audit ident fault", ""},
+		{"internal/journal", "key account tenancy machine application identity policy scope audit ident fault", ""},
 	}},
 	{"outside", []row{
 		{"internal/store", "domain base job", "goose"},

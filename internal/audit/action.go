@@ -39,6 +39,9 @@ const (
 	ActionKeyDelete         Action = "key.delete"
 	ActionKeyForget         Action = "key.forget"
 	ActionKeyForgetPrevious Action = "key.forget_previous"
+	// ActionKeySweep says that keys were revoked, or deleted, whose owner had been deleted or had
+	// left the tenant.
+	ActionKeySweep Action = "key.sweep"
 
 	ActionMemberAdd    Action = "member.add"
 	ActionMemberInvite Action = "member.invite"
@@ -59,6 +62,12 @@ const (
 	ActionRootKeyRetire Action = "rootkey.retire"
 
 	ActionScopesReplace Action = "scopes.replace"
+
+	ActionServiceAccountCreate  Action = "service_account.create"
+	ActionServiceAccountEdit    Action = "service_account.edit"
+	ActionServiceAccountDisable Action = "service_account.disable"
+	ActionServiceAccountEnable  Action = "service_account.enable"
+	ActionServiceAccountDelete  Action = "service_account.delete"
 
 	ActionServerCreate  Action = "server.create"
 	ActionServerRestore Action = "server.restore"
@@ -99,6 +108,7 @@ type actionRule struct {
 const (
 	reasonOnlyGrants  = "It gives authority that did not exist before. A restored backup lacks it, which is safe."
 	reasonNoAuthority = "It changes no authority: names, descriptions or mail only."
+	reasonOwnerEnded  = "The end of the owner, whose event has the effect, revoked the keys already."
 	reasonEndsByAge   = "It follows from the age of the key, which the restored data says as well."
 	reasonNoSessions  = "Sessions are not part of a backup: nobody is signed in after a restore."
 	reasonLinksExpire = "A restore makes every unused link void."
@@ -135,6 +145,7 @@ var actionRules = map[Action]actionRule{
 	ActionKeyDelete:         {always: []EffectKind{EffectKeyRevoked}},
 	ActionKeyForget:         {none: reasonEndsByAge},
 	ActionKeyForgetPrevious: {none: reasonEndsByAge},
+	ActionKeySweep:          {none: reasonOwnerEnded},
 
 	ActionMemberAdd:        {always: []EffectKind{EffectMemberEnabled}},
 	ActionMemberInvite:     {none: reasonLinksExpire},
@@ -154,8 +165,14 @@ var actionRules = map[Action]actionRule{
 
 	ActionScopesReplace: {always: []EffectKind{EffectCatalogueSet}},
 
-	ActionAuditSign:     {none: reasonNoAuthority},
-	ActionClockRepair:   {always: []EffectKind{EffectTimeRepaired}},
+	ActionAuditSign:             {none: reasonNoAuthority},
+	ActionClockRepair:           {always: []EffectKind{EffectTimeRepaired}},
+	ActionServiceAccountCreate:  {none: reasonOnlyGrants},
+	ActionServiceAccountEdit:    {may: []EffectKind{EffectServiceAccountRoleSet}},
+	ActionServiceAccountDisable: {always: []EffectKind{EffectServiceAccountDisabled}},
+	ActionServiceAccountEnable:  {always: []EffectKind{EffectServiceAccountEnabled}},
+	ActionServiceAccountDelete:  {always: []EffectKind{EffectServiceAccountDeleted}},
+
 	ActionServerCreate:  {none: reasonOnlyGrants},
 	ActionServerRestore: {always: []EffectKind{EffectDatabaseRestored}},
 

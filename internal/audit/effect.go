@@ -67,6 +67,14 @@ const (
 	EffectApplicationEnabled  EffectKind = "application_enabled"
 	EffectApplicationDeleted  EffectKind = "application_deleted"
 
+	EffectServiceAccountDisabled EffectKind = "service_account_disabled"
+	EffectServiceAccountEnabled  EffectKind = "service_account_enabled"
+	// EffectServiceAccountRoleSet says that a service account has another role from now on.
+	EffectServiceAccountRoleSet EffectKind = "service_account_role_set"
+	// EffectServiceAccountDeleted says that a service account was deleted, and with it its keys and
+	// management keys.
+	EffectServiceAccountDeleted EffectKind = "service_account_deleted"
+
 	EffectAccountDisabled EffectKind = "account_disabled"
 	EffectAccountEnabled  EffectKind = "account_enabled"
 	// EffectAccountRoleRemoved says that a person is no longer owner or admin of an account.
@@ -90,10 +98,12 @@ const (
 // committed with the change, and the revocation journal consists of nothing else. The kind of an
 // effect decides which members it has.
 type Effect struct {
-	Kind        EffectKind          `json:"kind"`
-	Account     ident.AccountID     `json:"account,omitempty"`
-	Tenant      ident.TenantID      `json:"tenant,omitempty"`
-	User        ident.UserID        `json:"user,omitempty"`
+	Kind    EffectKind      `json:"kind"`
+	Account ident.AccountID `json:"account,omitempty"`
+	Tenant  ident.TenantID  `json:"tenant,omitempty"`
+	User    ident.UserID    `json:"user,omitempty"`
+	// Owner is a service account or a subject.
+	Owner       ident.PartyID       `json:"owner,omitempty"`
 	Key         ident.KeyID         `json:"key,omitempty"`
 	Application ident.ApplicationID `json:"application,omitempty"`
 	Serial      int                 `json:"serial,omitempty"`
@@ -119,46 +129,50 @@ type Effect struct {
 
 // members says which members of an effect are set.
 type members struct {
-	account, tenant, user, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
+	account, tenant, user, owner, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
 	// If these are set, the member may be empty, which means none, or every one of addresses.
 	expires, applications, addresses, catalogue bool
 }
 
 // effectMembers has the members of every kind.
 var effectMembers = map[EffectKind]members{
-	EffectKeyRevoked:          {tenant: true, key: true},
-	EffectKeyDisabled:         {tenant: true, key: true},
-	EffectKeyEnabled:          {tenant: true, key: true},
-	EffectKeyRefreshed:        {tenant: true, key: true, serial: true},
-	EffectKeyPreviousEnded:    {tenant: true, key: true, serial: true},
-	EffectKeyExpirySet:        {tenant: true, key: true, expires: true},
-	EffectKeyScopesSet:        {tenant: true, key: true, scopes: true},
-	EffectKeyApplicationsSet:  {tenant: true, key: true, applications: true},
-	EffectKeyAddressesSet:     {tenant: true, key: true, addresses: true},
-	EffectMemberDisabled:      {tenant: true, user: true},
-	EffectMemberEnabled:       {tenant: true, user: true},
-	EffectMemberRemoved:       {tenant: true, user: true},
-	EffectMemberRoleSet:       {tenant: true, user: true, role: true},
-	EffectUserDisabled:        {user: true},
-	EffectUserEnabled:         {user: true},
-	EffectUserDeleted:         {user: true},
-	EffectPasswordSet:         {user: true, since: true},
-	EffectTenantDisabled:      {tenant: true},
-	EffectTenantEnabled:       {tenant: true},
-	EffectSettingsSet:         {tenant: true, settings: true},
-	EffectCopiesForgotten:     {tenant: true},
-	EffectCatalogueSet:        {tenant: true, catalogue: true},
-	EffectApplicationDisabled: {tenant: true, application: true},
-	EffectApplicationEnabled:  {tenant: true, application: true},
-	EffectApplicationDeleted:  {tenant: true, application: true},
-	EffectAccountDisabled:     {account: true},
-	EffectAccountEnabled:      {account: true},
-	EffectAccountRoleRemoved:  {account: true, user: true},
-	EffectAccountRoleSet:      {account: true, user: true, role: true},
-	EffectLifetimeSet:         {account: true, lifetime: true},
-	EffectSessionBoundsSet:    {account: true, sessions: true},
-	EffectDatabaseRestored:    {},
-	EffectTimeRepaired:        {},
+	EffectKeyRevoked:             {tenant: true, key: true},
+	EffectKeyDisabled:            {tenant: true, key: true},
+	EffectKeyEnabled:             {tenant: true, key: true},
+	EffectKeyRefreshed:           {tenant: true, key: true, serial: true},
+	EffectKeyPreviousEnded:       {tenant: true, key: true, serial: true},
+	EffectKeyExpirySet:           {tenant: true, key: true, expires: true},
+	EffectKeyScopesSet:           {tenant: true, key: true, scopes: true},
+	EffectKeyApplicationsSet:     {tenant: true, key: true, applications: true},
+	EffectKeyAddressesSet:        {tenant: true, key: true, addresses: true},
+	EffectMemberDisabled:         {tenant: true, user: true},
+	EffectMemberEnabled:          {tenant: true, user: true},
+	EffectMemberRemoved:          {tenant: true, user: true},
+	EffectMemberRoleSet:          {tenant: true, user: true, role: true},
+	EffectUserDisabled:           {user: true},
+	EffectUserEnabled:            {user: true},
+	EffectUserDeleted:            {user: true},
+	EffectPasswordSet:            {user: true, since: true},
+	EffectTenantDisabled:         {tenant: true},
+	EffectTenantEnabled:          {tenant: true},
+	EffectSettingsSet:            {tenant: true, settings: true},
+	EffectCopiesForgotten:        {tenant: true},
+	EffectCatalogueSet:           {tenant: true, catalogue: true},
+	EffectApplicationDisabled:    {tenant: true, application: true},
+	EffectApplicationEnabled:     {tenant: true, application: true},
+	EffectApplicationDeleted:     {tenant: true, application: true},
+	EffectServiceAccountDisabled: {tenant: true, owner: true},
+	EffectServiceAccountEnabled:  {tenant: true, owner: true},
+	EffectServiceAccountRoleSet:  {tenant: true, owner: true, role: true},
+	EffectServiceAccountDeleted:  {tenant: true, owner: true},
+	EffectAccountDisabled:        {account: true},
+	EffectAccountEnabled:         {account: true},
+	EffectAccountRoleRemoved:     {account: true, user: true},
+	EffectAccountRoleSet:         {account: true, user: true, role: true},
+	EffectLifetimeSet:            {account: true, lifetime: true},
+	EffectSessionBoundsSet:       {account: true, sessions: true},
+	EffectDatabaseRestored:       {},
+	EffectTimeRepaired:           {},
 }
 
 // EffectKinds returns every kind, sorted.
@@ -176,7 +190,7 @@ func (f Effect) Check() error {
 		return fmt.Errorf("%w %q: a newer version of claviger wrote it; run that version", ErrUnknownEffect, f.Kind)
 	}
 	has := members{
-		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "",
+		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "", owner: f.Owner != "",
 		application: f.Application != "",
 		serial:      f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
 		role: f.Role != "", scopes: len(f.Scopes) > 0, settings: f.Settings != nil, since: !f.Since.IsZero(),

@@ -9,13 +9,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 func TestEffectsComeBackAsTheyWereStored(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.FixedZone("", 3600))
+	list, _ := policy.ParseAddresses("allowed_cidrs", []string{"192.0.2.0/24", "2001:db8::/32"})
+	other, _ := policy.ParseAddresses("allowed_cidrs", []string{"10.0.0.0/8"})
 	want := []audit.Effect{
 		{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1", Expires: at},
 		{Kind: audit.EffectUserDeleted, User: "usr_1"},
+		{Kind: audit.EffectKeyAddressesSet, Tenant: "ten_1", Key: "key_1"},
+		{Kind: audit.EffectKeyAddressesSet, Tenant: "ten_1", Key: "key_1", Addresses: list},
+		{Kind: audit.EffectKeyAddressesSet, Tenant: "ten_1", Key: "key_1", Addresses: list.Narrowed(other)}, // nowhere
 	}
 	got, err := audit.ParseEffects(audit.EncodeEffects(want))
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -35,6 +41,10 @@ func TestStoredEffectsThatThisVersionDidNotWriteAreAnError(t *testing.T) {
 		{`[{"kind":"key_revoked","tenant":"ten_1","key":"key_1"},{"kind":""}]`, true},
 		{`[{"kind":"key_revoked","tenant":"ten_1","key":"key_1","until":7}]`, true},
 		{`[{"kind":"key_revoked","tenant":"ten_1"}]`, false},
+		{`[{"kind":"key_revoked","tenant":"ten_1","key":"key_1","addresses":[]}]`, false},
+		{`[{"kind":"key_addresses_set","tenant":"ten_1","key":"key_1","addresses":["10.0.0.1/8"]}]`, false},
+		{`[{"kind":"key_addresses_set","tenant":"ten_1","key":"key_1","addresses":"10.0.0.0/8"}]`, false},
+		{`[{"kind":"key_addresses_set","addresses":["10.0.0.0/8"]}]`, false},
 		{`[] []`, false},
 		{`{}`, false},
 		{``, false},

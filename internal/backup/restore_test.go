@@ -2,7 +2,9 @@ package backup_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/hashline"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -139,7 +142,55 @@ func ofPerson(act func(w *restoring, p principal.Person)) func(w *restoring) (ap
 	}
 }
 
+// ofServiceAccount is a taking by the admin on the service account that owns a key.
+func ofServiceAccount(role api.Role, act func(w *restoring, id string)) func(w *restoring) (api.IssuedKey, func()) {
+	return func(w *restoring) (api.IssuedKey, func()) {
+		of := testkit.ServiceAccount(w.T, w.As(w.Owner), w.tenant, "Robot of a "+string(role), role)
+		return testkit.KeyOfServiceAccount(w.T, w.admin, w.tenant, of, "*"), func() { act(w, of.ID) }
+	}
+}
+
+func (w *restoring) setServiceAccountRole(id string, role api.Role) {
+	w.Helper()
+	_, err := w.admin.EditServiceAccount(w.Context(), string(w.tenant.ID), id,
+		api.UpdateServiceAccountRequest{Role: api.To(role)})
+	w.check(err)
+}
+
+func (w *restoring) disableServiceAccount(id string) {
+	w.Helper()
+	_, err := w.admin.DisableServiceAccount(w.Context(), string(w.tenant.ID), id)
+	w.check(err)
+}
+
 var revocations = []taking{
+	{"nothing happened to the service account", "", ofServiceAccount(api.RoleMember, func(*restoring, string) {})},
+	{
+		"the service account was disabled", api.APIKeyDisabled,
+		ofServiceAccount(api.RoleMember, (*restoring).disableServiceAccount),
+	},
+	{
+		"the service account was disabled and enabled", "",
+		ofServiceAccount(api.RoleMember, func(w *restoring, id string) {
+			w.disableServiceAccount(id)
+			_, err := w.admin.EnableServiceAccount(w.Context(), string(w.tenant.ID), id)
+			w.check(err)
+		}),
+	},
+	{
+		"the service account was deleted", api.APIKeyRevoked,
+		ofServiceAccount(api.RoleMember, func(w *restoring, id string) {
+			w.check(w.admin.DeleteServiceAccount(w.Context(), string(w.tenant.ID), id))
+		}),
+	},
+	{
+		"the service account was made a member, from an auditor", api.APIKeyDisabled,
+		ofServiceAccount(api.RoleAuditor, func(w *restoring, id string) { w.setServiceAccountRole(id, api.RoleMember) }),
+	},
+	{
+		"the service account was made a member, from an admin", "",
+		ofServiceAccount(api.RoleAdmin, func(w *restoring, id string) { w.setServiceAccountRole(id, api.RoleMember) }),
+	},
 	{"nothing happened", "", ofKey(func(*restoring, api.IssuedKey) error { return nil })},
 	{"the key was revoked", api.APIKeyRevoked, ofKey(func(w *restoring, k api.IssuedKey) error {
 		_, err := w.admin.RevokeKey(w.Context(), string(w.tenant.ID), k.Key.ID, "lost")
@@ -238,13 +289,18 @@ func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
 		c := testkit.RestoreTarget(t, h, to)
 		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
 		if err != nil || !r.Covered || r.Revocations.Keys == 0 || r.Revocations.Users != 2 ||
-			r.Revocations.Members != 3 {
+			r.Revocations.Members != 3 || r.Revocations.ServiceAccounts != 4 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		h.Move(c)
 		for i, taking := range revocations {
 			if got := testkit.WhoamiCode(t, h.With(keys[i])); got != taking.want {
 				t.Errorf("%s: the key is %q, want %q", taking.name, got, taking.want)
+			}
+		}
+		for a, err := range h.As(h.Owner).AllServiceAccounts(t.Context(), string(w.tenant.ID)) {
+			if err != nil || a.Role == api.RoleAdmin {
+				t.Errorf("a service account has the role that it lost: %+v, %v", a, err)
 			}
 		}
 		testkit.ExpectWholeTrail(t, h)
@@ -569,4 +625,94 @@ func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node of the version before writes such a backup before the upgrade, or while it is not finished.
+func TestABackupOfTheVersionBeforeIsRestored(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		expanded := testkit.Backup(t, testkit.StartReleased(t, testkit.ReleasedConfig(t, testkit.Postgres)))
+		if !bytes.Contains(expanded[:bytes.IndexByte(expanded, '\n')], []byte(`"schema":15,`)) ||
+			!bytes.Contains(expanded, []byte(`{"table":"subjects"`)) {
+			t.Fatal("a backup of a database that is expanded says another schema, or lacks a table")
+		}
+		for name, b := range map[string][]byte{
+			"from before the upgrade": testkit.ReleasedBackup(t),
+			"of an expanded database": expanded,
+			"of an expanded database, by the old": withoutTables(t, expanded, "service_account",
+				"plan", "subject", "ended_owners", "management_key"),
+		} {
+			c := testkit.ReleasedTarget(t, e)
+			r, err := testkit.RestoreReleased(t, c, b)
+			if err != nil || r.Rows == 0 {
+				t.Fatalf("%s: %+v, %v", name, r, err)
+			}
+			h := testkit.StartReleased(t, c)
+			testkit.ExpectReleased(t, h, name)
+			testkit.ExpectWholeTrail(t, h)
+			unnumbered := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM keys WHERE number IS NULL`)
+			next := testkit.QueryInt(t, h, `SELECT value FROM counters WHERE name = 'key'`)
+			highest := testkit.QueryInt(t, h, `SELECT MAX(number) FROM keys`)
+			if unnumbered != 0 || highest < 50 || next < highest {
+				t.Errorf("%s: %d keys have no number, the highest is %d, and the counter is at %d", name, unnumbered, highest,
+					next)
+			}
+			again := testkit.Backup(t, h)
+			if !bytes.Contains(again[:bytes.IndexByte(again, '\n')], []byte(`"schema":17,`)) {
+				t.Errorf("%s: the next backup says %.100s", name, again)
+			}
+			c = testkit.ReleasedTarget(t, e)
+			if _, err := testkit.RestoreReleased(t, c, again); err != nil {
+				t.Errorf("%s: again: %v", name, err)
+			}
+		}
+	})
+}
+
+// withoutTables returns a backup without the tables whose names begin with one of the prefixes.
+func withoutTables(t *testing.T, b []byte, prefixes ...string) []byte {
+	t.Helper()
+	var kept bytes.Buffer
+	w := hashline.NewWriter(&kept)
+	rows, keep := 0, true
+	for line := range bytes.Lines(b) {
+		switch {
+		case bytes.HasPrefix(line, []byte(`{"end":`)):
+			testkit.NoError(t, w.Flush())
+			fmt.Fprintf(&kept, `{"end":{"rows":%d,"sha256":"%x"}}`+"\n", rows, w.Sum())
+			return kept.Bytes()
+		case bytes.HasPrefix(line, []byte(`{"table":`)):
+			keep = !slices.ContainsFunc(prefixes,
+				func(p string) bool { return bytes.HasPrefix(line, []byte(`{"table":"`+p)) })
+		case line[0] == '[' && keep:
+			rows++
+		}
+		if keep {
+			testkit.NoError(t, w.Write(json.RawMessage(bytes.TrimSpace(line))))
+		}
+	}
+	t.Fatal("no trailer")
+	return nil
+}
+
+func TestOnlyBackupsOfTwoSchemasAreRestored(t *testing.T) {
+	t.Parallel()
+	whole := testkit.ReleasedBackup(t)
+	for _, schema := range []string{"14", "16", "18"} {
+		b := bytes.Replace(whole, []byte(`"schema":15,`), []byte(`"schema":`+schema+`,`), 1)
+		c := testkit.ReleasedTarget(t, testkit.SQLite)
+		if _, err := testkit.RestoreReleased(t, c, b); err == nil ||
+			!strings.Contains(err.Error(), "schema version "+schema+", and this program's is 17") {
+			t.Errorf("schema %s: %v", schema, err)
+		}
+	}
+	// what has the newest schema has every table and column
+	for _, b := range [][]byte{
+		bytes.Replace(whole, []byte(`"schema":15,`), []byte(`"schema":17,`), 1),
+		withoutTables(t, whole, "scope_roles"), withoutTables(t, whole, "outbox"),
+	} {
+		if _, err := testkit.RestoreReleased(t, testkit.ReleasedTarget(t, testkit.SQLite), b); err == nil {
+			t.Error("a backup that lacks a table is restored")
+		}
+	}
 }

@@ -140,15 +140,15 @@ func NewReader(from io.Reader) (*Reader, error) {
 	return r, err
 }
 
-// Fill replaces everything that the transaction sees by the rows of the backup. If it fails, roll
-// back.
+// Fill replaces everything that the transaction sees by the rows of the backup. Columns that a
+// backup of an older schema lacks get their defaults. If it fails, roll back.
 func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
 	for _, table := range slices.Backward(slices.Concat(tables, emptiedTables)) {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 			return 0, err
 		}
 	}
-	f := &restorer{tx: tx}
+	f := &restorer{tx: tx, older: r.Header.Schema < firstWith}
 	err = r.lines.body(
 		func(t tableLine) error { return f.begin(ctx, t) },
 		func(line []byte) error { return f.add(ctx, line) },
@@ -156,19 +156,23 @@ func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
 	if err == nil {
 		err = f.flush(ctx)
 	}
-	if err == nil && f.tables != len(tables) {
-		err = ErrIncomplete
+	if err == nil {
+		err = f.skipTo("")
 	}
 	return r.lines.rows, err
 }
 
 // restorer inserts rows, many per statement.
 type restorer struct {
-	tx      *sql.Tx
-	table   string
+	tx *sql.Tx
+	// older is set for a backup of a schema that lacks the added tables and columns.
+	older bool
+	table string
+	// columns are those of the backup, in its order.
 	columns []column
-	tables  int
-	values  []any
+	// tables is the number of tables that were begun or skipped.
+	tables int
+	values []any
 }
 
 // maxValues is the number of values in a statement. The engines accept more.
@@ -178,26 +182,52 @@ func (f *restorer) begin(ctx context.Context, t tableLine) error {
 	if err := f.flush(ctx); err != nil {
 		return err
 	}
-	if f.tables == len(tables) || t.Table != tables[f.tables] {
-		return ErrIncomplete
+	if err := f.skipTo(t.Table); err != nil {
+		return err
 	}
 	f.tables++
 	rows, err := f.tx.QueryContext(ctx, "SELECT * FROM "+t.Table+" LIMIT 0")
 	if err != nil {
 		return err
 	}
-	f.table = t.Table
-	f.columns, err = columnsOf(rows)
+	here, err := columnsOf(rows)
 	err = errors.Join(err, rows.Close())
 	if err != nil {
 		return err
 	}
-	if here := describeTable(t.Table, f.columns); !slices.Equal(here.Columns, t.Columns) || !slices.Equal(here.Kinds,
-		t.Kinds) {
-		return fmt.Errorf("table %s has other columns in the backup than in this database: restore it with the "+
-			"version that made it", t.Table)
+	f.table = t.Table
+	f.columns, err = f.match(t, here)
+	return err
+}
+
+// skipTo passes over the tables that the backup may lack, up to the given one; "" for the end.
+func (f *restorer) skipTo(table string) error {
+	for f.tables < len(tables) && tables[f.tables] != table {
+		if !f.older || !slices.Contains(addedTables, tables[f.tables]) {
+			return ErrIncomplete
+		}
+		f.tables++
+	}
+	if f.tables == len(tables) && table != "" {
+		return ErrIncomplete
 	}
 	return nil
+}
+
+// match returns the columns of the backup as the present database has them. Except for those that
+// an older backup may lack, they are the same in the same order.
+func (f *restorer) match(t tableLine, here []column) (columns []column, err error) {
+	for _, c := range here {
+		if !f.older || !slices.Contains(addedColumns[t.Table], c.name) || slices.Contains(t.Columns, c.name) {
+			columns = append(columns, c)
+		}
+	}
+	if same := describeTable(t.Table, columns); !slices.Equal(same.Columns, t.Columns) ||
+		!slices.Equal(same.Kinds, t.Kinds) {
+		return nil, fmt.Errorf("table %s has other columns in the backup than in this database: restore it with the "+
+			"version that made it", t.Table)
+	}
+	return columns, nil
 }
 
 func (f *restorer) add(ctx context.Context, line []byte) error {
@@ -244,7 +274,8 @@ func (f *restorer) flush(ctx context.Context) error {
 		return nil
 	}
 	var statement strings.Builder
-	statement.WriteString("INSERT INTO " + f.table + " VALUES ")
+	names := describeTable(f.table, f.columns).Columns
+	statement.WriteString("INSERT INTO " + f.table + " (" + strings.Join(names, ", ") + ") VALUES ")
 	for i := range f.values {
 		switch {
 		case i == 0:

@@ -79,6 +79,18 @@ var (
 		{line: "apps show {app}"},
 		{line: "apps list"},
 		{line: "apps delete {app} --yes"},
+		{line: "service-accounts create Build --tenant {workshop} -o json", captures: "account=id"},
+		{line: "service-accounts edit {account} --tenant {workshop} --name Builder"},
+		{line: "service-accounts list --tenant {workshop}"},
+		{line: "service-accounts show {account} --tenant {workshop}"},
+		{
+			line: "keys create Robot --owner service_account:Builder --tenant {workshop} --scope applications:read" +
+				" --all-applications --save {secrets}/robot.json",
+			secretFile: "robot.json",
+		},
+		{line: "service-accounts disable {account} --tenant {workshop}"},
+		{line: "service-accounts enable {account} --tenant {workshop}"},
+		{line: "service-accounts delete {account} --tenant {workshop} --yes"},
 		{
 			line:     "keys create Shown --tenant {workshop} --scope applications:read --all-applications -o json",
 			captures: "key=key.id value=credential.value", secretAt: "credential.value",

@@ -81,7 +81,8 @@ func flagValues(cmd *cobra.Command) map[string]completions {
 			"tenant": completeFrom(tenantNames), "account": completeFrom(accountNames),
 			"scope":       completeFrom(scopeNames),
 			"application": completeFrom(applicationNames), "owner": completeFrom(memberNames),
-			"by": completeFrom(memberNames),
+			"steward": completeFrom(memberNames),
+			"by":      completeFrom(memberNames),
 		})
 	}
 	return all
@@ -96,7 +97,7 @@ func argumentValues(cmd *cobra.Command) completions {
 	}
 	read := map[string]func(*call) ([]cobra.Completion, error){
 		"KEY": keyNames, "APPLICATION": applicationNames, "USER": memberNames, "TENANT": tenantNames,
-		"[TENANT]": tenantNames,
+		"[TENANT]": tenantNames, "SERVICE_ACCOUNT": serviceAccountNames,
 	}[name]
 	if read == nil || cmd.Flag("context") == nil {
 		return cobra.NoFileCompletions
@@ -213,6 +214,14 @@ func applicationNames(c *call) ([]cobra.Completion, error) {
 	}
 	return completeInTenant(c, read,
 		func(a api.Application) cobra.Completion { return completionWithText(a.ID, a.Name) })
+}
+
+func serviceAccountNames(c *call) ([]cobra.Completion, error) {
+	read := func(tenant string, p client.Page) (api.List[api.ServiceAccount], error) {
+		return c.ServiceAccounts(c.ctx, tenant, p)
+	}
+	return completeInTenant(c, read,
+		func(a api.ServiceAccount) cobra.Completion { return completionWithText(a.ID, a.Name) })
 }
 
 func memberNames(c *call) ([]cobra.Completion, error) {

@@ -62,7 +62,8 @@ can create it without --link.`,
 	}
 	f.add(cmd)
 	s.add(cmd)
-	cmd.Flags().StringVar(&owner, "owner", "", "`owner` of the key: an e-mail address, name or user id (default: you)")
+	cmd.Flags().StringVar(&owner, "owner", "",
+		"`owner` of the key: an e-mail address, name or user id, or service_account:NAME (default: you)")
 	cmd.Flags().BoolVar(&link, "link", false, "create a link for the owner to get the secret")
 	cmd.MarkFlagsMutuallyExclusive("link", "save")
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
@@ -79,11 +80,9 @@ can create it without --link.`,
 		if err != nil {
 			return err
 		}
-		if owner != "" && owner != "me" {
-			n.OwnerID, err = c.userID(tenant, owner)
-			if err != nil {
-				return err
-			}
+		n.Owner, err = c.ownerOf(tenant, owner)
+		if err != nil {
+			return err
 		}
 		if link {
 			n.Delivery = "link"
@@ -110,7 +109,7 @@ func listKeys(r *apiCommand) *cobra.Command {
   claviger keys list --shown-to usr_…`,
 	}
 	cmd.Flags().StringVar(&filter.Owner, "owner", "",
-		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id`)
+		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id, or service_account:NAME`)
 	cmd.Flags().StringVar(&filter.Status, "status", "",
 		"only keys with this status: active, disabled, expired or revoked")
 	cmd.Flags().StringVar(&filter.Query, "query", "",
@@ -122,14 +121,12 @@ func listKeys(r *apiCommand) *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("all-tenants", "owner")
 	cmd.MarkFlagsMutuallyExclusive("all-tenants", "shown-to")
 	inTenant := r.inTenant(func(c *call, tenant string, _ []string) (err error) {
-		for _, person := range []*string{&filter.Owner, &filter.ShownTo} {
-			if *person == "" {
-				continue
-			}
-			*person, err = c.userID(tenant, *person)
-			if err != nil {
-				return err
-			}
+		filter.Owner, err = c.ownerFilter(tenant, filter.Owner)
+		if err == nil && filter.ShownTo != "" {
+			filter.ShownTo, err = c.userID(tenant, filter.ShownTo)
+		}
+		if err != nil {
+			return err
 		}
 		keys, err := allPages(0,
 			func(p client.Page) (api.List[api.Key], error) { return c.Keys(c.ctx, tenant, filter, p) })
@@ -182,7 +179,7 @@ applications and networks replace the current ones. The given metadata is added
 to the current one.`,
 		Example: `  claviger keys edit key_… --name "Nightly build" --clear-description
   claviger keys edit key_… --allow-cidr 192.0.2.0/24 --allow-cidr 2001:db8::/32
-  claviger keys edit key_… --metadata team=build --remove-metadata ticket`,
+  claviger keys edit key_… --metadata team=build --remove-metadata stage`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.name, "name", "", "new name")

@@ -20,7 +20,8 @@ func columnsTaken(line string) (n int) {
 
 // lists are commands that print a list.
 var lists = []string{
-	"keys list", "keys list --all-tenants", "keys health", "apps list", "members list", "tenants list", "scopes list",
+	"keys list", "keys list --all-tenants", "keys health", "service-accounts list",
+	"apps list", "members list", "tenants list", "scopes list",
 	"audit", "contexts list",
 }
 

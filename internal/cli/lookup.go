@@ -16,11 +16,12 @@ import (
 
 // Forms of the ids that package ident creates.
 var (
-	accountID     = regexp.MustCompile(`^acc_[0-9a-z]{20}$`)
-	tenantID      = regexp.MustCompile(`^ten_[0-9a-z]{16}$`)
-	userID        = regexp.MustCompile(`^usr_[0-9a-z]{20}$`)
-	applicationID = regexp.MustCompile(`^app_[0-9a-z]{20}$`)
-	keyID         = regexp.MustCompile(`^key_[0-9a-z]{20}$`)
+	accountID        = regexp.MustCompile(`^acc_[0-9a-z]{20}$`)
+	tenantID         = regexp.MustCompile(`^ten_[0-9a-z]{16}$`)
+	userID           = regexp.MustCompile(`^usr_[0-9a-z]{20}$`)
+	applicationID    = regexp.MustCompile(`^app_[0-9a-z]{20}$`)
+	serviceAccountID = regexp.MustCompile(`^sva_[0-9a-z]{20}$`)
+	keyID            = regexp.MustCompile(`^key_[0-9a-z]{20}$`)
 )
 
 // candidate is an object that an argument may name.
@@ -188,6 +189,63 @@ func (c *call) userID(tenant, text string) (string, error) {
 		}
 	}
 	return s.result()
+}
+
+// serviceAccountID returns the id of a service account of the tenant.
+func (c *call) serviceAccountID(tenant, text string) (string, error) {
+	if serviceAccountID.MatchString(text) {
+		return text, nil
+	}
+	if err := checkName("service account", text); err != nil {
+		return "", err
+	}
+	all, err := c.allServiceAccounts(tenant)
+	if err != nil {
+		return "", err
+	}
+	s := lookup{
+		kind: "service account", knownBy: "id or name", text: text, listCommand: "claviger service-accounts list",
+	}
+	for _, a := range all.Items {
+		if a.Name == text {
+			s.found = append(s.found, candidate{id: a.ID, description: string(a.Role) + ", " + string(a.Status)})
+		}
+	}
+	return s.result()
+}
+
+// serviceAccountPrefix begins the text that names a service account as an owner.
+const serviceAccountPrefix = string(api.PartyServiceAccount) + ":"
+
+// ownerOf returns the owner of a key that a text names: a person by e-mail address, name or id, or
+// a service account as service_account:NAME. It is nil for the caller.
+func (c *call) ownerOf(tenant, text string) (*api.KeyOwner, error) {
+	name, ok := strings.CutPrefix(text, serviceAccountPrefix)
+	if ok {
+		id, err := c.serviceAccountID(tenant, name)
+		return &api.KeyOwner{Type: api.PartyServiceAccount, ID: id}, err
+	}
+	if text == "" || text == "me" {
+		return nil, nil
+	}
+	id, err := c.userID(tenant, text)
+	return &api.KeyOwner{Type: api.PartyUser, ID: id}, err
+}
+
+// ownerFilter returns the filter for the keys of an owner that a text names as in ownerOf; "me" for
+// the caller.
+func (c *call) ownerFilter(tenant, text string) (string, error) {
+	if text == "" || text == "me" {
+		return text, nil
+	}
+	o, err := c.ownerOf(tenant, text)
+	if err != nil {
+		return "", err
+	}
+	if o.Type == api.PartyUser {
+		return o.ID, nil
+	}
+	return string(o.Type) + ":" + o.ID, nil
 }
 
 // tenantID returns the id of a tenant that the caller can see.

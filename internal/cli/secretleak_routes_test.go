@@ -183,6 +183,16 @@ var (
 		},
 		{operation: "PATCH /api/v1/tenants/{tenant}/applications/{application}", body: `{"name":"Another name"}`},
 		{
+			operation: "POST /api/v1/tenants/{tenant}/service-accounts", body: `{"name":"A robot","role":"member"}`,
+			gives: "service_account",
+		},
+		{
+			operation: "PATCH /api/v1/tenants/{tenant}/service-accounts/{service_account}",
+			body:      `{"name":"Another name"}`,
+		},
+		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/disable"},
+		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/enable"},
+		{
 			operation: "POST /api/v1/tenants/{tenant}/keys",
 			body:      `{"name":"A key","scopes":["applications:read"],"all_applications":true}`, gives: "key",
 		},
@@ -224,6 +234,7 @@ var (
 		{operation: "POST /api/v1/claims/{token}", guest: true},
 		{operation: "POST /api/v1/verify", body: `{"credential":"{value}"}`},
 		{operation: "DELETE /api/v1/tenants/{tenant}/applications/{application}"},
+		{operation: "DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/invitations/{invitation}"},
 		{operation: "DELETE /api/v1/accounts/{account}/members/{user}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/members/{user}"},

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -24,9 +25,10 @@ import (
 // Tx is the transaction that a journal is applied in, as one interface for each kind of object. All
 // of them are the same transaction.
 type Tx struct {
-	Keys    KeyTx
-	People  PeopleTx
-	Tenants TenantTx
+	Keys     KeyTx
+	People   PeopleTx
+	Tenants  TenantTx
+	Machines MachineTx
 }
 
 // KeyTx reads and changes keys.
@@ -78,9 +80,19 @@ type TenantTx interface {
 	SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error
 }
 
+// MachineTx reads and changes service accounts.
+type MachineTx interface {
+	LockServiceAccount(ctx context.Context, tenant ident.TenantID,
+		id ident.ServiceAccountID) (machine.ServiceAccount, error)
+	UpdateServiceAccount(ctx context.Context, a machine.ServiceAccount) error
+	DeleteServiceAccount(ctx context.Context, a machine.ServiceAccount, at time.Time, by ident.PartyID,
+		reason string) error
+	EndOwner(ctx context.Context, o tenancy.EndedOwner, mode policy.RevokeMode) (int, error)
+}
+
 // Revocations counts the objects that lost authority.
 type Revocations struct {
-	Keys, Users, Passwords, Members, AccountMembers, Applications, Tenants, Accounts, Policies int
+	Keys, Users, Passwords, Members, AccountMembers, ServiceAccounts, Applications, Tenants, Accounts, Policies int
 }
 
 // On adds the counts to an event.
@@ -88,7 +100,7 @@ func (t Revocations) On(e audit.Event) audit.Event {
 	for name, n := range map[string]int{
 		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members,
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
-		"accounts": t.Accounts, "policies": t.Policies,
+		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
 	} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
@@ -124,6 +136,9 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 		}),
 		applyEach(s.applications, func(id ident.ApplicationID, last applicationState) error {
 			return countChanged(&t.Applications)(a.application(ctx, id, last))
+		}),
+		applyEach(s.serviceAccounts, func(id ident.ServiceAccountID, last serviceAccountState) error {
+			return countChanged(&t.ServiceAccounts)(a.serviceAccount(ctx, id, last))
 		}),
 		applyEach(s.tenants, func(id ident.TenantID, last *tenantState) error {
 			return countChanged(&t.Tenants)(a.tenant(ctx, id, last))
@@ -330,19 +345,12 @@ func (a applier) member(ctx context.Context, at membership, last *memberState) (
 }
 
 // restrict takes from the membership what it has in the backup and lost later. It reports whether
-// the membership changed. A member and an auditor each may do things that the other may not. A
-// membership that changed between the two is therefore disabled until an admin of the tenant sets
-// the role.
+// the membership changed.
 func (last *memberState) restrict(m *tenancy.Member) bool {
 	was := *m
-	switch {
-	case last.role == "" || last.role == m.Role || last.role == scope.Admin:
-	case m.Role == scope.Admin:
-		m.Role = last.role
-	default:
-		m.Disabled = true
-	}
-	m.Disabled = m.Disabled || last.disabled
+	role, disable := narrowRole(m.Role, last.role)
+	m.Role = role
+	m.Disabled = m.Disabled || disable || last.disabled
 	return *m != was
 }
 
@@ -401,6 +409,46 @@ func (a applier) application(ctx context.Context, id ident.ApplicationID,
 	}
 	app.Disabled, app.UpdatedAt = true, a.now
 	return true, a.tx.Tenants.UpdateApplication(ctx, app)
+}
+
+func (a applier) serviceAccount(ctx context.Context, id ident.ServiceAccountID,
+	last serviceAccountState,
+) (taken bool, err error) {
+	s, err := a.tx.Machines.LockServiceAccount(ctx, last.tenant, id)
+	if err != nil {
+		return false, err
+	}
+	if last.deleted {
+		_, err = a.tx.Machines.EndOwner(ctx, tenancy.EndedOwner{
+			Tenant: last.tenant, ID: ident.PartyID(id), At: a.now, Reason: revokeReason,
+		}, policy.Tombstone)
+		if err != nil {
+			return false, err
+		}
+		return true, a.tx.Machines.DeleteServiceAccount(ctx, s, a.now, "", revokeReason)
+	}
+	role, disabled := narrowRole(s.Role, last.role)
+	disabled = disabled || last.disabled || s.Disabled
+	if role == s.Role && disabled == s.Disabled {
+		return false, nil
+	}
+	s.Role, s.Disabled = role, disabled
+	s.UpdatedAt = a.now
+	return true, a.tx.Machines.UpdateServiceAccount(ctx, s)
+}
+
+// narrowRole returns the role that somebody keeps who has a role in the backup and was given
+// another one later; "" where that is unknown. A member and an auditor each may do things that the
+// other may not. Who changed between the two is therefore to be disabled until an admin of the
+// tenant sets the role.
+func narrowRole(backup, later scope.Role) (role scope.Role, disable bool) {
+	switch {
+	case later == "" || later == backup || later == scope.Admin:
+		return backup, false
+	case backup == scope.Admin:
+		return later, false
+	}
+	return backup, true
 }
 
 func (a applier) tenant(ctx context.Context, id ident.TenantID, last *tenantState) (taken bool, err error) {

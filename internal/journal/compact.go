@@ -39,7 +39,10 @@ func (p rank) after(q rank) bool {
 type subject [16]byte
 
 func subjectOf(aspect string, f audit.Effect) (s subject) {
-	parts := []string{aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application)}
+	parts := []string{
+		aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application),
+		string(f.Owner),
+	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	copy(s[:], sum[:])
 	return s
@@ -99,6 +102,12 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "application disabled", endedBy: "application deleted"}
 	case audit.EffectApplicationDeleted:
 		return aspect{name: "application deleted"}
+	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled:
+		return aspect{name: "service account disabled", endedBy: "service account deleted"}
+	case audit.EffectServiceAccountRoleSet:
+		return aspect{name: "service account role", endedBy: "service account deleted"}
+	case audit.EffectServiceAccountDeleted:
+		return aspect{name: "service account deleted"}
 	case audit.EffectAccountDisabled, audit.EffectAccountEnabled:
 		return aspect{name: "account disabled"}
 	case audit.EffectAccountRoleRemoved:

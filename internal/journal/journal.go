@@ -199,15 +199,16 @@ type State struct {
 	// Alive are the nodes that were live at the end, as far as the journal knows.
 	Alive []Node
 
-	keys         map[ident.KeyID]*keyState
-	users        map[ident.UserID]userState
-	members      map[membership]*memberState
-	accountRoles map[accountMembership]accountRoleState
-	applications map[ident.ApplicationID]applicationState
-	tenants      map[ident.TenantID]*tenantState
-	accounts     map[ident.AccountID]bool
-	policies     map[ident.AccountID]map[policy.Reason]policyState
-	sessions     map[ident.AccountID]policy.Sessions
+	keys            map[ident.KeyID]*keyState
+	users           map[ident.UserID]userState
+	members         map[membership]*memberState
+	accountRoles    map[accountMembership]accountRoleState
+	applications    map[ident.ApplicationID]applicationState
+	serviceAccounts map[ident.ServiceAccountID]serviceAccountState
+	tenants         map[ident.TenantID]*tenantState
+	accounts        map[ident.AccountID]bool
+	policies        map[ident.AccountID]map[policy.Reason]policyState
+	sessions        map[ident.AccountID]policy.Sessions
 	// sequences is the number of sequences of changes so far. Each start and each restore begins
 	// one.
 	sequences int
@@ -241,6 +242,14 @@ type accountRoleState struct {
 type applicationState struct {
 	tenant            ident.TenantID
 	disabled, deleted bool
+}
+
+// serviceAccountState is the latest state of a service account.
+type serviceAccountState struct {
+	tenant            ident.TenantID
+	disabled, deleted bool
+	// role is the last role that it was given; "" if unknown.
+	role scope.Role
 }
 
 // tenantState is the latest state of a tenant. A nil or zero field means that the journal says
@@ -299,7 +308,8 @@ func Read(from io.Reader) (*State, error) {
 		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
 		accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
-		applications: map[ident.ApplicationID]applicationState{},
+		applications:    map[ident.ApplicationID]applicationState{},
+		serviceAccounts: map[ident.ServiceAccountID]serviceAccountState{},
 	}
 	var run []Line // lines of one sequence
 	var p progress
@@ -386,6 +396,9 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 				deleted:  f.Kind == audit.EffectApplicationDeleted,
 			}
 		}
+	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled, audit.EffectServiceAccountRoleSet,
+		audit.EffectServiceAccountDeleted:
+		s.applyServiceAccount(f)
 	case audit.EffectAccountDisabled, audit.EffectAccountEnabled:
 		s.accounts[f.Account] = f.Kind == audit.EffectAccountDisabled
 	case audit.EffectAccountRoleRemoved:
@@ -440,6 +453,24 @@ func (s *State) applyKey(f audit.Effect) {
 	case audit.EffectKeyAddressesSet:
 		k.addresses = &f.Addresses
 	}
+}
+
+func (s *State) applyServiceAccount(f audit.Effect) {
+	id := ident.ServiceAccountID(f.Owner)
+	a := s.serviceAccounts[id]
+	if a.deleted { // permanently
+		return
+	}
+	a.tenant = f.Tenant
+	switch f.Kind {
+	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled:
+		a.disabled = f.Kind == audit.EffectServiceAccountDisabled
+	case audit.EffectServiceAccountRoleSet:
+		a.role = scope.Role(f.Role)
+	case audit.EffectServiceAccountDeleted:
+		a = serviceAccountState{tenant: f.Tenant, deleted: true}
+	}
+	s.serviceAccounts[id] = a
 }
 
 func (s *State) applyUser(f audit.Effect, l Line) {

@@ -36,9 +36,9 @@ func sequencesOf(text []byte) (runs []sequence, err error) {
 }
 
 // Merge returns a journal with the lines of all journals. The first one says since when the result
-// is complete. Lines of the others are added to the sequence of their change: the last sequences of
-// all journals are the same, and so are those before, as far as they go. The result belongs to no
-// node.
+// is complete. The last sequences of all journals must be the same; lines of the others are added
+// to it. An earlier sequence is added to the one that is the same, or else stands by itself before
+// the sequences that came after it. The result belongs to no node.
 func Merge(first []byte, others ...[]byte) ([]byte, error) {
 	if len(others) == 0 {
 		return withoutNodes(first)
@@ -52,19 +52,18 @@ func Merge(first []byte, others ...[]byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := merged[len(merged)-1].checkSame(runs[len(runs)-1]); err != nil {
+		merged, err = mergeSequences(merged, runs)
+		if err != nil {
 			return nil, err
-		}
-		for i, r := range runs {
-			into := max(len(merged)-len(runs)+i, 0)
-			merged[into] = append(merged[into], slices.DeleteFunc(slices.Clone(r), Line.startsSequence)...)
 		}
 	}
 	var text []byte
-	for _, r := range merged {
+	for i, r := range merged {
 		rest := r
 		if len(r) > 0 && r[0].startsSequence() {
 			rest = r[1:]
+		} else if i > 0 { // an earlier sequence of another journal was put before it
+			text = append(text, RestoreMarker(0).Encode()...)
 		}
 		slices.SortStableFunc(rest, func(a, b Line) int { return cmp.Compare(a.Change, b.Change) })
 		for _, l := range r {
@@ -74,6 +73,50 @@ func Merge(first []byte, others ...[]byte) ([]byte, error) {
 		}
 	}
 	return text, nil
+}
+
+// mergeSequences adds the sequences of another journal to those of a journal. It goes backwards
+// from the last ones.
+func mergeSequences(merged, runs []sequence) ([]sequence, error) {
+	at := len(merged) - 1
+	last := len(runs) - 1
+	if err := merged[at].checkSame(runs[last]); err != nil {
+		return nil, err
+	}
+	merged[at] = merged[at].with(runs[last])
+	for i := last - 1; i >= 0; i-- {
+		r := runs[i]
+		if !slices.ContainsFunc(r, func(l Line) bool { return l.Change > 0 }) {
+			continue
+		}
+		same := at - 1
+		for same >= 0 && !merged[same].isSame(r) {
+			same--
+		}
+		if same >= 0 {
+			merged[same] = merged[same].with(r)
+			at = same
+			continue
+		}
+		merged = slices.Insert(merged, at, r.apart())
+	}
+	return merged, nil
+}
+
+// with returns the sequence with the lines of another.
+func (r sequence) with(other sequence) sequence {
+	return append(r, slices.DeleteFunc(slices.Clone(other), Line.startsSequence)...)
+}
+
+// apart returns the sequence with a restore marker in the place of a start marker. The first
+// journal says since when the result is complete, and not this sequence.
+func (r sequence) apart() sequence {
+	if len(r) == 0 || r[0].Marker != startMarker {
+		return r
+	}
+	marker := RestoreMarker(r[0].Change)
+	marker.ID = r[0].ID
+	return append(sequence{marker}, r[1:]...)
 }
 
 // withoutNodes returns the complete lines of a journal except those about nodes.
@@ -88,14 +131,41 @@ func withoutNodes(journal []byte) (text []byte, err error) {
 	return text, err
 }
 
-// checkSame returns an error if two sequences are known to differ: one began with a restore that
-// the other does not have, or a change has another time or event.
+// checkSame returns an error if two sequences differ: one began with a restore that the other does
+// not have, or a change has another time or event. If it is unknown with which restore one of them
+// began, they must have a change in common: the database may have been replaced without a restore.
 func (r sequence) checkSame(other sequence) error {
-	if a, known := r.startEvent(); known {
-		if b, known := other.startEvent(); known && a != b {
-			return ErrOtherDatabase
-		}
+	a, known := r.startEvent()
+	b, otherKnown := other.startEvent()
+	if known && otherKnown && a != b {
+		return ErrOtherDatabase
 	}
+	common, differs := r.compare(other)
+	if differs > 0 {
+		return fmt.Errorf("change %d: %w", differs, ErrOtherDatabase)
+	}
+	from := max(r.startChange(), other.startChange())
+	if (!known || !otherKnown) && !common && (r.hasEffects(from) || other.hasEffects(from)) {
+		return fmt.Errorf("they have no change in common after change %d: %w", from, ErrOtherDatabase)
+	}
+	return nil
+}
+
+// isSame reports whether two earlier sequences are the same: they began with the same restore, or
+// they have a change in common.
+func (r sequence) isSame(other sequence) bool {
+	a, known := r.startEvent()
+	b, otherKnown := other.startEvent()
+	common, differs := r.compare(other)
+	if known && otherKnown {
+		return a == b && differs == 0
+	}
+	return common && differs == 0
+}
+
+// compare reports whether two sequences have a change in common, apart from those up to the start
+// of one of them. differs is a change that has another time or event; 0 for none.
+func (r sequence) compare(other sequence) (common bool, differs int64) {
 	times, events := map[int64]time.Time{}, map[int64]ident.EventID{}
 	for _, l := range r {
 		switch {
@@ -105,15 +175,31 @@ func (r sequence) checkSame(other sequence) error {
 			events[l.Change] = l.ID
 		}
 	}
+	from := max(r.startChange(), other.startChange())
 	for _, l := range other {
 		at, told := times[l.Change]
 		id, checked := events[l.Change]
-		if len(l.Effects) > 0 && told && !at.Equal(l.At.Truncate(time.Microsecond)) ||
-			l.Marker == checkpointMarker && l.ID != "" && checked && id != l.ID {
-			return fmt.Errorf("change %d: %w", l.Change, ErrOtherDatabase)
+		told = told && l.Change > 0 && len(l.Effects) > 0
+		checked = checked && l.Change > 0 && l.Marker == checkpointMarker && l.ID != ""
+		if told && !at.Equal(l.At.Truncate(time.Microsecond)) || checked && id != l.ID {
+			return common, l.Change
 		}
+		common = common || (told || checked) && l.Change > from
 	}
-	return nil
+	return common, 0
+}
+
+// startChange returns the change after which the sequence begins; 0 if unknown.
+func (r sequence) startChange() int64 {
+	if len(r) == 0 || !r[0].startsSequence() {
+		return 0
+	}
+	return r[0].Change
+}
+
+// hasEffects reports whether the sequence has effects of a change after the given one.
+func (r sequence) hasEffects(after int64) bool {
+	return slices.ContainsFunc(r, func(l Line) bool { return len(l.Effects) > 0 && l.Change > after })
 }
 
 // startEvent returns the event of the restore that began the sequence; "" for the first sequence of

@@ -84,8 +84,9 @@ func TestMergedJournalsSayWhatOneOfEverythingSays(t *testing.T) {
 
 func TestOfThreeJournalsTheOneThatIsCompleteSaysSinceWhen(t *testing.T) {
 	node := Line{Marker: nodeMarker, Nodes: []Node{{ID: "node_1"}}}
-	whole := textOf(node, keyLine(audit.EffectKeyDisabled, 3), Checkpoint(4))
-	late := textOf(StartMarker(noon, 4), keyLine(audit.EffectKeyEnabled, 6), Checkpoint(7))
+	shared := keyLine(audit.EffectKeyDisabled, 5)
+	whole := textOf(node, keyLine(audit.EffectKeyDisabled, 3), shared, Checkpoint(5))
+	late := textOf(StartMarker(noon, 4), shared, keyLine(audit.EffectKeyEnabled, 6), Checkpoint(7))
 	empty := textOf()
 	s := mustMerge(t, whole, late, empty)
 	if !s.Begin.IsZero() || s.After != 0 || s.Checkpoint != 7 || s.keys["key_1"].disabled || s.Node != (Node{}) {
@@ -148,6 +149,59 @@ func TestACompactJournalStillIdentifiesItsDatabase(t *testing.T) {
 		want := []Trace{{Change: 1, ID: "evt_1"}, {Change: 5, ID: "evt_5"}}
 		if diff := cmp.Diff(want, traces); err != nil || diff != "" {
 			t.Errorf("%v: traces (-want +got):\n%s\n%s", err, diff, text)
+		}
+	}
+}
+
+// The database of a node was replaced at change 100, without a restore. The node started its
+// journal again, and disabled the key. Another node was stopped before: its last sequence is that
+// of the database that is gone.
+func TestTheJournalOfADatabaseThatWasReplacedIsNotMerged(t *testing.T) {
+	before := keyLine(audit.EffectKeyEnabled, 50)
+	disabled := keyLine(audit.EffectKeyDisabled, 120)
+	replaced := textOf(before, StartMarker(noon, 100),
+		Line{Marker: checkpointMarker, Change: 100, ID: "evt_100"}, disabled, Checkpoint(130))
+	stopped := textOf(before, Line{Marker: checkpointMarker, Change: 100, ID: "evt_100"},
+		keyLine(audit.EffectKeyEnabled, 150), Checkpoint(200))
+	unused := textOf(before, keyLine(audit.EffectKeyDisabled, 160), StartMarker(noon, 100))
+	joined := textOf(before, disabled, Checkpoint(140))
+	for _, texts := range [][2][]byte{{replaced, stopped}, {stopped, replaced}, {unused, stopped}, {stopped, unused}} {
+		if text, err := Merge(texts[0], texts[1]); !errors.Is(err, ErrOtherDatabase) {
+			t.Errorf("%v, merged into\n%s", err, text)
+		}
+	}
+	for _, texts := range [][2][]byte{{replaced, joined}, {joined, replaced}} { // of a node that started later
+		if s := mustMerge(t, texts[0], texts[1]); !s.keys["key_1"].disabled || s.Checkpoint != 140 {
+			t.Errorf("disabled %t, up to %d", s.keys["key_1"].disabled, s.Checkpoint)
+		}
+	}
+}
+
+// Two restores after another: a node that joined after the second one does not have what the first
+// one brought. The key was enabled, and later, after the first restore, disabled.
+func TestEarlierSequencesOfJournalsAreMergedWithThoseThatAreTheSame(t *testing.T) {
+	marker := func(l Line, id ident.EventID) Line { l.ID = id; return l }
+	start := keyLine(audit.EffectKeyEnabled, 10)
+	first := textOf(start, keyLine(audit.EffectKeyEnabled, 100))
+	second := textOf(marker(RestoreMarker(51), "evt_1"), keyLine(audit.EffectKeyDisabled, 60))
+	user := keyLine(audit.EffectKeyRevoked, 35)
+	user.Effects = []audit.Effect{{Kind: audit.EffectUserDeleted, User: "usr_1"}}
+	whole := slices.Concat(first, second, textOf(marker(RestoreMarker(31), "evt_2"), user, Checkpoint(40)))
+	joined := textOf(start, marker(StartMarker(noon, 31), "evt_2"), user, Checkpoint(41))
+	stopped := slices.Concat(first, textOf(StartMarker(noon, 33), user, Checkpoint(38)))
+	for name, texts := range map[string][][]byte{
+		"a node that joined": {whole, joined}, "a node that was stopped": {whole, stopped},
+		"first a node that joined": {joined, whole}, "first a node that was stopped": {stopped, whole},
+		"all": {stopped, joined, whole}, "all, the other way round": {whole, joined, stopped},
+	} {
+		s := mustMerge(t, texts[0], texts[1:]...)
+		if !s.keys["key_1"].disabled || !s.users["usr_1"].deleted || s.Checkpoint < 40 {
+			t.Errorf("%s: disabled %t, deleted %t, up to %d", name, s.keys["key_1"].disabled, s.users["usr_1"].deleted,
+				s.Checkpoint)
+		}
+		complete := bytes.Equal(texts[0], whole)
+		if s.Begin.IsZero() != complete {
+			t.Errorf("%s: it begins at %s", name, s.Begin)
 		}
 	}
 }

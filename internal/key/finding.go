@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -20,6 +21,8 @@ const (
 	NeverExpires  Finding = "never_expires"
 	UnusedScopes  Finding = "unused_scopes"
 	OverlapOpen   Finding = "overlap_open"
+	// NoSteward says that the key belongs to a service account without an active steward.
+	NoSteward Finding = "no_steward"
 )
 
 // guidance holds the advice for each finding, in the order in which findings are listed (seed
@@ -35,6 +38,7 @@ var guidance = []struct {
 	{NeverExpires, "Set expires_at, or let the account's policy expire keys."},
 	{UnusedScopes, "Remove the scopes that no request has needed for 30 days."},
 	{OverlapOpen, "Two secrets of the key are valid. End the previous one when nothing uses it any more."},
+	{NoSteward, "The service account has no steward: admins of the tenant get the notices. Name a steward."},
 }
 
 // Findings lists all findings in the order in which they are shown.
@@ -104,6 +108,7 @@ func ExamineHealth(v View, t policy.Tenant, used scope.Set, now time.Time) Healt
 		NeverExpires:  v.Life.Expiry.At.IsZero(),
 		UnusedScopes:  len(h.UnusedScopes) > 0,
 		OverlapOpen:   !v.Previous.Until.IsZero(),
+		NoSteward:     k.Owner.Type() == ident.ServiceAccountParty && len(k.Stewards) == 0,
 	}
 	for _, f := range Findings() {
 		if found[f] {

@@ -121,7 +121,7 @@ func TestKeyHealthFindsWhatTheGuidelinesWarnOf(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{
 		"never_used": 1, "unused_90_days": 2, "older_than_90_days": 1, "older_than_12_months": 2, "never_expires": 1,
-		"unused_scopes": 2, "overlap_open": 1,
+		"unused_scopes": 2, "overlap_open": 1, "no_steward": 0,
 	}, sum); diff != "" {
 		t.Error(diff)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
 
@@ -69,8 +70,11 @@ func disableIdle(ctx context.Context, tx SweepTx, c *keyTx) (audit.Action, error
 }
 
 // dueForIdleDisable reports whether the key is idle and its owner was notified at least
-// policy.IdleNotice ago.
+// policy.IdleNotice ago. Subjects get no notice.
 func (c *keyTx) dueForIdleDisable(ctx context.Context, tx SweepTx) (bool, error) {
+	if !notice.Reaches(c.Owner.Type()) {
+		return c.noticeSubject().IdleWithoutNotice(c.tenant, c.horizon), nil
+	}
 	n, idle := c.noticeSubject().Idle(c.tenant, c.horizon)
 	if !idle {
 		return false, nil

@@ -21,6 +21,8 @@ import (
 type Filter struct {
 	// Owner is the only owner whose keys are listed; "" for all.
 	Owner ident.PartyID
+	// Owners are the only owners whose keys are listed, of which Owner is none; nil for all.
+	Owners []ident.PartyID
 	// Status is the status at the moment of the request; it is computed and never stored.
 	Status policy.Status
 	// Query is compared with the beginnings of words in the name, the public id and the owner's
@@ -31,6 +33,21 @@ type Filter struct {
 	ShownTo ident.UserID
 	// ExceptAccounts are accounts whose keys a list over all tenants leaves out.
 	ExceptAccounts []ident.AccountID
+}
+
+// within returns the filter for somebody who sees only the keys of these owners. It names no owner
+// if they may see none of the keys.
+func (f Filter) within(owners []ident.PartyID) Filter {
+	switch {
+	case f.Owner != "" && !slices.Contains(owners, f.Owner):
+		f.Owner, f.Owners = "", nil
+	case f.Owner != "":
+	case len(owners) == 1:
+		f.Owner = owners[0]
+	default:
+		f.Owners = owners
+	}
+	return f
 }
 
 // matches reports whether the computed parts of the view pass the filter. The store applies the
@@ -123,10 +140,14 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 			"Only admins and auditors of the tenant may ask which secrets were shown to another person.")
 	}
 	if !others.see {
-		if filter.Owner != "" && filter.Owner != ident.PartyID(caller.ID) {
+		seen, err := s.Store.StewardedBy(ctx, tenant, caller.ID)
+		if err != nil {
+			return Listing{}, err
+		}
+		filter = filter.within(append(seen, ident.PartyID(caller.ID)))
+		if filter.Owner == "" && len(filter.Owners) == 0 {
 			return Listing{}, nil
 		}
-		filter.Owner = ident.PartyID(caller.ID)
 	}
 	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(string(caller.ID)))
 	if err != nil {

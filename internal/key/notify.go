@@ -23,7 +23,7 @@ func (k Key) noticeFacts(rules []policy.Rule, by principal.Party) notice.Facts {
 // notifyCreated notifies the owner of a key that another person created. The notice brings the link
 // to claim the key, if links are mailed.
 func notifyCreated(ctx context.Context, tx notice.LinkWriter, k Key, rules []policy.Rule, c Claim) error {
-	if k.CreatedBy.ID == k.Owner.ID || k.Owner.User() == "" {
+	if k.CreatedBy.ID == k.Owner.ID || !notice.Reaches(k.Owner.Type()) {
 		return nil
 	}
 	f := k.noticeFacts(rules, k.CreatedBy)
@@ -34,12 +34,12 @@ func notifyCreated(ctx context.Context, tx notice.LinkWriter, k Key, rules []pol
 		n.Key = k.ID
 		return notice.PlanLink(ctx, tx, n)
 	}
-	return tx.PlanNotice(ctx, notice.OfKey(notice.KeyCreated, k.Owner.User(), k.ID, k.CreatedAt, f))
+	return tx.PlanNotice(ctx, notice.OfOwnersKey(notice.KeyCreated, k.Owner, k.ID, k.CreatedAt, f))
 }
 
-// planNotice plans a notice to the owner of the key, if the owner is a person.
+// planNotice plans a notice to the owner of the key, unless that is a subject.
 func (c *keyTx) planNotice(ctx context.Context, tx notice.Writer, n notice.Notice) error {
-	if n.User == "" {
+	if !notice.Reaches(c.Owner.Type()) {
 		return nil
 	}
 	return tx.PlanNotice(ctx, n)
@@ -49,7 +49,7 @@ func (c *keyTx) planNotice(ctx context.Context, tx notice.Writer, n notice.Notic
 // their session.
 func (c *keyTx) notifyRefreshed(ctx context.Context, tx notice.Writer) error {
 	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
-	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRefreshed, c.Owner.User(), c.ID, c.now, f, c.Serial))
+	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRefreshed, c.Owner, c.ID, c.now, f, c.Serial))
 }
 
 // notifyRevealed notifies the owner, who is the only one who can reveal a secret, for the same
@@ -57,7 +57,7 @@ func (c *keyTx) notifyRefreshed(ctx context.Context, tx notice.Writer) error {
 func (c *keyTx) notifyRevealed(ctx context.Context, tx notice.Writer, address string) error {
 	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
 	f.Address = address
-	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRevealed, c.Owner.User(), c.ID, c.now, f, c.now.UnixMicro()))
+	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRevealed, c.Owner, c.ID, c.now, f, c.now.UnixMicro()))
 }
 
 // notifyDisabled notifies the owner of a key that another person or idleness disabled.
@@ -69,7 +69,7 @@ func (c *keyTx) notifyDisabled(ctx context.Context, tx notice.Writer) error {
 	if c.DisabledBy == "" {
 		f.LastUsedAt, f.IdleDays = c.LastUsedAt, c.tenant.Settings.IdleDays
 	}
-	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyDisabled, c.Owner.User(), c.ID, c.now, f, c.now.UnixMicro()))
+	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyDisabled, c.Owner, c.ID, c.now, f, c.now.UnixMicro()))
 }
 
 // notifyRevoked notifies the owner, even of what they did themselves, of a key that is revoked or
@@ -80,7 +80,7 @@ func (c *keyTx) notifyRevoked(ctx context.Context, tx notice.Writer, why string,
 	}
 	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
 	f.Why, f.Deleted = why, deleted
-	return c.planNotice(ctx, tx, notice.OfKey(notice.KeyRevoked, c.Owner.User(), c.ID, c.now, f))
+	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRevoked, c.Owner, c.ID, c.now, f))
 }
 
 // notifyExpiring notifies the owner at once if a new expiry is nearer than the first warning, even
@@ -96,9 +96,8 @@ func (c *keyTx) notifyExpiring(ctx context.Context, tx notice.Writer) error {
 // noticeSubject returns the facts by which package notice decides what is due because of time.
 func (c *keyTx) noticeSubject() notice.Subject {
 	return notice.Subject{
-		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner.User(), Name: c.Name,
-		PublicID: c.PublicID,
-		Last4:    c.Last4, Serial: c.Serial,
+		Key: c.ID, Tenant: c.Tenant, Account: c.tenant.Account, Owner: c.Owner, Name: c.Name, PublicID: c.PublicID,
+		Last4: c.Last4, Serial: c.Serial,
 		SetAt: c.SecretSetAt, ExpiresAt: c.ExpiresAt, RevokedAt: c.RevokedAt, DisabledAt: c.DisabledAt,
 		LastUsedAt: c.LastUsedAt, EnabledAt: c.EnabledAt,
 	}

@@ -33,6 +33,8 @@ type ListStore interface {
 	// Keys lists keys of a tenant.
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter,
 		page Page) (keys []Key, stopped *Position, err error)
+	// StewardedBy returns the service accounts of the tenant that the person is steward of.
+	StewardedBy(ctx context.Context, tenant ident.TenantID, person ident.UserID) ([]ident.PartyID, error)
 	// OwnKeys lists the keys of the filter's owner in every tenant where the owner is a live
 	// member.
 	OwnKeys(ctx context.Context, filter Filter, page Page) (keys []Key, stopped *Position, err error)

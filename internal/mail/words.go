@@ -79,6 +79,10 @@ func (d Renderer) words(l notice.Message) wording {
 		w = keyClaim(l)
 	}
 	w.Link, w.Greeting = d.Base+w.path+l.Token.Reveal(), "Hello"
+	if l.Facts.ServiceAccount != "" {
+		w.Why = "You receive this message because you are a steward of this service account, or because it has no " +
+			"steward and you are an admin of its tenant."
+	}
 	if w.Why == "" {
 		w.Why = "You receive this message because it is about your account or your keys in Claviger."
 	}
@@ -98,8 +102,8 @@ func keyExpiring(l notice.Message) wording {
 	f := l.Facts
 	left := int(math.Ceil(f.Expiry.At.Sub(l.Date).Hours() / 24))
 	return wording{
-		Subject: "Your API key \"" + f.KeyName + "\" expires " + within(left),
-		Lead: "Your API key \"" + f.KeyName + "\" expires " + within(left) +
+		Subject: yourKey(f, "Your") + " expires " + within(left),
+		Lead: yourKey(f, "Your") + " expires " + within(left) +
 			". After that it is rejected everywhere.",
 		Rows: append(keyRows(l), row{"Expires", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
 		Advice: "Refresh it before that time, and give the new secret to the programs that use the key. " +
@@ -110,8 +114,8 @@ func keyExpiring(l notice.Message) wording {
 func expired(l notice.Message) wording {
 	f := l.Facts
 	return wording{
-		Subject: "Your API key \"" + f.KeyName + "\" has expired",
-		Lead:    "Your API key \"" + f.KeyName + "\" has expired. It is rejected everywhere.",
+		Subject: yourKey(f, "Your") + " has expired",
+		Lead:    yourKey(f, "Your") + " has expired. It is rejected everywhere.",
 		Rows:    append(keyRows(l), row{"Expired", moment(f.Expiry.At) + because(f.Expiry.Reason)}),
 		Advice:  "You can refresh it within 30 days. It then gets a new secret and works again.",
 	}
@@ -120,9 +124,9 @@ func expired(l notice.Message) wording {
 func idle(l notice.Message) wording {
 	f := l.Facts
 	return wording{
-		Subject: "Your API key \"" + f.KeyName + "\" will be disabled: nobody uses it",
-		Lead: "Nobody uses your API key \"" + f.KeyName +
-			"\". The tenant disables keys that nobody uses. A disabled key is rejected everywhere.",
+		Subject: yourKey(f, "Your") + " will be disabled: nobody uses it",
+		Lead: "Nobody uses " + yourKey(f, "your") +
+			". The tenant disables keys that nobody uses. A disabled key is rejected everywhere.",
 		Rows: append(keyRows(l), lastUse(f), row{"Disabled after", moment(f.IdleAt)}),
 		Advice: "Use it once to keep it. If nothing needs it, revoke it. " +
 			"After it is disabled, only an admin of the tenant can enable it again.",
@@ -138,6 +142,13 @@ func created(l notice.Message) wording {
 		Rows:   append(keyRows(l), row{"Created", moment(l.At)}),
 		Advice: "The person who created it has seen its secret. If you did not expect this, revoke the key.",
 	}
+	if f.ServiceAccount != "" {
+		owner := "the service account \"" + f.ServiceAccountName + "\""
+		w.Subject = "An API key was created for " + owner + ": \"" + f.KeyName + "\""
+		w.Lead = who(f.By) + " created the API key \"" + f.KeyName + "\" for " + owner + "."
+		w.Advice = "The person who created it has seen its secret. " +
+			"If you did not expect this, ask an admin of the tenant."
+	}
 	if f.ByLink {
 		w.Advice = "It has no secret yet. You will get a link that creates the secret and shows it to you once. " +
 			"Open the link within 7 days. If you did not expect this, revoke the key."
@@ -151,8 +162,8 @@ func created(l notice.Message) wording {
 func refreshed(l notice.Message) wording {
 	f := l.Facts
 	w := wording{
-		Subject: "Your API key \"" + f.KeyName + "\" has a new secret",
-		Lead:    who(f.By) + " refreshed your API key \"" + f.KeyName + "\". It has a new secret.",
+		Subject: yourKey(f, "Your") + " has a new secret",
+		Lead:    who(f.By) + " refreshed " + yourKey(f, "your") + ". It has a new secret.",
 		Rows:    append(keyRows(l), row{"Refreshed", moment(l.At)}),
 		Advice:  "If you did not expect this, revoke the key and change your password.",
 	}
@@ -165,8 +176,8 @@ func refreshed(l notice.Message) wording {
 func revealed(l notice.Message) wording {
 	f := l.Facts
 	return wording{
-		Subject: "The secret of your API key \"" + f.KeyName + "\" was shown again",
-		Lead:    who(f.By) + " viewed the secret of your API key \"" + f.KeyName + "\" again.",
+		Subject: "The secret of " + yourKey(f, "your") + " was shown again",
+		Lead:    who(f.By) + " viewed the secret of " + yourKey(f, "your") + " again.",
 		Rows:    append(keyRows(l), row{"Shown", moment(l.At)}, row{"Address", f.Address}),
 		Advice: "If this was not you, somebody has your password or your session. " +
 			"Refresh the key to give it a new secret, " +
@@ -177,15 +188,15 @@ func revealed(l notice.Message) wording {
 func disabled(l notice.Message) wording {
 	f := l.Facts
 	w := wording{
-		Subject: "Your API key \"" + f.KeyName + "\" was disabled",
-		Lead: who(f.By) + " disabled your API key \"" + f.KeyName +
-			"\". It is rejected everywhere until somebody enables it again.",
+		Subject: yourKey(f, "Your") + " was disabled",
+		Lead: who(f.By) + " disabled " + yourKey(f, "your") +
+			". It is rejected everywhere until somebody enables it again.",
 		Rows:   append(keyRows(l), row{"Disabled", moment(l.At)}),
 		Advice: "Only an admin of the tenant can enable it again.",
 	}
 	if f.IdleDays > 0 {
-		w.Lead = "Your API key \"" + f.KeyName +
-			"\" was disabled because nobody used it. It is rejected everywhere until somebody enables it again."
+		w.Lead = yourKey(f, "Your") +
+			" was disabled because nobody used it. It is rejected everywhere until somebody enables it again."
 		w.Rows = append(w.Rows, lastUse(f), row{"Days without use that the tenant allows", strconv.Itoa(f.IdleDays)})
 	}
 	return w
@@ -197,8 +208,8 @@ func revoked(l notice.Message) wording {
 		verb = "deleted"
 	}
 	w := wording{
-		Subject: "Your API key \"" + f.KeyName + "\" was " + verb,
-		Lead: who(f.By) + " " + verb + " your API key \"" + f.KeyName + "\". " +
+		Subject: yourKey(f, "Your") + " was " + verb,
+		Lead: who(f.By) + " " + verb + " " + yourKey(f, "your") + ". " +
 			"It is rejected everywhere. This cannot be undone.",
 		Advice: "If something still needs a key, create another one. " +
 			"If you did not expect this, ask an admin of the tenant.",
@@ -285,10 +296,23 @@ func keyClaim(l notice.Message) wording {
 // keyRows returns the rows that identify the key.
 func keyRows(l notice.Message) []row {
 	rows := []row{{"Key", l.Facts.KeyName}, {"Tenant", l.TenantName}, {"Public id", l.Facts.PublicID}}
+	if l.Facts.ServiceAccount != "" {
+		rows = append(rows, row{"Service account", l.Facts.ServiceAccountName})
+	}
 	if l.Facts.Last4 != "" {
 		rows = append(rows, row{"Secret ends in", l.Facts.Last4})
 	}
 	return rows
+}
+
+// yourKey names the key that the message is about: the recipient's own, or that of a service
+// account. your is "your" or "Your".
+func yourKey(f notice.Facts, your string) string {
+	if f.ServiceAccount == "" {
+		return your + " API key \"" + f.KeyName + "\""
+	}
+	the := map[string]string{"your": "the", "Your": "The"}[your]
+	return the + " API key \"" + f.KeyName + "\" of the service account \"" + f.ServiceAccountName + "\""
 }
 
 func lastUse(f notice.Facts) row {

@@ -180,7 +180,7 @@ func (n requirement) refusals() []fault.Kind {
 	}
 	kinds := []fault.Kind{
 		fault.CredentialAmbiguous, fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked,
-		fault.KeyDisabled, fault.SessionEnded, fault.TransportForbidden,
+		fault.KeyDisabled, fault.SessionEnded, fault.TransportForbidden, fault.AddressForbidden,
 	}
 	if n.session {
 		kinds = append(kinds, fault.SessionRequired, fault.Forbidden)

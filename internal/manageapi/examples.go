@@ -13,14 +13,15 @@ import (
 
 // The examples are about one person, who has one key in one tenant.
 const (
-	exampleAccount     = "acc_01m8k6w12gkm5p2z"
-	exampleTenant      = "ten_01m8k6w12gqa7r4t"
-	exampleUser        = "usr_01m8k6w12g3bn9cd"
-	exampleApplication = "app_01m8k6w12gxe5fgh"
-	exampleKey         = "key_01m8k6w12grm4a1x"
-	exampleEmail       = "ada@example.com"
-	examplePassword    = "a long sentence that only Ada knows"
-	examplePublicID    = "clv_ak_01m8k6w12grm4a1x"
+	exampleAccount        = "acc_01m8k6w12gkm5p2z"
+	exampleTenant         = "ten_01m8k6w12gqa7r4t"
+	exampleUser           = "usr_01m8k6w12g3bn9cd"
+	exampleApplication    = "app_01m8k6w12gxe5fgh"
+	exampleServiceAccount = "sva_01m8k6w12gsv3c7d"
+	exampleKey            = "key_01m8k6w12grm4a1x"
+	exampleEmail          = "ada@example.com"
+	examplePassword       = "a long sentence that only Ada knows"
+	examplePublicID       = "clv_ak_01m8k6w12grm4a1x"
 )
 
 // examples returns an example of each body. URLs in it begin with baseURL.
@@ -52,6 +53,7 @@ func examples(baseURL string) []any {
 	settings := api.Settings{
 		Style: api.StyleToken, Prefix: new("clv"), Label: new("ak"), KeyHeader: new("X-API-Key"),
 		Transports: []api.Transport{api.TransportBearer, api.TransportHeader}, KeysPerUser: new(20),
+		Owners:   []api.PartyType{api.PartyUser, api.PartyServiceAccount, api.PartySubject},
 		Creators: []api.Creator{api.CreatorSelf, api.CreatorAdmin}, Visibility: api.VisibilityAll,
 		DefaultScopes: []string{}, RevokeMode: api.RevokeTombstone, Disclosure: api.DisclosureOnce,
 		Dialect: api.DialectProblem, TokenSeconds: 3600, TokenFormat: api.TokenOpaque,
@@ -80,6 +82,10 @@ func examples(baseURL string) []any {
 		api.CreateKeyRequest{
 			Name: "Nightly export", Description: "Used by the batch server", Scopes: []string{"orders:read"},
 			AllApplications: true, ExpiresAt: &later,
+		},
+		api.CreateServiceAccountRequest{
+			Name: "Nightly build", Description: "Reads orders for the reports", Role: api.RoleMember,
+			Stewards: []string{exampleUser},
 		},
 		api.CreateTenantRequest{AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard},
 		api.Decision{
@@ -144,6 +150,11 @@ func examples(baseURL string) []any {
 			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
 			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Current: true,
 		},
+		api.ServiceAccount{
+			ID: exampleServiceAccount, Number: 1, Name: "Nightly build", Description: "Reads orders for the reports",
+			Role: api.RoleMember, Stewards: []api.Person{person}, Status: api.StatusActive, CreatedBy: owner,
+			CreatedAt: at, UpdatedAt: at,
+		},
 		api.SetAccountMemberRequest{Role: api.RoleAdmin},
 		api.SetUpRequest{
 			Token: "…", Account: "Example Ltd", Email: exampleEmail, Name: "Ada Lovelace", Password: examplePassword,
@@ -163,6 +174,7 @@ func examples(baseURL string) []any {
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
 			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
 		}},
+		api.UpdateServiceAccountRequest{Role: api.To(api.RoleAuditor), Stewards: api.To([]string{})},
 		api.UpdateTenantRequest{Settings: &api.SettingsPatch{RequestsPerMinute: api.To(600)}},
 		api.VerifyRequest{
 			Credential: examplePublicID + "_…", Scopes: []string{"orders:read"}, ApplicationID: exampleApplication,

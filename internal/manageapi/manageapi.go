@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -28,16 +29,17 @@ import (
 
 // API is the management API. All fields are required.
 type API struct {
-	Errors       web.ErrorWriter
-	Middleware   *web.Middleware
-	Identity     *identity.Service
-	Sessions     *session.Service
-	Accounts     *account.Service
-	Applications *application.Service
-	Tenancy      *tenancy.Service
-	Keys         *key.Service
-	Keyring      *credential.Keyring
-	Idempotency  IdempotencyStore
+	Errors          web.ErrorWriter
+	Middleware      *web.Middleware
+	Identity        *identity.Service
+	Sessions        *session.Service
+	Accounts        *account.Service
+	Applications    *application.Service
+	ServiceAccounts *machine.ServiceAccounts
+	Tenancy         *tenancy.Service
+	Keys            *key.Service
+	Keyring         *credential.Keyring
+	Idempotency     IdempotencyStore
 	// Resets limits how often one client address requests a link to set a password.
 	Resets *web.AddressLimit
 	// BaseURL is the public URL of the server, without a slash at the end. Examples contain it.
@@ -58,6 +60,7 @@ func (a *API) Mount(router *web.Router) {
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
 		optional[api.Dialect], optional[api.TokenFormat], optional[api.Status], optional[api.Role],
 		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator], optional[[]api.VerifyMember],
+		optional[[]api.PartyType],
 	} {
 		describe(a.huma)
 	}
@@ -71,6 +74,7 @@ func (a *API) Mount(router *web.Router) {
 	a.members()
 	a.scopes()
 	a.applications()
+	a.serviceAccounts()
 	a.keys()
 	a.health()
 	acceptQueries(a.surface, a.huma.OpenAPI())

@@ -3,6 +3,8 @@ package manageapi
 import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -15,8 +17,10 @@ func settingsOf(s policy.Settings) api.Settings {
 		Style: api.Style(s.Style), Prefix: web.Optional(s.Prefix), Label: web.Optional(s.Label),
 		ClientDomain: web.Optional(s.ClientDomain),
 		KeyHeader:    web.Optional(s.KeyHeader), Transports: wireList[api.Transport](s.Transports),
-		SessionTransport: s.SessionTransport,
-		KeysPerUser:      limitOrNil(s.KeysPerUser), Creators: wireList[api.Creator](s.Creators),
+		SessionTransport:      s.SessionTransport,
+		KeysPerUser:           limitOrNil(s.KeysPerUser),
+		KeysPerServiceAccount: limitOrNil(s.KeysPerServiceAccount), KeysPerSubject: limitOrNil(s.KeysPerSubject),
+		Owners: wireList[api.PartyType](s.OwnerTypes()), Creators: wireList[api.Creator](s.Creators),
 		Visibility:    api.Visibility(s.Visibility),
 		DefaultScopes: stringList(s.DefaultScopes),
 		RevokeMode:    api.RevokeMode(s.RevokeMode), Disclosure: api.Disclosure(s.Disclosure),
@@ -61,6 +65,12 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 			p.notNullable("settings." + member.name)
 		}
 	}
+	if s.Owners.Set && !s.Owners.Null && len(s.Owners.Value) == 0 {
+		p.faults = append(p.faults, fault.Field{
+			Name: "settings.owners", Code: "required",
+			Message: "Name at least one type, or null for the preset's types.",
+		})
+	}
 	return func(to *policy.Settings) {
 		set(&to.Style, s.Style, as[credential.Style])
 		set(&to.Prefix, s.Prefix, as[string])
@@ -70,6 +80,9 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 		set(&to.Transports, s.Transports, typedList[policy.Transport])
 		set(&to.SessionTransport, s.SessionTransport, unchanged[bool])
 		set(&to.KeysPerUser, s.KeysPerUser, limit)
+		set(&to.KeysPerServiceAccount, s.KeysPerServiceAccount, limit)
+		set(&to.KeysPerSubject, s.KeysPerSubject, limit)
+		set(&to.Owners, s.Owners, typedList[ident.PartyType])
 		set(&to.Creators, s.Creators, typedList[policy.Creator])
 		set(&to.Visibility, s.Visibility, as[policy.Visibility])
 		set(&to.DefaultScopes, s.DefaultScopes, typedList[scope.Scope])

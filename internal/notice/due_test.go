@@ -8,6 +8,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 )
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
@@ -16,7 +17,10 @@ const day = policy.Day
 
 // keyWith returns a key whose secret was set so long ago and that expires so much later.
 func keyWith(age, left time.Duration) notice.Subject {
-	return notice.Subject{Key: "key_a", Owner: "usr_a", Serial: 1, SetAt: noon.Add(-age), ExpiresAt: noon.Add(left)}
+	return notice.Subject{
+		Key: "key_a", Owner: principal.Party{ID: "usr_a"}, Serial: 1, SetAt: noon.Add(-age),
+		ExpiresAt: noon.Add(left),
+	}
 }
 
 func TestTheStageOfAKeyBeforeItsExpiry(t *testing.T) {
@@ -50,7 +54,7 @@ func TestWhichNoticeOfAnExpiryIsDue(t *testing.T) {
 	rule := policy.Rule{Reason: policy.ByAutoExpiry, Days: 90, Since: noon.Add(-300 * day)}
 	newRule := policy.Rule{Reason: policy.ByAutoExpiry, Days: 90, Since: noon.Add(-85 * day)}
 	byRule := func(age time.Duration) notice.Subject {
-		return notice.Subject{Key: "key_a", Owner: "usr_a", SetAt: noon.Add(-age)}
+		return notice.Subject{Key: "key_a", Owner: principal.Party{ID: "usr_a"}, SetAt: noon.Add(-age)}
 	}
 	for name, c := range map[string]struct {
 		key   notice.Subject
@@ -106,7 +110,7 @@ func TestWhenAnIdleKeyIsDueForANotice(t *testing.T) {
 		"never used, and not claimed by then": {notice.Subject{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.key.Owner = "usr_a"
+			c.key.Owner.ID = "usr_a"
 			n, ok := c.key.Idle(tenant, noon)
 			if ok != c.want {
 				t.Fatalf("%t, want %t", ok, c.want)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 )
 
 // thresholds are the days before a key's expiry at which its owner gets a notice, nearest first.
@@ -24,8 +25,8 @@ type Subject struct {
 	Key     ident.KeyID
 	Tenant  ident.TenantID
 	Account ident.AccountID
-	// Owner is "" where the owner of the key is not a person. Nothing is due then.
-	Owner ident.UserID
+	// Owner of the key. Where it is a subject, nothing is due.
+	Owner principal.Party
 	Name  string
 	// PublicID, Last4, Serial and SetAt are those of the current secret.
 	PublicID, Last4 string
@@ -58,7 +59,7 @@ func (s Subject) Due(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
 func (s Subject) Stage(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
 	e := policy.EffectiveExpiry(s.ExpiresAt, s.SetAt, rules)
 	switch {
-	case s.Owner == "" || e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero():
+	case !Reaches(s.Owner.Type()) || e.At.IsZero() || !s.RevokedAt.IsZero() || s.SetAt.IsZero():
 		return Notice{}, false
 	case e.Passed(now):
 		return s.notice(KeyExpired, e, 0, now), true
@@ -74,5 +75,5 @@ func (s Subject) Stage(rules []policy.Rule, now time.Time) (n Notice, ok bool) {
 // notice returns the notice of an expiry.
 func (s Subject) notice(kind Kind, e policy.Expiry, days int, now time.Time) Notice {
 	f := Facts{Tenant: s.Tenant, KeyName: s.Name, PublicID: s.PublicID, Last4: s.Last4, Days: days, Expiry: e}
-	return OfKey(kind, s.Owner, s.Key, now, f, s.Serial, days, e.At.UnixMicro())
+	return OfOwnersKey(kind, s.Owner, s.Key, now, f, s.Serial, days, e.At.UnixMicro())
 }

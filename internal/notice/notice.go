@@ -101,11 +101,12 @@ var states = [...]State{Waiting, Leased, Sending, Sent, Skipped, Dead, InDoubt}
 // final reports whether a notice in this state stays there unless the operator retries it.
 func (s State) final() bool { return slices.Contains([]State{Sent, Skipped, Dead, InDoubt}, s) }
 
-// Notice is one message to one person.
+// Notice is one message to one person, or to the stewards of a service account. The latter becomes
+// a notice for each of them when it is due (stewards.go).
 type Notice struct {
 	ID   ident.NoticeID
 	Kind Kind
-	// User gets the notice, at the address on file when it is sent.
+	// User gets the notice, at the address on file when it is sent; "" for stewards.
 	User ident.UserID
 	// Key is the key that it is about; "" for none.
 	Key ident.KeyID
@@ -123,10 +124,13 @@ type Notice struct {
 // Facts are what a notice says, as of the time it was planned. The database stores the JSON form.
 // They never contain a secret.
 type Facts struct {
-	Tenant   ident.TenantID `json:"tenant,omitempty"`
-	KeyName  string         `json:"key_name,omitempty"`
-	PublicID string         `json:"public_id,omitempty"`
-	Last4    string         `json:"last4,omitempty"`
+	Tenant ident.TenantID `json:"tenant,omitempty"`
+	// ServiceAccount owns the key. ServiceAccountName is its name.
+	ServiceAccount     ident.ServiceAccountID `json:"service_account,omitempty"`
+	ServiceAccountName string                 `json:"service_account_name,omitempty"`
+	KeyName            string                 `json:"key_name,omitempty"`
+	PublicID           string                 `json:"public_id,omitempty"`
+	Last4              string                 `json:"last4,omitempty"`
 	// Days is how many days before the expiry it is: one of the thresholds.
 	Days int `json:"days,omitempty"`
 	// Expiry is that of the key; zero where it has none.

@@ -136,6 +136,10 @@ func (s *Service) finish(ctx context.Context, n Notice, c Lease, failure error) 
 // deliver sends the message of a notice. failure is why it was not sent, nil where it was. err is a
 // failure of Claviger itself: nothing is recorded, and the lease expires.
 func (s *Service) deliver(ctx context.Context, n Notice, c Lease) (failure, err error) {
+	if n.forStewards() {
+		reason, err := s.planForStewards(ctx, n)
+		return skip(reason), err
+	}
 	m := Message{Notice: n, Date: s.Now()}
 	if n.User != "" {
 		m.To, err = s.Store.Recipient(ctx, n.User)
@@ -228,7 +232,7 @@ func (s *Service) stillTrue(ctx context.Context, m Message) (bool, error) {
 	if m.Kind == KeyIdle {
 		n, _ = subject.Idle(t, s.Now())
 	}
-	return n.Dedupe == m.Dedupe, nil
+	return n.Dedupe == m.thing(), nil
 }
 
 // outcome returns what becomes of a notice after an attempt.

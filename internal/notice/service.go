@@ -132,6 +132,10 @@ type Store interface {
 	// bucket, at least `least`, the last of them since the given time. The order is that of the
 	// last failure.
 	FailedSignIns(ctx context.Context, since time.Time, least int, after FailurePosition) ([]FailedAttempts, error)
+	// Stewards returns the stewards of a service account who are active members of its tenant.
+	Stewards(ctx context.Context, account ident.ServiceAccountID) ([]ident.UserID, error)
+	// AdminsOf returns active members of a tenant with the role admin, up to 100.
+	AdminsOf(ctx context.Context, tenant ident.TenantID) ([]ident.UserID, error)
 	TenantName(ctx context.Context, tenant ident.TenantID) (string, error)
 	// SubjectOf returns a key and the rules of its tenant. It fails with fault.NotFound for a
 	// deleted key.

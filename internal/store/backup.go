@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/journal"
@@ -23,6 +24,20 @@ const (
 	listEffectsAfter query = `SELECT change_number, id, at, action, target_id, details, account_id, tenant_id, effects
 		FROM audit_events
 		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
+	insertOwnerCounters query = `INSERT INTO counters (name, value)
+		VALUES ('service_account', 0), ('subject', 0), ('key', 0) ON CONFLICT (name) DO NOTHING`
+	// The rows exist: only their numbers are set.
+	numberKeys query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
+		delivery, created_at, updated_at, number)
+		SELECT id, tenant_id, owner_id, created_by, name, description, all_applications, delivery, created_at, updated_at,
+			(SELECT value FROM counters WHERE name = 'key') + ROW_NUMBER() OVER (ORDER BY created_at, id)
+		FROM keys WHERE number IS NULL
+		ON CONFLICT (id) DO UPDATE SET number = excluded.number`
+	raiseKeyCounter query = `UPDATE counters SET value = (SELECT MAX(number) FROM keys)
+		WHERE name = 'key' AND value < (SELECT MAX(number) FROM keys)`
+	insertMissingServerKey query = `INSERT INTO server_keys (purpose, version, created_at)
+		SELECT CAST($1 AS TEXT), version, created_at FROM server_keys WHERE purpose = 'digest' AND version = $2
+		AND NOT EXISTS (SELECT 1 FROM server_keys k WHERE k.purpose = $1)`
 	selectEventOf    query = `SELECT id, at FROM audit_events WHERE change_number = $1`
 	selectLastChange query = `SELECT value FROM counters WHERE name = 'change'`
 )
@@ -91,6 +106,9 @@ func (s *Store) Restore(
 	if err := fill(ctx, sqlTx); err != nil {
 		return 0, event, err
 	}
+	if err := tx.completeRestored(ctx); err != nil {
+		return 0, event, s.fault(err)
+	}
 	event, err = finish(ctx, tx)
 	if err != nil {
 		return 0, event, s.fault(err)
@@ -103,6 +121,21 @@ func (s *Store) Restore(
 		return 0, event, s.fault(err)
 	}
 	return change, event, s.fault(sqlTx.Commit())
+}
+
+// completeRestored adds what a backup of an older schema lacks, as the migrations do.
+func (t *Tx) completeRestored(ctx context.Context) error {
+	for _, q := range []query{insertOwnerCounters, numberKeys, raiseKeyCounter} {
+		if err := t.exec(ctx, q); err != nil {
+			return err
+		}
+	}
+	for _, p := range []credential.Purpose{credential.ManagementTagPurpose, credential.ManagementDigestPurpose} {
+		if err := t.exec(ctx, insertMissingServerKey, string(p), 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // expirePending makes what a backup brought back safe to go on with.

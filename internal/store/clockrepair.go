@@ -114,7 +114,8 @@ const (
 		created_at END, updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, disabled_at = CASE WHEN
 		disabled_at > $1 THEN $1 ELSE disabled_at END, deleted_at = CASE WHEN deleted_at > $1 THEN $1 ELSE
 		deleted_at END WHERE created_at > $1 OR updated_at > $1 OR disabled_at > $1 OR deleted_at > $1`
-	clampPlans query = `UPDATE plans SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
+	clampEndedOwners query = `UPDATE ended_owners SET ended_at = $1 WHERE ended_at > $1`
+	clampPlans       query = `UPDATE plans SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
 		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END WHERE created_at > $1 OR updated_at > $1`
 	clampSubjects query = `UPDATE subjects SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
 		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, disabled_at = CASE WHEN disabled_at >
@@ -138,7 +139,8 @@ var clamps = []query{
 	clampFailures, clampAccountMembers, clampTenants, clampMembers, clampApplications, clampKeys, clampSecrets,
 	clampSecretUses, clampUses,
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
-	clampServiceAccounts, clampPlans, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
+	clampServiceAccounts, clampEndedOwners,
+	clampPlans, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
 }
 
 type repairKey struct{}

@@ -29,14 +29,21 @@ const (
 		whereUsable
 	overlapCounts = `SELECT COUNT(*) FROM key_secrets s CROSS JOIN keys k WHERE s.position = 'previous' AND s.until > $3
 		AND s.set_at > $2 AND k.id = s.key_id AND` + whereUsable
+	// A tenant has at most 200 service accounts.
+	unstewardedCounts = `SELECT COUNT(*) FROM service_accounts sa CROSS JOIN keys k
+		WHERE sa.tenant_id = $1 AND sa.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM service_account_stewards s
+		JOIN members m ON m.tenant_id = sa.tenant_id AND m.user_id = s.user_id AND m.disabled_at IS NULL
+		JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL WHERE s.service_account_id = sa.id)
+		AND k.owner_id = sa.id AND` + whereUsable
 	spareCounts = `SELECT COUNT(*) FROM keys k WHERE` + whereUsable + unusedScope
 
-	countHealth     query = healthCounts
-	countHealthOf   query = healthCounts + ` AND k.owner_id = $7`
-	countOverlaps   query = overlapCounts
-	countOverlapsOf query = overlapCounts + ` AND k.owner_id = $4`
-	countSpare      query = spareCounts
-	countSpareOf    query = spareCounts + ` AND k.owner_id = $7`
+	countHealth      query = healthCounts
+	countHealthOf    query = healthCounts + ` AND k.owner_id = $7`
+	countOverlaps    query = overlapCounts
+	countOverlapsOf  query = overlapCounts + ` AND k.owner_id = $4`
+	countSpare       query = spareCounts
+	countUnstewarded query = unstewardedCounts
+	countSpareOf     query = spareCounts + ` AND k.owner_id = $7`
 )
 
 // HealthSummary implements key.Store. The database does the counting, because reading the keys took
@@ -76,12 +83,19 @@ func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner 
 	if err != nil {
 		return key.Summary{}, s.fault(err)
 	}
+	var unstewarded int
+	if owner == "" {
+		if err := s.reading.row(ctx, countUnstewarded, args()...).Scan(&unstewarded); err != nil {
+			return key.Summary{}, s.fault(err)
+		}
+	}
 	if b.SomeRuleBinds {
 		never = 0
 	}
 	for f, n := range map[key.Finding]int{
 		key.NeverUsed: neverUsed, key.Unused: unused, key.DueForRefresh: due, key.TooOld: old,
 		key.NeverExpires: never, key.OverlapOpen: open, key.UnusedScopes: withSpare,
+		key.NoSteward: unstewarded,
 	} {
 		if n > 0 {
 			sum.Findings[f] = n

@@ -77,6 +77,26 @@ func (c listedKey) shownTo(person ident.UserID) bool {
 	return who == "" || c.owner != who && (c.setBy == who || c.previousSetBy == who)
 }
 
+// ownedBy reports whether the key belongs to one of the owners. For no owners it is always true.
+func (c listedKey) ownedBy(owners []ident.PartyID) bool {
+	return len(owners) == 0 || slices.Contains(owners, c.owner)
+}
+
+// StewardedBy implements key.Store.
+func (s *Store) StewardedBy(ctx context.Context, tenant ident.TenantID,
+	person ident.UserID,
+) (all []ident.PartyID, err error) {
+	err = forEachRow(ctx, s.reading, listStewardships, func(row *sql.Rows) error {
+		var id ident.PartyID
+		if err := row.Scan(&id); err != nil {
+			return err
+		}
+		all = append(all, id)
+		return nil
+	}, tenant, person)
+	return all, s.fault(err)
+}
+
 // Keys implements key.Store.
 func (s *Store) Keys(
 	ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page,
@@ -85,7 +105,7 @@ func (s *Store) Keys(
 	if filter.Owner != "" {
 		q, owner = listCandidatesOf, []any{filter.Owner}
 	}
-	if filter.Query != "" || filter.ShownTo != "" {
+	if filter.Query != "" || filter.ShownTo != "" || len(filter.Owners) > 0 {
 		return s.searchKeys(ctx, q, tenant, filter, page, owner...)
 	}
 	q = listKeys
@@ -121,9 +141,10 @@ func (s *Store) searchKeys(
 		}
 		for _, c := range part {
 			last = &key.Position{At: c.createdAt, Key: c.id}
-			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && (wanted.Empty() ||
-				wanted.Found(c.name,
-					c.publicID, c.email, c.canonicalEmail)) {
+			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && c.ownedBy(filter.Owners) &&
+				(wanted.Empty() ||
+					wanted.Found(c.name,
+						c.publicID, c.email, c.canonicalEmail)) {
 				found = append(found, c.id)
 			}
 			if len(found) == pageLimit(page.Limit) {

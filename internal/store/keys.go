@@ -19,7 +19,8 @@ import (
 
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
-	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id, COALESCE(sa.deleted_at, su.deleted_at),
+	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id,
+	COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at),
 	k.created_by, c.email, COALESCE(c.name, mk.name), k.all_applications, k.delivery,
 	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip,
 	k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason,
@@ -27,6 +28,7 @@ const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
 
 const keyTables = ` FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
+	LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
 	LEFT JOIN users c ON c.id = k.created_by LEFT JOIN management_keys mk ON mk.id = k.created_by
 	LEFT JOIN key_uses used ON used.key_id = k.id`
 
@@ -272,6 +274,7 @@ func (t *Tx) KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID
 	if err != nil {
 		return r, err
 	}
+	r.Owner.Ended = r.Owner.Ended || !k.OwnerDeletedAt.IsZero()
 	r.Scopes, r.Applications = k.Scopes, k.Applications
 	r.Addresses, r.Serial = k.Addresses, k.Serial
 	r.OwnSecret, r.OwnPrevious = k.OwnerSetSecret(), k.OwnerSetPrevious()

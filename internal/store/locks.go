@@ -13,9 +13,9 @@ import (
 // to itself and needs no row locks.
 //
 // Every transaction takes its locks in the same order, so that two transactions never wait for each
-// other: set-up, account, tenant, person, account role, membership, session, application, key.
-// Several rows of one kind are locked in the order of their ids. The row of the change counter
-// comes last (Tx.record).
+// other: set-up, account, tenant, person, account role, membership, service account, subject, ended
+// owner, plan, management key, session, application, key. Several rows of one kind are locked in
+// the order of their ids. The row of the change counter comes last (Tx.record).
 
 // lockRows locks all rows of a query.
 func (t *Tx) lockRows(ctx context.Context, q query, args ...any) error {

@@ -29,6 +29,9 @@ const (
 	listMembers         query = `SELECT ` + memberColumns +
 		` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4 ORDER BY m.created_at DESC, m.user_id DESC
 			LIMIT $3`
+	listAdmins query = `SELECT m.user_id FROM members m JOIN users u ON u.id = m.user_id
+		WHERE m.tenant_id = $1 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL
+		AND u.deleted_at IS NULL ORDER BY m.user_id LIMIT 100`
 	countAdmins query = `SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id
 		WHERE m.tenant_id = $1 AND m.user_id <> $2 AND m.role = 'admin' AND m.disabled_at IS NULL
 		AND u.disabled_at IS NULL AND u.deleted_at IS NULL`
@@ -40,9 +43,13 @@ func (t *Tx) CountMembers(ctx context.Context, tenant ident.TenantID, most int) 
 }
 
 // InsertMember implements tenancy.InsertMemberTx. It locks the person, so that nobody joins while
-// being deleted.
+// being deleted. It fails with fault.Conflict while keys from an earlier membership are being
+// revoked.
 func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
 	if err := t.lockRow(ctx, lockUndeletedPerson, m.User.ID); err != nil {
+		return err
+	}
+	if err := t.checkNotEnding(ctx, m.Tenant, ident.PartyID(m.User.ID)); err != nil {
 		return err
 	}
 	err := t.exec(ctx, insertMember, m.Tenant, m.User.ID, string(m.Role), micros(m.CreatedAt))
@@ -72,8 +79,11 @@ func (t *Tx) MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical
 	return m, t.store.fault(err)
 }
 
-// DeleteMember implements tenancy.MemberTx.
+// DeleteMember implements tenancy.MemberTx. The person is no steward in the tenant any more.
 func (t *Tx) DeleteMember(ctx context.Context, tenant ident.TenantID, user ident.UserID) error {
+	if err := t.exec(ctx, deleteStewardships, tenant, user); err != nil {
+		return err
+	}
 	return t.runOne(ctx, deleteMember, tenant, user)
 }
 

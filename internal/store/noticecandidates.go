@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -11,13 +12,14 @@ import (
 )
 
 // subjectColumns are scanned by scanCandidate, in this order.
-const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, k.name, s.public_id, s.last4, s.serial,
-	k.secret_set_at, k.expires_at, k.revoked_at,
+const subjectColumns = `k.id, k.tenant_id, t.account_id, k.owner_id, sa.name, k.name, s.public_id, s.last4, s.serial,
+	k.secret_set_at, k.expires_at, COALESCE(k.revoked_at, sa.deleted_at),
 	k.disabled_at, k.enabled_at, used.last_used_at`
 
 // subjectTables begins with the keys. SQLite keeps the order of a CROSS JOIN; without statistics it
 // would begin with every current secret.
 const subjectTables = ` FROM keys k CROSS JOIN tenants t CROSS JOIN key_secrets s` + keyUses + `
+		LEFT JOIN service_accounts sa ON sa.id = k.owner_id
 		WHERE t.id = k.tenant_id AND s.key_id = k.id AND s.position = 'current'`
 
 const livingSubjects = ` AND k.revoked_at IS NULL AND k.secret_set_at IS NOT NULL`
@@ -36,6 +38,28 @@ const (
 		AND ` + idleSince
 	selectSubject query = `SELECT ` + subjectColumns + `, k.created_at` + subjectTables + ` AND k.id = $1`
 )
+
+// Stewards implements notice.Store.
+func (s *Store) Stewards(ctx context.Context, account ident.ServiceAccountID) ([]ident.UserID, error) {
+	q, args := expand(selectStewards, 1, []ident.ServiceAccountID{account})
+	var all []ident.UserID
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
+		var of ident.ServiceAccountID
+		var steward ident.UserID
+		if err := row.Scan(&of, &steward); err != nil {
+			return err
+		}
+		all = append(all, steward)
+		return nil
+	}, args...)
+	return all, s.fault(err)
+}
+
+// AdminsOf implements notice.Store.
+func (s *Store) AdminsOf(ctx context.Context, tenant ident.TenantID) ([]ident.UserID, error) {
+	all, err := ids[ident.UserID](ctx, s.reading, listAdmins, tenant)
+	return all, s.fault(err)
+}
 
 // TenantsIn implements notice.Store.
 func (s *Store) TenantsIn(ctx context.Context, account ident.AccountID) ([]ident.TenantID, error) {
@@ -82,14 +106,13 @@ func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject,
 }
 
 func scanCandidate(row scanner) (c notice.Candidate, err error) {
-	var owner ident.PartyID
-	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &owner, &c.Name, &c.PublicID, &c.Last4, &c.Serial,
+	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner.ID, nullString(&c.Owner.Name),
+		&c.Name, &c.PublicID, &c.Last4, &c.Serial,
 		nullTime{&c.SetAt}, nullTime{&c.ExpiresAt}, nullTime{&c.RevokedAt},
 		nullTime{&c.DisabledAt}, nullTime{&c.EnabledAt}, nullTime{&c.LastUsedAt}, nullTime{&c.Position.At})
 	if err != nil {
 		return c, err
 	}
-	c.Owner = owner.User()
 	c.Position.Key = c.Key
 	return c, nil
 }

@@ -25,34 +25,34 @@ const (
 	selectPlans query = `SELECT p.name, p.all_applications, g.scope, g.application_id FROM plans p
 		LEFT JOIN plan_grants g ON g.tenant_id = p.tenant_id AND g.plan = p.name
 		WHERE p.tenant_id = $1`
-	selectStewards query = `SELECT service_account_id, user_id FROM service_account_stewards
-		WHERE service_account_id IN ($1…) ORDER BY user_id`
+	// selectStewards leaves out stewards who are not active members of the tenant.
+	selectStewards query = `SELECT s.service_account_id, s.user_id FROM service_account_stewards s
+		CROSS JOIN service_accounts sa CROSS JOIN members m CROSS JOIN users u
+		WHERE s.service_account_id IN ($1…) AND sa.id = s.service_account_id AND m.tenant_id = sa.tenant_id
+		AND m.user_id = s.user_id AND m.disabled_at IS NULL AND u.id = s.user_id AND u.disabled_at IS NULL
+		ORDER BY s.user_id`
 )
 
 // Owner implements key.AuthorityTx.
 func (t *Tx) Owner(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (o key.Owner, err error) {
 	o.ID = id
-	switch id.Type() {
-	case ident.ServiceAccountParty:
-		err = t.lockRows(ctx, lockServiceAccount, tenant, id)
-		if err == nil {
-			err = readServiceAccountOwner(t.row(ctx, selectServiceAccountOwner, tenant, id), &o)
-		}
-	case ident.SubjectParty:
-		err = t.lockRows(ctx, lockSubject, tenant, id)
-		if err == nil {
-			err = t.readSubjectOwner(ctx, tenant, &o)
-		}
+	lock, read := lockServiceAccount, t.readServiceAccountOwner
+	if id.Type() == ident.SubjectParty {
+		lock, read = lockSubject, t.readSubjectOwner
 	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return key.Owner{}, nil
+	if err := t.lockRows(ctx, lock, tenant, id); err != nil {
+		return o, err
 	}
-	return o, err
+	if err := read(ctx, tenant, &o); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return o, err
+	}
+	return o, nil
 }
 
-func readServiceAccountOwner(row scanner, o *key.Owner) error {
+func (t *Tx) readServiceAccountOwner(ctx context.Context, tenant ident.TenantID, o *key.Owner) error {
 	var disabled, deleted bool
-	err := row.Scan(nullString(&o.Name), &o.Rights.Role, isSet{&disabled}, isSet{&deleted})
+	err := t.row(ctx, selectServiceAccountOwner, tenant, o.ID).Scan(nullString(&o.Name),
+		&o.Rights.Role, isSet{&disabled}, isSet{&deleted})
 	if err != nil {
 		return err
 	}

@@ -182,6 +182,9 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 	if err := t.exec(ctx, deleteMembershipsOf, user); err != nil {
 		return err
 	}
+	if err := t.exec(ctx, deleteAllStewardships, user); err != nil {
+		return err
+	}
 	return t.exec(ctx, deleteAccountMembersOf, user)
 }
 

@@ -13,24 +13,28 @@ import (
 
 // selectKeyFacts reads everything that a decision about one key needs: a row for each secret and
 // grant. 'found' is the secret that was looked up, 's' each secret of its key; the current secret
-// has the public id to show. One of the rows has the addresses and the metadata, which may be long.
+// has the public id to show. The addresses and the metadata of the key may be long, and are not
+// repeated in every row: selectKeyTexts reads them.
 const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COALESCE(o.name, sa.name, su.name),
 	su.external_id, COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at),
 	COALESCE(o.deleted_at, sa.deleted_at, su.deleted_at), COALESCE(m.role, sa.role),
 	m.disabled_at, am.role, su.plan, k.all_applications,
 	k.secret_set_at, k.expires_at, k.disabled_at, k.revoked_at, k.slot, used.last_used_at,
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
-	s.set_at, s.until,
+	s.set_at, s.until, ended.ended_at,
 	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id,
-	CASE WHEN ROW_NUMBER() OVER () < 2 THEN k.allowed_cidrs END,
-	CASE WHEN ROW_NUMBER() OVER () < 2 THEN k.metadata END
+	k.allowed_cidrs IS NOT NULL OR k.metadata IS NOT NULL
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
 	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
+	LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
 	LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = k.owner_id
 	LEFT JOIN key_uses used ON used.key_id = k.id
 	LEFT JOIN key_grants g ON g.key_id = k.id WHERE found.lookup = $1`
+
+// selectKeyTexts reads what selectKeyFacts leaves out. It is run only for keys that have any of it.
+const selectKeyTexts query = `SELECT allowed_cidrs, metadata FROM keys WHERE id = $1`
 
 // factRow is one row of selectKeyFacts.
 type factRow struct {
@@ -39,26 +43,38 @@ type factRow struct {
 	position, lookup             string
 	digestVersion                int64
 	ownerOff, deleted, memberOff bool
+	ended                        bool
 	scope                        scope.Scope
 	application                  string
+	hasTexts                     bool
 }
 
 // KeyFacts implements verify.Source.
 func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
 	var k verify.KeyRow
+	var hasTexts bool
 	err := forEachRow(ctx, s.verifying, selectKeyFacts, func(row *sql.Rows) error {
 		r, err := scanFacts(row)
 		if err != nil {
 			return err
 		}
 		addFactRow(&k, r, lookup)
+		hasTexts = r.hasTexts
 		return nil
 	}, lookup)
 	if err == nil && k.ID == "" {
 		err = fault.NotFound
 	}
+	if err == nil && hasTexts {
+		// If the key was changed or deleted since the first read, its facts are stale already.
+		row := s.verifying.row(ctx, selectKeyTexts, k.ID)
+		err = row.Scan(storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata})
+	}
+	if err != nil {
+		return verify.KeyRow{}, s.fault(err)
+	}
 	k.Scopes = scope.NewSet(k.Scopes...)
-	return k, s.fault(err)
+	return k, nil
 }
 
 func scanFacts(row scanner) (r factRow, err error) {
@@ -72,15 +88,17 @@ func scanFacts(row scanner) (r factRow, err error) {
 		&r.position, &r.secret.Serial, &r.lookup, &r.secret.PublicID, &shape.Style, &shape.Prefix, &shape.Label,
 		&shape.Domain,
 		&r.secret.Digest.Bytes, nullInt{&r.digestVersion}, nullTime{&r.secret.SetAt}, nullTime{&r.secret.Until},
-		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application),
-		storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata})
+		isSet{&r.ended},
+		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application), &r.hasTexts)
 	if err != nil {
 		return r, err
 	}
 	k.OwnerLive = !r.ownerOff && !r.deleted
 	k.MemberLive = k.Role != "" && !r.memberOff
+	k.OwnerEnded = r.ended
 	if k.Owner.Type() != ident.UserParty {
-		k.OwnerEnded, k.MemberLive = r.deleted, true
+		k.OwnerEnded = r.ended || r.deleted
+		k.MemberLive = true
 	}
 	r.secret.Previous = r.position == "previous"
 	r.secret.Digest.Version = int(r.digestVersion)
@@ -92,12 +110,6 @@ func scanFacts(row scanner) (r factRow, err error) {
 func addFactRow(k *verify.KeyRow, r factRow, lookup string) {
 	if k.ID == "" {
 		*k = r.key
-	}
-	if r.key.Addresses.Restricted() {
-		k.Addresses = r.key.Addresses
-	}
-	if !r.key.Metadata.Empty() {
-		k.Metadata = r.key.Metadata
 	}
 	if !r.secret.Previous {
 		k.PublicID, k.SecretByOwner = r.secret.PublicID, r.secret.ByOwner

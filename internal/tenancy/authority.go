@@ -45,40 +45,48 @@ type KeyRightTx interface {
 // builtIn is the catalogue of the scopes that Claviger's own routes require.
 var builtIn = scope.NewCatalogue(nil)
 
-// roleIn returns the role with which a signed-in person, or the operator, acts in a tenant that is
-// locked. It fails with fault.NotFound for a person without a role. A disabled tenant exists only
-// for owners and admins of its account, and the operator.
-func roleIn(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) (scope.Role, error) {
+// ActsIn returns what a signed-in person, or the operator, may do in a tenant that is locked. The
+// operator may do what an owner of the account may. It fails with fault.NotFound for a person
+// without a role. A disabled tenant exists only for owners and admins of its account, and the
+// operator.
+func ActsIn(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) (principal.Authority, error) {
 	if who.Kind() == principal.KindOperator {
-		return scope.Admin, nil
+		return principal.Authority{Account: scope.AccountOwner}, nil
 	}
 	s, ok := who.Session()
 	if !ok {
-		return "", fault.SessionRequired
+		return principal.Authority{}, fault.SessionRequired
 	}
 	if err := who.RequireSessionIn(t.Account); err != nil {
-		return "", err
+		return principal.Authority{}, err
 	}
 	a, err := tx.Authority(ctx, t.ID, s.User.ID)
 	switch {
 	case err != nil:
-		return "", err
+		return principal.Authority{}, err
 	case a.EffectiveRole() == "", t.Disabled && !a.Account.Valid():
-		return "", fault.NotFound
+		return principal.Authority{}, fault.NotFound
 	}
-	return a.EffectiveRole(), nil
+	return a, nil
+}
+
+// roleIn returns the role with which a signed-in person, or the operator, acts in a tenant.
+func roleIn(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) (scope.Role, error) {
+	a, err := ActsIn(ctx, tx, who, t)
+	return a.EffectiveRole(), err
 }
 
 // checkAdmin refuses everybody but admins of the tenant.
 func checkAdmin(ctx context.Context, tx AuthorityTx, who principal.Principal, t Tenant) error {
 	r, err := roleIn(ctx, tx, who, t)
 	if err == nil && r != scope.Admin {
-		err = errNotAdmin
+		err = ErrNotAdmin
 	}
 	return err
 }
 
-var errNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this. Ask one of them.")
+// ErrNotAdmin refuses somebody who sees the tenant and is not an admin of it.
+var ErrNotAdmin = fault.New(fault.Forbidden, "Only an admin of the tenant may do this. Ask one of them.")
 
 // Authorize decides whether a person or a key may do what a scope of Claviger's own routes names in
 // a tenant that is locked. application is the one concerned; "" where it concerns all of them.

@@ -114,7 +114,7 @@ func (s *Service) Invitations(ctx context.Context, who principal.Principal, tena
 func (s *Service) readsInvitations(ctx context.Context, who principal.Principal, tenant ident.TenantID) error {
 	t, err := s.Tenant(ctx, who, tenant)
 	if err == nil && who.RoleIn(t.ID, t.Account) != scope.Admin {
-		err = errNotAdmin
+		err = ErrNotAdmin
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -171,7 +172,7 @@ func checkNotLastAdmin(ctx context.Context, tx MemberTx, m Member) error {
 	return err
 }
 
-// RemoveMember ends a membership and revokes the person's keys in the tenant, in one transaction.
+// RemoveMember ends a membership. From that moment the person's keys in the tenant are revoked.
 // Joining again does not bring the keys back. Admins remove anybody, and everybody may leave.
 func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	user ident.UserID,
@@ -186,8 +187,10 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 				return audit.Event{}, err
 			}
 			by, _ := who.Session()
-			revoked, err := tx.RevokeKeysOf(ctx, tenant, user, t.Settings.RevokeMode, s.Now(), by.User.ID,
-				"The owner left the tenant.")
+			revoked, err := revokeKeysOf(ctx, tx, t, EndedOwner{
+				Tenant: tenant, ID: ident.PartyID(user), At: s.Now(), By: ident.PartyID(by.User.ID),
+				Reason: "The owner left the tenant.",
+			})
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -200,6 +203,21 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 			e := m.event(who, audit.ActionMemberRemove).With("keys_revoked", strconv.FormatInt(revoked, 10))
 			return e.WithEffects(m.effect(audit.EffectMemberRemoved)), tx.DeleteMember(ctx, tenant, user)
 		})
+}
+
+// revokeKeysOf ends a member as an owner of keys, and returns how many keys that revokes. Nodes of
+// the version before this one do not know owners that ended: until the upgrade is finished, all
+// keys are written.
+func revokeKeysOf(ctx context.Context, tx MemberTx, t Tenant, o EndedOwner) (int64, error) {
+	err := tx.RequireUpgrade(ctx)
+	if errors.Is(err, fault.Conflict) {
+		return tx.RevokeKeysOf(ctx, t.ID, o.ID.User(), t.Settings.RevokeMode, o.At, o.By.User(), o.Reason)
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := tx.EndOwner(ctx, o, t.Settings.RevokeMode)
+	return int64(n), err
 }
 
 // notifyRevoked plans one notice to a person who left, if they had keys: the keys are revoked.

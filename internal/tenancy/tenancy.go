@@ -106,6 +106,8 @@ type TenantTx interface {
 	AuthorityTx
 	RulesTx
 	FoundTx
+	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
+	RequireUpgrade(ctx context.Context) error
 	LockAccount(ctx context.Context, id ident.AccountID) (account.Account, error)
 	// CountTenants counts up to most.
 	CountTenants(ctx context.Context, account ident.AccountID, most int) (int, error)
@@ -135,7 +137,10 @@ type MemberTx interface {
 	LockTx
 	AuthorityTx
 	JoinTx
+	EndOwnerTx
 	notice.Writer
+	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
+	RequireUpgrade(ctx context.Context) error
 	// Member locks the membership that it reads.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// UpdateMember writes role and state.

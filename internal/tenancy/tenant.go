@@ -60,6 +60,11 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, in 
 		if err := checkTenantLimit(ctx, tx, in); err != nil {
 			return audit.Event{}, err
 		}
+		if standard, err := preset.Settings(); err == nil {
+			if err := requireUpgrade(ctx, tx, standard.Differences(t.Settings)); err != nil {
+				return audit.Event{}, err
+			}
+		}
 		faults, err := t.keyHeaderFaults(ctx, tx)
 		if err == nil {
 			err = fault.Refuse(faults...)
@@ -343,6 +348,9 @@ func (s *Service) change(ctx context.Context, tx TenantTx, t *Tenant, c TenantCh
 	c.Settings(&t.Settings)
 	faults := t.Settings.Faults()
 	differences := before.Differences(t.Settings)
+	if err := requireUpgrade(ctx, tx, differences); err != nil {
+		return nil, err
+	}
 	// Only new default scopes are checked. One that has left the catalogue since then must not
 	// prevent changes of other settings.
 	if slices.Contains(differences, "default_scopes") {
@@ -370,6 +378,17 @@ func (s *Service) change(ctx context.Context, tx TenantTx, t *Tenant, c TenantCh
 		err = tx.ForgetCopies(ctx, t.ID)
 	}
 	return append(changed, differences...), err
+}
+
+// requireUpgrade refuses changes of settings that nodes of the version before do not know, until
+// the upgrade of the database is finished.
+func requireUpgrade(ctx context.Context, tx TenantTx, changed []string) error {
+	for _, name := range []string{"owners", "keys_per_service_account", "keys_per_subject"} {
+		if slices.Contains(changed, name) {
+			return tx.RequireUpgrade(ctx)
+		}
+	}
+	return nil
 }
 
 // InTenant runs a change with the tenant locked, and records its event there.

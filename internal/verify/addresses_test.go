@@ -216,8 +216,8 @@ func TestAnEditOfTheListTakesEffectAtOnce(t *testing.T) {
 	}
 }
 
-// The address is step 4b: the sender of a wrong secret, or of a key that has ended, learns that
-// first, and nobody learns from the address of a key that they may not inspect.
+// The address is step 4b: the sender of a wrong secret, or of a key that has ended, learns that. A
+// verifier that may not inspect a key does not learn that it is restricted.
 func TestTheAddressIsComparedAfterSecretStatusAndTransport(t *testing.T) {
 	t.Parallel()
 	a := newAddressed(t)

@@ -78,7 +78,8 @@ type TenantRow struct {
 
 // Source reads facts.
 type Source interface {
-	// KeyFacts returns the key with this lookup, in one read, or fault.NotFound.
+	// KeyFacts returns the key with this lookup, or fault.NotFound. It reads once, and a second
+	// time for a key with addresses or metadata.
 	KeyFacts(ctx context.Context, lookup string) (KeyRow, error)
 	// TenantFacts returns the tenant, or fault.NotFound.
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)

@@ -43,16 +43,14 @@ func (d *directRoute) serve(w http.ResponseWriter, r *http.Request) {
 	defer d.surface.router.middleware.recoverPanic(d.surface, w, r)
 	if r.Method != d.Method && !(d.Method == http.MethodGet && r.Method == http.MethodHead) {
 		w.Header().Set("Allow", d.allow)
-		d.surface.Refuse(w, r, fault.MethodNotAllowed)
+		d.surface.refuseUnread(w, r, fault.MethodNotAllowed)
 		return
 	}
-	err := CheckQuery(r.URL.RawQuery, d.Query)
-	if err == nil {
-		err = d.Serve(w, r)
-	} else {
-		DiscardBody(w, r)
+	if err := CheckQuery(r.URL.RawQuery, d.Query); err != nil {
+		d.surface.refuseUnread(w, r, err)
+		return
 	}
-	if err != nil {
+	if err := d.Serve(w, r); err != nil {
 		d.surface.Refuse(w, r, err)
 	}
 }

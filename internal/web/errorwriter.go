@@ -12,19 +12,18 @@ import (
 // ErrorWriter writes the response to a request that failed, in the form of one surface: a problem
 // document, an OAuth error (RFC 6749 section 5.2), an HTML page, or the envelope of a vendor's API.
 //
-// The response already has the headers that are the same in every form: X-Request-Id,
-// Cache-Control, X-Content-Type-Options and, where they apply, Retry-After, Allow, Accept-Encoding
-// and the surface's Content-Security-Policy. WriteError sets those of its form, such as
-// Content-Type and WWW-Authenticate, and writes status and body. The status is that of the failure
-// unless the form prescribes another one.
+// The response already has the headers that are the same in every form: those of every response
+// (Middleware.setHeaders) and, where they apply, Retry-After, Allow and Accept-Encoding. WriteError
+// sets those of its form, such as Content-Type and WWW-Authenticate, and writes status and body.
+// The status is that of the failure unless the form prescribes another one.
 type ErrorWriter interface {
 	WriteError(w http.ResponseWriter, r *http.Request, f Failure)
 }
 
 // refuse answers a request that failed with err. All forms share what it does: it turns the error
 // into a Failure, logs a sample of the server's own failures, and sets the common headers. Then the
-// writer writes the response.
-func (m *Middleware) refuse(errors ErrorWriter, w http.ResponseWriter, r *http.Request, err error) {
+// surface's writer writes the response.
+func (m *Middleware) refuse(s *Surface, w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	f := NewFailure(err, requestID(h))
 	f.ClientLeft = fault.Abandoned(r.Context(), err)
@@ -34,14 +33,14 @@ func (m *Middleware) refuse(errors ErrorWriter, w http.ResponseWriter, r *http.R
 		m.Log.Error("request failed", "request_id", f.RequestID, "method", r.Method, "code", string(f.Kind),
 			"route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
-	SetPrivate(h)
+	m.setHeaders(s, h)
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(CeilSeconds(f.RetryAfter)))
 	}
 	if f.Kind == fault.UnsupportedMediaType && r.Header.Get("Content-Encoding") != "" {
 		h.Set("Accept-Encoding", "identity") // RFC 9110 section 15.5.16
 	}
-	errors.WriteError(w, r, f)
+	s.errors.WriteError(w, r, f)
 }
 
 // CeilSeconds returns a wait in seconds, rounded up.

@@ -45,28 +45,34 @@ func NewMiddleware(a *Authenticator, log *slog.Logger) *Middleware {
 	return &Middleware{Authenticator: a, Log: log, failures: newFailureLog()}
 }
 
-// secure sets the headers of every response (a request id, and headers against sniffing, framing
-// and a later visit without TLS), refuses cross-site requests, and answers after a panic.
-func (m *Middleware) secure(next *Router) http.Handler {
+// secure sets the headers of every response, refuses cross-site requests, and answers after a
+// panic.
+func (m *Middleware) secure(router *Router, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		surface, h := next.surface(r), w.Header()
-		requestID(h)
-		SetPrivate(h)
-		if m.Now != nil {
-			h.Set("Date", m.Now().UTC().Format(http.TimeFormat)) // net/http keeps it
-		}
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Content-Security-Policy", surface.ContentPolicy)
-		if m.Authenticator.Secure {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		surface := router.surface(r)
+		m.setHeaders(surface, w.Header())
 		defer m.recoverPanic(surface, w, r)
 		if err := m.Authenticator.checkSameSite(r); err != nil {
-			surface.Refuse(w, r, err)
+			surface.refuseUnread(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// setHeaders sets the headers of every response, except for decisions of the verification path: a
+// request id, the time, and headers against sniffing, framing and a later visit without TLS.
+func (m *Middleware) setHeaders(s *Surface, h http.Header) {
+	requestID(h)
+	SetPrivate(h)
+	if m.Now != nil {
+		h.Set("Date", m.Now().UTC().Format(http.TimeFormat)) // net/http keeps it
+	}
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", s.ContentPolicy)
+	if m.Authenticator.Secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 }
 
 // recoverPanic answers for a handler that panicked. The value of the panic may hold a secret, so
@@ -87,7 +93,7 @@ func (m *Middleware) recoverPanic(s *Surface, w http.ResponseWriter, r *http.Req
 			seen.status = http.StatusInternalServerError
 			panic(http.ErrAbortHandler)
 		}
-		SetPrivate(w.Header())
+		m.setHeaders(s, w.Header())
 		s.errors.WriteError(w, r, NewFailure(fault.Internal, id))
 	}
 }

@@ -67,7 +67,13 @@ type Surface struct {
 // Refuse writes the response to a request that failed, in the form of the surface. Nothing else
 // writes refusals. A failure of the server itself is logged, or counted as one of many.
 func (s *Surface) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	s.router.middleware.refuse(s.errors, w, r, err)
+	s.router.middleware.refuse(s, w, r, err)
+}
+
+// refuseUnread is Refuse for a request whose body was not read.
+func (s *Surface) refuseUnread(w http.ResponseWriter, r *http.Request, err error) {
+	DiscardBody(w, r)
+	s.Refuse(w, r, err)
 }
 
 // HandleFunc adds a route whose operation huma describes. The pattern is that of http.ServeMux,
@@ -185,10 +191,10 @@ func (t *Router) surface(r *http.Request) *Surface {
 	return t.surfaces[len(t.surfaces)-1] // a path without a slash in front, as of OPTIONS *
 }
 
-// Refuse writes the response to a request that failed, in the form of the surface that has its
-// path.
+// Refuse writes the response to a request that failed before its body was read, in the form
+// of the surface that has its path.
 func (t *Router) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	t.surface(r).Refuse(w, r, err)
+	t.surface(r).refuseUnread(w, r, err)
 }
 
 func (t *Router) list(r Route) {
@@ -209,15 +215,15 @@ func (t *Router) Routes() []Route {
 //	closeUnclear   ends connections on which the beginning of the next request is uncertain
 //	direct routes  the verification path, which ends here
 //	observe        the access log, metrics and tracing
-//	before         what the caller adds
 //	secure         headers, cross-site requests, panics
+//	inside         what the caller adds
 //	ServeHTTP      Host, path, query string, and the route
-func (t *Router) Handler(before ...func(http.Handler) http.Handler) http.Handler {
-	h := t.middleware.secure(t)
-	for _, wrap := range slices.Backward(before) {
+func (t *Router) Handler(inside ...func(http.Handler) http.Handler) http.Handler {
+	var h http.Handler = t
+	for _, wrap := range slices.Backward(inside) {
 		h = wrap(h)
 	}
-	h = t.middleware.observe(h)
+	h = t.middleware.observe(t.middleware.secure(t, h))
 	return closeUnclear(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d := t.directRoute(r); d != nil {
 			d.serve(w, r)
@@ -231,18 +237,17 @@ func (t *Router) Handler(before ...func(http.Handler) http.Handler) http.Handler
 func (t *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := t.surface(r)
 	if t.Hosts != nil && !ownHost(r.Host, t.Hosts) {
-		s.Refuse(w, r, errForeignHost)
+		s.refuseUnread(w, r, errForeignHost)
 		return
 	}
 	if !IsCanonicalPath(r.URL) && !(s.FreeText && isClean(r.URL)) {
-		s.Refuse(w, r, fault.NotFound)
+		s.refuseUnread(w, r, fault.NotFound)
 		return
 	}
 	if _, pattern := t.mux.Handler(r); pattern != "" {
 		if err := t.checkQuery(r, pattern); err != nil {
 			r.Pattern = pattern // as the mux would set it, for the log and the metrics
-			DiscardBody(w, r)
-			s.Refuse(w, r, err)
+			s.refuseUnread(w, r, err)
 			return
 		}
 		t.mux.ServeHTTP(w, r)
@@ -254,10 +259,10 @@ func (t *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.mux.ServeHTTP(probe, r)
 	if probe.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", probe.header.Get("Allow"))
-		s.Refuse(w, r, fault.MethodNotAllowed)
+		s.refuseUnread(w, r, fault.MethodNotAllowed)
 		return
 	}
-	s.Refuse(w, r, fault.NotFound)
+	s.refuseUnread(w, r, fault.NotFound)
 }
 
 func (t *Router) checkQuery(r *http.Request, pattern string) error {

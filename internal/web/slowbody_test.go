@@ -66,6 +66,27 @@ func TestTheBodyOfAStrangerIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// Nor is that of a request without a route, of another method, or from another site.
+func TestTheBodyOfARequestForNoRouteIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for _, c := range []struct {
+		path, header string
+		want         int
+	}{
+		{"/api/v1/nothing", "A: b", http.StatusNotFound},
+		{"/api/v1//me", "A: b", http.StatusNotFound},
+		{"/api/v1/me", "A: b", http.StatusMethodNotAllowed},
+		{"/api/v1/whoami", "A: b", http.StatusMethodNotAllowed},
+		{"/api/v1/session", "Sec-Fetch-Site: cross-site", http.StatusForbidden},
+	} {
+		resp, took := answered(t, half(t, h, c.path, c.header))
+		if resp.StatusCode != c.want || !resp.Close || took > 10*time.Second {
+			t.Errorf("%s: %s after %s, closed %t, want %d", c.path, resp.Status, took, resp.Close, c.want)
+		}
+	}
+}
+
 // The body of a request that needs no credential is small, and there soon.
 func TestTheBodyOfARequestThatAnyoneMayMakeIsNotWaitedForLong(t *testing.T) {
 	t.Parallel()

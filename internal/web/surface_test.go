@@ -164,6 +164,36 @@ func TestEachSurfaceHasItsOwnContentPolicy(t *testing.T) {
 	}
 }
 
+// What the caller adds answers inside the middleware, and the verification path sets the headers of
+// its refusals itself.
+func TestEveryRefusalHasTheHeadersOfTheMiddleware(t *testing.T) {
+	router, h := surfaces(t)
+	before := router.Handler(func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/docs/panic" {
+				panic("a mistake")
+			}
+			router.Refuse(w, r, fault.Unavailable)
+		})
+	})
+	for name, got := range map[string]*httptest.ResponseRecorder{
+		"a refusal":         exchange(h, "GET", "/vendor/refuse", ""),
+		"before it":         exchange(before, "GET", "/vendor/refuse", ""),
+		"a panic before it": exchange(before, "GET", "/docs/panic", ""),
+		"a direct refusal":  exchange(h, "GET", "/vendor/direct", ""),
+	} {
+		want := "default-src 'none'; frame-ancestors 'none'"
+		if strings.Contains(name, "panic") {
+			want = pagePolicy
+		}
+		header := got.Header()
+		if header.Get("Content-Security-Policy") != want || header.Get("Referrer-Policy") != "no-referrer" ||
+			header.Get("X-Content-Type-Options") != "nosniff" || header.Get("X-Request-Id") == "" {
+			t.Errorf("%s: %d, %v", name, got.Code, header)
+		}
+	}
+}
+
 func TestOnlyTheNamesOfAListenerAreAccepted(t *testing.T) {
 	router, h := surfaces(t)
 	router.Hosts = []string{"keys.example"}

@@ -60,9 +60,6 @@ func rebuild(ctx context.Context, tx *sql.Tx, statements string) error {
 	if _, err := tx.ExecContext(ctx, statements); err != nil {
 		return err
 	}
-	if err := checkForeignKeys(ctx, tx); err != nil {
-		return err
-	}
 	after, err := countRows(ctx, tx)
 	if err != nil {
 		return err
@@ -73,7 +70,7 @@ func rebuild(ctx context.Context, tx *sql.Tx, statements string) error {
 				"before, and report this", before[i], c.what, after[i])
 		}
 	}
-	return nil
+	return checkForeignKeys(ctx, tx)
 }
 
 // counted are the rows that a rebuild must keep.

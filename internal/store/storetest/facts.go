@@ -214,6 +214,11 @@ func factsTellTheOwnersState(fx *fixture) {
 			`UPDATE account_members SET user_id = '` + owner + `'`, `DELETE FROM account_members`,
 			as(func(r *verify.KeyRow) { r.AccountRole = scope.AccountOwner }),
 		},
+		{
+			`INSERT INTO ended_owners (tenant_id, owner_id, ended_at, reason) VALUES ('` + string(t.ID) + `', '` +
+				owner + `', 1, 'Left.')`, `DELETE FROM ended_owners`,
+			as(func(r *verify.KeyRow) { r.OwnerEnded = true }),
+		},
 		{`DELETE FROM members`, ``, as(func(r *verify.KeyRow) { r.Role, r.MemberLive = "", false })},
 		{
 			`UPDATE users SET email = NULL, canonical_email = NULL, name = NULL`, ``,

@@ -49,6 +49,7 @@ func runScenario(fx *fixture) []string {
 	sc.accountsAndTenantsChange(who, account, bob)
 	sc.idleKeysAreDisabled(who, sc.createTenant("idle", account, func(s *policy.Settings) { s.IdleDays = 10 }, ada))
 	sc.oldKeysExpire(who, sc.createTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
+	sc.serviceAccountsOwnKeys(who, sc.createTenant("robotic", account, nil, ada), ada)
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
 	sc.openAccount()

@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -29,14 +30,16 @@ var passwordCost = identity.Cost{Memory: 8, Time: 1, Threads: 1}
 
 // services are the domain services, built as the app builds them.
 type services struct {
-	identity     *identity.Service
-	sessions     *session.Service
-	accounts     *account.Service
-	tenancy      *tenancy.Service
-	applications *application.Service
-	keys         *key.Service
-	sweeper      *key.Sweeper
-	notices      *notice.Service
+	identity        *identity.Service
+	sessions        *session.Service
+	accounts        *account.Service
+	tenancy         *tenancy.Service
+	applications    *application.Service
+	serviceAccounts *machine.ServiceAccounts
+	endedOwners     *tenancy.EndedOwners
+	keys            *key.Service
+	sweeper         *key.Sweeper
+	notices         *notice.Service
 
 	serverKeys *serverkey.Service
 }
@@ -91,6 +94,13 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 		applications: &application.Service{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) application.Tx { return t })), Store: s,
 			Tenants: tenants, Now: now, Rand: random,
+		},
+		serviceAccounts: &machine.ServiceAccounts{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.ServiceAccountTx { return t })),
+			Store:  s, Tenants: tenants, Now: now, Rand: random,
+		},
+		endedOwners: &tenancy.EndedOwners{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })), Store: s,
 		},
 		sessions: &session.Service{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now,

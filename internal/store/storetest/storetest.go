@@ -42,6 +42,7 @@ var suites = []struct {
 	{"session", sessionCases},
 	{"tenancy", tenancyCases},
 	{"application", applicationCases},
+	{"service account", serviceAccountCases},
 	{"key", keyCases},
 	{"claim", claimCases},
 	{"age", ageCases},

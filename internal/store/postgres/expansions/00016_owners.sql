@@ -17,8 +17,19 @@ CREATE TABLE service_accounts (
 	created_at BIGINT NOT NULL,
 	updated_at BIGINT NOT NULL
 );
-CREATE INDEX service_accounts_list ON service_accounts (tenant_id, created_at, id);
-CREATE INDEX service_accounts_deleted ON service_accounts (deleted_at, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX service_accounts_list ON service_accounts (tenant_id, created_at, id) WHERE deleted_at IS NULL;
+
+-- Owners that ended (a service account or a subject was deleted, a member was removed) while some of their keys are not revoked in their
+-- own rows yet. All keys of such an owner are revoked; a job writes it and removes the row.
+CREATE TABLE ended_owners (
+	tenant_id TEXT COLLATE "C" NOT NULL REFERENCES tenants (id),
+	owner_id TEXT COLLATE "C" NOT NULL,
+	ended_at BIGINT NOT NULL,
+	ended_by TEXT COLLATE "C",
+	reason TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (tenant_id, owner_id)
+);
+CREATE INDEX ended_owners_age ON ended_owners (ended_at, tenant_id, owner_id);
 
 CREATE TABLE service_account_stewards (
 	service_account_id TEXT COLLATE "C" NOT NULL REFERENCES service_accounts (id),

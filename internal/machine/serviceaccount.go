@@ -1,0 +1,367 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// ServiceAccount owns keys in a tenant as a member does, without being a person.
+type ServiceAccount struct {
+	ID          ident.ServiceAccountID
+	Number      int64
+	Tenant      ident.TenantID
+	Name        string
+	Description string
+	// Role limits the scopes of its keys at every decision.
+	Role scope.Role
+	// Stewards are people of the tenant who get the notices about its keys and see the keys, in the
+	// order of their ids. In a change only their ids count.
+	Stewards             []principal.Person
+	Disabled             bool
+	CreatedBy            principal.Party
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Party returns the service account as an owner of keys.
+func (a ServiceAccount) Party() principal.Party {
+	return principal.Party{ID: ident.PartyID(a.ID), Name: a.Name}
+}
+
+func (a ServiceAccount) stewardIDs() []ident.UserID {
+	ids := make([]ident.UserID, len(a.Stewards))
+	for i, s := range a.Stewards {
+		ids[i] = s.ID
+	}
+	return ids
+}
+
+// setStewards replaces the stewards by people of whom only the ids are known.
+func (a *ServiceAccount) setStewards(ids []ident.UserID) {
+	a.Stewards = nil
+	for _, id := range ids {
+		a.Stewards = append(a.Stewards, principal.Person{ID: id})
+	}
+}
+
+// ServiceAccountStore is what [ServiceAccounts] reads outside transactions.
+type ServiceAccountStore interface {
+	// ServiceAccount fails with fault.NotFound for a deleted service account.
+	ServiceAccount(ctx context.Context, tenant ident.TenantID, id ident.ServiceAccountID) (ServiceAccount, error)
+	// ServiceAccounts lists those that are not deleted, newest first.
+	ServiceAccounts(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]ServiceAccount, error)
+}
+
+// ServiceAccountTx reads and changes service accounts. The order of locks is documented in
+// internal/store/locks.go.
+type ServiceAccountTx interface {
+	AccessTx
+	tenancy.EndOwnerTx
+	// CountServiceAccounts counts those that are not deleted, up to most.
+	CountServiceAccounts(ctx context.Context, tenant ident.TenantID, most int) (int, error)
+	InsertServiceAccount(ctx context.Context, a ServiceAccount) (number int64, err error)
+	// LockServiceAccount reads a service account and locks it. It fails with fault.NotFound for a
+	// deleted one.
+	LockServiceAccount(ctx context.Context, tenant ident.TenantID, id ident.ServiceAccountID) (ServiceAccount, error)
+	// UpdateServiceAccount writes name, description, role and state.
+	UpdateServiceAccount(ctx context.Context, a ServiceAccount) error
+	// ReplaceStewards writes the stewards, who are locked.
+	ReplaceStewards(ctx context.Context, a ServiceAccount) error
+	// DeleteServiceAccount leaves the id, and revokes the management keys.
+	DeleteServiceAccount(ctx context.Context, a ServiceAccount, at time.Time, by ident.PartyID, reason string) error
+}
+
+// ServiceAccounts reads and changes service accounts, for admins of their tenant. Auditors read.
+type ServiceAccounts struct {
+	Ledger  audit.Ledger[ServiceAccountTx]
+	Store   ServiceAccountStore
+	Tenants Tenants
+	Now     func() time.Time
+	Rand    io.Reader
+}
+
+const (
+	maxServiceAccounts = 200 // of a tenant
+	maxStewards        = 10  // of a service account
+)
+
+// NewServiceAccount is what an admin asks for.
+type NewServiceAccount struct {
+	Name, Description string
+	Role              scope.Role
+	Stewards          []ident.UserID
+}
+
+// Create makes a service account. Only owners and admins of the account, and the operator, make one
+// an admin.
+func (s *ServiceAccounts) Create(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	n NewServiceAccount,
+) (a ServiceAccount, err error) {
+	c := ServiceAccountChange{Name: &n.Name, Description: &n.Description, Role: &n.Role, Stewards: &n.Stewards}
+	if err := fault.Refuse(c.normalize()...); err != nil {
+		return ServiceAccount{}, err
+	}
+	now := s.Now()
+	id := ident.New[ident.ServiceAccountID](now, s.Rand)
+	err = inTenant(ctx, s.Ledger, who, tenant, n.Stewards,
+		func(ctx context.Context, tx ServiceAccountTx, by admin) (audit.Event, error) {
+			a = c.apply(ServiceAccount{
+				ID: id, Tenant: tenant, CreatedBy: by.party, CreatedAt: now, UpdatedAt: now,
+			})
+			count, err := tx.CountServiceAccounts(ctx, tenant, maxServiceAccounts)
+			err = account.CheckLimit(count, err, maxServiceAccounts, "This tenant has %d of %d service accounts.",
+				"Delete one first.")
+			if err == nil {
+				err = by.check(ctx, tx, ServiceAccount{}, &a)
+			}
+			if err != nil {
+				return audit.Event{}, err
+			}
+			a.Number, err = tx.InsertServiceAccount(ctx, a)
+			return a.event(who, audit.ActionServiceAccountCreate), err
+		})
+	return a, err
+}
+
+// check refuses a role that the admin may not give, and new stewards who are not active members of
+// the tenant. It adds names and addresses of the stewards. The stewards are locked.
+func (a admin) check(ctx context.Context, tx AccessTx, before ServiceAccount, after *ServiceAccount) error {
+	var faults []fault.Field
+	if after.Role != before.Role && !a.gives(after.Role) {
+		faults = append(faults, fault.Field{
+			Name: "role", Code: "beyond_role",
+			Message: "Only an owner or admin of the account may give a service account the role admin. " +
+				"Ask one of them.",
+		})
+	}
+	for i, steward := range after.Stewards {
+		if at := slices.IndexFunc(before.Stewards,
+			func(p principal.Person) bool { return p.ID == steward.ID }); at >= 0 {
+			after.Stewards[i] = before.Stewards[at]
+			continue
+		}
+		may, err := tx.Authority(ctx, a.tenant.ID, steward.ID)
+		if err != nil {
+			return err
+		}
+		if may.Member == "" {
+			faults = append(faults, fault.Field{
+				Name: "stewards." + strconv.Itoa(i), Code: "not_a_member",
+				Message: "The steward is not an active member of the tenant. Add or enable the member first.",
+			})
+		}
+		after.Stewards[i] = may.Person
+	}
+	return fault.Refuse(faults...)
+}
+
+// event records what happened to the service account, and invalidates the cached facts of its keys.
+func (a ServiceAccount) event(who principal.Principal, action audit.Action) audit.Event {
+	target := audit.Target{Type: string(ident.ServiceAccountParty), ID: string(a.ID), Name: a.Name}
+	var stewards []string
+	for _, id := range a.stewardIDs() {
+		stewards = append(stewards, string(id))
+	}
+	return audit.By(who, action, target).With("role", string(a.Role)).With("stewards", strings.Join(stewards, " ")).
+		InvalidatesOwners(ident.PartyID(a.ID))
+}
+
+// effect returns an effect on the service account.
+func (a ServiceAccount) effect(kind audit.EffectKind) audit.Effect {
+	return audit.Effect{Kind: kind, Tenant: a.Tenant, Owner: ident.PartyID(a.ID)}
+}
+
+// ServiceAccountChange is a change of a service account. What is nil stays as it is.
+type ServiceAccountChange struct {
+	Name, Description *string
+	Role              *scope.Role
+	Stewards          *[]ident.UserID
+}
+
+// normalize cleans the texts, sorts the stewards, and returns what is wrong.
+func (c *ServiceAccountChange) normalize() (faults []fault.Field) {
+	if c.Name != nil {
+		name, more := text.Name("name", *c.Name)
+		c.Name, faults = &name, more
+	}
+	if c.Description != nil {
+		description, more := text.Description("description", *c.Description)
+		c.Description, faults = &description, append(faults, more...)
+	}
+	if c.Role != nil && !c.Role.Valid() {
+		faults = append(faults, fault.Field{Name: "role", Code: "unknown", Message: "Use admin, member or auditor."})
+	}
+	if c.Stewards != nil {
+		faults = append(faults, stewardFaults(*c.Stewards)...)
+		sorted := slices.Compact(slices.Sorted(slices.Values(*c.Stewards)))
+		c.Stewards = &sorted
+	}
+	return faults
+}
+
+// stewardFaults returns what is wrong with a list of stewards.
+func stewardFaults(ids []ident.UserID) (faults []fault.Field) {
+	if len(ids) > maxStewards {
+		return []fault.Field{{
+			Name: "stewards", Code: "too_many", Message: fmt.Sprintf("Name at most %d stewards.", maxStewards),
+		}}
+	}
+	for i, id := range ids {
+		if _, err := ident.Parse[ident.UserID](string(id)); err != nil {
+			faults = append(faults, fault.Field{
+				Name: "stewards." + strconv.Itoa(i), Code: "form",
+				Message: "Use the id of a user, which begins with usr_.",
+			})
+		}
+	}
+	return faults
+}
+
+// apply returns the service account with the change made.
+func (c ServiceAccountChange) apply(a ServiceAccount) ServiceAccount {
+	if c.Name != nil {
+		a.Name = *c.Name
+	}
+	if c.Description != nil {
+		a.Description = *c.Description
+	}
+	if c.Role != nil {
+		a.Role = *c.Role
+	}
+	if c.Stewards != nil {
+		a.setStewards(*c.Stewards)
+	}
+	return a
+}
+
+// Edit changes a service account. Its keys are allowed what it is allowed from that moment.
+func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ServiceAccountID, c ServiceAccountChange,
+) (a ServiceAccount, err error) {
+	if err := fault.Refuse(c.normalize()...); err != nil {
+		return ServiceAccount{}, err
+	}
+	var stewards []ident.UserID
+	if c.Stewards != nil {
+		stewards = *c.Stewards
+	}
+	err = inTenant(ctx, s.Ledger, who, tenant, stewards,
+		func(ctx context.Context, tx ServiceAccountTx, by admin) (audit.Event, error) {
+			before, err := tx.LockServiceAccount(ctx, tenant, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			a = c.apply(before)
+			if err := by.check(ctx, tx, before, &a); err != nil {
+				return audit.Event{}, err
+			}
+			e := a.event(who, audit.ActionServiceAccountEdit)
+			if a.equal(before) {
+				return e, audit.ErrNothing
+			}
+			if a.Role != before.Role {
+				f := a.effect(audit.EffectServiceAccountRoleSet)
+				f.Role = string(a.Role)
+				e = e.WithEffects(f)
+			}
+			a.UpdatedAt = s.Now()
+			if !slices.Equal(a.stewardIDs(), before.stewardIDs()) {
+				if err := tx.ReplaceStewards(ctx, a); err != nil {
+					return audit.Event{}, err
+				}
+			}
+			return e, tx.UpdateServiceAccount(ctx, a)
+		})
+	return a, err
+}
+
+// equal reports whether both have the same values.
+func (a ServiceAccount) equal(b ServiceAccount) bool {
+	return a.Name == b.Name && a.Description == b.Description && a.Role == b.Role && a.Disabled == b.Disabled &&
+		slices.Equal(a.stewardIDs(), b.stewardIDs())
+}
+
+// SetDisabled disables or enables a service account. Its keys are not written: while it is disabled
+// all of them are refused, and after it is enabled each is what it was.
+func (s *ServiceAccounts) SetDisabled(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ServiceAccountID, disabled bool,
+) (a ServiceAccount, err error) {
+	action, kind := audit.ActionServiceAccountEnable, audit.EffectServiceAccountEnabled
+	if disabled {
+		action, kind = audit.ActionServiceAccountDisable, audit.EffectServiceAccountDisabled
+	}
+	err = inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx ServiceAccountTx, _ admin) (audit.Event, error) {
+			a, err = tx.LockServiceAccount(ctx, tenant, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			e := a.event(who, action).WithEffects(a.effect(kind))
+			if a.Disabled == disabled {
+				return e, audit.ErrNothing
+			}
+			a.Disabled, a.UpdatedAt = disabled, s.Now()
+			return e, tx.UpdateServiceAccount(ctx, a)
+		})
+	return a, err
+}
+
+const deletedReason = "The service account was deleted."
+
+// Delete deletes a service account. From that moment its keys and management keys are revoked.
+func (s *ServiceAccounts) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ServiceAccountID,
+) error {
+	return inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx ServiceAccountTx, by admin) (audit.Event, error) {
+			a, err := tx.LockServiceAccount(ctx, tenant, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			now := s.Now()
+			ended := tenancy.EndedOwner{
+				Tenant: tenant, ID: ident.PartyID(id), At: now, By: by.party.ID, Reason: deletedReason,
+			}
+			revoked, err := tx.EndOwner(ctx, ended, by.tenant.Settings.RevokeMode)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			e := a.event(who, audit.ActionServiceAccountDelete).With("keys_revoked", strconv.Itoa(revoked))
+			return e.WithEffects(a.effect(audit.EffectServiceAccountDeleted)),
+				tx.DeleteServiceAccount(ctx, a, now, by.party.ID, deletedReason)
+		})
+}
+
+// ServiceAccount returns a service account to an admin or auditor of the tenant.
+func (s *ServiceAccounts) ServiceAccount(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ServiceAccountID,
+) (ServiceAccount, error) {
+	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+		return ServiceAccount{}, err
+	}
+	return s.Store.ServiceAccount(ctx, tenant, id)
+}
+
+// List lists the service accounts of a tenant, newest first, to an admin or auditor of the tenant.
+func (s *ServiceAccounts) List(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	page paging.Page,
+) ([]ServiceAccount, error) {
+	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+		return nil, err
+	}
+	return s.Store.ServiceAccounts(ctx, tenant, page)
+}
