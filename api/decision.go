@@ -47,12 +47,12 @@ type Decision struct {
 	// Active is true.
 	Active bool `json:"active"`
 	// Code is ok.
-	Code      Code   `json:"code"`
-	KeyID     string `json:"key_id"`
-	PublicID  string `json:"public_id"`
-	TenantID  string `json:"tenant_id"`
-	AccountID string `json:"account_id"`
-	Owner     Party  `json:"owner"`
+	Code      Code          `json:"code"`
+	KeyID     string        `json:"key_id"`
+	PublicID  string        `json:"public_id"`
+	TenantID  string        `json:"tenant_id"`
+	AccountID string        `json:"account_id"`
+	Owner     VerifiedOwner `json:"owner"`
 	// Scopes are the effective scopes: the key's own, as far as its owner's role or plan allows
 	// them now.
 	Scopes             []string   `json:"scopes"`
@@ -65,6 +65,15 @@ type Decision struct {
 	// RetryAfterSeconds and Detail are present only in a refusal.
 	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
 	Detail            string `json:"detail,omitempty"`
+}
+
+// VerifiedOwner is the owner of a verified key.
+type VerifiedOwner struct {
+	Party
+	// Plan is the name of a subject's plan; null for none, and for other owners.
+	Plan *string `json:"plan"`
+	// Metadata is the object that was stored with a subject, {} if none was; null for other owners.
+	Metadata json.RawMessage `json:"metadata" nullable:"true"`
 }
 
 // Refusal is the response to a VerifyRequest about a credential that is not allowed. It names the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 )
@@ -16,7 +17,8 @@ func (c *Client) CreateKey(ctx context.Context, tenant string, n api.CreateKeyRe
 
 // KeyFilter narrows a list of keys; the zero value lists all.
 type KeyFilter struct {
-	// Owner is "me" or a user's id.
+	// Owner is "me", a user's id, "service_account:" or "subject:" and an id, or "external_id:" and
+	// the external id of a subject.
 	Owner string
 	// Status is active, disabled, expired or revoked.
 	Status string
@@ -26,13 +28,18 @@ type KeyFilter struct {
 	// ShownTo is "me" or a user's id: keys of others of which this person was shown a secret that
 	// still counts.
 	ShownTo string
+	// CreatedBy is "me", a user's id, or "management_key:" and an id.
+	CreatedBy string
+	// CreatedAfter and ExpiresBefore bound when the keys were created and when they expire.
+	CreatedAfter, ExpiresBefore time.Time
 }
 
 func (f KeyFilter) query(p Page) string {
 	q := p.query()
 	for name, value := range map[string]string{
 		"owner": f.Owner, "status": f.Status, "q": f.Query,
-		"shown_to": f.ShownTo,
+		"shown_to": f.ShownTo, "created_by": f.CreatedBy,
+		"created_after": instant(f.CreatedAfter), "expires_before": instant(f.ExpiresBefore),
 	} {
 		if value != "" {
 			q.Set(name, value)

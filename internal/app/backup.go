@@ -160,7 +160,7 @@ func restore(ctx context.Context, s *store.Store, clock *nodeClock, b *backup.Re
 		clock.Advance(revoked.Latest)
 		r.At = clock.Now()
 		of := journal.Backup{At: b.Header.CreatedAt, Change: b.Header.Change}
-		r.Revocations, err = revoked.Apply(ctx, journal.Tx{Keys: tx, People: tx, Tenants: tx, Machines: tx}, of, r.At)
+		r.Revocations, err = revoked.Apply(ctx, journal.Tx{Keys: tx, People: tx, Tenants: tx, Machines: tx, Subjects: tx}, of, r.At)
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -33,6 +33,8 @@ type services struct {
 	ServiceAccounts *machine.ServiceAccounts
 	// EndedOwners revokes the keys of owners that ended.
 	EndedOwners *tenancy.EndedOwners
+	Subjects    *machine.Subjects
+	Plans       *machine.Plans
 	Keys        *key.Service
 	// KeySweeper changes keys because of their age.
 	KeySweeper *key.Sweeper
@@ -56,6 +58,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		horizon = st.clock.Horizon
 		mails   = c.Mail.SMTP != ""
 		scans   = admission.NewGate(scanLimits)
+		search  = admission.NewGate(searchLimits())
 	)
 	v := services{
 		Limiter:         &ratelimit.InMemory[ident.KeyID]{},
@@ -88,6 +91,13 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		Ledger: store.NewLedger(s, func(t *store.Tx) application.Tx { return t }), Store: s, Tenants: v.Tenancy,
 		Now: now, Rand: rand.Reader,
 	}
+	v.Subjects = &machine.Subjects{
+		Ledger: store.NewLedger(s, func(t *store.Tx) machine.SubjectTx { return t }), Store: s, Tenants: v.Tenancy,
+		Now: now, Rand: rand.Reader, SearchGate: search,
+	}
+	v.Plans = &machine.Plans{
+		Ledger: store.NewLedger(s, func(t *store.Tx) machine.PlanTx { return t }), Store: s, Tenants: v.Tenancy, Now: now,
+	}
 	v.ServiceAccounts = &machine.ServiceAccounts{
 		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ServiceAccountTx { return t }), Store: s,
 		Tenants: v.Tenancy, Now: now, Rand: rand.Reader,
@@ -99,7 +109,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		Creates: store.NewLedger(s, func(t *store.Tx) key.CreateTx { return t }),
 		Changes: store.NewLedger(s, func(t *store.Tx) key.ChangeTx { return t }),
 		Store:   s, Keyring: st.keyring, Now: now, Rand: rand.Reader, Mails: mails,
-		ScanGate: scans, SearchGate: admission.NewGate(searchLimits()),
+		ScanGate: scans, SearchGate: search,
 	}
 	v.KeySweeper = &key.Sweeper{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.SweepTx { return t }), Store: s, Now: now, Horizon: horizon,

@@ -41,8 +41,8 @@ func (a *App) handler() http.Handler {
 	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
 	management := &manageapi.API{
 		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
-		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts,
-		Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store,
+		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
+		Plans: a.Plans, Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store,
 		Resets: web.NewResetLimit(), BaseURL: a.URL,
 		Version: a.options.Version,
 	}

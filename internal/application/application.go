@@ -60,8 +60,11 @@ type Tx interface {
 	// LockApplication reads an application and locks it.
 	LockApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (Application, error)
 	UpdateApplication(ctx context.Context, a Application) error
-	// DeleteApplication also removes the application from the keys that are restricted to it.
+	// DeleteApplication also removes the application from the keys and plans that are restricted to
+	// it.
 	DeleteApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) error
+	// CountPlans counts the plans of the tenant, up to most.
+	CountPlans(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 }
 
 // Service reads and changes applications.
@@ -198,8 +201,8 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 	return a, err
 }
 
-// DeleteApplication deletes an application, and removes it from the keys that are restricted to it.
-// A key left with no application is allowed in none.
+// DeleteApplication deletes an application, and removes it from the keys and plans that are
+// restricted to it. A key left with no application is allowed in none.
 func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ApplicationID,
 ) error {
@@ -209,6 +212,14 @@ func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal
 			return audit.Event{}, err
 		}
 		e := a.event(who, audit.ActionApplicationDelete).WithEffects(a.effect(audit.EffectApplicationDeleted))
+		// Nodes of the version before, which know no plans, may run as long as there are none.
+		plans, err := tx.CountPlans(ctx, tenant, 1)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if plans > 0 {
+			e = e.InvalidatesPlans(tenant)
+		}
 		return e, tx.DeleteApplication(ctx, tenant, id)
 	})
 }

@@ -55,6 +55,10 @@ const (
 
 	ActionNoticeRetry Action = "notice.retry"
 
+	ActionPlanCreate Action = "plan.create"
+	ActionPlanEdit   Action = "plan.edit"
+	ActionPlanDelete Action = "plan.delete"
+
 	ActionPolicyEdit Action = "policy.edit"
 
 	ActionRootKeyRotate Action = "rootkey.rotate"
@@ -79,6 +83,12 @@ const (
 	ActionLinkSweep Action = "link.sweep"
 
 	ActionSetupLink Action = "setup.link"
+
+	ActionSubjectCreate  Action = "subject.create"
+	ActionSubjectEdit    Action = "subject.edit"
+	ActionSubjectDisable Action = "subject.disable"
+	ActionSubjectEnable  Action = "subject.enable"
+	ActionSubjectDelete  Action = "subject.delete"
 
 	ActionTenantCreate Action = "tenant.create"
 	ActionTenantEdit   Action = "tenant.edit"
@@ -157,6 +167,10 @@ var actionRules = map[Action]actionRule{
 
 	ActionNoticeRetry: {none: reasonNoAuthority},
 
+	ActionPlanCreate: {none: reasonOnlyGrants},
+	ActionPlanEdit:   {always: []EffectKind{EffectPlanSet}},
+	ActionPlanDelete: {always: []EffectKind{EffectPlanDeleted}},
+
 	ActionPolicyEdit: {may: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet}},
 
 	ActionRootKeyRotate: {none: reasonServerKeys},
@@ -183,6 +197,12 @@ var actionRules = map[Action]actionRule{
 	ActionLinkSweep: {none: reasonLinksExpire},
 
 	ActionSetupLink: {none: reasonLinksExpire},
+
+	ActionSubjectCreate:  {none: reasonOnlyGrants},
+	ActionSubjectEdit:    {may: []EffectKind{EffectSubjectPlanSet}},
+	ActionSubjectDisable: {always: []EffectKind{EffectSubjectDisabled}},
+	ActionSubjectEnable:  {always: []EffectKind{EffectSubjectEnabled}},
+	ActionSubjectDelete:  {always: []EffectKind{EffectSubjectDeleted}},
 
 	ActionTenantCreate: {none: reasonOnlyGrants},
 	ActionTenantEdit: {may: []EffectKind{

@@ -67,6 +67,14 @@ const (
 	EffectApplicationEnabled  EffectKind = "application_enabled"
 	EffectApplicationDeleted  EffectKind = "application_deleted"
 
+	EffectSubjectDisabled EffectKind = "subject_disabled"
+	EffectSubjectEnabled  EffectKind = "subject_enabled"
+	EffectSubjectDeleted  EffectKind = "subject_deleted"
+	// EffectSubjectPlanSet says which plan a subject has from now on; none if Plan is "".
+	EffectSubjectPlanSet EffectKind = "subject_plan_set"
+	// EffectPlanSet says what a plan contains from now on.
+	EffectPlanSet                EffectKind = "plan_set"
+	EffectPlanDeleted            EffectKind = "plan_deleted"
 	EffectServiceAccountDisabled EffectKind = "service_account_disabled"
 	EffectServiceAccountEnabled  EffectKind = "service_account_enabled"
 	// EffectServiceAccountRoleSet says that a service account has another role from now on.
@@ -106,15 +114,17 @@ type Effect struct {
 	Owner       ident.PartyID       `json:"owner,omitempty"`
 	Key         ident.KeyID         `json:"key,omitempty"`
 	Application ident.ApplicationID `json:"application,omitempty"`
+	Plan        string              `json:"plan,omitempty"`
 	Serial      int                 `json:"serial,omitempty"`
 	Expires     time.Time           `json:"expires,omitzero"`
 	Since       time.Time           `json:"since,omitzero"`
 	Reason      policy.Reason       `json:"reason,omitempty"`
 	Days        int                 `json:"days,omitempty"`
 	Role        string              `json:"role,omitempty"`
-	// Scopes of a key.
+	// Scopes of a key or a plan.
 	Scopes []string `json:"scopes,omitempty"`
-	// AllApplications and Applications say which applications a key may use: all, or those listed.
+	// AllApplications and Applications say which applications a key may use, or a plan contains: all,
+	// or those listed.
 	AllApplications bool     `json:"all_applications,omitempty"`
 	Applications    []string `json:"applications,omitempty"`
 	// Addresses from which a key may be used. They are absent if every address is allowed.
@@ -130,8 +140,9 @@ type Effect struct {
 // members says which members of an effect are set.
 type members struct {
 	account, tenant, user, owner, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
+	plan                                                                                                      bool
 	// If these are set, the member may be empty, which means none, or every one of addresses.
-	expires, applications, addresses, catalogue bool
+	anyScopes, anyPlan, expires, applications, addresses, catalogue bool
 }
 
 // effectMembers has the members of every kind.
@@ -165,6 +176,12 @@ var effectMembers = map[EffectKind]members{
 	EffectServiceAccountEnabled:  {tenant: true, owner: true},
 	EffectServiceAccountRoleSet:  {tenant: true, owner: true, role: true},
 	EffectServiceAccountDeleted:  {tenant: true, owner: true},
+	EffectSubjectDisabled:        {tenant: true, owner: true},
+	EffectSubjectEnabled:         {tenant: true, owner: true},
+	EffectSubjectDeleted:         {tenant: true, owner: true},
+	EffectSubjectPlanSet:         {tenant: true, owner: true, anyPlan: true},
+	EffectPlanSet:                {tenant: true, plan: true, anyScopes: true, applications: true},
+	EffectPlanDeleted:            {tenant: true, plan: true},
 	EffectAccountDisabled:        {account: true},
 	EffectAccountEnabled:         {account: true},
 	EffectAccountRoleRemoved:     {account: true, user: true},
@@ -193,7 +210,8 @@ func (f Effect) Check() error {
 		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "", owner: f.Owner != "",
 		application: f.Application != "",
 		serial:      f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
-		role: f.Role != "", scopes: len(f.Scopes) > 0, settings: f.Settings != nil, since: !f.Since.IsZero(),
+		plan: f.Plan != "" && !want.anyPlan, anyPlan: want.anyPlan,
+		role: f.Role != "", scopes: len(f.Scopes) > 0 && !want.anyScopes, anyScopes: want.anyScopes, settings: f.Settings != nil, since: !f.Since.IsZero(),
 		sessions: f.IdleMinutes > 0 && f.AbsoluteHours > 0,
 		expires:  want.expires || !f.Expires.IsZero(), catalogue: want.catalogue || f.Catalogue != nil,
 		addresses:    want.addresses || f.Addresses.Restricted(),

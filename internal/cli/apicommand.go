@@ -36,8 +36,8 @@ var environmentVariables = []struct{ name, meaning string }{
 func apiCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		setupCommand(), loginCommand(), logoutCommand(), passwordCommand(), whoamiCommand(), contextsCommand(),
-		keysCommand(), serviceAccountsCommand(),
-		appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
+		keysCommand(), serviceAccountsCommand(), subjectsCommand(), plansCommand(), appsCommand(), membersCommand(),
+		scopesCommand(), tenantsCommand(), policyCommand(),
 		verifyCommand(), auditCommand(), versionCommand(),
 	}
 	for _, c := range commands {

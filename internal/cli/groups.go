@@ -12,7 +12,9 @@ var commandGroups = []struct {
 	commands  []string
 }{
 	{"begin", "Get started:", []string{"dev", "serve", "setup", "login", "logout", "password", "whoami", "contexts"}},
-	{"keys", "Keys and applications:", []string{"keys", "service-accounts", "verify", "apps", "scopes", "scan"}},
+	{"keys", "Keys and applications:", []string{
+		"keys", "service-accounts", "subjects", "plans", "verify", "apps", "scopes", "scan",
+	}},
 	{"tenants", "Members, tenants and policies:", []string{"members", "invitations", "tenants", "policy", "audit"}},
 	{"operate", "Operator commands:", []string{
 		"account", "user", "tenant", "notices", "rootkey", "clock", "backup", "restore", "migrate", "compact", "config",

@@ -47,7 +47,7 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 func createKey(r *apiCommand) *cobra.Command {
 	var f keyFlags
 	var s secretFlags
-	var owner string
+	var owner, plan, ownerName string
 	var link bool
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a key", Args: cobra.ExactArgs(1),
@@ -55,15 +55,20 @@ func createKey(r *apiCommand) *cobra.Command {
 file as {"id":…,"secret":…,"value":…}, and does not show it. With --link, only
 the owner gets the secret: by opening the link, or with claviger keys claim. If
 the owner of the key is an owner or admin of the account, only they themselves
-can create it without --link.`,
+can create it without --link. With --owner subject:EXTERNAL_ID, a subject that
+does not exist is created together with the key.`,
 		Example: `  claviger keys create "Nightly build" --scope applications:read --all-applications \
     --expires 90d --save key.json
-  claviger keys create "Ann's reports" --owner usr_… --scope applications:read --application app_… --link`,
+  claviger keys create "Ann's reports" --owner usr_… --scope applications:read --application app_… --link
+  claviger keys create "Production" --owner subject:cus_1029 --plan free --scope films:read --all-applications`,
 	}
 	f.add(cmd)
 	s.add(cmd)
 	cmd.Flags().StringVar(&owner, "owner", "",
-		"`owner` of the key: an e-mail address, name or user id, or service_account:NAME (default: you)")
+		"`owner` of the key: an e-mail address, name or user id, service_account:NAME, or subject:EXTERNAL_ID "+
+			"(default: you)")
+	cmd.Flags().StringVar(&plan, "plan", "", "`plan` of a subject that --owner creates")
+	cmd.Flags().StringVar(&ownerName, "owner-name", "", "`name` of a subject that --owner creates")
 	cmd.Flags().BoolVar(&link, "link", false, "create a link for the owner to get the secret")
 	cmd.MarkFlagsMutuallyExclusive("link", "save")
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
@@ -83,6 +88,12 @@ can create it without --link.`,
 		n.Owner, err = c.ownerOf(tenant, owner)
 		if err != nil {
 			return err
+		}
+		if plan != "" || ownerName != "" {
+			if n.Owner == nil || n.Owner.Type != api.PartySubject {
+				return usage("--plan and --owner-name need --owner subject:EXTERNAL_ID")
+			}
+			n.Owner.Plan, n.Owner.Name = plan, ownerName
 		}
 		if link {
 			n.Delivery = "link"
@@ -109,7 +120,7 @@ func listKeys(r *apiCommand) *cobra.Command {
   claviger keys list --shown-to usr_…`,
 	}
 	cmd.Flags().StringVar(&filter.Owner, "owner", "",
-		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id, or service_account:NAME`)
+		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id, service_account:NAME, or subject:EXTERNAL_ID`)
 	cmd.Flags().StringVar(&filter.Status, "status", "",
 		"only keys with this status: active, disabled, expired or revoked")
 	cmd.Flags().StringVar(&filter.Query, "query", "",

@@ -218,8 +218,15 @@ func (c *call) serviceAccountID(tenant, text string) (string, error) {
 const serviceAccountPrefix = string(api.PartyServiceAccount) + ":"
 
 // ownerOf returns the owner of a key that a text names: a person by e-mail address, name or id, or
-// a service account as service_account:NAME. It is nil for the caller.
+// a service account as service_account:NAME, or a subject as subject:EXTERNAL_ID. It is nil for the
+// caller.
 func (c *call) ownerOf(tenant, text string) (*api.KeyOwner, error) {
+	if name, ok := strings.CutPrefix(text, subjectPrefix); ok {
+		if subjectID.MatchString(name) {
+			return &api.KeyOwner{Type: api.PartySubject, ID: name}, nil
+		}
+		return &api.KeyOwner{Type: api.PartySubject, ExternalID: name}, nil
+	}
 	name, ok := strings.CutPrefix(text, serviceAccountPrefix)
 	if ok {
 		id, err := c.serviceAccountID(tenant, name)
@@ -242,8 +249,11 @@ func (c *call) ownerFilter(tenant, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if o.Type == api.PartyUser {
+	switch {
+	case o.Type == api.PartyUser:
 		return o.ID, nil
+	case o.ExternalID != "":
+		return "external_id:" + o.ExternalID, nil
 	}
 	return string(o.Type) + ":" + o.ID, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -30,7 +31,13 @@ const (
 )
 
 // RenderOwner renders the owner of keys. It is the engine's Options.RenderOwner.
-func RenderOwner(o *verify.OwnerFacts) []byte { return marshal(web.Party(o.Party)) }
+func RenderOwner(o *verify.OwnerFacts) []byte {
+	owner := api.VerifiedOwner{Party: web.Party(o.Party), Plan: web.Optional(o.Plan)}
+	if o.Party.Type() == ident.SubjectParty {
+		owner.Metadata = o.Metadata.JSON()
+	}
+	return marshal(owner)
+}
 
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) verify.Rendered {

@@ -28,6 +28,7 @@ type Tx struct {
 	Keys     KeyTx
 	People   PeopleTx
 	Tenants  TenantTx
+	Subjects SubjectTx
 	Machines MachineTx
 }
 
@@ -92,7 +93,8 @@ type MachineTx interface {
 
 // Revocations counts the objects that lost authority.
 type Revocations struct {
-	Keys, Users, Passwords, Members, AccountMembers, ServiceAccounts, Applications, Tenants, Accounts, Policies int
+	Keys, Users, Passwords, Members, AccountMembers, Applications, Tenants, Accounts, Policies int
+	ServiceAccounts, Subjects, Plans                                                           int
 }
 
 // On adds the counts to an event.
@@ -101,6 +103,7 @@ func (t Revocations) On(e audit.Event) audit.Event {
 		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members,
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
 		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
+		"subjects": t.Subjects, "plans": t.Plans,
 	} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
@@ -139,6 +142,12 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 		}),
 		applyEach(s.serviceAccounts, func(id ident.ServiceAccountID, last serviceAccountState) error {
 			return countChanged(&t.ServiceAccounts)(a.serviceAccount(ctx, id, last))
+		}),
+		applyEach(s.subjects, func(id ident.SubjectID, last subjectState) error { // they compare plans of the backup
+			return countChanged(&t.Subjects)(a.subject(ctx, id, last, s.plans))
+		}),
+		applyEachOf(s.plans, planKey.compare, func(at planKey, last planState) error {
+			return countChanged(&t.Plans)(a.plan(ctx, at, last))
 		}),
 		applyEach(s.tenants, func(id ident.TenantID, last *tenantState) error {
 			return countChanged(&t.Tenants)(a.tenant(ctx, id, last))

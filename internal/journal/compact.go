@@ -41,7 +41,10 @@ type subject [16]byte
 func subjectOf(aspect string, f audit.Effect) (s subject) {
 	parts := []string{
 		aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application),
-		string(f.Owner),
+		string(f.Owner), "",
+	}
+	if f.Kind == audit.EffectPlanSet || f.Kind == audit.EffectPlanDeleted { // the plan of a subject is its state
+		parts[len(parts)-1] = f.Plan
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	copy(s[:], sum[:])
@@ -102,6 +105,16 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "application disabled", endedBy: "application deleted"}
 	case audit.EffectApplicationDeleted:
 		return aspect{name: "application deleted"}
+	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled:
+		return aspect{name: "subject disabled", endedBy: "subject deleted"}
+	case audit.EffectSubjectPlanSet:
+		return aspect{name: "subject plan", endedBy: "subject deleted"}
+	case audit.EffectSubjectDeleted:
+		return aspect{name: "subject deleted"}
+	case audit.EffectPlanSet:
+		return aspect{name: "plan set", overriddenBy: "plan deleted"}
+	case audit.EffectPlanDeleted:
+		return aspect{name: "plan deleted"}
 	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled:
 		return aspect{name: "service account disabled", endedBy: "service account deleted"}
 	case audit.EffectServiceAccountRoleSet:

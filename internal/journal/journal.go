@@ -205,6 +205,8 @@ type State struct {
 	accountRoles    map[accountMembership]accountRoleState
 	applications    map[ident.ApplicationID]applicationState
 	serviceAccounts map[ident.ServiceAccountID]serviceAccountState
+	subjects        map[ident.SubjectID]subjectState
+	plans           map[planKey]planState
 	tenants         map[ident.TenantID]*tenantState
 	accounts        map[ident.AccountID]bool
 	policies        map[ident.AccountID]map[policy.Reason]policyState
@@ -308,7 +310,8 @@ func Read(from io.Reader) (*State, error) {
 		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
 		accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
-		applications:    map[ident.ApplicationID]applicationState{},
+		applications: map[ident.ApplicationID]applicationState{},
+		subjects:     map[ident.SubjectID]subjectState{}, plans: map[planKey]planState{},
 		serviceAccounts: map[ident.ServiceAccountID]serviceAccountState{},
 	}
 	var run []Line // lines of one sequence
@@ -396,6 +399,11 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 				deleted:  f.Kind == audit.EffectApplicationDeleted,
 			}
 		}
+	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled, audit.EffectSubjectDeleted,
+		audit.EffectSubjectPlanSet:
+		s.applySubject(f)
+	case audit.EffectPlanSet, audit.EffectPlanDeleted:
+		s.applyPlan(f, l)
 	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled, audit.EffectServiceAccountRoleSet,
 		audit.EffectServiceAccountDeleted:
 		s.applyServiceAccount(f)
@@ -527,6 +535,10 @@ func (s *State) repairTime(l Line) {
 	for id, u := range s.users {
 		u.password.time = earlierTime(u.password.time, l.At)
 		s.users[id] = u
+	}
+	for at, last := range s.plans {
+		last.deleted.time = earlierTime(last.deleted.time, l.At)
+		s.plans[at] = last
 	}
 	for _, t := range s.tenants {
 		t.copies.time = earlierTime(t.copies.time, l.At)

@@ -134,10 +134,10 @@ func authorizeCreate(settings policy.Settings, by principal.Authority, owner Own
 // authorizeCreateForMachine checks whether a person with the role may create a key for a service
 // account or a subject. Whatever `creators` says, admins of the tenant may.
 func authorizeCreateForMachine(role scope.Role, owner Owner) error {
+	if err := checkActsForMachines(role); err != nil {
+		return err
+	}
 	switch {
-	case role != scope.Admin:
-		return fault.New(fault.Forbidden,
-			"Only an admin of the tenant may create keys for service accounts and subjects. Ask one of them.")
 	case !owner.Exists:
 		return fault.Refuse(fault.Field{
 			Name: "owner.id", Code: "unknown",

@@ -1,7 +1,6 @@
 package key
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -32,10 +31,10 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		return Issued{}, err
 	}
 	fresh := s.draft(rules, ident.PartyID(caller.ID), spec.Delivery, now)
+	fresh.subject = ident.New[ident.SubjectID](now, s.Rand)
 	var issued Issued
 	err = s.Creates.Write(ctx, who, func(ctx context.Context, tx CreateTx) (audit.Event, error) {
-		by, owner, err := lockAuthorities(ctx, tx, tenant, caller.ID,
-			cmp.Or(spec.Owner, ident.PartyID(caller.ID)))
+		by, owner, newSubject, err := lockOwner(ctx, tx, tenant, caller.ID, spec, fresh)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -53,6 +52,9 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		v := s.view(by.Person.ID, by.EffectiveRole(), t, k)
 		issued = Issued{View: v, Credential: fresh.issued, Link: fresh.link, Settings: t.Settings}
 		e := audit.By(who, audit.ActionKeyCreate, target(k)).In(tenant, rules.Account).InvalidatesLookups(k.Lookups...)
+		if newSubject {
+			e = e.With("new_subject", string(owner.ID))
+		}
 		return e.With("owner", k.Owner.Label()).With("public_id", k.PublicID).With("delivery", string(k.Delivery)), nil
 	})
 	if err != nil {
@@ -66,6 +68,8 @@ type draft struct {
 	key    Key
 	secret Secret
 	issued credential.Issued
+	// subject is the id of the owner, if that is a new subject.
+	subject ident.SubjectID
 	// claim and link are set for a key that its owner claims by link.
 	claim Claim
 	link  Link

@@ -21,6 +21,13 @@ import (
 type Filter struct {
 	// Owner is the only owner whose keys are listed; "" for all.
 	Owner ident.PartyID
+	// ExternalID names the only owner by the external id of a subject; "" for all owners.
+	ExternalID string
+	// CreatedBy is the only party whose keys are listed; "" for all.
+	CreatedBy ident.PartyID
+	// CreatedAfter and ExpiresBefore bound when the keys were created and when they expire, by their
+	// own expiry or the account's policy. They are zero for no bound.
+	CreatedAfter, ExpiresBefore time.Time
 	// Owners are the only owners whose keys are listed, of which Owner is none; nil for all.
 	Owners []ident.PartyID
 	// Status is the status at the moment of the request; it is computed and never stored.
@@ -53,7 +60,14 @@ func (f Filter) within(owners []ident.PartyID) Filter {
 // matches reports whether the computed parts of the view pass the filter. The store applies the
 // rest of the filter.
 func (f Filter) matches(v View) bool {
-	if f.ShownTo != "" && !v.wasShownTo(f.ShownTo) {
+	switch expires := v.Life.Expiry.At; {
+	case f.ShownTo != "" && !v.wasShownTo(f.ShownTo):
+		return false
+	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero()): // the caller may not know these
+		return false
+	case f.CreatedBy != "" && f.CreatedBy != v.Key.CreatedBy.ID:
+		return false
+	case !f.ExpiresBefore.IsZero() && (expires.IsZero() || !expires.Before(f.ExpiresBefore)):
 		return false
 	}
 	return f.Status == "" || f.Status == v.Status
@@ -149,6 +163,13 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 			return Listing{}, nil
 		}
 	}
+	if filter.ExternalID != "" {
+		subject, err := s.Store.SubjectID(ctx, tenant, filter.ExternalID)
+		if err != nil || subject == "" || filter.Owner != "" {
+			return Listing{}, err
+		}
+		filter.Owner = ident.PartyID(subject)
+	}
 	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(string(caller.ID)))
 	if err != nil {
 		return Listing{}, err
@@ -214,7 +235,7 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 	var l Listing
 	at := page
 	at.Limit++ // one more key shows whether this is the last page
-	if filter.Status != "" || filter.ShownTo != "" {
+	if filter.Status != "" || filter.ShownTo != "" || filter.CreatedBy != "" || !filter.ExpiresBefore.IsZero() {
 		at.Limit = scanBatch
 	}
 	for seen := 0; seen < scanLimit; seen += at.Limit {
@@ -223,6 +244,9 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 			return Listing{}, err
 		}
 		for _, k := range keys {
+			if !filter.CreatedAfter.IsZero() && !k.CreatedAt.After(filter.CreatedAfter) {
+				return l, nil // those that follow are older
+			}
 			if len(l.Views) == page.Limit {
 				l.Next = &at
 				return l, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -18,8 +19,12 @@ import (
 type Spec struct {
 	Name        string
 	Description string
-	// Owner is "" for the caller.
+	// Owner is "" for the caller, and where Subject is set.
 	Owner ident.PartyID
+	// Subject names a subject by its external id; nil for another owner. A subject that does not
+	// exist is created together with the key. For one that exists, name and plan are left out, or
+	// equal to what it has.
+	Subject *machine.NewSubject
 	// Scopes is nil for the default of the tenant.
 	Scopes []scope.Scope
 	// AllApplications is set, or ApplicationIDs has at least one id. Neither asks for the default
@@ -52,6 +57,11 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 			Name: "owner_id", Code: "form", Message: "Use the id of a user, which begins with usr_.",
 		})
 	}
+	if s.Subject != nil {
+		subject := *s.Subject
+		faults = append(faults, subject.Normalize("owner.")...)
+		s.Subject = &subject
+	}
 	faults = append(faults, scopeFaults(s.Scopes)...)
 	faults = append(faults, applicationFaults(s.AllApplications, s.ApplicationIDs)...)
 	s.addresses, more = policy.ParseAddresses(addressField, s.Addresses)
@@ -62,7 +72,14 @@ func (s *Spec) Validate(now time.Time) []fault.Field {
 }
 
 // requiresUpgrade reports whether a node of the version before does not understand the key.
-func (s *Spec) requiresUpgrade() bool { return s.addresses.Restricted() || !s.metadata.Empty() }
+func (s *Spec) requiresUpgrade() bool {
+	return s.addresses.Restricted() || !s.metadata.Empty() || !s.forUser()
+}
+
+// forUser reports whether the owner of the key is a user.
+func (s *Spec) forUser() bool {
+	return s.Subject == nil && (s.Owner == "" || s.Owner.Type() == ident.UserParty)
+}
 
 // deliveryFaults sets the default delivery and checks it: a link gives a key to another person.
 func (s *Spec) deliveryFaults(caller ident.UserID) []fault.Field {
@@ -72,7 +89,7 @@ func (s *Spec) deliveryFaults(caller ident.UserID) []fault.Field {
 	case Direct:
 	case ByLink:
 		switch {
-		case s.Owner != "" && s.Owner.Type() != ident.UserParty:
+		case !s.forUser():
 			return []fault.Field{{
 				Name: "delivery", Code: "user_only",
 				Message: "Only a user can open a link. Use direct for a key of a service account or a subject.",

@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -33,6 +34,8 @@ type ListStore interface {
 	// Keys lists keys of a tenant.
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter,
 		page Page) (keys []Key, stopped *Position, err error)
+	// SubjectID returns the id of a tenant's subject; "" where no subject has the external id.
+	SubjectID(ctx context.Context, tenant ident.TenantID, externalID string) (ident.SubjectID, error)
 	// StewardedBy returns the service accounts of the tenant that the person is steward of.
 	StewardedBy(ctx context.Context, tenant ident.TenantID, person ident.UserID) ([]ident.PartyID, error)
 	// OwnKeys lists the keys of the filter's owner in every tenant where the owner is a live
@@ -94,6 +97,7 @@ type CreateTx interface {
 	ApplicationTx
 	SlotTx
 	UpgradeTx
+	machine.NewSubjectTx
 	notice.LinkWriter
 	// NextKeyNumber returns the number of the next key. Other creations wait from then on.
 	NextKeyNumber(ctx context.Context) (int64, error)

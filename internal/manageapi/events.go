@@ -42,8 +42,13 @@ func (m moment) time() time.Time {
 // Resolve refuses a text that is no time, and the zero time, which stands for a parameter that was
 // not sent. It implements huma.Resolver.
 func (in *EventFilterInput) Resolve(huma.Context) []error {
+	return checkMoments(map[string]moment{"since": in.Since, "until": in.Until})
+}
+
+// checkMoments refuses texts that are no times, by the names of their parameters.
+func checkMoments(all map[string]moment) []error {
 	var faults []fault.Field
-	for name, sent := range map[string]moment{"since": in.Since, "until": in.Until} {
+	for name, sent := range all {
 		if sent == "" {
 			continue
 		}

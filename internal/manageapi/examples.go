@@ -83,6 +83,11 @@ func examples(baseURL string) []any {
 			Name: "Nightly export", Description: "Used by the batch server", Scopes: []string{"orders:read"},
 			AllApplications: true, ExpiresAt: &later,
 		},
+		api.CreatePlanRequest{Name: "free", Scopes: []string{"orders:read"}, AllApplications: true},
+		api.CreateSubjectRequest{
+			ExternalID: "cus_1029", Name: "Grace Hopper Ltd", Plan: "free",
+			Metadata: json.RawMessage(`{"region":"eu"}`),
+		},
 		api.CreateServiceAccountRequest{
 			Name: "Nightly build", Description: "Reads orders for the reports", Role: api.RoleMember,
 			Stewards: []string{exampleUser},
@@ -90,8 +95,9 @@ func examples(baseURL string) []any {
 		api.CreateTenantRequest{AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard},
 		api.Decision{
 			Active: true, Code: api.OK, KeyID: exampleKey, PublicID: examplePublicID, TenantID: exampleTenant,
-			AccountID: exampleAccount, Owner: owner, Scopes: []string{"orders:read"}, AllApplications: true,
-			ApplicationIDs: []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
+			AccountID: exampleAccount, Owner: api.VerifiedOwner{Party: owner}, Scopes: []string{"orders:read"},
+			AllApplications: true,
+			ApplicationIDs:  []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
 		},
 		api.Event{
 			ID: "evt_01m8k6w12gk2l3mn", At: at, Action: "key.create",
@@ -129,6 +135,10 @@ func examples(baseURL string) []any {
 			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember, CreatedBy: &person,
 			CreatedAt: at, ExpiresAt: at.AddDate(0, 0, 7),
 		},
+		api.Plan{
+			Name: "free", Scopes: []string{"orders:read"}, AllApplications: true, ApplicationIDs: []string{},
+			CreatedAt: at, UpdatedAt: at,
+		},
 		api.Policy{
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
 			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
@@ -150,6 +160,13 @@ func examples(baseURL string) []any {
 			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
 			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Current: true,
 		},
+		api.Subject{
+			ID: "sub_01m8k6w12gw4x5yz", Number: 1, ExternalID: "cus_1029", Name: new("Grace Hopper Ltd"),
+			Plan: new("free"), Metadata: json.RawMessage(`{"region":"eu"}`), Status: api.StatusActive,
+			CreatedAt: at, UpdatedAt: at,
+		},
+		api.UpdatePlanRequest{Scopes: api.To([]string{"orders:read", "orders:export"})},
+		api.UpdateSubjectRequest{Plan: api.To("pro")},
 		api.ServiceAccount{
 			ID: exampleServiceAccount, Number: 1, Name: "Nightly build", Description: "Reads orders for the reports",
 			Role: api.RoleMember, Stewards: []api.Person{person}, Status: api.StatusActive, CreatedBy: owner,

@@ -112,9 +112,9 @@ func keyCreated(k key.Key, issued api.IssuedKey) *created[api.IssuedKey] {
 }
 
 // specOf returns what the domain needs to create a key for an owner.
-func specOf(n api.CreateKeyRequest, owner ident.PartyID) key.Spec {
+func specOf(n api.CreateKeyRequest, owner keyOwner) key.Spec {
 	return key.Spec{
-		Name: n.Name, Description: n.Description, Owner: owner,
+		Name: n.Name, Description: n.Description, Owner: owner.id, Subject: owner.subject,
 		Scopes:          typedList[scope.Scope](n.Scopes),
 		AllApplications: n.AllApplications, ApplicationIDs: n.ApplicationIDs, ExpiresAt: n.ExpiresAt,
 		Addresses: n.AllowedCIDRs, Metadata: n.Metadata, Delivery: key.Delivery(n.Delivery),
@@ -131,20 +131,37 @@ type listKeysInput struct {
 	PageInput
 	KeyFilterInput
 	Tenant string `path:"tenant"`
-	Owner  string `query:"owner" doc:"me, the id of a user, or type:id of an owner of another type."`
+	Owner  string `query:"owner" doc:"me, the id of a user, type:id of any owner, or external_id:… of a subject."`
 	// ShownTo is a person who has seen secrets of other people's keys.
 	ShownTo string `query:"shown_to"`
+	// CreatedBy is who created the keys.
+	CreatedBy     string `query:"created_by"`
+	CreatedAfter  moment `query:"created_after" doc:"Only keys created after this time: RFC 3339."`
+	ExpiresBefore moment `query:"expires_before"`
+}
+
+// Resolve refuses texts that are no times. It implements huma.Resolver.
+func (in *listKeysInput) Resolve(ctx huma.Context) []error {
+	return append(in.PageInput.Resolve(ctx),
+		checkMoments(map[string]moment{"created_after": in.CreatedAfter, "expires_before": in.ExpiresBefore})...)
 }
 
 func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List[api.Key]], error) {
 	caller := callerOf(ctx)
-	owner, faults := ownerFilter(caller, in.Owner)
-	shownTo, more := personOf(caller, "shown_to", in.ShownTo)
+	filter := key.Filter{
+		Status: policy.Status(in.Status), Query: in.Query, CreatedAfter: in.CreatedAfter.time(),
+		ExpiresBefore: in.ExpiresBefore.time(),
+	}
+	faults := ownerFilter(caller, in.Owner, &filter)
+	var more []fault.Field
+	filter.ShownTo, more = personOf(caller, "shown_to", in.ShownTo)
+	faults = append(faults, more...)
+	filter.CreatedBy, more = creatorFilter(caller, in.CreatedBy)
 	if err := fault.Refuse(append(faults, more...)...); err != nil {
 		return nil, err
 	}
-	filter := key.Filter{Owner: owner, ShownTo: shownTo, Status: policy.Status(in.Status), Query: in.Query}
-	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query, in.ShownTo)
+	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query, in.ShownTo, in.CreatedBy,
+		in.CreatedAfter.time().UTC().String(), in.ExpiresBefore.time().UTC().String())
 	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) ([]key.View, *key.Page, error) {
 		l, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
 		return l.Views, l.Next, err

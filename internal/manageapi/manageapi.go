@@ -10,6 +10,7 @@ package manageapi
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,6 +38,8 @@ type API struct {
 	Applications    *application.Service
 	ServiceAccounts *machine.ServiceAccounts
 	Tenancy         *tenancy.Service
+	Subjects        *machine.Subjects
+	Plans           *machine.Plans
 	Keys            *key.Service
 	Keyring         *credential.Keyring
 	Idempotency     IdempotencyStore
@@ -74,6 +77,8 @@ func (a *API) Mount(router *web.Router) {
 	a.members()
 	a.scopes()
 	a.applications()
+	a.plans()
+	a.subjects()
 	a.serviceAccounts()
 	a.keys()
 	a.health()
@@ -83,7 +88,11 @@ func (a *API) Mount(router *web.Router) {
 // queryDescriptions are the descriptions of parameters that are too long for a struct tag.
 var queryDescriptions = map[string]string{
 	"q": "A text of 1 to 200 characters. It finds keys in which a word of the name, the public id or the owner's " +
-		"e-mail address begins with it, in any case.",
+		"e-mail address or external id begins with it, in any case.",
+	"created_by": "`me`, the id of a user, `type:id` of another party, such as `management_key:mgk_…`, `operator` or " +
+		"`system`. Lists the keys that this party created.",
+	"expires_before": "Lists keys that expire before this time (RFC 3339), by their own expiry or the account's policy. " +
+		"Keys of subjects cause no mail: ask with this filter which of them to refresh.",
 	"shown_to": "`me`, or the id of a user. Lists the keys of other people of which this person has seen a secret " +
 		"that is still valid, because they created or refreshed the key. Only admins and auditors may name another " +
 		"person. After you remove or demote a person, refresh or revoke these keys.",
@@ -100,7 +109,7 @@ func acceptQueries(surface *web.Surface, doc *huma.OpenAPI) {
 					continue
 				}
 				names = append(names, p.Name)
-				if p.Name == "since" || p.Name == "until" {
+				if slices.Contains([]string{"since", "until", "created_after", "expires_before"}, p.Name) {
 					p.Schema = momentSchema()
 				}
 				if text, ok := queryDescriptions[p.Name]; ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -174,7 +175,7 @@ func (n requirement) description() string {
 var idChecks = map[string]func(string) error{
 	"account": isID[ident.AccountID], "tenant": isID[ident.TenantID], "user": isUser,
 	"application": isID[ident.ApplicationID], "key": isID[ident.KeyID], "session": isID[ident.SessionID],
-	"invitation": isID[ident.LinkID],
+	"invitation": isID[ident.LinkID], "subject": isID[ident.SubjectID], "plan": isPlanName,
 }
 
 // me stands for the caller where a route expects the id of a user.
@@ -185,6 +186,13 @@ func isUser(text string) error {
 		return nil
 	}
 	return isID[ident.UserID](text)
+}
+
+func isPlanName(text string) error {
+	if !machine.ValidPlanName(text) {
+		return fault.NotFound
+	}
+	return nil
 }
 
 func isID[T ident.ID](text string) error {

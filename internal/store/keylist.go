@@ -35,6 +35,8 @@ const (
 		newestCandidates
 	listCandidatesOf query = `SELECT ` + candidateColumns + `, ''` + candidateTables +
 		` WHERE k.tenant_id = $1 AND k.owner_id = $5` + newestCandidates
+	listCandidatesBy query = `SELECT ` + candidateColumns + `, ''` + candidateTables +
+		` WHERE k.tenant_id = $1 AND k.created_by = $5` + newestCandidates
 	// For a person, only keys in tenants where they are an active member are listed.
 	listOwnCandidates query = `SELECT ` + candidateColumns + `, CASE WHEN m.user_id IS NOT NULL THEN a.id END` +
 		candidateTables + `
@@ -102,15 +104,21 @@ func (s *Store) Keys(
 	ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page,
 ) ([]key.Key, *key.Position, error) {
 	q, owner := listCandidates, []any(nil)
-	if filter.Owner != "" {
+	switch {
+	case filter.Owner != "":
 		q, owner = listCandidatesOf, []any{filter.Owner}
+	case filter.CreatedBy != "":
+		q, owner = listCandidatesBy, []any{filter.CreatedBy}
 	}
 	if filter.Query != "" || filter.ShownTo != "" || len(filter.Owners) > 0 {
 		return s.searchKeys(ctx, q, tenant, filter, page, owner...)
 	}
 	q = listKeys
-	if filter.Owner != "" {
+	switch {
+	case filter.Owner != "":
 		q = listKeysOf
+	case filter.CreatedBy != "":
+		q = listKeysBy
 	}
 	args := append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
 	keys, err := readKeys(ctx, s.reading, q, append(args, owner...)...)

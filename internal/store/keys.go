@@ -42,6 +42,7 @@ const (
 	selectKey     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
 	listKeys      query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
 	listKeysOf    query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	listKeysBy    query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.created_by = $5` + newestKeys
 	selectSecrets query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix,
 		label, domain, set_at, set_by, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants         query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`

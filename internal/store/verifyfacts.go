@@ -23,7 +23,7 @@ const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COA
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
 	s.set_at, s.until, ended.ended_at,
 	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id,
-	k.allowed_cidrs IS NOT NULL OR k.metadata IS NOT NULL
+	k.allowed_cidrs IS NOT NULL OR k.metadata IS NOT NULL OR su.metadata IS NOT NULL
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
@@ -34,7 +34,8 @@ const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COA
 	LEFT JOIN key_grants g ON g.key_id = k.id WHERE found.lookup = $1`
 
 // selectKeyTexts reads what selectKeyFacts leaves out. It is run only for keys that have any of it.
-const selectKeyTexts query = `SELECT allowed_cidrs, metadata FROM keys WHERE id = $1`
+const selectKeyTexts query = `SELECT k.allowed_cidrs, k.metadata, su.metadata FROM keys k
+	LEFT JOIN subjects su ON su.id = k.owner_id WHERE k.id = $1`
 
 // factRow is one row of selectKeyFacts.
 type factRow struct {
@@ -68,7 +69,7 @@ func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, err
 	if err == nil && hasTexts {
 		// If the key was changed or deleted since the first read, its facts are stale already.
 		row := s.verifying.row(ctx, selectKeyTexts, k.ID)
-		err = row.Scan(storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata})
+		err = row.Scan(storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata}, storedMetadata{&k.OwnerMetadata})
 	}
 	if err != nil {
 		return verify.KeyRow{}, s.fault(err)

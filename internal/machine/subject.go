@@ -1,0 +1,453 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/metadata"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
+)
+
+// Subject is a customer of a tenant's API, known by an id that the host application chose.
+type Subject struct {
+	ID     ident.SubjectID
+	Number int64
+	Tenant ident.TenantID
+	// ExternalID is unique among the subjects of the tenant that are not deleted.
+	ExternalID string
+	// Name may be "".
+	Name string
+	// Plan is the name of a plan; "" for none.
+	Plan     string
+	Metadata metadata.Metadata
+	Disabled bool
+	// DisabledByAdmin is set if an admin disabled the subject. Only an admin enables it then.
+	DisabledByAdmin      bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Party returns the subject as the owner of keys.
+func (s Subject) Party() principal.Party {
+	return principal.Party{ID: ident.PartyID(s.ID), Name: s.Name, ExternalID: s.ExternalID}
+}
+
+// SubjectFilter narrows a list of subjects; the zero value lists all.
+type SubjectFilter struct {
+	ExternalID, Plan string
+	// Query is compared with the beginnings of words in the name and the external id, without
+	// regard to case.
+	Query string
+}
+
+// SubjectPage is a part of a list of subjects. It can be shorter than asked, even if it is not the
+// last.
+type SubjectPage struct {
+	Subjects []Subject
+	// Next asks for the part after this one; nil on the last.
+	Next *paging.Page
+}
+
+// SubjectStore is what [Subjects] reads outside transactions. For it, deleted subjects do not exist.
+type SubjectStore interface {
+	Subject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID) (Subject, error)
+	// SubjectsOf lists subjects, newest first. A search compares a bounded number of subjects.
+	SubjectsOf(ctx context.Context, tenant ident.TenantID, f SubjectFilter, page paging.Page) (SubjectPage, error)
+}
+
+// NewSubjectTx writes a new subject. It locks the plan, so that nobody deletes it meanwhile.
+type NewSubjectTx interface {
+	// LockPlan fails with fault.NotFound where the tenant has no such plan.
+	LockPlan(ctx context.Context, tenant ident.TenantID, name string) (Plan, error)
+	// SubjectByExternalID locks the subject that it returns. It fails with fault.NotFound where
+	// there is none.
+	SubjectByExternalID(ctx context.Context, tenant ident.TenantID, externalID string) (Subject, error)
+	// InsertSubject returns the number of the subject.
+	InsertSubject(ctx context.Context, s Subject) (number int64, err error)
+	// CountSubjects counts the subjects of a tenant, up to most.
+	CountSubjects(ctx context.Context, tenant ident.TenantID, most int) (int, error)
+}
+
+// SubjectTx is the transaction that changes a subject.
+type SubjectTx interface {
+	AccessTx
+	tenancy.EndOwnerTx
+	NewSubjectTx
+	// LockSubject reads a subject and locks it. It fails with fault.NotFound where there is none.
+	LockSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID) (Subject, error)
+	// UpdateSubject writes name, plan, metadata and state.
+	UpdateSubject(ctx context.Context, s Subject) error
+	// DeleteSubject leaves the row with nothing but its id, number and times.
+	DeleteSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID, at time.Time) error
+}
+
+// Subjects reads and changes the subjects of tenants, for admins; auditors read them.
+type Subjects struct {
+	Ledger  audit.Ledger[SubjectTx]
+	Store   SubjectStore
+	Tenants Tenants
+	Now     func() time.Time
+	Rand    io.Reader
+	// SearchGate admits requests that compare texts of many subjects; nil admits everyone.
+	SearchGate *admission.Gate
+}
+
+const (
+	// maxSubjects bounds the subjects of a tenant.
+	maxSubjects = 1_000_000
+	// maxExternalID is the length of the longest external id.
+	maxExternalID = 200
+	// maxQuery is the length of the longest search, in code points.
+	maxQuery = 200
+)
+
+// NewSubject is what somebody asks a new subject to be.
+type NewSubject struct {
+	ExternalID string
+	Name       string
+	// Plan is "" for none.
+	Plan     string
+	Metadata metadata.Metadata
+}
+
+// Normalize cleans the name and returns what is wrong without regard to the tenant. The fields are
+// named with the prefix, such as "owner.".
+func (n *NewSubject) Normalize(prefix string) (faults []fault.Field) {
+	faults = ExternalIDFaults(prefix+"external_id", n.ExternalID)
+	if n.Name != "" {
+		name, more := text.Name(prefix+"name", n.Name)
+		n.Name, faults = name, append(faults, more...)
+	}
+	return append(faults, planNameFaults(prefix+"plan", n.Plan)...)
+}
+
+// ExternalIDFaults checks the form of an external id that a request has in the given field.
+func ExternalIDFaults(field, id string) []fault.Field {
+	outside := func(r rune) bool { return r < '!' || r > '~' }
+	switch {
+	case id == "":
+		return []fault.Field{{
+			Name: field, Code: "required", Message: "Send the id by which your own system knows the subject.",
+		}}
+	case strings.ContainsFunc(id, outside):
+		return []fault.Field{{
+			Name: field, Code: "character",
+			Message: "Use the visible characters of ASCII, from ! to ~, without spaces.",
+		}}
+	case len(id) > maxExternalID:
+		return []fault.Field{{
+			Name: field, Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxExternalID),
+		}}
+	}
+	return nil
+}
+
+// planNameFaults checks the form of the name of a plan; "" is none.
+func planNameFaults(field, name string) []fault.Field {
+	if name == "" || ValidPlanName(name) {
+		return nil
+	}
+	return []fault.Field{{
+		Name: field, Code: "form", Message: "Use the name of a plan: 1 to 64 of a-z 0-9 _ and -, a letter first.",
+	}}
+}
+
+// Subject returns the subject that is not yet written.
+func (n NewSubject) Subject(id ident.SubjectID, tenant ident.TenantID, now time.Time) Subject {
+	return Subject{
+		ID: id, Tenant: tenant, ExternalID: n.ExternalID, Name: n.Name, Plan: n.Plan, Metadata: n.Metadata,
+		CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// InsertSubject writes a new subject and sets its number. The plan must exist; planField is its
+// name in the request. Other creations wait from then on.
+func InsertSubject(ctx context.Context, tx NewSubjectTx, s *Subject, planField string) error {
+	err := requirePlan(ctx, tx, s.Tenant, s.Plan, planField)
+	if err != nil {
+		return err
+	}
+	s.Number, err = tx.InsertSubject(ctx, *s)
+	// No tenant has more subjects than the server ever numbered.
+	if err != nil || s.Number <= maxSubjects {
+		return err
+	}
+	n, err := tx.CountSubjects(ctx, s.Tenant, maxSubjects+1)
+	return account.CheckLimit(n-1, err, maxSubjects, "This tenant has %d of %d subjects.", "Delete some first.")
+}
+
+// requirePlan refuses a plan that the tenant does not have; "" is none.
+func requirePlan(ctx context.Context, tx NewSubjectTx, tenant ident.TenantID, plan, field string) error {
+	if plan == "" {
+		return nil
+	}
+	_, err := tx.LockPlan(ctx, tenant, plan)
+	if errors.Is(err, fault.NotFound) {
+		return fault.Refuse(fault.Field{
+			Name: field, Code: "unknown", Message: "The tenant has no such plan. Create it first.",
+		})
+	}
+	return err
+}
+
+// Create adds a subject to a tenant.
+func (s *Subjects) Create(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	n NewSubject,
+) (subject Subject, err error) {
+	if err := fault.Refuse(n.Normalize("")...); err != nil {
+		return Subject{}, err
+	}
+	now := s.Now()
+	fresh := n.Subject(ident.New[ident.SubjectID](now, s.Rand), tenant, now)
+	err = inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx SubjectTx, _ admin) (audit.Event, error) {
+			subject = fresh
+			_, err := tx.SubjectByExternalID(ctx, tenant, subject.ExternalID)
+			switch {
+			case err == nil:
+				return audit.Event{}, errExternalIDTaken
+			case !errors.Is(err, fault.NotFound):
+				return audit.Event{}, err
+			}
+			if err := InsertSubject(ctx, tx, &subject, "plan"); err != nil {
+				return audit.Event{}, err
+			}
+			return subject.event(who, audit.ActionSubjectCreate), nil
+		})
+	return subject, err
+}
+
+var errExternalIDTaken = fault.New(fault.Conflict,
+	"The tenant has a subject with this `external_id`. Use that one, or another id.")
+
+// SubjectChange is a change of a subject. What is nil stays as it is.
+type SubjectChange struct {
+	// Name and Plan are "" for none.
+	Name, Plan *string
+	Metadata   *metadata.Patch
+}
+
+// normalize cleans the name and returns what is wrong with the change.
+func (c *SubjectChange) normalize() (faults []fault.Field) {
+	if c.Name != nil && *c.Name != "" {
+		name, more := text.Name("name", *c.Name)
+		c.Name, faults = &name, more
+	}
+	if c.Plan != nil {
+		faults = append(faults, planNameFaults("plan", *c.Plan)...)
+	}
+	return faults
+}
+
+// apply makes the change.
+func (c SubjectChange) apply(s *Subject) error {
+	if c.Name != nil {
+		s.Name = *c.Name
+	}
+	if c.Plan != nil {
+		s.Plan = *c.Plan
+	}
+	if c.Metadata == nil {
+		return nil
+	}
+	merged, faults := s.Metadata.Merge(*c.Metadata)
+	s.Metadata = merged
+	return fault.Refuse(faults...)
+}
+
+// Edit changes a subject. Once it returns, its keys are cut to its plan as it is now.
+func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.SubjectID,
+	c SubjectChange,
+) (Subject, error) {
+	if err := fault.Refuse(c.normalize()...); err != nil {
+		return Subject{}, err
+	}
+	return s.change(ctx, who, tenant, id, audit.ActionSubjectEdit,
+		func(ctx context.Context, tx SubjectTx, _ admin, subject *Subject) ([]audit.Effect, error) {
+			before := *subject
+			if err := c.apply(subject); err != nil || *subject == before {
+				return nil, orNothing(err)
+			}
+			if subject.Plan == before.Plan {
+				return nil, nil
+			}
+			f := subject.effect(audit.EffectSubjectPlanSet)
+			f.Plan = subject.Plan
+			return []audit.Effect{f}, requirePlan(ctx, tx, tenant, subject.Plan, "plan")
+		})
+}
+
+// orNothing returns the error, or that there is nothing to change.
+func orNothing(err error) error {
+	if err == nil {
+		err = audit.ErrNothing
+	}
+	return err
+}
+
+// Disable makes the keys of a subject unusable until it is enabled. What an admin disabled stays
+// disabled until an admin enables it.
+func (s *Subjects) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.SubjectID,
+) (Subject, error) {
+	return s.change(ctx, who, tenant, id, audit.ActionSubjectDisable,
+		func(_ context.Context, _ SubjectTx, by admin, subject *Subject) ([]audit.Effect, error) {
+			if subject.Disabled && (subject.DisabledByAdmin || !by.isPerson()) {
+				return nil, audit.ErrNothing
+			}
+			subject.Disabled = true
+			subject.DisabledByAdmin = by.isPerson()
+			return []audit.Effect{subject.effect(audit.EffectSubjectDisabled)}, nil
+		})
+}
+
+// Enable makes the keys of a subject usable again, exactly as they were.
+func (s *Subjects) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.SubjectID,
+) (Subject, error) {
+	return s.change(ctx, who, tenant, id, audit.ActionSubjectEnable,
+		func(_ context.Context, _ SubjectTx, by admin, subject *Subject) ([]audit.Effect, error) {
+			switch {
+			case !subject.Disabled:
+				return nil, audit.ErrNothing
+			case subject.DisabledByAdmin && !by.isPerson():
+				return nil, errDisabledByAdmin
+			}
+			subject.Disabled, subject.DisabledByAdmin = false, false
+			return []audit.Effect{subject.effect(audit.EffectSubjectEnabled)}, nil
+		})
+}
+
+var errDisabledByAdmin = fault.New(fault.Forbidden,
+	"An admin disabled this subject. Ask an admin of the tenant to enable it.")
+
+// isPerson reports whether the admin is a signed-in person or the operator, and no program.
+func (a admin) isPerson() bool { return a.party.Type() != ident.ManagementKeyParty }
+
+// change changes a subject that is locked, and records its event.
+func (s *Subjects) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.SubjectID,
+	action audit.Action,
+	apply func(context.Context, SubjectTx, admin, *Subject) ([]audit.Effect, error),
+) (subject Subject, err error) {
+	err = inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx SubjectTx, by admin) (audit.Event, error) {
+			subject, err = tx.LockSubject(ctx, tenant, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			effects, err := apply(ctx, tx, by, &subject)
+			e := subject.event(who, action)
+			if err != nil {
+				return e, err
+			}
+			subject.UpdatedAt = s.Now()
+			return e.WithEffects(effects...), tx.UpdateSubject(ctx, subject)
+		})
+	return subject, err
+}
+
+// Delete deletes a subject. From then on its keys are revoked, and its external id is free: a new
+// subject with that id revives nothing.
+func (s *Subjects) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.SubjectID,
+) error {
+	return inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx SubjectTx, by admin) (audit.Event, error) {
+			subject, err := tx.LockSubject(ctx, tenant, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			now := s.Now()
+			ended := tenancy.EndedOwner{
+				Tenant: tenant, ID: ident.PartyID(id), At: now, By: by.party.ID, Reason: "The subject was deleted.",
+			}
+			revoked, err := tx.EndOwner(ctx, ended, by.tenant.Settings.RevokeMode)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			e := subject.event(who, audit.ActionSubjectDelete).With("keys_revoked", strconv.Itoa(revoked)).
+				WithEffects(subject.effect(audit.EffectSubjectDeleted))
+			return e, tx.DeleteSubject(ctx, tenant, id, now)
+		})
+}
+
+// Subject returns a subject of a tenant.
+func (s *Subjects) Subject(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.SubjectID,
+) (Subject, error) {
+	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+		return Subject{}, err
+	}
+	return s.Store.Subject(ctx, tenant, id)
+}
+
+// List lists subjects of a tenant, newest first.
+func (s *Subjects) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, f SubjectFilter,
+	page paging.Page,
+) (SubjectPage, error) {
+	if err := fault.Refuse(f.faults()...); err != nil {
+		return SubjectPage{}, err
+	}
+	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+		return SubjectPage{}, err
+	}
+	if f.Query != "" {
+		pass, err := s.SearchGate.Acquire(ctx, admission.ForPrincipal(who))
+		if err != nil {
+			return SubjectPage{}, err
+		}
+		defer pass.Release()
+	}
+	return s.Store.SubjectsOf(ctx, tenant, f, page)
+}
+
+// faults returns what is wrong with the filter.
+func (f SubjectFilter) faults() (faults []fault.Field) {
+	if f.ExternalID != "" {
+		faults = ExternalIDFaults("external_id", f.ExternalID)
+	}
+	faults = append(faults, planNameFaults("plan", f.Plan)...)
+	switch {
+	case !utf8.ValidString(f.Query) || strings.ContainsRune(f.Query, 0):
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "character", Message: "Use UTF-8 text without NUL characters."})
+	case utf8.RuneCountInString(f.Query) > maxQuery:
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
+	case f.Query != "" && text.NewQuery(f.Query).Empty():
+		faults = append(faults,
+			fault.Field{Name: "q", Code: "empty", Message: "Use at least one visible character, or leave q out."})
+	}
+	return faults
+}
+
+// event records what happened to the subject. It invalidates what is cached of its keys.
+func (s Subject) event(who principal.Principal, action audit.Action) audit.Event {
+	e := audit.By(who, action, audit.Target{Type: "subject", ID: string(s.ID), Name: s.Name})
+	e = e.With("external_id", s.ExternalID).InvalidatesOwners(ident.PartyID(s.ID))
+	if s.Plan != "" {
+		e = e.With("plan", s.Plan)
+	}
+	if action == audit.ActionSubjectDisable || action == audit.ActionSubjectEnable {
+		e = e.With("status", tenancy.Status(s.Disabled))
+	}
+	return e
+}
+
+// effect returns an effect on the subject.
+func (s Subject) effect(kind audit.EffectKind) audit.Effect {
+	return audit.Effect{Kind: kind, Tenant: s.Tenant, Owner: ident.PartyID(s.ID)}
+}
