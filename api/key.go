@@ -205,6 +205,25 @@ type Link struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// BulkKeysRequest is the body of POST /api/v1/tenants/{tenant}/keys/revoke and …/keys/disable.
+type BulkKeysRequest struct {
+	// IDs are those of 1 to 200 keys.
+	IDs []string `json:"ids"`
+	// Reason is that of a revocation.
+	Reason string `json:"reason,omitempty"`
+}
+
+// BulkKeysResponse has a result for each key, in the order of the request.
+type BulkKeysResponse struct {
+	Results []BulkKeyResult `json:"results"`
+}
+
+// BulkKeyResult says whether a key was changed: ok, or the code of the refusal.
+type BulkKeyResult struct {
+	ID   string `json:"id"`
+	Code Code   `json:"code"`
+}
+
 // RevokeKeyRequest is the body of POST …/revoke; it may be empty.
 type RevokeKeyRequest struct {
 	Reason string `json:"reason,omitempty"`

@@ -259,6 +259,8 @@ type Actor struct {
 	Type  string  `json:"type"`
 	ID    *string `json:"id"`
 	Email *string `json:"email"`
+	// Name is that of a management key; null for every other actor.
+	Name *string `json:"name"`
 }
 
 // Target is what was changed.

@@ -131,3 +131,13 @@ func (c *Client) DeleteKey(ctx context.Context, tenant, key string) error {
 func keysPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) + "/keys" }
 
 func keyPath(tenant, key string) string { return keysPath(tenant) + "/" + url.PathEscape(key) }
+
+// RevokeKeys revokes several keys, each for itself: the response says which were not revoked.
+func (c *Client) RevokeKeys(ctx context.Context, tenant string, b api.BulkKeysRequest) (api.BulkKeysResponse, error) {
+	return send[api.BulkKeysResponse](ctx, c, http.MethodPost, keysPath(tenant)+"/revoke", b)
+}
+
+// DisableKeys disables several keys, each for itself: the response says which were not disabled.
+func (c *Client) DisableKeys(ctx context.Context, tenant string, b api.BulkKeysRequest) (api.BulkKeysResponse, error) {
+	return send[api.BulkKeysResponse](ctx, c, http.MethodPost, keysPath(tenant)+"/disable", b)
+}

@@ -50,6 +50,9 @@ func ForPrincipal(who principal.Principal) Caller {
 	if k, ok := who.Key(); ok {
 		return Caller("key " + string(k.ID))
 	}
+	if m, ok := who.ManagementKey(); ok {
+		return Caller("service account " + string(m.ServiceAccount.ID)).Part(string(m.ID))
+	}
 	switch who.Kind() {
 	case principal.KindOperator:
 		return "operator"

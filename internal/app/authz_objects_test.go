@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -277,6 +278,28 @@ var (
 		func(c *cell) { c.names["service_account"] = string(unused[ident.ServiceAccountID](c.world)) },
 	}
 )
+
+// Management keys.
+var (
+	aManagementKey = aServiceAccount.and("with a management key", func(c *cell) {
+		account := ident.ServiceAccountID(c.names["service_account"])
+		c.names["management_key"] = keep(c, func() string { return string(c.newManagementKey(c.home, account).ID) })
+	})
+	noManagementKey = aServiceAccount.and("without that management key", func(c *cell) {
+		c.names["management_key"] = string(unused[ident.ManagementKeyID](c.world))
+	})
+)
+
+// refreshManagementKey gives the management key of a cell a previous secret.
+func refreshManagementKey(c *cell) {
+	if !c.want.succeeds() {
+		return
+	}
+	_, err := c.ManagementKeys.Refresh(c.t.Context(), principal.Operator(), c.home.Tenant.ID,
+		ident.ServiceAccountID(c.names["service_account"]), ident.ManagementKeyID(c.names["management_key"]),
+		machine.ManagementRefresh{Overlap: 3600})
+	c.check(err)
+}
 
 // Keys.
 var (

@@ -458,8 +458,94 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
 
+	// Management keys
+
+	{
+		"GET /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys", sessionOnly,
+		``,
+		[]rule{
+			{"in in | in 403 in | 404", aManagementKey},
+			{"404 404 | 404 403 404 | 404", noServiceAccount},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys", sessionOnly,
+		`{"name":"Program {fresh}","permissions":["keys:read"],"owners":["subject"]}`,
+		[]rule{
+			{"201 201 | 201 403 403 | 404", aServiceAccount},
+			{"404 404 | 404 403 403 | 404", noServiceAccount},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"GET /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		``,
+		[]rule{
+			{"200 200 | 200 403 200 | 404", aManagementKey},
+			{"404 404 | 404 403 404 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"PATCH /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		`{"name":"Program {fresh}"}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aManagementKey},
+			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		``,
+		[]rule{
+			{"204 204 | 204 403 403 | 404", aManagementKey},
+			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/refresh", sessionOnly,
+		``,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aManagementKey},
+			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/revoke", sessionOnly,
+		``,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aManagementKey},
+			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{
+		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/previous", sessionOnly,
+		``,
+		[]rule{
+			{"204 204 | 204 403 403 | 404", aManagementKey.and("with a previous value", refreshManagementKey)},
+			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"GET /api/v1/management/self", managementOnly, ``, []rule{
+		{"403 403 | 403 403 403 | 403", nothing},
+	}},
+
 	// Keys
 
+	{"POST /api/v1/tenants/{tenant}/keys/revoke", sessionOnly, `{"ids":["{key}"]}`, []rule{
+		{"ok  ok  | ok  ok  ok  | 404", ownKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/keys/disable", sessionOnly, `{"ids":["{key}"]}`, []rule{
+		{"ok  ok  | ok  ok  ok  | 404", ownKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
 	{
 		"POST /api/v1/tenants/{tenant}/keys", sessionOnly,
 		`{"name":"New key","scopes":["applications:read"],"all_applications":true,"owner_id":"{user}"}`,

@@ -31,6 +31,8 @@ const (
 	noCredential  = "no credential"
 	anyCredential = "any good credential"
 	sessionOnly   = "a session"
+	// managementOnly is for management keys. All others are refused.
+	managementOnly = "a management key"
 )
 
 // rule is the outcome of requests for an object, by column.
@@ -62,7 +64,7 @@ func (r *row) width() int {
 	switch r.needs {
 	case noCredential:
 		return 1
-	case sessionOnly:
+	case sessionOnly, managementOnly:
 		return firstKey
 	}
 	return len(split(columns))
@@ -76,7 +78,7 @@ func (r *row) want(of rule, p party) outcome {
 		return outcomes[of.words]
 	case bad:
 		return outcomes[word]
-	case r.needs == sessionOnly && column >= firstKey:
+	case (r.needs == sessionOnly || r.needs == managementOnly) && column >= firstKey:
 		return outcomes["session"]
 	}
 	return outcomes[split(of.words)[column]]
@@ -125,6 +127,9 @@ func (r *row) faults() (found []string) {
 		}
 		granted = granted || refusals < len(words)
 		absent = absent || refusals == len(words)
+	}
+	if r.needs == managementOnly {
+		return found
 	}
 	if !granted || strings.Contains(r.route, "{") && !absent {
 		found = append(found,
@@ -357,11 +362,12 @@ var itemsOf = map[string]string{
 	"accounts": "account", "tenants": "tenant", "members": "user",
 	"applications": "application", "invitations": "invitation", "keys": "key", "key-health": "key",
 	"sessions": "session", "service-accounts": "service_account",
+	"management-keys": "management_key",
 }
 
 var shown = regexp.MustCompile(
-	`{(account|tenant|user|application|key|session|invitation|service_account)}$|` +
-		`{(key|service_account)}/\w+$`)
+	`{(account|tenant|user|application|key|session|invitation|service_account|management_key)}$|` +
+		`{(key|service_account|management_key)}/\w+$`)
 
 // subject returns what an answer of the route shows: the object at the end of the path, the key
 // that changes, or an item of a list.
@@ -383,6 +389,9 @@ func needsOf(o testkit.Operation) string {
 	for _, way := range o.Security {
 		if scopes, ok := way["bearer"]; ok {
 			return append(scopes, anyCredential)[0]
+		}
+		if permissions, ok := way["management"]; ok && len(permissions) == 0 {
+			return managementOnly
 		}
 	}
 	return sessionOnly

@@ -148,6 +148,16 @@ func (w *world) newServiceAccount(at home) machine.ServiceAccount {
 	return a
 }
 
+// newManagementKey returns a management key of a service account.
+func (w *world) newManagementKey(at home, account ident.ServiceAccountID) machine.ManagementKey {
+	issued, err := w.ManagementKeys.Create(w.t.Context(), principal.Operator(), at.Tenant.ID, account,
+		machine.ManagementKeySpec{Name: "Some program", Rights: policy.ManagementRights{
+			Permissions: []policy.Permission{policy.MayReadKeys}, Owners: []ident.PartyType{ident.SubjectParty},
+		}})
+	w.check(err)
+	return issued.ManagementKey
+}
+
 // person returns one of the cast.
 func (w *world) person(name string) principal.Person {
 	w.t.Helper()

@@ -160,7 +160,10 @@ func restore(ctx context.Context, s *store.Store, clock *nodeClock, b *backup.Re
 		clock.Advance(revoked.Latest)
 		r.At = clock.Now()
 		of := journal.Backup{At: b.Header.CreatedAt, Change: b.Header.Change}
-		r.Revocations, err = revoked.Apply(ctx, journal.Tx{Keys: tx, People: tx, Tenants: tx, Machines: tx, Subjects: tx}, of, r.At)
+		objects := journal.Tx{
+			Keys: tx, People: tx, Tenants: tx, Machines: tx, Subjects: tx, Management: tx,
+		}
+		r.Revocations, err = revoked.Apply(ctx, objects, of, r.At)
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -120,6 +120,7 @@ func (a *App) sweepLimits(context.Context) error {
 	a.Limiter.Sweep(now)
 	a.VerifierLimiter.Sweep(now)
 	a.web.Changes.Sweep()
+	a.web.Authenticator.ManagementKeys.Sweep()
 	return nil
 }
 

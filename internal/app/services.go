@@ -36,6 +36,8 @@ type services struct {
 	Subjects    *machine.Subjects
 	Plans       *machine.Plans
 	Keys        *key.Service
+	// ManagementKeys are the credentials of programs that manage keys.
+	ManagementKeys *machine.ManagementKeys
 	// KeySweeper changes keys because of their age.
 	KeySweeper *key.Sweeper
 	Notices    *notice.Service
@@ -110,6 +112,10 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		Changes: store.NewLedger(s, func(t *store.Tx) key.ChangeTx { return t }),
 		Store:   s, Keyring: st.keyring, Now: now, Rand: rand.Reader, Mails: mails,
 		ScanGate: scans, SearchGate: search,
+	}
+	v.ManagementKeys = &machine.ManagementKeys{
+		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t }), Store: s, Tenants: v.Tenancy,
+		Keyring: st.keyring, Now: now, Rand: rand.Reader, Doubt: st.clock.Check,
 	}
 	v.KeySweeper = &key.Sweeper{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.SweepTx { return t }), Store: s, Now: now, Horizon: horizon,

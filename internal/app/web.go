@@ -15,7 +15,10 @@ import (
 
 // newMiddleware builds what all entry points share: the authenticator and the middleware.
 func (a *App) newMiddleware(c config.Server, limits config.PersonLimits) (*web.Middleware, error) {
-	auth := &web.Authenticator{Verify: &verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions}}
+	auth := &web.Authenticator{
+		Verify:         &verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions, ManagementKeys: a.ManagementKeys},
+		ManagementKeys: web.NewManagementLimit(),
+	}
 	m := web.NewMiddleware(auth, a.options.Log)
 	auth.Secure = config.BaseURL(a.URL).TLS()
 	auth.Proxies = c.TrustedProxies
@@ -42,7 +45,7 @@ func (a *App) handler() http.Handler {
 	management := &manageapi.API{
 		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
 		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
-		Plans: a.Plans, Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store,
+		Plans: a.Plans, Keys: a.Keys, ManagementKeys: a.ManagementKeys, Keyring: a.keyring, Idempotency: a.Store,
 		Resets: web.NewResetLimit(), BaseURL: a.URL,
 		Version: a.options.Version,
 	}

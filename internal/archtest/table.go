@@ -55,7 +55,7 @@ var table = []layer{
 		{"internal/scope", "", ""},
 		{"internal/credential", "ident fault", ""},
 		{"internal/policy", "scope ident fault credential", ""},
-		{"internal/principal", "ident scope fault", ""},
+		{"internal/principal", "ident scope policy fault", ""},
 		{"internal/admission", "principal fault", ""},
 		{"internal/route", "scope ident fault", ""},
 		{"internal/config", "credential", "yaml"},

@@ -43,6 +43,13 @@ const (
 	// left the tenant.
 	ActionKeySweep Action = "key.sweep"
 
+	ActionManagementKeyCreate      Action = "management_key.create"
+	ActionManagementKeyEdit        Action = "management_key.edit"
+	ActionManagementKeyRefresh     Action = "management_key.refresh"
+	ActionManagementKeyEndPrevious Action = "management_key.end_previous"
+	ActionManagementKeyRevoke      Action = "management_key.revoke"
+	ActionManagementKeyDelete      Action = "management_key.delete"
+
 	ActionMemberAdd    Action = "member.add"
 	ActionMemberInvite Action = "member.invite"
 	ActionMemberJoin   Action = "member.join"
@@ -156,6 +163,13 @@ var actionRules = map[Action]actionRule{
 	ActionKeyForget:         {none: reasonEndsByAge},
 	ActionKeyForgetPrevious: {none: reasonEndsByAge},
 	ActionKeySweep:          {none: reasonOwnerEnded},
+
+	ActionManagementKeyCreate:      {none: reasonOnlyGrants},
+	ActionManagementKeyEdit:        {may: []EffectKind{EffectManagementKeyNarrowed}},
+	ActionManagementKeyRefresh:     {always: []EffectKind{EffectManagementKeyRefreshed}},
+	ActionManagementKeyEndPrevious: {always: []EffectKind{EffectManagementKeyPreviousEnded}},
+	ActionManagementKeyRevoke:      {always: []EffectKind{EffectManagementKeyRevoked}},
+	ActionManagementKeyDelete:      {always: []EffectKind{EffectManagementKeyRevoked}},
 
 	ActionMemberAdd:        {always: []EffectKind{EffectMemberEnabled}},
 	ActionMemberInvite:     {none: reasonLinksExpire},

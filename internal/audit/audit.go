@@ -129,7 +129,11 @@ type Event struct {
 // By returns an event: who did what to which target.
 func By(who principal.Principal, action Action, target Target) Event {
 	o := who.Origin()
-	return Event{Actor: actor(who), Action: action, Target: target, IP: o.IP, RequestID: o.RequestID}
+	e := Event{Actor: actor(who), Action: action, Target: target, IP: o.IP, RequestID: o.RequestID}
+	if m, ok := who.ManagementKey(); ok {
+		e = e.With(DetailActorName, m.Name).With(DetailServiceAccount, string(m.ServiceAccount.ID))
+	}
+	return e
 }
 
 func actor(who principal.Principal) Actor {
@@ -139,8 +143,19 @@ func actor(who principal.Principal) Actor {
 	if k, ok := who.Key(); ok {
 		return Actor{Type: "key", ID: string(k.ID), Email: k.Owner.Email}
 	}
+	if m, ok := who.ManagementKey(); ok {
+		return Actor{Type: string(who.Kind()), ID: string(m.ID)}
+	}
 	return Actor{Type: string(who.Kind())}
 }
+
+// The details of events by management keys.
+const (
+	// DetailActorName is the name of the management key, as it was then.
+	DetailActorName = "actor_name"
+	// DetailServiceAccount is the service account that it belongs to.
+	DetailServiceAccount = "service_account"
+)
 
 // In assigns the event to a tenant of an account.
 func (e Event) In(tenant ident.TenantID, account ident.AccountID) Event {

@@ -37,6 +37,17 @@ const (
 	// EffectKeyAddressesSet says from which addresses a key may be used from now on.
 	EffectKeyAddressesSet EffectKind = "key_addresses_set"
 
+	// EffectManagementKeyRevoked says that a management key was revoked or deleted.
+	EffectManagementKeyRevoked EffectKind = "management_key_revoked"
+	// EffectManagementKeyRefreshed says that a management key has a new secret of this serial.
+	EffectManagementKeyRefreshed EffectKind = "management_key_refreshed"
+	// EffectManagementKeyPreviousEnded says that the secret before the one of this serial ended
+	// early.
+	EffectManagementKeyPreviousEnded EffectKind = "management_key_previous_ended"
+	// EffectManagementKeyNarrowed says what a management key may do from now on, and when it
+	// expires.
+	EffectManagementKeyNarrowed EffectKind = "management_key_narrowed"
+
 	EffectMemberDisabled EffectKind = "member_disabled"
 	// EffectMemberEnabled says that a membership began, or was enabled again.
 	EffectMemberEnabled EffectKind = "member_enabled"
@@ -121,6 +132,9 @@ type Effect struct {
 	Reason      policy.Reason       `json:"reason,omitempty"`
 	Days        int                 `json:"days,omitempty"`
 	Role        string              `json:"role,omitempty"`
+	// ManagementKey may do what Rights say.
+	ManagementKey ident.ManagementKeyID    `json:"management_key,omitempty"`
+	Rights        *policy.ManagementRights `json:"rights,omitempty"`
 	// Scopes of a key or a plan.
 	Scopes []string `json:"scopes,omitempty"`
 	// AllApplications and Applications say which applications a key may use, or a plan contains: all,
@@ -140,56 +154,61 @@ type Effect struct {
 // members says which members of an effect are set.
 type members struct {
 	account, tenant, user, owner, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
-	plan                                                                                                      bool
+	plan, managementKey, rights                                                                               bool
 	// If these are set, the member may be empty, which means none, or every one of addresses.
 	anyScopes, anyPlan, expires, applications, addresses, catalogue bool
 }
 
 // effectMembers has the members of every kind.
 var effectMembers = map[EffectKind]members{
-	EffectKeyRevoked:             {tenant: true, key: true},
-	EffectKeyDisabled:            {tenant: true, key: true},
-	EffectKeyEnabled:             {tenant: true, key: true},
-	EffectKeyRefreshed:           {tenant: true, key: true, serial: true},
-	EffectKeyPreviousEnded:       {tenant: true, key: true, serial: true},
-	EffectKeyExpirySet:           {tenant: true, key: true, expires: true},
-	EffectKeyScopesSet:           {tenant: true, key: true, scopes: true},
-	EffectKeyApplicationsSet:     {tenant: true, key: true, applications: true},
-	EffectKeyAddressesSet:        {tenant: true, key: true, addresses: true},
-	EffectMemberDisabled:         {tenant: true, user: true},
-	EffectMemberEnabled:          {tenant: true, user: true},
-	EffectMemberRemoved:          {tenant: true, user: true},
-	EffectMemberRoleSet:          {tenant: true, user: true, role: true},
-	EffectUserDisabled:           {user: true},
-	EffectUserEnabled:            {user: true},
-	EffectUserDeleted:            {user: true},
-	EffectPasswordSet:            {user: true, since: true},
-	EffectTenantDisabled:         {tenant: true},
-	EffectTenantEnabled:          {tenant: true},
-	EffectSettingsSet:            {tenant: true, settings: true},
-	EffectCopiesForgotten:        {tenant: true},
-	EffectCatalogueSet:           {tenant: true, catalogue: true},
-	EffectApplicationDisabled:    {tenant: true, application: true},
-	EffectApplicationEnabled:     {tenant: true, application: true},
-	EffectApplicationDeleted:     {tenant: true, application: true},
-	EffectServiceAccountDisabled: {tenant: true, owner: true},
-	EffectServiceAccountEnabled:  {tenant: true, owner: true},
-	EffectServiceAccountRoleSet:  {tenant: true, owner: true, role: true},
-	EffectServiceAccountDeleted:  {tenant: true, owner: true},
-	EffectSubjectDisabled:        {tenant: true, owner: true},
-	EffectSubjectEnabled:         {tenant: true, owner: true},
-	EffectSubjectDeleted:         {tenant: true, owner: true},
-	EffectSubjectPlanSet:         {tenant: true, owner: true, anyPlan: true},
-	EffectPlanSet:                {tenant: true, plan: true, anyScopes: true, applications: true},
-	EffectPlanDeleted:            {tenant: true, plan: true},
-	EffectAccountDisabled:        {account: true},
-	EffectAccountEnabled:         {account: true},
-	EffectAccountRoleRemoved:     {account: true, user: true},
-	EffectAccountRoleSet:         {account: true, user: true, role: true},
-	EffectLifetimeSet:            {account: true, lifetime: true},
-	EffectSessionBoundsSet:       {account: true, sessions: true},
-	EffectDatabaseRestored:       {},
-	EffectTimeRepaired:           {},
+	EffectKeyRevoked:                 {tenant: true, key: true},
+	EffectKeyDisabled:                {tenant: true, key: true},
+	EffectKeyEnabled:                 {tenant: true, key: true},
+	EffectKeyRefreshed:               {tenant: true, key: true, serial: true},
+	EffectKeyPreviousEnded:           {tenant: true, key: true, serial: true},
+	EffectKeyExpirySet:               {tenant: true, key: true, expires: true},
+	EffectKeyScopesSet:               {tenant: true, key: true, scopes: true},
+	EffectKeyApplicationsSet:         {tenant: true, key: true, applications: true},
+	EffectKeyAddressesSet:            {tenant: true, key: true, addresses: true},
+	EffectMemberDisabled:             {tenant: true, user: true},
+	EffectMemberEnabled:              {tenant: true, user: true},
+	EffectMemberRemoved:              {tenant: true, user: true},
+	EffectMemberRoleSet:              {tenant: true, user: true, role: true},
+	EffectUserDisabled:               {user: true},
+	EffectUserEnabled:                {user: true},
+	EffectUserDeleted:                {user: true},
+	EffectPasswordSet:                {user: true, since: true},
+	EffectTenantDisabled:             {tenant: true},
+	EffectTenantEnabled:              {tenant: true},
+	EffectSettingsSet:                {tenant: true, settings: true},
+	EffectCopiesForgotten:            {tenant: true},
+	EffectCatalogueSet:               {tenant: true, catalogue: true},
+	EffectApplicationDisabled:        {tenant: true, application: true},
+	EffectApplicationEnabled:         {tenant: true, application: true},
+	EffectApplicationDeleted:         {tenant: true, application: true},
+	EffectServiceAccountDisabled:     {tenant: true, owner: true},
+	EffectServiceAccountEnabled:      {tenant: true, owner: true},
+	EffectServiceAccountRoleSet:      {tenant: true, owner: true, role: true},
+	EffectServiceAccountDeleted:      {tenant: true, owner: true},
+	EffectSubjectDisabled:            {tenant: true, owner: true},
+	EffectSubjectEnabled:             {tenant: true, owner: true},
+	EffectSubjectDeleted:             {tenant: true, owner: true},
+	EffectSubjectPlanSet:             {tenant: true, owner: true, anyPlan: true},
+	EffectPlanSet:                    {tenant: true, plan: true, anyScopes: true, applications: true},
+	EffectPlanDeleted:                {tenant: true, plan: true},
+	EffectManagementKeyRevoked:       {tenant: true, managementKey: true},
+	EffectManagementKeyRefreshed:     {tenant: true, managementKey: true, serial: true},
+	EffectManagementKeyPreviousEnded: {tenant: true, managementKey: true, serial: true},
+	EffectManagementKeyNarrowed:      {tenant: true, managementKey: true, rights: true, expires: true},
+
+	EffectAccountDisabled:    {account: true},
+	EffectAccountEnabled:     {account: true},
+	EffectAccountRoleRemoved: {account: true, user: true},
+	EffectAccountRoleSet:     {account: true, user: true, role: true},
+	EffectLifetimeSet:        {account: true, lifetime: true},
+	EffectSessionBoundsSet:   {account: true, sessions: true},
+	EffectDatabaseRestored:   {},
+	EffectTimeRepaired:       {},
 }
 
 // EffectKinds returns every kind, sorted.
@@ -207,6 +226,7 @@ func (f Effect) Check() error {
 		return fmt.Errorf("%w %q: a newer version of claviger wrote it; run that version", ErrUnknownEffect, f.Kind)
 	}
 	has := members{
+		managementKey: f.ManagementKey != "", rights: f.Rights != nil,
 		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "", owner: f.Owner != "",
 		application: f.Application != "",
 		serial:      f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,

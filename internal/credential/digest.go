@@ -15,19 +15,25 @@ type Digest [sha256.Size]byte
 const digestPurpose = "claviger key secret v1"
 
 // DigestOf returns the digest of a key's secret.
-func DigestOf(key ident.KeyID, secret Secret) Digest { return digest(key, secret.Reveal()) }
+func DigestOf(key ident.KeyID, secret Secret) Digest {
+	return digest(digestPurpose, string(key), secret.Reveal())
+}
 
 // Matches reports whether the digest is that of the credential's secret. It compares in constant
 // time.
 func (p Parsed) Matches(key ident.KeyID, want Digest) bool {
-	got := digest(key, p.secret)
+	return p.matches(digestPurpose, string(key), want)
+}
+
+func (p Parsed) matches(purpose, id string, want Digest) bool {
+	got := digest(purpose, id, p.secret)
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-func digest(key ident.KeyID, secret string) Digest {
+func digest(purpose, id, secret string) Digest {
 	var buf [256]byte
-	in := appendField(buf[:0], digestPurpose)
-	in = appendField(in, string(key))
+	in := appendField(buf[:0], purpose)
+	in = appendField(in, id)
 	in = appendField(in, secret)
 	return sha256.Sum256(in)
 }

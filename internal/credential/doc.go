@@ -11,6 +11,9 @@
 //	│   └ label ┐ both chosen by the tenant
 //	└ prefix    ┘
 //
+// A management key has the same form with the words clv and mk, under server keys of its own; see
+// managementkey.go.
+//
 // The public id is label and id: ak_7Hq2mZ0aBcDtTtTt. The other styles:
 //
 //	pair    f817e22f1526b048TTTTTTTT:7641…72 hexadecimal characters…

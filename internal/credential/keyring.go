@@ -140,8 +140,12 @@ func (k *Keyring) SealDigest(d Digest, row Row) Sealed {
 // OpenDigest decrypts a digest that SealDigest encrypted. It fails if the row is another one, if
 // the text was changed, and if the version is not in the keyring.
 func (k *Keyring) OpenDigest(s Sealed, row Row) (Digest, error) {
-	var d Digest
-	plain, err := k.keys.Load().digests.open(s, row.data(DigestPurpose))
+	keys := k.keys.Load()
+	return openDigest(&keys.digests, s, row.data(DigestPurpose))
+}
+
+func openDigest(keys *sealKeys, s Sealed, data []byte) (d Digest, err error) {
+	plain, err := keys.open(s, data)
 	if err != nil {
 		return d, err
 	}

@@ -30,6 +30,8 @@ type Tx struct {
 	Tenants  TenantTx
 	Subjects SubjectTx
 	Machines MachineTx
+	// Management has the management keys.
+	Management ManagementKeyTx
 }
 
 // KeyTx reads and changes keys.
@@ -94,7 +96,7 @@ type MachineTx interface {
 // Revocations counts the objects that lost authority.
 type Revocations struct {
 	Keys, Users, Passwords, Members, AccountMembers, Applications, Tenants, Accounts, Policies int
-	ServiceAccounts, Subjects, Plans                                                           int
+	ServiceAccounts, Subjects, Plans, ManagementKeys                                           int
 }
 
 // On adds the counts to an event.
@@ -103,7 +105,7 @@ func (t Revocations) On(e audit.Event) audit.Event {
 		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members,
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
 		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
-		"subjects": t.Subjects, "plans": t.Plans,
+		"subjects": t.Subjects, "plans": t.Plans, "management_keys": t.ManagementKeys,
 	} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
@@ -126,6 +128,9 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 	a := applier{tx: tx, now: now, backup: from.Change, madeAt: from.At, count: s.sequences}
 	err = errors.Join(
 		applyEach(s.keys, func(id ident.KeyID, k *keyState) error { return countChanged(&t.Keys)(a.key(ctx, id, k)) }),
+		applyEach(s.management, func(id ident.ManagementKeyID, k *managementState) error {
+			return countChanged(&t.ManagementKeys)(a.managementKey(ctx, id, k))
+		}),
 		applyEach(s.users,
 			func(id ident.UserID, last userState) error { return countChanged(&t.Users)(a.user(ctx, id, last)) }),
 		applyEach(s.users,

@@ -41,7 +41,7 @@ type subject [16]byte
 func subjectOf(aspect string, f audit.Effect) (s subject) {
 	parts := []string{
 		aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application),
-		string(f.Owner), "",
+		string(f.Owner), string(f.ManagementKey), "",
 	}
 	if f.Kind == audit.EffectPlanSet || f.Kind == audit.EffectPlanDeleted { // the plan of a subject is its state
 		parts[len(parts)-1] = f.Plan
@@ -79,6 +79,14 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "key applications", endedBy: "key revoked"}
 	case audit.EffectKeyAddressesSet:
 		return aspect{name: "key addresses", endedBy: "key revoked"}
+	case audit.EffectManagementKeyRevoked:
+		return aspect{name: "management key revoked"}
+	case audit.EffectManagementKeyRefreshed:
+		return aspect{name: "management key secret", endedBy: "management key revoked"}
+	case audit.EffectManagementKeyPreviousEnded:
+		return aspect{name: "management key previous", endedBy: "management key revoked"}
+	case audit.EffectManagementKeyNarrowed:
+		return aspect{name: "management key rights", endedBy: "management key revoked"}
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled:
 		return aspect{name: "member disabled", overriddenBy: "member removed"}
 	case audit.EffectMemberRemoved:

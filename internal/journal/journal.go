@@ -200,6 +200,7 @@ type State struct {
 	Alive []Node
 
 	keys            map[ident.KeyID]*keyState
+	management      map[ident.ManagementKeyID]*managementState
 	users           map[ident.UserID]userState
 	members         map[membership]*memberState
 	accountRoles    map[accountMembership]accountRoleState
@@ -306,7 +307,8 @@ type keyState struct {
 // Read reads a journal to its end.
 func Read(from io.Reader) (*State, error) {
 	s := &State{
-		keys: map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{}, members: map[membership]*memberState{},
+		management: map[ident.ManagementKeyID]*managementState{},
+		keys:       map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{}, members: map[membership]*memberState{},
 		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
 		accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
@@ -384,6 +386,9 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		audit.EffectKeyExpirySet, audit.EffectKeyScopesSet, audit.EffectKeyApplicationsSet,
 		audit.EffectKeyAddressesSet:
 		s.applyKey(f)
+	case audit.EffectManagementKeyRevoked, audit.EffectManagementKeyRefreshed,
+		audit.EffectManagementKeyPreviousEnded, audit.EffectManagementKeyNarrowed:
+		s.applyManagementKey(f)
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved, audit.EffectMemberRoleSet:
 		s.applyMember(f, l)
 	case audit.EffectUserDisabled, audit.EffectUserEnabled, audit.EffectUserDeleted, audit.EffectPasswordSet:

@@ -103,6 +103,14 @@ var sampleEffects = map[audit.EffectKind]audit.Effect{
 	audit.EffectLifetimeSet:            {Account: "acc_1", Reason: policy.ByAutoExpiry, Days: 90},
 	audit.EffectDatabaseRestored:       {},
 	audit.EffectTimeRepaired:           {},
+
+	audit.EffectManagementKeyRevoked:       {Tenant: "ten_1", ManagementKey: "mgk_1"},
+	audit.EffectManagementKeyRefreshed:     {Tenant: "ten_1", ManagementKey: "mgk_1", Serial: 2},
+	audit.EffectManagementKeyPreviousEnded: {Tenant: "ten_1", ManagementKey: "mgk_1", Serial: 2},
+	audit.EffectManagementKeyNarrowed: {
+		Tenant: "ten_1", ManagementKey: "mgk_1", Expires: at,
+		Rights: &policy.ManagementRights{Permissions: []policy.Permission{policy.MayReadKeys}},
+	},
 }
 
 func TestTheJournalRemembersEveryEffect(t *testing.T) {
@@ -142,6 +150,9 @@ var changes = []struct {
 		"ApplicationIDs":  audit.EffectKeyApplicationsSet, "ExpiresAt": audit.EffectKeyExpirySet,
 		"Addresses": audit.EffectKeyAddressesSet, "addresses": audit.EffectKeyAddressesSet,
 		"Metadata": "", "metadata": "",
+	}},
+	{machine.ManagementKeyEdit{}, map[string]audit.EffectKind{
+		"Name": "", "Rights": audit.EffectManagementKeyNarrowed, "ExpiresAt": audit.EffectManagementKeyNarrowed,
 	}},
 	{machine.ServiceAccountChange{}, map[string]audit.EffectKind{
 		"Name": "", "Description": "", "Stewards": "", "Role": audit.EffectServiceAccountRoleSet,

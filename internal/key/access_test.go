@@ -50,14 +50,14 @@ func TestWhoMayNotChangeAKeyIsToldSoOnlyIfTheyMaySeeIt(t *testing.T) {
 		members policy.Visibility
 		want    error
 	}{
-		"the owner":      {authority("usr_owner", scope.Member), policy.SeeOwn, nil},
-		"an admin":       {authority("usr_other", scope.Admin), policy.SeeOwn, nil},
-		"an auditor":     {authority("usr_other", scope.Auditor), policy.SeeOwn, fault.Forbidden},
-		"another member": {authority("usr_other", scope.Member), policy.SeeOwn, fault.NotFound},
+		"the owner":      {personWith("usr_owner", scope.Member), policy.SeeOwn, nil},
+		"an admin":       {personWith("usr_other", scope.Admin), policy.SeeOwn, nil},
+		"an auditor":     {personWith("usr_other", scope.Auditor), policy.SeeOwn, fault.Forbidden},
+		"another member": {personWith("usr_other", scope.Member), policy.SeeOwn, fault.NotFound},
 		"another member, where members see all": {
-			authority("usr_other", scope.Member), policy.SeeAll, fault.Forbidden,
+			personWith("usr_other", scope.Member), policy.SeeAll, fault.Forbidden,
 		},
-		"an owner who left": {authority("usr_owner", ""), policy.SeeAll, fault.NotFound},
+		"an owner who left": {personWith("usr_owner", ""), policy.SeeAll, fault.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := authorizeChange(c.by, policy.Settings{Visibility: c.members}, k)
@@ -91,7 +91,7 @@ func TestWhoMayCreateAKey(t *testing.T) {
 		"only themselves: an admin for themselves": {bySelf, scope.Admin, self, scope.Admin, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			by, owner := authority("usr_a", c.role), authority("usr_b", c.owner)
+			by, owner := personWith("usr_a", c.role), personWith("usr_b", c.owner)
 			if c.self {
 				owner = by
 			}
@@ -157,14 +157,14 @@ func TestWhoMayCreateAKeyForAServiceAccountOrASubject(t *testing.T) {
 			if c.change != nil {
 				c.change(&owner)
 			}
-			if err := authorizeCreate(c.settings, authority("usr_a", c.role), owner); !errors.Is(err, c.want) {
+			if err := authorizeCreate(c.settings, personWith("usr_a", c.role), owner); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}
 }
 
-// authority is what a person with a role in the tenant may do.
-func authority(id ident.UserID, role scope.Role) principal.Authority {
+// personWith is what a person with a role in the tenant may do.
+func personWith(id ident.UserID, role scope.Role) principal.Authority {
 	return principal.Authority{Person: principal.Person{ID: id}, Member: role}
 }

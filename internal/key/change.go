@@ -16,7 +16,7 @@ type keyTx struct {
 	Key
 	tenant policy.Tenant
 	// by is the caller's authority, and owner is what the key's owner may do. A sweep has neither.
-	by    principal.Authority
+	by    authority
 	owner Owner
 	now   time.Time
 	// horizon is set in a sweep: see Sweeper.Horizon.
@@ -48,25 +48,34 @@ func (c *keyTx) expired() bool { return c.Life(c.tenant.Rules).Expiry.Passed(c.n
 type operation = func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error)
 
 // change runs an operation on a key that the caller may change, and returns the key as it is
-// afterwards.
+// afterwards. A management key needs the permission; "" is for what only people do. What it changes
+// must be within its ceilings before and afterwards.
 func (s *Service) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
-	operate operation,
+	permission policy.Permission, operate operation,
 ) (v View, err error) {
-	caller, err := signedInPerson(who)
+	caller, err := actorOf(who)
 	if err != nil {
 		return View{}, err
 	}
 	err = s.Changes.Write(ctx, who, func(ctx context.Context, tx ChangeTx) (audit.Event, error) {
-		c, err := s.lock(ctx, tx, caller, tenant, id)
+		c, err := s.lock(ctx, tx, caller, tenant, id, permission)
 		if err == nil {
 			err = who.RequireSessionIn(c.tenant.Account)
 		}
 		if err != nil {
 			return audit.Event{}, err
 		}
+		if permission == policy.MayRefreshKeys {
+			if err := c.by.countCreate(ctx, tx, c.now); err != nil {
+				return audit.Event{}, err
+			}
+		}
 		before := slices.Clone(c.Lookups)
 		action, err := operate(ctx, tx, &c)
-		v = s.view(caller.ID, c.by.EffectiveRole(), c.tenant, c.Key)
+		if err == nil {
+			err = c.by.requireWithin(c.Key, permission)
+		}
+		v = caller.viewFor(s.view(caller.person.ID, c.by.EffectiveRole(), c.tenant, c.Key))
 		// With audit.ErrNothing too, the event says which cache entries may be out of date.
 		return c.event(who, action).InvalidatesLookups(sortedUnique(append(before, c.Lookups...))...), err
 	})
@@ -74,14 +83,14 @@ func (s *Service) change(ctx context.Context, who principal.Principal, tenant id
 }
 
 // lock locks and reads what a change needs, and checks whether the caller may change the key.
-func (s *Service) lock(ctx context.Context, tx ChangeTx, caller principal.Person, tenant ident.TenantID,
-	id ident.KeyID,
+func (s *Service) lock(ctx context.Context, tx ChangeTx, caller actor, tenant ident.TenantID, id ident.KeyID,
+	permission policy.Permission,
 ) (c keyTx, err error) {
 	owner, err := tx.KeyOwner(ctx, tenant, id)
 	if err != nil {
 		return c, err
 	}
-	c.by, c.owner, err = lockAuthorities(ctx, tx, tenant, caller.ID, owner)
+	c.by, c.owner, err = lockActor(ctx, tx, tenant, caller, owner)
 	if err != nil {
 		return c, err
 	}
@@ -96,5 +105,8 @@ func (s *Service) lock(ctx context.Context, tx ChangeTx, caller principal.Person
 		return c, err
 	}
 	c.now = s.Now()
-	return c, authorizeChange(c.by, c.tenant.Settings, c.Key)
+	if err := c.by.authorizeOperation(c.tenant, c.Key, permission, c.now); err != nil {
+		return c, err
+	}
+	return c, c.by.requireWithin(c.Key, permission)
 }

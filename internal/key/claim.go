@@ -104,7 +104,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, token stri
 	renewed := s.Keyring.Reissue(k.Shape, k.PublicID, k.TagVersion)
 	credential, secret := s.sealSecret(k, k.Serial, renewed, ident.PartyID(caller.ID), now)
 	issued := Issued{Credential: credential}
-	issued.View, err = s.change(ctx, who, k.Tenant, k.ID,
+	issued.View, err = s.change(ctx, who, k.Tenant, k.ID, "",
 		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 			if !c.claimable() {
 				return "", fault.NotFound

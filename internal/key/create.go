@@ -18,23 +18,27 @@ import (
 func (s *Service) Create(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	spec Spec,
 ) (Issued, error) {
-	caller, err := signedInPerson(who)
+	caller, err := actorOf(who)
 	if err != nil {
 		return Issued{}, err
 	}
 	now := s.Now()
-	if err := fault.Refuse(append(spec.Validate(now), spec.deliveryFaults(caller.ID)...)...); err != nil {
+	faults := append(spec.Validate(now), spec.deliveryFaults(caller.person.ID)...)
+	if caller.management != nil && spec.Owner == "" {
+		faults = append(faults, ownerRequired)
+	}
+	if err := fault.Refuse(faults...); err != nil {
 		return Issued{}, err
 	}
 	rules, err := s.visibleTenant(ctx, who, tenant)
 	if err != nil {
 		return Issued{}, err
 	}
-	fresh := s.draft(rules, ident.PartyID(caller.ID), spec.Delivery, now)
+	fresh := s.draft(rules, caller.party().ID, spec.Delivery, now)
 	fresh.subject = ident.New[ident.SubjectID](now, s.Rand)
 	var issued Issued
 	err = s.Creates.Write(ctx, who, func(ctx context.Context, tx CreateTx) (audit.Event, error) {
-		by, owner, newSubject, err := lockOwner(ctx, tx, tenant, caller.ID, spec, fresh)
+		by, owner, newSubject, err := lockOwner(ctx, tx, tenant, caller, spec, fresh)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -49,7 +53,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 		if err != nil {
 			return audit.Event{}, err
 		}
-		v := s.view(by.Person.ID, by.EffectiveRole(), t, k)
+		v := caller.viewFor(s.view(by.Person.ID, by.EffectiveRole(), t, k))
 		issued = Issued{View: v, Credential: fresh.issued, Link: fresh.link, Settings: t.Settings}
 		e := audit.By(who, audit.ActionKeyCreate, target(k)).In(tenant, rules.Account).InvalidatesLookups(k.Lookups...)
 		if newSubject {
@@ -96,8 +100,8 @@ func (s *Service) draft(t policy.Tenant, by ident.PartyID, delivery Delivery, no
 // insert checks and stores a new key. The memberships of the creator and of the owner are locked,
 // so that one transaction at a time counts the owner's keys. spec and fresh are copies, since a
 // transaction may run twice.
-func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by principal.Authority, owner Owner,
-	spec Spec, fresh draft,
+func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by authority, owner Owner, spec Spec,
+	fresh draft,
 ) (k Key, err error) {
 	k = fresh.key
 	switch {
@@ -105,11 +109,14 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by p
 		return Key{}, errTenantDisabled
 	case t.Settings.Shape() != k.Shape:
 		return Key{}, errStyleChanged
+	case k.Shape.Reserved():
+		return Key{}, errLabelReserved
 	}
-	if err := authorizeCreate(t.Settings, by, owner); err != nil {
+	if err := by.authorizeNewKey(t, owner, spec.Delivery, s.Now()); err != nil {
 		return Key{}, err
 	}
-	if err := fault.Refuse(spec.linkRequiredFaults(by, owner)...); err != nil {
+	by.limitLifetime(&spec, t, k.CreatedAt)
+	if err := fault.Refuse(spec.linkRequiredFaults(by.Authority, owner)...); err != nil {
 		return Key{}, err
 	}
 	if err := fault.Refuse(spec.validateInTenant(t, owner.Rights, k.CreatedAt)...); err != nil {
@@ -129,10 +136,16 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by p
 	}
 	k.Name, k.Description = spec.Name, spec.Description
 	k.ExpiresAt = storedTime(spec.ExpiresAt)
-	k.Owner, k.CreatedBy = owner.Party, by.Person.Party()
+	k.Owner, k.CreatedBy = owner.Party, by.party()
 	k.Scopes = scope.NewSet(spec.Scopes...)
 	k.Applications = scope.Applications{All: spec.AllApplications, IDs: sortedUnique(spec.ApplicationIDs)}
 	k.Addresses, k.Metadata = spec.addresses, spec.metadata
+	if err := by.requireWithin(k, policy.MayCreateKeys); err != nil {
+		return Key{}, err
+	}
+	if err := by.countCreate(ctx, tx, s.Now()); err != nil {
+		return Key{}, err
+	}
 	k.Number, err = tx.NextKeyNumber(ctx)
 	if err != nil {
 		return Key{}, err

@@ -7,6 +7,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -16,16 +17,16 @@ import (
 func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) (View, error) {
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	return s.change(ctx, who, tenant, id, policy.MayDisableKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		byAdmin := !c.Owner.Is(c.by.Person.ID)
 		switch {
 		case c.revoked():
 			return "", errRevoked
-		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin):
+		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin || c.by.management != nil):
 			return "", audit.ErrNothing
 		}
 		c.DisabledAt = c.now
-		c.DisabledBy = ident.PartyID(c.by.Person.ID)
+		c.DisabledBy = c.by.party().ID
 		c.DisabledByAdmin = byAdmin
 		c.UpdatedAt = c.now
 		if err := c.notifyDisabled(ctx, tx); err != nil {
@@ -41,13 +42,16 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) (View, error) {
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	return s.change(ctx, who, tenant, id, policy.MayDisableKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
 		case c.revoked():
 			return "", errRevoked
 		case c.DisabledAt.IsZero():
 			return "", audit.ErrNothing
-		case c.DisabledByAdmin && c.by.EffectiveRole() != scope.Admin:
+		case c.by.management != nil && c.DisabledBy.Type() != ident.ManagementKeyParty:
+			return "", fault.New(fault.Forbidden,
+				"A person disabled this key, or it was idle for too long. Only people may enable it.")
+		case c.by.management == nil && c.DisabledByAdmin && c.by.EffectiveRole() != scope.Admin:
 			return "", fault.New(fault.Forbidden,
 				"An admin disabled this key, or it was idle for too long. Ask an admin of the tenant to enable it.")
 		}

@@ -61,7 +61,7 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 	if err := fault.Refuse(e.validate(s.Now())...); err != nil {
 		return View{}, err
 	}
-	return s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	return s.change(ctx, who, tenant, id, policy.MayUpdateKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		if err := e.check(c); err != nil {
 			return "", err
 		}

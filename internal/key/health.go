@@ -59,9 +59,13 @@ func (s *Service) healthFilter(ctx context.Context, who principal.Principal,
 	if err != nil {
 		return t, filter, err
 	}
-	caller, err := signedInPerson(who)
+	caller, err := actorOf(who)
+	if err == nil && caller.management != nil {
+		filter.OwnerTypes, filter.program = caller.management.Rights.Owners, true
+		return t, filter, nil
+	}
 	if err == nil && !accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility).full {
-		filter.Owner = ident.PartyID(caller.ID)
+		filter.Owner = ident.PartyID(caller.person.ID)
 	}
 	return t, filter, err
 }

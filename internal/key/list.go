@@ -38,6 +38,10 @@ type Filter struct {
 	// ShownTo narrows the list to keys of other people of which this person was shown a secret that
 	// is still valid, because they created or refreshed the key. It is "" for no such bound.
 	ShownTo ident.UserID
+	// OwnerTypes are the only types of owners whose keys are listed; nil for all.
+	OwnerTypes []ident.PartyType
+	// program is set for a management key, which finds no key by what it may not read.
+	program bool
 	// ExceptAccounts are accounts whose keys a list over all tenants leaves out.
 	ExceptAccounts []ident.AccountID
 }
@@ -68,6 +72,12 @@ func (f Filter) matches(v View) bool {
 	case f.CreatedBy != "" && f.CreatedBy != v.Key.CreatedBy.ID:
 		return false
 	case !f.ExpiresBefore.IsZero() && (expires.IsZero() || !expires.Before(f.ExpiresBefore)):
+		return false
+	}
+	if f.OwnerTypes != nil && !slices.Contains(f.OwnerTypes, v.Key.Owner.Type()) {
+		return false
+	}
+	if f.program && !foundForProgram(f.Query, v.Key) {
 		return false
 	}
 	return f.Status == "" || f.Status == v.Status
@@ -144,21 +154,24 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 	if err != nil {
 		return Listing{}, err
 	}
-	caller, err := signedInPerson(who)
+	caller, err := actorOf(who)
 	if err != nil {
 		return Listing{}, err
 	}
+	if caller.management != nil {
+		return s.listForProgram(ctx, who, t, caller, filter, page)
+	}
 	others := accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility)
-	if !others.full && filter.ShownTo != "" && filter.ShownTo != caller.ID {
+	if !others.full && filter.ShownTo != "" && filter.ShownTo != caller.person.ID {
 		return Listing{}, fault.New(fault.Forbidden,
 			"Only admins and auditors of the tenant may ask which secrets were shown to another person.")
 	}
 	if !others.see {
-		seen, err := s.Store.StewardedBy(ctx, tenant, caller.ID)
+		seen, err := s.Store.StewardedBy(ctx, tenant, caller.person.ID)
 		if err != nil {
 			return Listing{}, err
 		}
-		filter = filter.within(append(seen, ident.PartyID(caller.ID)))
+		filter = filter.within(append(seen, ident.PartyID(caller.person.ID)))
 		if filter.Owner == "" && len(filter.Owners) == 0 {
 			return Listing{}, nil
 		}
@@ -170,12 +183,29 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 		}
 		filter.Owner = ident.PartyID(subject)
 	}
-	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(string(caller.ID)))
+	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(caller.id()))
 	if err != nil {
 		return Listing{}, err
 	}
 	defer leave()
 	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.Keys(ctx, tenant, filter, p) }
+	return scan(filter, page, fetch, s.viewer(who, t))
+}
+
+// listForProgram returns the keys that a management key may read.
+func (s *Service) listForProgram(ctx context.Context, who principal.Principal, t policy.Tenant, caller actor,
+	filter Filter, page Page,
+) (Listing, error) {
+	if filter.ShownTo != "" {
+		return Listing{}, fault.New(fault.Forbidden, "A management key does not learn who has seen a secret.")
+	}
+	filter.OwnerTypes, filter.program = caller.management.Rights.Owners, true
+	leave, err := s.admitSearch(ctx, filter, admission.Caller(t.ID).Part(caller.id()))
+	if err != nil {
+		return Listing{}, err
+	}
+	defer leave()
+	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.Keys(ctx, t.ID, filter, p) }
 	return scan(filter, page, fetch, s.viewer(who, t))
 }
 
@@ -235,7 +265,8 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 	var l Listing
 	at := page
 	at.Limit++ // one more key shows whether this is the last page
-	if filter.Status != "" || filter.ShownTo != "" || filter.CreatedBy != "" || !filter.ExpiresBefore.IsZero() {
+	if filter.Status != "" || filter.ShownTo != "" || filter.OwnerTypes != nil || filter.CreatedBy != "" ||
+		!filter.ExpiresBefore.IsZero() {
 		at.Limit = scanBatch
 	}
 	for seen := 0; seen < scanLimit; seen += at.Limit {

@@ -48,14 +48,14 @@ func (c *keyTx) planNotice(ctx context.Context, tx notice.Writer, n notice.Notic
 // notifyRefreshed notifies the owner of a refresh, even of their own: somebody else may have used
 // their session.
 func (c *keyTx) notifyRefreshed(ctx context.Context, tx notice.Writer) error {
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
+	f := c.noticeFacts(c.tenant.Rules, c.by.party())
 	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRefreshed, c.Owner, c.ID, c.now, f, c.Serial))
 }
 
 // notifyRevealed notifies the owner, who is the only one who can reveal a secret, for the same
 // reason.
 func (c *keyTx) notifyRevealed(ctx context.Context, tx notice.Writer, address string) error {
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
+	f := c.noticeFacts(c.tenant.Rules, c.by.party())
 	f.Address = address
 	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRevealed, c.Owner, c.ID, c.now, f, c.now.UnixMicro()))
 }
@@ -65,7 +65,7 @@ func (c *keyTx) notifyDisabled(ctx context.Context, tx notice.Writer) error {
 	if c.DisabledBy == c.Owner.ID {
 		return nil
 	}
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
+	f := c.noticeFacts(c.tenant.Rules, c.by.party())
 	if c.DisabledBy == "" {
 		f.LastUsedAt, f.IdleDays = c.LastUsedAt, c.tenant.Settings.IdleDays
 	}
@@ -78,7 +78,7 @@ func (c *keyTx) notifyRevoked(ctx context.Context, tx notice.Writer, why string,
 	if c.revoked() {
 		return nil
 	}
-	f := c.noticeFacts(c.tenant.Rules, c.by.Person.Party())
+	f := c.noticeFacts(c.tenant.Rules, c.by.party())
 	f.Why, f.Deleted = why, deleted
 	return c.planNotice(ctx, tx, notice.OfOwnersKey(notice.KeyRevoked, c.Owner, c.ID, c.now, f))
 }

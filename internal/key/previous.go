@@ -53,7 +53,7 @@ func earlierTime(at, other time.Time) time.Time {
 func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) error {
-	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	_, err := s.change(ctx, who, tenant, id, policy.MayRevokeKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
 		case c.revoked():
 			return "", errRevoked

@@ -53,7 +53,7 @@ func (s *Service) Refresh(ctx context.Context, who principal.Principal, tenant i
 		return Issued{}, err
 	}
 	issued := Issued{Credential: fresh.issued}
-	issued.View, err = s.change(ctx, who, tenant, id,
+	issued.View, err = s.change(ctx, who, tenant, id, policy.MayRefreshKeys,
 		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 			if err := r.check(c, fresh); err != nil {
 				return "", err
@@ -103,17 +103,17 @@ func (s *Service) issueReplacement(ctx context.Context, who principal.Principal,
 	} else {
 		m = s.Keyring.Issue(t.Settings.Shape())
 	}
-	caller, err := signedInPerson(who)
+	caller, err := actorOf(who)
 	if err != nil {
 		return replacement{}, err
 	}
-	issued, secret := s.sealSecret(k, k.Serial+1, m, ident.PartyID(caller.ID), s.Now())
+	issued, secret := s.sealSecret(k, k.Serial+1, m, caller.party().ID, s.Now())
 	return replacement{issued, secret}, nil
 }
 
 // check returns why the caller cannot refresh the key, or not in this way.
 func (r RefreshParams) check(c *keyTx, fresh replacement) error {
-	byOwner := relationTo(c.Key, c.by.Person.ID, c.by.EffectiveRole()) == isOwner
+	byOwner := c.by.actsAsOwner(c.Key)
 	switch {
 	case !byOwner && c.owner.Account.Valid():
 		return fault.New(fault.Forbidden,
@@ -132,6 +132,8 @@ func (r RefreshParams) check(c *keyTx, fresh replacement) error {
 			"The key was refreshed during this request. Check whether you still need another secret.")
 	case !r.KeepID && fresh.secret.Shape != c.tenant.Settings.Shape():
 		return errStyleChanged
+	case !r.KeepID && fresh.secret.Shape.Reserved():
+		return errLabelReserved
 	}
 	if err := c.checkExpired(byOwner); err != nil {
 		return err

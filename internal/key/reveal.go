@@ -22,7 +22,7 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 ) (Issued, error) {
 	caller, _ := who.Session()
 	var shown Issued
-	v, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	v, err := s.change(ctx, who, tenant, id, "", func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		switch {
 		case !c.Owner.Is(caller.User.ID):
 			return "", fault.New(fault.Forbidden, "Only the owner of this key may see its secret again.")

@@ -20,7 +20,7 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 	if err := fault.Refuse(faults...); err != nil {
 		return View{}, false, err
 	}
-	v, err = s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	v, err = s.change(ctx, who, tenant, id, policy.MayRevokeKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		deleted = c.tenant.Settings.RevokeMode == policy.Delete
 		if !deleted && c.revoked() {
 			return "", audit.ErrNothing
@@ -36,14 +36,14 @@ func (s *Service) Revoke(ctx context.Context, who principal.Principal, tenant id
 		c.RevokedReason = reason
 		c.Slot = 0
 		c.UpdatedAt = c.now
-		return audit.ActionKeyRevoke, tx.RevokeKey(ctx, id, c.now, ident.PartyID(c.by.Person.ID), reason)
+		return audit.ActionKeyRevoke, tx.RevokeKey(ctx, id, c.now, c.by.party().ID, reason)
 	})
 	return v, deleted, err
 }
 
 // Delete removes a key. Its audit trail stays.
 func (s *Service) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID) error {
-	_, err := s.change(ctx, who, tenant, id, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+	_, err := s.change(ctx, who, tenant, id, policy.MayRevokeKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
 		if err := c.notifyRevoked(ctx, tx, "", true); err != nil {
 			return "", err
 		}

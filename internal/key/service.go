@@ -34,6 +34,9 @@ var (
 	errRevoked        = fault.New(fault.Conflict, "The key is revoked, and that cannot be undone. Create another key.")
 	errTenantDisabled = fault.New(fault.Conflict,
 		"The tenant is disabled. Ask an owner or admin of the account to enable it.")
+	errLabelReserved = fault.New(fault.Conflict,
+		"The tenant's `label` is reserved for Claviger's own credentials: new keys need another one. "+
+			"Ask an owner or admin of the account to change it.")
 	errStyleChanged = fault.New(fault.Conflict,
 		"The key style of the tenant was changed during this request. Try again.")
 )

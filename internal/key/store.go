@@ -147,6 +147,12 @@ type AuthorityTx interface {
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// Owner returns a service account or a subject and locks it until the transaction ends.
 	Owner(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (Owner, error)
+	// ManagementAuthority returns what a management key may do and locks it, after its service
+	// account.
+	ManagementAuthority(ctx context.Context, tenant ident.TenantID,
+		id ident.ManagementKeyID) (principal.ManagementAuthority, error)
+	// CountManagementHour stores the count of what creates_per_hour bounds.
+	CountManagementHour(ctx context.Context, id ident.ManagementKeyID, h principal.HourlyCount) error
 }
 
 // UpgradeTx knows whether every node understands what it reads.

@@ -8,7 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
-	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -20,37 +20,76 @@ func matches(sent *machine.NewSubject, found machine.Subject) bool {
 var errOtherSubject = fault.New(fault.Conflict, "The subject has another `name` or `plan`. "+
 	"Leave both out to create a key for it as it is, or change the subject first.")
 
-// lockOwner reads and locks what the caller and the owner of a new key may do. It creates a subject
+// lockOwner reads and locks what the actor and the owner of a new key may do. It creates a subject
 // that the request names by an unknown external id.
-func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller ident.UserID, spec Spec, fresh draft,
-) (by principal.Authority, owner Owner, isNew bool, err error) {
+func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller actor, spec Spec, fresh draft,
+) (by authority, owner Owner, isNew bool, err error) {
 	if spec.Subject == nil {
-		by, owner, err = lockAuthorities(ctx, tx, tenant, caller, cmp.Or(spec.Owner, ident.PartyID(caller)))
+		self := ident.PartyID(caller.person.ID)
+		by, owner, err = lockActor(ctx, tx, tenant, caller, cmp.Or(spec.Owner, self))
 		return by, owner, false, err
 	}
-	by, err = tx.Authority(ctx, tenant, caller)
-	if err == nil {
-		err = checkActsForMachines(by.EffectiveRole())
+	s, found := machine.Subject{}, error(nil)
+	if caller.management == nil {
+		by.Authority, err = tx.Authority(ctx, tenant, caller.person.ID)
+		if err == nil {
+			err = checkActsForMachines(by.EffectiveRole())
+		}
+		if err != nil {
+			return by, owner, false, err
+		}
+		s, found = tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
+	} else {
+		if _, err := tx.Owner(ctx, tenant, caller.management.ServiceAccount.ID); err != nil {
+			return by, owner, false, err
+		}
+		s, found = tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
+		by, err = lockManagementKey(ctx, tx, tenant, caller)
+		if err == nil {
+			err = by.authorizeSubject(errors.Is(found, fault.NotFound), spec.Subject.Plan)
+		}
+		if err != nil {
+			return by, owner, false, err
+		}
 	}
-	if err == nil {
-		err = tx.RequireUpgrade(ctx)
-	}
-	if err != nil {
+	if err := tx.RequireUpgrade(ctx); err != nil {
 		return by, owner, false, err
 	}
-	s, err := tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
 	switch {
-	case errors.Is(err, fault.NotFound):
+	case errors.Is(found, fault.NotFound):
+		isNew = true
 		s = spec.Subject.Subject(fresh.subject, tenant, fresh.key.CreatedAt)
-		isNew, err = true, machine.InsertSubject(ctx, tx, &s, "owner.plan")
-	case err == nil && !matches(spec.Subject, s):
+		err = by.countCreate(ctx, tx, fresh.key.CreatedAt)
+		if err == nil {
+			err = machine.InsertSubject(ctx, tx, &s, "owner.plan")
+		}
+	case found == nil && !matches(spec.Subject, s):
 		err = errOtherSubject
+	default:
+		err = found
 	}
 	if err != nil {
 		return by, owner, false, err
 	}
 	owner, err = tx.Owner(ctx, tenant, ident.PartyID(s.ID))
 	return by, owner, isNew, err
+}
+
+// authorizeSubject checks whether a management key may create a key for a subject that the request
+// names by its external id, and the subject if it is new.
+func (a authority) authorizeSubject(isNew bool, plan string) error {
+	rights := a.management.Rights
+	if !rights.ActsFor(ident.SubjectParty, policy.MayCreateKeys) {
+		return errNoPermission(policy.MayCreateKeys, ident.SubjectParty)
+	}
+	if !isNew {
+		return nil
+	}
+	if !a.management.Has(policy.MayWriteSubjects) {
+		return fault.New(fault.Forbidden,
+			"The subject does not exist, and this management key has no permission `subjects:write` to create it.")
+	}
+	return rights.Ceilings.AssignsPlan(plan).Fault()
 }
 
 // checkActsForMachines refuses everybody but admins of the tenant: they act for service accounts

@@ -36,12 +36,16 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	if err != nil {
 		return View{}, err
 	}
-	caller, _ := who.Session()
+	caller, _ := actorOf(who)
 	role := who.RoleIn(t.ID, t.Account)
-	if !accessTo(role, relationTo(k, caller.User.ID, role), t.Settings.Visibility).see {
+	if caller.management != nil {
+		if !caller.sees(k.Owner.Type()) {
+			return View{}, fault.NotFound
+		}
+	} else if !accessTo(role, relationTo(k, caller.person.ID, role), t.Settings.Visibility).see {
 		return View{}, fault.NotFound
 	}
-	return s.view(caller.User.ID, role, t, k), nil
+	return caller.viewFor(s.view(caller.person.ID, role, t, k)), nil
 }
 
 // view shows a key to a person who acts with the role. It does not check whether they may see it.
@@ -55,9 +59,9 @@ func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k 
 
 // viewer returns a function that shows keys of the tenant to the caller.
 func (s *Service) viewer(who principal.Principal, t policy.Tenant) func(Key) (View, error) {
-	caller, _ := who.Session()
+	caller, _ := actorOf(who)
 	role := who.RoleIn(t.ID, t.Account)
-	return func(k Key) (View, error) { return s.view(caller.User.ID, role, t, k), nil }
+	return func(k Key) (View, error) { return caller.viewFor(s.view(caller.person.ID, role, t, k)), nil }
 }
 
 // visibleTenant returns the settings and rules of a tenant to a person who has a role in it. It
@@ -72,7 +76,8 @@ func (s *Service) visibleTenant(ctx context.Context, who principal.Principal,
 	if err := who.RequireSessionIn(t.Account); err != nil {
 		return policy.Tenant{}, err
 	}
-	if who.RoleIn(t.ID, t.Account) == "" {
+	m, program := who.ManagementKey()
+	if program && m.Tenant != t.ID || !program && who.RoleIn(t.ID, t.Account) == "" {
 		return policy.Tenant{}, fault.NotFound
 	}
 	return t, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -21,7 +22,7 @@ func (a *API) applications() {
 	add(a, huma.Operation{
 		OperationID: "list-applications", Method: http.MethodGet, Path: applicationsPath, Tags: tags,
 		Summary: "List applications", Description: "Lists the applications that the caller may see, newest first.",
-	}, requirement{scope: scope.ApplicationsRead}, a.listApplications)
+	}, requirement{scope: scope.ApplicationsRead, management: policy.MayReadApplications}, a.listApplications)
 	add(a, huma.Operation{
 		OperationID: "create-application", Method: http.MethodPost, Path: applicationsPath, Tags: tags,
 		DefaultStatus: http.StatusCreated,
@@ -31,7 +32,7 @@ func (a *API) applications() {
 	add(a, huma.Operation{
 		OperationID: "show-application", Method: http.MethodGet, Path: applicationsPath + "/{application}", Tags: tags,
 		Summary: "Show an application",
-	}, requirement{scope: scope.ApplicationsRead}, a.showApplication)
+	}, requirement{scope: scope.ApplicationsRead, management: policy.MayReadApplications}, a.showApplication)
 	add(a, huma.Operation{
 		OperationID: "edit-application", Method: http.MethodPatch, Path: applicationsPath + "/{application}",
 		Tags:    tags,

@@ -43,10 +43,13 @@ func binding(c verify.Caller, list string, filters ...string) []string {
 	return append([]string{callerID(c), list}, filters...)
 }
 
-// callerID returns the id of the calling key or person.
+// callerID returns the id of the calling key, person or service account.
 func callerID(c verify.Caller) string {
 	if k, ok := c.Key(); ok {
 		return string(k.ID)
+	}
+	if m, ok := c.ManagementKey(); ok {
+		return string(m.ServiceAccount.ID)
 	}
 	s, _ := c.Session()
 	return string(s.User.ID)

@@ -28,6 +28,7 @@ var tags = []*huma.Tag{
 	{Name: "Members", Description: "The people of a tenant."},
 	{Name: "Scopes", Description: "The scopes that keys of a tenant can have."},
 	{Name: "Keys", Description: "Creating, changing and revoking keys. People manage keys; a key cannot."},
+	{Name: "Management keys", Description: "The credentials of programs that manage keys. Only people create them."},
 	{Name: "Applications", Description: "The protected APIs of a tenant. A key can be restricted to some of them."},
 	{Name: "Health", Description: "For operators and monitoring."},
 }
@@ -53,6 +54,9 @@ func (a *API) config() huma.Config {
 	return config
 }
 
+// managementScheme is the security scheme of management keys.
+const managementScheme = "management"
+
 // keySchemes are the security schemes of keys.
 var keySchemes = []string{"bearer", "basic", "header"}
 
@@ -62,6 +66,10 @@ func (a *API) securitySchemes() map[string]*huma.SecurityScheme {
 		"session": {
 			Type: "apiKey", In: "cookie", Name: a.Middleware.Authenticator.SessionCookie(credential.Secret{}).Name,
 			Description: "The session cookie of a signed-in person.",
+		},
+		managementScheme: {
+			Type: "http", Scheme: "bearer",
+			Description: "A management key, by which a program manages keys. It begins with clv_mk_.",
 		},
 		"bearer": {Type: "http", Scheme: "bearer", Description: "The whole value of a key."},
 		"basic": {
@@ -82,6 +90,12 @@ func (n requirement) security() []map[string][]string {
 		return []map[string][]string{}
 	}
 	schemes := []map[string][]string{{"session": {}}}
+	switch {
+	case n.anyManagementKey:
+		return []map[string][]string{{managementScheme: {}}}
+	case n.management != "":
+		schemes = append(schemes, map[string][]string{managementScheme: {string(n.management)}})
+	}
 	if n.session {
 		return schemes
 	}
@@ -184,6 +198,9 @@ func (n requirement) refusals() []fault.Kind {
 	}
 	if n.session {
 		kinds = append(kinds, fault.SessionRequired, fault.Forbidden)
+	}
+	if n.management != "" {
+		kinds = append(kinds, fault.Forbidden, fault.RateLimited)
 	}
 	if n.scope != "" {
 		kinds = append(kinds, fault.InsufficientScope, fault.Forbidden, fault.RateLimited)

@@ -2,6 +2,7 @@ package manageapi
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,6 +133,11 @@ func eventOf(e audit.TrailEvent) api.Event {
 	}
 	if wire.Details == nil {
 		wire.Details = map[string]string{}
+	}
+	if name, ok := wire.Details[audit.DetailActorName]; ok {
+		wire.Details = maps.Clone(wire.Details)
+		delete(wire.Details, audit.DetailActorName)
+		wire.Actor.Name = &name
 	}
 	return wire
 }

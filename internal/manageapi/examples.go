@@ -73,6 +73,20 @@ func examples(baseURL string) []any {
 			ID: exampleApplication, Number: 1, Name: "Orders", Description: "The orders API",
 			Status: api.StatusActive, CreatedAt: at, UpdatedAt: at,
 		},
+		api.BulkKeysRequest{IDs: []string{exampleKey}, Reason: "The management key has leaked"},
+		api.BulkKeysResponse{Results: []api.BulkKeyResult{{ID: exampleKey, Code: api.OK}}},
+		exampleManagementKey(at),
+		api.IssuedManagementKey{ManagementKey: exampleManagementKey(at), Value: new("clv_mk_…")},
+		api.CreateManagementKeyRequest{
+			Name: "Terraform", Permissions: []api.Permission{api.PermissionKeysRead, api.PermissionKeysCreate},
+			Owners: []api.PartyType{api.PartyServiceAccount},
+			Ceilings: api.ManagementCeilingsRequest{
+				Scopes: []string{"orders:read"}, AllApplications: true, MaxLifetimeDays: new(90),
+			},
+		},
+		api.UpdateManagementKeyRequest{Permissions: api.To([]api.Permission{api.PermissionKeysRead})},
+		api.RefreshManagementKeyRequest{OverlapSeconds: 3600},
+		api.RevokeManagementKeyRequest{Reason: "It has leaked"},
 		api.ChangePasswordRequest{
 			CurrentPassword: examplePassword,
 			NewPassword:     "another sentence that only Ada knows",
@@ -258,4 +272,23 @@ func wireForm(value any) (form any) {
 		panic("manageapi: an example is not JSON: " + err.Error())
 	}
 	return form
+}
+
+// exampleManagementKey returns a management key of a service account.
+func exampleManagementKey(at time.Time) api.ManagementKey {
+	return api.ManagementKey{
+		ID: "mgk_01m8k6w12gpt6v8y", Name: "Terraform", PublicID: "mk_7Hq2mZ0aBcDtTtTt", Last4: "a2B3",
+		ServiceAccount: api.Party{
+			Type: api.PartyServiceAccount, ID: "sva_01m8k6w12gh7j9kq", Name: new("Infrastructure"),
+		},
+		Permissions: []api.Permission{api.PermissionKeysCreate, api.PermissionKeysRead},
+		Owners:      []api.PartyType{api.PartyServiceAccount},
+		Ceilings: api.ManagementCeilings{
+			Scopes: []string{"orders:read"}, AllApplications: true, ApplicationIDs: []string{}, Plans: []*string{},
+			MaxLifetimeDays: new(90), CreatesPerHour: 1000,
+		},
+		Status: api.KeyActive, ExpiresAt: at.AddDate(0, 0, 90), EffectiveExpiresAt: at.AddDate(0, 0, 90),
+		CreatedBy: api.Party{Type: api.PartyUser, ID: exampleUser, Email: new(exampleEmail), Name: new("Ada Lovelace")},
+		CreatedAt: at, UpdatedAt: at, SecretSetAt: at,
+	}
 }

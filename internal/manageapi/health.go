@@ -19,7 +19,7 @@ func (a *API) health() {
 		Tags: []string{"Keys"}, Summary: "Show the health of keys",
 		Description: "Lists keys that are active or disabled, newest first. Admins and auditors see all keys of the " +
 			"tenant, members see their own. " + shortPages,
-	}, requirement{session: true}, a.listKeyHealth)
+	}, requirement{session: true, management: policy.MayReadKeys}, a.listKeyHealth)
 }
 
 type listKeyHealthInput struct {
@@ -38,7 +38,7 @@ func (a *API) listKeyHealth(ctx context.Context, in *listKeyHealthInput) (*outpu
 		return nil, err
 	}
 	wire := api.KeyHealthList{Items: l.Body.Items, NextCursor: l.Body.NextCursor}
-	if in.Cursor == "" {
+	if _, program := caller.ManagementKey(); in.Cursor == "" && !program {
 		sum, err := a.Keys.HealthSummary(ctx, caller.Principal, tenant)
 		if err != nil {
 			return nil, err

@@ -29,12 +29,13 @@ func (a *API) keys() {
 		Description: "The key works at once. Its secret is shown only in this response, unless the tenant's " +
 			"disclosure is `recoverable`. With delivery `link` the response has a link, by which the owner gets the " +
 			"secret.",
-	}, requirement{session: true, idempotent: true}, idempotent(a, a.createKey, a.replayCreateKey),
+	}, requirement{session: true, management: policy.MayCreateKeys, idempotent: true},
+		idempotent(a, a.createKey, a.replayCreateKey),
 		fault.RateLimited, fault.Conflict, fault.KeyLimitReached)
 	add(a, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: keysPath, Tags: tags, Summary: "List keys",
 		Description: "Newest first. A member sees only the public part of other people's keys. " + shortPages,
-	}, requirement{session: true}, a.listKeys)
+	}, requirement{session: true, management: policy.MayReadKeys}, a.listKeys)
 	add(a, huma.Operation{
 		OperationID: "list-own-keys", Method: http.MethodGet, Path: "/api/v1/me/keys", Tags: tags,
 		Summary:     "List your own keys",
@@ -42,19 +43,20 @@ func (a *API) keys() {
 	}, requirement{session: true}, a.listOwnKeys)
 	add(a, huma.Operation{
 		OperationID: "show-key", Method: http.MethodGet, Path: keysPath + "/{key}", Tags: tags, Summary: "Show a key",
-	}, requirement{session: true}, a.showKey)
+	}, requirement{session: true, management: policy.MayReadKeys}, a.showKey)
 	add(a, huma.Operation{
 		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
 		Description: "Absent members are unchanged, a list replaces the old one, and `metadata` is merged (RFC " +
 			"7396). Takes effect before the response is sent.",
-	}, requirement{session: true}, a.editKey, fault.Conflict)
+	}, requirement{session: true, management: policy.MayUpdateKeys}, a.editKey, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags,
 		Summary:     "Delete a key",
 		Description: "Deletes the key. Its audit trail is kept.",
-	}, requirement{session: true}, a.deleteKey)
+	}, requirement{session: true, management: policy.MayRevokeKeys}, a.deleteKey)
 	a.keySecrets(tags)
 	a.keyStates(tags)
+	a.bulkKeys(tags)
 }
 
 // keyStates adds the operations that revoke, disable and enable a key.
@@ -65,16 +67,17 @@ func (a *API) keyStates(tags []string) {
 		Description: "Takes effect before the response is sent. If the tenant keeps no revoked keys, the key is " +
 			"deleted and the response is 204.",
 		Responses: map[string]*huma.Response{"204": {Description: http.StatusText(http.StatusNoContent)}},
-	}, requirement{session: true, reduces: true}, a.revokeKey)
+	}, requirement{session: true, management: policy.MayRevokeKeys, reduces: true}, a.revokeKey)
 	add(a, huma.Operation{
 		OperationID: "disable-key", Method: http.MethodPost, Path: keysPath + "/{key}/disable", Tags: tags,
 		Summary:     "Disable a key",
 		Description: "Takes effect before the response is sent. Only an admin can enable a key that an admin disabled.",
-	}, requirement{session: true, reduces: true}, a.keyAction(a.Keys.Disable), fault.Conflict)
+	}, requirement{session: true, management: policy.MayDisableKeys, reduces: true}, a.keyAction(a.Keys.Disable),
+		fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "enable-key", Method: http.MethodPost, Path: keysPath + "/{key}/enable", Tags: tags,
 		Summary: "Enable a key",
-	}, requirement{session: true}, a.keyAction(a.Keys.Enable), fault.Conflict)
+	}, requirement{session: true, management: policy.MayDisableKeys}, a.keyAction(a.Keys.Enable), fault.Conflict)
 }
 
 type createKeyInput struct {
@@ -170,8 +173,7 @@ func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List
 
 // personOf returns the person whom a parameter names: me, an id, or "" for nobody.
 func personOf(caller verify.Caller, field, text string) (ident.UserID, []fault.Field) {
-	if text == me {
-		s, _ := caller.Session()
+	if s, ok := caller.Session(); ok && text == me {
 		return s.User.ID, nil
 	}
 	if _, err := ident.Parse[ident.UserID](text); err != nil && text != "" {

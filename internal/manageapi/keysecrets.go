@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 )
 
 // keySecrets adds the operations that replace, end and show the secret of a key.
@@ -21,13 +22,14 @@ func (a *API) keySecrets(tags []string) {
 			"secret stays valid for a while; otherwise it is rejected at once. If an earlier overlap has not ended, " +
 			"the refresh ends the oldest secret at once, and `ended_previous` names it. Nobody else can refresh a " +
 			"key of an owner or admin of the account.",
-	}, requirement{session: true, idempotent: true}, idempotent(a, a.refreshKey, a.replayRefreshKey),
+	}, requirement{session: true, management: policy.MayRefreshKeys, idempotent: true},
+		idempotent(a, a.refreshKey, a.replayRefreshKey),
 		fault.Conflict, fault.KeyLimitReached)
 	add(a, huma.Operation{
 		OperationID: "end-previous", Method: http.MethodDelete, Path: keysPath + "/{key}/previous", Tags: tags,
 		Summary:     "End the previous secret",
 		Description: "Ends the overlap of the last refresh: the old secret is rejected at once.",
-	}, requirement{session: true}, a.endPrevious, fault.Conflict)
+	}, requirement{session: true, management: policy.MayRevokeKeys}, a.endPrevious, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "reveal-key", Method: http.MethodPost, Path: keysPath + "/{key}/reveal", Tags: tags,
 		Summary: "Reveal a key",

@@ -41,8 +41,10 @@ type API struct {
 	Subjects        *machine.Subjects
 	Plans           *machine.Plans
 	Keys            *key.Service
-	Keyring         *credential.Keyring
-	Idempotency     IdempotencyStore
+	// ManagementKeys are the credentials of programs that manage keys.
+	ManagementKeys *machine.ManagementKeys
+	Keyring        *credential.Keyring
+	Idempotency    IdempotencyStore
 	// Resets limits how often one client address requests a link to set a password.
 	Resets *web.AddressLimit
 	// BaseURL is the public URL of the server, without a slash at the end. Examples contain it.
@@ -62,8 +64,8 @@ func (a *API) Mount(router *web.Router) {
 		optional[string], optional[bool], optional[int], optional[time.Time], optional[[]string],
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
 		optional[api.Dialect], optional[api.TokenFormat], optional[api.Status], optional[api.Role],
-		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator], optional[[]api.VerifyMember],
-		optional[[]api.PartyType],
+		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
+		optional[[]api.VerifyMember], optional[[]api.PartyType], optional[[]api.Permission],
 	} {
 		describe(a.huma)
 	}
@@ -81,6 +83,7 @@ func (a *API) Mount(router *web.Router) {
 	a.subjects()
 	a.serviceAccounts()
 	a.keys()
+	a.managementKeys()
 	a.health()
 	acceptQueries(a.surface, a.huma.OpenAPI())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -24,6 +25,10 @@ type requirement struct {
 	anyone bool
 	// session refuses every key.
 	session bool
+	// management is the permission with which a management key may call the operation; "" for none.
+	management policy.Permission
+	// anyManagementKey lets every management key call the operation.
+	anyManagementKey bool
 	// scope is the scope that a key needs. The domain decides what a person needs.
 	scope scope.Scope
 	// everyApplication is set if a key needs access to all applications.
@@ -153,6 +158,7 @@ func (n requirement) of(r *http.Request) verify.Requirement {
 	needs := verify.Requirement{
 		SessionOnly: n.session, Tenant: ident.TenantID(r.PathValue("tenant")),
 		Application: r.PathValue("application"), EveryApplication: n.everyApplication,
+		Management: true, Permission: n.management, AnyManagementKey: n.anyManagementKey,
 	}
 	if n.scope != "" {
 		needs.Scopes = []scope.Scope{n.scope}
@@ -162,13 +168,21 @@ func (n requirement) of(r *http.Request) verify.Requirement {
 
 // description returns the requirement as a sentence of the operation's description.
 func (n requirement) description() string {
+	var text string
 	switch {
+	case n.anyManagementKey:
+		return "Requires a management key."
+	case n.session && n.management != "":
+		text = "Requires a session or a management key; an API key gets `session_required`."
 	case n.session:
-		return "Requires a session; a key gets `session_required`."
+		text = "Requires a session; a key gets `session_required`."
 	case n.scope != "":
-		return "A key needs the scope `" + string(n.scope) + "`."
+		text = "A key needs the scope `" + string(n.scope) + "`."
 	}
-	return ""
+	if n.management != "" {
+		text += " A management key needs the permission `" + string(n.management) + "`."
+	}
+	return text
 }
 
 // idChecks check the form of each id that a path can have, by the name of the parameter.
@@ -176,6 +190,7 @@ var idChecks = map[string]func(string) error{
 	"account": isID[ident.AccountID], "tenant": isID[ident.TenantID], "user": isUser,
 	"application": isID[ident.ApplicationID], "key": isID[ident.KeyID], "session": isID[ident.SessionID],
 	"invitation": isID[ident.LinkID], "subject": isID[ident.SubjectID], "plan": isPlanName,
+	"service_account": isID[ident.ServiceAccountID], "management_key": isID[ident.ManagementKeyID],
 }
 
 // me stands for the caller where a route expects the id of a user.

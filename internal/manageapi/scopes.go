@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -20,7 +21,7 @@ func (a *API) scopes() {
 		Summary: "Read the scope catalogue",
 		Description: "Lists every scope that a key of the tenant can have, by name, and the roles whose keys may " +
 			"have it.",
-	}, requirement{scope: scope.ScopesRead}, a.listScopes)
+	}, requirement{scope: scope.ScopesRead, management: policy.MayReadScopes}, a.listScopes)
 	add(a, huma.Operation{
 		OperationID: "replace-scopes", Method: http.MethodPut, Path: tenantPath + "/scopes", Tags: tags,
 		Summary: "Replace the tenant's own scopes",

@@ -44,7 +44,7 @@ func (a *API) tenants() {
 		OperationID: "list-tenant-events", Method: http.MethodGet, Path: tenantPath + "/audit", Tags: tags,
 		Summary:     "Read the audit trail of a tenant",
 		Description: "Newest first.",
-	}, requirement{scope: scope.AuditRead}, a.listTenantEvents)
+	}, requirement{scope: scope.AuditRead, management: policy.MayReadAudit}, a.listTenantEvents)
 }
 
 // TenantInput is the path of a tenant. It is exported because huma sees no other embedded types.

@@ -41,6 +41,18 @@ func (s Settings) Faults() []fault.Field {
 	return faults
 }
 
+// LabelFaults returns a fault if the label is reserved for credentials of Claviger itself. It is
+// checked when the label is set: a tenant that had it before may change other settings.
+func (s Settings) LabelFaults() []fault.Field {
+	if !credential.ReservedLabel(s.Label) {
+		return nil
+	}
+	return []fault.Field{{
+		Name: "settings.label", Code: "reserved",
+		Message: "Claviger's own credentials have the labels mk and at. Use another label.",
+	}}
+}
+
 // unusedStyleFaults checks the settings that the present style does not use, because another style
 // may be chosen later.
 func (s Settings) unusedStyleFaults() (faults []fault.Field) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -24,6 +25,8 @@ const (
 	KindSession  Kind = "session"
 	KindOperator Kind = "operator" // a person who runs commands on the server's machine
 	KindSystem   Kind = "system"   // Claviger itself, in its jobs
+	// KindManagementKey is a program with a management key.
+	KindManagementKey Kind = "management_key"
 )
 
 // Person is a user as others see them.
@@ -49,6 +52,25 @@ type Key struct {
 	// Serial is the number of the secret that was sent: the current or the previous one.
 	Serial int
 }
+
+// ManagementKey is a management key that was accepted a moment ago. Each change reads anew, in its
+// transaction, what it may do.
+type ManagementKey struct {
+	ID      ident.ManagementKeyID
+	Name    string
+	Tenant  ident.TenantID
+	Account ident.AccountID
+	// ServiceAccount is who it belongs to.
+	ServiceAccount Party
+	Rights         policy.ManagementRights
+	// Expires is the effective expiry.
+	Expires time.Time
+	// Serial is the number of the secret that was sent: the current or the previous one.
+	Serial int
+}
+
+// Party returns the management key as a party.
+func (m ManagementKey) Party() Party { return Party{ID: ident.PartyID(m.ID), Name: m.Name} }
 
 // Membership is the membership of a person in a tenant.
 type Membership struct {
@@ -120,11 +142,19 @@ type Principal struct {
 	kind    Kind
 	key     *Key
 	session *Session
-	origin  Origin
+	// management is a management key.
+	management *ManagementKey
+	origin     Origin
 }
 
 // OfKey returns the principal of an accepted key. The key must not be changed afterwards.
 func OfKey(k *Key) Principal { return Principal{kind: KindKey, key: k} }
+
+// OfManagementKey returns the principal of an accepted management key. It must not be changed
+// afterwards.
+func OfManagementKey(m *ManagementKey) Principal {
+	return Principal{kind: KindManagementKey, management: m}
+}
 
 // OfSession returns the principal of a signed-in person. The session must not be changed
 // afterwards.
@@ -154,6 +184,14 @@ func (p Principal) Key() (k Key, ok bool) {
 		return Key{}, false
 	}
 	return *p.key, true
+}
+
+// ManagementKey returns the management key. ok is false for every other kind of principal.
+func (p Principal) ManagementKey() (m ManagementKey, ok bool) {
+	if p.management == nil {
+		return ManagementKey{}, false
+	}
+	return *p.management, true
 }
 
 // Session returns the session. ok is false for every other kind of principal.

@@ -13,7 +13,7 @@ import (
 )
 
 // sealingPurposes are the purposes whose encrypted texts are stored, and so re-encrypted.
-var sealingPurposes = Set{credential.DigestPurpose, credential.CopyPurpose}
+var sealingPurposes = Set{credential.DigestPurpose, credential.CopyPurpose, credential.ManagementDigestPurpose}
 
 // repeatAfter is after how long all texts are read again while older versions are live, to find
 // what was written long after it was encrypted.
@@ -114,12 +114,19 @@ func (s *Service) reencryptRows(purpose credential.Purpose, rows []Row) (fresh [
 
 // reencrypt returns the text of a row under the current version.
 func (s *Service) reencrypt(purpose credential.Purpose, r Row) (credential.Sealed, error) {
-	if purpose == credential.CopyPurpose {
+	switch purpose {
+	case credential.CopyPurpose:
 		secret, err := s.Keyring.OpenCopy(r.Sealed, r.Tenant, r.Row)
 		if err != nil {
 			return credential.Sealed{}, err
 		}
 		return s.Keyring.SealCopy(secret, r.Tenant, r.Row), nil
+	case credential.ManagementDigestPurpose:
+		digest, err := s.Keyring.OpenManagementDigest(r.Sealed, r.Row)
+		if err != nil {
+			return credential.Sealed{}, err
+		}
+		return s.Keyring.SealManagementDigest(digest, r.Row)
 	}
 	digest, err := s.Keyring.OpenDigest(r.Sealed, r.Row)
 	if err != nil {

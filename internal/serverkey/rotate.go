@@ -30,9 +30,9 @@ func (s *Service) Rotate(ctx context.Context, who principal.Principal, set Set) 
 			return audit.Event{}, err
 		}
 		added.From = now.Add(s.PropagationDelay)
-		versions := make([]credential.Version, len(set))
-		for i, purpose := range set {
-			versions[i] = credential.Version{Purpose: purpose, Number: added.Number, From: added.From}
+		var versions []credential.Version
+		for _, purpose := range set.present(keys) {
+			versions = append(versions, credential.Version{Purpose: purpose, Number: added.Number, From: added.From})
 		}
 		e := audit.By(who, audit.ActionRootKeyRotate, target).With("keys", set.String()).With("version",
 			strconv.Itoa(added.Number))
@@ -56,6 +56,17 @@ func (set Set) next(keys []Key, now time.Time) (v credential.Version, err error)
 	}
 	v.Number++
 	return v, nil
+}
+
+// present returns the purposes of the set that have a key. Before the upgrade of the database is
+// finished, nodes of the version before do not know all purposes.
+func (set Set) present(keys []Key) (present Set) {
+	for _, purpose := range set {
+		if len((Set{purpose}).of(keys)) > 0 {
+			present = append(present, purpose)
+		}
+	}
+	return present
 }
 
 // String returns the names of the purposes.
@@ -182,4 +193,6 @@ func (s *Service) remaining(ctx context.Context, counter Counter, old, keys []Ke
 var units = map[credential.Purpose]string{
 	credential.DigestPurpose: "digests", credential.CopyPurpose: "copies of secrets",
 	credential.SessionPurpose: "sign-ins and links", credential.TagPurpose: "ids",
+	credential.ManagementDigestPurpose: "digests of management keys",
+	credential.ManagementTagPurpose:    "ids of management keys",
 }

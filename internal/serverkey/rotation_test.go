@@ -462,7 +462,8 @@ func TestTheOperatorRotatesServerKeysByTheSocket(t *testing.T) {
 	rewrap(t, h)
 	want := []string{
 		"copy 1 false true", "copy 2 true false", "cursor 1 false false", "cursor 2 true false", "digest 1 false true",
-		"digest 2 true false", "management_digest 1 true false", "management_tag 1 true false",
+		"digest 2 true false", "management_digest 1 false true", "management_digest 2 true false",
+		"management_tag 1 false false", "management_tag 2 true false",
 		"session 1 false false", "session 2 true false", "tag 1 false false", "tag 2 true false",
 	}
 	if got := status(); !slices.Equal(got, want) {

@@ -53,10 +53,13 @@ type Set []credential.Purpose
 
 // The sets.
 var (
-	// Seals are all purposes except the tag key.
-	Seals = Set{credential.DigestPurpose, credential.CopyPurpose, credential.CursorPurpose, credential.SessionPurpose}
-	// Tags is the key that marks the ids of keys.
-	Tags = Set{credential.TagPurpose}
+	// Seals are all purposes except the tag keys.
+	Seals = Set{
+		credential.DigestPurpose, credential.CopyPurpose, credential.CursorPurpose, credential.SessionPurpose,
+		credential.ManagementDigestPurpose,
+	}
+	// Tags are the keys that mark the ids of keys and of management keys.
+	Tags = Set{credential.TagPurpose, credential.ManagementTagPurpose}
 )
 
 // UsePeriod is when a version was the current one. Until is zero for the current version.

@@ -46,6 +46,7 @@ const (
 	selectSecrets query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix,
 		label, domain, set_at, set_by, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants         query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
+	selectKeyOwners      query = `SELECT id, owner_id FROM keys WHERE tenant_id = $1 AND id IN ($2…)`
 	selectKeyOwner       query = `SELECT owner_id FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockKey              query = `SELECT 1 FROM keys WHERE tenant_id = $1 AND id = $2`
 	lockActiveMembership query = `SELECT 1 FROM members WHERE tenant_id = $1 AND user_id = $2 AND disabled_at IS NULL`
@@ -301,6 +302,27 @@ func (t *Tx) readOwnerRight(ctx context.Context, tenant ident.TenantID, id ident
 	r.Rights = owner.Rights
 	r.Owner = policy.Dependencies{Owner: owner.Active, Member: true, Ended: !owner.Exists}
 	return err
+}
+
+// KeyOwners implements tenancy.Store.
+func (s *Store) KeyOwners(ctx context.Context, tenant ident.TenantID,
+	keys []ident.KeyID,
+) (map[ident.KeyID]ident.PartyID, error) {
+	owners := map[ident.KeyID]ident.PartyID{}
+	if len(keys) == 0 {
+		return owners, nil
+	}
+	q, args := expand(selectKeyOwners, 2, keys, tenant)
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
+		var id ident.KeyID
+		var owner ident.PartyID
+		if err := row.Scan(&id, &owner); err != nil {
+			return err
+		}
+		owners[id] = owner
+		return nil
+	}, args...)
+	return owners, s.fault(err)
 }
 
 // KeyOwner implements key.ChangeTx.

@@ -26,6 +26,10 @@ const (
 	countIDs query = `SELECT COUNT(*) FROM key_secrets s JOIN keys k ON k.id = s.key_id
 		WHERE s.tag_version = $1 AND (s.digest IS NOT NULL OR (k.secret_set_at IS NULL AND k.revoked_at IS NULL))
 		AND (s.position = 'current' OR s.until > $2)`
+	countManagementDigests query = `SELECT COUNT(*) FROM management_key_secrets WHERE digest_version = $1`
+	countManagementIDs     query = `SELECT COUNT(*) FROM management_key_secrets s JOIN management_keys k ON k.id = s.key_id
+		WHERE s.tag_version = $1 AND k.revoked_at IS NULL AND k.expires_at > $2
+		AND (s.position = 'current' OR s.until > $2)`
 	countLinkTokens query = `SELECT (SELECT COUNT(*) FROM sessions WHERE created_at >= $1 AND created_at < $2
 		AND expires_at > $3)
 		+ (SELECT COUNT(*) FROM links WHERE created_at >= $1 AND created_at < $2 AND expires_at > $3
@@ -34,11 +38,15 @@ const (
 	// At most a hundred rows at a time, so that no other write waits long.
 	digestsBefore query = sealedBefore + `s.digest, s.digest_version` + sealedRows + `s.digest_version < $1` +
 		sealedOrder
-	copiesBefore query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
+	copiesBefore            query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
+	managementDigestsBefore query = sealedBefore + `s.digest, s.digest_version FROM management_key_secrets s
+		JOIN management_keys k ON k.id = s.key_id WHERE s.digest_version < $1` + sealedOrder
 	// Only if the text is still the one that was read: a refresh, a revocation or another node may
 	// have replaced it.
 	reencryptDigest query = `UPDATE key_secrets SET digest = $3, digest_version = $4 WHERE key_id = $1 AND serial = $2
 		AND digest = $5 AND digest_version = $6`
+	reencryptManagementDigest query = `UPDATE management_key_secrets SET digest = $3, digest_version = $4
+		WHERE key_id = $1 AND serial = $2 AND digest = $5 AND digest_version = $6`
 	reencryptCopy query = `UPDATE key_secrets SET copy = $3, copy_version = $4 WHERE key_id = $1 AND serial = $2
 		AND copy = $5 AND copy_version = $6`
 )
@@ -125,6 +133,10 @@ func countRemaining(ctx context.Context, from querier, v credential.Version, use
 		count, args = countCopies, []any{v.Number}
 	case credential.TagPurpose:
 		count, args = countIDs, []any{v.Number, micros(now.Add(-policy.Grace))}
+	case credential.ManagementDigestPurpose:
+		count, args = countManagementDigests, []any{v.Number}
+	case credential.ManagementTagPurpose:
+		count, args = countManagementIDs, []any{v.Number, micros(now.Add(-policy.Grace))}
 	case credential.SessionPurpose:
 		until := used.Until
 		if until.IsZero() {
@@ -143,8 +155,11 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 	after credential.Row,
 ) (rows []serverkey.Row, err error) {
 	q := digestsBefore
-	if purpose == credential.CopyPurpose {
+	switch purpose {
+	case credential.CopyPurpose:
 		q = copiesBefore
+	case credential.ManagementDigestPurpose:
+		q = managementDigestsBefore
 	}
 	err = forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
 		var r serverkey.Row
@@ -161,8 +176,11 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 // ledger.
 func (s *Store) Reencrypt(ctx context.Context, purpose credential.Purpose, batch []serverkey.Reencrypted) error {
 	q := reencryptDigest
-	if purpose == credential.CopyPurpose {
+	switch purpose {
+	case credential.CopyPurpose:
 		q = reencryptCopy
+	case credential.ManagementDigestPurpose:
+		q = reencryptManagementDigest
 	}
 	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, r := range batch {

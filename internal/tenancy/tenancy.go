@@ -51,6 +51,8 @@ type Store interface {
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)
 	audit.TrailStore
+	// KeyOwners returns the owners of those of the tenant's keys that exist.
+	KeyOwners(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) (map[ident.KeyID]ident.PartyID, error)
 
 	// Setup fails with fault.NotFound for a set-up link that can no longer be used.
 	Setup(ctx context.Context, token credential.TokenHash, now time.Time) error

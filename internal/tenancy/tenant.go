@@ -108,6 +108,7 @@ func (s *Service) newTenant(field string, account ident.AccountID, name string, 
 	} else if change != nil {
 		change(&settings)
 		faults = append(faults, settings.Faults()...)
+		faults = append(faults, settings.LabelFaults()...)
 	}
 	now := s.Now()
 	t := Tenant{
@@ -229,6 +230,9 @@ func sees(who principal.Principal, t Tenant) bool {
 	if k, ok := who.Key(); ok {
 		return k.Tenant == t.ID
 	}
+	if m, ok := who.ManagementKey(); ok {
+		return m.Tenant == t.ID
+	}
 	return who.RoleIn(t.ID, t.Account) != "" && (!t.Disabled || who.AccountRole(t.Account).Valid())
 }
 
@@ -348,6 +352,9 @@ func (s *Service) change(ctx context.Context, tx TenantTx, t *Tenant, c TenantCh
 	c.Settings(&t.Settings)
 	faults := t.Settings.Faults()
 	differences := before.Differences(t.Settings)
+	if slices.Contains(differences, "label") {
+		faults = append(faults, t.Settings.LabelFaults()...)
+	}
 	if err := requireUpgrade(ctx, tx, differences); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,14 @@ type Requirement struct {
 	Application string
 	// EveryApplication demands access to all applications. Creating one needs it.
 	EveryApplication bool
+	// Management is set for routes of the management API, the only ones that management keys may
+	// call. Elsewhere they are credentials that nobody issued.
+	Management bool
+	// Permission is the one that a management key needs; "" for a route that no management key may
+	// call, unless AnyManagementKey is set.
+	Permission policy.Permission
+	// AnyManagementKey lets every valid management key pass.
+	AnyManagementKey bool
 }
 
 // Caller is the sender of a request, authenticated by steps 1 to 4b.
@@ -51,6 +59,9 @@ func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 		}
 		return nil
 	}
+	if m, ok := c.ManagementKey(); ok {
+		return allowManagementKey(m, r)
+	}
 	if r.Tenant == "" {
 		return nil
 	}
@@ -62,6 +73,23 @@ func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 		if !builtInCatalogue.Holds(role, name) {
 			return fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 		}
+	}
+	return nil
+}
+
+// allowManagementKey decides about a management key. The change decides again, in its transaction,
+// about what the management key is then.
+func allowManagementKey(m principal.ManagementKey, r Requirement) error {
+	switch {
+	case r.AnyManagementKey:
+		return nil
+	case r.Permission == "":
+		return fault.SessionRequired
+	case r.Tenant != m.Tenant:
+		return fault.NotFound
+	case !m.Rights.Has(r.Permission):
+		return fault.New(fault.Forbidden,
+			"This management key has no permission `"+string(r.Permission)+"`. Use one that has it.")
 	}
 	return nil
 }

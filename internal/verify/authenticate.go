@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -25,6 +26,14 @@ type Sessions interface {
 type Authenticator struct {
 	Engine   *Engine
 	Sessions Sessions
+	// ManagementKeys is nil where there are none.
+	ManagementKeys ManagementKeys
+}
+
+// ManagementKeys authenticates management keys.
+type ManagementKeys interface {
+	// Authenticate returns the principal of a management key, or the code of the refusal.
+	Authenticate(ctx context.Context, key credential.Parsed, from principal.Origin) (principal.Principal, error)
 }
 
 // SessionWasLive reports whether the request carried the cookie of a session that was live a few
@@ -33,11 +42,24 @@ func (a *Authenticator) SessionWasLive(p Presentation) bool {
 	return p.kind == SessionToken && a.Sessions.WasLive(p.token)
 }
 
+// ForManagement returns how a route of the management API reads the credential: a bearer token with
+// the form and the tag of a management key is one. Every other route takes it for an API key, and
+// refuses it as one that nobody issued.
+func (a *Authenticator) ForManagement(p Presentation) Presentation {
+	if p.kind == APIKey && p.location.Transport == policy.Bearer && a.Engine.keyring.ManagementTagged(p.key) {
+		return PresentManagementKey(p.key)
+	}
+	return p
+}
+
 // Authenticate runs steps 2 to 4b for the caller of one of Claviger's own routes. It accepts API
 // keys and sessions, and refuses every other kind of credential.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
 		return a.authenticateSession(ctx, p, from)
+	}
+	if p.kind == ManagementKey && a.ManagementKeys != nil {
+		return a.authenticateManagementKey(ctx, p, from)
 	}
 	switch code := p.refusal(); code {
 	case "":
@@ -57,6 +79,22 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from p
 		Principal: d.Principal().WithOrigin(from), Transport: p.location.Transport, Facts: d.Facts, entry: d.entry,
 		credential: d.credential,
 	}, nil
+}
+
+func (a *Authenticator) authenticateManagementKey(ctx context.Context, p Presentation,
+	from principal.Origin,
+) (Caller, error) {
+	if a.Engine.Halted() {
+		return Caller{}, errHalted
+	}
+	who, err := a.ManagementKeys.Authenticate(ctx, p.key, from)
+	if err != nil {
+		if fault.KindOf(err) == fault.Internal {
+			err = unavailable(err)
+		}
+		return Caller{}, err
+	}
+	return Caller{Principal: who, Transport: policy.Bearer}, nil
 }
 
 func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation,

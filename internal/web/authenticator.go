@@ -23,6 +23,8 @@ type Authenticator struct {
 	Proxies []netip.Prefix
 	// KeyHeaders are the key headers of all tenants.
 	KeyHeaders KeyHeaders
+	// ManagementKeys limits the requests of management keys; nil for no limit.
+	ManagementKeys *ManagementLimit
 
 	// origins recognises requests that another site made a browser send.
 	origins http.CrossOriginProtection
@@ -40,6 +42,9 @@ func (a *Authenticator) Caller(w http.ResponseWriter, r *http.Request,
 	needs verify.Requirement,
 ) (verify.Caller, []byte, error) {
 	p := a.ReadCredential(r.Context(), r.Header)
+	if needs.Management {
+		p = a.Verify.ForManagement(p)
+	}
 	var c verify.Caller
 	var body []byte
 	var err error
@@ -54,6 +59,9 @@ func (a *Authenticator) Caller(w http.ResponseWriter, r *http.Request,
 	}
 	if err == nil {
 		recordCaller(w, c.Principal)
+		err = a.ManagementKeys.Consume(c.Principal)
+	}
+	if err == nil {
 		err = a.Verify.Engine.Allow(r.Context(), c, needs)
 	}
 	if err != nil {

@@ -61,7 +61,7 @@ func (l *ChangeLimit) Consume(who principal.Principal, reduces bool) error {
 	now := int64(time.Since(l.started))
 	if !reduces {
 		wait := l.changes.Consume(&ratelimit.Caller[ident.PartyID]{ID: by.owner}, now, l.perMinute)
-		return refuseChange(wait, "One person may send %d requests a minute that change something.", l.perMinute)
+		return refuseChange(wait, "One person or service account may send %d requests a minute that change something.", l.perMinute)
 	}
 	text := "The keys of one owner may send %d requests a minute that take authority away."
 	if by.session != "" {
@@ -79,11 +79,14 @@ func refuseChange(wait time.Duration, text string, perMinute int64) error {
 	return fault.Retry(fault.LimitOfChanges, wait, fmt.Sprintf(text, perMinute)+retryAdvice)
 }
 
-// reducerOf returns the session of a person, or the owner of a key. It is empty for every other
-// principal.
+// reducerOf returns the session of a person, the owner of a key, or the service account of a
+// management key. It is empty for every other principal.
 func reducerOf(who principal.Principal) reducer {
 	if s, ok := who.Session(); ok {
 		return reducer{ident.PartyID(s.User.ID), s.ID}
+	}
+	if m, ok := who.ManagementKey(); ok {
+		return reducer{owner: m.ServiceAccount.ID}
 	}
 	k, _ := who.Key()
 	return reducer{owner: k.Owner.ID}

@@ -125,6 +125,9 @@ func (w *responseRecorder) callerID() (kind principal.Kind, id string) {
 	if k, ok := w.caller.Key(); ok {
 		return w.caller.Kind(), string(k.ID)
 	}
+	if m, ok := w.caller.ManagementKey(); ok {
+		return w.caller.Kind(), string(m.ID)
+	}
 	s, _ := w.caller.Session()
 	return w.caller.Kind(), string(s.User.ID)
 }

@@ -14,8 +14,7 @@ FROM (SELECT id, (SELECT value FROM counters WHERE name = 'key') + ROW_NUMBER() 
 WHERE keys.id = n.id;
 UPDATE counters SET value = GREATEST(value, (SELECT COALESCE(MAX(number), 0) FROM keys)) WHERE name = 'key';
 
--- The server keys of management keys; a new database gets them with the others.
-INSERT INTO server_keys (purpose, version, created_at)
-SELECT p.purpose, 1, k.created_at
-FROM server_keys k, (VALUES ('management_tag'), ('management_digest')) p (purpose)
-WHERE k.purpose = 'digest' AND k.version = 1;
+-- The server keys of management keys, in the versions of those that are rotated with them; a new database gets them with the others.
+INSERT INTO server_keys (purpose, version, created_at, used_from)
+SELECT CASE purpose WHEN 'tag' THEN 'management_tag' ELSE 'management_digest' END, version, created_at, used_from
+FROM server_keys WHERE purpose IN ('tag', 'digest') AND retired_at IS NULL;

@@ -87,8 +87,7 @@ CREATE UNIQUE INDEX key_secrets_lookup ON key_secrets (lookup, position);
 CREATE INDEX key_secrets_until ON key_secrets (until, key_id) WHERE position = 'previous';
 CREATE INDEX key_secrets_setter ON key_secrets (set_by, key_id) WHERE set_by IS NOT NULL;
 
--- The server keys of management keys; a new database gets them with the others.
-INSERT INTO server_keys (purpose, version, created_at)
-SELECT p.purpose, 1, k.created_at
-FROM server_keys k, (SELECT 'management_tag' AS purpose UNION ALL SELECT 'management_digest') p
-WHERE k.purpose = 'digest' AND k.version = 1;
+-- The server keys of management keys, in the versions of those that are rotated with them; a new database gets them with the others.
+INSERT INTO server_keys (purpose, version, created_at, used_from)
+SELECT CASE purpose WHEN 'tag' THEN 'management_tag' ELSE 'management_digest' END, version, created_at, used_from
+FROM server_keys WHERE purpose IN ('tag', 'digest') AND retired_at IS NULL;

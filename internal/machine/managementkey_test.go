@@ -1,0 +1,317 @@
+package machine_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// program is a management key of a service account.
+type program struct {
+	h       *testkit.Server
+	tenant  tenancy.Tenant
+	admin   *client.Client
+	account api.ServiceAccount
+	key     api.IssuedManagementKey
+	client  *client.Client
+}
+
+// everything are all permissions but those over the whole tenant.
+var everything = []api.Permission{
+	api.PermissionKeysRead, api.PermissionKeysCreate, api.PermissionKeysUpdate, api.PermissionKeysRefresh,
+	api.PermissionKeysDisable, api.PermissionKeysRevoke,
+}
+
+// wide is a management key that may do everything for service accounts and subjects.
+func wide() api.CreateManagementKeyRequest {
+	return api.CreateManagementKeyRequest{
+		Name: "Terraform", Permissions: everything, Owners: []api.PartyType{api.PartyServiceAccount, api.PartySubject},
+		Ceilings: api.ManagementCeilingsRequest{Scopes: []string{"*"}, AllApplications: true},
+	}
+}
+
+// newProgram creates a tenant, a service account and a management key of it.
+func newProgram(t *testing.T, h *testkit.Server, name string, n api.CreateManagementKeyRequest) *program {
+	t.Helper()
+	p := &program{h: h, tenant: h.Tenant("Tenant of "+name, nil)}
+	p.admin = h.As(h.Member(p.tenant, "Admin of "+name, scope.Admin))
+	var err error
+	p.account, err = p.admin.CreateServiceAccount(t.Context(), string(p.tenant.ID), api.CreateServiceAccountRequest{
+		Name: name, Role: api.RoleMember,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.issue(t, n)
+	return p
+}
+
+// issue gives the program another management key.
+func (p *program) issue(t *testing.T, n api.CreateManagementKeyRequest) {
+	t.Helper()
+	var err error
+	p.key, err = p.admin.CreateManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.client = p.h.Anyone().WithKey(*p.key.Value)
+}
+
+// newKey is a request for a key of the program's own service account.
+func (p *program) newKey(scopes ...string) api.CreateKeyRequest {
+	return api.CreateKeyRequest{
+		Name: "Machine", Scopes: scopes, AllApplications: true,
+		Owner: &api.KeyOwner{Type: api.PartyServiceAccount, ID: p.account.ID},
+	}
+}
+
+func (p *program) create(ctx context.Context, n api.CreateKeyRequest) (api.IssuedKey, error) {
+	return p.client.CreateKey(ctx, string(p.tenant.ID), n)
+}
+
+func TestAProgramManagesKeysWithAManagementKey(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	ctx, tenant := t.Context(), string(p.tenant.ID)
+	if !strings.HasPrefix(*p.key.Value, "clv_mk_") || p.key.Status != api.KeyActive {
+		t.Errorf("the management key is %s, %s", p.key.PublicID, p.key.Status)
+	}
+	self, err := p.client.ManagementSelf(ctx)
+	testkit.ExpectCode(t, "self", err, "")
+	if self.ID != p.key.ID || self.CreatedBy.Email != nil || self.ServiceAccount.ID != p.account.ID {
+		t.Errorf("self is %+v", self)
+	}
+	k, err := p.create(ctx, p.newKey("applications:read"))
+	testkit.ExpectCode(t, "create", err, "")
+	if k.Key.KeyDetails.CreatedBy.ID != p.key.ID || k.Key.Owner.ID != p.account.ID {
+		t.Errorf("created by %+v for %+v", k.Key.KeyDetails.CreatedBy, k.Key.Owner)
+	}
+	if got := testkit.WhoamiCode(t, h.With(k)); got != "" {
+		t.Errorf("the new key is %s", got)
+	}
+	_, err = p.client.EditKey(ctx, tenant, k.Key.ID, api.UpdateKeyRequest{Name: api.To("Renamed")})
+	testkit.ExpectCode(t, "edit", err, "")
+	refreshed, err := p.client.RefreshKey(ctx, tenant, k.Key.ID, api.RefreshKeyRequest{OverlapSeconds: 60})
+	testkit.ExpectCode(t, "refresh", err, "")
+	testkit.ExpectCode(t, "end previous", p.client.EndPrevious(ctx, tenant, k.Key.ID), "")
+	_, err = p.client.DisableKey(ctx, tenant, k.Key.ID)
+	testkit.ExpectCode(t, "disable", err, "")
+	_, err = p.client.EnableKey(ctx, tenant, k.Key.ID)
+	testkit.ExpectCode(t, "enable", err, "")
+	list, err := p.client.Keys(ctx, tenant, client.KeyFilter{}, client.Page{})
+	if err != nil || len(list.Items) != 1 || list.Items[0].KeyDetails == nil {
+		t.Errorf("the list has %d keys, %v", len(list.Items), err)
+	}
+	health, err := p.client.KeyHealth(ctx, tenant, client.Page{})
+	if err != nil || len(health.Items) != 1 || health.Summary != nil {
+		t.Errorf("the health of %d keys, %v", len(health.Items), err)
+	}
+	_, err = p.client.RevokeKey(ctx, tenant, refreshed.Key.ID, "done")
+	testkit.ExpectCode(t, "revoke", err, "")
+	testkit.ExpectCode(t, "delete", p.client.DeleteKey(ctx, tenant, refreshed.Key.ID), "")
+
+	h.Clock.Move(2 * time.Minute)
+	_, err = p.client.ManagementSelf(ctx)
+	testkit.ExpectCode(t, "self again", err, "")
+	shown, err := p.admin.ManagementKey(ctx, tenant, p.account.ID, p.key.ID)
+	if err != nil || shown.LastUsedAt == nil || shown.LastUsedIP == nil {
+		t.Errorf("last used %v from %v, %v", shown.LastUsedAt, shown.LastUsedIP, err)
+	}
+}
+
+func TestARevokedManagementKeyIsRefusedAtOnceAndItsHolderLearnsWhy(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for name, c := range map[string]struct {
+		do   func(*program) error
+		code api.Code
+	}{
+		"revoked": {func(p *program) error {
+			_, err := p.admin.RevokeManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID, "")
+			return err
+		}, api.APIKeyRevoked},
+		"deleted": {func(p *program) error {
+			return p.admin.DeleteManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID)
+		}, api.APIKeyInvalid},
+		"expired": {func(p *program) error {
+			h.Clock.Move(91 * 24 * time.Hour)
+			return nil
+		}, api.APIKeyExpired},
+		"refreshed": {func(p *program) error {
+			_, err := p.admin.RefreshManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID,
+				api.RefreshManagementKeyRequest{})
+			return err
+		}, api.APIKeyInvalid},
+		"of a disabled service account": {func(p *program) error {
+			_, err := p.admin.DisableServiceAccount(t.Context(), string(p.tenant.ID), p.account.ID)
+			return err
+		}, api.APIKeyDisabled},
+		"of a deleted service account": {func(p *program) error {
+			return p.admin.DeleteServiceAccount(t.Context(), string(p.tenant.ID), p.account.ID)
+		}, api.APIKeyRevoked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProgram(t, h, "Builds "+name, wide())
+			testkit.ExpectCode(t, "do", c.do(p), "")
+			_, err := p.client.ManagementSelf(t.Context())
+			testkit.ExpectCode(t, "self", err, c.code)
+			_, err = p.create(t.Context(), p.newKey("applications:read"))
+			testkit.ExpectCode(t, "create", err, c.code)
+		})
+	}
+}
+
+func TestAManagementKeyIsNoAPIKey(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	value := *p.key.Value
+	for name, header := range map[string]http.Header{
+		"whoami":         {"Authorization": {"Bearer " + value}},
+		"the key header": {"X-Api-Key": {value}},
+	} {
+		status, _, body := testkit.Send(t, h, http.MethodGet, "/api/v1/whoami", header, "")
+		if status != http.StatusUnauthorized || !strings.Contains(string(body), "api_key_invalid") {
+			t.Errorf("by %s: %d %s", name, status, body)
+		}
+	}
+	decision, err := h.Verifier().Verify(t.Context(), api.VerifyRequest{Credential: value})
+	if err != nil || decision.Active || decision.Code != api.APIKeyInvalid {
+		t.Errorf("verified as %+v, %v", decision, err)
+	}
+	_, err = p.client.Tenant(t.Context(), string(p.tenant.ID))
+	testkit.ExpectCode(t, "a route without M", err, api.SessionRequired)
+	_, err = p.client.CreateManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, wide())
+	testkit.ExpectCode(t, "one of its kind", err, api.SessionRequired)
+}
+
+func TestAManagementKeyIsCreatedSoonAfterASignInOnly(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	h.Clock.Move(6 * time.Minute)
+	_, err := p.admin.CreateManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, wide())
+	testkit.ExpectCode(t, "create", err, api.SignInAgain)
+	_, err = p.admin.RefreshManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID,
+		api.RefreshManagementKeyRequest{})
+	testkit.ExpectCode(t, "refresh", err, api.SignInAgain)
+	_, err = p.admin.RevokeManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID, "")
+	testkit.ExpectCode(t, "revoke", err, "")
+}
+
+func TestAServiceAccountHasFiveManagementKeysAlive(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	first := p.key.ID
+	for range 4 {
+		p.issue(t, wide())
+	}
+	_, err := p.admin.CreateManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, wide())
+	testkit.ExpectCode(t, "the sixth", err, api.KeyLimitReached)
+	_, err = p.admin.RevokeManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, first, "")
+	testkit.ExpectCode(t, "revoke", err, "")
+	p.issue(t, wide())
+	list, err := p.admin.ManagementKeys(t.Context(), string(p.tenant.ID), p.account.ID, client.Page{Limit: 4})
+	if err != nil || len(list.Items) != 4 || list.NextCursor == nil {
+		t.Errorf("a page has %d items, %v", len(list.Items), err)
+	}
+}
+
+func TestAManagementKeyIsOnlyNarrowed(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	n := wide()
+	n.Ceilings = api.ManagementCeilingsRequest{
+		Scopes: []string{"applications:read", "scopes:read"}, AllApplications: true, CreatesPerHour: 10,
+	}
+	p := newProgram(t, h, "Builds", n)
+	ctx, tenant := t.Context(), string(p.tenant.ID)
+	edit := func(e api.UpdateManagementKeyRequest) error {
+		_, err := p.admin.EditManagementKey(ctx, tenant, p.account.ID, p.key.ID, e)
+		return err
+	}
+	for name, wider := range map[string]api.UpdateManagementKeyRequest{
+		"a scope": {Ceilings: &api.ManagementCeilingsRequest{
+			Scopes: []string{"applications:read", "audit:read"}, AllApplications: true, CreatesPerHour: 10,
+		}},
+		"more an hour": {Ceilings: &api.ManagementCeilingsRequest{CreatesPerHour: 11}},
+		"users":        {Owners: api.To([]api.PartyType{api.PartyUser, api.PartySubject})},
+		"a permission": {Permissions: api.To([]api.Permission{api.PermissionScopesRead})},
+		"a later end":  {ExpiresAt: api.To(p.key.ExpiresAt.Add(time.Hour))},
+	} {
+		testkit.ExpectCode(t, name, edit(wider), api.ValidationFailed)
+	}
+	testkit.ExpectCode(t, "narrow", edit(api.UpdateManagementKeyRequest{
+		Permissions: api.To([]api.Permission{api.PermissionKeysCreate}),
+		Ceilings: &api.ManagementCeilingsRequest{
+			Scopes: []string{"applications:read"}, AllApplications: true, CreatesPerHour: 1, MaxLifetimeDays: new(7),
+		},
+	}), "")
+	_, err := p.create(ctx, p.newKey("scopes:read"))
+	testkit.ExpectCode(t, "beyond the scopes", err, api.Forbidden)
+	k, err := p.create(ctx, p.newKey("applications:read"))
+	testkit.ExpectCode(t, "within", err, "")
+	if d := k.Key.KeyDetails; d.ExpiresAt == nil || d.ExpiresAt.Sub(*d.SecretSetAt) > 7*24*time.Hour {
+		t.Errorf("the key expires at %v", d.ExpiresAt)
+	}
+	_, err = p.create(ctx, p.newKey("applications:read"))
+	testkit.ExpectCode(t, "the second within the hour", err, api.RateLimited)
+	h.Clock.Move(time.Hour)
+	_, err = p.create(ctx, p.newKey("applications:read"))
+	testkit.ExpectCode(t, "an hour later", err, "")
+	_, err = p.client.Keys(ctx, tenant, client.KeyFilter{}, client.Page{})
+	testkit.ExpectCode(t, "list without keys:read", err, api.Forbidden)
+}
+
+func TestAManagementKeyWorksFromItsAddressesOnly(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	n := wide()
+	n.AllowedCIDRs = []string{"192.0.2.0/24"}
+	p := newProgram(t, h, "Builds", n)
+	_, err := p.client.ManagementSelf(t.Context())
+	testkit.ExpectCode(t, "from elsewhere", err, api.AddressForbidden)
+	n.AllowedCIDRs = []string{"127.0.0.0/8"}
+	p.issue(t, n)
+	_, err = p.client.ManagementSelf(t.Context())
+	testkit.ExpectCode(t, "from its network", err, "")
+}
+
+func TestWhatIsWrongWithANewManagementKeyIsSaidFieldByField(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	for want, change := range map[string]func(*api.CreateManagementKeyRequest){
+		"permissions required":             func(n *api.CreateManagementKeyRequest) { n.Permissions = nil },
+		"permissions.0 unknown":            func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"keys:reveal"} },
+		"permissions.1 unknown":            func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"keys:read", "portal:open"} },
+		"permissions.0 beyond_role":        func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"audit:read"} },
+		"owners.0 unknown":                 func(n *api.CreateManagementKeyRequest) { n.Owners = []api.PartyType{"operator"} },
+		"ceilings.scopes.0 unknown":        func(n *api.CreateManagementKeyRequest) { n.Ceilings.Scopes = []string{"no:scope"} },
+		"ceilings.max_lifetime_days range": func(n *api.CreateManagementKeyRequest) { n.Ceilings.MaxLifetimeDays = new(0) },
+		"ceilings.creates_per_hour range":  func(n *api.CreateManagementKeyRequest) { n.Ceilings.CreatesPerHour = -1 },
+		"ceilings.allowed_cidrs.0 host_bits": func(n *api.CreateManagementKeyRequest) {
+			n.Ceilings.AllowedCIDRs = []string{"192.0.2.1/24"}
+		},
+		"expires_at range": func(n *api.CreateManagementKeyRequest) {
+			n.ExpiresAt = new(h.Clock.Now().Add(366 * 24 * time.Hour))
+		},
+	} {
+		n := wide()
+		change(&n)
+		_, err := p.admin.CreateManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, n)
+		if got := testkit.FieldErrors(t, err); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

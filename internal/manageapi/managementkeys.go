@@ -1,0 +1,382 @@
+package manageapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+const (
+	managementKeysPath = serviceAccountPath + "/management-keys"
+	managementKeyPath  = managementKeysPath + "/{management_key}"
+)
+
+func (a *API) managementKeys() {
+	tags := []string{"Management keys"}
+	add(a, huma.Operation{
+		OperationID: "list-management-keys", Method: http.MethodGet, Path: managementKeysPath, Tags: tags,
+		Summary: "List management keys", Description: "For admins and auditors. Newest first.",
+	}, requirement{session: true}, a.listManagementKeys)
+	add(a, huma.Operation{
+		OperationID: "create-management-key", Method: http.MethodPost, Path: managementKeysPath, Tags: tags,
+		DefaultStatus: http.StatusCreated, Summary: "Create a management key",
+		Description: "Only admins may do this, after a sign-in within the last five minutes. The value is shown only " +
+			"in this response. A service account has at most 5 management keys that are neither revoked nor expired.",
+	}, requirement{session: true, idempotent: true},
+		idempotent(a, a.createManagementKey, a.replayCreateManagementKey),
+		fault.Conflict, fault.SignInAgain, fault.KeyLimitReached)
+	add(a, huma.Operation{
+		OperationID: "show-management-key", Method: http.MethodGet, Path: managementKeyPath, Tags: tags,
+		Summary: "Show a management key", Description: "For admins and auditors.",
+	}, requirement{session: true}, a.showManagementKey)
+	add(a, huma.Operation{
+		OperationID: "edit-management-key", Method: http.MethodPatch, Path: managementKeyPath, Tags: tags,
+		Summary: "Narrow a management key",
+		Description: "Only admins may do this. It can be renamed and narrowed, and never widened. Keys that it " +
+			"created before are unchanged.",
+	}, requirement{session: true}, a.editManagementKey, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "delete-management-key", Method: http.MethodDelete, Path: managementKeyPath, Tags: tags,
+		Summary:     "Delete a management key",
+		Description: "Only admins may do this. It is refused at once. Its audit trail is kept.",
+	}, requirement{session: true}, a.deleteManagementKey)
+	add(a, huma.Operation{
+		OperationID: "refresh-management-key", Method: http.MethodPost, Path: managementKeyPath + "/refresh", Tags: tags,
+		Summary: "Refresh a management key",
+		Description: "Only admins may do this, after a sign-in within the last five minutes. Issues a new value, which " +
+			"is shown only in this response.",
+	}, requirement{session: true, idempotent: true},
+		idempotent(a, a.refreshManagementKey, a.replayRefreshManagementKey),
+		fault.Conflict, fault.SignInAgain, fault.KeyLimitReached)
+	add(a, huma.Operation{
+		OperationID: "revoke-management-key", Method: http.MethodPost, Path: managementKeyPath + "/revoke", Tags: tags,
+		Summary:     "Revoke a management key",
+		Description: "Only admins may do this. It is refused before the response is sent, and for good.",
+	}, requirement{session: true, reduces: true}, a.revokeManagementKey, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "end-previous-management-secret", Method: http.MethodDelete, Path: managementKeyPath + "/previous",
+		Tags: tags, Summary: "End the previous value of a management key",
+		Description: "Only admins may do this. Ends the overlap of the last refresh.",
+	}, requirement{session: true}, a.endPreviousManagementSecret, fault.Conflict)
+	add(a, huma.Operation{
+		OperationID: "show-management-self", Method: http.MethodGet, Path: "/api/v1/management/self", Tags: tags,
+		Summary:     "Show the calling management key",
+		Description: "What this management key is and may do.",
+	}, requirement{session: true, anyManagementKey: true}, a.showManagementSelf, fault.RateLimited)
+}
+
+type listManagementKeysInput struct {
+	ServiceAccountInput
+	PageInput
+}
+
+func (a *API) listManagementKeys(ctx context.Context,
+	in *listManagementKeysInput,
+) (*output[api.List[api.ManagementKey]], error) {
+	bound := binding(callerOf(ctx), "management-keys", in.Tenant, in.ServiceAccount)
+	at, err := openCursor(a.Keyring, in.Cursor, bound)
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := a.ManagementKeys.List(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
+		ident.ServiceAccountID(in.ServiceAccount), machine.ManagementKeyPage{
+			BeforeTime: at.Time, BeforeID: ident.ManagementKeyID(at.ID), Limit: in.Limit,
+		})
+	if err != nil {
+		return nil, err
+	}
+	if next == nil {
+		return pageOf(a, found, managementKeyOf, nil, bound)
+	}
+	return pageOf(a, found, managementKeyOf, &position{next.BeforeTime, string(next.BeforeID)}, bound)
+}
+
+type createManagementKeyInput struct {
+	JSON body[api.CreateManagementKeyRequest]
+	ServiceAccountInput
+}
+
+func (a *API) createManagementKey(ctx context.Context,
+	in *createManagementKeyInput,
+) (*created[api.IssuedManagementKey], error) {
+	sent := in.JSON.value
+	ceilings, faults := ceilingsOf(sent.Ceilings)
+	addresses, more := policy.ParseAddresses("allowed_cidrs", sent.AllowedCIDRs)
+	if err := fault.Refuse(append(faults, more...)...); err != nil {
+		return nil, err
+	}
+	issued, err := a.ManagementKeys.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
+		ident.ServiceAccountID(in.ServiceAccount), machine.ManagementKeySpec{
+			Name: sent.Name, ExpiresAt: sent.ExpiresAt,
+			Rights: policy.ManagementRights{
+				Permissions: wireList[policy.Permission](sent.Permissions),
+				Owners:      wireList[ident.PartyType](sent.Owners), Ceilings: ceilings, Addresses: addresses,
+			},
+		})
+	if err != nil {
+		return nil, err
+	}
+	out := managementKeyCreated(in.Tenant, issued.ManagementKeyView)
+	out.Body.Value = new(issued.Credential.Value.Reveal())
+	return out, nil
+}
+
+// replayCreateManagementKey returns the management key that createManagementKey created, without its
+// value.
+func (a *API) replayCreateManagementKey(ctx context.Context, in *createManagementKeyInput,
+	id string,
+) (*created[api.IssuedManagementKey], error) {
+	v, err := a.ManagementKeys.Get(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
+		ident.ServiceAccountID(in.ServiceAccount), ident.ManagementKeyID(id))
+	if err != nil {
+		return nil, err
+	}
+	return managementKeyCreated(in.Tenant, v), nil
+}
+
+func managementKeyCreated(tenant string, v machine.ManagementKeyView) *created[api.IssuedManagementKey] {
+	return &created[api.IssuedManagementKey]{
+		Location: "/api/v1/tenants/" + tenant + "/service-accounts/" + string(v.ServiceAccount.ID) +
+			"/management-keys/" + string(v.ID),
+		Body: api.IssuedManagementKey{ManagementKey: managementKeyOf(v)},
+	}
+}
+
+// ManagementKeyInput is the path of a management key. It is exported because huma sees no other
+// embedded types.
+type ManagementKeyInput struct {
+	ServiceAccountInput
+	ManagementKey string `path:"management_key"`
+}
+
+// ids returns the typed ids of the path.
+func (in *ManagementKeyInput) ids() (ident.TenantID, ident.ServiceAccountID, ident.ManagementKeyID) {
+	return ident.TenantID(in.Tenant), ident.ServiceAccountID(in.ServiceAccount), ident.ManagementKeyID(in.ManagementKey)
+}
+
+func (a *API) showManagementKey(ctx context.Context, in *ManagementKeyInput) (*output[api.ManagementKey], error) {
+	tenant, account, id := in.ids()
+	v, err := a.ManagementKeys.Get(ctx, callerOf(ctx).Principal, tenant, account, id)
+	if err != nil {
+		return nil, err
+	}
+	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+}
+
+func (a *API) showManagementSelf(ctx context.Context, _ *struct{}) (*output[api.ManagementKey], error) {
+	v, err := a.ManagementKeys.Self(ctx, callerOf(ctx).Principal)
+	if err != nil {
+		return nil, err
+	}
+	shown := managementKeyOf(v)
+	shown.CreatedBy = withoutPerson(shown.CreatedBy) // who created it is none of its business
+	return &output[api.ManagementKey]{shown}, nil
+}
+
+type editManagementKeyInput struct {
+	JSON body[api.UpdateManagementKeyRequest]
+	ManagementKeyInput
+}
+
+func (a *API) editManagementKey(ctx context.Context,
+	in *editManagementKeyInput,
+) (*output[api.ManagementKey], error) {
+	var p patch
+	sent := in.JSON.value
+	e := machine.ManagementKeyEdit{Name: p.text("name", sent.Name)}
+	if sent.ExpiresAt.Null {
+		p.notNullable("expires_at")
+	} else if sent.ExpiresAt.Set {
+		e.ExpiresAt = &sent.ExpiresAt.Value
+	}
+	addresses, faults := policy.ParseAddresses("allowed_cidrs", cidrsOf(sent.AllowedCIDRs))
+	p.faults = append(p.faults, faults...)
+	var ceilings policy.Ceilings
+	if sent.Ceilings != nil {
+		ceilings, faults = ceilingsOf(*sent.Ceilings)
+		p.faults = append(p.faults, faults...)
+	}
+	if sent.Permissions.Null {
+		p.notNullable("permissions")
+	}
+	if sent.Owners.Null {
+		p.notNullable("owners")
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	e.Rights = func(r *policy.ManagementRights) {
+		if sent.Permissions.Set {
+			r.Permissions = wireList[policy.Permission](sent.Permissions.Value)
+		}
+		if sent.Owners.Set {
+			r.Owners = wireList[ident.PartyType](sent.Owners.Value)
+		}
+		if sent.Ceilings != nil {
+			r.Ceilings = ceilings
+		}
+		if sent.AllowedCIDRs.Set {
+			r.Addresses = addresses
+		}
+	}
+	tenant, account, id := in.ids()
+	v, err := a.ManagementKeys.Edit(ctx, callerOf(ctx).Principal, tenant, account, id, e)
+	if err != nil {
+		return nil, err
+	}
+	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+}
+
+// cidrsOf returns a list of networks; nil for null and for an absent member.
+func cidrsOf(o api.Optional[[]string]) []string {
+	if !o.Set || o.Null {
+		return nil
+	}
+	return append([]string{}, o.Value...)
+}
+
+func (a *API) deleteManagementKey(ctx context.Context, in *ManagementKeyInput) (*struct{}, error) {
+	tenant, account, id := in.ids()
+	return nil, a.ManagementKeys.Delete(ctx, callerOf(ctx).Principal, tenant, account, id)
+}
+
+type refreshManagementKeyInput struct {
+	JSON optionalBody[api.RefreshManagementKeyRequest]
+	ManagementKeyInput
+}
+
+type refreshManagementKeyOutput struct {
+	Replay
+	Body api.IssuedManagementKey
+}
+
+func (a *API) refreshManagementKey(ctx context.Context,
+	in *refreshManagementKeyInput,
+) (*refreshManagementKeyOutput, error) {
+	tenant, account, id := in.ids()
+	issued, err := a.ManagementKeys.Refresh(ctx, callerOf(ctx).Principal, tenant, account, id, machine.ManagementRefresh{
+		ExpiresAt: in.JSON.value.ExpiresAt, Overlap: in.JSON.value.OverlapSeconds,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &refreshManagementKeyOutput{Body: api.IssuedManagementKey{
+		ManagementKey: managementKeyOf(issued.ManagementKeyView), Value: new(issued.Credential.Value.Reveal()),
+	}}, nil
+}
+
+// replayRefreshManagementKey returns the management key that refreshManagementKey refreshed,
+// without its value.
+func (a *API) replayRefreshManagementKey(ctx context.Context, in *refreshManagementKeyInput,
+	_ string,
+) (*refreshManagementKeyOutput, error) {
+	tenant, account, id := in.ids()
+	v, err := a.ManagementKeys.Get(ctx, callerOf(ctx).Principal, tenant, account, id)
+	if err != nil {
+		return nil, err
+	}
+	return &refreshManagementKeyOutput{Body: api.IssuedManagementKey{ManagementKey: managementKeyOf(v)}}, nil
+}
+
+type revokeManagementKeyInput struct {
+	JSON optionalBody[api.RevokeManagementKeyRequest]
+	ManagementKeyInput
+}
+
+func (a *API) revokeManagementKey(ctx context.Context,
+	in *revokeManagementKeyInput,
+) (*output[api.ManagementKey], error) {
+	tenant, account, id := in.ids()
+	v, err := a.ManagementKeys.Revoke(ctx, callerOf(ctx).Principal, tenant, account, id, in.JSON.value.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+}
+
+func (a *API) endPreviousManagementSecret(ctx context.Context, in *ManagementKeyInput) (*struct{}, error) {
+	tenant, account, id := in.ids()
+	return nil, a.ManagementKeys.EndPrevious(ctx, callerOf(ctx).Principal, tenant, account, id)
+}
+
+// ceilingsOf returns the ceilings that a request names. A lifetime and a count of 0 are refused: in
+// the domain 0 is no bound, or the default.
+func ceilingsOf(sent api.ManagementCeilingsRequest) (policy.Ceilings, []fault.Field) {
+	addresses, faults := policy.ParseAddresses("ceilings.allowed_cidrs", sent.AllowedCIDRs)
+	c := policy.Ceilings{
+		Scopes:       wireList[scope.Scope](sent.Scopes),
+		Applications: scope.Applications{All: sent.AllApplications, IDs: sent.ApplicationIDs},
+		Addresses:    addresses, CreatesPerHour: sent.CreatesPerHour,
+	}
+	for _, name := range sent.Plans {
+		switch {
+		case name == nil:
+			c.Plans = append(c.Plans, "")
+		case *name == "":
+			faults = append(faults, fault.Field{
+				Name: "ceilings.plans", Code: "form", Message: "Use the name of a plan, or null for no plan.",
+			})
+		default:
+			c.Plans = append(c.Plans, *name)
+		}
+	}
+	if sent.MaxLifetimeDays != nil {
+		c.MaxLifetimeDays = *sent.MaxLifetimeDays
+		if c.MaxLifetimeDays == 0 {
+			c.MaxLifetimeDays = -1
+		}
+	}
+	return c, faults
+}
+
+// managementKeyOf returns the wire form of a management key.
+func managementKeyOf(v machine.ManagementKeyView) api.ManagementKey {
+	c := v.Rights.Ceilings
+	wire := api.ManagementKey{
+		ID: string(v.ID), Name: v.Name, PublicID: v.PublicID, Last4: v.Last4,
+		ServiceAccount: web.Party(v.ServiceAccount.Party),
+		Permissions:    wireList[api.Permission](v.Rights.Permissions), Owners: wireList[api.PartyType](v.Rights.Owners),
+		Ceilings: api.ManagementCeilings{
+			Scopes: c.Scopes.Strings(), AllApplications: c.Applications.All,
+			ApplicationIDs: web.Strings(c.Applications.IDs), Plans: make([]*string, len(c.Plans)),
+			CreatesPerHour: c.CreatesPerHour, AllowedCIDRs: c.Addresses.Strings(),
+		},
+		AllowedCIDRs: v.Rights.Addresses.Strings(), Status: api.KeyStatus(v.Status), ExpiresAt: v.ExpiresAt.UTC(),
+		EffectiveExpiresAt: v.Ends.At.UTC(), CreatedBy: web.Party(v.CreatedBy), CreatedAt: v.CreatedAt.UTC(),
+		UpdatedAt: v.UpdatedAt.UTC(), SecretSetAt: v.SecretSetAt.UTC(), LastUsedAt: web.Time(v.LastUsedAt),
+		LastUsedIP: web.Optional(v.LastUsedIP), RevokedAt: web.Time(v.RevokedAt),
+		RevokedReason: web.Optional(v.RevokedReason), Previous: previousManagementOf(v.Previous),
+	}
+	for i, name := range c.Plans {
+		wire.Ceilings.Plans[i] = web.Optional(name)
+	}
+	if c.MaxLifetimeDays > 0 {
+		wire.Ceilings.MaxLifetimeDays = &c.MaxLifetimeDays
+	}
+	return wire
+}
+
+func previousManagementOf(p machine.PreviousSecret) *api.PreviousSecret {
+	if p.Until.IsZero() {
+		return nil
+	}
+	return &api.PreviousSecret{PublicID: p.PublicID, Last4: p.Last4, ExpiresAt: p.Until.UTC(), LastUsedAt: (*time.Time)(nil)}
+}
+
+// withoutPerson returns the party as a management key sees it: of a person only the id.
+func withoutPerson(p api.Party) api.Party {
+	if p.Type == api.PartyUser {
+		p.Name, p.Email = nil, nil
+	}
+	return p
+}
