@@ -13,9 +13,9 @@ ARGS     ?=
 TIMEOUT  ?= 40m
 FUZZTIME ?= 30s
 
-# Packages whose tests build and run whole programs: releases, and the nginx and Python examples of
-# the guides.
-PROGRAMS = $(shell go list ./tools/release ./tools/guide)
+# Packages whose tests build and run whole programs: releases, the version before, and the nginx and
+# Python examples of the guides.
+PROGRAMS = $(shell go list ./tools/release ./tools/guide ./tools/upgrade)
 
 # Version, commit and output path of a build. Set the first two by hand where there is no git.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -68,7 +68,7 @@ check: ## run exactly what CI runs: format, modules, vet, lint, generated files,
 	@$(MAKE) test
 	@$(MAKE) test-programs
 
-test-programs: ## run the tests that build and run whole programs: releases, nginx, Python
+test-programs: ## run the tests that build and run whole programs: releases, upgrades, nginx, Python
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3
 	@scripts/need-nginx
 	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(PROGRAMS)

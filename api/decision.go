@@ -62,7 +62,8 @@ type Decision struct {
 	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
 	// Metadata is the object that was stored with the key, {} if none was.
 	Metadata json.RawMessage `json:"metadata"`
-	// RetryAfterSeconds and Detail are present only in a refusal.
+	// Hint, RetryAfterSeconds and Detail are present only in a refusal.
+	Hint              string `json:"hint,omitempty"`
 	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
 	Detail            string `json:"detail,omitempty"`
 }
@@ -86,6 +87,9 @@ type Refusal struct {
 	KeyID    string `json:"key_id,omitempty"`
 	PublicID string `json:"public_id,omitempty"`
 	TenantID string `json:"tenant_id,omitempty"`
+	// Hint is other_tenant if the key belongs to another tenant than tenant_id, of which the caller
+	// may verify keys, too: a key of another environment, for example.
+	Hint string `json:"hint,omitempty"`
 	// RetryAfterSeconds comes with rate_limited: after so many whole seconds the key's next request
 	// is allowed.
 	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`

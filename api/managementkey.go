@@ -39,8 +39,9 @@ func (Permission) Values() []Permission {
 // ManagementKey is the credential by which a program manages keys, without its secret. It is no API
 // key: it works on the management API only, and only people create it.
 type ManagementKey struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID       string `json:"id"`
+	TenantID string `json:"tenant_id"`
+	Name     string `json:"name"`
 	// PublicID is the part of the value that is not secret.
 	PublicID       string       `json:"public_id"`
 	Last4          string       `json:"last4"`

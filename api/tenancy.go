@@ -121,7 +121,7 @@ type SettingsPatch struct {
 
 	KeysPerServiceAccount Optional[int] `json:"keys_per_service_account,omitzero"`
 	KeysPerSubject        Optional[int] `json:"keys_per_subject,omitzero"`
-	// Owners null is the preset's list.
+	// Owners null is all types, or only users where the dialect is a vendor's.
 	Owners Optional[[]PartyType] `json:"owners,omitzero" values:"user,service_account,subject"`
 
 	VerifyRequestsPerMinute Optional[int]            `json:"verify_requests_per_minute,omitzero"`
@@ -133,7 +133,11 @@ type CreateTenantRequest struct {
 	// AccountID may be left out by a caller who is owner or admin of only one account.
 	AccountID string `json:"account_id,omitempty"`
 	Name      string `json:"name"`
-	Preset    Preset `json:"preset"`
+	// Preset is needed unless CopySettingsFrom is sent.
+	Preset Preset `json:"preset,omitempty"`
+	// CopySettingsFrom is the id of another tenant of the account. The new tenant gets its settings
+	// and the scopes that it added; it gets none of its members, applications and keys.
+	CopySettingsFrom string `json:"copy_settings_from,omitempty"`
 }
 
 // UpdateTenantRequest is the body of PATCH /api/v1/tenants/{tenant}.

@@ -86,6 +86,9 @@ func elsewhere(c *cell) {
 	c.names["application"] = string(c.bound.ID)
 	c.names["key"] = c.party("key").key.id
 	c.names["service_account"] = string(c.robot.ID)
+	c.names["subject"] = string(unused[ident.SubjectID](c.world))
+	c.names["plan"] = "no-such-plan"
+	c.names["management_key"] = string(unused[ident.ManagementKeyID](c.world))
 }
 
 // Sessions and links.
@@ -283,7 +286,9 @@ var (
 var (
 	aManagementKey = aServiceAccount.and("with a management key", func(c *cell) {
 		account := ident.ServiceAccountID(c.names["service_account"])
-		c.names["management_key"] = keep(c, func() string { return string(c.newManagementKey(c.home, account).ID) })
+		c.names["management_key"] = string(keep(c, func() ident.ManagementKeyID {
+			return c.newManagementKey(c.home, account).ID
+		}))
 	})
 	noManagementKey = aServiceAccount.and("without that management key", func(c *cell) {
 		c.names["management_key"] = string(unused[ident.ManagementKeyID](c.world))
@@ -299,6 +304,70 @@ func refreshManagementKey(c *cell) {
 		ident.ServiceAccountID(c.names["service_account"]), ident.ManagementKeyID(c.names["management_key"]),
 		machine.ManagementRefresh{Overlap: 3600})
 	c.check(err)
+}
+
+// Subjects.
+var (
+	aSubject = object{"a subject", ours, func(c *cell) {
+		c.names["subject"] = keep(c, func() string { return string(c.newSubject().ID) })
+	}}
+	siblingSubject     = aSubject.where(sibling)
+	theirSubject       = aSubject.where(theirs)
+	siblingSubjectHere = object{"a subject of another tenant", ours, func(c *cell) {
+		c.home = c.homes[sibling]
+		aSubject.fill(c)
+	}}
+	deletedSubject = object{"a deleted subject", ours, func(c *cell) {
+		c.names["subject"] = keep(c, func() string {
+			s := c.newSubject()
+			c.check(c.Subjects.Delete(c.t.Context(), principal.Operator(), s.Tenant, s.ID))
+			return string(s.ID)
+		})
+	}}
+	noSubject = object{
+		"no subject", ours,
+		func(c *cell) { c.names["subject"] = string(unused[ident.SubjectID](c.world)) },
+	}
+)
+
+// newSubject creates a subject in the home of the cell.
+func (c *cell) newSubject() machine.Subject {
+	c.t.Helper()
+	s, err := c.Subjects.Create(c.t.Context(), principal.Operator(), c.home.ID,
+		machine.NewSubject{ExternalID: "customer-" + c.fresh()})
+	c.check(err)
+	return s
+}
+
+// Plans.
+var (
+	aPlan = object{"a plan", ours, func(c *cell) {
+		c.names["plan"] = keep(c, func() string { return c.newPlan().Name })
+	}}
+	siblingPlan     = aPlan.where(sibling)
+	theirPlan       = aPlan.where(theirs)
+	siblingPlanHere = object{"a plan of another tenant", ours, func(c *cell) {
+		c.home = c.homes[sibling]
+		aPlan.fill(c)
+	}}
+	deletedPlan = object{"a deleted plan", ours, func(c *cell) {
+		c.names["plan"] = keep(c, func() string {
+			p := c.newPlan()
+			c.check(c.Plans.Delete(c.t.Context(), principal.Operator(), p.Tenant, p.Name))
+			return p.Name
+		})
+	}}
+	noPlan = object{"no plan", ours, func(c *cell) { c.names["plan"] = "no-such-plan" }}
+)
+
+// newPlan creates a plan in the home of the cell.
+func (c *cell) newPlan() machine.Plan {
+	c.t.Helper()
+	p, err := c.Plans.Create(c.t.Context(), principal.Operator(), c.home.ID, machine.NewPlan{
+		Name: "plan-" + c.fresh(), Scopes: []scope.Scope{scope.Every}, AllApplications: true,
+	})
+	c.check(err)
+	return p
 }
 
 // Keys.

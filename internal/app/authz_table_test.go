@@ -473,8 +473,8 @@ var authorization = []row{
 		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys", sessionOnly,
 		`{"name":"Program {fresh}","permissions":["keys:read"],"owners":["subject"]}`,
 		[]rule{
-			{"201 201 | 201 403 403 | 404", aServiceAccount},
-			{"404 404 | 404 403 403 | 404", noServiceAccount},
+			{"201 201 | 201 403 403 | 404", aServiceAccount.justSignedIn()},
+			{"404 404 | 404 403 403 | 404", noServiceAccount.justSignedIn()},
 			{"404 404 | 404 404 404 | 404", noTenant},
 		},
 	},
@@ -509,8 +509,8 @@ var authorization = []row{
 		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/refresh", sessionOnly,
 		``,
 		[]rule{
-			{"200 200 | 200 403 403 | 404", aManagementKey},
-			{"404 404 | 404 403 403 | 404", noManagementKey},
+			{"200 200 | 200 403 403 | 404", aManagementKey.justSignedIn()},
+			{"404 404 | 404 403 403 | 404", noManagementKey.justSignedIn()},
 			{"404 404 | 404 404 404 | 404", noTenant},
 		},
 	},
@@ -534,6 +534,128 @@ var authorization = []row{
 	},
 	{"GET /api/v1/management/self", managementOnly, ``, []rule{
 		{"403 403 | 403 403 403 | 403", nothing},
+	}},
+
+	// Subjects
+
+	{"GET /api/v1/tenants/{tenant}/subjects", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"in  in  | in  403 in  | 404", aSubject},
+		{"out out | out 403 out | 404", deletedSubject},
+		{"in  in  | 404 404 404 | 404", siblingSubject},
+		{"404 404 | 404 404 404 | in ", theirSubject},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"POST /api/v1/tenants/{tenant}/subjects", sessionOnly,
+		`{"external_id":"customer-{fresh}"}`,
+		[]rule{
+			{"201 201 | 201 403 403 | 404", ourTenant},
+			{"201 201 | 404 404 404 | 404", siblingTenant},
+			{"404 404 | 404 404 404 | 201", theirTenant},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"GET /api/v1/tenants/{tenant}/subjects/{subject}", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 200 | 404", aSubject},
+		{"404 404 | 404 403 404 | 404", deletedSubject},
+		{"404 404 | 404 403 404 | 404", siblingSubjectHere},
+		{"404 404 | 404 403 404 | 404", noSubject},
+		{"200 200 | 404 404 404 | 404", siblingSubject},
+		{"404 404 | 404 404 404 | 200", theirSubject},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"PATCH /api/v1/tenants/{tenant}/subjects/{subject}", sessionOnly,
+		`{"name":"Customer {fresh}"}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aSubject},
+			{"404 404 | 404 403 403 | 404", deletedSubject},
+			{"404 404 | 404 403 403 | 404", siblingSubjectHere},
+			{"404 404 | 404 403 403 | 404", noSubject},
+			{"200 200 | 404 404 404 | 404", siblingSubject},
+			{"404 404 | 404 404 404 | 200", theirSubject},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"DELETE /api/v1/tenants/{tenant}/subjects/{subject}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", aSubject},
+		{"404 404 | 404 403 403 | 404", deletedSubject},
+		{"404 404 | 404 403 403 | 404", siblingSubjectHere},
+		{"404 404 | 404 403 403 | 404", noSubject},
+		{"204 204 | 404 404 404 | 404", siblingSubject},
+		{"404 404 | 404 404 404 | 204", theirSubject},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/subjects/{subject}/disable", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 403 | 404", aSubject},
+		{"404 404 | 404 403 403 | 404", deletedSubject},
+		{"404 404 | 404 403 403 | 404", siblingSubjectHere},
+		{"404 404 | 404 403 403 | 404", noSubject},
+		{"200 200 | 404 404 404 | 404", siblingSubject},
+		{"404 404 | 404 404 404 | 200", theirSubject},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"POST /api/v1/tenants/{tenant}/subjects/{subject}/enable", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 403 | 404", aSubject},
+		{"404 404 | 404 403 403 | 404", deletedSubject},
+		{"404 404 | 404 403 403 | 404", siblingSubjectHere},
+		{"404 404 | 404 403 403 | 404", noSubject},
+		{"200 200 | 404 404 404 | 404", siblingSubject},
+		{"404 404 | 404 404 404 | 200", theirSubject},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
+	// Plans
+
+	{"GET /api/v1/tenants/{tenant}/plans", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"in  in  | in  403 in  | 404", aPlan},
+		{"out out | out 403 out | 404", deletedPlan},
+		{"in  in  | 404 404 404 | 404", siblingPlan},
+		{"404 404 | 404 404 404 | in ", theirPlan},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"POST /api/v1/tenants/{tenant}/plans", sessionOnly,
+		`{"name":"plan-{fresh}","scopes":["*"],"all_applications":true}`,
+		[]rule{
+			{"201 201 | 201 403 403 | 404", ourTenant},
+			{"201 201 | 404 404 404 | 404", siblingTenant},
+			{"404 404 | 404 404 404 | 201", theirTenant},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"GET /api/v1/tenants/{tenant}/plans/{plan}", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 200 | 404", aPlan},
+		{"404 404 | 404 403 404 | 404", deletedPlan},
+		{"404 404 | 404 403 404 | 404", siblingPlanHere},
+		{"404 404 | 404 403 404 | 404", noPlan},
+		{"200 200 | 404 404 404 | 404", siblingPlan},
+		{"404 404 | 404 404 404 | 200", theirPlan},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{
+		"PATCH /api/v1/tenants/{tenant}/plans/{plan}", sessionOnly,
+		`{"scopes":["*"]}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404", aPlan},
+			{"404 404 | 404 403 403 | 404", deletedPlan},
+			{"404 404 | 404 403 403 | 404", siblingPlanHere},
+			{"404 404 | 404 403 403 | 404", noPlan},
+			{"200 200 | 404 404 404 | 404", siblingPlan},
+			{"404 404 | 404 404 404 | 200", theirPlan},
+			{"404 404 | 404 404 404 | 404", noTenant},
+		},
+	},
+	{"DELETE /api/v1/tenants/{tenant}/plans/{plan}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", aPlan},
+		{"404 404 | 404 403 403 | 404", deletedPlan},
+		{"404 404 | 404 403 403 | 404", siblingPlanHere},
+		{"404 404 | 404 403 403 | 404", noPlan},
+		{"204 204 | 404 404 404 | 404", siblingPlan},
+		{"404 404 | 404 404 404 | 204", theirPlan},
+		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
 
 	// Keys

@@ -361,13 +361,13 @@ func (c *cell) unlikeAbsent(header http.Header, text string) string {
 var itemsOf = map[string]string{
 	"accounts": "account", "tenants": "tenant", "members": "user",
 	"applications": "application", "invitations": "invitation", "keys": "key", "key-health": "key",
-	"sessions": "session", "service-accounts": "service_account",
-	"management-keys": "management_key",
+	"sessions": "session", "service-accounts": "service_account", "management-keys": "management_key",
+	"subjects": "subject", "plans": "plan",
 }
 
 var shown = regexp.MustCompile(
-	`{(account|tenant|user|application|key|session|invitation|service_account|management_key)}$|` +
-		`{(key|service_account|management_key)}/\w+$`)
+	`{(account|tenant|user|application|key|session|invitation|service_account|management_key|subject|plan)}$|` +
+		`{(key|service_account|management_key|subject)}/\w+$`)
 
 // subject returns what an answer of the route shows: the object at the end of the path, the key
 // that changes, or an item of a list.

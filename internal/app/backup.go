@@ -126,7 +126,7 @@ func Restore(ctx context.Context, c config.Config, o Options, from io.Reader, ho
 
 // checkSchema returns an error unless the database can take the rows of the backup.
 func checkSchema(ctx context.Context, s *store.Store, b backup.Header) error {
-	if b.Schema != s.Known() && b.Schema != backup.LastBefore {
+	if b.Schema != s.Known() && b.Schema != backup.PreviousSchema {
 		return fmt.Errorf("the backup has schema version %d, and this program's is %d: "+
 			"restore it with claviger %s, the version that made it, and start the newer one on what that leaves",
 			b.Schema, s.Known(), b.Version)

@@ -63,10 +63,14 @@ func TestTheCapOfEachTypeOfOwnerHoldsAgainst32PrincipalsOnTwoNodes(t *testing.T)
 	in := string(nodes.Tenant.ID)
 	officer := nodes.First.As(nodes.First.AccountMember("Account Admin", scope.AccountAdmin))
 	testkit.Must[api.Tenant](t)(officer.EditTenant(t.Context(), in, api.UpdateTenantRequest{
-		Settings: &api.SettingsPatch{KeysPerServiceAccount: api.To(3), KeysPerUser: api.To(2)},
+		Settings: &api.SettingsPatch{
+			KeysPerUser: api.To(2), KeysPerServiceAccount: api.To(3), KeysPerSubject: api.To(4),
+		},
 	}))
 	person := nodes.First.Member(nodes.Tenant, "Key Owner", scope.Member)
 	account := testkit.ServiceAccount(t, nodes.Admin, nodes.Tenant, "Fleet", api.RoleMember)
+	subject := testkit.Must[api.Subject](t)(nodes.Admin.CreateSubject(t.Context(), in,
+		api.CreateSubjectRequest{ExternalID: "customer-1"}))
 	clients := racers(t, nodes, 32)
 	for _, c := range []struct {
 		owner api.KeyOwner
@@ -74,14 +78,14 @@ func TestTheCapOfEachTypeOfOwnerHoldsAgainst32PrincipalsOnTwoNodes(t *testing.T)
 	}{
 		{api.KeyOwner{Type: api.PartyUser, ID: string(person.ID)}, 2},
 		{api.KeyOwner{Type: api.PartyServiceAccount, ID: account.ID}, 3},
+		{api.KeyOwner{Type: api.PartySubject, ID: subject.ID}, 4},
 	} {
 		var acts []func() error
 		for _, racer := range clients {
 			acts = append(acts, func() error {
 				_, err := testkit.RetryUnavailable(func() (api.IssuedKey, error) {
 					return racer.CreateKey(t.Context(), in, api.CreateKeyRequest{
-						Name: "Raced key", Owner: &c.owner, Scopes: []string{"applications:read"},
-						AllApplications: true,
+						Name: "Raced key", Owner: &c.owner, Scopes: []string{"*"}, AllApplications: true,
 					})
 				})
 				return err

@@ -31,8 +31,8 @@ func Schema(ctx context.Context, c config.Config) (store.Schema, error) {
 type Migration struct{ Before, After store.Schema }
 
 // Migrate does what the start of a server does to the schema. With SQLite no server may run
-// meanwhile, and the schema is the newest one afterwards. On PostgreSQL the schema is one that
-// nodes of the version before can use, until FinishMigration is called.
+// meanwhile, and afterwards the schema is the newest one. On PostgreSQL, nodes of the version
+// before can use the schema until FinishMigration is called.
 func Migrate(ctx context.Context, c config.Config) (m Migration, err error) {
 	if c.Database.URL.IsZero() {
 		var data dataDir
@@ -58,8 +58,13 @@ func Migrate(ctx context.Context, c config.Config) (m Migration, err error) {
 }
 
 // FinishMigration brings the schema up to the newest version. Nodes of an older version could then
-// not continue, so it refuses while one is alive. With SQLite, Migrate does all of it.
+// not continue, so it refuses while one is alive. With SQLite, a start of the server does all of
+// it.
 func FinishMigration(ctx context.Context, c config.Config) (Migration, error) {
+	now, err := Schema(ctx, c)
+	if err != nil || now.Finished() {
+		return Migration{Before: now, After: now}, err
+	}
 	m, err := Migrate(ctx, c)
 	if err != nil || m.After.Finished() {
 		return m, err

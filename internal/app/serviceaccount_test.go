@@ -66,6 +66,7 @@ func TestWhatIsWrongWithAServiceAccountIsNamed(t *testing.T) {
 	in := string(tenant.ID)
 	c := h.As(h.Member(tenant, "Tenant Admin", scope.Admin))
 	stranger := h.Person("Stranger")
+	member := h.Member(tenant, "Colleague", scope.Member)
 	off := h.Member(tenant, "Former colleague", scope.Member)
 	testkit.Must[api.Member](t)(c.EditMember(t.Context(), in, string(off.ID),
 		api.UpdateMemberRequest{Status: api.To(api.StatusDisabled)}))
@@ -100,6 +101,14 @@ func TestWhatIsWrongWithAServiceAccountIsNamed(t *testing.T) {
 				Name: "Build", Role: api.RoleMember, Stewards: []string{string(stranger.ID)},
 			},
 			"stewards.0 not_a_member",
+		},
+		{
+			"a member and nobody",
+			api.CreateServiceAccountRequest{
+				Name: "Build", Role: api.RoleMember,
+				Stewards: []string{string(member.ID), "usr_00000000000000000000", string(member.ID), string(off.ID)},
+			},
+			"stewards.1 not_a_member, stewards.3 not_a_member",
 		},
 		{
 			"a disabled member",

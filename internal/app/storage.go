@@ -74,7 +74,8 @@ func openStorage(ctx context.Context, data dataDir, c config.Config, o Options,
 func (s *storage) warnUnfinished(ctx context.Context, log *slog.Logger) {
 	upgraded, err := s.Store.Upgraded(ctx)
 	if err == nil && !upgraded {
-		log.Warn("the upgrade of the database is not finished: run `claviger migrate finish` when all nodes run this version")
+		log.Warn("the upgrade of the database is not finished: run `claviger migrate finish` when all nodes run " +
+			"this version")
 	}
 }
 

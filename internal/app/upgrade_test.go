@@ -110,7 +110,8 @@ func TestAnOlderNodeThatIsAliveKeepsTheUpgradeFromBeingFinished(t *testing.T) {
 	// as a version with schema 15 does
 	testkit.Exec(t, h, `INSERT INTO leases (name, holder, until) VALUES ('node/aabb', 'old-host', $1)`, int64(9e15))
 	_, err := app.FinishMigration(t.Context(), c)
-	if err == nil || !strings.Contains(err.Error(), "old-host (node aabb)") || !strings.Contains(err.Error(), "5 minutes") {
+	if err == nil || !strings.Contains(err.Error(), "old-host (node aabb)") ||
+		!strings.Contains(err.Error(), "5 minutes") {
 		t.Fatalf("%v", err)
 	}
 	demandUpgraded(t, h, false)

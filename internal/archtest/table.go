@@ -45,6 +45,7 @@ var table = []layer{
 		{"tools/describe", "", ""},
 		{"tools/release", "", ""},
 		{"tools/guide", "", ""},
+		{"tools/upgrade", "", ""},
 		{"tools/compat", "", ""},
 		{"api", "", ""},
 		{"client", "api", ""},

@@ -185,7 +185,8 @@ var revocations = []taking{
 	},
 	{
 		"the service account was made a member, from an auditor", api.APIKeyDisabled,
-		ofServiceAccount(api.RoleAuditor, func(w *restoring, id string) { w.setServiceAccountRole(id, api.RoleMember) }),
+		ofServiceAccount(api.RoleAuditor,
+			func(w *restoring, id string) { w.setServiceAccountRole(id, api.RoleMember) }),
 	},
 	{
 		"the service account was made a member, from an admin", "",
@@ -627,7 +628,8 @@ func TestABackupShowsOneMomentWhileChangesGoOn(t *testing.T) {
 	})
 }
 
-// A node of the version before writes such a backup before the upgrade, or while it is not finished.
+// A node of the version before writes such a backup before the upgrade, or while it is not
+// finished.
 func TestABackupOfTheVersionBeforeIsRestored(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
@@ -639,8 +641,8 @@ func TestABackupOfTheVersionBeforeIsRestored(t *testing.T) {
 		for name, b := range map[string][]byte{
 			"from before the upgrade": testkit.ReleasedBackup(t),
 			"of an expanded database": expanded,
-			"of an expanded database, by the old": withoutTables(t, expanded, "service_account",
-				"plan", "subject", "ended_owners", "management_key"),
+			"of an expanded database, by the old": withoutTables(t, expanded, "service_account", "plan", "subject",
+				"ended_owners", "management_key"),
 		} {
 			c := testkit.ReleasedTarget(t, e)
 			r, err := testkit.RestoreReleased(t, c, b)
@@ -654,8 +656,8 @@ func TestABackupOfTheVersionBeforeIsRestored(t *testing.T) {
 			next := testkit.QueryInt(t, h, `SELECT value FROM counters WHERE name = 'key'`)
 			highest := testkit.QueryInt(t, h, `SELECT MAX(number) FROM keys`)
 			if unnumbered != 0 || highest < 50 || next < highest {
-				t.Errorf("%s: %d keys have no number, the highest is %d, and the counter is at %d", name, unnumbered, highest,
-					next)
+				t.Errorf("%s: %d keys have no number, the highest is %d, and the counter is at %d", name, unnumbered,
+					highest, next)
 			}
 			again := testkit.Backup(t, h)
 			if !bytes.Contains(again[:bytes.IndexByte(again, '\n')], []byte(`"schema":17,`)) {

@@ -22,11 +22,11 @@ var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases"
 // schema.
 var versionTables = []string{"goose_db_version", "schema_expansions"}
 
-// A backup of schema 15 can lack what the expansion of schema 16 added: a node of the version before
-// does not know the tables, and a database that was not expanded has not the columns.
+// A backup of schema 15 can lack what the expansion of schema 16 adds. A node of the version before
+// does not know the tables, and a database that is not expanded does not have the columns.
 const (
-	// LastBefore is the schema of the version before, whose backups are restored too.
-	LastBefore = 15
+	// PreviousSchema is the schema of the version before, whose backups are restored too.
+	PreviousSchema = 15
 	// firstWith is the first schema whose backups have everything.
 	firstWith = 17
 )

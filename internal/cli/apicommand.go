@@ -25,6 +25,11 @@ var environmentVariables = []struct{ name, meaning string }{
 			"commands send a token as a bearer token, id and secret (`id:secret`) by HTTP Basic, and a UUID as " +
 			"`X-BLANCCO-API-KEY`. A key cannot do what only a signed-in user may do.",
 	},
+	{
+		"CLAVIGER_MANAGEMENT_KEY_FILE",
+		"A file that contains a management key, which programs use instead of a session: its value, or the JSON that " +
+			"`management-keys create --save` wrote. It may do what its permissions allow.",
+	},
 	{"CLAVIGER_SERVER", "The address of the server, like `--server`."},
 	{"CLAVIGER_CONTEXT", "The context, like `--context`."},
 	{"CLAVIGER_TENANT", "The tenant, like `--tenant`."},
@@ -36,8 +41,8 @@ var environmentVariables = []struct{ name, meaning string }{
 func apiCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		setupCommand(), loginCommand(), logoutCommand(), passwordCommand(), whoamiCommand(), contextsCommand(),
-		keysCommand(), serviceAccountsCommand(), subjectsCommand(), plansCommand(), appsCommand(), membersCommand(),
-		scopesCommand(), tenantsCommand(), policyCommand(),
+		keysCommand(), serviceAccountsCommand(), managementKeysCommand(), subjectsCommand(), plansCommand(),
+		appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
 		verifyCommand(), auditCommand(), versionCommand(),
 	}
 	for _, c := range commands {
@@ -133,6 +138,8 @@ type call struct {
 	target contextEntry
 	// byKey is set if the command uses a key, not a session.
 	byKey bool
+	// byManagementKey is set if that key is a management key.
+	byManagementKey bool
 	// tenant is the tenant that the command line or the environment names; "" for none.
 	tenant string
 }
@@ -281,7 +288,13 @@ func (c *call) authenticate() error {
 // keyFromEnvironment returns the key in the environment; the zero value for none.
 func (c *call) keyFromEnvironment() (keyCredential, error) {
 	key, file := c.env.get("CLAVIGER_KEY"), c.env.get("CLAVIGER_KEY_FILE")
+	management := c.env.get("CLAVIGER_MANAGEMENT_KEY_FILE")
 	switch {
+	case management != "" && (key != "" || file != ""):
+		return keyCredential{}, usage("set CLAVIGER_MANAGEMENT_KEY_FILE, or CLAVIGER_KEY or CLAVIGER_KEY_FILE, not both")
+	case management != "":
+		c.byManagementKey = true
+		return c.readCredential(c.ctx, "CLAVIGER_MANAGEMENT_KEY_FILE", management)
 	case key != "" && file != "":
 		return keyCredential{}, usage("set CLAVIGER_KEY or CLAVIGER_KEY_FILE, not both")
 	case file != "":
@@ -298,6 +311,9 @@ func (c *call) selectTenant() (string, error) {
 	switch {
 	case c.tenant != "":
 		return c.tenantID(c.tenant)
+	case c.byManagementKey:
+		self, err := c.ManagementSelf(c.ctx)
+		return self.TenantID, err
 	case c.byKey:
 		me, err := c.Whoami(c.ctx)
 		if err != nil {

@@ -232,7 +232,7 @@ var badStarts = []badStart{
 		args: func(*installation) []string { return []string{"migrate", "statu"} },
 	},
 	{
-		name: "a sub-command is missing", only: testkit.SQLite, says: "needs a subcommand: status or up",
+		name: "a sub-command is missing", only: testkit.SQLite, says: "needs a subcommand: status, up or finish",
 		args: func(*installation) []string { return []string{"migrate"} },
 	},
 	{

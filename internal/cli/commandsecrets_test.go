@@ -91,6 +91,18 @@ var (
 		{line: "service-accounts disable {account} --tenant {workshop}"},
 		{line: "service-accounts enable {account} --tenant {workshop}"},
 		{line: "service-accounts delete {account} --tenant {workshop} --yes"},
+		{line: "plans create free --tenant {workshop} --scope * --all-applications"},
+		{line: "plans list --tenant {workshop}"},
+		{line: "plans show free --tenant {workshop}"},
+		{line: "plans edit free --tenant {workshop} --all-applications"},
+		{line: "subjects create cus_1 --tenant {workshop} --plan free"},
+		{line: "subjects list --tenant {workshop}"},
+		{line: "subjects show cus_1 --tenant {workshop}"},
+		{line: "subjects edit cus_1 --tenant {workshop} --clear-plan"},
+		{line: "subjects disable cus_1 --tenant {workshop} --yes"},
+		{line: "subjects enable cus_1 --tenant {workshop}"},
+		{line: "subjects delete cus_1 --tenant {workshop} --yes"},
+		{line: "plans delete free --tenant {workshop} --yes"},
 		{
 			line:     "keys create Shown --tenant {workshop} --scope applications:read --all-applications -o json",
 			captures: "key=key.id value=credential.value", secretAt: "credential.value",
@@ -174,6 +186,7 @@ var (
 		{line: "backup {work}/backup.age --force --passphrase-file {secrets}/passphrase"},
 		{line: "backup {work}/backup.age --force --passphrase-file -", stdin: "passphrase"},
 		{line: "migrate status"},
+		{line: "migrate finish"},
 	}
 	// offlineCases run only without a server.
 	offlineCases = []commandCase{{line: "migrate up"}, {line: "compact"}}

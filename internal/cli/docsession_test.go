@@ -113,6 +113,9 @@ func (s *session) prepareExamples(t *testing.T) {
 	var other struct{ User struct{ ID string } }
 	must(t, json.Unmarshal([]byte(s.answer(t, "claviger whoami --output json")), &other))
 	s.do(t, step{command: "claviger contexts use " + s.substitute(defaultAddress)})
+	s.writeFile(t, "scopes", `{"items":[{"name":"films:read"},{"name":"films:write"}]}`)
+	s.do(t, step{command: "claviger scopes set scopes"})
+	s.do(t, step{command: "claviger plans create basic --scope films:read --all-applications"})
 	var handed struct{ Link struct{ URL string } }
 	must(t, json.Unmarshal([]byte(s.answer(t,
 		"claviger keys create 'By link' --owner "+other.User.ID+

@@ -60,7 +60,7 @@ does not exist is created together with the key.`,
 		Example: `  claviger keys create "Nightly build" --scope applications:read --all-applications \
     --expires 90d --save key.json
   claviger keys create "Ann's reports" --owner usr_… --scope applications:read --application app_… --link
-  claviger keys create "Production" --owner subject:cus_1029 --plan free --scope films:read --all-applications`,
+  claviger keys create Production --owner subject:cus_1029 --plan basic --scope films:read --all-applications`,
 	}
 	f.add(cmd)
 	s.add(cmd)

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	commandTitle = regexp.MustCompile(`(?m)^## claviger (\w+)$`)
+	commandTitle = regexp.MustCompile(`(?m)^## claviger ([\w-]+)$`)
 	// manualLine matches text, or a macro of man(7) that the manual uses.
 	manualLine = regexp.MustCompile(`^([^.']|\.(TH|SH|SS|PP|TP|BR?|RS|RE|nf|fi)\b)`)
 )

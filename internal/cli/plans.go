@@ -50,7 +50,7 @@ func createPlan(r *apiCommand) *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a plan", Args: cobra.ExactArgs(1),
-		Example: `  claviger plans create free --scope films:read --all-applications`,
+		Example: `  claviger plans create pro --scope films:read --scope films:write --all-applications`,
 	}
 	f.add(cmd)
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {

@@ -193,6 +193,18 @@ var (
 		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/disable"},
 		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/enable"},
 		{
+			operation: "POST /api/v1/tenants/{tenant}/plans",
+			body:      `{"name":"free","scopes":["*"],"all_applications":true}`, gives: "plan",
+		},
+		{operation: "PATCH /api/v1/tenants/{tenant}/plans/{plan}", body: `{"scopes":["reports:export"]}`},
+		{
+			operation: "POST /api/v1/tenants/{tenant}/subjects", body: `{"external_id":"customer-1"}`,
+			gives: "subject",
+		},
+		{operation: "PATCH /api/v1/tenants/{tenant}/subjects/{subject}", body: `{"name":"A customer"}`},
+		{operation: "POST /api/v1/tenants/{tenant}/subjects/{subject}/disable"},
+		{operation: "POST /api/v1/tenants/{tenant}/subjects/{subject}/enable"},
+		{
 			operation: "POST /api/v1/tenants/{tenant}/keys",
 			body:      `{"name":"A key","scopes":["applications:read"],"all_applications":true}`, gives: "key",
 		},
@@ -235,6 +247,8 @@ var (
 		{operation: "POST /api/v1/verify", body: `{"credential":"{value}"}`},
 		{operation: "DELETE /api/v1/tenants/{tenant}/applications/{application}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}"},
+		{operation: "DELETE /api/v1/tenants/{tenant}/subjects/{subject}"},
+		{operation: "DELETE /api/v1/tenants/{tenant}/plans/{plan}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/invitations/{invitation}"},
 		{operation: "DELETE /api/v1/accounts/{account}/members/{user}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/members/{user}"},

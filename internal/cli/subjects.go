@@ -44,7 +44,7 @@ func createSubject(r *apiCommand) *cobra.Command {
 		Use: "create EXTERNAL_ID", Short: "Create a subject", Args: cobra.ExactArgs(1),
 		Long: `Creates a subject. claviger keys create --owner subject:EXTERNAL_ID creates it
 together with its first key.`,
-		Example: `  claviger subjects create cus_1029 --name "Grace Hopper Ltd" --plan free`,
+		Example: `  claviger subjects create cus_1030 --name "Grace Hopper Ltd" --plan basic`,
 	}
 	cmd.Flags().StringVar(&n.Name, "name", "", "name of the subject")
 	cmd.Flags().StringVar(&n.Plan, "plan", "", "`plan` of the subject")
@@ -77,7 +77,7 @@ func editSubject(r *apiCommand) *cobra.Command {
 		Long: `Updates what the flags name, and leaves the rest unchanged. Another plan counts
 for the keys of the subject when the command returns. The given metadata is added
 to the current one.`,
-		Example: `  claviger subjects edit cus_1029 --plan pro`,
+		Example: `  claviger subjects edit cus_1030 --plan pro`,
 	}
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&plan, "plan", "", "`plan` of the subject")

@@ -54,14 +54,25 @@ func createTenant(r *apiCommand) *cobra.Command {
 	var n api.CreateTenantRequest
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a tenant", Args: cobra.ExactArgs(1),
-		Long: `Creates a tenant with the settings of a preset. To change settings, use claviger
-tenants edit --set.`,
+		Long: `Creates a tenant with the settings of a preset, or with --copy-settings-from with
+the settings and scopes of another tenant of the account. To change settings, use
+claviger tenants edit --set.`,
 	}
 	cmd.Flags().StringVar((*string)(&n.Preset), "preset", "standard",
 		"standard, blazemeter, loadrunner, blazeauth or blancco")
 	cmd.Flags().StringVar(&n.AccountID, "account", "",
 		"account, by id or name (default: the only one that you manage)")
+	cmd.Flags().StringVar(&n.CopySettingsFrom, "copy-settings-from", "",
+		"`tenant` of the account, by id or name, to copy the settings and scopes of")
+	cmd.MarkFlagsMutuallyExclusive("preset", "copy-settings-from")
 	cmd.RunE = r.authenticated(func(c *call, args []string) (err error) {
+		if n.CopySettingsFrom != "" {
+			n.Preset = ""
+			n.CopySettingsFrom, err = c.tenantID(n.CopySettingsFrom)
+			if err != nil {
+				return err
+			}
+		}
 		if n.AccountID != "" {
 			n.AccountID, err = c.accountID(n.AccountID)
 			if err != nil {

@@ -91,7 +91,7 @@ func (c *call) verify(q api.VerifyRequest) error {
 	if !d.Active {
 		refusal := api.Refusal{
 			Code: d.Code, KeyID: d.KeyID, PublicID: d.PublicID, TenantID: d.TenantID,
-			RetryAfterSeconds: d.RetryAfterSeconds, Detail: d.Detail,
+			Hint: d.Hint, RetryAfterSeconds: d.RetryAfterSeconds, Detail: d.Detail,
 		}
 		columns := []column[api.Refusal]{
 			{"active", func(api.Refusal) string { return "no" }},
@@ -99,6 +99,7 @@ func (c *call) verify(q api.VerifyRequest) error {
 			{"key", func(r api.Refusal) string { return r.KeyID }},
 			{"public id", func(r api.Refusal) string { return r.PublicID }},
 			{"tenant", func(r api.Refusal) string { return r.TenantID }},
+			{"hint", func(r api.Refusal) string { return r.Hint }},
 		}
 		if refusal.RetryAfterSeconds > 0 {
 			columns = append(columns, column[api.Refusal]{"retry after", func(r api.Refusal) string {

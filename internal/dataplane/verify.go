@@ -58,10 +58,17 @@ func putBuffer(buf *bytes.Buffer) {
 // invalidResponse is the one response to every credential whose secret is not proven.
 var invalidResponse = []byte(`{"active":false,"code":"api_key_invalid"}`)
 
+// otherTenantResponse is the response to a key of another tenant, for a verifier that may inspect
+// the keys of both.
+var otherTenantResponse = []byte(`{"active":false,"code":"api_key_invalid","hint":"other_tenant"}`)
+
 // answer writes a decision. detail is what there is to say about an ambiguous credential.
 func answer(w http.ResponseWriter, d verify.Decision, detail string, via policy.Transport) {
 	web.SetPrivateJSON(w.Header())
 	switch {
+	case d.OtherTenant:
+		_, _ = w.Write(otherTenantResponse)
+		return
 	case d.Code == fault.KeyInvalid:
 		_, _ = w.Write(invalidResponse) // here and below: the client may be gone
 		return

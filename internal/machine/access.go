@@ -29,6 +29,8 @@ type admin struct {
 	account scope.AccountRole
 	// party is who made what the change creates.
 	party principal.Party
+	// others is what the other people whom the change concerns may do in the tenant.
+	others map[ident.UserID]principal.Authority
 }
 
 // gives reports whether the admin may let a service account have the role: only owners and admins
@@ -42,10 +44,11 @@ func adminOf(ctx context.Context, tx AccessTx, who principal.Principal, t tenanc
 	others ...ident.UserID,
 ) (admin, error) {
 	s, signedIn := who.Session()
+	people := others
 	if signedIn {
-		others = append(others[:len(others):len(others)], s.User.ID)
+		people = append(others[:len(others):len(others)], s.User.ID)
 	}
-	if err := tx.LockPeople(ctx, others...); err != nil {
+	if err := tx.LockPeople(ctx, people...); err != nil {
 		return admin{}, err
 	}
 	by, err := tenancy.ActsIn(ctx, tx, who, t)
@@ -59,7 +62,14 @@ func adminOf(ctx context.Context, tx AccessTx, who principal.Principal, t tenanc
 	if signedIn {
 		party = s.User.Party()
 	}
-	return admin{tenant: t, account: by.Account, party: party}, nil
+	a := admin{tenant: t, account: by.Account, party: party, others: map[ident.UserID]principal.Authority{}}
+	for _, id := range others {
+		a.others[id], err = tx.Authority(ctx, t.ID, id)
+		if err != nil {
+			return admin{}, err
+		}
+	}
+	return a, nil
 }
 
 // inTenant runs a change by an admin of the tenant with the tenant and the others locked, and

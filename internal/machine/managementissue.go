@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,9 +40,6 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 	account ident.ServiceAccountID, spec ManagementKeySpec,
 ) (issued IssuedManagementKey, err error) {
 	now := s.Now()
-	if err := requireRecent(who, now); err != nil {
-		return IssuedManagementKey{}, err
-	}
 	name, faults := text.Name("name", spec.Name)
 	if err := fault.Refuse(append(faults, managementExpiryFaults(spec.ExpiresAt, now)...)...); err != nil {
 		return IssuedManagementKey{}, err
@@ -56,7 +54,7 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 	}
 	err = inTenant(ctx, s.Ledger, who, tenant, nil,
 		func(ctx context.Context, tx ManagementKeyTx, by admin) (audit.Event, error) {
-			made, t, err := s.insert(ctx, tx, by, account, k, fresh.secret)
+			made, t, err := s.insert(ctx, tx, who, by, account, k, fresh.secret)
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -72,10 +70,13 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 }
 
 // insert checks and stores a new management key.
-func (s *ManagementKeys) insert(ctx context.Context, tx ManagementKeyTx, by admin, account ident.ServiceAccountID,
-	k ManagementKey, secret ManagementSecret,
+func (s *ManagementKeys) insert(ctx context.Context, tx ManagementKeyTx, who principal.Principal, by admin,
+	account ident.ServiceAccountID, k ManagementKey, secret ManagementSecret,
 ) (ManagementKey, policy.Tenant, error) {
 	owner, err := tx.LockManagementOwner(ctx, k.Tenant, account)
+	if err == nil {
+		err = requireRecent(who, s.Now())
+	}
 	if err == nil {
 		err = owner.requireActive()
 	}
@@ -253,9 +254,6 @@ func (s *ManagementKeys) Refresh(ctx context.Context, who principal.Principal, t
 	account ident.ServiceAccountID, id ident.ManagementKeyID, r ManagementRefresh,
 ) (issued IssuedManagementKey, err error) {
 	now := s.Now()
-	if err := requireRecent(who, now); err != nil {
-		return IssuedManagementKey{}, err
-	}
 	faults := managementExpiryFaults(r.ExpiresAt, now)
 	if r.Overlap < 0 || r.Overlap > MaxManagementOverlap {
 		faults = append(faults, fault.Field{
@@ -266,7 +264,7 @@ func (s *ManagementKeys) Refresh(ctx context.Context, who principal.Principal, t
 		return IssuedManagementKey{}, err
 	}
 	k, err := s.Store.ManagementKey(ctx, tenant, id)
-	if err != nil {
+	if err != nil && !errors.Is(err, fault.NotFound) { // who may not know of it is told so by the transaction
 		return IssuedManagementKey{}, err
 	}
 	fresh, err := s.issue(id, k.Serial+1, now)
@@ -276,6 +274,9 @@ func (s *ManagementKeys) Refresh(ctx context.Context, who principal.Principal, t
 	issued.Credential = fresh.issued
 	issued.ManagementKeyView, err = s.change(ctx, who, tenant, account, id,
 		func(ctx context.Context, tx ManagementKeyTx, c *managementChange) (audit.Action, error) {
+			if err := requireRecent(who, c.now); err != nil {
+				return "", err
+			}
 			if err := c.checkRefresh(ctx, tx, account, fresh.secret); err != nil {
 				return "", err
 			}

@@ -315,3 +315,126 @@ func TestWhatIsWrongWithANewManagementKeyIsSaidFieldByField(t *testing.T) {
 		}
 	}
 }
+
+// The count of an hour is on the row of the management key, so two nodes never allow more together.
+func TestTheHourlyCeilingIsExactOverTwoNodes(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.Postgres)
+	n := wide()
+	n.Ceilings.CreatesPerHour = 7
+	p := newProgram(t, h, "Builds", n)
+	other := h.Node(h.Config.Database.URL.Reveal())
+	var acts []func() error
+	for i := range 20 {
+		at := h
+		if i%2 == 1 {
+			at = other
+		}
+		c := at.Anyone().WithKey(*p.key.Value)
+		acts = append(acts, func() error {
+			_, err := c.CreateKey(t.Context(), string(p.tenant.ID), p.newKey("applications:read"))
+			return err
+		})
+	}
+	codes := testkit.Concurrently(t, acts...)
+	if codes[""] != 7 || codes[api.RateLimited] != 13 {
+		t.Errorf("the answers are %v, want 7 keys and 13 refusals", codes)
+	}
+}
+
+func TestAnIdempotencyKeyCountsForTheServiceAccount(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	first := *p.key.Value
+	p.issue(t, wide())
+	body := `{"name":"Machine","scopes":["applications:read"],"all_applications":true,` +
+		`"owner":{"type":"service_account","id":"` + p.account.ID + `"}}`
+	var ids []string
+	for _, value := range []string{first, *p.key.Value} {
+		status, header, text := testkit.Send(t, h, http.MethodPost, "/api/v1/tenants/"+string(p.tenant.ID)+"/keys",
+			http.Header{
+				"Authorization": {"Bearer " + value}, "Content-Type": {"application/json"}, "Idempotency-Key": {"once"},
+			}, body)
+		if status != http.StatusCreated {
+			t.Fatalf("%d %s", status, text)
+		}
+		ids = append(ids, header.Get("Location")+" "+header.Get("Idempotent-Replayed"))
+	}
+	if ids[0]+"true" != ids[1] {
+		t.Errorf("the answers are %q", ids)
+	}
+}
+
+// What a management key reads about people is their id.
+func TestAManagementKeyLearnsNothingOfPeopleButTheirIDs(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	n := wide()
+	n.Permissions = []api.Permission{api.PermissionKeysRead, api.PermissionKeysDisable, api.PermissionAuditRead}
+	n.Owners = []api.PartyType{api.PartyUser}
+	p := newProgram(t, h, "Builds", wide())
+	ctx, tenant := t.Context(), string(p.tenant.ID)
+	_, err := p.admin.EditServiceAccount(ctx, tenant, p.account.ID, api.UpdateServiceAccountRequest{
+		Role: api.To(api.RoleAuditor),
+	})
+	testkit.ExpectCode(t, "role", err, "")
+	p.issue(t, n)
+	person := h.Member(p.tenant, "Ada Victim", scope.Member)
+	k := h.Key(h.As(person), p.tenant, "applications:read")
+	testkit.ExpectCode(t, "used", func() error { _, err := h.With(k).Whoami(ctx); return err }(), "")
+	for _, path := range []string{"/keys", "/keys/" + k.Key.ID, "/key-health", "/audit"} {
+		status, _, body := testkit.Send(t, h, http.MethodGet, "/api/v1/tenants/"+tenant+path,
+			http.Header{"Authorization": {"Bearer " + *p.key.Value}}, "")
+		text := string(body)
+		if status != http.StatusOK || !strings.Contains(text, k.Key.ID) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+		for _, secret := range []string{person.Email, person.Name, `"127.0.0.1"`} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows %s: %s", path, secret, text)
+			}
+		}
+	}
+	for query, want := range map[string]int{person.Email: 0, "Test": 1} {
+		list, err := p.client.Keys(ctx, tenant, client.KeyFilter{Query: query}, client.Page{})
+		if err != nil || len(list.Items) != want {
+			t.Errorf("a search for %q finds %d keys, %v", query, len(list.Items), err)
+		}
+	}
+	_, err = p.client.DisableKey(ctx, tenant, k.Key.ID)
+	testkit.ExpectCode(t, "disable", err, "")
+	_, err = p.client.RefreshKey(ctx, tenant, k.Key.ID, api.RefreshKeyRequest{})
+	testkit.ExpectCode(t, "refresh", err, api.Forbidden)
+	audit, err := p.admin.TenantEvents(ctx, tenant, client.EventFilter{Action: "key.disable"}, client.Page{})
+	if err != nil || len(audit.Items) != 1 || audit.Items[0].Actor.Type != "management_key" ||
+		*audit.Items[0].Actor.Name != "Terraform" || audit.Items[0].Details["service_account"] != p.account.ID {
+		t.Errorf("the audit trail says %+v, %v", audit.Items, err)
+	}
+}
+
+func TestALeakIsAnsweredByRevokingWhatTheManagementKeyCreated(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	var ids []string
+	for range 3 {
+		k, err := p.create(t.Context(), p.newKey("applications:read"))
+		testkit.ExpectCode(t, "create", err, "")
+		ids = append(ids, k.Key.ID)
+	}
+	done, err := p.admin.RevokeKeys(t.Context(), string(p.tenant.ID), api.BulkKeysRequest{
+		IDs: append(ids, "key_01m7z51nc4y94zpp4er7"), Reason: "Leaked",
+	})
+	testkit.ExpectCode(t, "revoke", err, "")
+	want := []api.Code{api.OK, api.OK, api.OK, api.NotFound}
+	for i, r := range done.Results {
+		if r.Code != want[i] {
+			t.Errorf("result %d is %s", i, r.Code)
+		}
+	}
+	for name, bad := range map[string][]string{"none": nil, "twice": {ids[0], ids[0]}, "too many": make([]string, 201)} {
+		_, err := p.admin.DisableKeys(t.Context(), string(p.tenant.ID), api.BulkKeysRequest{IDs: bad})
+		testkit.ExpectCode(t, name, err, api.ValidationFailed)
+	}
+}

@@ -100,11 +100,12 @@ func (s *Plans) Create(ctx context.Context, who principal.Principal, tenant iden
 	now := s.Now()
 	p := Plan{
 		Plan: policy.Plan{
-			Name: n.Name, Scopes: scope.NewSet(n.Scopes...), Applications: applicationsOf(n.AllApplications, n.ApplicationIDs),
+			Name: n.Name, Scopes: scope.NewSet(n.Scopes...),
+			Applications: applicationsOf(n.AllApplications, n.ApplicationIDs),
 		},
 		Tenant: tenant, CreatedAt: now, UpdatedAt: now,
 	}
-	err := inTenant(ctx, s.Ledger, who, tenant, nil, func(ctx context.Context, tx PlanTx, _ admin) (audit.Event, error) {
+	err := s.inTenant(ctx, who, tenant, func(ctx context.Context, tx PlanTx) (audit.Event, error) {
 		if err := checkGrants(ctx, tx, p, n.Scopes, n.ApplicationIDs); err != nil {
 			return audit.Event{}, err
 		}
@@ -116,6 +117,14 @@ func (s *Plans) Create(ctx context.Context, who principal.Principal, tenant iden
 		return p.event(who, audit.ActionPlanCreate), tx.InsertPlan(ctx, p)
 	})
 	return p, err
+}
+
+// inTenant runs a change by an admin of the tenant with the tenant locked.
+func (s *Plans) inTenant(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	change func(context.Context, PlanTx) (audit.Event, error),
+) error {
+	return inTenant(ctx, s.Ledger, who, tenant, nil,
+		func(ctx context.Context, tx PlanTx, _ admin) (audit.Event, error) { return change(ctx, tx) })
 }
 
 // PlanChange is a change of a plan. What is nil stays as it is.
@@ -163,7 +172,7 @@ func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.
 	if err := fault.Refuse(c.faults()...); err != nil {
 		return Plan{}, err
 	}
-	err = inTenant(ctx, s.Ledger, who, tenant, nil, func(ctx context.Context, tx PlanTx, _ admin) (audit.Event, error) {
+	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx PlanTx) (audit.Event, error) {
 		before, err := tx.LockPlan(ctx, tenant, name)
 		if err != nil {
 			return audit.Event{}, err
@@ -184,7 +193,7 @@ func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.
 
 // Delete deletes a plan that no subject has.
 func (s *Plans) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID, name string) error {
-	return inTenant(ctx, s.Ledger, who, tenant, nil, func(ctx context.Context, tx PlanTx, _ admin) (audit.Event, error) {
+	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx PlanTx) (audit.Event, error) {
 		p, err := tx.LockPlan(ctx, tenant, name)
 		if err != nil {
 			return audit.Event{}, err

@@ -53,7 +53,7 @@ func (a ServiceAccount) stewardIDs() []ident.UserID {
 // setStewards replaces the stewards by people of whom only the ids are known.
 func (a *ServiceAccount) setStewards(ids []ident.UserID) {
 	a.Stewards = nil
-	for _, id := range ids {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		a.Stewards = append(a.Stewards, principal.Person{ID: id})
 	}
 }
@@ -126,7 +126,7 @@ func (s *ServiceAccounts) Create(ctx context.Context, who principal.Principal, t
 			err = account.CheckLimit(count, err, maxServiceAccounts, "This tenant has %d of %d service accounts.",
 				"Delete one first.")
 			if err == nil {
-				err = by.check(ctx, tx, ServiceAccount{}, &a)
+				err = by.check(ServiceAccount{}, &a, n.Stewards)
 			}
 			if err != nil {
 				return audit.Event{}, err
@@ -138,8 +138,9 @@ func (s *ServiceAccounts) Create(ctx context.Context, who principal.Principal, t
 }
 
 // check refuses a role that the admin may not give, and new stewards who are not active members of
-// the tenant. It adds names and addresses of the stewards. The stewards are locked.
-func (a admin) check(ctx context.Context, tx AccessTx, before ServiceAccount, after *ServiceAccount) error {
+// the tenant. sent are the stewards that the request names. check adds the names and addresses of
+// the stewards.
+func (a admin) check(before ServiceAccount, after *ServiceAccount, sent []ident.UserID) error {
 	var faults []fault.Field
 	if after.Role != before.Role && !a.gives(after.Role) {
 		faults = append(faults, fault.Field{
@@ -148,23 +149,26 @@ func (a admin) check(ctx context.Context, tx AccessTx, before ServiceAccount, af
 				"Ask one of them.",
 		})
 	}
-	for i, steward := range after.Stewards {
-		if at := slices.IndexFunc(before.Stewards,
-			func(p principal.Person) bool { return p.ID == steward.ID }); at >= 0 {
-			after.Stewards[i] = before.Stewards[at]
+	known := map[ident.UserID]principal.Person{}
+	for _, p := range before.Stewards {
+		known[p.ID] = p
+	}
+	for i, id := range sent {
+		if _, stays := known[id]; stays {
 			continue
 		}
-		may, err := tx.Authority(ctx, a.tenant.ID, steward.ID)
-		if err != nil {
-			return err
-		}
+		may := a.others[id]
 		if may.Member == "" {
 			faults = append(faults, fault.Field{
 				Name: "stewards." + strconv.Itoa(i), Code: "not_a_member",
 				Message: "The steward is not an active member of the tenant. Add or enable the member first.",
 			})
+			continue
 		}
-		after.Stewards[i] = may.Person
+		known[id] = may.Person
+	}
+	for i, p := range after.Stewards {
+		after.Stewards[i] = known[p.ID]
 	}
 	return fault.Refuse(faults...)
 }
@@ -192,7 +196,7 @@ type ServiceAccountChange struct {
 	Stewards          *[]ident.UserID
 }
 
-// normalize cleans the texts, sorts the stewards, and returns what is wrong.
+// normalize cleans the texts, and returns what is wrong.
 func (c *ServiceAccountChange) normalize() (faults []fault.Field) {
 	if c.Name != nil {
 		name, more := text.Name("name", *c.Name)
@@ -207,8 +211,6 @@ func (c *ServiceAccountChange) normalize() (faults []fault.Field) {
 	}
 	if c.Stewards != nil {
 		faults = append(faults, stewardFaults(*c.Stewards)...)
-		sorted := slices.Compact(slices.Sorted(slices.Values(*c.Stewards)))
-		c.Stewards = &sorted
 	}
 	return faults
 }
@@ -266,7 +268,7 @@ func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, ten
 				return audit.Event{}, err
 			}
 			a = c.apply(before)
-			if err := by.check(ctx, tx, before, &a); err != nil {
+			if err := by.check(before, &a, stewards); err != nil {
 				return audit.Event{}, err
 			}
 			e := a.event(who, audit.ActionServiceAccountEdit)

@@ -61,7 +61,7 @@ type SubjectPage struct {
 	Next *paging.Page
 }
 
-// SubjectStore is what [Subjects] reads outside transactions. For it, deleted subjects do not exist.
+// SubjectStore is what [Subjects] reads outside transactions. It finds no deleted subjects.
 type SubjectStore interface {
 	Subject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID) (Subject, error)
 	// SubjectsOf lists subjects, newest first. A search compares a bounded number of subjects.

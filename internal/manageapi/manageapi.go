@@ -94,8 +94,8 @@ var queryDescriptions = map[string]string{
 		"e-mail address or external id begins with it, in any case.",
 	"created_by": "`me`, the id of a user, `type:id` of another party, such as `management_key:mgk_…`, `operator` or " +
 		"`system`. Lists the keys that this party created.",
-	"expires_before": "Lists keys that expire before this time (RFC 3339), by their own expiry or the account's policy. " +
-		"Keys of subjects cause no mail: ask with this filter which of them to refresh.",
+	"expires_before": "Lists keys that expire before this time (RFC 3339), by their own expiry or the account's " +
+		"policy. Keys of subjects cause no mail: ask with this filter which of them to refresh.",
 	"shown_to": "`me`, or the id of a user. Lists the keys of other people of which this person has seen a secret " +
 		"that is still valid, because they created or refreshed the key. Only admins and auditors may name another " +
 		"person. After you remove or demote a person, refresh or revoke these keys.",

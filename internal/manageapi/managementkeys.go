@@ -343,7 +343,7 @@ func ceilingsOf(sent api.ManagementCeilingsRequest) (policy.Ceilings, []fault.Fi
 func managementKeyOf(v machine.ManagementKeyView) api.ManagementKey {
 	c := v.Rights.Ceilings
 	wire := api.ManagementKey{
-		ID: string(v.ID), Name: v.Name, PublicID: v.PublicID, Last4: v.Last4,
+		ID: string(v.ID), TenantID: string(v.Tenant), Name: v.Name, PublicID: v.PublicID, Last4: v.Last4,
 		ServiceAccount: web.Party(v.ServiceAccount.Party),
 		Permissions:    wireList[api.Permission](v.Rights.Permissions), Owners: wireList[api.PartyType](v.Rights.Owners),
 		Ceilings: api.ManagementCeilings{

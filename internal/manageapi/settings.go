@@ -68,7 +68,7 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 	if s.Owners.Set && !s.Owners.Null && len(s.Owners.Value) == 0 {
 		p.faults = append(p.faults, fault.Field{
 			Name: "settings.owners", Code: "required",
-			Message: "Name at least one type, or null for the preset's types.",
+			Message: "Name at least one type, or null for the types by default.",
 		})
 	}
 	return func(to *policy.Settings) {

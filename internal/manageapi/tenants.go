@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -29,8 +30,8 @@ func (a *API) tenants() {
 		OperationID: "create-tenant", Method: http.MethodPost, Path: "/api/v1/tenants", Tags: tags,
 		DefaultStatus: http.StatusCreated,
 		Summary:       "Create a tenant",
-		Description: "The settings come from a preset. Only owners and admins of the account may do this. The " +
-			"creator becomes the first admin of the tenant.",
+		Description: "The settings come from a preset or from another tenant of the account. Only owners and admins " +
+			"of the account may do this. The creator becomes the first admin of the tenant.",
 	}, requirement{session: true, idempotent: true}, idempotent(a, a.createTenant, a.replayCreateTenant))
 	add(a, huma.Operation{
 		OperationID: "show-tenant", Method: http.MethodGet, Path: tenantPath, Tags: tags, Summary: "Show a tenant",
@@ -64,8 +65,19 @@ type createTenantInput struct {
 
 func (a *API) createTenant(ctx context.Context, in *createTenantInput) (*created[api.Tenant], error) {
 	n := in.JSON.value
-	t, err := a.Tenancy.CreateTenant(ctx, callerOf(ctx).Principal, ident.AccountID(n.AccountID), n.Name,
-		policy.Preset(n.Preset), nil)
+	who, owner := callerOf(ctx).Principal, ident.AccountID(n.AccountID)
+	var t tenancy.Tenant
+	var err error
+	switch {
+	case n.CopySettingsFrom == "":
+		t, err = a.Tenancy.CreateTenant(ctx, who, owner, n.Name, policy.Preset(n.Preset), nil)
+	case n.Preset != "":
+		err = fault.Refuse(fault.Field{
+			Name: "copy_settings_from", Code: "exclusive", Message: "Send preset or copy_settings_from, not both.",
+		})
+	default:
+		t, err = a.Tenancy.CreateTenantLike(ctx, who, owner, n.Name, ident.TenantID(n.CopySettingsFrom))
+	}
 	if err != nil {
 		return nil, err
 	}

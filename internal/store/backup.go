@@ -29,8 +29,8 @@ const (
 	// The rows exist: only their numbers are set.
 	numberKeys query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
 		delivery, created_at, updated_at, number)
-		SELECT id, tenant_id, owner_id, created_by, name, description, all_applications, delivery, created_at, updated_at,
-			(SELECT value FROM counters WHERE name = 'key') + ROW_NUMBER() OVER (ORDER BY created_at, id)
+		SELECT id, tenant_id, owner_id, created_by, name, description, all_applications, delivery, created_at,
+			updated_at, (SELECT value FROM counters WHERE name = 'key') + ROW_NUMBER() OVER (ORDER BY created_at, id)
 		FROM keys WHERE number IS NULL
 		ON CONFLICT (id) DO UPDATE SET number = excluded.number`
 	raiseKeyCounter query = `UPDATE counters SET value = (SELECT MAX(number) FROM keys)

@@ -43,15 +43,16 @@ func (s *Store) RenewNode(ctx context.Context, node journal.Node, now, until tim
 			_, err = tx.ExecContext(ctx, string(upsertNodeSchema), schemaLeases+node.ID,
 				strconv.FormatInt(s.Known(), 10), micros(until))
 		}
-		if err == nil {
-			_, err = tx.ExecContext(ctx, string(deleteNodes), nodeLeases, nodeLeasesEnd, micros(now))
-		}
-		if err == nil {
-			_, err = tx.ExecContext(ctx, string(deleteNodes), schemaLeases, schemaLeasesEnd, micros(now))
-		}
 		return err
 	})
-	return held && err == nil, err
+	if err != nil {
+		return false, err
+	}
+	if _, err := s.execUnaudited(ctx, deleteNodes, nodeLeases, nodeLeasesEnd, micros(now)); err != nil {
+		return held, err
+	}
+	_, err = s.execUnaudited(ctx, deleteNodes, schemaLeases, schemaLeasesEnd, micros(now))
+	return held, err
 }
 
 func acquireLease(ctx context.Context, tx *sql.Tx, name, holder string, now, until time.Time) (held bool, err error) {

@@ -19,9 +19,10 @@ const (
 		LIMIT $2) counted`
 	insertSubject query = `INSERT INTO subjects (id, number, tenant_id, external_id, name, plan, metadata, created_at,
 		updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	lockLiveSubject       query = `SELECT 1 FROM subjects WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`
-	lockExternalID        query = `SELECT 1 FROM subjects WHERE tenant_id = $1 AND external_id = $2`
-	selectSubjectRow      query = `SELECT ` + subjectRowColumns + ` WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`
+	lockLiveSubject  query = `SELECT 1 FROM subjects WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`
+	lockExternalID   query = `SELECT 1 FROM subjects WHERE tenant_id = $1 AND external_id = $2`
+	selectSubjectRow query = `SELECT ` + subjectRowColumns + `
+		WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`
 	selectSubjectExternal query = `SELECT ` + subjectRowColumns + ` WHERE tenant_id = $1 AND external_id = $2`
 	selectSubjects        query = `SELECT ` + subjectRowColumns + ` WHERE id IN ($1…) AND deleted_at IS NULL`
 	updateSubject         query = `UPDATE subjects SET name = $3, plan = $4, metadata = $5, disabled_at = $6,

@@ -13,8 +13,8 @@ import (
 
 // selectKeyFacts reads everything that a decision about one key needs: a row for each secret and
 // grant. 'found' is the secret that was looked up, 's' each secret of its key; the current secret
-// has the public id to show. The addresses and the metadata of the key may be long, and are not
-// repeated in every row: selectKeyTexts reads them.
+// has the public id to show. The addresses and the metadata of the key, and the metadata of
+// its owner, may be long and are not repeated in every row: selectKeyTexts reads them.
 const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COALESCE(o.name, sa.name, su.name),
 	su.external_id, COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at),
 	COALESCE(o.deleted_at, sa.deleted_at, su.deleted_at), COALESCE(m.role, sa.role),

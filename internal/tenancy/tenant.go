@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,8 +47,72 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, in 
 	if err := fault.Refuse(faults...); err != nil {
 		return Tenant{}, err
 	}
+	return s.create(ctx, who, t, nil)
+}
+
+// CreateTenantLike makes a tenant with the settings and the tenant's own scopes of another tenant
+// of the account, for owners and admins of the account. A signed-in creator becomes its first
+// admin.
+func (s *Service) CreateTenantLike(ctx context.Context, who principal.Principal, in ident.AccountID, name string,
+	from ident.TenantID,
+) (Tenant, error) {
+	in, err := ownAccount(who, in)
+	if err != nil {
+		return Tenant{}, err
+	}
+	t, faults := s.newTenant("name", in, name, policy.Standard, nil)
+	if _, err := ident.Parse[ident.TenantID](string(from)); err != nil {
+		faults = append(faults, fault.Field{
+			Name: copyField, Code: "form", Message: "Use the id of a tenant, which begins with ten_.",
+		})
+	}
+	if err := fault.Refuse(faults...); err != nil {
+		return Tenant{}, err
+	}
+	return s.create(ctx, who, t, func(ctx context.Context, tx TenantTx, t *Tenant) ([]scope.Entry, error) {
+		return copySettings(ctx, tx, t, from)
+	})
+}
+
+// copyField names the tenant whose settings a new one gets.
+const copyField = "copy_settings_from"
+
+// copySettings gives the new tenant the preset and the settings of another tenant of the account,
+// but for the permission of the operator to use passwords. It returns the scopes that the other
+// tenant added.
+func copySettings(ctx context.Context, tx TenantTx, t *Tenant, from ident.TenantID) (own []scope.Entry, err error) {
+	source, err := tx.LockTenant(ctx, from)
+	if errors.Is(err, fault.NotFound) || err == nil && source.Account != t.Account {
+		err = fault.Refuse(fault.Field{
+			Name: copyField, Code: "unknown", Message: "The account has no such tenant. Name one of its tenants by id.",
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	rules, err := tx.TenantRules(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	t.Preset, t.Settings = source.Preset, source.Settings
+	t.Settings.LegacyPassword = false
+	t.resetIdleSince(t.CreatedAt)
+	for _, e := range rules.Catalogue.Entries() {
+		if !e.BuiltIn {
+			own = append(own, e)
+		}
+	}
+	return own, nil
+}
+
+// create writes a new tenant, for owners and admins of the account. prepare, where given, completes
+// the tenant and returns its own scopes.
+func (s *Service) create(ctx context.Context, who principal.Principal, fresh Tenant,
+	prepare func(context.Context, TenantTx, *Tenant) ([]scope.Entry, error),
+) (t Tenant, err error) {
 	err = s.Ledgers.Tenants.Write(ctx, who, func(ctx context.Context, tx TenantTx) (audit.Event, error) {
-		a, err := tx.LockAccount(ctx, in)
+		t = fresh
+		a, err := tx.LockAccount(ctx, t.Account)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -57,11 +122,13 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, in 
 		if a.Disabled {
 			return audit.Event{}, fault.New(fault.Conflict, "The account is disabled. Enable it first.")
 		}
-		if err := checkTenantLimit(ctx, tx, in); err != nil {
+		if err := checkTenantLimit(ctx, tx, t.Account); err != nil {
 			return audit.Event{}, err
 		}
-		if standard, err := preset.Settings(); err == nil {
-			if err := requireUpgrade(ctx, tx, standard.Differences(t.Settings)); err != nil {
+		var own []scope.Entry
+		if prepare != nil {
+			own, err = prepare(ctx, tx, &t)
+			if err != nil {
 				return audit.Event{}, err
 			}
 		}
@@ -74,6 +141,9 @@ func (s *Service) CreateTenant(ctx context.Context, who principal.Principal, in 
 		}
 		creator, _ := who.Session()
 		t.Number, err = foundTenant(ctx, tx, t, creator.User)
+		if err == nil && len(own) > 0 {
+			err = tx.ReplaceScopes(ctx, t.ID, own)
+		}
 		return t.created(who), err
 	})
 	return t, err

@@ -198,6 +198,20 @@ func TestSettingsThatAreLeftOutStayNullClearsAndListsReplace(t *testing.T) {
 			`{"settings":{"style":"client","client_domain":"api.claviger.example"}}`,
 			func(s *api.Settings) { s.Style, s.ClientDomain = "client", new("api.claviger.example") },
 		},
+		{
+			`{"settings":{"keys_per_service_account":5,"keys_per_subject":7,"owners":["service_account","user"]}}`,
+			func(s *api.Settings) {
+				s.KeysPerServiceAccount, s.KeysPerSubject = new(5), new(7)
+				s.Owners = []api.PartyType{"service_account", "user"}
+			},
+		},
+		{
+			`{"settings":{"keys_per_service_account":null,"owners":null}}`,
+			func(s *api.Settings) {
+				s.KeysPerServiceAccount = nil
+				s.Owners = []api.PartyType{"user", "service_account", "subject"}
+			},
+		},
 		{`{"settings":{"prefix":null,"label":null}}`, func(s *api.Settings) { s.Prefix, s.Label = nil, nil }},
 		{
 			`{"settings":{"token_format":"jwt","token_seconds":300,"creators":["admin"],"visibility":"own"}}`,
@@ -214,6 +228,7 @@ func TestSettingsThatAreLeftOutStayNullClearsAndListsReplace(t *testing.T) {
 			s.Disclosure = "recoverable"
 			s.Dialect = "blancco"
 			s.SessionTransport = false
+			s.Owners = []api.PartyType{"user"} // as long as nobody chose others
 		}},
 	} {
 		step.change(&want)

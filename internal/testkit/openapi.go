@@ -63,9 +63,11 @@ func (o Operation) RateLimitCodes() []byte { return o.Responses["429"].Codes }
 // Address returns the path with well-formed ids in the place of parameters.
 func (o Operation) Address(tenant string) string {
 	return strings.NewReplacer(
+		"{service_account}", "sva_01m7z51nc4y94zpp4er7", "{management_key}", "mgk_01m7z51nc4y94zpp4er7",
 		"{tenant}", tenant, "{key}", "key_01m7z51nc4y94zpp4er7", "{application}", "app_01m7z51nc2xnsr53yart",
 		"{account}", "acc_01m7z51nbwq4nbffz5d4", "{user}", "usr_01m7z51nbwq4nbffz5d4",
 		"{session}", "ses_01m7z51nbwq4nbffz5d4", "{token}", "x", "{invitation}", "lnk_01m7z51nbwq4nbffz5d4",
+		"{service_account}", "sva_01m7z51nbwq4nbffz5d4", "{subject}", "sub_01m7z51nbwq4nbffz5d4", "{plan}", "free",
 	).Replace(o.Path)
 }
 

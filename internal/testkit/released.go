@@ -32,9 +32,10 @@ import (
 type Released struct {
 	// At is the time at which that version made its decisions.
 	At time.Time `json:"at"`
-	// Root is the root secret, and Verifier a key that may verify all others.
+	// Root is the root secret, and Verifier a key that may verify all others. Keys are encoded,
+	// because no file of the sources may contain one.
 	Root        string               `json:"root"`
-	Verifier    string               `json:"verifier"`
+	Verifier    []byte               `json:"verifier"`
 	Credentials []ReleasedCredential `json:"credentials"`
 }
 
@@ -44,7 +45,7 @@ type ReleasedCredential struct {
 	Tenant       ident.TenantID `json:"tenant"`
 	Owner        ident.UserID   `json:"owner"`
 	Key          ident.KeyID    `json:"key_id"`
-	Value        string         `json:"value"`
+	Value        []byte         `json:"value"`
 	Code         api.Code       `json:"code"`
 	Scopes       []string       `json:"scopes"`
 	Applications []string       `json:"application_ids"`
@@ -123,8 +124,8 @@ func createReleased(t testing.TB, db *sql.DB, e Engine) {
 	run(`CREATE TABLE goose_db_version (id ` + number + `, version_id BIGINT NOT NULL, is_applied BOOLEAN NOT NULL,
 		tstamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
 		INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, TRUE), (15, TRUE)`)
-	files := Must[[]string](t)(filepath.Glob(filepath.Join(moduleRoot(t), "internal/store", string(e), "migrations/*.sql")))
-	for _, file := range files {
+	pattern := filepath.Join(moduleRoot(t), "internal/store", string(e), "migrations/*.sql")
+	for _, file := range Must[[]string](t)(filepath.Glob(pattern)) {
 		var version int
 		if _, err := fmt.Sscanf(filepath.Base(file), "%05d_", &version); err != nil || version > 15 {
 			continue
@@ -138,7 +139,8 @@ func createReleased(t testing.TB, db *sql.DB, e Engine) {
 	}
 	blob := map[Engine]string{SQLite: "BLOB", Postgres: "BYTEA"}[e]
 	run(`INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at, expires_at, ip, agent)
-			SELECT 'ses_1', MIN(id), CAST('token' AS ` + blob + `), 1, 1, 1, 9000000000000000, '192.0.2.1', 'agent' FROM users;
+			SELECT 'ses_1', MIN(id), CAST('token' AS ` + blob + `), 1, 1, 1, 9000000000000000, '192.0.2.1', 'agent'
+			FROM users;
 		INSERT INTO session_ends (session_id, account_id) SELECT 'ses_1', MIN(id) FROM accounts;
 		INSERT INTO idempotency (principal, method, path, idempotency_key, body_hash, answer, created_at)
 			VALUES ('usr_1', 'POST', '/', 'once', CAST('hash' AS ` + blob + `), '', 9000000000000000);
@@ -197,8 +199,8 @@ func (r *releasedTable) insert(t testing.TB, db *sql.DB) {
 	for i := range places {
 		places[i] = fmt.Sprintf("$%d", i+1)
 	}
-	text := "INSERT INTO " + r.Table + " (" + strings.Join(r.Columns, ", ") + ") VALUES (" + strings.Join(places, ", ") +
-		")"
+	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", r.Table, strings.Join(r.Columns, ", "),
+		strings.Join(places, ", "))
 	flags := r.flags(t, db)
 	tx := Must[*sql.Tx](t)(db.BeginTx(t.Context(), nil))
 	for _, row := range r.rows {
@@ -282,19 +284,20 @@ func StartReleased(t testing.TB, c config.Config) *Server {
 	return h
 }
 
-// ExpectReleased fails the test unless the server decides about every credential as the version with
-// schema 15 did, and shows the same secrets again.
+// ExpectReleased fails the test unless the server decides about every credential as the version
+// with schema 15 did, and shows the same secrets again.
 func ExpectReleased(t testing.TB, h *Server, when string) {
 	t.Helper()
 	data := ReadReleased(t)
-	verifier := h.Anyone().WithKey(data.Verifier)
+	verifier := h.Anyone().WithKey(string(data.Verifier))
 	for _, c := range data.Credentials {
-		d, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: c.Value})
+		d, err := verifier.Verify(t.Context(), api.VerifyRequest{Credential: string(c.Value)})
 		if err != nil {
 			t.Fatalf("%s: %s: %v", when, c.What, err)
 		}
 		got := c
-		got.Code, got.Scopes, got.Applications = d.Code, d.Scopes, d.ApplicationIDs
+		got.Code = d.Code
+		got.Scopes, got.Applications = d.Scopes, d.ApplicationIDs
 		if d.Code == api.OK {
 			got.Key, got.Owner = ident.KeyID(d.KeyID), ident.UserID(d.Owner.ID)
 		}
@@ -312,7 +315,7 @@ func (h *Server) expectRevealed(when string, c ReleasedCredential) {
 	owner, err := h.Store.User(h.t.Context(), c.Owner)
 	h.check(err)
 	shown, err := h.As(owner.Person()).RevealKey(h.t.Context(), string(c.Tenant), string(c.Key))
-	if err != nil || shown.Credential.Value != c.Value {
+	if err != nil || shown.Credential.Value != string(c.Value) {
 		h.t.Errorf("%s: %s is shown as another, or not: %v", when, c.What, err)
 	}
 }

@@ -22,8 +22,9 @@ var PresetSettings = map[string]api.Settings{
 	},
 	"loadrunner": {
 		Owners: []api.PartyType{"user"},
-		Style:  "client", ClientDomain: new("microfocus.com"), Transports: []api.Transport{"oauth"}, KeysPerUser: new(2),
-		Creators: []api.Creator{"admin"}, Visibility: "own",
+		Style:  "client", ClientDomain: new("microfocus.com"), Transports: []api.Transport{"oauth"},
+		KeysPerUser: new(2),
+		Creators:    []api.Creator{"admin"}, Visibility: "own",
 		DefaultScopes: []string{"*"}, RevokeMode: "delete", Disclosure: "once", Dialect: "loadrunner",
 		TokenSeconds: 3600, TokenFormat: "opaque", VerifyRequires: []api.VerifyMember{},
 	},

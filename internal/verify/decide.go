@@ -108,7 +108,9 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 		return d, err
 	}
 	if verifier != nil && !verifier.canInspect(d.Facts, r) {
-		return Decision{Code: fault.KeyInvalid}, nil
+		return Decision{
+			Code: fault.KeyInvalid, OtherTenant: r.Tenant != "" && verifier.canInspect(d.Facts, Request{}),
+		}, nil
 	}
 	if verifier != nil {
 		if err := policy.RequireVerifyFields(d.Facts.tenant.Settings.VerifyRequires, r.fields()); err != nil {

@@ -105,6 +105,9 @@ type Decision struct {
 	Facts *Facts
 	// RetryAfter is how long to wait; set with fault.RateLimited.
 	RetryAfter time.Duration
+	// OtherTenant is set with fault.KeyInvalid if the right secret was sent, but the key belongs to
+	// another tenant than the verifier named, and the verifier may inspect that one, too.
+	OtherTenant bool
 
 	entry      *Entry
 	credential *credentialFacts

@@ -102,8 +102,8 @@ func TestManyKeysAreNumberedInTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if unordered != 0 || distinct != count || count < 5000 || highest != counter || highest != count+2 {
-		t.Errorf("%d out of order, %d numbers of %d keys, the highest %d, the counter at %d", unordered, distinct, count,
-			highest, counter)
+		t.Errorf("%d out of order, %d numbers of %d keys, the highest %d, the counter at %d", unordered, distinct,
+			count, highest, counter)
 	}
 }
 
@@ -119,8 +119,10 @@ func TestADatabaseThatNobodyUsedIsMigratedCompletely(t *testing.T) {
 	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id = 17`)
 	exec(t, conn, `ALTER TABLE keys ADD CONSTRAINT keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users (id)`)
 	exec(t, conn, `ALTER TABLE keys ADD CONSTRAINT keys_created_by_fkey FOREIGN KEY (created_by) REFERENCES users (id)`)
-	exec(t, conn, `ALTER TABLE key_secrets ADD CONSTRAINT key_secrets_set_by_fkey FOREIGN KEY (set_by) REFERENCES users (id)`)
-	if s, err := postgres.Schema(t.Context(), credential.NewSecret(url)); err != nil || s.Version != 15 || s.Finished() {
+	exec(t, conn, `ALTER TABLE key_secrets ADD CONSTRAINT key_secrets_set_by_fkey
+		FOREIGN KEY (set_by) REFERENCES users (id)`)
+	s, err := postgres.Schema(t.Context(), credential.NewSecret(url))
+	if err != nil || s.Version != 15 || s.Finished() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	b = open(t, url)

@@ -11,8 +11,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// The triggers act while the contraction runs: on the counter after the keys were copied, and on the
-// server keys at its end. They name the new tables, which SQLite renames in triggers, too.
+// The triggers act while the contraction runs: on the counter after the keys were copied, and on
+// the server keys at its end. They name the new tables, which SQLite renames in triggers, too.
 func TestAContractionThatWouldLoseSomethingLeavesEverythingAsItWas(t *testing.T) {
 	for name, c := range map[string]struct{ trigger, says string }{
 		"a key": {
@@ -29,7 +29,8 @@ func TestAContractionThatWouldLoseSomethingLeavesEverythingAsItWas(t *testing.T)
 			"secrets of keys and would be",
 		},
 		"a digest": {
-			`AFTER INSERT ON server_keys BEGIN UPDATE key_secrets_new SET digest = NULL WHERE position = 'previous'; END`,
+			`AFTER INSERT ON server_keys BEGIN UPDATE key_secrets_new SET digest = NULL
+				WHERE position = 'previous'; END`,
 			"digests of secrets and would be",
 		},
 		"a grant": {
@@ -57,7 +58,8 @@ func TestAContractionThatWouldLoseSomethingLeavesEverythingAsItWas(t *testing.T)
 			exec(t, raw(t, file), `CREATE TRIGGER sabotage `+c.trigger)
 			for range 2 {
 				_, err := sqlite.Open(t.Context(), file)
-				if err == nil || !strings.Contains(err.Error(), "version 17") || !strings.Contains(err.Error(), c.says) {
+				if err == nil || !strings.Contains(err.Error(), "version 17") ||
+					!strings.Contains(err.Error(), c.says) {
 					t.Fatalf("Open says %v, want %s", err, c.says)
 				}
 			}

@@ -73,7 +73,8 @@ func olderNodesAreKnown(fx *fixture) {
 	renewAsOld := func(n journal.Node, until time.Time) {
 		fx.Helper()
 		held, err := fx.store.AcquireLease(ctx, "node/"+n.ID, n.Name, now, until)
-		if fx.must(err); !held {
+		fx.must(err)
+		if !held {
 			fx.Errorf("%+v is not held", n)
 		}
 	}

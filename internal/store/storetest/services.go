@@ -100,7 +100,8 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 			Store:  s, Tenants: tenants, Now: now, Rand: random,
 		},
 		endedOwners: &tenancy.EndedOwners{
-			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })), Store: s,
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })),
+			Store:  s,
 		},
 		sessions: &session.Service{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now,

@@ -48,6 +48,7 @@ var suites = []struct {
 	{"age", ageCases},
 	{"authority", authorityCases},
 	{"facts", factCases},
+	{"subjects and plans", subjectCases},
 	{"use", useCases},
 	{"server", serverCases},
 	{"follow", changeFeedCases},

@@ -80,7 +80,6 @@ CREATE TABLE subjects (
 CREATE UNIQUE INDEX subjects_external_id ON subjects (tenant_id, external_id);
 CREATE INDEX subjects_list ON subjects (tenant_id, created_at, id);
 CREATE INDEX subjects_plan ON subjects (tenant_id, plan, created_at, id);
-CREATE INDEX subjects_deleted ON subjects (deleted_at, id) WHERE deleted_at IS NOT NULL;
 
 -- permissions and ceilings are JSON. hour_count is how many changes that creates_per_hour limits were made since hour_started_at.
 CREATE TABLE management_keys (
