@@ -26,8 +26,8 @@ type KeyHealthList struct {
 	Items []KeyHealth `json:"items"`
 	// NextCursor is the cursor of the next page; null on the last page.
 	NextCursor *string `json:"next_cursor"`
-	// Summary counts the whole list. It is on the first page; null on the others, and for management
-	// keys.
+	// Summary counts the whole list. It is on the first page; null on the others, and for
+	// management keys.
 	Summary *KeyHealthSummary `json:"summary"`
 }
 

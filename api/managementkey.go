@@ -17,9 +17,6 @@ const (
 	PermissionKeysDisable Permission = "keys:disable"
 	// PermissionKeysRevoke revokes and deletes keys, and ends previous secrets.
 	PermissionKeysRevoke Permission = "keys:revoke"
-	// PermissionSubjectsRead reads subjects and plans.
-	PermissionSubjectsRead  Permission = "subjects:read"
-	PermissionSubjectsWrite Permission = "subjects:write"
 	// PermissionApplicationsRead, PermissionScopesRead and PermissionAuditRead are about the whole
 	// tenant. The role of the service account must include them.
 	PermissionApplicationsRead Permission = "applications:read"
@@ -31,8 +28,7 @@ const (
 func (Permission) Values() []Permission {
 	return []Permission{
 		PermissionKeysRead, PermissionKeysCreate, PermissionKeysUpdate, PermissionKeysRefresh, PermissionKeysDisable,
-		PermissionKeysRevoke, PermissionSubjectsRead, PermissionSubjectsWrite, PermissionApplicationsRead,
-		PermissionScopesRead, PermissionAuditRead,
+		PermissionKeysRevoke, PermissionApplicationsRead, PermissionScopesRead, PermissionAuditRead,
 	}
 }
 

@@ -49,7 +49,9 @@ func (c *Client) RefreshManagementKey(ctx context.Context, tenant, account, id s
 }
 
 // RevokeManagementKey ends a management key for good.
-func (c *Client) RevokeManagementKey(ctx context.Context, tenant, account, id, reason string) (api.ManagementKey, error) {
+func (c *Client) RevokeManagementKey(ctx context.Context,
+	tenant, account, id, reason string,
+) (api.ManagementKey, error) {
 	return send[api.ManagementKey](ctx, c, http.MethodPost, managementKeyPath(tenant, account, id)+"/revoke",
 		api.RevokeManagementKeyRequest{Reason: reason})
 }

@@ -295,7 +295,7 @@ var (
 	})
 )
 
-// refreshManagementKey gives the management key of a cell a previous secret.
+// refreshManagementKey refreshes the management key of a cell, with an overlap.
 func refreshManagementKey(c *cell) {
 	if !c.want.succeeds() {
 		return

@@ -479,7 +479,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"GET /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		"GET /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}",
+		sessionOnly,
 		``,
 		[]rule{
 			{"200 200 | 200 403 200 | 404", aManagementKey},
@@ -488,7 +489,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"PATCH /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		"PATCH /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}",
+		sessionOnly,
 		`{"name":"Program {fresh}"}`,
 		[]rule{
 			{"200 200 | 200 403 403 | 404", aManagementKey},
@@ -497,7 +499,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}", sessionOnly,
+		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}",
+		sessionOnly,
 		``,
 		[]rule{
 			{"204 204 | 204 403 403 | 404", aManagementKey},
@@ -506,7 +509,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/refresh", sessionOnly,
+		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/refresh",
+		sessionOnly,
 		``,
 		[]rule{
 			{"200 200 | 200 403 403 | 404", aManagementKey.justSignedIn()},
@@ -515,7 +519,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/revoke", sessionOnly,
+		"POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/revoke",
+		sessionOnly,
 		``,
 		[]rule{
 			{"200 200 | 200 403 403 | 404", aManagementKey},
@@ -524,7 +529,8 @@ var authorization = []row{
 		},
 	},
 	{
-		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/previous", sessionOnly,
+		"DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys/{management_key}/previous",
+		sessionOnly,
 		``,
 		[]rule{
 			{"204 204 | 204 403 403 | 404", aManagementKey.and("with a previous value", refreshManagementKey)},

@@ -114,7 +114,8 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		ScanGate: scans, SearchGate: search,
 	}
 	v.ManagementKeys = &machine.ManagementKeys{
-		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t }), Store: s, Tenants: v.Tenancy,
+		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t }), Store: s,
+		Tenants: v.Tenancy,
 		Keyring: st.keyring, Now: now, Rand: rand.Reader, Doubt: st.clock.Check,
 	}
 	v.KeySweeper = &key.Sweeper{

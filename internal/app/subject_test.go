@@ -222,7 +222,8 @@ func TestTheKeyOfASubjectCallsWhoamiAlone(t *testing.T) {
 	app := h.Application(h.tenant, "Orders")
 	_, operations, _ := testkit.ReadOpenAPI(t, h.Server)
 	names := strings.NewReplacer("{tenant}", h.id, "{account}", string(h.Account.ID), "{application}", string(app.ID),
-		"{key}", k.Key.ID, "{subject}", k.Key.Owner.ID, "{plan}", "free", "{user}", string(h.Owner.ID), "{token}", "token",
+		"{key}", k.Key.ID, "{subject}", k.Key.Owner.ID, "{plan}", "free", "{user}", string(h.Owner.ID),
+		"{token}", "token",
 		"{session}", string(ident.New[ident.SessionID](h.Clock.Now(), rand.Reader)),
 		"{invitation}", string(ident.New[ident.LinkID](h.Clock.Now(), rand.Reader)),
 		"{service_account}", string(ident.New[ident.ServiceAccountID](h.Clock.Now(), rand.Reader)),
@@ -319,7 +320,9 @@ func TestBadSubjectsPlansAndOwnersAreRefusedByField(t *testing.T) {
 			plan(api.CreatePlanRequest{Name: "new", Scopes: many, AllApplications: true}), "scopes length",
 		},
 		"a plan with a built-in scope": {
-			plan(api.CreatePlanRequest{Name: "new", Scopes: []string{"films:read", "keys:verify"}, AllApplications: true}),
+			plan(api.CreatePlanRequest{
+				Name: "new", Scopes: []string{"films:read", "keys:verify"}, AllApplications: true,
+			}),
 			"scopes.1 built_in",
 		},
 		"a plan with an unknown scope": {
@@ -401,7 +404,8 @@ func TestBadSubjectsPlansAndOwnersAreRefusedByField(t *testing.T) {
 		}
 	}
 	// Nothing was half written.
-	subjects := testkit.Must[api.List[api.Subject]](t)(h.admin.Subjects(ctx, h.id, client.SubjectFilter{}, client.Page{}))
+	subjects := testkit.Must[api.List[api.Subject]](t)(h.admin.Subjects(ctx, h.id, client.SubjectFilter{},
+		client.Page{}))
 	plans := testkit.Must[api.List[api.Plan]](t)(h.admin.Plans(ctx, h.id, client.Page{}))
 	keys := testkit.Must[api.List[api.Key]](t)(h.admin.Keys(ctx, h.id,
 		client.KeyFilter{Owner: "external_id:cus_1"}, client.Page{}))
@@ -465,8 +469,8 @@ func TestSubjectsAndTheirKeysAreFound(t *testing.T) {
 		soon := h.Clock.Now().Add(24 * time.Hour)
 		for i, expires := range []*time.Time{nil, &soon} {
 			_, err := h.admin.CreateKey(ctx, h.id, api.CreateKeyRequest{
-				Name: fmt.Sprintf("Key %d", i), Scopes: []string{"films:read"}, AllApplications: true, ExpiresAt: expires,
-				Owner: &api.KeyOwner{Type: api.PartySubject, ExternalID: "cus_1"},
+				Name: fmt.Sprintf("Key %d", i), Scopes: []string{"films:read"}, AllApplications: true,
+				ExpiresAt: expires, Owner: &api.KeyOwner{Type: api.PartySubject, ExternalID: "cus_1"},
 			})
 			testkit.NoError(t, err)
 		}
@@ -481,13 +485,15 @@ func TestSubjectsAndTheirKeysAreFound(t *testing.T) {
 			filter client.KeyFilter
 			want   []string
 		}{
-			"by external id":         {client.KeyFilter{Owner: "external_id:cus_1"}, []string{"Key 1", "Key 0"}},
-			"by an unknown one":      {client.KeyFilter{Owner: "external_id:nobody"}, nil},
-			"expiring soon":          {client.KeyFilter{ExpiresBefore: soon.Add(time.Hour)}, []string{"Key 1"}},
-			"expiring before that":   {client.KeyFilter{ExpiresBefore: soon}, nil},
-			"created by me, of cus1": {client.KeyFilter{CreatedBy: "me", Owner: "external_id:cus_1"}, []string{"Key 1", "Key 0"}},
-			"created by nobody":      {client.KeyFilter{CreatedBy: "operator"}, nil},
-			"created after now":      {client.KeyFilter{CreatedAfter: h.Clock.Now().Add(time.Hour)}, nil},
+			"by external id":       {client.KeyFilter{Owner: "external_id:cus_1"}, []string{"Key 1", "Key 0"}},
+			"by an unknown one":    {client.KeyFilter{Owner: "external_id:nobody"}, nil},
+			"expiring soon":        {client.KeyFilter{ExpiresBefore: soon.Add(time.Hour)}, []string{"Key 1"}},
+			"expiring before that": {client.KeyFilter{ExpiresBefore: soon}, nil},
+			"created by me, of cus_1": {
+				client.KeyFilter{CreatedBy: "me", Owner: "external_id:cus_1"}, []string{"Key 1", "Key 0"},
+			},
+			"created by nobody": {client.KeyFilter{CreatedBy: "operator"}, nil},
+			"created after now": {client.KeyFilter{CreatedAfter: h.Clock.Now().Add(time.Hour)}, nil},
 		} {
 			if got := names(c.filter); !slices.Equal(got, c.want) {
 				t.Errorf("keys %s: %v, want %v", what, got, c.want)

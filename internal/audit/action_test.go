@@ -60,7 +60,7 @@ func TestEveryActionHasItsEffectsOrTheReasonForNone(t *testing.T) {
 				t.Errorf("%s has the effect %s, which is no kind", a, kind)
 			}
 		}
-		if !regexp.MustCompile(`^[a-z]+\.[a-z_]+$`).MatchString(a) {
+		if !regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`).MatchString(a) {
 			t.Errorf("%s is not noun.verb", a)
 		}
 	}

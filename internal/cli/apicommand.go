@@ -291,7 +291,8 @@ func (c *call) keyFromEnvironment() (keyCredential, error) {
 	management := c.env.get("CLAVIGER_MANAGEMENT_KEY_FILE")
 	switch {
 	case management != "" && (key != "" || file != ""):
-		return keyCredential{}, usage("set CLAVIGER_MANAGEMENT_KEY_FILE, or CLAVIGER_KEY or CLAVIGER_KEY_FILE, not both")
+		return keyCredential{}, usage(
+			"set CLAVIGER_MANAGEMENT_KEY_FILE, or CLAVIGER_KEY or CLAVIGER_KEY_FILE, not both")
 	case management != "":
 		c.byManagementKey = true
 		return c.readCredential(c.ctx, "CLAVIGER_MANAGEMENT_KEY_FILE", management)

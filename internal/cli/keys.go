@@ -120,7 +120,8 @@ func listKeys(r *apiCommand) *cobra.Command {
   claviger keys list --shown-to usr_…`,
 	}
 	cmd.Flags().StringVar(&filter.Owner, "owner", "",
-		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id, service_account:NAME, or subject:EXTERNAL_ID`)
+		`only keys of this `+"`owner`"+`: "me", an e-mail address, name or user id, service_account:NAME, or `+
+			`subject:EXTERNAL_ID`)
 	cmd.Flags().StringVar(&filter.Status, "status", "",
 		"only keys with this status: active, disabled, expired or revoked")
 	cmd.Flags().StringVar(&filter.Query, "query", "",

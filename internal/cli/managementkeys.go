@@ -50,15 +50,18 @@ func createManagementKey(r *apiCommand) *cobra.Command {
 --save, writes the value to a file and does not show it. You must have signed in
 within the last five minutes. The flags say what the keys that it creates may
 have at most: by default nothing.`,
-		Example: `  claviger management-keys create Terraform "Terraform 2026" --permission keys:read --permission keys:create \
-    --owner-type service_account --scope applications:read --all-applications --save management.json`,
+		Example: `  claviger management-keys create Terraform "Terraform 2026" --permission keys:read \
+    --permission keys:create --owner-type service_account \
+    --scope applications:read --all-applications --save management.json`,
 	}
 	s.add(cmd)
 	flags := cmd.Flags()
-	flags.StringArrayVar(&permissions, "permission", nil, "what it may do, such as keys:create; repeat the flag for more")
+	flags.StringArrayVar(&permissions, "permission", nil,
+		"what it may do, such as keys:create; repeat the flag for more")
 	flags.StringArrayVar(&owners, "owner-type", nil,
 		"type of owners for whose keys it may act: user, service_account or subject; repeat the flag for more")
-	flags.StringArrayVar(&scopes, "scope", nil, `scope that its keys may have, or "*" for all; repeat the flag for more`)
+	flags.StringArrayVar(&scopes, "scope", nil,
+		`scope that its keys may have, or "*" for all; repeat the flag for more`)
 	flags.BoolVar(&allApplications, "all-applications", false, "its keys may use all applications")
 	flags.StringArrayVar(&applications, "application", nil,
 		"application, by id or name, that its keys may use; repeat the flag for more")
@@ -69,7 +72,8 @@ have at most: by default nothing.`,
 	flags.StringArrayVar(&networks, "allow-cidr", nil, "`network` from which it may be used; repeat the flag for more")
 	flags.StringArrayVar(&keyNetworks, "key-cidr", nil,
 		"`network` from which its keys may be used at most; repeat the flag for more")
-	flags.StringVar(&expires, "expires", "", "when it expires: a `time`, a date, or a duration such as 90d (default 90d)")
+	flags.StringVar(&expires, "expires", "",
+		"when it expires: a `time`, a date, or a duration such as 90d (default 90d)")
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		account, err := c.serviceAccountID(tenant, args[0])
 		if err != nil {
@@ -228,10 +232,12 @@ var managementKeyColumns = []column[api.ManagementKey]{
 }
 
 var managementKeyFields = append(managementKeyColumns[:len(managementKeyColumns):len(managementKeyColumns)],
-	column[api.ManagementKey]{"service account", func(k api.ManagementKey) string { return partyWithID(k.ServiceAccount) }},
+	column[api.ManagementKey]{"service account", func(k api.ManagementKey) string {
+		return partyWithID(k.ServiceAccount)
+	}},
 	column[api.ManagementKey]{"permissions", func(k api.ManagementKey) string { return joined(k.Permissions) }},
 	column[api.ManagementKey]{"owner types", func(k api.ManagementKey) string { return joined(k.Owners) }},
-	column[api.ManagementKey]{"scopes", func(k api.ManagementKey) string { return strings.Join(k.Ceilings.Scopes, " ") }})
+	column[api.ManagementKey]{"scopes", func(k api.ManagementKey) string { return joined(k.Ceilings.Scopes) }})
 
 var issuedManagementFields = slices.Concat(
 	columnsOfPart(managementKeyFields, func(k api.IssuedManagementKey) api.ManagementKey { return k.ManagementKey }),

@@ -96,8 +96,9 @@ subjects with the plan when the command returns.`,
 			return err
 		}
 		return c.showPlan(c.EditPlan(c.ctx, tenant, args[0], api.UpdatePlanRequest{
-			Scopes: changed(cmd, "scope", f.scopes), AllApplications: changed(cmd, "all-applications", f.allApplications),
-			ApplicationIDs: changed(cmd, "application", applications),
+			Scopes:          changed(cmd, "scope", f.scopes),
+			AllApplications: changed(cmd, "all-applications", f.allApplications),
+			ApplicationIDs:  changed(cmd, "application", applications),
 		}))
 	})
 	return cmd

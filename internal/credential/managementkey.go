@@ -11,9 +11,9 @@ import (
 //
 //	clv_mk_7Hq2mZ0aBcDtTtTt_s6R…42 random characters…1a2B3c
 //
-// Its tag and its digest are made under purposes of their own. So an API key whose tenant once chose
-// the same words is never taken for a management key, nor the other way round. New keys of tenants
-// cannot have the label (see [ReservedLabel]).
+// Its tag and its digest are made under purposes of their own. So an API key whose tenant once
+// chose the same words is never taken for a management key, nor the other way round. New keys of
+// tenants cannot have the label (see [ReservedLabel]).
 var managementShape = Shape{Style: Token, Prefix: "clv", Label: "mk"}
 
 const managementWords = "clv_mk"

@@ -311,6 +311,15 @@ func drawLine(t *rapid.T) Line {
 			{Tenant: "ten_1", User: user, Role: string(key)},
 			{Account: "acc_1", User: user, Role: string(key)},
 			{User: user, Since: at},
+			{Tenant: "ten_1", Owner: ident.PartyID(id("sub_"))},
+			{Tenant: "ten_1", Owner: ident.PartyID(id("sva_")), Role: string(key)},
+			{Tenant: "ten_1", Plan: id("plan-")},
+			{Tenant: "ten_1", ManagementKey: ident.ManagementKeyID(id("mgk_"))},
+			{Tenant: "ten_1", ManagementKey: ident.ManagementKeyID(id("mgk_")), Serial: serial},
+			{
+				Tenant: "ten_1", ManagementKey: ident.ManagementKeyID(id("mgk_")), Expires: at,
+				Rights: &policy.ManagementRights{Permissions: []policy.Permission{policy.MayReadKeys}},
+			},
 			{Tenant: "ten_1", Settings: &policy.Settings{KeysPerUser: serial}},
 			{Account: "acc_1", IdleMinutes: serial, AbsoluteHours: serial},
 			{},
@@ -323,6 +332,14 @@ func drawLine(t *rapid.T) Line {
 			f.Expires = noon.Add(time.Duration(serial) * time.Hour)
 		case audit.EffectKeyApplicationsSet:
 			f.Applications = []string{string(user)}
+		case audit.EffectSubjectPlanSet:
+			f.Plan = string(key)
+		case audit.EffectPlanSet:
+			f.Scopes = []string{string(key)}
+		case audit.EffectKeyAddressesSet:
+			if serial > 1 { // otherwise every address
+				f.Addresses, _ = policy.ParseAddresses("allowed_cidrs", []string{fmt.Sprintf("10.%d.0.0/16", serial)})
+			}
 		case audit.EffectCatalogueSet:
 			f.Catalogue = map[string][]string{string(user): {"admin"}}
 		}

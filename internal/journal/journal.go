@@ -308,7 +308,8 @@ type keyState struct {
 func Read(from io.Reader) (*State, error) {
 	s := &State{
 		management: map[ident.ManagementKeyID]*managementState{},
-		keys:       map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{}, members: map[membership]*memberState{},
+		keys:       map[ident.KeyID]*keyState{}, users: map[ident.UserID]userState{},
+		members:      map[membership]*memberState{},
 		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
 		accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},

@@ -13,7 +13,8 @@ import (
 
 // ManagementKeyTx reads and changes management keys.
 type ManagementKeyTx interface {
-	LockManagementKey(ctx context.Context, tenant ident.TenantID, id ident.ManagementKeyID) (machine.ManagementKey, error)
+	LockManagementKey(ctx context.Context, tenant ident.TenantID,
+		id ident.ManagementKeyID) (machine.ManagementKey, error)
 	EditManagementKey(ctx context.Context, k machine.ManagementKey) error
 	EndPreviousManagementSecret(ctx context.Context, id ident.ManagementKeyID, at time.Time) error
 	RevokeManagementKey(ctx context.Context, id ident.ManagementKeyID, at time.Time, by ident.PartyID,

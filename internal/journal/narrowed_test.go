@@ -90,6 +90,32 @@ func (n *narrowed) code(what string, err error, want api.Code) {
 	testkit.ExpectCode(n.T, what, err, want)
 }
 
+// plan creates a plan for all applications.
+func (n *narrowed) plan(name string, scopes ...string) {
+	n.Helper()
+	_, err := n.As(n.admin).CreatePlan(n.Context(), n.id,
+		api.CreatePlanRequest{Name: name, Scopes: scopes, AllApplications: true})
+	n.check(err)
+}
+
+// subject creates a subject with a key, and returns its id.
+func (n *narrowed) subject(plan string, scopes ...string) (id string, k api.IssuedKey) {
+	n.Helper()
+	k, err := n.As(n.admin).CreateKey(n.Context(), n.id, api.CreateKeyRequest{
+		Name: "Customer key", Scopes: scopes, AllApplications: true,
+		Owner: &api.KeyOwner{Type: api.PartySubject, ExternalID: "cus_1", Plan: plan},
+	})
+	n.check(err)
+	return k.Key.Owner.ID, k
+}
+
+// move gives a subject another plan.
+func (n *narrowed) move(subject, plan string) {
+	n.Helper()
+	_, err := n.As(n.admin).EditSubject(n.Context(), n.id, subject, api.UpdateSubjectRequest{Plan: api.To(plan)})
+	n.check(err)
+}
+
 // reports are scopes of a tenant's own.
 var reports = []api.NewScope{{Name: "reports:read"}, {Name: "reports:export"}}
 
@@ -126,6 +152,49 @@ var narrowings = map[string]func(n *narrowed) (after, demand func()){
 		return func() { n.check(n.As(n.admin).DeleteApplication(n.Context(), n.id, string(a.ID))) }, func() {
 			n.code("the application", testkit.ErrorOf(n.As(n.admin).Application(n.Context(), n.id, string(a.ID))),
 				api.NotFound)
+		}
+	},
+	"a subject was disabled": func(n *narrowed) (after, demand func()) {
+		n.catalogue(reports...)
+		s, k := n.subject("", "reports:read")
+		return func() {
+				_, err := n.As(n.admin).DisableSubject(n.Context(), n.id, s)
+				n.check(err)
+			}, func() {
+				n.code("its key", testkit.ErrorOf(n.With(k).Whoami(n.Context())), api.APIKeyDisabled)
+			}
+	},
+	"a subject was deleted": func(n *narrowed) (after, demand func()) {
+		n.catalogue(reports...)
+		s, k := n.subject("", "reports:read")
+		return func() { n.check(n.As(n.admin).DeleteSubject(n.Context(), n.id, s)) }, func() {
+			n.code("its key", testkit.ErrorOf(n.With(k).Whoami(n.Context())), api.APIKeyRevoked)
+		}
+	},
+	"a plan lost a scope": func(n *narrowed) (after, demand func()) {
+		n.catalogue(reports...)
+		n.plan("pro", "reports:read", "reports:export")
+		_, k := n.subject("pro", "*")
+		return func() {
+			_, err := n.As(n.admin).EditPlan(n.Context(), n.id, "pro",
+				api.UpdatePlanRequest{Scopes: api.To([]string{"reports:read"})})
+			n.check(err)
+		}, func() { n.scopes(k, "reports:read") }
+	},
+	"a subject was moved to a plan that gives less": func(n *narrowed) (after, demand func()) {
+		n.catalogue(reports...)
+		n.plan("pro", "reports:read", "reports:export")
+		n.plan("free", "reports:read")
+		s, k := n.subject("pro", "*")
+		return func() { n.move(s, "free") }, func() { n.scopes(k, "reports:read") }
+	},
+	"a subject was moved to a plan that gives other scopes": func(n *narrowed) (after, demand func()) {
+		n.catalogue(reports...)
+		n.plan("one", "reports:read")
+		n.plan("two", "reports:export")
+		s, k := n.subject("one", "*")
+		return func() { n.move(s, "two") }, func() {
+			n.code("its key", testkit.ErrorOf(n.With(k).Whoami(n.Context())), api.APIKeyDisabled)
 		}
 	},
 	"a scope was removed from the catalogue": func(n *narrowed) (after, demand func()) {

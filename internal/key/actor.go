@@ -45,8 +45,8 @@ func (a actor) party() principal.Party {
 // id returns for whom the actor's requests are admitted.
 func (a actor) id() string { return string(a.party().ID) }
 
-// authority is what an actor may do, as a transaction reads and locks it.
-type authority struct {
+// actorRights are what an actor may do, as a transaction reads and locks it.
+type actorRights struct {
 	// Authority is that of a person; zero for a management key.
 	principal.Authority
 	// management is nil for a person.
@@ -58,7 +58,7 @@ type authority struct {
 }
 
 // party returns who acts.
-func (a authority) party() principal.Party {
+func (a actorRights) party() principal.Party {
 	if a.management != nil {
 		return a.management.Party()
 	}
@@ -67,12 +67,12 @@ func (a authority) party() principal.Party {
 
 // actsAsOwner reports whether the authority acts as the owner of the key. A management key does for
 // all keys for which it may act.
-func (a authority) actsAsOwner(k Key) bool {
+func (a actorRights) actsAsOwner(k Key) bool {
 	return a.management != nil || relationTo(k, a.Person.ID, a.EffectiveRole()) == isOwner
 }
 
 // refusal returns the reason why the management key may no longer be used; nil for a person.
-func (a authority) refusal(t policy.Tenant, now time.Time) error {
+func (a actorRights) refusal(t policy.Tenant, now time.Time) error {
 	if a.management == nil {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (a authority) refusal(t policy.Tenant, now time.Time) error {
 // service accounts in the order of their ids, then a subject, and then the management key.
 func lockActor(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by actor,
 	owner ident.PartyID,
-) (a authority, own Owner, err error) {
+) (a actorRights, own Owner, err error) {
 	if by.management == nil {
 		a.Authority, own, err = lockAuthorities(ctx, tx, tenant, by.person.ID, owner)
 		return a, own, err
@@ -119,12 +119,12 @@ func lockActor(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by ac
 }
 
 // lockManagementKey reads and locks the management key of an actor.
-func lockManagementKey(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by actor) (authority, error) {
+func lockManagementKey(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by actor) (actorRights, error) {
 	found, err := tx.ManagementAuthority(ctx, tenant, by.management.ID)
 	if errors.Is(err, fault.NotFound) {
 		err = fault.KeyInvalid // it was deleted meanwhile
 	}
-	return authority{management: &found, serial: by.management.Serial, ip: by.ip}, err
+	return actorRights{management: &found, serial: by.management.Serial, ip: by.ip}, err
 }
 
 // machineRank orders service accounts before subjects.
@@ -136,7 +136,7 @@ func machineRank(id ident.PartyID) int {
 }
 
 // authorizeOperation checks whether the actor may change a key with the permission.
-func (a authority) authorizeOperation(t policy.Tenant, k Key, p policy.Permission, now time.Time) error {
+func (a actorRights) authorizeOperation(t policy.Tenant, k Key, p policy.Permission, now time.Time) error {
 	if a.management == nil {
 		return authorizeChange(a.Authority, t.Settings, k)
 	}
@@ -172,7 +172,7 @@ func (k Key) grant() policy.KeyGrant {
 
 // requireWithin refuses a key beyond the ceilings of the management key; it refuses nothing to a
 // person. A new secret or more rights of such a key would be more than the management key may have.
-func (a authority) requireWithin(k Key, p policy.Permission) error {
+func (a actorRights) requireWithin(k Key, p policy.Permission) error {
 	if a.management == nil || p != policy.MayUpdateKeys && p != policy.MayRefreshKeys && p != policy.MayCreateKeys {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (a authority) requireWithin(k Key, p policy.Permission) error {
 }
 
 // countCreate counts a new key or a new secret of a management key's hour, or refuses it.
-func (a authority) countCreate(ctx context.Context, tx AuthorityTx, now time.Time) error {
+func (a actorRights) countCreate(ctx context.Context, tx AuthorityTx, now time.Time) error {
 	if a.management == nil {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (a authority) countCreate(ctx context.Context, tx AuthorityTx, now time.Tim
 }
 
 // authorizeNewKey checks whether the actor may create a key for the owner.
-func (a authority) authorizeNewKey(t policy.Tenant, owner Owner, delivery Delivery, now time.Time) error {
+func (a actorRights) authorizeNewKey(t policy.Tenant, owner Owner, delivery Delivery, now time.Time) error {
 	if a.management == nil {
 		return authorizeCreate(t.Settings, a.Authority, owner)
 	}
@@ -215,9 +215,9 @@ func (a authority) authorizeNewKey(t policy.Tenant, owner Owner, delivery Delive
 	return authorizeCreateForMachine(scope.Admin, owner)
 }
 
-// limitLifetime gives a key without an expiry the longest lifetime that the management key may
-// give.
-func (a authority) limitLifetime(s *Spec, t policy.Tenant, now time.Time) {
+// limitLifetime sets the expiry of a key that has none to the end of the longest lifetime that the
+// management key allows.
+func (a actorRights) limitLifetime(s *Spec, t policy.Tenant, now time.Time) {
 	if a.management == nil || s.ExpiresAt != nil {
 		return
 	}

@@ -16,7 +16,7 @@ type keyTx struct {
 	Key
 	tenant policy.Tenant
 	// by is the caller's authority, and owner is what the key's owner may do. A sweep has neither.
-	by    authority
+	by    actorRights
 	owner Owner
 	now   time.Time
 	// horizon is set in a sweep: see Sweeper.Horizon.

@@ -100,7 +100,7 @@ func (s *Service) draft(t policy.Tenant, by ident.PartyID, delivery Delivery, no
 // insert checks and stores a new key. The memberships of the creator and of the owner are locked,
 // so that one transaction at a time counts the owner's keys. spec and fresh are copies, since a
 // transaction may run twice.
-func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by authority, owner Owner, spec Spec,
+func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by actorRights, owner Owner, spec Spec,
 	fresh draft,
 ) (k Key, err error) {
 	k = fresh.key

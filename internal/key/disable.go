@@ -17,24 +17,25 @@ import (
 func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) (View, error) {
-	return s.change(ctx, who, tenant, id, policy.MayDisableKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		byAdmin := !c.Owner.Is(c.by.Person.ID)
-		switch {
-		case c.revoked():
-			return "", errRevoked
-		case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin || c.by.management != nil):
-			return "", audit.ErrNothing
-		}
-		c.DisabledAt = c.now
-		c.DisabledBy = c.by.party().ID
-		c.DisabledByAdmin = byAdmin
-		c.UpdatedAt = c.now
-		if err := c.notifyDisabled(ctx, tx); err != nil {
-			return "", err
-		}
-		c.addEffect(audit.EffectKeyDisabled)
-		return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
-	})
+	return s.change(ctx, who, tenant, id, policy.MayDisableKeys,
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			byAdmin := !c.Owner.Is(c.by.Person.ID)
+			switch {
+			case c.revoked():
+				return "", errRevoked
+			case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin || c.by.management != nil):
+				return "", audit.ErrNothing
+			}
+			c.DisabledAt = c.now
+			c.DisabledBy = c.by.party().ID
+			c.DisabledByAdmin = byAdmin
+			c.UpdatedAt = c.now
+			if err := c.notifyDisabled(ctx, tx); err != nil {
+				return "", err
+			}
+			c.addEffect(audit.EffectKeyDisabled)
+			return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
+		})
 }
 
 // Enable makes a disabled key usable again. Only an admin enables a key that an admin or idleness
@@ -42,25 +43,26 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 func (s *Service) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) (View, error) {
-	return s.change(ctx, who, tenant, id, policy.MayDisableKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		switch {
-		case c.revoked():
-			return "", errRevoked
-		case c.DisabledAt.IsZero():
-			return "", audit.ErrNothing
-		case c.by.management != nil && c.DisabledBy.Type() != ident.ManagementKeyParty:
-			return "", fault.New(fault.Forbidden,
-				"A person disabled this key, or it was idle for too long. Only people may enable it.")
-		case c.by.management == nil && c.DisabledByAdmin && c.by.EffectiveRole() != scope.Admin:
-			return "", fault.New(fault.Forbidden,
-				"An admin disabled this key, or it was idle for too long. Ask an admin of the tenant to enable it.")
-		}
-		c.DisabledAt = time.Time{}
-		c.DisabledBy = ""
-		c.DisabledByAdmin = false
-		c.EnabledAt = c.now
-		c.UpdatedAt = c.now
-		c.addEffect(audit.EffectKeyEnabled)
-		return audit.ActionKeyEnable, tx.SetDisabled(ctx, c.Key)
-	})
+	return s.change(ctx, who, tenant, id, policy.MayDisableKeys,
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			switch {
+			case c.revoked():
+				return "", errRevoked
+			case c.DisabledAt.IsZero():
+				return "", audit.ErrNothing
+			case c.by.management != nil && c.DisabledBy.Type() != ident.ManagementKeyParty:
+				return "", fault.New(fault.Forbidden,
+					"A person disabled this key, or it was idle for too long. Only people may enable it.")
+			case c.by.management == nil && c.DisabledByAdmin && c.by.EffectiveRole() != scope.Admin:
+				return "", fault.New(fault.Forbidden,
+					"An admin disabled this key, or it was idle for too long. Ask an admin of the tenant to enable it.")
+			}
+			c.DisabledAt = time.Time{}
+			c.DisabledBy = ""
+			c.DisabledByAdmin = false
+			c.EnabledAt = c.now
+			c.UpdatedAt = c.now
+			c.addEffect(audit.EffectKeyEnabled)
+			return audit.ActionKeyEnable, tx.SetDisabled(ctx, c.Key)
+		})
 }

@@ -61,34 +61,35 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 	if err := fault.Refuse(e.validate(s.Now())...); err != nil {
 		return View{}, err
 	}
-	return s.change(ctx, who, tenant, id, policy.MayUpdateKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		if err := e.check(c); err != nil {
-			return "", err
-		}
-		if err := checkApplications(ctx, tx, tenant, e.ApplicationIDs); err != nil {
-			return "", err
-		}
-		changed, err := e.apply(&c.Key)
-		if err != nil {
-			return "", err
-		}
-		if len(changed) == 0 {
-			return "", audit.ErrNothing
-		}
-		if slices.Contains(changed, addressField) || slices.Contains(changed, metadataField) {
-			if err := tx.RequireUpgrade(ctx); err != nil {
+	return s.change(ctx, who, tenant, id, policy.MayUpdateKeys,
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			if err := e.check(c); err != nil {
 				return "", err
 			}
-		}
-		c.UpdatedAt = c.now
-		c.recordEdit(changed)
-		if slices.Contains(changed, "expires_at") {
-			if err := c.notifyExpiring(ctx, tx); err != nil {
+			if err := checkApplications(ctx, tx, tenant, e.ApplicationIDs); err != nil {
 				return "", err
 			}
-		}
-		return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
-	})
+			changed, err := e.apply(&c.Key)
+			if err != nil {
+				return "", err
+			}
+			if len(changed) == 0 {
+				return "", audit.ErrNothing
+			}
+			if slices.Contains(changed, addressField) || slices.Contains(changed, metadataField) {
+				if err := tx.RequireUpgrade(ctx); err != nil {
+					return "", err
+				}
+			}
+			c.UpdatedAt = c.now
+			c.recordEdit(changed)
+			if slices.Contains(changed, "expires_at") {
+				if err := c.notifyExpiring(ctx, tx); err != nil {
+					return "", err
+				}
+			}
+			return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
+		})
 }
 
 // validate normalises the texts and returns what is wrong without regard to the key and its tenant.

@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/app"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
@@ -220,31 +223,39 @@ func TestAListThatIsNilInGoIsNotSentAsNull(t *testing.T) {
 // no such node is left.
 func TestMetadataAndAddressesWaitForTheEndOfTheUpgrade(t *testing.T) {
 	t.Parallel()
-	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		h := testkit.Start(t, e)
-		tenant := h.Tenant("Main", testkit.UnlimitedKeys)
-		owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
-		keys := testkit.TenantPath(tenant.ID) + "/keys"
-		path := keys + "/" + h.Key(owner, tenant, "applications:read").Key.ID
-		testkit.Exec(t, h, `DELETE FROM goose_db_version WHERE version_id >= 17`)
-		unchanged := testkit.ExpectUnchanged(t, owner, keys, path)
-		for _, member := range []string{`"metadata":{"a":1}`, `"allowed_cidrs":["10.0.0.0/8"]`} {
-			create := `{"name":"Test key","scopes":["applications:read"],"all_applications":true,` + member + `}`
-			err := testkit.SendBody(t, owner, http.MethodPost, keys, create)
-			testkit.ExpectCode(t, "creating with "+member, err, api.Conflict)
+	c := testkit.ReleasedConfig(t, testkit.Postgres)
+	h := testkit.StartReleased(t, c)
+	h.Account = testkit.Must[account.Account](t)(h.Accounts.CreateAccount(t.Context(), principal.Operator(), "Account",
+		h.Person("Account Owner"), false))
+	tenant := h.Tenant("Main", testkit.UnlimitedKeys)
+	owner := h.As(h.Member(tenant, "Key Owner", scope.Member))
+	keys := testkit.TenantPath(tenant.ID) + "/keys"
+	path := keys + "/" + h.Key(owner, tenant, "applications:read").Key.ID
+	create := func(member string) error {
+		return testkit.SendBody(t, owner, http.MethodPost, keys,
+			`{"name":"Test key","scopes":["applications:read"],"all_applications":true,`+member+`}`)
+	}
+	edit := func(member string) error {
+		return testkit.SendBody(t, owner, http.MethodPatch, path, `{`+member+`}`)
+	}
+	news := []string{`"metadata":{"a":1}`, `"allowed_cidrs":["10.0.0.0/8"]`}
+	unchanged := testkit.ExpectUnchanged(t, owner, keys, path)
+	for _, member := range news {
+		for what, err := range map[string]error{"creating with ": create(member), "editing to ": edit(member)} {
+			testkit.ExpectCode(t, what+member, err, api.Conflict)
 			if err != nil && !strings.Contains(err.Error(), "claviger migrate finish") {
-				t.Errorf("%v", err)
+				t.Errorf("%s%s: %v", what, member, err)
 			}
-			err = testkit.SendBody(t, owner, http.MethodPatch, path, `{`+member+`}`)
-			testkit.ExpectCode(t, "editing to "+member, err, api.Conflict)
 		}
-		unchanged()
-		for _, body := range []string{
-			`{"name":"Other name"}`, `{"metadata":{},"allowed_cidrs":null}`, `{"metadata":null}`,
-		} {
-			testkit.NoError(t, testkit.SendBody(t, owner, http.MethodPatch, path, body))
-		}
-		testkit.NoError(t, testkit.SendBody(t, owner, http.MethodPost, keys, `{"name":"Test key",
-			"scopes":["applications:read"],"all_applications":true,"metadata":{},"allowed_cidrs":null}`))
-	})
+	}
+	unchanged()
+	testkit.NoError(t, create(`"metadata":{},"allowed_cidrs":null`))
+	for _, member := range []string{`"name":"Other name"`, `"metadata":{},"allowed_cidrs":null`, `"metadata":null`} {
+		testkit.NoError(t, edit(member))
+	}
+	testkit.Must[app.Migration](t)(app.FinishMigration(t.Context(), c))
+	for _, member := range news {
+		testkit.NoError(t, create(member))
+		testkit.NoError(t, edit(member))
+	}
 }

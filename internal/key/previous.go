@@ -53,16 +53,19 @@ func earlierTime(at, other time.Time) time.Time {
 func (s *Service) EndPrevious(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) error {
-	_, err := s.change(ctx, who, tenant, id, policy.MayRevokeKeys, func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		switch {
-		case c.revoked():
-			return "", errRevoked
-		case c.validPrevious(c.Life(c.tenant.Rules), c.tenant.Rules, c.now).Until.IsZero():
-			return "", fault.NotFound
-		}
-		c.details = map[string]string{"serial": strconv.Itoa(c.Serial)}
-		c.effects = []audit.Effect{{Kind: audit.EffectKeyPreviousEnded, Tenant: c.Tenant, Key: c.ID, Serial: c.Serial}}
-		return audit.ActionKeyEndPrevious, tx.EndPrevious(ctx, id, c.now)
-	})
+	_, err := s.change(ctx, who, tenant, id, policy.MayRevokeKeys,
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			switch {
+			case c.revoked():
+				return "", errRevoked
+			case c.validPrevious(c.Life(c.tenant.Rules), c.tenant.Rules, c.now).Until.IsZero():
+				return "", fault.NotFound
+			}
+			c.details = map[string]string{"serial": strconv.Itoa(c.Serial)}
+			c.effects = []audit.Effect{{
+				Kind: audit.EffectKeyPreviousEnded, Tenant: c.Tenant, Key: c.ID, Serial: c.Serial,
+			}}
+			return audit.ActionKeyEndPrevious, tx.EndPrevious(ctx, id, c.now)
+		})
 	return err
 }

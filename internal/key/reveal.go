@@ -22,25 +22,26 @@ func (s *Service) Reveal(ctx context.Context, who principal.Principal, tenant id
 ) (Issued, error) {
 	caller, _ := who.Session()
 	var shown Issued
-	v, err := s.change(ctx, who, tenant, id, "", func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
-		switch {
-		case !c.Owner.Is(caller.User.ID):
-			return "", fault.New(fault.Forbidden, "Only the owner of this key may see its secret again.")
-		case !caller.Recent(c.now):
-			return "", fault.New(fault.SignInAgain,
-				"You signed in more than five minutes ago. Sign in again to see the secret.")
-		case !c.tenant.Active:
-			return "", errTenantDisabled
-		case c.tenant.Settings.Disclosure != policy.Recoverable, c.revoked():
-			return "", errNotRecoverable
-		}
-		secret, err := s.openCopy(ctx, tx, c.Key)
-		if err != nil {
-			return "", err
-		}
-		shown.Credential, shown.Settings = secret, c.tenant.Settings
-		return audit.ActionKeyReveal, c.notifyRevealed(ctx, tx, who.Origin().IP)
-	})
+	v, err := s.change(ctx, who, tenant, id, "",
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			switch {
+			case !c.Owner.Is(caller.User.ID):
+				return "", fault.New(fault.Forbidden, "Only the owner of this key may see its secret again.")
+			case !caller.Recent(c.now):
+				return "", fault.New(fault.SignInAgain,
+					"You signed in more than five minutes ago. Sign in again to see the secret.")
+			case !c.tenant.Active:
+				return "", errTenantDisabled
+			case c.tenant.Settings.Disclosure != policy.Recoverable, c.revoked():
+				return "", errNotRecoverable
+			}
+			secret, err := s.openCopy(ctx, tx, c.Key)
+			if err != nil {
+				return "", err
+			}
+			shown.Credential, shown.Settings = secret, c.tenant.Settings
+			return audit.ActionKeyReveal, c.notifyRevealed(ctx, tx, who.Origin().IP)
+		})
 	if err != nil {
 		return Issued{}, err
 	}

@@ -23,7 +23,7 @@ var errOtherSubject = fault.New(fault.Conflict, "The subject has another `name` 
 // lockOwner reads and locks what the actor and the owner of a new key may do. It creates a subject
 // that the request names by an unknown external id.
 func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller actor, spec Spec, fresh draft,
-) (by authority, owner Owner, isNew bool, err error) {
+) (by actorRights, owner Owner, isNew bool, err error) {
 	if spec.Subject == nil {
 		self := ident.PartyID(caller.person.ID)
 		by, owner, err = lockActor(ctx, tx, tenant, caller, cmp.Or(spec.Owner, self))
@@ -77,7 +77,7 @@ func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller a
 
 // authorizeSubject checks whether a management key may create a key for a subject that the request
 // names by its external id, and the subject if it is new.
-func (a authority) authorizeSubject(isNew bool, plan string) error {
+func (a actorRights) authorizeSubject(isNew bool, plan string) error {
 	rights := a.management.Rights
 	if !rights.ActsFor(ident.SubjectParty, policy.MayCreateKeys) {
 		return errNoPermission(policy.MayCreateKeys, ident.SubjectParty)

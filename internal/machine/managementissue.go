@@ -401,7 +401,8 @@ func (e ManagementKeyEdit) apply(c *managementChange) (changed []string, err err
 		if c.ExpiresAt.After(expires) {
 			faults = append(faults, fault.Field{
 				Name: "expires_at", Code: "widened",
-				Message: "Use a time not later than " + expires.Format(time.RFC3339) + ", or refresh the management key.",
+				Message: "Use a time not later than " + expires.Format(time.RFC3339) +
+					", or refresh the management key.",
 			})
 		}
 	}

@@ -54,7 +54,7 @@ func newProgram(t *testing.T, h *testkit.Server, name string, n api.CreateManage
 	return p
 }
 
-// issue gives the program another management key.
+// issue creates another management key of the program.
 func (p *program) issue(t *testing.T, n api.CreateManagementKeyRequest) {
 	t.Helper()
 	var err error
@@ -287,23 +287,28 @@ func TestAManagementKeyWorksFromItsAddressesOnly(t *testing.T) {
 	testkit.ExpectCode(t, "from its network", err, "")
 }
 
+// request is one to create a management key.
+type request = api.CreateManagementKeyRequest
+
 func TestWhatIsWrongWithANewManagementKeyIsSaidFieldByField(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	p := newProgram(t, h, "Builds", wide())
-	for want, change := range map[string]func(*api.CreateManagementKeyRequest){
-		"permissions required":             func(n *api.CreateManagementKeyRequest) { n.Permissions = nil },
-		"permissions.0 unknown":            func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"keys:reveal"} },
-		"permissions.1 unknown":            func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"keys:read", "portal:open"} },
-		"permissions.0 beyond_role":        func(n *api.CreateManagementKeyRequest) { n.Permissions = []api.Permission{"audit:read"} },
-		"owners.0 unknown":                 func(n *api.CreateManagementKeyRequest) { n.Owners = []api.PartyType{"operator"} },
-		"ceilings.scopes.0 unknown":        func(n *api.CreateManagementKeyRequest) { n.Ceilings.Scopes = []string{"no:scope"} },
-		"ceilings.max_lifetime_days range": func(n *api.CreateManagementKeyRequest) { n.Ceilings.MaxLifetimeDays = new(0) },
-		"ceilings.creates_per_hour range":  func(n *api.CreateManagementKeyRequest) { n.Ceilings.CreatesPerHour = -1 },
-		"ceilings.allowed_cidrs.0 host_bits": func(n *api.CreateManagementKeyRequest) {
+	for want, change := range map[string]func(*request){
+		"permissions required":  func(n *request) { n.Permissions = nil },
+		"permissions.0 unknown": func(n *request) { n.Permissions = []api.Permission{"keys:reveal"} },
+		"permissions.1 unknown": func(n *request) {
+			n.Permissions = []api.Permission{"keys:read", "portal:open"}
+		},
+		"permissions.0 beyond_role":        func(n *request) { n.Permissions = []api.Permission{"audit:read"} },
+		"owners.0 unknown":                 func(n *request) { n.Owners = []api.PartyType{"operator"} },
+		"ceilings.scopes.0 unknown":        func(n *request) { n.Ceilings.Scopes = []string{"no:scope"} },
+		"ceilings.max_lifetime_days range": func(n *request) { n.Ceilings.MaxLifetimeDays = new(0) },
+		"ceilings.creates_per_hour range":  func(n *request) { n.Ceilings.CreatesPerHour = -1 },
+		"ceilings.allowed_cidrs.0 host_bits": func(n *request) {
 			n.Ceilings.AllowedCIDRs = []string{"192.0.2.1/24"}
 		},
-		"expires_at range": func(n *api.CreateManagementKeyRequest) {
+		"expires_at range": func(n *request) {
 			n.ExpiresAt = new(h.Clock.Now().Add(366 * 24 * time.Hour))
 		},
 	} {
@@ -433,7 +438,9 @@ func TestALeakIsAnsweredByRevokingWhatTheManagementKeyCreated(t *testing.T) {
 			t.Errorf("result %d is %s", i, r.Code)
 		}
 	}
-	for name, bad := range map[string][]string{"none": nil, "twice": {ids[0], ids[0]}, "too many": make([]string, 201)} {
+	for name, bad := range map[string][]string{
+		"none": nil, "twice": {ids[0], ids[0]}, "too many": make([]string, 201),
+	} {
 		_, err := p.admin.DisableKeys(t.Context(), string(p.tenant.ID), api.BulkKeysRequest{IDs: bad})
 		testkit.ExpectCode(t, name, err, api.ValidationFailed)
 	}

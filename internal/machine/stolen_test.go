@@ -183,7 +183,8 @@ func (th *thief) checkTarget(ctx context.Context, id ident.KeyID, before key.Key
 	}
 	same := after.Serial == before.Serial && after.Name == before.Name && slices.Equal(after.Scopes, before.Scopes) &&
 		after.ExpiresAt.Equal(before.ExpiresAt) && after.Addresses.Equal(before.Addresses) &&
-		slices.Equal(after.Applications.IDs, before.Applications.IDs) && after.Applications.All == before.Applications.All
+		slices.Equal(after.Applications.IDs, before.Applications.IDs) &&
+		after.Applications.All == before.Applications.All
 	if same {
 		return
 	}

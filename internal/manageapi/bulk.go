@@ -22,8 +22,8 @@ func (a *API) bulkKeys(tags []string) {
 	add(a, huma.Operation{
 		OperationID: "revoke-keys", Method: http.MethodPost, Path: keysPath + "/revoke", Tags: tags,
 		Summary: "Revoke several keys",
-		Description: "Revokes 1 to 200 keys, each in a change of its own: some may fail. Use it with a list filtered by " +
-			"`created_by` after a management key has leaked.",
+		Description: "Revokes 1 to 200 keys, each in a change of its own: some may fail. Use it with a list " +
+			"filtered by `created_by` after a management key has leaked.",
 	}, requirement{session: true, management: policy.MayRevokeKeys, reduces: true}, a.revokeKeys)
 	add(a, huma.Operation{
 		OperationID: "disable-keys", Method: http.MethodPost, Path: keysPath + "/disable", Tags: tags,

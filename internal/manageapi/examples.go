@@ -277,7 +277,8 @@ func wireForm(value any) (form any) {
 // exampleManagementKey returns a management key of a service account.
 func exampleManagementKey(at time.Time) api.ManagementKey {
 	return api.ManagementKey{
-		ID: "mgk_01m8k6w12gpt6v8y", TenantID: exampleTenant, Name: "Terraform", PublicID: "mk_7Hq2mZ0aBcDtTtTt", Last4: "a2B3",
+		ID: "mgk_01m8k6w12gpt6v8y", TenantID: exampleTenant, Name: "Terraform",
+		PublicID: "mk_7Hq2mZ0aBcDtTtTt", Last4: "a2B3",
 		ServiceAccount: api.Party{
 			Type: api.PartyServiceAccount, ID: "sva_01m8k6w12gh7j9kq", Name: new("Infrastructure"),
 		},

@@ -3,7 +3,6 @@ package manageapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -51,10 +50,10 @@ func (a *API) managementKeys() {
 		Description: "Only admins may do this. It is refused at once. Its audit trail is kept.",
 	}, requirement{session: true}, a.deleteManagementKey)
 	add(a, huma.Operation{
-		OperationID: "refresh-management-key", Method: http.MethodPost, Path: managementKeyPath + "/refresh", Tags: tags,
-		Summary: "Refresh a management key",
-		Description: "Only admins may do this, after a sign-in within the last five minutes. Issues a new value, which " +
-			"is shown only in this response.",
+		OperationID: "refresh-management-key", Method: http.MethodPost, Path: managementKeyPath + "/refresh",
+		Tags: tags, Summary: "Refresh a management key",
+		Description: "Only admins may do this, after a sign-in within the last five minutes. Issues a new value, " +
+			"which is shown only in this response.",
 	}, requirement{session: true, idempotent: true},
 		idempotent(a, a.refreshManagementKey, a.replayRefreshManagementKey),
 		fault.Conflict, fault.SignInAgain, fault.KeyLimitReached)
@@ -131,8 +130,8 @@ func (a *API) createManagementKey(ctx context.Context,
 	return out, nil
 }
 
-// replayCreateManagementKey returns the management key that createManagementKey created, without its
-// value.
+// replayCreateManagementKey returns the management key that createManagementKey created, without
+// its value.
 func (a *API) replayCreateManagementKey(ctx context.Context, in *createManagementKeyInput,
 	id string,
 ) (*created[api.IssuedManagementKey], error) {
@@ -264,9 +263,8 @@ func (a *API) refreshManagementKey(ctx context.Context,
 	in *refreshManagementKeyInput,
 ) (*refreshManagementKeyOutput, error) {
 	tenant, account, id := in.ids()
-	issued, err := a.ManagementKeys.Refresh(ctx, callerOf(ctx).Principal, tenant, account, id, machine.ManagementRefresh{
-		ExpiresAt: in.JSON.value.ExpiresAt, Overlap: in.JSON.value.OverlapSeconds,
-	})
+	sent := machine.ManagementRefresh{ExpiresAt: in.JSON.value.ExpiresAt, Overlap: in.JSON.value.OverlapSeconds}
+	issued, err := a.ManagementKeys.Refresh(ctx, callerOf(ctx).Principal, tenant, account, id, sent)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +343,8 @@ func managementKeyOf(v machine.ManagementKeyView) api.ManagementKey {
 	wire := api.ManagementKey{
 		ID: string(v.ID), TenantID: string(v.Tenant), Name: v.Name, PublicID: v.PublicID, Last4: v.Last4,
 		ServiceAccount: web.Party(v.ServiceAccount.Party),
-		Permissions:    wireList[api.Permission](v.Rights.Permissions), Owners: wireList[api.PartyType](v.Rights.Owners),
+		Permissions:    wireList[api.Permission](v.Rights.Permissions),
+		Owners:         wireList[api.PartyType](v.Rights.Owners),
 		Ceilings: api.ManagementCeilings{
 			Scopes: c.Scopes.Strings(), AllApplications: c.Applications.All,
 			ApplicationIDs: web.Strings(c.Applications.IDs), Plans: make([]*string, len(c.Plans)),
@@ -370,7 +369,7 @@ func previousManagementOf(p machine.PreviousSecret) *api.PreviousSecret {
 	if p.Until.IsZero() {
 		return nil
 	}
-	return &api.PreviousSecret{PublicID: p.PublicID, Last4: p.Last4, ExpiresAt: p.Until.UTC(), LastUsedAt: (*time.Time)(nil)}
+	return &api.PreviousSecret{PublicID: p.PublicID, Last4: p.Last4, ExpiresAt: p.Until.UTC()}
 }
 
 // withoutPerson returns the party as a management key sees it: of a person only the id.

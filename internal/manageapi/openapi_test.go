@@ -118,6 +118,10 @@ func TestAMethodThatIsNotInTheDocumentIsRefusedAndTheOthersAreNamed(t *testing.T
 		taken[page] = []string{http.MethodGet}
 	}
 	for path, methods := range taken {
+		// A word such as revoke stands where other routes have the id of a key.
+		methods = slices.Concat(methods, taken[path[:strings.LastIndex(path, "/")+1]+"key_01m7z51nc4y94zpp4er7"])
+		slices.Sort(methods)
+		methods = slices.Compact(methods)
 		if slices.Contains(methods, http.MethodGet) {
 			methods = append(methods, http.MethodHead)
 		}

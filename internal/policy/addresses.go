@@ -120,6 +120,9 @@ func compareNetworks(a, b netip.Prefix) int {
 // Restricted reports whether there is a list.
 func (a Addresses) Restricted() bool { return a.restricted }
 
+// Len returns the number of listed networks.
+func (a Addresses) Len() int { return len(a.networks) }
+
 // Strings returns the networks in canonical form and in order. It returns nil if every address is
 // allowed, and an empty list if none is.
 func (a Addresses) Strings() []string {

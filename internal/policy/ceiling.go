@@ -189,7 +189,8 @@ func (r ManagementRights) permissionFaults(role scope.Role) []fault.Field {
 		if slices.Contains(Permissions(), p) && !p.WithinRole(role) {
 			faults = append(faults, fault.Field{
 				Name: fmt.Sprintf("permissions.%d", i), Code: "beyond_role",
-				Message: "The role of the service account does not include this. Leave it out, or change the role first.",
+				Message: "The role of the service account does not include this. " +
+					"Leave it out, or change the role first.",
 			})
 		}
 	}

@@ -21,8 +21,7 @@ const (
 	MayDisableKeys Permission = "keys:disable"
 	// MayRevokeKeys is for revoking and deleting, and for ending a previous secret.
 	MayRevokeKeys       Permission = "keys:revoke"
-	MayReadSubjects     Permission = "subjects:read"
-	MayWriteSubjects    Permission = "subjects:write"
+	MayWriteSubjects    Permission = "subjects:write" // not granted before the routes of subjects accept it
 	MayReadApplications Permission = "applications:read"
 	MayReadScopes       Permission = "scopes:read"
 	MayReadAudit        Permission = "audit:read"
@@ -32,7 +31,7 @@ const (
 func Permissions() []Permission {
 	return []Permission{
 		MayReadKeys, MayCreateKeys, MayUpdateKeys, MayRefreshKeys, MayDisableKeys, MayRevokeKeys,
-		MayReadSubjects, MayWriteSubjects, MayReadApplications, MayReadScopes, MayReadAudit,
+		MayReadApplications, MayReadScopes, MayReadAudit,
 	}
 }
 
@@ -83,7 +82,9 @@ func (r ManagementRights) ActsFor(owner ident.PartyType, p Permission) bool {
 // WithinRole returns the rights without the permissions that the role of the service account does
 // not include.
 func (r ManagementRights) WithinRole(role scope.Role) ManagementRights {
-	r.Permissions = slices.DeleteFunc(slices.Clone(r.Permissions), func(p Permission) bool { return !p.WithinRole(role) })
+	r.Permissions = slices.DeleteFunc(slices.Clone(r.Permissions), func(p Permission) bool {
+		return !p.WithinRole(role)
+	})
 	return r
 }
 

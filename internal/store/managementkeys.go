@@ -36,11 +36,12 @@ const (
 		FROM management_key_secrets s JOIN management_keys k ON k.id = s.key_id
 		WHERE s.lookup = $1 AND s.digest IS NOT NULL`
 	lockManagementKey     query = `SELECT 1 FROM management_keys WHERE tenant_id = $1 AND id = $2`
-	selectManagementOwner query = `SELECT id FROM service_accounts WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`
-	countManagementKeys   query = `SELECT COUNT(*) FROM management_keys WHERE service_account_id = $1 AND revoked_at IS NULL
-		AND expires_at > $2`
-	insertManagementKey query = `INSERT INTO management_keys (id, tenant_id, service_account_id, name, permissions, ceilings,
-		expires_at, created_by, created_at, updated_at, secret_set_at)
+	selectManagementOwner query = `SELECT id FROM service_accounts WHERE tenant_id = $1 AND id = $2
+		AND deleted_at IS NULL`
+	countManagementKeys query = `SELECT COUNT(*) FROM management_keys WHERE service_account_id = $1
+		AND revoked_at IS NULL AND expires_at > $2`
+	insertManagementKey query = `INSERT INTO management_keys (id, tenant_id, service_account_id, name, permissions,
+		ceilings, expires_at, created_by, created_at, updated_at, secret_set_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	insertManagementSecret query = `INSERT INTO management_key_secrets (key_id, position, serial, lookup, public_id,
 		tag_version, last4, digest, digest_version, set_at, set_by)
@@ -58,8 +59,9 @@ const (
 	deleteManagementKey  query = `DELETE FROM management_keys WHERE id = $1`
 	deleteManagementUses query = `DELETE FROM management_key_uses WHERE key_id = $1`
 	countManagementHour  query = `UPDATE management_keys SET hour_started_at = $2, hour_count = $3 WHERE id = $1`
-	upsertManagementUse  query = `INSERT INTO management_key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)
-		ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at, last_used_ip = excluded.last_used_ip
+	upsertManagementUse  query = `INSERT INTO management_key_uses (key_id, last_used_at, last_used_ip)
+		VALUES ($1, $2, $3) ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at,
+		last_used_ip = excluded.last_used_ip
 		WHERE excluded.last_used_at >= management_key_uses.last_used_at`
 )
 
@@ -223,7 +225,9 @@ func (t *Tx) LockManagementKey(ctx context.Context, tenant ident.TenantID,
 }
 
 // CountManagementKeys implements machine.ManagementKeyTx.
-func (t *Tx) CountManagementKeys(ctx context.Context, account ident.ServiceAccountID, now time.Time) (n int, err error) {
+func (t *Tx) CountManagementKeys(ctx context.Context, account ident.ServiceAccountID,
+	now time.Time,
+) (n int, err error) {
 	err = t.row(ctx, countManagementKeys, account, micros(now)).Scan(&n)
 	return n, err
 }
@@ -253,7 +257,8 @@ func (t *Tx) EditManagementKey(ctx context.Context, k machine.ManagementKey) err
 	if err != nil {
 		return err
 	}
-	return t.runOne(ctx, editManagementKey, k.ID, k.Name, permissions, ceilings, micros(k.ExpiresAt), micros(k.UpdatedAt))
+	return t.runOne(ctx, editManagementKey, k.ID, k.Name, permissions, ceilings, micros(k.ExpiresAt),
+		micros(k.UpdatedAt))
 }
 
 // ReplaceManagementSecret implements machine.ManagementKeyTx.

@@ -414,6 +414,11 @@ func grow(t *testing.T, b store.Backend, rows int) {
 				created_by, created_at, updated_at, secret_set_at)
 			SELECT 'mgk_' || i, 'ten_1', 'sva_' || i, 'Key', '[]', '{}', i, 'usr_1', i, i, i FROM n`,
 		},
+		{
+			rows/10 + 1,
+			`INSERT INTO management_key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4, set_at)
+			SELECT 'mgk_' || i, 'current', 1, 'm' || i, 'm' || i, 1, '0000', i FROM n`,
+		},
 		{rows, `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label,
 			domain, digest, digest_version, set_at)
 			SELECT 'key_' || i, 'current', 1, 'l' || i, 'p' || i, 'last', 'opaque', '', '', '', CAST('d' AS %BLOB%), 1,

@@ -27,8 +27,9 @@ const (
 		WHERE s.tag_version = $1 AND (s.digest IS NOT NULL OR (k.secret_set_at IS NULL AND k.revoked_at IS NULL))
 		AND (s.position = 'current' OR s.until > $2)`
 	countManagementDigests query = `SELECT COUNT(*) FROM management_key_secrets WHERE digest_version = $1`
-	countManagementIDs     query = `SELECT COUNT(*) FROM management_key_secrets s JOIN management_keys k ON k.id = s.key_id
-		WHERE s.tag_version = $1 AND k.revoked_at IS NULL AND k.expires_at > $2
+	countManagementIDs     query = `SELECT COUNT(*) FROM management_key_secrets s
+		JOIN management_keys k ON k.id = s.key_id WHERE s.tag_version = $1
+		AND k.revoked_at IS NULL AND k.expires_at > $2
 		AND (s.position = 'current' OR s.until > $2)`
 	countLinkTokens query = `SELECT (SELECT COUNT(*) FROM sessions WHERE created_at >= $1 AND created_at < $2
 		AND expires_at > $3)
@@ -38,7 +39,8 @@ const (
 	// At most a hundred rows at a time, so that no other write waits long.
 	digestsBefore query = sealedBefore + `s.digest, s.digest_version` + sealedRows + `s.digest_version < $1` +
 		sealedOrder
-	copiesBefore            query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` + sealedOrder
+	copiesBefore query = sealedBefore + `s.copy, s.copy_version` + sealedRows + `s.copy_version < $1` +
+		sealedOrder
 	managementDigestsBefore query = sealedBefore + `s.digest, s.digest_version FROM management_key_secrets s
 		JOIN management_keys k ON k.id = s.key_id WHERE s.digest_version < $1` + sealedOrder
 	// Only if the text is still the one that was read: a refresh, a revocation or another node may

@@ -213,6 +213,7 @@ const (
 	credentialSize = 320
 	factsSize      = 400
 	scopeSize      = 48
+	networkSize    = 32
 )
 
 // size returns the approximate size of the entry in the cache, in bytes.
@@ -227,7 +228,7 @@ func (e *Entry) size(lookup string) int64 {
 		}
 		counted = c.facts
 		n += factsSize + scopeSize*(len(c.facts.Key.Scopes)+len(c.facts.Key.Applications.IDs))
-		n += len(c.facts.Metadata.Text())
+		n += len(c.facts.Metadata.Text()) + networkSize*c.facts.addresses.Len()
 		if c.facts.Rendered != nil {
 			n += c.facts.Rendered.Size()
 		}

@@ -61,7 +61,8 @@ func (l *ChangeLimit) Consume(who principal.Principal, reduces bool) error {
 	now := int64(time.Since(l.started))
 	if !reduces {
 		wait := l.changes.Consume(&ratelimit.Caller[ident.PartyID]{ID: by.owner}, now, l.perMinute)
-		return refuseChange(wait, "One person or service account may send %d requests a minute that change something.", l.perMinute)
+		return refuseChange(wait,
+			"One person or service account may send %d requests a minute that change something.", l.perMinute)
 	}
 	text := "The keys of one owner may send %d requests a minute that take authority away."
 	if by.session != "" {
