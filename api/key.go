@@ -39,11 +39,11 @@ type KeyOwner struct {
 	Type PartyType `json:"type" values:"user,service_account,subject"`
 	// ID is the id of the owner. A subject may be named by ExternalID instead.
 	ID string `json:"id,omitempty"`
-	// ExternalID is the host application's id of a subject. A subject that does not exist is created
-	// together with the key.
+	// ExternalID is the host application's id of a subject. A subject that does not exist is
+	// created together with the key.
 	ExternalID string `json:"external_id,omitempty"`
-	// Name and Plan are those of a new subject. For one that exists, leave them out, or send what it
-	// has.
+	// Name and Plan are those of a new subject. For one that exists, leave them out, or send what
+	// it has.
 	Name string `json:"name,omitempty"`
 	Plan string `json:"plan,omitempty"`
 }

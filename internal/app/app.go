@@ -165,7 +165,7 @@ func (a *App) buildServices(ctx context.Context, c config.Config, sender notice.
 	if err != nil {
 		return err
 	}
-	return a.keyHeaders.publishTo(ctx, &a.web.Authenticator.KeyHeaders)
+	return a.keyHeaders.publishTo(ctx, a.web.Authenticator.KeyHeaders)
 }
 
 // File returns the path of a file in the data directory.

@@ -42,10 +42,13 @@ func BenchmarkVerify(b *testing.B) {
 	tenant := h.Tenant("Main", nil)
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
 	value := h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
-	auth := &web.Authenticator{Verify: &verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions}}
+	auth := &web.Authenticator{
+		Verify:     &verify.Authenticator{Engine: h.Engine, Sessions: h.Sessions},
+		KeyHeaders: new(web.KeyHeaders),
+	}
 	auth.KeyHeaders.Set(web.KeyHeader{Tenant: tenant.ID, Name: "X-API-Key"})
 	log := slog.New(slog.DiscardHandler)
-	router := web.NewRouter(web.NewMiddleware(auth, log))
+	router := web.NewRouter(web.NewMiddleware(auth, log, web.Options{}))
 	(&dataplane.API{Authenticator: auth, Errors: web.ProblemWriter{Authenticator: auth}, Log: log}).Mount(router)
 	handler := router.Handler()
 	body := `{"credential":"` + value + `","scopes":["applications:read"]}`

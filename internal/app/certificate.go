@@ -43,8 +43,7 @@ func openCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
 		return nil, fmt.Errorf("server.tls: %w", err)
 	}
 	if exposed, err := c.checkKey(); err == nil && exposed {
-		log.Warn("others can read the file of a secret: unless a container mounts it so, chmod 600 it",
-			"setting", "server.tls.key", "file", files.Key)
+		log.Warn(config.ExposedWarning, "setting", "server.tls.key", "file", files.Key)
 	}
 	return c, nil
 }

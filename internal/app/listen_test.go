@@ -75,6 +75,15 @@ func serial(t *testing.T, h *testkit.Server) int64 {
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
+func TestAKeyOfTheCertificateThatOthersCanReadIsWarnedOf(t *testing.T) {
+	h, files := tlsServer(t)
+	testkit.NoError(t, os.Chmod(files.Key, 0o644))
+	h.Restart()
+	if said := h.Log.String(); !strings.Contains(said, config.ExposedWarning) || !strings.Contains(said, files.Key) {
+		t.Errorf("the log says:\n%s", said)
+	}
+}
+
 func TestAChangedCertificateIsShownFromTheNextConnectionOn(t *testing.T) {
 	h, files := tlsServer(t)
 	second, third := newPair(t, 2), newPair(t, 3)

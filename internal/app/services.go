@@ -98,7 +98,13 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		Now: now, Rand: rand.Reader, SearchGate: search,
 	}
 	v.Plans = &machine.Plans{
-		Ledger: store.NewLedger(s, func(t *store.Tx) machine.PlanTx { return t }), Store: s, Tenants: v.Tenancy, Now: now,
+		Ledger: store.NewLedger(
+			s,
+			func(t *store.Tx) machine.PlanTx { return t },
+		),
+		Store:   s,
+		Tenants: v.Tenancy,
+		Now:     now,
 	}
 	v.ServiceAccounts = &machine.ServiceAccounts{
 		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ServiceAccountTx { return t }), Store: s,

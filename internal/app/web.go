@@ -17,23 +17,24 @@ import (
 func (a *App) newMiddleware(c config.Server, limits config.PersonLimits) (*web.Middleware, error) {
 	auth := &web.Authenticator{
 		Verify:         &verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions, ManagementKeys: a.ManagementKeys},
+		Secure:         config.BaseURL(a.URL).TLS(),
+		Proxies:        c.TrustedProxies,
+		KeyHeaders:     new(web.KeyHeaders),
 		ManagementKeys: web.NewManagementLimit(),
 	}
-	m := web.NewMiddleware(auth, a.options.Log)
-	auth.Secure = config.BaseURL(a.URL).TLS()
-	auth.Proxies = c.TrustedProxies
-	m.Tracing = a.tracing
 	if c.BaseURL != "" {
 		if err := auth.TrustOrigin(string(c.BaseURL)); err != nil {
 			return nil, fmt.Errorf("server.base_url: %w", err)
 		}
 	}
-	m.Admit = a.disk.admit
-	m.Now = a.clock.Now
-	m.Changes = web.NewChangeLimit(int(limits.ChangesPerMinute))
-	m.Anonymous = web.NewAddressLimit(int(limits.AnonymousPerMinute))
-	m.AnonymousTime = time.Duration(c.Limits.HeaderTimeout)
-	return m, nil
+	return web.NewMiddleware(auth, a.options.Log, web.Options{
+		Now:           a.clock.Now,
+		Tracing:       a.tracing,
+		Admit:         a.disk.admit,
+		Changes:       web.NewChangeLimit(int(limits.ChangesPerMinute)),
+		Anonymous:     web.NewAddressLimit(int(limits.AnonymousPerMinute)),
+		AnonymousTime: time.Duration(c.Limits.HeaderTimeout),
+	}), nil
 }
 
 // entryPoint is a part of what the public listener serves. It mounts its own routes.

@@ -83,11 +83,14 @@ var table = []layer{
 		},
 		{
 			"internal/machine",
-			"account tenancy admission notice paging principal policy scope credential ident audit metadata text fault",
-			"",
+			"account tenancy admission notice paging principal policy scope credential ident audit metadata text " +
+				"fault", "",
 		},
 		{"internal/application", "account tenancy paging principal policy scope ident audit text fault", ""},
-		{"internal/key", "machine admission notice principal policy scope credential ident audit metadata text fault", ""},
+		{
+			"internal/key",
+			"machine admission notice paging principal policy scope credential ident audit metadata text fault", "",
+		},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
 		{"internal/usage", "policy scope ident metric", ""},
 		{

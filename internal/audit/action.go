@@ -175,7 +175,7 @@ var actionRules = map[Action]actionRule{
 	ActionMemberInvite:     {none: reasonLinksExpire},
 	ActionInvitationResend: {none: reasonLinksExpire},
 	ActionInvitationCancel: {none: reasonLinksExpire},
-	ActionMemberJoin:       {always: []EffectKind{EffectMemberEnabled}},
+	ActionMemberJoin:       {always: []EffectKind{EffectMemberEnabled}, may: []EffectKind{EffectAccountRoleSet}},
 	ActionMemberEdit:       {may: []EffectKind{EffectMemberDisabled, EffectMemberEnabled, EffectMemberRoleSet}},
 	ActionMemberRemove:     {always: []EffectKind{EffectMemberRemoved}},
 

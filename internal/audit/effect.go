@@ -137,8 +137,8 @@ type Effect struct {
 	Rights        *policy.ManagementRights `json:"rights,omitempty"`
 	// Scopes of a key or a plan.
 	Scopes []string `json:"scopes,omitempty"`
-	// AllApplications and Applications say which applications a key may use, or a plan contains: all,
-	// or those listed.
+	// AllApplications and Applications say which applications a key may use, or a plan contains:
+	// all, or those listed.
 	AllApplications bool     `json:"all_applications,omitempty"`
 	Applications    []string `json:"applications,omitempty"`
 	// Addresses from which a key may be used. They are absent if every address is allowed.
@@ -226,19 +226,32 @@ func (f Effect) Check() error {
 		return fmt.Errorf("%w %q: a newer version of claviger wrote it; run that version", ErrUnknownEffect, f.Kind)
 	}
 	has := members{
-		managementKey: f.ManagementKey != "", rights: f.Rights != nil,
-		account: f.Account != "", tenant: f.Tenant != "", user: f.User != "", key: f.Key != "", owner: f.Owner != "",
-		application: f.Application != "",
-		serial:      f.Serial > 0, lifetime: f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
-		plan: f.Plan != "" && !want.anyPlan, anyPlan: want.anyPlan,
-		role: f.Role != "", scopes: len(f.Scopes) > 0 && !want.anyScopes, anyScopes: want.anyScopes, settings: f.Settings != nil, since: !f.Since.IsZero(),
-		sessions: f.IdleMinutes > 0 && f.AbsoluteHours > 0,
-		expires:  want.expires || !f.Expires.IsZero(), catalogue: want.catalogue || f.Catalogue != nil,
-		addresses:    want.addresses || f.Addresses.Restricted(),
-		applications: want.applications || f.AllApplications || f.Applications != nil,
+		managementKey: f.ManagementKey != "",
+		rights:        f.Rights != nil,
+		account:       f.Account != "",
+		tenant:        f.Tenant != "",
+		user:          f.User != "",
+		key:           f.Key != "",
+		owner:         f.Owner != "",
+		application:   f.Application != "",
+		serial:        f.Serial > 0,
+		lifetime:      f.Reason == policy.ByAutoExpiry || f.Reason == policy.ByMaxLifetime,
+		plan:          f.Plan != "" && !want.anyPlan,
+		anyPlan:       want.anyPlan,
+		role:          f.Role != "",
+		scopes:        len(f.Scopes) > 0 && !want.anyScopes,
+		anyScopes:     want.anyScopes,
+		settings:      f.Settings != nil,
+		since:         !f.Since.IsZero(),
+		sessions:      f.IdleMinutes > 0 && f.AbsoluteHours > 0,
+		expires:       want.expires || !f.Expires.IsZero(),
+		catalogue:     want.catalogue || f.Catalogue != nil,
+		addresses:     want.addresses || f.Addresses.Restricted(),
+		applications:  want.applications || f.AllApplications || f.Applications != nil,
 	}
 	if has != want || f.Serial < 0 || f.Days < 0 || f.Days > 0 && !want.lifetime || f.Reason != "" && !want.lifetime ||
-		!want.sessions && (f.IdleMinutes != 0 || f.AbsoluteHours != 0) || f.AllApplications && len(f.Applications) > 0 {
+		!want.sessions &&
+			(f.IdleMinutes != 0 || f.AbsoluteHours != 0) || f.AllApplications && len(f.Applications) > 0 {
 		return fmt.Errorf("the effect %s has other members than it must have", f.Kind)
 	}
 	return nil

@@ -477,6 +477,27 @@ func TestLinksOfABackupAreVoid(t *testing.T) {
 		api.LinkInvalid)
 }
 
+// The journal still has the role that the person had before.
+func TestWhoAcceptedTheInvitationOfAnOwnerIsAnOwnerAfterARestore(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	admin := h.AccountMember("An Admin", scope.AccountAdmin)
+	i := testkit.Invite(t, h.As(h.Owner), tenant, admin.Email, "admin")
+	testkit.Exec(t, h, `UPDATE links SET account_id = $1 WHERE id = $2`, string(h.Account.ID), i.ID)
+	testkit.NoError(t, testkit.Accepting(t, h, testkit.InvitationToken(i),
+		api.AcceptInvitationRequest{Name: admin.Name, Password: testkit.Password})())
+	b := testkit.Backup(t, h)
+	c := testkit.RestoreTarget(t, h, testkit.SQLite)
+	r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
+	testkit.NoError(t, err)
+	h.Move(c)
+	me := testkit.Must[api.Whoami](t)(h.As(admin).Whoami(t.Context()))
+	if r.Revocations.AccountMembers != 0 || len(me.Accounts) != 1 || me.Accounts[0].Role != "owner" {
+		t.Errorf("after the restore: %+v, %+v", me.Accounts, r.Revocations)
+	}
+}
+
 func TestARestoreThatNoJournalCoversIsRefusedUnlessThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)

@@ -13,11 +13,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// writeManual writes claviger(1) and a page for each command below it into a directory.
-func writeManual(folder string, env environment, root *cobra.Command) error {
-	made, err := manualDate(env)
+// writeManual writes claviger(1) and a page for each command below it into a directory. date is the
+// date on the pages, as 2026-01-31.
+func writeManual(folder, date string, root *cobra.Command) error {
+	made, err := time.Parse(time.DateOnly, date)
 	if err != nil {
-		return err
+		return usage("give --date, as 2026-01-31")
 	}
 	pages := map[string]string{"claviger": mainPage(root, made)}
 	for _, c := range root.Commands() {
@@ -31,20 +32,6 @@ func writeManual(folder string, env environment, root *cobra.Command) error {
 		}
 	}
 	return nil
-}
-
-// manualDate returns the date of the pages: SOURCE_DATE_EPOCH in seconds, which reproducible builds
-// set, or else today.
-func manualDate(env environment) (time.Time, error) {
-	epoch := env.get("SOURCE_DATE_EPOCH")
-	if epoch == "" {
-		return time.Now().UTC(), nil
-	}
-	seconds, err := strconv.ParseInt(epoch, 10, 64)
-	if err != nil {
-		return time.Time{}, usage("SOURCE_DATE_EPOCH: give the number of seconds since 1970")
-	}
-	return time.Unix(seconds, 0).UTC(), nil
 }
 
 // pageName returns "claviger-keys" for `claviger keys`.

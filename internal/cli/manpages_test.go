@@ -21,7 +21,10 @@ var (
 func TestTheManualHasAPageForEachCommandAndTheSameBytesEachTime(t *testing.T) {
 	t.Parallel()
 	s := newInstallation(t, testkit.SQLite)
-	s.with("SOURCE_DATE_EPOCH=1767225600")
+	p := s.launch(t, "reference", "--man", t.TempDir())
+	if code := p.exit(waitTimeout); code != 2 || !strings.Contains(p.stderr.String(), "give --date") {
+		t.Errorf("without a date: exit code %d: %s", code, p.stderr.String())
+	}
 	first, second := s.manual(t), s.manual(t)
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("it differs from time to time:\n%s", diff)
@@ -50,7 +53,7 @@ func TestTheManualHasAPageForEachCommandAndTheSameBytesEachTime(t *testing.T) {
 func (s *installation) manual(t testing.TB) map[string]string {
 	t.Helper()
 	folder := t.TempDir()
-	s.output(t, "reference", "--man", folder)
+	s.output(t, "reference", "--man", folder, "--date", "2026-01-01")
 	files, err := os.ReadDir(folder)
 	must(t, err)
 	pages := map[string]string{}

@@ -14,12 +14,12 @@ import (
 
 // referenceCommand prints the reference of all commands, generated from the commands.
 func referenceCommand() *cobra.Command {
-	var manual string
+	var manual, date string
 	cmd := &cobra.Command{
 		Use: "reference", Short: "Print the reference of all commands (Markdown)", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if manual != "" {
-				return writeManual(manual, invocationOf(cmd).env, cmd.Root())
+				return writeManual(manual, date, cmd.Root())
 			}
 			var text strings.Builder
 			text.WriteString("# Command-line reference\n\nGenerated from the commands by `make generate`. " +
@@ -33,6 +33,7 @@ func referenceCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&manual, "man", "", "write manual pages into this `directory` instead")
+	cmd.Flags().StringVar(&date, "date", "", "the date on the manual pages, as 2026-01-31")
 	return cmd
 }
 

@@ -68,8 +68,7 @@ func options(cmd *cobra.Command, log *slog.Logger) app.Options {
 func startLogger(cmd *cobra.Command, set *config.Loaded) *slog.Logger {
 	log := newLogger(cmd, set.Log)
 	for _, e := range set.Exposed {
-		log.Warn("other users can read a secret file: run chmod 600 on it, unless a container runtime mounts it",
-			"setting", e.Setting, "file", e.File)
+		log.Warn(config.ExposedWarning, "setting", e.Setting, "file", e.File)
 	}
 	return log
 }

@@ -43,6 +43,9 @@ type Loaded struct {
 	from map[string]given
 }
 
+// ExposedWarning is what the log says about an ExposedFile.
+const ExposedWarning = "other users can read a secret file: run chmod 600 on it, unless a container runtime mounts it"
+
 // ExposedFile is the file of a secret that users other than its owner and group can read.
 type ExposedFile struct{ Setting, File string }
 

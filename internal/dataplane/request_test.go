@@ -19,7 +19,7 @@ import (
 
 // testAuthenticator returns an authenticator that knows one key header.
 func testAuthenticator() *web.Authenticator {
-	a := new(web.Authenticator)
+	a := &web.Authenticator{KeyHeaders: new(web.KeyHeaders)}
 	a.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_1", Name: "X-API-Key"})
 	return a
 }

@@ -109,7 +109,7 @@ func (n *narrowed) subject(plan string, scopes ...string) (id string, k api.Issu
 	return k.Key.Owner.ID, k
 }
 
-// move gives a subject another plan.
+// move assigns another plan to a subject.
 func (n *narrowed) move(subject, plan string) {
 	n.Helper()
 	_, err := n.As(n.admin).EditSubject(n.Context(), n.id, subject, api.UpdateSubjectRequest{Plan: api.To(plan)})

@@ -77,7 +77,10 @@ func (s *State) applyPlan(f audit.Effect, l Line) {
 		return
 	}
 	last := s.plans[of]
-	last.contents = &policy.Plan{Name: f.Plan, Applications: scope.Applications{All: f.AllApplications, IDs: f.Applications}}
+	last.contents = &policy.Plan{
+		Name:         f.Plan,
+		Applications: scope.Applications{All: f.AllApplications, IDs: f.Applications},
+	}
 	for _, name := range f.Scopes {
 		last.contents.Scopes = append(last.contents.Scopes, scope.Scope(name))
 	}
@@ -216,7 +219,11 @@ func (a applier) restrictPlan(p *machine.Plan, last planState) (narrowed bool) {
 	if last.contents == nil {
 		return false
 	}
-	scopes, applications := p.Scopes.Narrowed(last.contents.Scopes), p.Applications.Narrowed(last.contents.Applications)
+	scopes, applications := p.Scopes.Narrowed(
+		last.contents.Scopes,
+	), p.Applications.Narrowed(
+		last.contents.Applications,
+	)
 	narrowed = !slices.Equal(scopes, p.Scopes) || applications.All != p.Applications.All ||
 		len(applications.IDs) != len(p.Applications.IDs)
 	p.Scopes, p.Applications = scopes, applications

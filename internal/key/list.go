@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -25,8 +26,8 @@ type Filter struct {
 	ExternalID string
 	// CreatedBy is the only party whose keys are listed; "" for all.
 	CreatedBy ident.PartyID
-	// CreatedAfter and ExpiresBefore bound when the keys were created and when they expire, by their
-	// own expiry or the account's policy. They are zero for no bound.
+	// CreatedAfter and ExpiresBefore bound when the keys were created and when they expire, by
+	// their own expiry or the account's policy. They are zero for no bound.
 	CreatedAfter, ExpiresBefore time.Time
 	// Owners are the only owners whose keys are listed, of which Owner is none; nil for all.
 	Owners []ident.PartyID
@@ -261,44 +262,33 @@ const (
 // status is computed, so the database cannot filter by it.
 func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 	show func(Key) (View, error),
-) (Listing, error) {
-	var l Listing
-	at := page
-	at.Limit++ // one more key shows whether this is the last page
+) (l Listing, err error) {
+	by := paging.Scan[Position, Key, View]{
+		Batch: page.Limit + 1, // one more key shows whether this is the last page
+		Most:  scanLimit,
+		Read: func(after Position, limit int) ([]Key, *Position, error) {
+			return fetch(Page{BeforeTime: after.At, BeforeID: after.Key, Limit: limit})
+		},
+		Position: func(k Key) Position { return Position{k.CreatedAt, k.ID} },
+		Show: func(k Key) (View, bool, error) {
+			v, err := show(k)
+			return v, filter.matches(v), err
+		},
+	}
 	if filter.Status != "" || filter.ShownTo != "" || filter.OwnerTypes != nil || filter.CreatedBy != "" ||
 		!filter.ExpiresBefore.IsZero() {
-		at.Limit = scanBatch
+		by.Batch = scanBatch
 	}
-	for seen := 0; seen < scanLimit; seen += at.Limit {
-		keys, stopped, err := fetch(at)
-		if err != nil {
-			return Listing{}, err
-		}
-		for _, k := range keys {
-			if !filter.CreatedAfter.IsZero() && !k.CreatedAt.After(filter.CreatedAfter) {
-				return l, nil // those that follow are older
-			}
-			if len(l.Views) == page.Limit {
-				l.Next = &at
-				return l, nil
-			}
-			v, err := show(k)
-			if err != nil {
-				return Listing{}, err
-			}
-			at.BeforeTime, at.BeforeID = k.CreatedAt, k.ID
-			if filter.matches(v) {
-				l.Views = append(l.Views, v)
-			}
-		}
-		if stopped != nil { // the store compared as many keys as one request may
-			at.BeforeTime, at.BeforeID = stopped.At, stopped.Key
-			break
-		}
-		if len(keys) < at.Limit {
-			return l, nil
-		}
+	if !filter.CreatedAfter.IsZero() {
+		by.Ends = func(k Key) bool { return !k.CreatedAt.After(filter.CreatedAfter) }
 	}
-	l.Next = &at
+	views, next, err := by.Page(Position{page.BeforeTime, page.BeforeID}, page.Limit)
+	if err != nil {
+		return Listing{}, err
+	}
+	l.Views = views
+	if next != nil {
+		l.Next = &Page{BeforeTime: next.At, BeforeID: next.Key, Limit: page.Limit}
+	}
 	return l, nil
 }

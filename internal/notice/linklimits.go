@@ -21,6 +21,9 @@ const (
 // LinkWriter plans the mailing of a tenant's link in a transaction.
 type LinkWriter interface {
 	Writer
+	// LockLinks makes other calls of it wait until this transaction ends, so that one transaction
+	// at a time counts. It must be the last lock of the transaction.
+	LockLinks(ctx context.Context) error
 	// NthMailOf returns when the nth newest message with a link of the tenant was planned; zero
 	// where there are fewer. NthMailTo counts only those to the address, in whatever spelling.
 	// NthMailToOfAccount counts those to the address of all tenants of the tenant's account.
@@ -30,9 +33,12 @@ type LinkWriter interface {
 }
 
 // PlanLink plans a notice that brings a link of a tenant. It fails with fault.RateLimited where too
-// many were mailed within 24 hours. What other accounts mail to a person does not count, so that
-// nobody can keep the person from being invited elsewhere.
+// many were mailed within 24 hours. It is the last step of a transaction. What other accounts mail
+// to a person does not count, so that nobody can keep the person from being invited elsewhere.
 func PlanLink(ctx context.Context, tx LinkWriter, n Notice) error {
+	if err := tx.LockLinks(ctx); err != nil {
+		return err
+	}
 	tenant := n.Facts.Tenant
 	for _, bound := range []struct {
 		most int

@@ -60,7 +60,9 @@ func (c *Ceilings) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*c = Ceilings{
-		s.Scopes, scope.Applications{All: s.AllApplications, IDs: s.ApplicationIDs}, s.Plans, s.MaxLifetimeDays,
+		s.Scopes,
+		scope.Applications{All: s.AllApplications, IDs: s.ApplicationIDs},
+		s.Plans, s.MaxLifetimeDays,
 		s.CreatesPerHour, s.Addresses,
 	}
 	return nil

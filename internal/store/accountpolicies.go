@@ -47,10 +47,10 @@ const (
 	insertSessionEnd query = `INSERT INTO session_ends (session_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 	// The sessions are locked before their end is written, so that none of them is deleted
 	// meanwhile.
-	lockSessionsIn      query = `SELECT 1 FROM sessions WHERE ` + overInAccount
+	listSessionsIn      query = `SELECT id FROM sessions WHERE ` + overInAccount
 	insertEndsInAccount query = `INSERT INTO session_ends (session_id, account_id) SELECT id, CAST($1 AS TEXT)
 		FROM sessions WHERE ` + overInAccount + ` ON CONFLICT DO NOTHING`
-	lockSessionsOf   query = `SELECT 1 FROM sessions WHERE ` + overOfUser
+	listSessionsOf   query = `SELECT id FROM sessions WHERE ` + overOfUser
 	insertEndsOfUser query = `INSERT INTO session_ends (session_id, account_id) SELECT id, CAST($4 AS TEXT)
 		FROM sessions WHERE ` + overOfUser + ` ON CONFLICT DO NOTHING`
 	// A person who belongs to no other account has no other policy that could keep the session
@@ -73,7 +73,8 @@ const (
 		LEFT JOIN session_ends e ON e.session_id = s.id AND e.account_id = a.id
 		WHERE s.user_id IN ($1…) AND m.user_id = s.user_id AND t.id = m.tenant_id AND a.id = t.account_id
 		AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL`
-	dropSessions query = `DELETE FROM sessions WHERE id IN ($1…)`
+	lockTheseSessions query = `SELECT 1 FROM sessions WHERE id IN ($1…) ORDER BY id`
+	dropSessions      query = `DELETE FROM sessions WHERE id IN ($1…)`
 	// countKeysIn counts the keys whose secret was set after $2 and not after $3. Their own expiry
 	// is after $4, and after the end of the span: $6, plus the time of the secret if $5 is 1.
 	countKeysIn query = `SELECT COUNT(*), MIN(k.secret_set_at) FROM tenants t CROSS JOIN keys k WHERE t.account_id = $1
@@ -201,7 +202,7 @@ func scanBounds(row scanner) (policy.Sessions, error) {
 // EndSessionsIn implements account.Tx.
 func (t *Tx) EndSessionsIn(ctx context.Context, account ident.AccountID, seenBy, begunBy time.Time) error {
 	over := []any{account, micros(seenBy), micros(begunBy)}
-	if err := t.lockRows(ctx, lockSessionsIn, over...); err != nil {
+	if err := t.lockSessions(ctx, listSessionsIn, over...); err != nil {
 		return err
 	}
 	if err := t.exec(ctx, insertEndsInAccount, over...); err != nil {
@@ -219,7 +220,30 @@ func (t *Tx) dropSessions(ctx context.Context, q query, args ...any) error {
 	return t.deleteSessions(ctx, found)
 }
 
+// lockSessions locks the sessions whose ids a query returns, in the order of their ids.
+func (t *Tx) lockSessions(ctx context.Context, q query, args ...any) error {
+	found, err := ids[ident.SessionID](ctx, t, q, args...)
+	if err != nil {
+		return err
+	}
+	return t.lockTheseSessions(ctx, found)
+}
+
+func (t *Tx) lockTheseSessions(ctx context.Context, list []ident.SessionID) error {
+	slices.Sort(list)
+	for part := range slices.Chunk(list, 1024) {
+		q, args := expand(lockTheseSessions, 1, part)
+		if err := t.lockRows(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (t *Tx) deleteSessions(ctx context.Context, list []ident.SessionID) error {
+	if err := t.lockTheseSessions(ctx, list); err != nil {
+		return err
+	}
 	for part := range slices.Chunk(list, 1024) {
 		q, args := expand(dropSessions, 1, part)
 		if err := t.exec(ctx, q, args...); err != nil {
@@ -234,7 +258,7 @@ func (t *Tx) EndSessionsOf(
 	ctx context.Context, account ident.AccountID, user ident.UserID, seenBy, begunBy time.Time,
 ) error {
 	over := []any{user, micros(seenBy), micros(begunBy)}
-	if err := t.lockRows(ctx, lockSessionsOf, over...); err != nil {
+	if err := t.lockSessions(ctx, listSessionsOf, over...); err != nil {
 		return err
 	}
 	if err := t.exec(ctx, insertEndsOfUser, append(over, account)...); err != nil {

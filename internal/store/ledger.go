@@ -164,8 +164,9 @@ func (s *Store) markContention(err error) error {
 }
 
 const (
-	lockChange query = `UPDATE counters SET value = value WHERE name = 'change'`
-	nextChange query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
+	lockChange        query = `UPDATE counters SET value = value WHERE name = 'change'`
+	lockChangeCounter query = `SELECT 1 FROM counters WHERE name = 'change'`
+	nextChange        query = `UPDATE counters SET value = value + 1 WHERE name = 'change' RETURNING value`
 	// selectHead also reads the version of the schema, in the same round trip.
 	selectHead query = `SELECT v.version, h.seq, h.hash, h.change_number, h.unproven, h.mac, h.mac_version
 		FROM (SELECT MAX(version_id) AS version FROM goose_db_version) v

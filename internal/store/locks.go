@@ -14,8 +14,9 @@ import (
 //
 // Every transaction takes its locks in the same order, so that two transactions never wait for each
 // other: set-up, account, tenant, person, account role, membership, service account, subject, ended
-// owner, plan, management key, session, application, key. Several rows of one kind are locked in
-// the order of their ids. The row of the change counter comes last (Tx.record).
+// owner, plan, management key, key, application, session. Several rows of one kind are locked in
+// the order of their ids. The row of the change counter comes last (Tx.record, and Tx.LockLinks in
+// a transaction that mails a link).
 
 // lockRows locks all rows of a query.
 func (t *Tx) lockRows(ctx context.Context, q query, args ...any) error {

@@ -93,6 +93,10 @@ func (t *Tx) PlanNotice(ctx context.Context, n notice.Notice) error {
 	return t.exec(ctx, insertNotice, args...)
 }
 
+// LockLinks implements notice.LinkWriter. It locks the row of the change counter, which every
+// transaction locks at its end.
+func (t *Tx) LockLinks(ctx context.Context) error { return t.lockRows(ctx, lockChangeCounter) }
+
 // NthMailOf implements notice.LinkWriter.
 func (t *Tx) NthMailOf(ctx context.Context, tenant ident.TenantID, n int) (time.Time, error) {
 	return t.nthMail(ctx, nthMailOf, tenant, n-1)

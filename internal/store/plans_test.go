@@ -416,7 +416,8 @@ func grow(t *testing.T, b store.Backend, rows int) {
 		},
 		{
 			rows/10 + 1,
-			`INSERT INTO management_key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4, set_at)
+			`INSERT INTO management_key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4,
+				set_at)
 			SELECT 'mgk_' || i, 'current', 1, 'm' || i, 'm' || i, 1, '0000', i FROM n`,
 		},
 		{rows, `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix, label,
@@ -462,8 +463,10 @@ func grow(t *testing.T, b store.Backend, rows int) {
 		{rows, `INSERT INTO sign_in_failures (canonical_email, failures, last_at) SELECT 'p' || i, 1, i FROM n`},
 		{rows, `INSERT INTO sign_in_places (user_id, place, seen_at) SELECT 'usr_1', 'p' || i, i FROM n`},
 	} {
-		insert, columns, _ := strings.Cut(strings.Join(strings.Fields(strings.ReplaceAll(c.text, "%BLOB%", blob)), " "),
-			" SELECT ")
+		insert, columns, _ := strings.Cut(
+			strings.Join(strings.Fields(strings.ReplaceAll(c.text, "%BLOB%", blob)), " "),
+			" SELECT ",
+		)
 		text := fmt.Sprintf("%s WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "+
 			"SELECT %s", insert, c.rows, columns)
 		if _, err := b.Write.ExecContext(context.WithoutCancel(t.Context()), text); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -42,9 +43,9 @@ const (
 	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
 	// Dead sessions are found by one time after the other, because each has its own index.
-	deleteEnded query = `DELETE FROM sessions WHERE expires_at <= $1`
-	deleteIdle  query = `DELETE FROM sessions WHERE last_seen_at <= $1`
-	deleteOld   query = `DELETE FROM sessions WHERE created_at <= $1`
+	listEnded query = `SELECT id FROM sessions WHERE expires_at <= $1`
+	listIdle  query = `SELECT id FROM sessions WHERE last_seen_at <= $1`
+	listOld   query = `SELECT id FROM sessions WHERE created_at <= $1`
 )
 
 // Session implements session.Store.
@@ -144,15 +145,18 @@ func (t *Tx) DeleteSession(ctx context.Context, user ident.UserID, id ident.Sess
 
 // DeleteDeadSessions implements session.Tx.
 func (t *Tx) DeleteDeadSessions(ctx context.Context, live session.Bounds) (deleted int64, err error) {
+	var dead []ident.SessionID
 	for _, by := range []struct {
 		q  query
 		at time.Time
-	}{{deleteEnded, live.EndsAfter}, {deleteIdle, live.SeenAfter}, {deleteOld, live.BegunAfter}} {
-		n, err := t.count(ctx, by.q, micros(by.at))
+	}{{listEnded, live.EndsAfter}, {listIdle, live.SeenAfter}, {listOld, live.BegunAfter}} {
+		found, err := ids[ident.SessionID](ctx, t, by.q, micros(by.at))
 		if err != nil {
 			return 0, err
 		}
-		deleted += n
+		dead = append(dead, found...)
 	}
-	return deleted, nil
+	slices.Sort(dead)
+	dead = slices.Compact(dead)
+	return int64(len(dead)), t.deleteSessions(ctx, dead)
 }

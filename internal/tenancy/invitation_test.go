@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
@@ -305,4 +306,40 @@ func TestAnInvitationSaysWhatIsWrongWithIt(t *testing.T) {
 		}
 	}
 	check()
+}
+
+// ownersInvitation returns the token of an invitation of Eve that makes her an owner of the
+// account. Only the operator makes such invitations, for a new account.
+func ownersInvitation(t *testing.T, h *testkit.Server, tenant tenancy.Tenant, by principal.Person) string {
+	t.Helper()
+	i := testkit.Invite(t, h.As(by), tenant, "eve@claviger.example", "admin")
+	testkit.Exec(t, h, `UPDATE links SET account_id = $1 WHERE id = $2`, string(h.Account.ID), i.ID)
+	again := testkit.Must[api.Invitation](t)(h.As(by).ResendInvitation(t.Context(), string(tenant.ID), i.ID))
+	return testkit.InvitationToken(again)
+}
+
+func TestOnlyAnInviterWhoIsStillAnOwnerMakesAnOwner(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		tenant := h.Tenant("Main tenant", nil)
+		inviter := h.AccountMember("Second Owner", scope.AccountOwner)
+		token := ownersInvitation(t, h, tenant, inviter)
+		set := func(role scope.AccountRole) {
+			t.Helper()
+			_, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, inviter.ID, role)
+			testkit.NoError(t, err)
+		}
+		set(scope.AccountAdmin) // who still administers the tenant
+		testkit.ExpectCode(t, "by an admin of the account", testkit.Accepting(t, h, token, testkit.Newcomer)(),
+			api.LinkInvalid)
+		h.Join(tenant, inviter, scope.Admin)
+		testkit.NoError(t, h.Accounts.RemoveAccountMember(t.Context(), principal.Operator(), h.Account.ID, inviter.ID))
+		testkit.ExpectCode(t, "by an admin of the tenant", testkit.Accepting(t, h, token, testkit.Newcomer)(),
+			api.LinkInvalid)
+		set(scope.AccountOwner)
+		_, s, err := h.Anyone().AcceptInvitation(t.Context(), token, testkit.Newcomer)
+		if err != nil || len(s.Accounts) != 1 || s.Accounts[0].Role != "owner" {
+			t.Errorf("by an owner: %+v, %v", s.Accounts, err)
+		}
+	})
 }

@@ -51,6 +51,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, name string, pass
 	}
 	who := invited(u, from)
 	err = s.accepting(ctx, who, i, func(ctx context.Context, tx AcceptTx, t Tenant) (audit.Event, error) {
+		if err := tx.LockPeople(ctx, i.By, u.ID); err != nil {
+			return audit.Event{}, err
+		}
 		if err := checkStillValid(ctx, tx, t, i); err != nil {
 			return audit.Event{}, err
 		}
@@ -70,8 +73,10 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, name string, pass
 		if err := account.CheckMemberLimit(ctx, tx, i.Owns); err != nil {
 			return e, err
 		}
-		return e.With("account_role", string(scope.AccountOwner)),
-			tx.SetAccountMember(ctx, i.Owns, u.ID, scope.AccountOwner, m.CreatedAt)
+		e = e.With("account_role", string(scope.AccountOwner)).WithEffects(audit.Effect{
+			Kind: audit.EffectAccountRoleSet, Account: i.Owns, User: u.ID, Role: string(scope.AccountOwner),
+		})
+		return e, tx.SetAccountMember(ctx, i.Owns, u.ID, scope.AccountOwner, m.CreatedAt)
 	})
 	return u, err
 }
@@ -126,7 +131,8 @@ func (s *Service) accepting(
 }
 
 // checkStillValid refuses an invitation to a tenant that is disabled, itself or with its account,
-// and one by a person who is no longer an admin of the tenant.
+// one by a person who is no longer an admin of the tenant, and one that makes an owner of the
+// account, by a person who is no owner of it.
 func checkStillValid(ctx context.Context, tx AcceptTx, t Tenant, i Invitation) error {
 	rules, err := tx.TenantRules(ctx, t.ID)
 	switch {
@@ -139,6 +145,13 @@ func checkStillValid(ctx context.Context, tx AcceptTx, t Tenant, i Invitation) e
 	}
 	by, err := tx.Authority(ctx, t.ID, i.By)
 	if err == nil && by.EffectiveRole() != scope.Admin {
+		err = errLink
+	}
+	if err != nil || i.Owns == "" {
+		return err
+	}
+	role, err := tx.AccountRole(ctx, i.Owns, i.By)
+	if err == nil && role != scope.AccountOwner {
 		err = errLink
 	}
 	return err

@@ -77,9 +77,9 @@ func (s *Service) CreateTenantLike(ctx context.Context, who principal.Principal,
 // copyField names the tenant whose settings a new one gets.
 const copyField = "copy_settings_from"
 
-// copySettings gives the new tenant the preset and the settings of another tenant of the account,
-// but for the permission of the operator to use passwords. It returns the scopes that the other
-// tenant added.
+// copySettings sets for the new tenant the preset and the settings of another tenant of the
+// account, but for the permission of the operator to use passwords. It returns the scopes that the
+// other tenant added.
 func copySettings(ctx context.Context, tx TenantTx, t *Tenant, from ident.TenantID) (own []scope.Entry, err error) {
 	source, err := tx.LockTenant(ctx, from)
 	if errors.Is(err, fault.NotFound) || err == nil && source.Account != t.Account {

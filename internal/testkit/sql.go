@@ -43,14 +43,18 @@ func KeyRows(tenant tenancy.Tenant, owner principal.Person, slot int, expires st
 // CountRows counts the rows of a table.
 func CountRows(t testing.TB, h *Server, table string) (n int) {
 	t.Helper()
-	NoError(t, h.Beside().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n))
+	db := h.Beside()
+	defer db.Close() // a test that polls would have a pool for each call otherwise
+	NoError(t, db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n))
 	return n
 }
 
 // Exec runs a statement on a connection of its own.
 func Exec(t testing.TB, h *Server, statement string, args ...any) {
 	t.Helper()
-	if _, err := h.Beside().ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
+	db := h.Beside()
+	defer db.Close()
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -58,7 +62,9 @@ func Exec(t testing.TB, h *Server, statement string, args ...any) {
 // QueryInt returns the number that a query on a connection of its own returns.
 func QueryInt(t testing.TB, h *Server, query string, args ...any) (n int) {
 	t.Helper()
-	if err := h.Beside().QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+	db := h.Beside()
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n

@@ -21,8 +21,8 @@ type Authenticator struct {
 	// Proxies are the networks of the proxies in front of this server. Their X-Forwarded-For header
 	// is trusted; everybody else's is ignored.
 	Proxies []netip.Prefix
-	// KeyHeaders are the key headers of all tenants.
-	KeyHeaders KeyHeaders
+	// KeyHeaders are the key headers of all tenants; nil for none.
+	KeyHeaders *KeyHeaders
 	// ManagementKeys limits the requests of management keys; nil for no limit.
 	ManagementKeys *ManagementLimit
 

@@ -13,7 +13,7 @@ import (
 )
 
 // KeyHeaders is the set of the key headers of all tenants. A name is in the set while at least one
-// tenant has it. The zero value is empty.
+// tenant has it. The zero value is empty. It must not be copied.
 type KeyHeaders struct {
 	mu       sync.Mutex
 	byTenant map[ident.TenantID]KeyHeader
@@ -61,13 +61,20 @@ func (k *KeyHeaders) Set(headers ...KeyHeader) {
 	}
 }
 
+// known returns the names, in canonical form. It is empty for nil.
+func (k *KeyHeaders) known() map[string]struct{} {
+	if k == nil {
+		return nil
+	}
+	if names := k.names.Load(); names != nil {
+		return *names
+	}
+	return nil
+}
+
 // has reports whether a tenant has the name, which is in canonical form.
 func (k *KeyHeaders) has(name string) bool {
-	names := k.names.Load()
-	if names == nil {
-		return false
-	}
-	_, has := (*names)[name]
+	_, has := k.known()[name]
 	return has
 }
 
@@ -97,18 +104,15 @@ type keyHeaderValues struct {
 // readKeyHeaders reads the key headers of a request. Its cost depends on the headers of the request
 // and not on the number of names. With issued, a value counts only if this server issued it.
 func (a *Authenticator) readKeyHeaders(ctx context.Context, h http.Header, issued bool) (v keyHeaderValues) {
-	known := a.KeyHeaders.names.Load()
-	if known == nil {
-		return v
-	}
-	if len(*known) <= len(h) {
-		for name := range *known {
+	known := a.KeyHeaders.known()
+	if len(known) <= len(h) {
+		for name := range known {
 			a.readKeyHeader(ctx, &v, name, h[name], issued)
 		}
 		return v
 	}
 	for name, values := range h {
-		if _, is := (*known)[name]; is {
+		if _, is := known[name]; is {
 			a.readKeyHeader(ctx, &v, name, values, issued)
 		}
 	}

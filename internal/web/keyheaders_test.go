@@ -21,7 +21,7 @@ func knows(a *web.Authenticator, name string) bool {
 }
 
 func TestAKeyHeaderIsKnownWhileATenantHasItInWhicheverOrderChangesAreHeardOf(t *testing.T) {
-	a := &web.Authenticator{}
+	a := &web.Authenticator{KeyHeaders: new(web.KeyHeaders)}
 	set := func(tenant ident.TenantID, name string, version int64) {
 		a.KeyHeaders.Set(web.KeyHeader{Tenant: tenant, Name: name, Version: version})
 	}
@@ -57,7 +57,7 @@ func TestAKeyHeaderIsKnownWhileATenantHasItInWhicheverOrderChangesAreHeardOf(t *
 func TestReadingACredentialCostsTheSameHoweverManyKeyHeadersThereAre(t *testing.T) {
 	h := http.Header{"Authorization": {"Bearer " + key}, "Accept": {"*/*"}, "User-Agent": {"x"}, "X-Csrf-Token": {"y"}}
 	cost := func(names int) time.Duration {
-		a := &web.Authenticator{}
+		a := &web.Authenticator{KeyHeaders: new(web.KeyHeaders)}
 		list := make([]web.KeyHeader, names)
 		for i := range list {
 			list[i] = web.KeyHeader{Tenant: ident.TenantID(fmt.Sprint("ten_", i)), Name: fmt.Sprintf("X-N%d-Key", i)}

@@ -15,10 +15,19 @@ import (
 )
 
 // Middleware is what all listeners put around their routes, except around those of the verification
-// path. Its configuration is set before the first request.
+// path.
 type Middleware struct {
+	Options
 	Authenticator *Authenticator
 	Log           *slog.Logger
+	// Requests counts the requests by route and status.
+	Requests Requests
+
+	failures failureLog
+}
+
+// Options configure a Middleware. The zero value sets no limit.
+type Options struct {
 	// Now is the clock of the Date header, from which clients count durations; nil for the
 	// machine's clock.
 	Now func() time.Time
@@ -34,15 +43,11 @@ type Middleware struct {
 	// AnonymousTime is how long the body of a request without a credential may take; 0 for no
 	// limit.
 	AnonymousTime time.Duration
-	// Requests counts the requests by route and status.
-	Requests Requests
-
-	failures failureLog
 }
 
-// NewMiddleware returns a middleware without limits.
-func NewMiddleware(a *Authenticator, log *slog.Logger) *Middleware {
-	return &Middleware{Authenticator: a, Log: log, failures: newFailureLog()}
+// NewMiddleware returns a middleware.
+func NewMiddleware(a *Authenticator, log *slog.Logger, o Options) *Middleware {
+	return &Middleware{Options: o, Authenticator: a, Log: log, failures: newFailureLog()}
 }
 
 // secure sets the headers of every response, refuses cross-site requests, and answers after a

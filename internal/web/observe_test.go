@@ -44,7 +44,7 @@ func observed(t *testing.T,
 	logged, ended = &log{}, make(chan struct{}, 1)
 	engine := verify.New(verify.Options{Generations: verify.NewGenerations()})
 	a := &web.Authenticator{Verify: &verify.Authenticator{Engine: engine}}
-	middleware = web.NewMiddleware(a, telemetry.NewLogger(logged, slog.LevelDebug))
+	middleware = web.NewMiddleware(a, telemetry.NewLogger(logged, slog.LevelDebug), web.Options{})
 	router := web.NewRouter(middleware)
 	router.Mount("/list", web.ProblemWriter{Authenticator: a},
 		web.Route{Method: http.MethodGet, Path: "/list", Serve: serve})

@@ -17,7 +17,8 @@ import (
 func TestAFloodOfFailuresLeavesAFewLinesASecondAndHidesNoOtherKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged strings.Builder
-		router := web.NewRouter(web.NewMiddleware(authenticator(), slog.New(slog.NewTextHandler(&logged, nil))))
+		log := slog.New(slog.NewTextHandler(&logged, nil))
+		router := web.NewRouter(web.NewMiddleware(authenticator(), log, web.Options{}))
 		refuse := func(err error) {
 			router.Refuse(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api/v1/verify", nil), err)
 		}

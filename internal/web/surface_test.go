@@ -34,7 +34,7 @@ func surfaces(t *testing.T) (*web.Router, http.Handler) {
 	a := &web.Authenticator{
 		Verify: &verify.Authenticator{Engine: verify.New(verify.Options{Generations: verify.NewGenerations()})},
 	}
-	router := web.NewRouter(web.NewMiddleware(a, slog.New(slog.DiscardHandler)))
+	router := web.NewRouter(web.NewMiddleware(a, slog.New(slog.DiscardHandler), web.Options{}))
 	routes := func(prefix string) []web.Route {
 		return []web.Route{
 			{
@@ -236,13 +236,13 @@ func TestARouterRefusesAMistakeInItsSurfaces(t *testing.T) {
 					t.Error("it was accepted")
 				}
 			}()
-			mount(web.NewRouter(web.NewMiddleware(&web.Authenticator{}, slog.New(slog.DiscardHandler))))
+			mount(web.NewRouter(web.NewMiddleware(&web.Authenticator{}, slog.New(slog.DiscardHandler), web.Options{})))
 		})
 	}
 }
 
 func TestTheRouterListsTheRoutesOfTheAPI(t *testing.T) {
-	router := web.NewRouter(web.NewMiddleware(&web.Authenticator{}, slog.New(slog.DiscardHandler)))
+	router := web.NewRouter(web.NewMiddleware(&web.Authenticator{}, slog.New(slog.DiscardHandler), web.Options{}))
 	s := router.Mount("/a", envelope{}, web.Route{Method: http.MethodGet, Path: "/a"},
 		web.Route{Method: http.MethodGet, Path: "/a/page", Page: true})
 	s.HandleFunc("POST /a", func(http.ResponseWriter, *http.Request) {})

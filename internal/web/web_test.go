@@ -74,7 +74,7 @@ func TestAFailureOfOursTellsNothing(t *testing.T) {
 
 // authenticator returns one that knows two key headers and no credential.
 func authenticator() *web.Authenticator {
-	a := &web.Authenticator{}
+	a := &web.Authenticator{KeyHeaders: new(web.KeyHeaders)}
 	a.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_1", Name: "X-API-Key"},
 		web.KeyHeader{Tenant: "ten_2", Name: "X-BLANCCO-API-KEY"})
 	return a

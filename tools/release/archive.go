@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 )
 
 // file is one file of an archive.
@@ -101,8 +101,8 @@ func (b *builder) manual(ctx context.Context, binary string) (files []file, err 
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
-	date := "SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.time.Unix(), 10)
-	if _, err := output(ctx, "", []string{date}, binary, "reference", "--man", folder); err != nil {
+	date := b.time.UTC().Format(time.DateOnly)
+	if _, err := output(ctx, "", nil, binary, "reference", "--man", folder, "--date", date); err != nil {
 		return nil, err
 	}
 	pages, err := os.ReadDir(folder)
