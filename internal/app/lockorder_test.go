@@ -46,30 +46,38 @@ func TestSessionsAreLockedInTheOrderOfTheirIDs(t *testing.T) {
 		disabled bool
 		end      func(t *testing.T, h *testkit.Server, tenant string, person principal.Person) error
 	}{
-		{"by a change of the policy", false,
+		{
+			"by a change of the policy", false,
 			func(t *testing.T, h *testkit.Server, _ string, _ principal.Person) error {
 				t.Helper()
 				_, err := h.As(h.Owner).EditPolicy(t.Context(), string(h.Account.ID),
 					api.UpdatePolicyRequest{SessionIdleMinutes: api.To(10080)})
 				return err
-			}},
-		{"by disabling the account", false,
+			},
+		},
+		{
+			"by disabling the account", false,
 			func(t *testing.T, h *testkit.Server, _ string, _ principal.Person) error {
 				t.Helper()
 				return setDisabled(t, h, true)
-			}},
-		{"by enabling the account", true,
+			},
+		},
+		{
+			"by enabling the account", true,
 			func(t *testing.T, h *testkit.Server, _ string, _ principal.Person) error {
 				t.Helper()
 				return setDisabled(t, h, false)
-			}},
-		{"by disabling a member", false,
+			},
+		},
+		{
+			"by disabling a member", false,
 			func(t *testing.T, h *testkit.Server, tenant string, person principal.Person) error {
 				t.Helper()
 				_, err := h.As(h.Owner).EditMember(t.Context(), tenant, string(person.ID),
 					api.UpdateMemberRequest{Status: api.To(api.StatusDisabled)})
 				return err
-			}},
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url := testkit.MigratedDatabase(t)

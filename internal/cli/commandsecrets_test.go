@@ -88,6 +88,23 @@ var (
 				" --all-applications --save {secrets}/robot.json",
 			secretFile: "robot.json",
 		},
+		{
+			line: "management-keys create {account} Shown --tenant {workshop} --permission keys:read" +
+				" --owner-type service_account --scope applications:read --all-applications -o json",
+			captures: "key=id value=value", secretAt: "value",
+		},
+		{
+			line: "management-keys create {account} Saved --tenant {workshop} --permission keys:read" +
+				" --owner-type service_account --save {secrets}/management.json",
+			secretFile: "management.json",
+		},
+		{
+			line:       "management-keys refresh {account} {key} --tenant {workshop} --save {secrets}/next.json",
+			secretFile: "next.json",
+		},
+		{line: "management-keys list {account} --tenant {workshop}"},
+		{line: "keys list --tenant {workshop}", env: "CLAVIGER_MANAGEMENT_KEY_FILE={secrets}/next.json"},
+		{line: "management-keys revoke {account} {key} --tenant {workshop} --yes"},
 		{line: "service-accounts disable {account} --tenant {workshop}"},
 		{line: "service-accounts enable {account} --tenant {workshop}"},
 		{line: "service-accounts delete {account} --tenant {workshop} --yes"},

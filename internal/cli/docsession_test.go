@@ -116,6 +116,8 @@ func (s *session) prepareExamples(t *testing.T) {
 	s.writeFile(t, "scopes", `{"items":[{"name":"films:read"},{"name":"films:write"}]}`)
 	s.do(t, step{command: "claviger scopes set scopes"})
 	s.do(t, step{command: "claviger plans create basic --scope films:read --all-applications"})
+	s.do(t, step{command: "claviger service-accounts create Terraform"})
+	s.do(t, step{command: "claviger subjects create cus_1031"})
 	var handed struct{ Link struct{ URL string } }
 	must(t, json.Unmarshal([]byte(s.answer(t,
 		"claviger keys create 'By link' --owner "+other.User.ID+

@@ -31,6 +31,10 @@ var notRun = []string{
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
 	"integration.md: go mod init authorizer: tools/guide builds and runs it, behind nginx",
+	"service-accounts.md: claviger management-keys create Terraform \"Terraform 2026\" --permission keys:read " +
+		"--permission keys:create \\: it needs a service account named Terraform",
+	"service-accounts.md: CLAVIGER_MANAGEMENT_KEY_FILE=management.json claviger keys list: " +
+		"it needs the management key of the command above",
 	"README.md: make test: these tests are what it runs",
 }
 

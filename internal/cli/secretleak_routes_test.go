@@ -160,7 +160,11 @@ type use struct {
 	// guest is set if the second user sends the request. begins is set if it begins a session: the
 	// server then stores the client's headers.
 	guest, begins bool
+	// program is set if the management key sends the request, without a session.
+	program bool
 }
+
+const managementKeys = "/api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys"
 
 // The uses of all operations that change something, in order. All reading operations run between
 // the two lists.
@@ -192,6 +196,13 @@ var (
 		},
 		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/disable"},
 		{operation: "POST /api/v1/tenants/{tenant}/service-accounts/{service_account}/enable"},
+		{
+			operation: "POST " + managementKeys,
+			body: `{"name":"A program","permissions":["keys:read"],"owners":["user"],` +
+				`"ceilings":{"scopes":["*"],"all_applications":true}}`, gives: "management_key",
+		},
+		{operation: "PATCH " + managementKeys + "/{management_key}", body: `{"name":"Another name"}`},
+		{operation: "POST " + managementKeys + "/{management_key}/refresh", body: `{"overlap_seconds":600}`},
 		{
 			operation: "POST /api/v1/tenants/{tenant}/plans",
 			body:      `{"name":"free","scopes":["*"],"all_applications":true}`, gives: "plan",
@@ -237,6 +248,8 @@ var (
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/disable"},
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/enable"},
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/revoke", body: `{"reason":"Why not?"}`},
+		{operation: "POST /api/v1/tenants/{tenant}/keys/disable", body: `{"ids":["{key}"]}`},
+		{operation: "POST /api/v1/tenants/{tenant}/keys/revoke", body: `{"ids":["{key}"]}`},
 		{operation: "DELETE /api/v1/tenants/{tenant}/keys/{key}"},
 		{
 			operation: "POST /api/v1/tenants/{tenant}/keys",
@@ -246,6 +259,9 @@ var (
 		{operation: "POST /api/v1/claims/{token}", guest: true},
 		{operation: "POST /api/v1/verify", body: `{"credential":"{value}"}`},
 		{operation: "DELETE /api/v1/tenants/{tenant}/applications/{application}"},
+		{operation: "DELETE " + managementKeys + "/{management_key}/previous"},
+		{operation: "POST " + managementKeys + "/{management_key}/revoke", body: `{"reason":"Why not?"}`},
+		{operation: "DELETE " + managementKeys + "/{management_key}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/service-accounts/{service_account}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/subjects/{subject}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/plans/{plan}"},
@@ -302,7 +318,7 @@ func (f *traffic) useEverything(account, beside string) {
 	f.names["session"] = f.anotherSession(guest)
 	for _, o := range f.operations {
 		if o.method == "GET" {
-			do(use{operation: o.String()})
+			do(use{operation: o.String(), program: o.path == "/api/v1/management/self"})
 		}
 	}
 	for _, u := range usesAfter {
@@ -320,7 +336,10 @@ func (f *traffic) do(u use, beside string) {
 		"Referer: https://x.example/?key=" + url.QueryEscape(beside), "X-Other: " + beside,
 	}, body: fill(u.body, named)}
 	r.method, r.path, _ = strings.Cut(fill(u.operation, named), " ")
-	if f.cookie != "" {
+	switch {
+	case u.program:
+		r.header = append(r.header, bearer(f.names["management_value"]))
+	case f.cookie != "":
 		r.header = append(r.header, f.cookie)
 	}
 	if !u.begins {
@@ -345,19 +364,25 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 	f.t.Helper()
 	var a struct {
 		ID         string
+		Name       string // the id of a plan
 		URL        string
 		Key        struct{ ID string }
 		User       struct{ ID string }
 		Credential *api.Credential
 		Link       *api.Link
+		Value      string // of a management key
 	}
 	_ = json.Unmarshal(answer, &a) // some answers have no body
 	if u.gives != "" {
-		f.names[u.gives] = cmp.Or(a.ID, a.Key.ID, a.User.ID)
+		f.names[u.gives] = cmp.Or(a.ID, a.Key.ID, a.User.ID, a.Name)
 	}
 	if a.Credential != nil {
 		f.names["value"] = a.Credential.Value
 		f.guardKey("the key from "+u.operation, cmp.Or(a.Key.ID, f.names["key"]), a.Credential.Value, "")
+	}
+	if a.Value != "" {
+		f.names["management_value"] = a.Value
+		f.guardKey("the management key from "+u.operation, a.ID, a.Value, "")
 	}
 	if a.Link != nil {
 		a.URL = *a.Link.URL
@@ -369,7 +394,7 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 	for _, c := range resp.Cookies() {
 		f.take(c)
 	}
-	return a.Credential != nil || a.URL != "" || len(resp.Cookies()) > 0
+	return a.Credential != nil || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
 }
 
 // anotherSession returns a session other than that of the cookie.

@@ -123,6 +123,9 @@ func (f *traffic) guard(c ...canary) { f.canaries = append(f.canaries, c...) }
 func (f *traffic) guardKey(name, id, value, home string) {
 	secret := newCanary(name+"'s secret", secretOf(value))
 	digest := credential.DigestOf(ident.KeyID(id), credential.NewSecret(secret.text))
+	if strings.HasPrefix(id, "mgk_") {
+		digest = credential.ManagementDigestOf(ident.ManagementKeyID(id), credential.NewSecret(secret.text))
+	}
 	secret.digests = append(secret.digests, digest[:])
 	whole := newCanary(name+"'s value", value)
 	whole.complete = true

@@ -77,7 +77,7 @@ func editSubject(r *apiCommand) *cobra.Command {
 		Long: `Updates what the flags name, and leaves the rest unchanged. Another plan counts
 for the keys of the subject when the command returns. The given metadata is added
 to the current one.`,
-		Example: `  claviger subjects edit cus_1030 --plan pro`,
+		Example: `  claviger subjects edit cus_1031 --plan basic`,
 	}
 	cmd.Flags().StringVar(&name, "name", "", "new name")
 	cmd.Flags().StringVar(&plan, "plan", "", "`plan` of the subject")

@@ -77,11 +77,12 @@ func patchMember(schema *huma.Schema, t reflect.Type, f reflect.StructField, com
 		member.Description = text
 	}
 	addEnum(member, f)
-	describeObject(member, f.Type)
+	describeObject(member, f)
 }
 
 // describeObject says that a member with JSON that this program does not read is an object.
-func describeObject(member *huma.Schema, t reflect.Type) {
+func describeObject(member *huma.Schema, f reflect.StructField) {
+	t := f.Type
 	value, optional := optionalValue(t)
 	if optional {
 		t = value
@@ -89,7 +90,7 @@ func describeObject(member *huma.Schema, t reflect.Type) {
 	if t == reflect.TypeFor[json.RawMessage]() {
 		member.Type = huma.TypeObject
 		member.AdditionalProperties = true
-		member.Nullable = optional
+		member.Nullable = optional || f.Tag.Get("nullable") == "true"
 	}
 }
 

@@ -53,7 +53,7 @@ func (a *API) serviceAccounts() {
 		OperationID: "disable-service-account", Method: http.MethodPost, Path: serviceAccountPath + "/disable",
 		Tags: tags, DefaultStatus: http.StatusOK, Summary: "Disable a service account",
 		Description: "Only admins may do this. All its keys are refused at once, and are not changed.",
-	}, requirement{session: true}, a.disableServiceAccount, fault.Conflict)
+	}, requirement{session: true, reduces: true}, a.disableServiceAccount, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "enable-service-account", Method: http.MethodPost, Path: serviceAccountPath + "/enable",
 		Tags: tags, DefaultStatus: http.StatusOK, Summary: "Enable a service account",

@@ -49,7 +49,10 @@ func spend(t *testing.T, c *client.Client, method, path string) {
 }
 
 // alsoReduce are the operations that take authority away without being a DELETE.
-var alsoReduce = []string{"revoke-key", "disable-key", "change-password"}
+var alsoReduce = []string{
+	"revoke-key", "disable-key", "revoke-keys", "disable-keys", "revoke-management-key", "disable-subject",
+	"disable-service-account", "change-password",
+}
 
 func TestEveryRouteThatChangesSomethingCountsAgainstThePerson(t *testing.T) {
 	h := limited(t, 1)

@@ -50,6 +50,8 @@ func runScenario(fx *fixture) []string {
 	sc.idleKeysAreDisabled(who, sc.createTenant("idle", account, func(s *policy.Settings) { s.IdleDays = 10 }, ada))
 	sc.oldKeysExpire(who, sc.createTenant("ageing", account, func(s *policy.Settings) { s.KeysPerUser = 0 }, ada))
 	sc.serviceAccountsOwnKeys(who, sc.createTenant("robotic", account, nil, ada), ada)
+	sc.subjectsHavePlans(who, sc.createTenant("selling", account, nil, ada))
+	sc.programsManageKeys(who, sc.createTenant("programmed", account, nil, ada))
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
 	sc.openAccount()

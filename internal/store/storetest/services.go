@@ -36,6 +36,9 @@ type services struct {
 	tenancy         *tenancy.Service
 	applications    *application.Service
 	serviceAccounts *machine.ServiceAccounts
+	subjects        *machine.Subjects
+	plans           *machine.Plans
+	managementKeys  *machine.ManagementKeys
 	endedOwners     *tenancy.EndedOwners
 	keys            *key.Service
 	sweeper         *key.Sweeper
@@ -98,6 +101,19 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 		serviceAccounts: &machine.ServiceAccounts{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.ServiceAccountTx { return t })),
 			Store:  s, Tenants: tenants, Now: now, Rand: random,
+		},
+		subjects: &machine.Subjects{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.SubjectTx { return t })),
+			Store:  s, Tenants: tenants, Now: now, Rand: random,
+		},
+		plans: &machine.Plans{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.PlanTx { return t })),
+			Store:  s, Tenants: tenants, Now: now,
+		},
+		managementKeys: &machine.ManagementKeys{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t })),
+			Store:  s, Tenants: tenants, Keyring: keyring, Now: now, Rand: random,
+			Doubt: func() error { return nil },
 		},
 		endedOwners: &tenancy.EndedOwners{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })),
