@@ -37,7 +37,7 @@ type Restoring struct {
 	// Journals are the journals of revocations, one of each node, or directories that hold some
 	// (*.journal); nil for the one in the data directory.
 	Journals []string
-	// WithoutJournal accepts that what was revoked after the backup and stands in no journal is
+	// WithoutJournal accepts that what was revoked after the backup, and is in no journal, is
 	// valid again.
 	WithoutJournal bool
 }

@@ -292,7 +292,7 @@ func TestATrailComesInPagesNewestFirstWhoseCursorsCountNowhereElse(t *testing.T)
 	}
 }
 
-// A record of another account, or of the server itself, is in nobody's trail.
+// No account or tenant reads a record of another account or of the server itself.
 func TestATrailHoldsNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)

@@ -32,7 +32,8 @@ func TestListsFitTheTerminalAndTellTimesFromNow(t *testing.T) {
 	s.signedInAt(t, line, "--tenant", "Standard")
 	long := "A key whose name is as long as the name of a key may ever be"
 	s.output(t, "keys", "create", long, "--scope", "applications:read", "--all-applications", "--expires", "90d")
-	s.output(t, "keys", "create", "毎晩の建築のための鍵", "--scope", "applications:read", "--all-applications", "--expires", "2d")
+	s.output(t, "keys", "create", "毎晩の建築のための鍵", "--scope", "applications:read", "--all-applications",
+		"--expires", "2d")
 	s.output(t, "apps", "create", "Orders", "--description", strings.Repeat("All about orders. ", 20))
 
 	s.env = []string{"COLUMNS=80"}

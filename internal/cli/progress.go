@@ -57,7 +57,8 @@ func (p *progress) countRows(from io.Reader) io.Reader {
 }
 
 func (p *progress) tick() {
-	if now := time.Now(); now.Sub(p.updatedAt) >= progressEvery {
+	now := time.Now()
+	if now.Sub(p.updatedAt) >= progressEvery {
 		p.updatedAt = now
 		p.write("")
 	}

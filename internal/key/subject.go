@@ -29,21 +29,21 @@ func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller a
 		by, owner, err = lockActor(ctx, tx, tenant, caller, cmp.Or(spec.Owner, self))
 		return by, owner, false, err
 	}
-	s, found := machine.Subject{}, error(nil)
+	// The locks are taken in the order of store/locks.go: the person or the service account, the
+	// subject, the management key.
 	if caller.management == nil {
 		by.Authority, err = tx.Authority(ctx, tenant, caller.person.ID)
 		if err == nil {
 			err = checkActsForMachines(by.EffectiveRole())
 		}
-		if err != nil {
-			return by, owner, false, err
-		}
-		s, found = tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
 	} else {
-		if _, err := tx.Owner(ctx, tenant, caller.management.ServiceAccount.ID); err != nil {
-			return by, owner, false, err
-		}
-		s, found = tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
+		_, err = tx.Owner(ctx, tenant, caller.management.ServiceAccount.ID)
+	}
+	if err != nil {
+		return by, owner, false, err
+	}
+	s, found := tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
+	if caller.management != nil {
 		by, err = lockManagementKey(ctx, tx, tenant, caller)
 		if err == nil {
 			err = by.authorizeSubject(errors.Is(found, fault.NotFound), spec.Subject.Plan)

@@ -37,7 +37,10 @@ func (s *ManagementKeys) Authenticate(ctx context.Context, key credential.Parsed
 	if err != nil {
 		return principal.Principal{}, err
 	}
-	serial := s.matching(k, secrets, key)
+	serial, err := s.matching(k, secrets, key)
+	if err != nil {
+		return principal.Principal{}, err
+	}
 	if serial == 0 {
 		return principal.Principal{}, fault.KeyInvalid
 	}
@@ -62,13 +65,17 @@ func (s *ManagementKeys) Authenticate(ctx context.Context, key credential.Parsed
 }
 
 // matching returns the serial of the secret that the request carried; 0 if it carried another one.
-// It compares at least once, so that an unknown secret takes as long as a wrong one.
-func (s *ManagementKeys) matching(k ManagementKey, secrets []ManagementSecret, key credential.Parsed) int {
+// It compares at least once, so that an unknown secret takes as long as a wrong one. It returns
+// fault.Unavailable if a digest cannot be opened, for example because this node does not have the
+// server key yet: to call a good key invalid would be wrong.
+func (s *ManagementKeys) matching(k ManagementKey, secrets []ManagementSecret,
+	key credential.Parsed,
+) (serial int, err error) {
 	found, compared := 0, false
 	for _, secret := range secrets {
 		digest, err := s.Keyring.OpenManagementDigest(secret.Digest, credential.ManagementRow(k.ID, secret.Serial))
 		if err != nil {
-			continue
+			return 0, fault.Wrap(fault.Unavailable, err, "A stored management key cannot be read. Try again.")
 		}
 		compared = true
 		if key.MatchesManagementKey(k.ID, digest) {
@@ -78,7 +85,7 @@ func (s *ManagementKeys) matching(k ManagementKey, secrets []ManagementSecret, k
 	if !compared {
 		s.Keyring.DummyCompare(key)
 	}
-	return found
+	return found, nil
 }
 
 // touch records the use. It gives up after a second: where nothing can be written, programs can

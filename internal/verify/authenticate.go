@@ -53,7 +53,7 @@ func (a *Authenticator) ForManagement(p Presentation) Presentation {
 }
 
 // Authenticate runs steps 2 to 4b for the caller of one of Claviger's own routes. It accepts API
-// keys and sessions, and refuses every other kind of credential.
+// keys, sessions and what ForManagement took for a management key, and refuses everything else.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
 		return a.authenticateSession(ctx, p, from)
