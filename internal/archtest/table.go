@@ -55,6 +55,7 @@ var table = []layer{
 		{"internal/ident", "", ""},
 		{"internal/scope", "", ""},
 		{"internal/credential", "ident fault", ""},
+		{"internal/route", "scope ident fault", "yaml"},
 		{"internal/policy", "scope ident fault credential", ""},
 		{"internal/principal", "ident scope policy fault", ""},
 		{"internal/admission", "principal fault", ""},
