@@ -32,6 +32,8 @@ const (
 	SessionRequired      Code = "session_required"
 	TransportForbidden   Code = "transport_forbidden"
 	AddressForbidden     Code = "address_forbidden"
+	RouteUnknown         Code = "route_unknown"
+	PathAmbiguous        Code = "path_ambiguous"
 	Forbidden            Code = "forbidden"
 	SignInAgain          Code = "sign_in_again"
 	CrossSite            Code = "cross_site"

@@ -59,6 +59,15 @@ var meanings = map[fault.Kind]string{
 		"that sent the key to it. In a verify request it compares the member `ip`, and without `ip` a key with such " +
 		"a list is never allowed. If Claviger runs behind a proxy, the operator must list the proxy in " +
 		"`server.trusted_proxies`. Otherwise every request seems to come from the proxy.",
+	fault.RouteUnknown: "Claviger decides about this API with rules for methods and paths, and no rule matches the " +
+		"method and the path of this request. Paths are compared with regard to case, and `/app` and `/app/` are " +
+		"different paths. The method OPTIONS needs a rule that lists it. The operator writes rules in the file " +
+		"`server.routes`, and admins of a tenant write rules for its applications.",
+	fault.PathAmbiguous: "The reverse proxy, Claviger and the protected API might read the path of this request " +
+		"differently, so nobody can say what it would reach. Claviger refuses a path with an empty, `.` or `..` " +
+		"segment; with an encoded slash (`%2f`), backslash (`%5c`) or control character; with a backslash, a `#` or " +
+		"a byte outside ASCII; and with an escape that is not UTF-8. It also refuses a request that names its " +
+		"application twice.",
 	fault.Forbidden:   "You are authenticated, but your role does not allow this.",
 	fault.SignInAgain: "Your last sign-in is too long ago for such a sensitive operation.",
 	fault.CrossSite: "A browser sent this request on behalf of another site. Claviger accepts requests that change " +

@@ -23,6 +23,7 @@ var notVerified = []string{
 	"malformed_request", "not_found", "method_not_allowed", "too_large", "unsupported_media_type", "validation_failed",
 	// of changes
 	"link_invalid", "conflict", "key_limit_reached", "tenant_required", "not_recoverable", "limit_of_changes",
+	"route_unknown", "path_ambiguous", // of requests that a proxy asks about
 	"internal", "unavailable", // no decision
 }
 

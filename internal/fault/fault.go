@@ -33,6 +33,8 @@ const (
 	SessionRequired      Kind = "session_required"
 	TransportForbidden   Kind = "transport_forbidden"
 	AddressForbidden     Kind = "address_forbidden"
+	RouteUnknown         Kind = "route_unknown"
+	PathAmbiguous        Kind = "path_ambiguous"
 	Forbidden            Kind = "forbidden"
 	SignInAgain          Kind = "sign_in_again"
 	CrossSite            Kind = "cross_site"

@@ -39,6 +39,9 @@ var (
 // validName matches the name of a member.
 var validName = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_.-]{1,%d}$`, MaxName))
 
+// ValidName reports whether a member can have the name.
+func ValidName(name string) bool { return validName.MatchString(name) }
+
 // reader reads a value and stops at the first fault.
 type reader struct {
 	decoder *jsontext.Decoder

@@ -9,6 +9,11 @@
 // Only the operator's file can make a route public, name a tenant or a dialect. An entry that is
 // bound to no tenant has only the rules of the file.
 //
+//	ParseTarget   the path of a request, as a proxy sent it; refuses ambiguous ones
+//	ParsePattern  "/applications/{id}/keys"
+//	Compile       rules, in order ──▶ Table; refuses rules that can never apply
+//	Table.Match   method, Target ──▶ the first rule that matches, and the application
+//
 // The package is pure: it reads no file, no database and no clock.
 package route
 
@@ -19,7 +24,8 @@ import (
 
 // Rule says what the requests to some paths need.
 type Rule struct {
-	// Methods are those that the rule is about, in upper case; none for every method.
+	// Methods are those that the rule is about, in upper case; none for every method but OPTIONS.
+	// GET stands for HEAD too.
 	Methods []string
 	Path    Pattern
 	// Public lets every request pass, and no credential is read.
@@ -84,10 +90,4 @@ type Entry struct {
 	Otherwise Otherwise
 	// Hosts are the host names for which the entry is chosen where the request names no entry.
 	Hosts []string
-}
-
-// Pattern is the compiled pattern of a path.
-type Pattern struct {
-	// Text is the pattern as it was written: "/applications/{id}/keys".
-	Text string
 }
