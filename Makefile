@@ -72,7 +72,8 @@ check: ## run exactly what CI runs: format, modules, vet, lint, generated files,
 	@$(MAKE) test-programs
 
 test-programs: ## run the tests that build and run whole programs: releases, upgrades, nginx, Python
-	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3
+	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3 && debian_need curl curl && \
+		debian_need npm npm
 	@scripts/need-nginx
 	@scripts/has-version-before || echo 'Not tested: upgrades (tools/upgrade). This checkout has no history before' \
 		'migration 17; `git fetch --unshallow` gets it.' >&2

@@ -160,6 +160,21 @@ const (
 // Values returns all values.
 func (TokenFormat) Values() []TokenFormat { return []TokenFormat{TokenOpaque, TokenJWT} }
 
+// TokenAlgorithm is the algorithm that signs access tokens of format jwt (RFC 7518).
+type TokenAlgorithm string
+
+// The values of TokenAlgorithm.
+const (
+	TokenRS256 TokenAlgorithm = "RS256"
+	TokenES256 TokenAlgorithm = "ES256"
+	TokenEdDSA TokenAlgorithm = "EdDSA"
+)
+
+// Values returns all values.
+func (TokenAlgorithm) Values() []TokenAlgorithm {
+	return []TokenAlgorithm{TokenRS256, TokenES256, TokenEdDSA}
+}
+
 // Preset is a set of tenant settings that behaves as one of the four vendors' systems, or as
 // Claviger's own.
 type Preset string

@@ -76,9 +76,19 @@ type Settings struct {
 	// AdminRefresh true lets an admin refresh other people's keys, except the keys of account
 	// owners and account admins.
 	AdminRefresh bool `json:"admin_refresh"`
-	// TokenSeconds is the lifetime of an OAuth access token in seconds.
-	TokenSeconds int         `json:"token_seconds"`
-	TokenFormat  TokenFormat `json:"token_format"`
+	// TokenSeconds is the lifetime of an OAuth access token in seconds: 60 to 86,400, for JWTs at
+	// most 300.
+	TokenSeconds int `json:"token_seconds"`
+	// TokenFormat is the format of new OAuth access tokens. An opaque token is checked here on
+	// every use, so a change counts at once. Who verifies a JWT by its signature learns of a
+	// change, for example that the key was revoked, only at the next token. Keys with
+	// `allowed_cidrs` always get opaque tokens. Setting `jwt` alone also cuts `token_seconds` to
+	// 300.
+	TokenFormat TokenFormat `json:"token_format"`
+	// TokenAudience is the `aud` of JWTs; null for the URL of this server.
+	TokenAudience *string `json:"token_audience"`
+	// TokenAlgorithm signs JWTs. Most verifiers know RS256.
+	TokenAlgorithm TokenAlgorithm `json:"token_algorithm"`
 	// IdleDays is after how many days without use a key is disabled; null for never. The owner gets
 	// a notice 7 days before, so no key is disabled in its first 8 days.
 	IdleDays *int `json:"idle_days"`
@@ -99,25 +109,29 @@ type Settings struct {
 
 // SettingsPatch changes settings. Absent members stay as they are, null clears, lists replace.
 type SettingsPatch struct {
-	Style             Optional[Style]       `json:"style,omitzero"`
-	Prefix            Optional[string]      `json:"prefix,omitzero"`
-	Label             Optional[string]      `json:"label,omitzero"`
-	ClientDomain      Optional[string]      `json:"client_domain,omitzero"`
-	KeyHeader         Optional[string]      `json:"key_header,omitzero"`
-	Transports        Optional[[]Transport] `json:"transports,omitzero" values:"bearer,basic,header,oauth"`
-	SessionTransport  Optional[bool]        `json:"session_transport,omitzero"`
-	KeysPerUser       Optional[int]         `json:"keys_per_user,omitzero"`
-	Creators          Optional[[]Creator]   `json:"creators,omitzero"`
-	Visibility        Optional[Visibility]  `json:"visibility,omitzero"`
-	DefaultScopes     Optional[[]string]    `json:"default_scopes,omitzero"`
-	RevokeMode        Optional[RevokeMode]  `json:"revoke_mode,omitzero"`
-	Disclosure        Optional[Disclosure]  `json:"disclosure,omitzero"`
-	Dialect           Optional[Dialect]     `json:"dialect,omitzero"`
-	AdminRefresh      Optional[bool]        `json:"admin_refresh,omitzero"`
-	TokenSeconds      Optional[int]         `json:"token_seconds,omitzero"`
-	TokenFormat       Optional[TokenFormat] `json:"token_format,omitzero"`
-	IdleDays          Optional[int]         `json:"idle_days,omitzero"`
-	RequestsPerMinute Optional[int]         `json:"requests_per_minute,omitzero"`
+	Style            Optional[Style]       `json:"style,omitzero"`
+	Prefix           Optional[string]      `json:"prefix,omitzero"`
+	Label            Optional[string]      `json:"label,omitzero"`
+	ClientDomain     Optional[string]      `json:"client_domain,omitzero"`
+	KeyHeader        Optional[string]      `json:"key_header,omitzero"`
+	Transports       Optional[[]Transport] `json:"transports,omitzero" values:"bearer,basic,header,oauth"`
+	SessionTransport Optional[bool]        `json:"session_transport,omitzero"`
+	KeysPerUser      Optional[int]         `json:"keys_per_user,omitzero"`
+	Creators         Optional[[]Creator]   `json:"creators,omitzero"`
+	Visibility       Optional[Visibility]  `json:"visibility,omitzero"`
+	DefaultScopes    Optional[[]string]    `json:"default_scopes,omitzero"`
+	RevokeMode       Optional[RevokeMode]  `json:"revoke_mode,omitzero"`
+	Disclosure       Optional[Disclosure]  `json:"disclosure,omitzero"`
+	Dialect          Optional[Dialect]     `json:"dialect,omitzero"`
+	AdminRefresh     Optional[bool]        `json:"admin_refresh,omitzero"`
+	TokenSeconds     Optional[int]         `json:"token_seconds,omitzero"`
+	TokenFormat      Optional[TokenFormat] `json:"token_format,omitzero"`
+
+	TokenAudience  Optional[string]         `json:"token_audience,omitzero"`
+	TokenAlgorithm Optional[TokenAlgorithm] `json:"token_algorithm,omitzero"`
+
+	IdleDays          Optional[int] `json:"idle_days,omitzero"`
+	RequestsPerMinute Optional[int] `json:"requests_per_minute,omitzero"`
 
 	KeysPerServiceAccount Optional[int] `json:"keys_per_service_account,omitzero"`
 	KeysPerSubject        Optional[int] `json:"keys_per_subject,omitzero"`

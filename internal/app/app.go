@@ -158,10 +158,13 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 
 // buildServices builds the services and what the entry points share. URL is set by now.
 func (a *App) buildServices(ctx context.Context, c config.Config, sender notice.Sender) error {
-	a.services = newServices(a.storage, c, a.options, sender)
+	a.services = newServices(a.storage, c, a.options, sender, a.URL)
 	a.failure.whenFailed(a.Engine.Halt)
 	var err error
 	a.web, err = a.newMiddleware(c.Server, c.Limits)
+	if err == nil {
+		err = a.Tokens.Load(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,9 @@ func (a *App) jobTable() []jobRow {
 		{"rate_limits", time.Minute, optional, always, true, a.sweepLimits},
 		{"dead_sessions", time.Minute, optional, nodeReady, true, a.Sessions.Sweep},
 		{"old_links", time.Minute, optional, nodeReady, true, a.Tenancy.RemoveOldLinks},
+		// Publishes the next key that signs JWTs, a day before it signs.
+		{"signing_keys", time.Hour, optional, nodeReady, true, a.Tokens.RotateSigningKeys},
+		{"revoked_tokens", time.Minute, optional, nodeReady, true, a.Tokens.Sweep},
 		{"old_failures", time.Minute, optional, nodeReady, true, a.Identity.RemoveOldFailures},
 		{"journal_compaction", time.Minute, optional, always, true, a.journal.Compact},
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/job"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/telemetry"
 )
@@ -53,6 +54,12 @@ func (a *App) decisionMetrics() []telemetry.Family {
 		telemetry.Counter("claviger_loads_failed_total",
 			"Reads of facts that failed. No decision was made in these cases.",
 			nil, telemetry.Unlabeled(c.LoadsFailed.Load)),
+		telemetry.Counter("claviger_tokens_issued_total",
+			"Access tokens that were issued, by format: opaque or jwt.",
+			[]string{"format"}, a.eachTokenFormat),
+		telemetry.Counter("claviger_tokens_revoked_total",
+			"Access tokens that were revoked.",
+			nil, telemetry.Unlabeled(a.Tokens.Counts().Revoked.Load)),
 		telemetry.Histogram("claviger_uses_flush_seconds",
 			"Time to write a batch of last uses.",
 			nil, telemetry.Unlabeled(uses.Flushes.Read)),
@@ -63,6 +70,13 @@ func (a *App) decisionMetrics() []telemetry.Family {
 			"Last uses of keys that were written.",
 			nil, telemetry.Unlabeled(uses.Written.Load)),
 	}
+}
+
+// eachTokenFormat calls emit with the number of access tokens of each format.
+func (a *App) eachTokenFormat(emit func(n uint64, format ...string)) {
+	c := a.Tokens.Counts()
+	emit(c.Opaque.Load(), string(policy.Opaque))
+	emit(c.JWT.Load(), string(policy.JWT))
 }
 
 func (a *App) storeMetrics() []telemetry.Family {

@@ -20,6 +20,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/token"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -43,7 +44,9 @@ type services struct {
 	Notices    *notice.Service
 	// ServerKeys rotates the keys of the server itself.
 	ServerKeys *serverkey.Service
-	Engine     *verify.Engine
+	// Tokens issues and reads access tokens.
+	Tokens *token.Service
+	Engine *verify.Engine
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
@@ -53,7 +56,7 @@ type services struct {
 const serverKeyDelay = 2 * time.Minute
 
 // newServices builds all services. Notices are sent by the sender.
-func newServices(st *storage, c config.Config, o Options, sender notice.Sender) *services {
+func newServices(st *storage, c config.Config, o Options, sender notice.Sender, issuer string) *services {
 	var (
 		s       = st.Store
 		now     = st.clock.Now
@@ -66,10 +69,14 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender) 
 		Limiter:         &ratelimit.InMemory[ident.KeyID]{},
 		VerifierLimiter: &ratelimit.InMemory[ident.KeyID]{},
 	}
+	v.Tokens = &token.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) token.Tx { return t }), Store: s, Keyring: st.keyring, Now: now,
+		Horizon: horizon, Issuer: issuer, PropagationDelay: propagationDelay(s),
+	}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
 		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
-		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage,
+		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Tokens: v.Tokens,
 	})
 	v.Identity = &identity.Service{
 		Ledgers: identityLedgers(s), Store: s, Now: now, Rand: rand.Reader,

@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/docs"
 	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/oauth"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -53,6 +54,9 @@ func (a *App) handler() http.Handler {
 	for _, e := range []entryPoint{
 		&dataplane.API{Errors: problems, Authenticator: a.web.Authenticator, Log: a.options.Log},
 		management,
+		&oauth.API{
+			Authenticator: a.web.Authenticator, Middleware: a.web, Problems: problems, Tokens: a.Tokens, BaseURL: a.URL,
+		},
 		&healthAPI{errors: problems, app: a},
 		&docs.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },

@@ -70,7 +70,7 @@ var table = []layer{
 	}},
 	{"domain", []row{
 		{"internal/audit", "hashline paging principal policy ident fault", ""},
-		{"internal/token", "ident scope fault", "go-jose"},
+		{"internal/token", "principal policy scope credential ident audit fault", "go-jose"},
 		{
 			"internal/identity", "admission notice principal policy credential ident audit text metric fault",
 			"crypto idna text",
@@ -124,7 +124,10 @@ var table = []layer{
 		{"internal/dataplane", "web verify route api policy scope principal ident metadata telemetry fault", "json"},
 		{"internal/adminapi", "web domain base api", ""},
 		{"internal/docs", "web fault api", ""},
-		{"internal/oauth", "web verify token scope", ""},
+		{
+			"internal/oauth", "web verify token api policy scope principal credential fault",
+			"go-oidc oauth2", // only in tests, as clients
+		},
 		{"internal/dialect/blazemeter", "web domain", ""},
 		{"internal/dialect/loadrunner", "web domain", ""},
 		{"internal/dialect/blazeauth", "web domain", ""},
@@ -155,6 +158,8 @@ var modules = map[string]string{
 	"crypto":     "golang.org/x/crypto",
 	"go-cmp":     "github.com/google/go-cmp",
 	"go-jose":    "github.com/go-jose/go-jose",
+	"go-oidc":    "github.com/coreos/go-oidc",
+	"oauth2":     "golang.org/x/oauth2",
 	"go-mail":    "github.com/wneessen/go-mail",
 	"go-sasl":    "github.com/emersion/go-sasl",
 	"go-smtp":    "github.com/emersion/go-smtp",

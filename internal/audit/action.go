@@ -74,6 +74,11 @@ const (
 
 	ActionScopesReplace Action = "scopes.replace"
 
+	// ActionSigningKeyCreate says that a key was created which signs JWTs. ActionSigningKeyDelete
+	// says that one was deleted after its last token had expired.
+	ActionSigningKeyCreate Action = "signing_key.create"
+	ActionSigningKeyDelete Action = "signing_key.delete"
+
 	ActionServiceAccountCreate  Action = "service_account.create"
 	ActionServiceAccountEdit    Action = "service_account.edit"
 	ActionServiceAccountDisable Action = "service_account.disable"
@@ -96,6 +101,11 @@ const (
 	ActionSubjectDisable Action = "subject.disable"
 	ActionSubjectEnable  Action = "subject.enable"
 	ActionSubjectDelete  Action = "subject.delete"
+
+	// ActionTokenRevoke says that an access token was revoked before it expired. ActionTokenSweep
+	// says that revocations of expired tokens were deleted.
+	ActionTokenRevoke Action = "token.revoke"
+	ActionTokenSweep  Action = "token.sweep"
 
 	ActionTenantCreate Action = "tenant.create"
 	ActionTenantEdit   Action = "tenant.edit"
@@ -128,6 +138,7 @@ const (
 	reasonOwnerEnded  = "The end of the owner, whose event has the effect, revoked the keys already."
 	reasonEndsByAge   = "It follows from the age of the key, which the restored data says as well."
 	reasonNoSessions  = "Sessions are not part of a backup: nobody is signed in after a restore."
+	reasonTokensVoid  = "A restore makes every access token of before void."
 	reasonLinksExpire = "A restore makes every unused link void."
 	reasonServerKeys  = "It concerns the server's own keys, which no caller has. What a retired one sealed was " +
 		"sealed again " +
@@ -192,6 +203,12 @@ var actionRules = map[Action]actionRule{
 	ActionRootKeyRetire: {none: reasonServerKeys},
 
 	ActionScopesReplace: {always: []EffectKind{EffectCatalogueSet}},
+
+	ActionSigningKeyCreate: {none: reasonServerKeys},
+	ActionSigningKeyDelete: {none: reasonServerKeys},
+
+	ActionTokenRevoke: {none: reasonTokensVoid},
+	ActionTokenSweep:  {none: reasonTokensVoid},
 
 	ActionAuditSign:             {none: reasonNoAuthority},
 	ActionClockRepair:           {always: []EffectKind{EffectTimeRepaired}},

@@ -148,7 +148,7 @@ func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
 			return 0, err
 		}
 	}
-	f := &restorer{tx: tx, older: r.Header.Schema < firstWith}
+	f := &restorer{tx: tx, schema: r.Header.Schema}
 	err = r.lines.body(
 		func(t tableLine) error { return f.begin(ctx, t) },
 		func(line []byte) error { return f.add(ctx, line) },
@@ -165,9 +165,9 @@ func (r *Reader) Fill(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
 // restorer inserts rows, many per statement.
 type restorer struct {
 	tx *sql.Tx
-	// older is set for a backup of a schema that lacks the added tables and columns.
-	older bool
-	table string
+	// schema is that of the backup, which may lack tables and columns that were added later.
+	schema int64
+	table  string
 	// columns are those of the backup, in its order.
 	columns []column
 	// tables is the number of tables that were begun or skipped.
@@ -203,7 +203,7 @@ func (f *restorer) begin(ctx context.Context, t tableLine) error {
 // skipTo passes over the tables that the backup may lack, up to the given one; "" for the end.
 func (f *restorer) skipTo(table string) error {
 	for f.tables < len(tables) && tables[f.tables] != table {
-		if !f.older || !slices.Contains(addedTables, tables[f.tables]) {
+		if f.schema >= addedTables[tables[f.tables]] {
 			return ErrIncomplete
 		}
 		f.tables++
@@ -218,7 +218,7 @@ func (f *restorer) skipTo(table string) error {
 // an older backup may lack, they are the same in the same order.
 func (f *restorer) match(t tableLine, here []column) (columns []column, err error) {
 	for _, c := range here {
-		if !f.older || !slices.Contains(addedColumns[t.Table], c.name) || slices.Contains(t.Columns, c.name) {
+		if f.schema >= addedColumns[t.Table+"."+c.name] || slices.Contains(t.Columns, c.name) {
 			columns = append(columns, c)
 		}
 	}

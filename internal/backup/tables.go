@@ -10,7 +10,7 @@ var tables = []string{
 	"applications", "scopes", "scope_roles",
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses",
-	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links",
+	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links", "signing_keys", "revoked_tokens",
 	"audit_heads", "audit_events", "outbox",
 }
 
@@ -22,22 +22,24 @@ var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases"
 // schema.
 var versionTables = []string{"goose_db_version", "schema_expansions"}
 
-// A backup of schema 15 can lack what the expansion of schema 16 adds. A node of the version before
-// does not know the tables, and a database that is not expanded does not have the columns.
-const (
-	// PreviousSchema is the schema of the version before, whose backups are restored too.
-	PreviousSchema = 15
-	// firstWith is the first schema whose backups have everything.
-	firstWith = 17
-)
+// PreviousSchema is the oldest schema whose backups are restored.
+const PreviousSchema = 15
 
+// A backup can lack what an expansion added after the schema of its header. A node of the version
+// before does not know the tables, and a database that is not expanded does not have the columns.
+// The header has the number of the last contraction, so backups of the version that has it may have
+// what a later expansion added, or lack it.
 var (
-	addedTables = []string{
-		"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
-		"management_keys",
-		"management_key_secrets", "management_key_uses",
+	// addedTables maps a table to the first schema whose backups always have it.
+	addedTables = map[string]int64{
+		"service_accounts": 17, "service_account_stewards": 17, "plans": 17, "plan_grants": 17, "subjects": 17,
+		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
+		"signing_keys": 20, "revoked_tokens": 20,
 	}
-	addedColumns = map[string][]string{"keys": {"number", "metadata", "allowed_cidrs"}}
+	// addedColumns maps a column to the first schema whose backups always have it.
+	addedColumns = map[string]int64{
+		"keys.number": 17, "keys.metadata": 17, "keys.allowed_cidrs": 17, "keys.tokens_revoked_until": 20,
+	}
 )
 
 // Tables returns the tables in a backup. A test checks that Tables and ExcludedTables are all

@@ -31,6 +31,12 @@ var notRun = []string{
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
 	"integration.md: go mod init authorizer: tools/guide builds and runs it, behind nginx",
+	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials " +
+		"http://127.0.0.1:8080/oauth2/token: tools/guide runs it",
+	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d token=\"$TOKEN\" http://127.0.0.1:8080/oauth2/revoke: " +
+		"tools/guide runs it",
+	"oauth.md: curl -u \"$VERIFIER_ID:$VERIFIER_SECRET\" -d token=\"$TOKEN\" -d ip=192.0.2.7 " +
+		"http://127.0.0.1:8080/oauth2/introspect: tools/guide runs it",
 	"service-accounts.md: claviger management-keys create Terraform \"Terraform 2026\" --permission keys:read " +
 		"--permission keys:create \\: it needs a service account named Terraform",
 	"service-accounts.md: CLAVIGER_MANAGEMENT_KEY_FILE=management.json claviger keys list: " +

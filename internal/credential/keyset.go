@@ -41,6 +41,8 @@ type keySet struct {
 	// upgrade of the database is finished.
 	managementTags    versionKeys[*tagger]
 	managementDigests sealKeys
+	// access are the keys of access tokens, in the versions of SessionPurpose.
+	access versionKeys[accessKeys]
 }
 
 func newKeySet(root Root, versions []Version) (*keySet, error) {
@@ -53,6 +55,7 @@ func newKeySet(root Root, versions []Version) (*keySet, error) {
 			r.tags = append(r.tags, versionKey[*tagger]{v, newTagger(key)})
 		case SessionPurpose:
 			r.tokenTags = append(r.tokenTags, versionKey[*tagger]{v, newTagger(key)})
+			r.access = append(r.access, versionKey[accessKeys]{v, newAccessKeys(root, v)})
 		case DigestPurpose:
 			r.digests.add(v, key)
 		case CopyPurpose:

@@ -48,7 +48,8 @@ const (
 	CursorPurpose Purpose = "cursor"
 	// CopyPurpose seals the secrets of recoverable tenants.
 	CopyPurpose Purpose = "copy"
-	// SessionPurpose tags the tokens of sessions and links.
+	// SessionPurpose tags the tokens of sessions and links. Its versions are those of the keys of
+	// access tokens, too.
 	SessionPurpose Purpose = "session"
 	// ManagementTagPurpose and ManagementDigestPurpose are the tag and the digest of management
 	// keys. A database has them once the upgrade to schema 17 is finished.
@@ -59,6 +60,13 @@ const (
 	setupPurpose            Purpose = "setup"
 	// linkPurpose derives the tokens of links in mail.
 	linkPurpose Purpose = "link"
+	// accessTagPurpose and accessTokenPurpose are the tag and the encryption of access tokens.
+	accessTagPurpose   Purpose = "access_tag"
+	accessTokenPurpose Purpose = "access_token"
+	// signingPurpose encrypts the private keys that sign JWTs, signingTagPurpose is the tag of
+	// their ids.
+	signingPurpose    Purpose = "signing_key"
+	signingTagPurpose Purpose = "signing_tag"
 )
 
 // derive returns the key of a purpose and version, 32 bytes, by HKDF-SHA-256 (RFC 5869) with the

@@ -41,29 +41,32 @@ func RenderOwner(o *verify.OwnerFacts) []byte {
 
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) verify.Rendered {
-	k := f.Key
-	apps := web.Strings(k.Applications.IDs)
-	return &rendered{
-		decision: cutEnd(struct {
-			api.Decision
-			Owner     null `json:"owner"`
-			Metadata  null `json:"metadata"`
-			Transport null `json:"transport"`
-		}{Decision: api.Decision{
-			Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant),
-			AccountID: string(k.Account), Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
-			ApplicationIDs: apps, EffectiveExpiresAt: web.Time(k.Expires),
-		}}, decisionEnd),
-		whoami: cutEnd(struct {
-			api.Whoami
-			Transport null `json:"transport"`
-		}{Whoami: api.Whoami{
-			Principal: "key", User: userOf(k.Owner), TenantID: web.Optional(k.Tenant),
-			AccountID: web.Optional(k.Account), KeyID: web.Optional(k.ID), PublicID: &k.PublicID,
-			Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All, ApplicationIDs: apps,
-			EffectiveExpiresAt: web.Time(k.Expires),
-		}}, whoamiEnd),
-	}
+	return &rendered{decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
+}
+
+func renderDecision(k principal.Key) []byte {
+	return cutEnd(struct {
+		api.Decision
+		Owner     null `json:"owner"`
+		Metadata  null `json:"metadata"`
+		Transport null `json:"transport"`
+	}{Decision: api.Decision{
+		Active: true, Code: api.OK, KeyID: string(k.ID), PublicID: k.PublicID, TenantID: string(k.Tenant),
+		AccountID: string(k.Account), Scopes: k.Scopes.Strings(), AllApplications: k.Applications.All,
+		ApplicationIDs: web.Strings(k.Applications.IDs), EffectiveExpiresAt: web.Time(k.Expires),
+	}}, decisionEnd)
+}
+
+func renderWhoami(k principal.Key) []byte {
+	return cutEnd(struct {
+		api.Whoami
+		Transport null `json:"transport"`
+	}{Whoami: api.Whoami{
+		Principal: "key", User: userOf(k.Owner), TenantID: web.Optional(k.Tenant),
+		AccountID: web.Optional(k.Account), KeyID: web.Optional(k.ID), PublicID: &k.PublicID,
+		Scopes: k.Scopes.Strings(), AllApplications: &k.Applications.All,
+		ApplicationIDs: web.Strings(k.Applications.IDs), EffectiveExpiresAt: web.Time(k.Expires),
+	}}, whoamiEnd)
 }
 
 // userOf returns the party as a person; nil for every other party.
@@ -92,9 +95,14 @@ func marshal(response any) []byte {
 	return text
 }
 
-// writeDecision writes the response to a verify request about a key that is allowed.
-func writeDecision(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
-	dst.Write(f.Rendered.(*rendered).decision)
+// writeDecision writes the response to a verify request about a key, or its token, that is allowed.
+func writeDecision(dst *bytes.Buffer, d *verify.Decision, via policy.Transport) {
+	f := d.Facts
+	if t := d.Token(); t != nil {
+		dst.Write(renderDecision(t.Limit(f.Key)))
+	} else {
+		dst.Write(f.Rendered.(*rendered).decision)
+	}
 	dst.Write(f.Owner.Rendered)
 	dst.WriteString(metadataKey)
 	dst.WriteString(f.Metadata.String())
@@ -102,10 +110,14 @@ func writeDecision(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
 	writeTransport(dst, via)
 }
 
-// writeWhoami writes the description of a key.
-func writeWhoami(dst *bytes.Buffer, f *verify.Facts, via policy.Transport) {
-	dst.Write(f.Rendered.(*rendered).whoami)
-	writeTransport(dst, via)
+// writeWhoami writes the description of a key or its token.
+func writeWhoami(dst *bytes.Buffer, c *verify.Caller) {
+	if t := c.Token(); t != nil {
+		dst.Write(renderWhoami(t.Limit(c.Facts.Key)))
+	} else {
+		dst.Write(c.Facts.Rendered.(*rendered).whoami)
+	}
+	writeTransport(dst, c.Transport)
 }
 
 // writeTransport writes the last member of a response and ends it.

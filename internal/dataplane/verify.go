@@ -78,7 +78,7 @@ func answer(w http.ResponseWriter, d verify.Decision, detail string, via policy.
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	writeDecision(buf, d.Facts, via)
+	writeDecision(buf, &d, via)
 	_, _ = w.Write(buf.Bytes())
 }
 

@@ -20,7 +20,7 @@ func (a *API) whoami(w http.ResponseWriter, r *http.Request) error {
 	web.SetPrivateJSON(w.Header())
 	buf := getBuffer()
 	defer putBuffer(buf)
-	writeWhoami(buf, caller.Facts, caller.Transport)
+	writeWhoami(buf, &caller)
 	_, _ = w.Write(buf.Bytes()) // the client may be gone
 	return nil
 }

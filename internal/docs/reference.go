@@ -104,7 +104,11 @@ func (d *document) entry(method, path string, op *operation) entry {
 	}
 	slices.SortStableFunc(e.Parameters, func(a, b member) int { return cmp.Compare(a.In, b.In) }) // path before query
 	if op.RequestBody != nil {
-		body := d.object("", op.RequestBody.Content["application/json"].Schema)
+		sent, found := op.RequestBody.Content["application/json"]
+		if !found {
+			sent = op.RequestBody.Content["application/x-www-form-urlencoded"]
+		}
+		body := d.object("", sent.Schema)
 		body.Required = op.RequestBody.Required
 		e.Body = &body
 	}

@@ -29,6 +29,10 @@ var tags = []*huma.Tag{
 	{Name: "Scopes", Description: "The scopes that keys of a tenant can have."},
 	{Name: "Keys", Description: "Creating, changing and revoking keys. People manage keys; a key cannot."},
 	{Name: "Management keys", Description: "The credentials of programs that manage keys. Only people create them."},
+	{
+		Name:        "OAuth 2.0",
+		Description: "Access tokens for API keys: the client credentials grant. Errors have the form of RFC 6749.",
+	},
 	{Name: "Applications", Description: "The protected APIs of a tenant. A key can be restricted to some of them."},
 	{Name: "Health", Description: "For operators and monitoring."},
 }
@@ -46,7 +50,7 @@ func (a *API) config() huma.Config {
 		"unknown, repeated and empty parameters of the query string, and everything in it that is not " +
 		"percent-encoded UTF-8. Times are RFC 3339 in whole microseconds, with any offset in requests and `Z` in " +
 		"responses; a time with more than microseconds is refused with 422. Ids are opaque. Every error is a " +
-		"problem document (RFC 9457), whose `code` says why."
+		"problem document (RFC 9457), whose `code` says why, except below `/oauth2`."
 	config.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
 	config.Servers = []*huma.Server{{URL: a.BaseURL}}
 	config.Components.SecuritySchemes = a.securitySchemes()
@@ -146,8 +150,34 @@ func (a *API) describeRoute(r web.Route) {
 	if r.Body != nil {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: content(a.huma, jsonType, reflect.TypeOf(r.Body))}
 	}
-	describe(a.huma, op, requirement{anyone: r.Anyone, scope: r.Scope}, r.Refusals)
+	if r.Form != nil {
+		op.RequestBody = formBody(r.Form)
+	}
+	if r.Errors != nil {
+		op.Security = requirement{anyone: r.Anyone, scope: r.Scope}.security()
+		op.Responses["default"] = &huma.Response{
+			Description: "Any error.", Content: content(a.huma, jsonType, reflect.TypeOf(r.Errors)),
+		}
+	} else {
+		describe(a.huma, op, requirement{anyone: r.Anyone, scope: r.Scope}, r.Refusals)
+	}
 	a.huma.OpenAPI().AddOperation(op)
+}
+
+// formBody describes a body that is a form.
+func formBody(parameters []web.FormParameter) *huma.RequestBody {
+	form := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}}
+	example := map[string]string{}
+	for _, p := range parameters {
+		form.Properties[p.Name] = &huma.Schema{Type: huma.TypeString, Description: p.Description}
+		if p.Required {
+			form.Required = append(form.Required, p.Name)
+			example[p.Name] = "…"
+		}
+	}
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/x-www-form-urlencoded": {Schema: form, Example: example},
+	}}
 }
 
 // describe documents the requirement and the errors of an operation.

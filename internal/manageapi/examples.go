@@ -56,7 +56,7 @@ func examples(baseURL string) []any {
 		Owners:   []api.PartyType{api.PartyUser, api.PartyServiceAccount, api.PartySubject},
 		Creators: []api.Creator{api.CreatorSelf, api.CreatorAdmin}, Visibility: api.VisibilityAll,
 		DefaultScopes: []string{}, RevokeMode: api.RevokeTombstone, Disclosure: api.DisclosureOnce,
-		Dialect: api.DialectProblem, TokenSeconds: 3600, TokenFormat: api.TokenOpaque,
+		Dialect: api.DialectProblem, TokenSeconds: 3600, TokenFormat: api.TokenOpaque, TokenAlgorithm: api.TokenRS256,
 		RequestsPerMinute: new(600), VerifyRequires: []api.VerifyMember{api.VerifyScopes},
 	}
 	session := api.Session{
@@ -64,6 +64,25 @@ func examples(baseURL string) []any {
 		EndedAccounts: []string{}, ExpiresAt: at.AddDate(0, 0, 7),
 	}
 	return []any{
+		api.AccessTokenResponse{AccessToken: "clv_at_…", TokenType: "Bearer", ExpiresIn: 3600, Scope: "orders:read"},
+		api.AuthorizationServer{
+			Issuer: baseURL, TokenEndpoint: baseURL + "/oauth2/token", JWKSURI: baseURL + "/oauth2/jwks",
+			IntrospectionEndpoint: baseURL + "/oauth2/introspect", RevocationEndpoint: baseURL + "/oauth2/revoke",
+			ResponseTypes: []string{}, GrantTypes: []string{"client_credentials"},
+			TokenAuthMethods:         []string{"client_secret_basic", "client_secret_post"},
+			IntrospectionAuthMethods: []string{"client_secret_basic", "client_secret_post"},
+			RevocationAuthMethods:    []string{"client_secret_basic", "client_secret_post"},
+			SubjectTypes:             []string{"public"}, SigningAlgorithms: []string{"RS256", "ES256", "EdDSA"},
+			ServiceDocumentation: baseURL + "/docs",
+		},
+		api.IntrospectionResponse{
+			Active: true, Scope: "orders:read", ClientID: examplePublicID, TokenType: "Bearer", Expires: later.Unix(),
+			IssuedAt: at.Unix(), Subject: exampleUser, Issuer: baseURL, TokenID: "5f1c…", TenantID: exampleTenant,
+			AccountID: exampleAccount, KeyID: exampleKey,
+		},
+		api.KeySet{Keys: []map[string]any{{
+			"kty": "OKP", "crv": "Ed25519", "kid": "NzbLsXh8…", "alg": "EdDSA", "use": "sig", "x": "11qYAYKxCrfV…",
+		}}},
 		api.AcceptInvitationRequest{Name: "Ada Lovelace", Password: examplePassword},
 		api.Account{
 			ID: exampleAccount, Number: 1, Name: "Example Ltd", Status: api.StatusActive, Role: new(api.RoleOwner),

@@ -63,7 +63,8 @@ func (a *API) Mount(router *web.Router) {
 	for _, describe := range []func(huma.API){
 		optional[string], optional[bool], optional[int], optional[time.Time], optional[[]string],
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
-		optional[api.Dialect], optional[api.TokenFormat], optional[api.Status], optional[api.Role],
+		optional[api.Dialect], optional[api.TokenFormat],
+		optional[api.TokenAlgorithm], optional[api.Status], optional[api.Role],
 		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
 		optional[[]api.VerifyMember], optional[[]api.PartyType], optional[[]api.Permission],
 	} {

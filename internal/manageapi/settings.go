@@ -1,6 +1,8 @@
 package manageapi
 
 import (
+	"cmp"
+
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -26,7 +28,10 @@ func settingsOf(s policy.Settings) api.Settings {
 		RevokeMode:    api.RevokeMode(s.RevokeMode), Disclosure: api.Disclosure(s.Disclosure),
 		Dialect:      api.Dialect(s.Dialect),
 		AdminRefresh: s.AdminRefresh,
-		TokenSeconds: s.TokenSeconds, TokenFormat: api.TokenFormat(s.TokenFormat), IdleDays: limitOrNil(s.IdleDays),
+		TokenSeconds: s.TokenSeconds, TokenFormat: api.TokenFormat(s.TokenFormat),
+		TokenAudience:           web.Optional(s.TokenAudience),
+		TokenAlgorithm:          api.TokenAlgorithm(cmp.Or(s.TokenAlgorithm, policy.RS256)),
+		IdleDays:                limitOrNil(s.IdleDays),
 		RequestsPerMinute:       limitOrNil(s.RequestsPerMinute),
 		VerifyRequestsPerMinute: limitOrNil(s.VerifyRequestsPerMinute),
 		VerifyRequires:          wireList[api.VerifyMember](s.VerifyRequires),
@@ -60,6 +65,7 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 		{"admin_refresh", s.AdminRefresh.Null},
 		{"token_seconds", s.TokenSeconds.Null},
 		{"token_format", s.TokenFormat.Null},
+		{"token_algorithm", s.TokenAlgorithm.Null},
 	} {
 		if member.null {
 			p.notNullable("settings." + member.name)
@@ -90,8 +96,12 @@ func (p *patch) settings(s api.SettingsPatch) func(*policy.Settings) {
 		set(&to.Disclosure, s.Disclosure, as[policy.Disclosure])
 		set(&to.Dialect, s.Dialect, as[string])
 		set(&to.AdminRefresh, s.AdminRefresh, unchanged[bool])
+		if s.TokenFormat.Set {
+			*to = to.WithTokenFormat(policy.TokenFormat(s.TokenFormat.Value))
+		}
 		set(&to.TokenSeconds, s.TokenSeconds, unchanged[int])
-		set(&to.TokenFormat, s.TokenFormat, as[policy.TokenFormat])
+		set(&to.TokenAudience, s.TokenAudience, as[string])
+		set(&to.TokenAlgorithm, s.TokenAlgorithm, as[policy.TokenAlgorithm])
 		set(&to.IdleDays, s.IdleDays, limit)
 		set(&to.RequestsPerMinute, s.RequestsPerMinute, limit)
 		set(&to.VerifyRequestsPerMinute, s.VerifyRequestsPerMinute, limit)

@@ -20,11 +20,13 @@ var keyHeaderPattern = regexp.MustCompile(`(?i)^X-[A-Z0-9-]+-(Key|Token)$`)
 // keys_per_user is.
 const MaxKeysPerOwner = 10_000
 
+// MaxJWTSeconds is how long a JWT is valid at most, in seconds.
+const MaxJWTSeconds = 300
+
 // The bounds of a tenant's numbers.
 const (
 	minTokenSeconds  = 60
 	maxTokenSeconds  = 86_400
-	maxJWTSeconds    = 300
 	maxIdleDays      = 3650
 	maxPerMinute     = 1_000_000
 	maxDefaultScopes = 200
@@ -97,8 +99,33 @@ func (s Settings) choiceFaults() []fault.Field {
 		choiceFaults("disclosure", s.Disclosure, Once, Recoverable),
 		choiceFaults("dialect", s.Dialect, dialects()...),
 		choiceFaults("token_format", s.TokenFormat, Opaque, JWT),
+		choiceFaults("token_algorithm", cmp.Or(s.TokenAlgorithm, RS256), TokenAlgorithms()...),
+		s.audienceFaults(),
 		optionalListFaults("verify_requires", s.VerifyRequires, verifyFields()),
 	)
+}
+
+// maxAudience bounds the length of a token audience, in characters.
+const maxAudience = 200
+
+var audiencePattern = regexp.MustCompile(`^[!-~]*$`)
+
+// audienceFaults checks the audience, which is a URI or a name (RFC 7519 section 2).
+func (s Settings) audienceFaults() []fault.Field {
+	if len(s.TokenAudience) <= maxAudience && audiencePattern.MatchString(s.TokenAudience) {
+		return nil
+	}
+	return []fault.Field{
+		{
+			Name: "token_audience",
+			Code: "form",
+			Message: fmt.Sprintf(
+				"Use at most %d printable ASCII characters without a space, such as https://api.example.com, "+
+					"or null for the URL of this server.",
+				maxAudience,
+			),
+		},
+	}
 }
 
 // dialects returns the dialects that a tenant can have.
@@ -196,7 +223,7 @@ func (s Settings) UnknownScopes(c scope.Catalogue) (faults []fault.Field) {
 func (s Settings) numberFaults() []fault.Field {
 	longest := maxTokenSeconds
 	if s.TokenFormat == JWT {
-		longest = maxJWTSeconds // it cannot be revoked
+		longest = MaxJWTSeconds
 	}
 	return slices.Concat(
 		rangeFaults("keys_per_user", s.KeysPerUser, 0, MaxKeysPerOwner),

@@ -15,6 +15,7 @@ func (s Settings) Bounds() Settings {
 	s.Style, s.Prefix = credential.Style(""), ""
 	s.Label, s.ClientDomain = "", ""
 	s.RevokeMode, s.Dialect = "", ""
+	s.TokenAudience, s.TokenAlgorithm = "", ""
 	return s
 }
 

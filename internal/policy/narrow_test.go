@@ -54,7 +54,10 @@ func TestNarrowedSettingsAllowOnlyWhatBothAllow(t *testing.T) {
 
 // A setting that allows something and is in neither list would be undone by a restore.
 func TestEverySettingIsABoundOrAllowsNothing(t *testing.T) {
-	allowNothing := []string{"Style", "Prefix", "Label", "ClientDomain", "RevokeMode", "Dialect"}
+	allowNothing := []string{
+		"Style", "Prefix", "Label", "ClientDomain", "RevokeMode", "Dialect", "TokenAudience",
+		"TokenAlgorithm",
+	}
 	tightened, bounds := reflect.ValueOf(loose.Narrowed(tight)), reflect.ValueOf(fullSettings(t).Bounds())
 	for i, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		zero := bounds.Field(i).IsZero()

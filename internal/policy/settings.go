@@ -77,6 +77,19 @@ const (
 	JWT    TokenFormat = "jwt"
 )
 
+// TokenAlgorithm is the algorithm that signs JWTs (RFC 7518 section 3.1, RFC 8037).
+type TokenAlgorithm string
+
+// The algorithms.
+const (
+	RS256 TokenAlgorithm = "RS256"
+	ES256 TokenAlgorithm = "ES256"
+	EdDSA TokenAlgorithm = "EdDSA"
+)
+
+// TokenAlgorithms returns the algorithms. The first is the default: common verifiers know no other.
+func TokenAlgorithms() []TokenAlgorithm { return []TokenAlgorithm{RS256, ES256, EdDSA} }
+
 // Settings are the settings of a tenant. They are stored as JSON. A missing member has its zero
 // value.
 type Settings struct {
@@ -110,6 +123,10 @@ type Settings struct {
 	// TokenSeconds is the lifetime of an OAuth access token.
 	TokenSeconds int         `json:"token_seconds"`
 	TokenFormat  TokenFormat `json:"token_format"`
+	// TokenAudience is for whom JWTs are (`aud`); "" for this server's base URL.
+	TokenAudience string `json:"token_audience,omitempty"`
+	// TokenAlgorithm signs JWTs; "" for RS256.
+	TokenAlgorithm TokenAlgorithm `json:"token_algorithm,omitempty"`
 	// IdleDays is after how many days without use a key is disabled; 0 for never.
 	IdleDays int `json:"idle_days,omitempty"`
 	// RequestsPerMinute is the rate limit of each key; 0 for none.
@@ -175,6 +192,16 @@ func (s Settings) KeyLimit(owner ident.PartyType) (limit int, setting string) {
 		return s.KeysPerSubject, "keys_per_subject"
 	}
 	return s.KeysPerUser, "keys_per_user"
+}
+
+// WithTokenFormat returns the settings with the format of access tokens. A JWT cannot be taken back
+// from those who verify it by its signature, so its lifetime is cut to what a JWT may have.
+func (s Settings) WithTokenFormat(f TokenFormat) Settings {
+	s.TokenFormat = f
+	if f == JWT {
+		s.TokenSeconds = min(s.TokenSeconds, MaxJWTSeconds)
+	}
+	return s
 }
 
 // AllowsCreator reports whether this kind of person may create keys.

@@ -49,8 +49,28 @@ type Key struct {
 	Expires time.Time
 	// AccountRole is the owner's role in the account; "" for none.
 	AccountRole scope.AccountRole
-	// Serial is the number of the secret that was sent: the current or the previous one.
+	// Serial is the number of the secret that was sent, or that the token was issued for: the
+	// current or the previous one.
 	Serial int
+	// Token is the access token that was sent instead of the key; nil for none.
+	Token *Token
+}
+
+// ClientID returns the id by which the key is a client of OAuth 2.0. A key without a public id of
+// its own has its id.
+func (k Key) ClientID() string {
+	if k.PublicID != "" {
+		return k.PublicID
+	}
+	return string(k.ID)
+}
+
+// Token is an access token of a key that was accepted a moment ago.
+type Token struct {
+	ID      string
+	Expires time.Time
+	// Narrowed is set if the token has only some of the scopes that the key has.
+	Narrowed bool
 }
 
 // ManagementKey is a management key that was accepted a moment ago. Each change reads anew, in its

@@ -12,6 +12,7 @@
 //	ParseTarget   the path of a request, as a proxy sent it; refuses ambiguous ones
 //	ParsePattern  "/applications/{id}/keys"
 //	Compile       rules, in order ──▶ Table; refuses rules that can never apply
+//	ParseFile     the operator's file of entries and rules; each fault has its line and column
 //	Table.Match   method, Target ──▶ the first rule that matches, and the application
 //
 // The package is pure: it reads no file, no database and no clock.
@@ -90,4 +91,6 @@ type Entry struct {
 	Otherwise Otherwise
 	// Hosts are the host names for which the entry is chosen where the request names no entry.
 	Hosts []string
+	// Rules are those of the operator's file; nil for an entry that is in the database.
+	Rules *Table
 }

@@ -185,6 +185,11 @@ func (s *Service) remaining(ctx context.Context, counter Counter, old, keys []Ke
 		if n > 0 {
 			remaining = append(remaining, fmt.Sprintf("%d %s", n, units[k.Purpose]))
 		}
+		// Access tokens are not stored, so all of them may still be valid.
+		last := usePeriod(k.Version, keys).withGrace().Until.Add(credential.MaxAccessTokenLifetime)
+		if k.Purpose == credential.SessionPurpose && s.Horizon().Before(last) {
+			remaining = append(remaining, "access tokens until "+last.UTC().Format(time.RFC3339))
+		}
 	}
 	return remaining, nil
 }

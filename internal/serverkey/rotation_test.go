@@ -209,7 +209,7 @@ func TestAVersionOfServerKeysRetiresOnceNothingIsLeftUnderIt(t *testing.T) {
 	if got, want := left(t, h), "copy 1: 2, digest 1: 2, session 1: 1, tag 1: 2"; got != want {
 		t.Errorf("left are %s, want %s", got, want)
 	}
-	refused(serverkey.Seals, 1, "2 digests", "2 copies of secrets", "1 sign-ins and links")
+	refused(serverkey.Seals, 1, "2 digests", "2 copies of secrets", "1 sign-ins and links", "access tokens until")
 	refused(serverkey.Tags, 1, "2 ids")
 	rewrap(t, h)
 	refused(serverkey.Seals, 1, "still needed by 1 sign-ins")
@@ -473,6 +473,9 @@ func TestTheOperatorRotatesServerKeysByTheSocket(t *testing.T) {
 	testkit.ExpectCode(t, "the newest", ask(http.MethodPost, path+"/retire", api.RetireKeysRequest{Version: 2}, nil),
 		api.Conflict)
 	testkit.ExpectCode(t, "none", ask(http.MethodPost, path+"/retire", api.RetireKeysRequest{}, nil), api.NotFound)
+	testkit.ExpectCode(t, "too early", ask(http.MethodPost, path+"/retire", api.RetireKeysRequest{Version: 1}, nil),
+		api.Conflict)
+	h.Clock.Move(24*time.Hour + time.Minute)
 	for _, tag := range []bool{false, true} {
 		testkit.ExpectCode(t, "retire",
 			ask(http.MethodPost, path+"/retire", api.RetireKeysRequest{Version: 1, Tag: tag}, nil), "")

@@ -25,7 +25,8 @@ const (
 		FROM audit_events
 		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
 	insertOwnerCounters query = `INSERT INTO counters (name, value)
-		VALUES ('service_account', 0), ('subject', 0), ('key', 0) ON CONFLICT (name) DO NOTHING`
+		VALUES ('service_account', 0), ('subject', 0), ('key', 0), ('signing_key', 0)
+		ON CONFLICT (name) DO NOTHING`
 	// The rows exist: only their numbers are set.
 	numberKeys query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
 		delivery, created_at, updated_at, number)
@@ -145,6 +146,9 @@ func (t *Tx) expirePending(ctx context.Context) error {
 		return err
 	}
 	if err := t.exec(ctx, markUnsentInDoubt, "A backup was restored. It may have been sent meanwhile."); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, upsertSetting, tokensSince, decimal(now)); err != nil {
 		return err
 	}
 	return t.exec(ctx, upsertWatermark, decimal(now))

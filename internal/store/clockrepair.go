@@ -128,8 +128,11 @@ const (
 		created_at > $1 OR updated_at > $1 OR secret_set_at > $1 OR revoked_at > $1 OR hour_started_at > $1`
 	clampManagementSecrets query = `UPDATE management_key_secrets SET set_at = $1 WHERE set_at > $1`
 	clampManagementUses    query = `UPDATE management_key_uses SET last_used_at = $1 WHERE last_used_at > $1`
-	clampLeases            query = `UPDATE leases SET until = $1 WHERE until > $1`
-	clampKnownClients      query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
+	clampSigningKeys       query = `UPDATE signing_keys SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE
+		created_at END, used_from = CASE WHEN used_from > $1 THEN $1 ELSE used_from END
+		WHERE created_at > $1 OR used_from > $1`
+	clampLeases       query = `UPDATE leases SET until = $1 WHERE until > $1`
+	clampKnownClients query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
 )
 
 // clamps set every time that lies in the future to the present.
@@ -141,6 +144,7 @@ var clamps = []query{
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
+	clampSigningKeys,
 }
 
 type repairKey struct{}

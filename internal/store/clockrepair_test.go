@@ -15,6 +15,8 @@ var ahead = map[string]string{
 	"management_keys.expires_at": "says when a management key ends",
 	"sessions.expires_at":        "ends with the session, which is ended where it began in the future",
 	"audit_events.at":            "is part of the chain of records",
+	"revoked_tokens.expires_at":  "says when a token ends",
+	"keys.tokens_revoked_until":  "says when the last of its revoked tokens ends",
 }
 
 // times matches the names of columns that hold a time.

@@ -91,6 +91,10 @@ func (m Migrations) Up(ctx context.Context, finish bool) (s Schema, err error) {
 			}
 		}
 		if !finish {
+			// Later expansions only add, too, and do not rely on the contraction.
+			if _, err := p.expansions.Up(ctx); err != nil {
+				return s, migrationError(err)
+			}
 			return m.Schema(ctx)
 		}
 		if err := m.contract(ctx, p, contraction); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -23,7 +24,7 @@ const selectKeyFacts query = `SELECT k.id, k.tenant_id, k.owner_id, o.email, COA
 	s.position, s.serial, s.lookup, s.public_id, s.style, s.prefix, s.label, s.domain, s.digest, s.digest_version,
 	s.set_at, s.until, ended.ended_at,
 	COALESCE(s.set_by, k.created_by) = k.owner_id, g.scope, g.application_id,
-	k.allowed_cidrs IS NOT NULL OR k.metadata IS NOT NULL OR su.metadata IS NOT NULL
+	k.allowed_cidrs IS NOT NULL OR k.metadata IS NOT NULL OR su.metadata IS NOT NULL, k.tokens_revoked_until
 	FROM key_secrets found JOIN keys k ON k.id = found.key_id JOIN key_secrets s ON s.key_id = k.id
 	JOIN tenants t ON t.id = k.tenant_id LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
@@ -48,12 +49,13 @@ type factRow struct {
 	scope                        scope.Scope
 	application                  string
 	hasTexts                     bool
+	tokensRevokedUntil           time.Time
 }
 
 // KeyFacts implements verify.Source.
 func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
 	var k verify.KeyRow
-	var hasTexts bool
+	var hasTexts, hasRevokedTokens bool
 	err := forEachRow(ctx, s.verifying, selectKeyFacts, func(row *sql.Rows) error {
 		r, err := scanFacts(row)
 		if err != nil {
@@ -61,6 +63,7 @@ func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, err
 		}
 		addFactRow(&k, r, lookup)
 		hasTexts = r.hasTexts
+		hasRevokedTokens = s.Now().Before(r.tokensRevokedUntil)
 		return nil
 	}, lookup)
 	if err == nil && k.ID == "" {
@@ -70,6 +73,9 @@ func (s *Store) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, err
 		// If the key was changed or deleted since the first read, its facts are stale already.
 		row := s.verifying.row(ctx, selectKeyTexts, k.ID)
 		err = row.Scan(storedAddresses{&k.Addresses}, storedMetadata{&k.Metadata}, storedMetadata{&k.OwnerMetadata})
+	}
+	if err == nil && hasRevokedTokens {
+		k.RevokedTokens, err = revokedTokens(ctx, s.verifying, k.ID, s.Now())
 	}
 	if err != nil {
 		return verify.KeyRow{}, s.fault(err)
@@ -90,7 +96,8 @@ func scanFacts(row scanner) (r factRow, err error) {
 		&shape.Domain,
 		&r.secret.Digest.Bytes, nullInt{&r.digestVersion}, nullTime{&r.secret.SetAt}, nullTime{&r.secret.Until},
 		isSet{&r.ended},
-		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application), &r.hasTexts)
+		&r.secret.ByOwner, nullString(&r.scope), nullString(&r.application), &r.hasTexts,
+		nullTime{&r.tokensRevokedUntil})
 	if err != nil {
 		return r, err
 	}

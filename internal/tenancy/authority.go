@@ -40,6 +40,8 @@ type KeyRightTx interface {
 	RulesTx
 	// KeyRight locks the key that it reads.
 	KeyRight(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (KeyRight, error)
+	// TokenRevoked reports whether the access token of the key was revoked.
+	TokenRevoked(ctx context.Context, key ident.KeyID, token string) (bool, error)
 }
 
 // builtIn is the catalogue of the scopes that Claviger's own routes require.
@@ -122,8 +124,16 @@ func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.K
 	if refused := right.refusal(k.Serial, ip, rules, s.Now()); refused != "" {
 		return refused
 	}
+	if k.Token != nil {
+		if err := s.checkToken(ctx, tx, k); err != nil {
+			return err
+		}
+	}
 	owner := right.ownerRights(k.Serial)
 	effective := owner.Effective(rules.Catalogue, right.Scopes)
+	if k.Token != nil && k.Token.Narrowed {
+		effective = effective.Narrowed(k.Scopes)
+	}
 	if refused := policy.RequireScopes(effective, name); refused != "" {
 		return refused
 	}
@@ -132,6 +142,18 @@ func (s *Service) authorizeKey(ctx context.Context, tx KeyRightTx, k principal.K
 		return refused
 	}
 	return nil
+}
+
+// checkToken refuses an access token that has expired or was revoked since the request came in.
+func (s *Service) checkToken(ctx context.Context, tx KeyRightTx, k principal.Key) error {
+	if !s.Now().Before(k.Token.Expires) {
+		return fault.TokenExpired
+	}
+	revoked, err := tx.TokenRevoked(ctx, k.ID, k.Token.ID)
+	if err == nil && revoked {
+		err = fault.TokenInvalid
+	}
+	return err
 }
 
 // effectiveRole returns the role with which the key acts by the secret of that serial. Package

@@ -43,14 +43,22 @@ type Caller struct {
 
 	entry      *Entry
 	credential *credentialFacts
+	// token is the access token that was sent; nil for anything else.
+	token *Token
 }
+
+// Scopes returns the effective scopes of a key or of its access token.
+func (c *Caller) Scopes() scope.Set { return grantedScopes(c.Facts, c.token) }
+
+// Token returns the access token that was sent; nil for anything else.
+func (c *Caller) Token() *Token { return c.token }
 
 // Allow runs steps 5 to 8 for a caller of one of Claviger's own routes. It returns nil if the
 // caller meets the requirement. For a session it does not check the application: the domain
 // packages do.
 func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
-		code, wait := e.authorize(c.Facts, r)
+		code, wait := e.authorize(c.Facts, c.Scopes(), r)
 		if code == fault.RateLimited {
 			return errRateLimited(c.Facts, wait)
 		}
@@ -120,15 +128,15 @@ func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.T
 	return role, nil
 }
 
-// refusal runs steps 5 to 7 for the key. It returns the code of the refusal, or "".
-func (f *Facts) refusal(r Requirement) fault.Kind {
+// refusal runs steps 5 to 7 for the key with the scopes. It returns the code of the refusal, or "".
+func (f *Facts) refusal(granted scope.Set, r Requirement) fault.Kind {
 	switch {
 	case r.SessionOnly:
 		return fault.SessionRequired
 	case r.Tenant != "" && r.Tenant != f.Key.Tenant:
 		return fault.NotFound
 	}
-	if code := policy.RequireScopes(f.Key.Scopes, r.Scopes...); code != "" {
+	if code := policy.RequireScopes(granted, r.Scopes...); code != "" {
 		return code
 	}
 	if code := policy.RequireApplicationAccess(f.Key.Applications, r.Application, r.EveryApplication); code != "" ||
@@ -139,10 +147,11 @@ func (f *Facts) refusal(r Requirement) fault.Kind {
 	return policy.RequireActiveApplication(exists, !enabled)
 }
 
-// authorize runs steps 5 to 8 for the key. It returns the code of the refusal, or ""; with
-// fault.RateLimited also how long to wait. After steps 5 to 7 it records that the scopes were used.
-func (e *Engine) authorize(f *Facts, r Requirement) (code fault.Kind, wait time.Duration) {
-	if code := f.refusal(r); code != "" {
+// authorize runs steps 5 to 8 for the key with the scopes. It returns the code of the refusal, or
+// ""; with fault.RateLimited also how long to wait. After steps 5 to 7 it records that the scopes
+// were used.
+func (e *Engine) authorize(f *Facts, granted scope.Set, r Requirement) (code fault.Kind, wait time.Duration) {
+	if code := f.refusal(granted, r); code != "" {
 		return code, 0
 	}
 	e.recordScopes(f, r.Scopes)

@@ -53,7 +53,8 @@ func (a *Authenticator) ForManagement(p Presentation) Presentation {
 }
 
 // Authenticate runs steps 2 to 4b for the caller of one of Claviger's own routes. It accepts API
-// keys, sessions and what ForManagement took for a management key, and refuses everything else.
+// keys, access tokens, sessions and what ForManagement took for a management key, and refuses
+// everything else.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
 		return a.authenticateSession(ctx, p, from)
@@ -61,12 +62,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from p
 	if p.kind == ManagementKey && a.ManagementKeys != nil {
 		return a.authenticateManagementKey(ctx, p, from)
 	}
-	switch code := p.refusal(); code {
-	case "":
-	case fault.CredentialAmbiguous:
-		return Caller{}, fault.New(code, p.Detail())
-	default:
-		return Caller{}, code
+	if p.kind == AmbiguousCredential {
+		return Caller{}, fault.New(fault.CredentialAmbiguous, p.Detail())
 	}
 	d, err := a.Engine.Authenticate(ctx, p, from.IP)
 	if err != nil {
@@ -77,7 +74,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from p
 	}
 	return Caller{
 		Principal: d.Principal().WithOrigin(from), Transport: p.location.Transport, Facts: d.Facts, entry: d.entry,
-		credential: d.credential,
+		credential: d.credential, token: d.token,
 	}, nil
 }
 

@@ -63,7 +63,8 @@ type Outcomes struct{ grid *metric.Grid }
 // codes are the codes with a count of their own. The first is acceptance, the last counts all other
 // codes.
 var codes = [...]fault.Kind{
-	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.CredentialAmbiguous,
+	"", fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.TokenExpired, fault.TokenInvalid,
+	fault.CredentialAmbiguous,
 	fault.TransportForbidden, fault.AddressForbidden, fault.SessionRequired,
 	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited,
 	fault.CrossSite,

@@ -38,7 +38,7 @@ func (c Caller) Verifier() (Verifier, error) {
 		if !mayVerify(c.Principal) {
 			return Verifier{}, fault.New(fault.Forbidden, "Your roles do not let you verify keys.")
 		}
-	} else if code := c.Facts.refusal(verifyRequirement); code != "" {
+	} else if code := c.Facts.refusal(c.Scopes(), verifyRequirement); code != "" {
 		return Verifier{}, code
 	}
 	return Verifier{c}, nil
@@ -122,7 +122,7 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 		return d, nil
 	}
 	e.recordUse(d, r.IP)
-	d.Code, d.RetryAfter = e.authorize(d.Facts, r.Requirement)
+	d.Code, d.RetryAfter = e.authorize(d.Facts, d.Scopes(), r.Requirement)
 	if d.Code == fault.NotFound && (r.Tenant == "" || r.Tenant == d.Facts.Key.Tenant) {
 		d.Code = fault.ApplicationForbidden // the application does not exist
 	}

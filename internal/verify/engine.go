@@ -33,6 +33,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // Options of an Engine. Those without a default are required.
@@ -46,6 +47,8 @@ type Options struct {
 	// other credentials.
 	Limiter, VerifierLimiter Limiter
 	Recorder                 Recorder
+	// Tokens reads access tokens. Without it, none is accepted.
+	Tokens Tokens
 	// Cache defaults to one of a gibibyte, which holds about a million keys.
 	Cache Cache
 	// Fresh, if set, returns an error while this node cannot make decisions, because it does not
@@ -72,6 +75,7 @@ type Engine struct {
 	limiter         Limiter
 	verifierLimiter Limiter
 	recorder        Recorder
+	tokens          Tokens
 	halted          atomic.Bool
 	counts          Counts
 }
@@ -87,7 +91,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
 		render: o.Render, renderOwner: o.RenderOwner, limiter: o.Limiter,
-		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, counts: newCounts(),
+		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, tokens: o.Tokens, counts: newCounts(),
 	}
 }
 
@@ -111,8 +115,17 @@ type Decision struct {
 
 	entry      *Entry
 	credential *credentialFacts
-	at         time.Time
+	// token is the access token that was sent; nil for a key.
+	token *Token
+	at    time.Time
 }
+
+// Scopes returns the effective scopes: those of the key or, for an access token that has only some
+// of them, those. Facts must not be nil.
+func (d *Decision) Scopes() scope.Set { return grantedScopes(d.Facts, d.token) }
+
+// Token returns the access token that was sent, with the right signature or seal; nil for a key.
+func (d *Decision) Token() *Token { return d.token }
 
 // Authenticate runs steps 2 to 4b for a request from the address, and records the use. An ip of ""
 // keeps the recorded address; a key that is restricted to addresses is then refused. The error is
@@ -131,8 +144,8 @@ func (d *Decision) checkAddress(ip string) {
 	}
 }
 
-// Evaluate runs steps 2 to 4 and records nothing. It accepts only API keys. It knows no address, so
-// it does not run step 4b.
+// Evaluate runs steps 2 to 4 and records nothing. It accepts API keys and access tokens. It knows
+// no address, so it does not run step 4b.
 func (e *Engine) Evaluate(ctx context.Context, p Presentation) (Decision, error) {
 	return e.evaluate(ctx, p, p.location)
 }
@@ -140,14 +153,14 @@ func (e *Engine) Evaluate(ctx context.Context, p Presentation) (Decision, error)
 // evaluate takes the location as a parameter of its own: if it were stored in the presentation, the
 // request that it comes from would be allocated on the heap.
 func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.Location) (Decision, error) {
+	if p.kind == AccessToken && e.tokens != nil {
+		return e.evaluateToken(ctx, p)
+	}
 	if code := p.refusal(); code != "" {
 		return Decision{Code: code}, nil
 	}
-	if e.halted.Load() {
-		return Decision{}, errHalted
-	}
-	at := e.now() // before fresh, because reading the time detects a step of the clock
-	if err := e.fresh(); err != nil {
+	at, err := e.begin()
+	if err != nil {
 		return Decision{}, err
 	}
 	entry, lookup := e.cached(p.key.Lookup())
@@ -155,26 +168,13 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.L
 		lookup = Forged
 	}
 	e.counts.countLookup(lookup)
-	switch lookup {
-	case Hit:
-		if !entry.plansCurrent() {
-			var err error
-			entry, err = e.applyPlans(ctx, entry, p.key.Lookup())
-			if err != nil {
-				return Decision{}, err
-			}
-			at = e.now()
-		}
-	case Forged:
+	if lookup == Forged {
 		e.keyring.DummyCompare(p.key)
 		return Decision{Code: fault.KeyInvalid}, nil
-	case Miss, Stale:
-		var err error
-		entry, err = e.load(ctx, p.key.Lookup())
-		if err != nil {
-			return Decision{}, err
-		}
-		at = e.now()
+	}
+	entry, at, err = e.complete(ctx, entry, lookup, p.key.Lookup(), at)
+	if err != nil {
+		return Decision{}, err
 	}
 	matched := e.matchSecret(entry, p.key)
 	if matched == nil {
@@ -190,6 +190,34 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.L
 		d.Code = fault.TransportForbidden
 	}
 	return d, nil
+}
+
+// begin returns the time of a decision, or the reason why this node makes none.
+func (e *Engine) begin() (at time.Time, err error) {
+	if e.halted.Load() {
+		return at, errHalted
+	}
+	at = e.now() // before fresh, because reading the time detects a step of the clock
+	return at, e.fresh()
+}
+
+// complete returns the current entry of a lookup that was looked for in the cache. It reads what
+// changed or is missing, and then the time, too.
+func (e *Engine) complete(ctx context.Context, cached *Entry, found LookupResult, lookup string,
+	at time.Time,
+) (entry *Entry, now time.Time, err error) {
+	switch {
+	case found == Miss, found == Stale:
+		entry, err = e.load(ctx, lookup)
+	case found == Hit && !cached.plansCurrent():
+		entry, err = e.applyPlans(ctx, cached, lookup)
+	default:
+		return cached, at, nil
+	}
+	if err != nil {
+		return nil, at, err
+	}
+	return entry, e.now(), nil
 }
 
 // cached returns the entry of a lookup, or nil if it is not in the cache or not current.
@@ -211,6 +239,7 @@ func (e *Engine) cached(lookup string) (*Entry, LookupResult) {
 func (e *Engine) Unchanged(c Caller) bool {
 	at := e.now()
 	return c.entry != nil && !e.halted.Load() && e.fresh() == nil && c.entry.current() && c.entry.plansCurrent() &&
+		(c.token == nil || at.Before(c.token.Expires)) &&
 		policy.KeyStatus(c.Facts.life, c.credential.life, c.Facts.dependencies, at) == policy.Active
 }
 
@@ -262,4 +291,9 @@ func (e *Engine) matchSecret(entry *Entry, p credential.Parsed) *credentialFacts
 }
 
 // Principal returns the key as a principal. Facts must not be nil.
-func (d Decision) Principal() principal.Principal { return d.credential.principal }
+func (d Decision) Principal() principal.Principal {
+	if d.token == nil {
+		return d.credential.principal
+	}
+	return d.token.principal(d.Facts.Key, d.credential.serial)
+}

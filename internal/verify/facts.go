@@ -48,6 +48,8 @@ type KeyRow struct {
 	RevokedAt     time.Time
 	Slot          int64
 	LastUsedAt    time.Time
+	// RevokedTokens are the access tokens of the key that were revoked and have not expired.
+	RevokedTokens []credential.AccessTokenID
 	// Secrets are those found by the lookup: the current one, the previous one, or both.
 	Secrets []SecretRow
 }
@@ -78,8 +80,8 @@ type TenantRow struct {
 
 // Source reads facts.
 type Source interface {
-	// KeyFacts returns the key with this lookup, or fault.NotFound. It reads once, and a second
-	// time for a key with addresses or metadata.
+	// KeyFacts returns the key with this lookup, or fault.NotFound. It reads once, a second time
+	// for a key with addresses or metadata, and again for one with revoked tokens.
 	KeyFacts(ctx context.Context, lookup string) (KeyRow, error)
 	// TenantFacts returns the tenant, or fault.NotFound.
 	TenantFacts(ctx context.Context, id ident.TenantID) (TenantRow, error)
@@ -105,7 +107,9 @@ type Facts struct {
 	life         policy.Life
 	dependencies policy.Dependencies
 	addresses    policy.Addresses
-	uses         usage.Tracker
+	// revokedTokens has the key's access tokens that were revoked; nil for none.
+	revokedTokens map[credential.AccessTokenID]bool
+	uses          usage.Tracker
 	// requests is the key as a caller of Engine.limiter, verifyRequests as one of
 	// Engine.verifierLimiter.
 	requests, verifyRequests ratelimit.Caller[ident.KeyID]
@@ -214,6 +218,7 @@ const (
 	factsSize      = 400
 	scopeSize      = 48
 	networkSize    = 32
+	tokenSize      = 40
 )
 
 // size returns the approximate size of the entry in the cache, in bytes.
@@ -229,6 +234,7 @@ func (e *Entry) size(lookup string) int64 {
 		counted = c.facts
 		n += factsSize + scopeSize*(len(c.facts.Key.Scopes)+len(c.facts.Key.Applications.IDs))
 		n += len(c.facts.Metadata.Text()) + networkSize*c.facts.addresses.Len()
+		n += tokenSize * len(c.facts.revokedTokens)
 		if c.facts.Rendered != nil {
 			n += c.facts.Rendered.Size()
 		}
@@ -405,6 +411,12 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*pol
 		dependencies: policy.Dependencies{
 			Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active, Ended: row.OwnerEnded,
 		},
+	}
+	for _, id := range row.RevokedTokens {
+		if f.revokedTokens == nil {
+			f.revokedTokens = map[credential.AccessTokenID]bool{}
+		}
+		f.revokedTokens[id] = true
 	}
 	f.uses.Init(row.LastUsedAt, len(f.Key.Scopes))
 	f.requests.ID = row.ID

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -80,7 +81,18 @@ func (a *Authenticator) hasCredential(h http.Header) bool {
 }
 
 // ParseCredential reads the whole value of a credential that came by no known transport.
-func ParseCredential(value string) verify.Presentation { return parseKey(value, policy.Location{}) }
+func ParseCredential(value string) verify.Presentation {
+	if isAccessToken(value) {
+		return verify.PresentAccessToken(value)
+	}
+	return parseKey(value, policy.Location{})
+}
+
+// isAccessToken reports whether a value has the form of an access token: that of an opaque one, or
+// the three parts of a JWT (RFC 7515 section 3.1), whose first begins an object in base64url.
+func isAccessToken(value string) bool {
+	return credential.HasAccessTokenForm(value) || strings.HasPrefix(value, "ey") && strings.Count(value, ".") == 2
+}
 
 func parseKey(value string, location policy.Location) verify.Presentation {
 	key, ok := credential.Parse(value)
@@ -101,6 +113,9 @@ func authorization(sent string) verify.Presentation {
 	rest = strings.TrimLeft(rest, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
+		if isAccessToken(rest) {
+			return verify.PresentAccessToken(rest)
+		}
 		return parseKey(rest, policy.Location{Transport: policy.Bearer})
 	case strings.EqualFold(scheme, "Basic"):
 		return basic(rest)
@@ -112,20 +127,88 @@ func authorization(sent string) verify.Presentation {
 // split at the first colon.
 func basic(encoded string) verify.Presentation {
 	location := policy.Location{Transport: policy.Basic}
-	if len(encoded) > base64.StdEncoding.EncodedLen(credential.MaxValue) {
+	id, secret, ok := decodeBasic(encoded, credential.MaxValue)
+	if !ok {
 		return verify.PresentMalformed(location)
+	}
+	return pairAt(id, secret, location)
+}
+
+// decodeBasic decodes Basic credentials of at most that many bytes.
+func decodeBasic(encoded string, most int) (user, password string, ok bool) {
+	if len(encoded) > base64.StdEncoding.EncodedLen(most) {
+		return "", "", false
 	}
 	plain, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") { // the decoder would skip these
+		return "", "", false
+	}
+	user, password, _ = strings.Cut(string(plain), ":")
+	return user, password, true
+}
+
+// ReadClient returns the credential of a client of OAuth 2.0 (RFC 6749 section 2.3.1): HTTP Basic
+// whose user id and password are percent-encoded like a form, or id and secret of the body. If
+// bearer is set, a bearer token is accepted, too. Two of them are ambiguous, and a credential in a
+// key header beside one as well.
+func (a *Authenticator) ReadClient(ctx context.Context, h http.Header, id, secret string,
+	bearer bool,
+) verify.Presentation {
+	location := policy.Location{Transport: policy.OAuth}
+	sent := h[AuthorizationHeader]
+	if len(sent) > 1 || a.readKeyHeaders(ctx, h, true).keys > 0 {
+		return a.ambiguous(ctx, h)
+	}
+	if len(sent) == 0 {
+		if id == "" && secret == "" {
+			return verify.Presentation{}
+		}
+		return pairAt(id, secret, location)
+	}
+	scheme, rest, _ := strings.Cut(TrimField(sent[0]), " ")
+	rest = strings.TrimLeft(rest, " ")
+	switch {
+	case secret != "":
+		return verify.PresentAmbiguous(AuthorizationHeader, "body")
+	case strings.EqualFold(scheme, "Bearer") && bearer && id == "":
+		return authorization(sent[0])
+	case strings.EqualFold(scheme, "Basic"):
+		return basicClient(rest, id, location)
+	}
+	return verify.PresentMalformed(location)
+}
+
+// basicClient reads the Basic credentials of a client. Some clients repeat their id in the body.
+func basicClient(encoded, bodyID string, location policy.Location) verify.Presentation {
+	user, password, ok := decodeBasic(encoded, 3*credential.MaxValue)
+	if !ok {
 		return verify.PresentMalformed(location)
 	}
-	id, secret, _ := strings.Cut(string(plain), ":")
+	id, err := url.QueryUnescape(user)
+	if err != nil {
+		return verify.PresentMalformed(location)
+	}
+	secret, err := url.QueryUnescape(password)
+	if err != nil {
+		return verify.PresentMalformed(location)
+	}
+	if bodyID != "" && bodyID != id {
+		return verify.PresentAmbiguous(AuthorizationHeader, "body")
+	}
+	return pairAt(id, secret, location)
+}
+
+func pairAt(id, secret string, location policy.Location) verify.Presentation {
 	key, ok := credential.ParsePair(id, secret)
 	if !ok {
 		return verify.PresentMalformed(location)
 	}
 	return verify.PresentKey(key, location)
 }
+
+// SetClientChallenge sets the challenge to a client of OAuth 2.0 that is not authenticated (RFC
+// 6749 section 5.2).
+func SetClientChallenge(h http.Header) { h["Www-Authenticate"] = []string{basicChallenge} }
 
 // cookieName returns the name of the session cookie. Browsers bind a __Host- cookie to this host
 // and to TLS.

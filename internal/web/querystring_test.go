@@ -143,14 +143,18 @@ func TestEveryRouteReadsItsQueryStringExactly(t *testing.T) {
 			queries[name+"="], queries[name] = 422, 422
 			queries[name+"=%"], queries[name+"=x&"+name+"=x"] = 400, 400
 		}
+		oauth := strings.Contains(r.address, "/oauth2/") // where every bad request has one status
 		for query, want := range queries {
+			if oauth {
+				want = 400
+			}
 			resp, text := testkit.Fetch(t, r.method, r.address+"?"+query)
 			if resp.StatusCode != want || strings.Contains(text, "colour") || strings.Contains(text, "blue") {
 				t.Errorf("%s %s?%s: %d %s, want %d", r.method, r.address, query, resp.StatusCode, text, want)
 			}
 		}
-		if resp, text := testkit.Fetch(t, r.method, r.address+"?"); resp.StatusCode == 400 || strings.Contains(text,
-			"query") {
+		resp, text := testkit.Fetch(t, r.method, r.address+"?")
+		if resp.StatusCode == 400 && !oauth || strings.Contains(text, "query") {
 			t.Errorf("%s %s?: %d %s", r.method, r.address, resp.StatusCode, text)
 		}
 	}

@@ -43,8 +43,19 @@ type Operation struct {
 	Body any
 	// Answers are values of the types whose JSON is the body of a response with status 200.
 	Answers []any
+	// Form lists the parameters of a body that is a form; nil for none.
+	Form []FormParameter
+	// Errors is a value of the type whose JSON is the body of every error; nil for problem
+	// documents.
+	Errors any
 	// Refusals are the kinds that follow neither from the requirement nor from path and body.
 	Refusals []fault.Kind
+}
+
+// FormParameter is a parameter of a form that a client sends.
+type FormParameter struct {
+	Name, Description string
+	Required          bool
 }
 
 // dataPolicy is the Content-Security-Policy of responses that are no pages: nothing is loaded.
