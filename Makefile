@@ -13,8 +13,8 @@ ARGS     ?=
 TIMEOUT  ?= 40m
 FUZZTIME ?= 30s
 
-# Packages whose tests build and run whole programs: releases, the version before, and the nginx and
-# Python examples of the guides.
+# Packages whose tests build and run whole programs: releases, the version before, and the proxies
+# and Python examples of the guides.
 PROGRAMS = $(shell go list ./tools/release ./tools/guide ./tools/upgrade)
 
 # Those of them that can run here: the test of upgrades builds the version before from the history.
@@ -71,10 +71,10 @@ check: ## run exactly what CI runs: format, modules, vet, lint, generated files,
 	@$(MAKE) test
 	@$(MAKE) test-programs
 
-test-programs: ## run the tests that build and run whole programs: releases, upgrades, nginx, Python
+test-programs: ## run the tests that build and run whole programs: releases, upgrades, proxies, Python
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3 && debian_need curl curl && \
 		debian_need npm npm
-	@scripts/need-nginx
+	@scripts/need-proxies
 	@scripts/has-version-before || echo 'Not tested: upgrades (tools/upgrade). This checkout has no history before' \
 		'migration 17; `git fetch --unshallow` gets it.' >&2
 	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(RUNNABLE)

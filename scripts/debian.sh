@@ -4,7 +4,7 @@
 #   . scripts/debian.sh
 #   debian_need gcc gcc libc6-dev     # a command, then the packages that contain it
 #
-# Some packages start a service when they are installed. scripts/need-nginx and
+# Some packages start a service when they are installed. scripts/need-proxies and
 # scripts/with-postgres show how to prevent that.
 
 # die prints one line and ends the script.

@@ -6,6 +6,7 @@
 //	storage.go              the database, the clock, the journal of revocations, the keyring
 //	services.go             the services of the domain
 //	web.go                  the HTTP routes of all entry points
+//	routes.go, routefile.go the entries and rules of forward-auth
 //	jobs.go                 what runs periodically: one table
 //	listeners.go            the sockets that the node listens on
 //	ready.go                the checks behind /readyz
@@ -73,6 +74,7 @@ type App struct {
 	web       *web.Middleware
 	jobs      *jobs
 	listeners listeners
+	routes    routes
 	tracing   *telemetry.Tracing
 	readiness readiness
 	// stopping is set when Stop has begun.
@@ -95,12 +97,16 @@ func open(ctx context.Context, c config.Config, o Options,
 		return nil, err
 	}
 	a := &App{options: o, listeners: newListeners(o.Log)}
-	for _, file := range []string{c.Server.TLS.Cert, c.Server.TLS.Key, c.Mail.CA} {
+	for _, file := range []string{c.Server.TLS.Cert, c.Server.TLS.Key, c.Mail.CA, c.Server.Routes} {
 		if err := CheckFile(c.Data, file); file != "" && err != nil {
 			return nil, err
 		}
 	}
 	a.listeners.certificate, err = openCertificate(c.Server.TLS, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.routes.file, err = openRouteFile(c.Server.Routes, o.Log)
 	if err != nil {
 		return nil, err
 	}

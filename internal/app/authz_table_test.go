@@ -830,6 +830,11 @@ var authorization = []row{
 		{"no  no  | no  403 403 | no  | no  no  scope scope app", noKey.verifiedFor(unnamed)},
 	}},
 
+	// Forward-auth accepts no client but trusted proxies. internal/dataplane tests what it decides.
+
+	{"GET /api/v1/authz", noCredential, ``, []rule{{"403", nothing}}},
+	{"GET /api/v1/authz-refusal", noCredential, ``, []rule{{"403", nothing}}},
+
 	// Health
 
 	{"GET /healthz", noCredential, ``, []rule{{"200", nothing}}},

@@ -94,9 +94,16 @@ func (c *certificate) checkKey() (exposed bool, err error) {
 
 func (c *certificate) stamps() (both [2]stamp) {
 	for i, name := range []string{c.files.Cert, c.files.Key} {
-		if info, err := os.Stat(name); err == nil { // load returns this error
-			both[i] = stamp{info.Sys().(*syscall.Stat_t).Ino, info.ModTime(), info.Size(), info.Mode()}
-		}
+		both[i] = stampOf(name) // load returns an error for a file that is missing
 	}
 	return both
+}
+
+// stampOf returns the stamp of a file, or of the file that a link leads to.
+func stampOf(name string) stamp {
+	info, err := os.Stat(name)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info.Sys().(*syscall.Stat_t).Ino, info.ModTime(), info.Size(), info.Mode()}
 }

@@ -64,6 +64,9 @@ func (a *App) jobTable() []jobRow {
 		// Bounds how long a change of another node is unseen where its announcement is lost.
 		{"changes", feedEvery, required, always, shared, a.readFeed},
 
+		// Bounds how late a change of the file of rules counts.
+		{"route_file", time.Second, optional, always, a.routes.file != nil, a.routes.file.reload},
+
 		// Makes a use visible within two seconds, the write included.
 		{"last_uses", 1500 * time.Millisecond, optional, clockTrusted, true, a.flushUses},
 		// Bounds how long somebody waits for the link by which they set a new password.

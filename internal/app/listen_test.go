@@ -190,9 +190,9 @@ func TestWhereARequestComesFromIsWhatTheTrustedProxySays(t *testing.T) {
 		proxies config.Proxies
 		want    string
 	}{
-		"through a proxy":   {config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}, "198.51.100.1"},
+		"through a proxy":   {config.Proxies{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}, "198.51.100.1"},
 		"without":           {nil, "127.0.0.1"},
-		"a proxy of others": {config.Proxies{netip.MustParsePrefix("10.0.0.0/8")}, "127.0.0.1"},
+		"a proxy of others": {config.Proxies{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}, "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			settings := testkit.SQLite.Config(t)

@@ -19,6 +19,7 @@ func (a *App) metrics() []telemetry.Family {
 	all = append(all, a.admissionMetrics()...)
 	all = append(all, a.requestMetrics()...)
 	all = append(all, a.noticeMetrics()...)
+	all = append(all, a.routeMetrics()...)
 	return append(all, a.processMetrics()...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/docs"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/oauth"
+	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -19,7 +20,7 @@ func (a *App) newMiddleware(c config.Server, limits config.PersonLimits) (*web.M
 	auth := &web.Authenticator{
 		Verify:         &verify.Authenticator{Engine: a.Engine, Sessions: a.Sessions, ManagementKeys: a.ManagementKeys},
 		Secure:         config.BaseURL(a.URL).TLS(),
-		Proxies:        c.TrustedProxies,
+		Proxies:        proxy.Networks(c.TrustedProxies),
 		KeyHeaders:     new(web.KeyHeaders),
 		ManagementKeys: web.NewManagementLimit(),
 	}
@@ -52,7 +53,9 @@ func (a *App) handler() http.Handler {
 		Version: a.options.Version,
 	}
 	for _, e := range []entryPoint{
-		&dataplane.API{Errors: problems, Authenticator: a.web.Authenticator, Log: a.options.Log},
+		&dataplane.API{
+			Errors: problems, Authenticator: a.web.Authenticator, Routes: &a.routes, Log: a.options.Log,
+		},
 		management,
 		&oauth.API{
 			Authenticator: a.web.Authenticator, Middleware: a.web, Problems: problems, Tokens: a.Tokens, BaseURL: a.URL,

@@ -58,7 +58,8 @@ var table = []layer{
 		{"internal/policy", "scope ident fault credential", ""},
 		{"internal/principal", "ident scope policy fault", ""},
 		{"internal/admission", "principal fault", ""},
-		{"internal/config", "credential", "yaml"},
+		{"internal/proxy", "", ""},
+		{"internal/config", "credential proxy", "yaml"},
 		{"internal/text", "fault", "text"},
 		{"internal/metadata", "fault", "json"},
 		{"internal/route", "scope ident metadata fault", "yaml"},
@@ -114,14 +115,19 @@ var table = []layer{
 	{"shared", []row{ // by the entry points
 		{
 			"internal/web",
-			"admission ratelimit verify session policy credential scope principal fault ident metric telemetry api",
+			"admission ratelimit verify session policy credential scope principal proxy fault ident metric telemetry " +
+				"api",
 			"json",
 		},
+		{"internal/dialect", "web fault", ""},
 		{"internal/console/view", "", ""},
 	}},
 	{"entrypoints", []row{
 		{"internal/manageapi", "web domain base api", "huma json"},
-		{"internal/dataplane", "web verify route api policy scope principal ident metadata telemetry fault", "json"},
+		{
+			"internal/dataplane",
+			"web dialect verify route api policy scope principal ident metadata telemetry proxy fault", "json",
+		},
 		{"internal/adminapi", "web domain base api", ""},
 		{"internal/docs", "web fault api", ""},
 		{

@@ -64,6 +64,9 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 	if f.debug {
 		set.Log.Level = "debug"
 	}
+	if len(set.Server.TrustedProxies) == 0 {
+		set.Server.TrustedProxies = config.Loopback()
+	}
 	ctx := cmd.Context()
 	a, err := app.Start(ctx, set.Config, options(cmd, startLogger(cmd, set)))
 	if err != nil {

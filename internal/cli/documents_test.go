@@ -30,7 +30,6 @@ var notRun = []string{
 	"build.md: cd deploy/compose: it needs Docker",
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
-	"integration.md: go mod init authorizer: tools/guide builds and runs it, behind nginx",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials " +
 		"http://127.0.0.1:8080/oauth2/token: tools/guide runs it",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d token=\"$TOKEN\" http://127.0.0.1:8080/oauth2/revoke: " +

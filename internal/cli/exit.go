@@ -27,6 +27,7 @@ const (
 	exitRefused     = 3
 	exitNotFound    = 5
 	exitConflict    = 6
+	exitInvalid     = 7
 	exitUnavailable = 9
 	exitNegative    = 10
 )
@@ -55,7 +56,10 @@ var exitCodes = []struct {
 		exitConflict, "Conflict with the current state, for example because the key limit is reached.",
 		[]int{http.StatusConflict},
 	},
-	{7, "The input is invalid. The message names the fields.", []int{http.StatusUnprocessableEntity}},
+	{
+		exitInvalid, "The input is invalid. The message names the fields.",
+		[]int{http.StatusUnprocessableEntity},
+	},
 	{8, "Too many requests.", []int{http.StatusTooManyRequests}},
 	{
 		exitUnavailable, "The server cannot be reached, or it is unavailable.",
@@ -63,7 +67,8 @@ var exitCodes = []struct {
 	},
 	{
 		exitNegative,
-		"`verify`: the credential is not allowed. `audit verify`: the audit trail is damaged. `scan`: keys were found.",
+		"`verify`: the credential is not allowed. `audit verify`: the audit trail is damaged. `scan`: keys were found. " +
+			"`routes test`: a request does not get what its test expects.",
 		nil,
 	},
 }

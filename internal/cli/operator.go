@@ -19,7 +19,7 @@ import (
 func operatorCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		accountCommand(), clockCommand(), noticesCommand(), tenantCommand(), userCommand(),
-		rootkeyCommand(),
+		rootkeyCommand(), routesCommand(),
 	}
 	for _, c := range commands {
 		completeValues(c)

@@ -55,11 +55,23 @@ type Server struct {
 	// the URL follows from the listen address.
 	BaseURL BaseURL `key:"base_url"`
 	TLS     TLS     `key:"tls"`
-	// The networks (`10.0.0.0/8`) or addresses of proxies whose header `X-Forwarded-For` is
-	// trusted. The client address is the last address in the header that does not belong to a
-	// trusted proxy. Without this setting, the header is ignored.
+	// The networks or addresses of trusted proxies, each with the kind of proxy behind `=`:
+	// `10.0.0.0/8=nginx,192.0.2.1=caddy`. The kinds are `nginx`, `ingress-nginx`, `caddy`,
+	// `traefik`, `haproxy`, `apisix`, `envoy` (also for the Gateway API) and `istio`. Only these
+	// proxies may send requests to `/api/v1/authz`. Of those, Claviger reads only the headers that
+	// the kind of proxy sets. Without a kind, all headers with the original method or path must
+	// agree. If several networks have an address, the smallest one counts. The header
+	// `X-Forwarded-For` of a trusted proxy is trusted: the client address is the last address in it
+	// that does not belong to a trusted proxy. Without this setting, the header is ignored and
+	// nobody may use `/api/v1/authz`. `claviger dev` trusts the machine that it runs on.
 	TrustedProxies Proxies `key:"trusted_proxies"`
-	Limits         Limits  `key:"limits"`
+	// The file of entries and route rules, for reverse proxies that ask Claviger about requests.
+	// Only it can make routes public. Check it with `claviger routes check FILE`. A file with a
+	// fault stops the start. Claviger reads the file again when it changes. If the new content has
+	// a fault, the old rules stay in use, and the log has the line and the column. Group and others
+	// must not be able to write the file.
+	Routes string `key:"routes"`
+	Limits Limits `key:"limits"`
 	// The address and port of a listener for operators, with `/metrics`, `/healthz` and `/readyz`.
 	// It does not authenticate requests, so use a loopback address (`127.0.0.1:9180`) or a separate
 	// network. Port 0 selects a free port. Without this setting, there is no such listener.

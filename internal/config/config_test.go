@@ -51,7 +51,8 @@ var samples = map[string]string{
 	"server.base_url":              "https://keys.example.com",
 	"server.tls.cert":              "tls.pem",
 	"server.tls.key":               "tls.key",
-	"server.trusted_proxies":       "10.0.0.0/8,192.0.2.1",
+	"server.trusted_proxies":       "10.0.0.0/8=nginx,192.0.2.1",
+	"server.routes":                "routes.yaml",
 	"server.limits.header_bytes":   "4096",
 	"server.limits.header_timeout": "1s",
 	"server.limits.read_timeout":   "2s",
@@ -236,8 +237,8 @@ func TestTheFirstSourceThatHasASettingCounts(t *testing.T) {
 }
 
 func TestAListIsTheSameInEveryForm(t *testing.T) {
-	want := "[10.0.0.0/8 192.0.2.1/32 2001:db8::/32 192.0.2.2/32]"
-	items := []string{"10.1.2.3/8", "192.0.2.1", "2001:db8::/32", "::ffff:192.0.2.2"}
+	want := "[10.0.0.0/8=nginx 192.0.2.1/32 2001:db8::/32=envoy 192.0.2.2/32]"
+	items := []string{"10.1.2.3/8=nginx", "192.0.2.1", "2001:db8::/32=envoy", "::ffff:192.0.2.2"}
 	for form, m := range map[string]machine{
 		"a list": {files: map[string]string{"claviger.yaml": "server:\n  trusted_proxies:\n    - " +
 			strings.Join(items, "\n    - ")}},

@@ -46,7 +46,7 @@ server:
     cert: /etc/claviger/tls.pem
     key: /etc/claviger/tls.key
   trusted_proxies:
-    - 10.0.0.0/8
+    - 10.0.0.0/8=nginx
 database:
   url_file: /run/secrets/database-url
 ` + "```" + `

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/proxy"
 )
 
 // parse parses the text of a setting into its field. Its errors say what is valid, and do not
@@ -72,37 +73,25 @@ var errBaseURL = errors.New("give a scheme and a host without a path, such as ht
 // TLS reports whether clients connect with TLS.
 func (b BaseURL) TLS() bool { return strings.HasPrefix(string(b), "https:") }
 
-// Proxies are networks.
-type Proxies []netip.Prefix
+// Proxies are the networks of trusted proxies.
+type Proxies proxy.Networks
 
-// UnmarshalText implements encoding.TextUnmarshaler. Networks are separated by commas. An address
-// is a network with one address.
+// UnmarshalText implements encoding.TextUnmarshaler. Networks are separated by commas.
 func (p *Proxies) UnmarshalText(text []byte) error {
-	*p = nil
-	for item := range strings.SplitSeq(string(text), ",") {
-		network, err := parseNetwork(strings.TrimSpace(item))
-		if err != nil {
-			return errors.New("give networks and addresses, such as 10.0.0.0/8,192.0.2.1,2001:db8::/32")
-		}
-		*p = append(*p, network)
+	networks, err := proxy.Parse(string(text))
+	if err != nil {
+		return err
 	}
+	*p = Proxies(networks)
 	return nil
 }
 
-func parseNetwork(text string) (netip.Prefix, error) {
-	if !strings.Contains(text, "/") {
-		address, err := netip.ParseAddr(text)
-		if err != nil || address.Zone() != "" {
-			return netip.Prefix{}, errors.New("not an address")
-		}
-		address = address.Unmap()
-		return netip.PrefixFrom(address, address.BitLen()), nil
+// Loopback returns the networks of this machine, without a kind.
+func Loopback() Proxies {
+	return Proxies{
+		{Prefix: netip.MustParsePrefix("127.0.0.0/8")},
+		{Prefix: netip.MustParsePrefix("::1/128")},
 	}
-	network, err := netip.ParsePrefix(text)
-	if err != nil || network.Addr().Is4In6() {
-		return netip.Prefix{}, errors.New("not a network")
-	}
-	return network.Masked(), nil
 }
 
 // Hosts are host names in lower case.

@@ -1,5 +1,5 @@
-// Package dataplane is the verification path: the routes verify and whoami, which every request to
-// a protected API may cost.
+// Package dataplane is the verification path: the routes verify, whoami and authz, which every
+// request to a protected API may cost.
 //
 // Nothing here writes traces, logs more than a sample of the refusals, or allocates more than it
 // must. The response to an accepted key is rendered once, when the key's data is read, and then
@@ -29,7 +29,9 @@ import (
 type API struct {
 	Authenticator *web.Authenticator
 	Errors        web.ErrorWriter
-	Log           *slog.Logger
+	// Routes has the entries and rules of forward-auth.
+	Routes Routes
+	Log    *slog.Logger
 
 	refusals *telemetry.Sampler
 }
@@ -54,6 +56,30 @@ func (a *API) Mount(router *web.Router) {
 			Description: "Any valid credential is accepted. The scopes are the effective ones: what the key's owner " +
 				"may do now.",
 			Answers: []any{api.Whoami{}},
+		}})
+	refusals := []fault.Kind{
+		fault.KeyInvalid, fault.KeyExpired, fault.KeyRevoked, fault.KeyDisabled, fault.PathAmbiguous,
+		fault.RouteUnknown, fault.CredentialAmbiguous, fault.TransportForbidden,
+		fault.AddressForbidden, fault.InsufficientScope, fault.ApplicationForbidden, fault.SessionRequired,
+		fault.SessionEnded, fault.TenantRequired, fault.CrossSite, fault.Forbidden, fault.RateLimited,
+	}
+	router.MountDirect(checkErrors{web.ProblemWriter{Authenticator: a.Authenticator}},
+		web.Route{Method: http.MethodGet, Path: authzPath, Any: true, Serve: a.authz, Operation: web.Operation{
+			ID: "authz", Tag: "Decisions", Summary: "Decide about a request, for a reverse proxy", Anyone: true,
+			Description: "Forward-auth. Accepts every method, and only requests of trusted proxies " +
+				"(`server.trusted_proxies`). `/api/v1/authz/NAME` asks the entry NAME, and without a name the " +
+				"entry `default`. For Envoy and Istio, what follows `/api/v1/authz` is the path of the original " +
+				"request, and its Host chooses the entry. If the request is allowed, the status is 200, the body is " +
+				"empty, and the headers `X-Claviger-…` say whose request it is. A refusal has its code in " +
+				"`X-Claviger-Code`, too. The credential is that of the client; the proxy has none.",
+			Refusals: refusals,
+		}},
+		web.Route{Method: http.MethodGet, Path: refusalPath, Any: true, Serve: a.refuseAgain, Operation: web.Operation{
+			ID: "authz-refusal", Tag: "Decisions", Summary: "Explain a refusal, for a reverse proxy", Anyone: true,
+			Description: "For proxies that discard the response of a refused check, such as nginx: they send the " +
+				"same check request here and pass the response on. Decides again, without counting the request. It " +
+				"never allows: a request that would be allowed now gets 403 `forbidden`.",
+			Refusals: refusals,
 		}})
 }
 

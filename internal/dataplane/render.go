@@ -12,12 +12,15 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// rendered are the responses to an accepted key, up to what the request and the owner add. It
-// implements verify.Rendered.
-type rendered struct{ decision, whoami []byte }
+// rendered are the responses to an accepted key, up to what the request and the owner add, and the
+// values of the headers of forward-auth. It implements verify.Rendered.
+type rendered struct {
+	decision, whoami []byte
+	identity         *identity
+}
 
 // Size implements verify.Rendered.
-func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) }
+func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) + r.identity.size() }
 
 // null is written for a member that a response adds at its end.
 type null = *struct{}
@@ -41,7 +44,7 @@ func RenderOwner(o *verify.OwnerFacts) []byte {
 
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) verify.Rendered {
-	return &rendered{decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
+	return &rendered{identity: keyIdentity(f), decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
 }
 
 func renderDecision(k principal.Key) []byte {

@@ -19,7 +19,7 @@ import (
 func behindProxy(t *testing.T) *testkit.Server {
 	t.Helper()
 	c := testkit.SQLite.Config(t)
-	c.Server.TrustedProxies = config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	c.Server.TrustedProxies = config.Proxies{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
 	return testkit.StartIn(t, c)
 }
 

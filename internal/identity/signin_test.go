@@ -175,7 +175,7 @@ func TestOf32GuessesAtTheRightMomentOneIsJudgedAtMost(t *testing.T) {
 // The flood comes from more clients than could be served in the time anyone waits.
 func TestAFloodOfGuessesFromOneAddressLetsOthersSignIn(t *testing.T) {
 	h := testkit.StartWith(t, testkit.SQLite, func(o *app.Options) { o.PasswordCost = identity.ProductionCost() })
-	h.Config.Server.TrustedProxies = config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	h.Config.Server.TrustedProxies = config.Proxies{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
 	h.Restart()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup

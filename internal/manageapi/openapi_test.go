@@ -122,6 +122,9 @@ func TestAMethodThatIsNotInTheDocumentIsRefusedAndTheOthersAreNamed(t *testing.T
 		taken[page] = []string{http.MethodGet}
 	}
 	for path, methods := range taken {
+		if strings.HasPrefix(path, "/api/v1/authz") {
+			continue // it accepts every method
+		}
 		// A word such as revoke stands where other routes have the id of a key.
 		methods = slices.Concat(methods, taken[path[:strings.LastIndex(path, "/")+1]+"key_01m7z51nc4y94zpp4er7"])
 		slices.Sort(methods)

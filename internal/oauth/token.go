@@ -7,7 +7,6 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/token"
-	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -61,20 +60,8 @@ func (a *API) authenticateClient(w http.ResponseWriter, r *http.Request, f form)
 	if err != nil {
 		return g, err
 	}
-	return g, refusal(d, p)
-}
-
-// refusal returns the error for a client that is refused; nil for one that is accepted.
-func refusal(d verify.Decision, p verify.Presentation) error {
-	switch d.Code {
-	case "":
-		return nil
-	case fault.CredentialAmbiguous:
-		return fault.New(d.Code, p.Detail())
-	case fault.RateLimited:
-		return fault.Retry(d.Code, d.RetryAfter,
-			"This key may send fewer requests a minute (requests_per_minute of its tenant). "+
-				"Wait as long as Retry-After says.")
+	if d.Code != "" {
+		return g, d.Refusal(p)
 	}
-	return d.Code
+	return g, nil
 }

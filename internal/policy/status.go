@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -126,6 +127,15 @@ func RequireScopes(effective scope.Set, required ...scope.Scope) fault.Kind {
 		}
 	}
 	return ""
+}
+
+// RequireAnyScope is RequireScopes for a requirement that one of the scopes meets. Without scopes
+// it is met.
+func RequireAnyScope(effective scope.Set, choice ...scope.Scope) fault.Kind {
+	if len(choice) == 0 || slices.ContainsFunc(choice, effective.Has) {
+		return ""
+	}
+	return fault.InsufficientScope
 }
 
 // RequireApplicationAccess is the first half of step 7. It returns the code of the refusal if a key

@@ -40,25 +40,41 @@ const evicted = math.MaxInt64
 // for its next request. perMinute must be at least 1. ok is false, and nothing is taken, when the
 // state was evicted.
 func (g *GCRA) Consume(now, perMinute int64) (wait time.Duration, ok bool) {
-	emissionInterval := (minute-1)/perMinute + 1 // rounded up, so that the limit is never exceeded
-	burst := emissionInterval * perMinute
 	for {
 		tat := g.tat.Load()
 		if tat == evicted {
 			return 0, false
 		}
-		arrival := max(tat, now)
-		if tat > now+2*minute { // the clock was set back: no request moves tat so far ahead
-			arrival = now
-		}
-		next := arrival + emissionInterval
-		if early := next - now - burst; early > 0 {
-			return time.Duration(early), true
+		next, wait := after(tat, now, perMinute)
+		if wait > 0 {
+			return wait, true
 		}
 		if g.tat.CompareAndSwap(tat, next) {
 			return 0, true
 		}
 	}
+}
+
+// Wait returns what Consume would return, and takes nothing. An evicted state has its whole burst.
+func (g *GCRA) Wait(now, perMinute int64) time.Duration {
+	tat := g.tat.Load()
+	if tat == evicted {
+		return 0
+	}
+	_, wait := after(tat, now, perMinute)
+	return wait
+}
+
+// after returns the tat after a request that arrives now, or how long the caller must wait.
+func after(tat, now, perMinute int64) (next int64, wait time.Duration) {
+	emissionInterval := (minute-1)/perMinute + 1 // rounded up, so that the limit is never exceeded
+	burst := emissionInterval * perMinute
+	arrival := max(tat, now)
+	if tat > now+2*minute { // the clock was set back: no request moves tat so far ahead
+		arrival = now
+	}
+	next = arrival + emissionInterval
+	return next, max(0, time.Duration(next-now-burst))
 }
 
 // evict marks the state as evicted if it has had its whole burst since before the given time, and

@@ -12,6 +12,8 @@ type Limiter[K comparable] interface {
 	// returns how long the caller must wait for its next request. perMinute must be at least 1.
 	// now is in nanoseconds.
 	Consume(caller *Caller[K], now, perMinute int64) time.Duration
+	// Wait returns what Consume would return, and takes nothing.
+	Wait(caller *Caller[K], now, perMinute int64) time.Duration
 }
 
 // Caller is whose requests a [Limiter] counts. Several Callers with one ID are the same caller.
@@ -42,6 +44,15 @@ func (m *InMemory[K]) Consume(caller *Caller[K], now, perMinute int64) time.Dura
 		state, _ := m.states.LoadOrStore(caller.ID, &GCRA{})
 		caller.state.Store(state.(*GCRA))
 	}
+}
+
+// Wait implements [Limiter].
+func (m *InMemory[K]) Wait(caller *Caller[K], now, perMinute int64) time.Duration {
+	state, known := m.states.Load(caller.ID)
+	if !known {
+		return 0
+	}
+	return state.(*GCRA).Wait(now, perMinute)
 }
 
 // Sweep evicts the states that have had their whole burst for a minute and so equal a new one. The

@@ -304,7 +304,7 @@ func AnonymousLimitedServer(t testing.TB) *Server {
 	t.Helper()
 	c := SQLite.Config(t)
 	c.Limits.AnonymousPerMinute = 3
-	c.Server.TrustedProxies = config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	c.Server.TrustedProxies = config.Proxies{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
 	return StartIn(t, c)
 }
 

@@ -29,7 +29,7 @@ type addressed struct {
 func newAddressed(t *testing.T) *addressed {
 	t.Helper()
 	c := testkit.SQLite.Config(t)
-	c.Server.TrustedProxies = config.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	c.Server.TrustedProxies = config.Proxies{{Prefix: netip.MustParsePrefix("127.0.0.0/8")}}
 	h := testkit.StartIn(t, c)
 	tenant := h.Tenant("Main tenant", testkit.UnlimitedKeys)
 	return &addressed{

@@ -20,6 +20,8 @@ type Requirement struct {
 	// Tenant is the tenant in the path; "" for none.
 	Tenant ident.TenantID
 	Scopes []scope.Scope
+	// AnyScope is set if one of Scopes is enough.
+	AnyScope bool
 	// Application is the application in the path; "" for none.
 	Application string
 	// EveryApplication demands access to all applications. Creating one needs it.
@@ -136,7 +138,7 @@ func (f *Facts) refusal(granted scope.Set, r Requirement) fault.Kind {
 	case r.Tenant != "" && r.Tenant != f.Key.Tenant:
 		return fault.NotFound
 	}
-	if code := policy.RequireScopes(granted, r.Scopes...); code != "" {
+	if code := r.requireScopes(granted); code != "" {
 		return code
 	}
 	if code := policy.RequireApplicationAccess(f.Key.Applications, r.Application, r.EveryApplication); code != "" ||
@@ -145,6 +147,14 @@ func (f *Facts) refusal(granted scope.Set, r Requirement) fault.Kind {
 	}
 	enabled, exists := f.tenant.Applications[r.Application]
 	return policy.RequireActiveApplication(exists, !enabled)
+}
+
+// requireScopes runs step 6 for a caller with the scopes.
+func (r Requirement) requireScopes(has scope.Set) fault.Kind {
+	if r.AnyScope {
+		return policy.RequireAnyScope(has, r.Scopes...)
+	}
+	return policy.RequireScopes(has, r.Scopes...)
 }
 
 // authorize runs steps 5 to 8 for the key with the scopes. It returns the code of the refusal, or
@@ -156,6 +166,21 @@ func (e *Engine) authorize(f *Facts, granted scope.Set, r Requirement) (code fau
 	}
 	e.recordScopes(f, r.Scopes)
 	if wait := e.consume(f); wait > 0 {
+		return fault.RateLimited, wait
+	}
+	return "", 0
+}
+
+// foresee returns what authorize would return, and neither counts nor records anything.
+func (e *Engine) foresee(f *Facts, granted scope.Set, r Requirement) (code fault.Kind, wait time.Duration) {
+	if code := f.refusal(granted, r); code != "" {
+		return code, 0
+	}
+	perMinute := f.tenant.Settings.RequestsPerMinute
+	if perMinute == 0 {
+		return "", 0
+	}
+	if wait := e.limiter.Wait(&f.requests, e.now().UnixNano(), int64(perMinute)); wait > 0 {
 		return fault.RateLimited, wait
 	}
 	return "", 0

@@ -67,7 +67,7 @@ var codes = [...]fault.Kind{
 	fault.CredentialAmbiguous,
 	fault.TransportForbidden, fault.AddressForbidden, fault.SessionRequired,
 	fault.InsufficientScope, fault.ApplicationForbidden, fault.NotFound, fault.Forbidden, fault.RateLimited,
-	fault.CrossSite,
+	fault.CrossSite, fault.SessionEnded, fault.TenantRequired, fault.RouteUnknown, fault.PathAmbiguous,
 	fault.ValidationFailed,
 	abandoned, fault.Unavailable, fault.Internal,
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -17,6 +18,12 @@ type Request struct {
 	Location policy.Location
 	// IP is the address of the client that sent the credential; "" if it is not known.
 	IP string
+	// Bound is the tenant whose credentials alone are accepted; "" for any. A key of another tenant
+	// is refused like a key that nobody issued, and its use is not recorded.
+	Bound ident.TenantID
+	// Repeated is set for a decision about a request that was decided before. It neither counts
+	// against the rate limit nor is it recorded or counted in any other way.
+	Repeated bool
 }
 
 // Decide makes the whole decision about a credential, for the receiver of the request that carried
@@ -92,11 +99,17 @@ func (e *Engine) decide(ctx context.Context, verifier *Verifier, p Presentation,
 	}
 	d, err := e.runSteps(ctx, verifier, p, location, r)
 	if err != nil {
-		e.counts.Decisions.Count(Outcome(ctx, err), location.Transport)
+		e.countDecision(r, Outcome(ctx, err), location.Transport)
 		return Decision{}, err
 	}
-	e.counts.Decisions.Count(d.Code, location.Transport)
+	e.countDecision(r, d.Code, location.Transport)
 	return d, nil
+}
+
+func (e *Engine) countDecision(r Request, code fault.Kind, via policy.Transport) {
+	if !r.Repeated {
+		e.counts.Decisions.Count(code, via)
+	}
 }
 
 // runSteps runs steps 2 to 8 of a decision.
@@ -106,6 +119,9 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	d, err := e.evaluate(ctx, p, location)
 	if err != nil || d.Facts == nil {
 		return d, err
+	}
+	if r.Bound != "" && r.Bound != d.Facts.Key.Tenant {
+		return Decision{Code: fault.KeyInvalid}, nil
 	}
 	if verifier != nil && !verifier.canInspect(d.Facts, r) {
 		return Decision{
@@ -121,8 +137,12 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	if d.Code != "" {
 		return d, nil
 	}
-	e.recordUse(d, r.IP)
-	d.Code, d.RetryAfter = e.authorize(d.Facts, d.Scopes(), r.Requirement)
+	if r.Repeated {
+		d.Code, d.RetryAfter = e.foresee(d.Facts, d.Scopes(), r.Requirement)
+	} else {
+		e.recordUse(d, r.IP)
+		d.Code, d.RetryAfter = e.authorize(d.Facts, d.Scopes(), r.Requirement)
+	}
 	if d.Code == fault.NotFound && (r.Tenant == "" || r.Tenant == d.Facts.Key.Tenant) {
 		d.Code = fault.ApplicationForbidden // the application does not exist
 	}

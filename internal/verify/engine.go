@@ -9,7 +9,8 @@
 //     of the secret learns it.
 //  4. transport, 4b. address          then Engine.Authenticate records the last use
 //  5. session only, then the tenant   Engine.Allow for a caller of Claviger's own routes,
-//  6. scope                           Engine.Decide for the receiver of a request,
+//  6. scope                           Engine.Decide for the receiver of a request (of a session,
+//     Authenticator.DecideForwarded),
 //  7. application                     Engine.DecideFor for a verifier
 //  8. rate                            Engine.consume for keys of tenants with a limit,
 //     Engine.consumeVerify for keys that verify others
@@ -113,6 +114,9 @@ type Decision struct {
 	// another tenant than the verifier named, and the verifier may inspect that one, too.
 	OtherTenant bool
 
+	// Session is set if a session was accepted; then Facts is nil.
+	Session *SessionFacts
+
 	entry      *Entry
 	credential *credentialFacts
 	// token is the access token that was sent; nil for a key.
@@ -120,9 +124,17 @@ type Decision struct {
 	at    time.Time
 }
 
-// Scopes returns the effective scopes: those of the key or, for an access token that has only some
-// of them, those. Facts must not be nil.
-func (d *Decision) Scopes() scope.Set { return grantedScopes(d.Facts, d.token) }
+// Scopes returns the effective scopes: those of the session or the key or, for an access token that
+// has only some of the key's, those. It is empty if the decision has neither Facts nor Session.
+func (d *Decision) Scopes() scope.Set {
+	switch {
+	case d.Session != nil:
+		return d.Session.Scopes
+	case d.Facts != nil:
+		return grantedScopes(d.Facts, d.token)
+	}
+	return nil
+}
 
 // Token returns the access token that was sent, with the right signature or seal; nil for a key.
 func (d *Decision) Token() *Token { return d.token }

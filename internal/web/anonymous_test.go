@@ -18,8 +18,8 @@ func TestEveryRouteWithoutACredentialCountsAgainstTheClientsAddress(t *testing.T
 	_, operations, _ := testkit.ReadOpenAPI(t, h)
 	tried := 0
 	for _, o := range operations {
-		if len(o.Security) > 0 || !strings.HasPrefix(o.Path, "/api/v1/") {
-			continue
+		if len(o.Security) > 0 || !strings.HasPrefix(o.Path, "/api/v1/") || strings.HasPrefix(o.Path, "/api/v1/authz") {
+			continue // check requests come from trusted proxies
 		}
 		tried++
 		address := strings.ReplaceAll(o.Path, "{token}", "x")

@@ -2,12 +2,12 @@ package web
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -20,7 +20,7 @@ type Authenticator struct {
 	Secure bool
 	// Proxies are the networks of the proxies in front of this server. Their X-Forwarded-For header
 	// is trusted; everybody else's is ignored.
-	Proxies []netip.Prefix
+	Proxies proxy.Networks
 	// KeyHeaders are the key headers of all tenants; nil for none.
 	KeyHeaders *KeyHeaders
 	// ManagementKeys limits the requests of management keys; nil for no limit.

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -52,7 +51,7 @@ func (a *Authenticator) lastHop(address netip.Addr, hops string) (netip.Addr, bo
 
 // isProxy reports whether the address is a trusted proxy's.
 func (a *Authenticator) isProxy(address netip.Addr) bool {
-	return slices.ContainsFunc(a.Proxies, func(p netip.Prefix) bool { return p.Contains(address) })
+	return a.Proxies.Has(address)
 }
 
 // withoutPort returns the host of an address that may have a port.

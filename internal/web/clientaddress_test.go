@@ -6,13 +6,16 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // proxied returns an authenticator behind proxies of two networks.
 func proxied() *web.Authenticator {
 	a := authenticator()
-	a.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
+	a.Proxies = proxy.Networks{
+		{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("2001:db8:1::/48")},
+	}
 	return a
 }
 

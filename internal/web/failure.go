@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -26,6 +27,8 @@ type Failure struct {
 	// RetryAfter is how long the client must wait before it tries again; 0 for no limit.
 	RetryAfter time.Duration
 	RequestID  string
+	// Dialect is the one that the error names ([InDialect]); "" for that of the surface.
+	Dialect string
 	// ClientLeft is set where the client ended the request, so that nobody reads the response.
 	ClientLeft bool
 }
@@ -41,10 +44,30 @@ func NewFailure(err error, requestID string) Failure {
 		Kind: kind, Status: known.status, Title: known.title, Detail: fault.Message(err),
 		Fields: fault.Fields(err), RetryAfter: fault.RetryAfter(err), RequestID: requestID,
 	}
+	if named, ok := errors.AsType[dialectError](err); ok {
+		f.Dialect = named.dialect
+	}
 	if f.Detail == "" || kind == fault.Internal {
 		f.Detail = details[kind]
 	}
 	return f
+}
+
+// dialectError is an error with the name of the dialect in which it is written.
+type dialectError struct {
+	error
+	dialect string
+}
+
+// Unwrap is for package errors.
+func (e dialectError) Unwrap() error { return e.error }
+
+// InDialect returns an error that is written in the dialect.
+func InDialect(err error, dialect string) error {
+	if dialect == "" {
+		return err
+	}
+	return dialectError{err, dialect}
 }
 
 // Problem returns the failure as a problem document (RFC 9457).

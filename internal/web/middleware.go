@@ -75,7 +75,7 @@ func (m *Middleware) setHeaders(s *Surface, h http.Header) {
 	}
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", s.ContentPolicy)
-	if m.Authenticator.Secure {
+	if m.Authenticator.Secure && !s.relayed { // it would be a promise for another host
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }

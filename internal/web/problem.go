@@ -24,17 +24,24 @@ func (p ProblemWriter) WriteError(w http.ResponseWriter, r *http.Request, f Fail
 		body.WriteString(`{"code":"internal"}`)
 	}
 	h := w.Header()
-	p.challenge(h, r, f)
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	p.Challenge(h, r, f)
+	WriteFailure(w, f, "application/problem+json", body.Bytes())
+}
+
+// WriteFailure writes status and body of a failure.
+func WriteFailure(w http.ResponseWriter, f Failure, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(f.Status)
-	_, _ = w.Write(body.Bytes()) // the client may be gone
+	_, _ = w.Write(body) // the client may be gone
 }
 
 const basicChallenge = `Basic realm="claviger", charset="UTF-8"`
 
-// challenge sets WWW-Authenticate (RFC 6750 section 3, RFC 7617).
-func (p ProblemWriter) challenge(h http.Header, r *http.Request, f Failure) {
+// Challenge sets WWW-Authenticate (RFC 6750 section 3, RFC 7617). Bearer is the first, since some
+// proxies pass on only one.
+func (p ProblemWriter) Challenge(h http.Header, r *http.Request, f Failure) {
 	const bearer = `Bearer realm="claviger"`
 	switch {
 	case f.Kind == fault.InsufficientScope:

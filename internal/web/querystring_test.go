@@ -118,6 +118,9 @@ func TestEveryRouteReadsItsQueryStringExactly(t *testing.T) {
 	}
 	var routes []route
 	for _, op := range operations {
+		if strings.HasPrefix(op.Path, "/api/v1/authz") {
+			continue // its query string is that of a client of another server
+		}
 		r := route{op.Method, h.URL + op.Address(string(tenant.ID)), nil}
 		for _, p := range op.Parameters {
 			if p.In == "query" {

@@ -26,6 +26,9 @@ type Route struct {
 	// Page is set for a document to read, which is not part of the API: it accepts any query
 	// string, since mail programs and search engines add parameters to links, and ignores it.
 	Page bool
+	// Any is set for a direct route that accepts every method and query string, and that also has
+	// every path below its own, in any spelling. The document of the API shows Method.
+	Any bool
 	// SkipAccessLog keeps the requests out of the log, for a route that is polled.
 	SkipAccessLog bool
 	Operation
@@ -73,6 +76,8 @@ type Surface struct {
 	router *Router
 	prefix string
 	errors ErrorWriter
+	// relayed is set where proxies copy responses to clients of other servers.
+	relayed bool
 }
 
 // Refuse writes the response to a request that failed, in the form of the surface. Nothing else
@@ -224,7 +229,8 @@ func (t *Router) Routes() []Route {
 // Handler returns what a listener serves. A request passes, from the outside to the inside:
 //
 //	closeUnclear   ends connections on which the beginning of the next request is uncertain
-//	direct routes  the verification path, which ends here
+//	direct routes  the verification path, which ends here; routes with Any check path and query
+//	               themselves
 //	observe        the access log, metrics and tracing
 //	secure         headers, cross-site requests, panics
 //	inside         what the caller adds

@@ -14,6 +14,7 @@ const (
 	baselineVerify  = "/verify"         // the response about a valid key
 	baselineInvalid = "/verify/invalid" // the same work, the short response about an invalid key
 	baselineHeader  = "/header"         // no body: the credential is in Authorization
+	baselineCheck   = "/check"          // the same, and the response has only headers
 )
 
 const (
@@ -67,7 +68,25 @@ func baselineMux() *http.ServeMux {
 		digest(r.Header.Get("Authorization"))
 		respond(w, []byte(whoamiResponse))
 	})
+	mux.HandleFunc("GET "+baselineCheck, func(w http.ResponseWriter, r *http.Request) {
+		digest(r.Header.Get("Authorization"))
+		for name, value := range checkHeaders {
+			w.Header()[name] = value
+		}
+	})
 	return mux
+}
+
+// checkHeaders are as many and as long as those of a response of forward-auth.
+var checkHeaders = map[string][]string{
+	"Cache-Control": {"no-store"}, "Content-Length": {"0"}, "X-Content-Type-Options": {"nosniff"},
+	"X-Request-Id":         {"req_FI68QU0R000000GF"},
+	"X-Claviger-Principal": {"key"}, "X-Claviger-Key-Id": {"key_01k9x3m7q2v8r4t6w0y5z1a2b3"},
+	"X-Claviger-Owner-Type": {"user"}, "X-Claviger-Owner": {"usr_01k9x3m7q2v8r4t6w0y5z1a2b3"},
+	"X-Claviger-External-Id": {""}, "X-Claviger-Plan": {""}, "X-Claviger-Email": {"ada@example.com"},
+	"X-Claviger-Tenant": {"ten_01k9x3m7q2v8r4t6"}, "X-Claviger-Account": {"acc_01k9x3m7q2v8r4t6w0y5z1a2b3"},
+	"X-Claviger-Scopes": {"applications:read"}, "X-Claviger-Applications": {"*"},
+	"X-Claviger-Transport": {"bearer"}, "X-Claviger-Omitted": {""},
 }
 
 func baselineHandler(response []byte) http.HandlerFunc {

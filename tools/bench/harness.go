@@ -89,10 +89,29 @@ func (h *harness) startBaseline(ctx context.Context) error {
 	return err
 }
 
+// routes are the rules for check requests: every request needs the scope that verify is asked for.
+const routes = `entries:
+- name: default
+  rules:
+  - path: /{rest...}
+    scopes: [applications:read]
+`
+
+// environment returns the settings of Claviger for check requests.
+func (h *harness) environment() []string {
+	return []string{
+		"CLAVIGER_SERVER_ROUTES=" + filepath.Join(h.dir, "routes.yaml"),
+		"CLAVIGER_SERVER_TRUSTED_PROXIES=127.0.0.0/8=nginx",
+	}
+}
+
 func (h *harness) startClaviger(ctx context.Context) (err error) {
 	file := filepath.Join(h.dir, "sample.txt")
+	if err := os.WriteFile(filepath.Join(h.dir, "routes.yaml"), []byte(routes), 0o600); err != nil {
+		return err
+	}
 	args := h.devArgs("127.0.0.1:0", "--sample-keys", fmt.Sprint(sampleKeys), "--sample-file", file)
-	h.claviger.process, err = start(ctx, h.dir, &h.dev, nil, h.binary, args...)
+	h.claviger.process, err = start(ctx, h.dir, &h.dev, h.environment(), h.binary, args...)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ var scenarios = []scenario{
 	{"deleted", "verify, invalid: deleted id", deletedIDs},
 	{"secret", "verify, invalid: existing id, wrong secret", invalidKeys(wrongSecret)},
 	{"whoami", "whoami by Bearer", whoami},
+	{"authz", "forward-auth, 10,000 valid keys", checks},
 }
 
 func scenarioNames() string {
@@ -89,6 +90,16 @@ func whoami(_ context.Context, h *harness) (loads, error) {
 	}, nil
 }
 
+// checks returns check requests as nginx sends them.
+func checks(_ context.Context, h *harness) (loads, error) {
+	var l loads
+	for _, key := range h.sample {
+		l.baseline.requests = append(l.baseline.requests, checkRequest(h.baseline.host, baselineCheck, key))
+		l.claviger.requests = append(l.claviger.requests, checkRequest(h.claviger.host, "/api/v1/authz", key))
+	}
+	return l, nil
+}
+
 func (h *harness) validLoads(credentials []string) loads {
 	return h.verifyLoads(credentials, baselineVerify, `"active":true`)
 }
@@ -121,6 +132,11 @@ func verifyRequest(host, path, verifier, credential string) []byte {
 	}
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, host, verifier, len(body), body)
+}
+
+func checkRequest(host, path, credential string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nX-Original-Method: GET\r\n"+
+		"X-Original-URI: /orders/17?page=2\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", path, host, credential)
 }
 
 func whoamiRequest(host, path, credential string) []byte {

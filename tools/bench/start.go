@@ -46,7 +46,7 @@ func (h *harness) restart(ctx context.Context) (time.Duration, error) {
 	h.claviger.process = nil
 	var out devOutput
 	began := time.Now()
-	p, err := start(ctx, h.dir, &out, nil, h.binary, h.devArgs(h.claviger.host)...)
+	p, err := start(ctx, h.dir, &out, h.environment(), h.binary, h.devArgs(h.claviger.host)...)
 	if err != nil {
 		return 0, err
 	}

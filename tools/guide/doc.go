@@ -1,3 +1,3 @@
-// Package guide tests the programs and configurations in docs/integration.md and docs/scanners.md.
-// The tests build and run them as a reader would, with nginx and Python.
+// Package guide tests the configurations in docs/integrations and the programs in docs/scanners.md.
+// The tests run them as a reader would, with nginx, Caddy, HAProxy and Python.
 package guide

@@ -3,6 +3,7 @@ package guide_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -65,17 +66,24 @@ type server struct {
 	}
 }
 
-// startServer builds Claviger, starts it with sample data and signs in as the account owner.
-func startServer(t *testing.T) *server {
+// buildClaviger builds Claviger and returns the path of the program.
+func buildClaviger(t *testing.T) string {
 	t.Helper()
-	s := &server{t: t}
 	binary := filepath.Join(t.TempDir(), "claviger")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/claviger")
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	run(t, build)
+	return binary
+}
+
+// startBinary starts Claviger with sample data and signs in as the account owner.
+func startBinary(t *testing.T, binary string, environment ...string) *server {
+	t.Helper()
+	s := &server{t: t}
 	data := filepath.Join(t.TempDir(), "data")
 	s.cmd = exec.Command(binary, "dev", "--output", "json", "--listen", "127.0.0.1:0", "--data", data)
+	s.cmd.Env = append(os.Environ(), environment...)
 	out, err := s.cmd.StdoutPipe()
 	must(t, err)
 	start(t, s.cmd)
@@ -91,6 +99,7 @@ func (s *server) tenant() string { return "/api/v1/tenants/" + s.sample.Tenants[
 
 // call sends a request to the API and returns the response. The test fails if the request does.
 func (s *server) call(method, path string, body any) (response struct {
+	ID  string
 	Key struct {
 		ID string `json:"id"`
 	} `json:"key"`
@@ -100,8 +109,12 @@ func (s *server) call(method, path string, body any) (response struct {
 },
 ) {
 	s.t.Helper()
-	text, err := json.Marshal(body)
-	must(s.t, err)
+	var text []byte
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		must(s.t, err)
+		text = encoded
+	}
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.sample.URL+path, bytes.NewReader(text))
 	must(s.t, err)
 	req.Header.Set("Content-Type", "application/json")
@@ -189,20 +202,17 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func absolute(t testing.TB, path string) string {
-	t.Helper()
-	path, err := filepath.Abs(path)
-	must(t, err)
-	return path
+// issued is a new key with its secret.
+type issued struct{ keyID, id, secret, value string }
+
+func (k issued) basic() string {
+	return base64.StdEncoding.EncodeToString([]byte(k.id + ":" + k.secret))
 }
 
-// replaceAll replaces texts of a document. The test fails if the document lacks one of them.
-func replaceAll(t testing.TB, text string, pairs ...string) string {
-	t.Helper()
-	for i := 0; i < len(pairs); i += 2 {
-		if !strings.Contains(text, pairs[i]) {
-			t.Fatalf("the document does not contain %q", pairs[i])
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace(text)
+func (s *server) newKey(name, scope string) issued {
+	s.t.Helper()
+	made := s.call(http.MethodPost, s.tenant()+"/keys", map[string]any{
+		"name": name, "scopes": []string{scope}, "all_applications": true,
+	})
+	return issued{made.Key.ID, made.Credential.ID, made.Credential.Secret, made.Credential.Value}
 }

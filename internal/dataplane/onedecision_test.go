@@ -1,0 +1,304 @@
+package dataplane_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/proxy"
+	"github.com/claviger-dev/claviger/internal/route"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// minCells is how many cells the test compares at least.
+const minCells = 10_000
+
+// expiresAfter is after what time the keys that expire do.
+const expiresAfter = time.Minute
+
+// oneRule is a rule, and what verify is asked instead.
+type oneRule struct {
+	rule route.Rule
+	// choices are lists of scopes. The rule is met if verify accepts one of them.
+	choices     [][]string
+	application string
+	sessionOnly bool
+}
+
+// oneKey is a key in a state.
+type oneKey struct {
+	state             string
+	value, id, secret string
+	// token is an access token that was issued before the key came into its state; "" for none.
+	token string
+}
+
+// A request with a key, or with its access token, is decided in the same way by verify and by
+// forward-auth: for each style, each set of transports, each state, each transport and each rule.
+func TestVerifyAndForwardAuthMakeOneDecision(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, proxy.Nginx)
+	d := &decider{gate: g, seen: map[string]int{}}
+	d.verifier = d.issueVerifier()
+	for _, style := range []credential.Style{credential.Token, credential.Pair, credential.Client, credential.UUID} {
+		for _, transports := range [][]policy.Transport{
+			{policy.Bearer, policy.Basic, policy.Header}, {policy.Bearer}, {policy.Header, policy.Basic},
+			{policy.OAuth}, {policy.Bearer, policy.OAuth},
+		} {
+			d.compareTenant(style, transports)
+		}
+	}
+	if d.cells < minCells {
+		t.Errorf("%d cells were compared, not %d", d.cells, minCells)
+	}
+	for _, code := range []string{
+		"ok", "api_key_invalid", "api_key_expired", "api_key_revoked", "api_key_disabled", "transport_forbidden",
+		"address_forbidden", "session_required", "insufficient_scope", "application_forbidden", "token_invalid",
+		"token_expired",
+	} {
+		if d.seen[code] == 0 {
+			t.Errorf("no cell is %s", code)
+		}
+	}
+	t.Logf("%d cells: %v", d.cells, d.seen)
+}
+
+type decider struct {
+	*gate
+	verifier string
+	cells    int
+	seen     map[string]int
+}
+
+// issueVerifier returns a key that may verify every key of the account.
+func (d *decider) issueVerifier() string {
+	tenant := d.Tenant("Verifiers", nil)
+	d.Join(tenant, d.Server.Owner, scope.Admin)
+	return d.Key(d.As(d.Server.Owner), tenant, "keys:verify").Credential.Value
+}
+
+func (d *decider) compareTenant(style credential.Style, transports []policy.Transport) {
+	d.t.Helper()
+	tenant := d.Tenant(fmt.Sprint(style, transports), func(s *policy.Settings) {
+		s.Style, s.Transports = style, transports
+		s.KeysPerUser, s.ClientDomain = 0, "api.example.com"
+		if len(transports) == 2 && transports[1] == policy.OAuth {
+			*s = s.WithTokenFormat(policy.JWT)
+			s.TokenAlgorithm = policy.ES256
+		}
+	})
+	admin := d.As(d.Member(tenant, "Owner", scope.Admin))
+	applications := map[string]string{"none": "app_none"}
+	for _, name := range []string{"listed", "other", "disabled"} {
+		applications[name] = string(d.Application(tenant, name).ID)
+	}
+	_, err := admin.EditApplication(d.t.Context(), string(tenant.ID), applications["disabled"],
+		api.UpdateApplicationRequest{Status: api.To(api.StatusDisabled)})
+	testkit.NoError(d.t, err)
+	rules := rulesOf(d.t, applications)
+	entry := route.Entry{Name: strings.ReplaceAll(string(tenant.ID), "_", "-"), Tenant: tenant.ID}
+	all := make([]route.Rule, len(rules))
+	for i := range rules {
+		all[i] = rules[i].rule
+	}
+	d.entry(entry, all...)
+	tokens := slices.Contains(transports, policy.OAuth)
+	for _, k := range d.keysOf(tenant, admin, applications, tokens) {
+		for _, header := range k.headers() {
+			for i, r := range rules {
+				d.compare(entry, k, header, fmt.Sprintf("/rule%d", i), r)
+			}
+		}
+	}
+}
+
+// rulesOf returns the rules of a tenant.
+func rulesOf(t testing.TB, applications map[string]string) []oneRule {
+	scopes := func(names ...string) (list []scope.Scope) {
+		for _, name := range names {
+			list = append(list, scope.Scope(name))
+		}
+		return list
+	}
+	both := []string{"applications:read", "audit:read"}
+	rules := []oneRule{
+		{choices: [][]string{{}}},
+		{choices: [][]string{{"applications:read"}}, rule: route.Rule{Scopes: scopes("applications:read")}},
+		{choices: [][]string{{"audit:read"}}, rule: route.Rule{Scopes: scopes("audit:read")}},
+		{choices: [][]string{{"films:read"}}, rule: route.Rule{Scopes: scopes("films:read")}},
+		{choices: [][]string{both}, rule: route.Rule{Scopes: scopes(both...)}},
+		{choices: [][]string{both[:1], both[1:]}, rule: route.Rule{Scopes: scopes(both...), AnyScope: true}},
+		{choices: [][]string{{}}, sessionOnly: true, rule: route.Rule{SessionOnly: true}},
+	}
+	for _, name := range []string{"listed", "other", "disabled", "none"} {
+		rules = append(rules,
+			oneRule{choices: [][]string{{}}, application: applications[name]},
+			oneRule{
+				choices: [][]string{{"audit:read"}}, application: applications[name],
+				rule: route.Rule{Scopes: scopes("audit:read")},
+			})
+	}
+	for i := range rules {
+		r := &rules[i]
+		r.rule.Path = pattern(t, fmt.Sprintf("/rule%d", i))
+		r.rule.Application.ID = r.application
+	}
+	return rules
+}
+
+// keysOf issues keys of the tenant, in each state, for all applications and for one.
+func (d *decider) keysOf(tenant tenancy.Tenant, admin *client.Client,
+	applications map[string]string, tokens bool,
+) (keys []oneKey) {
+	d.t.Helper()
+	id := string(tenant.ID)
+	for _, restricted := range []bool{false, true} {
+		n := api.CreateKeyRequest{Name: "Test key", Scopes: []string{"applications:read"}, AllApplications: !restricted}
+		if restricted {
+			n.ApplicationIDs = []string{applications["listed"], applications["disabled"]}
+		}
+		issue := func(state string, n api.CreateKeyRequest) api.IssuedKey {
+			k := testkit.Must[api.IssuedKey](d.t)(admin.CreateKey(d.t.Context(), id, n))
+			c := k.Credential
+			one := oneKey{state: state, value: c.Value, id: c.ID, secret: c.Secret}
+			if tokens {
+				one.token = d.issueToken(k, n.AllowedCIDRs, "")
+			}
+			keys = append(keys, one)
+			if state == "wide" && tokens {
+				one.state, one.token = "narrow token", d.issueToken(k, nil, "applications:read")
+				keys = append(keys, one)
+			}
+			return k
+		}
+		issue("active", n)
+		revoked, disabled := issue("revoked", n), issue("disabled", n)
+		deleted := issue("deleted", n)
+		testkit.NoError(d.t, testkit.ErrorOf(admin.RevokeKey(d.t.Context(), id, revoked.Key.ID, "")))
+		testkit.NoError(d.t, testkit.ErrorOf(admin.DisableKey(d.t.Context(), id, disabled.Key.ID)))
+		testkit.NoError(d.t, admin.DeleteKey(d.t.Context(), id, deleted.Key.ID))
+		elsewhere, here := n, n
+		elsewhere.AllowedCIDRs, here.AllowedCIDRs = []string{"192.0.2.0/24"}, []string{"198.51.100.0/24"}
+		issue("elsewhere", elsewhere)
+		issue("here", here)
+		soon := n
+		at := d.Clock.Now().Add(expiresAfter)
+		soon.ExpiresAt = &at
+		issue("expired", soon)
+		wide := n
+		wide.Scopes = []string{"*"}
+		issue("wide", wide)
+		wrong := keys[0]
+		wrong.token = ""
+		last := len(wrong.secret) - 1
+		changed := byte('a')
+		if wrong.secret[last] == changed {
+			changed = 'b'
+		}
+		wrong.state = "wrong secret"
+		wrong.value = wrong.value[:len(wrong.value)-1] + string(changed)
+		wrong.secret = wrong.secret[:last] + string(changed)
+		keys = append(keys, wrong)
+	}
+	d.Clock.Move(2 * expiresAfter)
+	return keys
+}
+
+// headers returns the headers that carry the key: by each transport, and in the key header of
+// another tenant.
+func (k oneKey) headers() []http.Header {
+	headers := []http.Header{
+		{"Authorization": {"Bearer " + k.value}},
+		{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(k.id+":"+k.secret))}},
+		{"X-Api-Key": {k.value}},
+		{"X-Other-Key": {k.value}},
+	}
+	if k.token != "" {
+		headers = append(headers, http.Header{"Authorization": {"Bearer " + k.token}})
+	}
+	return headers
+}
+
+// issueToken issues a token of the key, limited to the scope if there is one, from an address that
+// the key allows.
+func (d *decider) issueToken(k api.IssuedKey, networks []string, limitedTo string) string {
+	d.t.Helper()
+	ip := "198.51.100.7"
+	if len(networks) > 0 {
+		ip = netip.MustParsePrefix(networks[0]).Addr().Next().String()
+	}
+	parsed, ok := credential.ParsePair(k.Credential.ID, k.Credential.Secret)
+	if !ok {
+		d.t.Fatal("the key is none")
+	}
+	grant, decision, err := d.Engine.Grant(d.t.Context(),
+		verify.PresentKey(parsed, policy.Location{Transport: policy.OAuth}), ip)
+	testkit.NoError(d.t, err)
+	if decision.Code != "" {
+		d.t.Fatalf("the client is refused: %s", decision.Code)
+	}
+	requested, err := token.ParseScopes(limitedTo)
+	testkit.NoError(d.t, err)
+	issued := testkit.Must[token.Issued](d.t)(d.Tokens.Issue(d.t.Context(), grant, requested))
+	return issued.Value.Reveal()
+}
+
+// compare asks both about a request.
+func (d *decider) compare(e route.Entry, k oneKey, header http.Header, path string, r oneRule) {
+	d.t.Helper()
+	byVerify := ""
+	for _, scopes := range r.choices {
+		if byVerify != "ok" {
+			byVerify = d.askVerify(e, header, scopes, r)
+		}
+	}
+	byCheck := d.askCheck(e, header, path)
+	d.cells++
+	d.seen[byVerify]++
+	if byVerify != byCheck {
+		d.t.Errorf("%s, %s, %s: verify says %s, and forward-auth says %s", k.state, header, path, byVerify, byCheck)
+	}
+}
+
+func (d *decider) askVerify(e route.Entry, header http.Header, scopes []string, r oneRule) string {
+	headers := map[string]string{}
+	for name, values := range header {
+		headers[name] = values[0]
+	}
+	body, err := json.Marshal(map[string]any{
+		"headers": headers, "tenant_id": e.Tenant, "scopes": scopes, "application_id": r.application,
+		"session_only": r.sessionOnly, "ip": "198.51.100.7",
+	})
+	testkit.NoError(d.t, err)
+	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodPost, "/api/v1/verify", bytes.NewReader(body))
+	req.Header = http.Header{"Authorization": {"Bearer " + d.verifier}, "Content-Type": {"application/json"}}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, req)
+	var answer struct{ Code string }
+	testkit.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &answer))
+	return answer.Code
+}
+
+func (d *decider) askCheck(e route.Entry, header http.Header, path string) string {
+	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodGet, "/api/v1/authz/"+e.Name, nil)
+	req.Header, req.RemoteAddr = nginx(http.MethodGet, path, header), "127.0.0.1:1"
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, req)
+	return checked{Status: w.Code, Header: w.Header()}.code()
+}
