@@ -17,6 +17,10 @@ const (
 	PermissionKeysDisable Permission = "keys:disable"
 	// PermissionKeysRevoke revokes and deletes keys, and ends previous secrets.
 	PermissionKeysRevoke Permission = "keys:revoke"
+	// PermissionSubjectsRead lists and shows subjects and plans.
+	PermissionSubjectsRead Permission = "subjects:read"
+	// PermissionSubjectsWrite creates, changes, disables, enables and deletes subjects.
+	PermissionSubjectsWrite Permission = "subjects:write"
 	// PermissionApplicationsRead, PermissionScopesRead and PermissionAuditRead are about the whole
 	// tenant. The role of the service account must include them.
 	PermissionApplicationsRead Permission = "applications:read"
@@ -28,7 +32,8 @@ const (
 func (Permission) Values() []Permission {
 	return []Permission{
 		PermissionKeysRead, PermissionKeysCreate, PermissionKeysUpdate, PermissionKeysRefresh, PermissionKeysDisable,
-		PermissionKeysRevoke, PermissionApplicationsRead, PermissionScopesRead, PermissionAuditRead,
+		PermissionKeysRevoke, PermissionSubjectsRead, PermissionSubjectsWrite, PermissionApplicationsRead,
+		PermissionScopesRead, PermissionAuditRead,
 	}
 }
 

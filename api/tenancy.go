@@ -135,7 +135,8 @@ type SettingsPatch struct {
 
 	KeysPerServiceAccount Optional[int] `json:"keys_per_service_account,omitzero"`
 	KeysPerSubject        Optional[int] `json:"keys_per_subject,omitzero"`
-	// Owners null is all types, or only users where the dialect is a vendor's.
+	// Owners null is all types, or only users where the dialect is a vendor's. Another dialect does
+	// not change the types of a tenant for which nobody chose them.
 	Owners Optional[[]PartyType] `json:"owners,omitzero" values:"user,service_account,subject"`
 
 	VerifyRequestsPerMinute Optional[int]            `json:"verify_requests_per_minute,omitzero"`

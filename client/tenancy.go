@@ -217,6 +217,22 @@ func (c *Client) DeleteApplication(ctx context.Context, tenant, application stri
 	return c.Do(ctx, http.MethodDelete, tenantPath(tenant)+"/applications/"+url.PathEscape(application), nil, nil)
 }
 
+// Routes shows the route rules of an application.
+func (c *Client) Routes(ctx context.Context, tenant, application string) (api.RouteRules, error) {
+	return get[api.RouteRules](ctx, c, routesPath(tenant, application))
+}
+
+// ReplaceRoutes replaces the route rules of an application.
+func (c *Client) ReplaceRoutes(ctx context.Context, tenant, application string,
+	rules api.RouteRules,
+) (api.RouteRules, error) {
+	return send[api.RouteRules](ctx, c, http.MethodPut, routesPath(tenant, application), rules)
+}
+
+func routesPath(tenant, application string) string {
+	return tenantPath(tenant) + "/applications/" + url.PathEscape(application) + "/routes"
+}
+
 func accountPath(account string) string { return "/api/v1/accounts/" + url.PathEscape(account) }
 
 func tenantPath(tenant string) string { return "/api/v1/tenants/" + url.PathEscape(tenant) }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -32,7 +33,10 @@ type API struct {
 	Accounts *account.Service
 	Tenancy  *tenancy.Service
 	Notices  *notice.Service
-	Trail    audit.Source
+	// Applications changes entries. Routes has those that count.
+	Applications *application.Service
+	Routes       Routes
+	Trail        audit.Source
 	// ServerKeys rotates the keys of the server itself.
 	ServerKeys *serverkey.Service
 	// Clock is the clock of the node.
@@ -60,6 +64,11 @@ func (a *API) Mount(router *web.Router) {
 		{Method: http.MethodGet, Path: "/operator/v1/accounts", Serve: a.listAccounts},
 		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.createAccount},
 		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
+		{Method: http.MethodGet, Path: "/operator/v1/entries", Serve: a.listEntries},
+		{Method: http.MethodPost, Path: "/operator/v1/entries", Serve: a.createEntry},
+		{Method: http.MethodPatch, Path: "/operator/v1/entries/{entry}", Serve: a.editEntry},
+		{Method: http.MethodDelete, Path: "/operator/v1/entries/{entry}", Serve: a.deleteEntry},
+		{Method: http.MethodPost, Path: "/operator/v1/routes/explain", Serve: a.explainRoute},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodPost, Path: "/operator/v1/users/{user}/password-resets", Serve: a.resetPassword},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Query: []string{"since"}, Serve: a.verifyAudit},

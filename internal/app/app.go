@@ -166,6 +166,7 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 func (a *App) buildServices(ctx context.Context, c config.Config, sender notice.Sender) error {
 	a.services = newServices(a.storage, c, a.options, sender, a.URL)
 	a.failure.whenFailed(a.Engine.Halt)
+	a.routes.database, a.routes.tenantRoutes = a.entries.get, a.Engine.TenantRoutes
 	var err error
 	a.web, err = a.newMiddleware(c.Server, c.Limits)
 	if err == nil {

@@ -2,7 +2,7 @@ package app_test
 
 import (
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,8 +69,33 @@ var managementRoutes = []struct{ route, body, words string }{
 		"GET /api/v1/tenants/{tenant}/applications/{application}", ``,
 		"200 403 expired revoked disabled 404 address 200",
 	},
+	{
+		"GET /api/v1/tenants/{tenant}/applications/{application}/routes", ``,
+		"200 403 expired revoked disabled 404 address 200",
+	},
 	{"GET /api/v1/tenants/{tenant}/scopes", ``, "200 200 expired revoked disabled 404 address 200"},
 	{"GET /api/v1/tenants/{tenant}/audit", ``, "200 403 expired revoked disabled 404 address 200"},
+	{"GET /api/v1/tenants/{tenant}/subjects", ``, "200 403 expired revoked disabled 404 address 200"},
+	{
+		"POST /api/v1/tenants/{tenant}/subjects", `{"external_id":"{fresh}"}`,
+		"201 403 expired revoked disabled 404 address wait",
+	},
+	{"GET /api/v1/tenants/{tenant}/subjects/{subject}", ``, "200 403 expired revoked disabled 404 address 200"},
+	{
+		"PATCH /api/v1/tenants/{tenant}/subjects/{subject}", `{"name":"Renamed"}`,
+		"200 403 expired revoked disabled 404 address 200",
+	},
+	{
+		"POST /api/v1/tenants/{tenant}/subjects/{subject}/disable", ``,
+		"200 403 expired revoked disabled 404 address 200",
+	},
+	{
+		"POST /api/v1/tenants/{tenant}/subjects/{subject}/enable", ``,
+		"200 403 expired revoked disabled 404 address 200",
+	},
+	{"DELETE /api/v1/tenants/{tenant}/subjects/{subject}", ``, "204 403 expired revoked disabled 404 address 204"},
+	{"GET /api/v1/tenants/{tenant}/plans", ``, "200 403 expired revoked disabled 404 address 200"},
+	{"GET /api/v1/tenants/{tenant}/plans/{plan}", ``, "200 403 expired revoked disabled 404 address 200"},
 }
 
 // managementOutcomes are the words of the table that are none of outcomes.
@@ -87,6 +112,8 @@ type managementWorld struct {
 	bearers map[string]string
 	account ident.ServiceAccountID
 	tenant  ident.TenantID
+	// created counts the objects of newObjects.
+	created int
 }
 
 func newManagementWorld(t *testing.T) *managementWorld {
@@ -98,15 +125,17 @@ func newManagementWorld(t *testing.T) *managementWorld {
 		"tenant": string(tenant.ID), "service_account": string(w.account),
 		"application": string(h.Application(tenant, "Application of programs").ID),
 	}
+	_, err := h.As(h.Owner).CreatePlan(t.Context(), string(tenant.ID),
+		api.CreatePlanRequest{Name: "free", Scopes: []string{"*"}, AllApplications: true})
+	w.check(err)
+	w.names["plan"] = "free"
 	full := policy.ManagementRights{
 		Permissions: policy.Permissions(), Owners: ident.OwnerTypes(),
 		Ceilings: policy.Ceilings{
 			Scopes: scope.Set{scope.Every}, Applications: scope.Applications{All: true}, CreatesPerHour: 1000,
+			Plans: []string{""},
 		},
 	}
-	full.Permissions = slices.DeleteFunc(slices.Clone(full.Permissions), func(p policy.Permission) bool {
-		return strings.HasPrefix(string(p), "subjects:")
-	})
 	w.issue("expired", tenant.ID, w.account, full)
 	h.Clock.Move(91 * policy.Day)
 	w.issue("full", tenant.ID, w.account, full)
@@ -114,7 +143,7 @@ func newManagementWorld(t *testing.T) *managementWorld {
 	narrow.Permissions = []policy.Permission{policy.MayReadScopes}
 	w.issue("narrow", tenant.ID, w.account, narrow)
 	revoked := w.issue("revoked", tenant.ID, w.account, full)
-	_, err := h.ManagementKeys.Revoke(t.Context(), principal.Operator(), tenant.ID, w.account, revoked, "")
+	_, err = h.ManagementKeys.Revoke(t.Context(), principal.Operator(), tenant.ID, w.account, revoked, "")
 	w.check(err)
 	outside := full
 	outside.Addresses, _ = policy.ParseAddresses("", []string{"192.0.2.0/24"})
@@ -157,8 +186,8 @@ func (w *managementWorld) issue(column string, tenant ident.TenantID, account id
 	return issued.ID
 }
 
-// newKey creates a key of the service account, with a previous secret.
-func (w *managementWorld) newKey() {
+// newObjects creates a key of the service account, with a previous secret, and a subject.
+func (w *managementWorld) newObjects() {
 	admin := w.As(w.Owner)
 	k, err := admin.CreateKey(w.t.Context(), string(w.tenant), api.CreateKeyRequest{
 		Name: "Target", Scopes: []string{"applications:read"}, AllApplications: true,
@@ -168,6 +197,12 @@ func (w *managementWorld) newKey() {
 	_, err = admin.RefreshKey(w.t.Context(), string(w.tenant), k.Key.ID, api.RefreshKeyRequest{OverlapSeconds: 3600})
 	w.check(err)
 	w.names["key"] = k.Key.ID
+	w.created++
+	w.names["fresh"] = "fresh-" + strconv.Itoa(w.created)
+	s, err := admin.CreateSubject(w.t.Context(), string(w.tenant),
+		api.CreateSubjectRequest{ExternalID: "customer-" + strconv.Itoa(w.created)})
+	w.check(err)
+	w.names["subject"] = s.ID
 }
 
 // ask sends a request with the management key of a column.
@@ -199,9 +234,9 @@ func TestAManagementKeyMayCallWhatTheTableSays(t *testing.T) {
 			if !known {
 				t.Fatalf("%q is no outcome", word)
 			}
-			w.newKey()
-			if strings.HasSuffix(r.route, "/enable") && column != "narrow" {
-				w.ask("full", "POST /api/v1/tenants/{tenant}/keys/{key}/disable", "")
+			w.newObjects()
+			if before, enables := strings.CutSuffix(r.route, "/enable"); enables && column != "narrow" {
+				w.ask("full", before+"/disable", "")
 			}
 			status, text := w.ask(column, r.route, r.body)
 			if status != want.status || want.code != "" && !strings.Contains(text, `"`+string(want.code)+`"`) {

@@ -15,17 +15,19 @@ package app_test
 // A new route needs a row here, or TestEveryRouteHasItsRow fails.
 
 // columns are the callers. Bars only help the eye.
-const columns = `owner officer | admin member auditor | foreigner | owner's-key key key-without member's-key bound-key`
+const columns = `owner officer | admin member auditor | foreigner | ` +
+	`owner's-key key key-without member's-key bound-key | subject's-key`
 
 // The columns: owner and off (an account admin) manage the account and are plain members of our
 // tenant. admin, member and auditor have that role in our tenant. The foreigner manages another
-// account and its tenant. The keys are of our tenant, all but the last for all applications:
+// account and its tenant. The keys are of our tenant, all but bound-key for all applications:
 //
 //	owner's-key   every scope (*), of an owner of the account
 //	key           every scope, of an admin; and one that has just the scope which the route needs
 //	key-without   every scope but that one, of an admin; and one without any that counts
 //	member's-key  every scope, of a member
 //	bound-key     every scope, of an admin, restricted to one application
+//	subject's-key every scope, of a subject: it can call whoami and nothing else
 
 // outcomes are the meanings of the words of the table: status and code. A success shows the object
 // where the route refers to one.
@@ -225,10 +227,10 @@ var authorization = []row{
 	// Tenants
 
 	{"GET /api/v1/tenants", "tenants:read", ``, []rule{
-		// own off | adm mem aud | for | own key lacks mem   bound
-		{"in  in  | in  in  in  | out | in  in  scope in    in ", ourTenant},
-		{"in  in  | out out out | out | out out scope out   out", siblingTenant},
-		{"out out | out out out | in  | out out scope out   out", theirTenant},
+		// own off | adm mem aud | for | own key lacks mem   bound | subject
+		{"in  in  | in  in  in  | out | in  in  scope in    in | scope", ourTenant},
+		{"in  in  | out out out | out | out out scope out   out | scope", siblingTenant},
+		{"out out | out out out | in  | out out scope out   out | scope", theirTenant},
 	}},
 	{
 		"POST /api/v1/tenants", sessionOnly, `{"account_id":"{account}","name":"Tenant {fresh}","preset":"standard"}`,
@@ -240,10 +242,10 @@ var authorization = []row{
 		},
 	},
 	{"GET /api/v1/tenants/{tenant}", "tenants:read", ``, []rule{
-		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", ourTenant},
-		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
-		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200 | scope", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{"PATCH /api/v1/tenants/{tenant}", sessionOnly, `{"name":"Tenant {fresh}"}`, []rule{
 		{"200 200 | 403 403 403 | 404", ourTenant},
@@ -252,21 +254,21 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
 	{"GET /api/v1/tenants/{tenant}/audit", "audit:read", ``, []rule{
-		{"200 200 | 200 403 200 | 404 | 200 200 scope scope 200", ourTenant},
-		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
-		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		{"200 200 | 200 403 200 | 404 | 200 200 scope scope 200 | scope", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 
 	// Members
 
 	{"GET /api/v1/tenants/{tenant}/members", "members:read", ``, []rule{
-		// own off | adm mem aud | for | own key lacks mem   bound
-		{"in  in  | in  in  in  | 404 | in  in  scope in    in ", aMember},
-		{"out out | out out out | 404 | out out scope out   out", siblingMemberHere},
-		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404", siblingMember},
-		{"404 404 | 404 404 404 | in  | 404 404 404   404   404", theirMember},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		// own off | adm mem aud | for | own key lacks mem   bound | subject
+		{"in  in  | in  in  in  | 404 | in  in  scope in    in | scope", aMember},
+		{"out out | out out out | 404 | out out scope out   out | scope", siblingMemberHere},
+		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingMember},
+		{"404 404 | 404 404 404 | in  | 404 404 404   404   404 | 404", theirMember},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{
 		"POST /api/v1/tenants/{tenant}/members", sessionOnly, `{"email":"new{fresh}@claviger.example","role":"admin"}`,
@@ -324,11 +326,11 @@ var authorization = []row{
 	// Scopes
 
 	{"GET /api/v1/tenants/{tenant}/scopes", "scopes:read", ``, []rule{
-		// own off | adm mem aud | for | own key lacks mem   bound
-		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", ourTenant},
-		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
-		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirTenant},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		// own off | adm mem aud | for | own key lacks mem   bound | subject
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200 | scope", ourTenant},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{"PUT /api/v1/tenants/{tenant}/scopes", sessionOnly, `{"items":[{"name":"reports:export{fresh}"}]}`, []rule{
 		{"200 200 | 200 403 403 | 404", ourTenant},
@@ -340,20 +342,55 @@ var authorization = []row{
 	// Applications
 
 	{"GET /api/v1/tenants/{tenant}/applications", "applications:read", ``, []rule{
-		// own off | adm mem aud | for | own key lacks mem   bound
-		{"in  in  | in  in  in  | 404 | in  in  scope in    in ", boundApplication},
-		{"in  in  | in  in  in  | 404 | in  in  scope in    out", otherApplication},
-		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
-		{"404 404 | 404 404 404 | in  | 404 404 404   404   404", theirApplication},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		// own off | adm mem aud | for | own key lacks mem   bound | subject
+		{"in  in  | in  in  in  | 404 | in  in  scope in    in | scope", boundApplication},
+		{"in  in  | in  in  in  | 404 | in  in  scope in    out | scope", otherApplication},
+		{"in  in  | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingApplication},
+		{"404 404 | 404 404 404 | in  | 404 404 404   404   404 | 404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{"POST /api/v1/tenants/{tenant}/applications", "applications:create", `{"name":"Application {fresh}"}`, []rule{
-		{"201 201 | 201 403 403 | 404 | 201 201 scope scope app", ourTenant},
-		{"201 201 | 404 404 404 | 404 | 404 404 404   404   404", siblingTenant},
-		{"404 404 | 404 404 404 | 201 | 404 404 404   404   404", theirTenant},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		{"201 201 | 201 403 403 | 404 | 201 201 scope scope app | scope", ourTenant},
+		{"201 201 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 201 | 404 404 404   404   404 | 404", theirTenant},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{"GET /api/v1/tenants/{tenant}/applications/{application}", "applications:read", ``, []rule{
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200 | scope", boundApplication},
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   app | scope", otherApplication},
+		{"200 200 | 200 200 200 | 404 | app app scope app   app | scope", disabledApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app | scope", siblingApplicationHere},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app | scope", noApplication},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingApplication},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
+	}},
+	{
+		"PATCH /api/v1/tenants/{tenant}/applications/{application}", "applications:update",
+		`{"name":"Application {fresh}"}`,
+		[]rule{
+			{"200 200 | 200 403 403 | 404 | 200 200 scope scope 200 | scope", boundApplication},
+			{"200 200 | 200 403 403 | 404 | 200 200 scope scope app | scope", otherApplication},
+			{"200 200 | 200 403 403 | 404 | app app scope scope app | scope", disabledApplication},
+			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app | scope", siblingApplicationHere},
+			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app | scope", noApplication},
+			{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingApplication},
+			{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirApplication},
+			{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
+		},
+	},
+	{"DELETE /api/v1/tenants/{tenant}/applications/{application}", "applications:delete", ``, []rule{
+		{"204 204 | 204 403 403 | 404 | 204 204 scope scope 204 | scope", boundApplication},
+		{"204 204 | 204 403 403 | 404 | 204 204 scope scope app | scope", otherApplication},
+		{"204 204 | 204 403 403 | 404 | app app scope scope app | scope", disabledApplication},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app | scope", siblingApplicationHere},
+		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app | scope", noApplication},
+		{"204 204 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingApplication},
+		{"404 404 | 404 404 404 | 204 | 404 404 404   404   404 | 404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
+	}},
+
+	{"GET /api/v1/tenants/{tenant}/applications/{application}/routes", "applications:read", ``, []rule{
 		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", boundApplication},
 		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   app", otherApplication},
 		{"200 200 | 200 200 200 | 404 | app app scope app   app", disabledApplication},
@@ -364,29 +401,19 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
 	}},
 	{
-		"PATCH /api/v1/tenants/{tenant}/applications/{application}", "applications:update",
-		`{"name":"Application {fresh}"}`,
+		"PUT /api/v1/tenants/{tenant}/applications/{application}/routes", sessionOnly,
+		`{"items":[{"path":"/{fresh}"}]}`,
 		[]rule{
-			{"200 200 | 200 403 403 | 404 | 200 200 scope scope 200", boundApplication},
-			{"200 200 | 200 403 403 | 404 | 200 200 scope scope app", otherApplication},
-			{"200 200 | 200 403 403 | 404 | app app scope scope app", disabledApplication},
-			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
-			{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
-			{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
-			{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
-			{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+			// own off | adm mem aud | for
+			{"200 200 | 200 403 403 | 404", boundApplication},
+			{"200 200 | 200 403 403 | 404", disabledApplication},
+			{"404 404 | 404 403 403 | 404", siblingApplicationHere},
+			{"404 404 | 404 403 403 | 404", noApplication},
+			{"200 200 | 404 404 404 | 404", siblingApplication},
+			{"404 404 | 404 404 404 | 200", theirApplication},
+			{"404 404 | 404 404 404 | 404", noTenant},
 		},
 	},
-	{"DELETE /api/v1/tenants/{tenant}/applications/{application}", "applications:delete", ``, []rule{
-		{"204 204 | 204 403 403 | 404 | 204 204 scope scope 204", boundApplication},
-		{"204 204 | 204 403 403 | 404 | 204 204 scope scope app", otherApplication},
-		{"204 204 | 204 403 403 | 404 | app app scope scope app", disabledApplication},
-		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", siblingApplicationHere},
-		{"404 404 | 404 403 403 | 404 | 404 404 scope scope app", noApplication},
-		{"204 204 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
-		{"404 404 | 404 404 404 | 204 | 404 404 404   404   404", theirApplication},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
-	}},
 
 	// Service accounts
 
@@ -818,16 +845,16 @@ var authorization = []row{
 	// Decisions
 
 	{"GET /api/v1/whoami", anyCredential, ``, []rule{
-		// own off | adm mem aud | for | own key lacks mem   bound
-		{"200 200 | 200 200 200 | 200 | 200 200 200   200   200", nothing},
+		// own off | adm mem aud | for | own key lacks mem   bound | subject
+		{"200 200 | 200 200 200 | 200 | 200 200 200   200   200 | 200", nothing},
 	}},
 	{"POST /api/v1/verify", "keys:verify", `{"credential":"{credential}","application_id":"{application}"}`, []rule{
-		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.verifiedFor(unnamed)},
-		{"yes yes | yes 403 403 | no  | yes yes scope scope yes", anothersKey.verifiedFor(boundApplication)},
-		{"yes yes | yes 403 403 | no  | yes yes scope scope app", anothersKey.verifiedFor(otherApplication)},
-		{"yes yes | no  403 403 | no  | yes no  scope scope app", siblingKey.verifiedFor(unnamed)},
-		{"no  no  | no  403 403 | yes | no  no  scope scope app", theirKey.verifiedFor(unnamed)},
-		{"no  no  | no  403 403 | no  | no  no  scope scope app", noKey.verifiedFor(unnamed)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app | scope", anothersKey.verifiedFor(unnamed)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope yes | scope", anothersKey.verifiedFor(boundApplication)},
+		{"yes yes | yes 403 403 | no  | yes yes scope scope app | scope", anothersKey.verifiedFor(otherApplication)},
+		{"yes yes | no  403 403 | no  | yes no  scope scope app | scope", siblingKey.verifiedFor(unnamed)},
+		{"no  no  | no  403 403 | yes | no  no  scope scope app | scope", theirKey.verifiedFor(unnamed)},
+		{"no  no  | no  403 403 | no  | no  no  scope scope app | scope", noKey.verifiedFor(unnamed)},
 	}},
 
 	// Forward-auth accepts no client but trusted proxies. internal/dataplane tests what it decides.

@@ -359,7 +359,18 @@ func (w *world) issue() {
 		add("a key with all but "+string(name), "key-without", string(name), "keeper", others...)
 	}
 	w.parties = append(w.parties,
-		party{name: "bound-key", column: "bound-key", person: w.person("keeper"), key: w.bind(w.bound)})
+		party{name: "bound-key", column: "bound-key", person: w.person("keeper"), key: w.bind(w.bound)},
+		party{name: "subject's-key", column: "subject's-key", person: w.person("keeper"), key: w.newSubjectsKey()})
+}
+
+// newSubjectsKey creates a key with every scope for a subject.
+func (w *world) newSubjectsKey() credentials {
+	at, spec := w.homes[ours], everything
+	spec.Name, spec.Subject = "Key of a customer", &machine.NewSubject{ExternalID: "customer-with-a-key"}
+	issued, err := w.Keys.Create(w.t.Context(), w.running(at), at.ID, spec)
+	w.check(err)
+	c := issued.Credential
+	return credentials{string(issued.Key.ID), c.PublicID, c.Secret.Reveal(), c.Value.Reveal()}
 }
 
 // bind creates a key with every scope that is restricted to an application.

@@ -162,6 +162,7 @@ func restore(ctx context.Context, s *store.Store, clock *nodeClock, b *backup.Re
 		of := journal.Backup{At: b.Header.CreatedAt, Change: b.Header.Change}
 		objects := journal.Tx{
 			Keys: tx, People: tx, Tenants: tx, Machines: tx, Subjects: tx, Management: tx,
+			Routes: tx,
 		}
 		r.Revocations, err = revoked.Apply(ctx, objects, of, r.At)
 		if err != nil {

@@ -202,6 +202,7 @@ func sweepAll(t *testing.T, h *testkit.Server) {
 	t.Helper()
 	for _, pass := range []func(context.Context) error{
 		h.KeySweeper.ForgetExpired, h.KeySweeper.DeleteUnclaimed, h.KeySweeper.DisableIdle,
+		h.ManagementKeys.ForgetExpired,
 		h.Sessions.Sweep, h.Notices.Plan,
 	} {
 		testkit.NoError(t, pass(t.Context()))

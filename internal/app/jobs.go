@@ -81,9 +81,10 @@ func (a *App) jobTable() []jobRow {
 		// Bounds how late a notice of an expiry is planned, and so what "at once" means after a
 		// change of policy.
 		{"plan_notices", time.Minute, optional, clockTrusted, true, a.Notices.Plan},
-		// These three apply what a key's age asks for.
+		// These four apply what a key's age asks for.
 		{"unclaimed_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.DeleteUnclaimed},
 		{"expired_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.ForgetExpired},
+		{"expired_management_keys", time.Minute, optional, nodeReady, true, a.ManagementKeys.ForgetExpired},
 		{"idle_keys", time.Minute, optional, nodeReady, true, a.disableIdleKeys},
 		// Writes what already holds: the keys of an owner that ended are revoked.
 		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},

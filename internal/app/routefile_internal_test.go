@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 const (
 	oneRule   = "entries:\n- name: default\n  hosts: [api.example.com]\n  rules:\n  - {path: /one, public: true}\n"
+	bad       = otherRule + "  oops: 1\n"
 	otherRule = "entries:\n- name: default\n  rules:\n  - {path: /other, public: true}\n"
 )
 
@@ -41,6 +43,7 @@ func TestAChangedFileOfRulesCountsWithoutARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &App{routes: routes{file: f}}
+	const changed = "the file of route rules has changed"
 	for _, step := range []struct {
 		name   string
 		change func()
@@ -49,19 +52,20 @@ func TestAChangedFileOfRulesCountsWithoutARestart(t *testing.T) {
 		logged string // what the log has after this step, once
 	}{
 		{"at the start", func() {}, "/one", 0, ""},
-		{"a bad file", func() { writeRules(t, path, otherRule+"  oops: 1\n", 0o600) }, "/one", 1, ":5:3: an entry has no"},
+		{"a bad file", func() { writeRules(t, path, bad, 0o600) }, "/one", 1, ":5:3: an entry has no"},
 		{"the same bad file", func() {}, "/one", 1, ""},
-		{"a good file", func() { writeRules(t, path, otherRule, 0o644) }, "/other", 0, "the file of route rules has changed"},
+		{"a good file", func() { writeRules(t, path, otherRule, 0o644) }, "/other", 0, changed},
 		{"a file that others can write", func() { writeRules(t, path, oneRule, 0o666) }, "/other", 1, "chmod go-w"},
 		{"no file", func() { _ = os.Remove(path) }, "/other", 1, "no such file"},
-		{"a file again", func() { writeRules(t, path, oneRule, 0o600) }, "/one", 0, "the file of route rules has changed"},
+		{"a file again", func() { writeRules(t, path, oneRule, 0o600) }, "/one", 0, changed},
 	} {
 		log.Reset()
 		step.change()
 		if err := f.reload(t.Context()); err != nil {
 			t.Errorf("%s: %v", step.name, err)
 		}
-		if got := log.String(); strings.Count(got, "\n") != min(len(step.logged), 1) || !strings.Contains(got, step.logged) {
+		got := log.String()
+		if strings.Count(got, "\n") != min(len(step.logged), 1) || !strings.Contains(got, step.logged) {
 			t.Errorf("%s: the log has %q, want one line with %q", step.name, got, step.logged)
 		}
 		for _, p := range []string{"/one", "/other"} {
@@ -94,7 +98,10 @@ func TestAnEntryIsFoundByItsNameOrItsHost(t *testing.T) {
 	f.current.Store(&route.File{Entries: []route.Entry{
 		{Name: "api", Hosts: []string{"api.example.com"}}, {Name: "default"},
 	}})
-	r := routes{file: f}
+	stored := func(context.Context) ([]route.Entry, error) {
+		return []route.Entry{{Name: "default", Tenant: "ten_x"}, {Name: "stored", Tenant: "ten_x"}}, nil
+	}
+	r := routes{file: f, database: stored}
 	for _, c := range []struct{ name, host, want string }{
 		{"api", "", "api"},
 		{"api", "other.example.com", "api"},
@@ -103,6 +110,7 @@ func TestAnEntryIsFoundByItsNameOrItsHost(t *testing.T) {
 		{"", "API.example.com.:8443", "api"},
 		{"", "x.api.example.com", "default"},
 		{"", "", "default"},
+		{"stored", "api.example.com", "stored"},
 		{"none", "api.example.com", ""},
 	} {
 		e, err := r.Entry(t.Context(), c.name, c.host)
@@ -112,11 +120,12 @@ func TestAnEntryIsFoundByItsNameOrItsHost(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || e.Name != c.want {
+		if err != nil || e.Name != c.want || (e.Tenant != "") != (c.want == "stored") {
 			t.Errorf("%q of %q: %+v, %v, want %s", c.name, c.host, e, err, c.want)
 		}
 	}
-	if _, err := (&routes{}).Entry(t.Context(), "", ""); fault.KindOf(err) != fault.RouteUnknown {
-		t.Errorf("without a file: %v, want route_unknown", err)
+	r.file = nil
+	if e, err := r.Entry(t.Context(), "", "api.example.com"); err != nil || e.Tenant != "ten_x" {
+		t.Errorf("without a file: %+v, %v, want the entry of the database", e, err)
 	}
 }

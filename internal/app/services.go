@@ -129,7 +129,8 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	v.ManagementKeys = &machine.ManagementKeys{
 		Ledger: store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t }), Store: s,
 		Tenants: v.Tenancy,
-		Keyring: st.keyring, Now: now, Rand: rand.Reader, Doubt: st.clock.Check,
+		Keyring: st.keyring, Now: now, Rand: rand.Reader, Doubt: st.clock.Check, Horizon: horizon,
+		ExpiredRetention: c.Keys.ExpiredRetentionDays.Duration(),
 	}
 	v.KeySweeper = &key.Sweeper{
 		Ledger: store.NewLedger(s, func(t *store.Tx) key.SweepTx { return t }), Store: s, Now: now, Horizon: horizon,

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/postgres"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
@@ -37,6 +38,7 @@ type storage struct {
 	// feed follows the changes of other nodes.
 	feed       *changeFeed
 	keyHeaders *keyHeaders
+	entries    *entryCache
 	failure    *failure
 }
 
@@ -48,6 +50,9 @@ func openStorage(ctx context.Context, data dataDir, c config.Config, o Options,
 	s := &storage{data: data, Usage: &usage.Recorder{}, generations: verify.NewGenerations(), failure: newFailure()}
 	s.keyHeaders = &keyHeaders{
 		load: func(ctx context.Context) ([]audit.KeyHeader, error) { return s.Store.KeyHeaders(ctx) },
+	}
+	s.entries = &entryCache{
+		load: func(ctx context.Context) ([]route.Entry, error) { return s.Store.RouteEntries(ctx) },
 	}
 	var err error
 	s.disk, err = openDisk(data, o.Space, func() bool { return s.Store != nil && s.Store.Full() })
@@ -158,6 +163,7 @@ func openBackend(ctx context.Context, c config.Config) (store.Backend, error) {
 func (s *storage) invalidate(i audit.Invalidation) {
 	s.generations.Invalidate(i)
 	s.keyHeaders.invalidate(i)
+	s.entries.invalidate(i)
 	if i.TimeRepaired != nil && s.clock.Reset(*i.TimeRepaired) {
 		s.Usage.ClampTo(*i.TimeRepaired)
 	}

@@ -8,6 +8,9 @@
 //	tenant member, auditor                           lists and sees applications
 //	key                                              what its scopes and its restriction allow
 //
+// An application has route rules (routes.go), by which requests of reverse proxies are decided. The
+// operator binds entries, through which they ask, to tenants (entries.go).
+//
 // Changes are decided inside the transaction that makes them, by [tenancy.Service.Authorize]. Reads
 // are for everybody who sees the tenant; the entry point has checked scope and restriction of a
 // key.
@@ -47,6 +50,10 @@ type Store interface {
 	// Applications lists the applications within the restriction.
 	Applications(ctx context.Context, tenant ident.TenantID, within scope.Applications,
 		page paging.Page) ([]Application, error)
+	// ApplicationRoutes returns the route rules of an application as they are stored.
+	ApplicationRoutes(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (string, error)
+	// Entries lists all entries by name.
+	Entries(ctx context.Context) ([]Entry, error)
 }
 
 // Tx is what this package reads and changes in a transaction. The order of locks is documented in
@@ -65,6 +72,20 @@ type Tx interface {
 	DeleteApplication(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) error
 	// CountPlans counts the plans of the tenant, up to most.
 	CountPlans(ctx context.Context, tenant ident.TenantID, most int) (int, error)
+	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
+	RequireUpgrade(ctx context.Context) error
+	// ApplicationRoutes returns the route rules of an application as they are stored.
+	ApplicationRoutes(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID) (string, error)
+	SetApplicationRoutes(ctx context.Context, tenant ident.TenantID, id ident.ApplicationID, routes string,
+		at time.Time) error
+	// CountEntries counts up to most.
+	CountEntries(ctx context.Context, most int) (int, error)
+	// InsertEntry fails with fault.Conflict for a name that is taken.
+	InsertEntry(ctx context.Context, e Entry) error
+	// LockEntry reads an entry and locks it.
+	LockEntry(ctx context.Context, name string) (Entry, error)
+	UpdateEntry(ctx context.Context, e Entry) error
+	DeleteEntry(ctx context.Context, name string) error
 }
 
 // Service reads and changes applications.

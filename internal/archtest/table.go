@@ -87,7 +87,7 @@ var table = []layer{
 			"account tenancy admission notice paging principal policy scope credential ident audit metadata text " +
 				"fault", "",
 		},
-		{"internal/application", "account tenancy paging principal policy scope ident audit text fault", ""},
+		{"internal/application", "account tenancy paging principal policy route scope ident audit text fault", ""},
 		{
 			"internal/key",
 			"machine admission notice paging principal policy scope credential ident audit metadata text fault", "",
@@ -96,11 +96,15 @@ var table = []layer{
 		{"internal/usage", "policy scope ident metric", ""},
 		{
 			"internal/verify",
-			"admission ratelimit usage token policy credential scope principal audit ident metadata metric fault",
+			"admission ratelimit usage token policy credential route scope principal audit ident metadata metric " +
+				"fault",
 			"otter",
 		},
 		{"internal/notice", "principal policy scope credential ident audit fault", ""},
-		{"internal/journal", "key account tenancy machine application identity policy scope audit ident fault", ""},
+		{
+			"internal/journal",
+			"key account tenancy machine application identity policy route scope audit ident fault", "",
+		},
 	}},
 	{"outside", []row{
 		{"internal/store", "domain base job", "goose"},
@@ -144,7 +148,7 @@ var table = []layer{
 	{"top", []row{
 		{"internal/sample", "domain base", ""},
 		{"internal/app", "base domain outside shared entrypoints sample", ""},
-		{"internal/cli", "app backup config client api sample scan telemetry", "cobra pflag sys term"},
+		{"internal/cli", "app backup config client api route sample scan telemetry", "cobra pflag sys term"},
 	}},
 	{"tests", []row{ // imported by tests alone
 		{"internal/store/storetest", "store domain base job", ""},

@@ -22,10 +22,17 @@ const (
 	ActionApplicationEdit   Action = "application.edit"
 	ActionApplicationDelete Action = "application.delete"
 
+	// ActionApplicationRoutes says that the route rules of an application were replaced.
+	ActionApplicationRoutes Action = "application.routes"
+
 	// ActionAuditSign says that the heads which versions before schema 11 left unsigned were signed
 	// as they were found.
 	ActionAuditSign   Action = "audit.sign"
 	ActionClockRepair Action = "clock.repair"
+
+	ActionEntryCreate Action = "entry.create"
+	ActionEntryEdit   Action = "entry.edit"
+	ActionEntryDelete Action = "entry.delete"
 
 	ActionKeyCreate         Action = "key.create"
 	ActionKeyClaim          Action = "key.claim"
@@ -49,6 +56,7 @@ const (
 	ActionManagementKeyEndPrevious Action = "management_key.end_previous"
 	ActionManagementKeyRevoke      Action = "management_key.revoke"
 	ActionManagementKeyDelete      Action = "management_key.delete"
+	ActionManagementKeyForget      Action = "management_key.forget"
 
 	ActionMemberAdd    Action = "member.add"
 	ActionMemberInvite Action = "member.invite"
@@ -158,6 +166,11 @@ var actionRules = map[Action]actionRule{
 	ActionApplicationCreate: {none: reasonOnlyGrants},
 	ActionApplicationEdit:   {may: []EffectKind{EffectApplicationDisabled, EffectApplicationEnabled}},
 	ActionApplicationDelete: {always: []EffectKind{EffectApplicationDeleted}},
+	ActionApplicationRoutes: {always: []EffectKind{EffectRoutesSet}},
+
+	ActionEntryCreate: {none: reasonOnlyGrants},
+	ActionEntryEdit:   {always: []EffectKind{EffectEntryOtherwiseSet}},
+	ActionEntryDelete: {always: []EffectKind{EffectEntryDeleted}},
 
 	ActionKeyCreate: {none: reasonOnlyGrants},
 	ActionKeyClaim:  {none: reasonOnlyGrants},
@@ -181,6 +194,7 @@ var actionRules = map[Action]actionRule{
 	ActionManagementKeyEndPrevious: {always: []EffectKind{EffectManagementKeyPreviousEnded}},
 	ActionManagementKeyRevoke:      {always: []EffectKind{EffectManagementKeyRevoked}},
 	ActionManagementKeyDelete:      {always: []EffectKind{EffectManagementKeyRevoked}},
+	ActionManagementKeyForget:      {none: reasonEndsByAge},
 
 	ActionMemberAdd:        {always: []EffectKind{EffectMemberEnabled}},
 	ActionMemberInvite:     {none: reasonLinksExpire},

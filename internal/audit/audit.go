@@ -72,6 +72,9 @@ type Invalidation struct {
 	Owners []ident.PartyID `json:"owners,omitempty"`
 	// Plans are tenants of which a plan changed.
 	Plans []ident.TenantID `json:"plans,omitempty"`
+	// Entries is set if an entry was created, changed or deleted. Versions before schema 20 do not
+	// know the member.
+	Entries bool `json:"entries,omitempty"`
 	// KeyHeaders are the current key headers of tenants, for the reader of credentials.
 	KeyHeaders []KeyHeader `json:"headers,omitempty"`
 	// HeaderNames are key headers of tenants, as versions before schema 8 announce them. They still
@@ -203,6 +206,12 @@ func (e Event) InvalidatesOwners(owners ...ident.PartyID) Event {
 // InvalidatesPlans adds tenants whose cached plans are stale.
 func (e Event) InvalidatesPlans(tenants ...ident.TenantID) Event {
 	e.Invalidates.Plans = append(e.Invalidates.Plans[:len(e.Invalidates.Plans):len(e.Invalidates.Plans)], tenants...)
+	return e
+}
+
+// InvalidatesEntries says that the entries of the database are stale.
+func (e Event) InvalidatesEntries() Event {
+	e.Invalidates.Entries = true
 	return e
 }
 

@@ -78,6 +78,13 @@ const (
 	EffectApplicationEnabled  EffectKind = "application_enabled"
 	EffectApplicationDeleted  EffectKind = "application_deleted"
 
+	// EffectRoutesSet says which route rules an application has from now on.
+	EffectRoutesSet EffectKind = "routes_set"
+	// EffectEntryOtherwiseSet says what happens from now on to requests of an entry that no rule
+	// matches.
+	EffectEntryOtherwiseSet EffectKind = "entry_otherwise_set"
+	EffectEntryDeleted      EffectKind = "entry_deleted"
+
 	EffectSubjectDisabled EffectKind = "subject_disabled"
 	EffectSubjectEnabled  EffectKind = "subject_enabled"
 	EffectSubjectDeleted  EffectKind = "subject_deleted"
@@ -135,6 +142,11 @@ type Effect struct {
 	// ManagementKey may do what Rights say.
 	ManagementKey ident.ManagementKeyID    `json:"management_key,omitempty"`
 	Rights        *policy.ManagementRights `json:"rights,omitempty"`
+	// Entry is the name of an entry. Otherwise says what happens to requests that no rule matches.
+	Entry     string `json:"entry,omitempty"`
+	Otherwise string `json:"otherwise,omitempty"`
+	// Routes are the rules of an application in the form in which they are stored; "" for none.
+	Routes string `json:"routes,omitempty"`
 	// Scopes of a key or a plan.
 	Scopes []string `json:"scopes,omitempty"`
 	// AllApplications and Applications say which applications a key may use, or a plan contains:
@@ -154,9 +166,9 @@ type Effect struct {
 // members says which members of an effect are set.
 type members struct {
 	account, tenant, user, owner, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
-	plan, managementKey, rights                                                                               bool
+	plan, managementKey, rights, entry, otherwise                                                             bool
 	// If these are set, the member may be empty, which means none, or every one of addresses.
-	anyScopes, anyPlan, expires, applications, addresses, catalogue bool
+	anyScopes, anyPlan, expires, applications, addresses, catalogue, routes bool
 }
 
 // effectMembers has the members of every kind.
@@ -186,6 +198,9 @@ var effectMembers = map[EffectKind]members{
 	EffectApplicationDisabled:        {tenant: true, application: true},
 	EffectApplicationEnabled:         {tenant: true, application: true},
 	EffectApplicationDeleted:         {tenant: true, application: true},
+	EffectRoutesSet:                  {tenant: true, application: true, routes: true},
+	EffectEntryOtherwiseSet:          {entry: true, otherwise: true},
+	EffectEntryDeleted:               {entry: true},
 	EffectServiceAccountDisabled:     {tenant: true, owner: true},
 	EffectServiceAccountEnabled:      {tenant: true, owner: true},
 	EffectServiceAccountRoleSet:      {tenant: true, owner: true, role: true},
@@ -228,6 +243,9 @@ func (f Effect) Check() error {
 	has := members{
 		managementKey: f.ManagementKey != "",
 		rights:        f.Rights != nil,
+		entry:         f.Entry != "",
+		otherwise:     f.Otherwise != "",
+		routes:        want.routes || f.Routes != "",
 		account:       f.Account != "",
 		tenant:        f.Tenant != "",
 		user:          f.User != "",

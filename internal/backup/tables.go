@@ -9,7 +9,7 @@ var tables = []string{
 	"sign_in_places", "account_members", "tenants", "members",
 	"applications", "scopes", "scope_roles",
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
-	"management_keys", "management_key_secrets", "management_key_uses",
+	"management_keys", "management_key_secrets", "management_key_uses", "entries",
 	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links", "signing_keys", "revoked_tokens",
 	"audit_heads", "audit_events", "outbox",
 }
@@ -34,11 +34,12 @@ var (
 	addedTables = map[string]int64{
 		"service_accounts": 17, "service_account_stewards": 17, "plans": 17, "plan_grants": 17, "subjects": 17,
 		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
-		"signing_keys": 20, "revoked_tokens": 20,
+		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{
 		"keys.number": 17, "keys.metadata": 17, "keys.allowed_cidrs": 17, "keys.tokens_revoked_until": 20,
+		"applications.routes": 20,
 	}
 )
 

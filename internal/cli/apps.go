@@ -11,7 +11,7 @@ func appsCommand() *cobra.Command {
 	cmd := groupCommand("apps", "Manage applications: the APIs that keys can access",
 		"Manages applications: the APIs that keys can access. APPLICATION is an id or a name.")
 	r := newAPICommand(cmd).withTenantFlag(cmd)
-	cmd.AddCommand(listApps(r), createApp(r), showApp(r), editApp(r), deleteApp(r))
+	cmd.AddCommand(listApps(r), createApp(r), showApp(r), editApp(r), deleteApp(r), appRoutes(r))
 	return cmd
 }
 

@@ -67,8 +67,8 @@ var exitCodes = []struct {
 	},
 	{
 		exitNegative,
-		"`verify`: the credential is not allowed. `audit verify`: the audit trail is damaged. `scan`: keys were found. " +
-			"`routes test`: a request does not get what its test expects.",
+		"`verify`: the credential is not allowed. `audit verify`: the audit trail is damaged. " +
+			"`scan`: keys were found. `routes test`: a request does not get what its test expects.",
 		nil,
 	},
 }

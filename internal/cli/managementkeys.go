@@ -57,7 +57,7 @@ have at most: by default nothing.`,
 	s.add(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&permissions, "permission", nil,
-		"what it may do, such as keys:create; repeat the flag for more")
+		"what it may do, such as keys:create or subjects:write; repeat the flag for more")
 	flags.StringArrayVar(&owners, "owner-type", nil,
 		"type of owners for whose keys it may act: user, service_account or subject; repeat the flag for more")
 	flags.StringArrayVar(&scopes, "scope", nil,
@@ -65,10 +65,12 @@ have at most: by default nothing.`,
 	flags.BoolVar(&allApplications, "all-applications", false, "its keys may use all applications")
 	flags.StringArrayVar(&applications, "application", nil,
 		"application, by id or name, that its keys may use; repeat the flag for more")
-	flags.StringArrayVar(&plans, "plan", nil, "plan that it may give to subjects; repeat the flag for more")
-	flags.BoolVar(&noPlan, "no-plan", false, "it may create subjects without a plan")
+	flags.StringArrayVar(&plans, "plan", nil,
+		"plan of the subjects that it may create and change; repeat the flag for more")
+	flags.BoolVar(&noPlan, "no-plan", false, "it may create and change subjects without a plan")
 	flags.IntVar(&lifetime, "max-lifetime", 0, "how many `days` the secrets of its keys may last")
-	flags.IntVar(&perHour, "creates-per-hour", 0, "how many keys it may create or refresh in an hour (default 1000)")
+	flags.IntVar(&perHour, "creates-per-hour", 0,
+		"how many keys and subjects it may create, or keys refresh, in an hour (default 1000)")
 	flags.StringArrayVar(&networks, "allow-cidr", nil, "`network` from which it may be used; repeat the flag for more")
 	flags.StringArrayVar(&keyNetworks, "key-cidr", nil,
 		"`network` from which its keys may be used at most; repeat the flag for more")

@@ -20,6 +20,7 @@ func operatorCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		accountCommand(), clockCommand(), noticesCommand(), tenantCommand(), userCommand(),
 		rootkeyCommand(), routesCommand(),
+		entriesCommand(),
 	}
 	for _, c := range commands {
 		completeValues(c)

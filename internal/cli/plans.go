@@ -10,7 +10,8 @@ import (
 func plansCommand() *cobra.Command {
 	cmd := groupCommand("plans", "Manage plans: what the keys of subjects may have at most",
 		`Manages plans: what the keys of subjects may have at most. PLAN is the name of
-a plan. Admins of the tenant change plans, auditors see them.`)
+a plan. Admins of the tenant change plans, auditors see them. Programs see them
+with a management key that has the permission subjects:read.`)
 	r := newAPICommand(cmd).withTenantFlag(cmd)
 	cmd.AddCommand(listPlans(r), createPlan(r), showPlan(r), editPlan(r), deletePlan(r))
 	return cmd

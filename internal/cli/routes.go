@@ -3,14 +3,13 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/route"
 )
 
@@ -21,24 +20,6 @@ of entries and rules, as the setting server.routes names one. See docs/routes.md
 	o := outputFlag(cmd)
 	cmd.AddCommand(checkRoutes(o), testRoutes(o), explainRoute(o))
 	return cmd
-}
-
-// readRoutes reads a file of rules. It prints each fault of the file on a line.
-func readRoutes(p printer, name string) (route.File, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return route.File{}, err
-	}
-	file, err := route.ParseFile(name, text)
-	if err == nil {
-		return file, nil
-	}
-	for line := range strings.Lines(err.Error()) {
-		p.note("%s", strings.TrimSpace(line))
-	}
-	return route.File{}, failure{
-		errors.New("the file has faults"), exitInvalid, "correct the file at these lines and columns",
-	}
 }
 
 // checkedFile is the JSON form of a file without faults.
@@ -164,67 +145,72 @@ func explainRoute(o *output) *cobra.Command {
 		Use: "explain METHOD URI", Short: "Show which rule applies to a request, and what it needs",
 		Args: cobra.ExactArgs(2),
 		Long: `Shows which rule applies to a request to a protected API, and what it needs. URI
-is the path with the query string, as the client sends it. Reads the rules from
-the file that --file names. Rules of tenants are not in the file.`,
+is the path with the query string, as the client sends it. With --file, reads the
+rules from a file and needs no server; rules of tenants are not in the file.
+
+` + operatorNote,
 		Example: `  claviger routes explain GET /reports?year=2026 --file routes.yaml`,
 	}
 	cmd.Flags().StringVar(&f.entry, "entry", route.DefaultEntry, "name of the entry")
 	cmd.Flags().StringVar(&f.file, "file", "", "read the rules from this `file`")
 	cmd.Flags().StringArrayVar(&f.headers, "header", nil, "a header of the request, `NAME: VALUE`; repeat for more")
-	_ = cmd.MarkFlagRequired("file")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		p, err := o.printer(cmd)
-		if err != nil {
-			return err
-		}
-		file, err := readRoutes(p, f.file)
-		if err != nil {
-			return err
-		}
+	operatorCommand(cmd, o, func(c *call, args []string) error {
 		headers, err := f.header()
 		if err != nil {
 			return err
 		}
-		e := file.Entry(f.entry)
-		if e == nil {
-			return failure{fmt.Errorf("the file has no entry %q", f.entry), exitNotFound, ""}
+		var x api.RouteExplanation
+		err = c.Do(c.ctx, http.MethodPost, "/operator/v1/routes/explain", api.ExplainRouteRequest{
+			Entry: f.entry, Method: args[0], URI: args[1], Headers: headers,
+		}, &x)
+		if err != nil {
+			return err
 		}
-		if e.Tenant != "" {
-			p.note("The entry is bound to %s. Rules of its applications are not in the file.", e.Tenant)
+		return printExplanation(c.printer, x)
+	})
+	asOperator := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if f.file == "" {
+			return asOperator(cmd, args)
 		}
-		return printExplanation(p, explanationOf(e, e.Explain(args[0], args[1], headers)))
+		p, err := o.printer(cmd)
+		if err != nil {
+			return err
+		}
+		return f.explain(p, args[0], args[1])
 	}
 	return cmd
 }
 
-// explanation is the JSON form of what the rules say about a request.
-type explanation struct {
-	Entry string `json:"entry"`
-	// Source is where the rule was written; "" if none applies.
-	Source string `json:"source"`
-	Needs  string `json:"needs"`
-	// Application is the id of the application that the request is about.
-	Application string `json:"application"`
-	Refused     string `json:"refused"`
-}
-
-func explanationOf(e *route.Entry, o route.Outcome) explanation {
-	x := explanation{Entry: e.Name, Application: o.Application, Refused: string(o.Refused)}
-	switch {
-	case o.Rule != nil:
-		x.Source, x.Needs = o.Rule.Source, o.Rule.Needs()
-	case o.AnyKey:
-		x.Needs = "a valid credential of " + string(e.Tenant) + ": no rule matches, and the entry says any-key"
+// explain explains a request by the rules of the file alone.
+func (f *explainFlags) explain(p printer, method, uri string) error {
+	headers, err := f.header()
+	if err != nil {
+		return err
 	}
-	return x
+	file, err := readRoutes(p, f.file)
+	if err != nil {
+		return err
+	}
+	e := file.Entry(f.entry)
+	if e == nil {
+		return failure{fmt.Errorf("the file has no entry %q", f.entry), exitNotFound, ""}
+	}
+	if e.Tenant != "" {
+		p.note("The entry is bound to %s. Rules of its applications are not in the file.", e.Tenant)
+	}
+	o := e.Explain(method, uri, headers)
+	return printExplanation(p, api.RouteExplanation{
+		Entry: e.Name, Source: o.Source(), Needs: o.Needs(e), Application: o.Application, Refused: api.Code(o.Refused),
+	})
 }
 
-func printExplanation(p printer, x explanation) error {
-	return printOne(p, x, []column[explanation]{
-		{"entry", func(x explanation) string { return x.Entry }},
-		{"rule", func(x explanation) string { return x.Source }},
-		{"needs", func(x explanation) string { return x.Needs }},
-		{"application", func(x explanation) string { return x.Application }},
-		{"refused", func(x explanation) string { return x.Refused }},
+func printExplanation(p printer, x api.RouteExplanation) error {
+	return printOne(p, x, []column[api.RouteExplanation]{
+		{"entry", func(x api.RouteExplanation) string { return x.Entry }},
+		{"rule", func(x api.RouteExplanation) string { return x.Source }},
+		{"needs", func(x api.RouteExplanation) string { return x.Needs }},
+		{"application", func(x api.RouteExplanation) string { return x.Application }},
+		{"refused", func(x api.RouteExplanation) string { return string(x.Refused) }},
 	})
 }

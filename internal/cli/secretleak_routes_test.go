@@ -187,6 +187,10 @@ var (
 		},
 		{operation: "PATCH /api/v1/tenants/{tenant}/applications/{application}", body: `{"name":"Another name"}`},
 		{
+			operation: "PUT /api/v1/tenants/{tenant}/applications/{application}/routes",
+			body:      `{"items":[{"path":"/orders/{id}"}]}`,
+		},
+		{
 			operation: "POST /api/v1/tenants/{tenant}/service-accounts", body: `{"name":"A robot","role":"member"}`,
 			gives: "service_account",
 		},

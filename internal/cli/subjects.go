@@ -13,7 +13,8 @@ func subjectsCommand() *cobra.Command {
 	cmd := groupCommand("subjects", "Manage subjects: the customers of your API",
 		`Manages subjects: the customers of your API, which own keys. SUBJECT is the id or
 the external id of a subject: the id by which your own system knows it. Admins of
-the tenant change subjects, auditors see them.`)
+the tenant change subjects, auditors see them. Programs may do both, with a
+management key that has the permissions subjects:write and subjects:read.`)
 	r := newAPICommand(cmd).withTenantFlag(cmd)
 	cmd.AddCommand(listSubjects(r), createSubject(r), showSubject(r), editSubject(r), disableSubject(r),
 		enableSubject(r), deleteSubject(r))

@@ -30,6 +30,7 @@ type Tx struct {
 	Tenants  TenantTx
 	Subjects SubjectTx
 	Machines MachineTx
+	Routes   RouteTx
 	// Management has the management keys.
 	Management ManagementKeyTx
 }
@@ -96,7 +97,7 @@ type MachineTx interface {
 // Revocations counts the objects that lost authority.
 type Revocations struct {
 	Keys, Users, Passwords, Members, AccountMembers, Applications, Tenants, Accounts, Policies int
-	ServiceAccounts, Subjects, Plans, ManagementKeys                                           int
+	ServiceAccounts, Subjects, Plans, ManagementKeys, Routes, Entries                          int
 }
 
 // On adds the counts to an event.
@@ -106,6 +107,7 @@ func (t Revocations) On(e audit.Event) audit.Event {
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
 		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
 		"subjects": t.Subjects, "plans": t.Plans, "management_keys": t.ManagementKeys,
+		"routes": t.Routes, "entries": t.Entries,
 	} {
 		if n > 0 {
 			e = e.With(name, strconv.Itoa(n))
@@ -144,6 +146,12 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 		}),
 		applyEach(s.applications, func(id ident.ApplicationID, last applicationState) error {
 			return countChanged(&t.Applications)(a.application(ctx, id, last))
+		}),
+		applyEach(s.applications, func(id ident.ApplicationID, last applicationState) error {
+			return countChanged(&t.Routes)(a.routes(ctx, id, last))
+		}),
+		applyEachOf(s.entries, cmp.Compare[string], func(name string, last entryState) error {
+			return countChanged(&t.Entries)(a.entry(ctx, name, last))
 		}),
 		applyEach(s.serviceAccounts, func(id ident.ServiceAccountID, last serviceAccountState) error {
 			return countChanged(&t.ServiceAccounts)(a.serviceAccount(ctx, id, last))
@@ -226,7 +234,12 @@ type applier struct {
 // they left by a change of the current sequence after the backup, everything in the backup existed
 // before.
 func (a applier) existedBefore(left changePoint, began time.Time) bool {
-	return began.Before(left.time) || left.sequence == a.count && left.change > a.backup
+	return began.Before(left.time) || a.afterBackup(left)
+}
+
+// afterBackup reports whether the change was made after the backup, in the current sequence.
+func (a applier) afterBackup(at changePoint) bool {
+	return at.sequence == a.count && at.change > a.backup
 }
 
 func (a applier) key(ctx context.Context, id ident.KeyID, last *keyState) (taken bool, err error) {
@@ -247,9 +260,10 @@ func (a applier) key(ctx context.Context, id ident.KeyID, last *keyState) (taken
 			taken, err = true, a.tx.Keys.EditKey(ctx, k)
 		}
 	}
-	if err == nil && last.disabled && k.DisabledAt.IsZero() {
+	// In the backup, its owner or a program may have disabled what an admin disabled later.
+	if err == nil && last.disabled && (k.DisabledAt.IsZero() || a.afterBackup(last.disabledAt)) {
 		k.DisabledAt = a.now
-		k.DisabledByAdmin = true
+		k.DisabledBy, k.DisabledByAdmin = "", true
 		k.UpdatedAt = a.now
 		taken, err = true, a.tx.Keys.SetDisabled(ctx, k)
 	}

@@ -41,7 +41,7 @@ type subject [16]byte
 func subjectOf(aspect string, f audit.Effect) (s subject) {
 	parts := []string{
 		aspect, string(f.Account), string(f.Tenant), string(f.User), string(f.Key), string(f.Application),
-		string(f.Owner), string(f.ManagementKey), "",
+		string(f.Owner), string(f.ManagementKey), f.Entry, "",
 	}
 	if f.Kind == audit.EffectPlanSet || f.Kind == audit.EffectPlanDeleted { // the plan of a subject is its state
 		parts[len(parts)-1] = f.Plan
@@ -113,6 +113,12 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "application disabled", endedBy: "application deleted"}
 	case audit.EffectApplicationDeleted:
 		return aspect{name: "application deleted"}
+	case audit.EffectRoutesSet:
+		return aspect{name: "application routes", endedBy: "application deleted"}
+	case audit.EffectEntryOtherwiseSet:
+		return aspect{name: "entry otherwise", overriddenBy: "entry deleted"}
+	case audit.EffectEntryDeleted:
+		return aspect{name: "entry deleted"}
 	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled:
 		return aspect{name: "subject disabled", endedBy: "subject deleted"}
 	case audit.EffectSubjectPlanSet:

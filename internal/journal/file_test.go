@@ -307,6 +307,8 @@ func drawLine(t *rapid.T) Line {
 			{Account: "acc_1", User: user},
 			{Account: "acc_1", Reason: reason, Days: serial},
 			{Tenant: "ten_1", Application: ident.ApplicationID(id("app_"))},
+			{Entry: id("entry-")},
+			{Entry: id("entry-"), Otherwise: string(key)},
 			{Tenant: "ten_1", Key: key, Scopes: []string{string(key)}},
 			{Tenant: "ten_1", User: user, Role: string(key)},
 			{Account: "acc_1", User: user, Role: string(key)},
@@ -330,6 +332,8 @@ func drawLine(t *rapid.T) Line {
 		switch kind {
 		case audit.EffectKeyExpirySet:
 			f.Expires = noon.Add(time.Duration(serial) * time.Hour)
+		case audit.EffectRoutesSet:
+			f.Routes = string(key)
 		case audit.EffectKeyApplicationsSet:
 			f.Applications = []string{string(user)}
 		case audit.EffectSubjectPlanSet:

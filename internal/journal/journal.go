@@ -208,6 +208,7 @@ type State struct {
 	serviceAccounts map[ident.ServiceAccountID]serviceAccountState
 	subjects        map[ident.SubjectID]subjectState
 	plans           map[planKey]planState
+	entries         map[string]entryState
 	tenants         map[ident.TenantID]*tenantState
 	accounts        map[ident.AccountID]bool
 	policies        map[ident.AccountID]map[policy.Reason]policyState
@@ -245,6 +246,8 @@ type accountRoleState struct {
 type applicationState struct {
 	tenant            ident.TenantID
 	disabled, deleted bool
+	// routes are the last route rules, as they are stored; nil if the journal does not say.
+	routes *string
 }
 
 // serviceAccountState is the latest state of a service account.
@@ -298,6 +301,8 @@ type keyState struct {
 	revoked, disabled       bool
 	serial, previousEndedAt int
 	expires                 time.Time
+	// disabledAt is when it was last disabled or enabled.
+	disabledAt changePoint
 	// scopes, applications and addresses are nil if the journal says nothing about them.
 	scopes       scope.Set
 	applications *scope.Applications
@@ -315,7 +320,7 @@ func Read(from io.Reader) (*State, error) {
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
 		applications: map[ident.ApplicationID]applicationState{},
 		subjects:     map[ident.SubjectID]subjectState{}, plans: map[planKey]planState{},
-		serviceAccounts: map[ident.ServiceAccountID]serviceAccountState{},
+		serviceAccounts: map[ident.ServiceAccountID]serviceAccountState{}, entries: map[string]entryState{},
 	}
 	var run []Line // lines of one sequence
 	var p progress
@@ -386,7 +391,7 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		audit.EffectKeyPreviousEnded,
 		audit.EffectKeyExpirySet, audit.EffectKeyScopesSet, audit.EffectKeyApplicationsSet,
 		audit.EffectKeyAddressesSet:
-		s.applyKey(f)
+		s.applyKey(f, l)
 	case audit.EffectManagementKeyRevoked, audit.EffectManagementKeyRefreshed,
 		audit.EffectManagementKeyPreviousEnded, audit.EffectManagementKeyNarrowed:
 		s.applyManagementKey(f)
@@ -398,16 +403,23 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		audit.EffectCatalogueSet:
 		s.applyTenant(f, l)
 	case audit.EffectApplicationDisabled, audit.EffectApplicationEnabled, audit.EffectApplicationDeleted:
-		if !s.applications[f.Application].deleted {
+		if last := s.applications[f.Application]; !last.deleted {
 			s.applications[f.Application] = applicationState{
 				tenant:   f.Tenant,
 				disabled: f.Kind == audit.EffectApplicationDisabled,
 				deleted:  f.Kind == audit.EffectApplicationDeleted,
+				routes:   last.routes,
 			}
 		}
+	case audit.EffectRoutesSet:
+		last := s.applications[f.Application]
+		last.tenant, last.routes = f.Tenant, &f.Routes
+		s.applications[f.Application] = last
+	case audit.EffectEntryOtherwiseSet, audit.EffectEntryDeleted:
+		s.applyEntry(f, l)
 	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled, audit.EffectSubjectDeleted,
 		audit.EffectSubjectPlanSet:
-		s.applySubject(f)
+		s.applySubject(f, l)
 	case audit.EffectPlanSet, audit.EffectPlanDeleted:
 		s.applyPlan(f, l)
 	case audit.EffectServiceAccountDisabled, audit.EffectServiceAccountEnabled, audit.EffectServiceAccountRoleSet,
@@ -437,7 +449,7 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 	return nil
 }
 
-func (s *State) applyKey(f audit.Effect) {
+func (s *State) applyKey(f audit.Effect, l Line) {
 	k := s.keys[f.Key]
 	if k == nil {
 		k = &keyState{tenant: f.Tenant}
@@ -450,7 +462,7 @@ func (s *State) applyKey(f audit.Effect) {
 	case audit.EffectKeyRevoked:
 		*k = keyState{tenant: f.Tenant, revoked: true}
 	case audit.EffectKeyDisabled, audit.EffectKeyEnabled:
-		k.disabled = f.Kind == audit.EffectKeyDisabled
+		k.disabled, k.disabledAt = f.Kind == audit.EffectKeyDisabled, s.point(l)
 	case audit.EffectKeyRefreshed:
 		k.serial, k.expires = f.Serial, time.Time{} // the refresh says how long the new secret lives
 	case audit.EffectKeyPreviousEnded:
@@ -545,6 +557,10 @@ func (s *State) repairTime(l Line) {
 	for at, last := range s.plans {
 		last.deleted.time = earlierTime(last.deleted.time, l.At)
 		s.plans[at] = last
+	}
+	for name, last := range s.entries {
+		last.deleted.time = earlierTime(last.deleted.time, l.At)
+		s.entries[name] = last
 	}
 	for _, t := range s.tenants {
 		t.copies.time = earlierTime(t.copies.time, l.At)

@@ -474,8 +474,9 @@ func (n *narrowed) role(p principal.Person, role string) {
 func TestWhatWasNarrowedAfterABackupStaysSo(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
-	names, demands := make([]string, 0, len(narrowings)), map[string]func(*testing.T){}
-	for name := range narrowings {
+	all, demands := allNarrowings(), map[string]func(*testing.T){}
+	names := make([]string, 0, len(all))
+	for name := range all {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -483,7 +484,7 @@ func TestWhatWasNarrowedAfterABackupStaysSo(t *testing.T) {
 	for i, name := range names {
 		n := &narrowed{T: t, Server: h, tenant: h.Tenant("Main tenant", nil), owner: h.As(h.Owner)}
 		n.id, n.admin = string(n.tenant.ID), h.Member(n.tenant, "Tenant Admin", scope.Admin)
-		after, demand := narrowings[name](n)
+		after, demand := all[name](n)
 		afters[i] = after
 		demands[name] = func(t *testing.T) {
 			n.T, n.owner = t, h.As(h.Owner)

@@ -30,6 +30,8 @@ type SubjectTx interface {
 type subjectState struct {
 	tenant            ident.TenantID
 	disabled, deleted bool
+	// disabledAt is when it was last disabled or enabled.
+	disabledAt changePoint
 	// planSet is set if the journal names the plan. plan is "" for none.
 	planSet bool
 	plan    string
@@ -53,7 +55,7 @@ type planState struct {
 	contents *policy.Plan
 }
 
-func (s *State) applySubject(f audit.Effect) {
+func (s *State) applySubject(f audit.Effect, l Line) {
 	last := s.subjects[ident.SubjectID(f.Owner)]
 	if last.deleted { // permanently
 		return
@@ -61,7 +63,7 @@ func (s *State) applySubject(f audit.Effect) {
 	last.tenant = f.Tenant
 	switch f.Kind {
 	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled:
-		last.disabled = f.Kind == audit.EffectSubjectDisabled
+		last.disabled, last.disabledAt = f.Kind == audit.EffectSubjectDisabled, s.point(l)
 	case audit.EffectSubjectDeleted:
 		last = subjectState{tenant: f.Tenant, deleted: true}
 	case audit.EffectSubjectPlanSet:
@@ -114,7 +116,8 @@ func (a applier) subject(ctx context.Context, id ident.SubjectID, last subjectSt
 		}
 		disable = disable || !known
 	}
-	if disable && !s.Disabled {
+	// In the backup, a program may have disabled what an admin disabled later.
+	if disable && (!s.Disabled || a.afterBackup(last.disabledAt)) {
 		s.Disabled, s.DisabledByAdmin = true, true
 	}
 	if s == was {

@@ -3,13 +3,13 @@ package key
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -114,16 +114,13 @@ func lockActor(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by ac
 			own = locked
 		}
 	}
-	a, err = lockManagementKey(ctx, tx, tenant, by)
+	a, err = lockManagementKey(ctx, tx, by)
 	return a, own, err
 }
 
 // lockManagementKey reads and locks the management key of an actor.
-func lockManagementKey(ctx context.Context, tx AuthorityTx, tenant ident.TenantID, by actor) (actorRights, error) {
-	found, err := tx.ManagementAuthority(ctx, tenant, by.management.ID)
-	if errors.Is(err, fault.NotFound) {
-		err = fault.KeyInvalid // it was deleted meanwhile
-	}
+func lockManagementKey(ctx context.Context, tx AuthorityTx, by actor) (actorRights, error) {
+	found, err := machine.LockProgram(ctx, tx, *by.management)
 	return actorRights{management: &found, serial: by.management.Serial, ip: by.ip}, err
 }
 
@@ -179,20 +176,12 @@ func (a actorRights) requireWithin(k Key, p policy.Permission) error {
 	return k.grant().Within(a.management.Rights.Ceilings).Fault()
 }
 
-// countCreate counts a new key or a new secret of a management key's hour, or refuses it.
+// countCreate counts a new key or a new secret in a management key's hour, or refuses it.
 func (a actorRights) countCreate(ctx context.Context, tx AuthorityTx, now time.Time) error {
 	if a.management == nil {
 		return nil
 	}
-	limit := a.management.Rights.Ceilings.CreatesPerHour
-	next, wait := a.management.Hour.Next(limit, now)
-	if wait > 0 {
-		return fault.Retry(fault.RateLimited, wait, fmt.Sprintf(
-			"This management key created or refreshed %d keys within an hour (`creates_per_hour`). "+
-				"Wait as long as the Retry-After header says.", limit))
-	}
-	a.management.Hour = next
-	return tx.CountManagementHour(ctx, a.management.ID, next)
+	return machine.CountCreate(ctx, tx, a.management, now)
 }
 
 // authorizeNewKey checks whether the actor may create a key for the owner.

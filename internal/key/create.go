@@ -24,7 +24,7 @@ func (s *Service) Create(ctx context.Context, who principal.Principal, tenant id
 	}
 	now := s.Now()
 	faults := append(spec.Validate(now), spec.deliveryFaults(caller.person.ID)...)
-	if caller.management != nil && spec.Owner == "" {
+	if caller.management != nil && spec.Owner == "" && spec.Subject == nil {
 		faults = append(faults, ownerRequired)
 	}
 	if err := fault.Refuse(faults...); err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // Disable makes a key unusable until it is enabled. A disabled key stays as it is, but for one that
-// its owner disabled: an admin can disable it once more, and then only an admin enables it.
+// its owner or a program disabled: an admin can disable it once more, and then only an admin
+// enables it.
 func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.KeyID,
 ) (View, error) {
@@ -23,7 +24,7 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 			switch {
 			case c.revoked():
 				return "", errRevoked
-			case !c.DisabledAt.IsZero() && (c.DisabledByAdmin || !byAdmin || c.by.management != nil):
+			case !c.DisabledAt.IsZero() && (!byAdmin || c.by.management != nil || c.adminDisabled()):
 				return "", audit.ErrNothing
 			}
 			c.DisabledAt = c.now
@@ -36,6 +37,11 @@ func (s *Service) Disable(ctx context.Context, who principal.Principal, tenant i
 			c.addEffect(audit.EffectKeyDisabled)
 			return audit.ActionKeyDisable, tx.SetDisabled(ctx, c.Key)
 		})
+}
+
+// adminDisabled reports whether a person who is an admin, or idleness, disabled the key.
+func (c *keyTx) adminDisabled() bool {
+	return c.DisabledByAdmin && c.DisabledBy.Type() != ident.ManagementKeyParty
 }
 
 // Enable makes a disabled key usable again. Only an admin enables a key that an admin or idleness

@@ -142,17 +142,12 @@ type SweepTx interface {
 // AuthorityTx reads what people may do.
 type AuthorityTx interface {
 	TenantReader
+	machine.ProgramTx
 	// Authority returns what a person may do in a tenant and locks it until the transaction ends.
 	// It is zero for a disabled or deleted user.
 	Authority(ctx context.Context, tenant ident.TenantID, user ident.UserID) (principal.Authority, error)
 	// Owner returns a service account or a subject and locks it until the transaction ends.
 	Owner(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (Owner, error)
-	// ManagementAuthority returns what a management key may do and locks it, after its service
-	// account.
-	ManagementAuthority(ctx context.Context, tenant ident.TenantID,
-		id ident.ManagementKeyID) (principal.ManagementAuthority, error)
-	// CountManagementHour stores the count of what creates_per_hour bounds.
-	CountManagementHour(ctx context.Context, id ident.ManagementKeyID, h principal.HourlyCount) error
 }
 
 // UpgradeTx knows whether every node understands what it reads.

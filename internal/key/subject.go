@@ -30,7 +30,7 @@ func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller a
 		return by, owner, false, err
 	}
 	// The locks are taken in the order of store/locks.go: the person or the service account, the
-	// subject, the management key.
+	// subject, the plan, the management key.
 	if caller.management == nil {
 		by.Authority, err = tx.Authority(ctx, tenant, caller.person.ID)
 		if err == nil {
@@ -43,10 +43,15 @@ func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller a
 		return by, owner, false, err
 	}
 	s, found := tx.SubjectByExternalID(ctx, tenant, spec.Subject.ExternalID)
+	isNew = errors.Is(found, fault.NotFound)
+	var plan error
+	if isNew {
+		plan = machine.RequirePlan(ctx, tx, tenant, spec.Subject.Plan, "owner.plan")
+	}
 	if caller.management != nil {
-		by, err = lockManagementKey(ctx, tx, tenant, caller)
+		by, err = lockManagementKey(ctx, tx, caller)
 		if err == nil {
-			err = by.authorizeSubject(errors.Is(found, fault.NotFound), spec.Subject.Plan)
+			err = by.authorizeSubject(isNew, spec.Subject.Plan)
 		}
 		if err != nil {
 			return by, owner, false, err
@@ -56,12 +61,13 @@ func lockOwner(ctx context.Context, tx CreateTx, tenant ident.TenantID, caller a
 		return by, owner, false, err
 	}
 	switch {
-	case errors.Is(found, fault.NotFound):
-		isNew = true
+	case plan != nil:
+		err = plan
+	case isNew:
 		s = spec.Subject.Subject(fresh.subject, tenant, fresh.key.CreatedAt)
 		err = by.countCreate(ctx, tx, fresh.key.CreatedAt)
 		if err == nil {
-			err = machine.InsertSubject(ctx, tx, &s, "owner.plan")
+			err = machine.InsertSubject(ctx, tx, &s)
 		}
 	case found == nil && !matches(spec.Subject, s):
 		err = errOtherSubject
@@ -82,14 +88,14 @@ func (a actorRights) authorizeSubject(isNew bool, plan string) error {
 	if !rights.ActsFor(ident.SubjectParty, policy.MayCreateKeys) {
 		return errNoPermission(policy.MayCreateKeys, ident.SubjectParty)
 	}
-	if !isNew {
+	switch {
+	case !isNew:
 		return nil
-	}
-	if !a.management.Has(policy.MayWriteSubjects) {
+	case !rights.Has(policy.MayWriteSubjects):
 		return fault.New(fault.Forbidden,
 			"The subject does not exist, and this management key has no permission `subjects:write` to create it.")
 	}
-	return rights.Ceilings.AssignsPlan(plan).Fault()
+	return machine.AuthorizeSubject(*a.management, plan)
 }
 
 // checkActsForMachines refuses everybody but admins of the tenant: they act for service accounts

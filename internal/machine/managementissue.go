@@ -46,7 +46,7 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 	}
 	k := ManagementKey{
 		ID: ident.New[ident.ManagementKeyID](now, s.Rand), Tenant: tenant, Name: name, CreatedAt: now, UpdatedAt: now,
-		ExpiresAt: defaultExpiry(spec.ExpiresAt, now), Rights: spec.Rights,
+		ExpiresAt: storedExpiry(spec.ExpiresAt, now), Rights: spec.Rights,
 	}
 	fresh, err := s.issue(k.ID, 1, now)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 	}
 	err = inTenant(ctx, s.Ledger, who, tenant, nil,
 		func(ctx context.Context, tx ManagementKeyTx, by admin) (audit.Event, error) {
-			made, t, err := s.insert(ctx, tx, who, by, account, k, fresh.secret)
+			made, t, err := s.insert(ctx, tx, who, by, account, k, spec.ExpiresAt == nil, fresh.secret)
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -69,9 +69,10 @@ func (s *ManagementKeys) Create(ctx context.Context, who principal.Principal, te
 	return issued, nil
 }
 
-// insert checks and stores a new management key.
+// insert checks and stores a new management key. Its expiry is cut to what the account's policy
+// allows if nobody chose it.
 func (s *ManagementKeys) insert(ctx context.Context, tx ManagementKeyTx, who principal.Principal, by admin,
-	account ident.ServiceAccountID, k ManagementKey, secret ManagementSecret,
+	account ident.ServiceAccountID, k ManagementKey, cuts bool, secret ManagementSecret,
 ) (ManagementKey, policy.Tenant, error) {
 	owner, err := tx.LockManagementOwner(ctx, k.Tenant, account)
 	if err == nil {
@@ -86,6 +87,9 @@ func (s *ManagementKeys) insert(ctx context.Context, tx ManagementKeyTx, who pri
 	t, err := tx.TenantRules(ctx, k.Tenant)
 	if err != nil {
 		return k, t, err
+	}
+	if cuts {
+		k.ExpiresAt = cutToPolicy(t.Rules, k.ExpiresAt, k.CreatedAt)
 	}
 	faults := k.Rights.Faults(owner.Role)
 	faults = append(faults, unknownScopes(k.Rights.Ceilings.Scopes, t.Catalogue)...)
@@ -187,7 +191,18 @@ func managementPolicyFaults(rules []policy.Rule, expires, setAt time.Time) []fau
 	}}
 }
 
-func defaultExpiry(at *time.Time, now time.Time) time.Time {
+// cutToPolicy returns the expiry, or the latest one that the account's policy allows for a secret
+// that was set at the given time.
+func cutToPolicy(rules []policy.Rule, expires, setAt time.Time) time.Time {
+	limit := policy.InForce(rules, policy.ByMaxLifetime)
+	if limit.Days == 0 || !expires.After(limit.Deadline(setAt)) {
+		return expires
+	}
+	return limit.Deadline(setAt)
+}
+
+// storedExpiry returns the expiry as it is stored; nil is the default.
+func storedExpiry(at *time.Time, now time.Time) time.Time {
 	if at == nil {
 		return now.Add(policy.DefaultManagementDays * policy.Day).UTC().Truncate(time.Microsecond)
 	}
@@ -242,7 +257,7 @@ func (k *ManagementKey) setCurrent(s ManagementSecret) {
 // ManagementRefresh is what a person asks of a refresh.
 type ManagementRefresh struct {
 	// ExpiresAt is the next expiry. If it is nil, the expiry moves with the secret: it is as far
-	// from the new secret as it was from the old one.
+	// from the new secret as it was from the old one, or as the account's policy allows.
 	ExpiresAt *time.Time
 	// Overlap is how long the old secret stays valid beside the new one, in seconds.
 	Overlap int
@@ -332,9 +347,10 @@ func (c *managementChange) applyRefresh(r ManagementRefresh, secret ManagementSe
 		c.details["previous_until"] = until.UTC().Format(time.RFC3339)
 	}
 	if r.ExpiresAt != nil {
-		c.ExpiresAt = defaultExpiry(r.ExpiresAt, c.now)
+		c.ExpiresAt = storedExpiry(r.ExpiresAt, c.now)
 	} else {
-		c.ExpiresAt = secret.SetAt.Add(min(c.ExpiresAt.Sub(c.SecretSetAt), policy.MaxManagementDays*policy.Day))
+		lifetime := min(c.ExpiresAt.Sub(c.SecretSetAt), policy.MaxManagementDays*policy.Day)
+		c.ExpiresAt = cutToPolicy(c.rules.Rules, secret.SetAt.Add(lifetime), secret.SetAt)
 	}
 	c.setCurrent(secret)
 	c.UpdatedAt = c.now
@@ -397,7 +413,7 @@ func (e ManagementKeyEdit) apply(c *managementChange) (changed []string, err err
 	narrowed = narrowed.Normal()
 	faults = append(faults, before.WidenedFaults(narrowed)...)
 	if e.ExpiresAt != nil {
-		c.ExpiresAt = defaultExpiry(e.ExpiresAt, c.now)
+		c.ExpiresAt = storedExpiry(e.ExpiresAt, c.now)
 		if c.ExpiresAt.After(expires) {
 			faults = append(faults, fault.Field{
 				Name: "expires_at", Code: "widened",

@@ -115,6 +115,10 @@ type ManagementKeys struct {
 	Keyring *credential.Keyring
 	Now     func() time.Time
 	Rand    io.Reader
+	// Horizon is the time that decides about changes that cannot be undone.
+	Horizon func() time.Time
+	// ExpiredRetention is how long the digests of expired management keys are kept.
+	ExpiredRetention time.Duration
 	// Doubt returns an error while the time is in doubt.
 	Doubt func() error
 }
@@ -129,6 +133,9 @@ type ManagementKeyStore interface {
 	// ManagementKeyByLookup returns the management key of a secret and what is stored of the secret
 	// that has the lookup: after a refresh that kept the id, of two. It fails with fault.NotFound.
 	ManagementKeyByLookup(ctx context.Context, lookup string) (ManagementKey, []ManagementSecret, error)
+	// ManagementKeysExpiredBy returns some of the management keys, not revoked and not forgotten,
+	// whose own expiry was by that time.
+	ManagementKeysExpiredBy(ctx context.Context, by time.Time) ([]ManagementKeyRef, error)
 	// RecordManagementUse records the last use, outside of the ledger.
 	RecordManagementUse(ctx context.Context, id ident.ManagementKeyID, at time.Time, ip string) error
 	// ServiceAccountExists fails with fault.NotFound if the tenant has no such service account.
@@ -158,6 +165,8 @@ type ManagementKeyTx interface {
 	RevokeManagementKey(ctx context.Context, id ident.ManagementKeyID, at time.Time, by ident.PartyID,
 		reason string) error
 	DeleteManagementKey(ctx context.Context, id ident.ManagementKeyID) error
+	// ForgetManagementDigests deletes the digests and returns how many there were.
+	ForgetManagementDigests(ctx context.Context, id ident.ManagementKeyID) (int, error)
 }
 
 // ManagementKeyView is a management key as people see it.

@@ -445,3 +445,97 @@ func TestALeakIsAnsweredByRevokingWhatTheManagementKeyCreated(t *testing.T) {
 		testkit.ExpectCode(t, name, err, api.ValidationFailed)
 	}
 }
+
+// To call a good management key invalid because this node cannot read what is stored of it would be
+// wrong: a program would be told to give up.
+func TestAManagementKeyThatCannotBeReadIsUnavailable(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	for name, damage := range map[string]string{
+		"a digest of another row":               "digest = (SELECT digest FROM key_secrets LIMIT 1)",
+		"a version of the server key not known": "digest_version = 999",
+		"a digest that is cut":                  "digest = substr(digest, 1, 20)",
+	} {
+		p := newProgram(t, h, "Builds with "+name, wide())
+		testkit.Must[api.IssuedKey](t)(p.create(t.Context(), p.newKey("applications:read")))
+		testkit.Exec(t, h, "UPDATE management_key_secrets SET "+damage+" WHERE key_id = $1", p.key.ID)
+		_, err := p.client.ManagementSelf(t.Context())
+		testkit.ExpectCode(t, name, err, api.Unavailable)
+		_, err = p.create(t.Context(), p.newKey("applications:read"))
+		testkit.ExpectCode(t, name+", create", err, api.Unavailable)
+	}
+}
+
+// Each request counts, reads included, and all routes together.
+func TestAManagementKeyThatSendsTooManyRequestsIsLimited(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p, other := newProgram(t, h, "Builds", wide()), newProgram(t, h, "Others", wide())
+	sent, code := 0, api.Code("")
+	for ; code == "" && sent < 3000; sent++ {
+		_, err := p.client.ManagementSelf(t.Context())
+		code = testkit.Code(t, err)
+	}
+	if code != api.RateLimited || sent <= 600 {
+		t.Errorf("after %d requests: %q", sent, code)
+	}
+	_, err := other.client.ManagementSelf(t.Context())
+	testkit.ExpectCode(t, "another management key", err, "")
+	_, err = p.admin.ManagementKey(t.Context(), string(p.tenant.ID), p.account.ID, p.key.ID)
+	testkit.ExpectCode(t, "an admin", err, "")
+}
+
+// The default of 90 days is cut to what the account allows. A time that somebody chose is not.
+func TestTheDefaultExpiryOfAManagementKeyIsCutToThePolicy(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	ctx, tenant := t.Context(), string(p.tenant.ID)
+	long := p.key
+	testkit.Must[api.Policy](t)(h.As(h.Owner).EditPolicy(ctx, string(h.Account.ID),
+		api.UpdatePolicyRequest{MaxLifetimeDays: api.To(30)}))
+	h.Clock.Move(time.Minute)
+	p.issue(t, wide())
+	if got := p.key.ExpiresAt.Sub(p.key.SecretSetAt); got != 30*24*time.Hour {
+		t.Errorf("a new one lives for %s", got)
+	}
+	chosen := wide()
+	chosen.ExpiresAt = new(h.Clock.Now().Add(31 * 24 * time.Hour))
+	_, err := p.admin.CreateManagementKey(ctx, tenant, p.account.ID, chosen)
+	testkit.ExpectCode(t, "a longer time that was chosen", err, api.ValidationFailed)
+	refreshed, err := p.admin.RefreshManagementKey(ctx, tenant, p.account.ID, long.ID,
+		api.RefreshManagementKeyRequest{})
+	testkit.ExpectCode(t, "refresh one of 90 days", err, "")
+	if got := refreshed.ExpiresAt.Sub(refreshed.SecretSetAt); got != 30*24*time.Hour {
+		t.Errorf("after the refresh it lives for %s", got)
+	}
+	_, err = p.admin.RefreshManagementKey(ctx, tenant, p.account.ID, long.ID,
+		api.RefreshManagementKeyRequest{ExpiresAt: chosen.ExpiresAt})
+	testkit.ExpectCode(t, "refresh with a longer time", err, api.ValidationFailed)
+}
+
+// After the retention the holder of an expired value gets the answer of one that was never issued.
+func TestTheDigestsOfExpiredManagementKeysAreDeleted(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	old := p.client
+	self := func(c *client.Client, want api.Code) {
+		t.Helper()
+		testkit.ExpectCode(t, "self", h.ManagementKeys.ForgetExpired(t.Context()), "")
+		_, err := c.ManagementSelf(t.Context())
+		testkit.ExpectCode(t, "self", err, want)
+	}
+	h.Clock.Move(90 * 24 * time.Hour)
+	h.ManagementKeys.Horizon = h.Clock.Now
+	self(old, api.APIKeyExpired)
+	h.Clock.Move(90*24*time.Hour - time.Second)
+	self(old, api.APIKeyExpired)
+	later := newProgram(t, h, "Later builds", wide())
+	h.Clock.Move(time.Second)
+	self(old, api.APIKeyInvalid)
+	self(later.client, "")
+	if n := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM audit_events WHERE action = 'management_key.forget'`); n != 1 {
+		t.Errorf("%d events say that digests were deleted", n)
+	}
+}

@@ -53,7 +53,7 @@ type PlanTx interface {
 	CountSubjectsOn(ctx context.Context, tenant ident.TenantID, plan string, most int) (int, error)
 }
 
-// Plans reads and changes the plans of tenants, for admins; auditors read them.
+// Plans reads and changes the plans of tenants, for admins; auditors and programs read them.
 type Plans struct {
 	Ledger  audit.Ledger[PlanTx]
 	Store   PlanStore
@@ -225,7 +225,7 @@ func errPlanInUse(subjects int) error {
 
 // Plan returns a plan of a tenant.
 func (s *Plans) Plan(ctx context.Context, who principal.Principal, tenant ident.TenantID, name string) (Plan, error) {
-	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
 		return Plan{}, err
 	}
 	if !ValidPlanName(name) {
@@ -238,7 +238,7 @@ func (s *Plans) Plan(ctx context.Context, who principal.Principal, tenant ident.
 func (s *Plans) List(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	page paging.Page,
 ) ([]Plan, error) {
-	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
 		return nil, err
 	}
 	return s.Store.PlansOf(ctx, tenant, page)

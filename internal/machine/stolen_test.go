@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
-	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -24,7 +23,8 @@ import (
 // attempts is how many requests the thief makes.
 const attempts = 10_000
 
-// thief has a management key that is not theirs, and tries at random whatever it might allow.
+// thief has a management key that is not theirs, and tries at random whatever it might allow. It
+// calls the services, as the routes do.
 type thief struct {
 	*program
 	t    *testing.T
@@ -32,9 +32,14 @@ type thief struct {
 	who  principal.Principal
 	// rights are those of the management key.
 	rights policy.ManagementRights
-	// targets are the keys of the tenant, and owners those for whom keys can be created.
-	targets []ident.KeyID
-	owners  []ident.PartyID
+	// owners are those for whom keys can be created.
+	owners []ident.PartyID
+	// targets are the keys of the tenant, and subjects its subjects. known and customers are what
+	// they were after the last attempt.
+	targets   []ident.KeyID
+	known     map[ident.KeyID]key.Key
+	subjects  []ident.SubjectID
+	customers map[ident.SubjectID]machine.Subject
 	// learned are the keys whose secrets the thief was shown.
 	learned map[ident.KeyID]bool
 	allowed int
@@ -44,15 +49,16 @@ type thief struct {
 func TestAStolenManagementKeyStaysWithinItsCeilings(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
-	n := api.CreateManagementKeyRequest{
-		Name: "Stolen", Permissions: everything,
-		Owners: []api.PartyType{api.PartyServiceAccount, api.PartyUser},
-		Ceilings: api.ManagementCeilingsRequest{
-			Scopes: []string{"applications:read", "scopes:read"}, MaxLifetimeDays: new(30), CreatesPerHour: 100_000,
-			AllowedCIDRs: []string{"192.0.2.0/24"},
-		},
+	n := backEnd()
+	n.Name = "Stolen"
+	n.Owners = []api.PartyType{api.PartyServiceAccount, api.PartySubject, api.PartyUser}
+	n.Ceilings = api.ManagementCeilingsRequest{
+		Scopes: []string{"applications:read", "films:read"}, MaxLifetimeDays: new(30), CreatesPerHour: 100_000,
+		AllowedCIDRs: []string{"192.0.2.0/24"}, Plans: []*string{nil, new("free")},
 	}
-	p := newProgram(t, h, "Builds", n)
+	first := n
+	first.Ceilings = api.ManagementCeilingsRequest{}
+	p := newBackEnd(t, h, "Builds", first)
 	app := h.Application(p.tenant, "Allowed")
 	other := h.Application(p.tenant, "Forbidden")
 	n.Ceilings.ApplicationIDs = []string{string(app.ID)}
@@ -75,50 +81,69 @@ func TestAStolenManagementKeyStaysWithinItsCeilings(t *testing.T) {
 	}
 }
 
-// newThief prepares keys of a person, strong and weak, and of service accounts.
+// newThief prepares subjects, keys of a person, and strong and weak keys of subjects and service
+// accounts.
 func newThief(t *testing.T, p *program, apps []string) *thief {
 	th := &thief{
 		program: p, t: t, rand: rand.New(rand.NewPCG(1, 2)), learned: map[ident.KeyID]bool{},
+		known: map[ident.KeyID]key.Key{}, customers: map[ident.SubjectID]machine.Subject{},
 		owners: []ident.PartyID{ident.PartyID(p.account.ID), "sva_01m8k6w12grm4a1x", ""},
-	}
-	tenant := string(p.tenant.ID)
-	strong, err := p.admin.CreateServiceAccount(t.Context(), tenant,
-		api.CreateServiceAccountRequest{Name: "Strong", Role: api.RoleAuditor})
-	if err != nil {
-		t.Fatal(err)
-	}
-	person := p.h.Member(p.tenant, "Victim", scope.Member)
-	th.owners = append(th.owners, ident.PartyID(strong.ID), ident.PartyID(person.ID))
-	for _, owner := range []string{p.account.ID, strong.ID} {
-		for _, n := range []api.CreateKeyRequest{
-			{Scopes: []string{"applications:read"}, ApplicationIDs: apps[:1], AllowedCIDRs: []string{"192.0.2.0/25"}},
-			{Scopes: []string{"*"}, AllApplications: true},
-			{Scopes: []string{"applications:read"}, ApplicationIDs: apps},
-			{Scopes: []string{"members:read"}, ApplicationIDs: apps[:1], AllowedCIDRs: []string{"192.0.2.0/25"}},
-		} {
-			n.Name, n.Owner = "Target", &api.KeyOwner{Type: api.PartyServiceAccount, ID: owner}
-			if n.ExpiresAt == nil {
-				n.ExpiresAt = new(p.h.Clock.Now().Add(20 * 24 * time.Hour))
-			}
-			k, err := p.admin.CreateKey(t.Context(), tenant, n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			th.targets = append(th.targets, ident.KeyID(k.Key.ID))
-		}
-	}
-	for range 2 {
-		k := p.h.Key(p.h.As(person), p.tenant, "applications:read")
-		th.targets = append(th.targets, ident.KeyID(k.Key.ID))
-	}
-	parsed, _ := credential.ParseManagementKey(*p.key.Value)
-	th.who, err = p.h.ManagementKeys.Authenticate(t.Context(), parsed, principal.Origin{IP: "127.0.0.1"})
-	if err != nil {
-		t.Fatal(err)
+		who:    principalOf(t, p.h, *p.key.Value),
 	}
 	m, _ := th.who.ManagementKey()
 	th.rights = m.Rights
+	tenant := string(p.tenant.ID)
+	strong := testkit.Must[api.ServiceAccount](t)(p.admin.CreateServiceAccount(t.Context(), tenant,
+		api.CreateServiceAccountRequest{Name: "Strong", Role: api.RoleAuditor}))
+	person := p.h.Member(p.tenant, "Victim", scope.Member)
+	th.owners = append(th.owners, ident.PartyID(strong.ID), ident.PartyID(person.ID))
+	for _, plan := range []string{"", "free", "gold"} {
+		for _, disabled := range []bool{false, true} {
+			s := p.subject(t, fmt.Sprintf("cus-%s-%v", plan, disabled), plan)
+			if disabled {
+				testkit.Must[api.Subject](t)(p.admin.DisableSubject(t.Context(), tenant, s.ID))
+			} else {
+				th.addKeys(api.KeyOwner{Type: api.PartySubject, ID: s.ID}, "films:read", "films:write", apps)
+				th.owners = append(th.owners, ident.PartyID(s.ID))
+			}
+			th.addSubject(ident.SubjectID(s.ID))
+		}
+	}
+	th.addKeys(api.KeyOwner{Type: api.PartyServiceAccount, ID: strong.ID}, "applications:read", "members:read", apps)
+	for range 2 {
+		k := p.h.Key(p.h.As(person), p.tenant, "applications:read")
+		th.addKey(ident.KeyID(k.Key.ID))
+	}
 	return th
+}
+
+// addKeys creates keys that an admin wants an owner to have: one within the ceilings of the
+// management key, and others that are beyond them in one field each.
+func (th *thief) addKeys(owner api.KeyOwner, within, beyond string, apps []string) {
+	th.t.Helper()
+	for _, n := range []api.CreateKeyRequest{
+		{Scopes: []string{within}, ApplicationIDs: apps[:1], AllowedCIDRs: []string{"192.0.2.0/25"}},
+		{Scopes: []string{"*"}, AllApplications: true},
+		{Scopes: []string{within}, ApplicationIDs: apps},
+		{Scopes: []string{beyond}, ApplicationIDs: apps[:1], AllowedCIDRs: []string{"192.0.2.0/25"}},
+	} {
+		n.Name, n.Owner = "Target", &owner
+		n.ExpiresAt = new(th.h.Clock.Now().Add(20 * 24 * time.Hour))
+		k := testkit.Must[api.IssuedKey](th.t)(th.admin.CreateKey(th.t.Context(), string(th.program.tenant.ID), n))
+		th.addKey(ident.KeyID(k.Key.ID))
+	}
+}
+
+// addKey makes a key a target.
+func (th *thief) addKey(id ident.KeyID) {
+	th.targets = append(th.targets, id)
+	th.known[id], _ = th.h.Store.Key(th.t.Context(), th.program.tenant.ID, id)
+}
+
+// addSubject makes a subject a target.
+func (th *thief) addSubject(id ident.SubjectID) {
+	th.subjects = append(th.subjects, id)
+	th.customers[id], _ = th.h.Store.Subject(th.t.Context(), th.program.tenant.ID, id)
 }
 
 // pick returns one of the values.
@@ -126,22 +151,33 @@ func pick[T any](th *thief, values ...T) T { return values[th.rand.IntN(len(valu
 
 // attempt tries something and checks what came of it.
 func (th *thief) attempt() {
-	ctx, keys := th.t.Context(), th.h.Keys
-	tenant := th.program.tenant.ID
-	id := pick(th, th.targets...)
-	what := th.rand.IntN(10)
-	if what < 3 {
-		if th.create(ctx) == nil {
-			th.allowed++
-		}
-		return
-	}
-	before, errBefore := th.h.Store.Key(ctx, tenant, id)
 	var err error
-	switch what {
-	case 3:
-		_, err = keys.Edit(ctx, th.who, tenant, id, th.edit())
+	switch ctx := th.t.Context(); th.rand.IntN(20) {
+	case 0, 1, 2, 3:
+		err = th.create(ctx)
 	case 4, 5:
+		err = th.createSubject(ctx)
+	case 6, 7, 8, 9, 10:
+		err = th.changeSubject(ctx)
+	case 11:
+		err = th.beyondKeys(ctx)
+	default:
+		err = th.changeKey(ctx)
+	}
+	if err == nil {
+		th.allowed++
+	}
+}
+
+// changeKey tries to change one of the targets and compares it with what it was before.
+func (th *thief) changeKey(ctx context.Context) (err error) {
+	keys, tenant := th.h.Keys, th.program.tenant.ID
+	id := pick(th, th.targets...)
+	before := th.known[id]
+	switch th.rand.IntN(7) {
+	case 0, 1:
+		_, err = keys.Edit(ctx, th.who, tenant, id, th.edit())
+	case 2, 3:
 		var issued key.Issued
 		issued, err = keys.Refresh(ctx, th.who, tenant, id, key.RefreshParams{
 			KeepID: th.rand.IntN(2) == 0, ExpiresAt: th.expiry(), Overlap: pick(th, 0, 60),
@@ -149,15 +185,14 @@ func (th *thief) attempt() {
 		if err == nil {
 			th.shown(issued, before)
 		}
-	case 6:
+	case 4:
 		_, err = keys.Disable(ctx, th.who, tenant, id)
-	case 7:
+	case 5:
 		_, err = keys.Enable(ctx, th.who, tenant, id)
-		if err == nil && errBefore == nil && !before.DisabledAt.IsZero() &&
-			before.DisabledBy.Type() != ident.ManagementKeyParty {
+		if err == nil && !before.DisabledAt.IsZero() && before.DisabledBy.Type() != ident.ManagementKeyParty {
 			th.t.Errorf("a key was enabled that %s had disabled", before.DisabledBy)
 		}
-	case 8:
+	case 6:
 		_, err = keys.Reveal(ctx, th.who, tenant, id)
 		if !errors.Is(err, fault.SessionRequired) {
 			th.t.Errorf("reveal is %v", err)
@@ -166,21 +201,18 @@ func (th *thief) attempt() {
 		if !errors.Is(err, fault.SessionRequired) {
 			th.t.Errorf("claim is %v", err)
 		}
-	case 9:
-		err = th.beyondKeys(ctx)
 	}
-	if err == nil {
-		th.allowed++
-	}
-	th.checkTarget(ctx, id, before, errBefore)
+	th.checkTarget(ctx, id, before)
+	return err
 }
 
 // checkTarget compares a key with what it was before the attempt.
-func (th *thief) checkTarget(ctx context.Context, id ident.KeyID, before key.Key, errBefore error) {
+func (th *thief) checkTarget(ctx context.Context, id ident.KeyID, before key.Key) {
 	after, err := th.h.Store.Key(ctx, th.program.tenant.ID, id)
-	if err != nil || errBefore != nil {
-		return
+	if err != nil {
+		return // deleted with its subject
 	}
+	th.known[id] = after
 	same := after.Serial == before.Serial && after.Name == before.Name && slices.Equal(after.Scopes, before.Scopes) &&
 		after.ExpiresAt.Equal(before.ExpiresAt) && after.Addresses.Equal(before.Addresses) &&
 		slices.Equal(after.Applications.IDs, before.Applications.IDs) &&
@@ -218,13 +250,17 @@ func (th *thief) shown(issued key.Issued, before key.Key) {
 	th.learned[issued.Key.ID] = true
 }
 
-// create tries to create a key with anything.
+// create tries to create a key with anything, also for a subject by its external id.
 func (th *thief) create(ctx context.Context) error {
-	apps := th.rights.Ceilings.Applications.IDs
+	apps, tenant := th.rights.Ceilings.Applications.IDs, th.program.tenant.ID
 	n := key.Spec{
 		Name: "Loot", Owner: pick(th, th.owners...), Scopes: th.scopes(),
 		AllApplications: th.rand.IntN(4) == 0, ApplicationIDs: apps,
 		Delivery: pick(th, "", key.Direct, key.ByLink), Addresses: th.addresses(),
+	}
+	if th.rand.IntN(3) == 0 {
+		n.Owner = ""
+		n.Subject = &machine.NewSubject{ExternalID: th.externalID(), Plan: th.plan()}
 	}
 	if n.AllApplications {
 		n.ApplicationIDs = nil
@@ -232,27 +268,99 @@ func (th *thief) create(ctx context.Context) error {
 	if at := th.expiry(); at.Given {
 		n.ExpiresAt = at.At
 	}
-	issued, err := th.h.Keys.Create(ctx, th.who, th.program.tenant.ID, n)
+	issued, err := th.h.Keys.Create(ctx, th.who, tenant, n)
 	if err != nil {
 		return err
 	}
-	stored, err := th.h.Store.Key(ctx, th.program.tenant.ID, issued.Key.ID)
+	stored, err := th.h.Store.Key(ctx, tenant, issued.Key.ID)
 	if err != nil || stored.CreatedBy.Type() != ident.ManagementKeyParty || stored.SetBy != stored.CreatedBy.ID {
 		th.t.Errorf("the new key was created by %s and shown to %s, %v", stored.CreatedBy.ID, stored.SetBy, err)
 	}
 	th.checkWithin("created", stored)
 	th.shown(issued, key.Key{})
+	if id := ident.SubjectID(stored.Owner.ID); stored.Owner.Type() == ident.SubjectParty && th.customers[id].ID == "" {
+		th.newSubject(ctx, id)
+	}
 	if len(th.targets) < 60 {
-		th.targets = append(th.targets, issued.Key.ID)
-	} else { // a tenant with thousands of keys would only be slower
-		err = th.h.Keys.Delete(ctx, th.who, th.program.tenant.ID, issued.Key.ID)
+		th.addKey(issued.Key.ID)
+		return nil
+	}
+	return th.h.Keys.Delete(ctx, th.who, tenant, issued.Key.ID) // thousands of keys would only be slower
+}
+
+// createSubject tries to create a subject.
+func (th *thief) createSubject(ctx context.Context) error {
+	s, err := th.h.Subjects.Create(ctx, th.who, th.program.tenant.ID,
+		machine.NewSubject{ExternalID: th.externalID(), Plan: th.plan()})
+	if err == nil {
+		th.newSubject(ctx, s.ID)
 	}
 	return err
 }
 
+// newSubject checks a subject that was created.
+func (th *thief) newSubject(ctx context.Context, id ident.SubjectID) {
+	s, err := th.h.Store.Subject(ctx, th.program.tenant.ID, id)
+	if err != nil {
+		th.t.Error(err)
+	}
+	th.checkPlan("created", s)
+	if len(th.subjects) < 40 {
+		th.addSubject(id)
+	} else if err := th.h.Subjects.Delete(ctx, th.who, th.program.tenant.ID, id); err != nil {
+		th.t.Errorf("delete the new subject: %v", err)
+	}
+}
+
+// changeSubject tries to change a subject and compares it with what it was before.
+func (th *thief) changeSubject(ctx context.Context) (err error) {
+	subjects, tenant := th.h.Subjects, th.program.tenant.ID
+	id := pick(th, th.subjects...)
+	before := th.customers[id]
+	switch th.rand.IntN(12) {
+	case 0, 1, 2, 3:
+		_, err = subjects.Edit(ctx, th.who, tenant, id, machine.SubjectChange{Plan: new(th.plan())})
+	case 4, 5:
+		_, err = subjects.Edit(ctx, th.who, tenant, id, machine.SubjectChange{Name: new(pick(th, "", "Mine", "Ours"))})
+	case 6, 7:
+		_, err = subjects.Disable(ctx, th.who, tenant, id)
+	case 8, 9, 10:
+		_, err = subjects.Enable(ctx, th.who, tenant, id)
+		if err == nil && before.DisabledByAdmin {
+			th.t.Errorf("the subject %s was enabled that an admin had disabled", before.ExternalID)
+		}
+	case 11:
+		err = subjects.Delete(ctx, th.who, tenant, id)
+	}
+	after, gone := th.h.Store.Subject(ctx, tenant, id)
+	if gone != nil || after != before {
+		th.checkPlan("before", before)
+	}
+	if gone != nil {
+		th.subjects = slices.DeleteFunc(th.subjects, func(s ident.SubjectID) bool { return s == id })
+		return err
+	}
+	th.checkPlan("after", after, before)
+	th.customers[id] = after
+	return err
+}
+
+// checkPlan reports a subject with a plan that the management key does not assign, unless it is
+// what it was before.
+func (th *thief) checkPlan(when string, s machine.Subject, before ...machine.Subject) {
+	excess := th.rights.Ceilings.AssignsPlan(s.Plan)
+	if excess != (policy.Excess{}) && (len(before) == 0 || before[0] != s) {
+		th.t.Errorf("%s: the plan %s of %s is beyond the ceiling %s", when, s.Plan, s.ExternalID, excess.Limit)
+	}
+}
+
+func (th *thief) plan() string { return pick(th, "", "free", "gold", "silver") }
+
+func (th *thief) externalID() string { return fmt.Sprintf("loot-%d", th.rand.IntN(200)) }
+
 func (th *thief) scopes() []scope.Scope {
 	return pick(th, nil, []scope.Scope{scope.Every}, []scope.Scope{scope.ApplicationsRead},
-		[]scope.Scope{scope.ScopesRead}, []scope.Scope{scope.ApplicationsRead, scope.ScopesRead},
+		[]scope.Scope{"films:read"}, []scope.Scope{scope.ApplicationsRead, "films:read"}, []scope.Scope{"films:write"},
 		[]scope.Scope{scope.MembersRead}, []scope.Scope{scope.ApplicationsRead, scope.AuditRead})
 }
 
@@ -298,10 +406,14 @@ func (th *thief) beyondKeys(ctx context.Context) error {
 	_, edited := keys.Edit(ctx, th.who, tenant, account, id, machine.ManagementKeyEdit{Name: new("Mine")})
 	_, revoked := keys.Revoke(ctx, th.who, tenant, account, id, "")
 	_, person := th.h.ServiceAccounts.SetDisabled(ctx, th.who, tenant, account, true)
-	_, invited := th.h.Tenancy.ReplaceScopes(ctx, th.who, tenant, nil)
+	_, cleared := th.h.Tenancy.ReplaceScopes(ctx, th.who, tenant, nil)
+	_, planned := th.h.Plans.Create(ctx, th.who, tenant,
+		machine.NewPlan{Name: "mine", Scopes: []scope.Scope{scope.Every}, AllApplications: true})
+	_, widened := th.h.Plans.Edit(ctx, th.who, tenant, "free", machine.PlanChange{AllApplications: new(true)})
 	for name, err := range map[string]error{
 		"create a management key": created, "refresh": refreshed, "edit": edited, "revoke": revoked,
-		"disable the service account": person, "replace the scopes": invited,
+		"disable the service account": person, "replace the scopes": cleared, "create a plan": planned,
+		"edit a plan": widened, "delete a plan": th.h.Plans.Delete(ctx, th.who, tenant, "free"),
 	} {
 		if err == nil {
 			th.t.Errorf("%s was allowed", name)

@@ -84,8 +84,11 @@ type NewSubjectTx interface {
 // SubjectTx is the transaction that changes a subject.
 type SubjectTx interface {
 	AccessTx
+	ProgramTx
 	tenancy.EndOwnerTx
 	NewSubjectTx
+	// LockManagementOwner locks a service account. It fails with fault.NotFound for a deleted one.
+	LockManagementOwner(ctx context.Context, tenant ident.TenantID, id ident.ServiceAccountID) (ManagementOwner, error)
 	// LockSubject reads a subject and locks it. It fails with fault.NotFound where there is none.
 	LockSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID) (Subject, error)
 	// UpdateSubject writes name, plan, metadata and state.
@@ -94,7 +97,7 @@ type SubjectTx interface {
 	DeleteSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID, at time.Time) error
 }
 
-// Subjects reads and changes the subjects of tenants, for admins; auditors read them.
+// Subjects reads and changes the subjects of tenants, for admins and programs; auditors read them.
 type Subjects struct {
 	Ledger  audit.Ledger[SubjectTx]
 	Store   SubjectStore
@@ -173,13 +176,9 @@ func (n NewSubject) Subject(id ident.SubjectID, tenant ident.TenantID, now time.
 	}
 }
 
-// InsertSubject writes a new subject and sets its number. The plan must exist; planField is its
-// name in the request. Other creations wait from then on.
-func InsertSubject(ctx context.Context, tx NewSubjectTx, s *Subject, planField string) error {
-	err := requirePlan(ctx, tx, s.Tenant, s.Plan, planField)
-	if err != nil {
-		return err
-	}
+// InsertSubject writes a new subject and sets its number. Its plan is locked before, by
+// [RequirePlan]. Other creations wait from then on.
+func InsertSubject(ctx context.Context, tx NewSubjectTx, s *Subject) (err error) {
 	s.Number, err = tx.InsertSubject(ctx, *s)
 	// No tenant has more subjects than the server ever numbered.
 	if err != nil || s.Number <= maxSubjects {
@@ -189,8 +188,9 @@ func InsertSubject(ctx context.Context, tx NewSubjectTx, s *Subject, planField s
 	return account.CheckLimit(n-1, err, maxSubjects, "This tenant has %d of %d subjects.", "Delete some first.")
 }
 
-// requirePlan refuses a plan that the tenant does not have; "" is none.
-func requirePlan(ctx context.Context, tx NewSubjectTx, tenant ident.TenantID, plan, field string) error {
+// RequirePlan locks a plan and refuses one that the tenant does not have; "" is none. field is the
+// name of the plan in the request.
+func RequirePlan(ctx context.Context, tx NewSubjectTx, tenant ident.TenantID, plan, field string) error {
 	if plan == "" {
 		return nil
 	}
@@ -212,17 +212,26 @@ func (s *Subjects) Create(ctx context.Context, who principal.Principal, tenant i
 	}
 	now := s.Now()
 	fresh := n.Subject(ident.New[ident.SubjectID](now, s.Rand), tenant, now)
-	err = inTenant(ctx, s.Ledger, who, tenant, nil,
-		func(ctx context.Context, tx SubjectTx, _ admin) (audit.Event, error) {
+	err = s.inTenant(ctx, who, tenant,
+		func(ctx context.Context, tx SubjectTx, by *subjectEditor) (audit.Event, error) {
 			subject = fresh
-			_, err := tx.SubjectByExternalID(ctx, tenant, subject.ExternalID)
-			switch {
-			case err == nil:
-				return audit.Event{}, errExternalIDTaken
-			case !errors.Is(err, fault.NotFound):
+			_, found := tx.SubjectByExternalID(ctx, tenant, subject.ExternalID)
+			plan := RequirePlan(ctx, tx, tenant, subject.Plan, "plan")
+			if err := by.authorize(ctx, tx, s.Now, subject.Plan); err != nil {
 				return audit.Event{}, err
 			}
-			if err := InsertSubject(ctx, tx, &subject, "plan"); err != nil {
+			switch {
+			case found == nil:
+				return audit.Event{}, errExternalIDTaken
+			case !errors.Is(found, fault.NotFound):
+				return audit.Event{}, found
+			case plan != nil:
+				return audit.Event{}, plan
+			}
+			if err := by.countCreate(ctx, tx, s.Now()); err != nil {
+				return audit.Event{}, err
+			}
+			if err := InsertSubject(ctx, tx, &subject); err != nil {
 				return audit.Event{}, err
 			}
 			return subject.event(who, audit.ActionSubjectCreate), nil
@@ -275,8 +284,8 @@ func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ide
 	if err := fault.Refuse(c.normalize()...); err != nil {
 		return Subject{}, err
 	}
-	return s.change(ctx, who, tenant, id, audit.ActionSubjectEdit,
-		func(ctx context.Context, tx SubjectTx, _ admin, subject *Subject) ([]audit.Effect, error) {
+	return s.change(ctx, who, tenant, id, c, audit.ActionSubjectEdit,
+		func(_ *subjectEditor, subject *Subject) ([]audit.Effect, error) {
 			before := *subject
 			if err := c.apply(subject); err != nil || *subject == before {
 				return nil, orNothing(err)
@@ -286,7 +295,7 @@ func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ide
 			}
 			f := subject.effect(audit.EffectSubjectPlanSet)
 			f.Plan = subject.Plan
-			return []audit.Effect{f}, requirePlan(ctx, tx, tenant, subject.Plan, "plan")
+			return []audit.Effect{f}, nil
 		})
 }
 
@@ -303,13 +312,13 @@ func orNothing(err error) error {
 func (s *Subjects) Disable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.SubjectID,
 ) (Subject, error) {
-	return s.change(ctx, who, tenant, id, audit.ActionSubjectDisable,
-		func(_ context.Context, _ SubjectTx, by admin, subject *Subject) ([]audit.Effect, error) {
-			if subject.Disabled && (subject.DisabledByAdmin || !by.isPerson()) {
+	return s.change(ctx, who, tenant, id, SubjectChange{}, audit.ActionSubjectDisable,
+		func(by *subjectEditor, subject *Subject) ([]audit.Effect, error) {
+			if subject.Disabled && (subject.DisabledByAdmin || by.isProgram()) {
 				return nil, audit.ErrNothing
 			}
 			subject.Disabled = true
-			subject.DisabledByAdmin = by.isPerson()
+			subject.DisabledByAdmin = !by.isProgram()
 			return []audit.Effect{subject.effect(audit.EffectSubjectDisabled)}, nil
 		})
 }
@@ -318,12 +327,12 @@ func (s *Subjects) Disable(ctx context.Context, who principal.Principal, tenant 
 func (s *Subjects) Enable(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.SubjectID,
 ) (Subject, error) {
-	return s.change(ctx, who, tenant, id, audit.ActionSubjectEnable,
-		func(_ context.Context, _ SubjectTx, by admin, subject *Subject) ([]audit.Effect, error) {
+	return s.change(ctx, who, tenant, id, SubjectChange{}, audit.ActionSubjectEnable,
+		func(by *subjectEditor, subject *Subject) ([]audit.Effect, error) {
 			switch {
 			case !subject.Disabled:
 				return nil, audit.ErrNothing
-			case subject.DisabledByAdmin && !by.isPerson():
+			case subject.DisabledByAdmin && by.isProgram():
 				return nil, errDisabledByAdmin
 			}
 			subject.Disabled, subject.DisabledByAdmin = false, false
@@ -334,21 +343,19 @@ func (s *Subjects) Enable(ctx context.Context, who principal.Principal, tenant i
 var errDisabledByAdmin = fault.New(fault.Forbidden,
 	"An admin disabled this subject. Ask an admin of the tenant to enable it.")
 
-// isPerson reports whether the admin is a signed-in person or the operator, and no program.
-func (a admin) isPerson() bool { return a.party.Type() != ident.ManagementKeyParty }
-
-// change changes a subject that is locked, and records its event.
+// change changes a subject that is locked, and records its event. planned names the plan that the
+// subject gets, if it gets one.
 func (s *Subjects) change(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.SubjectID,
-	action audit.Action,
-	apply func(context.Context, SubjectTx, admin, *Subject) ([]audit.Effect, error),
+	planned SubjectChange, action audit.Action,
+	apply func(*subjectEditor, *Subject) ([]audit.Effect, error),
 ) (subject Subject, err error) {
-	err = inTenant(ctx, s.Ledger, who, tenant, nil,
-		func(ctx context.Context, tx SubjectTx, by admin) (audit.Event, error) {
-			subject, err = tx.LockSubject(ctx, tenant, id)
+	err = s.inTenant(ctx, who, tenant,
+		func(ctx context.Context, tx SubjectTx, by *subjectEditor) (audit.Event, error) {
+			subject, err = s.lock(ctx, tx, by, id, planned)
 			if err != nil {
 				return audit.Event{}, err
 			}
-			effects, err := apply(ctx, tx, by, &subject)
+			effects, err := apply(by, &subject)
 			e := subject.event(who, action)
 			if err != nil {
 				return e, err
@@ -359,14 +366,34 @@ func (s *Subjects) change(ctx context.Context, who principal.Principal, tenant i
 	return subject, err
 }
 
+// lock locks a subject and the plan that it gets, and checks whether the editor may change it.
+func (s *Subjects) lock(ctx context.Context, tx SubjectTx, by *subjectEditor, id ident.SubjectID,
+	planned SubjectChange,
+) (Subject, error) {
+	subject, err := tx.LockSubject(ctx, by.tenant.ID, id)
+	if err != nil {
+		return Subject{}, err
+	}
+	plans := []string{subject.Plan}
+	var plan error
+	if planned.Plan != nil && *planned.Plan != subject.Plan {
+		plan = RequirePlan(ctx, tx, by.tenant.ID, *planned.Plan, "plan")
+		plans = append(plans, *planned.Plan)
+	}
+	if err := by.authorize(ctx, tx, s.Now, plans...); err != nil {
+		return Subject{}, err
+	}
+	return subject, plan
+}
+
 // Delete deletes a subject. From then on its keys are revoked, and its external id is free: a new
 // subject with that id revives nothing.
 func (s *Subjects) Delete(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.SubjectID,
 ) error {
-	return inTenant(ctx, s.Ledger, who, tenant, nil,
-		func(ctx context.Context, tx SubjectTx, by admin) (audit.Event, error) {
-			subject, err := tx.LockSubject(ctx, tenant, id)
+	return s.inTenant(ctx, who, tenant,
+		func(ctx context.Context, tx SubjectTx, by *subjectEditor) (audit.Event, error) {
+			subject, err := s.lock(ctx, tx, by, id, SubjectChange{})
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -388,7 +415,7 @@ func (s *Subjects) Delete(ctx context.Context, who principal.Principal, tenant i
 func (s *Subjects) Subject(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.SubjectID,
 ) (Subject, error) {
-	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
 		return Subject{}, err
 	}
 	return s.Store.Subject(ctx, tenant, id)
@@ -401,7 +428,7 @@ func (s *Subjects) List(ctx context.Context, who principal.Principal, tenant ide
 	if err := fault.Refuse(f.faults()...); err != nil {
 		return SubjectPage{}, err
 	}
-	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
 		return SubjectPage{}, err
 	}
 	if f.Query != "" {

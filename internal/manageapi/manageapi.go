@@ -80,6 +80,7 @@ func (a *API) Mount(router *web.Router) {
 	a.members()
 	a.scopes()
 	a.applications()
+	a.routes()
 	a.plans()
 	a.subjects()
 	a.serviceAccounts()

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -22,7 +23,7 @@ func (a *API) plans() {
 	add(a, huma.Operation{
 		OperationID: "list-plans", Method: http.MethodGet, Path: plansPath, Tags: tags,
 		Summary: "List plans", Description: "In the order of their names. For admins and auditors of the tenant.",
-	}, requirement{session: true}, a.listPlans)
+	}, requirement{session: true, management: policy.MayReadSubjects}, a.listPlans)
 	add(a, huma.Operation{
 		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Tags: tags,
 		DefaultStatus: http.StatusCreated,
@@ -32,7 +33,7 @@ func (a *API) plans() {
 	add(a, huma.Operation{
 		OperationID: "show-plan", Method: http.MethodGet, Path: plansPath + "/{plan}", Tags: tags,
 		Summary: "Show a plan", Description: "For admins and auditors of the tenant.",
-	}, requirement{session: true}, a.showPlan)
+	}, requirement{session: true, management: policy.MayReadSubjects}, a.showPlan)
 	add(a, huma.Operation{
 		OperationID: "edit-plan", Method: http.MethodPatch, Path: plansPath + "/{plan}", Tags: tags,
 		Summary: "Change a plan",

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -23,41 +24,43 @@ func (a *API) subjects() {
 	add(a, huma.Operation{
 		OperationID: "list-subjects", Method: http.MethodGet, Path: subjectsPath, Tags: tags,
 		Summary: "List subjects", Description: "Newest first. For admins and auditors of the tenant. " + shortPages,
-	}, requirement{session: true}, a.listSubjects)
+	}, requirement{session: true, management: policy.MayReadSubjects}, a.listSubjects)
 	add(a, huma.Operation{
 		OperationID: "create-subject", Method: http.MethodPost, Path: subjectsPath, Tags: tags,
 		DefaultStatus: http.StatusCreated,
 		Summary:       "Create a subject",
 		Description:   "For admins of the tenant. You can also create a subject together with its first key.",
-	}, requirement{session: true, idempotent: true}, idempotent(a, a.createSubject, a.replayCreateSubject),
-		fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects, idempotent: true},
+		idempotent(a, a.createSubject, a.replayCreateSubject), fault.Conflict, fault.RateLimited)
 	add(a, huma.Operation{
 		OperationID: "show-subject", Method: http.MethodGet, Path: subjectsPath + "/{subject}", Tags: tags,
 		Summary: "Show a subject", Description: "For admins and auditors of the tenant.",
-	}, requirement{session: true}, a.showSubject)
+	}, requirement{session: true, management: policy.MayReadSubjects}, a.showSubject)
 	add(a, huma.Operation{
 		OperationID: "edit-subject", Method: http.MethodPatch, Path: subjectsPath + "/{subject}", Tags: tags,
 		Summary: "Change a subject",
 		Description: "For admins of the tenant. Absent members are unchanged. Another plan counts for the keys of " +
 			"the subject before the response is sent.",
-	}, requirement{session: true}, a.editSubject, fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects}, a.editSubject, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "delete-subject", Method: http.MethodDelete, Path: subjectsPath + "/{subject}", Tags: tags,
 		Summary: "Delete a subject",
 		Description: "For admins of the tenant. The keys of the subject are revoked before the response is sent. A " +
 			"new subject with the same external id has none of them.",
-	}, requirement{session: true}, a.deleteSubject, fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects}, a.deleteSubject, fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "disable-subject", Method: http.MethodPost, Path: subjectsPath + "/{subject}/disable", Tags: tags,
 		Summary: "Disable a subject",
 		Description: "For admins of the tenant. Every key of the subject is refused before the response is sent. " +
 			"Only an admin can enable a subject that an admin disabled.",
-	}, requirement{session: true, reduces: true}, a.subjectAction(a.Subjects.Disable), fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects, reduces: true},
+		a.subjectAction(a.Subjects.Disable), fault.Conflict)
 	add(a, huma.Operation{
 		OperationID: "enable-subject", Method: http.MethodPost, Path: subjectsPath + "/{subject}/enable", Tags: tags,
 		Summary:     "Enable a subject",
 		Description: "For admins of the tenant. The keys of the subject are again what they were.",
-	}, requirement{session: true}, a.subjectAction(a.Subjects.Enable), fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects}, a.subjectAction(a.Subjects.Enable),
+		fault.Conflict)
 }
 
 type listSubjectsInput struct {

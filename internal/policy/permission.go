@@ -21,7 +21,8 @@ const (
 	MayDisableKeys Permission = "keys:disable"
 	// MayRevokeKeys is for revoking and deleting, and for ending a previous secret.
 	MayRevokeKeys       Permission = "keys:revoke"
-	MayWriteSubjects    Permission = "subjects:write" // not granted before the routes of subjects accept it
+	MayReadSubjects     Permission = "subjects:read" // subjects and plans
+	MayWriteSubjects    Permission = "subjects:write"
 	MayReadApplications Permission = "applications:read"
 	MayReadScopes       Permission = "scopes:read"
 	MayReadAudit        Permission = "audit:read"
@@ -31,7 +32,7 @@ const (
 func Permissions() []Permission {
 	return []Permission{
 		MayReadKeys, MayCreateKeys, MayUpdateKeys, MayRefreshKeys, MayDisableKeys, MayRevokeKeys,
-		MayReadApplications, MayReadScopes, MayReadAudit,
+		MayReadSubjects, MayWriteSubjects, MayReadApplications, MayReadScopes, MayReadAudit,
 	}
 }
 

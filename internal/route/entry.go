@@ -82,6 +82,26 @@ type Outcome struct {
 	Refused fault.Kind
 }
 
+// Source returns where the rule that applies was written; "" if none applies.
+func (o Outcome) Source() string {
+	if o.Rule == nil {
+		return ""
+	}
+	return o.Rule.source(o.Index)
+}
+
+// Needs returns what the request to the entry needs, in words for messages; "" if it is refused
+// whatever its credential is.
+func (o Outcome) Needs(e *Entry) string {
+	switch {
+	case o.Rule != nil:
+		return o.Rule.Needs()
+	case o.AnyKey:
+		return "a valid credential of " + string(e.Tenant) + ": no rule matches, and the entry says any-key"
+	}
+	return ""
+}
+
 // Explain returns what the entry says about a request. The tables are looked at after the entry's
 // own rules. headers are those of the request.
 func (e *Entry) Explain(method, uri string, headers Headers, tables ...*Table) Outcome {

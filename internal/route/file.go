@@ -2,10 +2,10 @@ package route
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -52,7 +52,7 @@ type Test struct {
 	Source      string
 	Method, URI string
 	Entry       string
-	Headers     http.Header
+	Headers     HeaderMap
 	Expect      Expectation
 
 	line, column int
@@ -103,16 +103,21 @@ func ParseFile(name string, text []byte) (File, error) {
 	if root := p.document(text); root != nil {
 		p.root(root)
 	}
-	if len(p.faults) > 0 {
-		slices.SortStableFunc(p.faults, func(a, b FileFault) int {
-			if a.Line != b.Line {
-				return a.Line - b.Line
-			}
-			return a.Column - b.Column
-		})
-		return File{}, p.faults[:min(len(p.faults), maxFaults)]
+	if err := p.result(); err != nil {
+		return File{}, err
 	}
 	return p.file, nil
+}
+
+// result returns the first faults, in the order of their positions; nil if there are none.
+func (p *parser) result() error {
+	if len(p.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.faults, func(a, b FileFault) int {
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
+	})
+	return p.faults[:min(len(p.faults), maxFaults)]
 }
 
 // parser reads the nodes of a file and collects its faults.
@@ -530,4 +535,35 @@ func (p *parser) headers(n *yaml.Node, at positions) []Header {
 		headers = append(headers, h)
 	})
 	return headers
+}
+
+// ParseRules reads and compiles a file with the rules of an application: a mapping with the member
+// "rules". What only the operator's file can say is refused. The error is a [FileFaults].
+func ParseRules(name string, text []byte) ([]Rule, error) {
+	p := &parser{file: File{Name: name}}
+	var rules []Rule
+	var where []ruleNode
+	if root := p.document(text); root != nil {
+		p.mapping(root, "the file", map[string]reader{
+			"rules": func(v *yaml.Node) {
+				p.list(v, "rules", MaxRules, func(_ int, item *yaml.Node) {
+					r, node := p.rule(item)
+					for _, only := range []string{"public", "tenant", "dialect"} {
+						if n := node.at[only]; n != nil {
+							p.fault(n, "only the operator's file can say %s: remove it", only)
+						}
+					}
+					rules, where = append(rules, r), append(where, node)
+				})
+			},
+		})
+	}
+	if len(p.faults) == 0 {
+		_, problems := Compile(rules)
+		for _, problem := range problems {
+			node := where[problem.Rule]
+			p.fault(node.at.find(problem.Name, node.node), "%s", problem.Message)
+		}
+	}
+	return rules, p.result()
 }

@@ -2,7 +2,7 @@ package route
 
 import (
 	"fmt"
-	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +13,22 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
+// HeaderMap has the values of request headers by canonical name. It implements [Headers].
+type HeaderMap map[string][]string
+
+// Values implements [Headers].
+func (h HeaderMap) Values(name string) []string { return h[textproto.CanonicalMIMEHeaderKey(name)] }
+
+func (h HeaderMap) add(name, value string) {
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	h[name] = append(h[name], value)
+}
+
 // test reads a request and what the rules must say about it.
 func (p *parser) test(n *yaml.Node) {
 	t := Test{
 		Source: fmt.Sprintf("%s:%d:%d", p.file.Name, n.Line, n.Column), Entry: DefaultEntry,
-		Headers: http.Header{}, line: n.Line, column: n.Column,
+		Headers: HeaderMap{}, line: n.Line, column: n.Column,
 	}
 	var request, expect bool
 	p.mapping(n, "a test", map[string]reader{
@@ -34,7 +45,7 @@ func (p *parser) test(n *yaml.Node) {
 		"headers": func(v *yaml.Node) {
 			p.pairs(v, "headers", func(key, value *yaml.Node) {
 				text, _ := p.text(value)
-				t.Headers.Add(key.Value, text)
+				t.Headers.add(key.Value, text)
 			})
 		},
 		"expect": func(v *yaml.Node) {

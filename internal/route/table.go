@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -88,6 +87,23 @@ func Compile(rules []Rule) (*Table, []Problem) {
 		return nil, problems
 	}
 	return t, nil
+}
+
+// Merge makes a table of rules that were checked when they were written, such as the rules of
+// several applications. It does not look for rules that can never apply, because each list was
+// written without the others. A rule that contradicts itself matches nothing.
+func Merge(rules []Rule) *Table {
+	t := &Table{rules: make([]compiledRule, len(rules)), root: &node{}}
+	for i, r := range rules {
+		t.rules[i] = compiledRule{Rule: r, methods: newMethods(r.Methods), applicationSegment: -1}
+		if name := r.Application.Path; name != "" {
+			t.rules[i].applicationSegment = r.Path.index(name)
+		}
+		if len(r.check()) == 0 {
+			t.root.insert(i, r.Path.segments)
+		}
+	}
+	return t
 }
 
 // hiddenBy returns the indexes of the earlier rules that together match every request that a rule
@@ -260,6 +276,13 @@ func (r *compiledRule) application(t Target, headers Headers) (id string, err er
 	return id, nil
 }
 
+// The methods that have a meaning of their own.
+const (
+	methodGet     = "GET"
+	methodHead    = "HEAD"
+	methodOptions = "OPTIONS"
+)
+
 // methods is a set of methods: those of the list or, if every is set, all but OPTIONS.
 type methods struct {
 	every bool
@@ -274,15 +297,15 @@ func newMethods(list []string) methods {
 		return methods{every: true}
 	}
 	set := slices.Clone(list)
-	if slices.Contains(set, http.MethodGet) && !slices.Contains(set, http.MethodHead) {
-		set = append(set, http.MethodHead)
+	if slices.Contains(set, methodGet) && !slices.Contains(set, methodHead) {
+		set = append(set, methodHead)
 	}
 	return methods{list: set}
 }
 
 func (m methods) has(method string) bool {
 	if m.every {
-		return method != "" && method != http.MethodOptions
+		return method != "" && method != methodOptions
 	}
 	return slices.Contains(m.list, method)
 }

@@ -2,10 +2,13 @@ package sample
 
 import (
 	"context"
+	"errors"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -62,7 +65,21 @@ func (s *Seeder) createTenant(ctx context.Context, account ident.AccountID, i in
 		}
 		shown.ApplicationIDs = append(shown.ApplicationIDs, string(app.ID))
 	}
+	if i == 0 {
+		return shown, s.createEntry(ctx, t.ID)
+	}
 	return shown, nil
+}
+
+// createEntry creates the entry for requests that name none. Every valid credential of the tenant
+// is enough where no rule matches, so that an example of a reverse proxy works at once. An entry
+// that exists already stays as it is.
+func (s *Seeder) createEntry(ctx context.Context, tenant ident.TenantID) error {
+	_, err := s.Applications.CreateEntry(ctx, principal.Operator(), route.DefaultEntry, tenant, route.AnyKey)
+	if errors.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
 }
 
 // keysPerUser is the cap of a sample tenant whose preset has a cap. The sample key holds one slot,

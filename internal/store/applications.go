@@ -31,7 +31,8 @@ const (
 	deleteApplication query = `DELETE FROM applications WHERE tenant_id = $1 AND id = $2`
 
 	lockTheseApplications   query = `SELECT 1 FROM applications WHERE tenant_id = $1 AND id IN ($2…) ORDER BY id`
-	selectApplicationStates query = `SELECT id, disabled_at FROM applications WHERE tenant_id = $1`
+	selectApplicationStates query = `SELECT id, number, disabled_at, routes FROM applications
+		WHERE tenant_id = $1`
 	selectTheseApplications query = `SELECT id FROM applications WHERE tenant_id = $1 AND id IN ($2…)`
 )
 

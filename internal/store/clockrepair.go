@@ -117,6 +117,8 @@ const (
 	clampEndedOwners query = `UPDATE ended_owners SET ended_at = $1 WHERE ended_at > $1`
 	clampPlans       query = `UPDATE plans SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
 		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END WHERE created_at > $1 OR updated_at > $1`
+	clampEntries query = `UPDATE entries SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
+		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END WHERE created_at > $1 OR updated_at > $1`
 	clampSubjects query = `UPDATE subjects SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
 		updated_at = CASE WHEN updated_at > $1 THEN $1 ELSE updated_at END, disabled_at = CASE WHEN disabled_at >
 		$1 THEN $1 ELSE disabled_at END, deleted_at = CASE WHEN deleted_at > $1 THEN $1 ELSE deleted_at END WHERE
@@ -143,7 +145,7 @@ var clamps = []query{
 	clampSecretUses, clampUses,
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
 	clampServiceAccounts, clampEndedOwners,
-	clampPlans, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
+	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
 	clampSigningKeys,
 }
 

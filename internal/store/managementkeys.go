@@ -58,8 +58,16 @@ const (
 		updated_at = $2 WHERE id = $1`
 	deleteManagementKey  query = `DELETE FROM management_keys WHERE id = $1`
 	deleteManagementUses query = `DELETE FROM management_key_uses WHERE key_id = $1`
-	countManagementHour  query = `UPDATE management_keys SET hour_started_at = $2, hour_count = $3 WHERE id = $1`
-	upsertManagementUse  query = `INSERT INTO management_key_uses (key_id, last_used_at, last_used_ip)
+	// The digests of revoked management keys are kept with them, so that their holders learn why.
+	managementKeysExpiredBy query = `SELECT k.tenant_id, k.service_account_id, k.id
+		FROM management_keys k WHERE k.revoked_at IS NULL AND k.expires_at <= $1
+		AND (SELECT s.digest IS NOT NULL FROM management_key_secrets s WHERE s.key_id = k.id AND s.position = 'current')
+		ORDER BY k.expires_at, k.id LIMIT 100`
+	lockManagementDigests   query = `SELECT 1 FROM management_key_secrets WHERE key_id = $1 AND digest IS NOT NULL`
+	deleteManagementDigests query = `UPDATE management_key_secrets SET digest = NULL, digest_version = NULL
+		WHERE key_id = $1`
+	countManagementHour query = `UPDATE management_keys SET hour_started_at = $2, hour_count = $3 WHERE id = $1`
+	upsertManagementUse query = `INSERT INTO management_key_uses (key_id, last_used_at, last_used_ip)
 		VALUES ($1, $2, $3) ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at,
 		last_used_ip = excluded.last_used_ip
 		WHERE excluded.last_used_at >= management_key_uses.last_used_at`
@@ -316,4 +324,23 @@ func (t *Tx) ManagementAuthority(ctx context.Context, tenant ident.TenantID,
 // CountManagementHour implements key.AuthorityTx.
 func (t *Tx) CountManagementHour(ctx context.Context, id ident.ManagementKeyID, h principal.HourlyCount) error {
 	return t.runOne(ctx, countManagementHour, id, micros(h.Began), h.Count)
+}
+
+// ManagementKeysExpiredBy implements machine.ManagementKeyStore.
+func (s *Store) ManagementKeysExpiredBy(ctx context.Context, by time.Time) ([]machine.ManagementKeyRef, error) {
+	list, err := collect(ctx, s.reading, managementKeysExpiredBy,
+		func(row scanner) (r machine.ManagementKeyRef, err error) {
+			err = row.Scan(&r.Tenant, &r.Account, &r.ID)
+			return r, err
+		}, micros(by))
+	return list, s.fault(err)
+}
+
+// ForgetManagementDigests implements machine.ManagementKeyTx.
+func (t *Tx) ForgetManagementDigests(ctx context.Context, id ident.ManagementKeyID) (int, error) {
+	n, err := t.countLocked(ctx, lockManagementDigests, []any{id})
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, t.exec(ctx, deleteManagementDigests, id)
 }

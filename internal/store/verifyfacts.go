@@ -3,11 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -149,15 +153,23 @@ func (s *Store) TenantFacts(ctx context.Context, id ident.TenantID) (verify.Tena
 		return verify.TenantRow{}, s.fault(err)
 	}
 	t := verify.TenantRow{Tenant: rules, Applications: map[string]bool{}}
+	routes := map[int64][]route.Rule{}
 	err = forEachRow(ctx, s.verifying, selectApplicationStates, func(row *sql.Rows) error {
-		var app string
+		var app, stored string
+		var number int64
 		var disabled bool
-		if err := row.Scan(&app, isSet{&disabled}); err != nil {
+		if err := row.Scan(&app, &number, isSet{&disabled}, nullString(&stored)); err != nil {
 			return err
 		}
 		t.Applications[app] = !disabled
+		rules, err := route.Decode(stored, "application "+app)
+		routes[number] = route.About(app, rules)
+		t.RoutesFault = errors.Join(t.RoutesFault, err)
 		return nil
 	}, id)
+	for _, number := range slices.Sorted(maps.Keys(routes)) {
+		t.Routes = append(t.Routes, routes[number]...)
+	}
 	return t, s.fault(err)
 }
 

@@ -420,6 +420,9 @@ func (s *Service) change(ctx context.Context, tx TenantTx, t *Tenant, c TenantCh
 	}
 	before := t.Settings
 	c.Settings(&t.Settings)
+	if err := keepOwners(ctx, tx, before, &t.Settings); err != nil {
+		return nil, err
+	}
 	faults := t.Settings.Faults()
 	differences := before.Differences(t.Settings)
 	if slices.Contains(differences, "label") {
@@ -455,6 +458,25 @@ func (s *Service) change(ctx context.Context, tx TenantTx, t *Tenant, c TenantCh
 		err = tx.ForgetCopies(ctx, t.ID)
 	}
 	return append(changed, differences...), err
+}
+
+// keepOwners keeps the types of owners that may get new keys where nobody chose them and another
+// dialect would change them. Only the presets of other systems allow keys for users alone. Until
+// the upgrade of the database is finished, users are the only owners anyway.
+func keepOwners(ctx context.Context, tx TenantTx, before policy.Settings, s *policy.Settings) error {
+	types := before.OwnerTypes()
+	if len(s.Owners) > 0 || len(before.Owners) > 0 || slices.Equal(types, s.OwnerTypes()) {
+		return nil
+	}
+	err := tx.RequireUpgrade(ctx)
+	switch {
+	case errors.Is(err, fault.Conflict):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.Owners = types
+	return nil
 }
 
 // requireUpgrade refuses changes of settings that nodes of the version before do not know, until

@@ -228,7 +228,6 @@ func TestSettingsThatAreLeftOutStayNullClearsAndListsReplace(t *testing.T) {
 			s.Disclosure = "recoverable"
 			s.Dialect = "blancco"
 			s.SessionTransport = false
-			s.Owners = []api.PartyType{"user"} // as long as nobody chose others
 		}},
 	} {
 		step.change(&want)
@@ -607,4 +606,38 @@ func TestTenantsAreListedNewestFirstToThoseWhoSeeThem(t *testing.T) {
 	unscoped := h.With(h.Key(member, three, "applications:read"))
 	_, err = unscoped.Tenants(t.Context(), client.Page{})
 	testkit.ExpectCode(t, "a key without the scope", err, api.InsufficientScope)
+}
+
+// Only the presets of vendors allow keys for users alone. A dialect changes how errors look, and
+// nothing else.
+func TestAnotherDialectKeepsTheTypesOfOwners(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	owner := h.As(h.Owner)
+	all := []api.PartyType{api.PartyUser, api.PartyServiceAccount, api.PartySubject}
+	for _, c := range []struct {
+		name, preset string
+		to           api.Dialect
+		chosen       []api.PartyType
+		want         []api.PartyType
+	}{
+		{"to a vendor's", "standard", api.DialectBlazeMeter, nil, all},
+		{"to a vendor's, with a choice", "standard", api.DialectBlazeMeter, all[:1], all[:1]},
+		{"from a vendor's", "blazemeter", api.DialectProblem, nil, all[:1]},
+		{"from a vendor's, with a choice", "blazemeter", api.DialectProblem, all, all},
+		{"to another vendor's", "blazemeter", api.DialectBlancco, nil, all[:1]},
+	} {
+		created := testkit.Must[api.Tenant](t)(owner.CreateTenant(t.Context(), api.CreateTenantRequest{
+			AccountID: string(h.Account.ID), Name: c.name, Preset: api.Preset(c.preset),
+		}))
+		patch := api.SettingsPatch{Dialect: api.To(c.to)}
+		if c.chosen != nil {
+			patch.Owners = api.To(c.chosen)
+		}
+		got := testkit.Must[api.Tenant](t)(owner.EditTenant(t.Context(), created.ID,
+			api.UpdateTenantRequest{Settings: &patch}))
+		if !slices.Equal(got.Settings.Owners, c.want) || got.Settings.Dialect != c.to {
+			t.Errorf("%s: owners %v, dialect %s", c.name, got.Settings.Owners, got.Settings.Dialect)
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/ratelimit"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -76,6 +77,10 @@ type TenantRow struct {
 	policy.Tenant
 	// Applications maps the id of each of the tenant's applications to whether it is enabled.
 	Applications map[string]bool
+	// Routes are the route rules of the applications, in the order of their numbers.
+	Routes []route.Rule
+	// RoutesFault is set if rules could not be read. Then no request is decided by rules.
+	RoutesFault error
 }
 
 // Source reads facts.
@@ -183,6 +188,7 @@ type Rendered interface {
 
 type tenantFacts struct {
 	TenantRow
+	routes     *route.Table
 	generation uint64
 }
 
@@ -383,9 +389,22 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 	if err != nil {
 		return nil, err
 	}
-	t := &tenantFacts{TenantRow: row, generation: generation}
+	t := &tenantFacts{TenantRow: row, routes: route.Merge(row.Routes), generation: generation}
 	e.tenants.Store(id, t)
 	return t, nil
+}
+
+// TenantRoutes returns the route rules of a tenant's applications. They were read after the
+// tenant's last change. It returns fault.NotFound if there is no such tenant.
+func (e *Engine) TenantRoutes(ctx context.Context, id ident.TenantID) (*route.Table, error) {
+	t, err := e.tenantFacts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if t.RoutesFault != nil {
+		return nil, fault.Wrap(fault.Internal, t.RoutesFault, "")
+	}
+	return t.routes, nil
 }
 
 // newFacts returns the facts of a key. byAccount is set if the owner's role in the account counts.

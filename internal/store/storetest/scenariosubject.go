@@ -62,10 +62,11 @@ func (sc *scenario) programsManageKeys(who principal.Principal, t tenancy.Tenant
 		machine.NewServiceAccount{Name: "Program", Role: scope.Member})
 	record(sc, "create a service account for a program", robot, err)
 	rights := policy.ManagementRights{
-		Permissions: []policy.Permission{policy.MayCreateKeys, policy.MayReadKeys},
-		Owners:      []ident.PartyType{ident.ServiceAccountParty},
+		Permissions: []policy.Permission{policy.MayCreateKeys, policy.MayReadKeys, policy.MayWriteSubjects},
+		Owners:      []ident.PartyType{ident.ServiceAccountParty, ident.SubjectParty},
 		Ceilings: policy.Ceilings{
 			Scopes: scope.NewSet(scope.Every), Applications: scope.Applications{All: true}, MaxLifetimeDays: 30,
+			Plans: []string{""},
 		},
 	}
 	tomorrow := sc.after(24 * time.Hour)
@@ -75,13 +76,18 @@ func (sc *scenario) programsManageKeys(who principal.Principal, t tenancy.Tenant
 	if err != nil {
 		sc.Fatalf("no management key: %v", err)
 	}
+	forgotten, err := sc.managementKeys.Create(sc.Context(), sc.operator, t.ID, robot.ID,
+		machine.ManagementKeySpec{Name: "Forgotten", Rights: rights, ExpiresAt: &tomorrow})
+	record(sc, "create a management key that expires", forgotten.ManagementKeyView, err)
 	k := issued.ManagementKey
 	spec := anyKey()
 	spec.Owner = robot.Party().ID
-	sc.create(principal.OfManagementKey(&principal.ManagementKey{
+	program := principal.OfManagementKey(&principal.ManagementKey{
 		ID: k.ID, Name: k.Name, Tenant: t.ID, Account: t.Account, ServiceAccount: robot.Party(), Rights: k.Rights,
 		Serial: 1,
-	}), t, spec)
+	})
+	sc.create(program, t, spec)
+	sc.aProgramChangesASubject(program, t)
 	refreshed, err := sc.managementKeys.Refresh(sc.Context(), sc.operator, t.ID, robot.ID, k.ID,
 		machine.ManagementRefresh{Overlap: 600})
 	record(sc, "refresh a management key", refreshed.ManagementKeyView, err)
@@ -99,4 +105,19 @@ func (sc *scenario) programsManageKeys(who principal.Principal, t tenancy.Tenant
 		record(sc, "revoke a management key", revoked, err)
 	}
 	record(sc, "delete a management key", "", sc.managementKeys.Delete(sc.Context(), who, t.ID, robot.ID, k.ID))
+	sc.clock.move(sc.managementKeys.ExpiredRetention + 2*policy.Day)
+	record(sc, "forget management keys that expired", "", sc.managementKeys.ForgetExpired(sc.Context()))
+}
+
+// aProgramChangesASubject creates, changes and deletes a subject with a management key.
+func (sc *scenario) aProgramChangesASubject(program principal.Principal, t tenancy.Tenant) {
+	s, err := sc.subjects.Create(sc.Context(), program, t.ID, machine.NewSubject{ExternalID: "program-1"})
+	record(sc, "create a subject by a program", s, err)
+	edited, err := sc.subjects.Edit(sc.Context(), program, t.ID, s.ID, machine.SubjectChange{Name: new("A customer")})
+	record(sc, "rename it", edited, err)
+	disabled, err := sc.subjects.Disable(sc.Context(), program, t.ID, s.ID)
+	record(sc, "disable it", disabled, err)
+	enabled, err := sc.subjects.Enable(sc.Context(), program, t.ID, s.ID)
+	record(sc, "enable it", enabled, err)
+	record(sc, "delete it", "", sc.subjects.Delete(sc.Context(), program, t.ID, s.ID))
 }

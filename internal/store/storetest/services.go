@@ -113,7 +113,7 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 		managementKeys: &machine.ManagementKeys{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) machine.ManagementKeyTx { return t })),
 			Store:  s, Tenants: tenants, Keyring: keyring, Now: now, Rand: random,
-			Doubt: func() error { return nil },
+			Doubt: func() error { return nil }, Horizon: now, ExpiredRetention: 90 * policy.Day,
 		},
 		endedOwners: &tenancy.EndedOwners{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })),

@@ -49,6 +49,7 @@ var suites = []struct {
 	{"authority", authorityCases},
 	{"facts", factCases},
 	{"subjects and plans", subjectCases},
+	{"management key", managementKeyCases},
 	{"use", useCases},
 	{"server", serverCases},
 	{"follow", changeFeedCases},

@@ -1,0 +1,86 @@
+package application
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/route"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// MaxRules is how many route rules an application has at most.
+const MaxRules = 200
+
+// Routes returns the route rules of an application to a caller who may see it, as
+// [Service.Application] does.
+func (s *Service) Routes(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ApplicationID,
+) ([]route.Rule, error) {
+	if _, err := s.Application(ctx, who, tenant, id); err != nil {
+		return nil, err
+	}
+	text, err := s.Store.ApplicationRoutes(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	return route.Decode(text, routesOf(id))
+}
+
+// routesOf says to people which rules are meant.
+func routesOf(id ident.ApplicationID) string { return "application " + string(id) }
+
+// SetRoutes replaces the route rules of an application, for admins of the tenant. Once it returns,
+// requests are decided by the new rules.
+func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.ApplicationID, rules []route.Rule,
+) error {
+	if _, ok := who.Session(); !ok {
+		return fault.SessionRequired
+	}
+	if err := checkRules(rules); err != nil {
+		return err
+	}
+	text := route.Encode(rules)
+	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t tenancy.Tenant) (audit.Event, error) {
+		a, err := s.authorized(ctx, tx, who, t, scope.ApplicationsUpdate, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		before, err := tx.ApplicationRoutes(ctx, tenant, id)
+		if err != nil {
+			return audit.Event{}, err
+		}
+		effect := a.effect(audit.EffectRoutesSet)
+		effect.Routes = text
+		e := a.event(who, audit.ActionApplicationRoutes).WithEffects(effect).With("rules", fmt.Sprint(len(rules)))
+		if before == text {
+			return e, audit.ErrNothing
+		}
+		if err := tx.RequireUpgrade(ctx); err != nil {
+			return audit.Event{}, err
+		}
+		return e, tx.SetApplicationRoutes(ctx, tenant, id, text, s.Now())
+	})
+}
+
+// checkRules refuses rules that contradict themselves, and those that can never apply. The fields
+// are named items.3.path.
+func checkRules(rules []route.Rule) error {
+	if len(rules) > MaxRules {
+		return fault.Refuse(fault.Field{
+			Name: "items", Code: "too_many", Message: fmt.Sprintf("An application has at most %d rules.", MaxRules),
+		})
+	}
+	_, problems := route.Compile(rules)
+	var fields []fault.Field
+	for _, p := range problems {
+		p.Name = fmt.Sprintf("items.%d.%s", p.Rule, p.Name)
+		fields = append(fields, p.Field)
+	}
+	return fault.Refuse(fields...)
+}
