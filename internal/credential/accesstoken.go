@@ -170,8 +170,9 @@ func decodeAccessToken(b []byte) (t AccessToken, err error) {
 	t.Serial = int(r.number())
 	t.Key = ident.KeyID(r.text())
 	t.Lookup = r.text()
-	if r.rest != "" {
-		t.Narrowed = r.number() == 1
+	t.Narrowed = r.rest != ""
+	if t.Narrowed && r.number() != 1 {
+		return AccessToken{}, errAccessToken
 	}
 	for r.rest != "" && !r.short {
 		t.Scopes = append(t.Scopes, r.text())

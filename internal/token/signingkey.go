@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -57,33 +58,51 @@ type signingKey struct {
 	public    crypto.PublicKey
 }
 
-// signingKeys are the keys on record, as they were last read.
+// signingKeys are the keys on record, as they were last read. A token of a known key never waits
+// for a lock.
 type signingKeys struct {
-	mu   sync.Mutex
-	at   time.Time // by the monotonic clock
-	keys []*signingKey
+	known atomic.Pointer[[]*signingKey]
+	// reading is held while the keys are read, and guards the fields below.
+	reading sync.Mutex
+	at      time.Time // by the monotonic clock
 	// gone are the ids of keys that were deleted.
 	gone map[string]bool
+	// creating is held while a key is created.
+	creating sync.Mutex
+}
+
+// keys returns the keys as they were last read.
+func (k *signingKeys) keys() []*signingKey {
+	if known := k.known.Load(); known != nil {
+		return *known
+	}
+	return nil
 }
 
 // sync reads the keys if they were not read within the last second.
 func (s *Service) sync(ctx context.Context) ([]*signingKey, error) {
-	s.signing.mu.Lock()
-	defer s.signing.mu.Unlock()
+	s.signing.reading.Lock()
+	defer s.signing.reading.Unlock()
 	if !s.signing.at.IsZero() && time.Since(s.signing.at) < syncEvery {
-		return s.signing.keys, nil
+		return s.signing.keys(), nil
 	}
-	return s.read(ctx)
+	return s.readLocked(ctx)
 }
 
-// read reads the keys. The caller holds the lock.
+// read reads the keys.
 func (s *Service) read(ctx context.Context) ([]*signingKey, error) {
+	s.signing.reading.Lock()
+	defer s.signing.reading.Unlock()
+	return s.readLocked(ctx)
+}
+
+func (s *Service) readLocked(ctx context.Context) ([]*signingKey, error) {
 	stored, err := s.Store.SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	known := map[string]*signingKey{}
-	for _, k := range s.signing.keys {
+	for _, k := range s.signing.keys() {
 		known[k.id] = k
 	}
 	keys := make([]*signingKey, 0, len(stored))
@@ -98,7 +117,8 @@ func (s *Service) read(ctx context.Context) ([]*signingKey, error) {
 		}
 		keys = append(keys, one)
 	}
-	s.signing.keys, s.signing.at = keys, time.Now()
+	s.signing.known.Store(&keys)
+	s.signing.at = time.Now()
 	return keys, nil
 }
 
@@ -139,11 +159,11 @@ func current(keys []*signingKey, algorithm policy.TokenAlgorithm, now time.Time)
 
 // signer returns the key that signs by the algorithm, and creates the first one.
 func (s *Service) signer(ctx context.Context, algorithm policy.TokenAlgorithm) (*signingKey, error) {
-	s.signing.mu.Lock()
-	defer s.signing.mu.Unlock()
-	if k := current(s.signing.keys, algorithm, s.Now()); k != nil {
+	if k := current(s.signing.keys(), algorithm, s.Now()); k != nil {
 		return k, nil
 	}
+	s.signing.creating.Lock()
+	defer s.signing.creating.Unlock()
 	keys, err := s.read(ctx)
 	if err != nil {
 		return nil, err
@@ -168,12 +188,15 @@ func (s *Service) signer(ctx context.Context, algorithm policy.TokenAlgorithm) (
 // verifier returns the key with that id; nil if there is none. An id that this server made and does
 // not know is one that another node created a moment ago, or one that was deleted.
 func (s *Service) verifier(ctx context.Context, id string) (*signingKey, error) {
-	s.signing.mu.Lock()
-	defer s.signing.mu.Unlock()
-	if k := withID(s.signing.keys, id); k != nil || s.signing.gone[id] || !s.Keyring.SigningKeyIDTagged(id) {
+	if k := withID(s.signing.keys(), id); k != nil || !s.Keyring.SigningKeyIDTagged(id) {
 		return k, nil
 	}
-	keys, err := s.read(ctx)
+	s.signing.reading.Lock()
+	defer s.signing.reading.Unlock()
+	if s.signing.gone[id] {
+		return nil, nil
+	}
+	keys, err := s.readLocked(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -309,8 +332,6 @@ func (s *Service) RotateSigningKeys(ctx context.Context) error {
 			return err
 		}
 	}
-	s.signing.mu.Lock()
-	defer s.signing.mu.Unlock()
 	_, err = s.read(ctx)
 	return err
 }

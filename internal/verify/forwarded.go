@@ -50,11 +50,7 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	r Request,
 ) (Decision, error) {
 	e := a.Engine
-	if e.halted.Load() {
-		return Decision{}, errHalted
-	}
-	e.now() // before fresh, because reading the time detects a step of the clock
-	if err := e.fresh(); err != nil {
+	if _, err := e.begin(); err != nil {
 		return Decision{}, err
 	}
 	caller, err := a.authenticateSession(ctx, p, from)
