@@ -225,6 +225,7 @@ var (
 		}
 		if c.by.name == "bound-key" && c.want.succeeds() {
 			c.by.key = c.bind(a)
+			c.by.accessToken = c.newAccessToken(c.by)
 		}
 		c.names["application"] = string(a.ID)
 	}}
@@ -426,6 +427,21 @@ func (o object) justSignedIn() object {
 		}
 	})
 }
+
+// The access tokens. That of another is of a key that calls none of their routes.
+var (
+	ownToken = object{"an access token of the client", ours, func(c *cell) {
+		if c.by.accessToken != "" {
+			c.names["access_token"] = c.newAccessToken(c.by)
+			return
+		}
+		c.names["access_token"] = c.party("key").accessToken
+	}}
+	anothersToken = object{"an access token of another client", ours, func(c *cell) {
+		c.names["access_token"] = c.party("a key with keys:verify alone").accessToken
+	}}
+	noToken = object{"no access token", ours, func(c *cell) { c.names["access_token"] = "clv_at_none" }}
+)
 
 // signedInLongAgo is a request by somebody whose sign-in is too old for a sensitive operation.
 func (o object) signedInLongAgo() object {

@@ -10,7 +10,12 @@ package app_test
 //   - an invalid credential is refused before anything else, as the table refused says;
 //   - a route for sessions only answers session_required to every good key, so that its lines have
 //     the six columns of people alone;
-//   - a route that needs no credential does not look at one, so that its lines have one column.
+//   - a route that needs no credential does not look at one, so that its lines have one column;
+//   - a route for clients of OAuth reads no session, so that its lines have the columns of keys. A
+//     client sends its key by HTTP Basic, and gets errors of RFC 6749.
+//
+// A key is sent by all transports. One of them is an access token that was issued for the key: its
+// outcomes are those of the key.
 //
 // A new route needs a row here, or TestEveryRouteHasItsRow fails.
 
@@ -43,6 +48,9 @@ var outcomes = map[string]outcome{
 	"yes": {status: 200, says: `{"active":true,"code":"ok",`},
 	"no":  {status: 200, says: `{"active":false,"code":"api_key_invalid"}`},
 
+	"live": {status: 200, says: `{"active":true,`}, // introspection of RFC 7662
+	"dead": {status: 200, says: `{"active":false}`},
+
 	"invalid":  {status: 401, code: "api_key_invalid"},
 	"expired":  {status: 401, code: "api_key_expired"},
 	"revoked":  {status: 401, code: "api_key_revoked"},
@@ -57,6 +65,7 @@ var outcomes = map[string]outcome{
 	"404":      {status: 404, code: "not_found"},
 	"link":     {status: 404, code: "link_invalid"},
 	"409":      {status: 409, code: "conflict"},
+	"other":    {status: 400, protocol: "unauthorized_client"}, // a token of another client
 	"once":     {status: 409, code: "not_recoverable"},
 	"422":      {status: 422, code: "validation_failed"},
 }
@@ -391,14 +400,14 @@ var authorization = []row{
 	}},
 
 	{"GET /api/v1/tenants/{tenant}/applications/{application}/routes", "applications:read", ``, []rule{
-		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200", boundApplication},
-		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   app", otherApplication},
-		{"200 200 | 200 200 200 | 404 | app app scope app   app", disabledApplication},
-		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app", siblingApplicationHere},
-		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app", noApplication},
-		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404", siblingApplication},
-		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404", theirApplication},
-		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404", noTenant},
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   200 | scope", boundApplication},
+		{"200 200 | 200 200 200 | 404 | 200 200 scope 200   app | scope", otherApplication},
+		{"200 200 | 200 200 200 | 404 | app app scope app   app | scope", disabledApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app | scope", siblingApplicationHere},
+		{"404 404 | 404 404 404 | 404 | 404 404 scope 404   app | scope", noApplication},
+		{"200 200 | 404 404 404 | 404 | 404 404 404   404   404 | 404", siblingApplication},
+		{"404 404 | 404 404 404 | 200 | 404 404 404   404   404 | 404", theirApplication},
+		{"404 404 | 404 404 404 | 404 | 404 404 404   404   404 | 404", noTenant},
 	}},
 	{
 		"PUT /api/v1/tenants/{tenant}/applications/{application}/routes", sessionOnly,
@@ -861,6 +870,26 @@ var authorization = []row{
 
 	{"GET /api/v1/authz", noCredential, ``, []rule{{"403", nothing}}},
 	{"GET /api/v1/authz-refusal", noCredential, ``, []rule{{"403", nothing}}},
+
+	// OAuth
+
+	{"POST /oauth2/token", oauthClient, `grant_type=client_credentials`, []rule{
+		// own key lacks mem bound | subject
+		{"ok ok ok ok ok | ok", nothing},
+	}},
+	{"POST /oauth2/introspect", oauthClient, `token={access_token}`, []rule{
+		{"live live live  live  live | live ", ownToken},
+		{"live live scope scope app  | scope", anothersToken},
+		{"dead dead scope scope app  | scope", noToken},
+	}},
+	{"POST /oauth2/revoke", oauthClient, `token={access_token}`, []rule{
+		{"ok    ok    ok    ok    ok    | ok   ", ownToken},
+		{"other other other other other | other", anothersToken},
+		{"ok    ok    ok    ok    ok    | ok   ", noToken},
+	}},
+	{"GET /oauth2/jwks", noCredential, ``, []rule{{"200", nothing}}},
+	{"GET /.well-known/oauth-authorization-server", noCredential, ``, []rule{{"200", nothing}}},
+	{"GET /.well-known/openid-configuration", noCredential, ``, []rule{{"200", nothing}}},
 
 	// Health
 

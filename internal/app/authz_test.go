@@ -19,7 +19,7 @@ import (
 type row struct {
 	// route is method and path, as in the OpenAPI document.
 	route string
-	// needs is the scope that a key needs, or one of the three below.
+	// needs is the scope that a key needs, or one of those below.
 	needs string
 	// body of the request, with names in braces. It is valid for every caller who is allowed.
 	body  string
@@ -33,6 +33,8 @@ const (
 	sessionOnly   = "a session"
 	// managementOnly is for management keys. All others are refused.
 	managementOnly = "a management key"
+	// oauthClient is for clients of OAuth. A session is not read.
+	oauthClient = "a client of OAuth"
 )
 
 // rule is the outcome of requests for an object, by column.
@@ -45,13 +47,15 @@ type rule struct {
 type outcome struct {
 	status int
 	code   api.Code // of a refusal
+	// protocol is the error code of RFC 6749 of a refusal that has no code of ours.
+	protocol string
 	// shows says whether the answer has the id of the object.
 	shows, hides bool
 	// says and lacks are texts that the answer has, or has not.
 	says, lacks string
 }
 
-func (o outcome) succeeds() bool { return o.code == "" }
+func (o outcome) succeeds() bool { return o.code == "" && o.protocol == "" }
 
 // split returns the words of a rule, or the columns.
 func split(words string) []string { return strings.Fields(strings.ReplaceAll(words, "|", "")) }
@@ -66,6 +70,8 @@ func (r *row) width() int {
 		return 1
 	case sessionOnly, managementOnly:
 		return firstKey
+	case oauthClient:
+		return len(split(columns)) - firstKey
 	}
 	return len(split(columns))
 }
@@ -76,10 +82,14 @@ func (r *row) want(of rule, p party) outcome {
 	switch word, bad := refused[p.name]; {
 	case r.needs == noCredential:
 		return outcomes[of.words]
+	case r.needs == oauthClient && p.key == credentials{}:
+		return outcomes["invalid"]
 	case bad:
 		return outcomes[word]
 	case (r.needs == sessionOnly || r.needs == managementOnly) && column >= firstKey:
 		return outcomes["session"]
+	case r.needs == oauthClient:
+		column -= firstKey
 	}
 	return outcomes[split(of.words)[column]]
 }
@@ -158,7 +168,7 @@ func (w *world) try(r *row, of rule, p party) {
 	if !r.asks(p) {
 		return
 	}
-	want, transports := r.want(of, p), p.transports()
+	want, transports := r.want(of, p), r.transports(p)
 	if !want.succeeds() {
 		w.cell(r, of, p, want).ask(http.Header{}, transports...)
 		return
@@ -175,6 +185,14 @@ func (r *row) asks(p party) bool {
 		return slices.Contains([]string{"nobody", "owner", "key", "a revoked key"}, p.name)
 	}
 	return p.needs == "" || p.needs == r.needs
+}
+
+// transports are those by which a party calls the route.
+func (r *row) transports(p party) []string {
+	if r.needs == oauthClient && p.key != (credentials{}) {
+		return []string{"basic"}
+	}
+	return p.transports()
 }
 
 // The credential is chosen before any database is read, so one engine is enough.
@@ -213,7 +231,7 @@ func (w *world) besideCookie(r *row) map[string]sent {
 	}
 	for _, p := range w.parties {
 		if want := r.want(r.rules[0], p); r.asks(p) && p.cookie == "" && p.name != "nobody" && !want.succeeds() {
-			for _, transport := range p.transports() {
+			for _, transport := range r.transports(p) {
 				list[p.name+" by "+transport] = sent{p.header(transport), want}
 			}
 		}
@@ -261,7 +279,10 @@ func (c *cell) ask(more http.Header, transports ...string) {
 		header := c.by.header(transport)
 		maps.Copy(header, more)
 		body := c.filled(c.row.body)
-		if body != "" {
+		switch {
+		case c.row.needs == oauthClient:
+			header.Set("Content-Type", "application/x-www-form-urlencoded")
+		case body != "":
 			header.Set("Content-Type", "application/json")
 		}
 		method, path, _ := strings.Cut(c.filled(c.row.route), " ")
@@ -320,9 +341,16 @@ func (c *cell) filled(text string) string {
 // misfit returns how an answer differs from the expected one; "" if it does not.
 func (c *cell) misfit(status int, header http.Header, text string) string {
 	var p api.Problem
+	var protocol api.OAuthError
 	if status >= http.StatusBadRequest {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			return "answers without a problem document"
+		}
+		if c.row.needs == oauthClient {
+			if err := json.Unmarshal([]byte(text), &protocol); err != nil || protocol.Error == "" {
+				return "answers without an error of RFC 6749"
+			}
+			p.Code = api.Code(header.Get("X-Claviger-Code"))
 		}
 	}
 	id := c.names[c.row.subject()]
@@ -330,6 +358,8 @@ func (c *cell) misfit(status int, header http.Header, text string) string {
 	switch {
 	case status != c.want.status || p.Code != c.want.code:
 		return fmt.Sprintf("answers %d %s", status, p.Code)
+	case c.want.protocol != "" && protocol.Error != c.want.protocol:
+		return "answers " + protocol.Error
 	case c.want.shows && id != "" && !shown:
 		return "does not show the object"
 	case c.want.hides && shown, !c.want.succeeds() && shown:
@@ -383,6 +413,9 @@ func (r *row) subject() string {
 
 // needsOf returns what a documented operation needs, in the words of the table.
 func needsOf(o testkit.Operation) string {
+	if o.Method == http.MethodPost && strings.HasPrefix(o.Path, "/oauth2/") {
+		return oauthClient
+	}
 	if len(o.Security) == 0 {
 		return noCredential
 	}

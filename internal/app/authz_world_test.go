@@ -3,6 +3,7 @@ package app_test
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/config"
@@ -137,6 +139,11 @@ func newWorld(t *testing.T, e testkit.Engine) *world {
 	w.signIn()
 	w.issue()
 	w.createInvalidCredentials()
+	for i, p := range w.parties {
+		if _, bad := refused[p.name]; !bad && p.cookie == "" {
+			w.parties[i].accessToken = w.newAccessToken(p)
+		}
+	}
 	return w
 }
 
@@ -203,6 +210,7 @@ func (w *world) build() {
 		tenant, err := w.Tenancy.CreateTenant(w.t.Context(), principal.Operator(), account, "Some tenant",
 			policy.Standard, func(s *policy.Settings) {
 				s.KeysPerUser = 0
+				s.TokenSeconds = 86_400 // the clock moves by hours
 				change(s)
 			})
 		w.check(err)
@@ -271,6 +279,22 @@ type party struct {
 	person principal.Person
 	cookie string
 	key    credentials
+	// accessToken was issued for the key; "" for an invalid key.
+	accessToken string
+}
+
+// newAccessToken returns an access token of the party's key.
+func (w *world) newAccessToken(p party) string {
+	w.t.Helper()
+	header := p.header("basic")
+	header.Set("Content-Type", "application/x-www-form-urlencoded")
+	status, _, text := testkit.Send(w.t, w.Server, http.MethodPost, "/oauth2/token", header,
+		"grant_type=client_credentials")
+	var issued api.AccessTokenResponse
+	if err := json.Unmarshal([]byte(text), &issued); err != nil || issued.AccessToken == "" {
+		w.t.Fatalf("%s gets no access token: %d %s", p.name, status, text)
+	}
+	return issued.AccessToken
 }
 
 // credentials are a key with its secret.
@@ -283,6 +307,8 @@ func (p party) transports() []string {
 		return []string{"cookie"}
 	case p.key == credentials{}:
 		return []string{"nothing"}
+	case p.accessToken != "":
+		return []string{"bearer", "basic", "header", "oauth"}
 	}
 	return []string{"bearer", "basic", "header"}
 }
@@ -293,6 +319,8 @@ func (p party) header(transport string) http.Header {
 		return http.Header{"Cookie": {"claviger=" + p.cookie}}
 	case "bearer":
 		return http.Header{"Authorization": {"Bearer " + p.key.value}}
+	case "oauth":
+		return http.Header{"Authorization": {"Bearer " + p.accessToken}}
 	case "basic":
 		return http.Header{"Authorization": {"Basic " +
 			base64.StdEncoding.EncodeToString([]byte(p.key.publicID+":"+p.key.secret))}}

@@ -71,7 +71,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	}
 	v.Tokens = &token.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) token.Tx { return t }), Store: s, Keyring: st.keyring, Now: now,
-		Horizon: horizon, Issuer: issuer, PropagationDelay: propagationDelay(s),
+		Horizon: horizon, Rand: rand.Reader, Issuer: issuer, PropagationDelay: propagationDelay(s),
 	}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,

@@ -72,7 +72,7 @@ type Invalidation struct {
 	Owners []ident.PartyID `json:"owners,omitempty"`
 	// Plans are tenants of which a plan changed.
 	Plans []ident.TenantID `json:"plans,omitempty"`
-	// Entries is set if an entry was created, changed or deleted. Versions before schema 20 do not
+	// Entries is set if an entry was created, changed or deleted. Versions before schema 18 do not
 	// know the member.
 	Entries bool `json:"entries,omitempty"`
 	// KeyHeaders are the current key headers of tenants, for the reader of credentials.

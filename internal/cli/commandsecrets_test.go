@@ -78,6 +78,12 @@ var (
 		{line: "apps edit {app} --name Billing"},
 		{line: "apps show {app}"},
 		{line: "apps list"},
+		{line: "apps routes set {app} --file {work}/rules.yaml"},
+		{line: "apps routes show {app}"},
+		{line: "routes check {work}/routes.yaml"},
+		{line: "routes check {secrets}/password", code: 7},
+		{line: "routes test {work}/routes.yaml"},
+		{line: "routes explain GET /orders/1?key={verifier} --file {work}/routes.yaml"},
 		{line: "apps delete {app} --yes"},
 		{line: "service-accounts create Build --tenant {workshop} -o json", captures: "account=id"},
 		{line: "service-accounts edit {account} --tenant {workshop} --name Builder"},
@@ -194,6 +200,11 @@ var (
 		{line: "user password {member} -o json", secretAt: "url"},
 		{line: "tenant allow-password {tenant}", code: 6},
 		{line: "tenant refuse-password {tenant}"},
+		{line: "entries create shop --tenant {tenant} --otherwise any-key"},
+		{line: "entries update shop --otherwise refuse"},
+		{line: "entries list"},
+		{line: "routes explain GET /orders/1?key={verifier} --entry shop"},
+		{line: "entries delete shop --yes"},
 		{line: "notices list"},
 		{line: "notices retry --dead"},
 		{line: "rootkey status"},
@@ -296,6 +307,13 @@ func (r *runner) prepareNames(line sample.Sample) {
 	r.writeSecretFile("password", line.Password)
 	r.writeSecretFile("verifier", line.Verifier)
 	r.writeSecretFile("passphrase", passphrase.text)
+	for name, text := range map[string]string{
+		"rules.yaml": "rules:\n  - path: /orders/{id}\n",
+		"routes.yaml": "entries:\n  - name: default\n    rules:\n      - path: /orders/{id}\n        public: true\n" +
+			"tests:\n  - request: GET /orders/1\n    expect: {public: true}\n",
+	} {
+		must(r.t, os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600))
+	}
 }
 
 // writeSecretFile writes a secret to a file.

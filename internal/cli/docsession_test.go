@@ -115,6 +115,9 @@ func (s *session) prepareExamples(t *testing.T) {
 	s.do(t, step{command: "claviger contexts use " + s.substitute(defaultAddress)})
 	s.writeFile(t, "scopes", `{"items":[{"name":"films:read"},{"name":"films:write"}]}`)
 	s.do(t, step{command: "claviger scopes set scopes"})
+	s.writeFile(t, "rules.yaml", "rules:\n  - path: /orders/{id}\n    scopes: [films:read]\n")
+	s.writeFile(t, "routes.yaml", "entries:\n  - name: default\n    rules:\n      - path: /reports\n"+
+		"        public: true\ntests:\n  - request: GET /reports\n    expect: {public: true}\n")
 	s.do(t, step{command: "claviger plans create basic --scope films:read --all-applications"})
 	s.do(t, step{command: "claviger service-accounts create Terraform"})
 	s.do(t, step{command: "claviger subjects create cus_1031"})

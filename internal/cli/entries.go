@@ -51,7 +51,7 @@ func createEntry(o *output) *cobra.Command {
 accepted, and the route rules of its applications count. The entry "default" is
 for requests that name none. With --otherwise any-key, a valid credential of the
 tenant suffices where no rule matches.`,
-		Example: `  claviger entries create default --tenant Standard --otherwise any-key`,
+		Example: `  claviger entries create shop --tenant Standard --otherwise any-key`,
 	}
 	cmd.Flags().StringVar(&in.Tenant, "tenant", "",
 		"`tenant` that the entry is bound to: its id, or a name that only one tenant of the server has")

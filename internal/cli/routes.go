@@ -149,7 +149,7 @@ is the path with the query string, as the client sends it. With --file, reads th
 rules from a file and needs no server; rules of tenants are not in the file.
 
 ` + operatorNote,
-		Example: `  claviger routes explain GET /reports?year=2026 --file routes.yaml`,
+		Example: `  claviger routes explain GET '/reports?year=2026' --file routes.yaml`,
 	}
 	cmd.Flags().StringVar(&f.entry, "entry", route.DefaultEntry, "name of the entry")
 	cmd.Flags().StringVar(&f.file, "file", "", "read the rules from this `file`")

@@ -12,12 +12,15 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/sample"
 )
 
 // operation is an operation of the OpenAPI document, with the names of its inputs.
 type operation struct {
 	method, path              string
 	queries, headers, members []string
+	// form is set if the body is a form and not JSON. members are then its parameters.
+	form bool
 }
 
 // String returns the operation as a pattern of http.ServeMux.
@@ -58,12 +61,18 @@ func (f *traffic) readOperations() {
 			_, name, _ := strings.Cut(described.RequestBody.Content["application/json"].Schema.Ref,
 				"#/components/schemas/")
 			o.members = slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))
+			if content, form := described.RequestBody.Content[formType]; form {
+				o.members, o.form = slices.Sorted(maps.Keys(content.Schema.Properties)), true
+			}
 			f.operations = append(f.operations, o)
 			f.mux.HandleFunc(o.String(), nobody)
 		}
 	}
 	slices.SortFunc(f.operations, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
 }
+
+// formType is the media type of a form.
+const formType = "application/x-www-form-urlencoded"
 
 // nobody is a handler that serves nothing: the mux only finds the operation of a request.
 func nobody(http.ResponseWriter, *http.Request) {}
@@ -109,13 +118,16 @@ func (o operation) misplaced(s, cookie string) []request {
 	for _, body := range o.misplacedBodies(s) {
 		signedIn(o.at(nowhere), body)
 	}
+	for _, body := range o.misplacedForms(s) {
+		signedIn(o.at(nowhere), body, "Content-Type: "+formType)
+	}
 	return list
 }
 
 // misplacedBodies returns bodies with the secret in each member, in several forms, and outside of
 // the object. They omit names, which the server stores as they are.
 func (o operation) misplacedBodies(s string) []string {
-	if len(o.members) == 0 {
+	if len(o.members) == 0 || o.form {
 		return nil
 	}
 	q := `"` + quotedJSON(s, false)
@@ -127,6 +139,21 @@ func (o operation) misplacedBodies(s string) []string {
 		}
 	}
 	return list
+}
+
+// misplacedForms returns forms with the secret in each parameter, in all of them, and outside of
+// them.
+func (o operation) misplacedForms(s string) []string {
+	if !o.form {
+		return nil
+	}
+	q := url.QueryEscape(s)
+	list, all := []string{q, s, q + "=" + q, "%x" + q}, url.Values{}
+	for _, m := range o.members {
+		list = append(list, m+"="+q, m+"="+q+"&"+m+"="+q)
+		all.Set(m, s)
+	}
+	return append(list, all.Encode())
 }
 
 // misplace sends a misplaced secret to every operation.
@@ -162,7 +189,16 @@ type use struct {
 	guest, begins bool
 	// program is set if the management key sends the request, without a session.
 	program bool
+	// form is set if the body is a form with the credentials of the client, who has no session.
+	form bool
+	// header has lines to add. The request then has no session.
+	header []string
+	// refused is the status of an operation that has no other answer than a refusal.
+	refused int
 }
+
+// clientForm has the credentials of a client in a form: the key that was issued last.
+const clientForm = "client_id={client_id}&client_secret={client_secret}"
 
 const managementKeys = "/api/v1/tenants/{tenant}/service-accounts/{service_account}/management-keys"
 
@@ -176,7 +212,8 @@ var (
 		},
 		{
 			operation: "PATCH /api/v1/tenants/{tenant}",
-			body:      `{"settings":{"disclosure":"recoverable","keys_per_user":null}}`,
+			body: `{"settings":{"disclosure":"recoverable","keys_per_user":null,` +
+				`"transports":["bearer","basic","header","oauth"]}}`,
 		},
 		{operation: "PATCH /api/v1/accounts/{account}", body: `{"name":"An account"}`},
 		{operation: "PATCH /api/v1/accounts/{account}/policy", body: `{"max_lifetime_days":3650}`},
@@ -226,6 +263,19 @@ var (
 		{operation: "PATCH /api/v1/tenants/{tenant}/keys/{key}", body: `{"name":"Another name"}`},
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/refresh", body: `{"overlap_seconds":600}`},
 		{
+			operation: "POST /oauth2/token", form: true,
+			body: "grant_type=client_credentials&scope=applications:read&" + clientForm,
+		},
+		{operation: "POST /oauth2/introspect", form: true, body: "token={access_token}&" + clientForm},
+		{operation: "PATCH /api/v1/tenants/{tenant}", body: `{"settings":{"token_format":"jwt"}}`},
+		{operation: "POST /oauth2/token", form: true, body: "grant_type=client_credentials&" + clientForm},
+		{operation: "POST /oauth2/introspect", form: true, body: "token={access_token}&" + clientForm},
+		{operation: "POST /oauth2/revoke", form: true, body: "token={access_token}&" + clientForm},
+		{operation: "PATCH /api/v1/tenants/{tenant}", body: `{"settings":{"token_format":"opaque"}}`},
+		{operation: "POST /oauth2/token", form: true, body: "grant_type=client_credentials&" + clientForm},
+		{operation: "GET /api/v1/whoami", header: []string{"Authorization: Bearer {access_token}"}},
+		{operation: "POST /api/v1/verify", body: `{"credential":"{access_token}"}`},
+		{
 			operation: "POST /api/v1/tenants/{tenant}/members",
 			body:      `{"email":"guest@claviger.example","role":"member"}`,
 		},
@@ -247,6 +297,7 @@ var (
 		{operation: "PATCH /api/v1/tenants/{tenant}/members/{user}", body: `{"role":"admin"}`},
 	}
 	usesAfter = []use{
+		{operation: "POST /oauth2/revoke", form: true, body: "token={access_token}&" + clientForm},
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/reveal"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/keys/{key}/previous"},
 		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/disable"},
@@ -290,17 +341,28 @@ var (
 		},
 		{operation: "DELETE /api/v1/me", guest: true},
 	}
+	// usesReading are the reading operations that need more than a session.
+	usesReading = map[string]use{
+		"/api/v1/management/self": {program: true},
+		"/api/v1/authz":           {header: checkRequest},
+		"/api/v1/authz-refusal":   {header: checkRequest, refused: http.StatusForbidden},
+	}
+	// checkRequest is what a proxy asks about: a request with a key of the tenant of the entry.
+	checkRequest = []string{
+		"X-Forwarded-Method: GET", "X-Forwarded-Uri: /orders/1?key={beside}", "Authorization: Bearer {checked}",
+	}
 )
 
 // useEverything uses every operation correctly, and adds secrets to each request that the server
 // must ignore.
-func (f *traffic) useEverything(account, beside string) {
+func (f *traffic) useEverything(line sample.Sample, beside string) {
 	f.t.Helper()
 	first, second := newCanary("the guest's password", `guest / "horse" ? battery & stable`),
 		newCanary("the guest's new password", `another guest \ <horse> & battery`)
 	f.guard(first, second)
 	f.names = map[string]string{
-		"account": account, "first": quotedJSON(first.text, false),
+		"account": line.AccountID, "checked": line.Tenants[0].Key.Value, "beside": url.QueryEscape(beside),
+		"first":  quotedJSON(first.text, false),
 		"second": quotedJSON(second.text, false),
 	}
 	owner, guest := f.cookie, ""
@@ -322,7 +384,9 @@ func (f *traffic) useEverything(account, beside string) {
 	f.names["session"] = f.anotherSession(guest)
 	for _, o := range f.operations {
 		if o.method == "GET" {
-			do(use{operation: o.String(), program: o.path == "/api/v1/management/self"})
+			u := usesReading[o.path]
+			u.operation = o.String()
+			do(u)
 		}
 	}
 	for _, u := range usesAfter {
@@ -341,6 +405,12 @@ func (f *traffic) do(u use, beside string) {
 	}, body: fill(u.body, named)}
 	r.method, r.path, _ = strings.Cut(fill(u.operation, named), " ")
 	switch {
+	case u.form:
+		r.header = append(r.header, "Content-Type: "+formType)
+	case u.header != nil:
+		for _, line := range u.header {
+			r.header = append(r.header, fill(line, named))
+		}
 	case u.program:
 		r.header = append(r.header, bearer(f.names["management_value"]))
 	case f.cookie != "":
@@ -354,9 +424,10 @@ func (f *traffic) do(u use, beside string) {
 		r.header = append(r.header, "Idempotency-Key: "+beside+strconv.Itoa(f.done))
 	}
 	resp, answer := f.send(r)
-	if resp.StatusCode >= 300 {
+	if resp.StatusCode >= 300 && resp.StatusCode != u.refused {
 		f.t.Fatalf("%s: %d %s", u.operation, resp.StatusCode, answer)
 	}
+	f.used[u.operation] = true
 	if !f.harvest(u, resp, answer) {
 		must(f.t, resp.Header.Write(&f.answers))
 		f.answers.Write(answer)
@@ -375,6 +446,7 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 		Credential *api.Credential
 		Link       *api.Link
 		Value      string // of a management key
+		Token      string `json:"access_token"`
 	}
 	_ = json.Unmarshal(answer, &a) // some answers have no body
 	if u.gives != "" {
@@ -383,6 +455,13 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 	if a.Credential != nil {
 		f.names["value"] = a.Credential.Value
 		f.guardKey("the key from "+u.operation, cmp.Or(a.Key.ID, f.names["key"]), a.Credential.Value, "")
+	}
+	if a.Credential != nil && a.Key.ID != "" { // not revealed, which is the same key
+		f.names["client_id"], f.names["client_secret"] = a.Credential.ID, a.Credential.Secret
+	}
+	if a.Token != "" {
+		f.names["access_token"] = a.Token
+		f.guardToken("the access token from "+u.operation, a.Token)
 	}
 	if a.Value != "" {
 		f.names["management_value"] = a.Value
@@ -398,7 +477,7 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 	for _, c := range resp.Cookies() {
 		f.take(c)
 	}
-	return a.Credential != nil || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
+	return a.Credential != nil || a.Token != "" || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
 }
 
 // anotherSession returns a session other than that of the cookie.

@@ -87,13 +87,13 @@ func (f *traffic) everything(s *installation, p *process, sampleFile string) (kn
 	f.lifeOfKeys(tenant, kept, line.Verifier)
 	beside := newCanary("a text that is in no place of its own", `wr"ng/pl+ce?of=a%20canary&m<o>re~1`)
 	f.guard(beside)
-	f.useEverything(line.AccountID, beside.text)
+	f.useEverything(line, beside.text)
 	f.resetPassword(s, line.People[0].Email, beside.text)
 	f.misplace(beside.text, kept.Credential.Value)
 
 	secrets := []string{
 		kept.Credential.Secret, kept.Credential.Value, secretOf(line.Verifier), f.token,
-		line.Password + "x", mistyped.text,
+		line.Password + "x", mistyped.text, f.names["access_token"],
 	}
 	f.misuse(secrets, line.Verifier)
 	f.say("GET /" + secrets[1] + " HTTP/1.1\r\nHost: x\r\nAuthorization Bearer " + secrets[1] + "\r\n\r\n")

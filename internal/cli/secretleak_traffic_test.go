@@ -60,12 +60,12 @@ func (f *traffic) try(r request) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	for _, line := range r.header {
 		name, value, _ := strings.Cut(line, ": ")
 		req.Header.Add(name, value)
+	}
+	if r.body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
@@ -131,6 +131,22 @@ func (f *traffic) guardKey(name, id, value, home string) {
 	whole.complete = true
 	secret.home, whole.home = home, home
 	f.guard(secret, whole)
+}
+
+// openPart is the length of the part of an opaque access token that is no secret: its fixed words,
+// and the version of its key.
+const openPart = len("clv_at_") + 6
+
+// guardToken guards an access token. Only the signature of a JWT is searched in pieces: its other
+// parts hold claims that are public.
+func (f *traffic) guardToken(name, value string) {
+	if !strings.HasPrefix(value, "clv_at_") {
+		whole := newCanary(name, value)
+		whole.complete = true
+		f.guard(whole, newCanary(name+"'s signature", value[strings.LastIndex(value, ".")+1:]))
+		return
+	}
+	f.guard(newCanary(name, value[openPart:]))
 }
 
 // secretOf returns the secret in the value of a key of any style.

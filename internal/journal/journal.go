@@ -404,17 +404,19 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		s.applyTenant(f, l)
 	case audit.EffectApplicationDisabled, audit.EffectApplicationEnabled, audit.EffectApplicationDeleted:
 		if last := s.applications[f.Application]; !last.deleted {
-			s.applications[f.Application] = applicationState{
-				tenant:   f.Tenant,
-				disabled: f.Kind == audit.EffectApplicationDisabled,
-				deleted:  f.Kind == audit.EffectApplicationDeleted,
-				routes:   last.routes,
+			last.tenant = f.Tenant
+			last.disabled = f.Kind == audit.EffectApplicationDisabled
+			last.deleted = f.Kind == audit.EffectApplicationDeleted
+			if last.deleted {
+				last.routes = nil
 			}
+			s.applications[f.Application] = last
 		}
 	case audit.EffectRoutesSet:
-		last := s.applications[f.Application]
-		last.tenant, last.routes = f.Tenant, &f.Routes
-		s.applications[f.Application] = last
+		if last := s.applications[f.Application]; !last.deleted {
+			last.tenant, last.routes = f.Tenant, &f.Routes
+			s.applications[f.Application] = last
+		}
 	case audit.EffectEntryOtherwiseSet, audit.EffectEntryDeleted:
 		s.applyEntry(f, l)
 	case audit.EffectSubjectDisabled, audit.EffectSubjectEnabled, audit.EffectSubjectDeleted,

@@ -95,9 +95,10 @@ func revokedTokens(ctx context.Context, from querier, key ident.KeyID,
 		}
 		raw, err := hex.DecodeString(text)
 		var id credential.AccessTokenID
-		if err != nil || copy(id[:], raw) != len(id) {
+		if err != nil || len(raw) != len(id) {
 			return fmt.Errorf("a revoked token has the id %q", text)
 		}
+		copy(id[:], raw)
 		ids = append(ids, id)
 		return nil
 	}, key, micros(now))

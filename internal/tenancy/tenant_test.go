@@ -213,11 +213,18 @@ func TestSettingsThatAreLeftOutStayNullClearsAndListsReplace(t *testing.T) {
 			},
 		},
 		{`{"settings":{"prefix":null,"label":null}}`, func(s *api.Settings) { s.Prefix, s.Label = nil, nil }},
+		// A JWT lives for at most 300 seconds, so the format cuts the lifetime.
+		{`{"settings":{"token_format":"jwt"}}`, func(s *api.Settings) {
+			s.TokenFormat = "jwt"
+			s.TokenSeconds = 300
+		}},
 		{
-			`{"settings":{"token_format":"jwt","token_seconds":300,"creators":["admin"],"visibility":"own"}}`,
+			`{"settings":{"token_algorithm":"ES256","token_seconds":200}}`,
+			func(s *api.Settings) { s.TokenAlgorithm, s.TokenSeconds = "ES256", 200 },
+		},
+		{
+			`{"settings":{"creators":["admin"],"visibility":"own"}}`,
 			func(s *api.Settings) {
-				s.TokenFormat = "jwt"
-				s.TokenSeconds = 300
 				s.Creators = []api.Creator{"admin"}
 				s.Visibility = "own"
 			},
@@ -296,7 +303,8 @@ func TestABadSettingIsNamedAndNothingIsChanged(t *testing.T) {
 		{`"token_seconds":59`, "token_seconds range"},
 		{`"token_seconds":86401`, "token_seconds range"},
 		{`"token_seconds":null`, "token_seconds required"},
-		{`"token_format":"jwt"`, "token_seconds range"},
+		{`"token_format":"jwt","token_seconds":301`, "token_seconds range"},
+		{`"token_algorithm":"HS256"`, "token_algorithm unknown"},
 		{`"token_format":"saml"`, "token_format unknown"},
 		{`"idle_days":0`, "idle_days range"},
 		{`"idle_days":3651`, "idle_days range"},

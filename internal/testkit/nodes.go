@@ -115,6 +115,7 @@ func (h *Server) Node(databaseURL string) *Server {
 	h.check(err)
 	c.RootSecret, c.Database = credential.NewSecret(string(root)), h.Config.Database
 	c.Database.URL = credential.NewSecret(databaseURL)
+	c.Server.TrustedProxies = h.Config.Server.TrustedProxies
 	n := &Server{
 		Config: c, Account: h.Account, Owner: h.Owner, Clock: NewClock(h.Clock.Now()), Log: &Log{}, t: h.t,
 		change: h.change, people: 1000,

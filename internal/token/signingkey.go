@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -281,11 +280,11 @@ func (s *Service) newSigningKey(algorithm policy.TokenAlgorithm) (k SigningKey, 
 	var private crypto.Signer
 	switch algorithm {
 	case policy.RS256:
-		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
+		private, err = rsa.GenerateKey(s.Rand, rsaBits)
 	case policy.ES256:
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		private, err = ecdsa.GenerateKey(elliptic.P256(), s.Rand)
 	case policy.EdDSA:
-		_, private, err = ed25519.GenerateKey(rand.Reader)
+		_, private, err = ed25519.GenerateKey(s.Rand)
 	default:
 		err = fmt.Errorf("no signing key can have the algorithm %q", algorithm)
 	}

@@ -16,6 +16,7 @@ package token
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -65,6 +66,9 @@ type Service struct {
 	Now     func() time.Time
 	// Horizon is the time up to which irreversible work may go.
 	Horizon func() time.Time
+	// Rand is the source of randomness for signing keys of Ed25519. Those of the other algorithms
+	// always use the system's.
+	Rand io.Reader
 	// Issuer is the base URL, the `iss` of every JWT.
 	Issuer string
 	// PropagationDelay is how long a new signing key is on record before it signs, so that every

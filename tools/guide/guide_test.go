@@ -80,7 +80,13 @@ func buildClaviger(t *testing.T) string {
 // startBinary starts Claviger with sample data and signs in as the account owner.
 func startBinary(t *testing.T, binary string, environment ...string) *server {
 	t.Helper()
-	s := &server{t: t}
+	return startBinaryFor(t, binary, http.Client{}, environment...)
+}
+
+// startBinaryFor is startBinary for a client that trusts the certificate of Claviger.
+func startBinaryFor(t *testing.T, binary string, client http.Client, environment ...string) *server {
+	t.Helper()
+	s := &server{t: t, client: client}
 	data := filepath.Join(t.TempDir(), "data")
 	s.cmd = exec.Command(binary, "dev", "--output", "json", "--listen", "127.0.0.1:0", "--data", data)
 	s.cmd.Env = append(os.Environ(), environment...)
@@ -118,18 +124,25 @@ func (s *server) call(method, path string, body any) (response struct {
 	req, err := http.NewRequestWithContext(s.t.Context(), method, s.sample.URL+path, bytes.NewReader(text))
 	must(s.t, err)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.client.Do(req)
-	must(s.t, err)
-	defer resp.Body.Close()
-	text, err = io.ReadAll(resp.Body)
-	must(s.t, err)
-	if resp.StatusCode >= http.StatusBadRequest {
-		s.t.Fatalf("%s %s: %s: %s", method, path, resp.Status, text)
-	}
+	text = s.send(req)
 	if len(text) > 0 {
 		must(s.t, json.Unmarshal(text, &response))
 	}
 	return response
+}
+
+// send sends a request and returns the body of the response. The test fails if the request does.
+func (s *server) send(req *http.Request) []byte {
+	s.t.Helper()
+	resp, err := s.client.Do(req)
+	must(s.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(s.t, err)
+	if resp.StatusCode >= http.StatusBadRequest {
+		s.t.Fatalf("%s %s: %s: %s", req.Method, req.URL.Path, resp.Status, text)
+	}
+	return text
 }
 
 // run runs a command and returns its standard output. The test fails if the command does.
@@ -195,6 +208,17 @@ func write(t testing.TB, folder, name, text string) string {
 	return path
 }
 
+// replaceAll replaces texts of a document. The test fails if the document lacks one of them.
+func replaceAll(t testing.TB, text string, pairs ...string) string {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			t.Fatalf("the document does not contain %q", pairs[i])
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -209,10 +233,10 @@ func (k issued) basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(k.id + ":" + k.secret))
 }
 
-func (s *server) newKey(name, scope string) issued {
+func (s *server) newKey(name string, scopes ...string) issued {
 	s.t.Helper()
 	made := s.call(http.MethodPost, s.tenant()+"/keys", map[string]any{
-		"name": name, "scopes": []string{scope}, "all_applications": true,
+		"name": name, "scopes": scopes, "all_applications": true,
 	})
 	return issued{made.Key.ID, made.Credential.ID, made.Credential.Secret, made.Credential.Value}
 }

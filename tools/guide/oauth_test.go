@@ -12,7 +12,7 @@ import (
 
 // The programs of docs/oauth.md get tokens, send, revoke and verify them, as they are written.
 func TestTheProgramsOfTheOAuthGuideWork(t *testing.T) {
-	s := startServer(t)
+	s := startBinary(t, buildClaviger(t))
 	client, verifier := s.newKey("A program", "applications:read"), s.newKey("A gateway", "keys:verify")
 	folder := t.TempDir()
 	run(t, inFolder(folder, "npm", "install", "--no-audit", "--no-fund", "oauth4webapi@3"))

@@ -15,6 +15,7 @@ import (
 func TestAContractionThatFailsLeavesEverythingAsItWas(t *testing.T) {
 	settings := testkit.ReleasedConfig(t, testkit.Postgres)
 	url := settings.Database.URL
+	closeBackend(t, open(t, url.Reveal())) // with all expansions, as when a node of this version runs
 	before := testkit.ReleasedRows(t, settings)
 	conn := raw(t, url.Reveal())
 	exec(t, conn, `ALTER TABLE key_secrets RENAME CONSTRAINT key_secrets_set_by_fkey TO another`)

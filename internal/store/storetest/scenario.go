@@ -52,6 +52,7 @@ func runScenario(fx *fixture) []string {
 	sc.serviceAccountsOwnKeys(who, sc.createTenant("robotic", account, nil, ada), ada)
 	sc.subjectsHavePlans(who, sc.createTenant("selling", account, nil, ada))
 	sc.programsManageKeys(who, sc.createTenant("programmed", account, nil, ada))
+	sc.tokensAreIssuedAndRevoked(who, sc.createTenant("issuing", account, nil, ada))
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
 	sc.openAccount()
@@ -60,6 +61,7 @@ func runScenario(fx *fixture) []string {
 	sc.peopleChangeAndLeave(ada, bob)
 	sc.serverKeysRotate()
 	sc.oldLinksAreRemoved()
+	sc.signingKeysRotate()
 	return sc.answers
 }
 

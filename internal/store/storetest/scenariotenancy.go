@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -72,11 +73,30 @@ func (sc *scenario) applicationsChange(who principal.Principal, t tenancy.Tenant
 			application.Change{Name: &name, Disabled: &off})
 		record(sc, "change application", changed, err)
 	}
+	sc.routesChange(who, t, a)
 	k := sc.create(who, t, anyKey())
 	byKey := principal.OfKey(&principal.Key{ID: k.ID, Tenant: t.ID, Account: t.Account, Serial: 1})
 	record(sc, "delete application by a key", "", sc.applications.DeleteApplication(sc.Context(), byKey, t.ID, a.ID))
 	record(sc, "delete application", "", sc.applications.DeleteApplication(sc.Context(), who, t.ID, a.ID))
 	record(sc, "delete application again", "", sc.applications.DeleteApplication(sc.Context(), who, t.ID, a.ID))
+}
+
+// routesChange sets the route rules of an application, and creates, changes and deletes an entry.
+func (sc *scenario) routesChange(who principal.Principal, t tenancy.Tenant, a application.Application) {
+	for _, rules := range [][]route.Rule{{filmsRule()}, {filmsRule()}, nil} { // the second time there is nothing to do
+		record(sc, "set routes", "", sc.applications.SetRoutes(sc.Context(), who, t.ID, a.ID, rules))
+	}
+	for range 2 { // the second time there is one
+		e, err := sc.applications.CreateEntry(sc.Context(), sc.operator, "films", t.ID, route.AnyKey)
+		record(sc, "create entry", e, err)
+	}
+	for range 2 { // the second time there is nothing to do
+		e, err := sc.applications.EditEntry(sc.Context(), sc.operator, "films", route.Refuse)
+		record(sc, "edit entry", e, err)
+	}
+	for range 2 { // the second time there is none
+		record(sc, "delete entry", "", sc.applications.DeleteEntry(sc.Context(), sc.operator, "films"))
+	}
 }
 
 // membersJoinAndLeave invites a person, who joins, is changed, and is removed with their keys.

@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/token"
 )
 
 // passwordCost is low, so that the tests do not spend their time on hashing.
@@ -43,8 +44,8 @@ type services struct {
 	keys            *key.Service
 	sweeper         *key.Sweeper
 	notices         *notice.Service
-
-	serverKeys *serverkey.Service
+	serverKeys      *serverkey.Service
+	tokens          *token.Service
 }
 
 // copyKeyService returns a second key service, which a test may alter.
@@ -143,6 +144,10 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 		serverKeys: &serverkey.Service{
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) serverkey.Tx { return t })), Store: s,
 			Keyring: keyring, Now: now, Horizon: now,
+		},
+		tokens: &token.Service{
+			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) token.Tx { return t })), Store: s,
+			Keyring: keyring, Now: now, Horizon: now, Rand: random, Issuer: "https://claviger.example",
 		},
 	}
 }
