@@ -139,8 +139,7 @@ There is a tenant for each preset, with two applications and a key. Show who a k
 {{- if .Key.Header}}
   curl -H '{{.Key.Header}}' {{$.URL}}/api/v1/whoami
 {{- else}}
-  {{.Key.Value}}
-  cannot be sent in a header: its tenant accepts only OAuth
+  curl --user '{{.Key.Value}}' -d grant_type=client_credentials {{$.URL}}/oauth2/token
 {{- end}}
 {{end}}
 {{- with index .Tenants 0}}

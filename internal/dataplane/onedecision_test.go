@@ -58,8 +58,11 @@ func TestVerifyAndForwardAuthMakeOneDecision(t *testing.T) {
 	d.verifier = d.issueVerifier()
 	for _, style := range []credential.Style{credential.Token, credential.Pair, credential.Client, credential.UUID} {
 		for _, transports := range [][]policy.Transport{
-			{policy.Bearer, policy.Basic, policy.Header}, {policy.Bearer}, {policy.Header, policy.Basic},
-			{policy.OAuth}, {policy.Bearer, policy.OAuth},
+			{policy.Bearer, policy.Basic, policy.Header},
+			{policy.Bearer},
+			{policy.Header, policy.Basic},
+			{policy.OAuth},
+			{policy.Bearer, policy.OAuth},
 		} {
 			d.compareTenant(style, transports)
 		}
