@@ -174,7 +174,8 @@ func TestThePrintedCurlLinesWork(t *testing.T) {
 			}
 		}
 		requireAnswers(t, s.dir, curlLines(page), []string{
-			`"transport":"bearer"`, `"transport":"basic"`, `"transport":"bearer"`, `"transport":"header"`,
+			`"transport":"bearer"`, `"transport":"basic"`, `"access_token":"clv_at_`, `"transport":"bearer"`,
+			`"transport":"header"`,
 			`"id":"` + made.Tenants[0].ApplicationIDs[0] + `"`,
 			`{"active":true,"code":"ok","key_id":"` + made.Tenants[0].Key.ID + `"`,
 			`"email":"` + made.Email + `"`,
