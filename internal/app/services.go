@@ -72,6 +72,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	v.Tokens = &token.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) token.Tx { return t }), Store: s, Keyring: st.keyring, Now: now,
 		Horizon: horizon, Rand: rand.Reader, Issuer: issuer, PropagationDelay: propagationDelay(s),
+		SignGate: admission.NewGate(signLimits()),
 	}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
@@ -177,6 +178,15 @@ func searchLimits() admission.Limits {
 	return admission.Limits{
 		Concurrency: max(1, runtime.GOMAXPROCS(0)/2), PerCaller: 1, Queue: 64, QueuePerCaller: 16,
 		Wait: 10 * time.Second,
+	}
+}
+
+// signLimits bound what signs JWTs: half of the cores, one token of each tenant at a time. So the
+// other cores are left to decisions.
+func signLimits() admission.Limits {
+	return admission.Limits{
+		Concurrency: max(1, runtime.GOMAXPROCS(0)/2), PerCaller: 1, Queue: 256, QueuePerCaller: 32,
+		Wait: 5 * time.Second,
 	}
 }
 

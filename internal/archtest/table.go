@@ -71,7 +71,7 @@ var table = []layer{
 	}},
 	{"domain", []row{
 		{"internal/audit", "hashline paging principal policy ident fault", ""},
-		{"internal/token", "principal policy scope credential ident audit fault", "go-jose"},
+		{"internal/token", "admission principal policy scope credential ident audit fault", "go-jose"},
 		{
 			"internal/identity", "admission notice principal policy credential ident audit text metric fault",
 			"crypto idna text",

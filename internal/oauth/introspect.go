@@ -17,27 +17,16 @@ var inactive = api.IntrospectionResponse{}
 
 // introspect describes an access token to its own client, and to those who may verify it.
 func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
-	f, err := a.readForm(w, r)
+	about, err := a.readAboutToken(w, r)
 	if err != nil {
 		return err
 	}
-	caller, err := a.authenticate(w, r, f)
+	ip, err := addressOf(about.form)
 	if err != nil {
 		return err
 	}
-	value, err := f.require("token")
-	if err != nil {
-		return err
-	}
-	ip, err := addressOf(f)
-	if err != nil {
-		return err
-	}
-	p := web.ParseCredential(value)
-	if p.Kind() != verify.AccessToken {
-		p = verify.PresentAccessToken(value) // nothing else is introspected, so that it is invalid
-	}
-	d, err := a.Authenticator.Verify.Engine.Introspect(r.Context(), caller, p, ip)
+	p := verify.PresentAccessToken(about.token) // anything else is an invalid one
+	d, err := a.Authenticator.Verify.Engine.Introspect(r.Context(), about.caller, p, ip)
 	if err != nil {
 		return err
 	}
@@ -68,6 +57,27 @@ func (a *API) description(d verify.Decision) api.IntrospectionResponse {
 		Expires: t.Expires.Unix(), IssuedAt: t.IssuedAt.Unix(), Subject: string(k.Owner.ID), Issuer: a.BaseURL,
 		TokenID: t.ID.String(), TenantID: string(k.Tenant), AccountID: string(k.Account), KeyID: string(k.ID),
 	}
+}
+
+// aboutToken is a request about a token, by a client that is authenticated.
+type aboutToken struct {
+	form
+	caller verify.Caller
+	token  string
+}
+
+// readAboutToken runs phases 1 and 2 for introspection and revocation.
+func (a *API) readAboutToken(w http.ResponseWriter, r *http.Request) (about aboutToken, err error) {
+	about.form, err = a.readForm(w, r)
+	if err != nil {
+		return about, err
+	}
+	about.caller, err = a.authenticate(w, r, about.form)
+	if err != nil {
+		return about, err
+	}
+	about.token, err = about.require("token")
+	return about, err
 }
 
 // authenticate runs phase 2 for introspection and revocation.

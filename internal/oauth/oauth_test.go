@@ -31,7 +31,11 @@ type oauthServer struct {
 
 func start(t *testing.T, e testkit.Engine) *oauthServer {
 	t.Helper()
-	h := testkit.Start(t, e)
+	return startOn(t, testkit.Start(t, e))
+}
+
+func startOn(t *testing.T, h *testkit.Server) *oauthServer {
+	t.Helper()
 	tenant := h.Tenant("Main tenant", testkit.UnlimitedKeys)
 	owner := h.Member(tenant, "Key Owner", scope.Admin)
 	return &oauthServer{Server: h, t: t, tenant: tenant, owner: owner, admin: h.As(owner)}
@@ -583,5 +587,34 @@ func TestARestoreMakesTokensVoid(t *testing.T) {
 	}
 	if got := s.code(s.token(k)); got != api.OK {
 		t.Errorf("a new token: %s", got)
+	}
+}
+
+// Tokens cost nothing to issue, so what a key can revoke is limited as changes are. The audit trail
+// cannot be filled with revocations, and another owner is not limited by them.
+func TestRevocationsOfTokensCountAsChanges(t *testing.T) {
+	t.Parallel()
+	const changes = 12
+	c := testkit.SQLite.Config(t)
+	c.Limits.ChangesPerMinute = changes
+	s := startOn(t, testkit.StartIn(t, c))
+	k := s.key("applications:read")
+	revoked := 0
+	for range 2 * changes {
+		r := s.send("/oauth2/revoke", clientForm(k, "token", s.token(k)), nil)
+		switch {
+		case r.status == http.StatusOK:
+			revoked++
+		case r.status != http.StatusTooManyRequests || r.Error != "limit_of_changes" ||
+			r.header.Get("Retry-After") == "":
+			t.Fatalf("%d %v %s", r.status, r.header, r.body)
+		}
+	}
+	if revoked >= changes+2 || revoked == 0 {
+		t.Errorf("%d of %d tokens were revoked in a moment", revoked, 2*changes)
+	}
+	other := s.Key(s.As(s.Member(s.tenant, "Other", scope.Admin)), s.tenant, "applications:read")
+	if r := s.send("/oauth2/revoke", clientForm(other, "token", s.token(other)), nil); r.status != http.StatusOK {
+		t.Errorf("another owner: %d %s", r.status, r.body)
 	}
 }

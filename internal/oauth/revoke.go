@@ -12,25 +12,17 @@ import (
 
 // revoke ends an access token of the client (RFC 7009).
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
-	f, err := a.readForm(w, r)
+	about, err := a.readAboutToken(w, r)
 	if err != nil {
 		return err
 	}
-	caller, err := a.authenticate(w, r, f)
-	if err != nil {
-		return err
-	}
-	value, err := f.require("token")
-	if err != nil {
-		return err
-	}
-	if web.ParseCredential(value).Kind() == verify.APIKey {
+	if web.ParseCredential(about.token).Kind() == verify.APIKey {
 		return &protocolError{
 			"unsupported_token_type",
 			"This endpoint revokes access tokens. Revoke an API key with the management API.",
 		}
 	}
-	if err := a.revokeToken(r, caller, value); err != nil {
+	if err := a.revokeToken(r, about.caller, about.token); err != nil {
 		return err
 	}
 	web.SetPrivate(w.Header())
@@ -51,6 +43,11 @@ func (a *API) revokeToken(r *http.Request, caller verify.Caller, value string) e
 	k, _ := caller.Key()
 	if t.Key != k.ID {
 		return &protocolError{"unauthorized_client", "The token was issued to another client, which must revoke it."}
+	}
+	// Nothing counts tokens that are issued, so a revocation counts as a change, not as one that
+	// only takes authority away: otherwise a key could fill the audit trail.
+	if err := a.Middleware.AdmitChange(caller.Principal, false); err != nil {
+		return err
 	}
 	return a.Tokens.Revoke(r.Context(), caller.Principal, k, cloned(t))
 }

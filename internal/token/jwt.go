@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -43,6 +44,11 @@ func (s *Service) sign(ctx context.Context, g Grant, t credential.AccessToken,
 	if err != nil {
 		return credential.Secret{}, err
 	}
+	permit, err := s.SignGate.Acquire(ctx, admission.Caller(g.Key.Tenant))
+	if err != nil {
+		return credential.Secret{}, err
+	}
+	defer permit.Release()
 	options := (&jose.SignerOptions{}).WithType(jwtType).WithHeader("kid", key.id)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: key.algorithm, Key: key.private}, options)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -74,6 +75,9 @@ type Service struct {
 	// PropagationDelay is how long a new signing key is on record before it signs, so that every
 	// node knows it.
 	PropagationDelay time.Duration
+	// SignGate admits those for whom a JWT is signed, which takes a thousand times as long as an
+	// opaque token; nil admits everyone.
+	SignGate *admission.Gate
 
 	counts  Counts
 	signing signingKeys
