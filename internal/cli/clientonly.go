@@ -14,8 +14,8 @@ import (
 
 // serverOnlyNames are the commands that this build does not have.
 var serverOnlyNames = []string{
-	"account", "backup", "clock", "compact", "config", "dev", "health", "migrate", "notices", "restore",
-	"rootkey", "serve", "tenant", "user",
+	"account", "backup", "clock", "compact", "config", "dev", "entries", "health", "migrate", "notices", "restore",
+	"rootkey", "routes", "serve", "tenant", "user",
 }
 
 // serverCommands returns a command for each of serverOnlyNames that says where to run it.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,11 +45,12 @@ func (b *builder) filesFor(ctx context.Context, t target, binary string, modules
 	return files, nil
 }
 
-// commonFiles are the source files that every archive contains, under the same path. The documents
-// name no other source file. The README.md of an archive is deploy/archive.md.
+// commonFiles are the source files and folders that every archive contains, under the same path.
+// The documents name no other source file. The README.md of an archive is deploy/archive.md.
 var commonFiles = []string{
 	"LICENSE", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md", "docs/integration.md",
-	"docs/scanners.md", "deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
+	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/integrations",
+	"deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
 	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }
 
@@ -83,14 +85,21 @@ func (b *builder) readCommon(ctx context.Context) error {
 	return err
 }
 
-// read returns source files by their paths.
+// read reads source files, and all files of source folders.
 func (b *builder) read(names ...string) (files []file, err error) {
+	tree := os.DirFS(b.folder)
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(b.folder, name))
+		err := fs.WalkDir(tree, name, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(tree, name)
+			files = append(files, file{name, 0o644, text})
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{name, 0o644, text})
 	}
 	return files, nil
 }

@@ -196,7 +196,7 @@ func anchor(title string) string {
 // server.
 var clientPackages = []string{
 	"api", "client", "cmd/claviger", "internal/cli", "internal/config", "internal/credential", "internal/fault",
-	"internal/ident", "internal/scan",
+	"internal/ident", "internal/metadata", "internal/proxy", "internal/route", "internal/scan", "internal/scope",
 }
 
 func TestTheBuildForWindowsContainsNothingOfAServer(t *testing.T) {
