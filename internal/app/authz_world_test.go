@@ -46,6 +46,8 @@ type world struct {
 	// absent is the "not found" of each route.
 	absent map[string]string
 	count  int
+	// turns counts the requests of each party, to choose their transports.
+	turns map[string]int
 }
 
 // site is a tenant with its account.
@@ -125,7 +127,8 @@ func newWorld(t *testing.T, e testkit.Engine) *world {
 	c.Database.MaxStaleness = config.Staleness(config.MaxStaleness)
 	w := &world{
 		Server: testkit.StartIn(t, c), t: t, homes: map[site]home{}, people: map[string]principal.Person{},
-		shelf: map[string]any{}, absent: map[string]string{}, stale: true,
+		shelf: map[string]any{}, absent: map[string]string{}, turns: map[string]int{},
+		stale: true,
 	}
 	for _, a := range cast {
 		w.people[a.name] = w.Person("The " + a.name)

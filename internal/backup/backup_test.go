@@ -108,7 +108,7 @@ func TestABackupOpensByWhatItWasLockedToAndNothingElse(t *testing.T) {
 		opens backup.Identity
 	}{
 		"a passphrase": {
-			backup.Recipient{Passphrase: "correct horse battery staple"},
+			backup.Recipient{Passphrase: "correct horse battery staple", WorkFactor: 10},
 			backup.Identity{Passphrase: "correct horse battery staple"},
 		},
 		"a recipient": {

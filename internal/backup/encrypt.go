@@ -12,6 +12,9 @@ import (
 // Recipient is what a backup is encrypted to: a passphrase, or age recipients.
 type Recipient struct {
 	Passphrase string
+	// WorkFactor is the binary logarithm of the cost of scrypt, for a passphrase. 0 is age's
+	// default; tests use less.
+	WorkFactor int
 	// Recipients in age's form: age1….
 	Recipients []string
 }
@@ -28,6 +31,9 @@ func Encrypt(to io.Writer, l Recipient) (io.WriteCloser, error) {
 func (l Recipient) ageRecipients() (all []age.Recipient, err error) {
 	if len(l.Recipients) == 0 {
 		r, err := age.NewScryptRecipient(l.Passphrase)
+		if err == nil && l.WorkFactor != 0 {
+			r.SetWorkFactor(l.WorkFactor)
+		}
 		return []age.Recipient{r}, err
 	}
 	for _, text := range l.Recipients {

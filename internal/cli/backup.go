@@ -56,7 +56,7 @@ func (f *backupFlags) run(c *call, path string) error {
 	if err := f.checkTarget(path); err != nil {
 		return err
 	}
-	lock := backup.Recipient{Recipients: f.recipients}
+	lock := backup.Recipient{Recipients: f.recipients, WorkFactor: passphraseWorkFactor}
 	if len(f.recipients) == 0 {
 		var err error
 		lock.Passphrase, err = c.newPassphrase(f.passphraseFile)

@@ -12,3 +12,6 @@ func setPasswordCost(o *app.Options) {
 	o.PasswordCost.Time = 1
 	o.PasswordCost.Threads = 1
 }
+
+// passphraseWorkFactor makes backups to a passphrase fast and insecure, for the same reason.
+const passphraseWorkFactor = 10

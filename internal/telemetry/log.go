@@ -54,7 +54,17 @@ func (h redacting) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h redacting) WithGroup(name string) slog.Handler { return redacting{h.next.WithGroup(name)} }
 
-func redact(text string) string { return credentialPatterns.ReplaceAllString(text, "[redacted]") }
+// shortestCredential is the length of the shortest text that a pattern without "://" matches: a
+// UUID.
+const shortestCredential = 36
+
+// redact replaces what looks like a credential. Most texts of a log are too short for one.
+func redact(text string) string {
+	if len(text) < shortestCredential && !strings.Contains(text, "://") {
+		return text
+	}
+	return credentialPatterns.ReplaceAllString(text, "[redacted]")
+}
 
 func redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
