@@ -18,6 +18,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/serverkey"
@@ -33,6 +34,9 @@ type API struct {
 	Accounts *account.Service
 	Tenancy  *tenancy.Service
 	Notices  *notice.Service
+	// ServiceAccounts finds service accounts. ManagementKeys has their management keys.
+	ServiceAccounts *machine.ServiceAccounts
+	ManagementKeys  *machine.ManagementKeys
 	// Applications changes entries. Routes has those that count.
 	Applications *application.Service
 	Routes       Routes
@@ -64,6 +68,10 @@ func (a *API) Mount(router *web.Router) {
 		{Method: http.MethodGet, Path: "/operator/v1/accounts", Serve: a.listAccounts},
 		{Method: http.MethodPost, Path: "/operator/v1/accounts", Serve: a.createAccount},
 		{Method: http.MethodPut, Path: "/operator/v1/tenants/{tenant}", Serve: a.setTenant},
+		{Method: http.MethodGet, Path: managementKeysPath, Serve: a.listManagementKeys},
+		{Method: http.MethodPost, Path: managementKeysPath, Serve: a.createManagementKey},
+		{Method: http.MethodPost, Path: managementKeyPath + "/refresh", Serve: a.refreshManagementKey},
+		{Method: http.MethodPost, Path: managementKeyPath + "/revoke", Serve: a.revokeManagementKey},
 		{Method: http.MethodGet, Path: "/operator/v1/entries", Serve: a.listEntries},
 		{Method: http.MethodPost, Path: "/operator/v1/entries", Serve: a.createEntry},
 		{Method: http.MethodPatch, Path: "/operator/v1/entries/{entry}", Serve: a.editEntry},

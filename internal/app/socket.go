@@ -107,6 +107,7 @@ func (a *App) serveOperators(l net.Listener) {
 	operators := &adminapi.API{
 		Errors: web.ProblemWriter{Authenticator: a.web.Authenticator}, Log: a.options.Log,
 		Identity: a.Identity, Accounts: a.Accounts, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store,
+		ServiceAccounts: a.ServiceAccounts, ManagementKeys: a.ManagementKeys,
 		Applications: a.Applications, Routes: &a.routes,
 		ServerKeys: a.ServerKeys,
 		Clock:      a.clock, BaseURL: a.URL,

@@ -123,16 +123,17 @@ var table = []layer{
 				"api",
 			"json",
 		},
+		{"internal/machine/wire", "machine policy scope ident fault web api", ""},
 		{"internal/dialect", "web fault", ""},
 		{"internal/console/view", "", ""},
 	}},
 	{"entrypoints", []row{
-		{"internal/manageapi", "web domain base api", "huma json"},
+		{"internal/manageapi", "machine/wire web domain base api", "huma json"},
 		{
 			"internal/dataplane",
 			"web dialect verify route api policy scope principal ident metadata telemetry proxy fault", "json",
 		},
-		{"internal/adminapi", "web domain base api", ""},
+		{"internal/adminapi", "machine/wire web domain base api", ""},
 		{"internal/docs", "web fault api", ""},
 		{
 			"internal/oauth", "web verify token api policy scope principal credential fault",

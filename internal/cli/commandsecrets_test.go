@@ -36,6 +36,14 @@ type commandCase struct {
 // test itself runs serve, dev and restore.
 var (
 	versionCase = commandCase{line: "version"}
+	// ownerCases run against a server, before all others.
+	ownerCases = []commandCase{
+		{
+			line: "login --context owner --server {url} --email {email} --tenant {tenant}" +
+				" --password-file {secrets}/password",
+		},
+		{line: "service-accounts create Operated --tenant {tenant} -o json", captures: "operated=id"},
+	}
 	// commandCases run against a server.
 	commandCases = []commandCase{
 		{line: "scan {secrets}", code: 10},
@@ -49,10 +57,6 @@ var (
 			stdin: "mistyped", code: 5,
 		},
 		{line: "login --context owner --server {url} --email {email}", stdin: "mistyped", code: 3},
-		{
-			line: "login --context owner --server {url} --email {email} --tenant {tenant}" +
-				" --password-file {secrets}/password",
-		},
 		{line: "login --context member --server {url} --email {member} --tenant {tenant}", stdin: "member's password"},
 		{line: "whoami -o json", captures: "user=user.id"},
 		{line: "contexts list -o json"},
@@ -200,6 +204,17 @@ var (
 		{line: "user password {member} -o json", secretAt: "url"},
 		{line: "tenant allow-password {tenant}", code: 6},
 		{line: "tenant refuse-password {tenant}"},
+		{
+			line: "tenant create-management-key {tenant} {operated} Shown --permission keys:read --owner-type user" +
+				" -o json",
+			captures: "key=id", secretAt: "value",
+		},
+		{
+			line:       "tenant refresh-management-key {tenant} Operated {key} --save {secrets}/operated.json --force",
+			secretFile: "operated.json",
+		},
+		{line: "tenant list-management-keys {tenant} Operated"},
+		{line: "tenant revoke-management-key {tenant} {operated} {key} --yes"},
 		{line: "entries create shop --tenant {tenant} --otherwise any-key"},
 		{line: "entries update shop --otherwise refuse"},
 		{line: "entries list"},
@@ -247,6 +262,7 @@ func TestNoCommandTellsASecretButWhereItIsMeantTo(t *testing.T) {
 		r.names["url"], r.names["listen"] = p.logged(readyLine), p.logged(listenLine)
 
 		r.run(versionCase)
+		r.run(ownerCases...)
 		if e == testkit.SQLite { // these commands use only the API, which is the same on both engines
 			r.run(commandCases...)
 		}

@@ -38,12 +38,73 @@ func listManagementKeys(r *apiCommand) *cobra.Command {
 	}
 }
 
+// managementKeyFlags are the flags of a new management key.
+type managementKeyFlags struct {
+	secretFlags
+	permissions, owners, scopes, applications, plans []string
+	networks, keyNetworks                            []string
+	allApplications, noPlan                          bool
+	lifetime, perHour                                int
+	expires                                          string
+}
+
+func (f *managementKeyFlags) add(cmd *cobra.Command) {
+	f.secretFlags.add(cmd)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.permissions, "permission", nil,
+		"what it may do, such as keys:create or subjects:write; repeat the flag for more")
+	flags.StringArrayVar(&f.owners, "owner-type", nil,
+		"type of owners for whose keys it may act: user, service_account or subject; repeat the flag for more")
+	flags.StringArrayVar(&f.scopes, "scope", nil,
+		`scope that its keys may have, or "*" for all; repeat the flag for more`)
+	flags.BoolVar(&f.allApplications, "all-applications", false, "its keys may use all applications")
+	flags.StringArrayVar(&f.applications, "application", nil,
+		"application, by id or name, that its keys may use; repeat the flag for more")
+	flags.StringArrayVar(&f.plans, "plan", nil,
+		"plan of the subjects that it may create and change; repeat the flag for more")
+	flags.BoolVar(&f.noPlan, "no-plan", false, "it may create and change subjects without a plan")
+	flags.IntVar(&f.lifetime, "max-lifetime", 0, "how many `days` the secrets of its keys may last")
+	flags.IntVar(&f.perHour, "creates-per-hour", 0,
+		"how many keys and subjects it may create, or keys refresh, in an hour (default 1000)")
+	flags.StringArrayVar(&f.networks, "allow-cidr", nil,
+		"`network` from which it may be used; repeat the flag for more")
+	flags.StringArrayVar(&f.keyNetworks, "key-cidr", nil,
+		"`network` from which its keys may be used at most; repeat the flag for more")
+	flags.StringVar(&f.expires, "expires", "",
+		"when it expires: a `time`, a date, or a duration such as 90d (default 90d)")
+}
+
+// request returns the request for a management key with the name, whose keys may use the
+// applications.
+func (f *managementKeyFlags) request(cmd *cobra.Command, c *call, name string,
+	applications []string,
+) (api.CreateManagementKeyRequest, error) {
+	n := api.CreateManagementKeyRequest{
+		Name: name, Permissions: asList[api.Permission](f.permissions), Owners: asList[api.PartyType](f.owners),
+		AllowedCIDRs: f.networks, Ceilings: api.ManagementCeilingsRequest{
+			Scopes: f.scopes, AllApplications: f.allApplications, ApplicationIDs: applications,
+			CreatesPerHour: f.perHour, AllowedCIDRs: f.keyNetworks,
+		},
+	}
+	for _, plan := range f.plans {
+		n.Ceilings.Plans = append(n.Ceilings.Plans, &plan)
+	}
+	if f.noPlan {
+		n.Ceilings.Plans = append(n.Ceilings.Plans, nil)
+	}
+	if cmd.Flags().Changed("max-lifetime") {
+		n.Ceilings.MaxLifetimeDays = &f.lifetime
+	}
+	if f.expires == "" {
+		return n, nil
+	}
+	at, err := c.timeFlag("expires", f.expires, fromNow)
+	n.ExpiresAt = &at
+	return n, err
+}
+
 func createManagementKey(r *apiCommand) *cobra.Command {
-	var s secretFlags
-	var permissions, owners, scopes, applications, plans, networks, keyNetworks []string
-	var allApplications, noPlan bool
-	var lifetime, perHour int
-	var expires string
+	var f managementKeyFlags
 	cmd := &cobra.Command{
 		Use: "create SERVICE_ACCOUNT NAME", Short: "Create a management key", Args: cobra.ExactArgs(2),
 		Long: `Creates a management key of a service account and shows its value, once. With
@@ -54,64 +115,30 @@ have at most: by default nothing.`,
     --permission keys:create --owner-type service_account \
     --scope applications:read --all-applications --save management.json`,
 	}
-	s.add(cmd)
-	flags := cmd.Flags()
-	flags.StringArrayVar(&permissions, "permission", nil,
-		"what it may do, such as keys:create or subjects:write; repeat the flag for more")
-	flags.StringArrayVar(&owners, "owner-type", nil,
-		"type of owners for whose keys it may act: user, service_account or subject; repeat the flag for more")
-	flags.StringArrayVar(&scopes, "scope", nil,
-		`scope that its keys may have, or "*" for all; repeat the flag for more`)
-	flags.BoolVar(&allApplications, "all-applications", false, "its keys may use all applications")
-	flags.StringArrayVar(&applications, "application", nil,
-		"application, by id or name, that its keys may use; repeat the flag for more")
-	flags.StringArrayVar(&plans, "plan", nil,
-		"plan of the subjects that it may create and change; repeat the flag for more")
-	flags.BoolVar(&noPlan, "no-plan", false, "it may create and change subjects without a plan")
-	flags.IntVar(&lifetime, "max-lifetime", 0, "how many `days` the secrets of its keys may last")
-	flags.IntVar(&perHour, "creates-per-hour", 0,
-		"how many keys and subjects it may create, or keys refresh, in an hour (default 1000)")
-	flags.StringArrayVar(&networks, "allow-cidr", nil, "`network` from which it may be used; repeat the flag for more")
-	flags.StringArrayVar(&keyNetworks, "key-cidr", nil,
-		"`network` from which its keys may be used at most; repeat the flag for more")
-	flags.StringVar(&expires, "expires", "",
-		"when it expires: a `time`, a date, or a duration such as 90d (default 90d)")
+	f.add(cmd)
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		account, err := c.serviceAccountID(tenant, args[0])
 		if err != nil {
 			return err
 		}
-		n := api.CreateManagementKeyRequest{
-			Name: args[1], Permissions: asList[api.Permission](permissions), Owners: asList[api.PartyType](owners),
-			AllowedCIDRs: networks, Ceilings: api.ManagementCeilingsRequest{
-				Scopes: scopes, AllApplications: allApplications, CreatesPerHour: perHour, AllowedCIDRs: keyNetworks,
-			},
-		}
-		n.Ceilings.ApplicationIDs, err = c.applicationIDs(tenant, applications)
+		applications, err := c.applicationIDs(tenant, f.applications)
 		if err != nil {
 			return err
 		}
-		for _, plan := range plans {
-			n.Ceilings.Plans = append(n.Ceilings.Plans, &plan)
+		n, err := f.request(cmd, c, args[1], applications)
+		if err != nil {
+			return err
 		}
-		if noPlan {
-			n.Ceilings.Plans = append(n.Ceilings.Plans, nil)
-		}
-		if cmd.Flags().Changed("max-lifetime") {
-			n.Ceilings.MaxLifetimeDays = &lifetime
-		}
-		if expires != "" {
-			at, err := c.timeFlag("expires", expires, fromNow)
-			if err != nil {
-				return err
-			}
-			n.ExpiresAt = &at
-		}
-		return c.showOrSaveManagementKey(s, account, func() (api.IssuedManagementKey, error) {
+		return c.showOrSaveManagementKey(f.secretFlags, refreshCommand, func() (api.IssuedManagementKey, error) {
 			return c.CreateManagementKey(c.ctx, tenant, account, n)
 		})
 	})
 	return cmd
+}
+
+// refreshCommand returns the command that issues another value for a management key.
+func refreshCommand(k api.IssuedManagementKey) string {
+	return "claviger management-keys refresh " + k.ServiceAccount.ID + " " + k.ID
 }
 
 func asList[T ~string](texts []string) []T {
@@ -132,19 +159,23 @@ func refreshManagementKey(r *apiCommand) *cobra.Command {
 beside the new one. You must have signed in within the last five minutes.`,
 	}
 	s.add(cmd)
-	cmd.Flags().DurationVar(&overlap, "overlap", 0, "how long the old value stays valid, such as 1h (at most 168h)")
+	addOverlapFlag(cmd, &overlap)
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		account, err := c.serviceAccountID(tenant, args[0])
 		if err != nil {
 			return err
 		}
-		return c.showOrSaveManagementKey(s, account, func() (api.IssuedManagementKey, error) {
+		return c.showOrSaveManagementKey(s, refreshCommand, func() (api.IssuedManagementKey, error) {
 			return c.RefreshManagementKey(c.ctx, tenant, account, args[1], api.RefreshManagementKeyRequest{
 				OverlapSeconds: int(overlap / time.Second),
 			})
 		})
 	})
 	return cmd
+}
+
+func addOverlapFlag(cmd *cobra.Command, overlap *time.Duration) {
+	cmd.Flags().DurationVar(overlap, "overlap", 0, "how long the old value stays valid, such as 1h (at most 168h)")
 }
 
 func revokeManagementKey(r *apiCommand) *cobra.Command {
@@ -175,8 +206,8 @@ stay: to end them as well, revoke them. Asks for confirmation.`,
 }
 
 // showOrSaveManagementKey issues a management key and shows or saves its value. There is no second
-// chance to do that.
-func (c *call) showOrSaveManagementKey(f secretFlags, account string,
+// chance to do that. refresh returns the command for another value, where this one was lost.
+func (c *call) showOrSaveManagementKey(f secretFlags, refresh func(api.IssuedManagementKey) string,
 	issue func() (api.IssuedManagementKey, error),
 ) error {
 	var file *pendingFile
@@ -201,7 +232,7 @@ func (c *call) showOrSaveManagementKey(f secretFlags, account string,
 		}
 		return failure{
 			fmt.Errorf("management key %s: %w", k.ID, err), code,
-			"claviger management-keys refresh " + account + " " + k.ID,
+			refresh(k),
 		}
 	}
 	if file == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 func tenantCommand() *cobra.Command {
-	cmd := groupCommand("tenant", "Manage the settings of a tenant that only the operator can change",
+	cmd := groupCommand("tenant", "Change in a tenant what only the operator can change, or needs no sign-in for",
 		operatorNote)
 	o := outputFlag(cmd)
 	cmd.AddCommand(
@@ -22,6 +22,8 @@ func tenantCommand() *cobra.Command {
 				"use a password keep working until they use keys."),
 		passwordSignInCommand(o, "refuse-password", false, "Reject passwords on the API of a tenant",
 			"Reverses allow-password. Works for any tenant."),
+		listTenantManagementKeys(o), createTenantManagementKey(o), refreshTenantManagementKey(o),
+		revokeTenantManagementKey(o),
 	)
 	return cmd
 }

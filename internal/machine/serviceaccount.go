@@ -367,3 +367,34 @@ func (s *ServiceAccounts) List(ctx context.Context, who principal.Principal, ten
 	}
 	return s.Store.ServiceAccounts(ctx, tenant, page)
 }
+
+// Find returns the id of a service account by its id or its name. Where several service accounts
+// of the tenant have the name, it fails with fault.Conflict and lists them. Only the operator may.
+func (s *ServiceAccounts) Find(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	idOrName string,
+) (ident.ServiceAccountID, error) {
+	if who.Kind() != principal.KindOperator {
+		return "", fault.Forbidden
+	}
+	if id, err := ident.Parse[ident.ServiceAccountID](idOrName); err == nil {
+		return id, nil
+	}
+	all, err := s.Store.ServiceAccounts(ctx, tenant, paging.Page{Limit: maxServiceAccounts})
+	if err != nil {
+		return "", err
+	}
+	var named []string
+	for _, a := range all {
+		if a.Name == idOrName {
+			named = append(named, string(a.ID))
+		}
+	}
+	switch len(named) {
+	case 0:
+		return "", fault.New(fault.NotFound, "No service account of the tenant has this id or name.")
+	case 1:
+		return ident.ServiceAccountID(named[0]), nil
+	}
+	return "", fault.New(fault.Conflict,
+		"Several service accounts have this name: "+strings.Join(named, ", ")+". Use the id.")
+}

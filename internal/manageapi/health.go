@@ -53,7 +53,7 @@ func healthOf(h key.Health) api.KeyHealth {
 	wire := api.KeyHealth{
 		Key: keyOf(h.View).KeySummary, AgeDays: int(h.Age / policy.Day), LastUsedAt: web.Time(h.Key.LastUsedAt),
 		IdleAt:   web.Time(h.IdleAt),
-		Findings: wireList[api.Finding](h.Findings), UnusedScopes: stringList(h.UnusedScopes),
+		Findings: web.TextsAs[api.Finding](h.Findings), UnusedScopes: stringList(h.UnusedScopes),
 	}
 	if !h.Life.Expiry.At.IsZero() {
 		wire.DaysToExpiry = new(int(h.TimeLeft / policy.Day))

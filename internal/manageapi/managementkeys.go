@@ -10,8 +10,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/machine/wire"
 	"github.com/claviger-dev/claviger/internal/policy"
-	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -95,9 +95,9 @@ func (a *API) listManagementKeys(ctx context.Context,
 		return nil, err
 	}
 	if next == nil {
-		return pageOf(a, found, managementKeyOf, nil, bound)
+		return pageOf(a, found, wire.ManagementKey, nil, bound)
 	}
-	return pageOf(a, found, managementKeyOf, &position{next.BeforeTime, string(next.BeforeID)}, bound)
+	return pageOf(a, found, wire.ManagementKey, &position{next.BeforeTime, string(next.BeforeID)}, bound)
 }
 
 type createManagementKeyInput struct {
@@ -108,25 +108,17 @@ type createManagementKeyInput struct {
 func (a *API) createManagementKey(ctx context.Context,
 	in *createManagementKeyInput,
 ) (*created[api.IssuedManagementKey], error) {
-	sent := in.JSON.value
-	ceilings, faults := ceilingsOf(sent.Ceilings)
-	addresses, more := policy.ParseAddresses("allowed_cidrs", sent.AllowedCIDRs)
-	if err := fault.Refuse(append(faults, more...)...); err != nil {
+	spec, err := wire.ManagementKeySpec(in.JSON.value)
+	if err != nil {
 		return nil, err
 	}
 	issued, err := a.ManagementKeys.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
-		ident.ServiceAccountID(in.ServiceAccount), machine.ManagementKeySpec{
-			Name: sent.Name, ExpiresAt: sent.ExpiresAt,
-			Rights: policy.ManagementRights{
-				Permissions: wireList[policy.Permission](sent.Permissions),
-				Owners:      wireList[ident.PartyType](sent.Owners), Ceilings: ceilings, Addresses: addresses,
-			},
-		})
+		ident.ServiceAccountID(in.ServiceAccount), spec)
 	if err != nil {
 		return nil, err
 	}
 	out := managementKeyCreated(in.Tenant, issued.ManagementKeyView)
-	out.Body.Value = new(issued.Credential.Value.Reveal())
+	out.Body = wire.IssuedManagementKey(issued)
 	return out, nil
 }
 
@@ -147,7 +139,7 @@ func managementKeyCreated(tenant string, v machine.ManagementKeyView) *created[a
 	return &created[api.IssuedManagementKey]{
 		Location: "/api/v1/tenants/" + tenant + "/service-accounts/" + string(v.ServiceAccount.ID) +
 			"/management-keys/" + string(v.ID),
-		Body: api.IssuedManagementKey{ManagementKey: managementKeyOf(v)},
+		Body: api.IssuedManagementKey{ManagementKey: wire.ManagementKey(v)},
 	}
 }
 
@@ -169,7 +161,7 @@ func (a *API) showManagementKey(ctx context.Context, in *ManagementKeyInput) (*o
 	if err != nil {
 		return nil, err
 	}
-	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+	return &output[api.ManagementKey]{wire.ManagementKey(v)}, nil
 }
 
 func (a *API) showManagementSelf(ctx context.Context, _ *struct{}) (*output[api.ManagementKey], error) {
@@ -177,7 +169,7 @@ func (a *API) showManagementSelf(ctx context.Context, _ *struct{}) (*output[api.
 	if err != nil {
 		return nil, err
 	}
-	shown := managementKeyOf(v)
+	shown := wire.ManagementKey(v)
 	shown.CreatedBy = withoutPerson(shown.CreatedBy) // who created it is none of its business
 	return &output[api.ManagementKey]{shown}, nil
 }
@@ -202,7 +194,7 @@ func (a *API) editManagementKey(ctx context.Context,
 	p.faults = append(p.faults, faults...)
 	var ceilings policy.Ceilings
 	if sent.Ceilings != nil {
-		ceilings, faults = ceilingsOf(*sent.Ceilings)
+		ceilings, faults = wire.Ceilings(*sent.Ceilings)
 		p.faults = append(p.faults, faults...)
 	}
 	if sent.Permissions.Null {
@@ -216,10 +208,10 @@ func (a *API) editManagementKey(ctx context.Context,
 	}
 	e.Rights = func(r *policy.ManagementRights) {
 		if sent.Permissions.Set {
-			r.Permissions = wireList[policy.Permission](sent.Permissions.Value)
+			r.Permissions = web.TextsAs[policy.Permission](sent.Permissions.Value)
 		}
 		if sent.Owners.Set {
-			r.Owners = wireList[ident.PartyType](sent.Owners.Value)
+			r.Owners = web.TextsAs[ident.PartyType](sent.Owners.Value)
 		}
 		if sent.Ceilings != nil {
 			r.Ceilings = ceilings
@@ -233,7 +225,7 @@ func (a *API) editManagementKey(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+	return &output[api.ManagementKey]{wire.ManagementKey(v)}, nil
 }
 
 // cidrsOf returns a list of networks; nil for null and for an absent member.
@@ -268,9 +260,7 @@ func (a *API) refreshManagementKey(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return &refreshManagementKeyOutput{Body: api.IssuedManagementKey{
-		ManagementKey: managementKeyOf(issued.ManagementKeyView), Value: new(issued.Credential.Value.Reveal()),
-	}}, nil
+	return &refreshManagementKeyOutput{Body: wire.IssuedManagementKey(issued)}, nil
 }
 
 // replayRefreshManagementKey returns the management key that refreshManagementKey refreshed,
@@ -283,7 +273,7 @@ func (a *API) replayRefreshManagementKey(ctx context.Context, in *refreshManagem
 	if err != nil {
 		return nil, err
 	}
-	return &refreshManagementKeyOutput{Body: api.IssuedManagementKey{ManagementKey: managementKeyOf(v)}}, nil
+	return &refreshManagementKeyOutput{Body: api.IssuedManagementKey{ManagementKey: wire.ManagementKey(v)}}, nil
 }
 
 type revokeManagementKeyInput struct {
@@ -299,77 +289,12 @@ func (a *API) revokeManagementKey(ctx context.Context,
 	if err != nil {
 		return nil, err
 	}
-	return &output[api.ManagementKey]{managementKeyOf(v)}, nil
+	return &output[api.ManagementKey]{wire.ManagementKey(v)}, nil
 }
 
 func (a *API) endPreviousManagementSecret(ctx context.Context, in *ManagementKeyInput) (*struct{}, error) {
 	tenant, account, id := in.ids()
 	return nil, a.ManagementKeys.EndPrevious(ctx, callerOf(ctx).Principal, tenant, account, id)
-}
-
-// ceilingsOf returns the ceilings that a request names. A lifetime and a count of 0 are refused: in
-// the domain 0 is no bound, or the default.
-func ceilingsOf(sent api.ManagementCeilingsRequest) (policy.Ceilings, []fault.Field) {
-	addresses, faults := policy.ParseAddresses("ceilings.allowed_cidrs", sent.AllowedCIDRs)
-	c := policy.Ceilings{
-		Scopes:       wireList[scope.Scope](sent.Scopes),
-		Applications: scope.Applications{All: sent.AllApplications, IDs: sent.ApplicationIDs},
-		Addresses:    addresses, CreatesPerHour: sent.CreatesPerHour,
-	}
-	for _, name := range sent.Plans {
-		switch {
-		case name == nil:
-			c.Plans = append(c.Plans, "")
-		case *name == "":
-			faults = append(faults, fault.Field{
-				Name: "ceilings.plans", Code: "form", Message: "Use the name of a plan, or null for no plan.",
-			})
-		default:
-			c.Plans = append(c.Plans, *name)
-		}
-	}
-	if sent.MaxLifetimeDays != nil {
-		c.MaxLifetimeDays = *sent.MaxLifetimeDays
-		if c.MaxLifetimeDays == 0 {
-			c.MaxLifetimeDays = -1
-		}
-	}
-	return c, faults
-}
-
-// managementKeyOf returns the wire form of a management key.
-func managementKeyOf(v machine.ManagementKeyView) api.ManagementKey {
-	c := v.Rights.Ceilings
-	wire := api.ManagementKey{
-		ID: string(v.ID), TenantID: string(v.Tenant), Name: v.Name, PublicID: v.PublicID, Last4: v.Last4,
-		ServiceAccount: web.Party(v.ServiceAccount.Party),
-		Permissions:    wireList[api.Permission](v.Rights.Permissions),
-		Owners:         wireList[api.PartyType](v.Rights.Owners),
-		Ceilings: api.ManagementCeilings{
-			Scopes: c.Scopes.Strings(), AllApplications: c.Applications.All,
-			ApplicationIDs: web.Strings(c.Applications.IDs), Plans: make([]*string, len(c.Plans)),
-			CreatesPerHour: c.CreatesPerHour, AllowedCIDRs: c.Addresses.Strings(),
-		},
-		AllowedCIDRs: v.Rights.Addresses.Strings(), Status: api.KeyStatus(v.Status), ExpiresAt: v.ExpiresAt.UTC(),
-		EffectiveExpiresAt: v.Ends.At.UTC(), CreatedBy: web.Party(v.CreatedBy), CreatedAt: v.CreatedAt.UTC(),
-		UpdatedAt: v.UpdatedAt.UTC(), SecretSetAt: v.SecretSetAt.UTC(), LastUsedAt: web.Time(v.LastUsedAt),
-		LastUsedIP: web.Optional(v.LastUsedIP), RevokedAt: web.Time(v.RevokedAt),
-		RevokedReason: web.Optional(v.RevokedReason), Previous: previousManagementOf(v.Previous),
-	}
-	for i, name := range c.Plans {
-		wire.Ceilings.Plans[i] = web.Optional(name)
-	}
-	if c.MaxLifetimeDays > 0 {
-		wire.Ceilings.MaxLifetimeDays = &c.MaxLifetimeDays
-	}
-	return wire
-}
-
-func previousManagementOf(p machine.PreviousSecret) *api.PreviousSecret {
-	if p.Until.IsZero() {
-		return nil
-	}
-	return &api.PreviousSecret{PublicID: p.PublicID, Last4: p.Last4, ExpiresAt: p.Until.UTC()}
 }
 
 // withoutPerson returns the party as a management key sees it: of a person only the id.

@@ -60,18 +60,8 @@ func typedList[To, From ~string](list []From) []To {
 	if list == nil {
 		return nil
 	}
-	return wireList[To](list)
-}
-
-// wireList returns a list of the domain's type in the type of the wire. It is never nil, which
-// would be null.
-func wireList[To, From ~string](list []From) []To {
-	to := make([]To, len(list))
-	for i, text := range list {
-		to[i] = To(text)
-	}
-	return to
+	return web.TextsAs[To](list)
 }
 
 // stringList returns a list of the domain's type as strings. It is never nil, which would be null.
-func stringList[T ~string](list []T) []string { return wireList[string](list) }
+func stringList[T ~string](list []T) []string { return web.TextsAs[string](list) }

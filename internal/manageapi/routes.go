@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 const routesPath = applicationsPath + "/{application}/routes"
@@ -130,7 +131,7 @@ func routesOf(rules []route.Rule) *output[api.RouteRules] {
 		item := api.RouteRule{
 			Methods: r.Methods, Path: r.Path.Text, AllApplications: r.AllApplications, SessionOnly: r.SessionOnly,
 		}
-		switch names := wireList[string](r.Scopes); {
+		switch names := web.TextsAs[string](r.Scopes); {
 		case len(names) == 0:
 		case r.AnyScope:
 			item.Scopes = &api.RouteScopes{Any: names}

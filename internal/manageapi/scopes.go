@@ -67,7 +67,7 @@ func (a *API) replaceScopes(ctx context.Context, in *replaceScopesInput) (*outpu
 func catalogueOf(entries []scope.Entry) *output[api.List[api.Scope]] {
 	return &output[api.List[api.Scope]]{web.List(entries, func(e scope.Entry) api.Scope {
 		return api.Scope{
-			Name: string(e.Name), Description: e.Description, Roles: wireList[api.Role](e.Roles), BuiltIn: e.BuiltIn,
+			Name: string(e.Name), Description: e.Description, Roles: web.TextsAs[api.Role](e.Roles), BuiltIn: e.BuiltIn,
 		}
 	})}
 }

@@ -88,7 +88,7 @@ func (a *API) createServiceAccount(ctx context.Context,
 	s, err := a.ServiceAccounts.Create(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
 		machine.NewServiceAccount{
 			Name: sent.Name, Description: sent.Description, Role: scope.Role(sent.Role),
-			Stewards: wireList[ident.UserID](sent.Stewards),
+			Stewards: web.TextsAs[ident.UserID](sent.Stewards),
 		})
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (a *API) editServiceAccount(ctx context.Context,
 		Role: word[scope.Role](&p, "role", sent.Role),
 	}
 	if sent.Stewards.Set {
-		stewards := wireList[ident.UserID](sent.Stewards.Value)
+		stewards := web.TextsAs[ident.UserID](sent.Stewards.Value)
 		c.Stewards = &stewards
 	}
 	if err := p.err(); err != nil {

@@ -18,11 +18,11 @@ func settingsOf(s policy.Settings) api.Settings {
 	return api.Settings{
 		Style: api.Style(s.Style), Prefix: web.Optional(s.Prefix), Label: web.Optional(s.Label),
 		ClientDomain: web.Optional(s.ClientDomain),
-		KeyHeader:    web.Optional(s.KeyHeader), Transports: wireList[api.Transport](s.Transports),
+		KeyHeader:    web.Optional(s.KeyHeader), Transports: web.TextsAs[api.Transport](s.Transports),
 		SessionTransport:      s.SessionTransport,
 		KeysPerUser:           limitOrNil(s.KeysPerUser),
 		KeysPerServiceAccount: limitOrNil(s.KeysPerServiceAccount), KeysPerSubject: limitOrNil(s.KeysPerSubject),
-		Owners: wireList[api.PartyType](s.OwnerTypes()), Creators: wireList[api.Creator](s.Creators),
+		Owners: web.TextsAs[api.PartyType](s.OwnerTypes()), Creators: web.TextsAs[api.Creator](s.Creators),
 		Visibility:    api.Visibility(s.Visibility),
 		DefaultScopes: stringList(s.DefaultScopes),
 		RevokeMode:    api.RevokeMode(s.RevokeMode), Disclosure: api.Disclosure(s.Disclosure),
@@ -34,7 +34,7 @@ func settingsOf(s policy.Settings) api.Settings {
 		IdleDays:                limitOrNil(s.IdleDays),
 		RequestsPerMinute:       limitOrNil(s.RequestsPerMinute),
 		VerifyRequestsPerMinute: limitOrNil(s.VerifyRequestsPerMinute),
-		VerifyRequires:          wireList[api.VerifyMember](s.VerifyRequires),
+		VerifyRequires:          web.TextsAs[api.VerifyMember](s.VerifyRequires),
 		LegacyPassword:          s.LegacyPassword,
 	}
 }

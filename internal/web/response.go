@@ -50,6 +50,16 @@ func List[From, To any](from []From, wire func(From) To) api.List[To] {
 	return all
 }
 
+// TextsAs returns a list of texts of one type as another, such as the type of the wire. It is never
+// nil, which would be null.
+func TextsAs[To, From ~string](list []From) []To {
+	to := make([]To, len(list))
+	for i, text := range list {
+		to[i] = To(text)
+	}
+	return to
+}
+
 // Status returns the status of an object that can be disabled.
 func Status(disabled bool) api.Status {
 	if disabled {
