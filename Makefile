@@ -73,8 +73,8 @@ check: ## run exactly what CI runs: format, modules, vet, lint, generated files,
 	CGO_ENABLED=1 GOFLAGS='$(RACE)' "$$(GOFLAGS=-trimpath go tool -n staticcheck)" ./...
 	@before=$$($(SUMS)); $(MAKE) generate; diff <(echo "$$before") <($(SUMS)) || \
 		{ echo "make generate changed the files above: commit the result" >&2; exit 1; }
-	@$(MAKE) test
-	@$(MAKE) test-programs
+	@$(MAKE) test ARGS='-vet=off $(ARGS)' # vet ran above
+	@$(MAKE) test-programs ARGS='-vet=off $(ARGS)'
 
 test-programs: ## run the tests that build and run whole programs: releases, upgrades, proxies, Python
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3 && debian_need curl curl && \

@@ -131,12 +131,12 @@ const (
 	ActionUserReplace Action = "user.replace"
 )
 
-// An actionRule lists the effects of an action, or the reason why it has none.
-type actionRule struct {
-	// always are effects that every event of the action has. may are effects that some events have.
-	always, may []EffectKind
-	// none is the reason why the action has no effect.
-	none string
+// A Rule lists the effects of an action, or the reason why it has none.
+type Rule struct {
+	// Always are effects that every event of the action has. May are effects that some events have.
+	Always, May []EffectKind
+	// None is the reason why the action has no effect.
+	None string
 }
 
 // Reasons why an action has no effect.
@@ -155,113 +155,113 @@ const (
 
 // actionRules has every action. The ledger refuses an event that breaks its rule, so no change that
 // takes authority away is committed without its effect.
-var actionRules = map[Action]actionRule{
-	ActionAccountCreate:       {none: reasonOnlyGrants},
-	ActionAccountEdit:         {none: reasonNoAuthority},
-	ActionAccountDisable:      {always: []EffectKind{EffectAccountDisabled}},
-	ActionAccountEnable:       {always: []EffectKind{EffectAccountEnabled}},
-	ActionAccountMember:       {always: []EffectKind{EffectAccountRoleSet}},
-	ActionAccountMemberRemove: {always: []EffectKind{EffectAccountRoleRemoved}},
+var actionRules = map[Action]Rule{
+	ActionAccountCreate:       {None: reasonOnlyGrants},
+	ActionAccountEdit:         {None: reasonNoAuthority},
+	ActionAccountDisable:      {Always: []EffectKind{EffectAccountDisabled}},
+	ActionAccountEnable:       {Always: []EffectKind{EffectAccountEnabled}},
+	ActionAccountMember:       {Always: []EffectKind{EffectAccountRoleSet}},
+	ActionAccountMemberRemove: {Always: []EffectKind{EffectAccountRoleRemoved}},
 
-	ActionApplicationCreate: {none: reasonOnlyGrants},
-	ActionApplicationEdit:   {may: []EffectKind{EffectApplicationDisabled, EffectApplicationEnabled}},
-	ActionApplicationDelete: {always: []EffectKind{EffectApplicationDeleted}},
-	ActionApplicationRoutes: {always: []EffectKind{EffectRoutesSet}},
+	ActionApplicationCreate: {None: reasonOnlyGrants},
+	ActionApplicationEdit:   {May: []EffectKind{EffectApplicationDisabled, EffectApplicationEnabled}},
+	ActionApplicationDelete: {Always: []EffectKind{EffectApplicationDeleted}},
+	ActionApplicationRoutes: {Always: []EffectKind{EffectRoutesSet}},
 
-	ActionEntryCreate: {none: reasonOnlyGrants},
-	ActionEntryEdit:   {always: []EffectKind{EffectEntryOtherwiseSet}},
-	ActionEntryDelete: {always: []EffectKind{EffectEntryDeleted}},
+	ActionEntryCreate: {None: reasonOnlyGrants},
+	ActionEntryEdit:   {Always: []EffectKind{EffectEntryOtherwiseSet}},
+	ActionEntryDelete: {Always: []EffectKind{EffectEntryDeleted}},
 
-	ActionKeyCreate: {none: reasonOnlyGrants},
-	ActionKeyClaim:  {none: reasonOnlyGrants},
-	ActionKeyEdit: {may: []EffectKind{
+	ActionKeyCreate: {None: reasonOnlyGrants},
+	ActionKeyClaim:  {None: reasonOnlyGrants},
+	ActionKeyEdit: {May: []EffectKind{
 		EffectKeyExpirySet, EffectKeyScopesSet, EffectKeyApplicationsSet, EffectKeyAddressesSet,
 	}},
-	ActionKeyReveal:         {none: reasonNoAuthority},
-	ActionKeyRefresh:        {always: []EffectKind{EffectKeyRefreshed}},
-	ActionKeyEndPrevious:    {always: []EffectKind{EffectKeyPreviousEnded}},
-	ActionKeyDisable:        {always: []EffectKind{EffectKeyDisabled}},
-	ActionKeyEnable:         {always: []EffectKind{EffectKeyEnabled}},
-	ActionKeyRevoke:         {always: []EffectKind{EffectKeyRevoked}},
-	ActionKeyDelete:         {always: []EffectKind{EffectKeyRevoked}},
-	ActionKeyForget:         {none: reasonEndsByAge},
-	ActionKeyForgetPrevious: {none: reasonEndsByAge},
-	ActionKeySweep:          {none: reasonOwnerEnded},
+	ActionKeyReveal:         {None: reasonNoAuthority},
+	ActionKeyRefresh:        {Always: []EffectKind{EffectKeyRefreshed}},
+	ActionKeyEndPrevious:    {Always: []EffectKind{EffectKeyPreviousEnded}},
+	ActionKeyDisable:        {Always: []EffectKind{EffectKeyDisabled}},
+	ActionKeyEnable:         {Always: []EffectKind{EffectKeyEnabled}},
+	ActionKeyRevoke:         {Always: []EffectKind{EffectKeyRevoked}},
+	ActionKeyDelete:         {Always: []EffectKind{EffectKeyRevoked}},
+	ActionKeyForget:         {None: reasonEndsByAge},
+	ActionKeyForgetPrevious: {None: reasonEndsByAge},
+	ActionKeySweep:          {None: reasonOwnerEnded},
 
-	ActionManagementKeyCreate:      {none: reasonOnlyGrants},
-	ActionManagementKeyEdit:        {may: []EffectKind{EffectManagementKeyNarrowed}},
-	ActionManagementKeyRefresh:     {always: []EffectKind{EffectManagementKeyRefreshed}},
-	ActionManagementKeyEndPrevious: {always: []EffectKind{EffectManagementKeyPreviousEnded}},
-	ActionManagementKeyRevoke:      {always: []EffectKind{EffectManagementKeyRevoked}},
-	ActionManagementKeyDelete:      {always: []EffectKind{EffectManagementKeyRevoked}},
-	ActionManagementKeyForget:      {none: reasonEndsByAge},
+	ActionManagementKeyCreate:      {None: reasonOnlyGrants},
+	ActionManagementKeyEdit:        {May: []EffectKind{EffectManagementKeyNarrowed}},
+	ActionManagementKeyRefresh:     {Always: []EffectKind{EffectManagementKeyRefreshed}},
+	ActionManagementKeyEndPrevious: {Always: []EffectKind{EffectManagementKeyPreviousEnded}},
+	ActionManagementKeyRevoke:      {Always: []EffectKind{EffectManagementKeyRevoked}},
+	ActionManagementKeyDelete:      {Always: []EffectKind{EffectManagementKeyRevoked}},
+	ActionManagementKeyForget:      {None: reasonEndsByAge},
 
-	ActionMemberAdd:        {always: []EffectKind{EffectMemberEnabled}},
-	ActionMemberInvite:     {none: reasonLinksExpire},
-	ActionInvitationResend: {none: reasonLinksExpire},
-	ActionInvitationCancel: {none: reasonLinksExpire},
-	ActionMemberJoin:       {always: []EffectKind{EffectMemberEnabled}, may: []EffectKind{EffectAccountRoleSet}},
-	ActionMemberEdit:       {may: []EffectKind{EffectMemberDisabled, EffectMemberEnabled, EffectMemberRoleSet}},
-	ActionMemberRemove:     {always: []EffectKind{EffectMemberRemoved}},
+	ActionMemberAdd:        {Always: []EffectKind{EffectMemberEnabled}},
+	ActionMemberInvite:     {None: reasonLinksExpire},
+	ActionInvitationResend: {None: reasonLinksExpire},
+	ActionInvitationCancel: {None: reasonLinksExpire},
+	ActionMemberJoin:       {Always: []EffectKind{EffectMemberEnabled}, May: []EffectKind{EffectAccountRoleSet}},
+	ActionMemberEdit:       {May: []EffectKind{EffectMemberDisabled, EffectMemberEnabled, EffectMemberRoleSet}},
+	ActionMemberRemove:     {Always: []EffectKind{EffectMemberRemoved}},
 
-	ActionNoticeRetry: {none: reasonNoAuthority},
+	ActionNoticeRetry: {None: reasonNoAuthority},
 
-	ActionPlanCreate: {none: reasonOnlyGrants},
-	ActionPlanEdit:   {always: []EffectKind{EffectPlanSet}},
-	ActionPlanDelete: {always: []EffectKind{EffectPlanDeleted}},
+	ActionPlanCreate: {None: reasonOnlyGrants},
+	ActionPlanEdit:   {Always: []EffectKind{EffectPlanSet}},
+	ActionPlanDelete: {Always: []EffectKind{EffectPlanDeleted}},
 
-	ActionPolicyEdit: {may: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet}},
+	ActionPolicyEdit: {May: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet}},
 
-	ActionRootKeyRotate: {none: reasonServerKeys},
-	ActionRootKeyRewrap: {none: reasonServerKeys},
-	ActionRootKeyRetire: {none: reasonServerKeys},
+	ActionRootKeyRotate: {None: reasonServerKeys},
+	ActionRootKeyRewrap: {None: reasonServerKeys},
+	ActionRootKeyRetire: {None: reasonServerKeys},
 
-	ActionScopesReplace: {always: []EffectKind{EffectCatalogueSet}},
+	ActionScopesReplace: {Always: []EffectKind{EffectCatalogueSet}},
 
-	ActionSigningKeyCreate: {none: reasonServerKeys},
-	ActionSigningKeyDelete: {none: reasonServerKeys},
+	ActionSigningKeyCreate: {None: reasonServerKeys},
+	ActionSigningKeyDelete: {None: reasonServerKeys},
 
-	ActionTokenRevoke: {none: reasonTokensVoid},
-	ActionTokenSweep:  {none: reasonTokensVoid},
+	ActionTokenRevoke: {None: reasonTokensVoid},
+	ActionTokenSweep:  {None: reasonTokensVoid},
 
-	ActionAuditSign:             {none: reasonNoAuthority},
-	ActionClockRepair:           {always: []EffectKind{EffectTimeRepaired}},
-	ActionServiceAccountCreate:  {none: reasonOnlyGrants},
-	ActionServiceAccountEdit:    {may: []EffectKind{EffectServiceAccountRoleSet}},
-	ActionServiceAccountDisable: {always: []EffectKind{EffectServiceAccountDisabled}},
-	ActionServiceAccountEnable:  {always: []EffectKind{EffectServiceAccountEnabled}},
-	ActionServiceAccountDelete:  {always: []EffectKind{EffectServiceAccountDeleted}},
+	ActionAuditSign:             {None: reasonNoAuthority},
+	ActionClockRepair:           {Always: []EffectKind{EffectTimeRepaired}},
+	ActionServiceAccountCreate:  {None: reasonOnlyGrants},
+	ActionServiceAccountEdit:    {May: []EffectKind{EffectServiceAccountRoleSet}},
+	ActionServiceAccountDisable: {Always: []EffectKind{EffectServiceAccountDisabled}},
+	ActionServiceAccountEnable:  {Always: []EffectKind{EffectServiceAccountEnabled}},
+	ActionServiceAccountDelete:  {Always: []EffectKind{EffectServiceAccountDeleted}},
 
-	ActionServerCreate:  {none: reasonOnlyGrants},
-	ActionServerRestore: {always: []EffectKind{EffectDatabaseRestored}},
+	ActionServerCreate:  {None: reasonOnlyGrants},
+	ActionServerRestore: {Always: []EffectKind{EffectDatabaseRestored}},
 
-	ActionSessionBegin: {none: reasonNoSessions},
-	ActionSessionEnd:   {none: reasonNoSessions},
-	ActionSessionSweep: {none: reasonNoSessions},
+	ActionSessionBegin: {None: reasonNoSessions},
+	ActionSessionEnd:   {None: reasonNoSessions},
+	ActionSessionSweep: {None: reasonNoSessions},
 
-	ActionLinkSweep: {none: reasonLinksExpire},
+	ActionLinkSweep: {None: reasonLinksExpire},
 
-	ActionSetupLink: {none: reasonLinksExpire},
+	ActionSetupLink: {None: reasonLinksExpire},
 
-	ActionSubjectCreate:  {none: reasonOnlyGrants},
-	ActionSubjectEdit:    {may: []EffectKind{EffectSubjectPlanSet}},
-	ActionSubjectDisable: {always: []EffectKind{EffectSubjectDisabled}},
-	ActionSubjectEnable:  {always: []EffectKind{EffectSubjectEnabled}},
-	ActionSubjectDelete:  {always: []EffectKind{EffectSubjectDeleted}},
+	ActionSubjectCreate:  {None: reasonOnlyGrants},
+	ActionSubjectEdit:    {May: []EffectKind{EffectSubjectPlanSet}},
+	ActionSubjectDisable: {Always: []EffectKind{EffectSubjectDisabled}},
+	ActionSubjectEnable:  {Always: []EffectKind{EffectSubjectEnabled}},
+	ActionSubjectDelete:  {Always: []EffectKind{EffectSubjectDeleted}},
 
-	ActionTenantCreate: {none: reasonOnlyGrants},
-	ActionTenantEdit: {may: []EffectKind{
+	ActionTenantCreate: {None: reasonOnlyGrants},
+	ActionTenantEdit: {May: []EffectKind{
 		EffectTenantDisabled, EffectTenantEnabled, EffectSettingsSet, EffectCopiesForgotten,
 	}},
 
-	ActionUserCreate:    {none: reasonOnlyGrants},
-	ActionUserEdit:      {none: reasonNoAuthority},
-	ActionUserPassword:  {always: []EffectKind{EffectPasswordSet}},
-	ActionUserResetLink: {none: reasonLinksExpire},
-	ActionUserDisable:   {always: []EffectKind{EffectUserDisabled}},
-	ActionUserEnable:    {always: []EffectKind{EffectUserEnabled}},
-	ActionUserDelete:    {always: []EffectKind{EffectUserDeleted}},
-	ActionUserReplace:   {always: []EffectKind{EffectUserDeleted}},
+	ActionUserCreate:    {None: reasonOnlyGrants},
+	ActionUserEdit:      {None: reasonNoAuthority},
+	ActionUserPassword:  {Always: []EffectKind{EffectPasswordSet}},
+	ActionUserResetLink: {None: reasonLinksExpire},
+	ActionUserDisable:   {Always: []EffectKind{EffectUserDisabled}},
+	ActionUserEnable:    {Always: []EffectKind{EffectUserEnabled}},
+	ActionUserDelete:    {Always: []EffectKind{EffectUserDeleted}},
+	ActionUserReplace:   {Always: []EffectKind{EffectUserDeleted}},
 }
 
 // Known reports whether the action has a rule.
@@ -269,6 +269,9 @@ func (a Action) Known() bool {
 	_, known := actionRules[a]
 	return known
 }
+
+// Rule returns the rule of the action; the zero value if it is unknown.
+func (a Action) Rule() Rule { return actionRules[a] }
 
 // Check returns an error for an event that must not be committed: its action is unknown, or its
 // effects do not match the action.
@@ -281,11 +284,11 @@ func (e Event) Check() error {
 		if err := f.Check(); err != nil {
 			return fmt.Errorf("audit: %s: %w", e.Action, err)
 		}
-		if !slices.Contains(rule.always, f.Kind) && !slices.Contains(rule.may, f.Kind) {
+		if !slices.Contains(rule.Always, f.Kind) && !slices.Contains(rule.May, f.Kind) {
 			return fmt.Errorf("audit: %s must not have the effect %s", e.Action, f.Kind)
 		}
 	}
-	for _, kind := range rule.always {
+	for _, kind := range rule.Always {
 		if !slices.ContainsFunc(e.Effects, func(f Effect) bool { return f.Kind == kind }) {
 			return fmt.Errorf("audit: %s must have the effect %s", e.Action, kind)
 		}

@@ -1,4 +1,4 @@
-package audit
+package audit_test
 
 import (
 	"go/ast"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
@@ -44,19 +45,14 @@ func constants(t *testing.T, file, of string) (values []string) {
 }
 
 func TestEveryActionHasItsEffectsOrTheReasonForNone(t *testing.T) {
-	actions := constants(t, "action.go", "Action")
-	for _, a := range actions {
-		rule, known := actionRules[Action(a)]
-		if !known {
-			t.Errorf("%s is in no list: say in actionRules what it takes away or gives back, or why it has no effect",
-				a)
-			continue
+	known := audit.EffectKinds()
+	for _, a := range constants(t, "action.go", "Action") {
+		rule := audit.Action(a).Rule()
+		if has := len(rule.Always)+len(rule.May) > 0; has == (rule.None != "") {
+			t.Errorf("%s must have a rule in action.go, with either effects or the reason for none: %+v", a, rule)
 		}
-		if has := len(rule.always)+len(rule.may) > 0; has == (rule.none != "") {
-			t.Errorf("%s must have either effects or the reason for none: %+v", a, rule)
-		}
-		for _, kind := range slices.Concat(rule.always, rule.may) {
-			if _, known := effectMembers[kind]; !known {
+		for _, kind := range slices.Concat(rule.Always, rule.May) {
+			if !slices.Contains(known, kind) {
 				t.Errorf("%s has the effect %s, which is no kind", a, kind)
 			}
 		}
@@ -64,90 +60,99 @@ func TestEveryActionHasItsEffectsOrTheReasonForNone(t *testing.T) {
 			t.Errorf("%s is not noun.verb", a)
 		}
 	}
-	if len(actionRules) != len(actions) {
-		t.Errorf("there are %d rules for %d actions", len(actionRules), len(actions))
-	}
 }
 
 func TestEveryEffectBelongsToAnActionAndSaysWhatItHas(t *testing.T) {
-	kinds := constants(t, "effect.go", "EffectKind")
-	for _, k := range kinds {
-		if _, known := effectMembers[EffectKind(k)]; !known {
-			t.Errorf("nothing says which members %s has", k)
-		}
-		used := false
-		for _, rule := range actionRules {
-			used = used || slices.Contains(rule.always, EffectKind(k)) || slices.Contains(rule.may, EffectKind(k))
-		}
-		if !used {
-			t.Errorf("no action has the effect %s", k)
+	used := map[audit.EffectKind]bool{}
+	for _, a := range constants(t, "action.go", "Action") {
+		rule := audit.Action(a).Rule()
+		for _, kind := range slices.Concat(rule.Always, rule.May) {
+			used[kind] = true
 		}
 	}
-	if len(effectMembers) != len(kinds) {
-		t.Errorf("%d kinds have members, of %d", len(effectMembers), len(kinds))
+	known := audit.EffectKinds()
+	for _, k := range constants(t, "effect.go", "EffectKind") {
+		if !slices.Contains(known, audit.EffectKind(k)) {
+			t.Errorf("nothing says which members %s has", k)
+		}
+		if !used[audit.EffectKind(k)] {
+			t.Errorf("no action has the effect %s", k)
+		}
 	}
 }
 
 func TestAnEventWithoutItsEffectsIsRefused(t *testing.T) {
-	revoked := Effect{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"}
+	revoked := audit.Effect{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1"}
 	for _, c := range []struct {
 		name    string
-		action  Action
-		effects []Effect
+		action  audit.Action
+		effects []audit.Effect
 		good    bool
 	}{
-		{"with its effect", ActionKeyRevoke, []Effect{revoked}, true},
-		{"without its effect", ActionKeyRevoke, nil, false},
-		{"with another", ActionKeyRevoke, []Effect{{Kind: EffectKeyEnabled, Tenant: "ten_1", Key: "key_1"}}, false},
-		{"with another besides", ActionKeyRevoke, []Effect{revoked, {Kind: EffectUserDeleted, User: "usr_1"}}, false},
-		{"without the key", ActionKeyRevoke, []Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1"}}, false},
+		{"with its effect", audit.ActionKeyRevoke, []audit.Effect{revoked}, true},
+		{"without its effect", audit.ActionKeyRevoke, nil, false},
 		{
-			"with a person", ActionKeyRevoke,
-			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", User: "usr_1"}},
+			"with another", audit.ActionKeyRevoke,
+			[]audit.Effect{{Kind: audit.EffectKeyEnabled, Tenant: "ten_1", Key: "key_1"}},
 			false,
 		},
 		{
-			"with days", ActionKeyRevoke,
-			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Days: 1}},
+			"with another besides", audit.ActionKeyRevoke,
+			[]audit.Effect{revoked, {Kind: audit.EffectUserDeleted, User: "usr_1"}},
 			false,
 		},
 		{
-			"with an expiry", ActionKeyRevoke,
-			[]Effect{{Kind: EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Expires: time.Unix(1, 0)}},
+			"without the key", audit.ActionKeyRevoke,
+			[]audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1"}},
 			false,
 		},
 		{
-			"an expiry that was taken away", ActionKeyEdit,
-			[]Effect{{Kind: EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1"}},
+			"with a person", audit.ActionKeyRevoke,
+			[]audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", User: "usr_1"}},
+			false,
+		},
+		{
+			"with days", audit.ActionKeyRevoke,
+			[]audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Days: 1}},
+			false,
+		},
+		{
+			"with an expiry", audit.ActionKeyRevoke,
+			[]audit.Effect{{Kind: audit.EffectKeyRevoked, Tenant: "ten_1", Key: "key_1", Expires: time.Unix(1, 0)}},
+			false,
+		},
+		{
+			"an expiry that was taken away", audit.ActionKeyEdit,
+			[]audit.Effect{{Kind: audit.EffectKeyExpirySet, Tenant: "ten_1", Key: "key_1"}},
 			true,
 		},
-		{"an edit without effect", ActionKeyEdit, nil, true},
+		{"an edit without effect", audit.ActionKeyEdit, nil, true},
 		{
-			"a refresh without serial", ActionKeyRefresh,
-			[]Effect{{Kind: EffectKeyRefreshed, Tenant: "ten_1", Key: "key_1"}},
+			"a refresh without serial", audit.ActionKeyRefresh,
+			[]audit.Effect{{Kind: audit.EffectKeyRefreshed, Tenant: "ten_1", Key: "key_1"}},
 			false,
 		},
 		{
-			"a policy", ActionPolicyEdit,
-			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime, Days: 2}},
+			"a policy", audit.ActionPolicyEdit,
+			[]audit.Effect{{Kind: audit.EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime, Days: 2}},
 			true,
 		},
 		{
-			"a policy that is off", ActionPolicyEdit,
-			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime}},
+			"a policy that is off", audit.ActionPolicyEdit,
+			[]audit.Effect{{Kind: audit.EffectLifetimeSet, Account: "acc_1", Reason: policy.ByMaxLifetime}},
 			true,
 		},
 		{
-			"a policy of another reason", ActionPolicyEdit,
-			[]Effect{{Kind: EffectLifetimeSet, Account: "acc_1", Reason: policy.ByKey, Days: 2}},
+			"a policy of another reason", audit.ActionPolicyEdit,
+			[]audit.Effect{{Kind: audit.EffectLifetimeSet, Account: "acc_1", Reason: policy.ByKey, Days: 2}},
 			false,
 		},
-		{"an action that has none", ActionKeyReveal, []Effect{revoked}, false},
+		{"an action that has none", audit.ActionKeyReveal, []audit.Effect{revoked}, false},
 		{"an unknown action", "key.steal", nil, false},
 		{"no action", "", nil, false},
-		{"an unknown effect", ActionKeyRevoke, []Effect{revoked, {Kind: "key_stolen"}}, false},
+		{"an unknown effect", audit.ActionKeyRevoke, []audit.Effect{revoked, {Kind: "key_stolen"}}, false},
 	} {
-		e := By(principal.Operator(), c.action, Target{Type: "test"}).WithEffects(c.effects...)
+		e := audit.By(principal.Operator(), c.action, audit.Target{Type: "test"}).WithEffects(c.effects...)
 		if err := e.Check(); (err == nil) != c.good {
 			t.Errorf("%s: %v", c.name, err)
 		}
