@@ -253,7 +253,7 @@ func (ExpiryReason) Values() []ExpiryReason {
 	return []ExpiryReason{ExpiryByKey, ExpiryByMaxLifetime, ExpiryByAutoExpiry}
 }
 
-// Finding is one thing to improve about a key.
+// Finding is one thing to improve about a key or a management key.
 type Finding string
 
 // The values of Finding.
@@ -266,13 +266,19 @@ const (
 	FindingUnusedScopes      Finding = "unused_scopes"
 	FindingOverlapOpen       Finding = "overlap_open"
 	FindingNoSteward         Finding = "no_steward"
+	// FindingShownToFormerAdmin, FindingExpiresSoon and FindingServiceAccountDisabled are about
+	// management keys only.
+	FindingShownToFormerAdmin     Finding = "shown_to_former_admin"
+	FindingExpiresSoon            Finding = "expires_soon"
+	FindingServiceAccountDisabled Finding = "service_account_disabled"
 )
 
 // Values returns all values.
 func (Finding) Values() []Finding {
 	return []Finding{
 		FindingNeverUsed, FindingUnused90Days, FindingOlderThan90Days, FindingOlderThan12Months,
-		FindingNeverExpires, FindingUnusedScopes, FindingOverlapOpen, FindingNoSteward,
+		FindingNeverExpires, FindingUnusedScopes, FindingOverlapOpen, FindingNoSteward, FindingShownToFormerAdmin,
+		FindingExpiresSoon, FindingServiceAccountDisabled,
 	}
 }
 

@@ -33,6 +33,7 @@ var (
 	}
 	textTitles = []string{
 		"name", "owner", "e-mail", "description", "by", "target", "details", "findings", "reason", "server", "roles",
+		"management key", "service account",
 	}
 	// idTitles are truncated last, because commands accept their values.
 	idTitles = []string{"public id"}

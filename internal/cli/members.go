@@ -203,8 +203,9 @@ confirmation. USER is an e-mail address, name or id. To leave the tenant
 yourself, give me. The last admin cannot leave.
 
 A former admin may know secrets of other people's keys that they created or
-refreshed. The command prints the number of these keys. To revoke them: claviger
-keys revoke --shown-to USER.`,
+refreshed, and of management keys. The command prints the numbers of these keys.
+To revoke them: claviger keys revoke --shown-to USER, and claviger
+management-keys revoke.`,
 	}
 	yes := yesFlag(cmd)
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {

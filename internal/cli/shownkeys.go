@@ -19,8 +19,9 @@ func (c *call) shownKeys(tenant, person string) ([]api.Key, error) {
 		func(k api.Key) bool { return k.Status != "active" && k.Status != "disabled" }), nil
 }
 
-// warnOfKnownSecrets prints how many keys of other owners a former admin could still use. It
-// ignores errors, because the change of the membership is already made.
+// warnOfKnownSecrets prints how many keys of other owners a former admin could still use, and how
+// many management keys former admins could. It ignores errors, because the change of the membership
+// is already made.
 func (c *call) warnOfKnownSecrets(tenant, person string) {
 	if person == "me" {
 		return // a former member has no access to the tenant
@@ -39,6 +40,23 @@ func (c *call) warnOfKnownSecrets(tenant, person string) {
 		c.note("They know the secrets of %s of other people that can still be used.", countOf(len(keys), "key"))
 		c.note("To list them:    claviger keys list --shown-to %s%s", person, in)
 		c.note("To revoke them:  claviger keys revoke --shown-to %s%s", person, in)
+	}
+	c.warnOfManagementKeys(tenant, in)
+}
+
+// warnOfManagementKeys prints how many management keys have a secret that somebody was shown who is
+// no longer an admin. It ignores errors, because key health can be asked again. in is the flag of
+// the tenant, if it was given.
+func (c *call) warnOfManagementKeys(tenant, in string) {
+	health, err := c.KeyHealth(c.ctx, tenant, client.Page{Limit: 1})
+	if err != nil || health.ManagementKeys == nil {
+		return
+	}
+	for _, f := range health.ManagementKeys.Findings {
+		if f.Finding == api.FindingShownToFormerAdmin && f.Keys > 0 {
+			c.note("Former admins know the secrets of %s that can still be used.", countOf(f.Keys, "management key"))
+			c.note("To list them:    claviger keys health%s", in)
+		}
 	}
 }
 

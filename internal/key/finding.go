@@ -9,7 +9,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Finding is something about a key that its owner should change.
+// Finding is something that its owner should change about a key, or an admin of the tenant about a
+// management key.
 type Finding string
 
 // The findings.
@@ -23,14 +24,26 @@ const (
 	OverlapOpen   Finding = "overlap_open"
 	// NoSteward says that the key belongs to a service account without an active steward.
 	NoSteward Finding = "no_steward"
+	// ShownToFormerAdmin says that a person who is no admin of the tenant any more was shown a
+	// secret of the management key that is still valid.
+	ShownToFormerAdmin Finding = "shown_to_former_admin"
+	// ExpiresSoon says that the management key expires within 14 days. Unlike for keys, no notice
+	// is sent before.
+	ExpiresSoon Finding = "expires_soon"
+	// ServiceAccountDisabled says that the management key is rejected until its service account is
+	// enabled.
+	ServiceAccountDisabled Finding = "service_account_disabled"
 )
 
-// guidance holds the advice for each finding, in the order in which findings are listed (seed
-// LoadRunner, guidelines for access keys).
-var guidance = []struct {
+// guidance is a list of findings, each with the advice for it.
+type guidance []struct {
 	finding Finding
 	advice  string
-}{
+}
+
+// keyGuidance holds the findings about keys in the order in which they are listed (seed LoadRunner,
+// guidelines for access keys).
+var keyGuidance = guidance{
 	{NeverUsed, "No request has used the key. Revoke it if nobody needs it."},
 	{Unused, "No request has used the key for 90 days. Revoke it if nobody needs it."},
 	{DueForRefresh, "Refresh the key. We recommend a new secret every 90 days, even if no policy asks for it."},
@@ -41,29 +54,74 @@ var guidance = []struct {
 	{NoSteward, "The service account has no steward: admins of the tenant get the notices. Name a steward."},
 }
 
-// Findings lists all findings in the order in which they are shown.
-func Findings() (all []Finding) {
-	for _, g := range guidance {
-		all = append(all, g.finding)
+// managementGuidance holds the findings about management keys, the most urgent first.
+var managementGuidance = guidance{
+	{
+		ShownToFormerAdmin,
+		"A person who is no longer an admin of the tenant was shown a secret of the management key that is still " +
+			"valid. Refresh the management key without an overlap, or revoke it.",
+	},
+	{ExpiresSoon, "The management key expires within 14 days. Refresh it if its program is still needed."},
+	{NeverUsed, "No request has used the management key. Revoke it if nobody needs it."},
+	{Unused, "No request has used the management key for 90 days. Revoke it if nobody needs it."},
+	{DueForRefresh, "Refresh the management key. We recommend a new secret every 90 days."},
+	{
+		OverlapOpen,
+		"Two secrets of the management key are valid. End the previous one when nothing uses it any more.",
+	},
+	{
+		ServiceAccountDisabled, "The service account is disabled, and the management key works again when it is " +
+			"enabled. Revoke the management key if nobody needs it.",
+	},
+}
+
+// findings lists all findings in the order in which they are shown.
+func (g guidance) findings() (all []Finding) {
+	for _, a := range g {
+		all = append(all, a.finding)
 	}
 	return all
 }
 
-// Advice returns what the owner should do about the finding.
-func (f Finding) Advice() string {
-	for _, g := range guidance {
-		if g.finding == f {
-			return g.advice
+// advice returns what to do about the finding.
+func (g guidance) advice(f Finding) string {
+	for _, a := range g {
+		if a.finding == f {
+			return a.advice
 		}
 	}
 	return ""
 }
+
+// keep returns the findings that are set, in the order in which they are shown.
+func (g guidance) keep(found map[Finding]bool) (kept []Finding) {
+	for _, f := range g.findings() {
+		if found[f] {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// Findings lists all findings about keys in the order in which they are shown.
+func Findings() []Finding { return keyGuidance.findings() }
+
+// ManagementFindings lists all findings about management keys in the order in which they are shown.
+func ManagementFindings() []Finding { return managementGuidance.findings() }
+
+// Advice returns what the owner should do about the finding about a key.
+func (f Finding) Advice() string { return keyGuidance.advice(f) }
+
+// ManagementAdvice returns what an admin should do about the finding about a management key.
+func (f Finding) ManagementAdvice() string { return managementGuidance.advice(f) }
 
 // The periods that findings count in.
 const (
 	recommendedAge = 90 * policy.Day
 	maxAge         = 365 * policy.Day
 	scopeWindow    = 30 * policy.Day
+	// soon is long enough for somebody who looks once a week.
+	soon = 14 * policy.Day
 )
 
 // Health is what a key's owner should know about a usable key. A key is usable if it is active, or
@@ -110,10 +168,6 @@ func ExamineHealth(v View, t policy.Tenant, used scope.Set, now time.Time) Healt
 		OverlapOpen:   !v.Previous.Until.IsZero(),
 		NoSteward:     k.Owner.Type() == ident.ServiceAccountParty && len(k.Stewards) == 0,
 	}
-	for _, f := range Findings() {
-		if found[f] {
-			h.Findings = append(h.Findings, f)
-		}
-	}
+	h.Findings = keyGuidance.keep(found)
 	return h
 }

@@ -43,7 +43,7 @@ type ListStore interface {
 	OwnKeys(ctx context.Context, filter Filter, page Page) (keys []Key, stopped *Position, err error)
 }
 
-// HealthStore reads what the findings about keys need.
+// HealthStore reads what the findings about keys and management keys need.
 type HealthStore interface {
 	// HealthSummary counts the tenant's usable keys, and those of them with each finding. With an
 	// owner, it counts the keys of that owner only.
@@ -51,6 +51,12 @@ type HealthStore interface {
 	// ScopesUsed returns which of their scopes requests with the keys needed, on the day of since
 	// or later.
 	ScopesUsed(ctx context.Context, keys []ident.KeyID, since time.Time) (map[ident.KeyID]scope.Set, error)
+	// LiveManagementKeys lists the management keys of a tenant's service accounts that are neither
+	// revoked nor expired by their own date, newest first.
+	LiveManagementKeys(ctx context.Context, tenant ident.TenantID, now time.Time) ([]machine.ManagementKey, error)
+	// AdminsAmong returns those of the people who are admins of the tenant, also as owners or
+	// admins of its account.
+	AdminsAmong(ctx context.Context, tenant ident.TenantID, people []ident.UserID) ([]ident.UserID, error)
 }
 
 // ClaimStore reads the links by which owners claim keys.

@@ -267,7 +267,12 @@ func (s *ManagementKeys) reads(ctx context.Context, who principal.Principal,
 }
 
 func (s *ManagementKeys) view(k ManagementKey, t policy.Tenant) ManagementKeyView {
-	now := s.Now()
+	return k.View(t, s.Now())
+}
+
+// View returns the management key as people see it. It has a previous secret only while that is
+// valid.
+func (k ManagementKey) View(t policy.Tenant, now time.Time) ManagementKeyView {
 	life := k.dates().Under(t.Rules)
 	if k.Previous.Until.IsZero() || !k.RevokedAt.IsZero() ||
 		!now.Before(policy.EffectiveExpiry(k.Previous.Until, k.Previous.SetAt, t.Rules).At) {

@@ -154,6 +154,18 @@ func examples(baseURL string) []any {
 			Summary: &api.KeyHealthSummary{Keys: 1, Findings: []api.FindingCount{{
 				Finding: api.FindingOlderThan90Days, Keys: 1, Guidance: "Refresh the key.",
 			}}},
+			ManagementKeys: &api.ManagementKeyHealthList{
+				Items: []api.ManagementKeyHealth{{
+					ManagementKey: api.ManagementKeySummary{
+						ID: "mgk_01m8k6w12gpt6v8y", PublicID: "mk_7Hq2mZ0aBcDtTtTt", Name: "Terraform",
+						ServiceAccount: exampleManagementKey(at).ServiceAccount, CreatedAt: at,
+					},
+					AgeDays: 80, DaysToExpiry: 10, LastUsedAt: &at, Findings: []api.Finding{api.FindingExpiresSoon},
+				}},
+				Findings: []api.FindingCount{{
+					Finding: api.FindingExpiresSoon, Keys: 1, Guidance: "Refresh the management key.",
+				}},
+			},
 		},
 		api.Me{
 			ID: exampleUser, Number: 1, Email: exampleEmail, EmailProven: true, Name: "Ada Lovelace",

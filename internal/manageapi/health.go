@@ -18,7 +18,8 @@ func (a *API) health() {
 		OperationID: "list-key-health", Method: http.MethodGet, Path: tenantPath + "/key-health",
 		Tags: []string{"Keys"}, Summary: "Show the health of keys",
 		Description: "Lists keys that are active or disabled, newest first. Admins and auditors see all keys of the " +
-			"tenant, members see their own. " + shortPages,
+			"tenant, members see their own. The first page has the management keys of the tenant, for admins and " +
+			"auditors. " + shortPages,
 	}, requirement{session: true, management: policy.MayReadKeys}, a.listKeyHealth)
 }
 
@@ -38,13 +39,21 @@ func (a *API) listKeyHealth(ctx context.Context, in *listKeyHealthInput) (*outpu
 		return nil, err
 	}
 	wire := api.KeyHealthList{Items: l.Body.Items, NextCursor: l.Body.NextCursor}
-	if _, program := caller.ManagementKey(); in.Cursor == "" && !program {
+	if in.Cursor != "" {
+		return &output[api.KeyHealthList]{wire}, nil
+	}
+	if _, program := caller.ManagementKey(); !program {
 		sum, err := a.Keys.HealthSummary(ctx, caller.Principal, tenant)
 		if err != nil {
 			return nil, err
 		}
 		wire.Summary = summaryOf(sum)
 	}
+	management, err := a.Keys.ManagementHealth(ctx, caller.Principal, tenant)
+	if err != nil {
+		return nil, err
+	}
+	wire.ManagementKeys = managementHealthOf(management)
 	return &output[api.KeyHealthList]{wire}, nil
 }
 
@@ -67,6 +76,29 @@ func summaryOf(s key.Summary) *api.KeyHealthSummary {
 	for _, f := range key.Findings() {
 		wire.Findings = append(wire.Findings,
 			api.FindingCount{Finding: api.Finding(f), Keys: s.Findings[f], Guidance: f.Advice()})
+	}
+	return wire
+}
+
+// managementHealthOf returns the wire form of the health of all management keys; nil for nil.
+func managementHealthOf(l *key.ManagementHealthListing) *api.ManagementKeyHealthList {
+	if l == nil {
+		return nil
+	}
+	wire := &api.ManagementKeyHealthList{Items: []api.ManagementKeyHealth{}}
+	for _, h := range l.Keys {
+		wire.Items = append(wire.Items, api.ManagementKeyHealth{
+			ManagementKey: api.ManagementKeySummary{
+				ID: string(h.ID), PublicID: h.PublicID, Name: h.Name, ServiceAccount: web.Party(h.ServiceAccount.Party),
+				CreatedAt: h.CreatedAt.UTC(),
+			},
+			AgeDays: int(h.Age / policy.Day), DaysToExpiry: int(h.TimeLeft / policy.Day),
+			LastUsedAt: web.Time(h.LastUsedAt), Findings: web.TextsAs[api.Finding](h.Findings),
+		})
+	}
+	for _, f := range key.ManagementFindings() {
+		wire.Findings = append(wire.Findings,
+			api.FindingCount{Finding: api.Finding(f), Keys: l.Findings[f], Guidance: f.ManagementAdvice()})
 	}
 	return wire
 }

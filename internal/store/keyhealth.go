@@ -1,10 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
@@ -44,6 +50,15 @@ const (
 	countSpare       query = spareCounts
 	countUnstewarded query = unstewardedCounts
 	countSpareOf     query = spareCounts + ` AND k.owner_id = $7`
+
+	listLiveManagementKeys query = `SELECT ` + managementColumns + managementTables +
+		` WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2`
+	listAdminsAmong query = `SELECT u.id FROM users u JOIN tenants t ON t.id = $1
+		JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
+		LEFT JOIN members m ON m.tenant_id = t.id AND m.user_id = u.id AND m.disabled_at IS NULL
+		LEFT JOIN account_members am ON am.account_id = t.account_id AND am.user_id = u.id
+		WHERE u.id IN ($2…) AND u.disabled_at IS NULL AND u.deleted_at IS NULL
+		AND (m.role = 'admin' OR am.role IS NOT NULL)`
 )
 
 // HealthSummary implements key.Store. The database does the counting, because reading the keys took
@@ -102,4 +117,41 @@ func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner 
 		}
 	}
 	return sum, nil
+}
+
+// LiveManagementKeys implements key.HealthStore. It reads the rows of all management keys of the
+// tenant, also of revoked ones, which are as many as people have created.
+func (s *Store) LiveManagementKeys(ctx context.Context, tenant ident.TenantID,
+	now time.Time,
+) ([]machine.ManagementKey, error) {
+	found := map[ident.ManagementKeyID]machine.ManagementKey{}
+	err := forEachRow(ctx, s.reading, listLiveManagementKeys, func(row *sql.Rows) error {
+		var read machine.ManagementKey
+		if err := scanManagementKey(row, &read); err != nil {
+			return err
+		}
+		if other, ok := found[read.ID]; ok { // the row with its other secret
+			if read.Serial == 0 { // this row has the previous one
+				read, other = other, read
+			}
+			read.Previous = other.Previous
+		}
+		found[read.ID] = read
+		return nil
+	}, tenant, micros(now))
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b machine.ManagementKey) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	}), nil
+}
+
+// AdminsAmong implements key.HealthStore.
+func (s *Store) AdminsAmong(ctx context.Context, tenant ident.TenantID,
+	people []ident.UserID,
+) ([]ident.UserID, error) {
+	q, args := expand(listAdminsAmong, 2, people, tenant)
+	admins, err := ids[ident.UserID](ctx, s.reading, q, args...)
+	return admins, s.fault(err)
 }

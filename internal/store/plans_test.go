@@ -416,6 +416,10 @@ func grow(t *testing.T, b store.Backend, rows int) {
 		},
 		{
 			rows/10 + 1,
+			`INSERT INTO management_key_uses (key_id, last_used_at) SELECT 'mgk_' || i, i FROM n`,
+		},
+		{
+			rows/10 + 1,
 			`INSERT INTO management_key_secrets (key_id, position, serial, lookup, public_id, tag_version, last4,
 				set_at)
 			SELECT 'mgk_' || i, 'current', 1, 'm' || i, 'm' || i, 1, '0000', i FROM n`,

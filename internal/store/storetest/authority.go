@@ -79,6 +79,11 @@ func (fx *fixture) authorityIs(g guest, tenant int, want principal.Authority) {
 		}
 		return err
 	})
+	id := g.person.ID
+	admins, err := fx.store.AdminsAmong(fx.Context(), g.tenants[tenant].ID, []ident.UserID{"usr_x", id})
+	if isAdmin := slices.Contains(admins, id); err != nil || isAdmin != (want.EffectiveRole() == scope.Admin) {
+		fx.Errorf("in tenant %d: the admins are %v, %v; want %+v", tenant, admins, err, want)
+	}
 }
 
 // recordCreate and recordChange record whose authority a transaction reads, in order.

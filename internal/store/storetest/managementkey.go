@@ -27,6 +27,7 @@ var managementKeyCases = []testCase{
 	{"another tenant's management key is not found", anothersManagementKeyIsNotFound},
 	{"management keys are listed page by page, newest first", managementKeysAreListed},
 	{"neither revoked nor expired management keys count", onlyManagementKeysAliveCount},
+	{"a tenant's live management keys are listed with both secrets", liveManagementKeysAreListed},
 	{"of the uses of a management key the latest is kept", theLatestManagementUseIsKept},
 	{"the digests of expired management keys are found and deleted", expiredManagementDigestsAreDeleted},
 	{"a deleted management key leaves nothing", aDeletedManagementKeyLeavesNothing},
@@ -257,6 +258,30 @@ func onlyManagementKeysAliveCount(fx *fixture) {
 		}
 		return err
 	})
+}
+
+func liveManagementKeysAreListed(fx *fixture) {
+	t, other := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	a := fx.serviceAccount(t.ID)
+	first, _ := fx.managementKey(a)
+	expired, _ := fx.managementKey(a)
+	revoked, _ := fx.managementKey(a)
+	fx.managementKey(fx.serviceAccount(other.ID))
+	last, _ := fx.managementKey(fx.serviceAccount(t.ID))
+	fx.refreshManagementKey(&first, time.Hour)
+	fx.must(fx.store.RecordManagementUse(fx.Context(), first.ID, fx.after(time.Minute), "192.0.2.1"))
+	first.LastUsedAt, first.LastUsedIP = fx.after(time.Minute), "192.0.2.1"
+	now := fx.clock.Now()
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+		expired.ExpiresAt = now
+		err := tx.EditManagementKey(ctx, expired)
+		return errors.Join(err, tx.RevokeManagementKey(ctx, revoked.ID, now, "", ""))
+	})
+	got, err := fx.store.LiveManagementKeys(fx.Context(), t.ID, now)
+	fx.must(err)
+	if d := diff.Diff([]machine.ManagementKey{last, first}, got); d != "" {
+		fx.Errorf("listed otherwise:\n%s", d)
+	}
 }
 
 func theLatestManagementUseIsKept(fx *fixture) {

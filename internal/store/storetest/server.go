@@ -354,6 +354,8 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Write":          fx.write(insertUser(fx.user())),
 		"OwnKeys":        keysError(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
 		"HealthSummary":  secondOf(s.HealthSummary(ctx, "ten_x", "", key.HealthBounds{})),
+		"LiveManagement": secondOf(s.LiveManagementKeys(ctx, "ten_x", fx.clock.Now())),
+		"AdminsAmong":    secondOf(s.AdminsAmong(ctx, "ten_x", []ident.UserID{"usr_x"})),
 		"Claim":          secondOf(s.Claim(ctx, sha256.Sum256(nil), "usr_x", fx.clock.Now())),
 		"LiveClaim":      s.CheckClaim(ctx, sha256.Sum256(nil), fx.clock.Now()),
 		"ServerKeys":     secondOf(s.ServerKeys(ctx)),
