@@ -258,6 +258,11 @@ var revocations = []taking{
 	{"the owner was deleted", api.APIKeyRevoked, ofPerson(func(w *restoring, p principal.Person) {
 		w.check(w.As(p).DeleteMe(w.Context()))
 	})},
+	{"the owner of many keys was deleted", api.APIKeyRevoked, func(w *restoring) (api.IssuedKey, func()) {
+		p, k := w.key()
+		testkit.InsertMany(w.T, w.Server, 2*tenancy.MaxEndedAtOnce, testkit.KeyRows(w.tenant, p, 10, "NULL"))
+		return k, func() { w.check(w.As(p).DeleteMe(w.Context())) }
+	}},
 	{"the owner's membership was disabled", api.APIKeyDisabled, ofPerson(func(w *restoring, p principal.Person) {
 		_, err := w.admin.EditMember(w.Context(), string(w.tenant.ID), string(p.ID),
 			api.UpdateMemberRequest{Status: api.To(api.Status("disabled"))})
@@ -289,7 +294,7 @@ func TestWhatWasRevokedAfterABackupStaysRevoked(t *testing.T) {
 		h.Clock.Move(time.Hour)
 		c := testkit.RestoreTarget(t, h, to)
 		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})
-		if err != nil || !r.Covered || r.Revocations.Keys == 0 || r.Revocations.Users != 2 ||
+		if err != nil || !r.Covered || r.Revocations.Keys == 0 || r.Revocations.Users != 3 ||
 			r.Revocations.Members != 3 || r.Revocations.ServiceAccounts != 4 {
 			t.Fatalf("%+v, %v", r, err)
 		}

@@ -182,8 +182,9 @@ type DeleteTx interface {
 	ProvingLink(ctx context.Context, token credential.TokenHash, canonical string, now time.Time) (ident.LinkID, error)
 	// TenantRules returns the settings of a tenant.
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
-	// RevokeKeysOf revokes the owner's keys in a tenant; in mode policy.Delete it deletes them. It
-	// returns how many keys that were.
+	// RevokeKeysOf revokes all keys of a user in a tenant, from the commit on; in mode
+	// policy.Delete it deletes them. All calls in a transaction write up to 500 keys.
+	// A job writes the others. It returns how many keys it revokes, up to 10,000.
 	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time,
 		by ident.UserID, reason string) (int64, error)
 	// RemoveMemberships ends the user's memberships and their roles in accounts.

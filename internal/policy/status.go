@@ -64,8 +64,8 @@ type Dependencies struct {
 	Owner, Member bool
 	// Tenant is set if neither the tenant nor its account is disabled.
 	Tenant bool
-	// Ended is set if the owner was deleted. Its keys are revoked by that, also before the job
-	// that revokes each of them.
+	// Ended is set if the owner was deleted or left the tenant. Its keys are revoked by that, also
+	// before the job that revokes each of them.
 	Ended bool
 }
 

@@ -41,24 +41,35 @@ const maxEndedCounted = 10_000
 
 // EndOwner implements tenancy.EndOwnerTx.
 func (t *Tx) EndOwner(ctx context.Context, o tenancy.EndedOwner, mode policy.RevokeMode) (int, error) {
+	ended, err := t.hasEnded(ctx, o.Tenant, o.ID)
+	if err != nil || ended { // a user who left the tenant a moment ago
+		return 0, err
+	}
 	all, err := t.countUpTo(ctx, countKeysToEnd, o.Tenant, o.ID, maxEndedCounted)
 	if err != nil {
 		return 0, err
 	}
-	_, last, err := t.revokeNextKeys(ctx, o, mode, tenancy.KeyPosition{})
-	if err != nil || last == nil {
+	written, _, err := t.revokeNextKeys(ctx, o, mode, tenancy.KeyPosition{}, tenancy.MaxEndedAtOnce-t.endedKeys)
+	t.endedKeys += written
+	if err != nil || written == all {
 		return all, err
 	}
 	return all, t.exec(ctx, insertEndedOwner, o.Tenant, o.ID, micros(o.At), nullIfEmpty(o.By), o.Reason)
 }
 
-// checkNotEnding returns fault.Conflict while a job revokes the keys of an owner.
-func (t *Tx) checkNotEnding(ctx context.Context, tenant ident.TenantID, id ident.PartyID) error {
+// hasEnded reports whether a job revokes the keys of an owner.
+func (t *Tx) hasEnded(ctx context.Context, tenant ident.TenantID, id ident.PartyID) (bool, error) {
 	_, err := scanEndedOwner(t.row(ctx, selectEndedOwner, tenant, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return false, nil
 	}
-	if err != nil {
+	return err == nil, err
+}
+
+// checkNotEnding returns fault.Conflict while a job revokes the keys of an owner.
+func (t *Tx) checkNotEnding(ctx context.Context, tenant ident.TenantID, id ident.PartyID) error {
+	ended, err := t.hasEnded(ctx, tenant, id)
+	if err != nil || !ended {
 		return err
 	}
 	return fault.Retry(fault.Conflict, endedOwnerRetry,
@@ -82,20 +93,20 @@ func (t *Tx) LockEndedOwner(ctx context.Context, tenant ident.TenantID,
 func (t *Tx) RevokeEnded(ctx context.Context, o tenancy.EndedOwner, mode policy.RevokeMode,
 	after tenancy.KeyPosition,
 ) (n int, last *tenancy.KeyPosition, err error) {
-	n, last, err = t.revokeNextKeys(ctx, o, mode, after)
+	n, last, err = t.revokeNextKeys(ctx, o, mode, after, tenancy.MaxEndedAtOnce)
 	if err == nil && last == nil {
 		err = t.runOne(ctx, deleteEndedOwner, o.Tenant, o.ID)
 	}
 	return n, last, err
 }
 
-// revokeNextKeys revokes keys of an owner after a position, and returns how many and the position
-// of the last; nil if there may be no more.
+// revokeNextKeys revokes up to most keys of an owner after a position, and returns how many and the
+// position of the last; nil if there are no more.
 func (t *Tx) revokeNextKeys(ctx context.Context, o tenancy.EndedOwner, mode policy.RevokeMode,
-	after tenancy.KeyPosition,
+	after tenancy.KeyPosition, most int,
 ) (n int, last *tenancy.KeyPosition, err error) {
 	found, err := collect(ctx, t, selectKeysToEnd, scanKeyPosition, o.Tenant, o.ID, after.At.UnixMicro(), after.ID,
-		tenancy.MaxEndedAtOnce)
+		most)
 	if err != nil || len(found) == 0 {
 		return 0, nil, err
 	}
@@ -106,7 +117,7 @@ func (t *Tx) revokeNextKeys(ctx context.Context, o tenancy.EndedOwner, mode poli
 	if err := t.endKeys(ctx, ids, o, mode); err != nil {
 		return 0, nil, err
 	}
-	if len(found) == tenancy.MaxEndedAtOnce {
+	if len(found) == most {
 		last = &found[len(found)-1]
 	}
 	return len(found), last, nil

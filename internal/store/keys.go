@@ -480,9 +480,28 @@ func (t *Tx) RevokeKey(ctx context.Context, id ident.KeyID, at time.Time, by ide
 	return t.exec(ctx, deleteCopy, id)
 }
 
-// RevokeKeysOf implements identity.DeleteTx and tenancy.MemberTx. It does for all keys of an owner
-// what [Tx.RevokeKey] and [Tx.DeleteKey] do for one key.
+// RevokeKeysOf implements identity.DeleteTx, tenancy.MemberTx and journal.KeyTx. It ends the user
+// as an owner of keys in the tenant. Nodes of the version before this one do not know owners that
+// ended: until the upgrade is finished, it writes the rows of all keys.
 func (t *Tx) RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode,
+	at time.Time, by ident.UserID, reason string,
+) (int64, error) {
+	upgraded, err := t.store.isUpgraded(ctx, t)
+	if err != nil {
+		return 0, err
+	}
+	if !upgraded {
+		return t.revokeAllKeysOf(ctx, tenant, owner, mode, at, by, reason)
+	}
+	n, err := t.EndOwner(ctx, tenancy.EndedOwner{
+		Tenant: tenant, ID: ident.PartyID(owner), At: at, By: ident.PartyID(by), Reason: reason,
+	}, mode)
+	return int64(n), err
+}
+
+// revokeAllKeysOf does for all keys of a user in a tenant what [Tx.RevokeKey] and [Tx.DeleteKey] do
+// for one key.
+func (t *Tx) revokeAllKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode,
 	at time.Time, by ident.UserID, reason string,
 ) (int64, error) {
 	revoke := revokeKeysOf

@@ -22,6 +22,8 @@ type Tx struct {
 	unprepared []query
 	// timeRepairedTo is the time of the change if the change repairs the recorded time.
 	timeRepairedTo time.Time
+	// endedKeys counts the rows of keys that [Tx.EndOwner] wrote.
+	endedKeys int
 }
 
 // Ledger writes for one domain package, which sees only its own interface of the transaction.

@@ -13,10 +13,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
-// EndedOwner is an owner of keys whose end revokes them: a service account or a subject that was
-// deleted, or a member who was removed. From the moment of the end every key of the owner is
-// revoked. The rows of the first MaxEndedAtOnce keys are written with the end, and those of the
-// others by a job.
+// EndedOwner is an owner of keys whose end revokes them in a tenant: a service account, a subject
+// or a user that was deleted, or a member who was removed. From the moment of the end every key of
+// the owner is revoked. The rows of the first MaxEndedAtOnce keys are written with the end, and
+// those of the others by a job.
 type EndedOwner struct {
 	Tenant ident.TenantID
 	ID     ident.PartyID
@@ -37,9 +37,10 @@ type KeyPosition struct {
 
 // EndOwnerTx ends owners.
 type EndOwnerTx interface {
-	// EndOwner revokes the first MaxEndedAtOnce keys of an owner; in mode policy.Delete it deletes
-	// them. If there are more, it leaves the owner to the job that calls RevokeEnded. It returns
-	// how many keys the end revokes, up to 10,000.
+	// EndOwner revokes the first keys of an owner; in mode policy.Delete it deletes them. All calls
+	// in a transaction revoke up to MaxEndedAtOnce keys. If there are more, it leaves the owner to
+	// the job that calls RevokeEnded. It returns how many keys the end revokes, up to 10,000; none
+	// if the owner had already ended in the tenant.
 	EndOwner(ctx context.Context, o EndedOwner, mode policy.RevokeMode) (int, error)
 }
 

@@ -2,7 +2,6 @@ package tenancy
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -187,10 +186,8 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 				return audit.Event{}, err
 			}
 			by, _ := who.Session()
-			revoked, err := revokeKeysOf(ctx, tx, t, EndedOwner{
-				Tenant: tenant, ID: ident.PartyID(user), At: s.Now(), By: ident.PartyID(by.User.ID),
-				Reason: "The owner left the tenant.",
-			})
+			revoked, err := tx.RevokeKeysOf(ctx, tenant, user, t.Settings.RevokeMode, s.Now(), by.User.ID,
+				"The owner left the tenant.")
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -203,21 +200,6 @@ func (s *Service) RemoveMember(ctx context.Context, who principal.Principal, ten
 			e := m.event(who, audit.ActionMemberRemove).With("keys_revoked", strconv.FormatInt(revoked, 10))
 			return e.WithEffects(m.effect(audit.EffectMemberRemoved)), tx.DeleteMember(ctx, tenant, user)
 		})
-}
-
-// revokeKeysOf ends a member as an owner of keys, and returns how many keys that revokes. Nodes of
-// the version before this one do not know owners that ended: until the upgrade is finished, all
-// keys are written.
-func revokeKeysOf(ctx context.Context, tx MemberTx, t Tenant, o EndedOwner) (int64, error) {
-	err := tx.RequireUpgrade(ctx)
-	if errors.Is(err, fault.Conflict) {
-		return tx.RevokeKeysOf(ctx, t.ID, o.ID.User(), t.Settings.RevokeMode, o.At, o.By.User(), o.Reason)
-	}
-	if err != nil {
-		return 0, err
-	}
-	n, err := tx.EndOwner(ctx, o, t.Settings.RevokeMode)
-	return int64(n), err
 }
 
 // notifyRevoked plans one notice to a person who left, if they had keys: the keys are revoked.

@@ -139,10 +139,7 @@ type MemberTx interface {
 	LockTx
 	AuthorityTx
 	JoinTx
-	EndOwnerTx
 	notice.Writer
-	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
-	RequireUpgrade(ctx context.Context) error
 	// Member locks the membership that it reads.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// UpdateMember writes role and state.
@@ -150,8 +147,9 @@ type MemberTx interface {
 	DeleteMember(ctx context.Context, tenant ident.TenantID, user ident.UserID) error
 	// OtherAdmins counts the active admins of the tenant besides the person.
 	OtherAdmins(ctx context.Context, tenant ident.TenantID, user ident.UserID) (int, error)
-	// RevokeKeysOf revokes every key of a person in a tenant; in mode policy.Delete it deletes
-	// them. It returns how many keys that were.
+	// RevokeKeysOf revokes all keys of a user in a tenant, from the commit on; in mode
+	// policy.Delete it deletes them. All calls in a transaction write up to MaxEndedAtOnce keys.
+	// A job writes the others. It returns how many keys it revokes, up to 10,000.
 	RevokeKeysOf(ctx context.Context, tenant ident.TenantID, owner ident.UserID, mode policy.RevokeMode, at time.Time,
 		by ident.UserID, reason string) (int64, error)
 }

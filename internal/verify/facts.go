@@ -27,7 +27,7 @@ type KeyRow struct {
 	PublicID   string
 	Owner      principal.Party
 	OwnerLive  bool // the owner exists and is not disabled
-	OwnerEnded bool // the owner is a service account or a subject that was deleted
+	OwnerEnded bool // the owner was deleted or left the tenant
 	// Role is that of a user's membership or of a service account.
 	Role        scope.Role
 	MemberLive  bool // the membership of a user exists and is not disabled; true for other owners

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -27,6 +28,7 @@ var serviceAccountCases = []testCase{
 	{"who leaves the tenant, or is deleted, is no steward any more", stewardsLeave},
 	{"only active members get the notices of stewards", stewardsWhoGetNotices},
 	{"keys of an owner that ended are revoked in batches", endedKeysAreRevokedInBatches},
+	{"a user's keys in all tenants end in one short write", keysOfAUserEndInOneShortWrite},
 }
 
 // newServiceAccount is a service account that is not stored yet.
@@ -247,5 +249,58 @@ func endedKeysAreRevokedInBatches(fx *fixture) {
 		if got, err := fx.store.Key(fx.Context(), t.ID, other.ID); err != nil || !got.RevokedAt.IsZero() {
 			fx.Errorf("%s: another owner's key is %+v (%v)", mode, got, err)
 		}
+	}
+}
+
+// The first end of a user in a tenant counts: a later one finds all keys revoked.
+func keysOfAUserEndInOneShortWrite(fx *fixture) {
+	for _, mode := range []policy.RevokeMode{policy.Tombstone, policy.Delete} {
+		owner := fx.person()
+		tenants := []tenancy.Tenant{fx.tenantWithCap(0), fx.tenantWithCap(0), fx.tenantWithCap(0), fx.tenantWithCap(0)}
+		held := []int{tenancy.MaxEndedAtOnce - 1, 2, 3, 0}
+		fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+			for i, t := range tenants {
+				for slot := range held[i] {
+					k, s := fx.newKeyOf(t, owner.Party(), int64(slot+1))
+					if err := tx.InsertKey(ctx, k, s); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		end := func(at time.Time, want ...int) {
+			fx.Helper()
+			fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+				for i, t := range tenants {
+					n, err := tx.RevokeKeysOf(ctx, t.ID, owner.ID, mode, at, owner.ID, "Gone.")
+					if err != nil {
+						return err
+					}
+					if n != int64(want[i]) {
+						fx.Errorf("%s: the end in tenant %d revokes %d keys, want %d", mode, i, n, want[i])
+					}
+				}
+				return nil
+			})
+		}
+		at := fx.clock.Now()
+		end(at, held...)
+		left := queryValue[int64](fx, `SELECT COUNT(*) FROM keys WHERE revoked_at IS NULL AND owner_id = '`+
+			string(owner.ID)+`'`)
+		if left != 4 {
+			fx.Errorf("%s: the end leaves the rows of %d keys, want 4", mode, left)
+		}
+		end(fx.after(time.Hour), 0, 0, 0, 0)
+		want := []tenancy.EndedOwner{
+			{Tenant: tenants[1].ID, ID: owner.Party().ID, At: at, By: owner.Party().ID, Reason: "Gone."},
+			{Tenant: tenants[2].ID, ID: owner.Party().ID, At: at, By: owner.Party().ID, Reason: "Gone."},
+		}
+		slices.SortFunc(want, func(a, b tenancy.EndedOwner) int { return cmp.Compare(a.Tenant, b.Tenant) })
+		listed, err := fx.store.EndedOwners(fx.Context())
+		if err != nil || !slices.Equal(listed, want) {
+			fx.Errorf("%s: listed %+v (%v), want %+v", mode, listed, err, want)
+		}
+		fx.must(fx.services().endedOwners.RevokeKeys(fx.Context()))
 	}
 }
