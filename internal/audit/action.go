@@ -57,6 +57,9 @@ const (
 	ActionManagementKeyRevoke      Action = "management_key.revoke"
 	ActionManagementKeyDelete      Action = "management_key.delete"
 	ActionManagementKeyForget      Action = "management_key.forget"
+	// ActionManagementKeyForgetPrevious says that a previous secret was removed, because it had
+	// ended long ago.
+	ActionManagementKeyForgetPrevious Action = "management_key.forget_previous"
 
 	ActionMemberAdd    Action = "member.add"
 	ActionMemberInvite Action = "member.invite"
@@ -195,6 +198,8 @@ var actionRules = map[Action]Rule{
 	ActionManagementKeyRevoke:      {Always: []EffectKind{EffectManagementKeyRevoked}},
 	ActionManagementKeyDelete:      {Always: []EffectKind{EffectManagementKeyRevoked}},
 	ActionManagementKeyForget:      {None: reasonEndsByAge},
+
+	ActionManagementKeyForgetPrevious: {None: reasonEndsByAge},
 
 	ActionMemberAdd:        {Always: []EffectKind{EffectMemberEnabled}},
 	ActionMemberInvite:     {None: reasonLinksExpire},

@@ -136,6 +136,9 @@ type ManagementKeyStore interface {
 	// ManagementKeysExpiredBy returns some of the management keys, not revoked and not forgotten,
 	// whose own expiry was by that time.
 	ManagementKeysExpiredBy(ctx context.Context, by time.Time) ([]ManagementKeyRef, error)
+	// ManagementKeysWithPreviousEndedBy returns some of the management keys whose previous secret
+	// was to end by that time.
+	ManagementKeysWithPreviousEndedBy(ctx context.Context, by time.Time) ([]ManagementKeyRef, error)
 	// RecordManagementUse records the last use, outside of the ledger.
 	RecordManagementUse(ctx context.Context, id ident.ManagementKeyID, at time.Time, ip string) error
 	// ServiceAccountExists fails with fault.NotFound if the tenant has no such service account.

@@ -9,6 +9,9 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -537,5 +540,86 @@ func TestTheDigestsOfExpiredManagementKeysAreDeleted(t *testing.T) {
 	self(later.client, "")
 	if n := testkit.QueryInt(t, h, `SELECT COUNT(*) FROM audit_events WHERE action = 'management_key.forget'`); n != 1 {
 		t.Errorf("%d events say that digests were deleted", n)
+	}
+}
+
+// The holder of a previous secret is told for 30 days after its overlap that it expired.
+func TestAPreviousSecretOfAManagementKeyThatEndedLongAgoIsDeleted(t *testing.T) {
+	t.Parallel()
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		h := testkit.Start(t, e)
+		p := newProgram(t, h, "Builds", wide())
+		old := p.client
+		refreshed := testkit.Must[api.IssuedManagementKey](t)(p.admin.RefreshManagementKey(t.Context(),
+			string(p.tenant.ID), p.account.ID, p.key.ID, api.RefreshManagementKeyRequest{OverlapSeconds: 60}))
+		current := h.Anyone().WithKey(*refreshed.Value)
+		h.ManagementKeys.Horizon = h.Clock.Now
+		for _, c := range []struct {
+			after time.Duration
+			want  api.Code
+			kept  int
+		}{
+			{0, "", 1},
+			{time.Minute, api.APIKeyExpired, 1},
+			{policy.Grace - time.Second, api.APIKeyExpired, 1},
+			{time.Second, api.APIKeyInvalid, 0},
+		} {
+			h.Clock.Move(c.after)
+			testkit.Twice(t, h.ManagementKeys.ForgetExpired)
+			_, err := old.ManagementSelf(t.Context())
+			testkit.ExpectCode(t, "after "+c.after.String()+" more, the previous secret", err, c.want)
+			if n := testkit.CountRows(t, h, "management_key_secrets"); n != c.kept+1 {
+				t.Errorf("after %s more, %d secrets are kept, want %d", c.after, n, c.kept+1)
+			}
+		}
+		_, err := current.ManagementSelf(t.Context())
+		testkit.ExpectCode(t, "the current secret", err, "")
+		events := testkit.TenantRecords(t, h, p.tenant, "management_key.forget_previous")
+		if len(events) != 1 || events[0].Actor.Type != "system" || events[0].Target.ID != p.key.ID ||
+			events[0].Details["ended_at"] == "" {
+			t.Errorf("on record: %+v", events)
+		}
+	})
+}
+
+// staleManagementKeys lists management keys that have changed since they were found.
+type staleManagementKeys struct {
+	machine.ManagementKeyStore
+	refs []machine.ManagementKeyRef
+}
+
+func (l staleManagementKeys) ManagementKeysExpiredBy(context.Context, time.Time) ([]machine.ManagementKeyRef, error) {
+	return l.refs, nil
+}
+
+func (l staleManagementKeys) ManagementKeysWithPreviousEndedBy(context.Context,
+	time.Time,
+) ([]machine.ManagementKeyRef, error) {
+	return l.refs, nil
+}
+
+func TestForgettingDecidesUnderTheLockOfTheManagementKey(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	p := newProgram(t, h, "Builds", wide())
+	in, overlapping := string(p.tenant.ID), p.key.ID
+	old := p.client
+	testkit.Must[api.IssuedManagementKey](t)(p.admin.RefreshManagementKey(t.Context(), in, p.account.ID, overlapping,
+		api.RefreshManagementKeyRequest{OverlapSeconds: 60}))
+	p.issue(t, wide())
+	gone := p.key.ID
+	testkit.NoError(t, p.admin.DeleteManagementKey(t.Context(), in, p.account.ID, gone))
+	p.issue(t, wide())
+	found := staleManagementKeys{ManagementKeyStore: h.ManagementKeys.Store}
+	for _, id := range []string{overlapping, gone, p.key.ID} {
+		found.refs = append(found.refs, machine.ManagementKeyRef{
+			Tenant: p.tenant.ID, Account: ident.ServiceAccountID(p.account.ID), ID: ident.ManagementKeyID(id),
+		})
+	}
+	h.ManagementKeys.Store = found
+	testkit.Twice(t, h.ManagementKeys.ForgetExpired)
+	for what, c := range map[string]*client.Client{"a previous secret": old, "a key without one": p.client} {
+		_, err := c.ManagementSelf(t.Context())
+		testkit.ExpectCode(t, what, err, "")
 	}
 }

@@ -63,6 +63,9 @@ const (
 		FROM management_keys k WHERE k.revoked_at IS NULL AND k.expires_at <= $1
 		AND (SELECT s.digest IS NOT NULL FROM management_key_secrets s WHERE s.key_id = k.id AND s.position = 'current')
 		ORDER BY k.expires_at, k.id LIMIT 100`
+	managementPreviousOverBy query = `SELECT k.tenant_id, k.service_account_id, k.id
+		FROM management_key_secrets s CROSS JOIN management_keys k
+		WHERE k.id = s.key_id AND s.position = 'previous' AND s.until <= $1 ORDER BY s.until, s.key_id LIMIT 100`
 	lockManagementDigests   query = `SELECT 1 FROM management_key_secrets WHERE key_id = $1 AND digest IS NOT NULL`
 	deleteManagementDigests query = `UPDATE management_key_secrets SET digest = NULL, digest_version = NULL
 		WHERE key_id = $1`
@@ -328,7 +331,18 @@ func (t *Tx) CountManagementHour(ctx context.Context, id ident.ManagementKeyID, 
 
 // ManagementKeysExpiredBy implements machine.ManagementKeyStore.
 func (s *Store) ManagementKeysExpiredBy(ctx context.Context, by time.Time) ([]machine.ManagementKeyRef, error) {
-	list, err := collect(ctx, s.reading, managementKeysExpiredBy,
+	return s.listManagementRefs(ctx, managementKeysExpiredBy, by)
+}
+
+// ManagementKeysWithPreviousEndedBy implements machine.ManagementKeyStore.
+func (s *Store) ManagementKeysWithPreviousEndedBy(ctx context.Context,
+	by time.Time,
+) ([]machine.ManagementKeyRef, error) {
+	return s.listManagementRefs(ctx, managementPreviousOverBy, by)
+}
+
+func (s *Store) listManagementRefs(ctx context.Context, q query, by time.Time) ([]machine.ManagementKeyRef, error) {
+	list, err := collect(ctx, s.reading, q,
 		func(row scanner) (r machine.ManagementKeyRef, err error) {
 			err = row.Scan(&r.Tenant, &r.Account, &r.ID)
 			return r, err

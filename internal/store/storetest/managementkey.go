@@ -30,6 +30,7 @@ var managementKeyCases = []testCase{
 	{"a tenant's live management keys are listed with both secrets", liveManagementKeysAreListed},
 	{"of the uses of a management key the latest is kept", theLatestManagementUseIsKept},
 	{"the digests of expired management keys are found and deleted", expiredManagementDigestsAreDeleted},
+	{"previous secrets of management keys that ended long ago are found", oldPreviousManagementSecretsAreFound},
 	{"a deleted management key leaves nothing", aDeletedManagementKeyLeavesNothing},
 	{"a management key stops with its service account", aManagementKeyStopsWithItsServiceAccount},
 }
@@ -329,6 +330,23 @@ func expiredManagementDigestsAreDeleted(fx *fixture) {
 	fx.expectSecrets("the previous, deleted", first.Lookup)
 	fx.expectSecrets("the current, deleted", second.Lookup)
 	fx.expectSecrets("of another one", s.Lookup, s)
+}
+
+func oldPreviousManagementSecretsAreFound(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	a := fx.serviceAccount(t.ID)
+	fx.managementKey(a) // without a previous secret
+	k, _ := fx.managementKey(a)
+	fx.refreshManagementKey(&k, time.Hour)
+	for by, want := range map[time.Time][]machine.ManagementKeyRef{
+		k.Previous.Until:                        {{Tenant: t.ID, Account: a.ID, ID: k.ID}},
+		k.Previous.Until.Add(-time.Microsecond): nil,
+	} {
+		got, err := fx.store.ManagementKeysWithPreviousEndedBy(fx.Context(), by)
+		if err != nil || !slices.Equal(got, want) {
+			fx.Errorf("ended by %s: %v (%v), want %v", by, got, err, want)
+		}
+	}
 }
 
 func aDeletedManagementKeyLeavesNothing(fx *fixture) {

@@ -369,6 +369,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Policies":                secondOf(s.Policies(ctx)),
 		"KeysExpiredBy":           secondOf(s.KeysExpiredBy(ctx, fx.clock.Now())),
 		"ManagementKeysExpiredBy": secondOf(s.ManagementKeysExpiredBy(ctx, fx.clock.Now())),
+		"ManagementPreviousOver":  secondOf(s.ManagementKeysWithPreviousEndedBy(ctx, fx.clock.Now())),
 		"KeysSetBy":               secondOf(s.KeysSetBy(ctx, "acc_x", fx.clock.Now())),
 		"PreviousOverBy":          secondOf(s.KeysWithPreviousEndedBy(ctx, fx.clock.Now())),
 		"IdleTenants":             secondOf(s.IdleTenants(ctx)),
