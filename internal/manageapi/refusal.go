@@ -1,6 +1,7 @@
 package manageapi
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -107,7 +108,7 @@ func translate(status int, message string, errs []error) error {
 	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
 		return fault.New(fault.Malformed, message)
 	}
-	return fault.Internal
+	return fault.Wrap(fault.Internal, errors.New("huma: "+message), "") // the message is only logged
 }
 
 // fieldOf returns location and message of huma's finding, never the value. Findings about unknown

@@ -30,7 +30,7 @@ func (m *Middleware) refuse(s *Surface, w http.ResponseWriter, r *http.Request, 
 	if f.ClientLeft {
 		markAbandoned(w) // nobody reads the response, and the server has not failed
 	} else if f.Status >= http.StatusInternalServerError && m.failures.sample(f.Kind) {
-		m.Log.Error("request failed", "request_id", f.RequestID, "method", r.Method, "code", string(f.Kind),
+		m.Log.Error("request failed", "request_id", f.RequestID, "method", method(r), "code", string(f.Kind),
 			"route", r.Pattern, "error", err) // never the path: it may hold a key
 	}
 	m.setHeaders(s, h)
