@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -39,8 +40,13 @@ func TestARequestThatItsClientAbandonedIsCountedApartAndNotLoggedAsAFailure(t *t
 		},
 	} {
 		ctx, leave := context.WithCancel(t.Context())
+		sent := make(chan struct{}) // until then, a wait that is seen may be that of the request before
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) },
+		})
 		left := make(chan error, 1)
 		go func() { left <- ask(ctx) }()
+		<-sent
 		testkit.Await(t, func() string {
 			var waiting int
 			const waits = `SELECT COUNT(*) FROM pg_stat_activity

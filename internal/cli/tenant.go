@@ -12,7 +12,7 @@ import (
 )
 
 func tenantCommand() *cobra.Command {
-	cmd := groupCommand("tenant", "Change in a tenant what only the operator can change, or needs no sign-in for",
+	cmd := groupCommand("tenant", "Manage a tenant without a sign-in: old passwords and management keys",
 		operatorNote)
 	o := outputFlag(cmd)
 	cmd.AddCommand(
