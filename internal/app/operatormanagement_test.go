@@ -8,8 +8,19 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
+
+// startCompany starts a server with the tenant "Our company", and returns a client of its admin.
+func startCompany(t *testing.T) (*testkit.Server, tenancy.Tenant, *client.Client) {
+	t.Helper()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Our company", nil)
+	h.Join(tenant, h.Owner, scope.Admin)
+	return h, tenant, h.As(h.Owner)
+}
 
 // operated is the API of operators for the management keys of a service account.
 type operated struct {
@@ -46,10 +57,7 @@ func (o operated) refresh(t *testing.T, id string, r api.RefreshManagementKeyReq
 
 func TestTheOperatorIssuesAndRevokesManagementKeysWithoutASignIn(t *testing.T) {
 	t.Parallel()
-	h := testkit.Start(t, testkit.SQLite)
-	tenant := h.Tenant("Our company", nil)
-	h.Join(tenant, h.Owner, "admin")
-	owner := h.As(h.Owner)
+	h, tenant, owner := startCompany(t)
 	account := testkit.ServiceAccount(t, owner, tenant, "Terraform 2", api.RoleMember)
 	o := operate(h, "Our company", "Terraform 2")
 
@@ -96,10 +104,7 @@ func TestTheOperatorIssuesAndRevokesManagementKeysWithoutASignIn(t *testing.T) {
 
 func TestTheOperatorGetsNoManagementKeyThatAnAdminCouldNotCreate(t *testing.T) {
 	t.Parallel()
-	h := testkit.Start(t, testkit.SQLite)
-	tenant := h.Tenant("Our company", nil)
-	h.Join(tenant, h.Owner, "admin")
-	owner := h.As(h.Owner)
+	h, tenant, owner := startCompany(t)
 	disabled := testkit.ServiceAccount(t, owner, tenant, "Disabled", api.RoleMember)
 	twin := testkit.ServiceAccount(t, owner, tenant, "Twin", api.RoleMember)
 	testkit.ServiceAccount(t, owner, tenant, "Twin", api.RoleMember)

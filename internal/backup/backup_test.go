@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -201,5 +202,13 @@ func TestATextThatIsNotUTF8IsNotBackedUp(t *testing.T) {
 	if err := backup.Write(t.Context(), io.Discard, tx, backup.Header{}); err == nil || !strings.Contains(err.Error(),
 		"table server_settings: column value") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The tests use cheap passphrases. Without a WorkFactor, one costs what age recommends.
+func TestAPassphraseCostsWhatAgeRecommends(t *testing.T) {
+	sealed := seal(t, backup.Recipient{Passphrase: "correct horse battery staple"}, "the text")
+	if head, _, _ := bytes.Cut(sealed, []byte("\n---")); !regexp.MustCompile(`(?m)^-> scrypt \S+ 18$`).Match(head) {
+		t.Errorf("the header is %q", head)
 	}
 }

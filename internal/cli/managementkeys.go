@@ -48,7 +48,8 @@ type managementKeyFlags struct {
 	expires                                          string
 }
 
-func (f *managementKeyFlags) add(cmd *cobra.Command) {
+// add adds the flags. named says how --application names an application.
+func (f *managementKeyFlags) add(cmd *cobra.Command, named string) {
 	f.secretFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.permissions, "permission", nil,
@@ -59,7 +60,7 @@ func (f *managementKeyFlags) add(cmd *cobra.Command) {
 		`scope that its keys may have, or "*" for all; repeat the flag for more`)
 	flags.BoolVar(&f.allApplications, "all-applications", false, "its keys may use all applications")
 	flags.StringArrayVar(&f.applications, "application", nil,
-		"application, by id or name, that its keys may use; repeat the flag for more")
+		"application, "+named+", that its keys may use; repeat the flag for more")
 	flags.StringArrayVar(&f.plans, "plan", nil,
 		"plan of the subjects that it may create and change; repeat the flag for more")
 	flags.BoolVar(&f.noPlan, "no-plan", false, "it may create and change subjects without a plan")
@@ -115,7 +116,7 @@ have at most: by default nothing.`,
     --permission keys:create --owner-type service_account \
     --scope applications:read --all-applications --save management.json`,
 	}
-	f.add(cmd)
+	f.add(cmd, "by id or name")
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		account, err := c.serviceAccountID(tenant, args[0])
 		if err != nil {

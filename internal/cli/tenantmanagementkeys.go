@@ -12,15 +12,19 @@ import (
 	"github.com/claviger-dev/claviger/api"
 )
 
-// managementKeyArgs says what the arguments of the operator's commands for management keys are.
-const managementKeyArgs = `TENANT is an id, or a name that only one tenant of the server has.
-SERVICE_ACCOUNT is an id or a name, MANAGEMENT_KEY is an id.
+// Texts that say what the arguments of the operator's commands for management keys are.
+const (
+	serviceAccountArgs = `TENANT is an id, or a name that only one tenant of the server has. SERVICE_ACCOUNT
+is an id or a name.
 `
+	managementKeyArgs = serviceAccountArgs + "MANAGEMENT_KEY is an id.\n"
+)
 
 func listTenantManagementKeys(o *output) *cobra.Command {
 	return operatorCommand(&cobra.Command{
 		Use: "list-management-keys TENANT SERVICE_ACCOUNT", Args: cobra.ExactArgs(2),
-		Short: "List the newest 200 management keys of a service account", Long: managementKeyArgs + operatorNote,
+		Short: "List the newest 200 management keys of a service account",
+		Long:  "Lists the newest 200 management keys of a service account.\n" + serviceAccountArgs + operatorNote,
 	}, o, func(c *call, args []string) error {
 		var all api.List[api.ManagementKey]
 		if err := c.Do(c.ctx, http.MethodGet, tenantManagementKeys(args), nil, &all); err != nil {
@@ -47,12 +51,12 @@ func createTenantManagementKey(o *output) *cobra.Command {
 		Use: "create-management-key TENANT SERVICE_ACCOUNT NAME", Short: "Create a management key without a sign-in",
 		Args: cobra.ExactArgs(3),
 		Long: `Creates a management key of a service account, as "claviger management-keys
-create" does, and shows its value, once. Name applications by their ids.
-` + managementKeyArgs + operatorNote,
+create" does, and shows its value, once.
+` + serviceAccountArgs + operatorNote,
 		Example: `  claviger tenant create-management-key Standard Terraform "Terraform 2026" --permission keys:read \
     --owner-type service_account --save management.json`,
 	}
-	f.add(cmd)
+	f.add(cmd, "by id")
 	return operatorCommand(cmd, o, func(c *call, args []string) error {
 		for _, id := range f.applications {
 			if !applicationID.MatchString(id) {
