@@ -3,14 +3,13 @@ package app
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/route"
 )
@@ -31,7 +30,7 @@ type routes struct {
 func (r *routes) Entry(ctx context.Context, name, host string) (*route.Entry, error) {
 	entries := r.file.entries()
 	if name == "" {
-		host = canonicalHost(host)
+		host = forward.HostName(host)
 		for i := range entries {
 			if slices.Contains(entries[i].Hosts, host) {
 				return &entries[i], nil
@@ -59,14 +58,6 @@ func named(entries []route.Entry, name string) *route.Entry {
 		return nil
 	}
 	return &entries[i]
-}
-
-// canonicalHost returns a host name in lower case, without a port and without a dot at the end.
-func canonicalHost(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
 // Match returns the first rule that matches a request: of the entry's own rules, then of the rules

@@ -1,17 +1,14 @@
 package dataplane
 
 import (
-	"cmp"
-	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/dialect"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -19,12 +16,11 @@ import (
 // Forward-auth: a reverse proxy sends a check request for each request of a client, and forwards
 // that one only if the response is 200.
 //
-//	peer ──▶ method and URI ──▶ entry ──▶ rule ──▶ credential ──▶ decision
+//	peer ──▶ method and URI ──▶ package forward ──▶ identity headers
 //
 // The peer must be a trusted proxy, whose kind says where the check request has the original method
-// and URI (checkrequest.go). The rule is chosen before the credential is read. A response that
-// allows has the identity headers (identityheaders.go). A refusal has the status of its code, and
-// the body in the dialect of the rule.
+// and URI (checkrequest.go). Package forward makes the decision. A response that allows has the
+// identity headers. A refusal has the status of its code, and the body in the dialect of the rule.
 
 // The paths of forward-auth. Both have every path below theirs.
 const (
@@ -34,21 +30,10 @@ const (
 	refusalPath = "/api/v1/authz-refusal"
 )
 
-// Routes finds entries and the rules about requests.
-type Routes interface {
-	// Entry returns the entry with the name or, if the name is "", the one of the host. It returns
-	// fault.RouteUnknown if there is none.
-	Entry(ctx context.Context, name, host string) (*route.Entry, error)
-	// Match returns the first rule of the entry for a request, as [route.Table.Match] does.
-	Match(ctx context.Context, e *route.Entry, method string, target route.Target,
-		headers route.Headers) (route.Match, bool, error)
-}
-
 // check is a check request and what was found out about it.
 type check struct {
 	checkRequest
-	// rule is nil if none matches.
-	rule       *route.Rule
+	forward.Choice
 	credential verify.Presentation
 	decision   verify.Decision
 }
@@ -79,18 +64,18 @@ func (a *API) refuseAgain(w http.ResponseWriter, r *http.Request) error {
 
 // inDialect returns the error in the dialect of the rule.
 func (c *check) inDialect(err error) error {
-	if c.rule == nil {
+	if c.Rule == nil {
 		return err
 	}
-	return web.InDialect(err, c.rule.Dialect)
+	return web.InDialect(err, c.Rule.Dialect)
 }
 
 // decide makes the decision. It returns nil if the request is allowed.
 func (a *API) decide(r *http.Request, c *check, from principal.Origin, path string, repeated bool) error {
-	needs, err := a.choose(r, c, path)
-	needs.Repeated = repeated
-	if err == nil && (c.rule == nil || !c.rule.Public) {
-		return a.decideCredential(r, c, from, needs)
+	err := a.choose(r, c, path)
+	c.Needs.Repeated = repeated
+	if err == nil && !c.Public() {
+		return a.decideCredential(r, c, from)
 	}
 	if !repeated {
 		a.Authenticator.Verify.Engine.CountForwarded(verify.Outcome(r.Context(), err), "")
@@ -98,66 +83,36 @@ func (a *API) decide(r *http.Request, c *check, from principal.Origin, path stri
 	return err
 }
 
-// choose reads the check request and returns what the request needs.
-func (a *API) choose(r *http.Request, c *check, path string) (needs verify.Request, err error) {
+// choose reads the check request and finds out what the request needs.
+func (a *API) choose(r *http.Request, c *check, path string) error {
 	peer, err := a.Authenticator.Proxy(r)
 	if err != nil {
-		return needs, err
+		return err
 	}
 	c.checkRequest, err = readCheckRequest(r, peer.Kind, path)
 	if err != nil {
-		return needs, err
+		return err
 	}
-	target, err := route.ParseTarget(c.uri)
-	if err != nil {
-		return needs, err
-	}
-	entry, err := a.Routes.Entry(r.Context(), c.entry, c.host)
-	if err != nil {
-		return needs, err
-	}
-	if c.entry == "" && len(entry.Hosts) > 0 && !slices.Contains(entry.Hosts, c.host) {
-		return needs, fault.RouteUnknown // a client chooses its Host, and so must not choose the rules
-	}
-	needs.Bound = entry.Tenant
-	match, found, err := a.Routes.Match(r.Context(), entry, c.method, target, r.Header)
-	if found {
-		c.rule = match.Rule
-	}
-	if err != nil {
-		return needs, err
-	}
-	if !found {
-		if entry.Otherwise != route.AnyKey {
-			return needs, fault.RouteUnknown
-		}
-		return needs, nil
-	}
-	if c.rule.Tenant != "" && c.rule.Tenant != cmp.Or(entry.Tenant, c.rule.Tenant) {
-		return needs, fault.KeyInvalid // no credential is one of both tenants
-	}
-	needs.Bound = cmp.Or(entry.Tenant, c.rule.Tenant)
-	needs.Requirement = verify.Requirement{
-		SessionOnly: c.rule.SessionOnly, Scopes: c.rule.Scopes, AnyScope: c.rule.AnyScope,
-		Application: match.Application, EveryApplication: c.rule.AllApplications,
-	}
-	return needs, nil
+	c.Choice, err = forward.Choose(r.Context(), a.Routes, forward.Request{
+		Method: c.method, URI: c.uri, Entry: c.entry, Host: c.host, Header: r.Header,
+	})
+	return err
 }
 
 // decideCredential makes the decision about the credential of the request.
-func (a *API) decideCredential(r *http.Request, c *check, from principal.Origin, needs verify.Request) error {
+func (a *API) decideCredential(r *http.Request, c *check, from principal.Origin) error {
 	c.credential = a.Authenticator.ReadForwardedCredential(r.Context(), r.Header)
 	if c.credential.Kind() == verify.SessionToken {
 		if err := a.Authenticator.CheckForwardedSite(r, c.method, c.kind.SendsAllHeaders()); err != nil {
-			if !needs.Repeated {
+			if !c.Needs.Repeated {
 				a.Authenticator.Verify.Engine.CountForwarded(fault.CrossSite, policy.Session)
 			}
 			return err
 		}
 	}
-	needs.IP = from.IP
+	c.Needs.IP = from.IP
 	var err error
-	c.decision, err = a.Authenticator.Verify.DecideForwarded(r.Context(), c.credential, from, needs)
+	c.decision, err = a.Authenticator.Verify.DecideForwarded(r.Context(), c.credential, from, c.Needs)
 	if err == nil && c.decision.Code != "" {
 		err = c.decision.Refusal(c.credential)
 	}
@@ -171,14 +126,7 @@ var noBody = []string{"0"}
 func (c *check) allow(h http.Header, r *http.Request, a *web.Authenticator) {
 	web.SetPrivate(h)
 	h["Content-Length"] = noBody
-	if c.decision.Facts == nil && c.decision.Session == nil {
-		nobody.write(h)
-	} else {
-		writeIdentity(h, c.decision, c.credential.Location().Transport)
-	}
-	if c.rule != nil && len(c.rule.Headers) > 0 {
-		writeMetadata(h, c.rule.Headers, c.decision)
-	}
+	forward.SetIdentity(h, &c.decision, c.credential.Location().Transport, c.Rule)
 	if c.kind.SendsPath() {
 		h["X-Envoy-Auth-Headers-To-Remove"] = []string{c.headersToRemove(h, r, a)}
 	}
@@ -191,38 +139,12 @@ func (c *check) headersToRemove(h http.Header, r *http.Request, a *web.Authentic
 	if c.decision.Facts != nil && c.decision.Facts.KeyHeader() != "" {
 		list = append(list, c.decision.Facts.KeyHeader())
 	}
-	set := identityNames[:]
-	if c.rule != nil {
-		for _, header := range c.rule.Headers {
-			set = append(set, header.Name)
-		}
-	}
-	for _, name := range set {
+	for _, name := range forward.HeaderNames(c.Rule) {
 		if h.Get(name) == "" {
 			list = append(list, name)
 		}
 	}
 	return strings.ToLower(strings.Join(list, ","))
-}
-
-// writeMetadata sets the headers that a rule takes from metadata. A session has none.
-func writeMetadata(h http.Header, headers []route.Header, d verify.Decision) {
-	for _, header := range headers {
-		value := ""
-		if d.Facts != nil {
-			from := d.Facts.Metadata
-			if header.Owner {
-				from = d.Facts.Owner.Metadata
-			}
-			value = headerText(from.Lookup(header.Path...))
-		}
-		if len(value) > maxListHeader {
-			value = ""
-			omitted := h.Get(identityNames[headerOmitted])
-			h.Set(identityNames[headerOmitted], strings.TrimSpace(omitted+" "+strings.ToLower(header.Name)))
-		}
-		h.Set(header.Name, value)
-	}
 }
 
 // logRefusedCheck logs a sample of the requests that were refused, and never their path. It names

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -69,7 +70,7 @@ func readCheckRequest(r *http.Request, kind proxy.Kind, path string) (checkReque
 	c := checkRequest{kind: kind}
 	if kind.SendsPath() {
 		c.method, c.uri = r.Method, rest
-		c.host = hostName(r.Host)
+		c.host = forward.HostName(r.Host)
 		return c, nil
 	}
 	rest, _, _ = strings.Cut(rest, "?") // Caddy appends the query string of the client
@@ -143,12 +144,3 @@ func notOfHost(c rune) bool {
 }
 
 func ambiguousPath(message string) error { return fault.New(fault.PathAmbiguous, message) }
-
-// hostName returns the name of a Host header in lower case, without port and without a dot at the
-// end.
-func hostName(host string) string {
-	if end := strings.LastIndexByte(host, ':'); end >= 0 && !strings.HasSuffix(host, "]") {
-		host = host[:end]
-	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
-}

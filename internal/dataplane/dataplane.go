@@ -17,6 +17,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/telemetry"
@@ -30,7 +31,7 @@ type API struct {
 	Authenticator *web.Authenticator
 	Errors        web.ErrorWriter
 	// Routes has the entries and rules of forward-auth.
-	Routes Routes
+	Routes forward.Routes
 	Log    *slog.Logger
 
 	refusals *telemetry.Sampler

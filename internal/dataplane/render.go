@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -13,14 +14,17 @@ import (
 )
 
 // rendered are the responses to an accepted key, up to what the request and the owner add, and the
-// values of the headers of forward-auth. It implements verify.Rendered.
+// values of the headers of forward-auth. It implements forward.Rendered.
 type rendered struct {
 	decision, whoami []byte
-	identity         *identity
+	identity         *forward.Identity
 }
 
 // Size implements verify.Rendered.
-func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) + r.identity.size() }
+func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) + r.identity.Size() }
+
+// Identity implements forward.Rendered.
+func (r *rendered) Identity() *forward.Identity { return r.identity }
 
 // null is written for a member that a response adds at its end.
 type null = *struct{}
@@ -44,7 +48,7 @@ func RenderOwner(o *verify.OwnerFacts) []byte {
 
 // Render renders the responses to an accepted key. It is the engine's Options.Render.
 func Render(f *verify.Facts) verify.Rendered {
-	return &rendered{identity: keyIdentity(f), decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
+	return &rendered{identity: forward.KeyIdentity(f), decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
 }
 
 func renderDecision(k principal.Key) []byte {

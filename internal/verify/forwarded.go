@@ -13,9 +13,11 @@ import (
 
 // SessionFacts are what a signed-in person may do with a protected API of one tenant.
 type SessionFacts struct {
-	User    principal.Person
-	Tenant  ident.TenantID
-	Account ident.AccountID
+	// Principal is the person as the sender of the request.
+	Principal principal.Principal
+	User      principal.Person
+	Tenant    ident.TenantID
+	Account   ident.AccountID
 	// Scopes are all scopes of the tenant's catalogue that the person's role may hold. A session
 	// has access to all applications.
 	Scopes scope.Set
@@ -75,7 +77,7 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	var d Decision
 	role := caller.RoleIn(id, tenant.Account)
 	facts := &SessionFacts{
-		User: session.User, Tenant: id, Account: tenant.Account,
+		Principal: caller.Principal, User: session.User, Tenant: id, Account: tenant.Account,
 		Scopes: tenant.Catalogue.Effective(scope.Set{scope.Every}, role),
 	}
 	switch {

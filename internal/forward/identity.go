@@ -1,15 +1,17 @@
-package dataplane
+package forward
 
 import (
 	"net/http"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// The identity headers, as indexes of an identity. They tell a protected API whose request it gets.
+// The identity headers, as indexes of an [Identity]. They tell a protected API whose request it
+// gets.
 const (
 	headerPrincipal = iota
 	headerKeyID
@@ -50,16 +52,24 @@ var identityNames = [identityCount]string{
 // all headers of a response into 4 KiB.
 const maxListHeader = 2 << 10
 
-// identity holds the values of the identity headers. It does not change once it is in use.
-type identity [identityCount]string
+// Identity holds the values of the identity headers. It does not change once it is in use.
+type Identity [identityCount]string
+
+// Rendered is what the renderer of the engine ([verify.Options]) makes of the facts of a key. It
+// keeps the identity of the key, so that a request only needs to be given it.
+type Rendered interface {
+	verify.Rendered
+	// Identity returns what [KeyIdentity] returned for the facts.
+	Identity() *Identity
+}
 
 // nobody is the identity of a request that needs no credential.
-var nobody identity
+var nobody Identity
 
-// keyIdentity returns the identity of a key, without the transport.
-func keyIdentity(f *verify.Facts) *identity {
+// KeyIdentity returns the identity of a key, without the transport.
+func KeyIdentity(f *verify.Facts) *Identity {
 	k := f.Key
-	v := &identity{
+	v := &Identity{
 		headerPrincipal: "key", headerKeyID: string(k.ID), headerOwnerType: string(k.Owner.Type()),
 		headerOwner: string(k.Owner.ID), headerExternalID: k.Owner.ExternalID, headerPlan: f.Owner.Plan,
 		headerEmail: headerText(k.Owner.Email), headerTenant: string(k.Tenant), headerAccount: string(k.Account),
@@ -69,8 +79,8 @@ func keyIdentity(f *verify.Facts) *identity {
 }
 
 // sessionIdentity returns the identity of a signed-in person.
-func sessionIdentity(s *verify.SessionFacts) *identity {
-	v := &identity{
+func sessionIdentity(s *verify.SessionFacts) *Identity {
+	v := &Identity{
 		headerPrincipal: "session", headerOwnerType: "user", headerOwner: string(s.User.ID),
 		headerEmail: headerText(s.User.Email), headerTenant: string(s.Tenant), headerAccount: string(s.Account),
 		headerTransport: string(policy.Session),
@@ -80,7 +90,7 @@ func sessionIdentity(s *verify.SessionFacts) *identity {
 }
 
 // setLists sets the headers with lists, whose elements are separated by spaces, and Omitted.
-func (v *identity) setLists(scopes scope.Set, applications scope.Applications) {
+func (v *Identity) setLists(scopes scope.Set, applications scope.Applications) {
 	v[headerScopes] = strings.Join(scopes.Strings(), " ")
 	v[headerApplications] = strings.Join(applications.IDs, " ")
 	if applications.All {
@@ -99,14 +109,14 @@ func (v *identity) setLists(scopes scope.Set, applications scope.Applications) {
 	v[headerOmitted] = strings.Join(omitted, " ")
 }
 
-// size returns the approximate size in bytes of what the identity does not share with the facts.
-func (v *identity) size() int {
+// Size returns the approximate size in bytes of what the identity does not share with the facts.
+func (v *Identity) Size() int {
 	const pointers = identityCount * 16
 	return pointers + len(v[headerScopes]) + len(v[headerApplications]) + len(v[headerEmail])
 }
 
 // write sets the headers. It allocates nothing: the values are slices of the identity.
-func (v *identity) write(h http.Header) {
+func (v *Identity) write(h http.Header) {
 	for i, name := range identityNames {
 		h[name] = v[i : i+1 : i+1]
 	}
@@ -119,21 +129,60 @@ var transportValues = map[policy.Transport][]string{
 	policy.Session: {string(policy.Session)},
 }
 
-// writeIdentity sets the identity headers for a request that is allowed. via is the transport of
-// its credential.
-func writeIdentity(h http.Header, d verify.Decision, via policy.Transport) {
-	if d.Session != nil {
+// SetIdentity sets all identity headers, and those of the rule. d is the decision that allowed the
+// request; a zero decision for a request that needs no credential. via is the transport of its
+// credential. rule is nil if none matched.
+func SetIdentity(h http.Header, d *verify.Decision, via policy.Transport, rule *route.Rule) {
+	switch {
+	case d.Session != nil:
 		sessionIdentity(d.Session).write(h)
-		return
+	case d.Facts != nil:
+		v := d.Facts.Rendered.(Rendered).Identity()
+		if scopes := d.Scopes(); len(scopes) != len(d.Facts.Key.Scopes) { // those of an access token
+			narrowed := *v
+			narrowed.setLists(scopes, d.Facts.Key.Applications)
+			v = &narrowed
+		}
+		v.write(h)
+		h[identityNames[headerTransport]] = transportValues[via]
+	default:
+		nobody.write(h)
 	}
-	v := d.Facts.Rendered.(*rendered).identity
-	if scopes := d.Scopes(); len(scopes) != len(d.Facts.Key.Scopes) { // those of an access token
-		narrowed := *v
-		narrowed.setLists(scopes, d.Facts.Key.Applications)
-		v = &narrowed
+	if rule != nil {
+		setMetadata(h, rule.Headers, d.Facts)
 	}
-	v.write(h)
-	h[identityNames[headerTransport]] = transportValues[via]
+}
+
+// setMetadata sets the headers that a rule takes from metadata. facts are those of the key; nil for
+// a session, which has none.
+func setMetadata(h http.Header, headers []route.Header, facts *verify.Facts) {
+	for _, header := range headers {
+		value := ""
+		if facts != nil {
+			from := facts.Metadata
+			if header.Owner {
+				from = facts.Owner.Metadata
+			}
+			value = headerText(from.Lookup(header.Path...))
+		}
+		if len(value) > maxListHeader {
+			value = ""
+			omitted := h.Get(identityNames[headerOmitted])
+			h.Set(identityNames[headerOmitted], strings.TrimSpace(omitted+" "+strings.ToLower(header.Name)))
+		}
+		h.Set(header.Name, value)
+	}
+}
+
+// HeaderNames returns the names, in canonical form, of all headers that [SetIdentity] sets.
+func HeaderNames(rule *route.Rule) []string {
+	names := identityNames[:len(identityNames):len(identityNames)]
+	if rule != nil {
+		for _, header := range rule.Headers {
+			names = append(names, header.Name)
+		}
+	}
+	return names
 }
 
 // headerText returns the text as the value of a header: percent and every character that is not
