@@ -53,6 +53,8 @@ const (
 	LimitOfChanges       Code = "limit_of_changes"
 	Internal             Code = "internal"
 	Unavailable          Code = "unavailable"
+	BadGateway           Code = "bad_gateway"
+	GatewayTimeout       Code = "gateway_timeout"
 )
 
 // Problem is the body of an error response (RFC 9457).

@@ -282,6 +282,25 @@ func (Finding) Values() []Finding {
 	}
 }
 
+// SessionKind says where a session is valid.
+type SessionKind string
+
+// The values of SessionKind.
+const (
+	// SessionOfConsole is valid for Claviger itself, and for APIs behind forward-auth.
+	SessionOfConsole SessionKind = "session"
+	// SessionOfGateway is valid at the gateway alone.
+	SessionOfGateway SessionKind = "gateway_session"
+	// SessionOfPassword is valid at the gateway alone, for one tenant. A program received it for a
+	// password.
+	SessionOfPassword SessionKind = "password_session"
+)
+
+// Values returns all values.
+func (SessionKind) Values() []SessionKind {
+	return []SessionKind{SessionOfConsole, SessionOfGateway, SessionOfPassword}
+}
+
 // PrincipalKind is what kind of credential a caller used.
 type PrincipalKind string
 

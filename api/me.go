@@ -92,6 +92,10 @@ type SessionInfo struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	IP        string    `json:"ip"`
 	UserAgent string    `json:"user_agent"`
+	// Kind says where the session is valid.
+	Kind SessionKind `json:"kind"`
+	// TenantID is the only tenant for which the session is valid. It is null for every tenant.
+	TenantID *string `json:"tenant_id"`
 	// Current is true for the session of this request.
 	Current bool `json:"current"`
 }

@@ -6,7 +6,8 @@
 //	storage.go              the database, the clock, the journal of revocations, the keyring
 //	services.go             the services of the domain
 //	web.go                  the HTTP routes of all entry points
-//	routes.go, routefile.go the entries and rules of forward-auth
+//	routes.go, routefile.go the entries and rules of forward-auth and the gateway
+//	gateway.go              the gateway and the vendors' APIs
 //	jobs.go                 what runs periodically: one table
 //	listeners.go            the sockets that the node listens on
 //	ready.go                the checks behind /readyz
@@ -18,11 +19,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/gateway"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/sample"
@@ -62,6 +65,8 @@ type App struct {
 	URL string
 	// Address and port that the node listens on.
 	Address string
+	// GatewayURL is the base URL of the gateway; "" where it has no listener of its own.
+	GatewayURL string
 	// AdminURL is the base URL of the metrics; "" where there is no listener for them.
 	AdminURL string
 	// Mail says where notices go, in words for the log.
@@ -70,13 +75,16 @@ type App struct {
 	*storage
 	*services
 
-	options   Options
-	web       *web.Middleware
-	jobs      *jobs
-	listeners listeners
-	routes    routes
-	tracing   *telemetry.Tracing
-	readiness readiness
+	options Options
+	web     *web.Middleware
+	// gateway is nil where there is none.
+	gateway       http.Handler
+	gatewayCounts gateway.Counts
+	jobs          *jobs
+	listeners     listeners
+	routes        routes
+	tracing       *telemetry.Tracing
+	readiness     readiness
 	// stopping is set when Stop has begun.
 	stopping atomic.Bool
 }
@@ -97,7 +105,7 @@ func open(ctx context.Context, c config.Config, o Options,
 		return nil, err
 	}
 	a := &App{options: o, listeners: newListeners(o.Log)}
-	for _, file := range []string{c.Server.TLS.Cert, c.Server.TLS.Key, c.Mail.CA, c.Server.Routes} {
+	for _, file := range []string{c.Server.TLS.Cert, c.Server.TLS.Key, c.Mail.CA, c.Server.Routes, c.Gateway.CA} {
 		if err := CheckFile(c.Data, file); file != "" && err != nil {
 			return nil, err
 		}
@@ -142,16 +150,20 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	sender, err := a.newSender(c.Mail)
+	gatewayListener, err := a.bindGateway(ctx, c.Gateway)
 	if err == nil {
-		err = a.buildServices(ctx, c, sender)
+		err = a.build(ctx, c)
 	}
 	if err != nil {
+		if gatewayListener != nil {
+			err = errors.Join(err, gatewayListener.Close())
+		}
 		return errors.Join(err, listener.Close())
 	}
 	a.jobs = startJobs(a.jobTable(), a.options.Log, a.jobConditions())
 	a.feed.listen(a.jobs.wake("changes"))
-	a.listen(listener, c.Server)
+	a.listen(listener, c)
+	a.listenForGateway(gatewayListener, c)
 	if err := a.listenForOperators(ctx, c.Server); err != nil {
 		return err
 	}
@@ -160,6 +172,18 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 	}
 	close(a.listeners.answering)
 	return nil
+}
+
+// build builds everything behind the listeners.
+func (a *App) build(ctx context.Context, c config.Config) error {
+	sender, err := a.newSender(c.Mail)
+	if err == nil {
+		err = a.buildServices(ctx, c, sender)
+	}
+	if err == nil {
+		err = a.buildGateway(c)
+	}
+	return err
 }
 
 // buildServices builds the services and what the entry points share. URL is set by now.

@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
@@ -360,7 +361,7 @@ func (w *world) begin(p principal.Person) (cookie string) {
 func (w *world) beginSession(p principal.Person) (id ident.SessionID, cookie string) {
 	u, _, err := w.Store.UserByEmail(w.t.Context(), identity.CanonicalEmail(p.Email))
 	w.check(err)
-	begun, token, err := w.Sessions.Begin(w.t.Context(), p, u.PasswordSetAt, principal.Origin{}, "")
+	begun, token, err := w.Sessions.Begin(w.t.Context(), session.SignIn{User: p, PasswordSetAt: u.PasswordSetAt})
 	w.check(err)
 	return begun.ID, token.Reveal()
 }

@@ -24,8 +24,8 @@ type listeners struct {
 	answering chan struct{}
 
 	// public serves the API, metrics the metrics, operators the API of operators on the socket.
-	// Each is nil where it does not run.
-	public, metrics, operators *http.Server
+	// gateway serves the gateway. Each is nil where it does not run.
+	public, gateway, metrics, operators *http.Server
 	// socket is kept to close it where the start fails before its server runs.
 	socket net.Listener
 }
@@ -59,12 +59,12 @@ func (a *App) warnOfPlaintext(database config.Database) error {
 }
 
 // listen serves the public listener until the app stops.
-func (a *App) listen(listener net.Listener, c config.Server) {
+func (a *App) listen(listener net.Listener, c config.Config) {
 	if !a.web.Authenticator.Secure && !isLoopback(listener.Addr()) {
 		a.options.Log.Warn("passwords and keys cross the network without encryption: set server.tls.cert and " +
 			"server.tls.key, or, where a proxy in front ends the TLS, its https address as server.base_url")
 	}
-	a.listeners.public = a.newServer(c.Limits)
+	a.listeners.public = a.newServer(c)
 	serve := a.listeners.public.Serve
 	if a.listeners.certificate != nil {
 		serve = func(l net.Listener) error { return a.listeners.public.ServeTLS(l, "", "") }
@@ -101,11 +101,12 @@ func isLoopback(at net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-func (a *App) newServer(l config.Limits) *http.Server {
+func (a *App) newServer(c config.Config) *http.Server {
+	l := c.Server.Limits
 	s := &http.Server{
 		DisableGeneralOptionsHandler: true, // OPTIONS * is no route here
 
-		Handler: a.handler(), MaxHeaderBytes: int(l.HeaderBytes),
+		Handler: a.withGateway(a.handler(), c.Gateway), MaxHeaderBytes: int(l.HeaderBytes),
 		ErrorLog:          slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: time.Duration(l.HeaderTimeout), ReadTimeout: time.Duration(l.ReadTimeout),
 		WriteTimeout: time.Duration(l.WriteTimeout), IdleTimeout: time.Duration(l.IdleTimeout),

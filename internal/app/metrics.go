@@ -20,6 +20,7 @@ func (a *App) metrics() []telemetry.Family {
 	all = append(all, a.requestMetrics()...)
 	all = append(all, a.noticeMetrics()...)
 	all = append(all, a.routeMetrics()...)
+	all = append(all, a.gatewayMetrics()...)
 	return append(all, a.processMetrics()...)
 }
 

@@ -80,7 +80,7 @@ func (a *App) Stop(ctx context.Context) error {
 func (l *listeners) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	for _, s := range []*http.Server{l.public, l.metrics, l.operators} {
+	for _, s := range []*http.Server{l.public, l.gateway, l.metrics, l.operators} {
 		if s == nil {
 			continue
 		}

@@ -124,7 +124,7 @@ var table = []layer{
 			"json",
 		},
 		{"internal/machine/wire", "machine policy scope ident fault web api", ""},
-		{"internal/dialect", "web verify principal ident fault", "json"},
+		{"internal/dialect", "web verify principal credential ident fault", "json"},
 		{"internal/forward", "verify route policy scope fault", ""},
 		{"internal/console/view", "", ""},
 	}},
@@ -144,7 +144,11 @@ var table = []layer{
 		{"internal/dialect/loadrunner", "dialect web domain base", ""},
 		{"internal/dialect/blazeauth", "dialect web domain base", ""},
 		{"internal/dialect/blancco", "dialect web domain base", ""},
-		{"internal/gateway", "dialect forward web verify route policy principal session fault", ""},
+		{
+			"internal/gateway",
+			"dialect forward web verify identity session api policy principal credential admission telemetry metric " +
+				"route fault", "",
+		},
 		{"internal/console", "console/view web domain base", ""},
 	}},
 	{"top", []row{

@@ -44,9 +44,10 @@ func (f file) belowCommands() bool {
 	return !f.forTests() && !isOrBelow(f.folder, "cmd") && !isOrBelow(f.folder, "tools")
 }
 
-// beyondRouter reports whether the file is of the server, and not where its router is.
+// beyondRouter reports whether the file is of the server, and not where its router is. The gateway
+// finds the routes of vendors, which are not in the API's document.
 func (f file) beyondRouter() bool {
-	return f.belowCommands() && f.folder != "internal/web"
+	return f.belowCommands() && f.folder != "internal/web" && f.folder != "internal/gateway"
 }
 
 // emptyNames reports packages whose name or folder says nothing.

@@ -38,6 +38,7 @@ type Config struct {
 	// `claviger tenant allow-password`, which allows passwords on its API. Without it, no tenant is
 	// old enough.
 	LegacyPasswordBefore Date         `key:"legacy_password_before"`
+	Gateway              Gateway      `key:"gateway"`
 	Keys                 Keys         `key:"keys"`
 	Limits               PersonLimits `key:"limits"`
 	Log                  Log          `key:"log"`
@@ -81,6 +82,45 @@ type Server struct {
 	// the machine and the host of `server.metrics_listen`. It rejects other host names, so that no
 	// web page can read it through a browser in your network (DNS rebinding).
 	MetricsHosts Hosts `key:"metrics_hosts"`
+}
+
+// Gateway forwards requests to protected APIs, after it has decided about them.
+type Gateway struct {
+	// The address and port of the gateway, such as `127.0.0.1:8081`. Port 0 selects a free port.
+	// Requests to it need an entry and a rule, as requests of forward-auth do: the file
+	// `server.routes` has them, and `claviger entries create` creates an entry. With
+	// `server.tls.cert`, the gateway uses TLS with the same certificate. Without an address, the
+	// gateway answers on `server.listen` for the hosts in `gateway.hosts`.
+	Listen Address `key:"listen"`
+	// The public URL of the gateway, such as `https://api.example.com`. With `https`, the cookie of
+	// its sessions is sent only over TLS, even if a proxy terminates TLS. It must differ from
+	// `server.base_url`, because browsers would otherwise give the pages of the API access to
+	// Claviger. Without it, the URL follows from the address of the gateway.
+	BaseURL BaseURL `key:"base_url"`
+	// The URL of the protected API, such as `http://127.0.0.1:9001`. A path in it is put before the
+	// path of each request.
+	Upstream Upstream `key:"upstream" flag:"upstream"`
+	// Further protected APIs, separated by commas: the id of an application or the name of a host,
+	// and behind `=` the URL: `app_01m8k6w12gk3m4np=http://127.0.0.1:9002`. An application counts
+	// if the rule of a request names it, and before the host.
+	Upstreams Upstreams `key:"upstreams"`
+	// The host names that the gateway answers, separated by commas, each with the entry behind `=`:
+	// `api.example.com=default`. The gateway also answers the hosts of the entries in
+	// `server.routes`. Without either, it answers every host by the entry `default`.
+	Hosts GatewayHosts `key:"hosts"`
+	// The file that contains the CA certificates for upstreams with `https`, in PEM. Without it,
+	// Claviger uses the CA certificates of the machine.
+	CA string `key:"ca"`
+	// The path at which people sign in to and out of the gateway, for tenants that accept sessions.
+	// `none` forwards requests to every path to the API.
+	SessionPath SessionPath `key:"session_path" default:"/api/v1/session"`
+	// Maximum size of the body of a request, in bytes.
+	BodyBytes BodySize `key:"body_bytes" default:"67108864"`
+	// Maximum time until the API begins its response. After that, the gateway answers 504.
+	ResponseTimeout Timeout `key:"response_timeout" default:"1m"`
+	// Maximum time without progress while a body is received from the client, or a response is sent
+	// to it. WebSocket connections have no such limit.
+	StallTimeout Timeout `key:"stall_timeout" default:"1m"`
 }
 
 // TLS is the server's certificate.

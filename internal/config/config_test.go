@@ -66,6 +66,16 @@ var samples = map[string]string{
 	"database.max_connections":     "32",
 	"root_secret":                  "a root secret",
 	"legacy_password_before":       "2026-01-31",
+	"gateway.listen":               "127.0.0.1:8081",
+	"gateway.base_url":             "https://api.example.com",
+	"gateway.upstream":             "http://127.0.0.1:9001/inner",
+	"gateway.upstreams":            "app_01m8k6w12gk3m4np=http://127.0.0.1:9002,other.example.com=https://[::1]:9003",
+	"gateway.hosts":                "api.example.com=default,other.example.com=other",
+	"gateway.ca":                   "upstream-ca.pem",
+	"gateway.session_path":         "none",
+	"gateway.body_bytes":           "1048576",
+	"gateway.response_timeout":     "5s",
+	"gateway.stall_timeout":        "10s",
 	"keys.expired_retention_days":  "120",
 	"limits.changes_per_minute":    "600",
 	"limits.anonymous_per_minute":  "60",
@@ -82,9 +92,11 @@ var samples = map[string]string{
 }
 
 // pairs are settings that must be set together.
-var pairs = map[string]string{
-	"server.tls.cert": "server.tls.key", "server.tls.key": "server.tls.cert", "mail.username": "mail.password",
-	"mail.password": "mail.username",
+var pairs = map[string][]string{
+	"server.tls.cert": {"server.tls.key"}, "server.tls.key": {"server.tls.cert"}, "mail.username": {"mail.password"},
+	"mail.password": {"mail.username"}, "gateway.listen": {"gateway.upstream"},
+	"gateway.upstream": {"gateway.listen"}, "gateway.upstreams": {"gateway.listen"},
+	"gateway.hosts": {"gateway.upstream"}, "gateway.base_url": {"gateway.listen", "gateway.upstream"},
 }
 
 func TestEverySettingCanBeSetInEveryWay(t *testing.T) {
@@ -99,7 +111,7 @@ func TestEverySettingCanBeSetInEveryWay(t *testing.T) {
 				t.Fatalf("no sample or no description: %q", s.Doc)
 			}
 			pair := []string{}
-			if other := pairs[s.Key]; other != "" {
+			for _, other := range pairs[s.Key] {
 				pair = append(pair, "CLAVIGER_"+strings.ToUpper(strings.ReplaceAll(other, ".", "_"))+"="+samples[other])
 			}
 			ways := map[string]machine{

@@ -116,7 +116,7 @@ func (c Config) Resolve() (Config, error) {
 		return c, errors.New("mail.tls: none is only allowed for a mail server at a loopback address: " +
 			"use starttls or tls")
 	}
-	return c, nil
+	return c, c.Gateway.check(c.Server.BaseURL)
 }
 
 // set sets a setting from the first source that has it.
@@ -195,9 +195,15 @@ func names(call func(key string) string) map[string]string {
 
 func (s Sources) flags() texts {
 	all := texts{}
-	for name, key := range names(flagName) {
+	add := func(name, key string) {
 		if text, ok := s.Flags[name]; ok {
 			all[key] = given{text: text, source: "--" + name}
+		}
+	}
+	for _, setting := range Settings() {
+		add(setting.Flag(), setting.Key)
+		if setting.Secret {
+			add(flagName(setting.FileKey()), setting.FileKey())
 		}
 	}
 	return all
@@ -231,7 +237,18 @@ func linked(name, text string) bool {
 	return links.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(text, "://")
 }
 
-// nearest suggests the nearest known name.
+// nearest suggests the nearest known name. Of several, it suggests one of the section "server".
 func nearest[V any](name string, known map[string]V) string {
-	return "did you mean " + Nearest(name, slices.Sorted(maps.Keys(known))) + "?"
+	names := slices.SortedFunc(maps.Keys(known), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(ofServer(a), ofServer(b)), cmp.Compare(a, b))
+	})
+	return "did you mean " + Nearest(name, names) + "?"
+}
+
+// ofServer returns 1 for the name of a setting of the section "server", and 0 for every other.
+func ofServer(name string) int {
+	if strings.HasPrefix(name, "server.") || strings.HasPrefix(name, envName("server.")) {
+		return 1
+	}
+	return 0
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"reflect"
@@ -23,13 +24,14 @@ type Setting struct {
 
 	list bool
 	at   []int
+	flag string
 }
 
 // Env returns the name of the environment variable.
 func (s Setting) Env() string { return envName(s.Key) }
 
 // Flag returns the name of the flag, without the leading hyphens.
-func (s Setting) Flag() string { return flagName(s.Key) }
+func (s Setting) Flag() string { return cmp.Or(s.flag, flagName(s.Key)) }
 
 // FileKey returns the name of the setting for the file that contains a secret.
 func (s Setting) FileKey() string { return s.Key + fileSuffix }
@@ -64,6 +66,7 @@ func settingsOf(form reflect.Type, prefix string, at []int, comments map[string]
 		}
 		all = append(all, Setting{
 			Key: key, Doc: comments[form.Name()+"."+f.Name], Default: f.Tag.Get("default"), at: at,
+			flag:   f.Tag.Get("flag"),
 			Secret: f.Type == reflect.TypeFor[credential.Secret](), list: f.Type.Kind() == reflect.Slice,
 		})
 	}

@@ -46,6 +46,41 @@ func TestWhatIsWrongIsRefusedAndNotRepeated(t *testing.T) {
 			"a value for a section", file("server: " + never + "\n"),
 			"claviger.yaml:1: server: expected names and values",
 		},
+		{
+			"an upstream without a gateway", file("gateway:\n  upstream: http://127.0.0.1:9001\n"),
+			"gateway.listen: give the address of the gateway",
+		},
+		{
+			"a gateway without an upstream", file("gateway:\n  listen: 127.0.0.1:8081\n"),
+			"gateway.upstream: give the URL of the protected API",
+		},
+		{
+			"an upstream with a password", file("gateway:\n  upstream: http://a:" + never + "@b\n"),
+			"gateway.upstream: give a scheme and a host",
+		},
+		{
+			"an upstream of another scheme", file("gateway:\n  upstream: ftp://b\n"),
+			"gateway.upstream: give a scheme and a host",
+		},
+		{
+			"an application with two upstreams",
+			file("gateway:\n  upstreams: [a.example.com=http://b, a.example.com=http://c]\n"),
+			"gateway.upstreams: give each application and host once",
+		},
+		{
+			"a host without an entry", file("gateway:\n  hosts: a.example.com\n"),
+			"gateway.hosts: give host names without a port, each with the name of its entry",
+		},
+		{
+			"a path that is none", file("gateway:\n  session_path: /a/../b\n"),
+			"gateway.session_path: give a path",
+		},
+		{"a body of no size", file("gateway:\n  body_bytes: 0\n"), "gateway.body_bytes: give a number of bytes"},
+		{"a gateway at the URL of Claviger", machine{env: []string{
+			"CLAVIGER_GATEWAY_LISTEN=127.0.0.1:8081", "CLAVIGER_GATEWAY_UPSTREAM=http://127.0.0.1:9001",
+			"CLAVIGER_GATEWAY_BASE_URL=https://Keys.example.com:443",
+			"CLAVIGER_SERVER_BASE_URL=https://keys.example.com",
+		}}, "gateway.base_url: must differ from server.base_url"},
 		{"no value", file("data:\n"), "claviger.yaml:1: data is set but empty"},
 		{"a list for all of it", file("- " + never + "\n"), "claviger.yaml:1: expected names and values"},
 		{"no YAML", file("data: {" + never), "claviger.yaml: yaml: line 1"},

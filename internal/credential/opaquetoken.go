@@ -15,9 +15,15 @@ import (
 // TokenKind is what an opaque token is for. A token of one kind is not accepted as another kind.
 type TokenKind string
 
-// The kinds: the cookie of a session, and the links that a person opens once.
+// The kinds: the sessions of people, and the links that a person opens once.
 const (
-	SessionToken    TokenKind = "session"
+	// SessionToken is the cookie of a sign-in at Claviger itself.
+	SessionToken TokenKind = "session"
+	// GatewayToken is the cookie of a sign-in at the gateway, which is good there alone.
+	GatewayToken TokenKind = "gateway_session"
+	// PasswordToken is what a program got for the password of a person, in a tenant that allows it.
+	// It is good at the gateway, for that tenant alone.
+	PasswordToken   TokenKind = "password_session"
 	SetupToken      TokenKind = "setup"
 	InvitationToken TokenKind = "invitation"
 	ClaimToken      TokenKind = "claim"

@@ -166,7 +166,7 @@ func (a *API) logRefusedCheck(from principal.Origin, c *check, err error) {
 }
 
 // checkErrors is the ErrorWriter of forward-auth.
-type checkErrors struct{ web.ProblemWriter }
+type checkErrors struct{ dialect.ErrorWriter }
 
 // WriteError implements web.ErrorWriter. Proxies copy the response to the client, and some take
 // every status of 500 for a fault of their own, so a failure of the server is 503.
@@ -174,11 +174,5 @@ func (e checkErrors) WriteError(w http.ResponseWriter, r *http.Request, f web.Fa
 	if f.Status == http.StatusInternalServerError {
 		f.Status = http.StatusServiceUnavailable
 	}
-	w.Header()["X-Claviger-Code"] = []string{string(f.Kind)}
-	if body, ok := dialect.Body(f.Dialect, f); ok {
-		e.Challenge(w.Header(), r, f)
-		web.WriteFailure(w, f, "application/json", body)
-		return
-	}
-	e.ProblemWriter.WriteError(w, r, f)
+	e.ErrorWriter.WriteError(w, r, f)
 }

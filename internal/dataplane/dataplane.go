@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/dialect"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -64,7 +65,8 @@ func (a *API) Mount(router *web.Router) {
 		fault.AddressForbidden, fault.InsufficientScope, fault.ApplicationForbidden, fault.SessionRequired,
 		fault.SessionEnded, fault.TenantRequired, fault.CrossSite, fault.Forbidden, fault.RateLimited,
 	}
-	router.MountDirect(checkErrors{web.ProblemWriter{Authenticator: a.Authenticator}},
+	problems := web.ProblemWriter{Authenticator: a.Authenticator}
+	router.MountDirect(checkErrors{dialect.ErrorWriter{ProblemWriter: problems}},
 		web.Route{Method: http.MethodGet, Path: authzPath, Any: true, Serve: a.authz, Operation: web.Operation{
 			ID: "authz", Tag: "Decisions", Summary: "Decide about a request, for a reverse proxy", Anyone: true,
 			Description: "Forward-auth. Accepts every method, and only requests of trusted proxies " +

@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -178,7 +179,9 @@ func (g *gate) cookie(p principal.Person) http.Header {
 	g.t.Helper()
 	u, err := g.Store.User(g.t.Context(), p.ID)
 	testkit.NoError(g.t, err)
-	_, token, err := g.Sessions.Begin(g.t.Context(), p, u.PasswordSetAt, principal.Origin{IP: "127.0.0.1"}, "test")
+	_, token, err := g.Sessions.Begin(g.t.Context(), session.SignIn{
+		User: p, PasswordSetAt: u.PasswordSetAt, From: principal.Origin{IP: "127.0.0.1", UserAgent: "test"},
+	})
 	testkit.NoError(g.t, err)
 	return http.Header{"Cookie": {"other=1; claviger=" + token.Reveal()}}
 }

@@ -64,6 +64,22 @@ type blazeauth struct {
 	Message string `json:"message"`
 }
 
+// ErrorWriter writes refusals in the dialect that the error names, or else as problem documents.
+// The code is also in the header X-Claviger-Code. It implements web.ErrorWriter.
+type ErrorWriter struct{ web.ProblemWriter }
+
+// WriteError implements web.ErrorWriter.
+func (e ErrorWriter) WriteError(w http.ResponseWriter, r *http.Request, f web.Failure) {
+	w.Header()["X-Claviger-Code"] = []string{string(f.Kind)}
+	body, ok := Body(f.Dialect, f)
+	if !ok {
+		e.ProblemWriter.WriteError(w, r, f)
+		return
+	}
+	e.Challenge(w.Header(), r, f)
+	web.WriteFailure(w, f, "application/json", body)
+}
+
 func encode(body any) []byte {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -22,6 +23,8 @@ type Vendor struct {
 	// Cookie returns the name of the session cookie that the vendor's clients send with requests to
 	// the path, beside the gateway's own; "" for none. nil stands for none.
 	Cookie func(path string) string
+	// CookieKind is what the value of that cookie must be; "" for credential.GatewayToken.
+	CookieKind credential.TokenKind
 	// NamedTenant returns how a request names its tenant: by id or number. A request whose
 	// credential is not of that tenant is refused. nil for a vendor whose requests name none.
 	NamedTenant func(r *http.Request) (string, error)
@@ -56,6 +59,8 @@ type Call struct {
 	// the one that the entry is bound to, or "".
 	Tenant  ident.TenantID
 	Account ident.AccountID
+	// Named is the tenant that the request names, as [Vendor.NamedTenant] returned it; "" for none.
+	Named string
 	// Who is the caller: a key or a session. It is the zero value if the route is for anyone.
 	Who principal.Principal
 	// Decision is the one that let the caller pass.

@@ -54,6 +54,8 @@ const (
 	LimitOfChanges       Kind = "limit_of_changes"
 	Internal             Kind = "internal"
 	Unavailable          Kind = "unavailable"
+	BadGateway           Kind = "bad_gateway"
+	GatewayTimeout       Kind = "gateway_timeout"
 )
 
 // Error returns the code. It makes a Kind an error and a target of errors.Is.

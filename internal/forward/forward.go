@@ -47,6 +47,8 @@ type Choice struct {
 	Rule *route.Rule
 	// Needs is what the credential must allow.
 	Needs verify.Request
+
+	target route.Target
 }
 
 // Public reports whether the request needs no credential.
@@ -54,8 +56,18 @@ func (c *Choice) Public() bool { return c.Rule != nil && c.Rule.Public }
 
 // Choose finds the entry of a request and its rule. If the rules refuse the request, the error says
 // why, and the choice has what was found by then.
-func Choose(ctx context.Context, routes Routes, q Request) (c Choice, err error) {
-	target, err := route.ParseTarget(q.URI)
+func Choose(ctx context.Context, routes Routes, q Request) (Choice, error) {
+	c, err := FindEntry(ctx, routes, q)
+	if err == nil {
+		err = c.ChooseRule(ctx, routes, q)
+	}
+	return c, err
+}
+
+// FindEntry finds the entry of a request. The choice has no rule yet, and needs a credential of the
+// tenant that the entry is bound to.
+func FindEntry(ctx context.Context, routes Routes, q Request) (c Choice, err error) {
+	c.target, err = route.ParseTarget(q.URI)
 	if err != nil {
 		return c, err
 	}
@@ -66,14 +78,13 @@ func Choose(ctx context.Context, routes Routes, q Request) (c Choice, err error)
 	if q.Entry == "" && len(c.Entry.Hosts) > 0 && !slices.Contains(c.Entry.Hosts, q.Host) {
 		return c, fault.RouteUnknown // a client chooses its Host, and so must not choose the rules
 	}
-	err = c.match(ctx, routes, q, target)
-	return c, err
+	c.Needs.Bound = c.Entry.Tenant
+	return c, nil
 }
 
-// match chooses the rule.
-func (c *Choice) match(ctx context.Context, routes Routes, q Request, target route.Target) error {
-	c.Needs.Bound = c.Entry.Tenant
-	match, found, err := routes.Match(ctx, c.Entry, q.Method, target, q.Header)
+// ChooseRule chooses the rule of the entry.
+func (c *Choice) ChooseRule(ctx context.Context, routes Routes, q Request) error {
+	match, found, err := routes.Match(ctx, c.Entry, q.Method, c.target, q.Header)
 	if found {
 		c.Rule = match.Rule
 	}

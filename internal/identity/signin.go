@@ -22,13 +22,28 @@ var errThrottled = fmt.Errorf("%w: too soon", fault.SignInFailed)
 func (s *Service) SignIn(ctx context.Context, from principal.Origin, email string,
 	password credential.Secret,
 ) (User, error) {
-	u, err := s.signIn(ctx, from, email, password)
+	u, err := s.signIn(ctx, from, email, password, func(_ User, bucket string) string { return bucket })
 	s.signIns.count(err)
 	return u, err
 }
 
-func (s *Service) signIn(ctx context.Context, from principal.Origin, email string,
+// SignInToAPI is SignIn for a program that sends the password of a person to an API of a tenant
+// which allows that. Its failures count apart, so that a program with an old password does not make
+// its person wait in the console.
+func (s *Service) SignInToAPI(ctx context.Context, from principal.Origin, email string,
 	password credential.Secret,
+) (User, error) {
+	u, err := s.signIn(ctx, from, email, password, func(u User, bucket string) string {
+		return bucketPrefix(u.ID) + "api " + bucket
+	})
+	s.signIns.count(err)
+	return u, err
+}
+
+// signIn checks a password. named returns the name of a bucket of the user for this use of the
+// password.
+func (s *Service) signIn(ctx context.Context, from principal.Origin, email string,
+	password credential.Secret, named func(User, string) string,
 ) (u User, err error) {
 	canonical := CanonicalEmail(email)
 	if !storable(canonical) {
@@ -38,9 +53,9 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 		u, err = s.attempt(ctx, t, canonical, password, func(u User) (string, error) {
 			clients, err := s.Store.KnownClients(ctx, u.ID, s.Now().Add(-policy.KnownClientPeriod))
 			if bucket, known := clientBucket(u.ID, clients, from); known {
-				return bucket, err
+				return named(u, bucket), err
 			}
-			return canonical, err
+			return named(u, canonical), err
 		})
 		return err
 	})

@@ -203,7 +203,7 @@ func examples(baseURL string) []any {
 		session,
 		api.SessionInfo{
 			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
-			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Current: true,
+			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Kind: api.SessionOfConsole, Current: true,
 		},
 		api.Subject{
 			ID: "sub_01m8k6w12gw4x5yz", Number: 1, ExternalID: "cus_1029", Name: new("Grace Hopper Ltd"),

@@ -125,6 +125,7 @@ func sessionInfoOf(caller principal.Principal) func(session.Session) api.Session
 			ID: string(s.ID), CreatedAt: s.CreatedAt.UTC(), SignedInAt: s.SignedInAt.UTC(),
 			LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
 			IP: s.IP, UserAgent: s.Agent, Current: s.ID == own.ID,
+			Kind: api.SessionKind(s.Kind), TenantID: web.Optional(s.Tenant),
 		}
 	}
 }

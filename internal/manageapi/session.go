@@ -10,7 +10,6 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
@@ -81,19 +80,21 @@ type sessionOutput struct {
 
 // beginSession begins the session of a user who has just proven who they are.
 func (a *API) beginSession(ctx context.Context, u identity.User, f requestOrigin) (*sessionOutput, error) {
-	_, token, err := a.Sessions.Begin(ctx, u.Person(), u.PasswordSetAt, f.origin, f.origin.UserAgent)
+	_, token, err := a.Sessions.Begin(ctx, session.SignIn{
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: f.origin,
+	})
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Sessions.Resume(ctx, token.Reveal())
+	p, err := a.Sessions.Resume(ctx, credential.SessionToken, token.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	return &sessionOutput{SetCookie: a.Middleware.Authenticator.SessionCookie(token), Body: sessionOf(p)}, nil
+	return &sessionOutput{SetCookie: a.Middleware.Authenticator.SessionCookie(token), Body: web.Session(p)}, nil
 }
 
 func (a *API) showSession(ctx context.Context, _ *struct{}) (*output[api.Session], error) {
-	return &output[api.Session]{sessionOf(callerOf(ctx).Principal)}, nil
+	return &output[api.Session]{web.Session(callerOf(ctx).Principal)}, nil
 }
 
 // signedOutOutput deletes the cookie.
@@ -107,23 +108,4 @@ func (a *API) signOut(ctx context.Context, _ *struct{}) (*signedOutOutput, error
 		return nil, err
 	}
 	return &signedOutOutput{a.Middleware.Authenticator.SessionCookie(credential.Secret{})}, nil
-}
-
-// accountIDs returns the ids as strings.
-func accountIDs(accounts []ident.AccountID) []string {
-	texts := make([]string, len(accounts))
-	for i, id := range accounts {
-		texts[i] = string(id)
-	}
-	return texts
-}
-
-// sessionOf returns the wire form of the caller's session.
-func sessionOf(p principal.Principal) api.Session {
-	s, _ := p.Session()
-	memberships, accounts := web.Memberships(s)
-	return api.Session{
-		User: web.Person(s.User), Accounts: accounts, Memberships: memberships,
-		EndedAccounts: accountIDs(s.Ended), ExpiresAt: s.ExpiresAt,
-	}
 }

@@ -282,6 +282,7 @@ func (p Preset) AutoExpires() bool { return p == Standard || p == LoadRunner }
 // Tenant is what the rules need to know about a tenant and its account.
 type Tenant struct {
 	ID      ident.TenantID
+	Number  int64
 	Account ident.AccountID
 	// Active is false where the tenant or its account is disabled.
 	Active    bool

@@ -114,6 +114,8 @@ type Session struct {
 	// Memberships and AccountMembers are those in accounts in which the session has not ended.
 	Memberships    []Membership
 	AccountMembers []AccountMember
+	// Bound is the only tenant that the session is good for; "" for every tenant of the person.
+	Bound ident.TenantID
 	// Ended are the person's accounts in which the session has ended, by the policy of the account.
 	// In the others it has not.
 	Ended []ident.AccountID

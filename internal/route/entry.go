@@ -24,7 +24,7 @@ var (
 )
 
 // Check returns what is wrong with the entry apart from its rules. The fields are name, tenant,
-// hosts.0 and otherwise.
+// dialect, hosts.0 and otherwise.
 func (e *Entry) Check() []fault.Field {
 	var fields []fault.Field
 	add := func(name, code, message string) {
@@ -38,6 +38,9 @@ func (e *Entry) Check() []fault.Field {
 		if _, err := ident.Parse[ident.TenantID](string(e.Tenant)); err != nil {
 			add("tenant", "invalid", "Write the id of a tenant: ten_…")
 		}
+	}
+	if e.Dialect != "" && !slices.Contains(dialects, e.Dialect) {
+		add("dialect", "unknown", "Use one of "+strings.Join(dialects, ", ")+".")
 	}
 	if len(e.Hosts) > MaxHosts {
 		add("hosts", "too_many", fmt.Sprintf("List at most %d hosts.", MaxHosts))

@@ -336,6 +336,10 @@ func (p *parser) entry(n *yaml.Node) {
 			text, _ := p.text(v)
 			e.Tenant = ident.TenantID(text)
 		},
+		"dialect": func(v *yaml.Node) {
+			at["dialect"] = v
+			e.Dialect, _ = p.text(v)
+		},
 		"hosts": func(v *yaml.Node) {
 			at["hosts"] = v
 			p.list(v, "hosts", MaxHosts, func(i int, item *yaml.Node) {

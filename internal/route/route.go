@@ -91,6 +91,9 @@ type Entry struct {
 	Otherwise Otherwise
 	// Hosts are the host names for which the entry is chosen where the request names no entry.
 	Hosts []string
+	// Dialect is the vendor whose API the gateway answers at this entry, and the form of its
+	// refusals there; "" for that of the tenant.
+	Dialect string
 	// Rules are those of the operator's file; nil for an entry that is in the database.
 	Rules *Table
 }

@@ -1,7 +1,9 @@
 // Package session begins, resumes, lists and ends sign-ins.
 //
-// A session is a row. Its cookie holds 256 random bits and a tag; only their SHA-256 is stored, so
-// that nobody can sign in with a stolen database. A session ends after an idle time and an absolute
+// A session is a row. Its token holds 256 random bits and a tag; only their SHA-256 is stored, so
+// that nobody can sign in with a stolen database. The tag also says what the token is
+// (credential.TokenKind): a session of the gateway is none at Claviger itself, and the other way
+// round. A session ends after an idle time and an absolute
 // time, and at once when it is ended or its user is disabled. A job removes the rows of ended
 // sessions.
 //
@@ -13,9 +15,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +47,23 @@ type Session struct {
 	ExpiresAt time.Time
 	IP        string
 	Agent     string
+	// Kind says what the token of the session is, and thereby where it is good.
+	Kind credential.TokenKind
+	// Tenant is the only tenant that the session is good for; "" for every tenant of the person.
+	Tenant ident.TenantID
+}
+
+// SignIn is a person who has just proven who they are.
+type SignIn struct {
+	User principal.Person
+	// PasswordSetAt identifies the password that they gave.
+	PasswordSetAt time.Time
+	// Kind is that of the session that begins; "" for credential.SessionToken.
+	Kind credential.TokenKind
+	// Tenant is the only tenant that the session will be good for; "" for every tenant.
+	Tenant ident.TenantID
+	// From is where the request comes from.
+	From principal.Origin
 }
 
 // Store is what this package reads, and what it writes past the ledger.
@@ -92,17 +113,18 @@ type Tx interface {
 	// SessionBounds returns the limits that each of the person's accounts sets for sessions.
 	SessionBounds(ctx context.Context, user ident.UserID) ([]policy.AccountSessions, error)
 	InsertSession(ctx context.Context, s Session, token credential.TokenHash) error
-	// EndOldestSessions ends all of a user's sessions except the newest ones, and returns how many
-	// it ended. newest is how many stay.
-	EndOldestSessions(ctx context.Context, user ident.UserID, newest int) (int64, error)
+	// EndOldestSessions ends all of a user's sessions of a kind except the newest ones, and returns
+	// how many it ended. newest is how many stay.
+	EndOldestSessions(ctx context.Context, user ident.UserID, kind credential.TokenKind, newest int) (int64, error)
 	// DeleteSession fails with fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
 	// DeleteDeadSessions removes all sessions outside the bounds, and returns how many.
 	DeleteDeadSessions(ctx context.Context, live Bounds) (int64, error)
 }
 
-// MaxSessions is how many sessions a person may have. One more sign-in ends the oldest session. It
-// is never refused, since somebody who fills the list would otherwise lock the person out.
+// MaxSessions is how many sessions of each kind a person may have. One more sign-in ends the oldest
+// of the kind. It is never refused, since somebody who fills the list would otherwise lock the
+// person out.
 const MaxSessions = 100
 
 // Service begins and ends sessions.
@@ -139,24 +161,24 @@ type sighting struct {
 // with it.
 const recentlyLive = 5 * time.Second
 
-// Begin signs a person in and returns the token for the cookie once. passwordSetAt identifies the
-// password that they gave. Begin fails with fault.SignInFailed where another password was set in
-// the meantime, or the user was disabled or deleted.
-func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetAt time.Time, from principal.Origin,
-	agent string,
-) (Session, credential.Secret, error) {
-	token := s.Keyring.IssueToken(credential.SessionToken)
+// Begin signs a person in and returns the token once. It fails with fault.SignInFailed where
+// another password was set in the meantime, or the user was disabled or deleted.
+func (s *Service) Begin(ctx context.Context, in SignIn) (Session, credential.Secret, error) {
+	user := in.User
+	begun := Session{
+		User: user, IP: in.From.IP, Agent: in.From.Device(),
+		Kind: cmp.Or(in.Kind, credential.SessionToken), Tenant: in.Tenant,
+	}
+	token := s.Keyring.IssueToken(begun.Kind)
 	hash := credential.HashToken(token.Reveal())
 	now := s.Now()
-	from.UserAgent = agent
-	begun := Session{
-		ID: ident.New[ident.SessionID](now, s.Rand), User: user, CreatedAt: now, SignedInAt: now, LastSeenAt: now,
-		IP: from.IP, Agent: from.Device(),
-	}
-	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).WithOrigin(from)
+	begun.ID = ident.New[ident.SessionID](now, s.Rand)
+	begun.CreatedAt, begun.SignedInAt = now, now
+	begun.LastSeenAt = now
+	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).WithOrigin(in.From)
 	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		setAt, err := tx.PasswordSetAt(ctx, user.ID)
-		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(passwordSetAt) {
+		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(in.PasswordSetAt) {
 			err = fault.SignInFailed
 		}
 		if err != nil {
@@ -170,7 +192,7 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 		if err := begun.notifyNewClient(ctx, tx); err != nil {
 			return audit.Event{}, err
 		}
-		ended, err := tx.EndOldestSessions(ctx, user.ID, MaxSessions-1)
+		ended, err := tx.EndOldestSessions(ctx, user.ID, begun.Kind, MaxSessions-1)
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -187,8 +209,8 @@ func (s *Service) Begin(ctx context.Context, user principal.Person, passwordSetA
 }
 
 // WasLive reports whether the token was valid a few seconds ago. It reads nothing.
-func (s *Service) WasLive(token string) bool {
-	if !s.Keyring.TokenTagged(credential.SessionToken, token) {
+func (s *Service) WasLive(kind credential.TokenKind, token string) bool {
+	if !s.Keyring.TokenTagged(kind, token) {
 		return false
 	}
 	hash := credential.HashToken(token)
@@ -200,26 +222,40 @@ func (s *Service) WasLive(token string) bool {
 	return known && ago >= 0 && ago < recentlyLive
 }
 
-// Resume returns the principal of a cookie's token. It fails with fault.NotFound for a token that
-// was not issued under this root secret, which is no credential at all, and with fault.SessionEnded
-// for one whose session has ended. Until it knows whose token it is, it reads on behalf of the
-// caller in the context.
-func (s *Service) Resume(ctx context.Context, token string) (principal.Principal, error) {
-	who, err := s.resume(ctx, token)
+// Resume returns the principal of a token of a kind. It fails with fault.NotFound for a token that
+// was not issued under this root secret for that kind, which is no credential at all, and with
+// fault.SessionEnded for one whose session has ended. Until it knows whose token it is, it reads on
+// behalf of the caller in the context.
+func (s *Service) Resume(ctx context.Context, kind credential.TokenKind, token string) (principal.Principal, error) {
+	who, found, ended, err := s.find(ctx, kind, token)
 	s.resumes.count(err)
+	if now := s.Now(); err == nil && now.Sub(found.LastSeenAt) > time.Minute {
+		own, _ := who.Session()
+		s.touch(admission.WithCaller(ctx, admission.ForPrincipal(who)), own.ID, ended, now)
+	}
 	return who, err
 }
 
-func (s *Service) resume(ctx context.Context, token string) (principal.Principal, error) {
-	if !s.Keyring.TokenTagged(credential.SessionToken, token) {
-		return principal.Principal{}, fault.NotFound // no read for a token that this server did not issue
+// Check is Resume without a use of the session: it does not keep the session from being idle.
+func (s *Service) Check(ctx context.Context, kind credential.TokenKind, token string) (principal.Principal, error) {
+	who, _, _, err := s.find(ctx, kind, token)
+	return who, err
+}
+
+// find returns the principal of a token, with its session, and the accounts in which that has
+// ended.
+func (s *Service) find(ctx context.Context, kind credential.TokenKind, token string) (
+	who principal.Principal, found Session, ended []policy.AccountSessions, err error,
+) {
+	if !s.Keyring.TokenTagged(kind, token) {
+		return who, found, nil, fault.NotFound // no read for a token that this server did not issue
 	}
 	if err := s.Doubt(); err != nil {
-		return principal.Principal{}, err
+		return who, found, nil, err
 	}
 	hash := credential.HashToken(token)
 	if _, dead := s.dead.get(hash); dead {
-		return principal.Principal{}, fault.SessionEnded
+		return who, found, nil, fault.SessionEnded
 	}
 	if seen, known := s.live.get(hash); known {
 		ctx = admission.WithCaller(ctx, seen.caller)
@@ -230,28 +266,42 @@ func (s *Service) resume(ctx context.Context, token string) (principal.Principal
 		err = fault.SessionEnded
 	}
 	if err != nil {
-		return principal.Principal{}, err
+		return who, found, nil, err
 	}
-	who := principal.OfSession(&rights)
-	ctx = admission.WithCaller(ctx, admission.ForPrincipal(who))
+	if found.Tenant != "" {
+		rights.Memberships = slices.DeleteFunc(rights.Memberships, func(m principal.Membership) bool {
+			return m.Tenant != found.Tenant
+		})
+	}
+	ended, err = s.endIn(ctx, found, &rights)
+	if err != nil {
+		return who, found, nil, err
+	}
+	who = principal.OfSession(&rights)
+	s.live.add(hash, sighting{admission.ForPrincipal(who), s.Now()})
+	return who, found, ended, nil
+}
+
+// endIn takes the rights away in the accounts in which the session has ended, and returns those. It
+// fails with fault.SessionEnded if the session has ended everywhere.
+func (s *Service) endIn(ctx context.Context, found Session, rights *principal.Session) (
+	ended []policy.AccountSessions, err error,
+) {
+	ctx = admission.WithCaller(ctx, admission.ForPrincipal(principal.OfSession(rights)))
 	accounts, err := s.Store.SessionBounds(ctx, found.User.ID, found.ID)
 	if err != nil {
-		return principal.Principal{}, err
+		return nil, err
 	}
 	now := s.Now()
 	ended, live := found.splitEnded(accounts, now)
 	if !boundsOf(policy.LongestSession(live...), now).contains(found) || len(live) == 0 && len(ended) > 0 {
-		return principal.Principal{}, fault.SessionEnded
+		return nil, fault.SessionEnded
 	}
 	for _, a := range ended {
 		rights.EndIn(a.Account)
 	}
 	rights.ExpiresAt = found.endsAt(policy.LongestSession(live...))
-	s.live.add(hash, sighting{admission.ForPrincipal(who), now})
-	if now.Sub(found.LastSeenAt) > time.Minute {
-		s.touch(ctx, found.ID, ended, now)
-	}
-	return who, nil
+	return ended, nil
 }
 
 // splitEnded separates the accounts in which the session has ended from those in which it is live.

@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
@@ -156,7 +157,7 @@ func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {
 		if err := c.change(); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = h.Sessions.Begin(t.Context(), u.Person(), u.PasswordSetAt, principal.Origin{}, "")
+		_, _, err = h.Sessions.Begin(t.Context(), session.SignIn{User: u.Person(), PasswordSetAt: u.PasswordSetAt})
 		if !errors.Is(err, fault.SignInFailed) {
 			t.Errorf("%s after it was judged: %v", name, err)
 		}
@@ -165,7 +166,8 @@ func TestNoSessionBeginsWithAPasswordThatWasReplacedMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.Sessions.Begin(t.Context(), u.Person(), u.PasswordSetAt, principal.Origin{}, ""); err != nil {
+	_, _, err = h.Sessions.Begin(t.Context(), session.SignIn{User: u.Person(), PasswordSetAt: u.PasswordSetAt})
+	if err != nil {
 		t.Errorf("nothing happened meanwhile: %v", err)
 	}
 }

@@ -87,7 +87,7 @@ func newService(t *testing.T) (*session.Service, *counting, principal.Person, ti
 func TestATokenOfADeadSessionIsReadOnceAndALiveOneNeverForgotten(t *testing.T) {
 	s, store, person, set := newService(t)
 	begin := func() (session.Session, string) {
-		begun, token, err := s.Begin(t.Context(), person, set, principal.Origin{}, "")
+		begun, token, err := s.Begin(t.Context(), session.SignIn{User: person, PasswordSetAt: set})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestATokenOfADeadSessionIsReadOnceAndALiveOneNeverForgotten(t *testing.T) {
 	resume := func(token string, want error) (reads int) {
 		t.Helper()
 		before := store.reads
-		if _, err := s.Resume(t.Context(), token); fault.KindOf(err) != fault.KindOf(want) {
+		if _, err := s.Resume(t.Context(), credential.SessionToken, token); fault.KindOf(err) != fault.KindOf(want) {
 			t.Fatalf("resumed with %v, want %v", err, want)
 		}
 		return store.reads - before
@@ -106,7 +106,7 @@ func TestATokenOfADeadSessionIsReadOnceAndALiveOneNeverForgotten(t *testing.T) {
 	if n := resume(dead, nil); n != 1 {
 		t.Errorf("a live session is read %d times", n)
 	}
-	who, err := s.Resume(t.Context(), dead)
+	who, err := s.Resume(t.Context(), credential.SessionToken, dead)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestATokenOfADeadSessionIsReadOnceAndALiveOneNeverForgotten(t *testing.T) {
 
 func TestATokenIsReadForItsPersonOnceItIsKnownAndForTheAddressBefore(t *testing.T) {
 	s, store, person, set := newService(t)
-	begun, token, err := s.Begin(t.Context(), person, set, principal.Origin{}, "")
+	begun, token, err := s.Begin(t.Context(), session.SignIn{User: person, PasswordSetAt: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestATokenIsReadForItsPersonOnceItIsKnownAndForTheAddressBefore(t *testing.
 	resume := func(when string, s *session.Service, token credential.Secret, want error, callers ...admission.Caller) {
 		t.Helper()
 		store.callers = nil
-		_, err := s.Resume(admission.WithCaller(t.Context(), address), token.Reveal())
+		_, err := s.Resume(admission.WithCaller(t.Context(), address), credential.SessionToken, token.Reveal())
 		if fault.KindOf(err) != fault.KindOf(want) || !slices.Equal(store.callers, callers) {
 			t.Errorf("%s: %v, read for %q, want %q", when, err, store.callers, callers)
 		}
@@ -161,21 +161,21 @@ func TestOnlyATokenThatWasSeenOfALiveSessionAMomentAgoLived(t *testing.T) {
 	s, _, person, set := newService(t)
 	now := time.Now()
 	s.Now = func() time.Time { return now }
-	_, token, err := s.Begin(t.Context(), person, set, principal.Origin{}, "")
+	_, token, err := s.Begin(t.Context(), session.SignIn{User: person, PasswordSetAt: set})
 	if err != nil {
 		t.Fatal(err)
 	}
 	value := token.Reveal()
 	lived := func(when string, want bool) {
 		t.Helper()
-		if got := s.WasLive(value); got != want {
+		if got := s.WasLive(credential.SessionToken, value); got != want {
 			t.Errorf("%s: %t", when, got)
 		}
 	}
 	lived("when it began", true)
 	now = now.Add(6 * time.Second)
 	lived("a while later", false)
-	who, err := s.Resume(t.Context(), value)
+	who, err := s.Resume(t.Context(), credential.SessionToken, value)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestOnlyATokenThatWasSeenOfALiveSessionAMomentAgoLived(t *testing.T) {
 	if err := s.End(t.Context(), who, own.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = s.Resume(t.Context(), value) // which finds it ended
+	_, _ = s.Resume(t.Context(), credential.SessionToken, value) // which finds it ended
 	lived("once it was found ended", false)
 	value = s.Keyring.IssueToken(credential.SessionToken).Reveal()
 	lived("nobody's", false)

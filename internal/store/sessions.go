@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	selectSession query = `SELECT s.id, s.created_at, s.signed_in_at, s.last_seen_at, s.expires_at, s.ip, s.agent, u.id,
-		u.email, u.name
+	selectSession query = `SELECT s.id, s.created_at, s.signed_in_at, s.last_seen_at, s.expires_at, s.ip, s.agent,
+		s.kind, s.tenant_id, u.id, u.email, u.name
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND u.disabled_at IS NULL
 		AND u.deleted_at IS NULL`
 	selectMemberships query = `SELECT t.id, t.account_id, m.role FROM members m JOIN tenants t ON t.id = m.tenant_id
@@ -29,17 +29,18 @@ const (
 	// A session must not outlive the password that its sign-in was checked with.
 	selectPasswordSetAt query = `SELECT password_set_at FROM users WHERE id = $1 AND disabled_at IS NULL
 		AND deleted_at IS NULL`
-	listSessions query = `SELECT id, created_at, signed_in_at, last_seen_at, expires_at, ip, agent FROM sessions
+	listSessions query = `SELECT id, created_at, signed_in_at, last_seen_at, expires_at, ip, agent, kind, tenant_id
+		FROM sessions
 		WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 AND created_at > $4 AND (created_at, id) < ($5, $6)
 		ORDER BY created_at DESC, id DESC LIMIT $7`
 	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
 	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at,
-		expires_at, ip, agent)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+		expires_at, ip, agent, kind, tenant_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	// The person is locked, so that no session is added meanwhile.
-	endOldestSessions query = `DELETE FROM sessions WHERE user_id = $1
+	endOldestSessions query = `DELETE FROM sessions WHERE user_id = $1 AND kind = $3
 		AND (created_at, id) <= (SELECT created_at, id FROM sessions
-		WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET $2)`
+		WHERE user_id = $1 AND kind = $3 ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET $2)`
 	endSessions   query = `DELETE FROM sessions WHERE user_id = $1`
 	deleteSession query = `DELETE FROM sessions WHERE id = $1 AND user_id = $2`
 	// Dead sessions are found by one time after the other, because each has its own index.
@@ -57,14 +58,14 @@ func (s *Store) Session(ctx context.Context, token credential.TokenHash) (sessio
 	u := &found.User
 	err := s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, nullTime{&found.CreatedAt},
 		nullTime{&found.SignedInAt},
-		nullTime{&found.LastSeenAt}, nullTime{&found.ExpiresAt}, &found.IP, &found.Agent, &u.ID, nullString(&u.Email),
-		nullString(&u.Name))
+		nullTime{&found.LastSeenAt}, nullTime{&found.ExpiresAt}, &found.IP, &found.Agent, &found.Kind,
+		nullString(&found.Tenant), &u.ID, nullString(&u.Email), nullString(&u.Name))
 	if err != nil {
 		return session.Session{}, principal.Session{}, s.fault(err)
 	}
 	rights := principal.Session{
 		ID: found.ID, User: found.User, SignedInAt: found.SignedInAt,
-		ExpiresAt: found.ExpiresAt,
+		ExpiresAt: found.ExpiresAt, Bound: found.Tenant,
 	}
 	err = forEachRow(ctx, s.reading, selectMemberships, func(row *sql.Rows) error {
 		var m principal.Membership
@@ -97,7 +98,7 @@ func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bo
 	err = forEachRow(ctx, s.reading, listSessions, func(row *sql.Rows) error {
 		found := session.Session{User: principal.Person{ID: user}}
 		err := row.Scan(&found.ID, nullTime{&found.CreatedAt}, nullTime{&found.SignedInAt}, nullTime{&found.LastSeenAt},
-			nullTime{&found.ExpiresAt}, &found.IP, &found.Agent)
+			nullTime{&found.ExpiresAt}, &found.IP, &found.Agent, &found.Kind, nullString(&found.Tenant))
 		if err != nil {
 			return err
 		}
@@ -125,12 +126,14 @@ func (t *Tx) PasswordSetAt(ctx context.Context, user ident.UserID) (at time.Time
 // InsertSession implements session.Tx.
 func (t *Tx) InsertSession(ctx context.Context, s session.Session, token credential.TokenHash) error {
 	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt),
-		micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent)
+		micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent, s.Kind, nullIfEmpty(s.Tenant))
 }
 
 // EndOldestSessions implements session.Tx.
-func (t *Tx) EndOldestSessions(ctx context.Context, user ident.UserID, stay int) (int64, error) {
-	return t.count(ctx, endOldestSessions, user, stay)
+func (t *Tx) EndOldestSessions(ctx context.Context, user ident.UserID, kind credential.TokenKind,
+	stay int,
+) (int64, error) {
+	return t.count(ctx, endOldestSessions, user, stay, kind)
 }
 
 // EndSessions implements identity.EndTx.

@@ -42,8 +42,8 @@ const (
 	selectAllHeaders query = `SELECT id, settings, (SELECT value FROM counters WHERE name = 'change')
 		FROM tenants ORDER BY id`
 	selectHeadersOf   query = `SELECT id, settings, 0 FROM tenants WHERE account_id = $1 ORDER BY id`
-	selectTenantRules query = `SELECT t.id, t.account_id, t.settings, t.idle_since, t.disabled_at, a.disabled_at
-		FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
+	selectTenantRules query = `SELECT t.id, t.number, t.account_id, t.settings, t.idle_since, t.disabled_at,
+		a.disabled_at FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE t.id = $1`
 	selectTenantScopes query = `SELECT s.name, s.description, r.role FROM scopes s CROSS JOIN scope_roles r
 		WHERE s.tenant_id = $1 AND r.tenant_id = s.tenant_id AND r.name = s.name ORDER BY s.name, r.role`
 	deleteScopes    query = `DELETE FROM scopes WHERE tenant_id = $1`
@@ -205,7 +205,7 @@ func tenantRules(ctx context.Context, from querier, id ident.TenantID) (policy.T
 	var t policy.Tenant
 	var stored string
 	var tenantOff, accountOff bool
-	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Account, &stored, nullTime{&t.IdleSince},
+	err := from.row(ctx, selectTenantRules, id).Scan(&t.ID, &t.Number, &t.Account, &stored, nullTime{&t.IdleSince},
 		isSet{&tenantOff},
 		isSet{&accountOff})
 	if err != nil {

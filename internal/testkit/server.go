@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/telemetry"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -243,8 +244,10 @@ func (h *Server) As(p principal.Person) *client.Client {
 	h.t.Helper()
 	u, err := h.Store.User(h.t.Context(), p.ID)
 	h.check(err)
-	_, token, err := h.Sessions.Begin(h.t.Context(), p, u.PasswordSetAt, principal.Origin{IP: "127.0.0.1"},
-		"Go-http-client/1.1")
+	_, token, err := h.Sessions.Begin(h.t.Context(), session.SignIn{
+		User: p, PasswordSetAt: u.PasswordSetAt,
+		From: principal.Origin{IP: "127.0.0.1", UserAgent: "Go-http-client/1.1"},
+	})
 	h.check(err)
 	cookie := "claviger="
 	if strings.HasPrefix(h.URL, "https:") {

@@ -13,12 +13,15 @@ import (
 
 // Sessions finds the sessions of cookies.
 type Sessions interface {
-	// Resume returns the principal of the session with this token, or fault.NotFound for a token
-	// that is unknown or no longer valid.
-	Resume(ctx context.Context, token string) (principal.Principal, error)
+	// Resume returns the principal of the session with a token of this kind. It returns
+	// fault.NotFound for a token that is unknown, and fault.SessionEnded for one that is no longer
+	// valid.
+	Resume(ctx context.Context, kind credential.TokenKind, token string) (principal.Principal, error)
+	// Check is Resume without a use of the session.
+	Check(ctx context.Context, kind credential.TokenKind, token string) (principal.Principal, error)
 	// WasLive reports whether the token belonged to a live session a few seconds ago. It reads
 	// nothing from the database.
-	WasLive(token string) bool
+	WasLive(kind credential.TokenKind, token string) bool
 }
 
 // Authenticator turns the credential of a request into a caller. Every entry point uses it; there
@@ -39,7 +42,13 @@ type ManagementKeys interface {
 // SessionWasLive reports whether the request carried the cookie of a session that was live a few
 // seconds ago. Only Authenticate tells whether it still is.
 func (a *Authenticator) SessionWasLive(p Presentation) bool {
-	return p.kind == SessionToken && a.Sessions.WasLive(p.token)
+	return p.kind == SessionToken && a.Sessions.WasLive(p.session, p.token)
+}
+
+// Issued reports whether the value of a cookie is a token that this server issued. It says nothing
+// about the session.
+func (e *Engine) Issued(kind credential.TokenKind, value string) bool {
+	return e.keyring.TokenTagged(kind, value)
 }
 
 // ForManagement returns how a route of the management API reads the credential: a bearer token with
@@ -57,7 +66,7 @@ func (a *Authenticator) ForManagement(p Presentation) Presentation {
 // everything else.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
-		return a.authenticateSession(ctx, p, from)
+		return a.authenticateSession(ctx, p, from, false)
 	}
 	if p.kind == ManagementKey && a.ManagementKeys != nil {
 		return a.authenticateManagementKey(ctx, p, from)
@@ -94,11 +103,17 @@ func (a *Authenticator) authenticateManagementKey(ctx context.Context, p Present
 	return Caller{Principal: who, Transport: policy.Bearer}, nil
 }
 
-func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation,
-	from principal.Origin,
+// authenticateSession finds the session of a token. repeated is set for a request that was decided
+// before, which is no use of the session.
+func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation, from principal.Origin,
+	repeated bool,
 ) (Caller, error) {
 	ctx = admission.WithCaller(ctx, admission.ForAddress(from.IP)) // until the person is known
-	who, err := a.Sessions.Resume(ctx, p.token)
+	find := a.Sessions.Resume
+	if repeated {
+		find = a.Sessions.Check
+	}
+	who, err := find(ctx, p.session, p.token)
 	switch {
 	case errors.Is(err, fault.NotFound):
 		return Caller{}, fault.KeyInvalid

@@ -21,6 +21,9 @@ type Request struct {
 	// Bound is the tenant whose credentials alone are accepted; "" for any. A key of another tenant
 	// is refused like a key that nobody issued, and its use is not recorded.
 	Bound ident.TenantID
+	// Named is the tenant that the request names, by id or number; "" if it names none. It has the
+	// same effect as Bound.
+	Named string
 	// Repeated is set for a decision about a request that was decided before. It neither counts
 	// against the rate limit nor is it recorded or counted in any other way.
 	Repeated bool
@@ -120,7 +123,7 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	if err != nil || d.Facts == nil {
 		return d, err
 	}
-	if r.Bound != "" && r.Bound != d.Facts.Key.Tenant {
+	if !d.Facts.tenant.accepts(r) {
 		return Decision{Code: fault.KeyInvalid}, nil
 	}
 	if verifier != nil && !verifier.canInspect(d.Facts, r) {

@@ -57,9 +57,12 @@ func TestTheReceiverOfARequestDecidesAboutItsCredentialWithoutAVerifier(t *testi
 // noSessions has no session.
 type noSessions struct{}
 
-func (noSessions) WasLive(string) bool { return false }
+func (n noSessions) Check(ctx context.Context, kind credential.TokenKind, token string) (principal.Principal, error) {
+	return n.Resume(ctx, kind, token)
+}
+func (noSessions) WasLive(credential.TokenKind, string) bool { return false }
 
-func (noSessions) Resume(context.Context, string) (principal.Principal, error) {
+func (noSessions) Resume(context.Context, credential.TokenKind, string) (principal.Principal, error) {
 	return principal.Principal{}, fault.NotFound
 }
 
@@ -86,7 +89,7 @@ func TestOnlyAnAPIKeyIsAcceptedWhereAnAPIKeyIsDecided(t *testing.T) {
 		verify.AmbiguousCredential: {verify.PresentAmbiguous(), fault.CredentialAmbiguous},
 		verify.APIKey:              {verify.PresentKey(p, bearer), ""},
 		verify.AccessToken:         {verify.PresentAccessToken("token"), fault.TokenInvalid},
-		verify.SessionToken:        {verify.PresentSession("token"), fault.KeyInvalid},
+		verify.SessionToken:        {verify.PresentSession(credential.SessionToken, "token"), fault.KeyInvalid},
 		verify.ManagementKey:       {verify.PresentManagementKey(p), fault.KeyInvalid},
 	} {
 		if c.presented.Kind() != kind {

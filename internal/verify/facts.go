@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -392,6 +393,35 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 	t := &tenantFacts{TenantRow: row, routes: route.Merge(row.Routes), generation: generation}
 	e.tenants.Store(id, t)
 	return t, nil
+}
+
+// accepts reports whether the request is for credentials of the tenant.
+func (t *tenantFacts) accepts(r Request) bool {
+	return (r.Bound == "" || r.Bound == t.ID) && (r.Named == "" || t.isNamed(r.Named))
+}
+
+// isNamed reports whether a text is the id or the number of the tenant.
+func (t *tenantFacts) isNamed(text string) bool {
+	return text == string(t.ID) || text == strconv.FormatInt(t.Number, 10)
+}
+
+// TenantNamed reports whether a text is the id or the number of a tenant.
+func (e *Engine) TenantNamed(ctx context.Context, id ident.TenantID, text string) (bool, error) {
+	t, err := e.tenantFacts(ctx, id)
+	if err != nil {
+		return false, unavailable(err)
+	}
+	return t.isNamed(text), nil
+}
+
+// TenantDialect returns the dialect of a tenant. It returns fault.NotFound if there is no such
+// tenant.
+func (e *Engine) TenantDialect(ctx context.Context, id ident.TenantID) (string, error) {
+	t, err := e.tenantFacts(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return t.Settings.Dialect, nil
 }
 
 // TenantRoutes returns the route rules of a tenant's applications. They were read after the

@@ -55,7 +55,7 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	if _, err := e.begin(); err != nil {
 		return Decision{}, err
 	}
-	caller, err := a.authenticateSession(ctx, p, from)
+	caller, err := a.authenticateSession(ctx, p, from, r.Repeated)
 	if code := fault.KindOf(err); code == fault.KeyInvalid || code == fault.SessionEnded {
 		return Decision{Code: code}, nil
 	}
@@ -64,6 +64,9 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	}
 	session, _ := caller.Session()
 	id, code := tenantOf(session, r.Bound)
+	if session.Bound != "" {
+		id, code = boundTenantOf(session, r.Bound)
+	}
 	if code != "" {
 		return Decision{Code: code}, nil
 	}
@@ -73,6 +76,9 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	}
 	if err != nil {
 		return Decision{}, unavailable(err)
+	}
+	if r.Named != "" && !tenant.isNamed(r.Named) {
+		return Decision{Code: fault.KeyInvalid}, nil
 	}
 	var d Decision
 	role := caller.RoleIn(id, tenant.Account)
@@ -85,7 +91,8 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 		d.Code = fault.SessionEnded
 	case role == "" || !tenant.Active:
 		d.Code = fault.Forbidden
-	case !tenant.Settings.SessionTransport:
+	case session.Bound != "" && !tenant.Settings.LegacyPassword,
+		session.Bound == "" && !tenant.Settings.SessionTransport:
 		d.Code = fault.TransportForbidden
 	default:
 		d.Code = facts.refusal(tenant, r.Requirement)
@@ -110,6 +117,15 @@ func tenantOf(s principal.Session, bound ident.TenantID) (ident.TenantID, fault.
 		return "", fault.Forbidden
 	}
 	return "", fault.TenantRequired
+}
+
+// boundTenantOf is tenantOf for a session that is good for one tenant alone. At the entry of
+// another tenant it is no credential.
+func boundTenantOf(s principal.Session, bound ident.TenantID) (ident.TenantID, fault.Kind) {
+	if bound != "" && bound != s.Bound {
+		return "", fault.KeyInvalid
+	}
+	return s.Bound, ""
 }
 
 // refusal runs steps 6 and 7 for the session. It returns the code of the refusal, or "".

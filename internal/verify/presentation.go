@@ -41,6 +41,7 @@ type Presentation struct {
 	location policy.Location
 	key      credential.Parsed // of an API key or a management key
 	token    string            // of a session or an access token
+	session  credential.TokenKind
 	// headers are the names of the headers that carried an ambiguous credential.
 	headers []string
 }
@@ -62,9 +63,11 @@ func PresentKey(key credential.Parsed, location policy.Location) Presentation {
 	return Presentation{kind: APIKey, key: key, location: location}
 }
 
-// PresentSession returns the presentation of a session's cookie.
-func PresentSession(token string) Presentation {
-	return Presentation{kind: SessionToken, token: token, location: policy.Location{Transport: policy.Session}}
+// PresentSession returns the presentation of a session's token of a kind.
+func PresentSession(kind credential.TokenKind, token string) Presentation {
+	return Presentation{
+		kind: SessionToken, session: kind, token: token, location: policy.Location{Transport: policy.Session},
+	}
 }
 
 // PresentAccessToken returns the presentation of an access token. Its transport is oauth, wherever

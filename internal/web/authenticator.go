@@ -18,6 +18,8 @@ type Authenticator struct {
 	Verify *verify.Authenticator
 	// Secure is set where clients use TLS. The session cookie then has the prefix __Host-.
 	Secure bool
+	// Cookie is the session cookie; the zero value is that of Claviger itself.
+	Cookie Cookie
 	// Proxies are the networks of the proxies in front of this server. Their X-Forwarded-For header
 	// is trusted; everybody else's is ignored.
 	Proxies proxy.Networks

@@ -22,6 +22,13 @@ import (
 // name of the header, and the clients of other tenants may send something else in it. A value of
 // another form is malformed if nothing else was sent, and ignored otherwise (ADR 22).
 func (a *Authenticator) ReadCredential(ctx context.Context, h http.Header) verify.Presentation {
+	return a.ReadCredentialOr(ctx, h, Cookie{})
+}
+
+// ReadCredentialOr is ReadCredential for a route that also accepts another session cookie, with a
+// name of its own. A value that this server did not issue for it is not a credential: somebody else
+// may have set the cookie.
+func (a *Authenticator) ReadCredentialOr(ctx context.Context, h http.Header, other Cookie) verify.Presentation {
 	sent := h[AuthorizationHeader]
 	if len(sent) > 1 {
 		return a.ambiguous(ctx, h)
@@ -39,7 +46,10 @@ func (a *Authenticator) ReadCredential(ctx context.Context, h http.Header) verif
 		return authorization(sent[0])
 	}
 	if token := a.sessionToken(h); token != "" {
-		return verify.PresentSession(token)
+		return verify.PresentSession(a.cookie().Kind, token)
+	}
+	if token := a.IssuedCookie(h, other); token != "" {
+		return verify.PresentSession(other.Kind, token)
 	}
 	if v.others {
 		return verify.PresentMalformed(v.otherLocation)
@@ -210,13 +220,55 @@ func pairAt(id, secret string, location policy.Location) verify.Presentation {
 // 6749 section 5.2).
 func SetClientChallenge(h http.Header) { h["Www-Authenticate"] = []string{basicChallenge} }
 
-// cookieName returns the name of the session cookie. Browsers bind a __Host- cookie to this host
-// and to TLS.
+// Cookie is a cookie that carries the token of a session.
+type Cookie struct {
+	Name string
+	// Kind is what its value must be.
+	Kind credential.TokenKind
+}
+
+// The names of the session cookies, of Claviger itself and of the gateway, without a prefix.
+const (
+	consoleCookie = "claviger"
+	gatewayCookie = "claviger-gateway"
+	// hostPrefix makes browsers bind a cookie to its host and to TLS (RFC 6265bis section 4.1.3.2).
+	hostPrefix = "__Host-"
+)
+
+// GatewayCookie is the session cookie of the gateway. Its sessions are none anywhere else.
+var GatewayCookie = Cookie{Name: gatewayCookie, Kind: credential.GatewayToken}
+
+// OwnCookieNames lists the names of all session cookies that Claviger sets.
+func OwnCookieNames() []string {
+	return []string{consoleCookie, hostPrefix + consoleCookie, gatewayCookie, hostPrefix + gatewayCookie}
+}
+
+func (a *Authenticator) cookie() Cookie {
+	if a.Cookie.Name == "" {
+		return Cookie{Name: consoleCookie, Kind: credential.SessionToken}
+	}
+	return a.Cookie
+}
+
+// cookieName returns the name of the session cookie.
 func (a *Authenticator) cookieName() string {
 	if a.Secure {
-		return "__Host-claviger"
+		return hostPrefix + a.cookie().Name
 	}
-	return "claviger"
+	return a.cookie().Name
+}
+
+// IssuedCookie returns the value of a cookie if this server issued it for that; "" otherwise.
+func (a *Authenticator) IssuedCookie(h http.Header, c Cookie) string {
+	if c.Name == "" {
+		return ""
+	}
+	for _, line := range h["Cookie"] {
+		if value, ok := cookieValue(line, c.Name); ok && a.Verify.Engine.Issued(c.Kind, value) {
+			return value
+		}
+	}
+	return ""
 }
 
 // sessionToken returns the value of the session cookie; "" for none.

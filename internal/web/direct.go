@@ -51,10 +51,10 @@ func (t *Router) directRoute(r *http.Request) *directRoute {
 
 // BelowRoute returns what follows the path of a route in the URI of a request, as it was sent, with
 // the query string. It is "" or begins with a slash or a question mark. ok is false if the URI does
-// not begin with the path.
+// not begin with the path. Every URI is below "", in any form.
 func BelowRoute(r *http.Request, path string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(r.RequestURI, path)
-	return rest, ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
+	return rest, ok && (path == "" || rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
 func (d *directRoute) serve(w http.ResponseWriter, r *http.Request) {

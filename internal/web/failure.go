@@ -122,6 +122,8 @@ var statuses = map[fault.Kind]struct {
 	fault.LimitOfChanges:       {http.StatusTooManyRequests, "Too many changes"},
 	fault.Internal:             {http.StatusInternalServerError, "Internal error"},
 	fault.Unavailable:          {http.StatusServiceUnavailable, "Temporarily unavailable"},
+	fault.BadGateway:           {http.StatusBadGateway, "The API did not answer"},
+	fault.GatewayTimeout:       {http.StatusGatewayTimeout, "The API did not answer in time"},
 }
 
 // details are the texts for failures that have no message of their own.
@@ -161,6 +163,9 @@ var details = map[fault.Kind]string{
 	fault.LimitOfChanges:       "Wait for the number of seconds in the Retry-After header.",
 	fault.Internal:             "Claviger failed to handle the request. Report this with the `request_id`.",
 	fault.Unavailable:          "Try again in a few seconds.",
+	fault.BadGateway: "The gateway could not reach the API, or the API ended the connection. The request may have " +
+		"reached it. Tell the operator if this lasts.",
+	fault.GatewayTimeout: "The gateway waited for the API as long as it may. The request may have reached it.",
 }
 
 // Kinds lists every kind that is answered, by status and then by name.

@@ -136,6 +136,16 @@ func Memberships(s principal.Session) ([]api.Membership, []api.AccountMembership
 	return memberships, accounts
 }
 
+// Session returns a signed-in person in its wire form.
+func Session(p principal.Principal) api.Session {
+	s, _ := p.Session()
+	memberships, accounts := Memberships(s)
+	return api.Session{
+		User: Person(s.User), Accounts: accounts, Memberships: memberships,
+		EndedAccounts: TextsAs[string](s.Ended), ExpiresAt: s.ExpiresAt,
+	}
+}
+
 // Strings returns an empty list for nil, which would be null on the wire.
 func Strings(list []string) []string {
 	if list == nil {

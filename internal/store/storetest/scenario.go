@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/serverkey"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -139,10 +140,12 @@ func (sc *scenario) createTenant(name string, account account.Account, change fu
 func (sc *scenario) signIn(person principal.Person) principal.Principal {
 	u, err := sc.store.User(sc.Context(), person.ID)
 	record(sc, "user", u, err)
-	begun, token, err := sc.sessions.Begin(sc.Context(), person, u.PasswordSetAt,
-		principal.Origin{IP: "192.0.2.1", RequestID: "r1"}, "a browser")
+	begun, token, err := sc.sessions.Begin(sc.Context(), session.SignIn{
+		User: person, PasswordSetAt: u.PasswordSetAt,
+		From: principal.Origin{IP: "192.0.2.1", RequestID: "r1", UserAgent: "a browser"},
+	})
 	record(sc, "begin", begun, err)
-	who, err := sc.sessions.Resume(sc.Context(), token.Reveal())
+	who, err := sc.sessions.Resume(sc.Context(), credential.SessionToken, token.Reveal())
 	rights, _ := who.Session()
 	record(sc, "resume", rights, err)
 	return who

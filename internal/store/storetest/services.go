@@ -248,10 +248,12 @@ func (fx *fixture) signIn(p principal.Person) principal.Principal {
 	fx.Helper()
 	u, err := fx.store.User(fx.Context(), p.ID)
 	fx.must(err)
-	_, token, err := fx.services().sessions.Begin(fx.Context(), p, u.PasswordSetAt,
-		principal.Origin{IP: "192.0.2.1", RequestID: "req"}, "a browser")
+	_, token, err := fx.services().sessions.Begin(fx.Context(), session.SignIn{
+		User: p, PasswordSetAt: u.PasswordSetAt,
+		From: principal.Origin{IP: "192.0.2.1", RequestID: "req", UserAgent: "a browser"},
+	})
 	fx.must(err)
-	who, err := fx.services().sessions.Resume(fx.Context(), token.Reveal())
+	who, err := fx.services().sessions.Resume(fx.Context(), credential.SessionToken, token.Reveal())
 	fx.must(err)
 	return who
 }
