@@ -7,6 +7,7 @@
 //	owner             everything in the account
 //	admin             everything in the account, but does not make, change or remove owners
 //	any person of it  sees the account and its policy
+//	key               sees its own account
 //	everybody else    is told that the account does not exist
 //
 // Whether somebody may change an account is decided in one place, [CheckMember], inside the
@@ -224,8 +225,15 @@ func (s *Service) Accounts(ctx context.Context, who principal.Principal, page pa
 	return s.Store.AccountsOf(ctx, own.User.ID, own.Ended, page)
 }
 
-// Account returns an account to a signed-in person who belongs to it.
+// Account returns an account to a signed-in person who belongs to it, and to a key of one of its
+// tenants.
 func (s *Service) Account(ctx context.Context, who principal.Principal, id ident.AccountID) (Account, error) {
+	if k, ok := who.Key(); ok {
+		if k.Account != id {
+			return Account{}, fault.NotFound
+		}
+		return s.Store.Account(ctx, id)
+	}
 	own, ok := who.Session()
 	if !ok {
 		return Account{}, fault.SessionRequired

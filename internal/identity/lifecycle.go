@@ -24,6 +24,15 @@ func (s *Service) Me(ctx context.Context, who principal.Principal) (User, error)
 	return s.Store.User(ctx, me.User.ID)
 }
 
+// Owner returns the person who acts: the signed-in person, or the one to whom the caller's key
+// belongs. It returns fault.NotFound for a key that belongs to no person.
+func (s *Service) Owner(ctx context.Context, who principal.Principal) (User, error) {
+	if k, ok := who.Key(); ok {
+		return s.Store.User(ctx, k.Owner.User()) // nobody has the id ""
+	}
+	return s.Me(ctx, who)
+}
+
 // Change is a change of a person's own record. What is nil or absent stays as it is.
 type Change struct {
 	Name *string

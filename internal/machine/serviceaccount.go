@@ -358,6 +358,16 @@ func (s *ServiceAccounts) ServiceAccount(ctx context.Context, who principal.Prin
 	return s.Store.ServiceAccount(ctx, tenant, id)
 }
 
+// Owner returns the service account to which the caller's key belongs. It returns fault.NotFound
+// for every other caller.
+func (s *ServiceAccounts) Owner(ctx context.Context, who principal.Principal) (ServiceAccount, error) {
+	k, ok := who.Key()
+	if !ok {
+		return ServiceAccount{}, fault.NotFound
+	}
+	return s.Store.ServiceAccount(ctx, k.Tenant, ident.ServiceAccountID(k.Owner.ID)) // no user has such an id
+}
+
 // List lists the service accounts of a tenant, newest first, to an admin or auditor of the tenant.
 func (s *ServiceAccounts) List(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	page paging.Page,

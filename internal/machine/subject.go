@@ -421,6 +421,16 @@ func (s *Subjects) Subject(ctx context.Context, who principal.Principal, tenant 
 	return s.Store.Subject(ctx, tenant, id)
 }
 
+// Owner returns the subject to which the caller's key belongs. It returns fault.NotFound for every
+// other caller.
+func (s *Subjects) Owner(ctx context.Context, who principal.Principal) (Subject, error) {
+	k, ok := who.Key()
+	if !ok {
+		return Subject{}, fault.NotFound
+	}
+	return s.Store.Subject(ctx, k.Tenant, ident.SubjectID(k.Owner.ID)) // no user has such an id
+}
+
 // List lists subjects of a tenant, newest first.
 func (s *Subjects) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, f SubjectFilter,
 	page paging.Page,

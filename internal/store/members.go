@@ -42,6 +42,12 @@ func (t *Tx) CountMembers(ctx context.Context, tenant ident.TenantID, most int) 
 	return t.countUpTo(ctx, countMembers, tenant, most)
 }
 
+// CountMembers implements tenancy.Store.
+func (s *Store) CountMembers(ctx context.Context, tenant ident.TenantID, most int) (n int, err error) {
+	err = s.reading.row(ctx, countMembers, tenant, most).Scan(&n)
+	return n, s.fault(err)
+}
+
 // InsertMember implements tenancy.InsertMemberTx. It locks the person, so that nobody joins while
 // being deleted. It fails with fault.Conflict while keys from an earlier membership are being
 // revoked.

@@ -37,6 +37,15 @@ func (s *Service) Members(ctx context.Context, who principal.Principal, tenant i
 	return s.Store.Members(ctx, tenant, page)
 }
 
+// CountMembers returns how many members a tenant has, disabled ones included, to a caller who sees
+// the tenant.
+func (s *Service) CountMembers(ctx context.Context, who principal.Principal, tenant ident.TenantID) (int, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return 0, err
+	}
+	return s.Store.CountMembers(ctx, tenant, maxMembers)
+}
+
 // AddMember makes a person a member at once. Only the operator may: everybody else invites.
 func (s *Service) AddMember(ctx context.Context, who principal.Principal, t Tenant, user principal.Person,
 	role scope.Role,

@@ -49,6 +49,8 @@ type Store interface {
 	// are left out.
 	TenantsFor(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Tenant, error)
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
+	// CountMembers counts up to most.
+	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)
 	audit.TrailStore
 	// KeyOwners returns the owners of those of the tenant's keys that exist.

@@ -31,6 +31,7 @@ var tenancyCases = []testCase{
 	{"a standing is one role, the last one given", anAccountMemberHasOneRole},
 	{"a disabled owner is an owner still", aDisabledOwnerIsAnOwnerStill},
 	{"a person joins a tenant once", aPersonJoinsOnce},
+	{"the members of a tenant are counted up to a number", membersAreCounted},
 }
 
 func tenantsAreFoundByName(fx *fixture) {
@@ -306,5 +307,21 @@ func aPersonJoinsOnce(fx *fixture) {
 	if err := fx.services().tenancy.AddMember(fx.Context(), principal.Operator(), t, gone,
 		scope.Member); fault.KindOf(err) != fault.NotFound {
 		fx.Errorf("someone who was deleted joins: %v, want not found", err)
+	}
+}
+
+func membersAreCounted(fx *fixture) {
+	t, other := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	for range 3 {
+		fx.member(t, scope.Member)
+	}
+	for _, c := range []struct {
+		tenant     ident.TenantID
+		most, want int
+	}{{t.ID, 10, 3}, {t.ID, 3, 3}, {t.ID, 2, 2}, {other.ID, 10, 0}, {"ten_unknown", 10, 0}} {
+		n, err := fx.store.CountMembers(fx.Context(), c.tenant, c.most)
+		if err != nil || n != c.want {
+			fx.Errorf("%s has %d of at most %d members (%v), want %d", c.tenant, n, c.most, err, c.want)
+		}
 	}
 }
