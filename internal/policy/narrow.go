@@ -55,6 +55,7 @@ func (s Settings) Narrowed(to Settings) Settings {
 		}
 	}
 	s.LegacyPassword = s.LegacyPassword && to.LegacyPassword
+	s.MembersManageApplications = s.MembersManageApplications && to.MembersManageApplications
 	return s
 }
 

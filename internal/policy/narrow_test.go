@@ -19,7 +19,7 @@ var (
 		Creators:   []Creator{BySelf, ByAdmin},
 		Visibility: SeeAll, DefaultScopes: []scope.Scope{scope.Every}, Disclosure: Recoverable, AdminRefresh: true,
 		TokenSeconds: 3600,
-		TokenFormat:  JWT, LegacyPassword: true, Dialect: problemDialect,
+		TokenFormat:  JWT, LegacyPassword: true, MembersManageApplications: true, Dialect: problemDialect,
 	}
 	tight = Settings{
 		KeyHeader: "x-api-key", Transports: []Transport{Bearer}, Creators: []Creator{ByAdmin}, Visibility: SeeOwn,

@@ -140,6 +140,9 @@ type Settings struct {
 	// LegacyPassword allows people of an old tenant to use its API with e-mail address and
 	// password, too. Only the operator sets it.
 	LegacyPassword bool `json:"legacy_password,omitempty"`
+	// MembersManageApplications lets members hold the scopes that create, change and delete
+	// applications. Only a preset sets it, for new tenants: nobody else gains rights by an upgrade.
+	MembersManageApplications bool `json:"members_manage_applications,omitempty"`
 }
 
 // Shape returns the shape of the tenant's new keys. It has only the settings that the style uses.
@@ -255,6 +258,7 @@ func (p Preset) Settings() (Settings, error) {
 		s.Prefix = "blz_mgmt"
 		s.Label = "bak"
 		s.Transports, s.Creators = []Transport{Bearer}, []Creator{BySelf}
+		s.MembersManageApplications = true
 	case Blancco:
 		s.Style = credential.UUID
 		s.KeyHeader = "X-BLANCCO-API-KEY"

@@ -1,6 +1,9 @@
 package scope
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Entry is one scope of a tenant's catalogue and the roles that may hold it.
 type Entry struct {
@@ -47,6 +50,18 @@ func NewCatalogue(own []Entry) Catalogue {
 		c.entries[e.Name] = e
 	}
 	return c
+}
+
+// WithApplicationsForMembers returns the catalogue in which members may also hold the scopes that
+// create, change and delete applications.
+func (c Catalogue) WithApplicationsForMembers() Catalogue {
+	wider := Catalogue{entries: maps.Clone(c.entries)}
+	for _, name := range []Scope{ApplicationsCreate, ApplicationsUpdate, ApplicationsDelete} {
+		e := c.entries[name]
+		e.Roles = []Role{Admin, Member}
+		wider.entries[name] = e
+	}
+	return wider
 }
 
 // Entries returns the entries, sorted by name.

@@ -152,8 +152,8 @@ func scanTenant(row scanner) (t tenancy.Tenant, err error) {
 
 // Catalogue implements tenancy.Store.
 func (s *Store) Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error) {
-	c, err := catalogue(ctx, s.reading, tenant)
-	return c, s.fault(err)
+	rules, err := tenantRules(ctx, s.reading, tenant)
+	return rules.Catalogue, s.fault(err)
 }
 
 // KeyHeaders lists the key headers of all tenants, for the reader of credentials. Their version is
@@ -216,17 +216,18 @@ func tenantRules(ctx context.Context, from querier, id ident.TenantID) (policy.T
 	if err != nil {
 		return policy.Tenant{}, err
 	}
-	t.Catalogue, err = catalogue(ctx, from, id)
+	own, err := ownScopes(ctx, from, id)
 	if err != nil {
 		return policy.Tenant{}, err
 	}
+	t.Catalogue = t.Settings.Catalogue(own)
 	t.Rules, err = policyRules(ctx, from, t.Account)
 	return t, err
 }
 
-func catalogue(ctx context.Context, from querier, id ident.TenantID) (scope.Catalogue, error) {
-	var own []scope.Entry
-	err := forEachRow(ctx, from, selectTenantScopes, func(row *sql.Rows) error {
+// ownScopes returns the scopes that the tenant added to its catalogue.
+func ownScopes(ctx context.Context, from querier, id ident.TenantID) (own []scope.Entry, err error) {
+	err = forEachRow(ctx, from, selectTenantScopes, func(row *sql.Rows) error {
 		var e scope.Entry
 		var role scope.Role
 		if err := row.Scan(&e.Name, &e.Description, &role); err != nil {
@@ -240,7 +241,7 @@ func catalogue(ctx context.Context, from querier, id ident.TenantID) (scope.Cata
 		own = append(own, e)
 		return nil
 	}, id)
-	return scope.NewCatalogue(own), err
+	return own, err
 }
 
 func parseSettings(stored string) (s policy.Settings, err error) {

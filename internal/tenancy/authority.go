@@ -99,7 +99,7 @@ func (s *Service) Authorize(ctx context.Context, tx KeyRightTx, who principal.Pr
 		return s.authorizeKey(ctx, tx, k, who.Origin().IP, t, name, application)
 	}
 	r, err := roleIn(ctx, tx, who, t)
-	if err == nil && !builtIn.Holds(r, name) {
+	if err == nil && !t.Settings.Catalogue(nil).Holds(r, name) {
 		err = fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 	}
 	return err

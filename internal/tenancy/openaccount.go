@@ -52,7 +52,7 @@ func (s *Service) OpenAccount(ctx context.Context, who principal.Principal, o Ac
 		if err != nil {
 			return audit.Event{}, err
 		}
-		n.Tenant.Number, err = foundTenant(ctx, tx, n.Tenant, principal.Person{})
+		n.Tenant.Number, err = foundTenant(ctx, tx, n.Tenant, n.Tenant.Preset.Scopes(), principal.Person{})
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -35,8 +35,10 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 	if err := fault.Refuse(faults...); err != nil {
 		return nil, err
 	}
+	var catalogue scope.Catalogue
 	err := InTenant(ctx, s.Ledgers.Tenants, who, id,
 		func(ctx context.Context, tx TenantTx, t Tenant) (audit.Event, error) {
+			catalogue = t.Settings.Catalogue(own)
 			if err := checkAdmin(ctx, tx, who, t); err != nil {
 				return audit.Event{}, err
 			}
@@ -49,7 +51,7 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 			e = e.WithEffects(audit.Effect{Kind: audit.EffectCatalogueSet, Tenant: id, Catalogue: rolesByScope(own)})
 			return e, tx.ReplaceScopes(ctx, id, own)
 		})
-	return scope.NewCatalogue(own).Entries(), err
+	return catalogue.Entries(), err
 }
 
 // rolesByScope returns for each scope the roles that may hold it.

@@ -130,7 +130,7 @@ func (s *Service) SetUp(ctx context.Context, token string, n Setup, from princip
 		if err != nil {
 			return audit.Event{}, err
 		}
-		t.Number, err = foundTenant(ctx, tx, t, u.Person())
+		t.Number, err = foundTenant(ctx, tx, t, t.Preset.Scopes(), u.Person())
 		e := a.Created(who).With("owner", u.Email).With("tenant", string(t.ID))
 		return t.withKeyHeader(e), err
 	})

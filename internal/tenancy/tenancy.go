@@ -93,6 +93,13 @@ type RulesTx interface {
 type FoundTx interface {
 	InsertTenant(ctx context.Context, t Tenant) (number int64, err error)
 	InsertMemberTx
+	ReplaceScopesTx
+}
+
+// ReplaceScopesTx writes scope catalogues.
+type ReplaceScopesTx interface {
+	// ReplaceScopes replaces the tenant's own part of the catalogue.
+	ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error
 }
 
 // InsertMemberTx writes a new member.
@@ -122,8 +129,6 @@ type TenantTx interface {
 	// ForgetCopies destroys the sealed copies of all secrets of the tenant, also of the keys that
 	// are being created at the moment.
 	ForgetCopies(ctx context.Context, tenant ident.TenantID) error
-	// ReplaceScopes replaces the tenant's own part of the catalogue.
-	ReplaceScopes(ctx context.Context, tenant ident.TenantID, own []scope.Entry) error
 }
 
 // JoinTx makes a person a member.

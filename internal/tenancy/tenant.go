@@ -106,7 +106,7 @@ func copySettings(ctx context.Context, tx TenantTx, t *Tenant, from ident.Tenant
 }
 
 // create writes a new tenant, for owners and admins of the account. prepare, where given, completes
-// the tenant and returns its own scopes.
+// the tenant and returns its own scopes; otherwise they are those of its preset.
 func (s *Service) create(ctx context.Context, who principal.Principal, fresh Tenant,
 	prepare func(context.Context, TenantTx, *Tenant) ([]scope.Entry, error),
 ) (t Tenant, err error) {
@@ -125,7 +125,7 @@ func (s *Service) create(ctx context.Context, who principal.Principal, fresh Ten
 		if err := checkTenantLimit(ctx, tx, t.Account); err != nil {
 			return audit.Event{}, err
 		}
-		var own []scope.Entry
+		own := t.Preset.Scopes()
 		if prepare != nil {
 			own, err = prepare(ctx, tx, &t)
 			if err != nil {
@@ -140,10 +140,7 @@ func (s *Service) create(ctx context.Context, who principal.Principal, fresh Ten
 			return audit.Event{}, err
 		}
 		creator, _ := who.Session()
-		t.Number, err = foundTenant(ctx, tx, t, creator.User)
-		if err == nil && len(own) > 0 {
-			err = tx.ReplaceScopes(ctx, t.ID, own)
-		}
+		t.Number, err = foundTenant(ctx, tx, t, own, creator.User)
 		return t.created(who), err
 	})
 	return t, err
@@ -197,10 +194,15 @@ func (t *Tenant) resetIdleSince(now time.Time) {
 	}
 }
 
-// foundTenant writes a new tenant, with its first admin unless first.ID is "". It returns the
-// number of the tenant.
-func foundTenant(ctx context.Context, tx FoundTx, t Tenant, first principal.Person) (number int64, err error) {
+// foundTenant writes a new tenant with its own scopes, and with its first admin unless first.ID is
+// "". It returns the number of the tenant.
+func foundTenant(ctx context.Context, tx FoundTx, t Tenant, own []scope.Entry,
+	first principal.Person,
+) (number int64, err error) {
 	number, err = tx.InsertTenant(ctx, t)
+	if err == nil && len(own) > 0 {
+		err = tx.ReplaceScopes(ctx, t.ID, own)
+	}
 	if err != nil || first.ID == "" {
 		return number, err
 	}

@@ -75,12 +75,12 @@ func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if r.Tenant == "" {
 		return nil
 	}
-	role, err := e.roleIn(ctx, c.Principal, r.Tenant)
+	role, tenant, err := e.roleIn(ctx, c.Principal, r.Tenant)
 	if err != nil {
 		return err
 	}
 	for _, name := range r.Scopes {
-		if !builtInCatalogue.Holds(role, name) {
+		if !tenant.Catalogue.Holds(role, name) {
 			return fault.New(fault.Forbidden, "Your role in this tenant does not allow this.")
 		}
 	}
@@ -104,30 +104,29 @@ func allowManagementKey(m principal.ManagementKey, r Requirement) error {
 	return nil
 }
 
-// builtInCatalogue has the scopes of Claviger's own routes and no others.
-var builtInCatalogue = scope.NewCatalogue(nil)
-
-// roleIn returns a signed-in person's role in a tenant. It returns fault.NotFound if the person has
-// none, as if the tenant did not exist.
-func (e *Engine) roleIn(ctx context.Context, who principal.Principal, id ident.TenantID) (scope.Role, error) {
+// roleIn returns a signed-in person's role in a tenant, and the facts of the tenant. It returns
+// fault.NotFound if the person has no role, as if the tenant did not exist.
+func (e *Engine) roleIn(ctx context.Context, who principal.Principal,
+	id ident.TenantID,
+) (scope.Role, *tenantFacts, error) {
 	if _, err := ident.Parse[ident.TenantID](string(id)); err != nil {
-		return "", fault.NotFound
+		return "", nil, fault.NotFound
 	}
 	t, err := e.tenantFacts(ctx, id)
 	if errors.Is(err, fault.NotFound) {
-		return "", fault.NotFound
+		return "", nil, fault.NotFound
 	}
 	if err != nil {
-		return "", unavailable(err)
+		return "", nil, unavailable(err)
 	}
 	if err := who.RequireSessionIn(t.Account); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	role := who.RoleIn(id, t.Account)
 	if role == "" || !t.Active && !who.AccountRole(t.Account).Valid() {
-		return "", fault.NotFound // only those who may enable a disabled tenant see it
+		return "", nil, fault.NotFound // only those who may enable a disabled tenant see it
 	}
-	return role, nil
+	return role, t, nil
 }
 
 // refusal runs steps 5 to 7 for the key with the scopes. It returns the code of the refusal, or "".

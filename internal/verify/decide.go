@@ -152,6 +152,9 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	return d, nil
 }
 
+// builtInCatalogue has Claviger's own scopes. No tenant changes who may hold keys:verify.
+var builtInCatalogue = scope.NewCatalogue(nil)
+
 // mayVerify reports whether a signed-in person has a role that allows verifying any key at all.
 func mayVerify(who principal.Principal) bool {
 	s, _ := who.Session()
