@@ -8,8 +8,8 @@
 // The steps in the life of a key, and their files:
 //
 //	create       create.go, spec.go, slot.go        Service.Create
-//	view         view.go, list.go, health.go,       Get, List, ListOwn, Health, HealthSummary,
-//	             managementhealth.go                ManagementHealth
+//	view         view.go, list.go, health.go,       Get, ByNumber, List, ListOwn, Health,
+//	             managementhealth.go                HealthSummary, ManagementHealth
 //	change       change.go, edit.go, disable.go,    Edit, Disable, Enable, Revoke, Delete
 //	             revoke.go
 //	secret       secret.go, refresh.go,             Refresh, EndPrevious, Reveal, Claim,

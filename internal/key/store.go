@@ -20,6 +20,8 @@ type Store interface {
 	HealthStore
 	ClaimStore
 	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
+	// KeyByNumber returns the tenant's key with the number, or fault.NotFound.
+	KeyByNumber(ctx context.Context, tenant ident.TenantID, number int64) (Key, error)
 }
 
 // TenantReader reads the settings of a tenant and the rules of its account.

@@ -36,6 +36,27 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	if err != nil {
 		return View{}, err
 	}
+	return s.show(who, t, k)
+}
+
+// ByNumber returns the key of a tenant with the number, if the caller may see it.
+func (s *Service) ByNumber(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	number int64,
+) (View, error) {
+	t, err := s.visibleTenant(ctx, who, tenant)
+	if err != nil {
+		return View{}, err
+	}
+	k, err := s.Store.KeyByNumber(ctx, tenant, number)
+	if err != nil {
+		return View{}, err
+	}
+	return s.show(who, t, k)
+}
+
+// show returns the key as the caller sees it. It returns fault.NotFound if the caller may not see
+// the key.
+func (s *Service) show(who principal.Principal, t policy.Tenant, k Key) (View, error) {
 	caller, _ := actorOf(who)
 	role := who.RoleIn(t.ID, t.Account)
 	if caller.management != nil {

@@ -39,11 +39,12 @@ const (
 )
 
 const (
-	selectKey     query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
-	listKeys      query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
-	listKeysOf    query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
-	listKeysBy    query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.created_by = $5` + newestKeys
-	selectSecrets query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix,
+	selectKey         query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
+	selectNumberedKey query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.number = $2`
+	listKeys          query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
+	listKeysOf        query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
+	listKeysBy        query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.created_by = $5` + newestKeys
+	selectSecrets     query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix,
 		label, domain, set_at, set_by, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants         query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
 	selectKeyOwners      query = `SELECT id, owner_id FROM keys WHERE tenant_id = $1 AND id IN ($2…)`
@@ -117,7 +118,13 @@ const (
 
 // Key implements key.Store.
 func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
-	k, err := readKey(ctx, s.reading, tenant, id)
+	k, err := readKey(ctx, s.reading, selectKey, tenant, id)
+	return k, s.fault(err)
+}
+
+// KeyByNumber implements key.Store.
+func (s *Store) KeyByNumber(ctx context.Context, tenant ident.TenantID, number int64) (key.Key, error) {
+	k, err := readKey(ctx, s.reading, selectNumberedKey, tenant, number)
 	return k, s.fault(err)
 }
 
@@ -126,12 +133,13 @@ func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID)
 	if err := t.lockRow(ctx, lockKey, tenant, id); err != nil {
 		return key.Key{}, err
 	}
-	k, err := readKey(ctx, t, tenant, id)
+	k, err := readKey(ctx, t, selectKey, tenant, id)
 	return k, t.store.fault(err)
 }
 
-func readKey(ctx context.Context, from querier, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
-	keys, err := readKeys(ctx, from, selectKey, tenant, id)
+// readKey runs a query over keyColumns that selects at most one key.
+func readKey(ctx context.Context, from querier, q query, args ...any) (key.Key, error) {
+	keys, err := readKeys(ctx, from, q, args...)
 	if err == nil && len(keys) == 0 {
 		err = fault.NotFound
 	}

@@ -61,6 +61,10 @@ func (fx *fixture) fullKey(t tenancy.Tenant) key.Key {
 	for i, at := range []*time.Time{&k.CreatedAt, &k.UpdatedAt, &k.SecretSetAt, &k.ExpiresAt} {
 		*at = fx.after(time.Duration(i) * time.Microsecond)
 	}
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) (err error) {
+		k.Number, err = tx.NextKeyNumber(ctx)
+		return err
+	})
 	fx.insertKey(k, secret)
 	k.LastUsedAt, k.LastUsedIP = fx.after(time.Minute), "2001:db8::1"
 	k.DisabledAt = fx.after(time.Hour)
@@ -107,12 +111,18 @@ func (fx *fixture) insertPrevious(k key.Key, lookup string) string {
 	return lookup
 }
 
-// readEveryWay reads a key alone, in a list, in its owner's list, and in a change.
+// readEveryWay reads a key alone, by its number if it has one, in a list, in its owner's list, and
+// in a change.
 func (fx *fixture) readEveryWay(k key.Key) []key.Key {
 	fx.Helper()
 	one, err := fx.store.Key(fx.Context(), k.Tenant, k.ID)
 	fx.must(err)
 	found := []key.Key{one}
+	if k.Number > 0 {
+		numbered, err := fx.store.KeyByNumber(fx.Context(), k.Tenant, k.Number)
+		fx.must(err)
+		found = append(found, numbered)
+	}
 	for _, filter := range []key.Filter{{}, {Owner: k.Owner.ID}} {
 		list, _, err := fx.store.Keys(fx.Context(), k.Tenant, filter, key.Page{Limit: 10})
 		fx.must(err)
@@ -180,6 +190,11 @@ func anothersKeyIsNotFound(fx *fixture) {
 	mine, theirs := fx.tenantWithCap(0), fx.tenantWithCap(0)
 	k := fx.fullKey(theirs)
 	before := fx.dump()
+	for _, number := range []int64{k.Number, k.Number + 1_000_000, 0, -1} {
+		if _, err := fx.store.KeyByNumber(fx.Context(), mine.ID, number); !errors.Is(err, fault.NotFound) {
+			fx.Errorf("number %d: %v, want not found", number, err)
+		}
+	}
 	for _, id := range []ident.KeyID{k.ID, "key_unknown", ""} {
 		if _, err := fx.store.Key(fx.Context(), mine.ID, id); !errors.Is(err, fault.NotFound) {
 			fx.Errorf("%q: %v, want not found", id, err)

@@ -336,6 +336,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Application":  secondOf(s.Application(ctx, "ten_x", "app_x")),
 		"Applications": secondOf(s.Applications(ctx, "ten_x", scope.Applications{All: true}, paging.Page{})),
 		"Key":          secondOf(s.Key(ctx, "ten_x", "key_x")),
+		"KeyByNumber":  secondOf(s.KeyByNumber(ctx, "ten_x", 1)),
 		"Keys":         keysError(s.Keys(ctx, "ten_x", key.Filter{}, key.Page{})),
 		"KeyFacts":     secondOf(s.KeyFacts(ctx, "lookup")),
 		"RecordUses":   s.RecordUses(ctx, nil),
