@@ -12,7 +12,9 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -33,11 +35,29 @@ func Body(dialect string, f web.Failure) (body []byte, ok bool) {
 			Error: blazeMeterError{f.Status, http.StatusText(f.Status)}, APIVersion: blazeMeterVersion,
 		}), true
 	case LoadRunner, Blancco:
-		return encode(message{f.Detail}), true
+		return encode(message{detail(f)}), true
 	case Blazeauth:
-		return encode(blazeauth{Code: string(f.Kind), Message: f.Detail}), true
+		return encode(blazeauth{Code: string(f.Kind), Message: detail(f)}), true
 	}
 	return nil, false
+}
+
+// shownFields bounds how many fields a message names.
+const shownFields = 5
+
+// detail returns what to do. The bodies have no list of fields, so the message names them.
+func detail(f web.Failure) string {
+	if len(f.Fields) == 0 {
+		return f.Detail
+	}
+	var parts []string
+	for _, field := range f.Fields[:min(len(f.Fields), shownFields)] {
+		parts = append(parts, field.Name+": "+field.Message)
+	}
+	if more := len(f.Fields) - len(parts); more > 0 {
+		parts = append(parts, fmt.Sprintf("%d more fields are invalid.", more))
+	}
+	return strings.Join(parts, " ")
 }
 
 // blazeMeterVersion is the version of BlazeMeter's API.
