@@ -133,13 +133,13 @@ func (s *Service) inTenant(ctx context.Context, who principal.Principal, tenant 
 	return tenancy.InTenant(ctx, s.Ledger, who, tenant, change)
 }
 
-// MaxApplications is how many applications a tenant may have.
-const MaxApplications = 1_000
+// MaxPerTenant bounds the applications of a tenant.
+const MaxPerTenant = 1_000
 
 // checkLimit refuses an application more than a tenant may have. The tenant is locked.
 func checkLimit(ctx context.Context, tx Tx, tenant ident.TenantID) error {
-	n, err := tx.CountApplications(ctx, tenant, MaxApplications)
-	return account.CheckLimit(n, err, MaxApplications, "This tenant has %d of %d applications.", "Delete one first.")
+	n, err := tx.CountApplications(ctx, tenant, MaxPerTenant)
+	return account.CheckLimit(n, err, MaxPerTenant, "This tenant has %d of %d applications.", "Delete one first.")
 }
 
 // event records what happened to the application.

@@ -121,8 +121,8 @@ func TestOnePageHasRoomForAllProjectsOfATenant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	key := basic(w.Key(w.admin, w.tenant, "*"))
-	if got := w.list(key, "/projects?limit=10000"); got.Limit < application.MaxApplications {
-		t.Errorf("a page has at most %d projects; a tenant has up to %d", got.Limit, application.MaxApplications)
+	if got := w.list(key, "/projects?limit=10000"); got.Limit < application.MaxPerTenant {
+		t.Errorf("a page has at most %d projects; a tenant has up to %d", got.Limit, application.MaxPerTenant)
 	}
 }
 

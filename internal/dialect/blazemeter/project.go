@@ -28,7 +28,7 @@ type projectWire struct {
 // ones are left out: a project of BlazeMeter has no status that would say so.
 func (a *API) projects(ctx context.Context, c *dialect.Call, in tenancy.Tenant) ([]projectWire, error) {
 	applications, err := a.Applications.Applications(ctx, c.Who, c.Tenant,
-		paging.Page{Limit: application.MaxApplications})
+		paging.Page{Limit: application.MaxPerTenant})
 	if err != nil {
 		return nil, err
 	}
