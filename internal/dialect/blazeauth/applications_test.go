@@ -100,8 +100,9 @@ func TestARestrictedKeySeesOnlyItsApplicationsAndCreatesNone(t *testing.T) {
 	if got := names(p.list(who, "get-applications")); !cmp.Equal(got, []string{"Orders API"}) {
 		t.Errorf("the key sees %v", got)
 	}
-	p.refused(who, http.MethodPost, "create-application", `{"name":"Third API"}`, http.StatusForbidden,
-		"application_forbidden")
+	for _, body := range []string{`{"name":"Third API"}`, `{"name":"x"}`, `{`} { // the body is not read
+		p.refused(who, http.MethodPost, "create-application", body, http.StatusForbidden, "application_forbidden")
+	}
 	if got := names(p.list(member, "get-applications")); !cmp.Equal(got, []string{"Reports API", "Orders API"}) {
 		t.Errorf("its owner sees %v", got)
 	}

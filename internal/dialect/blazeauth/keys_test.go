@@ -200,6 +200,9 @@ func TestWhatIsInvalidIsRefusedByTheVendorsName(t *testing.T) {
 			strings.Contains(message, "application_ids") || strings.Contains(message, "expires_at") {
 			t.Errorf("%s: %s", c.body, message)
 		}
+		if strings.HasPrefix(c.field, "applicationIds.") && !strings.Contains(message, "get-applications") {
+			t.Errorf("%s does not say where ids come from: %s", c.body, message)
+		}
 	}
 	p.refused(member, http.MethodPost, "api-keys", `{`, http.StatusBadRequest, "malformed_request")
 	if got := p.list(member, "api-keys"); len(got) != 1 {
