@@ -16,6 +16,10 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/dialect"
+	"github.com/claviger-dev/claviger/internal/dialect/blancco"
+	"github.com/claviger-dev/claviger/internal/dialect/blazeauth"
+	"github.com/claviger-dev/claviger/internal/dialect/blazemeter"
+	"github.com/claviger-dev/claviger/internal/dialect/loadrunner"
 	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/gateway"
 	"github.com/claviger-dev/claviger/internal/proxy"
@@ -96,7 +100,7 @@ func (a *App) buildGateway(c config.Config) error {
 		}
 	}
 	gate := &gateway.Gateway{
-		Middleware: web.NewMiddleware(auth, a.options.Log, a.web.Options), Routes: &a.routes, Vendors: a.vendors(),
+		Middleware: web.NewMiddleware(auth, a.options.Log, a.web.Options), Routes: &a.routes, Vendors: a.vendors(auth),
 		Identity: a.Identity, Sessions: a.Sessions, Upstreams: upstreamsOf(g), Transport: transport,
 		MaxBody: int64(g.BodyBytes), StallTimeout: time.Duration(g.StallTimeout),
 		ReadTimeout: time.Duration(c.Server.Limits.ReadTimeout),
@@ -136,7 +140,20 @@ func (a *App) withGateway(next http.Handler, c config.Gateway) http.Handler {
 }
 
 // vendors returns the vendors whose paths the gateway answers.
-func (a *App) vendors() []*dialect.Vendor { return nil }
+func (a *App) vendors(auth *web.Authenticator) []*dialect.Vendor {
+	return []*dialect.Vendor{
+		(&blazemeter.API{
+			Identity: a.Identity, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects, Accounts: a.Accounts,
+			Tenancy: a.Tenancy, Applications: a.Applications, Now: a.clock.Now, Version: a.options.Version,
+		}).Vendor(),
+		(&loadrunner.API{
+			Authenticator: auth, Tokens: a.Tokens, Identity: a.Identity, Sessions: a.Sessions,
+			Applications: a.Applications,
+		}).Vendor(),
+		(&blazeauth.API{Keys: a.Keys, Applications: a.Applications, Tenancy: a.Tenancy}).Vendor(),
+		blancco.Vendor(),
+	}
+}
 
 // upstreamsOf returns the upstreams of the settings.
 func upstreamsOf(c config.Gateway) gateway.Upstreams {

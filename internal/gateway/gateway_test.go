@@ -104,7 +104,7 @@ func newSite(t testing.TB, o setUp) *site {
 		o.preset = policy.Standard
 	}
 	s.tenant = s.Preset(o.preset, func(p *policy.Settings) {
-		p.KeysPerUser, p.Transports = 0, []policy.Transport{policy.Bearer, policy.Basic, policy.Header, policy.OAuth}
+		p.KeysPerUser = 0
 		p.Creators = []policy.Creator{policy.BySelf, policy.ByAdmin}
 	})
 	s.owner = s.As(s.Member(s.tenant, "Key Owner", scope.Admin))

@@ -55,10 +55,11 @@ type HourlyCount struct {
 }
 
 // Next returns the count with one more change. wait is not 0 if there were as many as the limit
-// already, and says when the next hour begins.
+// already, and says when the next hour begins. The clock of the node that counted first may be
+// ahead, so an hour that begins in the future counts.
 func (h HourlyCount) Next(limit int, now time.Time) (next HourlyCount, wait time.Duration) {
 	ends := h.Began.Add(time.Hour)
-	if h.Began.IsZero() || !now.Before(ends) || now.Before(h.Began) {
+	if h.Began.IsZero() || !now.Before(ends) {
 		return HourlyCount{Began: now, Count: 1}, 0
 	}
 	if h.Count >= limit {

@@ -414,6 +414,19 @@ func (e *Engine) TenantNamed(ctx context.Context, id ident.TenantID, text string
 	return t.isNamed(text), nil
 }
 
+// TenantAllowsPassword reports whether people may use the API of a tenant with their password. It
+// is false if there is no such tenant.
+func (e *Engine) TenantAllowsPassword(ctx context.Context, id ident.TenantID) (bool, error) {
+	t, err := e.tenantFacts(ctx, id)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return false, nil
+	case err != nil:
+		return false, unavailable(err)
+	}
+	return t.Active && t.Settings.LegacyPassword, nil
+}
+
 // TenantDialect returns the dialect of a tenant. It returns fault.NotFound if there is no such
 // tenant.
 func (e *Engine) TenantDialect(ctx context.Context, id ident.TenantID) (string, error) {

@@ -123,7 +123,7 @@ func (a *API) createApplication(w http.ResponseWriter, c *dialect.Call) error {
 // limitsBody are the limits of the tenant.
 type limitsBody struct {
 	MaxAPIKeys      int `json:"maxApiKeys"`
-	MaxPerTenant int `json:"maxApplications"`
+	MaxApplications int `json:"maxApplications"`
 	// RequestsPerMinute is the rate limit of each key; null for none.
 	RequestsPerMinute *int `json:"requestsPerMinute"`
 }
@@ -135,7 +135,7 @@ func (a *API) showLimits(w http.ResponseWriter, c *dialect.Call) error {
 	}
 	limits := limitsBody{
 		MaxAPIKeys:      cmp.Or(t.Settings.KeysPerUser, policy.MaxKeysPerOwner),
-		MaxPerTenant: application.MaxPerTenant,
+		MaxApplications: application.MaxPerTenant,
 	}
 	if n := t.Settings.RequestsPerMinute; n > 0 {
 		limits.RequestsPerMinute = &n

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -332,5 +333,5 @@ func numberOf(t *testing.T, id string) int64 {
 func (p *panel) principalOf(who caller) principal.Principal {
 	p.t.Helper()
 	_, token, _ := strings.Cut(who.Get("Cookie"), "=")
-	return testkit.Must[principal.Principal](p.t)(p.Sessions.Resume(p.t.Context(), token))
+	return testkit.Must[principal.Principal](p.t)(p.Sessions.Resume(p.t.Context(), credential.SessionToken, token))
 }
