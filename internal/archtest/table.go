@@ -162,6 +162,7 @@ var table = []layer{
 			"internal/testkit", "app config client api telemetry domain base store store/sqlite store/postgres",
 			"chromedp go-cmp pgx go-smtp go-sasl",
 		},
+		{"internal/decisiontest", "entrypoints shared proxy", ""},
 		{"internal/archtest", "", ""},
 	}},
 }

@@ -1,21 +1,26 @@
-package dataplane_test
+package decisiontest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/dataplane"
+	"github.com/claviger-dev/claviger/internal/dialect"
+	"github.com/claviger-dev/claviger/internal/gateway"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/route"
@@ -24,10 +29,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/token"
 	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // minCells is how many cells the test compares at least.
-const minCells = 10_000
+const minCells = 30_000
 
 // expiresAfter is after what time the keys that expire do.
 const expiresAfter = time.Minute
@@ -49,12 +55,12 @@ type oneKey struct {
 	token string
 }
 
-// A request with a key, or with its access token, is decided in the same way by verify and by
-// forward-auth: for each style, each set of transports, each state, each transport and each rule.
-func TestVerifyAndForwardAuthMakeOneDecision(t *testing.T) {
+// A request with a key, or with its access token, is decided in the same way by verify, by
+// forward-auth, and by the gateway, both where it forwards the request and where it answers a path
+// of a vendor: for each style, each set of transports, each state, each transport and each rule.
+func TestEveryEntryPointMakesOneDecision(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, proxy.Nginx)
-	d := &decider{gate: g, seen: map[string]int{}}
+	d := newDecider(t)
 	d.verifier = d.issueVerifier()
 	for style, sets := range map[credential.Style][][]policy.Transport{
 		credential.Token:  {{policy.Bearer}, {policy.OAuth}},
@@ -82,11 +88,98 @@ func TestVerifyAndForwardAuthMakeOneDecision(t *testing.T) {
 	t.Logf("%d cells: %v", d.cells, d.seen)
 }
 
+// decider has the entry points over the engine of a testkit server.
 type decider struct {
-	*gate
-	verifier string
-	cells    int
-	seen     map[string]int
+	*testkit.Server
+	t      testing.TB
+	auth   *web.Authenticator
+	routes fixedRoutes
+	// dataplane serves verify and forward-auth. gateway is that of the current tenant.
+	dataplane, gateway http.Handler
+	verifier           string
+	tenants, cells     int
+	seen               map[string]int
+}
+
+// fixedRoutes are the entry of the current tenant and its rules.
+type fixedRoutes struct {
+	entry *route.Entry
+	table *route.Table
+}
+
+// Entry implements forward.Routes.
+func (f *fixedRoutes) Entry(context.Context, string, string) (*route.Entry, error) {
+	return f.entry, nil
+}
+
+// Match implements forward.Routes.
+func (f *fixedRoutes) Match(_ context.Context, _ *route.Entry, method string, target route.Target,
+	h route.Headers,
+) (route.Match, bool, error) {
+	return f.table.Match(method, target, h)
+}
+
+func newDecider(t testing.TB) *decider {
+	t.Helper()
+	d := &decider{Server: testkit.Start(t, testkit.SQLite), t: t, seen: map[string]int{}}
+	d.auth = &web.Authenticator{
+		Verify:     &verify.Authenticator{Engine: d.Engine, Sessions: d.Sessions, ManagementKeys: d.ManagementKeys},
+		KeyHeaders: new(web.KeyHeaders),
+		Proxies:    proxy.Networks{{Prefix: netip.MustParsePrefix("127.0.0.0/8"), Kind: proxy.Nginx}},
+	}
+	d.auth.KeyHeaders.Set(web.KeyHeader{Tenant: "ten_one", Name: "X-API-Key"},
+		web.KeyHeader{Tenant: "ten_other", Name: "X-Other-Key"})
+	router := web.NewRouter(d.middleware())
+	(&dataplane.API{
+		Authenticator: d.auth, Errors: web.ProblemWriter{Authenticator: d.auth}, Routes: &d.routes,
+		Log: slog.New(slog.DiscardHandler),
+	}).Mount(router)
+	d.dataplane = router.Handler()
+	return d
+}
+
+func (d *decider) middleware() *web.Middleware {
+	return web.NewMiddleware(d.auth, slog.New(slog.DiscardHandler), web.Options{})
+}
+
+// dialects are those that the entries of the tenants speak, one after the other.
+var dialects = []string{dialect.BlazeMeter, dialect.LoadRunner, dialect.Blazeauth, dialect.Blancco}
+
+// newGateway returns the handler of a gateway before an API. The vendor of the entry has a route
+// for each rule, which needs what the rule does.
+func (d *decider) newGateway(rules []oneRule) http.Handler {
+	d.t.Helper()
+	vendor := &dialect.Vendor{Name: d.routes.entry.Dialect}
+	for i, r := range rules {
+		vendor.Routes = append(vendor.Routes, dialect.Route{
+			Method: http.MethodGet, Path: fmt.Sprintf("/vendor%d", i),
+			Needs: verify.Requirement{
+				SessionOnly: r.sessionOnly, Scopes: r.rule.Scopes, AnyScope: r.rule.AnyScope,
+				Application: r.application,
+			},
+			Serve: func(w http.ResponseWriter, _ *dialect.Call) error {
+				w.WriteHeader(http.StatusOK)
+				return nil
+			},
+		})
+	}
+	upstream := testkit.Must[*url.URL](d.t)(url.Parse("http://api.example.com"))
+	router := web.NewRouter(d.middleware())
+	(&gateway.Gateway{
+		Middleware: d.middleware(), Routes: &d.routes, Vendors: []*dialect.Vendor{vendor},
+		Upstreams: gateway.Upstreams{Default: upstream}, Transport: anAPI{}, MaxBody: 1 << 20,
+		StallTimeout: time.Minute, ReadTimeout: time.Minute, Counts: new(gateway.Counts),
+		Doubt: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
+	}).Mount(router)
+	return router.Handler()
+}
+
+// anAPI answers every request.
+type anAPI struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (anAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
 // issueVerifier returns a key that may verify every key of the account.
@@ -115,17 +208,23 @@ func (d *decider) compareTenant(style credential.Style, transports []policy.Tran
 		api.UpdateApplicationRequest{Status: api.To(api.StatusDisabled)})
 	testkit.NoError(d.t, err)
 	rules := rulesOf(d.t, applications)
-	entry := route.Entry{Name: strings.ReplaceAll(string(tenant.ID), "_", "-"), Tenant: tenant.ID}
 	all := make([]route.Rule, len(rules))
 	for i := range rules {
 		all[i] = rules[i].rule
 	}
-	d.entry(entry, all...)
+	table, problems := route.Compile(all)
+	if len(problems) > 0 {
+		d.t.Fatalf("rules: %+v", problems)
+	}
+	speaks := dialects[d.tenants%len(dialects)]
+	d.tenants++
+	d.routes = fixedRoutes{&route.Entry{Name: "default", Tenant: tenant.ID, Dialect: speaks}, table}
+	d.gateway = d.newGateway(rules)
 	tokens := slices.Contains(transports, policy.OAuth)
 	for _, k := range d.keysOf(tenant, admin, applications, tokens) {
 		for _, header := range k.headers() {
 			for i, r := range rules {
-				d.compare(entry, k, header, fmt.Sprintf("/rule%d", i), r)
+				d.compare(k, header, i, r)
 			}
 		}
 	}
@@ -159,7 +258,7 @@ func rulesOf(t testing.TB, applications map[string]string) []oneRule {
 	}
 	for i := range rules {
 		r := &rules[i]
-		r.rule.Path = pattern(t, fmt.Sprintf("/rule%d", i))
+		r.rule.Path = testkit.Must[route.Pattern](t)(route.ParsePattern(fmt.Sprintf("/rule%d", i)))
 		r.rule.Application.ID = r.application
 	}
 	return rules
@@ -242,7 +341,7 @@ func (k oneKey) headers() []http.Header {
 // the key allows.
 func (d *decider) issueToken(k api.IssuedKey, networks []string, limitedTo string) string {
 	d.t.Helper()
-	ip := "198.51.100.7"
+	ip := clientIP
 	if len(networks) > 0 {
 		ip = netip.MustParsePrefix(networks[0]).Addr().Next().String()
 	}
@@ -262,46 +361,62 @@ func (d *decider) issueToken(k api.IssuedKey, networks []string, limitedTo strin
 	return issued.Value.Reveal()
 }
 
-// compare asks both about a request.
-func (d *decider) compare(e route.Entry, k oneKey, header http.Header, path string, r oneRule) {
+// compare asks every entry point about a request.
+func (d *decider) compare(k oneKey, header http.Header, index int, r oneRule) {
 	d.t.Helper()
 	byVerify := ""
 	for _, scopes := range r.choices {
 		if byVerify != "ok" {
-			byVerify = d.askVerify(e, header, scopes, r)
+			byVerify = d.askVerify(header, scopes, r)
 		}
 	}
-	byCheck := d.askCheck(e, header, path)
-	d.cells++
 	d.seen[byVerify]++
-	if byVerify != byCheck {
-		d.t.Errorf("%s, %s, %s: verify says %s, and forward-auth says %s", k.state, header, path, byVerify, byCheck)
+	rule, vendor := fmt.Sprintf("/rule%d", index), fmt.Sprintf("/vendor%d", index)
+	check := header.Clone()
+	check.Set("X-Original-Method", http.MethodGet)
+	check.Set("X-Original-Uri", rule)
+	for by, got := range map[string]string{
+		"forward-auth": d.ask(d.dataplane, "/api/v1/authz", check), "the gateway": d.ask(d.gateway, rule, header),
+		"the vendor": d.ask(d.gateway, vendor, header),
+	} {
+		d.cells++
+		if got != byVerify {
+			d.t.Errorf("%s, %s, %s: verify says %s, and %s says %s", k.state, header, rule, byVerify, by, got)
+		}
 	}
 }
 
-func (d *decider) askVerify(e route.Entry, header http.Header, scopes []string, r oneRule) string {
+func (d *decider) askVerify(header http.Header, scopes []string, r oneRule) string {
 	headers := map[string]string{}
 	for name, values := range header {
 		headers[name] = values[0]
 	}
 	body, err := json.Marshal(map[string]any{
-		"headers": headers, "tenant_id": e.Tenant, "scopes": scopes, "application_id": r.application,
-		"session_only": r.sessionOnly, "ip": "198.51.100.7",
+		"headers": headers, "tenant_id": d.routes.entry.Tenant, "scopes": scopes, "application_id": r.application,
+		"session_only": r.sessionOnly, "ip": clientIP,
 	})
 	testkit.NoError(d.t, err)
 	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodPost, "/api/v1/verify", bytes.NewReader(body))
 	req.Header = http.Header{"Authorization": {"Bearer " + d.verifier}, "Content-Type": {"application/json"}}
 	w := httptest.NewRecorder()
-	d.handler.ServeHTTP(w, req)
+	d.dataplane.ServeHTTP(w, req)
 	var answer struct{ Code string }
 	testkit.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &answer))
 	return answer.Code
 }
 
-func (d *decider) askCheck(e route.Entry, header http.Header, path string) string {
-	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodGet, "/api/v1/authz/"+e.Name, nil)
-	req.Header, req.RemoteAddr = nginx(http.MethodGet, path, header), "127.0.0.1:1"
+// clientIP is the address of the client that sends the requests, through a trusted proxy.
+const clientIP = "198.51.100.7"
+
+// ask sends a request of a client and returns the code of the refusal; "ok" for none.
+func (d *decider) ask(h http.Handler, path string, header http.Header) string {
+	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodGet, path, nil)
+	req.Header, req.RemoteAddr = header.Clone(), "127.0.0.1:1"
+	req.Header.Set("X-Forwarded-For", clientIP)
 	w := httptest.NewRecorder()
-	d.handler.ServeHTTP(w, req)
-	return checked{Status: w.Code, Header: w.Header()}.code()
+	h.ServeHTTP(w, req)
+	if w.Code == http.StatusOK {
+		return "ok"
+	}
+	return w.Header().Get("X-Claviger-Code")
 }
