@@ -34,12 +34,18 @@ local function each(values, call)
     end
 end
 
--- other_cookies returns a Cookie header without the cookie of Claviger; nil if nothing is left.
+-- own_cookies are those of Claviger and of its gateway.
+local own_cookies = {
+    ["claviger"] = true, ["__Host-claviger"] = true,
+    ["claviger-gateway"] = true, ["__Host-claviger-gateway"] = true,
+}
+
+-- other_cookies returns a Cookie header without the cookies of Claviger; nil if nothing is left.
 local function other_cookies(value)
     local kept = {}
     for cookie in value:gmatch("[^;]+") do
         local name = cookie:match("^%s*([^=%s]*)")
-        if name ~= "claviger" and name ~= "__Host-claviger" then
+        if not own_cookies[name] then
             kept[#kept + 1] = cookie:match("^%s*(.-)%s*$")
         end
     end

@@ -100,6 +100,7 @@ func (f *devFlags) serveSample(cmd *cobra.Command, a *app.App) error {
 			return ignoreWhenDone(ctx, fmt.Errorf("sample keys: %w", err))
 		}
 	}
+	s.GatewayURL = a.GatewayURL
 	if err := f.print(cmd, s); err != nil {
 		return err
 	}
@@ -150,6 +151,12 @@ Check whether a key is allowed to read applications, as your API does with a key
   curl -H 'Authorization: Bearer {{$.Verifier}}' -H 'Content-Type: application/json' \
     -d '{"credential":"{{.Key.Value}}","scopes":["applications:read"]}' {{$.URL}}/api/v1/verify
 {{end}}
+{{- if .GatewayURL}}
+Send a request to your API through the gateway:
+{{- with index .Tenants 0}}
+  curl -H '{{.Key.Header}}' {{$.GatewayURL}}/
+{{end}}
+{{- end}}
 Sign in and create a key:
   curl -c cookies -H 'Content-Type: application/json' \
     -d '{"email":"{{.Email}}","password":"{{.Password}}"}' {{.URL}}/api/v1/session

@@ -33,10 +33,12 @@ import (
 
 // Sample is what `claviger dev` prints. The JSON names are fixed.
 type Sample struct {
-	URL       string `json:"url"`
-	Email     string `json:"email"`
-	Password  string `json:"password"`
-	AccountID string `json:"account_id"`
+	URL string `json:"url"`
+	// GatewayURL is the URL of the gateway; "" if there is none. It is not kept.
+	GatewayURL string `json:"gateway_url,omitempty"`
+	Email      string `json:"email"`
+	Password   string `json:"password"`
+	AccountID  string `json:"account_id"`
 	// Verifier is the value of a key with the scope keys:verify. Its owner is a second admin of the
 	// account.
 	Verifier string   `json:"verifier"`

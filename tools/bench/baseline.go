@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 )
 
 // The routes of the baseline. It decides nothing: each response is a constant.
@@ -35,9 +36,10 @@ const (
 
 var baselineKey = []byte("the baseline's key of 32 bytes ..")
 
-// serveBaseline runs the baseline server. It writes {"url":…} to stdout when it listens, and
-// returns when stdin ends, so that it does not outlive the benchmark.
-func serveBaseline(stdin io.Reader, stdout io.Writer) error {
+// serveBaseline runs the baseline server. With the URL of an API, it also forwards requests to
+// that. It writes {"url":…} to stdout when it listens, and returns when stdin ends, so that it does
+// not outlive the benchmark.
+func serveBaseline(api string, stdin io.Reader, stdout io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -45,7 +47,19 @@ func serveBaseline(stdin io.Reader, stdout io.Writer) error {
 	if err := json.NewEncoder(stdout).Encode(readyOutput{URL: "http://" + l.Addr().String()}); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: baselineMux()}
+	mux := baselineMux()
+	var orders http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, []byte(whoamiResponse))
+	})
+	if api != "" {
+		to, err := url.Parse(api)
+		if err != nil {
+			return err
+		}
+		orders = proxyBaseline(to)
+	}
+	mux.Handle("GET /orders/", orders)
+	server := &http.Server{Handler: mux}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	ended := make(chan error, 1)

@@ -19,7 +19,11 @@ type harness struct {
 	baseline server
 	claviger server
 	dev      devOutput
-	sample   []string // valid keys
+	// api is behind the gateway and the proxies that it is compared with. nginx is nil until it
+	// runs.
+	api, nginx          *process
+	apiURL, gatewayHost string
+	sample              []string // valid keys
 }
 
 // server is one of the two servers that are compared.
@@ -31,6 +35,7 @@ type server struct {
 // devOutput is the part of the output of `claviger dev --output json` that is used here.
 type devOutput struct {
 	URL      string `json:"url"`
+	Gateway  string `json:"gateway_url"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
 	Verifier string `json:"verifier"`
@@ -65,6 +70,9 @@ func (h *harness) startServers(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := h.startAPI(ctx); err != nil {
+		return err
+	}
 	progress("starting the baseline and claviger with %d sample keys", sampleKeys)
 	if err := h.startBaseline(ctx); err != nil {
 		return err
@@ -78,7 +86,7 @@ func (h *harness) startBaseline(ctx context.Context) error {
 		return err
 	}
 	var out readyOutput
-	h.baseline.process, err = start(ctx, h.dir, &out, nil, self, "baseline")
+	h.baseline.process, err = start(ctx, h.dir, &out, nil, self, "baseline", h.apiURL)
 	if err != nil {
 		return err
 	}
@@ -102,6 +110,7 @@ func (h *harness) environment() []string {
 	return []string{
 		"CLAVIGER_SERVER_ROUTES=" + filepath.Join(h.dir, "routes.yaml"),
 		"CLAVIGER_SERVER_TRUSTED_PROXIES=127.0.0.0/8=nginx",
+		"CLAVIGER_GATEWAY_LISTEN=127.0.0.1:0", "CLAVIGER_GATEWAY_UPSTREAM=" + h.apiURL,
 	}
 }
 
@@ -119,6 +128,9 @@ func (h *harness) startClaviger(ctx context.Context) (err error) {
 		return err
 	}
 	h.claviger.host, err = hostOf(h.dev.URL)
+	if err == nil {
+		h.gatewayHost, err = hostOf(h.dev.Gateway)
+	}
 	if err != nil {
 		return err
 	}
@@ -168,6 +180,8 @@ func readSample(path string) ([]string, error) {
 func (h *harness) close() {
 	h.baseline.stop()
 	h.claviger.stop()
+	h.nginx.stop()
+	h.api.stop()
 	if err := os.RemoveAll(h.dir); err != nil {
 		progress("%v", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,8 +40,8 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "baseline" {
-		exit(serveBaseline(os.Stdin, os.Stdout))
+	if len(os.Args) >= 2 && os.Args[1] == "baseline" {
+		exit(serveBaseline(strings.Join(os.Args[2:], ""), os.Stdin, os.Stdout))
 	}
 	o, err := parseFlags(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
@@ -111,6 +112,11 @@ func run(ctx context.Context, o options) error {
 func (h *harness) measureAll(ctx context.Context, r *report) error {
 	for _, s := range scenarios {
 		if !h.options.wants(s.name) {
+			continue
+		}
+		if s.name == nginxScenario && nginxProgram() == "" {
+			progress("%-8s %v", s.name, errNoNginx)
+			r.notes = append(r.notes, s.title+": "+errNoNginx.Error())
 			continue
 		}
 		out, err := h.compare(ctx, s)

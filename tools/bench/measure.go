@@ -49,6 +49,13 @@ func (h *harness) compare(ctx context.Context, s scenario) (outcome, error) {
 // measureOnce warms a server up and measures it on the same connections. In the same round, both
 // servers receive the same sequence of requests.
 func (h *harness) measureOnce(ctx context.Context, s server, l load, round int) (measurement, error) {
+	if l.at != nil {
+		s = *l.at
+	}
+	pids := []int{s.pid}
+	for _, p := range l.more {
+		pids = append(pids, p.pid)
+	}
 	f, err := newLoadgen(ctx, s.host, h.options.connections, l, uint64(round))
 	if err != nil {
 		return measurement{}, err
@@ -57,7 +64,7 @@ func (h *harness) measureOnce(ctx context.Context, s server, l load, round int) 
 	if _, _, err := f.run(ctx, h.options.warmup); err != nil {
 		return measurement{}, err
 	}
-	server, client := cpuTime(s.pid), cpuTime(os.Getpid())
+	server, client := cpuTimes(pids), cpuTime(os.Getpid())
 	latencies, elapsed, err := f.run(ctx, h.options.duration)
 	if err != nil {
 		return measurement{}, err
@@ -65,7 +72,7 @@ func (h *harness) measureOnce(ctx context.Context, s server, l load, round int) 
 	if len(latencies) == 0 {
 		return measurement{}, errors.New("no response at all")
 	}
-	server, client = cpuTime(s.pid)-server, cpuTime(os.Getpid())-client
+	server, client = cpuTimes(pids)-server, cpuTime(os.Getpid())-client
 	return summarise(latencies, elapsed, server, client), nil
 }
 

@@ -120,7 +120,9 @@ func (p *nodePair) stop() {
 
 // underLoad calls measure while a loadgen asks the second node about a key that stays valid.
 func (p *nodePair) underLoad(ctx context.Context, connections int, measure func() error) error {
-	valid := load{[][]byte{p.verifyRequest(p.firstOutput.Tenants[0].Key.Value)}, `"active":true`}
+	valid := load{
+		requests: [][]byte{p.verifyRequest(p.firstOutput.Tenants[0].Key.Value)}, want: `"active":true`,
+	}
 	f, err := newLoadgen(ctx, p.secondHost, connections, valid, 0)
 	if err != nil {
 		return err

@@ -26,6 +26,14 @@ func cpuTime(pid int) float64 {
 	return float64(ticks) / ticksPerSecond
 }
 
+// cpuTimes returns the processor time of several processes.
+func cpuTimes(pids []int) (sum float64) {
+	for _, pid := range pids {
+		sum += cpuTime(pid)
+	}
+	return sum
+}
+
 // parseStat returns utime + stime of a /proc/<pid>/stat line (proc(5): fields 14 and 15). The
 // command name, field 2, may contain spaces and parentheses.
 func parseStat(line string) (ticks int64, err error) {

@@ -18,6 +18,8 @@ type report struct {
 	start       startResult
 	nodes       nodesResult
 	binaryBytes int64
+	// notes say what was not measured, and why.
+	notes []string
 }
 
 func (r *report) print(w io.Writer, failure error) {
@@ -28,6 +30,9 @@ func (r *report) print(w io.Writer, failure error) {
 	r.printMachine(w)
 	if len(r.outcomes) > 0 {
 		r.printTable(w)
+	}
+	for _, note := range r.notes {
+		fmt.Fprintf(w, "\n%s\n", note)
 	}
 	r.printStart(w)
 	r.printNodes(w)

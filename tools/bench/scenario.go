@@ -22,6 +22,10 @@ type loads struct{ baseline, claviger load }
 type load struct {
 	requests [][]byte
 	want     string
+	// at is the server; nil for the one that the harness compares. The CPU time of the processes in
+	// more counts, too.
+	at   *server
+	more []*process
 }
 
 // startScenario is the name of the part without load.
@@ -36,6 +40,8 @@ var scenarios = []scenario{
 	{"secret", "verify, invalid: existing id, wrong secret", invalidKeys(wrongSecret)},
 	{"whoami", "whoami by Bearer", whoami},
 	{"authz", "forward-auth, 10,000 valid keys", checks},
+	{gatewayScenario, "gateway, 10,000 valid keys, and a bare reverse proxy as the baseline", gatewayLoads},
+	{nginxScenario, "gateway, 10,000 valid keys, and nginx with auth_request as the baseline", nginxLoads},
 }
 
 func scenarioNames() string {
@@ -85,8 +91,10 @@ func whoami(_ context.Context, h *harness) (loads, error) {
 	key := h.dev.Tenants[0].Key
 	requests := func(host, path string) [][]byte { return [][]byte{whoamiRequest(host, path, key.Value)} }
 	return loads{
-		baseline: load{requests(h.baseline.host, baselineHeader), `"principal":`},
-		claviger: load{requests(h.claviger.host, "/api/v1/whoami"), fmt.Sprintf(`"key_id":%q`, key.ID)},
+		baseline: load{requests: requests(h.baseline.host, baselineHeader), want: `"principal":`},
+		claviger: load{
+			requests: requests(h.claviger.host, "/api/v1/whoami"), want: fmt.Sprintf(`"key_id":%q`, key.ID),
+		},
 	}, nil
 }
 

@@ -444,6 +444,12 @@ func (s *site) testTable(t *testing.T) {
 			nil,
 		},
 		{
+			"cookies with that of the gateway", "GET", "/orders/1", "",
+			[]string{bearer, "Cookie: a=1; claviger-gateway=secret; b=2; claviger=secret"},
+			[]string{"Cookie: a=1; b=2"},
+			nil,
+		},
+		{
 			"a cookie of Claviger", "GET", "/orders/1", "",
 			[]string{bearer, "Cookie: __Host-claviger=secret"},
 			[]string{owner},
