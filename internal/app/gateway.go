@@ -76,6 +76,10 @@ func (a *App) listenForGateway(listener net.Listener, c config.Config) {
 		serve = func(l net.Listener) error { return a.listeners.gateway.ServeTLS(l, "", "") }
 	}
 	a.serveUntilStop(serve, listener)
+	if !config.BaseURL(a.GatewayURL).TLS() && !isLoopback(listener.Addr()) {
+		a.options.Log.Warn("keys cross the network to the gateway without encryption: set server.tls.cert and " +
+			"server.tls.key, or, where a proxy in front ends the TLS, its https address as gateway.base_url")
+	}
 	a.options.Log.Info("gateway", "url", a.GatewayURL, "listen", listener.Addr().String())
 }
 
@@ -84,6 +88,10 @@ func (a *App) buildGateway(c config.Config) error {
 	g := c.Gateway
 	if !g.Enabled() {
 		return nil
+	}
+	if g.Listen == "" && g.HasHost(config.BaseURL(a.URL)) {
+		return errors.New("gateway.hosts: must not have the host of Claviger's own URL, because both would answer " +
+			"it: set server.base_url, or gateway.listen")
 	}
 	transport, err := upstreamTransport(g)
 	if err != nil {
@@ -102,7 +110,8 @@ func (a *App) buildGateway(c config.Config) error {
 	gate := &gateway.Gateway{
 		Middleware: web.NewMiddleware(auth, a.options.Log, a.web.Options), Routes: &a.routes, Vendors: a.vendors(auth),
 		Identity: a.Identity, Sessions: a.Sessions, Upstreams: upstreamsOf(g), Transport: transport,
-		MaxBody: int64(g.BodyBytes), StallTimeout: time.Duration(g.StallTimeout),
+		MaxBody: int64(g.BodyBytes), MaxConcurrent: int(g.ConcurrentRequests),
+		StallTimeout: time.Duration(g.StallTimeout),
 		ReadTimeout: time.Duration(c.Server.Limits.ReadTimeout),
 		Counts:      &a.gatewayCounts, Doubt: a.clock.Check, Log: a.options.Log,
 	}
@@ -157,9 +166,15 @@ func (a *App) vendors(auth *web.Authenticator) []*dialect.Vendor {
 
 // upstreamsOf returns the upstreams of the settings.
 func upstreamsOf(c config.Gateway) gateway.Upstreams {
-	u := gateway.Upstreams{Default: c.Upstream.URL(), Named: map[string]*url.URL{}}
+	u := gateway.Upstreams{
+		Default: c.Upstream.URL(), ByApplication: map[string]*url.URL{}, ByHost: map[string]*url.URL{},
+	}
 	for _, named := range c.Upstreams {
-		u.Named[named.Name] = named.Upstream.URL()
+		if named.OfApplication() {
+			u.ByApplication[named.Name] = named.Upstream.URL()
+		} else {
+			u.ByHost[named.Name] = named.Upstream.URL()
+		}
 	}
 	return u
 }

@@ -76,6 +76,19 @@ func (r *routes) Match(ctx context.Context, e *route.Entry, method string, targe
 	return table.Match(method, target, headers)
 }
 
+// HeaderNames returns the names of all headers that rules of the entry set: its own, and those of
+// the tenant that it is bound to.
+func (r *routes) HeaderNames(ctx context.Context, e *route.Entry) (names []string, err error) {
+	if e.Rules != nil {
+		names = e.Rules.HeaderNames()
+	}
+	table, err := r.tenant(ctx, e)
+	if err == nil && table != nil {
+		names = append(names, table.HeaderNames()...)
+	}
+	return names, err
+}
+
 // tenant returns the rules of the tenant that the entry is bound to; nil for none. No credential is
 // one of a tenant that does not exist, so that it has no rules is no error.
 func (r *routes) tenant(ctx context.Context, e *route.Entry) (*route.Table, error) {

@@ -105,8 +105,8 @@ type Gateway struct {
 	// if the rule of a request names it, and before the host.
 	Upstreams Upstreams `key:"upstreams"`
 	// The host names that the gateway answers, separated by commas, each with the entry behind `=`:
-	// `api.example.com=default`. The gateway also answers the hosts of the entries in
-	// `server.routes`. Without either, it answers every host by the entry `default`.
+	// `api.example.com=default`. On its own listener, the gateway also answers the hosts of the
+	// entries in `server.routes`. Without either, it answers every host by the entry `default`.
 	Hosts GatewayHosts `key:"hosts"`
 	// The file that contains the CA certificates for upstreams with `https`, in PEM. Without it,
 	// Claviger uses the CA certificates of the machine.
@@ -116,6 +116,10 @@ type Gateway struct {
 	SessionPath SessionPath `key:"session_path" default:"/api/v1/session"`
 	// Maximum size of the body of a request, in bytes.
 	BodyBytes BodySize `key:"body_bytes" default:"67108864"`
+	// Maximum number of requests of one key, one session or one client address without either that
+	// the gateway forwards at the same time, open WebSocket connections included. Further requests
+	// are rejected with `rate_limited`.
+	ConcurrentRequests Changes `key:"concurrent_requests" default:"1000"`
 	// Maximum time until the API begins its response. After that, the gateway answers 504.
 	ResponseTimeout Timeout `key:"response_timeout" default:"1m"`
 	// Maximum time without progress while a body is received from the client, or a response is sent

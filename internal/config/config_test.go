@@ -74,6 +74,7 @@ var samples = map[string]string{
 	"gateway.ca":                   "upstream-ca.pem",
 	"gateway.session_path":         "none",
 	"gateway.body_bytes":           "1048576",
+	"gateway.concurrent_requests":  "50",
 	"gateway.response_timeout":     "5s",
 	"gateway.stall_timeout":        "10s",
 	"keys.expired_retention_days":  "120",

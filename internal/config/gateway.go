@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,6 +41,9 @@ type NamedUpstream struct {
 
 // String returns the upstream as UnmarshalText reads it.
 func (u NamedUpstream) String() string { return u.Name + "=" + string(u.Upstream) }
+
+// OfApplication reports whether the name is the id of an application.
+func (u NamedUpstream) OfApplication() bool { return applicationID.MatchString(u.Name) }
 
 // Upstreams are the upstreams of applications and hosts.
 type Upstreams []NamedUpstream
@@ -152,12 +156,15 @@ func (g Gateway) check(base BaseURL) error {
 		return errors.New("gateway.base_url: must differ from server.base_url. Browsers would give the pages of the " +
 			"API access to Claviger")
 	}
-	for _, h := range g.Hosts {
-		if base.host() == h.Name && g.Listen == "" {
-			return errors.New("gateway.hosts: must not have the host of server.base_url, because both would answer it")
-		}
+	if g.Listen == "" && g.HasHost(base) {
+		return errors.New("gateway.hosts: must not have the host of server.base_url, because both would answer it")
 	}
 	return nil
+}
+
+// HasHost reports whether the gateway answers the host of a URL.
+func (g Gateway) HasHost(base BaseURL) bool {
+	return slices.ContainsFunc(g.Hosts, func(h GatewayHost) bool { return h.Name == base.host() })
 }
 
 // host returns the host name of the URL in lower case, without the port.

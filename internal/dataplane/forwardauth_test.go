@@ -68,6 +68,9 @@ func (f fixedRoutes) Match(_ context.Context, e *route.Entry, method string, tar
 	return f[e.Name].table.Match(method, target, h)
 }
 
+// HeaderNames implements forward.Routes.
+func (f fixedRoutes) HeaderNames(context.Context, *route.Entry) ([]string, error) { return nil, nil }
+
 // newGate starts a server. The entry `default` is bound to its tenant, accepts any key, and has no
 // rules. The test sends requests from the address of a proxy of the kind.
 func newGate(t testing.TB, kind proxy.Kind) *gate {

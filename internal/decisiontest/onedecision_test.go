@@ -119,6 +119,9 @@ func (f *fixedRoutes) Match(_ context.Context, _ *route.Entry, method string, ta
 	return f.table.Match(method, target, h)
 }
 
+// HeaderNames implements forward.Routes.
+func (f *fixedRoutes) HeaderNames(context.Context, *route.Entry) ([]string, error) { return nil, nil }
+
 func newDecider(t testing.TB) *decider {
 	t.Helper()
 	d := &decider{Server: testkit.Start(t, testkit.SQLite), t: t, seen: map[string]int{}}
@@ -168,7 +171,7 @@ func (d *decider) newGateway(rules []oneRule) http.Handler {
 	(&gateway.Gateway{
 		Middleware: d.middleware(), Routes: &d.routes, Vendors: []*dialect.Vendor{vendor},
 		Upstreams: gateway.Upstreams{Default: upstream}, Transport: anAPI{}, MaxBody: 1 << 20,
-		StallTimeout: time.Minute, ReadTimeout: time.Minute, Counts: new(gateway.Counts),
+		StallTimeout: time.Minute, ReadTimeout: time.Minute, Counts: new(gateway.Counts), MaxConcurrent: 10,
 		Doubt: func() error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}).Mount(router)
 	return router.Handler()

@@ -24,6 +24,7 @@ var notVerified = []string{
 	// of changes
 	"link_invalid", "conflict", "key_limit_reached", "tenant_required", "not_recoverable", "limit_of_changes",
 	"route_unknown", "path_ambiguous", // of requests that a proxy asks about
+	"bad_gateway", "gateway_timeout", // of the gateway
 	"internal", "unavailable", // no decision
 }
 

@@ -28,6 +28,8 @@ type Routes interface {
 	// Match returns the first rule of the entry for a request, as [route.Table.Match] does.
 	Match(ctx context.Context, e *route.Entry, method string, target route.Target,
 		headers route.Headers) (route.Match, bool, error)
+	// HeaderNames returns the names of all headers that rules of the entry set.
+	HeaderNames(ctx context.Context, e *route.Entry) ([]string, error)
 }
 
 // Request is a request that a client sent to a protected API.

@@ -52,6 +52,8 @@ type Gateway struct {
 	Transport http.RoundTripper
 	// MaxBody is the size of the largest body that is forwarded, in bytes.
 	MaxBody int64
+	// MaxConcurrent is how many requests of one key, session or address are forwarded at once.
+	MaxConcurrent int
 	// StallTimeout is how long a body may take without progress. ReadTimeout is how long the whole
 	// body of a request may take that the gateway answers itself.
 	StallTimeout, ReadTimeout time.Duration
@@ -64,22 +66,23 @@ type Gateway struct {
 	vendors  map[string]*vendor
 	refusals *telemetry.Sampler
 	proxy    http.Handler
+	callers  concurrency
 }
 
 // Upstreams are the URLs of the protected APIs.
 type Upstreams struct {
 	// Default is nil if there is none.
 	Default *url.URL
-	// Named has those of applications, by id, and of hosts, by name.
-	Named map[string]*url.URL
+	// ByApplication has those of applications, by id, and ByHost those of hosts, by name.
+	ByApplication, ByHost map[string]*url.URL
 }
 
 // find returns the upstream of a request; nil if it has none.
 func (u Upstreams) find(application, host string) *url.URL {
-	if to := u.Named[application]; to != nil {
+	if to := u.ByApplication[application]; to != nil {
 		return to
 	}
-	if to := u.Named[host]; to != nil {
+	if to := u.ByHost[host]; to != nil {
 		return to
 	}
 	return u.Default
@@ -114,22 +117,23 @@ type exchange struct {
 	credential verify.Presentation
 	decision   verify.Decision
 	upstream   *url.URL
-	// cancel ends the request to the API. failure is why the API gave no response.
-	cancel  context.CancelFunc
+	// ruleHeaders are the names of all headers that rules of the entry set.
+	ruleHeaders []string
+	// failure is why the API gave no response.
 	failure error
-	watch   *watch
 }
 
 // serve answers a request.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) error {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // each part sets its own
-	_ = control.SetWriteDeadline(time.Now().Add(g.StallTimeout))
+	_ = control.SetWriteDeadline(time.Time{})
 	web.SetRequestID(w.Header())
 	x := &exchange{host: forward.HostName(r.Host)}
 	x.from = g.authenticator().Origin(w.Header(), r)
 	err := g.answer(w, r, x)
 	if err != nil {
+		_ = control.SetWriteDeadline(time.Now().Add(g.StallTimeout))
 		web.DiscardBody(w, r)
 		g.logRefusal(x, err)
 		return x.inDialect(err)
@@ -165,6 +169,9 @@ func (g *Gateway) answer(w http.ResponseWriter, r *http.Request, x *exchange) er
 		if err := g.Doubt(); err != nil {
 			return err
 		}
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(g.ReadTimeout))
+		_ = control.SetWriteDeadline(time.Now().Add(g.ReadTimeout + g.StallTimeout))
 		return serve(w, r, x)
 	}
 	return g.forward(w, r, x, q)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,11 +53,14 @@ func (u *upstream) last() *http.Request {
 	return u.seen[len(u.seen)-1]
 }
 
-func (u *upstream) count() int {
+// all returns all requests.
+func (u *upstream) all() []*http.Request {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.seen)
+	return slices.Clone(u.seen)
 }
+
+func (u *upstream) count() int { return len(u.all()) }
 
 func newUpstream(t testing.TB, serve http.HandlerFunc) *upstream {
 	t.Helper()

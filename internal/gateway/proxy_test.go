@@ -66,7 +66,7 @@ func spelling(random *rand.Rand, name string) string {
 		case 1:
 			b.WriteString(strings.ToLower(string(c)))
 		case 2:
-			b.WriteString(strings.ReplaceAll(string(c), "-", "_"))
+			b.WriteString(strings.ReplaceAll(string(c), "-", string("_.!~"[random.IntN(4)])))
 		default:
 			b.WriteRune(c)
 		}
@@ -239,9 +239,12 @@ func webSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	_, _ = io.WriteString(conn, switching)
 	_, _ = io.Copy(conn, stream)
 }
+
+// switching is the response that begins a WebSocket.
+const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 func TestAnOpenWebSocketEndsWithItsKey(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/admission"
@@ -31,7 +30,6 @@ func (g *Gateway) sessionRoute(method string) func(http.ResponseWriter, *http.Re
 
 // signIn begins a session of the gateway.
 func (g *Gateway) signIn(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.ReadTimeout))
 	err := g.authenticator().CheckForwardedSite(r, r.Method, true)
 	if err == nil {
 		err = g.Middleware.AdmitAnonymous(w, r)

@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/dialect"
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -71,7 +69,6 @@ func (noResponse) WriteHeader(int) {}
 
 // serveVendor answers a request to a route of a vendor.
 func (g *Gateway) serveVendor(w http.ResponseWriter, r *http.Request, x *exchange, route *dialect.Route) error {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.ReadTimeout))
 	web.SetPrivate(w.Header())
 	c := &dialect.Call{Request: r, Origin: x.from, Tenant: x.Entry.Tenant, Named: x.Needs.Named}
 	var err error
@@ -95,7 +92,7 @@ func (g *Gateway) admitAnyone(w http.ResponseWriter, r *http.Request, x *exchang
 		err = g.Middleware.BufferAnonymousBody(w, r)
 	}
 	if err == nil {
-		c.Content, err = web.ReadBodyFirst(r)
+		c.Content, err = web.ReadWhole(r)
 	}
 	if err == nil {
 		err = g.Middleware.AdmitChange(principal.Principal{}, route.Reduces)
@@ -124,12 +121,9 @@ func (g *Gateway) admitCaller(w http.ResponseWriter, r *http.Request, x *exchang
 			g.count(r, err, x.credential.Location().Transport)
 			return err
 		}
-		c.Content, err = web.ReadBodyFirst(r)
+		c.Content, err = web.ReadWhole(r)
 		if err != nil {
 			return err
-		}
-		if len(c.Content) > web.MaxBody {
-			return fault.TooLarge
 		}
 	}
 	if err := g.decide(r.Context(), x); err != nil {

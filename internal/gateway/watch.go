@@ -9,58 +9,91 @@ import (
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// How long an open response goes on after its credential has lost its authority, at most. Each look
-// at a session reads the database, so that there are fewer.
+// How long a request goes on after its credential has lost its authority, at most. Each look at a
+// session reads the database, so that there are fewer.
 const (
 	keyInterval     = 500 * time.Millisecond
 	sessionInterval = 10 * time.Second
+	// maxDoubt is how long a request may go on while no decision can be made.
+	maxDoubt = 10 * time.Second
 )
 
-// watch ends a response that goes on when the authority of its credential has ended: a WebSocket
-// connection, or a body of unknown length. It looks again and again, as if the request came again.
+// watch ends a request that is being forwarded when the authority of its credential has ended, such
+// as an open WebSocket. It looks again and again, as if the request came again.
 type watch struct {
-	gateway  *Gateway
-	exchange *exchange
+	gateway *Gateway
+	// again is the request, as it was when it was forwarded.
+	again exchange
+	end   func()
 
-	mu      sync.Mutex
-	timer   *time.Timer
+	mu    sync.Mutex
+	timer *time.Timer
+	// doubt is since when no decision can be made; zero for none.
+	doubt   time.Time
 	stopped bool
+	reason  error
 }
 
-// start begins to watch.
-func (w *watch) start() {
-	if w.exchange.Public() {
-		return // it has no credential
+// newWatch begins to watch a request. It calls end when the authority has ended.
+func (g *Gateway) newWatch(x *exchange, end func()) *watch {
+	w := &watch{gateway: g, again: *x, end: end}
+	w.again.Needs.Repeated = true
+	if !x.Public() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.timer = time.AfterFunc(w.interval(), w.look)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(w.interval(), w.look)
+	return w
 }
 
 func (w *watch) interval() time.Duration {
-	if w.exchange.credential.Kind() == verify.SessionToken {
+	if w.again.credential.Kind() == verify.SessionToken {
 		return sessionInterval
 	}
 	return keyInterval
 }
 
-// look makes the decision again, and ends the response if it is refused now. A limit of the rate
-// does not count: the response takes no further request.
+// look makes the decision again, and ends the request if it is refused now. A limit of the rate
+// does not count: the request is no further one.
 func (w *watch) look() {
-	x := w.exchange
-	again := *x
-	again.Needs.Repeated = true
-	err := w.gateway.decide(context.Background(), &again)
-	if err != nil && fault.KindOf(err) != fault.RateLimited {
-		w.gateway.Counts.ended.Add(1)
-		x.cancel()
-		return
-	}
+	err := w.gateway.decide(context.Background(), &w.again)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.stopped {
-		w.timer.Reset(w.interval())
+	switch {
+	case w.stopped:
+		return
+	case w.ends(err):
+		w.reason = err
+		w.gateway.Counts.ended.Add(1)
+		w.end()
+		return
 	}
+	w.timer.Reset(w.interval())
+}
+
+// ends reports whether the request ends after a decision.
+func (w *watch) ends(err error) bool {
+	if err == nil {
+		w.doubt = time.Time{}
+		return false
+	}
+	switch fault.KindOf(err) {
+	case fault.RateLimited:
+		return false
+	case fault.Unavailable, fault.Internal:
+		if w.doubt.IsZero() {
+			w.doubt = time.Now()
+		}
+		return time.Since(w.doubt) >= maxDoubt
+	}
+	return true
+}
+
+// lost returns why the authority has ended; nil if it has not.
+func (w *watch) lost() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reason
 }
 
 // stop ends the watch.

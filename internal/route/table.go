@@ -173,6 +173,18 @@ func (n *node) insert(index int, segments []segment) {
 	next.insert(index, segments[1:])
 }
 
+// HeaderNames returns the names of all headers that a rule of the table sets.
+func (t *Table) HeaderNames() (names []string) {
+	for i := range t.rules {
+		for _, header := range t.rules[i].Headers {
+			if !slices.Contains(names, header.Name) {
+				names = append(names, header.Name)
+			}
+		}
+	}
+	return names
+}
+
 // Len returns the number of rules.
 func (t *Table) Len() int { return len(t.rules) }
 

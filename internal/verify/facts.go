@@ -405,9 +405,13 @@ func (t *tenantFacts) isNamed(text string) bool {
 	return text == string(t.ID) || text == strconv.FormatInt(t.Number, 10)
 }
 
-// TenantNamed reports whether a text is the id or the number of a tenant.
+// TenantNamed reports whether a text is the id or the number of a tenant. It returns fault.NotFound
+// if there is no such tenant.
 func (e *Engine) TenantNamed(ctx context.Context, id ident.TenantID, text string) (bool, error) {
 	t, err := e.tenantFacts(ctx, id)
+	if errors.Is(err, fault.NotFound) {
+		return false, fault.NotFound
+	}
 	if err != nil {
 		return false, unavailable(err)
 	}

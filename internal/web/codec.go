@@ -85,6 +85,21 @@ func ReadBodyFirst(r *http.Request) ([]byte, error) {
 	return text, nil
 }
 
+// ReadWhole reads a body of at most MaxBody bytes. It fails if the body does not arrive completely.
+func ReadWhole(r *http.Request) ([]byte, error) {
+	if !hasBody(r) {
+		return nil, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	switch {
+	case len(text) > MaxBody:
+		return nil, fault.TooLarge
+	case err != nil:
+		return nil, errCutShort(err)
+	}
+	return text, nil
+}
+
 // errCutShort refuses a request whose body did not arrive completely, or not in time.
 func errCutShort(err error) error {
 	return fault.Wrap(fault.Malformed, err, "The body was cut short.")

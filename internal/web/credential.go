@@ -258,6 +258,48 @@ func (a *Authenticator) cookieName() string {
 	return a.cookie().Name
 }
 
+// sessionKinds are the kinds of the tokens in session cookies.
+var sessionKinds = []credential.TokenKind{
+	credential.SessionToken, credential.GatewayToken, credential.PasswordToken,
+}
+
+// RemoveSessionCookies removes the session cookies of this server from a request: those with its
+// names, and every cookie whose value is a token that it issued, whatever its name. The others stay
+// as they were sent.
+func (a *Authenticator) RemoveSessionCookies(h http.Header) {
+	lines := h["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	kept := make([]string, 0, len(lines))
+	for _, line := range lines {
+		var others []string
+		for pair := range strings.SplitSeq(line, ";") {
+			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if !slices.Contains(OwnCookieNames(), strings.Trim(name, " \t")) && !a.isSessionToken(value) {
+				others = append(others, strings.Trim(pair, " \t"))
+			}
+		}
+		if text := strings.Join(others, "; "); text != "" {
+			kept = append(kept, text)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = kept
+}
+
+// isSessionToken reports whether the value of a cookie, perhaps in quotes, is a token of a session
+// that this server issued.
+func (a *Authenticator) isSessionToken(value string) bool {
+	value = strings.Trim(value, " \t\"")
+	return slices.ContainsFunc(sessionKinds, func(kind credential.TokenKind) bool {
+		return a.Verify.Engine.Issued(kind, value)
+	})
+}
+
 // IssuedCookie returns the value of a cookie if this server issued it for that; "" otherwise.
 func (a *Authenticator) IssuedCookie(h http.Header, c Cookie) string {
 	if c.Name == "" {

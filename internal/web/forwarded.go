@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,18 @@ func (a *Authenticator) ReadForwardedCredential(ctx context.Context, h http.Head
 	return a.ReadCredential(ctx, h)
 }
 
+// HoldsCredential reports whether the value of a header holds a credential in the form of this
+// server: a key or an opaque access token among its parts, which spaces or commas separate, or a
+// key by HTTP Basic.
+func HoldsCredential(value string) bool {
+	if authorization(value).Kind() == verify.APIKey {
+		return true
+	}
+	return slices.ContainsFunc(strings.Fields(value), func(part string) bool {
+		return credential.HasAccessTokenForm(part) || hasKey(part)
+	})
+}
+
 // hasKey reports whether a part of a list has the form of a key.
 func hasKey(list string) bool {
 	for part := range strings.SplitSeq(list, ",") {
@@ -83,16 +96,25 @@ func (a *Authenticator) CredentialHeaders(h http.Header) []string {
 	return names
 }
 
-// CheckForwardedSite refuses a request with a session cookie that changes something, if another
-// site made a browser send it. method is that of the original request. If the proxy does not send
-// all headers, a request without Sec-Fetch-Site and Origin is refused too: the browser may have
-// sent them.
+// CheckForwardedSite refuses a request with a session cookie that changes something or opens a
+// WebSocket, if another site made a browser send it. method is that of the original request. If the
+// proxy does not send all headers, a request without Sec-Fetch-Site and Origin is refused too: the
+// browser may have sent them.
 func (a *Authenticator) CheckForwardedSite(r *http.Request, method string, allHeaders bool) error {
+	if isHandshake(r.Header) {
+		method = http.MethodPost
+	}
 	if !allHeaders && !isSafe(method) && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" {
 		return fault.New(fault.CrossSite, "The check request has neither Sec-Fetch-Site nor Origin. "+
 			"Configure the proxy to send both.")
 	}
 	return a.checkSameSite(&http.Request{Method: method, Header: r.Header, Host: r.Host, URL: r.URL})
+}
+
+// isHandshake reports whether a request opens a WebSocket, which can do everything afterwards.
+// Browsers let every site open one, with the cookies of the person.
+func isHandshake(h http.Header) bool {
+	return h.Get("Upgrade") != "" || h.Get("Sec-Websocket-Key") != "" || h.Get("Sec-Fetch-Mode") == "websocket"
 }
 
 // isSafe reports whether a method changes nothing (RFC 9110 section 9.2.1), as

@@ -127,7 +127,7 @@ func (a *API) checkTenant(ctx context.Context, c *dialect.Call, sent verify.Pres
 }
 
 // authenticatePassword begins a session that is good at the gateway for one tenant alone. Every
-// cause of a failure has the same answer.
+// cause of a failure has the same answer, but for a TENANTID that is refused everywhere.
 func (a *API) authenticatePassword(w http.ResponseWriter, c *dialect.Call) error {
 	var in struct {
 		User     string `json:"user"`
@@ -137,9 +137,12 @@ func (a *API) authenticatePassword(w http.ResponseWriter, c *dialect.Call) error
 		return err
 	}
 	ctx := c.Context()
-	tenant, err := a.passwordTenant(ctx, c)
+	tenant, allowed, err := a.passwordTenant(ctx, c)
 	if err != nil {
 		return err
+	}
+	if !allowed {
+		in.User = "" // nobody has this address, which takes as long to find out
 	}
 	u, err := a.Identity.SignInToAPI(ctx, c.Origin, in.User, credential.NewSecret(in.Password))
 	if err != nil {
@@ -162,28 +165,25 @@ func (a *API) authenticatePassword(w http.ResponseWriter, c *dialect.Call) error
 	return web.WriteJSON(w, http.StatusOK, tokenBody{value.Reveal()})
 }
 
-// passwordTenant returns the tenant that the request names, if it allows passwords.
-func (a *API) passwordTenant(ctx context.Context, c *dialect.Call) (ident.TenantID, error) {
-	tenant := c.Tenant
-	if tenant == "" {
-		tenant = ident.TenantID(c.Named) // an entry that is bound to no tenant
+// passwordTenant returns the tenant that the request names, and whether it allows passwords.
+func (a *API) passwordTenant(ctx context.Context, c *dialect.Call) (id ident.TenantID, allowed bool, err error) {
+	id = c.Tenant
+	if id == "" {
+		id = ident.TenantID(c.Named) // an entry that is bound to no tenant
 	}
-	if _, err := ident.Parse[ident.TenantID](string(tenant)); err != nil {
-		return "", fault.SignInFailed
+	if _, err := ident.Parse[ident.TenantID](string(id)); err != nil {
+		return "", false, fault.KeyInvalid
 	}
 	engine := a.Authenticator.Verify.Engine
-	allowed, err := engine.TenantAllowsPassword(ctx, tenant)
+	named, err := engine.TenantNamed(ctx, id, c.Named)
+	if errors.Is(err, fault.NotFound) || err == nil && !named {
+		return "", false, fault.KeyInvalid
+	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	named := false
-	if allowed {
-		named, err = engine.TenantNamed(ctx, tenant, c.Named)
-	}
-	if err == nil && !named {
-		err = fault.SignInFailed
-	}
-	return tenant, err
+	allowed, err = engine.TenantAllowsPassword(ctx, id)
+	return id, allowed, err
 }
 
 // project is an application.
@@ -192,16 +192,19 @@ type project struct {
 	Name string `json:"name"`
 }
 
-// projects lists the applications that the caller may access, all on one page.
+// projects lists the applications that the caller may access, all on one page. Disabled ones are
+// left out, since a project has no status.
 func (a *API) projects(w http.ResponseWriter, c *dialect.Call) error {
 	list, err := a.Applications.Applications(c.Context(), c.Who, c.Tenant,
 		paging.Page{Limit: application.MaxPerTenant})
 	if err != nil {
 		return err
 	}
-	all := make([]project, len(list))
-	for i, app := range list {
-		all[i] = project{app.Number, app.Name}
+	all := make([]project, 0, len(list))
+	for _, app := range list {
+		if !app.Disabled {
+			all = append(all, project{app.Number, app.Name})
+		}
 	}
 	return web.WriteJSON(w, http.StatusOK, all)
 }
