@@ -40,7 +40,9 @@ docs/configuration.md apply too. No configuration file is read.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	addSettings(cmd, func(s config.Setting) bool {
-		return slices.Contains([]string{"server.listen", "server.metrics_listen", "data"}, s.Key)
+		return slices.Contains([]string{
+			"server.listen", "server.metrics_listen", "data", "gateway.listen", "gateway.upstream",
+		}, s.Key)
 	})
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text",
 		"output format when the server is ready: text, or json for one JSON object")
