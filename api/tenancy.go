@@ -44,7 +44,8 @@ type Settings struct {
 	Style  Style   `json:"style"`
 	Prefix *string `json:"prefix"`
 	Label  *string `json:"label"`
-	// ClientDomain is the part after the @ in keys of style client.
+	// ClientDomain is the part after the @ in keys of style client. LoadRunner Cloud's plugin for
+	// Jenkins works with keys of the domain microfocus.com alone.
 	ClientDomain *string `json:"client_domain"`
 	// KeyHeader is the tenant's own request header for keys: X-…-Key or X-…-Token. Names that other
 	// systems use for their secrets, such as X-CSRF-Token, are refused. The tenants of an account
