@@ -30,6 +30,8 @@ type session struct {
 	asked string
 	// caches is the environment for the go command.
 	caches []string
+	// exported is the environment that the document exported.
+	exported []string
 }
 
 // starts matches the commands that do not end. The session continues when they have printed the
@@ -42,8 +44,15 @@ var restores = regexp.MustCompile(`\bclaviger restore\b`)
 // asks matches the commands that prompt.
 var asks = regexp.MustCompile(`\bclaviger (login|setup)\b`)
 
-// defaultAddress is the address of the server in documents.
-const defaultAddress = "127.0.0.1:8080"
+// exports matches the commands that set a variable for the commands after them.
+var exports = regexp.MustCompile(`^export ([A-Z_]+)=(?:'([^']*)'|([^' ]*))$`)
+
+// The addresses of the server, of its gateway and of the protected API in documents.
+const (
+	defaultAddress = "127.0.0.1:8080"
+	gatewayAddress = "127.0.0.1:8081"
+	apiAddress     = "127.0.0.1:9001"
+)
 
 // newSession returns a session for a document. For the README, its directory contains the sources.
 // Unless the document starts a server itself, the session has a server with the sample, and its
@@ -53,6 +62,7 @@ func newSession(t *testing.T, document string, first step) *session {
 	s := &session{installation: newInstallation(t, testkit.SQLite), values: values{}, caches: goCaches(t)}
 	s.env = append(s.caches, "CLAVIGER_SERVER_LISTEN=127.0.0.1:0")
 	s.writeFile(t, ".curlrc", "silent\nshow-error\n") // like curl at a terminal
+	s.values[gatewayAddress], s.values[apiAddress] = freeAddress(t), startEcho(t)
 	if filepath.Base(document) == "README.md" {
 		testkit.CopyTree(t, "../..", s.dir, func(string) bool { return true })
 		s.do(t, step{command: "git init --quiet && git add --all && git -c user.name=Test" +
@@ -67,7 +77,11 @@ func newSession(t *testing.T, document string, first step) *session {
 			},
 		})
 		s.signIn(t)
-		s.prepareExamples(t)
+		if slices.Contains(vendorPages, document) {
+			s.prepareVendor(t)
+		} else {
+			s.prepareExamples(t)
+		}
 	}
 	if restores.MatchString(first.command) {
 		s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/monday.age" +
@@ -197,10 +211,15 @@ func (s *session) do(t *testing.T, st step) {
 		s.start(t, st)
 		return
 	}
+	if m := exports.FindStringSubmatch(st.command); m != nil {
+		s.exported = append(s.exported, m[1]+"="+m[2]+m[3])
+		return
+	}
 	out, err := s.shell(t, st)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", st.command, err, out)
 	}
+	out = strings.ReplaceAll(out, "\r\n", "\n") // HTTP headers
 	if !strings.HasSuffix(out, "\n") {
 		out += "\n"
 	}
@@ -238,6 +257,7 @@ func (s *session) line(text string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", text)
 	cmd.Dir = s.dir
 	cmd.Env = append([]string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "HOME=" + s.dir}, s.env...)
+	cmd.Env = append(cmd.Env, s.exported...)
 	return cmd
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The tests run the code blocks of README.md and docs/*.md, each document in its own directory:
+// The tests run the code blocks of README.md, docs/*.md and the pages about the clients of other
+// vendors, each document in its own directory:
 //
 //	```console    commands after "$ " and their output, which doccompare_test.go compares
 //	```sh         only commands, which must succeed
@@ -28,6 +29,9 @@ var notRun = []string{
 		"--build-arg COMMIT=\"$(git rev-parse HEAD)\" -t claviger .: it needs Docker; " +
 		"tools/release does what the Dockerfile says without it",
 	"build.md: cd deploy/compose: it needs Docker",
+	"gateway.md: python3 docs/integrations/echo.py: tools/guide runs it",
+	"gateway.md: claviger entries create default --tenant \"Your company\" --otherwise any-key: the pages of " +
+		"docs/integrations have the same commands, which are run",
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials " +
@@ -120,7 +124,7 @@ func documents(t testing.TB) []string {
 	if len(guides) < 4 {
 		t.Fatalf("there are %d guides", len(guides))
 	}
-	return append(guides, "../../README.md")
+	return append(append(guides, vendorPages...), "../../README.md")
 }
 
 var remark = regexp.MustCompile(`^<!-- (not run|typed): (.*) -->$`)

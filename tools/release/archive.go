@@ -49,7 +49,7 @@ func (b *builder) filesFor(ctx context.Context, t target, binary string, modules
 // The documents name no other source file. The README.md of an archive is deploy/archive.md.
 var commonFiles = []string{
 	"LICENSE", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md", "docs/integration.md",
-	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/integrations",
+	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/gateway.md", "docs/integrations",
 	"deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
 	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }
