@@ -13,7 +13,8 @@ import (
 // vendorPages are the documents about the clients of other vendors. They describe a server that has
 // a tenant of the vendor, and the gateway in front of an API.
 var vendorPages = []string{
-	"../../docs/integrations/loadrunner.md",
+	"../../docs/integrations/blancco.md", "../../docs/integrations/blazeauth.md",
+	"../../docs/integrations/blazemeter.md", "../../docs/integrations/loadrunner.md",
 }
 
 // startEcho starts an API that answers as docs/integrations/echo.py does, and returns its address.
