@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"net/url"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -62,7 +63,7 @@ func operatorCommand(cmd *cobra.Command, o *output, work func(*call, []string) e
 			return err
 		}
 		c.Client = anyone.WithTransport(transport)
-		return withOperatorExitCode(work(c, args))
+		return withOperatorExitCode(work(c, args), set.Data)
 	}
 	return cmd
 }
@@ -79,8 +80,8 @@ func addOperatorSettings(cmd *cobra.Command) {
 	addConfigFlag(cmd)
 }
 
-// withOperatorExitCode is withExitCode for errors of the operator API.
-func withOperatorExitCode(err error) error {
+// withOperatorExitCode is withExitCode for errors of the operator API. data is the data directory.
+func withOperatorExitCode(err error, data string) error {
 	if _, ok := errors.AsType[failure](err); ok || err == nil {
 		return err
 	}
@@ -90,5 +91,14 @@ func withOperatorExitCode(err error) error {
 			"the server stopped. Check whether the change was made, then repeat the command",
 		}
 	}
-	return failure{err, exitByStatus(err), ""}
+	if code := exitByStatus(err); code != exitNotFound {
+		return failure{err, code, ""}
+	}
+	if whole, err := filepath.Abs(data); err == nil {
+		data = whole
+	}
+	return failure{
+		err, exitNotFound,
+		"check the name. The command looked in the data directory " + data + ": name another one with --data",
+	}
 }
