@@ -48,7 +48,8 @@ func (r *routes) Entry(ctx context.Context, name, host string) (*route.Entry, er
 	if e := named(entries, name); e != nil {
 		return e, nil
 	}
-	return nil, fault.New(fault.RouteUnknown, "There is no such entry. Ask the operator to create it.")
+	return nil, fault.New(fault.RouteUnknown, "There is no such entry. Ask the operator to create it with "+
+		"`claviger entries create`.")
 }
 
 // named returns the entry with the name; nil if there is none.
