@@ -50,7 +50,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start Claviger with sample data
-	@echo 'Building $(OUT). The first time, Go fetches and compiles for about two minutes.'
+	@test -e '$(OUT)' || echo 'Building $(OUT). The first time, Go fetches and compiles for about two minutes.'
 	@$(MAKE) --silent build
 	@echo 'Starting, with sample data.'
 	@exec $(OUT) dev $(ARGS)
