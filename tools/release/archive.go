@@ -50,6 +50,7 @@ func (b *builder) filesFor(ctx context.Context, t target, binary string, modules
 var commonFiles = []string{
 	"LICENSE", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md", "docs/integration.md",
 	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/gateway.md", "docs/integrations",
+	"docs/service-accounts.md", "docs/customer-keys.md",
 	"deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
 	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }
