@@ -44,7 +44,7 @@ var notRun = []string{
 		"--permission keys:create \\: it needs a service account named Terraform",
 	"service-accounts.md: CLAVIGER_MANAGEMENT_KEY_FILE=management.json claviger keys list: " +
 		"it needs the management key of the command above",
-	"README.md: sudo apt-get install -y nginx: it changes the nginx of the machine; " +
+	"README.md: sudo apt-get install -y nginx python3: it changes the nginx of the machine; " +
 		"tools/guide runs nginx with this file",
 	"README.md: export KEY=clv_ak_Kz7xFjfF08dO2v9k_94WCxWIFhtRuXiPip7VExqdtxgDkKsuhin21llGn5d1PHeDU: " +
 		"it needs the nginx of the block above",
