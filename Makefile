@@ -9,7 +9,7 @@ export GOTOOLCHAIN := local
 export CGO_ENABLED := 0
 
 # Parameters of the targets, as in `make test PACKAGES=./internal/key ARGS='-run Cap -v'`.
-PACKAGES ?= $(shell go list ./... | grep -vxF $(PROGRAMS:%=-e '%'))
+PACKAGES ?= $(shell go list ./... | grep -vxF $(PROGRAMS:%=-e '%') $(PAGES:%=-e '%'))
 ARGS     ?=
 TIMEOUT  ?= 40m
 FUZZTIME ?= 30s
@@ -18,7 +18,11 @@ FUZZTIME ?= 30s
 # and Python examples of the guides.
 PROGRAMS = $(shell go list ./tools/release ./tools/guide ./tools/upgrade)
 
-# Those of them that can run here: the test of upgrades builds the version before from the history.
+# Packages whose tests need Chromium. They run without the race detector, which would slow Claviger
+# down and sees nothing of what happens in Chromium.
+PAGES = $(shell go list ./internal/testkit/browser)
+
+# Those of PROGRAMS that can run here: the test of upgrades builds the version before from the history.
 RUNNABLE = $(shell scripts/has-version-before && echo '$(PROGRAMS)' || echo '$(filter-out %/upgrade,$(PROGRAMS))')
 
 # Version, commit and output path of a build. Set the first two by hand where there is no git.
@@ -76,13 +80,15 @@ check: ## run exactly what CI runs: format, modules, vet, lint, generated files,
 	@$(MAKE) test ARGS='-vet=off $(ARGS)' # vet ran above
 	@$(MAKE) test-programs ARGS='-vet=off $(ARGS)'
 
-test-programs: ## run the tests that build and run whole programs: releases, upgrades, proxies, Python
+test-programs: ## run the tests that build and run whole programs: releases, upgrades, proxies, Python, Chromium
 	@. scripts/debian.sh && debian_need gcc gcc libc6-dev && debian_need python3 python3 && debian_need curl curl && \
 		debian_need npm npm
 	@scripts/need-proxies
+	@scripts/need-chromium
 	@scripts/has-version-before || echo 'Not tested: upgrades (tools/upgrade). This checkout has no history before' \
 		'migration 17; `git fetch --unshallow` gets it.' >&2
 	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(RUNNABLE)
+	go test -trimpath -timeout $(TIMEOUT) $(ARGS) $(PAGES)
 
 soak: ## kill and restart processes for an hour, ten times as often as the tests do
 	. scripts/debian.sh && debian_need gcc gcc libc6-dev

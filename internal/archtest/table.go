@@ -160,8 +160,9 @@ var table = []layer{
 		{"internal/store/storetest", "store domain base job", ""},
 		{
 			"internal/testkit", "app config client api telemetry domain base store store/sqlite store/postgres",
-			"chromedp go-cmp pgx go-smtp go-sasl",
+			"go-cmp pgx go-smtp go-sasl",
 		},
+		{"internal/testkit/browser", "", "chromedp cdproto"},
 		{"internal/decisiontest", "entrypoints shared proxy", ""},
 		{"internal/archtest", "", ""},
 	}},
@@ -170,6 +171,7 @@ var table = []layer{
 // modules are others' modules, or the hosts and organisations all of whose modules are meant.
 var modules = map[string]string{
 	"age":        "filippo.io/age",
+	"cdproto":    "github.com/chromedp/cdproto",
 	"chromedp":   "github.com/chromedp/chromedp",
 	"cobra":      "github.com/spf13/cobra",
 	"crypto":     "golang.org/x/crypto",
@@ -210,6 +212,8 @@ var forTests = row{
 // databases.
 var exclusiveModules = map[string]string{
 	"age":        "backup",
+	"cdproto":    "testkit/browser",
+	"chromedp":   "testkit/browser",
 	"pgx":        "store/postgres testkit",
 	"sqlite":     "store/sqlite",
 	"otter":      "verify",
