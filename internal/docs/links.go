@@ -70,7 +70,8 @@ func links(d *document) []link {
 			Replacement: "As long as there is no account, each start of the server writes a valid link to its log.",
 			Command:     "claviger setup",
 			Call: `curl -c cookies ` + url + `/api/v1/setup` + json +
-				`'{"token":"…","account":"Your company","email":"you@example.com","name":"Your name","password":"…"}'`,
+				`'{"token":"…","account":"Your company","email":"you@example.com",` + "\n       " +
+				`"name":"Your name","password":"…"}'`,
 		},
 		{
 			Path: invitationPath, Title: "Accept an invitation", Operation: "accept-invitation",
