@@ -20,7 +20,7 @@ PROGRAMS = $(shell go list ./tools/release ./tools/guide ./tools/upgrade)
 
 # Packages whose tests need Chromium. They run without the race detector, which would slow Claviger
 # down and sees nothing of what happens in Chromium.
-PAGES = $(shell go list ./internal/testkit/browser)
+PAGES = $(shell go list ./internal/testkit/browser ./tools/pages)
 
 # Those of PROGRAMS that can run here: the test of upgrades builds the version before from the history.
 RUNNABLE = $(shell scripts/has-version-before && echo '$(PROGRAMS)' || echo '$(filter-out %/upgrade,$(PROGRAMS))')
@@ -48,7 +48,7 @@ TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -
 RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/...=-race=false \
 	-gcflags=compress/...=-race=false
 
-.PHONY: accept-incompatible help run build test test-programs soak check bench release fuzz generate fmt
+.PHONY: accept-incompatible help run build console test test-programs soak check bench release fuzz generate fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ test-programs: ## run the tests that build and run whole programs: releases, upg
 		'migration 17; `git fetch --unshallow` gets it.' >&2
 	CGO_ENABLED=1 scripts/with-postgres go test $(RACE) -timeout $(TIMEOUT) $(ARGS) $(RUNNABLE)
 	go test -trimpath -timeout $(TIMEOUT) $(ARGS) $(PAGES)
+
+console: ## check the pages in light and dark, wide and narrow, and take screenshots in screenshots/
+	@scripts/need-chromium
+	rm -rf screenshots
+	go test -trimpath -count=1 -timeout $(TIMEOUT) $(ARGS) ./tools/pages -matrix -screenshots '$(CURDIR)/screenshots'
 
 soak: ## kill and restart processes for an hour, ten times as often as the tests do
 	. scripts/debian.sh && debian_need gcc gcc libc6-dev

@@ -46,6 +46,7 @@ var table = []layer{
 		{"tools/release", "", ""},
 		{"tools/guide", "", ""},
 		{"tools/upgrade", "", ""},
+		{"tools/pages", "", ""},
 		{"tools/compat", "", ""},
 		{"api", "", ""},
 		{"client", "api", ""},

@@ -54,12 +54,25 @@ func (tab *Tab) Violations(r Rules) []Violation {
 	return found
 }
 
+// mostReports is how many elements are reported for one rule.
+const mostReports = 5
+
 // ExpectAccessible fails the test for each element that breaks one of the rules.
 func (tab *Tab) ExpectAccessible(rules ...Rules) {
 	tab.t.Helper()
+	path := tab.Path()
 	for _, r := range rules {
+		count := map[string]int{}
 		for _, v := range tab.Violations(r) {
-			tab.t.Errorf("%s: %s", tab.Path(), v)
+			count[v.Rule]++
+			if count[v.Rule] <= mostReports {
+				tab.t.Errorf("%s: %s", path, v)
+			}
+		}
+		for rule, n := range count {
+			if n > mostReports {
+				tab.t.Errorf("%s: %s: %d elements in all", path, rule, n)
+			}
 		}
 	}
 }

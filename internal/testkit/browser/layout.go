@@ -1,7 +1,7 @@
 package browser
 
 // Overflow returns nothing if the page is not wider than the view. Otherwise it returns both widths
-// and the elements that are too wide. What scrolls in a box of its own does not count.
+// and the first elements that are too wide. What scrolls in a box of its own does not count.
 func (tab *Tab) Overflow() []string {
 	tab.t.Helper()
 	return read[[]string](tab, overflow)
@@ -18,8 +18,9 @@ const overflow = `(() => {
 	const name = e => e.localName + (e.id ? "#" + e.id : "") + [...e.classList].map(c => "." + c).join("");
 	const wide = [...document.body.querySelectorAll("*")]
 		.filter(e => e.getBoundingClientRect().right + scrollX > root.clientWidth + 0.5 && !clipped(e))
+		.slice(0, 8)
 		.map(e => name(e) + " ends at " + Math.round(e.getBoundingClientRect().right + scrollX) + " px: "
-			+ e.textContent.trim().slice(0, 60));
+			+ e.textContent.trim().replaceAll(/\s+/g, " ").slice(0, 60));
 	return ["the page is " + root.scrollWidth + " px wide, the view " + root.clientWidth + " px", ...wide];
 })()`
 
