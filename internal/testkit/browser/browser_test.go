@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -156,6 +158,47 @@ func TestAFormWorksByKeyboardAloneAndWithoutScripts(t *testing.T) {
 	tab.Fill("Name", "Mallory")
 	tab.Follow(Button("Send"))
 	tab.See("Done")
+}
+
+// saver answers a form: 422 with what was typed if the name is not right, and else with a redirect.
+func saver(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	name := r.FormValue("name")
+	if r.Method == http.MethodPost && name == "right" {
+		http.Redirect(w, r, "/saved?origin="+url.QueryEscape(r.Header.Get("Origin")), http.StatusSeeOther)
+		return
+	}
+	if r.Method == http.MethodPost {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+	}
+	fmt.Fprintf(w, `<!doctype html><title>T</title><h1>At %s</h1><form method="post" action="/">
+		<label>Name <input name="name" value="%s"></label><button>Save</button></form>`,
+		r.URL.Path, html.EscapeString(name))
+}
+
+func TestAFormIsRefusedThenAcceptedAndTheBrowserGoesBack(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(saver))
+	t.Cleanup(server.Close)
+	address := strings.Replace(server.URL, "127.0.0.1", "keys."+Domain, 1)
+	tab := Open(t, address)
+	tab.Visit("/")
+	tab.Fill("Name", "wrong")
+	if status := tab.Follow(Button("Save")); status != http.StatusUnprocessableEntity {
+		t.Errorf("a wrong name: %d", status)
+	}
+	if got := tab.ValueOf("Name"); got != "wrong" {
+		t.Errorf("what was typed is now %q", got)
+	}
+	tab.Fill("Name", "right")
+	if status := tab.Follow(Button("Save")); status != http.StatusOK {
+		t.Errorf("a right name: %d", status)
+	}
+	if got, want := tab.Path(), "/saved?origin="+url.QueryEscape(address); got != want {
+		t.Errorf("the form leads to %s, not %s", got, want)
+	}
+	tab.Back()
+	tab.See("At /")
+	tab.SeeNo("At /saved")
 }
 
 func TestEachTabHasItsSizeSchemeAndCookies(t *testing.T) {

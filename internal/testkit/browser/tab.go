@@ -135,6 +135,25 @@ func (tab *Tab) VisitAny(path string) int {
 	return int(response.Status)
 }
 
+// Back returns to the page before, as the button of a browser does, which may show it from memory.
+func (tab *Tab) Back() {
+	tab.t.Helper()
+	history := call(tab, page.GetNavigationHistory, cdp.Empty{})
+	if history.CurrentIndex == 0 {
+		tab.t.Fatal("there is no page before")
+	}
+	entry := history.Entries[history.CurrentIndex-1].ID
+	call(tab, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: entry})
+	tab.await("the page before", func(ctx context.Context) (string, error) {
+		now, err := chromedp.Call(ctx, page.GetNavigationHistory, cdp.Empty{})
+		if err != nil || now.Entries[now.CurrentIndex].ID != entry {
+			return "the browser is still on the page after it", err
+		}
+		state, err := evaluate[string](ctx, `document.readyState`)
+		return unless(state == "complete", "it is "+state), err
+	})
+}
+
 // Path returns the path of the page, with its query and fragment.
 func (tab *Tab) Path() string {
 	tab.t.Helper()
