@@ -112,8 +112,8 @@ func (a *App) buildGateway(c config.Config) error {
 		Identity: a.Identity, Sessions: a.Sessions, Upstreams: upstreamsOf(g), Transport: transport,
 		MaxBody: int64(g.BodyBytes), MaxConcurrent: int(g.ConcurrentRequests),
 		StallTimeout: time.Duration(g.StallTimeout),
-		ReadTimeout: time.Duration(c.Server.Limits.ReadTimeout),
-		Counts:      &a.gatewayCounts, Doubt: a.clock.Check, Log: a.options.Log,
+		ReadTimeout:  time.Duration(c.Server.Limits.ReadTimeout),
+		Counts:       &a.gatewayCounts, Doubt: a.clock.Check, Log: a.options.Log,
 	}
 	if g.SessionPath != config.NoSessionPath {
 		gate.SessionPath = string(g.SessionPath)
