@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -32,15 +31,6 @@ func startEcho(t *testing.T) string {
 	}))
 	t.Cleanup(api.Close)
 	return api.Listener.Addr().String()
-}
-
-// freeAddress returns a loopback address on which nothing listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // prepareVendor makes the server of a session like that of the page of a vendor: it has no entry

@@ -62,7 +62,7 @@ func newSession(t *testing.T, document string, first step) *session {
 	s := &session{installation: newInstallation(t, testkit.SQLite), values: values{}, caches: goCaches(t)}
 	s.env = append(s.caches, "CLAVIGER_SERVER_LISTEN=127.0.0.1:0")
 	s.writeFile(t, ".curlrc", "silent\nshow-error\n") // like curl at a terminal
-	s.values[gatewayAddress], s.values[apiAddress] = freeAddress(t), startEcho(t)
+	s.values[gatewayAddress], s.values[apiAddress] = testkit.FreeAddress(t), startEcho(t)
 	if filepath.Base(document) == "README.md" {
 		testkit.CopyTree(t, "../..", s.dir, func(string) bool { return true })
 		s.do(t, step{command: "git init --quiet && git add --all && git -c user.name=Test" +

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // apacheHead returns what Debian's configuration of Apache has before a site.
@@ -71,7 +73,7 @@ func openApache(t *testing.T, binary string) *site {
 	api := httptest.NewServer(http.HandlerFunc(echo))
 	t.Cleanup(api.Close)
 	s.authority = newLine(t, strings.TrimPrefix(s.sample.URL, "https://"))
-	s.address = freeAddress(t)
+	s.address = testkit.FreeAddress(t)
 	verifier := s.newKey("Apache", "keys:verify")
 	script := write(t, folder, "claviger.lua", integration(t, "apache.lua"))
 	config := replaceAll(t, integration(t, "apache.conf"),

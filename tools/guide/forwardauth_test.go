@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // gateway is a kind of proxy in front of an API, with the configuration of docs/integrations.
@@ -226,7 +228,7 @@ func (g gateway) open(t *testing.T, binary string) *site {
 	api := httptest.NewServer(http.HandlerFunc(echo))
 	t.Cleanup(api.Close)
 	s.authority = newLine(t, strings.TrimPrefix(s.sample.URL, "http://"))
-	s.address = freeAddress(t)
+	s.address = testkit.FreeAddress(t)
 	replaced := strings.NewReplacer("127.0.0.1:8080", s.authority.listener.Addr().String(),
 		"127.0.0.1:9001", strings.TrimPrefix(api.URL, "http://"), "listen 8000", "listen "+s.address,
 		"bind :8000", "bind "+s.address, ":8000 {", s.address[strings.LastIndexByte(s.address, ':'):]+" {")

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // startEcho runs docs/integrations/echo.py on a free port and returns its address.
 func startEcho(t *testing.T) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := testkit.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
 	text, err := os.ReadFile(filepath.Join(root, "docs", "integrations", "echo.py"))
 	must(t, err)
@@ -25,7 +27,7 @@ func startEcho(t *testing.T) string {
 
 // The gateway of `claviger dev` forwards requests to the program that the guides use as an API.
 func TestTheGatewayOfTheGuideForwardsToTheAPIOfTheGuide(t *testing.T) {
-	echo, gateway := startEcho(t), freeAddress(t)
+	echo, gateway := startEcho(t), testkit.FreeAddress(t)
 	s := startBinary(t, buildClaviger(t), "CLAVIGER_GATEWAY_LISTEN="+gateway, "CLAVIGER_GATEWAY_UPSTREAM=http://"+echo)
 	for _, c := range []struct {
 		method, path, key string

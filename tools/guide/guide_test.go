@@ -170,15 +170,6 @@ func stop(cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// freeAddress returns a loopback address on which nothing listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // awaitListener waits until a server listens on an address.
 func awaitListener(t testing.TB, address string) {
 	t.Helper()
