@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/console"
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/docs"
 	"github.com/claviger-dev/claviger/internal/manageapi"
@@ -61,6 +62,11 @@ func (a *App) handler() http.Handler {
 			Authenticator: a.web.Authenticator, Middleware: a.web, Problems: problems, Tokens: a.Tokens, BaseURL: a.URL,
 		},
 		&healthAPI{errors: problems, app: a},
+		&console.Console{
+			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
+			Applications: a.Applications, Keys: a.Keys, Idempotency: a.Store, Now: a.clock.Now, BaseURL: a.URL,
+			Version: a.options.Version,
+		},
 		&docs.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },
 			Links: docs.Links{

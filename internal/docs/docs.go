@@ -7,7 +7,6 @@
 //	/docs/errors          all error codes
 //	/docs/errors/{code}   one error code; the type of a problem document is this path
 //	/docs/style.css       the style sheet
-//	/                     redirects to the guide
 //	/setup/{token}        the page of a one-time link: whether it can be used, and how;
 //	                      the other kinds of links have such a page too
 //
@@ -60,13 +59,6 @@ func (s *Site) Mount(router *web.Router) {
 		}
 		router.Mount(prefix, s.Errors, routes...).ContentPolicy = contentPolicy
 	}
-	router.Mount("/", s.Errors, web.Route{
-		Method: http.MethodGet, Path: "/{$}", Page: true,
-		Serve: func(w http.ResponseWriter, r *http.Request) error {
-			http.Redirect(w, r, "/docs", http.StatusFound)
-			return nil
-		},
-	})
 }
 
 // route returns the route of a page, or of the pages of one kind of link.

@@ -159,13 +159,9 @@ func TestPagesOfLinksCountAgainstTheClientsAddress(t *testing.T) {
 	}
 }
 
-func TestTheRootLeadsToTheGuide(t *testing.T) {
+func TestAPathThatThereIsNotIsRefused(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
-	resp, page := testkit.Get(t, h.URL+"/")
-	if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != "/docs" || page == "" {
-		t.Errorf("/ leads to %s: %s", resp.Request.URL.Path, resp.Status)
-	}
 	if resp, _ := testkit.Get(t, h.URL+"/nothing"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a path that there is not: %s", resp.Status)
 	}

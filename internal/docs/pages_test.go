@@ -78,7 +78,8 @@ func readPage(t *testing.T, h *testkit.Server, path string) string {
 	return text
 }
 
-// linksOf returns the addresses a page leads to, each with its path.
+// linksOf returns the addresses a page leads to, each with its path. The console is left out: it is
+// no document, and has tests of its own.
 func linksOf(t *testing.T, path, text string) (found []string) {
 	t.Helper()
 	base := &url.URL{Path: path}
@@ -88,7 +89,9 @@ func linksOf(t *testing.T, path, text string) (found []string) {
 			t.Errorf("%s links to %s", path, m[1])
 			continue
 		}
-		found = append(found, to.String())
+		if to.Path != "/" {
+			found = append(found, to.String())
+		}
 	}
 	return found
 }

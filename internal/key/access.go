@@ -131,6 +131,19 @@ func authorizeCreate(settings policy.Settings, by principal.Authority, owner Own
 	return nil
 }
 
+// MayCreateOwn returns why a signed-in person may not create a key of their own in a tenant; nil if
+// they may. The transaction that creates the key checks it again.
+func MayCreateOwn(who principal.Principal, t ident.TenantID, account ident.AccountID, settings policy.Settings) error {
+	s, _ := who.Session()
+	by := principal.Authority{Person: s.User, Account: who.AccountRole(account)}
+	for _, m := range s.Memberships {
+		if m.Tenant == t {
+			by.Member = m.Role
+		}
+	}
+	return authorizeCreate(settings, by, OwnerOf(by))
+}
+
 // authorizeCreateForMachine checks whether a person with the role may create a key for a service
 // account or a subject. Whatever `creators` says, admins of the tenant may.
 func authorizeCreateForMachine(role scope.Role, owner Owner) error {

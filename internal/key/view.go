@@ -19,6 +19,8 @@ type View struct {
 	// Previous is the secret before the last refresh while it is valid. Its Until is when it really
 	// ends. It is zero where no previous secret is valid.
 	Previous Previous
+	// MayChange is set if the caller may change the key.
+	MayChange bool
 	// Full is false for a member who sees the key of another. They may see its name, description,
 	// owner and dates, and nothing else.
 	Full bool
@@ -72,9 +74,10 @@ func (s *Service) show(who principal.Principal, t policy.Tenant, k Key) (View, e
 // view shows a key to a person who acts with the role. It does not check whether they may see it.
 func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k Key) View {
 	life, now := k.Life(t.Rules), s.Now()
+	access := accessTo(role, relationTo(k, person, role), t.Settings.Visibility)
 	return View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
-		Full: accessTo(role, relationTo(k, person, role), t.Settings.Visibility).full,
+		Full: access.full, MayChange: access.change,
 	}
 }
 

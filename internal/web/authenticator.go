@@ -109,6 +109,11 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 	return v, body, unread, err
 }
 
+// SessionWasLive reports whether the request carries a session that was valid a few seconds ago.
+func (a *Authenticator) SessionWasLive(r *http.Request) bool {
+	return a.Verify.SessionWasLive(a.ReadCredential(r.Context(), r.Header))
+}
+
 // authenticate runs steps 1 to 4b of a decision with the headers of the request. A caller who is
 // refused has a transport if the request carries exactly one credential.
 func (a *Authenticator) authenticate(w http.ResponseWriter, r *http.Request,

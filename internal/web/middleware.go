@@ -73,7 +73,7 @@ func (m *Middleware) setHeaders(s *Surface, h http.Header) {
 	if m.Now != nil {
 		h.Set("Date", m.Now().UTC().Format(http.TimeFormat)) // net/http keeps it
 	}
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", s.ReferrerPolicy)
 	h.Set("Content-Security-Policy", s.ContentPolicy)
 	if m.Authenticator.Secure && !s.relayed { // it would be a promise for another host
 		h.Set("Strict-Transport-Security", "max-age=31536000")

@@ -69,6 +69,8 @@ type Surface struct {
 	// ContentPolicy is the Content-Security-Policy of every response. By default nothing may be
 	// loaded.
 	ContentPolicy string
+	// ReferrerPolicy is the Referrer-Policy of every response; by default no URL is sent.
+	ReferrerPolicy string
 	// FreeText is set where parameters in paths hold text that people chose, such as e-mail
 	// addresses. Otherwise a path with anything percent-encoded is no route.
 	FreeText bool
@@ -178,7 +180,7 @@ func NewRouter(m *Middleware) *Router {
 }
 
 func (t *Router) newSurface(prefix string, errors ErrorWriter) *Surface {
-	return &Surface{ContentPolicy: dataPolicy, router: t, prefix: prefix, errors: errors}
+	return &Surface{ContentPolicy: dataPolicy, ReferrerPolicy: "no-referrer", router: t, prefix: prefix, errors: errors}
 }
 
 // Mount adds a surface and its routes. Every path that begins with the prefix, and with no longer

@@ -1,0 +1,312 @@
+// Package console serves the pages in which people manage keys.
+//
+// A page calls the domain packages in process, as the entry points for programs do; no rule and no
+// SQL is here. A handler reads its request, calls the domain, and returns a response: a page of
+// package view, or where to go on. It never writes to the connection itself.
+//
+//	console.go    routes, and what happens around every handler
+//	frame.go      what is around every page: sidebar, tenants, messages
+//	problem.go    pages about failures
+//	words.go      times and statuses in words
+//	signin.go     sign in and out, theme
+//	keylist.go    my keys, all keys of a tenant
+//	keypage.go    one key
+//	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
+//	secret.go     a secret, shown once
+package console
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/account"
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/verify"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+// Idempotency keeps what forms have done, so that a form that is sent twice does it once.
+type Idempotency interface {
+	IdempotentResult(ctx context.Context, k audit.IdempotencyKey) (audit.IdempotentResult, error)
+}
+
+// Console serves the pages. Its fields are required.
+type Console struct {
+	Middleware   *web.Middleware
+	Identity     *identity.Service
+	Sessions     *session.Service
+	Accounts     *account.Service
+	Tenancy      *tenancy.Service
+	Applications *application.Service
+	Keys         *key.Service
+	Idempotency  Idempotency
+	Now          func() time.Time
+	// BaseURL is the URL of this server, without a slash at the end.
+	BaseURL string
+	Version string
+}
+
+// contentPolicy lets pages load what this server sends, and nothing else.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Mount adds the pages.
+func (c *Console) Mount(router *web.Router) {
+	errors := problemWriter{c}
+	get, post := http.MethodGet, http.MethodPost
+	for prefix, routes := range map[string][]web.Route{
+		"/":         {c.route(get, "/{$}", c.open(c.home))},
+		"/sign-in":  {c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.signIn)},
+		"/sign-out": {c.route(post, "/sign-out", c.signOut)},
+		"/theme":    {c.route(post, "/theme", c.setTheme)},
+		"/settings": {
+			c.route(get, "/settings/keys", c.signedIn(c.myKeys)),
+			c.route(get, "/settings/keys/new", c.signedIn(c.newKey)),
+			c.route(post, "/settings/keys/new", c.signedIn(c.createKey)),
+			c.route(post, "/settings/keys/download", c.signedIn(c.download)),
+		},
+		"/t": {
+			c.route(get, "/t/{tenant}/keys", c.signedIn(c.tenantKeys)),
+			c.route(get, keyPath, c.signedIn(c.showKey)),
+			c.route(get, keyPath+"/edit", c.signedIn(c.showEdit)),
+			c.route(post, keyPath+"/edit", c.signedIn(c.editKey)),
+			c.route(get, keyPath+"/regenerate", c.signedIn(c.showRegenerate)),
+			c.route(post, keyPath+"/regenerate", c.signedIn(c.regenerate)),
+			c.route(get, keyPath+"/revoke", c.signedIn(c.confirmRevoke)),
+			c.route(post, keyPath+"/revoke", c.signedIn(c.revoke)),
+			c.route(get, keyPath+"/delete", c.signedIn(c.confirmDelete)),
+			c.route(post, keyPath+"/delete", c.signedIn(c.delete)),
+			c.route(post, keyPath+"/disable", c.signedIn(c.disable)),
+			c.route(post, keyPath+"/enable", c.signedIn(c.enable)),
+			c.route(post, keyPath+"/previous", c.signedIn(c.endPrevious)),
+		},
+		view.AssetPrefix: c.assets(),
+	} {
+		surface := router.Mount(prefix, errors, routes...)
+		surface.ContentPolicy = contentPolicy
+		// With no-referrer, browsers send "Origin: null" with a form over plain HTTP, unless the
+		// host is this machine, and the form is taken for one of another site.
+		surface.ReferrerPolicy = "same-origin"
+	}
+}
+
+// keyPath is the path of the page of a key.
+const keyPath = "/t/{tenant}/keys/{key}"
+
+func (c *Console) route(method, path string, serve web.Handler) web.Route {
+	return web.Route{Method: method, Path: path, Serve: serve, Page: true}
+}
+
+// assets returns the routes of what every page loads.
+func (c *Console) assets() []web.Route {
+	var routes []web.Route
+	for path, a := range view.Assets() {
+		routes = append(routes, c.route(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) error {
+			h := w.Header()
+			h.Set("Content-Type", a.ContentType)
+			h.Set("Cache-Control", "public, max-age=31536000, immutable")
+			h.Set("Vary", "Accept-Encoding")
+			content := a.Content
+			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+				h.Set("Content-Encoding", "gzip")
+				content = a.Compressed
+			}
+			_, _ = w.Write(content) // the browser may be gone
+			return nil
+		}))
+	}
+	return routes
+}
+
+// call is a request to a page.
+type call struct {
+	*http.Request
+	console *Console
+	// who is the person; the zero value before the sign-in.
+	who     principal.Principal
+	session principal.Session
+	// form has the fields of a POST.
+	form url.Values
+	// now and zone are the time of the request, and that of the person.
+	now  time.Time
+	zone *time.Location
+}
+
+// response is what a handler answers: a page, or where to go on.
+type response struct {
+	page  view.Page
+	title string
+	// status is that of the page; 0 for 200.
+	status int
+	// narrow is set for forms. current is the path of the page in the sidebar.
+	narrow  bool
+	current string
+	message *view.Message
+	// next is where the browser goes on; "" for a page.
+	next    string
+	cookies []*http.Cookie
+	// file is set for a file to download, with its name in title.
+	file []byte
+}
+
+// goTo returns a response that sends the browser on.
+func goTo(path string) response { return response{next: path} }
+
+// did returns a response that sends the browser on to a page, which says what was done.
+func did(path, what string) response {
+	return goTo(path + "?did=" + url.QueryEscape(what))
+}
+
+// handler answers a call.
+type handler func(*call) (response, error)
+
+// open returns the handler of a page that needs no session.
+func (c *Console) open(serve handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k := c.newCall(r)
+		answer, err := serve(k)
+		if err != nil {
+			return err
+		}
+		return c.write(w, k, answer)
+	}
+}
+
+// signedIn returns the handler of a page for signed-in people. Everybody else signs in first and
+// then goes on; what they typed is kept.
+func (c *Console) signedIn(serve handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k := c.newCall(r)
+		typed, err := c.readTyped(w, r)
+		if err != nil {
+			return err
+		}
+		caller, body, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{SessionOnly: true})
+		if err != nil {
+			return c.signInFirst(w, k, typed, err)
+		}
+		k.who = caller.Principal
+		k.session, _ = k.who.Session()
+		k.Request = r.WithContext(admission.WithCaller(r.Context(), admission.ForPrincipal(k.who)))
+		if r.Method == http.MethodPost {
+			k.form, err = readForm(r, body)
+			if err == nil {
+				err = c.Middleware.AdmitChange(k.who, reduces(r.URL.Path))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		answer, err := serve(k)
+		if err != nil {
+			return err
+		}
+		return c.write(w, k, answer)
+	}
+}
+
+// readTyped returns the fields of a form before its caller is known, so that they are kept if the
+// session has ended. It returns nothing for a session that was valid a few seconds ago.
+func (c *Console) readTyped(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost || c.Middleware.Authenticator.SessionWasLive(r) {
+		return nil, nil
+	}
+	if err := c.Middleware.AdmitAnonymous(w, r); err != nil {
+		return nil, err
+	}
+	if err := c.Middleware.BufferAnonymousBody(w, r); err != nil {
+		return nil, err
+	}
+	text, err := web.ReadWhole(r)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	return readForm(r, text)
+}
+
+// reduces reports whether a form only takes authority away.
+func reduces(path string) bool {
+	_, action, _ := strings.Cut(strings.TrimPrefix(path, "/t/"), "/keys/")
+	_, action, _ = strings.Cut(action, "/")
+	switch action {
+	case "revoke", "delete", "disable", "previous":
+		return true
+	}
+	return false
+}
+
+func (c *Console) newCall(r *http.Request) *call {
+	return &call{Request: r, console: c, now: c.Now(), zone: zoneOf(r)}
+}
+
+// readForm reads the fields of a form.
+func readForm(r *http.Request, body []byte) (url.Values, error) {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if len(body) == 0 {
+		return url.Values{}, nil
+	}
+	if len(body) > web.MaxBody {
+		return nil, fault.TooLarge
+	}
+	if strings.TrimSpace(kind) != "application/x-www-form-urlencoded" {
+		return nil, fault.New(fault.UnsupportedMediaType, "Send the fields of a form.")
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "The form cannot be read.")
+	}
+	return form, nil
+}
+
+// write writes the response of a handler.
+func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
+	for _, cookie := range answer.cookies {
+		http.SetCookie(w, cookie)
+	}
+	switch {
+	case answer.file != nil:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Disposition", `attachment; filename="`+answer.title+`"`)
+		_, _ = w.Write(answer.file) // the browser may be gone
+		return nil
+	case answer.next != "":
+		http.Redirect(w, k.Request, answer.next, http.StatusSeeOther)
+		return nil
+	}
+	frame, err := c.frame(k, answer)
+	if err != nil {
+		return err
+	}
+	return writePage(w, answer.status, frame, answer.page)
+}
+
+// writePage writes a page that no cache keeps.
+func writePage(w http.ResponseWriter, status int, f view.Frame, p view.Page) error {
+	var text bytes.Buffer
+	if err := view.Render(&text, f, p); err != nil {
+		return err
+	}
+	h := w.Header()
+	web.SetPrivate(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	if status != 0 {
+		w.WriteHeader(status)
+	}
+	_, _ = io.Copy(w, &text) // the browser may be gone
+	return nil
+}

@@ -1,0 +1,311 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+const (
+	// maxOwnKeys is how many keys of a person one page shows, and rowsPerPage how many of a tenant.
+	maxOwnKeys  = 200
+	rowsPerPage = 50
+	// soonDays is from how many days before its end on the expiry of a key is a warning, and
+	// bannerDays from when on the page begins with it.
+	soonDays   = 30
+	bannerDays = 7
+)
+
+// myKeys lists the person's own keys in all tenants.
+func (c *Console) myKeys(k *call) (response, error) {
+	tenants, err := c.Tenancy.Tenants(k.Context(), k.who, paging.Page{Limit: maxTenants})
+	if err != nil {
+		return response{}, err
+	}
+	listing, err := c.Keys.ListOwn(k.Context(), k.who, key.Filter{}, key.Page{Limit: maxOwnKeys})
+	if err != nil {
+		return response{}, err
+	}
+	page := view.Keys{Heading: "API keys", Intro: "Your own keys, in every tenant you belong to."}
+	for _, t := range slices.Backward(tenants) {
+		if group, ok := k.ownGroup(t, listing.Views); ok {
+			page.Groups = append(page.Groups, group)
+			if group.New != "" {
+				page.New = cmp.Or(page.New, group.New)
+			}
+		}
+	}
+	if current := tenantOf(k, tenants); current != nil {
+		page.Tabs = keyTabs(*current, false)
+	}
+	page.Soon = k.soon(listing.Views)
+	return response{page: page, title: "API keys", current: "/settings/keys"}, nil
+}
+
+// keyTabs are the two lists of keys.
+func keyTabs(t tenancy.Tenant, all bool) []view.Tab {
+	return []view.Tab{
+		{Link: view.Link{Text: "My API keys", Path: "/settings/keys"}, Current: !all},
+		{Link: view.Link{Text: "All API keys of " + t.Name, Path: tenantPath(t.ID)}, Current: all},
+	}
+}
+
+// ownGroup returns the person's keys of one tenant. A tenant in which they have no keys and no
+// membership is left out.
+func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup, ok bool) {
+	group = view.KeyGroup{ID: string(t.ID), Tenant: t.Name}
+	held := 0
+	for _, v := range views {
+		if v.Key.Tenant != t.ID {
+			continue
+		}
+		group.Rows = append(group.Rows, k.row(v))
+		if v.Status == policy.Active || v.Status == policy.Disabled {
+			held++
+		}
+	}
+	if most := t.Settings.KeysPerUser; most > 0 {
+		group.Note = fmt.Sprintf("%d of %d keys in use", held, most)
+	} else {
+		group.Note = count(held, "key") + ", no limit"
+	}
+	err := key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings)
+	if err == nil {
+		group.New = "/settings/keys/new?tenant=" + string(t.ID)
+	} else {
+		group.Why = "You create no keys here"
+	}
+	return group, len(group.Rows) > 0 || err == nil || isMember(k, t.ID)
+}
+
+// isMember reports whether the person has a membership in the tenant.
+func isMember(k *call, id ident.TenantID) bool {
+	for _, m := range k.session.Memberships {
+		if m.Tenant == id {
+			return true
+		}
+	}
+	return false
+}
+
+// soon returns the key that stops working next, if it is within a few days.
+func (k *call) soon(views []key.View) *view.SoonKey {
+	var next *key.View
+	for i, v := range views {
+		ends := v.Life.Expiry.At
+		if v.Status != policy.Active || ends.IsZero() || ends.Sub(k.now) > bannerDays*day {
+			continue
+		}
+		if next == nil || ends.Before(next.Life.Expiry.At) {
+			next = &views[i]
+		}
+	}
+	if next == nil {
+		return nil
+	}
+	return &view.SoonKey{
+		Name: next.Key.Name, When: k.in(next.Life.Expiry.At).Text, Path: pathOf(next.Key) + "/regenerate",
+	}
+}
+
+// tenantKeys lists the keys of a tenant that the person may see.
+func (c *Console) tenantKeys(k *call) (response, error) {
+	t, err := c.Tenancy.Tenant(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")))
+	if err != nil {
+		return response{}, err
+	}
+	query := k.URL.Query()
+	filter := key.Filter{Query: query.Get("q"), Status: policy.Status(query.Get("status"))}
+	page, err := pageOf(query)
+	if err != nil {
+		return response{}, err
+	}
+	listing, err := c.Keys.List(k.Context(), k.who, t.ID, filter, page)
+	if err != nil {
+		return response{}, err
+	}
+	group := view.KeyGroup{ID: string(t.ID), Tenant: "All API keys"}
+	for _, v := range listing.Views {
+		row := k.row(v)
+		row.Owner, row.OwnerNote = ownerWords(v.Key)
+		group.Rows = append(group.Rows, row)
+	}
+	p := view.Keys{
+		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
+		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: searchOf(tenantPath(t.ID), filter),
+	}
+	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
+		p.New = "/settings/keys/new?tenant=" + string(t.ID)
+	}
+	if listing.Next != nil {
+		query.Set("after", listing.Next.BeforeTime.UTC().Format(time.RFC3339Nano)+" "+string(listing.Next.BeforeID))
+		p.Next = tenantPath(t.ID) + "?" + query.Encode()
+	}
+	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
+}
+
+// searchOf returns the form above a list.
+func searchOf(path string, f key.Filter) *view.Search {
+	s := &view.Search{Path: path, Query: f.Query, Status: string(f.Status)}
+	for _, status := range append([]policy.Status{""}, policy.Statuses()...) {
+		to := url.Values{}
+		if f.Query != "" {
+			to.Set("q", f.Query)
+		}
+		text := "All"
+		if status != "" {
+			to.Set("status", string(status))
+			text = badges[status].Text
+		}
+		tab := view.Tab{Link: view.Link{Text: text, Path: path}, Current: status == f.Status}
+		if len(to) > 0 {
+			tab.Path += "?" + to.Encode()
+		}
+		s.Statuses = append(s.Statuses, tab)
+	}
+	return s
+}
+
+// pageOf reads which part of a list is asked for.
+func pageOf(query url.Values) (key.Page, error) {
+	page := key.Page{Limit: rowsPerPage}
+	after := query.Get("after")
+	if after == "" {
+		return page, nil
+	}
+	text, id, _ := strings.Cut(after, " ")
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return page, errPosition
+	}
+	if _, err := ident.Parse[ident.KeyID](id); err != nil {
+		return page, errPosition
+	}
+	page.BeforeTime, page.BeforeID = at, ident.KeyID(id)
+	return page, nil
+}
+
+// badges are the statuses in words.
+var badges = map[policy.Status]view.Badge{
+	policy.Active:   {Text: "Active", Icon: "check", Class: "active"},
+	policy.Disabled: {Text: "Disabled", Icon: "pause", Class: "disabled"},
+	policy.Expired:  {Text: "Expired", Icon: "warn", Class: "expired"},
+	policy.Revoked:  {Text: "Revoked", Icon: "cross", Class: "revoked"},
+}
+
+// badgeOf returns the status of a key, in words.
+func badgeOf(v key.View) view.Badge {
+	switch {
+	case v.Status == policy.Active && v.Full && v.Key.SecretSetAt.IsZero():
+		return view.Badge{Text: "Not claimed", Icon: "link", Class: "waiting"}
+	case v.Status == policy.Active && !v.Previous.Until.IsZero():
+		return view.Badge{Text: "Two secrets", Icon: "turn", Class: "overlap"}
+	}
+	return badges[v.Status]
+}
+
+func pathOf(k key.Key) string { return tenantPath(k.Tenant) + "/" + string(k.ID) }
+
+// row returns a key as a list shows it.
+func (k *call) row(v key.View) view.KeyRow {
+	row := view.KeyRow{
+		Name: v.Key.Name, Description: v.Key.Description, Path: pathOf(v.Key), Badge: badgeOf(v),
+		PublicID: cmp.Or(v.Key.PublicID, string(v.Key.ID)), Created: k.on(v.Key.CreatedAt), Gone: -1,
+		Ended: v.Status == policy.Revoked, LastUsed: never("–"), Expires: never("–"),
+	}
+	row.Blade = row.PublicID
+	switch v.Status {
+	case policy.Disabled:
+		row.Drawn = "off"
+	case policy.Expired, policy.Revoked:
+		row.Drawn = "out"
+	}
+	if !v.Full {
+		return row
+	}
+	row.Last4 = v.Key.Last4
+	row.CreatedNote = k.age(v.Key.CreatedAt)
+	row.LastUsed, row.LastUsedNote = k.ago(v.Key.LastUsedAt), v.Key.LastUsedIP
+	k.setExpiry(&row, v)
+	row.Action = actionOf(v)
+	return row
+}
+
+// setExpiry sets what a row says about the end of the key.
+func (k *call) setExpiry(row *view.KeyRow, v key.View) {
+	ends := v.Life.Expiry.At
+	switch {
+	case v.Status == policy.Revoked:
+		row.Expires, row.ExpiresNote = never("–"), "revoked "+k.date(v.Key.RevokedAt)
+		return
+	case v.Key.SecretSetAt.IsZero():
+		row.Drawn, row.Expires = "out", k.on(v.Key.CreatedAt.Add(key.ClaimPeriod))
+		row.ExpiresNote = "to be claimed by then"
+		return
+	case ends.IsZero():
+		row.Expires = never("never")
+		return
+	}
+	row.Expires, row.ExpiresNote = k.in(ends), k.date(ends)
+	if v.Life.Expiry.Reason != policy.ByKey {
+		row.ExpiresNote += " · policy"
+	}
+	row.Gone = gonePercent(v.Key.SecretSetAt, ends, k.now)
+	switch left := ends.Sub(k.now); {
+	case left <= 0:
+		row.ExpiresTone = "bad"
+	case left <= soonDays*day:
+		row.ExpiresTone = "warn"
+	}
+}
+
+// gonePercent returns how much of a span is over.
+func gonePercent(from, to, now time.Time) int {
+	whole := to.Sub(from)
+	if whole <= 0 {
+		return 100
+	}
+	return max(0, min(100, int(100*now.Sub(from)/whole)))
+}
+
+// actionOf returns the one action that fits the state of a key.
+func actionOf(v key.View) view.Link {
+	switch path := pathOf(v.Key); {
+	case !v.MayChange || v.Status == policy.Revoked || v.Key.SecretSetAt.IsZero():
+		return view.Link{}
+	case !v.Previous.Until.IsZero():
+		return view.Link{Text: "Manage secrets", Path: path}
+	case v.Status == policy.Disabled:
+		return view.Link{Text: "Open", Path: path}
+	default:
+		return view.Link{Text: "Regenerate", Path: path + "/regenerate"}
+	}
+}
+
+// ownerWords returns the owner of a key, with what kind of owner it is.
+func ownerWords(k key.Key) (name, note string) {
+	switch k.Owner.Type() {
+	case ident.ServiceAccountParty:
+		return cmp.Or(k.Owner.Name, string(k.Owner.ID)), "service account"
+	case ident.SubjectParty:
+		return cmp.Or(k.Owner.Name, k.Owner.ExternalID), "subject " + k.Owner.ExternalID
+	}
+	if k.Owner.Name == "" && k.Owner.Email == "" {
+		return "Deleted person", string(k.Owner.ID)
+	}
+	return cmp.Or(k.Owner.Name, k.Owner.Email), k.Owner.Email
+}
+
+// errPosition refuses a position in a list that no page made.
+var errPosition = fault.New(fault.Malformed, "This is no page of the list. Go back to its beginning.")

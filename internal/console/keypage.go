@@ -1,0 +1,131 @@
+package console
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
+)
+
+// shownKey returns the key in the path.
+func (k *call) shownKey() (key.View, error) {
+	return k.console.Keys.Get(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")),
+		ident.KeyID(k.PathValue("key")))
+}
+
+// showKey shows one key.
+func (c *Console) showKey(k *call) (response, error) {
+	v, err := k.shownKey()
+	if err != nil {
+		return response{}, err
+	}
+	t, err := c.Tenancy.Tenant(k.Context(), k.who, v.Key.Tenant)
+	if err != nil {
+		return response{}, err
+	}
+	page := view.Key{
+		Row: k.row(v), Back: view.Link{Text: "All API keys of " + t.Name, Path: tenantPath(t.ID)},
+		Facts: k.facts(v),
+	}
+	if v.Key.Owner.Is(k.session.User.ID) {
+		page.Back = view.Link{Text: "API keys", Path: "/settings/keys"}
+	}
+	if v.Full {
+		page.Secrets, page.Scopes = k.secrets(v), v.Key.Scopes.Strings()
+		page.Applies = "All applications, also future ones."
+		if !v.Key.Applications.All {
+			page.Applies = count(len(v.Key.Applications.IDs), "application") + ". Any other application is refused."
+		}
+	}
+	if v.MayChange {
+		setActions(&page, v)
+	}
+	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
+}
+
+// setActions sets what the person can do with the key.
+func setActions(page *view.Key, v key.View) {
+	path := pathOf(v.Key)
+	page.Danger = []view.Link{{Text: "Delete…", Path: path + "/delete"}}
+	if v.Status == policy.Revoked {
+		return
+	}
+	page.Danger = append([]view.Link{{Text: "Revoke…", Path: path + "/revoke"}}, page.Danger...)
+	page.Actions = []view.Link{{Text: "Edit", Path: path + "/edit"}}
+	if !v.Key.SecretSetAt.IsZero() {
+		page.Actions = append([]view.Link{{Text: "Regenerate", Path: path + "/regenerate"}}, page.Actions...)
+	}
+	page.Toggle = view.Link{Text: "Disable", Path: path + "/disable"}
+	if !v.Key.DisabledAt.IsZero() {
+		page.Toggle = view.Link{Text: "Enable", Path: path + "/enable"}
+	}
+}
+
+// secrets returns the secrets of a key that are valid, or were until it ended.
+func (k *call) secrets(v key.View) (list []view.SecretRow) {
+	if v.Key.SecretSetAt.IsZero() {
+		return nil
+	}
+	current := view.SecretRow{
+		Title: "Current secret", ID: shownID(v.Key.PublicID, v.Key.ID, v.Key.Last4), LastUsed: k.ago(v.Key.LastUsedAt),
+		LastUsedNote: v.Key.LastUsedIP, Note: "set " + k.date(v.Key.SecretSetAt),
+	}
+	list = append(list, current)
+	if p := v.Previous; !p.Until.IsZero() {
+		old := view.SecretRow{
+			Title: "Old secret", ID: shownID(p.PublicID, v.Key.ID, p.Last4), LastUsed: k.ago(p.LastUsedAt),
+			Ends: k.in(p.Until),
+		}
+		if v.MayChange {
+			old.End = pathOf(v.Key) + "/previous"
+		}
+		list = append(list, old)
+	}
+	return list
+}
+
+func shownID(public string, id ident.KeyID, last4 string) string {
+	return cmp.Or(public, string(id)) + " ····" + last4
+}
+
+// facts returns the lifecycle of a key and how it is used.
+func (k *call) facts(v key.View) (list []view.Fact) {
+	owner, kind := ownerWords(v.Key)
+	list = append(list,
+		view.Fact{Name: "Owner", Value: owner, Note: kind}, view.Fact{Name: "Created", When: k.at(v.Key.CreatedAt)})
+	if !v.Full {
+		return list
+	}
+	if by := v.Key.CreatedBy; by.ID != v.Key.Owner.ID {
+		list = append(list, view.Fact{Name: "Created by", Value: cmp.Or(by.Name, by.Email, string(by.ID))})
+	}
+	if !v.Key.SecretSetAt.IsZero() {
+		list = append(list, view.Fact{Name: "Secret set", When: k.at(v.Key.SecretSetAt)})
+	}
+	if ends := v.Life.Expiry.At; !ends.IsZero() {
+		list = append(list, view.Fact{Name: "Expires", When: k.at(ends), Note: expiryReasons[v.Life.Expiry.Reason]})
+	}
+	if used := v.Key.LastUsedAt; !used.IsZero() {
+		list = append(list, view.Fact{Name: "Last used", When: k.at(used), Note: v.Key.LastUsedIP})
+	}
+	if at := v.Key.DisabledAt; !at.IsZero() {
+		list = append(list, view.Fact{Name: "Disabled", When: k.at(at)})
+	}
+	if at := v.Key.RevokedAt; !at.IsZero() {
+		list = append(list, view.Fact{Name: "Revoked", When: k.at(at), Note: v.Key.RevokedReason})
+	}
+	if v.Key.Addresses.Restricted() {
+		networks := strings.Join(v.Key.Addresses.Strings(), ", ")
+		list = append(list, view.Fact{Name: "Addresses", Value: networks, Mono: true})
+	}
+	return append(list, view.Fact{Name: "ID", Value: string(v.Key.ID), Mono: true})
+}
+
+// expiryReasons say which rule ends a key.
+var expiryReasons = map[policy.Reason]string{
+	policy.ByKey: "by the key's own date", policy.ByMaxLifetime: "by the account's maximum",
+	policy.ByAutoExpiry: "by automatic expiration",
+}

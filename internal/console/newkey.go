@@ -1,0 +1,388 @@
+package console
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+const (
+	// statusInvalid is the status of a form that is shown again with what is wrong in it.
+	statusInvalid = 422
+	// maxDescription is how many characters a description has at most.
+	maxDescription = 1000
+	newKeyPath     = "/settings/keys/new"
+)
+
+// The choices of the form for a new key.
+const (
+	expiryDate  = "date"
+	expiryNever = "never"
+	accessRead  = "read"
+	accessSome  = "some"
+	accessAll   = "all"
+)
+
+// expiryDays are the lifetimes that are offered, as far as the account's policy allows them.
+var expiryDays = []int{7, 30, 90, 180, 365}
+
+// usualDays is the lifetime that is chosen first.
+const usualDays = 90
+
+// newKey shows the form for a key.
+func (c *Console) newKey(k *call) (response, error) {
+	values := k.form
+	if values == nil {
+		values = k.URL.Query()
+	}
+	return k.keyForm(values, nil)
+}
+
+// keyForm returns the form, filled in, with what is wrong.
+func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) {
+	c := k.console
+	tenants, err := k.creatable()
+	if err != nil {
+		return response{}, err
+	}
+	if len(tenants) == 0 {
+		return response{}, fault.New(fault.Forbidden,
+			"No tenant of yours lets you create a key. Ask an administrator of the tenant to create one for you.")
+	}
+	t := chosenTenant(tenants, values.Get("tenant"))
+	entries, err := c.Tenancy.Scopes(k.Context(), k.who, t.ID)
+	if err != nil {
+		return response{}, err
+	}
+	applications, err := c.Applications.Applications(k.Context(), k.who, t.ID,
+		paging.Page{Limit: application.MaxPerTenant})
+	if err != nil {
+		return response{}, err
+	}
+	limit, err := k.lifetimeLimit(t)
+	if err != nil {
+		return response{}, err
+	}
+	page := view.NewKey{
+		Once: rand.Text(), Action: newKeyPath, Cancel: "/settings/keys", Faults: faults, Tenant: string(t.ID),
+		Name: values.Get("name"), Description: values.Get("description"),
+		DescriptionLeft: maxDescription - utf8.RuneCountInString(values.Get("description")),
+		Date:            values.Get("date"), MinDate: k.now.In(k.zone).AddDate(0, 0, 1).Format(time.DateOnly),
+		Limit: limit.words, Addresses: values.Get("allowed_cidrs"), Visible: visibleWords(t),
+	}
+	if limit.days > 0 {
+		page.MaxDate = k.now.In(k.zone).AddDate(0, 0, limit.days).Format(time.DateOnly)
+	}
+	for _, one := range tenants {
+		page.Tenants = append(page.Tenants, view.Choice{
+			Value: string(one.ID), Text: one.Name, Checked: one.ID == t.ID,
+		})
+	}
+	page.Expiry = k.expiryChoices(values.Get("expiry"), limit)
+	role := k.who.RoleIn(t.ID, t.Account)
+	page.Access = accessChoices(values.Get("access"), t)
+	page.Scopes = scopeGroups(entries, role, values["scope"])
+	page.ApplicationChoices, page.Applications = applicationChoices(values, applications)
+	return response{
+		page: page, title: "New API key", narrow: true, current: "/settings/keys", status: statusOf(faults),
+	}, nil
+}
+
+func statusOf(faults view.Faults) int {
+	if len(faults) > 0 {
+		return statusInvalid
+	}
+	return 0
+}
+
+// creatable returns the tenants in which the person may create a key of their own.
+func (k *call) creatable() (list []tenancy.Tenant, err error) {
+	tenants, err := k.console.Tenancy.Tenants(k.Context(), k.who, paging.Page{Limit: maxTenants})
+	for _, t := range slices.Backward(tenants) {
+		if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
+			list = append(list, t)
+		}
+	}
+	return list, err
+}
+
+// chosenTenant returns the tenant with the id, or else the first.
+func chosenTenant(tenants []tenancy.Tenant, id string) tenancy.Tenant {
+	for _, t := range tenants {
+		if string(t.ID) == id {
+			return t
+		}
+	}
+	return tenants[0]
+}
+
+// visibleWords says who sees name and description of a key.
+func visibleWords(t tenancy.Tenant) string {
+	if t.Settings.Visibility == policy.SeeAll {
+		return "Everybody in " + t.Name + " sees name and description."
+	}
+	return "You and the administrators of " + t.Name + " see name and description."
+}
+
+// limit is what the account's policy says about the lifetime of a new key.
+type limit struct {
+	// days is the longest lifetime that can be chosen; 0 for any.
+	days  int
+	words string
+}
+
+// lifetimeLimit returns the limit of the account of a tenant.
+func (k *call) lifetimeLimit(t tenancy.Tenant) (limit, error) {
+	p, err := k.console.Accounts.Policy(k.Context(), k.who, t.Account)
+	if err != nil {
+		return limit{}, err
+	}
+	most := policy.InForce(p.Rules, policy.ByMaxLifetime).Days
+	auto := policy.InForce(p.Rules, policy.ByAutoExpiry).Days
+	l := limit{days: most, words: "No policy limits the lifetime of keys."}
+	if auto > 0 && (most == 0 || auto <= most) {
+		l.days = auto
+		l.words = fmt.Sprintf("Secrets expire %d days after they are set: automatic expiration of the account.", auto)
+	} else if most > 0 {
+		l.words = fmt.Sprintf("The account allows at most %d days.", most)
+	}
+	return l, nil
+}
+
+// expiryChoices returns the lifetimes within the limit, each with its date.
+func (k *call) expiryChoices(chosen string, l limit) (list []view.Choice) {
+	add := func(value, text, note string) {
+		list = append(list, view.Choice{Value: value, Text: text, Note: note, Checked: value == chosen})
+	}
+	for _, days := range expiryDays {
+		if l.days == 0 || days <= l.days {
+			add(strconv.Itoa(days), count(days, "day"), k.date(k.now.Add(time.Duration(days)*day)))
+		}
+	}
+	add(expiryDate, "Another day", "choose it below")
+	if l.days == 0 {
+		add(expiryNever, "Never", "not recommended")
+	}
+	if slices.ContainsFunc(list, func(c view.Choice) bool { return c.Checked }) {
+		return list
+	}
+	best := 0
+	for i, c := range list {
+		if days, err := strconv.Atoi(c.Value); err == nil && days <= usualDays {
+			best = i
+		}
+	}
+	list[best].Checked = true
+	return list
+}
+
+// accessChoices returns the ways to choose scopes.
+func accessChoices(chosen string, t tenancy.Tenant) []view.Choice {
+	if chosen == "" {
+		chosen = accessRead
+		if slices.Contains(t.Settings.DefaultScopes, scope.Every) {
+			chosen = accessAll
+		}
+	}
+	return []view.Choice{
+		{Value: accessRead, Text: "Read only", Note: "every scope that ends in :read", Checked: chosen == accessRead},
+		{Value: accessSome, Text: "Only these", Note: "choose scopes", Checked: chosen == accessSome},
+		{
+			Value: accessAll, Text: "All scopes your role allows", Note: "including later ones",
+			Checked: chosen == accessAll,
+		},
+	}
+}
+
+// scopeGroups returns the scopes by resource. Those beyond the person's role cannot be chosen.
+func scopeGroups(entries []scope.Entry, role scope.Role, chosen []string) (groups []view.ScopeGroup) {
+	at := map[string]int{}
+	for _, e := range entries {
+		resource, _, _ := strings.Cut(string(e.Name), ":")
+		i, known := at[resource]
+		if !known {
+			i = len(groups)
+			at[resource] = i
+			groups = append(groups, view.ScopeGroup{Resource: resource})
+		}
+		choice := view.Choice{
+			Value: string(e.Name), Text: string(e.Name), Note: e.Description,
+			Checked: slices.Contains(chosen, string(e.Name)), Off: !slices.Contains(e.Roles, role),
+		}
+		if choice.Off {
+			choice.Note = strings.TrimSpace("for another role. " + e.Description)
+			choice.Checked = false
+		}
+		groups[i].Scopes = append(groups[i].Scopes, choice)
+	}
+	return groups
+}
+
+// applicationChoices returns the ways to choose applications, and the applications.
+func applicationChoices(values url.Values, list []application.Application) (ways, each []view.Choice) {
+	some := values.Get("applications") == accessSome && len(list) > 0
+	ways = []view.Choice{{
+		Value: accessAll, Text: "All applications", Note: "also future ones", Checked: !some,
+	}}
+	if len(list) > 0 {
+		ways = append(ways, view.Choice{
+			Value: accessSome, Text: "Only these", Note: "choose applications", Checked: some,
+		})
+	}
+	for _, a := range list {
+		c := view.Choice{
+			Value: string(a.ID), Text: a.Name, Checked: slices.Contains(values["application"], string(a.ID)),
+		}
+		if a.Disabled {
+			c.Note = "disabled"
+		}
+		each = append(each, c)
+	}
+	return ways, each
+}
+
+// createKey creates a key from the form, and shows its secret.
+func (c *Console) createKey(k *call) (response, error) {
+	tenant := ident.TenantID(k.form.Get("tenant"))
+	spec, faults, err := k.specOf(tenant)
+	if err != nil {
+		return response{}, err
+	}
+	if len(faults) > 0 {
+		return k.keyForm(k.form, faults)
+	}
+	idempotent, once := k.once("new")
+	issued, err := c.Keys.Create(idempotent, k.who, tenant, spec)
+	if errors.Is(err, audit.ErrAlreadyReserved) {
+		return k.shownBefore(once, tenant)
+	}
+	if faults := formFaults(err); faults != nil {
+		return k.keyForm(k.form, faults)
+	}
+	if err != nil {
+		return response{}, err
+	}
+	return k.secretPage("Your new API key", issued), nil
+}
+
+// specOf reads the form. What is wrong with it is in faults.
+func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults, err error) {
+	spec = key.Spec{Name: k.form.Get("name"), Description: k.form.Get("description")}
+	spec.ExpiresAt, faults = k.expiryOf(faults)
+	spec.Addresses = linesOf(k.form.Get("allowed_cidrs"))
+	if k.form.Get("applications") == accessSome {
+		spec.ApplicationIDs = k.form["application"]
+		if len(spec.ApplicationIDs) == 0 {
+			faults = append(faults, view.Fault{Field: "application_ids", Message: "Choose at least one application."})
+		}
+	} else {
+		spec.AllApplications = true
+	}
+	switch k.form.Get("access") {
+	case accessAll:
+		spec.Scopes = []scope.Scope{scope.Every}
+	case accessSome:
+		for _, name := range k.form["scope"] {
+			spec.Scopes = append(spec.Scopes, scope.Scope(name))
+		}
+	default:
+		spec.Scopes, err = k.readScopes(tenant)
+	}
+	if err == nil && len(spec.Scopes) == 0 {
+		faults = append(faults, view.Fault{Field: "scopes", Message: "Choose at least one scope."})
+	}
+	return spec, faults, err
+}
+
+// readScopes returns the scopes that only read and that the person's role may hold.
+func (k *call) readScopes(tenant ident.TenantID) (list []scope.Scope, err error) {
+	t, err := k.console.Tenancy.Tenant(k.Context(), k.who, tenant)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := k.console.Tenancy.Scopes(k.Context(), k.who, tenant)
+	role := k.who.RoleIn(t.ID, t.Account)
+	for _, e := range entries {
+		if strings.HasSuffix(string(e.Name), ":read") && slices.Contains(e.Roles, role) {
+			list = append(list, e.Name)
+		}
+	}
+	return list, err
+}
+
+// expiryOf reads when the key expires; nil for never.
+func (k *call) expiryOf(faults view.Faults) (*time.Time, view.Faults) {
+	switch chosen := k.form.Get("expiry"); chosen {
+	case expiryNever:
+		return nil, faults
+	case expiryDate:
+		at, err := time.ParseInLocation(time.DateOnly, k.form.Get("date"), k.zone)
+		if err != nil {
+			return nil, append(faults, view.Fault{Field: "expires_at", Message: "Choose a day."})
+		}
+		at = at.UTC()
+		return &at, faults
+	default:
+		days, err := strconv.Atoi(chosen)
+		if err != nil || !slices.Contains(expiryDays, days) {
+			return nil, append(faults, view.Fault{Field: "expires_at", Message: "Choose when the key expires."})
+		}
+		at := k.now.Add(time.Duration(days) * day)
+		return &at, faults
+	}
+}
+
+// linesOf returns the lines of a text, without empty ones; nil for none.
+func linesOf(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// formFaults returns what is wrong with the fields of a form; nil for another failure.
+func formFaults(err error) (faults view.Faults) {
+	for _, f := range fault.Fields(err) {
+		name, _, _ := strings.Cut(f.Name, ".")
+		faults = append(faults, view.Fault{Field: name, Message: f.Message})
+	}
+	switch {
+	case len(faults) > 0:
+	case errors.Is(err, fault.KeyLimitReached):
+		faults = view.Faults{{Field: "name", Message: fault.Message(err)}}
+	}
+	return faults
+}
+
+// once returns the context of a change that the form makes once, however often it is sent.
+func (k *call) once(form string) (ctx context.Context, id audit.IdempotencyKey) {
+	sum := sha256.Sum256([]byte(string(k.session.User.ID) + " " + k.form.Get("once")))
+	id = audit.IdempotencyKey{
+		Principal: string(k.session.User.ID), Method: "FORM", Path: k.URL.Path + " " + form,
+		Key: hex.EncodeToString(sum[:]), Body: sha256.Sum256(nil),
+	}
+	return audit.WithIdempotencyKey(k.Context(), id), id
+}

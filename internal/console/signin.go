@@ -1,0 +1,232 @@
+package console
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/admission"
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/session"
+	"github.com/claviger-dev/claviger/internal/verify"
+)
+
+// home sends people on: to their keys, where those who are not signed in sign in first.
+func (c *Console) home(*call) (response, error) { return goTo("/settings/keys"), nil }
+
+// localPath returns a path of this server that a client sent; "" for everything else. A browser
+// would take "//host" and "/\host" for another host.
+func localPath(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.Contains(path, "\\") ||
+		u.Host != "" || u.Scheme != "" {
+		return ""
+	}
+	return path
+}
+
+// showSignIn shows the form to sign in.
+func (c *Console) showSignIn(k *call) (response, error) {
+	page := view.SignIn{Next: localPath(k.URL.Query().Get("next"))}
+	if k.URL.Query().Get("did") == "sign-out" {
+		page.Notice = "You signed out."
+	}
+	return response{page: page, title: "Sign in"}, nil
+}
+
+// signInFirst answers a request without a session: a page leads to the sign-in and back, and a form
+// is kept until the person has signed in.
+func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, err error) error {
+	kind := fault.KindOf(err)
+	if kind != fault.KeyInvalid && kind != fault.SessionEnded {
+		return err
+	}
+	if k.Method == http.MethodGet || k.Method == http.MethodHead {
+		next := "/sign-in"
+		if path := localPath(k.URL.RequestURI()); path != "/settings/keys" {
+			next += "?next=" + url.QueryEscape(path)
+		}
+		return c.write(w, k, goTo(next))
+	}
+	page := view.SignIn{
+		Next: k.URL.Path, Notice: "Your session has ended. Sign in to go on.", Kept: keptFields(typed),
+	}
+	if len(page.Kept) > 0 {
+		page.Notice += " What you typed is kept."
+	}
+	return c.write(w, k, response{page: page, title: "Sign in", status: http.StatusUnauthorized})
+}
+
+// secretFields are never kept.
+var secretFields = []string{"password", "secret", "value", "once"}
+
+// keptFields returns the fields of a form that is shown again after the sign-in.
+func keptFields(form url.Values) (fields []view.Field) {
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if slices.Contains(secretFields, name) {
+			continue
+		}
+		for _, value := range form[name] {
+			fields = append(fields, view.Field{Name: name, Value: value})
+		}
+	}
+	return fields
+}
+
+// keptPrefix begins the names of fields that the sign-in keeps for another form.
+const keptPrefix = "kept."
+
+// signIn begins a session.
+func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
+	k := c.newCall(r)
+	err := c.Middleware.AdmitAnonymous(w, r)
+	if err == nil {
+		err = c.Middleware.BufferAnonymousBody(w, r)
+	}
+	if err == nil {
+		err = c.Middleware.AdmitChange(principal.Principal{}, true)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return fault.New(fault.Malformed, "The form cannot be read.")
+	}
+	form := r.PostForm
+	origin := c.Middleware.Authenticator.Origin(w.Header(), r)
+	ctx := admission.WithCaller(r.Context(), admission.ForAddress(origin.IP))
+	u, err := c.Identity.SignIn(ctx, origin, form.Get("email"), credential.NewSecret(form.Get("password")))
+	var token credential.Secret
+	if err == nil {
+		_, token, err = c.Sessions.Begin(ctx, session.SignIn{
+			User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: origin,
+		})
+	}
+	next, kept := localPath(form.Get("next")), keptOf(form)
+	if errors.Is(err, fault.SignInFailed) {
+		return c.write(w, k, response{page: view.SignIn{
+			Email: form.Get("email"), Failed: true, Next: next, Kept: keptFields(kept),
+		}, title: "Sign in", status: http.StatusUnauthorized})
+	}
+	if err != nil {
+		return err
+	}
+	answer, err := c.goOn(k, token, next, kept)
+	if err != nil {
+		return err
+	}
+	cookie := c.Middleware.Authenticator.SessionCookie(token)
+	answer.cookies = []*http.Cookie{&cookie}
+	return c.write(w, k, answer)
+}
+
+// goOn returns where a person goes after the sign-in. A form that was sent without a session is
+// shown again as it was filled in, and is not sent.
+func (c *Console) goOn(k *call, token credential.Secret, next string, kept url.Values) (response, error) {
+	if next == "" {
+		return goTo("/settings/keys"), nil
+	}
+	show := c.keptForm(k, next)
+	if len(kept) == 0 || show == nil {
+		return goTo(next), nil
+	}
+	who, err := c.Sessions.Resume(k.Context(), credential.SessionToken, token.Reveal())
+	if err != nil {
+		return response{}, err
+	}
+	k.who, k.form = who, kept
+	k.session, _ = who.Session()
+	k.Request = k.WithContext(admission.WithCaller(k.Context(), admission.ForPrincipal(who)))
+	return show(k)
+}
+
+// keptForm returns the handler of the form at a path; nil for a form without texts to keep.
+func (c *Console) keptForm(k *call, path string) handler {
+	if path == "/settings/keys/new" {
+		return c.newKey
+	}
+	parts := strings.Split(path, "/") // "", "t", tenant, "keys", key, "edit"
+	if len(parts) != 6 || parts[1] != "t" || parts[3] != "keys" || parts[5] != "edit" {
+		return nil
+	}
+	k.SetPathValue("tenant", parts[2])
+	k.SetPathValue("key", parts[4])
+	return c.showEdit
+}
+
+// keptOf returns the fields that the sign-in kept for another form.
+func keptOf(form url.Values) url.Values {
+	kept := url.Values{}
+	for name, values := range form {
+		if own, found := strings.CutPrefix(name, keptPrefix); found && !slices.Contains(secretFields, own) {
+			kept[own] = values
+		}
+	}
+	return kept
+}
+
+// signOut ends the session.
+func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
+	k := c.newCall(r)
+	answer := goTo("/sign-in?did=sign-out")
+	gone := c.Middleware.Authenticator.SessionCookie(credential.Secret{})
+	answer.cookies = []*http.Cookie{&gone}
+	caller, _, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{SessionOnly: true})
+	if err == nil {
+		own, _ := caller.Session()
+		err = c.Sessions.End(r.Context(), caller.Principal, own.ID)
+	}
+	if err == nil {
+		return c.write(w, k, answer)
+	}
+	switch fault.KindOf(err) {
+	case fault.KeyInvalid, fault.SessionEnded, fault.NotFound: // the session has ended
+		return c.write(w, k, answer)
+	}
+	return err
+}
+
+// themeCookie is the cookie with the theme that a person chose.
+const themeCookie = "theme"
+
+// themeOf returns the theme that a person chose; "" for that of the system.
+func themeOf(r *http.Request) string {
+	c, err := r.Cookie(themeCookie)
+	if err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
+}
+
+// setTheme keeps the theme in a cookie.
+func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) error {
+	k := c.newCall(r)
+	if err := c.Middleware.BufferAnonymousBody(w, r); err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return fault.New(fault.Malformed, "The form cannot be read.")
+	}
+	cookie := &http.Cookie{
+		Name: themeCookie, Value: r.PostForm.Get("theme"), Path: "/", HttpOnly: true,
+		Secure: c.Middleware.Authenticator.Secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600,
+	}
+	switch cookie.Value {
+	case "light", "dark":
+	default:
+		cookie.Value, cookie.MaxAge = "", -1
+	}
+	back := "/settings/keys"
+	if from, err := url.Parse(r.Referer()); err == nil && localPath(from.Path) != "" && from.Host == r.Host {
+		back = from.Path
+	}
+	answer := goTo(back)
+	answer.cookies = []*http.Cookie{cookie}
+	return c.write(w, k, answer)
+}

@@ -1,0 +1,74 @@
+// What the console's pages do with script. Every action also works without it.
+"use strict";
+
+// The time zone of the browser, in which the server writes times.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.split("; ").includes("tz=" + encodeURIComponent(zone))) {
+  document.cookie = "tz=" + encodeURIComponent(zone) + "; Path=/; Max-Age=31536000; SameSite=Lax";
+}
+
+// say tells people who do not see the page what happened.
+function say(text) {
+  document.getElementById("live").textContent = text;
+}
+
+// Copy buttons need a secure context.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!isSecureContext) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const value = button.closest(".value").querySelector("[data-secret]");
+    await navigator.clipboard.writeText(value.textContent);
+    const label = button.innerHTML;
+    button.textContent = "Copied";
+    say("Copied");
+    setTimeout(() => { button.innerHTML = label; }, 2000);
+  });
+}
+for (const hint of document.querySelectorAll("[data-insecure]")) hint.hidden = isSecureContext;
+
+// The file is made here, so that the secret is not sent again.
+for (const form of document.querySelectorAll("[data-download]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { id, secret, value } = Object.fromEntries(new FormData(form));
+    const text = JSON.stringify({ id, secret, value }) + "\n";
+    const address = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    const link = document.createElement("a");
+    link.href = address;
+    link.download = (id || "claviger-key").replace(/[^\w@.-]/g, "_") + ".json";
+    link.click();
+    URL.revokeObjectURL(address);
+  });
+}
+
+// A secret is in one response and nowhere else: not in the back-forward cache either.
+const once = document.querySelector("[data-once]");
+if (once) {
+  addEventListener("pagehide", () => {
+    for (const element of document.querySelectorAll("[data-secret]")) element.textContent = "";
+    for (const field of document.querySelectorAll("[data-secret-field]")) field.value = "";
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.replace(once.querySelector("footer a").href);
+  });
+}
+
+// Forms: characters left, and no second press while the answer is on its way.
+for (const area of document.querySelectorAll("[data-counter]")) {
+  const left = document.getElementById(area.dataset.counter);
+  area.addEventListener("input", () => {
+    left.textContent = area.maxLength - [...area.value].length + "/" + area.maxLength + " characters left";
+  });
+}
+addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || event.defaultPrevented || button.formMethod === "get") return;
+  setTimeout(() => { button.disabled = true; button.classList.add("busy"); });
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button.busy")) {
+    button.disabled = false;
+    button.classList.remove("busy");
+  }
+});

@@ -1,0 +1,232 @@
+package view
+
+// Pages returns one empty page of each type.
+func Pages() []Page {
+	return []Page{
+		SignIn{}, Keys{}, Key{}, NewKey{}, EditKey{}, Secret{}, Regenerate{}, Confirm{}, Problem{},
+	}
+}
+
+// SignIn asks for e-mail address and password.
+type SignIn struct {
+	Email string
+	// Failed is set after a sign-in that failed.
+	Failed bool
+	// Notice says why the page is shown; "" for no reason but a visit.
+	Notice string
+	// Next is where the person goes on.
+	Next string
+	// Kept are the fields of a form that was sent without a session.
+	Kept []Field
+	// Again is set if the person is signed in and must prove it once more.
+	Again bool
+}
+
+func (SignIn) file() string { return "signin.html" }
+
+// Badge is the status of a key. Class is that of the style sheet.
+type Badge struct{ Text, Icon, Class string }
+
+// KeyRow is a key in a list.
+type KeyRow struct {
+	Name, Description, Path string
+	PublicID, Last4         string
+	// Blade is what the drawing of the key follows from, and Drawn how it is drawn: "", "off" or
+	// "out".
+	Blade, Drawn string
+	Badge        Badge
+	// Owner is "" in a list of the person's own keys.
+	Owner, OwnerNote string
+	Created          When
+	CreatedNote      string
+	LastUsed         When
+	LastUsedNote     string
+	Expires          When
+	// ExpiresTone is "", warn or bad.
+	ExpiresTone, ExpiresNote string
+	// Gone is how much of the lifetime is over, in percent; -1 for a key that does not expire.
+	Gone int
+	// Action is the one action that fits the state; its text is "" for none.
+	Action Link
+	// Ended is set for a revoked key.
+	Ended bool
+}
+
+// KeyGroup are the keys of one tenant.
+type KeyGroup struct {
+	ID, Tenant, Note string
+	// New leads to the form for a key; if it is "", Why says who creates keys.
+	New, Why string
+	Rows     []KeyRow
+}
+
+// Keys lists the keys of a person, or those of a tenant.
+type Keys struct {
+	Heading, Intro string
+	New            string
+	Tabs           []Tab
+	// Soon is the key that stops working next; nil for none within a week.
+	Soon   *SoonKey
+	Groups []KeyGroup
+	// Search is set for a list with a search.
+	Search *Search
+	// Next leads to the next page; "" for none.
+	Next string
+}
+
+// Search is the form above a list.
+type Search struct {
+	Path, Query, Status string
+	Statuses            []Tab
+}
+
+// SoonKey is a key that stops working soon.
+type SoonKey struct{ Name, When, Path string }
+
+func (Keys) file() string { return "keys.html" }
+
+// Fact is a line of a list of facts. Path is "" for a text without a link.
+type Fact struct {
+	Name, Value, Note, Path string
+	Mono                    bool
+	When                    When
+}
+
+// SecretRow is one secret of a key.
+type SecretRow struct {
+	Title, ID, Note string
+	LastUsed        When
+	LastUsedNote    string
+	Ends            When
+	// End is where the secret can be ended; "" if it cannot.
+	End string
+}
+
+// Key shows one key.
+type Key struct {
+	Row     KeyRow
+	Back    Link
+	Actions []Link
+	// Notice says what blocks the key; "" for nothing.
+	Notice  string
+	Secrets []SecretRow
+	Facts   []Fact
+	Scopes  []string
+	Applies string
+	// Danger are the actions that end the key.
+	Danger []Link
+	// Toggle disables or enables the key at once; its path is "" for neither.
+	Toggle Link
+}
+
+func (Key) file() string { return "key.html" }
+
+// Choice is one of several, each with a note.
+type Choice struct {
+	Value, Text, Note string
+	Checked, Off      bool
+}
+
+// ScopeGroup are the scopes of one resource.
+type ScopeGroup struct {
+	Resource string
+	Scopes   []Choice
+}
+
+// NewKey creates a key.
+type NewKey struct {
+	Once, Action         string
+	Faults               Faults
+	Tenants              []Choice
+	Tenant               string
+	Name, Description    string
+	DescriptionLeft      int
+	Expiry               []Choice
+	Date, MinDate        string
+	MaxDate, Limit       string
+	Access               []Choice
+	Scopes               []ScopeGroup
+	ApplicationChoices   []Choice
+	Applications         []Choice
+	Addresses, Cancel    string
+	Again                string
+	Visible, PolicyNotes string
+}
+
+func (NewKey) file() string { return "newkey.html" }
+
+// EditKey changes a key.
+type EditKey struct {
+	Action, Cancel    string
+	Faults            Faults
+	Name, Description string
+	DescriptionLeft   int
+	Expiry            []Choice
+	Date, MinDate     string
+	MaxDate, Limit    string
+	Addresses         string
+}
+
+func (EditKey) file() string { return "editkey.html" }
+
+// Value is a part of a credential.
+type Value struct {
+	Name, Text string
+	Main       bool
+}
+
+// Example is a call in one language.
+type Example struct{ ID, Name, Text string }
+
+// Secret shows a secret once.
+type Secret struct {
+	Heading, Name, Done string
+	Values              []Value
+	// Download is the content of the file to download.
+	ID, Secret, Value string
+	Examples          []Example
+	KeyPath           string
+	Notes             []string
+	// Shown is when a secret was shown that cannot be shown again; then there are no values.
+	Shown string
+}
+
+func (Secret) file() string { return "secret.html" }
+
+// Regenerate replaces the secret of a key.
+type Regenerate struct {
+	Once, Action, Cancel string
+	Faults               Faults
+	Row                  KeyRow
+	Overlaps             []Choice
+	IDs                  []Choice
+	Notice               string
+}
+
+func (Regenerate) file() string { return "regenerate.html" }
+
+// Confirm asks before something ends.
+type Confirm struct {
+	Heading, Lead  string
+	Action, Button string
+	Keep           Link
+	Facts          []Fact
+	// Reason is set if the person may say why.
+	Reason bool
+	Fields []Field
+}
+
+func (Confirm) file() string { return "confirm.html" }
+
+// Problem says that a request failed.
+type Problem struct {
+	Status              int
+	Heading, Detail     string
+	Code, RequestID     string
+	Next                []Link
+	Undone              string
+	Faults              Faults
+	CodePath, RetryPath string
+}
+
+func (Problem) file() string { return "problem.html" }

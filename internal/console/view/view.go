@@ -1,0 +1,57 @@
+// Package view draws the pages of the console: typed pages, their templates, and the assets.
+//
+// A page is a struct, and a template of the same name in templates/ draws it. [Render] draws the
+// page inside the frame, which is the same for all: top bar, sidebar, footer. Nothing here decides
+// anything. Pages hold texts, not domain objects, so that a template cannot show what the handler
+// did not choose.
+package view
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// Page is a page of the console.
+type Page interface {
+	// file returns the name of the page's template.
+	file() string
+}
+
+// templates are the parsed templates by file.
+var templates = parseAll()
+
+// parseAll parses the layout and the template of each page.
+func parseAll() map[string]*template.Template {
+	all := map[string]*template.Template{"layout.html": parse("layout.html")}
+	for _, p := range Pages() {
+		all[p.file()] = parse(p.file())
+	}
+	return all
+}
+
+func parse(file string) *template.Template {
+	t := template.New(file).Funcs(template.FuncMap{"icon": icon, "blade": blade, "asset": AssetPath})
+	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
+}
+
+// Render writes the page inside the frame.
+func Render(w io.Writer, f Frame, p Page) error {
+	var main bytes.Buffer
+	if err := templates[p.file()].Execute(&main, p); err != nil {
+		return fmt.Errorf("page %s: %w", p.file(), err)
+	}
+	f.Main = template.HTML(main.String()) // a template made it
+	return templates["layout.html"].Execute(w, f)
+}
+
+// icon returns an icon of assets/icons.svg.
+func icon(name string) template.HTML {
+	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
+		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
+}

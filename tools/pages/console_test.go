@@ -1,0 +1,126 @@
+package pages
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
+	"github.com/claviger-dev/claviger/internal/testkit/browser"
+)
+
+// look checks the page that the tab shows.
+func look(t *testing.T, tab *browser.Tab, name string) {
+	t.Helper()
+	check := checkOnce
+	if *matrix {
+		check = checkMatrix
+	}
+	check(tab, page{name: name})
+	tab.Show(browser.Wide)
+}
+
+// signIn signs a person in, from the page that they wanted to see.
+func signIn(tab *browser.Tab, email string) {
+	tab.Visit("/settings/keys")
+	tab.Fill("E-mail", email)
+	tab.Fill("Password", testkit.Password)
+	tab.Follow(browser.Button("Sign in"))
+}
+
+// B3, B4, C4 and C5: a person makes a key, copies it, calls the API, gets another secret, and ends
+// the key.
+func TestAPersonMakesRegeneratesAndEndsAKeyInTheConsole(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Shipping API", nil)
+	member := h.Member(tenant, "Ines Okafor", scope.Member)
+	h.Application(tenant, "Rates")
+	tab := browser.Open(t, h.URL)
+	tab.Visit("/settings/keys")
+	look(t, tab, "sign-in")
+	signIn(tab, member.Email)
+	tab.See("Your own keys, in every tenant you belong to.")
+	look(t, tab, "my-keys-empty")
+
+	tab.Follow(browser.Link("New API key"))
+	look(t, tab, "new-key")
+	tab.Fill("Name", "Nightly rate export")
+	tab.Follow(browser.Button("Generate"))
+	tab.See("It is shown this one time and can never be retrieved.")
+	look(t, tab, "secret")
+	first := shownKey(t, tab)
+	if who := whoami(t, h, first); who.KeyID == nil {
+		t.Errorf("the new key is %+v", who)
+	}
+	if status := tab.Follow(browser.Link("Done, I have stored it")); status != http.StatusOK {
+		t.Errorf("the page of the key: %d", status)
+	}
+	tab.SeeNo(first)
+	look(t, tab, "key")
+
+	tab.Follow(browser.Link("Regenerate"))
+	look(t, tab, "regenerate")
+	tab.Click(browser.Role("radio", choice(t, tab, "1 day")))
+	tab.Follow(browser.Button("Regenerate"))
+	second := shownKey(t, tab)
+	for name, value := range map[string]string{"the old secret": first, "the new secret": second} {
+		if who := whoami(t, h, value); who.KeyID == nil {
+			t.Errorf("%s is %+v", name, who)
+		}
+	}
+	tab.Follow(browser.Link("Done, I have stored it"))
+	tab.See("Two secrets are active")
+	look(t, tab, "key-two-secrets")
+	tab.Follow(browser.Button("End the old secret now"))
+	tab.See("The old secret has ended.")
+	if _, err := h.Anyone().WithKey(first).Whoami(t.Context()); testkit.Code(t, err) != api.APIKeyInvalid {
+		t.Errorf("the old secret: %v", err)
+	}
+
+	tab.Follow(browser.Link("Revoke…"))
+	look(t, tab, "revoke")
+	tab.Follow(browser.Button("Revoke this key"))
+	tab.See("The key is revoked.")
+	if _, err := h.Anyone().WithKey(second).Whoami(t.Context()); testkit.Code(t, err) != api.APIKeyRevoked {
+		t.Errorf("the revoked key: %v", err)
+	}
+	tab.Visit("/settings/keys")
+	look(t, tab, "my-keys")
+}
+
+// choice returns the whole name of a choice that has a note.
+func choice(t *testing.T, tab *browser.Tab, text string) string {
+	t.Helper()
+	_, after, found := strings.Cut(tab.Text(), "\n"+text+"\n")
+	if !found {
+		t.Fatalf("there is no choice %q:\n%s", text, tab.Text())
+	}
+	note, _, _ := strings.Cut(after, "\n")
+	return text + " " + note
+}
+
+// shownKey returns the key that the page shows.
+func shownKey(t *testing.T, tab *browser.Tab) string {
+	t.Helper()
+	_, after, found := strings.Cut(tab.Text(), "clv_ak_")
+	if !found {
+		t.Fatal("the page shows no key")
+	}
+	value, _, _ := strings.Cut(after, "\n")
+	return "clv_ak_" + strings.Fields(value)[0]
+}
+
+func whoami(t *testing.T, h *testkit.Server, value string) (who api.Whoami) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL+"/api/v1/whoami", nil)
+	testkit.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+value)
+	resp, err := http.DefaultClient.Do(req)
+	testkit.NoError(t, err)
+	defer resp.Body.Close()
+	testkit.NoError(t, json.NewDecoder(resp.Body).Decode(&who))
+	return who
+}
