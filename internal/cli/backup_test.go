@@ -223,22 +223,12 @@ func TestABackupThatBreaksOffLeavesNoFileOfItsName(t *testing.T) {
 			"the command is killed": func(command *process) { command.kill() },
 			"the server is killed": func(command *process) {
 				p.kill()
-				if code := command.exit(waitTimeout); code == 0 {
-					t.Error("a backup without its server ended well")
-				}
+				command.exit(waitTimeout)
 				p = s.dev(t)
 				p.ready()
 			},
 		} {
-			folder := t.TempDir()
-			command := s.backUp(t, filepath.Join(folder, "backup.age"))
-			// until the backup has started; deriving the key from the passphrase takes long enough
-			for files := 0; files == 0; {
-				entries, err := os.ReadDir(folder)
-				must(t, err)
-				files = len(entries)
-			}
-			breakOff(command)
+			folder := breakOffBackup(t, s, breakOff)
 			if _, err := os.Stat(filepath.Join(folder, "backup.age")); !os.IsNotExist(err) {
 				t.Errorf("%s: there is a file: %v", what, err)
 			}
@@ -246,6 +236,29 @@ func TestABackupThatBreaksOffLeavesNoFileOfItsName(t *testing.T) {
 		}
 		p.term()
 	})
+}
+
+// breakOffBackup starts a backup, ends it with breakOff while it runs, and returns the folder in
+// which it was to be. A busy machine may finish a backup before it can be ended; then it starts
+// another.
+func breakOffBackup(t *testing.T, s *installation, breakOff func(command *process)) string {
+	t.Helper()
+	for range 10 {
+		folder := t.TempDir()
+		command := s.backUp(t, filepath.Join(folder, "backup.age"))
+		// until the backup has started; deriving the key from the passphrase takes long enough
+		for files := 0; files == 0; {
+			entries, err := os.ReadDir(folder)
+			must(t, err)
+			files = len(entries)
+		}
+		breakOff(command)
+		if !command.cmd.ProcessState.Success() {
+			return folder
+		}
+	}
+	t.Fatal("no backup could be ended before it was complete")
+	return ""
 }
 
 func TestBackupAndRestoreTellProgramsWhatTheyDid(t *testing.T) {
