@@ -45,13 +45,13 @@ type entryPoint interface{ Mount(router *web.Router) }
 
 // handler returns what the public listener serves: the routes of all entry points.
 func (a *App) handler() http.Handler {
+	resets := web.NewResetLimit()
 	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
 	management := &manageapi.API{
 		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
 		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
 		Plans: a.Plans, Keys: a.Keys, ManagementKeys: a.ManagementKeys, Keyring: a.keyring, Idempotency: a.Store,
-		Resets: web.NewResetLimit(), BaseURL: a.URL,
-		Version: a.options.Version,
+		Resets: resets, BaseURL: a.URL, Version: a.options.Version,
 	}
 	for _, e := range []entryPoint{
 		&dataplane.API{
@@ -64,15 +64,11 @@ func (a *App) handler() http.Handler {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, Idempotency: a.Store, Now: a.clock.Now, BaseURL: a.URL,
-			Version: a.options.Version,
+			Applications: a.Applications, Keys: a.Keys, Idempotency: a.Store, Resets: resets, Now: a.clock.Now,
+			BaseURL: a.URL, Version: a.options.Version,
 		},
 		&docs.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },
-			Links: docs.Links{
-				Admit: a.web.AdmitAnonymous, Setup: a.Tenancy.CheckSetup, Invitation: a.Tenancy.CheckInvitation,
-				Claim: a.Keys.CheckClaim, Reset: a.Identity.CheckReset,
-			},
 		},
 	} {
 		e.Mount(router)

@@ -9,6 +9,7 @@
 //	problem.go    pages about failures
 //	words.go      times and statuses in words
 //	signin.go     sign in and out, theme
+//	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
@@ -18,6 +19,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -30,6 +32,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -53,8 +56,10 @@ type Console struct {
 	Tenancy      *tenancy.Service
 	Applications *application.Service
 	Keys         *key.Service
-	Idempotency  Idempotency
-	Now          func() time.Time
+	// Resets limits requests for links to set a password.
+	Resets      *web.AddressLimit
+	Idempotency Idempotency
+	Now         func() time.Time
 	// BaseURL is the URL of this server, without a slash at the end.
 	BaseURL string
 	Version string
@@ -69,10 +74,20 @@ func (c *Console) Mount(router *web.Router) {
 	errors := problemWriter{c}
 	get, post := http.MethodGet, http.MethodPost
 	for prefix, routes := range map[string][]web.Route{
-		"/":         {c.route(get, "/{$}", c.open(c.home))},
-		"/sign-in":  {c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.signIn)},
+		"/": {c.route(get, "/{$}", c.open(c.home))},
+		"/sign-in": {
+			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
+		},
 		"/sign-out": {c.route(post, "/sign-out", c.signOut)},
-		"/theme":    {c.route(post, "/theme", c.setTheme)},
+		"/theme":    {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
+		"/forgotten-password": {
+			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
+			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),
+		},
+		"/setup":           c.linkRoutes("/setup/{token}", c.setupLink()),
+		"/invitations":     c.linkRoutes("/invitations/{token}", c.invitationLink()),
+		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
+		"/claims":          c.claimRoutes(),
 		"/settings": {
 			c.route(get, "/settings/keys", c.signedIn(c.myKeys)),
 			c.route(get, "/settings/keys/new", c.signedIn(c.newKey)),
@@ -101,6 +116,9 @@ func (c *Console) Mount(router *web.Router) {
 		// With no-referrer, browsers send "Origin: null" with a form over plain HTTP, unless the
 		// host is this machine, and the form is taken for one of another site.
 		surface.ReferrerPolicy = "same-origin"
+		if strings.Contains(routes[0].Path, "{token}") {
+			surface.ReferrerPolicy = "strict-origin" // without the path
+		}
 	}
 }
 
@@ -139,11 +157,20 @@ type call struct {
 	// who is the person; the zero value before the sign-in.
 	who     principal.Principal
 	session principal.Session
+	// origin is where a form without a session comes from.
+	origin principal.Origin
 	// form has the fields of a POST.
 	form url.Values
 	// now and zone are the time of the request, and that of the person.
 	now  time.Time
 	zone *time.Location
+}
+
+// isFromHere reports whether no other site sent the browser here. What a link of another site says
+// in the query string is not believed.
+func (k *call) isFromHere() bool {
+	site := k.Header.Get("Sec-Fetch-Site")
+	return site == "" || site == "same-origin"
 }
 
 // response is what a handler answers: a page, or where to go on.
@@ -186,6 +213,29 @@ func (c *Console) open(serve handler) web.Handler {
 	}
 }
 
+// anonymous returns the handler of a form that needs no session. reduces is set if the form gives
+// nobody new authority.
+func (c *Console) anonymous(reduces bool, serve handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k := c.newCall(r)
+		var err error
+		k.form, err = c.readAnonymous(w, r)
+		if err == nil {
+			err = c.Middleware.AdmitChange(principal.Principal{}, reduces)
+		}
+		if err != nil {
+			return err
+		}
+		k.origin = c.Middleware.Authenticator.Origin(w.Header(), r)
+		k.Request = r.WithContext(admission.WithCaller(r.Context(), admission.ForAddress(k.origin.IP)))
+		answer, err := serve(k)
+		if err != nil {
+			return err
+		}
+		return c.write(w, k, answer)
+	}
+}
+
 // signedIn returns the handler of a page for signed-in people. Everybody else signs in first and
 // then goes on; what they typed is kept.
 func (c *Console) signedIn(serve handler) web.Handler {
@@ -195,7 +245,9 @@ func (c *Console) signedIn(serve handler) web.Handler {
 		if err != nil {
 			return err
 		}
-		caller, body, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{SessionOnly: true})
+		caller, body, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{
+			SessionOnly: true, Tenant: ident.TenantID(r.PathValue("tenant")),
+		})
 		if err != nil {
 			return c.signInFirst(w, k, typed, err)
 		}
@@ -212,6 +264,9 @@ func (c *Console) signedIn(serve handler) web.Handler {
 			}
 		}
 		answer, err := serve(k)
+		if errors.Is(err, fault.SessionEnded) { // in the account of what was asked for
+			return c.signInFirst(w, k, k.form, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -219,12 +274,22 @@ func (c *Console) signedIn(serve handler) web.Handler {
 	}
 }
 
-// readTyped returns the fields of a form before its caller is known, so that they are kept if the
-// session has ended. It returns nothing for a session that was valid a few seconds ago.
+// readTyped returns the fields of a form that comes without a valid session, so that they are kept
+// until the person has signed in. For any other request it reads nothing.
 func (c *Console) readTyped(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.Method != http.MethodPost || c.Middleware.Authenticator.SessionWasLive(r) {
+	if r.Method != http.MethodPost || !needsSignIn(c.Middleware.Authenticator.Refusal(w, r)) {
 		return nil, nil
 	}
+	return c.readAnonymous(w, r)
+}
+
+// needsSignIn reports whether a request was refused because it has no valid session.
+func needsSignIn(err error) bool {
+	return errors.Is(err, fault.KeyInvalid) || errors.Is(err, fault.SessionEnded)
+}
+
+// readAnonymous reads the fields of a form whose sender is not known. The body can be read again.
+func (c *Console) readAnonymous(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err := c.Middleware.AdmitAnonymous(w, r); err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func TestAFormThatIsSentTwiceCreatesOneKeyAndShowsItsSecretOnce(t *testing.T) {
 	first := d.post("/settings/keys/new", form)
 	first.see(t, "the first time", http.StatusOK, "clv_ak_")
 	again := d.post("/settings/keys/new", form)
-	again.see(t, "the second time", http.StatusOK, "This secret was shown once, at ")
+	again.see(t, "the second time", http.StatusOK, "This secret was shown once, when")
 	if strings.Contains(again.text, "clv_ak_") {
 		t.Error("the secret is shown again")
 	}
@@ -253,13 +253,20 @@ func TestAPageIsForThoseWhoMaySeeIt(t *testing.T) {
 		if got := stranger.get(path + action); got.status != http.StatusNotFound {
 			t.Errorf("%s for a stranger: %d", action, got.status)
 		}
+		for who, v := range map[string]*visitor{"an auditor": auditor, "a colleague": colleague} {
+			if got := v.get(path + action); action != "" && got.status != http.StatusForbidden {
+				t.Errorf("%s for %s: %d", action, who, got.status)
+			}
+		}
 		got := nobody.get(path + action)
 		if want := "/sign-in?next=" + url.QueryEscape(path+action); got.location != want {
 			t.Errorf("%s for nobody: %d to %q", action, got.status, got.location)
 		}
 	}
 	for _, action := range []string{"/edit", "/regenerate", "/revoke", "/delete", "/disable", "/enable", "/previous"} {
-		form := url.Values{"overlap": {"0"}, "name": {"Taken"}, "expiry": {"keep"}}
+		form := url.Values{
+			"overlap": {"0"}, "name": {"Taken"}, "expiry": {"keep"}, "once": {strings.Repeat("x", 20)},
+		}
 		for who, c := range map[string]struct {
 			v      *visitor
 			status int

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ func (c *Console) showEdit(k *call) (response, error) { return k.editForm(k.form
 
 // editForm returns the form, filled in with values, or else with what the key has.
 func (k *call) editForm(values url.Values, faults view.Faults) (response, error) {
-	v, err := k.shownKey()
+	v, err := k.changeableKey()
 	if err != nil {
 		return response{}, err
 	}
@@ -32,7 +33,8 @@ func (k *call) editForm(values url.Values, faults view.Faults) (response, error)
 	}
 	if len(values) == 0 {
 		values = url.Values{
-			"name": {v.Key.Name}, "description": {v.Key.Description}, "expiry": {expiryKeep},
+			"version": {versionOf(v.Key)}, "name": {v.Key.Name}, "description": {v.Key.Description},
+			"expiry":        {expiryKeep},
 			"allowed_cidrs": {strings.Join(v.Key.Addresses.Strings(), "\n")},
 		}
 	}
@@ -49,7 +51,8 @@ func (k *call) editForm(values url.Values, faults view.Faults) (response, error)
 		keep.Checked = false
 	}
 	page := view.EditKey{
-		Action: pathOf(v.Key) + "/edit", Cancel: pathOf(v.Key), Faults: faults, Name: values.Get("name"),
+		Version: values.Get("version"), Action: pathOf(v.Key) + "/edit", Cancel: pathOf(v.Key), Faults: faults,
+		Name:        values.Get("name"),
 		Description: values.Get("description"), Addresses: values.Get("allowed_cidrs"), Limit: limit.words,
 		DescriptionLeft: maxDescription - utf8.RuneCountInString(values.Get("description")),
 		Expiry:          append([]view.Choice{keep}, choices...), Date: values.Get("date"),
@@ -63,13 +66,29 @@ func (k *call) editForm(values url.Values, faults view.Faults) (response, error)
 	}, nil
 }
 
+// versionOf changes with every change of a key.
+func versionOf(k key.Key) string { return strconv.FormatInt(k.UpdatedAt.UnixMicro(), 36) }
+
 // editKey changes a key as the form says.
 func (c *Console) editKey(k *call) (response, error) {
 	tenant, id := k.ids()
 	name, description := k.form.Get("name"), k.form.Get("description")
 	e := key.Edit{
 		Name: &name, Description: &description,
-		Addresses: key.AddressPatch{Given: true, Networks: linesOf(k.form.Get("allowed_cidrs"))},
+		Addresses: key.AddressPatch{
+			Given: k.form.Has("allowed_cidrs"), Networks: linesOf(k.form.Get("allowed_cidrs")),
+		},
+	}
+	v, err := k.changeableKey()
+	if err != nil {
+		return response{}, err
+	}
+	if k.form.Get("version") != versionOf(v.Key) {
+		k.form.Set("version", versionOf(v.Key))
+		return k.editForm(k.form, view.Faults{{
+			Field:   "name",
+			Message: "The key was changed since you opened this form. Compare it with its page, then save again.",
+		}})
 	}
 	var faults view.Faults
 	if k.form.Get("expiry") != expiryKeep {

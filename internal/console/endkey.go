@@ -33,7 +33,7 @@ func (k *call) lastUse(v key.View) []view.Fact {
 
 // confirmRevoke asks before a key is revoked.
 func (c *Console) confirmRevoke(k *call) (response, error) {
-	v, err := k.shownKey()
+	v, err := k.changeableKey()
 	if err != nil {
 		return response{}, err
 	}
@@ -69,7 +69,7 @@ func (c *Console) revoke(k *call) (response, error) {
 
 // confirmDelete asks before a key is deleted.
 func (c *Console) confirmDelete(k *call) (response, error) {
-	v, err := k.shownKey()
+	v, err := k.changeableKey()
 	if err != nil {
 		return response{}, err
 	}

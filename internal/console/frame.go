@@ -19,7 +19,7 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 		Title: answer.title, Failed: answer.status == statusInvalid, Theme: themeOf(k.Request), Narrow: answer.narrow,
 		Message: answer.message, Version: c.Version, Zone: k.zone.String(),
 	}
-	if f.Message == nil {
+	if f.Message == nil && k.isFromHere() {
 		f.Message = messages[k.URL.Query().Get("did")]
 	}
 	if k.session.ID == "" {
@@ -118,6 +118,7 @@ func initials(name string) string {
 
 // messages are the sentences about what was done, by the word in the query string.
 var messages = map[string]*view.Message{
+	"welcome":  {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
 	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
 	"key.disable": {
 		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",

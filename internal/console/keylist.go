@@ -50,6 +50,9 @@ func (c *Console) myKeys(k *call) (response, error) {
 		page.Tabs = keyTabs(*current, false)
 	}
 	page.Soon = k.soon(listing.Views)
+	if listing.Next != nil {
+		page.Intro += fmt.Sprintf(" These are the newest %d; each tenant lists the others.", maxOwnKeys)
+	}
 	return response{page: page, title: "API keys", current: "/settings/keys"}, nil
 }
 
@@ -209,7 +212,7 @@ func badgeOf(v key.View) view.Badge {
 	switch {
 	case v.Status == policy.Active && v.Full && v.Key.SecretSetAt.IsZero():
 		return view.Badge{Text: "Not claimed", Icon: "link", Class: "waiting"}
-	case v.Status == policy.Active && !v.Previous.Until.IsZero():
+	case v.Status == policy.Active && v.Full && !v.Previous.Until.IsZero():
 		return view.Badge{Text: "Two secrets", Icon: "turn", Class: "overlap"}
 	}
 	return badges[v.Status]
@@ -276,7 +279,7 @@ func gonePercent(from, to, now time.Time) int {
 	if whole <= 0 {
 		return 100
 	}
-	return max(0, min(100, int(100*now.Sub(from)/whole)))
+	return max(0, min(100, int(100*now.Sub(from).Seconds()/whole.Seconds())))
 }
 
 // actionOf returns the one action that fits the state of a key.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -14,6 +15,17 @@ import (
 func (k *call) shownKey() (key.View, error) {
 	return k.console.Keys.Get(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")),
 		ident.KeyID(k.PathValue("key")))
+}
+
+// changeableKey returns the key in the path to a person who may change it. The forms show more of
+// the key than others may see.
+func (k *call) changeableKey() (key.View, error) {
+	v, err := k.shownKey()
+	if err == nil && !v.MayChange {
+		err = fault.New(fault.Forbidden,
+			"Only the owner of this key or an admin of the tenant may change it. Ask one of them.")
+	}
+	return v, err
 }
 
 // showKey shows one key.
@@ -28,7 +40,7 @@ func (c *Console) showKey(k *call) (response, error) {
 	}
 	page := view.Key{
 		Row: k.row(v), Back: view.Link{Text: "All API keys of " + t.Name, Path: tenantPath(t.ID)},
-		Facts: k.facts(v),
+		Facts: k.facts(v), Full: v.Full,
 	}
 	if v.Key.Owner.Is(k.session.User.ID) {
 		page.Back = view.Link{Text: "API keys", Path: "/settings/keys"}

@@ -1,7 +1,10 @@
-package docs_test
+package console_test
 
 import (
+	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +46,7 @@ func newReset(t *testing.T, h *testkit.Server, p principal.Person) string {
 	return token.Reveal()
 }
 
-const canBeUsed, cannotBeUsed = "This link can be used.", "This link cannot be used."
+const canBeUsed, cannotBeUsed = `<form method="post"`, "This link cannot be used."
 
 func TestThePageOfALinkSaysWhetherItCanBeUsedAndDoesNotUseIt(t *testing.T) {
 	t.Parallel()
@@ -71,7 +74,9 @@ func TestThePageOfALinkSaysWhetherItCanBeUsedAndDoesNotUseIt(t *testing.T) {
 	} {
 		for range 3 {
 			resp, page := testkit.Get(t, at(path)+token)
-			if resp.StatusCode != http.StatusOK || !strings.Contains(page, canBeUsed) || strings.Contains(page, token) {
+			if resp.StatusCode != http.StatusOK || !strings.Contains(page, canBeUsed) ||
+				strings.Contains(page, token) && path != "/claims/" { // the sign-in goes on to it
+
 				t.Errorf("%s, a link that works: %s\n%s", path, resp.Status, page)
 			}
 			if resp, body := testkit.Fetch(t, http.MethodHead, at(path)+token); resp.StatusCode != http.StatusOK ||
@@ -154,15 +159,111 @@ func TestPagesOfLinksCountAgainstTheClientsAddress(t *testing.T) {
 			t.Errorf("%s beyond the limit: %s", path, resp.Status)
 		}
 	}
-	if resp, _ := testkit.Get(t, h.URL+"/docs"); resp.StatusCode != http.StatusOK {
-		t.Errorf("the guide: %s", resp.Status)
+}
+
+func TestThePageOfALinkLeadsToTheOperationOfTheAPI(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	_, reference := testkit.Get(t, h.URL+"/docs/api")
+	for _, path := range []string{"/setup/", "/invitations/", "/password-resets/"} {
+		h, token := liveToken(t, h, path)
+		_, page := testkit.Get(t, h.URL+path+token)
+		anchor := regexp.MustCompile(`href="/docs/api#([^"]+)"`).FindStringSubmatch(page)
+		if anchor == nil || !strings.Contains(reference, `<h3 id="`+anchor[1]+`">`) {
+			t.Errorf("%s leads to %v", path, anchor)
+		}
 	}
 }
 
-func TestAPathThatThereIsNotIsRefused(t *testing.T) {
+func TestALinkLeadsFromTheFormToTheKeysOfThePerson(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
-	if resp, _ := testkit.Get(t, h.URL+"/nothing"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("a path that there is not: %s", resp.Status)
+	for path, form := range map[string]url.Values{
+		"/setup/": {
+			"account": {"Meridian Freight"}, "name": {"Ines Okafor"}, "email": {"ines@claviger.example"},
+			"password": {testkit.Password},
+		},
+		"/invitations/": {"name": {"Eve Newcomer"}, "password": {testkit.Password}},
+	} {
+		h, token := liveToken(t, h, path)
+		v := newVisitor(t, h.URL)
+		weak := maps.Clone(form)
+		weak.Set("password", "short")
+		refused := v.post(path+token, weak)
+		refused.see(t, path+", a weak password", http.StatusUnprocessableEntity, `href="#f-password"`)
+		refused.see(t, path+", a weak password", http.StatusUnprocessableEntity, form.Get("name"))
+		if strings.Contains(refused.text, `value="short"`) {
+			t.Errorf("%s: the page repeats the password", path)
+		}
+		got := v.post(path+token, form)
+		if got.status != http.StatusSeeOther || got.location != "/settings/keys?did=welcome" {
+			t.Fatalf("%s: %d to %q\n%s", path, got.status, got.location, got.text)
+		}
+		v.get(got.location).see(t, path, http.StatusOK, "Welcome. You are signed in.")
+		newVisitor(t, h.URL).post(path+token, form).see(t, path+", again", http.StatusNotFound, cannotBeUsed)
 	}
+}
+
+func TestAKnownPersonJoinsWithTheirOwnPassword(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	first, second := h.Tenant("First tenant", nil), h.Tenant("Second tenant", nil)
+	known := h.Member(first, "Known Person", scope.Member)
+	admin := h.As(h.Member(second, "Tenant Admin", scope.Admin))
+	path := "/invitations/" + testkit.InvitationToken(testkit.Invite(t, admin, second, known.Email, "member"))
+	v := newVisitor(t, h.URL)
+	wrong := url.Values{"name": {"Somebody Else"}, "password": {"another horse battery staple"}}
+	v.post(path, wrong).see(t, "another password", http.StatusUnprocessableEntity, `href="#f-password"`)
+	got := v.post(path, url.Values{"name": {"Known Person"}, "password": {testkit.Password}})
+	v.get(got.location).see(t, "their own password", http.StatusOK, "Second tenant")
+}
+
+func TestANewPasswordEndsSessionsAndSignsIn(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t, nil)
+	path := "/password-resets/" + newReset(t, v.Server, v.person)
+	asked := newVisitor(t, v.URL).post(path, url.Values{"password": {"another horse battery staple"}})
+	if asked.status != http.StatusSeeOther || asked.location != "/sign-in?did=password" {
+		t.Fatalf("%d to %q", asked.status, asked.location)
+	}
+	if got := v.get("/settings/keys"); got.status != http.StatusSeeOther {
+		t.Errorf("the session before: %d", got.status)
+	}
+	got := v.post("/sign-in", url.Values{"email": {v.person.Email}, "password": {"another horse battery staple"}})
+	if got.status != http.StatusSeeOther || got.location != "/settings/keys" {
+		t.Errorf("the new password: %d to %q", got.status, got.location)
+	}
+}
+
+func TestAskingForANewPasswordTellsNothingAboutTheAddress(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t, nil)
+	for _, email := range []string{v.person.Email, "nobody@claviger.example"} {
+		if got := v.post("/forgotten-password", url.Values{"email": {email}}); got.location != "/sign-in?did=reset" {
+			t.Errorf("%s: %d to %q", email, got.status, got.location)
+		}
+	}
+	v.post("/forgotten-password", url.Values{"email": {"no address"}}).see(t, "no address",
+		http.StatusUnprocessableEntity, `href="#f-email"`)
+}
+
+func TestAKeyIsClaimedByItsOwnerAlone(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t, nil)
+	admin := v.As(v.Member(v.tenant, "Tenant Admin", scope.Admin))
+	_, token := testkit.KeyByLink(t, admin, v.tenant, v.person, nil)
+	path := "/claims/" + token
+	colleague := newVisitor(t, v.URL)
+	colleague.get(path).see(t, "nobody", http.StatusOK, "Sign in to see the secret")
+	got := colleague.get(path)
+	if field(t, got, "next") != path || got.header.Get("Referrer-Policy") != "strict-origin" {
+		t.Errorf("the sign-in goes on elsewhere, or its address is sent: %v", got.header)
+	}
+	colleague.signIn(v.Member(v.tenant, "Colleague", scope.Member))
+	colleague.get(path).see(t, "a colleague", http.StatusNotFound, cannotBeUsed)
+	colleague.post(path, nil).see(t, "a colleague", http.StatusNotFound, cannotBeUsed)
+	v.get(path).see(t, "the owner", http.StatusOK, "Show my secret")
+	v.post(path, nil).see(t, "the owner", http.StatusOK, "clv_ak_")
+	again := v.post(path, nil)
+	again.see(t, "the owner, again", http.StatusNotFound, cannotBeUsed)
 }

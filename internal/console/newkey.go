@@ -32,6 +32,9 @@ const (
 	// maxDescription is how many characters a description has at most.
 	maxDescription = 1000
 	newKeyPath     = "/settings/keys/new"
+	// minOnce and maxOnce are the lengths of the random text that makes a form count once.
+	minOnce = 16
+	maxOnce = 64
 )
 
 // The choices of the form for a new key.
@@ -55,6 +58,9 @@ func (c *Console) newKey(k *call) (response, error) {
 	if values == nil {
 		values = k.URL.Query()
 	}
+	if !k.isFromHere() { // a link of somebody else chooses nothing
+		values = url.Values{"tenant": values["tenant"]}
+	}
 	return k.keyForm(values, nil)
 }
 
@@ -69,7 +75,10 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 		return response{}, fault.New(fault.Forbidden,
 			"No tenant of yours lets you create a key. Ask an administrator of the tenant to create one for you.")
 	}
-	t := chosenTenant(tenants, values.Get("tenant"))
+	t, err := chosenTenant(tenants, values.Get("tenant"))
+	if err != nil {
+		return response{}, err
+	}
 	entries, err := c.Tenancy.Scopes(k.Context(), k.who, t.ID)
 	if err != nil {
 		return response{}, err
@@ -126,14 +135,15 @@ func (k *call) creatable() (list []tenancy.Tenant, err error) {
 	return list, err
 }
 
-// chosenTenant returns the tenant with the id, or else the first.
-func chosenTenant(tenants []tenancy.Tenant, id string) tenancy.Tenant {
+// chosenTenant returns the tenant with the id, or the first if none is chosen. A form for one
+// tenant never becomes one for another.
+func chosenTenant(tenants []tenancy.Tenant, id string) (tenancy.Tenant, error) {
 	for _, t := range tenants {
-		if string(t.ID) == id {
-			return t
+		if string(t.ID) == id || id == "" {
+			return t, nil
 		}
 	}
-	return tenants[0]
+	return tenancy.Tenant{}, fault.New(fault.NotFound, "You can create no key in this tenant.")
 }
 
 // visibleWords says who sees name and description of a key.
@@ -264,6 +274,9 @@ func applicationChoices(values url.Values, list []application.Application) (ways
 // createKey creates a key from the form, and shows its secret.
 func (c *Console) createKey(k *call) (response, error) {
 	tenant := ident.TenantID(k.form.Get("tenant"))
+	if _, err := c.Tenancy.Tenant(k.Context(), k.who, tenant); err != nil {
+		return response{}, err
+	}
 	spec, faults, err := k.specOf(tenant)
 	if err != nil {
 		return response{}, err
@@ -271,7 +284,10 @@ func (c *Console) createKey(k *call) (response, error) {
 	if len(faults) > 0 {
 		return k.keyForm(k.form, faults)
 	}
-	idempotent, once := k.once("new")
+	idempotent, once, err := k.once("new")
+	if err != nil {
+		return response{}, err
+	}
 	issued, err := c.Keys.Create(idempotent, k.who, tenant, spec)
 	if errors.Is(err, audit.ErrAlreadyReserved) {
 		return k.shownBefore(once, tenant)
@@ -290,13 +306,14 @@ func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults,
 	spec = key.Spec{Name: k.form.Get("name"), Description: k.form.Get("description")}
 	spec.ExpiresAt, faults = k.expiryOf(faults)
 	spec.Addresses = linesOf(k.form.Get("allowed_cidrs"))
-	if k.form.Get("applications") == accessSome {
-		spec.ApplicationIDs = k.form["application"]
-		if len(spec.ApplicationIDs) == 0 {
-			faults = append(faults, view.Fault{Field: "application_ids", Message: "Choose at least one application."})
-		}
-	} else {
+	switch k.form.Get("applications") {
+	case accessAll:
 		spec.AllApplications = true
+	case accessSome:
+		spec.ApplicationIDs = k.form["application"]
+	}
+	if !spec.AllApplications && len(spec.ApplicationIDs) == 0 {
+		faults = append(faults, view.Fault{Field: "application_ids", Message: "Choose at least one application."})
 	}
 	switch k.form.Get("access") {
 	case accessAll:
@@ -305,7 +322,7 @@ func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults,
 		for _, name := range k.form["scope"] {
 			spec.Scopes = append(spec.Scopes, scope.Scope(name))
 		}
-	default:
+	case accessRead:
 		spec.Scopes, err = k.readScopes(tenant)
 	}
 	if err == nil && len(spec.Scopes) == 0 {
@@ -378,11 +395,14 @@ func formFaults(err error) (faults view.Faults) {
 }
 
 // once returns the context of a change that the form makes once, however often it is sent.
-func (k *call) once(form string) (ctx context.Context, id audit.IdempotencyKey) {
+func (k *call) once(form string) (ctx context.Context, id audit.IdempotencyKey, err error) {
+	if n := len(k.form.Get("once")); n < minOnce || n > maxOnce {
+		return nil, id, fault.New(fault.Malformed, "The form was sent without its number. Open it again and send it.")
+	}
 	sum := sha256.Sum256([]byte(string(k.session.User.ID) + " " + k.form.Get("once")))
 	id = audit.IdempotencyKey{
 		Principal: string(k.session.User.ID), Method: "FORM", Path: k.URL.Path + " " + form,
-		Key: hex.EncodeToString(sum[:]), Body: sha256.Sum256(nil),
+		Key: hex.EncodeToString(sum[:]), Body: sha256.Sum256([]byte(k.form.Encode())),
 	}
-	return audit.WithIdempotencyKey(k.Context(), id), id
+	return audit.WithIdempotencyKey(k.Context(), id), id, nil
 }

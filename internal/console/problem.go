@@ -33,8 +33,11 @@ func (p problemWriter) WriteError(w http.ResponseWriter, r *http.Request, f web.
 		page.Detail = "Page not found, or you do not have access to it."
 	case fault.Unavailable:
 		page.Heading = "Claviger is temporarily unavailable"
-		page.Detail = "Your change may or may not have been saved. Go back and send the form again: it will not be " +
-			"done twice."
+		page.Detail = "Try again in a few seconds."
+		if r.Method == http.MethodPost {
+			page.Detail = "What you sent may have been done or not. Reload this page to send the same form again: it " +
+				"is not done twice. Or look at the list of your keys first."
+		}
 	}
 	// The page has no frame of a person: what failed may be what the frame needs.
 	frame := view.Frame{Title: page.Heading, Theme: themeOf(r), Version: p.console.Version, Zone: "UTC"}

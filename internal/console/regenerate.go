@@ -26,7 +26,7 @@ func (c *Console) showRegenerate(k *call) (response, error) { return k.regenerat
 
 // regenerateForm returns the form, with what is wrong.
 func (k *call) regenerateForm(faults view.Faults) (response, error) {
-	v, err := k.shownKey()
+	v, err := k.changeableKey()
 	if err != nil {
 		return response{}, err
 	}
@@ -83,7 +83,10 @@ func (c *Console) regenerate(k *call) (response, error) {
 			Field: "overlap_seconds", Message: "Choose how long the old secret works.",
 		}})
 	}
-	ctx, once := k.once("regenerate")
+	ctx, once, err := k.once("regenerate")
+	if err != nil {
+		return response{}, err
+	}
 	issued, err := c.Keys.Refresh(ctx, k.who, tenant, id, key.RefreshParams{
 		KeepID: k.form.Get("id") != idNew, Overlap: seconds,
 	})

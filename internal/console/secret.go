@@ -84,10 +84,15 @@ func basicExamples(url, id, secret string) []view.Example {
 func (k *call) shownBefore(once audit.IdempotencyKey, tenant ident.TenantID) (response, error) {
 	earlier, err := k.console.Idempotency.IdempotentResult(k.Context(), once)
 	if errors.Is(err, fault.NotFound) {
-		return response{}, audit.ErrAlreadyReserved
+		return response{}, fault.New(fault.Conflict,
+			"This form was sent twice, and the first time is not finished. Look at the list of your keys in a moment.")
 	}
 	if err != nil {
 		return response{}, err
+	}
+	if earlier.Body != once.Body {
+		return response{}, fault.New(fault.Conflict,
+			"This form was sent before with other values, and nothing was done now. Open the form again.")
 	}
 	v, err := k.console.Keys.Get(k.Context(), k.who, tenant, ident.KeyID(earlier.Target))
 	if err != nil {
@@ -95,7 +100,7 @@ func (k *call) shownBefore(once audit.IdempotencyKey, tenant ident.TenantID) (re
 	}
 	return response{page: view.Secret{
 		Heading: "The secret was shown", Name: v.Key.Name, KeyPath: pathOf(v.Key),
-		Shown: "at " + v.Key.SecretSetAt.In(k.zone).Format(clockForm),
+		Shown: "when this form was sent the first time",
 	}, title: "The secret was shown", narrow: true, current: "/settings/keys"}, nil
 }
 

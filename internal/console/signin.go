@@ -2,17 +2,15 @@ package console
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -33,19 +31,30 @@ func localPath(path string) string {
 
 // showSignIn shows the form to sign in.
 func (c *Console) showSignIn(k *call) (response, error) {
-	page := view.SignIn{Next: localPath(k.URL.Query().Get("next"))}
-	if k.URL.Query().Get("did") == "sign-out" {
-		page.Notice = "You signed out."
+	page := view.SignIn{
+		Next: localPath(k.URL.Query().Get("next")), Notice: signInNotices[k.URL.Query().Get("did")],
 	}
 	return response{page: page, title: "Sign in"}, nil
+}
+
+// signInNotices say why the form is shown, by the word in the query string.
+var signInNotices = map[string]string{
+	"sign-out": "You signed out.",
+	"password": "Your password is set. Sign in with it.",
+	"reset": "If a person with this e-mail address is known here, an e-mail with a link is on its way. It works " +
+		"once, within an hour.",
 }
 
 // signInFirst answers a request without a session: a page leads to the sign-in and back, and a form
 // is kept until the person has signed in.
 func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, err error) error {
-	kind := fault.KindOf(err)
-	if kind != fault.KeyInvalid && kind != fault.SessionEnded {
+	if !needsSignIn(err) {
 		return err
+	}
+	if k.PathValue("token") != "" { // the path is not put into a query string
+		return c.write(w, k, response{page: view.SignIn{
+			Next: k.URL.Path, Notice: "Sign in to see the secret of the key that was created for you.",
+		}, title: "Sign in"})
 	}
 	if k.Method == http.MethodGet || k.Method == http.MethodHead {
 		next := "/sign-in"
@@ -55,7 +64,7 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 		return c.write(w, k, goTo(next))
 	}
 	page := view.SignIn{
-		Next: k.URL.Path, Notice: "Your session has ended. Sign in to go on.", Kept: keptFields(typed),
+		Next: pageOfForm(k.URL.Path), Notice: "Your session has ended. Sign in to go on.", Kept: keptFields(typed),
 	}
 	if len(page.Kept) > 0 {
 		page.Notice += " What you typed is kept."
@@ -63,67 +72,80 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 	return c.write(w, k, response{page: page, title: "Sign in", status: http.StatusUnauthorized})
 }
 
-// secretFields are never kept.
-var secretFields = []string{"password", "secret", "value", "once"}
+// keptNames are the fields that are kept: what people type and choose, and no secret.
+var keptNames = []string{
+	"access", "allowed_cidrs", "application", "applications", "date", "description", "expiry", "id", "name", "overlap",
+	"reason", "scope", "tenant", "version",
+}
 
-// keptFields returns the fields of a form that is shown again after the sign-in.
+const (
+	// maxKept is how many bytes of fields are kept, and maxKeptFields how many of them. More than
+	// the forms have is not kept at all.
+	maxKept       = 12 << 10
+	maxKeptFields = 300
+)
+
+// keptFields returns the fields of a form that is shown again after the sign-in; nil for none.
 func keptFields(form url.Values) (fields []view.Field) {
-	for _, name := range slices.Sorted(maps.Keys(form)) {
-		if slices.Contains(secretFields, name) {
-			continue
-		}
+	size := 0
+	for _, name := range keptNames {
 		for _, value := range form[name] {
 			fields = append(fields, view.Field{Name: name, Value: value})
+			size += len(name) + len(value)
 		}
 	}
+	if size > maxKept || len(fields) > maxKeptFields {
+		return nil
+	}
 	return fields
+}
+
+// pageOfForm returns the page on which a form is, by the path to which it is sent.
+func pageOfForm(path string) string {
+	at := strings.LastIndexByte(path, '/')
+	switch path[at+1:] {
+	case "disable", "enable", "previous":
+		return path[:at]
+	case "download":
+		return "/settings/keys"
+	}
+	return path
 }
 
 // keptPrefix begins the names of fields that the sign-in keeps for another form.
 const keptPrefix = "kept."
 
 // signIn begins a session.
-func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
-	k := c.newCall(r)
-	err := c.Middleware.AdmitAnonymous(w, r)
-	if err == nil {
-		err = c.Middleware.BufferAnonymousBody(w, r)
-	}
-	if err == nil {
-		err = c.Middleware.AdmitChange(principal.Principal{}, true)
-	}
-	if err != nil {
-		return err
-	}
-	if err := r.ParseForm(); err != nil {
-		return fault.New(fault.Malformed, "The form cannot be read.")
-	}
-	form := r.PostForm
-	origin := c.Middleware.Authenticator.Origin(w.Header(), r)
-	ctx := admission.WithCaller(r.Context(), admission.ForAddress(origin.IP))
-	u, err := c.Identity.SignIn(ctx, origin, form.Get("email"), credential.NewSecret(form.Get("password")))
-	var token credential.Secret
-	if err == nil {
-		_, token, err = c.Sessions.Begin(ctx, session.SignIn{
-			User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: origin,
-		})
-	}
-	next, kept := localPath(form.Get("next")), keptOf(form)
+func (c *Console) signIn(k *call) (response, error) {
+	email := k.form.Get("email")
+	next, kept := localPath(k.form.Get("next")), keptOf(k.form)
+	u, err := c.Identity.SignIn(k.Context(), k.origin, email, credential.NewSecret(k.form.Get("password")))
 	if errors.Is(err, fault.SignInFailed) {
-		return c.write(w, k, response{page: view.SignIn{
-			Email: form.Get("email"), Failed: true, Next: next, Kept: keptFields(kept),
-		}, title: "Sign in", status: http.StatusUnauthorized})
+		page := view.SignIn{Email: email, Failed: true, Next: next, Kept: keptFields(kept)}
+		return response{page: page, title: "Sign in", status: http.StatusUnauthorized}, nil
 	}
 	if err != nil {
-		return err
+		return response{}, err
+	}
+	token, cookie, err := c.begin(k, u)
+	if err != nil {
+		return response{}, err
 	}
 	answer, err := c.goOn(k, token, next, kept)
-	if err != nil {
-		return err
+	if err != nil { // the person is signed in; the page says what is wrong with it
+		answer = goTo(next)
 	}
+	answer.cookies = []*http.Cookie{cookie}
+	return answer, nil
+}
+
+// begin begins the session of a person who has just proven who they are.
+func (c *Console) begin(k *call, u identity.User) (credential.Secret, *http.Cookie, error) {
+	_, token, err := c.Sessions.Begin(k.Context(), session.SignIn{
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: k.origin,
+	})
 	cookie := c.Middleware.Authenticator.SessionCookie(token)
-	answer.cookies = []*http.Cookie{&cookie}
-	return c.write(w, k, answer)
+	return token, &cookie, err
 }
 
 // goOn returns where a person goes after the sign-in. A form that was sent without a session is
@@ -164,7 +186,7 @@ func (c *Console) keptForm(k *call, path string) handler {
 func keptOf(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {
-		if own, found := strings.CutPrefix(name, keptPrefix); found && !slices.Contains(secretFields, own) {
+		if own, found := strings.CutPrefix(name, keptPrefix); found {
 			kept[own] = values
 		}
 	}
@@ -178,6 +200,9 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	gone := c.Middleware.Authenticator.SessionCookie(credential.Secret{})
 	answer.cookies = []*http.Cookie{&gone}
 	caller, _, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{SessionOnly: true})
+	if err == nil {
+		err = c.Middleware.AdmitChange(caller.Principal, true)
+	}
 	if err == nil {
 		own, _ := caller.Session()
 		err = c.Sessions.End(r.Context(), caller.Principal, own.ID)
@@ -205,16 +230,9 @@ func themeOf(r *http.Request) string {
 }
 
 // setTheme keeps the theme in a cookie.
-func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) error {
-	k := c.newCall(r)
-	if err := c.Middleware.BufferAnonymousBody(w, r); err != nil {
-		return err
-	}
-	if err := r.ParseForm(); err != nil {
-		return fault.New(fault.Malformed, "The form cannot be read.")
-	}
+func (c *Console) setTheme(k *call) (response, error) {
 	cookie := &http.Cookie{
-		Name: themeCookie, Value: r.PostForm.Get("theme"), Path: "/", HttpOnly: true,
+		Name: themeCookie, Value: k.form.Get("theme"), Path: "/", HttpOnly: true,
 		Secure: c.Middleware.Authenticator.Secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600,
 	}
 	switch cookie.Value {
@@ -223,10 +241,10 @@ func (c *Console) setTheme(w http.ResponseWriter, r *http.Request) error {
 		cookie.Value, cookie.MaxAge = "", -1
 	}
 	back := "/settings/keys"
-	if from, err := url.Parse(r.Referer()); err == nil && localPath(from.Path) != "" && from.Host == r.Host {
-		back = from.Path
+	if from, err := url.Parse(k.Referer()); err == nil && localPath(from.Path) != "" && from.Host == k.Host {
+		back = pageOfForm(from.Path)
 	}
 	answer := goTo(back)
 	answer.cookies = []*http.Cookie{cookie}
-	return c.write(w, k, answer)
+	return answer, nil
 }

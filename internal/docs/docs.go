@@ -7,12 +7,10 @@
 //	/docs/errors          all error codes
 //	/docs/errors/{code}   one error code; the type of a problem document is this path
 //	/docs/style.css       the style sheet
-//	/setup/{token}        the page of a one-time link: whether it can be used, and how;
-//	                      the other kinds of links have such a page too
 //
 // The pages are rendered once, at the first request, from the OpenAPI document and from the table
-// of errors (web.Kinds). They are the same for everybody; only a link that can no longer be used
-// has a page of its own. The pages run no script and load nothing except the style sheet.
+// of errors (web.Kinds). They are the same for everybody. They run no script and load nothing
+// except the style sheet.
 package docs
 
 import (
@@ -20,7 +18,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"html/template"
 	"net/http"
 	"strings"
@@ -39,19 +36,14 @@ type Site struct {
 	Errors web.ErrorWriter
 	// Document returns the OpenAPI document. It is called once, at the first request.
 	Document func() []byte
-	Links    Links
 }
 
 // Mount adds the pages.
 func (s *Site) Mount(router *web.Router) {
-	rendered := sync.OnceValue(func() map[string]page { return pages(s.Document(), s.Links) })
+	rendered := sync.OnceValue(func() map[string]page { return pages(s.Document()) })
 	for prefix, paths := range map[string][]string{
-		"/docs":            {"/docs", "/docs/api", "/docs/errors", errorPath, "/docs/style.css"},
-		"/openapi.json":    {"/openapi.json"},
-		"/setup":           {setupPath},
-		"/invitations":     {invitationPath},
-		"/claims":          {claimPath},
-		"/password-resets": {resetPath},
+		"/docs":         {"/docs", "/docs/api", "/docs/errors", errorPath, "/docs/style.css"},
+		"/openapi.json": {"/openapi.json"},
 	} {
 		var routes []web.Route
 		for _, path := range paths {
@@ -61,19 +53,12 @@ func (s *Site) Mount(router *web.Router) {
 	}
 }
 
-// route returns the route of a page, or of the pages of one kind of link.
+// route returns the route of a page.
 func (s *Site) route(path string, rendered func() map[string]page) web.Route {
 	serve := func(w http.ResponseWriter, r *http.Request) error {
 		p, ok := rendered()[strings.Replace(path, "{code}", r.PathValue("code"), 1)]
 		if !ok {
 			return fault.NotFound
-		}
-		err := s.Links.check(path, w, r)
-		if errors.Is(err, fault.LinkInvalid) {
-			return rendered()[path+unusable].serve(w, r)
-		}
-		if err != nil {
-			return err
 		}
 		return p.serve(w, r)
 	}
@@ -84,7 +69,7 @@ func (s *Site) route(path string, rendered func() map[string]page) web.Route {
 const errorPath = "/docs/errors/{code}"
 
 // pages renders all pages and returns them by path.
-func pages(document []byte, checked Links) map[string]page {
+func pages(document []byte) map[string]page {
 	d := parse(document)
 	style, err := files.ReadFile("pages/style.css")
 	if err != nil {
@@ -102,19 +87,6 @@ func pages(document []byte, checked Links) map[string]page {
 	for _, e := range kinds {
 		all[strings.Replace(errorPath, "{code}", string(e.Code), 1)] = render(t, d, e)
 	}
-	t = layout("link.html")
-	for _, l := range links(d) {
-		l.Usable = checked.checks()[l.Path] != nil
-		p := render(t, d, l)
-		p.private = true // its address contains a token
-		all[l.Path] = p
-		l.Usable = false
-		l.Unusable = true
-		p = render(t, d, l)
-		p.private = true
-		p.status = http.StatusNotFound
-		all[l.Path+unusable] = p
-	}
 	return all
 }
 
@@ -122,10 +94,6 @@ func pages(document []byte, checked Links) map[string]page {
 type page struct {
 	contentType, etag string
 	text              []byte
-	// private pages are not cached anywhere.
-	private bool
-	// status is the status of the response; 0 means 200.
-	status int
 }
 
 // file returns a page with the text. Its ETag lets browsers ask whether the page has changed.
@@ -141,15 +109,8 @@ const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; fra
 func (p page) serve(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", p.contentType)
-	if !p.private { // the middleware has set no-store
-		h.Set("Cache-Control", "no-cache") // browsers may store the page but must revalidate it
-		h.Set("Etag", p.etag)
-	}
-	if p.status != 0 {
-		w.WriteHeader(p.status)
-		_, err := w.Write(p.text) // net/http drops the body for HEAD
-		return err
-	}
+	h.Set("Cache-Control", "no-cache") // browsers may store the page but must revalidate it
+	h.Set("Etag", p.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.text))
 	return nil
 }

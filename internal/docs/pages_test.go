@@ -117,25 +117,6 @@ func TestTheReferenceHasEveryOperationAndEveryObject(t *testing.T) {
 	}
 }
 
-func TestAOneTimeLinkTellsThePersonWhoOpensItWhatToDo(t *testing.T) {
-	h := testkit.Start(t, testkit.SQLite)
-	_, reference := testkit.Get(t, h.URL+"/docs/api")
-	for _, path := range []string{"/setup/", "/invitations/", "/claims/", "/password-resets/"} {
-		h, token := liveToken(t, h, path)
-		resp, page := testkit.Get(t, h.URL+path+token)
-		if resp.StatusCode != http.StatusOK || resp.Header.Get("Cache-Control") != "no-store" || strings.Contains(page,
-			token) {
-			t.Errorf("%s: %s, %v, %s", path, resp.Status, resp.Header, page)
-		}
-		anchor := regexp.MustCompile(`href="/docs/api#([^"]+)"`).FindStringSubmatch(page)
-		if anchor == nil || !strings.Contains(reference, `<h3 id="`+anchor[1]+`">`) || !strings.Contains(page,
-			"/api/v1"+path[:len(path)-1]) {
-			t.Errorf("%s does not lead to its operation: %s", path, page)
-		}
-		readPage(t, h, path+token)
-	}
-}
-
 func TestEveryCodeHasAPageThatExplainsIt(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	_, list := testkit.Get(t, h.URL+"/docs/errors")

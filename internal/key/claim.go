@@ -74,6 +74,27 @@ func (s *Service) CheckClaim(ctx context.Context, token string) error {
 	return err
 }
 
+// Claimable returns the key whose secret the person can claim with the token now. It changes
+// nothing.
+func (s *Service) Claimable(ctx context.Context, who principal.Principal, token string) (View, error) {
+	caller, err := signedInPerson(who)
+	if err != nil {
+		return View{}, err
+	}
+	if err := s.CheckClaim(ctx, token); err != nil {
+		return View{}, err
+	}
+	claim, err := s.Store.Claim(ctx, credential.HashToken(token), caller.ID, s.Now())
+	var v View
+	if err == nil {
+		v, err = s.Get(ctx, who, claim.Tenant, claim.Key)
+	}
+	if errors.Is(err, fault.NotFound) {
+		err = errLinkInvalid
+	}
+	return v, err
+}
+
 // Claim issues the secret of a key that its owner claims by link, and returns it to the owner,
 // once.
 func (s *Service) Claim(ctx context.Context, who principal.Principal, token string) (Issued, error) {

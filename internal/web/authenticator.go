@@ -109,9 +109,11 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 	return v, body, unread, err
 }
 
-// SessionWasLive reports whether the request carries a session that was valid a few seconds ago.
-func (a *Authenticator) SessionWasLive(r *http.Request) bool {
-	return a.Verify.SessionWasLive(a.ReadCredential(r.Context(), r.Header))
+// Refusal returns why the caller is refused because of the headers of a request; nil if they are
+// not. Unlike Caller, it neither reads nor discards the body.
+func (a *Authenticator) Refusal(w http.ResponseWriter, r *http.Request) error {
+	_, err := a.Verify.Authenticate(r.Context(), a.ReadCredential(r.Context(), r.Header), a.Origin(w.Header(), r))
+	return err
 }
 
 // authenticate runs steps 1 to 4b of a decision with the headers of the request. A caller who is

@@ -124,3 +124,40 @@ func whoami(t *testing.T, h *testkit.Server, value string) (who api.Whoami) {
 	testkit.NoError(t, json.NewDecoder(resp.Body).Decode(&who))
 	return who
 }
+
+// B2 and C3: the first person opens the link of the server's terminal and has a key a minute later;
+// somebody else gets a key that nobody has seen.
+func TestPeopleComeInByLinksInTheConsole(t *testing.T) {
+	empty := testkit.StartEmpty(t, testkit.SQLite.Config(t))
+	tab := browser.Open(t, empty.URL)
+	tab.Visit("/setup/" + testkit.SetupToken(t, empty))
+	tab.Fill("Organisation", "Meridian Freight")
+	tab.Fill("Your name", "Ines Okafor")
+	tab.Fill("Your e-mail", "ines@claviger.example")
+	tab.Fill("Password", testkit.Password)
+	tab.Follow(browser.Button("Create"))
+	tab.See("Welcome. You are signed in.")
+	tab.Follow(browser.Link("New API key"))
+	tab.Fill("Name", "First key")
+	tab.Follow(browser.Button("Generate"))
+	if who := whoami(t, empty, shownKey(t, tab)); who.KeyID == nil {
+		t.Errorf("the first key is %+v", who)
+	}
+
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Load tests", nil)
+	owner := h.Member(tenant, "Key Owner", scope.Member)
+	_, token := testkit.KeyByLink(t, h.As(h.Member(tenant, "Tenant Admin", scope.Admin)), tenant, owner, nil)
+	tab = browser.Open(t, h.URL)
+	tab.Visit("/forgotten-password")
+	look(t, tab, "forgotten-password")
+	tab.Visit("/claims/" + token)
+	tab.Fill("E-mail", owner.Email)
+	tab.Fill("Password", testkit.Password)
+	tab.Follow(browser.Button("Sign in"))
+	look(t, tab, "claim-signed-in")
+	tab.Follow(browser.Button("Show my secret"))
+	if who := whoami(t, h, shownKey(t, tab)); who.KeyID == nil {
+		t.Errorf("the claimed key is %+v", who)
+	}
+}

@@ -3,7 +3,7 @@ package view
 // Pages returns one empty page of each type.
 func Pages() []Page {
 	return []Page{
-		SignIn{}, Keys{}, Key{}, NewKey{}, EditKey{}, Secret{}, Regenerate{}, Confirm{}, Problem{},
+		SignIn{}, Form{}, Claim{}, Keys{}, Key{}, NewKey{}, EditKey{}, Secret{}, Regenerate{}, Confirm{}, Problem{},
 	}
 }
 
@@ -23,6 +23,39 @@ type SignIn struct {
 }
 
 func (SignIn) file() string { return "signin.html" }
+
+// Input is a field of a form.
+type Input struct {
+	Name, Label, Hint string
+	// Type is that of the input; "" for text.
+	Type, Autocomplete, Value string
+	// Least is how many characters the field has at least; 0 for any.
+	Least int
+}
+
+// Form asks people without a session for something. It is sent to its own address.
+type Form struct {
+	Heading, Lead, Button string
+	Fields                []Input
+	Faults                Faults
+	// Command does the same on the command line; "" if no command does.
+	Command string
+	// Operation is the operation of the API that does the same; "" to name none.
+	Operation string
+	// Unusable says how to get another link, if the link cannot be used; then there is no form.
+	Unusable string
+}
+
+func (Form) file() string { return "form.html" }
+
+// Claim shows a key whose secret waits for its owner.
+type Claim struct {
+	Row   KeyRow
+	Facts []Fact
+	Later string
+}
+
+func (Claim) file() string { return "claim.html" }
 
 // Badge is the status of a key. Class is that of the style sheet.
 type Badge struct{ Text, Icon, Class string }
@@ -108,7 +141,9 @@ type Key struct {
 	Back    Link
 	Actions []Link
 	// Notice says what blocks the key; "" for nothing.
-	Notice  string
+	Notice string
+	// Full is false for people who see the name and description of the key alone.
+	Full    bool
 	Secrets []SecretRow
 	Facts   []Fact
 	Scopes  []string
@@ -158,6 +193,7 @@ func (NewKey) file() string { return "newkey.html" }
 // EditKey changes a key.
 type EditKey struct {
 	Action, Cancel    string
+	Version           string
 	Faults            Faults
 	Name, Description string
 	DescriptionLeft   int
