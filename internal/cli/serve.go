@@ -77,8 +77,8 @@ func serveUntilDone(ctx context.Context, a *app.App, log *slog.Logger, set *conf
 func offerSetup(ctx context.Context, a *app.App, log *slog.Logger) error {
 	link, until, err := a.SetupLink(ctx)
 	if err == nil && !link.IsZero() {
-		log.Info("there is no account yet: create the first one with claviger setup and this one-time link",
-			"link", link.Reveal(), "until", until.Format(time.RFC3339))
+		log.Info("there is no account yet: open this one-time link to create the first one, or give it to "+
+			"claviger setup", "link", link.Reveal(), "until", until.Format(time.RFC3339))
 	}
 	return err
 }

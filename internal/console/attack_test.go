@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -181,4 +183,34 @@ func TestAFormThatHasNoPageLeadsToOneAfterTheSignIn(t *testing.T) {
 	if big.status != http.StatusUnauthorized || len(big.text) > 16<<10 {
 		t.Errorf("a form that is no form of ours: %d, %d bytes", big.status, len(big.text))
 	}
+}
+
+func TestAPositionInAListIsForItsReaderAlone(t *testing.T) {
+	t.Parallel()
+	v := newVisit(t, func(s *policy.Settings) { s.KeysPerUser, s.Visibility = 0, policy.SeeAll })
+	admin := v.Member(v.tenant, "Tenant Admin", scope.Admin)
+	for range 60 {
+		v.Key(v.As(admin), v.tenant, "applications:read")
+	}
+	list := "/t/" + string(v.tenant.ID) + "/keys"
+	next := nextPage(t, v.get(list))
+	v.get(next).see(t, "the second page", http.StatusOK, `<a href="`+list+`/key_`)
+	colleague := newVisitor(t, v.URL)
+	colleague.signIn(v.Member(v.tenant, "Colleague", scope.Member))
+	for who, got := range map[string]shown{
+		"a colleague": colleague.get(next), "another list": v.get(next + "&status=active"),
+		"a position that no page made": v.get(list + "?after=2026-01-01T00:00:00Z+key_x"),
+	} {
+		got.see(t, who, http.StatusBadRequest, "This is no page of the list.")
+	}
+}
+
+// nextPage returns the address of the next page of a list.
+func nextPage(t *testing.T, page shown) string {
+	t.Helper()
+	m := regexp.MustCompile(`href="([^"]*after=[^"]*)"`).FindStringSubmatch(page.text)
+	if m == nil {
+		t.Fatalf("no next page:\n%s", page.text)
+	}
+	return html.UnescapeString(m[1])
 }

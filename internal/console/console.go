@@ -47,6 +47,12 @@ type Idempotency interface {
 	IdempotentResult(ctx context.Context, k audit.IdempotencyKey) (audit.IdempotentResult, error)
 }
 
+// Keyring seals positions in lists.
+type Keyring interface {
+	SealCursor(plain []byte, binding ...string) string
+	OpenCursor(cursor string, binding ...string) (plain []byte, ok bool)
+}
+
 // Console serves the pages. Its fields are required.
 type Console struct {
 	Middleware   *web.Middleware
@@ -58,6 +64,7 @@ type Console struct {
 	Keys         *key.Service
 	// Resets limits requests for links to set a password.
 	Resets      *web.AddressLimit
+	Keyring     Keyring
 	Idempotency Idempotency
 	Now         func() time.Time
 	// BaseURL is the URL of this server, without a slash at the end.

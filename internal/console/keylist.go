@@ -130,7 +130,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	}
 	query := k.URL.Query()
 	filter := key.Filter{Query: query.Get("q"), Status: policy.Status(query.Get("status"))}
-	page, err := pageOf(query)
+	page, err := k.pageOf(t.ID, query)
 	if err != nil {
 		return response{}, err
 	}
@@ -151,8 +151,9 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
 		p.New = "/settings/keys/new?tenant=" + string(t.ID)
 	}
-	if listing.Next != nil {
-		query.Set("after", listing.Next.BeforeTime.UTC().Format(time.RFC3339Nano)+" "+string(listing.Next.BeforeID))
+	if next := listing.Next; next != nil {
+		text := next.BeforeTime.UTC().Format(time.RFC3339Nano) + " " + string(next.BeforeID)
+		query.Set("after", c.Keyring.SealCursor([]byte(text), k.listBinding(t.ID, query)...))
 		p.Next = tenantPath(t.ID) + "?" + query.Encode()
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
@@ -180,23 +181,28 @@ func searchOf(path string, f key.Filter) *view.Search {
 	return s
 }
 
-// pageOf reads which part of a list is asked for.
-func pageOf(query url.Values) (key.Page, error) {
+// listBinding is what a position in a list of keys is valid for.
+func (k *call) listBinding(tenant ident.TenantID, query url.Values) []string {
+	return []string{
+		"console", string(k.session.User.ID), string(tenant), query.Get("q"), query.Get("status"),
+	}
+}
+
+// pageOf reads which part of the list of a tenant is asked for.
+func (k *call) pageOf(tenant ident.TenantID, query url.Values) (key.Page, error) {
 	page := key.Page{Limit: rowsPerPage}
 	after := query.Get("after")
 	if after == "" {
 		return page, nil
 	}
-	text, id, _ := strings.Cut(after, " ")
+	plain, ok := k.console.Keyring.OpenCursor(after, k.listBinding(tenant, query)...)
+	if !ok {
+		return page, errPosition
+	}
+	text, id, _ := strings.Cut(string(plain), " ")
 	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return page, errPosition
-	}
-	if _, err := ident.Parse[ident.KeyID](id); err != nil {
-		return page, errPosition
-	}
 	page.BeforeTime, page.BeforeID = at, ident.KeyID(id)
-	return page, nil
+	return page, err
 }
 
 // badges are the statuses in words.
