@@ -13,7 +13,7 @@
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
-//	secret.go     a secret, shown once
+//	secret.go     a secret, shown once, and again where the tenant keeps a copy
 package console
 
 import (
@@ -115,6 +115,7 @@ func (c *Console) Mount(router *web.Router) {
 			c.route(post, keyPath+"/disable", c.signedIn(c.disable)),
 			c.route(post, keyPath+"/enable", c.signedIn(c.enable)),
 			c.route(post, keyPath+"/previous", c.signedIn(c.endPrevious)),
+			c.route(post, keyPath+"/reveal", c.signedIn(c.reveal)),
 		},
 		view.AssetPrefix: c.assets(),
 	} {

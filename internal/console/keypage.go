@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
 // shownKey returns the key in the path.
@@ -55,7 +56,17 @@ func (c *Console) showKey(k *call) (response, error) {
 	if v.MayChange {
 		setActions(&page, v)
 	}
+	if k.mayReveal(t, v) {
+		page.Reveal = pathOf(v.Key) + "/reveal"
+	}
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
+}
+
+// mayReveal reports whether the person may see the secret again. The copy of a secret that was
+// issued before the tenant kept copies does not exist; the answer then says so.
+func (k *call) mayReveal(t tenancy.Tenant, v key.View) bool {
+	return t.Settings.Disclosure == policy.Recoverable && v.Key.Owner.Is(k.session.User.ID) &&
+		v.Status != policy.Revoked && !v.Key.SecretSetAt.IsZero()
 }
 
 // setActions sets what the person can do with the key.

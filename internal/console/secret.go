@@ -25,6 +25,7 @@ func (k *call) secretPage(heading string, issued key.Issued) response {
 	page := view.Secret{
 		Heading: heading, Name: issued.Key.Name, KeyPath: pathOf(issued.Key), Done: pathOf(issued.Key),
 		ID: c.PublicID, Secret: c.Secret.Reveal(), Value: c.Value.Reveal(), Examples: k.examples(issued),
+		Recoverable: issued.Settings.Disclosure == policy.Recoverable,
 	}
 	whole := view.Value{Name: "Key", Text: c.Value.Reveal(), Main: true}
 	switch c.Shape.Style {
@@ -43,6 +44,22 @@ func (k *call) secretPage(heading string, issued key.Issued) response {
 		page.Notes = append(page.Notes, "The old secret works until "+k.at(p.Until).Text+".")
 	}
 	return response{page: page, title: heading, narrow: true, current: "/settings/keys"}
+}
+
+// reveal shows a secret again of which the tenant keeps a copy. The person signs in once more if
+// the last sign-in is not recent.
+func (c *Console) reveal(k *call) (response, error) {
+	tenant, id := k.ids()
+	shown, err := c.Keys.Reveal(k.Context(), k.who, tenant, id)
+	if errors.Is(err, fault.SignInAgain) {
+		return response{page: view.SignIn{
+			Again: true, Email: k.session.User.Email, Next: k.keyURL(), Notice: fault.Message(err),
+		}, title: "Sign in again", status: http.StatusUnauthorized}, nil
+	}
+	if err != nil {
+		return response{}, err
+	}
+	return k.secretPage("Your API key", shown), nil
 }
 
 // examples returns a call with the key in several languages, by the first transport that the tenant

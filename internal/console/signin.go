@@ -104,7 +104,7 @@ func keptFields(form url.Values) (fields []view.Field) {
 func pageOfForm(path string) string {
 	at := strings.LastIndexByte(path, '/')
 	switch path[at+1:] {
-	case "disable", "enable", "previous":
+	case "disable", "enable", "previous", "reveal":
 		return path[:at]
 	case "download":
 		return "/settings/keys"

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/testkit/browser"
@@ -159,5 +161,32 @@ func TestPeopleComeInByLinksInTheConsole(t *testing.T) {
 	tab.Follow(browser.Button("Show my secret"))
 	if who := whoami(t, h, shownKey(t, tab)); who.KeyID == nil {
 		t.Errorf("the claimed key is %+v", who)
+	}
+}
+
+// C6: the owner of a key sees its secret again in a tenant that keeps copies, after signing in once
+// more.
+func TestAPersonCopiesAKeyAgainInTheConsole(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Load tests", func(s *policy.Settings) { s.Disclosure = policy.Recoverable })
+	member := h.Member(tenant, "Ines Okafor", scope.Member)
+	tab := browser.Open(t, h.URL)
+	signIn(tab, member.Email)
+	tab.Follow(browser.Link("New API key"))
+	tab.Fill("Name", "Nightly rate export")
+	tab.Follow(browser.Button("Generate"))
+	value := shownKey(t, tab)
+	look(t, tab, "secret-recoverable")
+	tab.Follow(browser.Link("Done, I have stored it"))
+	look(t, tab, "key-recoverable")
+	h.Clock.Move(10 * time.Minute)
+	tab.Follow(browser.Button("Copy key…"))
+	tab.See("Sign in again to see the secret.")
+	look(t, tab, "sign-in-again")
+	tab.Fill("Password", testkit.Password)
+	tab.Follow(browser.Button("Sign in"))
+	tab.Follow(browser.Button("Copy key…"))
+	if again := shownKey(t, tab); again != value {
+		t.Errorf("the page shows %q, not %q", again, value)
 	}
 }

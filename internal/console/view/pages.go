@@ -150,6 +150,8 @@ type Key struct {
 	Applies string
 	// Danger are the actions that end the key.
 	Danger []Link
+	// Reveal is where the owner can see the secret again; "" if they cannot.
+	Reveal string
 	// Toggle disables or enables the key at once; its path is "" for neither.
 	Toggle Link
 }
@@ -223,6 +225,8 @@ type Secret struct {
 	Examples          []Example
 	KeyPath           string
 	Notes             []string
+	// Recoverable is set if its owner can see the secret again.
+	Recoverable bool
 	// Shown is when a secret was shown that cannot be shown again; then there are no values.
 	Shown string
 }
