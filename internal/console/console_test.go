@@ -140,6 +140,7 @@ func TestAFormThatIsSentTwiceCreatesOneKeyAndShowsItsSecretOnce(t *testing.T) {
 	form := d.newKey("Rate watcher")
 	first := d.post("/settings/keys/new", form)
 	first.see(t, "the first time", http.StatusOK, "clv_ak_")
+	d.get("/settings/keys").see(t, "the list", http.StatusOK, "in 30 days")
 	again := d.post("/settings/keys/new", form)
 	again.see(t, "the second time", http.StatusOK, "This secret was shown once, when")
 	if strings.Contains(again.text, "clv_ak_") {

@@ -84,15 +84,16 @@ func (k *call) in(at time.Time) view.When {
 	return when("in "+text, at)
 }
 
-// span returns a duration in its largest unit, rounded down.
+// span returns a duration in its largest unit, rounded: a key that was made for 90 days a moment
+// ago has 90 days left.
 func span(d time.Duration) string {
 	switch {
 	case d >= 2*day:
-		return count(int(d/day), "day")
+		return count(int(d.Round(day)/day), "day")
 	case d >= 2*time.Hour:
-		return count(int(d/time.Hour), "hour")
+		return count(int(d.Round(time.Hour)/time.Hour), "hour")
 	case d >= 2*time.Minute:
-		return count(int(d/time.Minute), "minute")
+		return count(int(d.Round(time.Minute)/time.Minute), "minute")
 	default:
 		return count(int(d/time.Second), "second")
 	}
