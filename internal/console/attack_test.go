@@ -214,3 +214,29 @@ func nextPage(t *testing.T, page shown) string {
 	}
 	return html.UnescapeString(m[1])
 }
+
+func TestAPersonWithoutChangesLeftStillRevokes(t *testing.T) {
+	t.Parallel()
+	c := testkit.SQLite.Config(t)
+	c.Limits.ChangesPerMinute = 10
+	v := &visit{Server: testkit.StartIn(t, c)}
+	v.tenant = v.Tenant("Tenant", nil)
+	v.person = v.Member(v.tenant, "Ines", scope.Member)
+	v.visitor = newVisitor(t, v.URL)
+	v.signIn(v.person)
+	path := v.firstKey()
+	form := url.Values{"name": {"x"}, "version": {field(t, v.get(path+"/edit"), "version")}, "expiry": {"keep"}}
+	got := v.post(path+"/edit", form)
+	for range 20 {
+		if got.status == http.StatusTooManyRequests {
+			break
+		}
+		got = v.post(path+"/edit", form)
+	}
+	got.see(t, "one change too many", http.StatusTooManyRequests, "10 requests a minute")
+	for _, action := range []string{"/disable", "/revoke", "/delete"} {
+		if got := v.post(path+action, nil); got.status != http.StatusSeeOther {
+			t.Errorf("%s: %d\n%s", action, got.status, got.text)
+		}
+	}
+}

@@ -109,12 +109,12 @@ func (c *Console) Mount(router *web.Router) {
 			c.route(get, keyPath+"/regenerate", c.signedIn(c.showRegenerate)),
 			c.route(post, keyPath+"/regenerate", c.signedIn(c.regenerate)),
 			c.route(get, keyPath+"/revoke", c.signedIn(c.confirmRevoke)),
-			c.route(post, keyPath+"/revoke", c.signedIn(c.revoke)),
+			c.route(post, keyPath+"/revoke", c.reducing(c.revoke)),
 			c.route(get, keyPath+"/delete", c.signedIn(c.confirmDelete)),
-			c.route(post, keyPath+"/delete", c.signedIn(c.delete)),
-			c.route(post, keyPath+"/disable", c.signedIn(c.disable)),
+			c.route(post, keyPath+"/delete", c.reducing(c.delete)),
+			c.route(post, keyPath+"/disable", c.reducing(c.disable)),
 			c.route(post, keyPath+"/enable", c.signedIn(c.enable)),
-			c.route(post, keyPath+"/previous", c.signedIn(c.endPrevious)),
+			c.route(post, keyPath+"/previous", c.reducing(c.endPrevious)),
 			c.route(post, keyPath+"/reveal", c.signedIn(c.reveal)),
 		},
 		view.AssetPrefix: c.assets(),
@@ -246,7 +246,12 @@ func (c *Console) anonymous(reduces bool, serve handler) web.Handler {
 
 // signedIn returns the handler of a page for signed-in people. Everybody else signs in first and
 // then goes on; what they typed is kept.
-func (c *Console) signedIn(serve handler) web.Handler {
+func (c *Console) signedIn(serve handler) web.Handler { return c.withSession(false, serve) }
+
+// reducing is signedIn for a form that only takes authority away.
+func (c *Console) reducing(serve handler) web.Handler { return c.withSession(true, serve) }
+
+func (c *Console) withSession(reduces bool, serve handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		k := c.newCall(r)
 		typed, err := c.readTyped(w, r)
@@ -265,7 +270,7 @@ func (c *Console) signedIn(serve handler) web.Handler {
 		if r.Method == http.MethodPost {
 			k.form, err = readForm(r, body)
 			if err == nil {
-				err = c.Middleware.AdmitChange(k.who, reduces(r.URL.Path))
+				err = c.Middleware.AdmitChange(k.who, reduces)
 			}
 			if err != nil {
 				return err
@@ -310,17 +315,6 @@ func (c *Console) readAnonymous(w http.ResponseWriter, r *http.Request) (url.Val
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	return readForm(r, text)
-}
-
-// reduces reports whether a form only takes authority away.
-func reduces(path string) bool {
-	_, action, _ := strings.Cut(strings.TrimPrefix(path, "/t/"), "/keys/")
-	_, action, _ = strings.Cut(action, "/")
-	switch action {
-	case "revoke", "delete", "disable", "previous":
-		return true
-	}
-	return false
 }
 
 func (c *Console) newCall(r *http.Request) *call {

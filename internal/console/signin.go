@@ -31,8 +31,9 @@ func localPath(path string) string {
 
 // showSignIn shows the form to sign in.
 func (c *Console) showSignIn(k *call) (response, error) {
-	page := view.SignIn{
-		Next: localPath(k.URL.Query().Get("next")), Notice: signInNotices[k.URL.Query().Get("did")],
+	page := view.SignIn{Next: localPath(k.URL.Query().Get("next"))}
+	if k.isFromHere() {
+		page.Notice = signInNotices[k.URL.Query().Get("did")]
 	}
 	return response{page: page, title: "Sign in"}, nil
 }

@@ -140,8 +140,6 @@ type Key struct {
 	Row     KeyRow
 	Back    Link
 	Actions []Link
-	// Notice says what blocks the key; "" for nothing.
-	Notice string
 	// Full is false for people who see the name and description of the key alone.
 	Full    bool
 	Secrets []SecretRow
@@ -172,22 +170,21 @@ type ScopeGroup struct {
 
 // NewKey creates a key.
 type NewKey struct {
-	Once, Action         string
-	Faults               Faults
-	Tenants              []Choice
-	Tenant               string
-	Name, Description    string
-	DescriptionLeft      int
-	Expiry               []Choice
-	Date, MinDate        string
-	MaxDate, Limit       string
-	Access               []Choice
-	Scopes               []ScopeGroup
-	ApplicationChoices   []Choice
-	Applications         []Choice
-	Addresses, Cancel    string
-	Again                string
-	Visible, PolicyNotes string
+	Once, Action       string
+	Faults             Faults
+	Tenants            []Choice
+	Tenant             string
+	Name, Description  string
+	DescriptionLeft    int
+	Expiry             []Choice
+	Date, MinDate      string
+	MaxDate, Limit     string
+	Access             []Choice
+	Scopes             []ScopeGroup
+	ApplicationChoices []Choice
+	Applications       []Choice
+	Addresses, Cancel  string
+	Visible            string
 }
 
 func (NewKey) file() string { return "newkey.html" }
@@ -253,20 +250,18 @@ type Confirm struct {
 	Facts          []Fact
 	// Reason is set if the person may say why.
 	Reason bool
-	Fields []Field
 }
 
 func (Confirm) file() string { return "confirm.html" }
 
 // Problem says that a request failed.
 type Problem struct {
-	Status              int
-	Heading, Detail     string
-	Code, RequestID     string
-	Next                []Link
-	Undone              string
-	Faults              Faults
-	CodePath, RetryPath string
+	Status          int
+	Heading, Detail string
+	Code, RequestID string
+	Next            []Link
+	Faults          Faults
+	CodePath        string
 }
 
 func (Problem) file() string { return "problem.html" }
