@@ -4,8 +4,14 @@
 // SQL is here. A handler reads its request, calls the domain, and returns a response: a page of
 // package view, or where to go on. It never writes to the connection itself.
 //
-//	console.go    routes, and what happens around every handler
-//	frame.go      what is around every page: sidebar, tenants, messages
+//	console.go    what happens around every handler
+//	routes.go     the paths of pages, forms and actions
+//	frame.go      what is around every page: tenants, messages
+//	sidebar.go    which pages a person finds in the sidebar
+//	form.go       what forms have in common: they count once, and they show what is wrong in them
+//	parts.go      fields, tables and confirmations that many pages have
+//	position.go   where a list goes on
+//	messages.go   the sentences about what was done
 //	problem.go    pages about failures
 //	words.go      times and statuses in words
 //	signin.go     sign in and out, theme
@@ -14,6 +20,7 @@
 //	keypage.go    one key
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
+//	applications.go    the protected APIs of a tenant
 package console
 
 import (
@@ -70,92 +77,9 @@ type Console struct {
 	// BaseURL is the URL of this server, without a slash at the end.
 	BaseURL string
 	Version string
-}
 
-// contentPolicy lets pages load what this server sends, and nothing else.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// Mount adds the pages.
-func (c *Console) Mount(router *web.Router) {
-	errors := problemWriter{c}
-	get, post := http.MethodGet, http.MethodPost
-	for prefix, routes := range map[string][]web.Route{
-		"/": {c.route(get, "/{$}", c.open(c.home))},
-		"/sign-in": {
-			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
-		},
-		"/sign-out": {c.route(post, "/sign-out", c.signOut)},
-		"/theme":    {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
-		"/forgotten-password": {
-			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
-			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),
-		},
-		"/setup":           c.linkRoutes("/setup/{token}", c.setupLink()),
-		"/invitations":     c.linkRoutes("/invitations/{token}", c.invitationLink()),
-		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
-		"/claims":          c.claimRoutes(),
-		"/settings": {
-			c.route(get, "/settings/keys", c.signedIn(c.myKeys)),
-			c.route(get, "/settings/keys/new", c.signedIn(c.newKey)),
-			c.route(post, "/settings/keys/new", c.signedIn(c.createKey)),
-			c.route(post, "/settings/keys/download", c.signedIn(c.download)),
-		},
-		"/t": {
-			c.route(get, "/t/{tenant}/keys", c.signedIn(c.tenantKeys)),
-			c.route(get, keyPath, c.signedIn(c.showKey)),
-			c.route(get, keyPath+"/edit", c.signedIn(c.showEdit)),
-			c.route(post, keyPath+"/edit", c.signedIn(c.editKey)),
-			c.route(get, keyPath+"/regenerate", c.signedIn(c.showRegenerate)),
-			c.route(post, keyPath+"/regenerate", c.signedIn(c.regenerate)),
-			c.route(get, keyPath+"/revoke", c.signedIn(c.confirmRevoke)),
-			c.route(post, keyPath+"/revoke", c.reducing(c.revoke)),
-			c.route(get, keyPath+"/delete", c.signedIn(c.confirmDelete)),
-			c.route(post, keyPath+"/delete", c.reducing(c.delete)),
-			c.route(post, keyPath+"/disable", c.reducing(c.disable)),
-			c.route(post, keyPath+"/enable", c.signedIn(c.enable)),
-			c.route(post, keyPath+"/previous", c.reducing(c.endPrevious)),
-			c.route(post, keyPath+"/reveal", c.signedIn(c.reveal)),
-		},
-		view.AssetPrefix: c.assets(),
-	} {
-		surface := router.Mount(prefix, errors, routes...)
-		surface.ContentPolicy = contentPolicy
-		// With no-referrer, browsers send "Origin: null" with a form over plain HTTP, unless the
-		// host is this machine, and the form is taken for one of another site.
-		surface.ReferrerPolicy = "same-origin"
-		if strings.Contains(routes[0].Path, "{token}") {
-			surface.ReferrerPolicy = "strict-origin" // without the path
-		}
-	}
-}
-
-// keyPath is the path of the page of a key.
-const keyPath = "/t/{tenant}/keys/{key}"
-
-func (c *Console) route(method, path string, serve web.Handler) web.Route {
-	return web.Route{Method: method, Path: path, Serve: serve, Page: true}
-}
-
-// assets returns the routes of what every page loads.
-func (c *Console) assets() []web.Route {
-	var routes []web.Route
-	for path, a := range view.Assets() {
-		routes = append(routes, c.route(http.MethodGet, path, func(w http.ResponseWriter, r *http.Request) error {
-			h := w.Header()
-			h.Set("Content-Type", a.ContentType)
-			h.Set("Cache-Control", "public, max-age=31536000, immutable")
-			h.Set("Vary", "Accept-Encoding")
-			content := a.Content
-			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-				h.Set("Content-Encoding", "gzip")
-				content = a.Compressed
-			}
-			_, _ = w.Write(content) // the browser may be gone
-			return nil
-		}))
-	}
-	return routes
+	// site has the paths of pages and forms.
+	site siteMap
 }
 
 // call is a request to a page.

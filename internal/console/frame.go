@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,7 +42,7 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	if current != nil {
 		f.Where = &view.TenantLink{Name: current.Name, Account: names[current.Account], Path: tenantPath(current.ID)}
 	}
-	f.Nav = navigation(answer.current, current)
+	f.Nav = k.sidebar(answer.current, current, names)
 	return f, nil
 }
 
@@ -55,13 +56,14 @@ func (c *Console) accountNames(k *call) (map[ident.AccountID]string, error) {
 	return names, err
 }
 
-// tenantOf returns the tenant in the path, or else the one that the person sees first; nil for
-// none.
+// tenantOf returns the tenant in the path, or else the one that the person sees first, in the
+// account in the path if there is one; nil for none.
 func tenantOf(k *call, tenants []tenancy.Tenant) *tenancy.Tenant {
-	id := ident.TenantID(k.PathValue("tenant"))
-	for i := range tenants {
-		if tenants[i].ID == id || id == "" && i == len(tenants)-1 {
-			return &tenants[i]
+	id, account := ident.TenantID(k.PathValue("tenant")), ident.AccountID(k.PathValue("account"))
+	for i := range slices.Backward(tenants) {
+		t := &tenants[i]
+		if t.ID == id || id == "" && (account == "" || t.Account == account) {
+			return t
 		}
 	}
 	return nil
@@ -87,21 +89,12 @@ func switcher(k *call, tenants []tenancy.Tenant, names map[ident.AccountID]strin
 	return list
 }
 
-func tenantPath(id ident.TenantID) string { return "/t/" + string(id) + "/keys" }
+// tenantPath returns the path of the keys of a tenant, the first page of each.
+func tenantPath(id ident.TenantID) string { return inTenant(id, "keys") }
 
-// navigation returns the sidebar. What a person may not see is not in it.
-func navigation(path string, t *tenancy.Tenant) []view.NavGroup {
-	item := func(label, to, icon string) view.NavItem {
-		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == path}
-	}
-	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
-	if t != nil {
-		nav = append(nav, view.NavGroup{Heading: t.Name, Kind: "tenant", Items: []view.NavItem{
-			item("All API keys", tenantPath(t.ID), "list"),
-		}})
-	}
-	return nav
-}
+// inTenant returns the path of a page of a tenant, and inAccount that of one of an account.
+func inTenant(id ident.TenantID, page string) string   { return "/t/" + string(id) + "/" + page }
+func inAccount(id ident.AccountID, page string) string { return "/a/" + string(id) + "/" + page }
 
 // initials returns up to two letters of a name.
 func initials(name string) string {
@@ -114,17 +107,4 @@ func initials(name string) string {
 		letters = []string{letters[0], letters[len(letters)-1]}
 	}
 	return strings.Join(letters, "")
-}
-
-// messages are the sentences about what was done, by the word in the query string.
-var messages = map[string]*view.Message{
-	"welcome":  {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
-	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
-	"key.disable": {
-		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",
-	},
-	"key.enable":   {Tone: "ok", Icon: "check", Text: "The key is enabled."},
-	"key.revoke":   {Tone: "ok", Icon: "cross", Text: "The key is revoked. Requests with it are refused."},
-	"key.delete":   {Tone: "ok", Icon: "bin", Text: "The key is deleted."},
-	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

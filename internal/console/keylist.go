@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
-	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -18,9 +16,8 @@ import (
 )
 
 const (
-	// maxOwnKeys is how many keys of a person one page shows, and rowsPerPage how many of a tenant.
-	maxOwnKeys  = 200
-	rowsPerPage = 50
+	// maxOwnKeys is how many keys of a person one page shows.
+	maxOwnKeys = 200
 	// soonDays is from how many days before its end on the expiry of a key is a warning, and
 	// bannerDays from when on the page begins with it.
 	soonDays   = 30
@@ -130,7 +127,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	}
 	query := k.URL.Query()
 	filter := key.Filter{Query: query.Get("q"), Status: policy.Status(query.Get("status"))}
-	page, err := k.pageOf(t.ID, query)
+	page, err := k.keyPosition()
 	if err != nil {
 		return response{}, err
 	}
@@ -152,9 +149,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 		p.New = "/settings/keys/new?tenant=" + string(t.ID)
 	}
 	if next := listing.Next; next != nil {
-		text := next.BeforeTime.UTC().Format(time.RFC3339Nano) + " " + string(next.BeforeID)
-		query.Set("after", c.Keyring.SealCursor([]byte(text), k.listBinding(t.ID, query)...))
-		p.Next = tenantPath(t.ID) + "?" + query.Encode()
+		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
 }
@@ -181,28 +176,10 @@ func searchOf(path string, f key.Filter) *view.Search {
 	return s
 }
 
-// listBinding is what a position in a list of keys is valid for.
-func (k *call) listBinding(tenant ident.TenantID, query url.Values) []string {
-	return []string{
-		"console", string(k.session.User.ID), string(tenant), query.Get("q"), query.Get("status"),
-	}
-}
-
-// pageOf reads which part of the list of a tenant is asked for.
-func (k *call) pageOf(tenant ident.TenantID, query url.Values) (key.Page, error) {
-	page := key.Page{Limit: rowsPerPage}
-	after := query.Get("after")
-	if after == "" {
-		return page, nil
-	}
-	plain, ok := k.console.Keyring.OpenCursor(after, k.listBinding(tenant, query)...)
-	if !ok {
-		return page, errPosition
-	}
-	text, id, _ := strings.Cut(string(plain), " ")
-	at, err := time.Parse(time.RFC3339Nano, text)
-	page.BeforeTime, page.BeforeID = at, ident.KeyID(id)
-	return page, err
+// keyPosition returns which part of the list of keys is asked for.
+func (k *call) keyPosition() (key.Page, error) {
+	p, err := k.position()
+	return key.Page{BeforeTime: p.BeforeTime, BeforeID: ident.KeyID(p.BeforeID), Limit: rowsPerPage}, err
 }
 
 // badges are the statuses in words.
@@ -315,6 +292,3 @@ func ownerWords(k key.Key) (name, note string) {
 	}
 	return cmp.Or(k.Owner.Name, k.Owner.Email), k.Owner.Email
 }
-
-// errPosition refuses a position in a list that no page made.
-var errPosition = fault.New(fault.Malformed, "This is no page of the list. Go back to its beginning.")

@@ -1,10 +1,7 @@
 package console
 
 import (
-	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -27,14 +24,9 @@ import (
 )
 
 const (
-	// statusInvalid is the status of a form that is shown again with what is wrong in it.
-	statusInvalid = 422
 	// maxDescription is how many characters a description has at most.
 	maxDescription = 1000
 	newKeyPath     = "/settings/keys/new"
-	// minOnce and maxOnce are the lengths of the random text that makes a form count once.
-	minOnce = 16
-	maxOnce = 64
 )
 
 // The choices of the form for a new key.
@@ -115,13 +107,6 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 	return response{
 		page: page, title: "New API key", narrow: true, current: "/settings/keys", status: statusOf(faults),
 	}, nil
-}
-
-func statusOf(faults view.Faults) int {
-	if len(faults) > 0 {
-		return statusInvalid
-	}
-	return 0
 }
 
 // creatable returns the tenants in which the person may create a key of their own.
@@ -367,42 +352,4 @@ func (k *call) expiryOf(faults view.Faults) (*time.Time, view.Faults) {
 		at := k.now.Add(time.Duration(days) * day)
 		return &at, faults
 	}
-}
-
-// linesOf returns the lines of a text, without empty ones; nil for none.
-func linesOf(text string) (lines []string) {
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// formFaults returns what is wrong with the fields of a form; nil for another failure.
-func formFaults(err error) (faults view.Faults) {
-	for _, f := range fault.Fields(err) {
-		name, _, _ := strings.Cut(f.Name, ".")
-		faults = append(faults, view.Fault{Field: name, Message: f.Message})
-	}
-	switch {
-	case len(faults) > 0:
-	case errors.Is(err, fault.KeyLimitReached):
-		faults = view.Faults{{Field: "name", Message: fault.Message(err)}}
-	}
-	return faults
-}
-
-// once returns the context of a change that the form makes once, however often it is sent.
-func (k *call) once(form string) (ctx context.Context, id audit.IdempotencyKey, err error) {
-	if n := len(k.form.Get("once")); n < minOnce || n > maxOnce {
-		return nil, id, fault.New(fault.Malformed, "The form was sent without its number. Open it again and send it.")
-	}
-	sum := sha256.Sum256([]byte(string(k.session.User.ID) + " " + k.form.Get("once")))
-	id = audit.IdempotencyKey{
-		Principal: string(k.session.User.ID), Method: "FORM", Path: k.URL.Path + " " + form,
-		Key: hex.EncodeToString(sum[:]), Body: sha256.Sum256([]byte(k.form.Encode())),
-	}
-	return audit.WithIdempotencyKey(k.Context(), id), id, nil
 }

@@ -99,19 +99,11 @@ func basicExamples(url, id, secret string) []view.Example {
 
 // shownBefore answers a form that was sent again: what it showed once is not shown again.
 func (k *call) shownBefore(once audit.IdempotencyKey, tenant ident.TenantID) (response, error) {
-	earlier, err := k.console.Idempotency.IdempotentResult(k.Context(), once)
-	if errors.Is(err, fault.NotFound) {
-		return response{}, fault.New(fault.Conflict,
-			"This form was sent twice, and the first time is not finished. Look at the list of your keys in a moment.")
-	}
+	id, err := k.earlier(once)
 	if err != nil {
 		return response{}, err
 	}
-	if earlier.Body != once.Body {
-		return response{}, fault.New(fault.Conflict,
-			"This form was sent before with other values, and nothing was done now. Open the form again.")
-	}
-	v, err := k.console.Keys.Get(k.Context(), k.who, tenant, ident.KeyID(earlier.Target))
+	v, err := k.console.Keys.Get(k.Context(), k.who, tenant, ident.KeyID(id))
 	if err != nil {
 		return response{}, err
 	}

@@ -2,8 +2,10 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/admission"
@@ -65,7 +67,7 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 		return c.write(w, k, goTo(next))
 	}
 	page := view.SignIn{
-		Next: pageOfForm(k.URL.Path), Notice: "Your session has ended. Sign in to go on.", Kept: keptFields(typed),
+		Next: c.site.above(k.URL.Path), Notice: "Your session has ended. Sign in to go on.", Kept: keptFields(typed),
 	}
 	if len(page.Kept) > 0 {
 		page.Notice += " What you typed is kept."
@@ -73,11 +75,9 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 	return c.write(w, k, response{page: page, title: "Sign in", status: http.StatusUnauthorized})
 }
 
-// keptNames are the fields that are kept: what people type and choose, and no secret.
-var keptNames = []string{
-	"access", "allowed_cidrs", "application", "applications", "date", "description", "expiry", "id", "name", "overlap",
-	"reason", "scope", "tenant", "version",
-}
+// unkeptNames are fields that are never kept: secrets, what makes a form count once, and what a
+// person types to say that they are sure. What else a form has is what people type and choose.
+var unkeptNames = []string{"accept", "once", "password", "secret", "sure", "value"}
 
 const (
 	// maxKept is how many bytes of fields are kept, and maxKeptFields how many of them. More than
@@ -89,7 +89,10 @@ const (
 // keptFields returns the fields of a form that is shown again after the sign-in; nil for none.
 func keptFields(form url.Values) (fields []view.Field) {
 	size := 0
-	for _, name := range keptNames {
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if slices.Contains(unkeptNames, name) {
+			continue
+		}
 		for _, value := range form[name] {
 			fields = append(fields, view.Field{Name: name, Value: value})
 			size += len(name) + len(value)
@@ -99,18 +102,6 @@ func keptFields(form url.Values) (fields []view.Field) {
 		return nil
 	}
 	return fields
-}
-
-// pageOfForm returns the page on which a form is, by the path to which it is sent.
-func pageOfForm(path string) string {
-	at := strings.LastIndexByte(path, '/')
-	switch path[at+1:] {
-	case "disable", "enable", "previous", "reveal":
-		return path[:at]
-	case "download":
-		return "/settings/keys"
-	}
-	return path
 }
 
 // keptPrefix begins the names of fields that the sign-in keeps for another form.
@@ -169,18 +160,13 @@ func (c *Console) goOn(k *call, token credential.Secret, next string, kept url.V
 	return show(k)
 }
 
-// keptForm returns the handler of the form at a path; nil for a form without texts to keep.
+// keptForm returns the handler that shows the form at a path; nil for a path without a form.
 func (c *Console) keptForm(k *call, path string) handler {
-	if path == "/settings/keys/new" {
-		return c.newKey
+	at, values, _ := c.site.at(path)
+	for name, value := range values {
+		k.SetPathValue(name, value)
 	}
-	parts := strings.Split(path, "/") // "", "t", tenant, "keys", key, "edit"
-	if len(parts) != 6 || parts[1] != "t" || parts[3] != "keys" || parts[5] != "edit" {
-		return nil
-	}
-	k.SetPathValue("tenant", parts[2])
-	k.SetPathValue("key", parts[4])
-	return c.showEdit
+	return at.show
 }
 
 // keptOf returns the fields that the sign-in kept for another form.
@@ -243,7 +229,7 @@ func (c *Console) setTheme(k *call) (response, error) {
 	}
 	back := "/settings/keys"
 	if from, err := url.Parse(k.Referer()); err == nil && localPath(from.Path) != "" && from.Host == k.Host {
-		back = pageOfForm(from.Path)
+		back = c.site.above(from.Path)
 	}
 	answer := goTo(back)
 	answer.cookies = []*http.Cookie{cookie}

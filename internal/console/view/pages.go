@@ -3,7 +3,19 @@ package view
 // Pages returns one empty page of each type.
 func Pages() []Page {
 	return []Page{
-		SignIn{}, Form{}, Claim{}, Keys{}, Key{}, NewKey{}, EditKey{}, Secret{}, Regenerate{}, Confirm{}, Problem{},
+		SignIn{},
+		Form{},
+		Claim{},
+		Keys{},
+		Key{},
+		NewKey{},
+		EditKey{},
+		Secret{},
+		Regenerate{},
+		Confirm{},
+		Problem{},
+		Overview{},
+		Editor{},
 	}
 }
 
@@ -160,6 +172,8 @@ func (Key) file() string { return "key.html" }
 type Choice struct {
 	Value, Text, Note string
 	Checked, Off      bool
+	// ID is that of the element, for styles that depend on the choice; "" for none.
+	ID string
 }
 
 // ScopeGroup are the scopes of one resource.
@@ -248,8 +262,16 @@ type Confirm struct {
 	Action, Button string
 	Keep           Link
 	Facts          []Fact
-	// Reason is set if the person may say why.
-	Reason bool
+	Once, Version  string
+	Hidden         []Field
+	Faults         Faults
+	// Table lists what else ends.
+	Table *Table
+	// Reason is set if the person may say why; ReasonText is what they typed.
+	Reason     bool
+	ReasonText string
+	// Phrase must be typed where many things end at once; "" for one thing.
+	Phrase string
 }
 
 func (Confirm) file() string { return "confirm.html" }

@@ -36,7 +36,9 @@ func parseAll() map[string]*template.Template {
 }
 
 func parse(file string) *template.Template {
-	t := template.New(file).Funcs(template.FuncMap{"icon": icon, "blade": blade, "asset": AssetPath})
+	t := template.New(file).Funcs(template.FuncMap{
+		"icon": icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
+	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
 }
 
@@ -55,3 +57,14 @@ func icon(name string) template.HTML {
 	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
 		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
 }
+
+// checkedControl is a field with what is wrong with it; "" for nothing.
+type checkedControl struct {
+	Control
+	Fault string
+}
+
+func withFault(c Control, faults Faults) checkedControl { return checkedControl{c, faults.At(c.Name)} }
+
+// chartWidth returns how wide a chart is, in its own units.
+func chartWidth(bars []Bar) int { return 10 * len(bars) }

@@ -1,0 +1,24 @@
+package console
+
+import "github.com/claviger-dev/claviger/internal/console/view"
+
+// messages are the sentences about what was done, by the word in the query string.
+var messages = map[string]*view.Message{
+	"welcome":  {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
+	"key.disable": {
+		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",
+	},
+	"key.enable":         {Tone: "ok", Icon: "check", Text: "The key is enabled."},
+	"key.revoke":         {Tone: "ok", Icon: "cross", Text: "The key is revoked. Requests with it are refused."},
+	"key.delete":         {Tone: "ok", Icon: "bin", Text: "The key is deleted."},
+	"application.delete": {Tone: "ok", Icon: "bin", Text: "The application is deleted."},
+	"application.disable": {
+		Tone: "ok", Icon: "pause", Text: "The application is disabled. Requests for it are refused.",
+	},
+	"application.edit":   {Tone: "ok", Icon: "check", Text: "The application was saved."},
+	"application.enable": {Tone: "ok", Icon: "check", Text: "The application is enabled."},
+	"application.new":    {Tone: "ok", Icon: "check", Text: "The application was added."},
+
+	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
+}

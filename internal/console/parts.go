@@ -1,0 +1,69 @@
+package console
+
+import (
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// tenant returns the tenant in the path.
+func (k *call) tenant() (tenancy.Tenant, error) {
+	return k.console.Tenancy.Tenant(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")))
+}
+
+// isAdmin reports whether the person is an admin of the tenant, or an owner or admin of its
+// account.
+func (k *call) isAdmin(t tenancy.Tenant) bool { return k.who.RoleIn(t.ID, t.Account) == scope.Admin }
+
+// adminTenant returns the tenant in the path to its admins. A form that the person could not send
+// is not shown; whether they may send it is decided again when they do.
+func (k *call) adminTenant() (tenancy.Tenant, error) {
+	t, err := k.tenant()
+	if err == nil && !k.isAdmin(t) {
+		err = tenancy.ErrNotAdmin
+	}
+	return t, err
+}
+
+// columns returns the heads of a table.
+func columns(names ...string) (list []view.Column) {
+	for _, name := range names {
+		list = append(list, view.Column{Text: name})
+	}
+	return list
+}
+
+// onOff returns the status of an object that can be disabled.
+func onOff(disabled bool) *view.Badge {
+	if disabled {
+		return &view.Badge{Text: "Disabled", Icon: "pause", Class: "disabled"}
+	}
+	return &view.Badge{Text: "Active", Icon: "check", Class: "active"}
+}
+
+// nameControl and descriptionControl are the fields that most objects have.
+func nameControl(value string) view.Control {
+	return view.Control{Name: "name", Label: "Name", Value: value, MaxLength: "64", Width: "short"}
+}
+
+func descriptionControl(value string) view.Control {
+	return view.Control{
+		Kind: view.KindTextarea, Name: "description", Label: "Description", Value: value, MaxLength: "1000",
+		Optional: true,
+	}
+}
+
+// confirmation completes a page that asks before something ends. %s in the heading stands for the
+// name, and keep is where the person goes who does not go on.
+func (k *call) confirmation(p view.Confirm, name, keep string, facts []view.Fact) response {
+	p.Heading = strings.Replace(p.Heading, "%s", name, 1)
+	p.Action, p.Facts = k.URL.Path, facts
+	if p.Keep.Text == "" {
+		p.Keep.Text = "Keep it"
+	}
+	p.Keep.Path = keep
+	return response{page: p, title: p.Heading, narrow: true, current: keep, status: statusOf(p.Faults)}
+}

@@ -1,0 +1,54 @@
+package console
+
+import (
+	"slices"
+
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+)
+
+// sidebarPage is a page of a tenant or an account. roles are those that find it in the sidebar of a
+// tenant; nil for all.
+type sidebarPage struct {
+	label, page, icon string
+	roles             []scope.Role
+}
+
+// tenantPages are the pages of a tenant.
+var tenantPages = []sidebarPage{
+	{"All API keys", "keys", "list", nil},
+	{"Applications", "applications", "grid", nil},
+}
+
+// accountPages are the pages of an account, for its owners and admins.
+var accountPages = []sidebarPage{}
+
+// sidebar returns the pages that the person finds at the side. What they may not see is not there.
+func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.AccountID]string) []view.NavGroup {
+	item := func(label, to, icon string) view.NavItem {
+		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == current}
+	}
+	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
+	account := ident.AccountID(k.PathValue("account"))
+	if t != nil {
+		account = t.Account
+		group := view.NavGroup{Heading: t.Name, Kind: "tenant"}
+		role := k.who.RoleIn(t.ID, t.Account)
+		for _, p := range tenantPages {
+			if p.roles == nil || slices.Contains(p.roles, role) {
+				group.Items = append(group.Items, item(p.label, inTenant(t.ID, p.page), p.icon))
+			}
+		}
+		nav = append(nav, group)
+	}
+	if !k.who.AccountRole(account).Valid() || len(accountPages) == 0 {
+		return nav
+	}
+	group := view.NavGroup{Heading: names[account], Kind: "account"}
+	for _, p := range accountPages {
+		group.Items = append(group.Items, item(p.label, inAccount(account, p.page), p.icon))
+	}
+	return append(nav, group)
+}
