@@ -20,11 +20,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-// columns are the people. The owner and the officer, who is an admin of the account, are members of
-// no tenant. admin, member, colleague and auditor have a role in our tenant; the member owns the
+// columns are the people. The owner and the manager, an admin of the account, are members of no
+// tenant. admin, member, colleague and auditor have a role in our tenant; the member owns the
 // object, where it has an owner. The sibling is an admin of another tenant of the account, and the
 // foreigner owns another account.
-const columns = "owner officer | admin member colleague auditor | sibling foreigner"
+const columns = "owner manager | admin member colleague auditor | sibling foreigner"
 
 // pages says who may see each page and send each form, by column: y for those who may, n for those
 // who are refused (403), - for those to whom it does not exist (404).
@@ -82,8 +82,9 @@ func newWorld(t testing.TB) *world {
 	sibling := h.Tenant("Sibling", nil)
 	_, foreigner := h.OtherAccount("Foreigner")
 	w.people = map[string]principal.Person{
-		"owner": h.AccountMember("Owner", scope.AccountOwner), "officer": h.AccountMember("Officer", scope.AccountAdmin),
-		"admin": h.Member(w.tenant, "Admin", scope.Admin), "member": h.Member(w.tenant, "Member", scope.Member),
+		"owner":   h.AccountMember("Owner", scope.AccountOwner),
+		"manager": h.AccountMember("Manager", scope.AccountAdmin),
+		"admin":   h.Member(w.tenant, "Admin", scope.Admin), "member": h.Member(w.tenant, "Member", scope.Member),
 		"colleague": h.Member(w.tenant, "Colleague", scope.Member),
 		"auditor":   h.Member(w.tenant, "Auditor", scope.Auditor),
 		"sibling":   h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
@@ -123,10 +124,23 @@ func (w *world) key(two bool) string {
 	w.t.Helper()
 	id := w.Key(w.member, w.tenant, "applications:read").Key.ID
 	if two {
-		_, err := w.member.RefreshKey(w.t.Context(), string(w.tenant.ID), id, api.RefreshKeyRequest{OverlapSeconds: 3600})
+		_, err := w.member.RefreshKey(w.t.Context(), string(w.tenant.ID), id,
+			api.RefreshKeyRequest{OverlapSeconds: 3600})
 		testkit.NoError(w.t, err)
 	}
 	return id
+}
+
+// formTo returns the form of a page that is sent to a path by POST.
+func formTo(t testing.TB, page shown, path string) testkit.HTMLForm {
+	t.Helper()
+	for _, f := range testkit.HTMLForms(t, page.text) {
+		if f.Method == "post" && (f.Action == path || f.Action == "") {
+			return f
+		}
+	}
+	t.Fatalf("the page has no form to %s:\n%s", path, page.text)
+	return testkit.HTMLForm{}
 }
 
 // filled returns the form at a path as the person of a column would send it: untouched, but with
@@ -139,17 +153,17 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	f := formTo(w.t, page, path)
 	w.fresh++
-	for _, name := range f.blank {
+	for _, name := range f.Blank {
 		value, known := map[string]string{
-			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.phrase, "overlap": "0",
+			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
 			"email": w.people["colleague"].Email,
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
 		}
-		f.fields.Set(name, value)
+		f.Fields.Set(name, value)
 	}
-	return f.fields
+	return f.Fields
 }
 
 // signedInRoutes returns the routes for signed-in people, as "GET /path".
@@ -199,7 +213,8 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 		var form url.Values
 		if routes["GET"+strings.TrimPrefix(route, "POST")] {
 			for _, by := range []string{column, "owner", "admin", "member"} { // the first who sees it
-				if form = w.filled(by, path); form != nil {
+				form = w.filled(by, path)
+				if form != nil {
 					break
 				}
 			}
