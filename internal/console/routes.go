@@ -36,7 +36,7 @@ func (c *Console) Mount(router *web.Router) {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
-		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes()),
+		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.memberRoutes()),
 		view.AssetPrefix:   c.assets(),
 	} {
 		surface := router.Mount(prefix, errors, routes...)
