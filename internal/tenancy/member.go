@@ -38,6 +38,16 @@ func (s *Service) Members(ctx context.Context, who principal.Principal, tenant i
 	return s.Store.Members(ctx, tenant, page)
 }
 
+// Member returns a member of a tenant to a caller who sees the tenant.
+func (s *Service) Member(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	user ident.UserID,
+) (Member, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return Member{}, err
+	}
+	return s.Store.Member(ctx, tenant, user)
+}
+
 // CountMembers returns how many members a tenant has, disabled ones included, to a caller who sees
 // the tenant.
 func (s *Service) CountMembers(ctx context.Context, who principal.Principal, tenant ident.TenantID) (int, error) {
