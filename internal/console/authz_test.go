@@ -270,7 +270,8 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 		got = w.browser[column].post(path, w.form(column, path, hasPage))
 	}
 	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
-		w.Join(w.tenant, w.people[column], cmp.Or(map[string]scope.Role{"auditor": scope.Auditor}[column], scope.Member))
+		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
+		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:
