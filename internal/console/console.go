@@ -18,6 +18,7 @@
 //	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
+//	createfor.go    a key for another owner
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	applications.go    the protected APIs of a tenant
@@ -42,6 +43,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -69,6 +71,12 @@ type Console struct {
 	Tenancy      *tenancy.Service
 	Applications *application.Service
 	Keys         *key.Service
+
+	ServiceAccounts *machine.ServiceAccounts
+	ManagementKeys  *machine.ManagementKeys
+	Subjects        *machine.Subjects
+	Plans           *machine.Plans
+
 	// Resets limits requests for links to set a password.
 	Resets      *web.AddressLimit
 	Keyring     Keyring

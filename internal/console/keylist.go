@@ -145,13 +145,23 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
 		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: searchOf(tenantPath(t.ID), filter),
 	}
-	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
-		p.New = "/settings/keys/new?tenant=" + string(t.ID)
-	}
+	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
 		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
+}
+
+// newKeyIn returns where the person creates a key in the tenant: admins for anybody, and everybody
+// else for themselves; "" if they create none.
+func (k *call) newKeyIn(t tenancy.Tenant) string {
+	if _, err := k.othersTypes(t); err == nil && k.isAdmin(t) {
+		return newKeyFor(t.ID, "")
+	}
+	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
+		return "/settings/keys/new?tenant=" + string(t.ID)
+	}
+	return ""
 }
 
 // searchOf returns the form above a list.

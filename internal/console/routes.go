@@ -67,6 +67,7 @@ func (c *Console) personalRoutes() []web.Route {
 func (c *Console) keyRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/keys", c.tenantKeys),
+		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
 		c.page(keyPath, c.showKey),
 		c.form(keyPath+"/edit", c.showEdit, c.editKey),
 		c.form(keyPath+"/regenerate", c.showRegenerate, c.regenerate),
