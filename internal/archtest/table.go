@@ -75,7 +75,7 @@ var table = []layer{
 		{"internal/token", "admission principal policy scope credential ident audit fault", "go-jose"},
 		{
 			"internal/identity", "admission notice principal policy credential ident audit text metric fault",
-			"crypto idna text",
+			"crypto net text",
 		},
 		{"internal/session", "admission notice paging principal policy credential ident audit metric fault", ""},
 		{"internal/account", "admission paging principal policy scope ident audit text fault", ""},
@@ -161,7 +161,7 @@ var table = []layer{
 		{"internal/store/storetest", "store domain base job", ""},
 		{
 			"internal/testkit", "app config client api telemetry domain base store store/sqlite store/postgres",
-			"go-cmp pgx go-smtp go-sasl",
+			"go-cmp net pgx go-smtp go-sasl",
 		},
 		{"internal/testkit/browser", "", "chromedp cdproto"},
 		{"internal/decisiontest", "entrypoints shared proxy", ""},
@@ -179,6 +179,7 @@ var modules = map[string]string{
 	"go-cmp":     "github.com/google/go-cmp",
 	"go-jose":    "github.com/go-jose/go-jose",
 	"go-oidc":    "github.com/coreos/go-oidc",
+	"net":        "golang.org/x/net",
 	"oauth2":     "golang.org/x/oauth2",
 	"go-mail":    "github.com/wneessen/go-mail",
 	"go-sasl":    "github.com/emersion/go-sasl",
@@ -186,7 +187,6 @@ var modules = map[string]string{
 	"goleak":     "go.uber.org/goleak",
 	"goose":      "github.com/pressly/goose",
 	"huma":       "github.com/danielgtaylor/huma",
-	"idna":       "golang.org/x/net",
 	"json":       "github.com/go-json-experiment/json",
 	"otel":       "go.opentelemetry.io",
 	"otter":      "github.com/maypok86/otter",
