@@ -35,6 +35,12 @@ var pages = map[string]string{
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/revoke":           "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/disable":           "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/disable":          "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/{key}":             "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/{key}/edit":        "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/edit":       "y y | y y n n | - -",
@@ -103,6 +109,9 @@ var parameter = regexp.MustCompile(`\{(\w+)\}`)
 func (w *world) path(route string) string {
 	w.t.Helper()
 	_, path, _ := strings.Cut(route, " ")
+	if strings.HasSuffix(path, "/keys/revoke") || strings.HasSuffix(path, "/keys/disable") {
+		path += "?id={key}"
+	}
 	return parameter.ReplaceAllStringFunc(path, func(name string) string {
 		switch name {
 		case "{tenant}":
@@ -134,6 +143,7 @@ func (w *world) key(two bool) string {
 // formTo returns the form of a page that is sent to a path by POST.
 func formTo(t testing.TB, page shown, path string) testkit.HTMLForm {
 	t.Helper()
+	path, _, _ = strings.Cut(path, "?")
 	for _, f := range testkit.HTMLForms(t, page.text) {
 		if f.Method == "post" && (f.Action == path || f.Action == "") {
 			return f
@@ -162,6 +172,9 @@ func (w *world) filled(column, path string) url.Values {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
 		}
 		f.Fields.Set(name, value)
+	}
+	if f.Fields.Has("person") { // of several fields, one must be filled in
+		f.Fields.Set("person", w.people["colleague"].Email)
 	}
 	return f.Fields
 }

@@ -19,6 +19,7 @@
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
 //	createfor.go    a key for another owner
+//	bulkkeys.go     several keys at once
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	applications.go    the protected APIs of a tenant

@@ -135,10 +135,14 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	group := view.KeyGroup{ID: string(t.ID), Tenant: "All API keys"}
+	group, admin := view.KeyGroup{ID: string(t.ID), Tenant: "All API keys"}, k.isAdmin(t)
 	for _, v := range listing.Views {
 		row := k.row(v)
 		row.Owner, row.OwnerNote = ownerWords(v.Key)
+		if admin && v.Status != policy.Revoked {
+			row.Pick = string(v.Key.ID)
+			group.Bulk = bulkActions(t)
+		}
 		group.Rows = append(group.Rows, row)
 	}
 	p := view.Keys{

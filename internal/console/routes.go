@@ -74,6 +74,8 @@ func (c *Console) keyRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/keys", c.tenantKeys),
 		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
+		c.ending("/t/{tenant}/keys/revoke", c.confirmBulk(revokeSeveral), c.changeBulk(revokeSeveral)),
+		c.ending("/t/{tenant}/keys/disable", c.confirmBulk(disableSeveral), c.changeBulk(disableSeveral)),
 		c.page(keyPath, c.showKey),
 		c.form(keyPath+"/edit", c.showEdit, c.editKey),
 		c.form(keyPath+"/regenerate", c.showRegenerate, c.regenerate),

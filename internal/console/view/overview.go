@@ -69,6 +69,8 @@ type Table struct {
 	// Select is set if rows can be selected; Bulk is then what can be done with them.
 	Select bool
 	Bulk   []Action
+	// Free is set if columns are as wide as their texts.
+	Free bool
 	// Empty says what the list is for, if it has no rows.
 	Empty string
 }

@@ -95,6 +95,8 @@ type KeyRow struct {
 	Action Link
 	// Ended is set for a revoked key.
 	Ended bool
+	// Pick is the value of the row's check box; "" for none.
+	Pick string
 }
 
 // KeyGroup are the keys of one tenant.
@@ -103,6 +105,8 @@ type KeyGroup struct {
 	// New leads to the form for a key; if it is "", Why says who creates keys.
 	New, Why string
 	Rows     []KeyRow
+	// Bulk is what can be done with selected rows.
+	Bulk []Action
 }
 
 // Keys lists the keys of a person, or those of a tenant.
@@ -270,6 +274,7 @@ func (Regenerate) file() string { return "regenerate.html" }
 
 // Confirm asks before something ends.
 type Confirm struct {
+	// Lead may have words of the API between backquotes.
 	Heading, Lead  string
 	Action, Button string
 	Keep           Link

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed templates
@@ -38,6 +39,7 @@ func parseAll() map[string]*template.Template {
 func parse(file string) *template.Template {
 	t := template.New(file).Funcs(template.FuncMap{
 		"icon": icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
+		"prose": prose,
 	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
 }
@@ -68,3 +70,17 @@ func withFault(c Control, faults Faults) checkedControl { return checkedControl{
 
 // chartWidth returns how wide a chart is, in its own units.
 func chartWidth(bars []Bar) int { return 10 * len(bars) }
+
+// piece is a piece of a text. Code is set for a word of the API.
+type piece struct {
+	Text string
+	Code bool
+}
+
+// prose returns the pieces of a sentence in which words of the API stand between backquotes.
+func prose(text string) (pieces []piece) {
+	for i, part := range strings.Split(text, "`") {
+		pieces = append(pieces, piece{part, i%2 == 1})
+	}
+	return pieces
+}
