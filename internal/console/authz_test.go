@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -65,6 +66,24 @@ var pages = map[string]string{
 	"POST /t/{tenant}/applications/{application}/enable":  "y y | y n n n | - -",
 	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
+	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/role":              "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/role":             "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/disable":          "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/enable":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "- - | - n n n | - -", // they were shown no secret
+	"POST /t/{tenant}/members/{user}/known/revoke":     "- - | - n n n | - -",
+	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
+	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
+	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // a tenant keeps its last admin
+	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
 }
 
 // world has the people of the columns, and makes the objects of the paths.
@@ -74,9 +93,9 @@ type world struct {
 	tenant  tenancy.Tenant
 	people  map[string]principal.Person
 	browser map[string]*visitor
-	// member is the API with a session of the member.
-	member *client.Client
-	fresh  int
+	// member and owner are the API with sessions of the two.
+	member, owner *client.Client
+	fresh         int
 }
 
 // unlimited lets people hold any number of keys.
@@ -99,7 +118,7 @@ func newWorld(t testing.TB) *world {
 		w.browser[name] = newVisitor(t, h.URL)
 		w.browser[name].signIn(p)
 	}
-	w.member = h.As(w.people["member"])
+	w.member, w.owner = h.As(w.people["member"]), h.As(w.people["owner"])
 	return w
 }
 
@@ -122,6 +141,10 @@ func (w *world) path(route string) string {
 			return w.key(strings.HasSuffix(route, "/previous"))
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{user}":
+			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
+		case "{invitation}":
+			return w.invitation()
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -140,33 +163,66 @@ func (w *world) key(two bool) string {
 	return id
 }
 
-// formTo returns the form of a page that is sent to a path by POST.
-func formTo(t testing.TB, page shown, path string) testkit.HTMLForm {
+// formTo returns the form of a page that is sent to a path by POST, if it has one.
+func formTo(t testing.TB, page shown, path string) (form testkit.HTMLForm, ok bool) {
 	t.Helper()
 	path, _, _ = strings.Cut(path, "?")
 	for _, f := range testkit.HTMLForms(t, page.text) {
-		if f.Method == "post" && (f.Action == path || f.Action == "") {
-			return f
+		if f.Method == "post" && f.Action == path {
+			return f, true
 		}
 	}
-	t.Fatalf("the page has no form to %s:\n%s", path, page.text)
-	return testkit.HTMLForm{}
+	return form, false
+}
+
+// invitation invites somebody and returns the id of the invitation.
+func (w *world) invitation() string {
+	w.t.Helper()
+	w.fresh++
+	email := fmt.Sprintf("invited%d@claviger.example", w.fresh)
+	_, err := w.owner.Invite(w.t.Context(), string(w.tenant.ID), api.CreateInvitationRequest{
+		Email: email, Role: api.Role(scope.Member),
+	})
+	testkit.NoError(w.t, err)
+	list, err := w.owner.Invitations(w.t.Context(), string(w.tenant.ID), client.Page{Limit: 1})
+	return testkit.Must[api.List[api.PendingInvitation]](w.t)(list, err).Items[0].ID
+}
+
+// form returns the fields that are sent to a path: those of the form of the page there, as the first
+// person sees it who does, or those of the button on a page above.
+func (w *world) form(column, path string, hasPage bool) url.Values {
+	w.t.Helper()
+	if hasPage {
+		for _, by := range []string{column, "owner", "admin", "member"} {
+			form := w.filled(by, path)
+			if form != nil {
+				return form
+			}
+		}
+	}
+	for above := path; strings.Count(above, "/") > 2; {
+		above = above[:strings.LastIndexByte(above, '/')]
+		f, ok := formTo(w.t, w.browser["owner"].get(above), path)
+		if ok {
+			return f.Fields
+		}
+	}
+	return nil
 }
 
 // filled returns the form at a path as the person of a column would send it: untouched, but with
 // the fields filled in that must be.
 func (w *world) filled(column, path string) url.Values {
 	w.t.Helper()
-	page := w.browser[column].get(path)
-	if page.status != http.StatusOK {
+	f, ok := formTo(w.t, w.browser[column].get(path), path)
+	if !ok {
 		return nil
 	}
-	f := formTo(w.t, page, path)
 	w.fresh++
 	for _, name := range f.Blank {
 		value, known := map[string]string{
 			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": w.people["colleague"].Email,
+			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -223,16 +279,10 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	if strings.HasPrefix(route, "GET") {
 		got = w.browser[column].get(path)
 	} else {
-		var form url.Values
-		if routes["GET"+strings.TrimPrefix(route, "POST")] {
-			for _, by := range []string{column, "owner", "admin", "member"} { // the first who sees it
-				form = w.filled(by, path)
-				if form != nil {
-					break
-				}
-			}
-		}
-		got = w.browser[column].post(path, form)
+		got = w.browser[column].post(path, w.form(column, path, routes["GET"+strings.TrimPrefix(route, "POST")]))
+	}
+	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
+		w.Join(w.tenant, w.people[column], cmp.Or(map[string]scope.Role{"auditor": scope.Auditor}[column], scope.Member))
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:

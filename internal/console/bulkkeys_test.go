@@ -61,7 +61,7 @@ func TestAnAdminRevokesAndDisablesSeveralKeysAtOnce(t *testing.T) {
 	form := d.bulkForm(path, "revoke 2 keys", ids...)
 	form.Set("sure", "revoke 3 keys")
 	wrong := d.post(path, form)
-	wrong.see(t, "another phrase", http.StatusUnprocessableEntity, "Type “revoke 2 keys” to go on.")
+	wrong.see(t, "another phrase", http.StatusUnprocessableEntity, "Type revoke 2 keys to say that you are sure.")
 	wrong.see(t, "another phrase", http.StatusUnprocessableEntity, `value="Not needed"`)
 	if got := d.statusOf(ids[0]); got != "disabled" {
 		t.Errorf("after another phrase, the key is %s", got)

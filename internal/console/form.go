@@ -88,7 +88,7 @@ func (k *call) sure(phrase string) view.Faults {
 	if strings.TrimSpace(k.form.Get("sure")) == phrase {
 		return nil
 	}
-	return view.Faults{{Field: "sure", Message: "Type “" + phrase + "” to go on."}}
+	return view.Faults{{Field: "sure", Message: "Type " + phrase + " to say that you are sure."}}
 }
 
 // linesOf returns the lines of a text, without empty ones; nil for none.

@@ -60,6 +60,23 @@ func icon(name string) template.HTML {
 		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
 }
 
+// prose returns a text in which words between backticks are code.
+func prose(text string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(text), "`")
+	var b strings.Builder
+	for i, part := range parts {
+		switch {
+		case i%2 == 0:
+			b.WriteString(part)
+		case i == len(parts)-1: // nothing closes it
+			b.WriteString("`" + part)
+		default:
+			b.WriteString("<code>" + part + "</code>")
+		}
+	}
+	return template.HTML(b.String()) // the text is escaped
+}
+
 // checkedControl is a field with what is wrong with it; "" for nothing.
 type checkedControl struct {
 	Control
@@ -70,17 +87,3 @@ func withFault(c Control, faults Faults) checkedControl { return checkedControl{
 
 // chartWidth returns how wide a chart is, in its own units.
 func chartWidth(bars []Bar) int { return 10 * len(bars) }
-
-// piece is a piece of a text. Code is set for a word of the API.
-type piece struct {
-	Text string
-	Code bool
-}
-
-// prose returns the pieces of a sentence in which words of the API stand between backquotes.
-func prose(text string) (pieces []piece) {
-	for i, part := range strings.Split(text, "`") {
-		pieces = append(pieces, piece{part, i%2 == 1})
-	}
-	return pieces
-}
