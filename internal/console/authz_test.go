@@ -188,8 +188,8 @@ func (w *world) invitation() string {
 	return testkit.Must[api.List[api.PendingInvitation]](w.t)(list, err).Items[0].ID
 }
 
-// form returns the fields that are sent to a path: those of the form of the page there, as the first
-// person sees it who does, or those of the button on a page above.
+// form returns the fields that are sent to a path: those of the form of the page there, as the
+// first person sees it who does, or those of the button on a page above.
 func (w *world) form(column, path string, hasPage bool) url.Values {
 	w.t.Helper()
 	if hasPage {
@@ -279,10 +279,12 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	if strings.HasPrefix(route, "GET") {
 		got = w.browser[column].get(path)
 	} else {
-		got = w.browser[column].post(path, w.form(column, path, routes["GET"+strings.TrimPrefix(route, "POST")]))
+		hasPage := routes["GET"+strings.TrimPrefix(route, "POST")]
+		got = w.browser[column].post(path, w.form(column, path, hasPage))
 	}
 	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
-		w.Join(w.tenant, w.people[column], cmp.Or(map[string]scope.Role{"auditor": scope.Auditor}[column], scope.Member))
+		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
+		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:
