@@ -84,6 +84,18 @@ var pages = map[string]string{
 	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
 	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // a tenant keeps its last admin
 	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
+
+	"GET /t/{tenant}/service-accounts":                            "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/new":                        "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/new":                       "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 }
 
 // world has the people of the columns, and makes the objects of the paths.
@@ -145,6 +157,8 @@ func (w *world) path(route string) string {
 			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
 		case "{invitation}":
 			return w.invitation()
+		case "{service_account}":
+			return testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""

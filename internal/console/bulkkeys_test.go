@@ -136,10 +136,11 @@ func TestSeveralKeysAreThoseOfTheTenantAndNotTooMany(t *testing.T) {
 		form := d.bulkForm(path, verb+" 1 key", ids[0])
 		form["id"] = []string{foreign.Key.ID}
 		d.post(path, form).see(t, "a key of another tenant", http.StatusOK, "<h1>0 keys")
-		for who, v := range map[string]*visitor{"a member": d.as(scope.Member), "an auditor": d.as(scope.Auditor)} {
+		for _, role := range []scope.Role{scope.Member, scope.Auditor} {
+			v := d.as("Somebody else", role)
 			got := v.post(path, url.Values{"id": ids, "sure": {verb + " 2 keys"}})
 			if got.status != http.StatusForbidden {
-				t.Errorf("%s by %s: %d", page, who, got.status)
+				t.Errorf("%s by a person with the role %s: %d", page, role, got.status)
 			}
 		}
 	}

@@ -25,6 +25,7 @@
 //	applications.go    the protected APIs of a tenant
 //	members.go         the people of a tenant, and invitations
 //	knownsecrets.go    the secrets that a person knows who loses rights
+//	serviceaccounts.go the service accounts of a tenant
 package console
 
 import (

@@ -3,9 +3,9 @@ package console
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -251,7 +251,7 @@ func (k *call) findOwner(t tenancy.Tenant, of ident.PartyType, named string) (
 ) {
 	switch of {
 	case ident.UserParty:
-		m, err := k.findMember(t, func(m tenancy.Member) bool { return strings.EqualFold(m.User.Email, named) })
+		m, err := k.findMember(t, named)
 		unknown = "No member of the tenant has this e-mail address. Invite the person first."
 		return ident.PartyID(m.User.ID), unknown, err
 	case ident.ServiceAccountParty:
@@ -268,8 +268,9 @@ func (k *call) findOwner(t tenancy.Tenant, of ident.PartyType, named string) (
 	return id, "The tenant has no subject with this external ID. Add the subject first.", err
 }
 
-// findMember returns the member of a tenant that fits; the zero value for none.
-func (k *call) findMember(t tenancy.Tenant, fits func(tenancy.Member) bool) (found tenancy.Member, err error) {
+// findMember returns the member of a tenant with an e-mail address; the zero value for none.
+func (k *call) findMember(t tenancy.Tenant, email string) (found tenancy.Member, err error) {
+	fits := func(m tenancy.Member) bool { return strings.EqualFold(m.User.Email, email) }
 	for page := (paging.Page{Limit: maxSuggested}); ; {
 		members, err := k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
 		if err != nil {
@@ -315,12 +316,9 @@ func (k *call) keyOwner(t tenancy.Tenant, id ident.PartyID) (o keyOwner, err err
 // personOwner fills in a person as the owner of a key. Only owners and admins of the account know
 // who else is one.
 func (k *call) personOwner(t tenancy.Tenant, o *keyOwner) error {
-	m, err := k.findMember(t, func(m tenancy.Member) bool { return ident.PartyID(m.User.ID) == o.id })
+	m, err := k.console.Tenancy.Member(k.Context(), k.who, t.ID, o.id.User())
 	if err != nil {
 		return err
-	}
-	if m.User.ID == "" {
-		return fault.NotFound
 	}
 	role := m.Role
 	if k.who.AccountRole(t.Account).Valid() {
@@ -370,20 +368,26 @@ func (k *call) subjectOwner(t tenancy.Tenant, o *keyOwner) error {
 
 // held says how many keys an owner has: "Holds 2 of 3 keys."
 func (k *call) held(t tenancy.Tenant, owner ident.PartyID) (string, error) {
-	listing, err := k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Owner: owner}, key.Page{Limit: mostHeld})
-	if err != nil || listing.Next != nil {
+	keys, more, err := k.usableKeys(t.ID, key.Filter{Owner: owner}, mostHeld)
+	if err != nil {
 		return "", err
 	}
-	held := 0
-	for _, v := range listing.Views {
-		if v.Status == policy.Active || v.Status == policy.Disabled {
-			held++
-		}
+	return "Holds " + heldWords(t, owner.Type(), len(keys), more) + ".", nil
+}
+
+// heldWords says how many keys an owner has: "2 of 3 keys". more is set if there are further ones.
+func heldWords(t tenancy.Tenant, owner ident.PartyType, keys int, more bool) string {
+	n := strconv.Itoa(keys)
+	if more {
+		n = "at least " + n
 	}
-	if most, _ := t.Settings.KeyLimit(owner.Type()); most > 0 {
-		return fmt.Sprintf("Holds %d of %d keys.", held, most), nil
+	if most, _ := t.Settings.KeyLimit(owner); most > 0 {
+		return n + " of " + count(most, "key")
 	}
-	return "Holds " + count(held, "key") + ", no limit.", nil
+	if keys == 1 && !more {
+		return "1 key, no limit"
+	}
+	return n + " keys, no limit"
 }
 
 // createKeyFor creates a key for another owner, or goes on from the choice of the owner.

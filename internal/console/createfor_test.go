@@ -25,14 +25,6 @@ func newAdminVisitIn(t testing.TB, change func(*policy.Settings)) *visit {
 	return d
 }
 
-// as returns a browser in which somebody else with the role is signed in.
-func (d *visit) as(role scope.Role) *visitor {
-	d.t.Helper()
-	v := newVisitor(d.t, d.URL)
-	v.signIn(d.Member(d.tenant, "Somebody else", role))
-	return v
-}
-
 // stranger returns a browser in which an admin of another tenant is signed in.
 func (d *visit) stranger() *visitor {
 	d.t.Helper()
@@ -227,8 +219,8 @@ func TestAKeyForSomebodyElseIsCreatedByAdminsAlone(t *testing.T) {
 		v      *visitor
 		status int
 	}{
-		"a member":   {d.as(scope.Member), http.StatusForbidden},
-		"an auditor": {d.as(scope.Auditor), http.StatusForbidden},
+		"a member":   {d.as("A colleague", scope.Member), http.StatusForbidden},
+		"an auditor": {d.as("An auditor", scope.Auditor), http.StatusForbidden},
 		"a stranger": {d.stranger(), http.StatusNotFound},
 		"nobody":     {newVisitor(t, d.URL), http.StatusUnauthorized},
 	} {

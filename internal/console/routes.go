@@ -51,8 +51,10 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
-		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.memberRoutes()),
-		view.AssetPrefix:   c.assets(),
+		"/t": slices.Concat(
+			c.keyRoutes(), c.applicationRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+		),
+		view.AssetPrefix: c.assets(),
 	}
 }
 
