@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -59,6 +60,29 @@ var pages = map[string]string{
 	"POST /t/{tenant}/applications/{application}/enable":  "y y | y n n n | - -",
 	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
+	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
+	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
+	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/role":              "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/role":             "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/disable":          "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/enable":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/known/revoke":     "y y | y n n n | - -",
+	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
+	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // the last admin stays
+}
+
+// roles are those of the members in the tenant.
+var roles = map[string]scope.Role{
+	"admin": scope.Admin, "member": scope.Member, "colleague": scope.Member, "auditor": scope.Auditor,
 }
 
 // world has the people of the columns, and makes the objects of the paths.
@@ -84,10 +108,10 @@ func newWorld(t testing.TB) *world {
 	w.people = map[string]principal.Person{
 		"owner":   h.AccountMember("Owner", scope.AccountOwner),
 		"manager": h.AccountMember("Manager", scope.AccountAdmin),
-		"admin":   h.Member(w.tenant, "Admin", scope.Admin), "member": h.Member(w.tenant, "Member", scope.Member),
-		"colleague": h.Member(w.tenant, "Colleague", scope.Member),
-		"auditor":   h.Member(w.tenant, "Auditor", scope.Auditor),
-		"sibling":   h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
+		"sibling": h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
+	}
+	for name, role := range roles {
+		w.people[name] = h.Member(w.tenant, name, role)
 	}
 	for name, p := range w.people {
 		w.browser[name] = newVisitor(t, h.URL)
@@ -113,6 +137,12 @@ func (w *world) path(route string) string {
 			return w.key(strings.HasSuffix(route, "/previous"))
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{user}":
+			return w.formerAdmin()
+		case "{invitation}":
+			w.fresh++
+			email := fmt.Sprintf("guest%d@claviger.example", w.fresh)
+			return testkit.Invite(w.t, w.As(w.Owner), w.tenant, email, "member").ID
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -131,16 +161,31 @@ func (w *world) key(two bool) string {
 	return id
 }
 
-// formTo returns the form of a page that is sent to a path by POST.
-func formTo(t testing.TB, page shown, path string) testkit.HTMLForm {
+// formerAdmin creates a member who knows the secret of a key of another, and returns their id.
+func (w *world) formerAdmin() string {
+	w.t.Helper()
+	admin := w.Member(w.tenant, "Former Admin", scope.Admin)
+	_, err := w.As(admin).CreateKey(w.t.Context(), string(w.tenant.ID), api.CreateKeyRequest{
+		Name: "Shown", OwnerID: string(w.people["member"].ID), Scopes: []string{"applications:read"},
+		AllApplications: true,
+	})
+	testkit.NoError(w.t, err)
+	member := scope.Member
+	_, err = w.Tenancy.ChangeMember(w.t.Context(), principal.Operator(), w.tenant.ID, admin.ID,
+		tenancy.MemberChange{Role: &member})
+	testkit.NoError(w.t, err)
+	return string(admin.ID)
+}
+
+// formTo returns the form of a page that is sent to a path by POST, if there is one.
+func formTo(t testing.TB, page shown, path string) (f testkit.HTMLForm, ok bool) {
 	t.Helper()
 	for _, f := range testkit.HTMLForms(t, page.text) {
 		if f.Method == "post" && (f.Action == path || f.Action == "") {
-			return f
+			return f, true
 		}
 	}
-	t.Fatalf("the page has no form to %s:\n%s", path, page.text)
-	return testkit.HTMLForm{}
+	return f, false
 }
 
 // filled returns the form at a path as the person of a column would send it: untouched, but with
@@ -148,15 +193,15 @@ func formTo(t testing.TB, page shown, path string) testkit.HTMLForm {
 func (w *world) filled(column, path string) url.Values {
 	w.t.Helper()
 	page := w.browser[column].get(path)
-	if page.status != http.StatusOK {
+	f, ok := formTo(w.t, page, path)
+	if page.status != http.StatusOK || !ok {
 		return nil
 	}
-	f := formTo(w.t, page, path)
 	w.fresh++
 	for _, name := range f.Blank {
 		value, known := map[string]string{
 			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": w.people["colleague"].Email,
+			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -210,7 +255,7 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	if strings.HasPrefix(route, "GET") {
 		got = w.browser[column].get(path)
 	} else {
-		var form url.Values
+		form := url.Values{"once": {rand.Text()}}
 		if routes["GET"+strings.TrimPrefix(route, "POST")] {
 			for _, by := range []string{column, "owner", "admin", "member"} { // the first who sees it
 				form = w.filled(by, path)
@@ -220,6 +265,9 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 			}
 		}
 		got = w.browser[column].post(path, form)
+		if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
+			w.Join(w.tenant, w.people[column], roles[column])
+		}
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:

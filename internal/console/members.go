@@ -86,7 +86,7 @@ func (k *call) membersPage(values url.Values, faults view.Faults, p view.Overvie
 	p.Heading = "Members"
 	p.Intro = peopleCount(n) + " in " + t.Name + ". Removing somebody revokes their keys here."
 	if isMember(k, t.ID) {
-		p.Actions = []view.Action{{Text: "Leave " + t.Name + "…", Class: "ends", Path: inTenant(t.ID, "leave")}}
+		p.Actions = []view.Action{{Text: "Leave this tenant…", Class: "ends", Path: inTenant(t.ID, "leave")}}
 	}
 	if k.isAdmin(t) {
 		open, err := k.invitationsPanel(t, paging.Page{Limit: shownInvitations + 1})

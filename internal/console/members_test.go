@@ -155,7 +155,7 @@ func TestAMemberLeavesATenantAndTheLastAdminStays(t *testing.T) {
 	t.Parallel()
 	d := newVisit(t, nil)
 	k := d.Key(d.As(d.person), d.tenant, "applications:read")
-	d.get(d.at("members")).see(t, "the list", http.StatusOK, "Leave Shipping API")
+	d.get(d.at("members")).see(t, "the list", http.StatusOK, "Leave this tenant…")
 	d.get(d.at("leave")).see(t, "before", http.StatusOK, "Your keys in this tenant are revoked at once")
 	if got := d.post(d.at("leave"), nil); got.location != "/settings/keys?did=member.leave" {
 		t.Errorf("leave: %d to %q", got.status, got.location)
