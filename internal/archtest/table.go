@@ -53,10 +53,11 @@ var table = []layer{
 	}},
 	{"base", []row{
 		{"internal/fault", "", ""},
+		{"internal/etag", "fault", ""},
 		{"internal/ident", "", ""},
-		{"internal/scope", "", ""},
+		{"internal/scope", "etag", ""},
 		{"internal/credential", "ident fault", ""},
-		{"internal/policy", "scope ident fault credential", ""},
+		{"internal/policy", "scope ident etag fault credential", ""},
 		{"internal/principal", "ident scope policy fault", ""},
 		{"internal/admission", "principal fault", ""},
 		{"internal/proxy", "", ""},
@@ -74,24 +75,28 @@ var table = []layer{
 		{"internal/audit", "hashline paging principal policy ident fault", ""},
 		{"internal/token", "admission principal policy scope credential ident audit fault", "go-jose"},
 		{
-			"internal/identity", "admission notice principal policy credential ident audit text metric fault",
+			"internal/identity", "admission notice principal policy credential ident audit text metric etag fault",
 			"crypto net text",
 		},
 		{"internal/session", "admission notice paging principal policy credential ident audit metric fault", ""},
-		{"internal/account", "admission paging principal policy scope ident audit text fault", ""},
+		{"internal/account", "admission paging principal policy scope ident audit text etag fault", ""},
 		{
 			"internal/tenancy",
-			"account identity notice paging principal policy scope credential ident audit text fault", "",
+			"account identity notice paging principal policy scope credential ident audit text etag fault", "",
 		},
 		{
 			"internal/machine",
 			"account tenancy admission notice paging principal policy scope credential ident audit metadata text " +
-				"fault", "",
+				"etag fault", "",
 		},
-		{"internal/application", "account tenancy paging principal policy route scope ident audit text fault", ""},
+		{
+			"internal/application",
+			"account tenancy paging principal policy route scope ident audit text etag fault", "",
+		},
 		{
 			"internal/key",
-			"machine admission notice paging principal policy scope credential ident audit metadata text fault", "",
+			"machine admission notice paging principal policy scope credential ident audit metadata text etag " +
+				"fault", "",
 		},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
 		{"internal/usage", "policy scope ident metric", ""},
