@@ -61,6 +61,14 @@ var pages = map[string]string{
 	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
 
+	"GET /t/{tenant}/scopes":                 "y y | y y y y | - -",
+	"GET /t/{tenant}/scopes/new":             "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/new":            "y y | y n n n | - -",
+	"GET /t/{tenant}/scopes/{scope}/edit":    "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/{scope}/edit":   "y y | y n n n | - -",
+	"GET /t/{tenant}/scopes/{scope}/remove":  "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/{scope}/remove": "y y | y n n n | - -",
+
 	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
 	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
 	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
@@ -137,6 +145,11 @@ func (w *world) path(route string) string {
 			return w.key(strings.HasSuffix(route, "/previous"))
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{scope}":
+			w.fresh++
+			e := scope.Entry{Name: scope.Scope(fmt.Sprintf("rates:s%d", w.fresh))}
+			testkit.NoError(w.t, w.Tenancy.AddScope(w.t.Context(), principal.Operator(), w.tenant.ID, e))
+			return string(e.Name)
 		case "{user}":
 			return w.formerAdmin()
 		case "{invitation}":
@@ -198,9 +211,13 @@ func (w *world) filled(column, path string) url.Values {
 		return nil
 	}
 	w.fresh++
+	called := fmt.Sprintf("Fresh %d", w.fresh)
+	if strings.HasSuffix(path, "/scopes/new") {
+		called = fmt.Sprintf("fresh:s%d", w.fresh)
+	}
 	for _, name := range f.Blank {
 		value, known := map[string]string{
-			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
+			"name": called, "accept": "yes", "sure": f.Phrase, "overlap": "0",
 			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
 		}[name]
 		if !known {

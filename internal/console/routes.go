@@ -51,7 +51,7 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
-		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.memberRoutes()),
+		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.memberRoutes()),
 		view.AssetPrefix:   c.assets(),
 	}
 }

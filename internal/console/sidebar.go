@@ -20,6 +20,7 @@ type sidebarPage struct {
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Applications", "applications", "grid", nil},
+	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
 }
 
