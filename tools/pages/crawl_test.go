@@ -98,7 +98,7 @@ func (h *hostile) accept(err error) {
 	h.stored++
 }
 
-var idInPath = regexp.MustCompile(`[a-z]+_[0-9a-z]{15,}`)
+var idInPath = regexp.MustCompile(`[a-z]+_[0-9a-z]{15,}|[a-z]+:[0-9a-z]+`)
 
 // ofConsole matches the pages for signed-in people. Files are no pages.
 var ofConsole = regexp.MustCompile(`^/(settings|t|a|find)(/[^.]*)?(\?after)?$`)
