@@ -94,7 +94,7 @@ var table = []layer{
 			"machine admission notice paging principal policy scope credential ident audit metadata text fault", "",
 		},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
-		{"internal/usage", "policy scope ident metric", ""},
+		{"internal/usage", "policy scope ident metric fault", ""},
 		{
 			"internal/verify",
 			"admission ratelimit usage token policy credential route scope principal audit ident metadata metric " +

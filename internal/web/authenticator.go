@@ -101,7 +101,7 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 		err = a.checkSameSite(r)
 	}
 	if err == nil {
-		v, err = c.Verifier()
+		v, err = a.Verify.Engine.Verifier(c)
 	}
 	if err != nil {
 		a.countRefused(r, c, err)
