@@ -25,6 +25,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -244,18 +245,25 @@ func (s *Service) Account(ctx context.Context, who principal.Principal, id ident
 	return s.Store.Account(ctx, id)
 }
 
-// RenameAccount changes the name of an account, for its owners and admins.
+// Version returns the version of what an edit can change in the account.
+func (a Account) Version() etag.Tag { return etag.Of(a.Name) }
+
+// RenameAccount changes the name of an account, for its owners and admins. expected is the version
+// that the account must have; "" for any.
 func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id ident.AccountID,
-	name string,
+	name string, expected etag.Tag,
 ) (Account, error) {
 	name, faults := text.Name("name", name)
 	if err := fault.Refuse(faults...); err != nil {
 		return Account{}, err
 	}
-	return s.changeAccount(ctx, who, id, audit.ActionAccountEdit, nil, func(a *Account) bool {
+	return s.changeAccount(ctx, who, id, audit.ActionAccountEdit, nil, func(a *Account) (bool, error) {
+		if err := expected.Check(a.Version()); err != nil {
+			return false, err
+		}
 		same := a.Name == name
 		a.Name = name
-		return !same
+		return !same, nil
 	})
 }
 
@@ -271,21 +279,25 @@ func (s *Service) SetAccountDisabled(ctx context.Context, who principal.Principa
 	if disabled {
 		action, effect = audit.ActionAccountDisable, audit.EffectAccountDisabled
 	}
-	return s.changeAccount(ctx, who, id, action, []audit.Effect{{Kind: effect, Account: id}}, func(a *Account) bool {
+	effects := []audit.Effect{{Kind: effect, Account: id}}
+	return s.changeAccount(ctx, who, id, action, effects, func(a *Account) (bool, error) {
 		same := a.Disabled == disabled
 		a.Disabled = disabled
-		return !same
+		return !same, nil
 	})
 }
 
 func (s *Service) changeAccount(ctx context.Context, who principal.Principal, id ident.AccountID, action audit.Action,
 	effects []audit.Effect,
-	change func(*Account) (changed bool),
+	change func(*Account) (changed bool, err error),
 ) (a Account, err error) {
 	err = s.inAccount(ctx, who, id, "",
 		func(ctx context.Context, tx Tx, locked Account, _ scope.AccountRole) (audit.Event, error) {
 			a = locked
-			changed := change(&a)
+			changed, err := change(&a)
+			if err != nil {
+				return audit.Event{}, err
+			}
 			e := audit.By(who, action, a.target()).WithEffects(effects...)
 			if !changed {
 				return e, audit.ErrNothing

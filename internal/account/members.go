@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -34,12 +35,14 @@ func (s *Service) AccountMembers(ctx context.Context, who principal.Principal, a
 	return s.Store.AccountMembers(ctx, account, page)
 }
 
+// Version returns the version of what an edit can change in the role.
+func (m Member) Version() etag.Tag { return etag.Of(m.Role) }
+
 // SetAccountMember sets the role in the account of a person who belongs to it, for an owner or
-// admin.
-// checkRoleChange decides which roles.
+// admin. checkRoleChange decides which roles. expected is the version that the person's role must
+// have before; "" for any, and for none.
 func (s *Service) SetAccountMember(ctx context.Context, who principal.Principal, account ident.AccountID,
-	user ident.UserID,
-	role scope.AccountRole,
+	user ident.UserID, role scope.AccountRole, expected etag.Tag,
 ) (m Member, err error) {
 	if !role.Valid() {
 		return Member{}, fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use owner or admin."})
@@ -47,6 +50,9 @@ func (s *Service) SetAccountMember(ctx context.Context, who principal.Principal,
 	err = s.inAccount(ctx, who, account, user,
 		func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
 			before, err := s.candidate(ctx, tx, who, account, user)
+			if err == nil {
+				err = expected.Check(before.Version())
+			}
 			if err != nil {
 				return audit.Event{}, err
 			}

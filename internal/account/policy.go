@@ -6,6 +6,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -23,9 +24,10 @@ func (s *Service) Policy(ctx context.Context, who principal.Principal, id ident.
 }
 
 // ChangePolicy changes the policy of an account, for its owners and admins. Once it returns, the
-// new policy binds every key and session in the account's tenants.
+// new policy binds every key and session in the account's tenants. expected is the version that the
+// policy must have before; "" for any.
 func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id ident.AccountID,
-	c policy.Change,
+	c policy.Change, expected etag.Tag,
 ) (p policy.Policy, err error) {
 	if err := fault.Refuse(c.Faults()...); err != nil {
 		return policy.Policy{}, err
@@ -33,6 +35,9 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 	err = s.inAccount(ctx, who, id, "",
 		func(ctx context.Context, tx Tx, a Account, _ scope.AccountRole) (audit.Event, error) {
 			before, err := tx.Policy(ctx, id)
+			if err == nil {
+				err = expected.Check(before.Version())
+			}
 			if err != nil {
 				return audit.Event{}, err
 			}
@@ -91,9 +96,10 @@ func setPolicy(ctx context.Context, tx Tx, account ident.AccountID, before, p po
 }
 
 // PreviewPolicy returns what a change of policy would do to the account's keys, for its owners and
-// admins. It needs no acknowledgement, since it changes nothing.
+// admins. It needs no acknowledgement, since it changes nothing. expected is the version that the
+// policy must have; "" for any.
 func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id ident.AccountID,
-	c policy.Change,
+	c policy.Change, expected etag.Tag,
 ) (effect policy.Impact, err error) {
 	if err := fault.Refuse(c.Faults()...); err != nil {
 		return effect, err
@@ -102,6 +108,9 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 		return effect, err
 	}
 	before, err := s.Store.Policy(ctx, id)
+	if err == nil {
+		err = expected.Check(before.Version())
+	}
 	if err != nil {
 		return effect, err
 	}

@@ -69,7 +69,7 @@ func (a *API) editEntry(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e, err := a.Applications.EditEntry(r.Context(), web.Operator(w), r.PathValue("entry"),
-		route.Otherwise(in.Otherwise))
+		route.Otherwise(in.Otherwise), "")
 	if err != nil {
 		return err
 	}

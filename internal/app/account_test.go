@@ -149,7 +149,7 @@ func TestOneOfTwoOwnersStaysHoweverTheyRemoveEachOther(t *testing.T) {
 		account, one := h.OtherAccount("Owner One")
 		two := h.Person("Owner Two")
 		if _, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), account.ID, two.ID,
-			scope.AccountOwner); err != nil {
+			scope.AccountOwner, ""); err != nil {
 			t.Fatal(err)
 		}
 		clients := map[ident.UserID]*client.Client{one.ID: h.As(one), two.ID: h.As(two)}

@@ -255,7 +255,7 @@ func (w *world) setRoles(a actor, user principal.Person) {
 		w.checkGone(w.Accounts.RemoveAccountMember(ctx, operator, account, user.ID))
 		return
 	}
-	_, err := w.Accounts.SetAccountMember(ctx, operator, account, user.ID, a.accountRole)
+	_, err := w.Accounts.SetAccountMember(ctx, operator, account, user.ID, a.accountRole, "")
 	w.check(err)
 }
 
@@ -371,7 +371,7 @@ func (w *world) beginSession(p principal.Person) (id ident.SessionID, cookie str
 func (w *world) issue() {
 	const gone scope.Scope = "reports:export"
 	own := func(entries ...scope.Entry) {
-		_, err := w.Tenancy.ReplaceScopes(w.t.Context(), principal.Operator(), w.homes[ours].ID, entries)
+		_, err := w.Tenancy.ReplaceScopes(w.t.Context(), principal.Operator(), w.homes[ours].ID, entries, "")
 		w.check(err)
 	}
 	add := func(name, column, needs, owner string, scopes ...scope.Scope) {

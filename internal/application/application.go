@@ -23,6 +23,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -163,10 +164,15 @@ func (a Application) stateEffect() audit.Effect {
 
 // Change is a change of an application. What is nil stays as it is.
 type Change struct {
+	// Expected is the version that the application must have; "" for any.
+	Expected    etag.Tag
 	Name        *string
 	Description *string
 	Disabled    *bool
 }
+
+// Version returns the version of what a change can set in the application.
+func (a Application) Version() etag.Tag { return etag.Of(a.Name, a.Description, a.Disabled) }
 
 // normalize cleans the texts and returns what is wrong with them.
 func (c *Change) normalize() (faults []fault.Field) {
@@ -205,6 +211,9 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t tenancy.Tenant) (audit.Event, error) {
 		before, err := s.authorized(ctx, tx, who, t, scope.ApplicationsUpdate, id)
+		if err == nil {
+			err = c.Expected.Check(before.Version())
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -66,9 +67,13 @@ func checkEntry(who principal.Principal, name string, tenant ident.TenantID, oth
 	return fault.Refuse(e.Check()...)
 }
 
-// EditEntry changes what happens to requests that no rule matches.
+// Version returns the version of what an edit can change in the entry.
+func (e Entry) Version() etag.Tag { return etag.Of(e.Otherwise) }
+
+// EditEntry changes what happens to requests that no rule matches. expected is the version that the
+// entry must have; "" for any.
 func (s *Service) EditEntry(ctx context.Context, who principal.Principal, name string,
-	otherwise route.Otherwise,
+	otherwise route.Otherwise, expected etag.Tag,
 ) (e Entry, err error) {
 	found, err := s.entry(ctx, who, name)
 	if err == nil {
@@ -79,6 +84,9 @@ func (s *Service) EditEntry(ctx context.Context, who principal.Principal, name s
 	}
 	err = s.inTenant(ctx, who, found.Tenant, func(ctx context.Context, tx Tx, _ tenancy.Tenant) (audit.Event, error) {
 		before, err := lockEntry(ctx, tx, found)
+		if err == nil {
+			err = expected.Check(before.Version())
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -16,11 +17,17 @@ import (
 // MaxRules is how many route rules an application has at most.
 const MaxRules = 200
 
+// Routes are the route rules of an application, in their order.
+type Routes []route.Rule
+
+// Version returns the version of the rules.
+func (r Routes) Version() etag.Tag { return etag.Of(route.Encode(r)) }
+
 // Routes returns the route rules of an application to a caller who may see it, as
 // [Service.Application] does.
 func (s *Service) Routes(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ApplicationID,
-) ([]route.Rule, error) {
+) (Routes, error) {
 	if _, err := s.Application(ctx, who, tenant, id); err != nil {
 		return nil, err
 	}
@@ -35,9 +42,10 @@ func (s *Service) Routes(ctx context.Context, who principal.Principal, tenant id
 func routesOf(id ident.ApplicationID) string { return "application " + string(id) }
 
 // SetRoutes replaces the route rules of an application, for admins of the tenant. Once it returns,
-// requests are decided by the new rules.
+// requests are decided by the new rules. expected is the version that the rules must have before;
+// "" for any.
 func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant ident.TenantID,
-	id ident.ApplicationID, rules []route.Rule,
+	id ident.ApplicationID, rules Routes, expected etag.Tag,
 ) error {
 	if _, ok := who.Session(); !ok {
 		return fault.SessionRequired
@@ -52,6 +60,9 @@ func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant
 			return audit.Event{}, err
 		}
 		before, err := tx.ApplicationRoutes(ctx, tenant, id)
+		if err == nil {
+			err = checkVersion(expected, before, id)
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -66,6 +77,19 @@ func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant
 		}
 		return e, tx.SetApplicationRoutes(ctx, tenant, id, text, s.Now())
 	})
+}
+
+// checkVersion refuses stored rules that have another version than expected. Without an expectation
+// they are not read, so that also rules which cannot be read can be replaced.
+func checkVersion(expected etag.Tag, stored string, id ident.ApplicationID) error {
+	if expected == "" {
+		return nil
+	}
+	rules, err := route.Decode(stored, routesOf(id))
+	if err != nil {
+		return err
+	}
+	return expected.Check(Routes(rules).Version())
 }
 
 // checkRules refuses rules that contradict themselves, and those that can never apply. The fields

@@ -375,7 +375,7 @@ func TestWhoLostARoleAfterABackupDoesNotHaveItAgain(t *testing.T) {
 			w.check(h.Accounts.RemoveAccountMember(t.Context(), principal.Operator(), h.Account.ID, p.ID))
 		}
 		_, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, renewed.ID,
-			scope.AccountAdmin)
+			scope.AccountAdmin, "")
 		w.check(err)
 		c := testkit.RestoreTarget(t, h, to)
 		r, err := testkit.Restore(t, h, c, b, app.Restoring{Journals: []string{testkit.JournalPath(h.Config)}})

@@ -21,6 +21,8 @@
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	applications.go    the protected APIs of a tenant
+//	members.go         the people of a tenant, and invitations
+//	knownsecrets.go    the secrets that a person knows who loses rights
 package console
 
 import (

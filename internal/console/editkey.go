@@ -1,13 +1,15 @@
 package console
 
 import (
+	"cmp"
+	"errors"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/key"
 )
 
@@ -33,7 +35,7 @@ func (k *call) editForm(values url.Values, faults view.Faults) (response, error)
 	}
 	if len(values) == 0 {
 		values = url.Values{
-			"version": {versionOf(v.Key)}, "name": {v.Key.Name}, "description": {v.Key.Description},
+			"version": {string(v.Key.Version())}, "name": {v.Key.Name}, "description": {v.Key.Description},
 			"expiry":        {expiryKeep},
 			"allowed_cidrs": {strings.Join(v.Key.Addresses.Strings(), "\n")},
 		}
@@ -66,29 +68,17 @@ func (k *call) editForm(values url.Values, faults view.Faults) (response, error)
 	}, nil
 }
 
-// versionOf changes with every change of a key.
-func versionOf(k key.Key) string { return strconv.FormatInt(k.UpdatedAt.UnixMicro(), 36) }
-
 // editKey changes a key as the form says.
 func (c *Console) editKey(k *call) (response, error) {
 	tenant, id := k.ids()
 	name, description := k.form.Get("name"), k.form.Get("description")
 	e := key.Edit{
-		Name: &name, Description: &description,
+		// A form without a version is no form of this page. It must not overwrite anything unseen.
+		Expected: etag.Tag(cmp.Or(k.form.Get("version"), "none")),
+		Name:     &name, Description: &description,
 		Addresses: key.AddressPatch{
 			Given: k.form.Has("allowed_cidrs"), Networks: linesOf(k.form.Get("allowed_cidrs")),
 		},
-	}
-	v, err := k.changeableKey()
-	if err != nil {
-		return response{}, err
-	}
-	if k.form.Get("version") != versionOf(v.Key) {
-		k.form.Set("version", versionOf(v.Key))
-		return k.editForm(k.form, view.Faults{{
-			Field:   "name",
-			Message: "The key was changed since you opened this form. Compare it with its page, then save again.",
-		}})
 	}
 	var faults view.Faults
 	if k.form.Get("expiry") != expiryKeep {
@@ -99,10 +89,27 @@ func (c *Console) editKey(k *call) (response, error) {
 		return k.editForm(k.form, faults)
 	}
 	if _, err := c.Keys.Edit(k.Context(), k.who, tenant, id, e); err != nil {
+		if errors.Is(err, etag.ErrChanged) {
+			return k.editAgain()
+		}
 		if faults := formFaults(err); faults != nil {
 			return k.editForm(k.form, faults)
 		}
 		return response{}, err
 	}
 	return did(k.keyURL(), "key.edit"), nil
+}
+
+// editAgain shows the form again, with the values that were typed, after somebody else changed the
+// key. To save it once more replaces what they changed.
+func (k *call) editAgain() (response, error) {
+	v, err := k.changeableKey()
+	if err != nil {
+		return response{}, err
+	}
+	k.form.Set("version", string(v.Key.Version()))
+	return k.editForm(k.form, view.Faults{{
+		Field:   "name",
+		Message: "The key was changed since you opened this form. Compare it with its page, then save again.",
+	}})
 }

@@ -83,6 +83,14 @@ func (k *call) earlier(once audit.IdempotencyKey) (id string, err error) {
 	return result.Target, err
 }
 
+// sure returns what is wrong unless the person typed the phrase that the page shows.
+func (k *call) sure(phrase string) view.Faults {
+	if strings.TrimSpace(k.form.Get("sure")) == phrase {
+		return nil
+	}
+	return view.Faults{{Field: "sure", Message: "Type " + phrase + " to say that you are sure."}}
+}
+
 // linesOf returns the lines of a text, without empty ones; nil for none.
 func linesOf(text string) (lines []string) {
 	for line := range strings.Lines(text) {

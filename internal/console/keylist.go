@@ -272,7 +272,7 @@ func actionOf(v key.View) view.Link {
 		return view.Link{}
 	case !v.Previous.Until.IsZero():
 		return view.Link{Text: "Manage secrets", Path: path}
-	case v.Status == policy.Disabled:
+	case v.Status == policy.Disabled || !v.MayRefresh:
 		return view.Link{Text: "Open", Path: path}
 	default:
 		return view.Link{Text: "Regenerate", Path: path + "/regenerate"}

@@ -29,6 +29,15 @@ func (k *call) changeableKey() (key.View, error) {
 	return v, err
 }
 
+// refreshableKey is changeableKey for a person who may also get the key's next secret.
+func (k *call) refreshableKey() (key.View, error) {
+	v, err := k.changeableKey()
+	if err == nil && !v.MayRefresh {
+		err = fault.New(fault.Forbidden, "Only the owner of this key regenerates it, since they see its new secret.")
+	}
+	return v, err
+}
+
 // showKey shows one key.
 func (c *Console) showKey(k *call) (response, error) {
 	v, err := k.shownKey()
@@ -78,7 +87,7 @@ func setActions(page *view.Key, v key.View) {
 	}
 	page.Danger = append([]view.Link{{Text: "Revoke…", Path: path + "/revoke"}}, page.Danger...)
 	page.Actions = []view.Link{{Text: "Edit", Path: path + "/edit"}}
-	if !v.Key.SecretSetAt.IsZero() {
+	if v.MayRefresh && !v.Key.SecretSetAt.IsZero() {
 		page.Actions = append([]view.Link{{Text: "Regenerate", Path: path + "/regenerate"}}, page.Actions...)
 	}
 	page.Toggle = view.Link{Text: "Disable", Path: path + "/disable"}

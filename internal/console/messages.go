@@ -20,5 +20,17 @@ var messages = map[string]*view.Message{
 	"application.enable": {Tone: "ok", Icon: "check", Text: "The application is enabled."},
 	"application.new":    {Tone: "ok", Icon: "check", Text: "The application was added."},
 
+	"invitation.cancel": {Tone: "ok", Icon: "check", Text: "The invitation is cancelled. Its link works no more."},
+	"member.disable": {
+		Tone: "ok", Icon: "pause",
+		Text: "The member is disabled here. Their keys of this tenant are refused until you enable them again.",
+	},
+	"member.enable": {Tone: "ok", Icon: "check", Text: "The member is enabled. Their keys work as before."},
+	"member.invite": {Tone: "ok", Icon: "mail", Text: "The invitation was mailed. Its link works once, for 7 days."},
+	"member.known":  {Tone: "ok", Icon: "cross", Text: "The keys are revoked. Requests with them are refused."},
+	"member.leave":  {Tone: "ok", Icon: "out", Text: "You left the tenant. Your keys there are revoked."},
+	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
+	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

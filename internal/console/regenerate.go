@@ -26,7 +26,7 @@ func (c *Console) showRegenerate(k *call) (response, error) { return k.regenerat
 
 // regenerateForm returns the form, with what is wrong.
 func (k *call) regenerateForm(faults view.Faults) (response, error) {
-	v, err := k.changeableKey()
+	v, err := k.refreshableKey()
 	if err != nil {
 		return response{}, err
 	}

@@ -19,8 +19,23 @@ const keyPath = "/t/{tenant}/keys/{key}"
 // Mount adds the pages.
 func (c *Console) Mount(router *web.Router) {
 	errors := problemWriter{c}
+	for prefix, routes := range c.Routes() {
+		surface := router.Mount(prefix, errors, routes...)
+		surface.ContentPolicy = contentPolicy
+		// With no-referrer, browsers send "Origin: null" with a form over plain HTTP, unless the
+		// host is this machine, and the form is taken for one of another site.
+		surface.ReferrerPolicy = "same-origin"
+		if strings.Contains(routes[0].Path, "{token}") {
+			surface.ReferrerPolicy = "strict-origin" // without the path
+		}
+	}
+}
+
+// Routes returns the routes of all pages by the prefix of their paths.
+func (c *Console) Routes() map[string][]web.Route {
 	get, post := http.MethodGet, http.MethodPost
-	for prefix, routes := range map[string][]web.Route{
+	c.site = nil
+	return map[string][]web.Route{
 		"/": {c.route(get, "/{$}", c.open(c.home))},
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
@@ -36,17 +51,8 @@ func (c *Console) Mount(router *web.Router) {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
-		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes()),
+		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.memberRoutes()),
 		view.AssetPrefix:   c.assets(),
-	} {
-		surface := router.Mount(prefix, errors, routes...)
-		surface.ContentPolicy = contentPolicy
-		// With no-referrer, browsers send "Origin: null" with a form over plain HTTP, unless the
-		// host is this machine, and the form is taken for one of another site.
-		surface.ReferrerPolicy = "same-origin"
-		if strings.Contains(routes[0].Path, "{token}") {
-			surface.ReferrerPolicy = "strict-origin" // without the path
-		}
 	}
 }
 

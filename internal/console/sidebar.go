@@ -20,6 +20,7 @@ type sidebarPage struct {
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Applications", "applications", "grid", nil},
+	{"Members", "members", "people", nil},
 }
 
 // accountPages are the pages of an account, for its owners and admins.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/notice"
@@ -35,7 +36,9 @@ func (s *Service) Owner(ctx context.Context, who principal.Principal) (User, err
 
 // Change is a change of a person's own record. What is nil or absent stays as it is.
 type Change struct {
-	Name *string
+	// Expected is the version that the record must have; "" for any.
+	Expected etag.Tag
+	Name     *string
 	// Notices says for kinds of notices whether the person wants them.
 	Notices map[notice.Kind]bool
 }
@@ -50,9 +53,12 @@ func (c *Change) validate() (faults []fault.Field) {
 	return append(faults, preferenceFaults(c.Notices)...)
 }
 
+// Version returns the version of what people can change in their own record.
+func (u User) Version() etag.Tag { return etag.Of(u.Name, u.Muted) }
+
 // ChangeMe changes the caller's own record.
 func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Change) (u User, err error) {
-	if c.Name == nil && len(c.Notices) == 0 {
+	if c.Name == nil && len(c.Notices) == 0 && c.Expected == "" {
 		return s.Me(ctx, who)
 	}
 	me, err := signedIn(who)
@@ -64,6 +70,9 @@ func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Chang
 	}
 	err = s.Ledgers.Users.Write(ctx, who, func(ctx context.Context, tx UserTx) (e audit.Event, err error) {
 		u, err = tx.LockUser(ctx, me.User.ID)
+		if err == nil {
+			err = c.Expected.Check(u.Version())
+		}
 		if err != nil {
 			return e, err
 		}

@@ -220,7 +220,7 @@ func TestTheLastOwnerAndTheLastAdminStay(t *testing.T) {
 	}
 	next := h.Member(tenant, "Next Admin", scope.Admin)
 	if _, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, next.ID,
-		scope.AccountOwner); err != nil {
+		scope.AccountOwner, ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]*client.Client{"owner": h.As(h.Owner), "admin": h.As(last)} {
@@ -240,7 +240,7 @@ func TestTwoLastOwnersCannotBothLeaveAtOnce(t *testing.T) {
 	for range 3 {
 		p := h.Person("Some Owner")
 		if _, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, p.ID,
-			scope.AccountOwner); err != nil {
+			scope.AccountOwner, ""); err != nil {
 			t.Fatal(err)
 		}
 		clients = append(clients, h.As(p))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/metadata"
@@ -19,6 +20,8 @@ import (
 
 // Edit is what a person asks a key to become. A nil field stays as it is.
 type Edit struct {
+	// Expected is the version that the key must have; "" for any.
+	Expected    etag.Tag
 	Name        *string
 	Description *string
 	// Scopes replace the whole list.
@@ -63,6 +66,9 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 	}
 	return s.change(ctx, who, tenant, id, policy.MayUpdateKeys,
 		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			if err := e.Expected.Check(c.Version()); err != nil {
+				return "", err
+			}
 			if err := e.check(c); err != nil {
 				return "", err
 			}
@@ -90,6 +96,12 @@ func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant iden
 			}
 			return audit.ActionKeyEdit, tx.EditKey(ctx, c.Key)
 		})
+}
+
+// Version returns the version of what an edit can change in the key.
+func (k Key) Version() etag.Tag {
+	return etag.Of(k.Name, k.Description, k.Scopes.Strings(), k.Applications.All, sortedUnique(k.Applications.IDs),
+		k.ExpiresAt, k.Addresses.Restricted(), k.Addresses.Strings(), k.Metadata.Text())
 }
 
 // validate normalises the texts and returns what is wrong without regard to the key and its tenant.

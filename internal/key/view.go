@@ -19,8 +19,9 @@ type View struct {
 	// Previous is the secret before the last refresh while it is valid. Its Until is when it really
 	// ends. It is zero where no previous secret is valid.
 	Previous Previous
-	// MayChange is set if the caller may change the key.
-	MayChange bool
+	// MayChange is set if the caller may change the key, and MayRefresh if they also get its next
+	// secret. The owner's role in the account can still forbid it.
+	MayChange, MayRefresh bool
 	// Full is false for a member who sees the key of another. They may see its name, description,
 	// owner and dates, and nothing else.
 	Full bool
@@ -74,10 +75,12 @@ func (s *Service) show(who principal.Principal, t policy.Tenant, k Key) (View, e
 // view shows a key to a person who acts with the role. It does not check whether they may see it.
 func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k Key) View {
 	life, now := k.Life(t.Rules), s.Now()
-	access := accessTo(role, relationTo(k, person, role), t.Settings.Visibility)
+	to := relationTo(k, person, role)
+	access := accessTo(role, to, t.Settings.Visibility)
 	return View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
 		Full: access.full, MayChange: access.change,
+		MayRefresh: access.change && (to == isOwner || t.Settings.AdminRefresh),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -359,11 +360,22 @@ func (c *managementChange) applyRefresh(r ManagementRefresh, secret ManagementSe
 
 // ManagementKeyEdit is what a person asks a management key to become. A nil field stays as it is.
 type ManagementKeyEdit struct {
-	Name *string
+	// Expected is the version that the management key must have; "" for any.
+	Expected etag.Tag
+	Name     *string
 	// Rights changes a copy of the rights, which must not become wider.
 	Rights func(*policy.ManagementRights)
 	// ExpiresAt must not be later than the present expiry.
 	ExpiresAt *time.Time
+}
+
+// Version returns the version of what an edit can change in the management key.
+func (k ManagementKey) Version() etag.Tag {
+	r := k.Rights.Normal()
+	most := r.Ceilings
+	return etag.Of(k.Name, k.ExpiresAt, r.Permissions, r.Owners, r.Addresses.Restricted(), r.Addresses.Strings(),
+		most.Scopes.Strings(), most.Applications, most.Plans, most.MaxLifetimeDays, most.CreatesPerHour,
+		most.Addresses.Restricted(), most.Addresses.Strings())
 }
 
 // Edit renames or narrows a management key.
@@ -381,6 +393,9 @@ func (s *ManagementKeys) Edit(ctx context.Context, who principal.Principal, tena
 	}
 	return s.change(ctx, who, tenant, account, id,
 		func(ctx context.Context, tx ManagementKeyTx, c *managementChange) (audit.Action, error) {
+			if err := e.Expected.Check(c.Version()); err != nil {
+				return "", err
+			}
 			if !c.RevokedAt.IsZero() {
 				return "", fault.New(fault.Conflict,
 					"The management key is revoked, and that cannot be undone. Create another one.")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -129,6 +130,8 @@ func (s *Plans) inTenant(ctx context.Context, who principal.Principal, tenant id
 
 // PlanChange is a change of a plan. What is nil stays as it is.
 type PlanChange struct {
+	// Expected is the version that the plan must have; "" for any.
+	Expected etag.Tag
 	// Scopes replace the whole list.
 	Scopes []scope.Scope
 	// AllApplications true removes the restriction to applications. ApplicationIDs alone sets it.
@@ -164,6 +167,11 @@ func (c PlanChange) apply(p Plan) Plan {
 	return p
 }
 
+// Version returns the version of what an edit can change in the plan.
+func (p Plan) Version() etag.Tag {
+	return etag.Of(p.Scopes.Strings(), p.Applications.All, slices.Sorted(slices.Values(p.Applications.IDs)))
+}
+
 // Edit changes a plan. Once it returns, the keys of all subjects that have the plan are cut to it
 // as it is now.
 func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, name string,
@@ -174,6 +182,9 @@ func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx PlanTx) (audit.Event, error) {
 		before, err := tx.LockPlan(ctx, tenant, name)
+		if err == nil {
+			err = c.Expected.Check(before.Version())
+		}
 		if err != nil {
 			return audit.Event{}, err
 		}

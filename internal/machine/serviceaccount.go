@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -191,6 +192,8 @@ func (a ServiceAccount) effect(kind audit.EffectKind) audit.Effect {
 
 // ServiceAccountChange is a change of a service account. What is nil stays as it is.
 type ServiceAccountChange struct {
+	// Expected is the version that the service account must have; "" for any.
+	Expected          etag.Tag
 	Name, Description *string
 	Role              *scope.Role
 	Stewards          *[]ident.UserID
@@ -250,6 +253,11 @@ func (c ServiceAccountChange) apply(a ServiceAccount) ServiceAccount {
 	return a
 }
 
+// Version returns the version of what an edit can change in the service account.
+func (a ServiceAccount) Version() etag.Tag {
+	return etag.Of(a.Name, a.Description, a.Role, slices.Sorted(slices.Values(a.stewardIDs())))
+}
+
 // Edit changes a service account. Its keys are allowed what it is allowed from that moment.
 func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ServiceAccountID, c ServiceAccountChange,
@@ -264,6 +272,9 @@ func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, ten
 	err = inTenant(ctx, s.Ledger, who, tenant, stewards,
 		func(ctx context.Context, tx ServiceAccountTx, by admin) (audit.Event, error) {
 			before, err := tx.LockServiceAccount(ctx, tenant, id)
+			if err == nil {
+				err = c.Expected.Check(before.Version())
+			}
 			if err != nil {
 				return audit.Event{}, err
 			}

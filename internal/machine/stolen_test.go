@@ -432,7 +432,7 @@ func (th *thief) beyondKeys(ctx context.Context) (err error) {
 	case "disable the service account":
 		_, err = th.h.ServiceAccounts.SetDisabled(ctx, th.who, tenant, account, true)
 	case "replace the scopes":
-		_, err = th.h.Tenancy.ReplaceScopes(ctx, th.who, tenant, nil)
+		_, err = th.h.Tenancy.ReplaceScopes(ctx, th.who, tenant, nil, "")
 	case "create a plan":
 		_, err = plans.Create(ctx, th.who, tenant,
 			machine.NewPlan{Name: "mine", Scopes: []scope.Scope{scope.Every}, AllApplications: true})

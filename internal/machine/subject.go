@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/metadata"
@@ -244,6 +245,8 @@ var errExternalIDTaken = fault.New(fault.Conflict,
 
 // SubjectChange is a change of a subject. What is nil stays as it is.
 type SubjectChange struct {
+	// Expected is the version that the subject must have; "" for any.
+	Expected etag.Tag
 	// Name and Plan are "" for none.
 	Name, Plan *string
 	Metadata   *metadata.Patch
@@ -277,6 +280,9 @@ func (c SubjectChange) apply(s *Subject) error {
 	return fault.Refuse(faults...)
 }
 
+// Version returns the version of what an edit can change in the subject.
+func (s Subject) Version() etag.Tag { return etag.Of(s.Name, s.Plan, s.Metadata.Text()) }
+
 // Edit changes a subject. Once it returns, its keys are cut to its plan as it is now.
 func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.SubjectID,
 	c SubjectChange,
@@ -287,6 +293,9 @@ func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ide
 	return s.change(ctx, who, tenant, id, c, audit.ActionSubjectEdit,
 		func(_ *subjectEditor, subject *Subject) ([]audit.Effect, error) {
 			before := *subject
+			if err := c.Expected.Check(before.Version()); err != nil {
+				return nil, err
+			}
 			if err := c.apply(subject); err != nil || *subject == before {
 				return nil, orNothing(err)
 			}

@@ -93,7 +93,7 @@ func (a *API) editAccount(ctx context.Context, in *editAccountInput) (*output[ap
 	if name == nil {
 		return a.showAccount(ctx, &in.AccountInput)
 	}
-	changed, err := a.Accounts.RenameAccount(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account), *name)
+	changed, err := a.Accounts.RenameAccount(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account), *name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ type setAccountMemberInput struct {
 func (a *API) setAccountMember(ctx context.Context, in *setAccountMemberInput) (*output[api.Member], error) {
 	m, err := a.Accounts.SetAccountMember(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account),
 		ident.UserID(in.User),
-		scope.AccountRole(in.JSON.value.Role))
+		scope.AccountRole(in.JSON.value.Role), "")
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (a *API) editPolicy(ctx context.Context, in *editPolicyInput) (*output[api.
 	}
 	caller, account := callerOf(ctx).Principal, ident.AccountID(in.Account)
 	if in.JSON.value.DryRun {
-		effect, err := a.Accounts.PreviewPolicy(ctx, caller, account, change)
+		effect, err := a.Accounts.PreviewPolicy(ctx, caller, account, change, "")
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func (a *API) editPolicy(ctx context.Context, in *editPolicyInput) (*output[api.
 			Affected: effect.Affected, FirstExpiresAt: web.Time(effect.First), ExpiredNow: effect.ExpiredNow,
 		}}}, nil
 	}
-	changed, err := a.Accounts.ChangePolicy(ctx, caller, account, change)
+	changed, err := a.Accounts.ChangePolicy(ctx, caller, account, change, "")
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (a *API) replaceRoutes(ctx context.Context, in *replaceRoutesInput) (*outpu
 		return nil, err
 	}
 	err := a.Applications.SetRoutes(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
-		ident.ApplicationID(in.Application), rules)
+		ident.ApplicationID(in.Application), rules, "")
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (a *API) replaceScopes(ctx context.Context, in *replaceScopesInput) (*outpu
 			Name: scope.Scope(n.Name), Description: n.Description, Roles: typedList[scope.Role](n.Roles),
 		}
 	}
-	entries, err := a.Tenancy.ReplaceScopes(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), own)
+	entries, err := a.Tenancy.ReplaceScopes(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), own, "")
 	if err != nil {
 		return nil, err
 	}

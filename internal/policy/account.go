@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 )
@@ -210,6 +211,9 @@ func (p Policy) Differences(to Policy) (differences []Difference) {
 	}
 	return differences
 }
+
+// Version returns the version of what a change can set in the policy.
+func (p Policy) Version() etag.Tag { return etag.Of(p.terms()) }
 
 // term is one number of a policy. none is the word for 0.
 type term struct {

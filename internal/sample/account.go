@@ -33,7 +33,7 @@ func (s *Seeder) createAccount(ctx context.Context, sample *Sample, p people) er
 		return err
 	}
 	sample.AccountID = string(account.ID)
-	_, err = s.Accounts.SetAccountMember(ctx, principal.Operator(), account.ID, p.verifier.ID, scope.AccountAdmin)
+	_, err = s.Accounts.SetAccountMember(ctx, principal.Operator(), account.ID, p.verifier.ID, scope.AccountAdmin, "")
 	return err
 }
 

@@ -3,6 +3,8 @@ package scope
 import (
 	"maps"
 	"slices"
+
+	"github.com/claviger-dev/claviger/internal/etag"
 )
 
 // Entry is one scope of a tenant's catalogue and the roles that may hold it.
@@ -11,6 +13,33 @@ type Entry struct {
 	Description string
 	Roles       []Role
 	BuiltIn     bool
+}
+
+// Version returns the version of what an edit can change in the entry.
+func (e Entry) Version() etag.Tag {
+	return etag.Of(e.Description, slices.Compact(slices.Sorted(slices.Values(e.Roles))))
+}
+
+// Entries are scopes with the roles that may hold them.
+type Entries []Entry
+
+// Version returns the version of what an edit can change in a catalogue with these entries. The
+// built-in ones are no part of it.
+func (l Entries) Version() etag.Tag {
+	versions := map[Scope]etag.Tag{}
+	for _, e := range l.Own() {
+		versions[e.Name] = e.Version()
+	}
+	var fields []any
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		fields = append(fields, name, versions[name])
+	}
+	return etag.Of(fields...)
+}
+
+// Own returns the entries that the tenant added.
+func (l Entries) Own() Entries {
+	return slices.DeleteFunc(slices.Clone(l), func(e Entry) bool { return e.BuiltIn })
 }
 
 var (
@@ -65,8 +94,8 @@ func (c Catalogue) WithApplicationsForMembers() Catalogue {
 }
 
 // Entries returns the entries, sorted by name.
-func (c Catalogue) Entries() []Entry {
-	list := make([]Entry, 0, len(c.entries))
+func (c Catalogue) Entries() Entries {
+	list := make(Entries, 0, len(c.entries))
 	for _, e := range c.entries {
 		list = append(list, e)
 	}

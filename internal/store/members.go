@@ -108,6 +108,12 @@ func (s *Store) Members(ctx context.Context, tenant ident.TenantID,
 	return list, s.fault(err)
 }
 
+// Member implements tenancy.Store.
+func (s *Store) Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (tenancy.Member, error) {
+	m, err := scanMember(s.reading.row(ctx, selectMember, tenant, user))
+	return m, s.fault(err)
+}
+
 func scanMember(row scanner) (m tenancy.Member, err error) {
 	err = row.Scan(&m.Tenant, &m.User.ID, nullString(&m.User.Email), nullString(&m.User.Name), isSet{&m.EmailProven},
 		&m.Role,

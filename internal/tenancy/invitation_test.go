@@ -326,7 +326,7 @@ func TestOnlyAnInviterWhoIsStillAnOwnerMakesAnOwner(t *testing.T) {
 		token := ownersInvitation(t, h, tenant, inviter)
 		set := func(role scope.AccountRole) {
 			t.Helper()
-			_, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, inviter.ID, role)
+			_, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), h.Account.ID, inviter.ID, role, "")
 			testkit.NoError(t, err)
 		}
 		set(scope.AccountAdmin) // who still administers the tenant

@@ -51,7 +51,7 @@ func capCases(t *testing.T, h *testkit.Server) []capCase {
 	}
 	addMember := func(i int) error { return h.Tenancy.AddMember(ctx, operator, full, people[i], scope.Member) }
 	addOfficer := func(i int) error {
-		_, err := h.Accounts.SetAccountMember(ctx, operator, h.Account.ID, people[i].ID, scope.AccountAdmin)
+		_, err := h.Accounts.SetAccountMember(ctx, operator, h.Account.ID, people[i].ID, scope.AccountAdmin, "")
 		return err
 	}
 	return []capCase{

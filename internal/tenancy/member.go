@@ -7,6 +7,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/notice"
@@ -35,6 +36,16 @@ func (s *Service) Members(ctx context.Context, who principal.Principal, tenant i
 		return nil, err
 	}
 	return s.Store.Members(ctx, tenant, page)
+}
+
+// Member returns a member of a tenant to a caller who sees the tenant.
+func (s *Service) Member(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	user ident.UserID,
+) (Member, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return Member{}, err
+	}
+	return s.Store.Member(ctx, tenant, user)
 }
 
 // CountMembers returns how many members a tenant has, disabled ones included, to a caller who sees
@@ -75,9 +86,14 @@ func (m Member) effect(kind audit.EffectKind) audit.Effect {
 
 // MemberChange is a change of a membership. What is nil stays as it is.
 type MemberChange struct {
+	// Expected is the version that the membership must have; "" for any.
+	Expected etag.Tag
 	Role     *scope.Role
 	Disabled *bool
 }
+
+// Version returns the version of what a change can set in the membership.
+func (m Member) Version() etag.Tag { return etag.Of(m.Role, m.Disabled) }
 
 // ChangeMember changes a membership, for admins of the tenant. The person's keys stay, and are
 // allowed what the person is allowed at that moment. The last active admin stays an admin.
@@ -90,6 +106,9 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 	err = InTenant(ctx, s.Ledgers.Members, who, tenant,
 		func(ctx context.Context, tx MemberTx, t Tenant) (audit.Event, error) {
 			before, err := memberToChange(ctx, tx, who, t, user)
+			if err == nil {
+				err = c.Expected.Check(before.Version())
+			}
 			if err != nil {
 				return audit.Event{}, err
 			}

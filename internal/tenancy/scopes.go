@@ -1,14 +1,18 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -17,7 +21,7 @@ import (
 )
 
 // Scopes returns the scope catalogue of a tenant to a caller who sees it.
-func (s *Service) Scopes(ctx context.Context, who principal.Principal, id ident.TenantID) ([]scope.Entry, error) {
+func (s *Service) Scopes(ctx context.Context, who principal.Principal, id ident.TenantID) (scope.Entries, error) {
 	if _, err := s.Tenant(ctx, who, id); err != nil {
 		return nil, err
 	}
@@ -27,21 +31,95 @@ func (s *Service) Scopes(ctx context.Context, who principal.Principal, id ident.
 
 // ReplaceScopes replaces the tenant's own part of the scope catalogue, for its admins. An entry
 // without roles gets the default ones. Keys keep their scopes: one that is no longer in the
-// catalogue allows nothing until it is there again.
+// catalogue allows nothing until it is there again. expected is the version that the catalogue must
+// have before; "" for any.
 func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id ident.TenantID,
-	own []scope.Entry,
-) ([]scope.Entry, error) {
+	own []scope.Entry, expected etag.Tag,
+) (scope.Entries, error) {
 	own, faults := normalizeScopes(own)
 	if err := fault.Refuse(faults...); err != nil {
 		return nil, err
 	}
+	return s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
+		return own, expected.Check(before.Version())
+	})
+}
+
+// PutScope adds a scope to the tenant's own part of the catalogue, or replaces the one of this
+// name, as [Service.ReplaceScopes] does with all of them. expected is the version that the scope
+// must have before; "" for any, and for none.
+func (s *Service) PutScope(ctx context.Context, who principal.Principal, id ident.TenantID,
+	e scope.Entry, expected etag.Tag,
+) (scope.Entry, error) {
+	e, faults := normalizeScope("", e)
+	if err := fault.Refuse(faults...); err != nil {
+		return scope.Entry{}, err
+	}
+	_, err := s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
+		at, known := slices.BinarySearchFunc(before, e.Name, byName)
+		switch {
+		case !known && expected != "":
+			return nil, etag.ErrChanged
+		case !known:
+			err := account.CheckLimit(len(before), nil, maxOwnScopes, "This tenant has added %d of %d scopes.",
+				"Remove one first.")
+			return slices.Insert(before, at, e), err
+		}
+		if err := expected.Check(before[at].Version()); err != nil {
+			return nil, err
+		}
+		if before[at].Version() == e.Version() {
+			return before, audit.ErrNothing
+		}
+		before[at] = e
+		return before, nil
+	})
+	return e, err
+}
+
+// RemoveScope removes a scope from the tenant's own part of the catalogue, as
+// [Service.ReplaceScopes] does without it. It fails with fault.NotFound where the tenant has not
+// added such a scope.
+func (s *Service) RemoveScope(ctx context.Context, who principal.Principal, id ident.TenantID,
+	name scope.Scope,
+) error {
+	if builtIn.Knows(name) {
+		return fault.Refuse(errBuiltIn(""))
+	}
+	_, err := s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
+		at, known := slices.BinarySearchFunc(before, name, byName)
+		if !known {
+			return nil, fault.New(fault.NotFound, "The tenant has no scope of this name.")
+		}
+		return slices.Delete(before, at, at+1), nil
+	})
+	return err
+}
+
+// byName compares an entry with a name.
+func byName(e scope.Entry, name scope.Scope) int { return cmp.Compare(e.Name, name) }
+
+// changeScopes changes the tenant's own part of the catalogue, for its admins. change gets what the
+// tenant has added, by name, and returns what takes its place. changeScopes returns the whole
+// catalogue.
+func (s *Service) changeScopes(ctx context.Context, who principal.Principal, id ident.TenantID,
+	change func(before scope.Entries) (own scope.Entries, err error),
+) (scope.Entries, error) {
 	var catalogue scope.Catalogue
 	err := InTenant(ctx, s.Ledgers.Tenants, who, id,
 		func(ctx context.Context, tx TenantTx, t Tenant) (audit.Event, error) {
-			catalogue = t.Settings.Catalogue(own)
 			if err := checkAdmin(ctx, tx, who, t); err != nil {
 				return audit.Event{}, err
 			}
+			rules, err := tx.TenantRules(ctx, id)
+			if err != nil {
+				return audit.Event{}, err
+			}
+			own, err := change(rules.Catalogue.Entries().Own())
+			if err != nil && !errors.Is(err, audit.ErrNothing) {
+				return audit.Event{}, err
+			}
+			catalogue = t.Settings.Catalogue(own)
 			names := make([]string, len(own))
 			for i, e := range own {
 				names[i] = string(e.Name)
@@ -49,6 +127,9 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 			e := audit.By(who, audit.ActionScopesReplace, t.target()).With("scopes",
 				strings.Join(names, " ")).InvalidatesTenants(id)
 			e = e.WithEffects(audit.Effect{Kind: audit.EffectCatalogueSet, Tenant: id, Catalogue: rolesByScope(own)})
+			if err != nil {
+				return e, err
+			}
 			return e, tx.ReplaceScopes(ctx, id, own)
 		})
 	return catalogue.Entries(), err
@@ -79,22 +160,9 @@ func normalizeScopes(entries []scope.Entry) (own []scope.Entry, faults []fault.F
 	seen := map[scope.Scope]bool{}
 	for i, e := range entries {
 		at := "items." + strconv.Itoa(i) + "."
-		description, more := text.Description(at+"description", e.Description)
+		e, more := normalizeScope(at, e)
 		faults = append(faults, more...)
-		switch {
-		case !e.Name.Valid():
-			faults = append(faults,
-				fault.Field{
-					Name: at + "name", Code: "form",
-					Message: "Use resource:action in lower case, at most 64 characters.",
-				})
-		case builtIn.Knows(e.Name):
-			faults = append(faults,
-				fault.Field{
-					Name: at + "name", Code: "built_in",
-					Message: "This scope is built in and cannot be changed. Leave it out.",
-				})
-		case seen[e.Name]:
+		if seen[e.Name] {
 			faults = append(faults,
 				fault.Field{
 					Name: at + "name", Code: "duplicate",
@@ -102,11 +170,35 @@ func normalizeScopes(entries []scope.Entry) (own []scope.Entry, faults []fault.F
 				})
 		}
 		seen[e.Name] = true
-		roles, more := normalizeRoles(at, e.Roles)
-		faults = append(faults, more...)
-		own = append(own, scope.Entry{Name: e.Name, Description: description, Roles: roles})
+		own = append(own, e)
 	}
 	return own, faults
+}
+
+// normalizeScope checks one of the tenant's own scopes and adds the default roles. at is the path
+// of the scope in the request.
+func normalizeScope(at string, e scope.Entry) (own scope.Entry, faults []fault.Field) {
+	description, faults := text.Description(at+"description", e.Description)
+	switch {
+	case !e.Name.Valid():
+		faults = append(faults,
+			fault.Field{
+				Name: at + "name", Code: "form",
+				Message: "Use resource:action in lower case, at most 64 characters.",
+			})
+	case builtIn.Knows(e.Name):
+		faults = append(faults, errBuiltIn(at))
+	}
+	roles, more := normalizeRoles(at, e.Roles)
+	return scope.Entry{Name: e.Name, Description: description, Roles: roles}, append(faults, more...)
+}
+
+// errBuiltIn refuses to change a scope of Claviger's own.
+func errBuiltIn(at string) fault.Field {
+	return fault.Field{
+		Name: at + "name", Code: "built_in",
+		Message: "This scope is built in and cannot be changed. Leave it out.",
+	}
 }
 
 // normalizeRoles checks the roles of a scope, sorts them and removes duplicates. at is the path of

@@ -49,6 +49,8 @@ type Store interface {
 	// are left out.
 	TenantsFor(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Tenant, error)
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
+	// Member returns a member, or fault.NotFound.
+	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// CountMembers counts up to most.
 	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)

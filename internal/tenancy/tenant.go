@@ -10,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -310,10 +311,15 @@ func sees(who principal.Principal, t Tenant) bool {
 
 // TenantChange is a change of a tenant. What is nil stays as it is.
 type TenantChange struct {
+	// Expected is the version that the tenant must have; "" for any.
+	Expected etag.Tag
 	Name     *string
 	Settings func(*policy.Settings)
 	Disabled *bool
 }
+
+// Version returns the version of what a change can set in the tenant.
+func (t Tenant) Version() etag.Tag { return etag.Of(t.Name, t.Settings, t.Disabled) }
 
 // ChangeTenant changes a tenant, for owners and admins of the account.
 func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id ident.TenantID,
@@ -340,6 +346,9 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 			return audit.Event{}, err
 		}
 		if _, err := account.CheckMember(ctx, tx, who, a); err != nil {
+			return audit.Event{}, err
+		}
+		if err := c.Expected.Check(t.Version()); err != nil {
 			return audit.Event{}, err
 		}
 		before := t

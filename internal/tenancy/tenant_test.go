@@ -130,7 +130,7 @@ func TestATenantIsMadeInTheOneAccountThatItsMakerRuns(t *testing.T) {
 	}
 	other, _ := h.OtherAccount("Other Owner")
 	if _, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), other.ID, h.Owner.ID,
-		scope.AccountAdmin); err != nil {
+		scope.AccountAdmin, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = owner.CreateTenant(t.Context(), api.CreateTenantRequest{Name: "Another tenant", Preset: "standard"})
@@ -507,7 +507,7 @@ func TestAKeyWorksOnlyWhileEverythingAboveItIsLive(t *testing.T) {
 	// runs the key's account too, by an account that stays live
 	watcher := h.AccountMember("The Watcher", scope.AccountAdmin)
 	if _, err := h.Accounts.SetAccountMember(t.Context(), principal.Operator(), account.ID, watcher.ID,
-		scope.AccountAdmin); err != nil {
+		scope.AccountAdmin, ""); err != nil {
 		t.Fatal(err)
 	}
 	switches := []struct {

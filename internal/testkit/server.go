@@ -202,7 +202,7 @@ func (h *Server) Join(tenant tenancy.Tenant, p principal.Person, role scope.Role
 func (h *Server) AccountMember(name string, role scope.AccountRole) principal.Person {
 	h.t.Helper()
 	p := h.Person(name)
-	_, err := h.Accounts.SetAccountMember(h.t.Context(), principal.Operator(), h.Account.ID, p.ID, role)
+	_, err := h.Accounts.SetAccountMember(h.t.Context(), principal.Operator(), h.Account.ID, p.ID, role, "")
 	h.check(err)
 	return p
 }

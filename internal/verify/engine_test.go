@@ -260,7 +260,7 @@ func TestAChangeOfTheTenantDuringTheFirstReadOfAKeyIsSeen(t *testing.T) {
 		// The member becomes admin of the account while the key is read. The event invalidates the
 		// tenant, not the key.
 		if _, err := b.accounts.SetAccountMember(t.Context(), principal.Operator(), b.tenant.Account, b.person.ID,
-			scope.AccountAdmin); err != nil {
+			scope.AccountAdmin, ""); err != nil {
 			t.Error(err)
 		}
 	}

@@ -122,7 +122,7 @@ func (s *subject) revoke() {
 func (s *subject) maxLifetime(days int) {
 	s.t.Helper()
 	_, err := s.Accounts.ChangePolicy(s.t.Context(), principal.Operator(), s.account.ID,
-		policy.Change{MaxLifetimeDays: &days})
+		policy.Change{MaxLifetimeDays: &days}, "")
 	s.ok(err)
 }
 

@@ -190,3 +190,19 @@ func TestAPersonCopiesAKeyAgainInTheConsole(t *testing.T) {
 		t.Errorf("the page shows %q, not %q", again, value)
 	}
 }
+
+// Over plain HTTP on another machine's address, browsers send "Origin: null" with a form if the
+// page has the Referrer-Policy no-referrer, and copying by script is not possible.
+func TestAPersonMakesAKeyOverPlainHTTPOnTheLocalNetwork(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	member := h.Member(h.Tenant("Shipping API", nil), "Ines Okafor", scope.Member)
+	tab := browser.Open(t, strings.Replace(h.URL, "127.0.0.1", "keys."+browser.Domain, 1))
+	signIn(tab, member.Email)
+	tab.Follow(browser.Link("New API key"))
+	tab.Fill("Name", "Nightly rate export")
+	tab.Follow(browser.Button("Generate"))
+	tab.See("Copying by button needs HTTPS. Select the text instead.")
+	if who := whoami(t, h, shownKey(t, tab)); who.KeyID == nil {
+		t.Errorf("the key is %+v", who)
+	}
+}

@@ -59,8 +59,9 @@ type Control struct {
 	Groups              []ScopeGroup
 	Optional            bool
 	Mono                bool
-	// Width is "", short or mini.
+	// Width is "", short or mini. Grow is set for a field that takes the room which its row has.
 	Width string
+	Grow  bool
 	// Autocomplete is "off" where the browser must suggest nothing, or "".
 	Autocomplete string
 	// If is the style by which the field is hidden while another choice is made: if-some,

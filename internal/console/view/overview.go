@@ -11,8 +11,18 @@ type Overview struct {
 	Actions []Action
 	Tabs    []Tab
 	Notices []Message
-	Tiles   []Tile
-	Panels  []Panel
+	// Once is what this response alone shows; nil for nothing.
+	Once   *Once
+	Tiles  []Tile
+	Panels []Panel
+}
+
+// Once shows values that are in this response and nowhere else, such as a link.
+type Once struct {
+	Heading, Text string
+	Values        []Value
+	// Done leads to the page without them.
+	Done Link
 }
 
 func (Overview) file() string { return "overview.html" }
@@ -69,6 +79,8 @@ type Table struct {
 	// Select is set if rows can be selected; Bulk is then what can be done with them.
 	Select bool
 	Bulk   []Action
+	// Auto is set if the columns are as wide as what they hold.
+	Auto bool
 	// Empty says what the list is for, if it has no rows.
 	Empty string
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 //go:embed templates
@@ -38,6 +39,7 @@ func parseAll() map[string]*template.Template {
 func parse(file string) *template.Template {
 	t := template.New(file).Funcs(template.FuncMap{
 		"icon": icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
+		"prose": prose,
 	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
 }
@@ -56,6 +58,23 @@ func Render(w io.Writer, f Frame, p Page) error {
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
 		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
+}
+
+// prose returns a text in which words between backticks are code.
+func prose(text string) template.HTML {
+	parts := strings.Split(template.HTMLEscapeString(text), "`")
+	var b strings.Builder
+	for i, part := range parts {
+		switch {
+		case i%2 == 0:
+			b.WriteString(part)
+		case i == len(parts)-1: // nothing closes it
+			b.WriteString("`" + part)
+		default:
+			b.WriteString("<code>" + part + "</code>")
+		}
+	}
+	return template.HTML(b.String()) // the text is escaped
 }
 
 // checkedControl is a field with what is wrong with it; "" for nothing.

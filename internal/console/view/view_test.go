@@ -65,6 +65,21 @@ func TestEveryTemplateDrawsItsPage(t *testing.T) {
 	}
 }
 
+func TestWordsBetweenBackticksAreCode(t *testing.T) {
+	t.Parallel()
+	for lead, want := range map[string]string{
+		"answers `api_key_revoked`.": "<p>answers <code>api_key_revoked</code>.</p>",
+		"one ` alone":                "<p>one ` alone</p>",
+		"`<b>` and <b>":              "<p><code>&lt;b&gt;</code> and &lt;b&gt;</p>",
+	} {
+		var text strings.Builder
+		testkit.NoError(t, view.Render(&text, view.Frame{}, view.Confirm{Lead: lead}))
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%s: no %s in\n%s", lead, want, text.String())
+		}
+	}
+}
+
 var (
 	classAttribute = regexp.MustCompile(`class="([^"]*)"`)
 	action         = regexp.MustCompile(`\{\{[^}]*\}\}`)

@@ -208,7 +208,7 @@ func peopleAreLockedInOneOrder(fx *fixture) {
 	var signedIn [2]principal.Principal
 	for i, p := range pair {
 		_, err := fx.services().accounts.SetAccountMember(fx.Context(), principal.Operator(), t.Account, p.ID,
-			scope.AccountOwner)
+			scope.AccountOwner, "")
 		fx.must(err)
 		signedIn[i] = fx.signIn(p)
 	}
@@ -230,7 +230,7 @@ func peopleAreLockedInOneOrder(fx *fixture) {
 			return err
 		},
 		func(who principal.Principal, other ident.UserID) error {
-			_, err := s.accounts.SetAccountMember(fx.Context(), who, t.Account, other, scope.AccountOwner)
+			_, err := s.accounts.SetAccountMember(fx.Context(), who, t.Account, other, scope.AccountOwner, "")
 			return err
 		},
 	}

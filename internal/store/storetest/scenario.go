@@ -120,7 +120,7 @@ func (sc *scenario) createAccount(ada, bob principal.Person) account.Account {
 	record(sc, "create account", a, err)
 	sc.createTenant("first", a, nil, ada)
 	for _, role := range []scope.AccountRole{scope.AccountAdmin, scope.AccountOwner} {
-		o, err := sc.accounts.SetAccountMember(sc.Context(), sc.operator, a.ID, bob.ID, role)
+		o, err := sc.accounts.SetAccountMember(sc.Context(), sc.operator, a.ID, bob.ID, role, "")
 		record(sc, "standing", o, err)
 	}
 	return a

@@ -23,7 +23,7 @@ import (
 
 // accountsAndTenantsChange renames, disables and configures accounts, tenants and applications.
 func (sc *scenario) accountsAndTenantsChange(who principal.Principal, a account.Account, bob principal.Person) {
-	renamed, err := sc.accounts.RenameAccount(sc.Context(), who, a.ID, "Acme again")
+	renamed, err := sc.accounts.RenameAccount(sc.Context(), who, a.ID, "Acme again", "")
 	record(sc, "rename account", renamed, err)
 	for _, off := range []bool{true, true, false} {
 		switched, err := sc.accounts.SetAccountDisabled(sc.Context(), sc.operator, a.ID, off)
@@ -35,7 +35,7 @@ func (sc *scenario) accountsAndTenantsChange(who principal.Principal, a account.
 		{AutoExpiry: new(false)},   // unknowingly
 		{AutoExpiryDays: new(120), SessionIdleMinutes: new(0), SessionAbsoluteHours: new(24)},
 	} {
-		changed, err := sc.accounts.ChangePolicy(sc.Context(), who, a.ID, c)
+		changed, err := sc.accounts.ChangePolicy(sc.Context(), who, a.ID, c, "")
 		record(sc, "change policy", changed, err)
 	}
 	record(sc, "unmake bob", "", sc.accounts.RemoveAccountMember(sc.Context(), who, a.ID, bob.ID))
@@ -58,7 +58,7 @@ func (sc *scenario) accountsAndTenantsChange(who principal.Principal, a account.
 	}
 	own := []scope.Entry{{Name: "orders:read"}, {Name: "orders:write", Roles: []scope.Role{scope.Admin}}}
 	for range 2 {
-		entries, err := sc.tenancy.ReplaceScopes(sc.Context(), who, t.ID, own)
+		entries, err := sc.tenancy.ReplaceScopes(sc.Context(), who, t.ID, own, "")
 		record(sc, "replace scopes", entries, err)
 	}
 	sc.applicationsChange(who, t)
@@ -84,14 +84,14 @@ func (sc *scenario) applicationsChange(who principal.Principal, t tenancy.Tenant
 // routesChange sets the route rules of an application, and creates, changes and deletes an entry.
 func (sc *scenario) routesChange(who principal.Principal, t tenancy.Tenant, a application.Application) {
 	for _, rules := range [][]route.Rule{{filmsRule()}, {filmsRule()}, nil} { // the second time there is nothing to do
-		record(sc, "set routes", "", sc.applications.SetRoutes(sc.Context(), who, t.ID, a.ID, rules))
+		record(sc, "set routes", "", sc.applications.SetRoutes(sc.Context(), who, t.ID, a.ID, rules, ""))
 	}
 	for range 2 { // the second time there is one
 		e, err := sc.applications.CreateEntry(sc.Context(), sc.operator, "films", t.ID, route.AnyKey)
 		record(sc, "create entry", e, err)
 	}
 	for range 2 { // the second time there is nothing to do
-		e, err := sc.applications.EditEntry(sc.Context(), sc.operator, "films", route.Refuse)
+		e, err := sc.applications.EditEntry(sc.Context(), sc.operator, "films", route.Refuse, "")
 		record(sc, "edit entry", e, err)
 	}
 	for range 2 { // the second time there is none

@@ -231,7 +231,7 @@ func (fx *fixture) join(t tenancy.Tenant, p principal.Person, role scope.Role) {
 // setAccountRole assigns a person a role in an account.
 func (fx *fixture) setAccountRole(account ident.AccountID, p principal.Person, role scope.AccountRole) {
 	fx.Helper()
-	_, err := fx.services().accounts.SetAccountMember(fx.Context(), principal.Operator(), account, p.ID, role)
+	_, err := fx.services().accounts.SetAccountMember(fx.Context(), principal.Operator(), account, p.ID, role, "")
 	fx.must(err)
 }
 

@@ -268,14 +268,14 @@ func aDisabledOwnerIsAnOwnerStill(fx *fixture) {
 	var others []principal.Person
 	for _, role := range []scope.AccountRole{scope.AccountAdmin, scope.AccountOwner} {
 		p := fx.person()
-		_, err := s.SetAccountMember(fx.Context(), principal.Operator(), account.ID, p.ID, role)
+		_, err := s.SetAccountMember(fx.Context(), principal.Operator(), account.ID, p.ID, role, "")
 		fx.must(err)
 		others = append(others, p)
 	}
 	admin, second := fx.signIn(others[0]), fx.signIn(others[1])
 	fx.exec(`UPDATE users SET disabled_at = 1 WHERE id = $1`, owner.ID)
 	before := fx.dump()
-	_, lowered := s.SetAccountMember(fx.Context(), admin, account.ID, owner.ID, scope.AccountAdmin)
+	_, lowered := s.SetAccountMember(fx.Context(), admin, account.ID, owner.ID, scope.AccountAdmin, "")
 	removed := s.RemoveAccountMember(fx.Context(), admin, account.ID, owner.ID)
 	for what, err := range map[string]error{"lowered": lowered, "removed": removed} {
 		if fault.KindOf(err) != fault.Forbidden {
@@ -287,7 +287,7 @@ func aDisabledOwnerIsAnOwnerStill(fx *fixture) {
 		fx.Errorf("the last live owner leaves: %v, want conflict", err)
 	}
 	fx.isUnchanged(before)
-	o, err := s.SetAccountMember(fx.Context(), second, account.ID, owner.ID, scope.AccountAdmin)
+	o, err := s.SetAccountMember(fx.Context(), second, account.ID, owner.ID, scope.AccountAdmin, "")
 	if err != nil || !o.Disabled || o.User != owner {
 		fx.Errorf("lowered by an owner they are %+v (%v)", o, err)
 	}

@@ -65,6 +65,20 @@ func (tab *Tab) Count(e Element) int {
 	return len(nodes)
 }
 
+// Links returns the addresses to which the page leads on this server, each once.
+func (tab *Tab) Links() []string {
+	tab.t.Helper()
+	return read[[]string](tab, `[...new Set([...document.querySelectorAll("a[href]")]
+		.filter((a) => a.origin === location.origin && a.protocol.startsWith("http"))
+		.map((a) => a.pathname + a.search))]`)
+}
+
+// Matches returns how many elements of the page a CSS selector matches.
+func (tab *Tab) Matches(selector string) int {
+	tab.t.Helper()
+	return read[int](tab, fmt.Sprintf("document.querySelectorAll(%q).length", selector))
+}
+
 // TextOf returns the text of the element.
 func (tab *Tab) TextOf(e Element) string {
 	tab.t.Helper()

@@ -1,0 +1,308 @@
+package console_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/console"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
+)
+
+// columns are the people. The owner and the manager, an admin of the account, are members of no
+// tenant. admin, member, colleague and auditor have a role in our tenant; the member owns the
+// object, where it has an owner. The sibling is an admin of another tenant of the account, and the
+// foreigner owns another account.
+const columns = "owner manager | admin member colleague auditor | sibling foreigner"
+
+// pages says who may see each page and send each form, by column: y for those who may, n for those
+// who are refused (403), - for those to whom it does not exist (404).
+var pages = map[string]string{
+	"GET /settings/keys":           "y y | y y y y | y y",
+	"GET /settings/keys/new":       "n n | y y y n | y n",
+	"POST /settings/keys/new":      "n n | y y y n | y -",
+	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
+
+	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys/{key}":             "y y | y y y y | - -",
+	"GET /t/{tenant}/keys/{key}/edit":        "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/edit":       "y y | y y n n | - -",
+	"GET /t/{tenant}/keys/{key}/regenerate":  "n n | n y n n | - -", // no admin_refresh
+	"POST /t/{tenant}/keys/{key}/regenerate": "n n | n y n n | - -",
+	"GET /t/{tenant}/keys/{key}/revoke":      "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/revoke":     "y y | y y n n | - -",
+	"GET /t/{tenant}/keys/{key}/delete":      "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/delete":     "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/disable":    "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
+	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+
+	"GET /t/{tenant}/applications":                        "y y | y y y y | - -",
+	"GET /t/{tenant}/applications/new":                    "y y | y n n n | - -",
+	"POST /t/{tenant}/applications/new":                   "y y | y n n n | - -",
+	"GET /t/{tenant}/applications/{application}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/applications/{application}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/applications/{application}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/applications/{application}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/applications/{application}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
+	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/role":              "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/role":             "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/disable":          "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/enable":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "- - | - n n n | - -", // they were shown no secret
+	"POST /t/{tenant}/members/{user}/known/revoke":     "- - | - n n n | - -",
+	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
+	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
+	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // a tenant keeps its last admin
+	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
+}
+
+// world has the people of the columns, and makes the objects of the paths.
+type world struct {
+	*testkit.Server
+	t       testing.TB
+	tenant  tenancy.Tenant
+	people  map[string]principal.Person
+	browser map[string]*visitor
+	// member and owner are the API with sessions of the two.
+	member, owner *client.Client
+	fresh         int
+}
+
+// unlimited lets people hold any number of keys.
+func unlimited(s *policy.Settings) { s.KeysPerUser = 0 }
+
+func newWorld(t testing.TB) *world {
+	h := testkit.Start(t, testkit.SQLite)
+	w := &world{Server: h, t: t, tenant: h.Tenant("Shipping API", unlimited), browser: map[string]*visitor{}}
+	sibling := h.Tenant("Sibling", nil)
+	_, foreigner := h.OtherAccount("Foreigner")
+	w.people = map[string]principal.Person{
+		"owner":   h.AccountMember("Owner", scope.AccountOwner),
+		"manager": h.AccountMember("Manager", scope.AccountAdmin),
+		"admin":   h.Member(w.tenant, "Admin", scope.Admin), "member": h.Member(w.tenant, "Member", scope.Member),
+		"colleague": h.Member(w.tenant, "Colleague", scope.Member),
+		"auditor":   h.Member(w.tenant, "Auditor", scope.Auditor),
+		"sibling":   h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
+	}
+	for name, p := range w.people {
+		w.browser[name] = newVisitor(t, h.URL)
+		w.browser[name].signIn(p)
+	}
+	w.member, w.owner = h.As(w.people["member"]), h.As(w.people["owner"])
+	return w
+}
+
+var parameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// path returns the path of a route, with an object of its own for each segment in braces.
+func (w *world) path(route string) string {
+	w.t.Helper()
+	_, path, _ := strings.Cut(route, " ")
+	return parameter.ReplaceAllStringFunc(path, func(name string) string {
+		switch name {
+		case "{tenant}":
+			return string(w.tenant.ID)
+		case "{account}":
+			return string(w.Account.ID)
+		case "{key}":
+			return w.key(strings.HasSuffix(route, "/previous"))
+		case "{application}":
+			return string(w.Application(w.tenant, "Application").ID)
+		case "{user}":
+			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
+		case "{invitation}":
+			return w.invitation()
+		}
+		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
+		return ""
+	})
+}
+
+// key creates a key of the member, if asked with two secrets, and returns its id.
+func (w *world) key(two bool) string {
+	w.t.Helper()
+	id := w.Key(w.member, w.tenant, "applications:read").Key.ID
+	if two {
+		_, err := w.member.RefreshKey(w.t.Context(), string(w.tenant.ID), id,
+			api.RefreshKeyRequest{OverlapSeconds: 3600})
+		testkit.NoError(w.t, err)
+	}
+	return id
+}
+
+// formTo returns the form of a page that is sent to a path by POST, if it has one.
+func formTo(t testing.TB, page shown, path string) (form testkit.HTMLForm, ok bool) {
+	t.Helper()
+	for _, f := range testkit.HTMLForms(t, page.text) {
+		if f.Method == "post" && f.Action == path {
+			return f, true
+		}
+	}
+	return form, false
+}
+
+// invitation invites somebody and returns the id of the invitation.
+func (w *world) invitation() string {
+	w.t.Helper()
+	w.fresh++
+	email := fmt.Sprintf("invited%d@claviger.example", w.fresh)
+	_, err := w.owner.Invite(w.t.Context(), string(w.tenant.ID), api.CreateInvitationRequest{
+		Email: email, Role: api.Role(scope.Member),
+	})
+	testkit.NoError(w.t, err)
+	list, err := w.owner.Invitations(w.t.Context(), string(w.tenant.ID), client.Page{Limit: 1})
+	return testkit.Must[api.List[api.PendingInvitation]](w.t)(list, err).Items[0].ID
+}
+
+// form returns the fields that are sent to a path: those of the form of the page there, as the
+// first person sees it who does, or those of the button on a page above.
+func (w *world) form(column, path string, hasPage bool) url.Values {
+	w.t.Helper()
+	if hasPage {
+		for _, by := range []string{column, "owner", "admin", "member"} {
+			form := w.filled(by, path)
+			if form != nil {
+				return form
+			}
+		}
+	}
+	for above := path; strings.Count(above, "/") > 2; {
+		above = above[:strings.LastIndexByte(above, '/')]
+		f, ok := formTo(w.t, w.browser["owner"].get(above), path)
+		if ok {
+			return f.Fields
+		}
+	}
+	return nil
+}
+
+// filled returns the form at a path as the person of a column would send it: untouched, but with
+// the fields filled in that must be.
+func (w *world) filled(column, path string) url.Values {
+	w.t.Helper()
+	f, ok := formTo(w.t, w.browser[column].get(path), path)
+	if !ok {
+		return nil
+	}
+	w.fresh++
+	for _, name := range f.Blank {
+		value, known := map[string]string{
+			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
+			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
+		}[name]
+		if !known {
+			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
+		}
+		f.Fields.Set(name, value)
+	}
+	return f.Fields
+}
+
+// signedInRoutes returns the routes for signed-in people, as "GET /path".
+func signedInRoutes() map[string]bool {
+	routes := map[string]bool{}
+	for prefix, list := range (&console.Console{}).Routes() {
+		for _, r := range list {
+			if prefix == "/settings" || prefix == "/t" || prefix == "/a" {
+				routes[r.Method+" "+r.Path] = true
+			}
+		}
+	}
+	return routes
+}
+
+// Every page and every action of the console is for the people of the table, and for nobody else.
+func TestEveryPageAndFormIsForThePeopleOfItsRow(t *testing.T) {
+	t.Parallel()
+	w, routes := newWorld(t), signedInRoutes()
+	for route := range pages {
+		if !routes[route] {
+			t.Errorf("%s has a row and does not exist", route)
+		}
+	}
+	for _, route := range slices.Sorted(maps.Keys(routes)) {
+		row := strings.Fields(strings.ReplaceAll(pages[route], "|", ""))
+		if len(row) == 0 {
+			t.Errorf("%s has no row: say in the table who may do it", route)
+			continue
+		}
+		for i, column := range strings.Fields(strings.ReplaceAll(columns, "|", "")) {
+			if got := w.ask(route, routes, column); got != row[i] {
+				t.Errorf("%s as the %s: %s, not %s", route, column, got, row[i])
+			}
+		}
+	}
+}
+
+// ask makes the request of a route as the person of a column, and returns its letter.
+func (w *world) ask(route string, routes map[string]bool, column string) string {
+	w.t.Helper()
+	path := w.path(route)
+	var got shown
+	if strings.HasPrefix(route, "GET") {
+		got = w.browser[column].get(path)
+	} else {
+		hasPage := routes["GET"+strings.TrimPrefix(route, "POST")]
+		got = w.browser[column].post(path, w.form(column, path, hasPage))
+	}
+	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
+		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
+		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
+	}
+	switch got.status {
+	case http.StatusOK, http.StatusSeeOther:
+		return "y"
+	case http.StatusForbidden, http.StatusConflict:
+		return "n"
+	case http.StatusNotFound:
+		return "-"
+	}
+	return fmt.Sprint(got.status)
+}
+
+// A key is no session: it calls the API and opens no page.
+func TestNoPageAndNoFormIsForCallersWithoutASession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secret := w.Key(w.member, w.tenant, "*").Credential.Value
+	nobody := newVisitor(t, w.URL)
+	for route := range signedInRoutes() {
+		method, _, _ := strings.Cut(route, " ")
+		for who, header := range map[string]string{"nobody": "", "a key": "Bearer " + secret} {
+			req, err := http.NewRequestWithContext(t.Context(), method, w.URL+w.path(route), nil)
+			testkit.NoError(t, err)
+			if header != "" {
+				req.Header.Set("Authorization", header)
+			}
+			got := nobody.do(req)
+			signIn := strings.HasPrefix(got.location, "/sign-in") || strings.Contains(got.text, "<h1>Sign in</h1>")
+			if want := who == "nobody"; got.status == http.StatusOK || signIn != want {
+				t.Errorf("%s as %s: %d to %q\n%s", route, who, got.status, got.location, got.text)
+			}
+		}
+	}
+}
