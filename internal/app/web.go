@@ -64,8 +64,8 @@ func (a *App) handler() http.Handler {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store, Resets: resets,
-			Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
+			Applications: a.Applications, Keys: a.Keys, Watches: a.Watches, Keyring: a.keyring,
+			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
 		&docs.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },

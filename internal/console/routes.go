@@ -82,6 +82,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.action(keyPath+"/enable", c.enable),
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
+		c.poll(keyPath+"/waiting", c.showWaiting),
 	)
 }
 
@@ -106,6 +107,11 @@ func (c *Console) ending(path string, show, send handler) []web.Route {
 	return []web.Route{
 		c.route(http.MethodGet, path, c.signedIn(show)), c.route(http.MethodPost, path, c.reducing(send)),
 	}
+}
+
+// poll returns the route of a part of a page that the open page asks for again and again.
+func (c *Console) poll(path string, show handler) []web.Route {
+	return []web.Route{c.route(http.MethodGet, path, c.polled(show))}
 }
 
 // action returns the route of a button that acts at once.

@@ -43,6 +43,7 @@ func (k *call) secretPage(heading string, issued key.Issued) response {
 	if p := issued.Previous; !p.Until.IsZero() {
 		page.Notes = append(page.Notes, "The old secret works until "+k.at(p.Until).Text+".")
 	}
+	page.Waiting = k.waitFor(issued.Key)
 	return response{page: page, title: heading, narrow: true, current: "/settings/keys"}
 }
 

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,6 +146,16 @@ func (w *Watches) Begin(ctx context.Context, id ident.KeyID, tenant ident.Tenant
 	w.syncing.Lock()
 	defer w.syncing.Unlock()
 	return w.load(ctx)
+}
+
+// Sighting returns what a key did since its secret was shown. watched is false if that is too long
+// ago to be known.
+func (w *Watches) Sighting(ctx context.Context, id ident.KeyID) (s Sighting, watched bool, err error) {
+	s, err = w.Store.Sighting(ctx, id)
+	if errors.Is(err, fault.NotFound) {
+		return s, false, nil
+	}
+	return s, err == nil && w.Now().Sub(s.ShownAt) < WatchPeriod, err
 }
 
 // Sync writes what watched keys did, and reads which keys are watched. It is a job.

@@ -54,6 +54,9 @@ func Render(w io.Writer, f Frame, p Page) error {
 	return templates["layout.html"].Execute(w, f)
 }
 
+// RenderPart writes a part of a page, for a page that is open.
+func RenderPart(w io.Writer, p Page) error { return templates[p.file()].Execute(w, p) }
+
 // icon returns an icon of assets/icons.svg.
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
