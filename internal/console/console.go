@@ -16,6 +16,7 @@
 //	words.go      times and statuses in words
 //	signin.go     sign in and out, theme
 //	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
+//	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key

@@ -36,12 +36,13 @@ func (c *Console) Routes() map[string][]web.Route {
 	get, post := http.MethodGet, http.MethodPost
 	c.site = nil
 	return map[string][]web.Route{
-		"/": {c.route(get, "/{$}", c.open(c.home))},
+		"/": {c.route(get, "/{$}", c.signedIn(c.home))},
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
 		},
-		"/sign-out": {c.route(post, "/sign-out", c.signOut)},
-		"/theme":    {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
+		firstKeyPath: c.firstKeyRoutes(),
+		"/sign-out":  {c.route(post, "/sign-out", c.signOut)},
+		"/theme":     {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
 		"/forgotten-password": {
 			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
 			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),

@@ -9,6 +9,7 @@ func Pages() []Page {
 		Keys{},
 		Key{},
 		NewKey{},
+		FirstKey{},
 		EditKey{},
 		Secret{},
 		Waiting{},
@@ -204,6 +205,24 @@ type NewKey struct {
 
 func (NewKey) file() string { return "newkey.html" }
 
+// FirstKey creates the first key of a new account with one button.
+type FirstKey struct {
+	Once, Action, Skip string
+	Faults             Faults
+	Tenant, TenantName string
+	Name               string
+	// Reads is what the key may read, until a day that many days from now.
+	Reads       []string
+	Until, Days string
+	// Other is the form with all choices.
+	Other string
+	// Prefix and Label are those of the tenant's keys; "" where these have none.
+	Prefix, Label string
+	Later         []Link
+}
+
+func (FirstKey) file() string { return "firstkey.html" }
+
 // EditKey changes a key.
 type EditKey struct {
 	Action, Cancel    string
@@ -239,6 +258,8 @@ type Secret struct {
 	Notes             []string
 	// Recoverable is set if its owner can see the secret again.
 	Recoverable bool
+	// Next are pages to go on to.
+	Next []Link
 	// Waiting says what became of the first requests; nil if nobody looks for them.
 	Waiting *Waiting
 	// Shown is when a secret was shown that cannot be shown again; then there are no values.
