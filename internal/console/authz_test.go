@@ -39,6 +39,12 @@ var pages = map[string]string{
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/revoke":           "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/disable":           "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/disable":          "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/{key}":             "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/{key}/edit":        "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/edit":       "y y | y y n n | - -",
@@ -82,6 +88,18 @@ var pages = map[string]string{
 	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
 	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // a tenant keeps its last admin
 	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
+
+	"GET /t/{tenant}/service-accounts":                            "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/new":                        "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/new":                       "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 }
 
 // world has the people of the columns, and makes the objects of the paths.
@@ -126,6 +144,9 @@ var parameter = regexp.MustCompile(`\{(\w+)\}`)
 func (w *world) path(route string) string {
 	w.t.Helper()
 	_, path, _ := strings.Cut(route, " ")
+	if strings.HasSuffix(path, "/keys/revoke") || strings.HasSuffix(path, "/keys/disable") {
+		path += "?id={key}"
+	}
 	return parameter.ReplaceAllStringFunc(path, func(name string) string {
 		switch name {
 		case "{tenant}":
@@ -140,6 +161,8 @@ func (w *world) path(route string) string {
 			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
 		case "{invitation}":
 			return w.invitation()
+		case "{service_account}":
+			return testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -161,6 +184,7 @@ func (w *world) key(two bool) string {
 // formTo returns the form of a page that is sent to a path by POST, if it has one.
 func formTo(t testing.TB, page shown, path string) (form testkit.HTMLForm, ok bool) {
 	t.Helper()
+	path, _, _ = strings.Cut(path, "?")
 	for _, f := range testkit.HTMLForms(t, page.text) {
 		if f.Method == "post" && f.Action == path {
 			return f, true
@@ -222,6 +246,9 @@ func (w *world) filled(column, path string) url.Values {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
 		}
 		f.Fields.Set(name, value)
+	}
+	if f.Fields.Has("person") { // of several fields, one must be filled in
+		f.Fields.Set("person", w.people["colleague"].Email)
 	}
 	return f.Fields
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -90,7 +91,7 @@ func (k *call) firstKeyForm(faults view.Faults) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	scopes, err := k.readScopes(t.ID)
+	scopes, err := k.readScopes(t.ID, roleGrants(scope.Admin, "your"))
 	if err != nil {
 		return response{}, err
 	}
@@ -150,7 +151,7 @@ func (c *Console) createFirstKey(k *call) (response, error) {
 	}
 	expires := k.now.Add(time.Duration(limit.firstDays()) * day)
 	spec := key.Spec{Name: k.form.Get("name"), AllApplications: true, ExpiresAt: &expires}
-	spec.Scopes, err = k.readScopes(t.ID)
+	spec.Scopes, err = k.readScopes(t.ID, roleGrants(scope.Admin, "your"))
 	if err != nil {
 		return response{}, err
 	}

@@ -1,14 +1,17 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
@@ -89,6 +92,26 @@ func (k *call) sure(phrase string) view.Faults {
 		return nil
 	}
 	return view.Faults{{Field: "sure", Message: "Type " + phrase + " to say that you are sure."}}
+}
+
+// expected returns the version that the form was filled in for. A form without one is no form of
+// these pages. It must not overwrite anything unseen.
+func (k *call) expected() etag.Tag { return etag.Tag(cmp.Or(k.form.Get("version"), "none")) }
+
+// version returns the version that a form has: the one it came with if it is shown again, so that
+// a change by somebody else is still noticed.
+func version(values url.Values, present etag.Tag) string {
+	return cmp.Or(values.Get("version"), string(present))
+}
+
+// changedMeanwhile says at the first field that somebody else changed what the form changes. The
+// form is shown again for the present version: to save it once more replaces what they changed.
+func (k *call) changedMeanwhile(field, object string) view.Faults {
+	k.form.Del("version")
+	return view.Faults{{
+		Field: field, Message: "The " + object + " was changed since you opened this form. Look at it in the list, " +
+			"then save again.",
+	}}
 }
 
 // linesOf returns the lines of a text, without empty ones; nil for none.

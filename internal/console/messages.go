@@ -9,6 +9,20 @@ var messages = map[string]*view.Message{
 		Tone: "ok", Icon: "check",
 		Text: "Your account is set up. You are its owner and signed in. The set-up link no longer works.",
 	},
+	"service-account.new":  {Tone: "ok", Icon: "check", Text: "The service account is created."},
+	"service-account.edit": {Tone: "ok", Icon: "check", Text: "The service account was saved."},
+	"service-account.enable": {
+		Tone: "ok", Icon: "check", Text: "The service account is enabled. Its keys are what they were.",
+	},
+	"service-account.delete": {Tone: "ok", Icon: "bin", Text: "The service account is deleted. Its keys are revoked."},
+	"service-account.disable": {
+		Tone: "ok", Icon: "pause",
+		Text: "The service account is disabled. Its keys are refused until it is enabled again.",
+	},
+	"mailed": {
+		Tone: "ok", Icon: "mail",
+		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
+	},
 	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
 	"key.disable": {
 		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",

@@ -5,6 +5,8 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -26,6 +28,39 @@ func (k *call) adminTenant() (tenancy.Tenant, error) {
 		err = tenancy.ErrNotAdmin
 	}
 	return t, err
+}
+
+const (
+	// searchedParts bounds in how many parts of the list of keys some of them are searched for.
+	searchedParts = 10
+	// partLimit is how many keys such a part has at most.
+	partLimit = 200
+)
+
+// usableKeys returns up to most keys of a tenant that match the filter and are active or disabled.
+// more is set if there may be further ones.
+func (k *call) usableKeys(tenant ident.TenantID, filter key.Filter, most int) (list []key.View, more bool, err error) {
+	page := key.Page{Limit: partLimit}
+	for range searchedParts {
+		l, err := k.console.Keys.List(k.Context(), k.who, tenant, filter, page)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, v := range l.Views {
+			if v.Status != policy.Active && v.Status != policy.Disabled {
+				continue
+			}
+			if len(list) == most {
+				return list, true, nil
+			}
+			list = append(list, v)
+		}
+		if l.Next == nil {
+			return list, false, nil
+		}
+		page = *l.Next
+	}
+	return list, true, nil
 }
 
 // columns returns the heads of a table.
