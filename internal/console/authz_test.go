@@ -33,6 +33,9 @@ var pages = map[string]string{
 	"GET /settings/keys":           "y y | y y y y | y y",
 	"GET /settings/keys/new":       "n n | y y y n | y n",
 	"POST /settings/keys/new":      "n n | y y y n | y -",
+	"GET /first-key":               "- - | y - - - | y -",
+	"POST /first-key":              "- - | y - - - | y -",
+	"POST /first-key/skip":         "y y | y y y y | y y",
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
@@ -55,6 +58,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 
 	"GET /t/{tenant}/applications":                        "y y | y y y y | - -",
 	"GET /t/{tenant}/applications/new":                    "y y | y n n n | - -",
@@ -287,7 +291,7 @@ func signedInRoutes() map[string]bool {
 	routes := map[string]bool{}
 	for prefix, list := range (&console.Console{}).Routes() {
 		for _, r := range list {
-			if prefix == "/settings" || prefix == "/t" || prefix == "/a" {
+			if slices.Contains([]string{"/settings", "/t", "/a", "/first-key", "/find"}, prefix) {
 				routes[r.Method+" "+r.Path] = true
 			}
 		}

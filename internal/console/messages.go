@@ -4,7 +4,11 @@ import "github.com/claviger-dev/claviger/internal/console/view"
 
 // messages are the sentences about what was done, by the word in the query string.
 var messages = map[string]*view.Message{
-	"welcome":              {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"welcome": {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"set-up": {
+		Tone: "ok", Icon: "check",
+		Text: "Your account is set up. You are its owner and signed in. The set-up link no longer works.",
+	},
 	"service-account.new":  {Tone: "ok", Icon: "check", Text: "The service account is created."},
 	"service-account.edit": {Tone: "ok", Icon: "check", Text: "The service account was saved."},
 	"service-account.enable": {

@@ -18,8 +18,6 @@ import (
 )
 
 // home sends people on: to their keys, where those who are not signed in sign in first.
-func (c *Console) home(*call) (response, error) { return goTo("/settings/keys"), nil }
-
 // localPath returns a path of this server that a client sent; "" for everything else. A browser
 // would take "//host" and "/\host" for another host.
 func localPath(path string) string {
