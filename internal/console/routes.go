@@ -52,7 +52,7 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
 		"/t": slices.Concat(
-			c.keyRoutes(), c.applicationRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+			c.keyRoutes(), c.applicationRoutes(), c.serviceAccountRoutes(), c.managementKeyRoutes(), c.memberRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}
