@@ -108,7 +108,21 @@ var pages = map[string]string{
 	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
 	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
+
+	"GET " + ofMachine + "/new":                          "y y | y n n n | - -",
+	"POST " + ofMachine + "/new":                         "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}":             "y y | y n n y | - -",
+	"GET " + ofMachine + "/{management_key}/edit":        "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/edit":       "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/regenerate":  "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/regenerate": "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/revoke":      "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/revoke":     "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/previous":   "y y | y n n n | - -",
 }
+
+// ofMachine is the path of the management keys of a service account.
+const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
 
 // world has the people of the columns, and makes the objects of the paths.
 type world struct {
@@ -155,6 +169,7 @@ func (w *world) path(route string) string {
 	if strings.HasSuffix(path, "/keys/revoke") || strings.HasSuffix(path, "/keys/disable") {
 		path += "?id={key}"
 	}
+	machine := ""
 	return parameter.ReplaceAllStringFunc(path, func(name string) string {
 		switch name {
 		case "{tenant}":
@@ -175,7 +190,10 @@ func (w *world) path(route string) string {
 		case "{invitation}":
 			return w.invitation()
 		case "{service_account}":
-			return testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
+			machine = testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
+			return machine
+		case "{management_key}":
+			return w.managementKey(machine)
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -208,6 +226,24 @@ func (w *world) formerAdmin() string {
 		tenancy.MemberChange{Role: &member})
 	testkit.NoError(w.t, err)
 	return string(admin.ID)
+}
+
+// managementKey creates a management key of a service account, with two secrets, and returns its
+// id.
+func (w *world) managementKey(account string) string {
+	w.t.Helper()
+	m, err := w.owner.CreateManagementKey(w.t.Context(), string(w.tenant.ID), account, managementRequest)
+	testkit.NoError(w.t, err)
+	_, err = w.owner.RefreshManagementKey(w.t.Context(), string(w.tenant.ID), account, m.ManagementKey.ID,
+		api.RefreshManagementKeyRequest{OverlapSeconds: 3600})
+	testkit.NoError(w.t, err)
+	return m.ManagementKey.ID
+}
+
+// managementRequest asks for a management key that manages the keys of subjects.
+var managementRequest = api.CreateManagementKeyRequest{
+	Name: "Customer keys", Permissions: []api.Permission{"keys:create", "keys:read"},
+	Owners: []api.PartyType{api.PartySubject}, Ceilings: api.ManagementCeilingsRequest{AllApplications: true},
 }
 
 // formTo returns the form of a page that is sent to a path by POST, if it has one.
@@ -282,6 +318,9 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	if f.Fields.Has("person") { // of several fields, one must be filled in
 		f.Fields.Set("person", w.people["colleague"].Email)
+	}
+	if strings.HasSuffix(path, "/management-keys/new") { // check boxes of which some must be ticked
+		f.Fields["permissions"], f.Fields["owners"] = []string{"keys:read"}, []string{"subject"}
 	}
 	return f.Fields
 }

@@ -29,6 +29,7 @@
 //	members.go         the people of a tenant, and invitations
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
+//	managementkeys.go, managementform.go    the management keys of a service account
 package console
 
 import (

@@ -19,6 +19,11 @@ var messages = map[string]*view.Message{
 		Tone: "ok", Icon: "pause",
 		Text: "The service account is disabled. Its keys are refused until it is enabled again.",
 	},
+	"management-key.edit":     {Tone: "ok", Icon: "check", Text: "The management key was saved."},
+	"management-key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
+	"management-key.revoke": {
+		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
+	},
 	"mailed": {
 		Tone: "ok", Icon: "mail",
 		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",

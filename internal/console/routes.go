@@ -58,6 +58,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.scopeRoutes(),
 			c.memberRoutes(),
 			c.serviceAccountRoutes(),
+			c.managementKeyRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

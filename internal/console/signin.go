@@ -155,6 +155,10 @@ func (c *Console) goOn(k *call, token credential.Secret, next string, kept url.V
 	k.who, k.form = who, kept
 	k.session, _ = who.Session()
 	k.Request = k.WithContext(admission.WithCaller(k.Context(), admission.ForPrincipal(who)))
+	k.Request.URL, err = url.Parse(next) // of the form, which is sent to its own address
+	if err != nil {
+		return response{}, err
+	}
 	return show(k)
 }
 
