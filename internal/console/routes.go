@@ -51,6 +51,7 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
+		"/a":               c.policyRoutes(),
 		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.memberRoutes()),
 		view.AssetPrefix:   c.assets(),
 	}
