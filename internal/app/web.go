@@ -8,7 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/console"
 	"github.com/claviger-dev/claviger/internal/dataplane"
-	"github.com/claviger-dev/claviger/internal/docs"
+	"github.com/claviger-dev/claviger/internal/docsite"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/oauth"
 	"github.com/claviger-dev/claviger/internal/proxy"
@@ -64,11 +64,12 @@ func (a *App) handler() http.Handler {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, Keyring: a.keyring, Idempotency: a.Store, Resets: resets,
-			Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
+			Applications: a.Applications, Keys: a.Keys, ServiceAccounts: a.ServiceAccounts,
+			ManagementKeys: a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
+			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
-		&docs.Site{
-			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },
+		&docsite.Site{
+			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,
 		},
 	} {
 		e.Mount(router)

@@ -1,7 +1,7 @@
 package console_test
 
 import (
-	"crypto/rand"
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -36,6 +36,12 @@ var pages = map[string]string{
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/revoke":           "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/disable":           "y y | y n n n | - -",
+	"POST /t/{tenant}/keys/disable":          "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/{key}":             "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/{key}/edit":        "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/edit":       "y y | y y n n | - -",
@@ -74,10 +80,6 @@ var pages = map[string]string{
 
 	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
 	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
-	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
-	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
-	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
-	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
 	"GET /t/{tenant}/members/{user}/role":              "y y | y n n n | - -",
 	"POST /t/{tenant}/members/{user}/role":             "y y | y n n n | - -",
 	"POST /t/{tenant}/members/{user}/disable":          "y y | y n n n | - -",
@@ -85,15 +87,26 @@ var pages = map[string]string{
 	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
 	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
 	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
-	"GET /t/{tenant}/members/{user}/known/revoke":      "y y | y n n n | - -",
-	"POST /t/{tenant}/members/{user}/known/revoke":     "y y | y n n n | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "- - | - n n n | - -", // they were shown no secret
+	"POST /t/{tenant}/members/{user}/known/revoke":     "- - | - n n n | - -",
+	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
+	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
 	"GET /t/{tenant}/leave":                            "- - | y y y y | - -",
-	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // the last admin stays
-}
+	"POST /t/{tenant}/leave":                           "- - | n y y y | - -", // a tenant keeps its last admin
+	"GET /t/{tenant}/invitations":                      "y y | y n n n | - -",
 
-// roles are those of the members in the tenant.
-var roles = map[string]scope.Role{
-	"admin": scope.Admin, "member": scope.Member, "colleague": scope.Member, "auditor": scope.Auditor,
+	"GET /t/{tenant}/service-accounts":                            "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/new":                        "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/new":                       "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 }
 
 // world has the people of the columns, and makes the objects of the paths.
@@ -103,9 +116,9 @@ type world struct {
 	tenant  tenancy.Tenant
 	people  map[string]principal.Person
 	browser map[string]*visitor
-	// member is the API with a session of the member.
-	member *client.Client
-	fresh  int
+	// member and owner are the API with sessions of the two.
+	member, owner *client.Client
+	fresh         int
 }
 
 // unlimited lets people hold any number of keys.
@@ -119,16 +132,16 @@ func newWorld(t testing.TB) *world {
 	w.people = map[string]principal.Person{
 		"owner":   h.AccountMember("Owner", scope.AccountOwner),
 		"manager": h.AccountMember("Manager", scope.AccountAdmin),
-		"sibling": h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
-	}
-	for name, role := range roles {
-		w.people[name] = h.Member(w.tenant, name, role)
+		"admin":   h.Member(w.tenant, "Admin", scope.Admin), "member": h.Member(w.tenant, "Member", scope.Member),
+		"colleague": h.Member(w.tenant, "Colleague", scope.Member),
+		"auditor":   h.Member(w.tenant, "Auditor", scope.Auditor),
+		"sibling":   h.Member(sibling, "Sibling", scope.Admin), "foreigner": foreigner,
 	}
 	for name, p := range w.people {
 		w.browser[name] = newVisitor(t, h.URL)
 		w.browser[name].signIn(p)
 	}
-	w.member = h.As(w.people["member"])
+	w.member, w.owner = h.As(w.people["member"]), h.As(w.people["owner"])
 	return w
 }
 
@@ -138,6 +151,9 @@ var parameter = regexp.MustCompile(`\{(\w+)\}`)
 func (w *world) path(route string) string {
 	w.t.Helper()
 	_, path, _ := strings.Cut(route, " ")
+	if strings.HasSuffix(path, "/keys/revoke") || strings.HasSuffix(path, "/keys/disable") {
+		path += "?id={key}"
+	}
 	return parameter.ReplaceAllStringFunc(path, func(name string) string {
 		switch name {
 		case "{tenant}":
@@ -154,11 +170,11 @@ func (w *world) path(route string) string {
 			testkit.NoError(w.t, w.Tenancy.AddScope(w.t.Context(), principal.Operator(), w.tenant.ID, e))
 			return string(e.Name)
 		case "{user}":
-			return w.formerAdmin()
+			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
 		case "{invitation}":
-			w.fresh++
-			email := fmt.Sprintf("guest%d@claviger.example", w.fresh)
-			return testkit.Invite(w.t, w.As(w.Owner), w.tenant, email, "member").ID
+			return w.invitation()
+		case "{service_account}":
+			return testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -177,40 +193,59 @@ func (w *world) key(two bool) string {
 	return id
 }
 
-// formerAdmin creates a member who knows the secret of a key of another, and returns their id.
-func (w *world) formerAdmin() string {
-	w.t.Helper()
-	admin := w.Member(w.tenant, "Former Admin", scope.Admin)
-	_, err := w.As(admin).CreateKey(w.t.Context(), string(w.tenant.ID), api.CreateKeyRequest{
-		Name: "Shown", OwnerID: string(w.people["member"].ID), Scopes: []string{"applications:read"},
-		AllApplications: true,
-	})
-	testkit.NoError(w.t, err)
-	member := scope.Member
-	_, err = w.Tenancy.ChangeMember(w.t.Context(), principal.Operator(), w.tenant.ID, admin.ID,
-		tenancy.MemberChange{Role: &member})
-	testkit.NoError(w.t, err)
-	return string(admin.ID)
-}
-
-// formTo returns the form of a page that is sent to a path by POST, if there is one.
-func formTo(t testing.TB, page shown, path string) (f testkit.HTMLForm, ok bool) {
+// formTo returns the form of a page that is sent to a path by POST, if it has one.
+func formTo(t testing.TB, page shown, path string) (form testkit.HTMLForm, ok bool) {
 	t.Helper()
+	path, _, _ = strings.Cut(path, "?")
 	for _, f := range testkit.HTMLForms(t, page.text) {
-		if f.Method == "post" && (f.Action == path || f.Action == "") {
+		if f.Method == "post" && f.Action == path {
 			return f, true
 		}
 	}
-	return f, false
+	return form, false
+}
+
+// invitation invites somebody and returns the id of the invitation.
+func (w *world) invitation() string {
+	w.t.Helper()
+	w.fresh++
+	email := fmt.Sprintf("invited%d@claviger.example", w.fresh)
+	_, err := w.owner.Invite(w.t.Context(), string(w.tenant.ID), api.CreateInvitationRequest{
+		Email: email, Role: api.Role(scope.Member),
+	})
+	testkit.NoError(w.t, err)
+	list, err := w.owner.Invitations(w.t.Context(), string(w.tenant.ID), client.Page{Limit: 1})
+	return testkit.Must[api.List[api.PendingInvitation]](w.t)(list, err).Items[0].ID
+}
+
+// form returns the fields that are sent to a path: those of the form of the page there, as the
+// first person sees it who does, or those of the button on a page above.
+func (w *world) form(column, path string, hasPage bool) url.Values {
+	w.t.Helper()
+	if hasPage {
+		for _, by := range []string{column, "owner", "admin", "member"} {
+			form := w.filled(by, path)
+			if form != nil {
+				return form
+			}
+		}
+	}
+	for above := path; strings.Count(above, "/") > 2; {
+		above = above[:strings.LastIndexByte(above, '/')]
+		f, ok := formTo(w.t, w.browser["owner"].get(above), path)
+		if ok {
+			return f.Fields
+		}
+	}
+	return nil
 }
 
 // filled returns the form at a path as the person of a column would send it: untouched, but with
 // the fields filled in that must be.
 func (w *world) filled(column, path string) url.Values {
 	w.t.Helper()
-	page := w.browser[column].get(path)
-	f, ok := formTo(w.t, page, path)
-	if page.status != http.StatusOK || !ok {
+	f, ok := formTo(w.t, w.browser[column].get(path), path)
+	if !ok {
 		return nil
 	}
 	w.fresh++
@@ -227,6 +262,9 @@ func (w *world) filled(column, path string) url.Values {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
 		}
 		f.Fields.Set(name, value)
+	}
+	if f.Fields.Has("person") { // of several fields, one must be filled in
+		f.Fields.Set("person", w.people["colleague"].Email)
 	}
 	return f.Fields
 }
@@ -275,19 +313,12 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	if strings.HasPrefix(route, "GET") {
 		got = w.browser[column].get(path)
 	} else {
-		form := url.Values{"once": {rand.Text()}}
-		if routes["GET"+strings.TrimPrefix(route, "POST")] {
-			for _, by := range []string{column, "owner", "admin", "member"} { // the first who sees it
-				form = w.filled(by, path)
-				if form != nil {
-					break
-				}
-			}
-		}
-		got = w.browser[column].post(path, form)
-		if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
-			w.Join(w.tenant, w.people[column], roles[column])
-		}
+		hasPage := routes["GET"+strings.TrimPrefix(route, "POST")]
+		got = w.browser[column].post(path, w.form(column, path, hasPage))
+	}
+	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
+		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
+		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:

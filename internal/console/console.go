@@ -18,6 +18,8 @@
 //	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
+//	createfor.go    a key for another owner
+//	bulkkeys.go     several keys at once
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	applications.go    the protected APIs of a tenant
@@ -25,6 +27,7 @@
 //	members.go         the people of a tenant, and invitations
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
+//	serviceaccounts.go the service accounts of a tenant
 package console
 
 import (
@@ -46,6 +49,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -73,6 +77,12 @@ type Console struct {
 	Tenancy      *tenancy.Service
 	Applications *application.Service
 	Keys         *key.Service
+
+	ServiceAccounts *machine.ServiceAccounts
+	ManagementKeys  *machine.ManagementKeys
+	Subjects        *machine.Subjects
+	Plans           *machine.Plans
+
 	// Resets limits requests for links to set a password.
 	Resets      *web.AddressLimit
 	Keyring     Keyring

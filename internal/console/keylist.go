@@ -135,23 +135,37 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	group := view.KeyGroup{ID: string(t.ID), Tenant: "All API keys"}
+	group, admin := view.KeyGroup{ID: string(t.ID), Tenant: "All API keys"}, k.isAdmin(t)
 	for _, v := range listing.Views {
 		row := k.row(v)
 		row.Owner, row.OwnerNote = ownerWords(v.Key)
+		if admin && v.Status != policy.Revoked {
+			row.Pick = string(v.Key.ID)
+			group.Bulk = bulkActions(t)
+		}
 		group.Rows = append(group.Rows, row)
 	}
 	p := view.Keys{
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
 		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: searchOf(tenantPath(t.ID), filter),
 	}
-	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
-		p.New = "/settings/keys/new?tenant=" + string(t.ID)
-	}
+	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
 		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
+}
+
+// newKeyIn returns where the person creates a key in the tenant: admins for anybody, and everybody
+// else for themselves; "" if they create none.
+func (k *call) newKeyIn(t tenancy.Tenant) string {
+	if _, err := k.othersTypes(t); err == nil && k.isAdmin(t) {
+		return newKeyFor(t.ID, "")
+	}
+	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
+		return "/settings/keys/new?tenant=" + string(t.ID)
+	}
+	return ""
 }
 
 // searchOf returns the form above a list.

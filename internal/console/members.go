@@ -200,14 +200,14 @@ func (k *call) invitationsPanel(t tenancy.Tenant, page paging.Page) (view.Panel,
 		Columns: columns("E-mail", "Role", "Invited by", "Expires"), Empty: "No invitation is open.",
 	}
 	for _, i := range list {
-		panel.Table.Rows = append(panel.Table.Rows, k.invitationRow(i))
+		panel.Table.Rows = append(panel.Table.Rows, k.invitationRow(t.ID, i))
 	}
 	return panel, nil
 }
 
 // invitationRow returns an invitation as the lists show it.
-func (k *call) invitationRow(i tenancy.Invitation) view.TableRow {
-	path := inTenant(i.Tenant, "invitations/"+string(i.ID))
+func (k *call) invitationRow(in ident.TenantID, i tenancy.Invitation) view.TableRow {
+	path := inTenant(in, "invitations/"+string(i.ID))
 	again := "New link"
 	if k.console.Tenancy.Mails {
 		again = "Send again"

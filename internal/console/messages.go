@@ -4,7 +4,21 @@ import "github.com/claviger-dev/claviger/internal/console/view"
 
 // messages are the sentences about what was done, by the word in the query string.
 var messages = map[string]*view.Message{
-	"welcome":  {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"welcome":              {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"service-account.new":  {Tone: "ok", Icon: "check", Text: "The service account is created."},
+	"service-account.edit": {Tone: "ok", Icon: "check", Text: "The service account was saved."},
+	"service-account.enable": {
+		Tone: "ok", Icon: "check", Text: "The service account is enabled. Its keys are what they were.",
+	},
+	"service-account.delete": {Tone: "ok", Icon: "bin", Text: "The service account is deleted. Its keys are revoked."},
+	"service-account.disable": {
+		Tone: "ok", Icon: "pause",
+		Text: "The service account is disabled. Its keys are refused until it is enabled again.",
+	},
+	"mailed": {
+		Tone: "ok", Icon: "mail",
+		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
+	},
 	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
 	"key.disable": {
 		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",

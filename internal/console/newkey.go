@@ -58,7 +58,6 @@ func (c *Console) newKey(k *call) (response, error) {
 
 // keyForm returns the form, filled in, with what is wrong.
 func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) {
-	c := k.console
 	tenants, err := k.creatable()
 	if err != nil {
 		return response{}, err
@@ -71,42 +70,67 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 	if err != nil {
 		return response{}, err
 	}
-	entries, err := c.Tenancy.Scopes(k.Context(), k.who, t.ID)
-	if err != nil {
-		return response{}, err
-	}
-	applications, err := c.Applications.Applications(k.Context(), k.who, t.ID,
-		paging.Page{Limit: application.MaxPerTenant})
-	if err != nil {
-		return response{}, err
-	}
-	limit, err := k.lifetimeLimit(t)
-	if err != nil {
-		return response{}, err
-	}
 	page := view.NewKey{
-		Once: rand.Text(), Action: newKeyPath, Cancel: "/settings/keys", Faults: faults, Tenant: string(t.ID),
-		Name: values.Get("name"), Description: values.Get("description"),
-		DescriptionLeft: maxDescription - utf8.RuneCountInString(values.Get("description")),
-		Date:            values.Get("date"), MinDate: k.now.In(k.zone).AddDate(0, 0, 1).Format(time.DateOnly),
-		Limit: limit.words, Addresses: values.Get("allowed_cidrs"), Visible: visibleWords(t),
-	}
-	if limit.days > 0 {
-		page.MaxDate = k.now.In(k.zone).AddDate(0, 0, limit.days).Format(time.DateOnly)
+		Crumb: view.Link{Text: "API keys", Path: "/settings/keys"}, Heading: "New API key",
+		Intro: "It is usable immediately.", Button: "Generate", Action: newKeyPath, Faults: faults,
+		Tenant: string(t.ID), Visible: visibleWords("You", t),
 	}
 	for _, one := range tenants {
 		page.Tenants = append(page.Tenants, view.Choice{
 			Value: string(one.ID), Text: one.Name, Checked: one.ID == t.ID,
 		})
 	}
-	page.Expiry = k.expiryChoices(values.Get("expiry"), limit)
-	role := k.who.RoleIn(t.ID, t.Account)
-	page.Access = accessChoices(values.Get("access"), t)
-	page.Scopes = scopeGroups(entries, role, values["scope"])
-	page.ApplicationChoices, page.Applications = applicationChoices(values, applications)
+	if err := k.fillKeyForm(&page, t, values, roleGrants(k.who.RoleIn(t.ID, t.Account), "your")); err != nil {
+		return response{}, err
+	}
 	return response{
-		page: page, title: "New API key", narrow: true, current: "/settings/keys", status: statusOf(faults),
+		page: page, title: page.Heading, narrow: true, current: "/settings/keys", status: statusOf(faults),
 	}, nil
+}
+
+// fillKeyForm fills in what the form for a key has for every owner.
+func (k *call) fillKeyForm(page *view.NewKey, t tenancy.Tenant, values url.Values, g grants) error {
+	entries, err := k.console.Tenancy.Scopes(k.Context(), k.who, t.ID)
+	if err != nil {
+		return err
+	}
+	applications, err := k.console.Applications.Applications(k.Context(), k.who, t.ID,
+		paging.Page{Limit: application.MaxPerTenant})
+	if err != nil {
+		return err
+	}
+	limit, err := k.lifetimeLimit(t)
+	if err != nil {
+		return err
+	}
+	page.Once, page.Name = rand.Text(), values.Get("name")
+	page.Description = values.Get("description")
+	page.DescriptionLeft = maxDescription - utf8.RuneCountInString(page.Description)
+	page.Date, page.Addresses = values.Get("date"), values.Get("allowed_cidrs")
+	page.MinDate = k.now.In(k.zone).AddDate(0, 0, 1).Format(time.DateOnly)
+	if limit.days > 0 {
+		page.MaxDate = k.now.In(k.zone).AddDate(0, 0, limit.days).Format(time.DateOnly)
+	}
+	page.Limit, page.Expiry = limit.words, k.expiryChoices(values.Get("expiry"), limit)
+	page.Access = accessChoices(values.Get("access"), t, g)
+	page.Scopes = scopeGroups(entries, g, values["scope"])
+	page.ApplicationChoices, page.Applications = applicationChoices(values, applications)
+	return nil
+}
+
+// grants are the scopes that a key of an owner may have.
+type grants struct {
+	has func(scope.Entry) bool
+	// all names the choice of all of them, and other is said of a scope that is none of them.
+	all, other string
+}
+
+// roleGrants returns the scopes that a role allows. whose says of whom the role is: "your".
+func roleGrants(role scope.Role, whose string) grants {
+	return grants{
+		has: func(e scope.Entry) bool { return slices.Contains(e.Roles, role) },
+		all: "All scopes " + whose + " role allows", other: "for another role. ",
+	}
 }
 
 // creatable returns the tenants in which the person may create a key of their own.
@@ -131,12 +155,12 @@ func chosenTenant(tenants []tenancy.Tenant, id string) (tenancy.Tenant, error) {
 	return tenancy.Tenant{}, fault.New(fault.NotFound, "You can create no key in this tenant.")
 }
 
-// visibleWords says who sees name and description of a key.
-func visibleWords(t tenancy.Tenant) string {
+// visibleWords says who sees name and description of a key of the owner.
+func visibleWords(owner string, t tenancy.Tenant) string {
 	if t.Settings.Visibility == policy.SeeAll {
 		return "Everybody in " + t.Name + " sees name and description."
 	}
-	return "You and the administrators of " + t.Name + " see name and description."
+	return owner + " and the administrators of " + t.Name + " see name and description."
 }
 
 // limit is what the account's policy says about the lifetime of a new key.
@@ -192,7 +216,7 @@ func (k *call) expiryChoices(chosen string, l limit) (list []view.Choice) {
 }
 
 // accessChoices returns the ways to choose scopes.
-func accessChoices(chosen string, t tenancy.Tenant) []view.Choice {
+func accessChoices(chosen string, t tenancy.Tenant, g grants) []view.Choice {
 	if chosen == "" {
 		chosen = accessRead
 		if slices.Contains(t.Settings.DefaultScopes, scope.Every) {
@@ -203,14 +227,14 @@ func accessChoices(chosen string, t tenancy.Tenant) []view.Choice {
 		{Value: accessRead, Text: "Read only", Note: "every scope that ends in :read", Checked: chosen == accessRead},
 		{Value: accessSome, Text: "Only these", Note: "choose scopes", Checked: chosen == accessSome},
 		{
-			Value: accessAll, Text: "All scopes your role allows", Note: "including later ones",
+			Value: accessAll, Text: g.all, Note: "including later ones",
 			Checked: chosen == accessAll,
 		},
 	}
 }
 
-// scopeGroups returns the scopes by resource. Those beyond the person's role cannot be chosen.
-func scopeGroups(entries []scope.Entry, role scope.Role, chosen []string) (groups []view.ScopeGroup) {
+// scopeGroups returns the scopes by resource. Those that the owner may not have cannot be chosen.
+func scopeGroups(entries []scope.Entry, g grants, chosen []string) (groups []view.ScopeGroup) {
 	at := map[string]int{}
 	for _, e := range entries {
 		resource, _, _ := strings.Cut(string(e.Name), ":")
@@ -222,10 +246,10 @@ func scopeGroups(entries []scope.Entry, role scope.Role, chosen []string) (group
 		}
 		choice := view.Choice{
 			Value: string(e.Name), Text: string(e.Name), Note: e.Description,
-			Checked: slices.Contains(chosen, string(e.Name)), Off: !slices.Contains(e.Roles, role),
+			Checked: slices.Contains(chosen, string(e.Name)), Off: !g.has(e),
 		}
 		if choice.Off {
-			choice.Note = strings.TrimSpace("for another role. " + e.Description)
+			choice.Note = strings.TrimSpace(g.other + e.Description)
 			choice.Checked = false
 		}
 		groups[i].Scopes = append(groups[i].Scopes, choice)
@@ -259,10 +283,11 @@ func applicationChoices(values url.Values, list []application.Application) (ways
 // createKey creates a key from the form, and shows its secret.
 func (c *Console) createKey(k *call) (response, error) {
 	tenant := ident.TenantID(k.form.Get("tenant"))
-	if _, err := c.Tenancy.Tenant(k.Context(), k.who, tenant); err != nil {
+	t, err := c.Tenancy.Tenant(k.Context(), k.who, tenant)
+	if err != nil {
 		return response{}, err
 	}
-	spec, faults, err := k.specOf(tenant)
+	spec, faults, err := k.specOf(tenant, roleGrants(k.who.RoleIn(t.ID, t.Account), "your"))
 	if err != nil {
 		return response{}, err
 	}
@@ -287,7 +312,7 @@ func (c *Console) createKey(k *call) (response, error) {
 }
 
 // specOf reads the form. What is wrong with it is in faults.
-func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults, err error) {
+func (k *call) specOf(tenant ident.TenantID, g grants) (spec key.Spec, faults view.Faults, err error) {
 	spec = key.Spec{Name: k.form.Get("name"), Description: k.form.Get("description")}
 	spec.ExpiresAt, faults = k.expiryOf(faults)
 	spec.Addresses = linesOf(k.form.Get("allowed_cidrs"))
@@ -308,7 +333,7 @@ func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults,
 			spec.Scopes = append(spec.Scopes, scope.Scope(name))
 		}
 	case accessRead:
-		spec.Scopes, err = k.readScopes(tenant)
+		spec.Scopes, err = k.readScopes(tenant, g)
 	}
 	if err == nil && len(spec.Scopes) == 0 {
 		faults = append(faults, view.Fault{Field: "scopes", Message: "Choose at least one scope."})
@@ -316,16 +341,11 @@ func (k *call) specOf(tenant ident.TenantID) (spec key.Spec, faults view.Faults,
 	return spec, faults, err
 }
 
-// readScopes returns the scopes that only read and that the person's role may hold.
-func (k *call) readScopes(tenant ident.TenantID) (list []scope.Scope, err error) {
-	t, err := k.console.Tenancy.Tenant(k.Context(), k.who, tenant)
-	if err != nil {
-		return nil, err
-	}
+// readScopes returns the scopes that only read and that a key of the owner may have.
+func (k *call) readScopes(tenant ident.TenantID, g grants) (list []scope.Scope, err error) {
 	entries, err := k.console.Tenancy.Scopes(k.Context(), k.who, tenant)
-	role := k.who.RoleIn(t.ID, t.Account)
 	for _, e := range entries {
-		if strings.HasSuffix(string(e.Name), ":read") && slices.Contains(e.Roles, role) {
+		if strings.HasSuffix(string(e.Name), ":read") && g.has(e) {
 			list = append(list, e.Name)
 		}
 	}

@@ -52,8 +52,10 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
 		"/a":               c.policyRoutes(),
-		"/t":               slices.Concat(c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.memberRoutes()),
-		view.AssetPrefix:   c.assets(),
+		"/t": slices.Concat(
+			c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+		),
+		view.AssetPrefix: c.assets(),
 	}
 }
 
@@ -74,6 +76,9 @@ func (c *Console) personalRoutes() []web.Route {
 func (c *Console) keyRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/keys", c.tenantKeys),
+		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
+		c.ending("/t/{tenant}/keys/revoke", c.confirmBulk(revokeSeveral), c.changeBulk(revokeSeveral)),
+		c.ending("/t/{tenant}/keys/disable", c.confirmBulk(disableSeveral), c.changeBulk(disableSeveral)),
 		c.page(keyPath, c.showKey),
 		c.form(keyPath+"/edit", c.showEdit, c.editKey),
 		c.form(keyPath+"/regenerate", c.showRegenerate, c.regenerate),

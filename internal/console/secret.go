@@ -25,7 +25,7 @@ func (k *call) secretPage(heading string, issued key.Issued) response {
 	page := view.Secret{
 		Heading: heading, Name: issued.Key.Name, KeyPath: pathOf(issued.Key), Done: pathOf(issued.Key),
 		ID: c.PublicID, Secret: c.Secret.Reveal(), Value: c.Value.Reveal(), Examples: k.examples(issued),
-		Recoverable: issued.Settings.Disclosure == policy.Recoverable,
+		Recoverable: issued.Settings.Disclosure == policy.Recoverable && issued.Key.Owner.Is(k.session.User.ID),
 	}
 	whole := view.Value{Name: "Key", Text: c.Value.Reveal(), Main: true}
 	switch c.Shape.Style {

@@ -16,12 +16,16 @@ type sidebarPage struct {
 	roles             []scope.Role
 }
 
+// readers are the roles that read what members do not see.
+var readers = []scope.Role{scope.Admin, scope.Auditor}
+
 // tenantPages are the pages of a tenant.
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Applications", "applications", "grid", nil},
 	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
+	{"Service accounts", "service-accounts", "machine", readers},
 }
 
 // accountPages are the pages of an account, for its owners and admins.

@@ -104,6 +104,9 @@ func errTypeNotAllowed(t ident.PartyType) error {
 	})
 }
 
+var errNoCreator = fault.New(fault.Forbidden,
+	"Your role or the tenant's `creators` does not let you create this key. Ask an admin of the tenant.")
+
 // authorizeCreate checks whether a person may create a key for an owner, who may be themselves.
 func authorizeCreate(settings policy.Settings, by principal.Authority, owner Owner) error {
 	role := by.EffectiveRole()
@@ -120,8 +123,7 @@ func authorizeCreate(settings policy.Settings, by principal.Authority, owner Own
 	asSelf := owner.Is(by.Person.ID) && role != scope.Auditor && settings.AllowsCreator(policy.BySelf)
 	switch {
 	case !asAdmin && !asSelf:
-		return fault.New(fault.Forbidden,
-			"Your role or the tenant's `creators` does not let you create this key. Ask an admin of the tenant.")
+		return errNoCreator
 	case !owner.Active:
 		return fault.Refuse(fault.Field{
 			Name: "owner_id", Code: "not_a_member",
@@ -142,6 +144,20 @@ func MayCreateOwn(who principal.Principal, t ident.TenantID, account ident.Accou
 		}
 	}
 	return authorizeCreate(settings, by, OwnerOf(by))
+}
+
+// MayCreateFor returns why a person with the role in a tenant may not create keys for other owners
+// of the type; nil if they may. The transaction that creates a key checks it again.
+func MayCreateFor(role scope.Role, settings policy.Settings, owner ident.PartyType) error {
+	switch {
+	case !slices.Contains(settings.OwnerTypes(), owner):
+		return errTypeNotAllowed(owner)
+	case owner != ident.UserParty:
+		return checkActsForMachines(role)
+	case role != scope.Admin || !settings.AllowsCreator(policy.ByAdmin):
+		return errNoCreator
+	}
+	return nil
 }
 
 // authorizeCreateForMachine checks whether a person with the role may create a key for a service

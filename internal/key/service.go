@@ -11,6 +11,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 )
 
+// MaxBulk is how many keys one request revokes or disables at most.
+const MaxBulk = 200
+
 // Service does to keys what people ask for. What is due because of a key's age is done by
 // [Sweeper].
 type Service struct {

@@ -20,9 +20,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// maxManagementKeys is how many management keys of a service account are alive at most: neither
+// MaxManagementKeys is how many management keys of a service account are alive at most: neither
 // revoked nor expired.
-const maxManagementKeys = 5
+const MaxManagementKeys = 5
 
 // MaxManagementOverlap is the longest overlap of two secrets of a management key, in seconds.
 const MaxManagementOverlap = 604800
@@ -125,9 +125,9 @@ func (o ManagementOwner) requireActive() error {
 // requireRoom refuses one more management key that is alive, beyond the limit.
 func requireRoom(ctx context.Context, tx ManagementKeyTx, account ident.ServiceAccountID, now time.Time) error {
 	alive, err := tx.CountManagementKeys(ctx, account, now)
-	if err == nil && alive >= maxManagementKeys {
+	if err == nil && alive >= MaxManagementKeys {
 		err = fault.New(fault.KeyLimitReached, fmt.Sprintf(
-			"The service account has %d of at most %d management keys. Revoke one first.", alive, maxManagementKeys))
+			"The service account has %d of at most %d management keys. Revoke one first.", alive, MaxManagementKeys))
 	}
 	return err
 }

@@ -11,11 +11,9 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 )
-
-// maxBulk is how many keys one request changes at most.
-const maxBulk = 200
 
 // bulkKeys adds the operations that end many keys at once.
 func (a *API) bulkKeys(tags []string) {
@@ -58,9 +56,9 @@ func (a *API) disableKeys(ctx context.Context, in *bulkKeysInput) (*output[api.B
 
 // changeKeys changes each of the keys. A key that cannot be changed does not prevent the others.
 func changeKeys(ids []string, change func(ident.KeyID) error) (*output[api.BulkKeysResponse], error) {
-	if len(ids) == 0 || len(ids) > maxBulk {
+	if len(ids) == 0 || len(ids) > key.MaxBulk {
 		return nil, fault.Refuse(fault.Field{
-			Name: "ids", Code: "length", Message: fmt.Sprintf("List 1 to %d keys.", maxBulk),
+			Name: "ids", Code: "length", Message: fmt.Sprintf("List 1 to %d keys.", key.MaxBulk),
 		})
 	}
 	for i, id := range ids {

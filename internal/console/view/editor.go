@@ -55,17 +55,18 @@ type Control struct {
 	Value, Placeholder      string
 	// Min, Max and MaxLength are "" for no bound.
 	Min, Max, MaxLength string
-	Choices             []Choice
-	Groups              []ScopeGroup
-	Optional            bool
-	Mono                bool
+	// Choices are those of a list, or what is suggested for a line of text.
+	Choices  []Choice
+	Groups   []ScopeGroup
+	Optional bool
+	Mono     bool
 	// Width is "", short or mini. Grow is set for a field that takes the room which its row has.
 	Width string
 	Grow  bool
 	// Autocomplete is "off" where the browser must suggest nothing, or "".
 	Autocomplete string
 	// If is the style by which the field is hidden while another choice is made: if-some,
-	// if-apps, if-date.
+	// if-apps, if-date, if-person, if-machine, if-subject. It may then be empty.
 	If string
 }
 

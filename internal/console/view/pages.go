@@ -95,6 +95,8 @@ type KeyRow struct {
 	Action Link
 	// Ended is set for a revoked key.
 	Ended bool
+	// Pick is the value of the row's check box; "" for none.
+	Pick string
 }
 
 // KeyGroup are the keys of one tenant.
@@ -103,6 +105,8 @@ type KeyGroup struct {
 	// New leads to the form for a key; if it is "", Why says who creates keys.
 	New, Why string
 	Rows     []KeyRow
+	// Bulk is what can be done with selected rows.
+	Bulk []Action
 }
 
 // Keys lists the keys of a person, or those of a tenant.
@@ -182,10 +186,20 @@ type ScopeGroup struct {
 	Scopes   []Choice
 }
 
+// KeyOwner is who gets a key that somebody else creates. Change leads to the choice of another.
+type KeyOwner struct{ ID, Type, Name, Note, Change string }
+
 // NewKey creates a key.
 type NewKey struct {
-	Once, Action       string
-	Faults             Faults
+	Crumb                  Link
+	Heading, Intro, Button string
+	Once, Action           string
+	Faults                 Faults
+	// Owner is who gets the key; nil for the person who creates it. Delivery is how they get its
+	// secret, and DeliveryNote says more.
+	Owner              *KeyOwner
+	Delivery           []Choice
+	DeliveryNote       string
 	Tenants            []Choice
 	Tenant             string
 	Name, Description  string
@@ -197,8 +211,7 @@ type NewKey struct {
 	Scopes             []ScopeGroup
 	ApplicationChoices []Choice
 	Applications       []Choice
-	Addresses, Cancel  string
-	Visible            string
+	Addresses, Visible string
 }
 
 func (NewKey) file() string { return "newkey.html" }
@@ -240,6 +253,9 @@ type Secret struct {
 	Recoverable bool
 	// Shown is when a secret was shown that cannot be shown again; then there are no values.
 	Shown string
+	// Lead and Text are said instead of what is said of the secret of a key, and Kept instead of
+	// the text of the button; "" for a key. Lost says what to do without what was shown.
+	Lead, Text, Kept, Lost string
 }
 
 func (Secret) file() string { return "secret.html" }
@@ -258,6 +274,7 @@ func (Regenerate) file() string { return "regenerate.html" }
 
 // Confirm asks before something ends.
 type Confirm struct {
+	// Lead may have words of the API between backquotes.
 	Heading, Lead  string
 	Action, Button string
 	Keep           Link

@@ -1,0 +1,604 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/etag"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/web"
+)
+
+const (
+	serviceAccountPath = "/t/{tenant}/service-accounts/{service_account}"
+	// maxCounted is how many keys the list of service accounts counts. Beyond it, it shows no
+	// counts.
+	maxCounted = 1000
+	// maxResolved is how many e-mail addresses of stewards are looked for. It is more than a
+	// service account has.
+	maxResolved = 20
+)
+
+// serviceAccountRoutes are those of the service accounts of a tenant.
+func (c *Console) serviceAccountRoutes() []web.Route {
+	return slices.Concat(
+		c.page("/t/{tenant}/service-accounts", c.listServiceAccounts),
+		c.form("/t/{tenant}/service-accounts/new", c.showNewServiceAccount, c.createServiceAccount),
+		c.page(serviceAccountPath, c.showServiceAccount),
+		c.form(serviceAccountPath+"/edit", c.showEditServiceAccount, c.editServiceAccount),
+		c.ending(serviceAccountPath+"/disable", c.confirmDisableServiceAccount, c.disableServiceAccount),
+		c.action(serviceAccountPath+"/enable", c.enableServiceAccount),
+		c.ending(serviceAccountPath+"/delete", c.confirmDeleteServiceAccount, c.deleteServiceAccount),
+	)
+}
+
+// listServiceAccounts lists the service accounts of a tenant.
+func (c *Console) listServiceAccounts(k *call) (response, error) {
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	page, err := k.position()
+	if err != nil {
+		return response{}, err
+	}
+	all, err := c.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+	if err != nil {
+		return response{}, err
+	}
+	keys, more, err := k.usableKeys(t.ID, key.Filter{OwnerTypes: []ident.PartyType{ident.ServiceAccountParty}},
+		maxCounted)
+	if err != nil {
+		return response{}, err
+	}
+	shown, next := pageOf(k, all, func(a machine.ServiceAccount) (time.Time, string) {
+		return a.CreatedAt, string(a.ID)
+	})
+	table := &view.Table{
+		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"), Auto: true,
+		Empty: "No service account yet. Create one for a program: its keys stay when people leave.",
+	}
+	for _, a := range shown {
+		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, keys, more))
+	}
+	p := view.Overview{
+		Heading: "Service accounts", Intro: "Machines that own keys in " + t.Name + " as a member does.",
+		Panels: []view.Panel{{ID: "list", Heading: "Service accounts", Table: table, Next: next}},
+	}
+	if k.isAdmin(t) {
+		p.Actions = []view.Action{{
+			Text: "New service account", Icon: "plus", Class: "primary", Path: inTenant(t.ID, "service-accounts/new"),
+		}}
+	}
+	return response{page: p, title: "Service accounts of " + t.Name, current: inTenant(t.ID, "service-accounts")}, nil
+}
+
+// serviceAccountRow returns a service account as the list shows it. keys are those of all, and more
+// is set if there are further ones.
+func (k *call) serviceAccountRow(t tenancy.Tenant, a machine.ServiceAccount, keys []key.View,
+	more bool,
+) view.TableRow {
+	held, used := 0, time.Time{}
+	for _, v := range keys {
+		if v.Key.Owner.ID != ident.PartyID(a.ID) {
+			continue
+		}
+		held++
+		if v.Key.LastUsedAt.After(used) {
+			used = v.Key.LastUsedAt
+		}
+	}
+	counted, last := view.Cell{Text: strconv.Itoa(held)}, view.Cell{When: k.ago(used)}
+	if more {
+		counted, last = view.Cell{Text: "–"}, view.Cell{Text: "–"}
+	}
+	path := serviceAccountURL(a)
+	row := view.TableRow{Cells: []view.Cell{
+		{Text: a.Name, Note: a.Description, Path: path},
+		{Text: string(a.Role)},
+		counted, last,
+		{Text: cmp.Or(stewardNames(a), "–")},
+		{Badge: onOff(a.Disabled)},
+	}}
+	if !k.isAdmin(t) {
+		return row
+	}
+	toggle := view.Action{Text: "Disable…", Object: a.Name, Path: path + "/disable"}
+	if a.Disabled {
+		toggle = view.Action{Text: "Enable", Object: a.Name, Path: path + "/enable", Post: true}
+	}
+	row.Actions = []view.Action{
+		{Text: "Edit", Object: a.Name, Path: path + "/edit"},
+		toggle,
+		{Text: "Delete…", Class: "ends", Object: a.Name, Path: path + "/delete"},
+	}
+	return row
+}
+
+func serviceAccountURL(a machine.ServiceAccount) string {
+	return inTenant(a.Tenant, "service-accounts/"+string(a.ID))
+}
+
+// stewardNames lists the stewards of a service account.
+func stewardNames(a machine.ServiceAccount) string {
+	var names []string
+	for _, p := range a.Stewards {
+		names = append(names, cmp.Or(p.Name, p.Email, string(p.ID)))
+	}
+	return strings.Join(names, ", ")
+}
+
+// serviceAccountIDs returns the tenant and the service account in the path.
+func (k *call) serviceAccountIDs() (ident.TenantID, ident.ServiceAccountID) {
+	return ident.TenantID(k.PathValue("tenant")), ident.ServiceAccountID(k.PathValue("service_account"))
+}
+
+// shownServiceAccount returns the service account in the path, and its tenant, to those who may
+// read it.
+func (k *call) shownServiceAccount() (t tenancy.Tenant, a machine.ServiceAccount, err error) {
+	t, err = k.tenant()
+	if err != nil {
+		return t, a, err
+	}
+	tenant, id := k.serviceAccountIDs()
+	a, err = k.console.ServiceAccounts.ServiceAccount(k.Context(), k.who, tenant, id)
+	return t, a, err
+}
+
+// changeableServiceAccount is shownServiceAccount for admins.
+func (k *call) changeableServiceAccount() (t tenancy.Tenant, a machine.ServiceAccount, err error) {
+	if _, err := k.adminTenant(); err != nil {
+		return t, a, err
+	}
+	return k.shownServiceAccount()
+}
+
+// showServiceAccount shows a service account with its keys.
+func (c *Console) showServiceAccount(k *call) (response, error) {
+	t, a, err := k.shownServiceAccount()
+	if err != nil {
+		return response{}, err
+	}
+	keys, err := k.ownedPanel(t, ident.PartyID(a.ID), a.Disabled)
+	if err != nil {
+		return response{}, err
+	}
+	management, err := k.managementPanel(t, a)
+	if err != nil {
+		return response{}, err
+	}
+	facts := []view.Fact{{Name: "Role", Value: string(a.Role), Note: "· its keys never exceed the scopes of that role"}}
+	if a.Description != "" {
+		facts = append([]view.Fact{{Name: "Description", Value: a.Description}}, facts...)
+	}
+	if names := stewardNames(a); names != "" {
+		facts = append(facts, view.Fact{
+			Name: "Stewards", Value: names, Note: "· they get its notifications and see its keys",
+		})
+	}
+	facts = append(facts, view.Fact{Name: "Created", When: k.at(a.CreatedAt), Note: byParty(a.CreatedBy)},
+		view.Fact{Name: "ID", Value: string(a.ID), Mono: true})
+	list := inTenant(t.ID, "service-accounts")
+	p := view.Overview{
+		Crumb: view.Link{Text: "Service accounts", Path: list}, Heading: a.Name, Badge: onOff(a.Disabled),
+		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management},
+	}
+	if k.isAdmin(t) {
+		p.Actions = k.serviceAccountRow(t, a, nil, false).Actions
+	}
+	return response{page: p, title: a.Name, current: list}, nil
+}
+
+// byParty names who created something: "by Ines Okafor".
+func byParty(p principal.Party) string { return "by " + cmp.Or(p.Name, p.Email, string(p.ID)) }
+
+// ownedPanel lists the keys of an owner that is not a person.
+func (k *call) ownedPanel(t tenancy.Tenant, owner ident.PartyID, disabled bool) (view.Panel, error) {
+	panel := view.Panel{ID: "keys", Heading: "API keys"}
+	page, err := k.keyPosition()
+	if err != nil {
+		return panel, err
+	}
+	filter := key.Filter{Owner: owner}
+	listing, err := k.console.Keys.List(k.Context(), k.who, t.ID, filter, page)
+	if err != nil {
+		return panel, err
+	}
+	usable, more, err := k.usableKeys(t.ID, filter, mostHeld)
+	if err != nil {
+		return panel, err
+	}
+	panel.Note = heldWords(t, owner.Type(), len(usable), more)
+	panel.Table = &view.Table{
+		Columns: columns("Key", "Status", "Created", "Last used", "Expires"), Empty: "No key yet.",
+	}
+	for _, v := range listing.Views {
+		row := k.row(v)
+		r := view.TableRow{Ended: row.Ended, Cells: []view.Cell{
+			{Key: &row},
+			{Badge: &row.Badge},
+			{When: row.Created, Note: row.CreatedNote},
+			{When: row.LastUsed, Note: row.LastUsedNote},
+			{Expires: &row},
+		}}
+		if row.Action.Text != "" {
+			r.Actions = []view.Action{{Text: row.Action.Text, Object: row.Name, Path: row.Action.Path}}
+		}
+		panel.Table.Rows = append(panel.Table.Rows, r)
+	}
+	if listing.Next != nil {
+		panel.Next = k.next(listing.Next.BeforeTime, string(listing.Next.BeforeID))
+	}
+	if !disabled && key.MayCreateFor(k.who.RoleIn(t.ID, t.Account), t.Settings, owner.Type()) == nil {
+		panel.Actions = []view.Action{{
+			Text: "New API key", Icon: "plus", Class: "small", Path: newKeyFor(t.ID, owner),
+		}}
+	}
+	return panel, nil
+}
+
+// machineRoles are the roles of service accounts.
+var machineRoles = []view.Choice{
+	{Value: string(scope.Member), Text: "Member", Note: "its keys have scopes of members"},
+	{Value: string(scope.Admin), Text: "Admin", Note: "its keys have scopes of admins"},
+	{Value: string(scope.Auditor), Text: "Auditor", Note: "its keys have scopes of auditors"},
+}
+
+// serviceAccountForm returns the form, filled in with values, with what is wrong. role is the role
+// that the service account has; "" for a new one.
+func (k *call) serviceAccountForm(t tenancy.Tenant, p view.Editor, values url.Values, role scope.Role,
+	faults view.Faults,
+) response {
+	list := inTenant(t.ID, "service-accounts")
+	if p.Crumb.Text == "" {
+		p.Crumb = view.Link{Text: "Service accounts", Path: list}
+	}
+	p.Cancel = view.Link{Text: "Discard", Path: p.Crumb.Path}
+	p.Action, p.Faults = k.URL.Path, faults
+	roles := chosen(machineRoles, cmp.Or(values.Get("role"), string(cmp.Or(role, scope.Member))))
+	for i := range roles {
+		if roles[i].Value == string(scope.Admin) && role != scope.Admin && !k.who.AccountRole(t.Account).Valid() {
+			roles[i].Off = true
+			roles[i].Note = "an owner or admin of the account gives it"
+		}
+	}
+	p.Parts = []view.Part{
+		{Heading: "Name", Controls: []view.Control{
+			nameControl(values.Get("name")), descriptionControl(values.Get("description")),
+		}},
+		{Heading: "Role", Intro: "Its keys never exceed the scopes of the role.", Controls: []view.Control{
+			{Kind: view.KindRadios, Name: "role", Label: "Role in " + t.Name, Choices: roles},
+		}},
+		{
+			Heading: "Stewards", Intro: "They get its notifications and see its keys.", Controls: []view.Control{{
+				Kind: view.KindTextarea, Name: "stewards", Label: "E-mail addresses", Optional: true, Width: "short",
+				Hint: "Members of the tenant, one on each line.", Value: values.Get("stewards"),
+			}},
+		},
+	}
+	return response{page: p, title: p.Heading, narrow: true, current: list, status: statusOf(faults)}
+}
+
+// stewards reads the stewards in the form. known are those that the service account has.
+func (k *call) stewards(t tenancy.Tenant, known []principal.Person) (
+	ids []ident.UserID, faults view.Faults, err error,
+) {
+	lines := linesOf(k.form.Get("stewards"))
+	for _, email := range lines {
+		i := slices.IndexFunc(known, func(p principal.Person) bool { return strings.EqualFold(p.Email, email) })
+		switch {
+		case len(lines) > maxResolved: // the domain says how many are allowed
+			ids = append(ids, ident.UserID(email))
+			continue
+		case i >= 0:
+			ids = append(ids, known[i].ID)
+			continue
+		}
+		m, err := k.findMember(t, email)
+		if err != nil {
+			return nil, nil, err
+		}
+		if m.User.ID == "" {
+			faults = append(faults, view.Fault{
+				Field: "stewards", Message: "No member of the tenant has the e-mail address " + email + ".",
+			})
+		}
+		ids = append(ids, m.User.ID)
+	}
+	return ids, faults, nil
+}
+
+func (c *Console) showNewServiceAccount(k *call) (response, error) {
+	return k.newServiceAccountForm(nil)
+}
+
+func (k *call) newServiceAccountForm(faults view.Faults) (response, error) {
+	t, err := k.adminTenant()
+	if err != nil {
+		return response{}, err
+	}
+	return k.serviceAccountForm(t, view.Editor{
+		Heading: "New service account", Button: "Create service account", Once: rand.Text(),
+		Intro: "A program owns its keys through it, and they stay when people leave.",
+	}, k.form, "", faults), nil
+}
+
+func (c *Console) createServiceAccount(k *call) (response, error) {
+	t, err := k.adminTenant()
+	if err != nil {
+		return response{}, err
+	}
+	stewards, faults, err := k.stewards(t, nil)
+	if err != nil {
+		return response{}, err
+	}
+	if faults != nil {
+		return k.newServiceAccountForm(faults)
+	}
+	var made machine.ServiceAccount
+	earlier, err := k.change("new", func(ctx context.Context) (err error) {
+		made, err = c.ServiceAccounts.Create(ctx, k.who, t.ID, machine.NewServiceAccount{
+			Name: k.form.Get("name"), Description: k.form.Get("description"), Role: scope.Role(k.form.Get("role")),
+			Stewards: stewards,
+		})
+		return err
+	})
+	if faults := formFaults(err); faults != nil {
+		return k.newServiceAccountForm(faults)
+	}
+	if err != nil {
+		return response{}, err
+	}
+	id := cmp.Or(earlier, string(made.ID))
+	return did(inTenant(t.ID, "service-accounts/"+id), "service-account.new"), nil
+}
+
+func (c *Console) showEditServiceAccount(k *call) (response, error) {
+	return k.editServiceAccountForm(k.form, nil)
+}
+
+func (k *call) editServiceAccountForm(values url.Values, faults view.Faults) (response, error) {
+	t, a, err := k.changeableServiceAccount()
+	if err != nil {
+		return response{}, err
+	}
+	if len(values) == 0 {
+		var emails []string
+		for _, p := range a.Stewards {
+			emails = append(emails, p.Email)
+		}
+		values = url.Values{
+			"name": {a.Name}, "description": {a.Description}, "role": {string(a.Role)},
+			"stewards": {strings.Join(emails, "\n")},
+		}
+	}
+	return k.serviceAccountForm(t, view.Editor{
+		Crumb: view.Link{Text: a.Name, Path: serviceAccountURL(a)}, Heading: "Edit " + a.Name, Button: "Save",
+		Version: version(values, a.Version()),
+	}, values, a.Role, faults), nil
+}
+
+func (c *Console) editServiceAccount(k *call) (response, error) {
+	t, a, err := k.changeableServiceAccount()
+	if err != nil {
+		return response{}, err
+	}
+	stewards, faults, err := k.stewards(t, a.Stewards)
+	if err != nil {
+		return response{}, err
+	}
+	if faults != nil {
+		return k.editServiceAccountForm(k.form, faults)
+	}
+	name, description := k.form.Get("name"), k.form.Get("description")
+	role := scope.Role(k.form.Get("role"))
+	_, err = c.ServiceAccounts.Edit(k.Context(), k.who, t.ID, a.ID, machine.ServiceAccountChange{
+		Expected: k.expected(), Name: &name, Description: &description, Role: &role, Stewards: &stewards,
+	})
+	faults = formFaults(err)
+	if errors.Is(err, etag.ErrChanged) {
+		faults = k.changedMeanwhile("name", "service account")
+	}
+	if faults != nil {
+		return k.editServiceAccountForm(k.form, faults)
+	}
+	if err != nil {
+		return response{}, err
+	}
+	return did(serviceAccountURL(a), "service-account.edit"), nil
+}
+
+// lost says how many keys and management keys a service account has that would be refused.
+func (k *call) lost(a machine.ServiceAccount) (facts []view.Fact, err error) {
+	keys, more, err := k.usableKeys(a.Tenant, key.Filter{Owner: ident.PartyID(a.ID)}, mostHeld)
+	if err != nil {
+		return nil, err
+	}
+	management, err := k.liveManagementKeys(a)
+	if err != nil {
+		return nil, err
+	}
+	used := time.Time{}
+	for _, v := range keys {
+		if v.Key.LastUsedAt.After(used) {
+			used = v.Key.LastUsedAt
+		}
+	}
+	n := count(len(keys), "API key")
+	if more {
+		n = "at least " + n
+	}
+	return []view.Fact{
+		{Name: "API keys", Value: n},
+		{Name: "Last used", When: k.ago(used)},
+		{Name: "Management keys", Value: count(management, "management key")},
+	}, nil
+}
+
+// confirmServiceAccount asks before the service account in the path ends.
+func (k *call) confirmServiceAccount(p view.Confirm) (response, error) {
+	_, a, err := k.changeableServiceAccount()
+	if err != nil {
+		return response{}, err
+	}
+	facts, err := k.lost(a)
+	if err != nil {
+		return response{}, err
+	}
+	if p.Phrase != "" {
+		p.Phrase = a.Name
+	}
+	answer := k.confirmation(p, a.Name, serviceAccountURL(a), facts)
+	answer.current = inTenant(a.Tenant, "service-accounts")
+	return answer, nil
+}
+
+func (c *Console) confirmDisableServiceAccount(k *call) (response, error) {
+	return k.confirmServiceAccount(view.Confirm{
+		Heading: "Disable “%s”?", Button: "Disable this service account", Keep: view.Link{Text: "Keep it enabled"},
+		Lead: "Requests with its keys and its management keys are refused from that moment on, and are told " +
+			"`api_key_disabled`. The keys are not changed: once it is enabled again, each is what it was.",
+	})
+}
+
+func (c *Console) disableServiceAccount(k *call) (response, error) {
+	return k.setServiceAccountDisabled(true, "service-account.disable")
+}
+
+func (c *Console) enableServiceAccount(k *call) (response, error) {
+	return k.setServiceAccountDisabled(false, "service-account.enable")
+}
+
+func (k *call) setServiceAccountDisabled(disabled bool, what string) (response, error) {
+	tenant, id := k.serviceAccountIDs()
+	a, err := k.console.ServiceAccounts.SetDisabled(k.Context(), k.who, tenant, id, disabled)
+	if err != nil {
+		return response{}, err
+	}
+	return did(serviceAccountURL(a), what), nil
+}
+
+func (c *Console) confirmDeleteServiceAccount(k *call) (response, error) {
+	return k.deleteServiceAccountPage(nil)
+}
+
+func (k *call) deleteServiceAccountPage(faults view.Faults) (response, error) {
+	return k.confirmServiceAccount(view.Confirm{
+		Heading: "Delete “%s”?", Button: "Delete this service account", Phrase: "name", Faults: faults,
+		Lead: "Its keys and management keys are revoked at once, and requests with them are told `api_key_revoked`. " +
+			"This cannot be undone: another service account with the same name has none of them.",
+	})
+}
+
+func (c *Console) deleteServiceAccount(k *call) (response, error) {
+	_, a, err := k.changeableServiceAccount()
+	if err != nil {
+		return response{}, err
+	}
+	if faults := k.sure(a.Name); faults != nil {
+		return k.deleteServiceAccountPage(faults)
+	}
+	if err := c.ServiceAccounts.Delete(k.Context(), k.who, a.Tenant, a.ID); err != nil {
+		return response{}, err
+	}
+	return did(inTenant(a.Tenant, "service-accounts"), "service-account.delete"), nil
+}
+
+// managementKeysOf returns all management keys of a service account, newest first.
+func (k *call) managementKeysOf(a machine.ServiceAccount) (list []machine.ManagementKeyView, err error) {
+	page := &machine.ManagementKeyPage{Limit: partLimit}
+	for page != nil && len(list) < searchedParts*partLimit {
+		var part []machine.ManagementKeyView
+		part, page, err = k.console.ManagementKeys.List(k.Context(), k.who, a.Tenant, a.ID, *page)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, part...)
+	}
+	return list, nil
+}
+
+// liveManagementKeys counts the management keys of a service account that are neither revoked nor
+// expired.
+func (k *call) liveManagementKeys(a machine.ServiceAccount) (n int, err error) {
+	list, err := k.managementKeysOf(a)
+	for _, m := range list {
+		if m.Status == policy.Active {
+			n++
+		}
+	}
+	return n, err
+}
+
+// managementPanel lists the management keys of a service account.
+func (k *call) managementPanel(t tenancy.Tenant, a machine.ServiceAccount) (view.Panel, error) {
+	list, err := k.managementKeysOf(a)
+	if err != nil {
+		return view.Panel{}, err
+	}
+	live := 0
+	table := &view.Table{
+		Columns: columns("Key", "Permissions", "Owner types", "Expires", "Last used", "Status"), Auto: true,
+		Empty: "No management key. Create one for a program that manages keys.",
+	}
+	for _, m := range list {
+		if m.Status == policy.Active {
+			live++
+		}
+		table.Rows = append(table.Rows, k.managementRow(m))
+	}
+	panel := view.Panel{
+		ID: "management", Heading: "Management keys", Table: table,
+		Note:  fmt.Sprintf("%d of %d", live, machine.MaxManagementKeys),
+		Intro: "For programs that manage keys. Accepted by the management API only.",
+	}
+	return panel, nil
+}
+
+// managementRow returns a management key as a list shows it.
+func (k *call) managementRow(m machine.ManagementKeyView) view.TableRow {
+	badge := managementBadge(m)
+	var permissions, owners []string
+	for _, p := range m.Rights.Permissions {
+		permissions = append(permissions, string(p))
+	}
+	for _, o := range m.Rights.Owners {
+		owners = append(owners, ownerPlurals[o])
+	}
+	return view.TableRow{Ended: m.Status == policy.Revoked, Cells: []view.Cell{
+		{Text: m.Name, Note: m.PublicID + " ····" + m.Last4},
+		{Tags: permissions},
+		{Text: strings.Join(owners, ", ")},
+		{When: k.in(m.Ends.At), Note: k.date(m.Ends.At)},
+		{When: k.ago(m.LastUsedAt), Note: m.LastUsedIP},
+		{Badge: &badge},
+	}}
+}
+
+// ownerPlurals are the types of owners in words.
+var ownerPlurals = map[ident.PartyType]string{
+	ident.UserParty: "people", ident.ServiceAccountParty: "service accounts", ident.SubjectParty: "subjects",
+}
+
+// managementBadge returns the status of a management key, in words.
+func managementBadge(m machine.ManagementKeyView) view.Badge {
+	if m.Status == policy.Active && !m.Previous.Until.IsZero() {
+		return view.Badge{Text: "Two secrets", Icon: "turn", Class: "overlap"}
+	}
+	return badges[m.Status]
+}
