@@ -71,6 +71,9 @@ var pages = map[string]string{
 	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
 
+	"GET /a/{account}/general":  "y y | n n n n | n -",
+	"POST /a/{account}/general": "y y | n n n n | n -",
+
 	"GET /t/{tenant}/scopes":                 "y y | y y y y | - -",
 	"GET /t/{tenant}/scopes/new":             "y y | y n n n | - -",
 	"POST /t/{tenant}/scopes/new":            "y y | y n n n | - -",

@@ -27,6 +27,7 @@
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
+//	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
 //	managementkeys.go, managementform.go    the management keys of a service account

@@ -55,6 +55,8 @@ var messages = map[string]*view.Message{
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 
+	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
+
 	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
 	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},

@@ -52,6 +52,9 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
+		"/a": slices.Concat(
+			c.policyRoutes(),
+		),
 		"/t": slices.Concat(
 			c.keyRoutes(),
 			c.applicationRoutes(),

@@ -29,7 +29,9 @@ var tenantPages = []sidebarPage{
 }
 
 // accountPages are the pages of an account, for its owners and admins.
-var accountPages = []sidebarPage{}
+var accountPages = []sidebarPage{
+	{"General settings", "general", "building", nil},
+}
 
 // sidebar returns the pages that the person finds at the side. What they may not see is not there.
 func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.AccountID]string) []view.NavGroup {
