@@ -68,7 +68,7 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 		return a.CreatedAt, string(a.ID)
 	})
 	table := &view.Table{
-		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"), Auto: true,
+		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
 		Empty: "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
 	for _, a := range shown {
