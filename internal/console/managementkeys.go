@@ -91,7 +91,7 @@ func (k *call) managementPanel(t tenancy.Tenant, a machine.ServiceAccount) (view
 	live := 0
 	table := &view.Table{
 		Columns: columns("Key", "Permissions", "Owner types", "Expires", "Last used", "Status"),
-		Empty: "No management key. Create one for a program that manages keys.",
+		Empty:   "No management key. Create one for a program that manages keys.",
 	}
 	for _, m := range list {
 		if m.Status == policy.Active {

@@ -61,5 +61,10 @@ var messages = map[string]*view.Message{
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
 	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},
 
+	"notifications.edit": {Tone: "ok", Icon: "check", Text: "Your notifications were saved."},
+	"password.edit":      {Tone: "ok", Icon: "check", Text: "Your password is changed. All other sessions have ended."},
+	"profile.edit":       {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
+	"session.end":        {Tone: "ok", Icon: "check", Text: "The session has ended."},
+
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

@@ -77,6 +77,7 @@ func (c *Console) personalRoutes() []web.Route {
 		c.page("/settings/keys", c.myKeys),
 		c.form(newKeyPath, c.newKey, c.createKey),
 		c.action("/settings/keys/download", c.download),
+		c.profileRoutes(), c.securityRoutes(),
 	)
 }
 

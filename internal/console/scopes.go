@@ -42,7 +42,7 @@ func (c *Console) listScopes(k *call) (response, error) {
 	}
 	own := view.Panel{ID: "own", Heading: "Scopes of " + t.Name, Table: &view.Table{
 		Columns: columns("Scope", "Allowed roles"),
-		Empty: "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
+		Empty:   "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
 	}}
 	builtIn := view.Panel{
 		ID: "built-in", Heading: "Built in", Intro: "For keys that call Claviger itself. They cannot be changed.",

@@ -69,7 +69,7 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	})
 	table := &view.Table{
 		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
-		Empty: "No service account yet. Create one for a program: its keys stay when people leave.",
+		Empty:   "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
 	for _, a := range shown {
 		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, keys, more))

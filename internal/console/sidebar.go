@@ -38,7 +38,10 @@ func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.Accoun
 	item := func(label, to, icon string) view.NavItem {
 		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == current}
 	}
-	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
+	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{
+		item("API keys", "/settings/keys", "key"), item("Profile", profilePath, "person"),
+		item("Sign-in and security", securityPath, "shield"), item("Notifications", notificationsPath, "bell"),
+	}}}
 	account := ident.AccountID(k.PathValue("account"))
 	if t != nil {
 		account = t.Account
