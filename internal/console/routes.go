@@ -54,6 +54,7 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/a":               c.policyRoutes(),
 		"/t": slices.Concat(
 			c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+			c.settingsRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}
