@@ -83,6 +83,15 @@ var pages = map[string]string{
 	"GET /a/{account}/general":  "y y | n n n n | n -",
 	"POST /a/{account}/general": "y y | n n n n | n -",
 
+	"GET /t/{tenant}/settings":                   "y y | y n n y | - -",
+	"POST /t/{tenant}/settings":                  "y y | n n n n | - -",
+	"GET /t/{tenant}/settings/presets":           "y y | y n n y | - -",
+	"GET /t/{tenant}/settings/presets/{preset}":  "y y | n n n n | - -",
+	"POST /t/{tenant}/settings/presets/{preset}": "y y | n n n n | - -",
+	"GET /t/{tenant}/disable":                    "y y | n n n n | - -",
+	"POST /t/{tenant}/disable":                   "y y | n n n n | - -",
+	"POST /t/{tenant}/enable":                    "y y | n n n n | - -",
+
 	"GET /t/{tenant}/scopes":                 "y y | y y y y | - -",
 	"GET /t/{tenant}/scopes/new":             "y y | y n n n | - -",
 	"POST /t/{tenant}/scopes/new":            "y y | y n n n | - -",
@@ -197,6 +206,8 @@ func (w *world) path(route string) string {
 			return w.session()
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{preset}":
+			return string(policy.Standard)
 		case "{scope}":
 			w.fresh++
 			e := scope.Entry{Name: scope.Scope(fmt.Sprintf("rates:s%d", w.fresh))}
@@ -403,6 +414,13 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	if strings.HasSuffix(route, "/leave") && got.status == http.StatusSeeOther {
 		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
 		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
+	}
+	if got.status == http.StatusSeeOther &&
+		(route == "POST /t/{tenant}/disable" || strings.HasSuffix(route, "{preset}")) {
+		off := false
+		_, err := w.Tenancy.ChangeTenant(w.t.Context(), principal.Operator(), w.tenant.ID,
+			tenancy.TenantChange{Disabled: &off, Settings: unlimited})
+		testkit.NoError(w.t, err)
 	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:

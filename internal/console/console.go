@@ -28,6 +28,8 @@
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
+//	settings.go        the settings of a tenant as fields and words
+//	tenantsettings.go  who changes them, presets, disabling a tenant
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant

@@ -57,6 +57,13 @@ var messages = map[string]*view.Message{
 
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
 
+	"tenant.disable": {
+		Tone: "ok", Icon: "pause", Text: "The tenant is disabled. Its keys are refused until you enable it again.",
+	},
+	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They count from the next request on."},
+	"tenant.enable": {Tone: "ok", Icon: "check", Text: "The tenant is enabled. Its keys work as before."},
+	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It counts from the next request on."},
+
 	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
 	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},

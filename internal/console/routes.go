@@ -62,6 +62,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.memberRoutes(),
 			c.serviceAccountRoutes(),
 			c.managementKeyRoutes(),
+			c.settingsRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}
