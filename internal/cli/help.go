@@ -53,8 +53,8 @@ func help(cmd *cobra.Command, args []string) error {
 	}
 	a, ok := guide.Load().Article(args[0])
 	if !ok || len(args) > 1 {
-		return fmt.Errorf("there is no command or article %q. List the commands with `claviger help`, and the articles "+
-			"with `claviger help guide`", strings.Join(args, " "))
+		return fmt.Errorf("there is no command or article %q. List the commands with `claviger help`, and the "+
+			"articles with `claviger help guide`", strings.Join(args, " "))
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), a.Source)
 	return err
