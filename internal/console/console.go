@@ -25,10 +25,14 @@
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	waiting.go    what becomes of the first requests with it
+//	profile.go, security.go    the person's own record, password and sessions
 //	applications.go    the protected APIs of a tenant
+//	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
+//	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
+//	managementkeys.go, managementform.go    the management keys of a service account
 package console
 
 import (
@@ -306,6 +310,12 @@ func readForm(r *http.Request, body []byte) (url.Values, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "The form cannot be read.")
+	}
+	// Browsers send each line break of a text as two characters, which nobody typed.
+	for _, values := range form {
+		for i, value := range values {
+			values[i] = strings.ReplaceAll(value, "\r\n", "\n")
+		}
 	}
 	return form, nil
 }

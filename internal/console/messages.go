@@ -19,6 +19,11 @@ var messages = map[string]*view.Message{
 		Tone: "ok", Icon: "pause",
 		Text: "The service account is disabled. Its keys are refused until it is enabled again.",
 	},
+	"management-key.edit":     {Tone: "ok", Icon: "check", Text: "The management key was saved."},
+	"management-key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
+	"management-key.revoke": {
+		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
+	},
 	"mailed": {
 		Tone: "ok", Icon: "mail",
 		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
@@ -49,6 +54,17 @@ var messages = map[string]*view.Message{
 	"member.leave":  {Tone: "ok", Icon: "out", Text: "You left the tenant. Your keys there are revoked."},
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+
+	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
+
+	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
+	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
+	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},
+
+	"notifications.edit": {Tone: "ok", Icon: "check", Text: "Your notifications were saved."},
+	"password.edit":      {Tone: "ok", Icon: "check", Text: "Your password is changed. All other sessions have ended."},
+	"profile.edit":       {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
+	"session.end":        {Tone: "ok", Icon: "check", Text: "The session has ended."},
 
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

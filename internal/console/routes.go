@@ -52,8 +52,16 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
+		"/a": slices.Concat(
+			c.policyRoutes(),
+		),
 		"/t": slices.Concat(
-			c.keyRoutes(), c.applicationRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+			c.keyRoutes(),
+			c.applicationRoutes(),
+			c.scopeRoutes(),
+			c.memberRoutes(),
+			c.serviceAccountRoutes(),
+			c.managementKeyRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}
@@ -69,6 +77,7 @@ func (c *Console) personalRoutes() []web.Route {
 		c.page("/settings/keys", c.myKeys),
 		c.form(newKeyPath, c.newKey, c.createKey),
 		c.action("/settings/keys/download", c.download),
+		c.profileRoutes(), c.securityRoutes(),
 	)
 }
 

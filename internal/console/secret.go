@@ -53,9 +53,7 @@ func (c *Console) reveal(k *call) (response, error) {
 	tenant, id := k.ids()
 	shown, err := c.Keys.Reveal(k.Context(), k.who, tenant, id)
 	if errors.Is(err, fault.SignInAgain) {
-		return response{page: view.SignIn{
-			Again: true, Email: k.session.User.Email, Next: k.keyURL(), Notice: fault.Message(err),
-		}, title: "Sign in again", status: http.StatusUnauthorized}, nil
+		return k.signInAgain(k.keyURL(), err), nil
 	}
 	if err != nil {
 		return response{}, err

@@ -23,12 +23,15 @@ var readers = []scope.Role{scope.Admin, scope.Auditor}
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Applications", "applications", "grid", nil},
+	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
 	{"Service accounts", "service-accounts", "machine", readers},
 }
 
 // accountPages are the pages of an account, for its owners and admins.
-var accountPages = []sidebarPage{}
+var accountPages = []sidebarPage{
+	{"General settings", "general", "building", nil},
+}
 
 // findsInSidebar reports whether the person finds a page of the tenant in the path in the sidebar.
 func (k *call) findsInSidebar(path string) bool {
@@ -47,7 +50,10 @@ func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.Accoun
 	item := func(label, to, icon string) view.NavItem {
 		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == current}
 	}
-	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
+	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{
+		item("API keys", "/settings/keys", "key"), item("Profile", profilePath, "person"),
+		item("Sign-in and security", securityPath, "shield"), item("Notifications", notificationsPath, "bell"),
+	}}}
 	account := ident.AccountID(k.PathValue("account"))
 	if t != nil {
 		account = t.Account
