@@ -46,8 +46,8 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	return f, nil
 }
 
-// accountNames returns the names of the accounts of the tenants and, on a page of an account, of all
-// accounts of the person: one can have no tenant.
+// accountNames returns the names of the tenants' accounts and, on a page of an account, those of
+// all accounts of the person: one can have no tenant.
 func (c *Console) accountNames(k *call, tenants []tenancy.Tenant) (map[ident.AccountID]string, error) {
 	names := map[ident.AccountID]string{}
 	for _, t := range tenants {

@@ -86,7 +86,7 @@ func (c *Console) showKey(k *call) (response, error) {
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
 }
 
-// pageAction returns a link to a page, if the console has it and the person finds it in the sidebar.
+// pageAction returns a link to a page, if there is one that the person finds in the sidebar.
 func (k *call) pageAction(text, path string) []view.Action {
 	page, _, _ := strings.Cut(path, "?")
 	if _, _, exists := k.console.site.at(page); !exists || !k.findsInSidebar(page) {

@@ -39,7 +39,8 @@ func TestThePageOfAKeySaysHowItLivesWhatToDoAndWhatHappenedToIt(t *testing.T) {
 	page := d.get(path)
 	for _, text := range []string{
 		"Two secrets are active.", `href="` + path + `#secrets"`, "Unused scopes.", "30 days: scopes:read.",
-		"Regenerated", "Old secret ends", "Expires ", `class="dot end"`, "60 days old · secret today · regenerated once",
+		"Regenerated", "Old secret ends", "Expires ", `class="dot end"`,
+		"60 days old · secret today · regenerated once",
 		"<b>You</b> created the key", "<b>You</b> regenerated the secret", "the old one works until",
 		"disabled the key", "{&#34;team&#34;:&#34;&lt;platform&gt;&#34;}",
 	} {
