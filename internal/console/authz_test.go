@@ -67,6 +67,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+	"GET /t/{tenant}/keys/{key}/uses":        "y y | y y - y | - -",
 	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 
 	"GET /t/{tenant}/applications":                        "y y | y y y y | - -",

@@ -19,6 +19,7 @@
 //	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
+//	lifeline.go, history.go    its life as a drawing, and what happened to it
 //	createfor.go    a key for another owner
 //	bulkkeys.go     several keys at once
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
@@ -115,6 +116,8 @@ type call struct {
 	origin principal.Origin
 	// form has the fields of a POST.
 	form url.Values
+	// seen are the tenants of the person, once they were read.
+	seen []tenancy.Tenant
 	// now and zone are the time of the request, and that of the person.
 	now  time.Time
 	zone *time.Location

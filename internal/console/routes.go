@@ -99,6 +99,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
 		c.poll(keyPath+"/waiting", c.showWaiting),
+		c.poll(keyPath+"/uses", c.showUses),
 	)
 }
 

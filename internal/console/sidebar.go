@@ -34,6 +34,18 @@ var accountPages = []sidebarPage{
 	{"General settings", "general", "building", nil},
 }
 
+// findsInSidebar reports whether the person finds a page of the tenant in the path in the sidebar.
+func (k *call) findsInSidebar(path string) bool {
+	t, err := k.tenant()
+	if err != nil {
+		return false
+	}
+	role := k.who.RoleIn(t.ID, t.Account)
+	return slices.ContainsFunc(tenantPages, func(p sidebarPage) bool {
+		return inTenant(t.ID, p.page) == path && (p.roles == nil || slices.Contains(p.roles, role))
+	})
+}
+
 // sidebar returns the pages that the person finds at the side. What they may not see is not there.
 func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.AccountID]string) []view.NavGroup {
 	item := func(label, to, icon string) view.NavItem {
