@@ -8,7 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/config"
 	"github.com/claviger-dev/claviger/internal/console"
 	"github.com/claviger-dev/claviger/internal/dataplane"
-	"github.com/claviger-dev/claviger/internal/docs"
+	"github.com/claviger-dev/claviger/internal/docsite"
 	"github.com/claviger-dev/claviger/internal/manageapi"
 	"github.com/claviger-dev/claviger/internal/oauth"
 	"github.com/claviger-dev/claviger/internal/proxy"
@@ -68,8 +68,8 @@ func (a *App) handler() http.Handler {
 			ManagementKeys: a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
 			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
-		&docs.Site{
-			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) },
+		&docsite.Site{
+			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,
 		},
 	} {
 		e.Mount(router)

@@ -48,6 +48,7 @@ var table = []layer{
 		{"tools/upgrade", "", ""},
 		{"tools/pages", "", ""},
 		{"tools/compat", "", ""},
+		{"docs", "", ""},
 		{"api", "", ""},
 		{"client", "api", ""},
 	}},
@@ -133,6 +134,7 @@ var table = []layer{
 		{"internal/dialect", "web verify principal credential ident fault", "json"},
 		{"internal/forward", "verify route policy scope fault", ""},
 		{"internal/console/view", "", ""},
+		{"internal/guide", "docs text", "goldmark"},
 	}},
 	{"entrypoints", []row{
 		{"internal/manageapi", "machine/wire web domain base api", "huma json"},
@@ -141,7 +143,7 @@ var table = []layer{
 			"web dialect forward verify route api policy scope principal ident metadata telemetry proxy fault", "json",
 		},
 		{"internal/adminapi", "machine/wire web domain base api", ""},
-		{"internal/docs", "web fault api", ""},
+		{"internal/docsite", "web console/view guide text fault api", ""},
 		{
 			"internal/oauth", "web verify token api policy scope principal credential fault",
 			"go-oidc oauth2", // only in tests, as clients
@@ -189,6 +191,7 @@ var modules = map[string]string{
 	"go-mail":    "github.com/wneessen/go-mail",
 	"go-sasl":    "github.com/emersion/go-sasl",
 	"go-smtp":    "github.com/emersion/go-smtp",
+	"goldmark":   "github.com/yuin/goldmark",
 	"goleak":     "go.uber.org/goleak",
 	"goose":      "github.com/pressly/goose",
 	"huma":       "github.com/danielgtaylor/huma",
@@ -225,6 +228,7 @@ var exclusiveModules = map[string]string{
 	"otter":      "verify",
 	"huma":       "manageapi",
 	"go-mail":    "mail",
+	"goldmark":   "guide",
 	"go-jose":    "token",
 	"prometheus": "telemetry",
 	"otel":       "telemetry",

@@ -106,7 +106,7 @@ var promised = regexp.MustCompile(`(?i)git clone|go (install|get) |@latest|brew 
 
 func TestNoDocumentPromisesADownloadThatDoesNotExist(t *testing.T) {
 	t.Parallel()
-	others, err := filepath.Glob("../../internal/docs/pages/*.html")
+	others, err := filepath.Glob("../../internal/docsite/pages/*.html")
 	must(t, err)
 	for _, name := range []string{
 		"deploy/archive.md", "deploy/compose/compose.yaml", "CONTRIBUTING.md", "SECURITY.md", "Dockerfile",

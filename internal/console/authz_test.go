@@ -67,6 +67,14 @@ var pages = map[string]string{
 	"GET /t/{tenant}/applications/{application}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/applications/{application}/delete":  "y y | y n n n | - -",
 
+	"GET /t/{tenant}/scopes":                 "y y | y y y y | - -",
+	"GET /t/{tenant}/scopes/new":             "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/new":            "y y | y n n n | - -",
+	"GET /t/{tenant}/scopes/{scope}/edit":    "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/{scope}/edit":   "y y | y n n n | - -",
+	"GET /t/{tenant}/scopes/{scope}/remove":  "y y | y n n n | - -",
+	"POST /t/{tenant}/scopes/{scope}/remove": "y y | y n n n | - -",
+
 	"GET /t/{tenant}/members":                          "y y | y y y y | - -",
 	"POST /t/{tenant}/members":                         "y y | y n n n | - -",
 	"GET /t/{tenant}/members/{user}/role":              "y y | y n n n | - -",
@@ -76,8 +84,8 @@ var pages = map[string]string{
 	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
 	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
 	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
-	"GET /t/{tenant}/members/{user}/known/revoke":      "- - | - n n n | - -", // they were shown no secret
-	"POST /t/{tenant}/members/{user}/known/revoke":     "- - | - n n n | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/known/revoke":     "y y | y n n n | - -",
 	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
 	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
 	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
@@ -168,8 +176,13 @@ func (w *world) path(route string) string {
 			return w.key(strings.HasSuffix(route, "/previous"))
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{scope}":
+			w.fresh++
+			e := scope.Entry{Name: scope.Scope(fmt.Sprintf("rates:s%d", w.fresh))}
+			testkit.NoError(w.t, w.Tenancy.AddScope(w.t.Context(), principal.Operator(), w.tenant.ID, e))
+			return string(e.Name)
 		case "{user}":
-			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
+			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
 		case "{service_account}":
@@ -211,6 +224,22 @@ func (w *world) managementKey(account string) string {
 var managementRequest = api.CreateManagementKeyRequest{
 	Name: "Customer keys", Permissions: []api.Permission{"keys:create", "keys:read"},
 	Owners: []api.PartyType{api.PartySubject}, Ceilings: api.ManagementCeilingsRequest{AllApplications: true},
+}
+
+// formerAdmin creates a member who knows the secret of a key of another, and returns their id.
+func (w *world) formerAdmin() string {
+	w.t.Helper()
+	admin := w.Member(w.tenant, "Former Admin", scope.Admin)
+	_, err := w.As(admin).CreateKey(w.t.Context(), string(w.tenant.ID), api.CreateKeyRequest{
+		Name: "Shown", OwnerID: string(w.people["member"].ID), Scopes: []string{"applications:read"},
+		AllApplications: true,
+	})
+	testkit.NoError(w.t, err)
+	member := scope.Member
+	_, err = w.Tenancy.ChangeMember(w.t.Context(), principal.Operator(), w.tenant.ID, admin.ID,
+		tenancy.MemberChange{Role: &member})
+	testkit.NoError(w.t, err)
+	return string(admin.ID)
 }
 
 // formTo returns the form of a page that is sent to a path by POST, if it has one.
@@ -270,8 +299,12 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	w.fresh++
 	for _, name := range f.Blank {
+		text := fmt.Sprintf("Fresh %d", w.fresh)
+		if strings.HasSuffix(path, "/scopes/new") {
+			text = fmt.Sprintf("fresh:s%d", w.fresh)
+		}
 		value, known := map[string]string{
-			"name": fmt.Sprintf("Fresh %d", w.fresh), "accept": "yes", "sure": f.Phrase, "overlap": "0",
+			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
 			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
 		}[name]
 		if !known {

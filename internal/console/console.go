@@ -23,6 +23,7 @@
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	applications.go    the protected APIs of a tenant
+//	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
@@ -273,6 +274,12 @@ func readForm(r *http.Request, body []byte) (url.Values, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, fault.New(fault.Malformed, "The form cannot be read.")
+	}
+	// Browsers send each line break of a text as two characters, which nobody typed.
+	for _, values := range form {
+		for i, value := range values {
+			values[i] = strings.ReplaceAll(value, "\r\n", "\n")
+		}
 	}
 	return form, nil
 }

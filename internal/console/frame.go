@@ -17,8 +17,8 @@ const maxTenants = 200
 // frame returns what is around a page.
 func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	f := view.Frame{
-		Title: answer.title, Failed: answer.status == statusInvalid, Theme: themeOf(k.Request), Narrow: answer.narrow,
-		Message: answer.message, Version: c.Version, Zone: k.zone.String(),
+		Title: answer.title, Failed: answer.status == statusInvalid, Theme: view.ThemeOf(k.Request),
+		Narrow: answer.narrow, Message: answer.message, Version: c.Version, Zone: k.zone.String(),
 	}
 	if f.Message == nil && k.isFromHere() {
 		f.Message = messages[k.URL.Query().Get("did")]

@@ -14,12 +14,8 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
-const (
-	// maxKnown is how many keys are listed of which a person knows the secret, and revoked at once.
-	maxKnown = 200
-	// knownParts is in how many parts of the list of keys they are searched for.
-	knownParts = 10
-)
+// maxKnown is how many keys are listed of which a person knows the secret, and revoked at once.
+const maxKnown = 200
 
 // knownSecrets are the usable keys of other owners, and the management keys, of which a person was
 // shown a secret that is still valid.
@@ -32,25 +28,9 @@ type knownSecrets struct {
 
 // known returns what a person knows of the tenant, to an admin or auditor of it.
 func (k *call) known(t tenancy.Tenant, user ident.UserID) (known knownSecrets, err error) {
-	page := key.Page{Limit: maxKnown}
-	for range knownParts {
-		l, err := k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{ShownTo: user}, page)
-		if err != nil {
-			return known, err
-		}
-		for _, v := range l.Views {
-			if v.Status == policy.Active || v.Status == policy.Disabled {
-				known.keys = append(known.keys, v)
-			}
-		}
-		known.more = l.Next != nil
-		if l.Next == nil || len(known.keys) >= maxKnown {
-			break
-		}
-		page = *l.Next
-	}
-	if len(known.keys) > maxKnown {
-		known.keys, known.more = known.keys[:maxKnown], true
+	known.keys, known.more, err = k.usableKeys(t.ID, key.Filter{ShownTo: user}, maxKnown)
+	if err != nil {
+		return known, err
 	}
 	health, err := k.console.Keys.ManagementHealth(k.Context(), k.who, t.ID)
 	if err != nil || health == nil {
@@ -66,20 +46,8 @@ func (k *call) known(t tenancy.Tenant, user ident.UserID) (known knownSecrets, e
 
 // table lists what the person knows.
 func (s knownSecrets) table(k *call) *view.Table {
-	table := &view.Table{
-		Columns: columns("Key", "Owner", "Last used", "Status"), Auto: true,
-		Empty: "The person knows no secret of another's key that is still valid.",
-	}
-	for _, v := range s.keys {
-		row, badge := k.row(v), badgeOf(v)
-		owner, note := ownerWords(v.Key)
-		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
-			{Key: &row},
-			{Text: owner, Note: note},
-			{When: k.ago(v.Key.LastUsedAt), Note: v.Key.LastUsedIP},
-			{Badge: &badge},
-		}})
-	}
+	table := k.keyTable(s.keys)
+	table.Empty = "The person knows no secret of another's key that is still valid."
 	for _, h := range s.management {
 		badge := badges[policy.Active]
 		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{

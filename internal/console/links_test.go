@@ -169,7 +169,7 @@ func TestThePageOfALinkLeadsToTheOperationOfTheAPI(t *testing.T) {
 		h, token := liveToken(t, h, path)
 		_, page := testkit.Get(t, h.URL+path+token)
 		anchor := regexp.MustCompile(`href="/docs/api#([^"]+)"`).FindStringSubmatch(page)
-		if anchor == nil || !strings.Contains(reference, `<h3 id="`+anchor[1]+`">`) {
+		if anchor == nil || !strings.Contains(reference, `<tr id="`+anchor[1]+`">`) {
 			t.Errorf("%s leads to %v", path, anchor)
 		}
 	}

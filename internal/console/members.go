@@ -8,15 +8,16 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -54,15 +55,6 @@ var roleChoices = []view.Choice{
 // roleOf returns the choices with the role chosen.
 func roleOf(role string) []view.Choice { return chosen(roleChoices, role) }
 
-// chosen returns the choices, of which those with the values are made.
-func chosen(choices []view.Choice, values ...string) []view.Choice {
-	choices = slices.Clone(choices)
-	for i := range choices {
-		choices[i].Checked = slices.Contains(values, choices[i].Value)
-	}
-	return choices
-}
-
 func (c *Console) listMembers(k *call) (response, error) {
 	return k.membersPage(nil, nil, view.Overview{})
 }
@@ -86,7 +78,7 @@ func (k *call) membersPage(values url.Values, faults view.Faults, p view.Overvie
 	p.Heading = "Members"
 	p.Intro = peopleCount(n) + " in " + t.Name + ". Removing somebody revokes their keys here."
 	if isMember(k, t.ID) {
-		p.Actions = []view.Action{{Text: "Leave " + t.Name + "…", Class: "ends", Path: inTenant(t.ID, "leave")}}
+		p.Actions = []view.Action{{Text: "Leave this tenant…", Class: "ends", Path: inTenant(t.ID, "leave")}}
 	}
 	if k.isAdmin(t) {
 		open, err := k.invitationsPanel(t, paging.Page{Limit: shownInvitations + 1})
@@ -391,7 +383,8 @@ func (k *call) roleForm(values url.Values, faults view.Faults) (response, error)
 	p := view.Editor{
 		Crumb: view.Link{Text: "Members", Path: members}, Heading: "Change the role of " + personName(m),
 		Intro:  "The person's keys stay. From now on they are allowed what the new role allows.",
-		Action: k.URL.Path, Button: "Change role", Cancel: view.Link{Text: "Discard", Path: members}, Faults: faults,
+		Action: k.URL.Path, Version: version(values, m.Version()), Faults: faults,
+		Button: "Change role", Cancel: view.Link{Text: "Discard", Path: members},
 		Parts: []view.Part{{Heading: "Role", Controls: []view.Control{{
 			Kind: view.KindRadios, Name: "role", Label: "Role in " + t.Name,
 			Choices: roleOf(cmp.Or(values.Get("role"), string(m.Role))),
@@ -410,9 +403,12 @@ func (k *call) roleForm(values url.Values, faults view.Faults) (response, error)
 
 func (c *Console) setRole(k *call) (response, error) {
 	role := scope.Role(k.form.Get("role"))
-	err := k.changeMember(tenancy.MemberChange{Role: &role})
+	err := k.changeMember(tenancy.MemberChange{Expected: k.expected(), Role: &role})
 	faults := formFaults(err)
-	if errors.Is(err, fault.Conflict) {
+	switch {
+	case errors.Is(err, etag.ErrChanged):
+		faults = k.changedMeanwhile("role", "membership")
+	case errors.Is(err, fault.Conflict):
 		faults = view.Faults{{Field: "role", Message: fault.Message(err)}}
 	}
 	if faults != nil {
@@ -486,21 +482,11 @@ const countedKeys = 100
 
 // countKeys returns how many keys of a person work or could work again, in words.
 func (k *call) countKeys(t tenancy.Tenant, user ident.UserID) (string, error) {
-	listing, err := k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Owner: ident.PartyID(user)},
-		key.Page{Limit: countedKeys})
-	if err != nil {
-		return "", err
+	list, more, err := k.usableKeys(t.ID, key.Filter{Owner: ident.PartyID(user)}, countedKeys)
+	if more {
+		return fmt.Sprintf("more than %d", len(list)), err
 	}
-	n := 0
-	for _, v := range listing.Views {
-		if v.Status == policy.Active || v.Status == policy.Disabled {
-			n++
-		}
-	}
-	if listing.Next != nil {
-		return fmt.Sprintf("more than %d", n), nil
-	}
-	return fmt.Sprint(n), nil
+	return strconv.Itoa(len(list)), err
 }
 
 func (c *Console) removeMember(k *call) (response, error) {

@@ -95,11 +95,20 @@ func TestAnAdminChangesDisablesAndRemovesAMember(t *testing.T) {
 	person := d.Member(d.tenant, "Priya Raman", scope.Member)
 	k := d.Key(d.As(person), d.tenant, "applications:read")
 	path := d.at("members/" + string(person.ID))
-	d.get(path+"/role").see(t, "the form", http.StatusOK, `value="member" checked`)
-	d.post(path+"/role", url.Values{"role": {"nonsense"}}).see(t, "no role", http.StatusUnprocessableEntity,
-		"Use admin")
-	if got := d.post(path+"/role", url.Values{"role": {"auditor"}}); got.location != d.at("members?did=member.role") {
+	page := d.get(path + "/role")
+	page.see(t, "the form", http.StatusOK, `value="member" checked`)
+	form := url.Values{"version": {field(t, page, "version")}, "role": {"nonsense"}}
+	d.post(path+"/role", form).see(t, "no role", http.StatusUnprocessableEntity, "Use admin")
+	form.Set("role", "auditor")
+	if got := d.post(path+"/role", form); got.location != d.at("members?did=member.role") {
 		t.Errorf("change the role: %d to %q", got.status, got.location)
+	}
+	form.Set("role", "admin")
+	stale := d.post(path+"/role", form)
+	stale.see(t, "a stale form", http.StatusUnprocessableEntity, "was changed since you opened this form")
+	stale.see(t, "a stale form", http.StatusUnprocessableEntity, `value="admin" checked`)
+	if field(t, stale, "version") == form.Get("version") {
+		t.Error("the form is shown again for the old version")
 	}
 	d.post(path+"/disable", nil)
 	if code := testkit.RouteCode(t, d.Server, k.Credential.Value, d.tenant, ""); code != api.APIKeyDisabled {
@@ -155,7 +164,7 @@ func TestAMemberLeavesATenantAndTheLastAdminStays(t *testing.T) {
 	t.Parallel()
 	d := newVisit(t, nil)
 	k := d.Key(d.As(d.person), d.tenant, "applications:read")
-	d.get(d.at("members")).see(t, "the list", http.StatusOK, "Leave Shipping API")
+	d.get(d.at("members")).see(t, "the list", http.StatusOK, "Leave this tenant…")
 	d.get(d.at("leave")).see(t, "before", http.StatusOK, "Your keys in this tenant are revoked at once")
 	if got := d.post(d.at("leave"), nil); got.location != "/settings/keys?did=member.leave" {
 		t.Errorf("leave: %d to %q", got.status, got.location)
@@ -169,7 +178,8 @@ func TestAMemberLeavesATenantAndTheLastAdminStays(t *testing.T) {
 	admin.post(d.at("leave"), nil).see(t, "the last admin", http.StatusConflict, "last admin")
 	for _, m := range d.members() {
 		role := d.at("members/" + m.User.ID + "/role")
-		admin.post(role, url.Values{"role": {"member"}}).see(t, "the last admin", http.StatusUnprocessableEntity,
+		form := url.Values{"role": {"member"}, "version": {field(t, admin.get(role), "version")}}
+		admin.post(role, form).see(t, "the last admin", http.StatusUnprocessableEntity,
 			"last admin")
 	}
 }

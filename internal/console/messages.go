@@ -51,5 +51,9 @@ var messages = map[string]*view.Message{
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 
+	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
+	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
+	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},
+
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
@@ -61,6 +62,31 @@ func (k *call) usableKeys(tenant ident.TenantID, filter key.Filter, most int) (l
 		page = *l.Next
 	}
 	return list, true, nil
+}
+
+// keyTable lists keys with their owners.
+func (k *call) keyTable(keys []key.View) *view.Table {
+	table := &view.Table{Columns: columns("Key", "Owner", "Last used", "Status"), Auto: true}
+	for _, v := range keys {
+		row, badge := k.row(v), badgeOf(v)
+		owner, note := ownerWords(v.Key)
+		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
+			{Key: &row},
+			{Text: owner, Note: note},
+			{When: k.ago(v.Key.LastUsedAt), Note: v.Key.LastUsedIP},
+			{Badge: &badge},
+		}})
+	}
+	return table
+}
+
+// chosen returns the choices, of which those with the values are made.
+func chosen(choices []view.Choice, values ...string) []view.Choice {
+	choices = slices.Clone(choices)
+	for i := range choices {
+		choices[i].Checked = slices.Contains(values, choices[i].Value)
+	}
+	return choices
 }
 
 // columns returns the heads of a table.

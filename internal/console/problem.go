@@ -40,7 +40,7 @@ func (p problemWriter) WriteError(w http.ResponseWriter, r *http.Request, f web.
 		}
 	}
 	// The page has no frame of a person: what failed may be what the frame needs.
-	frame := view.Frame{Title: page.Heading, Theme: themeOf(r), Version: p.console.Version, Zone: "UTC"}
+	frame := view.Frame{Title: page.Heading, Theme: view.ThemeOf(r), Version: p.console.Version, Zone: "UTC"}
 	if writePage(w, f.Status, frame, page) != nil {
 		problems.WriteError(w, r, f)
 	}

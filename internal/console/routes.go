@@ -52,7 +52,12 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
 		"/t": slices.Concat(
-			c.keyRoutes(), c.applicationRoutes(), c.serviceAccountRoutes(), c.managementKeyRoutes(), c.memberRoutes(),
+			c.keyRoutes(),
+			c.applicationRoutes(),
+			c.scopeRoutes(),
+			c.memberRoutes(),
+			c.serviceAccountRoutes(),
+			c.managementKeyRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

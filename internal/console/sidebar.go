@@ -23,6 +23,7 @@ var readers = []scope.Role{scope.Admin, scope.Auditor}
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Applications", "applications", "grid", nil},
+	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
 	{"Service accounts", "service-accounts", "machine", readers},
 }

@@ -208,22 +208,10 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// themeCookie is the cookie with the theme that a person chose.
-const themeCookie = "theme"
-
-// themeOf returns the theme that a person chose; "" for that of the system.
-func themeOf(r *http.Request) string {
-	c, err := r.Cookie(themeCookie)
-	if err == nil && (c.Value == "light" || c.Value == "dark") {
-		return c.Value
-	}
-	return ""
-}
-
 // setTheme keeps the theme in a cookie.
 func (c *Console) setTheme(k *call) (response, error) {
 	cookie := &http.Cookie{
-		Name: themeCookie, Value: k.form.Get("theme"), Path: "/", HttpOnly: true,
+		Name: view.ThemeCookie, Value: k.form.Get("theme"), Path: "/", HttpOnly: true,
 		Secure: c.Middleware.Authenticator.Secure, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600,
 	}
 	switch cookie.Value {

@@ -39,6 +39,8 @@ type Filter struct {
 	// ShownTo narrows the list to keys of other people of which this person was shown a secret that
 	// is still valid, because they created or refreshed the key. It is "" for no such bound.
 	ShownTo ident.UserID
+	// Scope is a scope that all listed keys have by name; "" for any.
+	Scope scope.Scope
 	// OwnerTypes are the only types of owners whose keys are listed; nil for all.
 	OwnerTypes []ident.PartyType
 	// program is set for a management key, which finds no key by what it may not read.
@@ -68,7 +70,9 @@ func (f Filter) matches(v View) bool {
 	switch expires := v.Life.Expiry.At; {
 	case f.ShownTo != "" && !v.wasShownTo(f.ShownTo):
 		return false
-	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero()): // the caller may not know these
+	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != ""):
+		return false // the caller may not know these
+	case f.Scope != "" && !v.Key.Scopes.Has(f.Scope):
 		return false
 	case f.CreatedBy != "" && f.CreatedBy != v.Key.CreatedBy.ID:
 		return false
@@ -276,7 +280,7 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 		},
 	}
 	if filter.Status != "" || filter.ShownTo != "" || filter.OwnerTypes != nil || filter.CreatedBy != "" ||
-		!filter.ExpiresBefore.IsZero() {
+		!filter.ExpiresBefore.IsZero() || filter.Scope != "" {
 		by.Batch = scanBatch
 	}
 	if !filter.CreatedAfter.IsZero() {

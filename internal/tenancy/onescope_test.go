@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/etag"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -70,6 +71,28 @@ func TestAScopeIsAddedReplacedAndRemovedWithoutTheOthers(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnAddedScopeReplacesNone(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	ctx, id := t.Context(), h.Tenant("Main tenant", nil).ID
+	add := func(name scope.Scope) error {
+		e := scope.Entry{Name: name, Roles: []scope.Role{"auditor"}}
+		return h.Tenancy.AddScope(ctx, principal.Operator(), id, e)
+	}
+	testkit.NoError(t, add("films:read"))
+	for name, code := range map[scope.Scope]string{
+		"films:read": "duplicate", "audit:read": "built_in", "Films": "form",
+	} {
+		err := add(name)
+		if faults := fault.Fields(err); len(faults) != 1 || faults[0].Name != "name" || faults[0].Code != code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff([]string{`films:read "" [auditor]`}, ownScopes(t, h, id)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // To replace the whole catalogue, both would have to read it first, and one would lose its scope.

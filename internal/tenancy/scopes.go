@@ -61,9 +61,7 @@ func (s *Service) PutScope(ctx context.Context, who principal.Principal, id iden
 		case !known && expected != "":
 			return nil, etag.ErrChanged
 		case !known:
-			err := account.CheckLimit(len(before), nil, maxOwnScopes, "This tenant has added %d of %d scopes.",
-				"Remove one first.")
-			return slices.Insert(before, at, e), err
+			return slices.Insert(before, at, e), checkScopeLimit(before)
 		}
 		if err := expected.Check(before[at].Version()); err != nil {
 			return nil, err
@@ -75,6 +73,33 @@ func (s *Service) PutScope(ctx context.Context, who principal.Principal, id iden
 		return before, nil
 	})
 	return e, err
+}
+
+// AddScope adds a scope to the tenant's own part of the catalogue, as [Service.PutScope] does, but
+// replaces none.
+func (s *Service) AddScope(ctx context.Context, who principal.Principal, id ident.TenantID,
+	e scope.Entry,
+) error {
+	e, faults := normalizeScope("", e)
+	if err := fault.Refuse(faults...); err != nil {
+		return err
+	}
+	_, err := s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
+		at, known := slices.BinarySearchFunc(before, e.Name, byName)
+		if known {
+			return nil, fault.Refuse(fault.Field{
+				Name: "name", Code: "duplicate", Message: "The tenant has this scope already. Edit it instead.",
+			})
+		}
+		return slices.Insert(before, at, e), checkScopeLimit(before)
+	})
+	return err
+}
+
+// checkScopeLimit refuses one more scope of the tenant's own where there are too many.
+func checkScopeLimit(own scope.Entries) error {
+	return account.CheckLimit(len(own), nil, maxOwnScopes, "This tenant has added %d of %d scopes.",
+		"Remove one first.")
 }
 
 // RemoveScope removes a scope from the tenant's own part of the catalogue, as

@@ -36,6 +36,15 @@ func (q Query) Found(fields ...string) bool {
 	return false
 }
 
+// Prepared is a text in the form in which searches compare it, for a text that is searched often.
+type Prepared struct{ text string }
+
+// Prepare returns a text in that form.
+func Prepare(s string) Prepared { return Prepared{searchable(s)} }
+
+// FoundIn is Found for a prepared text.
+func (q Query) FoundIn(p Prepared) bool { return q.foundIn(p.text) }
+
 func (q Query) foundIn(text string) bool {
 	for at := 0; ; {
 		i := strings.Index(text[at:], q.text)

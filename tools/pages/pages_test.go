@@ -84,12 +84,12 @@ func TestTheSkipLinkLeadsPastTheMenu(t *testing.T) {
 	tab := browser.Open(t, testkit.Start(t, testkit.SQLite).URL)
 	tab.Visit("/docs")
 	tab.Press(browser.TabKey)
-	if got, want := tab.Focused(), `link "Skip to content"`; got != want {
+	if got, want := tab.Focused(), `link "Skip to the content"`; got != want {
 		t.Errorf("the first focus is on %s, not %s", got, want)
 	}
 	tab.FollowKey(browser.Enter)
 	tab.Press(browser.TabKey)
-	if got, want := tab.Focused(), `link "Reference"`; got != want || tab.Path() != "/docs#content" {
+	if got, want := tab.Focused(), `searchbox "Search the documentation"`; got != want || tab.Path() != "/docs#main" {
 		t.Errorf("the skip link leads to %s, and the next focus is on %s, not %s", tab.Path(), got, want)
 	}
 }
@@ -123,7 +123,10 @@ func allPages(t *testing.T) []page {
 	h := testkit.Start(t, testkit.SQLite)
 	list := []page{
 		{"guide", h.URL, "/docs", http.StatusOK},
+		{"article", h.URL, "/docs/console", http.StatusOK},
+		{"search", h.URL, "/docs/search?q=rotate", http.StatusOK},
 		{"reference", h.URL, "/docs/api", http.StatusOK},
+		{"operations", h.URL, "/docs/api/plans", http.StatusOK},
 		{"errors", h.URL, "/docs/errors", http.StatusOK},
 		{"error", h.URL, "/docs/errors/api_key_invalid", http.StatusOK},
 	}

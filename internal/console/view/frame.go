@@ -1,6 +1,9 @@
 package view
 
-import "html/template"
+import (
+	"html/template"
+	"net/http"
+)
 
 // Frame is what is around every page.
 type Frame struct {
@@ -48,7 +51,7 @@ type NavGroup struct {
 	Items         []NavItem
 }
 
-// NavItem is a page in the sidebar.
+// NavItem is a page in the sidebar. Its Icon is "" for none.
 type NavItem struct {
 	Label, Path, Icon string
 	// Count is "" for none.
@@ -91,6 +94,18 @@ func (f Faults) At(field string) string {
 		if one.Field == field {
 			return one.Message
 		}
+	}
+	return ""
+}
+
+// ThemeCookie is the cookie with the theme that a person chose.
+const ThemeCookie = "theme"
+
+// ThemeOf returns the theme that a person chose; "" for that of the system.
+func ThemeOf(r *http.Request) string {
+	c, err := r.Cookie(ThemeCookie)
+	if err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
 	}
 	return ""
 }

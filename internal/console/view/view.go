@@ -38,7 +38,7 @@ func parseAll() map[string]*template.Template {
 
 func parse(file string) *template.Template {
 	t := template.New(file).Funcs(template.FuncMap{
-		"icon": icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
+		"icon": Icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
 		"prose": prose,
 	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
@@ -51,11 +51,14 @@ func Render(w io.Writer, f Frame, p Page) error {
 		return fmt.Errorf("page %s: %w", p.file(), err)
 	}
 	f.Main = template.HTML(main.String()) // a template made it
-	return templates["layout.html"].Execute(w, f)
+	return RenderFrame(w, f)
 }
 
-// icon returns an icon of assets/icons.svg.
-func icon(name string) template.HTML {
+// RenderFrame writes a frame whose Main is set.
+func RenderFrame(w io.Writer, f Frame) error { return templates["layout.html"].Execute(w, f) }
+
+// Icon returns an icon of assets/icons.svg.
+func Icon(name string) template.HTML {
 	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
 		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
 }

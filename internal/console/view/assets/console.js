@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   if (!isSecureContext) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const value = button.closest(".value").querySelector("[data-secret]");
+    const value = button.closest(".value, .sample").querySelector("[data-secret], [data-text]");
     await navigator.clipboard.writeText(value.textContent);
     const label = button.innerHTML;
     button.textContent = "Copied";

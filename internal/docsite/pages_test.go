@@ -1,4 +1,4 @@
-package docs_test
+package docsite_test
 
 import (
 	"errors"
@@ -15,18 +15,20 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
-const docsPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; " +
-	"base-uri 'none'; form-action 'none'"
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'"
 
 var (
 	links = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
 	// inline is what the policy would not let run or show.
-	inline = regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son\w+=|javascript:`)
+	inline = regexp.MustCompile(`(?i)<script>|<style|\sstyle=|\son\w+=["']|javascript:`)
+	// loaded is what a browser loads by itself.
+	loaded = regexp.MustCompile(`(?:<link[^>]*href|src)="([^"]*)"`)
 )
 
 // The crawl follows every link from the guide on, so that each page is looked at and no link leads
 // nowhere.
-func TestThePagesLoadNothingFromElsewhereAndLeadNowhereElse(t *testing.T) {
+func TestThePagesLoadNothingFromElsewhereAndNoLinkLeadsNowhere(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	seen := map[string]string{}
 	wanted := []string{"/docs"}
@@ -40,10 +42,13 @@ func TestThePagesLoadNothingFromElsewhereAndLeadNowhereElse(t *testing.T) {
 			wanted = append(wanted, linksOf(t, path, text)...)
 		}
 		if fragment != "" && !strings.Contains(text, ` id="`+fragment+`"`) {
-			t.Errorf("%s has no place %s", path, fragment)
+			t.Errorf("%s has no heading %s", path, fragment)
 		}
 	}
-	for _, path := range []string{"/docs/api", "/docs/errors", "/docs/style.css", "/openapi.json"} {
+	for _, path := range []string{
+		"/docs/api", "/docs/api/keys", "/docs/api/objects", "/docs/errors", "/docs/getting-started", "/docs/nginx.md",
+		"/docs/files/nginx.conf", "/openapi.json", "/llms.txt",
+	} {
 		if seen[path] == "" {
 			t.Errorf("nothing leads from the guide to %s", path)
 		}
@@ -57,19 +62,23 @@ func readPage(t *testing.T, h *testkit.Server, path string) string {
 	if resp.StatusCode != http.StatusOK || text == "" {
 		t.Errorf("%s: %s", path, resp.Status)
 	}
-	if got := resp.Header.Get("Content-Security-Policy"); got != docsPolicy {
+	if got := resp.Header.Get("Content-Security-Policy"); strings.HasPrefix(path, "/docs") && got != docsPolicy {
 		t.Errorf("%s: policy %q", path, got)
 	}
 	if got := resp.Header.Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("%s: X-Content-Type-Options %q", path, got)
 	}
-	if found := inline.FindString(text); found != "" && path != "/openapi.json" {
+	found, isPage := inline.FindString(text), strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
+	if isPage && found != "" {
 		t.Errorf("%s holds %s", path, found)
 	}
-	for _, address := range regexp.MustCompile(`https?://[^/\s"<]*`).FindAllString(text, -1) {
-		if address != h.URL {
-			t.Errorf("%s names %s", path, address)
+	for _, m := range loaded.FindAllStringSubmatch(text, -1) {
+		if !strings.HasPrefix(m[1], "/assets/") {
+			t.Errorf("%s loads %s", path, m[1])
 		}
+	}
+	if strings.Contains(text, "https://keys.example.com") && !strings.HasPrefix(path, "/docs/files/") {
+		t.Errorf("%s does not name the address of this server", path)
 	}
 	if err := scan.Read(strings.NewReader(text),
 		func(f scan.Finding) error { return errors.New(f.Masked) }); err != nil {
@@ -84,12 +93,11 @@ func linksOf(t *testing.T, path, text string) (found []string) {
 	t.Helper()
 	base := &url.URL{Path: path}
 	for _, m := range links.FindAllStringSubmatch(text, -1) {
-		to, err := base.Parse(m[1])
-		if err != nil || to.Host != "" || strings.HasPrefix(m[1], "//") {
+		to, err := base.Parse(html.UnescapeString(m[1]))
+		switch {
+		case err != nil, to.Host != "" && to.Scheme != "https":
 			t.Errorf("%s links to %s", path, m[1])
-			continue
-		}
-		if to.Path != "/" {
+		case to.Host == "" && to.Opaque == "" && to.Path != "/" && !strings.HasPrefix(to.Path, "/assets/"):
 			found = append(found, to.String())
 		}
 	}
@@ -99,21 +107,60 @@ func linksOf(t *testing.T, path, text string) (found []string) {
 func TestTheReferenceHasEveryOperationAndEveryObject(t *testing.T) {
 	h := testkit.Start(t, testkit.SQLite)
 	d, operations, _ := testkit.ReadOpenAPI(t, h)
-	_, page := testkit.Get(t, h.URL+"/docs/api")
+	_, index := testkit.Get(t, h.URL+"/docs/api")
+	pages := map[string]string{}
 	for _, op := range operations {
+		m := regexp.MustCompile(`href="(/docs/api/[a-z0-9-]+)#` + op.OperationID + `"`).FindStringSubmatch(index)
+		if m == nil || !strings.Contains(index, `id="`+op.OperationID+`"`) {
+			t.Errorf("%s is not in the list", op.OperationID)
+			continue
+		}
+		if pages[m[1]] == "" {
+			_, pages[m[1]] = testkit.Get(t, h.URL+m[1])
+		}
 		for _, part := range []string{
-			`<h3 id="` + op.OperationID + `">`, `>` + html.EscapeString(op.Summary) + `</a>`,
+			`<h2 id="` + op.OperationID + `">`, `>` + html.EscapeString(op.Summary) + `</a>`,
 			`>` + op.Method + `</span> <code>` + op.Path + `</code>`,
+			`aria-label="Example of ` + html.EscapeString(op.Summary),
 		} {
-			if !strings.Contains(page, part) {
+			if !strings.Contains(pages[m[1]], part) {
 				t.Errorf("%s %s: no %s", op.Method, op.Path, part)
 			}
 		}
 	}
+	_, page := testkit.Get(t, h.URL+"/docs/api/objects")
 	for name := range d.Components.Schemas {
-		if !strings.Contains(page, `<h3 id="object-`+name+`">`) {
+		if !strings.Contains(page, `<h2 id="object-`+name+`">`) {
 			t.Errorf("no object %s", name)
 		}
+	}
+}
+
+// The questions are those of people who integrate, and the word behind each is in the first result.
+func TestTheSearchAnswersTheQuestionsOfNewcomers(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	first := regexp.MustCompile(`(?s)<ol class="hits".*?href="([^"]*)"`)
+	for query, path := range map[string]string{
+		"nginx":                    "/docs/nginx",
+		"secret lost":              "/docs/console#make-a-key",
+		"regenerate without break": "/docs/console#regenerate-a-key-without-a-break",
+		"key leaks":                "/docs/best-practices#when-a-key-leaks",
+		"expiration policy":        "/docs/policies",
+		"backup restore":           "/docs/operations#backup-and-restore",
+		"create key":               "/docs/api/keys#create-key",
+		"insufficient_scope":       "/docs/errors/insufficient_scope",
+		"CI":                       "/docs/service-accounts",
+		"customers plans":          "/docs/customer-keys",
+	} {
+		_, page := testkit.Get(t, h.URL+"/docs/search?q="+url.QueryEscape(query))
+		m := first.FindStringSubmatch(page)
+		if m == nil || !strings.HasPrefix(m[1], path) {
+			t.Errorf("%q finds %q first, not %s", query, m, path)
+		}
+	}
+	_, page := testkit.Get(t, h.URL+"/docs/search?q="+url.QueryEscape(`<script>xyzzy`))
+	if !strings.Contains(page, "Nothing has “&lt;script&gt;xyzzy”") {
+		t.Errorf("nothing found:\n%s", page)
 	}
 }
 

@@ -1,4 +1,4 @@
-package docs
+package docsite
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// reference is the content of the reference page: every operation and every object.
+// reference is the content of the reference: every operation and every object.
 type reference struct {
 	Document *document
 	Groups   []group
@@ -29,6 +29,9 @@ type entry struct {
 	Parameters                             []member
 	Body                                   *object
 	Responses, Errors                      []reply
+	// Samples call the operation, and Answer is an example of what it answers; "" for no body.
+	Samples []sample
+	Answer  string
 }
 
 // requirement says which credential an operation requires.
@@ -66,7 +69,7 @@ type reply struct {
 func referenceOf(d *document) reference {
 	r := reference{Document: d}
 	for _, tag := range d.Tags {
-		id := "tag-" + strings.ReplaceAll(strings.ToLower(tag.Name), " ", "-")
+		id := strings.Join(strings.FieldsFunc(strings.ToLower(tag.Name), notInSlug), "-")
 		r.Groups = append(r.Groups,
 			group{Name: tag.Name, ID: id, Description: tag.Description, Entries: d.entries(tag.Name)})
 	}
@@ -75,6 +78,9 @@ func referenceOf(d *document) reference {
 	}
 	return r
 }
+
+// notInSlug reports whether a character separates the words of a path.
+func notInSlug(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // methods lists the HTTP methods in the order in which the operations of a path are shown.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -104,17 +110,28 @@ func (d *document) entry(method, path string, op *operation) entry {
 	}
 	slices.SortStableFunc(e.Parameters, func(a, b member) int { return cmp.Compare(a.In, b.In) }) // path before query
 	if op.RequestBody != nil {
-		sent, found := op.RequestBody.Content["application/json"]
+		sent, found := op.RequestBody.Content[jsonBody]
 		if !found {
-			sent = op.RequestBody.Content["application/x-www-form-urlencoded"]
+			sent = op.RequestBody.Content[formBody]
 		}
 		body := d.object("", sent.Schema)
 		body.Required = op.RequestBody.Required
 		e.Body = &body
 	}
+	c := call{method: method, path: path, needs: e.Requirement}
+	for _, server := range d.Servers {
+		c.base = server.URL
+	}
+	if op.RequestBody != nil {
+		c.kind, c.body = exampleOf(op.RequestBody.Content)
+	}
+	e.Samples = samplesOf(c)
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
 		if r := replyOf(status, op.Responses[status]); status < "3" {
 			e.Responses = append(e.Responses, r)
+			if e.Answer == "" {
+				_, e.Answer = exampleOf(op.Responses[status].Content)
+			}
 		} else {
 			e.Errors = append(e.Errors, r)
 		}
@@ -138,7 +155,7 @@ func replyOf(status string, r response) reply {
 		Status: status, Description: r.Description, Headers: slices.Sorted(maps.Keys(r.Headers)),
 		Codes: r.Codes,
 	}
-	if body, ok := r.Content["application/json"]; ok {
+	if body, ok := r.Content[jsonBody]; ok {
 		reply.Type = typeOf(body.Schema)
 	}
 	return reply

@@ -1,4 +1,4 @@
-package docs
+package docsite
 
 import (
 	"encoding/json"
@@ -47,8 +47,11 @@ type response struct {
 	Codes       []string `json:"x-codes"`
 }
 
-// content has the schemas of a body by media type.
-type content map[string]struct{ Schema *schema }
+// content has the schemas of a body, and an example, by media type.
+type content map[string]struct {
+	Schema  *schema
+	Example json.RawMessage
+}
 
 type schema struct {
 	Ref                  string `json:"$ref"`
@@ -93,7 +96,7 @@ func (a *additional) UnmarshalJSON(text []byte) error {
 func parse(text []byte) *document {
 	d := new(document)
 	if err := json.Unmarshal(text, d); err != nil {
-		panic("docs: not an OpenAPI document: " + err.Error())
+		panic("docsite: not an OpenAPI document: " + err.Error())
 	}
 	return d
 }
