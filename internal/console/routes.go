@@ -58,6 +58,8 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.memberRoutes(),
 			c.serviceAccountRoutes(),
 			c.managementKeyRoutes(),
+			c.subjectRoutes(),
+			c.planRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}
