@@ -58,6 +58,13 @@ type Store interface {
 	// expire earlier, as the span says. It also returns when the first of their secrets was set.
 	CountKeys(ctx context.Context, account ident.AccountID, span policy.ImpactRange,
 		now time.Time) (n int, first time.Time, err error)
+	// FirstKeys lists up to most of the keys that CountKeys counts, those first whose secret was
+	// set first.
+	FirstKeys(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
+		most int) ([]DatedKey, error)
+	// CountEnds adds for each period after from how many keys of the span expire in it.
+	CountEnds(ctx context.Context, account ident.AccountID, span policy.ImpactRange, from time.Time,
+		period time.Duration, ends []int) error
 	audit.TrailStore
 }
 

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/admission"
@@ -95,45 +96,130 @@ func setPolicy(ctx context.Context, tx Tx, account ident.AccountID, before, p po
 	return tx.SetPolicy(ctx, account, p)
 }
 
+// Preview is what a change of policy would do to the account's keys.
+type Preview struct {
+	policy.Impact
+	// Keys are some of the keys that expire sooner: the first ones to expire.
+	Keys []SoonerKey
+	// Weeks say how many keys expire in the weeks ahead.
+	Weeks []Week
+}
+
+// SoonerKey is a key that expires sooner because of a change. Was is zero for one that did not
+// expire.
+type SoonerKey struct {
+	Tenant  ident.TenantID
+	Key     ident.KeyID
+	Was, Is time.Time
+}
+
+// DatedKey is a key with the times from which its expiry follows.
+type DatedKey struct {
+	Tenant ident.TenantID
+	Key    ident.KeyID
+	// ExpiresAt is the key's own expiry; zero for none.
+	SecretSetAt, ExpiresAt time.Time
+}
+
+// Week is how many keys expire in a week: by the present policy, and after the change.
+type Week struct {
+	From    time.Time
+	Was, Is int
+}
+
+const (
+	previewedWeeks = 13
+	previewedKeys  = 5
+	week           = 7 * policy.Day
+)
+
 // PreviewPolicy returns what a change of policy would do to the account's keys, for its owners and
 // admins. It needs no acknowledgement, since it changes nothing. expected is the version that the
 // policy must have; "" for any.
 func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id ident.AccountID,
 	c policy.Change, expected etag.Tag,
-) (effect policy.Impact, err error) {
+) (p Preview, err error) {
 	if err := fault.Refuse(c.Faults()...); err != nil {
-		return effect, err
+		return p, err
 	}
 	if err := checkAdmin(who, id); err != nil {
-		return effect, err
+		return p, err
 	}
 	before, err := s.Store.Policy(ctx, id)
 	if err == nil {
 		err = expected.Check(before.Version())
 	}
 	if err != nil {
-		return effect, err
+		return p, err
 	}
 	now := s.Now()
 	c.AcknowledgeRisk = true
 	after, faults := before.Apply(c, now)
 	if err := fault.Refuse(faults...); err != nil {
-		return effect, err
+		return p, err
 	}
 	if err := checkRuleLimit(before, after); err != nil {
-		return effect, err
+		return p, err
 	}
 	pass, err := s.Scans.Acquire(ctx, admission.Caller(id)) // counting reads all keys of the account
 	if err != nil {
-		return effect, err
+		return p, err
 	}
 	defer pass.Release()
-	for _, span := range policy.ImpactRanges(before.Rules, after.Rules, now) {
+	err = s.previewKeys(ctx, id, before.Rules, after.Rules, now, &p)
+	if err == nil {
+		p.Weeks, err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now)
+	}
+	return p, err
+}
+
+// previewKeys sets how many keys expire sooner, and the first of them.
+func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, after []policy.Rule, now time.Time,
+	p *Preview,
+) error {
+	for _, span := range policy.ImpactRanges(before, after, now) {
 		keys, first, err := s.Store.CountKeys(ctx, id, span, now)
 		if err != nil {
-			return effect, err
+			return err
 		}
-		effect.Add(span, keys, first, now)
+		p.Add(span, keys, first, now)
+		if keys == 0 {
+			continue
+		}
+		list, err := s.Store.FirstKeys(ctx, id, span, now, previewedKeys)
+		if err != nil {
+			return err
+		}
+		for _, k := range list {
+			p.Keys = append(p.Keys, SoonerKey{
+				Tenant: k.Tenant, Key: k.Key, Was: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, before).At,
+				Is: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, after).At,
+			})
+		}
 	}
-	return effect, nil
+	slices.SortStableFunc(p.Keys, func(a, b SoonerKey) int { return a.Is.Compare(b.Is) })
+	p.Keys = p.Keys[:min(len(p.Keys), previewedKeys)]
+	return nil
+}
+
+// previewWeeks returns how many keys expire in the weeks ahead.
+func (s *Service) previewWeeks(ctx context.Context, id ident.AccountID, before, after []policy.Rule,
+	now time.Time,
+) ([]Week, error) {
+	was, is := make([]int, previewedWeeks), make([]int, previewedWeeks)
+	for _, by := range []struct {
+		rules []policy.Rule
+		ends  []int
+	}{{before, was}, {after, is}} {
+		for _, span := range policy.ExpiryRanges(by.rules, now) {
+			if err := s.Store.CountEnds(ctx, id, span, now, week, by.ends); err != nil {
+				return nil, err
+			}
+		}
+	}
+	weeks := make([]Week, previewedWeeks)
+	for i := range weeks {
+		weeks[i] = Week{From: now.Add(time.Duration(i) * week), Was: was[i], Is: is[i]}
+	}
+	return weeks, nil
 }

@@ -88,8 +88,8 @@ func (k *call) managementPanel(t tenancy.Tenant, a machine.ServiceAccount) (view
 	}
 	live := 0
 	table := &view.Table{
-		Columns: columns("Key", "Permissions", "Owner types", "Expires", "Last used", "Status"), Auto: true,
-		Empty: "No management key. Create one for a program that manages keys.",
+		Columns: columns("Key", "Permissions", "Owner types", "Expires", "Last used", "Status"),
+		Empty:   "No management key. Create one for a program that manages keys.",
 	}
 	for _, m := range list {
 		if m.Status == policy.Active {

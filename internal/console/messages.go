@@ -4,7 +4,11 @@ import "github.com/claviger-dev/claviger/internal/console/view"
 
 // messages are the sentences about what was done, by the word in the query string.
 var messages = map[string]*view.Message{
-	"welcome":              {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"welcome": {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"set-up": {
+		Tone: "ok", Icon: "check",
+		Text: "Your account is set up. You are its owner and signed in. The set-up link no longer works.",
+	},
 	"service-account.new":  {Tone: "ok", Icon: "check", Text: "The service account is created."},
 	"service-account.edit": {Tone: "ok", Icon: "check", Text: "The service account was saved."},
 	"service-account.enable": {
@@ -63,9 +67,23 @@ var messages = map[string]*view.Message{
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 
+	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
+
+	"tenant.disable": {
+		Tone: "ok", Icon: "pause", Text: "The tenant is disabled. Its keys are refused until you enable it again.",
+	},
+	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They count from the next request on."},
+	"tenant.enable": {Tone: "ok", Icon: "check", Text: "The tenant is enabled. Its keys work as before."},
+	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It counts from the next request on."},
+
 	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
 	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},
+
+	"notifications.edit": {Tone: "ok", Icon: "check", Text: "Your notifications were saved."},
+	"password.edit":      {Tone: "ok", Icon: "check", Text: "Your password is changed. All other sessions have ended."},
+	"profile.edit":       {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
+	"session.end":        {Tone: "ok", Icon: "check", Text: "The session has ended."},
 
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

@@ -110,12 +110,9 @@ func TestAFormOfAScopeThatNobodyTouchedChangesNothing(t *testing.T) {
 	}))
 	before := d.events()
 	path := d.at("scopes/rates:read/edit")
-	f, ok := formTo(t, d.get(path), path)
-	if !ok {
-		t.Fatal("no form")
-	}
-	f.Fields.Set("description", strings.ReplaceAll(f.Fields.Get("description"), "\n", "\r\n")) // as browsers do
-	if got := d.post(path, f.Fields); got.location != d.at("scopes?did=scope.edit") {
+	form := d.untouched(path)
+	form.Set("description", strings.ReplaceAll(form.Get("description"), "\n", "\r\n")) // as browsers do
+	if got := d.post(path, form); got.location != d.at("scopes?did=scope.edit") {
 		t.Errorf("save: %d to %q\n%s", got.status, got.location, got.text)
 	}
 	if after := d.events(); after != before {

@@ -68,8 +68,8 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 		return a.CreatedAt, string(a.ID)
 	})
 	table := &view.Table{
-		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"), Auto: true,
-		Empty: "No service account yet. Create one for a program: its keys stay when people leave.",
+		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
+		Empty:   "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
 	for _, a := range shown {
 		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, keys, more))

@@ -28,17 +28,23 @@ var tenantPages = []sidebarPage{
 	{"Service accounts", "service-accounts", "machine", readers},
 	{"Subjects", "subjects", "house", readers},
 	{"Plans", "plans", "layers", readers},
+	{"Tenant settings", "settings", "gear", readers},
 }
 
 // accountPages are the pages of an account, for its owners and admins.
-var accountPages = []sidebarPage{}
+var accountPages = []sidebarPage{
+	{"General settings", "general", "building", nil},
+}
 
 // sidebar returns the pages that the person finds at the side. What they may not see is not there.
 func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.AccountID]string) []view.NavGroup {
 	item := func(label, to, icon string) view.NavItem {
 		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == current}
 	}
-	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
+	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{
+		item("API keys", "/settings/keys", "key"), item("Profile", profilePath, "person"),
+		item("Sign-in and security", securityPath, "shield"), item("Notifications", notificationsPath, "bell"),
+	}}}
 	account := ident.AccountID(k.PathValue("account"))
 	if t != nil {
 		account = t.Account

@@ -21,13 +21,13 @@ const (
 // (seed LoadRunner).
 const (
 	maxLifetime      = 3650
-	minAutoExpiry    = 90
-	maxAutoExpiry    = 360
-	autoExpiryStep   = 30
-	minIdleMinutes   = 5
-	maxIdleMinutes   = 7 * 24 * 60
-	minAbsoluteHours = 1
-	maxAbsoluteHours = 30 * 24
+	MinAutoExpiry    = 90
+	MaxAutoExpiry    = 360
+	AutoExpiryStep   = 30
+	MinIdleMinutes   = 5
+	MaxIdleMinutes   = 7 * 24 * 60
+	MinAbsoluteHours = 1
+	MaxAbsoluteHours = 30 * 24
 )
 
 // Sessions limits how long sessions last. A session ends when it was not used for Idle, or when it
@@ -38,7 +38,7 @@ type Sessions struct{ Idle, Absolute time.Duration }
 // account can set.
 var (
 	DefaultSessions = Sessions{Idle: 12 * time.Hour, Absolute: 7 * Day}
-	MaxSessions     = Sessions{Idle: maxIdleMinutes * time.Minute, Absolute: maxAbsoluteHours * time.Hour}
+	MaxSessions     = Sessions{Idle: MaxIdleMinutes * time.Minute, Absolute: MaxAbsoluteHours * time.Hour}
 )
 
 // AccountSessions are an account's limits for the sessions of its people.
@@ -124,9 +124,9 @@ func (c Change) Faults() []fault.Field {
 	return slices.Concat(
 		c.autoExpiryFaults(),
 		optionalRangeFaults("max_lifetime_days", c.MaxLifetimeDays, 1, maxLifetime, "none"),
-		optionalRangeFaults("session_idle_minutes", c.SessionIdleMinutes, minIdleMinutes, maxIdleMinutes,
+		optionalRangeFaults("session_idle_minutes", c.SessionIdleMinutes, MinIdleMinutes, MaxIdleMinutes,
 			fmt.Sprintf("the default, %d", DefaultSessions.Idle/time.Minute)),
-		optionalRangeFaults("session_absolute_hours", c.SessionAbsoluteHours, minAbsoluteHours, maxAbsoluteHours,
+		optionalRangeFaults("session_absolute_hours", c.SessionAbsoluteHours, MinAbsoluteHours, MaxAbsoluteHours,
 			fmt.Sprintf("the default, %d", DefaultSessions.Absolute/time.Hour)),
 	)
 }
@@ -136,10 +136,10 @@ func (c Change) autoExpiryFaults() []fault.Field {
 	switch days := c.AutoExpiryDays; {
 	case days == nil:
 		return nil
-	case *days < minAutoExpiry || *days > maxAutoExpiry || *days%autoExpiryStep != 0:
+	case *days < MinAutoExpiry || *days > MaxAutoExpiry || *days%AutoExpiryStep != 0:
 		return []fault.Field{{
 			Name: field, Code: "range",
-			Message: fmt.Sprintf("Use %d to %d days, in steps of %d.", minAutoExpiry, maxAutoExpiry, autoExpiryStep),
+			Message: fmt.Sprintf("Use %d to %d days, in steps of %d.", MinAutoExpiry, MaxAutoExpiry, AutoExpiryStep),
 		}}
 	case c.AutoExpiry != nil && !*c.AutoExpiry:
 		return []fault.Field{{

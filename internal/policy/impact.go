@@ -31,13 +31,13 @@ func (e *Impact) Add(r ImpactRange, keys int, firstSecret, now time.Time) {
 	}
 }
 
-// ImpactRange is a range of times. Keys whose secret was set in it expire sooner because of a
-// change of the rules, all in the same way, unless their own expiry is earlier.
+// ImpactRange is a range of times. Rules expire keys whose secret was set in it all in the same
+// way, unless their own expiry is earlier.
 type ImpactRange struct {
 	// After and Until are the bounds: the secret was set after After, and not after Until.
 	After, Until time.Time
-	// End is when the new rules expire these keys. If it is zero, they expire each key Days after
-	// its secret was set.
+	// End is when the rules expire these keys. If it is zero, they expire each key Days after its
+	// secret was set. Both are zero where no rule expires these keys.
 	End  time.Time
 	Days int
 }
@@ -75,12 +75,37 @@ func ImpactRanges(before, after []Rule, now time.Time) (ranges []ImpactRange) {
 		if is.IsZero() || !was.IsZero() && (!is.Before(was) || !was.After(now)) {
 			continue
 		}
-		r := ImpactRange{After: bounds[i-1], Until: at, Days: rule.Days}
-		if !at.After(rule.Since) {
-			r.Days, r.End = 0, is
-		}
+		r := rangeOf(bounds[i-1], at, rule, is)
 		last := len(ranges) - 1
 		if last >= 0 && r.continues(ranges[last], now) {
+			ranges[last].Until = r.Until
+		} else {
+			ranges = append(ranges, r)
+		}
+	}
+	return ranges
+}
+
+// rangeOf returns the range between two boundaries, whose secrets the rule is the first to expire;
+// end is when it expires those that were set last.
+func rangeOf(after, until time.Time, rule Rule, end time.Time) ImpactRange {
+	r := ImpactRange{After: after, Until: until, Days: rule.Days}
+	if !until.After(rule.Since) {
+		r.Days, r.End = 0, end
+	}
+	return r
+}
+
+// ExpiryRanges returns ranges that include every secret once, the oldest first, with how the rules
+// expire them. With them the database can count when keys expire without returning each one.
+func ExpiryRanges(rules []Rule, now time.Time) (ranges []ImpactRange) {
+	rules = truncated(rules)
+	bounds := boundaries(rules, now.Truncate(time.Microsecond))
+	for i := 1; i < len(bounds); i++ {
+		rule, end := earliestRule(rules, bounds[i])
+		r := rangeOf(bounds[i-1], bounds[i], rule, end)
+		last := len(ranges) - 1
+		if last >= 0 && r.Days == ranges[last].Days && r.End.Equal(ranges[last].End) {
 			ranges[last].Until = r.Until
 		} else {
 			ranges = append(ranges, r)

@@ -83,6 +83,28 @@ func TestTheRangesOfAChangeHaveTheKeysThatItExpiresSooner(t *testing.T) {
 	})
 }
 
+func TestEverySecretIsInOneRangeThatExpiresItAsTheRulesDo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		k := drawKey(t, s.now)
+		k.set = k.set.Truncate(time.Microsecond)
+		var found []time.Time
+		for _, r := range policy.ExpiryRanges(s.rules, s.now) {
+			end := r.End
+			if end.IsZero() && r.Days > 0 {
+				end = k.set.Add(time.Duration(r.Days) * policy.Day)
+			}
+			if k.set.After(r.After) && !k.set.After(r.Until) {
+				found = append(found, end)
+			}
+		}
+		want := policy.EffectiveExpiry(time.Time{}, k.set, s.rules).At
+		if len(found) != 1 || !found[0].Equal(want) {
+			t.Fatalf("by ranges %v, by the rules %v; ranges %v", found, want, policy.ExpiryRanges(s.rules, s.now))
+		}
+	})
+}
+
 func TestTheRangesOfAChangeAreFew(t *testing.T) {
 	now := day("2026-01-01")
 	var rules []policy.Rule

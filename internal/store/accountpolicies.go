@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -82,6 +84,22 @@ const (
 		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
 		AND COALESCE(k.expires_at, 9223372036854775807) > $4
 		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6`
+	// listKeysIn lists those of them that expire first.
+	listKeysIn query = `SELECT k.tenant_id, k.id, k.secret_set_at, k.expires_at FROM tenants t CROSS JOIN keys k
+		WHERE t.account_id = $1 AND k.tenant_id = t.id
+		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
+		AND COALESCE(k.expires_at, 9223372036854775807) > $4
+		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6
+		ORDER BY k.secret_set_at, k.id LIMIT $7`
+	// countEnds counts the keys whose secret was set after $2 and not after $3, by the number of
+	// the period, $7 long, after $6 in which they expire. The rules expire them at $5, plus the
+	// time of the secret if $4 is 1.
+	countEnds query = `SELECT (e.ends_at - $6) / $7, COUNT(*) FROM (
+			SELECT CASE WHEN k.expires_at < $4 * k.secret_set_at + $5 THEN k.expires_at
+				ELSE $4 * k.secret_set_at + $5 END AS ends_at
+			FROM tenants t CROSS JOIN keys k WHERE t.account_id = $1 AND k.tenant_id = t.id
+			AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
+		) e WHERE e.ends_at > $6 AND e.ends_at < $6 + $7 * $8 GROUP BY 1`
 )
 
 // Policy implements account.Store.
@@ -335,12 +353,53 @@ func (t *Tx) endDeadSessions(ctx context.Context, people []ident.UserID, now tim
 func (s *Store) CountKeys(
 	ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
 ) (n int, first time.Time, err error) {
-	factor, end := 0, span.End.UnixMicro()
-	if span.End.IsZero() {
-		factor, end = 1, (time.Duration(span.Days) * policy.Day).Microseconds()
-	}
+	factor, end := endOf(span)
 	err = s.reading.row(ctx, countKeysIn, account, span.After.UnixMicro(), span.Until.UnixMicro(), now.UnixMicro(),
 		factor, end).
 		Scan(&n, nullTime{&first})
 	return n, first, s.fault(err)
+}
+
+// endOf returns when the rules expire the keys of a range, in microseconds: at end, plus factor
+// times when the secret was set.
+func endOf(span policy.ImpactRange) (factor int, end int64) {
+	switch {
+	case !span.End.IsZero():
+		return 0, span.End.UnixMicro()
+	case span.Days == 0:
+		return 0, math.MaxInt64
+	}
+	return 1, (time.Duration(span.Days) * policy.Day).Microseconds()
+}
+
+// FirstKeys implements account.Store.
+func (s *Store) FirstKeys(ctx context.Context, id ident.AccountID, span policy.ImpactRange, now time.Time,
+	most int,
+) ([]account.DatedKey, error) {
+	factor, end := endOf(span)
+	list, err := collect(ctx, s.reading, listKeysIn, scanDatedKey, id, span.After.UnixMicro(),
+		span.Until.UnixMicro(), now.UnixMicro(), factor, end, most)
+	return list, s.fault(err)
+}
+
+func scanDatedKey(row scanner) (k account.DatedKey, err error) {
+	err = row.Scan(&k.Tenant, &k.Key, nullTime{&k.SecretSetAt}, nullTime{&k.ExpiresAt})
+	return k, err
+}
+
+// CountEnds implements account.Store.
+func (s *Store) CountEnds(ctx context.Context, id ident.AccountID, span policy.ImpactRange, from time.Time,
+	period time.Duration, ends []int,
+) error {
+	factor, end := endOf(span)
+	type counted struct{ period, keys int }
+	rows, err := collect(ctx, s.reading, countEnds, func(row scanner) (c counted, err error) {
+		err = row.Scan(&c.period, &c.keys)
+		return c, err
+	}, id, span.After.UnixMicro(), span.Until.UnixMicro(), factor, end, from.UnixMicro(), period.Microseconds(),
+		len(ends))
+	for _, c := range rows {
+		ends[c.period] += c.keys
+	}
+	return s.fault(err)
 }

@@ -368,6 +368,8 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Rewrap":                  s.Reencrypt(ctx, credential.CopyPurpose, nil),
 		"Policy":                  secondOf(s.Policy(ctx, "acc_x")),
 		"CountKeys":               countErr(ctx, s),
+		"FirstKeys":               secondOf(s.FirstKeys(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
+		"CountEnds":               s.CountEnds(ctx, "acc_x", policy.ImpactRange{}, time.Now(), time.Hour, []int{0}),
 		"Policies":                secondOf(s.Policies(ctx)),
 		"KeysExpiredBy":           secondOf(s.KeysExpiredBy(ctx, fx.clock.Now())),
 		"ManagementKeysExpiredBy": secondOf(s.ManagementKeysExpiredBy(ctx, fx.clock.Now())),
