@@ -131,6 +131,28 @@ var pages = map[string]string{
 	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 
+	"GET /t/{tenant}/subjects":                    "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/new":                "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/new":               "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/{subject}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/plan":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/plan":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/plans":                "y y | y n n y | - -",
+	"GET /t/{tenant}/plans/new":            "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/new":           "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/edit":    "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/edit":   "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/delete":  "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/delete": "y y | y n n n | - -",
+
 	"GET " + ofMachine + "/new":                          "y y | y n n n | - -",
 	"POST " + ofMachine + "/new":                         "y y | y n n n | - -",
 	"GET " + ofMachine + "/{management_key}":             "y y | y n n y | - -",
@@ -218,6 +240,16 @@ func (w *world) path(route string) string {
 			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
+		case "{subject}":
+			w.fresh++
+			return testkit.Must[api.Subject](w.t)(w.owner.CreateSubject(w.t.Context(), string(w.tenant.ID),
+				api.CreateSubjectRequest{ExternalID: fmt.Sprintf("cus_%d", w.fresh)})).ID
+		case "{plan}":
+			w.fresh++
+			return testkit.Must[api.Plan](w.t)(w.owner.CreatePlan(w.t.Context(), string(w.tenant.ID),
+				api.CreatePlanRequest{
+					Name: fmt.Sprintf("plan%d", w.fresh), Scopes: []string{"*"}, AllApplications: true,
+				})).Name
 		case "{service_account}":
 			machine = testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 			return machine
@@ -346,7 +378,7 @@ func (w *world) filled(column, path string) url.Values {
 		}
 		value, known := map[string]string{
 			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
+			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh), "external_id": fmt.Sprintf("fresh%d", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -355,6 +387,10 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	if f.Fields.Has("person") { // of several fields, one must be filled in
 		f.Fields.Set("person", w.people["colleague"].Email)
+	}
+	if strings.HasSuffix(path, "/plans/new") {
+		f.Fields.Set("name", fmt.Sprintf("fresh%d", w.fresh))
+		f.Fields.Set("access", "all")
 	}
 	if strings.HasSuffix(path, "/management-keys/new") { // check boxes of which some must be ticked
 		f.Fields["permissions"], f.Fields["owners"] = []string{"keys:read"}, []string{"subject"}

@@ -35,6 +35,7 @@
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
 //	managementkeys.go, managementform.go    the management keys of a service account
+//	subjects.go, plans.go    the customers of a tenant's API, and the most that their keys may do
 package console
 
 import (
