@@ -29,9 +29,9 @@ func localPath(path string) string {
 	return path
 }
 
-// goOnTo returns where a person goes on after the sign-in. Once they are signed in, the page is asked
-// for from here, and so believes its query string: a link of somebody else must fill in no form,
-// and no link says what was done.
+// goOnTo returns where a person goes on after the sign-in. Once they are signed in, the page is
+// asked for from here, and so believes its query string: a link of somebody else must fill in no
+// form, and no link says what was done.
 func (k *call) goOnTo(address string) string {
 	u, err := url.Parse(localPath(address))
 	if err != nil || u.Path == "" {
