@@ -69,6 +69,8 @@ func (a *App) jobTable() []jobRow {
 
 		// Makes a use visible within two seconds, the write included.
 		{"last_uses", 1500 * time.Millisecond, optional, clockTrusted, true, a.flushUses},
+		// Makes visible on every node, within a second, what a newly shown key does.
+		{"watched_keys", 400 * time.Millisecond, optional, clockTrusted, true, a.Watches.Sync},
 		// Bounds how long somebody waits for the link by which they set a new password.
 		{"password_resets", time.Second, optional, clockTrusted, true, a.Identity.MailResets},
 		{"send_notices", 3 * time.Second, optional, clockTrusted, true, a.Notices.SendDue},

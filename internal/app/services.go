@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/token"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
@@ -47,6 +48,8 @@ type services struct {
 	// Tokens issues and reads access tokens.
 	Tokens *token.Service
 	Engine *verify.Engine
+	// Watches are the keys whose secrets were shown a moment ago.
+	Watches *usage.Watches
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
@@ -74,10 +77,12 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 		Horizon: horizon, Rand: rand.Reader, Issuer: issuer, PropagationDelay: propagationDelay(s),
 		SignGate: admission.NewGate(signLimits()),
 	}
+	v.Watches = &usage.Watches{Store: s, Now: now, Shared: s.Shared()}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
 		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
-		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Tokens: v.Tokens,
+		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Watches: v.Watches,
+		Tokens: v.Tokens,
 	})
 	v.Identity = &identity.Service{
 		Ledgers: identityLedgers(s), Store: s, Now: now, Rand: rand.Reader,

@@ -64,8 +64,9 @@ func (a *App) handler() http.Handler {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, ServiceAccounts: a.ServiceAccounts,
-			ManagementKeys: a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
+			Applications: a.Applications, Keys: a.Keys, Watches: a.Watches,
+			ServiceAccounts: a.ServiceAccounts,
+			ManagementKeys:  a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
 			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
 		&docsite.Site{

@@ -15,8 +15,9 @@ var tables = []string{
 }
 
 // emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
-// the backup; idempotency keys, which protect repeated requests for a day; and leases.
-var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases"}
+// the backup; idempotency keys, which protect repeated requests for a day; leases; and what newly
+// shown keys did.
+var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases", "key_watches"}
 
 // versionTables are not in a backup, and stay as they are. The header has the version of the
 // schema.

@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/console"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -33,6 +34,9 @@ var pages = map[string]string{
 	"GET /settings/keys":           "y y | y y y y | y y",
 	"GET /settings/keys/new":       "n n | y y y n | y n",
 	"POST /settings/keys/new":      "n n | y y y n | y -",
+	"GET /first-key":               "- - | y - - - | y -",
+	"POST /first-key":              "- - | y - - - | y -",
+	"POST /first-key/skip":         "y y | y y y y | y y",
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
@@ -55,6 +59,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 
 	"GET /t/{tenant}/applications":                        "y y | y y y y | - -",
 	"GET /t/{tenant}/applications/new":                    "y y | y n n n | - -",
@@ -69,6 +74,16 @@ var pages = map[string]string{
 
 	"GET /a/{account}/general":  "y y | n n n n | n -",
 	"POST /a/{account}/general": "y y | n n n n | n -",
+
+	"GET /a/{account}/tenants":               "y y | n n n n | n -",
+	"GET /a/{account}/tenants/new":           "y y | n n n n | n -",
+	"POST /a/{account}/tenants/new":          "y y | n n n n | n -",
+	"GET /a/{account}/people":                "y y | n n n n | n -",
+	"POST /a/{account}/people":               "y y | n n n n | n -",
+	"GET /a/{account}/people/{user}/role":    "y y | n n n n | n -",
+	"POST /a/{account}/people/{user}/role":   "y y | n n n n | n -",
+	"GET /a/{account}/people/{user}/remove":  "y y | n n n n | n -",
+	"POST /a/{account}/people/{user}/remove": "y y | n n n n | n -",
 
 	"GET /t/{tenant}/settings":                   "y y | y n n y | - -",
 	"POST /t/{tenant}/settings":                  "y y | n n n n | - -",
@@ -96,8 +111,8 @@ var pages = map[string]string{
 	"GET /t/{tenant}/members/{user}/remove":            "y y | y n n n | - -",
 	"POST /t/{tenant}/members/{user}/remove":           "y y | y n n n | - -",
 	"GET /t/{tenant}/members/{user}/known":             "y y | y n n y | - -",
-	"GET /t/{tenant}/members/{user}/known/revoke":      "- - | - n n n | - -", // they were shown no secret
-	"POST /t/{tenant}/members/{user}/known/revoke":     "- - | - n n n | - -",
+	"GET /t/{tenant}/members/{user}/known/revoke":      "y y | y n n n | - -",
+	"POST /t/{tenant}/members/{user}/known/revoke":     "y y | y n n n | - -",
 	"GET /t/{tenant}/invitations/{invitation}/cancel":  "y y | y n n n | - -",
 	"POST /t/{tenant}/invitations/{invitation}/cancel": "y y | y n n n | - -",
 	"POST /t/{tenant}/invitations/{invitation}/resend": "y y | y n n n | - -",
@@ -116,7 +131,21 @@ var pages = map[string]string{
 	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
 	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
+
+	"GET " + ofMachine + "/new":                          "y y | y n n n | - -",
+	"POST " + ofMachine + "/new":                         "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}":             "y y | y n n y | - -",
+	"GET " + ofMachine + "/{management_key}/edit":        "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/edit":       "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/regenerate":  "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/regenerate": "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/revoke":      "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/revoke":     "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/previous":   "y y | y n n n | - -",
 }
+
+// ofMachine is the path of the management keys of a service account.
+const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
 
 // world has the people of the columns, and makes the objects of the paths.
 type world struct {
@@ -163,6 +192,7 @@ func (w *world) path(route string) string {
 	if strings.HasSuffix(path, "/keys/revoke") || strings.HasSuffix(path, "/keys/disable") {
 		path += "?id={key}"
 	}
+	machine := ""
 	return parameter.ReplaceAllStringFunc(path, func(name string) string {
 		switch name {
 		case "{tenant}":
@@ -181,11 +211,17 @@ func (w *world) path(route string) string {
 			testkit.NoError(w.t, w.Tenancy.AddScope(w.t.Context(), principal.Operator(), w.tenant.ID, e))
 			return string(e.Name)
 		case "{user}":
-			return string(w.Member(w.tenant, "Somebody", scope.Member).ID)
+			if strings.Contains(route, "/people/") {
+				return string(w.AccountMember("Some Admin", scope.AccountAdmin).ID)
+			}
+			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
 		case "{service_account}":
-			return testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
+			machine = testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
+			return machine
+		case "{management_key}":
+			return w.managementKey(machine)
 		}
 		w.t.Fatalf("%s: say here which object the test makes for %s", route, name)
 		return ""
@@ -202,6 +238,40 @@ func (w *world) key(two bool) string {
 		testkit.NoError(w.t, err)
 	}
 	return id
+}
+
+// formerAdmin creates a member who knows the secret of a key of another, and returns their id.
+func (w *world) formerAdmin() string {
+	w.t.Helper()
+	admin := w.Member(w.tenant, "Former Admin", scope.Admin)
+	_, err := w.As(admin).CreateKey(w.t.Context(), string(w.tenant.ID), api.CreateKeyRequest{
+		Name: "Shown", OwnerID: string(w.people["member"].ID), Scopes: []string{"applications:read"},
+		AllApplications: true,
+	})
+	testkit.NoError(w.t, err)
+	member := scope.Member
+	_, err = w.Tenancy.ChangeMember(w.t.Context(), principal.Operator(), w.tenant.ID, admin.ID,
+		tenancy.MemberChange{Role: &member})
+	testkit.NoError(w.t, err)
+	return string(admin.ID)
+}
+
+// managementKey creates a management key of a service account, with two secrets, and returns its
+// id.
+func (w *world) managementKey(account string) string {
+	w.t.Helper()
+	m, err := w.owner.CreateManagementKey(w.t.Context(), string(w.tenant.ID), account, managementRequest)
+	testkit.NoError(w.t, err)
+	_, err = w.owner.RefreshManagementKey(w.t.Context(), string(w.tenant.ID), account, m.ManagementKey.ID,
+		api.RefreshManagementKeyRequest{OverlapSeconds: 3600})
+	testkit.NoError(w.t, err)
+	return m.ManagementKey.ID
+}
+
+// managementRequest asks for a management key that manages the keys of subjects.
+var managementRequest = api.CreateManagementKeyRequest{
+	Name: "Customer keys", Permissions: []api.Permission{"keys:create", "keys:read"},
+	Owners: []api.PartyType{api.PartySubject}, Ceilings: api.ManagementCeilingsRequest{AllApplications: true},
 }
 
 // formTo returns the form of a page that is sent to a path by POST, if it has one.
@@ -260,14 +330,18 @@ func (w *world) filled(column, path string) url.Values {
 		return nil
 	}
 	w.fresh++
-	called := fmt.Sprintf("Fresh %d", w.fresh)
-	if strings.HasSuffix(path, "/scopes/new") {
-		called = fmt.Sprintf("fresh:s%d", w.fresh)
+	email := fmt.Sprintf("fresh%d@claviger.example", w.fresh)
+	if strings.HasSuffix(path, "/people") { // for those who belong to the account
+		email = w.Member(w.tenant, "Fresh", scope.Member).Email
 	}
 	for _, name := range f.Blank {
+		text := fmt.Sprintf("Fresh %d", w.fresh)
+		if strings.HasSuffix(path, "/scopes/new") {
+			text = fmt.Sprintf("fresh:s%d", w.fresh)
+		}
 		value, known := map[string]string{
-			"name": called, "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
+			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
+			"email": email,
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -277,6 +351,9 @@ func (w *world) filled(column, path string) url.Values {
 	if f.Fields.Has("person") { // of several fields, one must be filled in
 		f.Fields.Set("person", w.people["colleague"].Email)
 	}
+	if strings.HasSuffix(path, "/management-keys/new") { // check boxes of which some must be ticked
+		f.Fields["permissions"], f.Fields["owners"] = []string{"keys:read"}, []string{"subject"}
+	}
 	return f.Fields
 }
 
@@ -285,7 +362,7 @@ func signedInRoutes() map[string]bool {
 	routes := map[string]bool{}
 	for prefix, list := range (&console.Console{}).Routes() {
 		for _, r := range list {
-			if prefix == "/settings" || prefix == "/t" || prefix == "/a" {
+			if slices.Contains([]string{"/settings", "/t", "/a", "/first-key", "/find"}, prefix) {
 				routes[r.Method+" "+r.Path] = true
 			}
 		}
@@ -338,6 +415,9 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 			tenancy.TenantChange{Disabled: &off, Settings: unlimited})
 		testkit.NoError(w.t, err)
 	}
+	if got.status == http.StatusSeeOther && strings.HasSuffix(route, "/tenants/new") {
+		w.leaveNewest(w.people[column])
+	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:
 		return "y"
@@ -347,6 +427,15 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 		return "-"
 	}
 	return fmt.Sprint(got.status)
+}
+
+// leaveNewest makes somebody else the admin of the tenant that a person has just created.
+func (w *world) leaveNewest(p principal.Person) {
+	w.t.Helper()
+	list, err := w.Store.TenantsFor(w.t.Context(), w.Owner.ID, nil, paging.Page{Limit: 1})
+	newest := testkit.Must[[]tenancy.Tenant](w.t)(list, err)[0]
+	w.Member(newest, "Another Admin", scope.Admin)
+	testkit.NoError(w.t, w.Tenancy.RemoveMember(w.t.Context(), principal.Operator(), newest.ID, p.ID))
 }
 
 // A key is no session: it calls the API and opens no page.

@@ -113,7 +113,7 @@ func (k *call) bulkPage(t tenancy.Tenant, b bulk, faults view.Faults) (response,
 	page := view.Confirm{
 		Heading: capital(phrase) + "?", Button: capital(phrase), Lead: b.lead, Once: rand.Text(), Phrase: phrase,
 		Reason: b.reason, ReasonText: k.form.Get("reason"), Faults: faults, Keep: view.Link{Text: "Keep them"},
-		Table: &view.Table{Columns: columns("Key", "Owner", "Last used"), Auto: true},
+		Table: &view.Table{Columns: columns("Key", "Owner", "Last used")},
 	}
 	used := 0
 	for _, id := range ids {
@@ -159,7 +159,7 @@ func (c *Console) changeBulk(of func(tenancy.Tenant) bulk) handler {
 		if faults := k.sure(b.verb + " " + count(len(ids), "key")); faults != nil {
 			return k.bulkPage(t, b, faults)
 		}
-		table := &view.Table{Columns: columns("Key", "Result"), Auto: true}
+		table := &view.Table{Columns: columns("Key", "Result")}
 		done := 0
 		for _, id := range ids {
 			row, err := k.changeOne(t, b, id)

@@ -16,20 +16,25 @@
 //	words.go      times and statuses in words
 //	signin.go     sign in and out, theme
 //	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
+//	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
 //	createfor.go    a key for another owner
 //	bulkkeys.go     several keys at once
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
+//	waiting.go    what becomes of the first requests with it
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
 //	settings.go        the settings of a tenant as fields and words
 //	tenantsettings.go  who changes them, presets, disabling a tenant
+//	accounttenants.go  the tenants of an account
+//	owners.go          the owners and admins of an account
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
+//	managementkeys.go, managementform.go    the management keys of a service account
 package console
 
 import (
@@ -55,6 +60,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -84,7 +90,8 @@ type Console struct {
 	ManagementKeys  *machine.ManagementKeys
 	Subjects        *machine.Subjects
 	Plans           *machine.Plans
-
+	// Watches are told that a secret is shown.
+	Watches *usage.Watches
 	// Resets limits requests for links to set a password.
 	Resets      *web.AddressLimit
 	Keyring     Keyring
@@ -125,6 +132,8 @@ func (k *call) isFromHere() bool {
 type response struct {
 	page  view.Page
 	title string
+	// part is in the place of a page where an open page asks for a part of it; nil for a page.
+	part view.Page
 	// status is that of the page; 0 for 200.
 	status int
 	// narrow is set for forms. current is the path of the page in the sidebar.
@@ -198,15 +207,11 @@ func (c *Console) withSession(reduces bool, serve handler) web.Handler {
 		if err != nil {
 			return err
 		}
-		caller, body, err := c.Middleware.Authenticator.Caller(w, r, verify.Requirement{
-			SessionOnly: true, Tenant: ident.TenantID(r.PathValue("tenant")),
-		})
+		caller, body, err := c.Middleware.Authenticator.Caller(w, r, requirementOf(r))
 		if err != nil {
 			return c.signInFirst(w, k, typed, err)
 		}
-		k.who = caller.Principal
-		k.session, _ = k.who.Session()
-		k.Request = r.WithContext(admission.WithCaller(r.Context(), admission.ForPrincipal(k.who)))
+		k.signIn(caller)
 		if r.Method == http.MethodPost {
 			k.form, err = readForm(r, body)
 			if err == nil {
@@ -225,6 +230,35 @@ func (c *Console) withSession(reduces bool, serve handler) web.Handler {
 		}
 		return c.write(w, k, answer)
 	}
+}
+
+// polled is signedIn for what an open page asks for again and again: a part of it.
+func (c *Console) polled(serve handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		k := c.newCall(r)
+		caller, _, err := c.Middleware.Authenticator.PollingCaller(w, r, requirementOf(r))
+		if err != nil {
+			return c.signInFirst(w, k, nil, err)
+		}
+		k.signIn(caller)
+		answer, err := serve(k)
+		if err != nil {
+			return err
+		}
+		return c.write(w, k, answer)
+	}
+}
+
+// requirementOf returns what a page for signed-in people demands.
+func requirementOf(r *http.Request) verify.Requirement {
+	return verify.Requirement{SessionOnly: true, Tenant: ident.TenantID(r.PathValue("tenant"))}
+}
+
+// signIn makes the call one of the caller.
+func (k *call) signIn(caller verify.Caller) {
+	k.who = caller.Principal
+	k.session, _ = k.who.Session()
+	k.Request = k.WithContext(admission.WithCaller(k.Context(), admission.ForPrincipal(k.who)))
 }
 
 // readTyped returns the fields of a form that comes without a valid session, so that they are kept
@@ -301,6 +335,9 @@ func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
 		http.Redirect(w, k.Request, answer.next, http.StatusSeeOther)
 		return nil
 	}
+	if answer.part != nil {
+		return writeText(w, 0, func(text io.Writer) error { return view.RenderPart(text, answer.part) })
+	}
 	frame, err := c.frame(k, answer)
 	if err != nil {
 		return err
@@ -308,10 +345,15 @@ func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
 	return writePage(w, answer.status, frame, answer.page)
 }
 
-// writePage writes a page that no cache keeps.
+// writePage writes a page.
 func writePage(w http.ResponseWriter, status int, f view.Frame, p view.Page) error {
+	return writeText(w, status, func(text io.Writer) error { return view.Render(text, f, p) })
+}
+
+// writeText writes a page, or a part of one, that no cache keeps.
+func writeText(w http.ResponseWriter, status int, render func(io.Writer) error) error {
 	var text bytes.Buffer
-	if err := view.Render(&text, f, p); err != nil {
+	if err := render(&text); err != nil {
 		return err
 	}
 	h := w.Header()

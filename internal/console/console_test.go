@@ -115,6 +115,25 @@ func field(t testing.TB, page shown, name string) string {
 	return m[1]
 }
 
+// events counts the audit events of the visit's tenant.
+func (d *visit) events() int {
+	d.t.Helper()
+	list, err := d.As(d.person).TenantEvents(d.t.Context(), string(d.tenant.ID), client.EventFilter{},
+		client.Page{Limit: 200})
+	return len(testkit.Must[api.List[api.Event]](d.t)(list, err).Items)
+}
+
+// untouched returns what the form of a page would send if nobody touched it.
+func (d *visit) untouched(path string) url.Values {
+	d.t.Helper()
+	page := d.get(path)
+	f, ok := formTo(d.t, page, path)
+	if !ok {
+		d.t.Fatalf("%s: %d without a form to itself\n%s", path, page.status, page.text)
+	}
+	return f.Fields
+}
+
 // newKey is the form for a key, filled in.
 func (d *visit) newKey(name string, more ...string) url.Values {
 	d.t.Helper()

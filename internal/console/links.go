@@ -162,17 +162,17 @@ func (c *Console) setUp(k *call) (response, error) {
 		Account: k.form.Get("account"), Email: k.form.Get("email"), Name: k.form.Get("name"),
 		Password: credential.NewSecret(k.form.Get("password")),
 	}, k.origin)
-	return c.welcome(k, u, err)
+	return c.welcome(k, u, err, did(firstKeyPath, "set-up"))
 }
 
 func (c *Console) acceptInvitation(k *call) (response, error) {
 	u, err := c.Tenancy.AcceptInvitation(k.Context(), k.PathValue("token"), k.form.Get("name"),
 		credential.NewSecret(k.form.Get("password")), k.origin)
-	return c.welcome(k, u, err)
+	return c.welcome(k, u, err, did("/settings/keys", "welcome"))
 }
 
-// welcome signs a person in who has used a link.
-func (c *Console) welcome(k *call, u identity.User, err error) (response, error) {
+// welcome signs a person in who has used a link, and answers where they go on.
+func (c *Console) welcome(k *call, u identity.User, err error, answer response) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
@@ -180,7 +180,6 @@ func (c *Console) welcome(k *call, u identity.User, err error) (response, error)
 	if err != nil {
 		return response{}, err
 	}
-	answer := did("/settings/keys", "welcome")
 	answer.cookies = []*http.Cookie{cookie}
 	return answer, nil
 }

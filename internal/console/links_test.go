@@ -175,16 +175,23 @@ func TestThePageOfALinkLeadsToTheOperationOfTheAPI(t *testing.T) {
 	}
 }
 
-func TestALinkLeadsFromTheFormToTheKeysOfThePerson(t *testing.T) {
+func TestALinkLeadsFromTheFormIntoTheConsole(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
-	for path, form := range map[string]url.Values{
-		"/setup/": {
+	for path, c := range map[string]struct {
+		form        url.Values
+		leads, says string
+	}{
+		"/setup/": {url.Values{
 			"account": {"Meridian Freight"}, "name": {"Ines Okafor"}, "email": {"ines@claviger.example"},
 			"password": {testkit.Password},
+		}, "/first-key?did=set-up", "Your account is set up."},
+		"/invitations/": {
+			url.Values{"name": {"Eve Newcomer"}, "password": {testkit.Password}},
+			"/settings/keys?did=welcome", "Welcome. You are signed in.",
 		},
-		"/invitations/": {"name": {"Eve Newcomer"}, "password": {testkit.Password}},
 	} {
+		form := c.form
 		h, token := liveToken(t, h, path)
 		v := newVisitor(t, h.URL)
 		weak := maps.Clone(form)
@@ -196,10 +203,10 @@ func TestALinkLeadsFromTheFormToTheKeysOfThePerson(t *testing.T) {
 			t.Errorf("%s: the page repeats the password", path)
 		}
 		got := v.post(path+token, form)
-		if got.status != http.StatusSeeOther || got.location != "/settings/keys?did=welcome" {
+		if got.status != http.StatusSeeOther || got.location != c.leads {
 			t.Fatalf("%s: %d to %q\n%s", path, got.status, got.location, got.text)
 		}
-		v.get(got.location).see(t, path, http.StatusOK, "Welcome. You are signed in.")
+		v.get(got.location).see(t, path, http.StatusOK, c.says)
 		newVisitor(t, h.URL).post(path+token, form).see(t, path+", again", http.StatusNotFound, cannotBeUsed)
 	}
 }

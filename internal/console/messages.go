@@ -4,7 +4,11 @@ import "github.com/claviger-dev/claviger/internal/console/view"
 
 // messages are the sentences about what was done, by the word in the query string.
 var messages = map[string]*view.Message{
-	"welcome":              {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"welcome": {Tone: "ok", Icon: "check", Text: "Welcome. You are signed in."},
+	"set-up": {
+		Tone: "ok", Icon: "check",
+		Text: "Your account is set up. You are its owner and signed in. The set-up link no longer works.",
+	},
 	"service-account.new":  {Tone: "ok", Icon: "check", Text: "The service account is created."},
 	"service-account.edit": {Tone: "ok", Icon: "check", Text: "The service account was saved."},
 	"service-account.enable": {
@@ -14,6 +18,11 @@ var messages = map[string]*view.Message{
 	"service-account.disable": {
 		Tone: "ok", Icon: "pause",
 		Text: "The service account is disabled. Its keys are refused until it is enabled again.",
+	},
+	"management-key.edit":     {Tone: "ok", Icon: "check", Text: "The management key was saved."},
+	"management-key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
+	"management-key.revoke": {
+		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
 	},
 	"mailed": {
 		Tone: "ok", Icon: "mail",
@@ -45,6 +54,11 @@ var messages = map[string]*view.Message{
 	"member.leave":  {Tone: "ok", Icon: "out", Text: "You left the tenant. Your keys there are revoked."},
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+
+	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person has the role now."},
+	"owner.remove": {Tone: "ok", Icon: "bin", Text: "The person has no role in the account any more."},
+	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
 
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
 

@@ -291,19 +291,27 @@ func (c *Console) createKey(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	again := func(faults view.Faults) (response, error) { return k.keyForm(k.form, faults) }
 	if len(faults) > 0 {
-		return k.keyForm(k.form, faults)
+		return again(faults)
 	}
+	return k.issueKey(tenant, spec, again)
+}
+
+// issueKey creates a key and shows its secret. again returns the form with what is wrong in it.
+func (k *call) issueKey(tenant ident.TenantID, spec key.Spec,
+	again func(view.Faults) (response, error),
+) (response, error) {
 	idempotent, once, err := k.once("new")
 	if err != nil {
 		return response{}, err
 	}
-	issued, err := c.Keys.Create(idempotent, k.who, tenant, spec)
+	issued, err := k.console.Keys.Create(idempotent, k.who, tenant, spec)
 	if errors.Is(err, audit.ErrAlreadyReserved) {
 		return k.shownBefore(once, tenant)
 	}
 	if faults := formFaults(err); faults != nil {
-		return k.keyForm(k.form, faults)
+		return again(faults)
 	}
 	if err != nil {
 		return response{}, err

@@ -66,7 +66,7 @@ func (k *call) usableKeys(tenant ident.TenantID, filter key.Filter, most int) (l
 
 // keyTable lists keys with their owners.
 func (k *call) keyTable(keys []key.View) *view.Table {
-	table := &view.Table{Columns: columns("Key", "Owner", "Last used", "Status"), Auto: true}
+	table := &view.Table{Columns: columns("Key", "Owner", "Last used", "Status")}
 	for _, v := range keys {
 		row, badge := k.row(v), badgeOf(v)
 		owner, note := ownerWords(v.Key)

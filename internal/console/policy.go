@@ -361,7 +361,7 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 
 // soonerTable lists the first keys that expire sooner; nil for none.
 func (k *call) soonerTable(keys []account.SoonerKey) (*view.Table, error) {
-	table := &view.Table{Columns: columns("First to expire", "Owner", "Now", "With this change"), Auto: true}
+	table := &view.Table{Columns: columns("First to expire", "Owner", "Now", "With this change")}
 	for _, one := range keys {
 		v, err := k.console.Keys.Get(k.Context(), k.who, one.Tenant, one.Key)
 		if errors.Is(err, fault.NotFound) { // it was deleted meanwhile

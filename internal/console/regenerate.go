@@ -50,16 +50,20 @@ func (k *call) regenerateForm(faults view.Faults) (response, error) {
 	}, nil
 }
 
-// overlapChoices returns how long the old secret can go on. A day is chosen first where the old
-// secret was used within the last one.
-func (k *call) overlapChoices(v key.View) (list []view.Choice) {
-	ends := v.Life.Expiry.At
-	usedToday := !v.Key.LastUsedAt.IsZero() && k.now.Sub(v.Key.LastUsedAt) < day
+// overlapChoices returns how long the old secret of a key can go on.
+func (k *call) overlapChoices(v key.View) []view.Choice {
+	return k.overlapsOf(v.Status, v.Life.Expiry.At, v.Key.LastUsedAt)
+}
+
+// overlapsOf returns how long an old secret can go on. A day is chosen first where it was used
+// within the last one.
+func (k *call) overlapsOf(status policy.Status, ends, used time.Time) (list []view.Choice) {
+	usedToday := !used.IsZero() && k.now.Sub(used) < day
 	for _, o := range overlaps {
 		d := o.Duration
 		c := view.Choice{Value: strconv.Itoa(int(d / time.Second)), Text: o.text, Note: "if it may have leaked"}
 		if d > 0 {
-			if v.Status != policy.Active || !ends.IsZero() && k.now.Add(d).After(ends) {
+			if status != policy.Active || !ends.IsZero() && k.now.Add(d).After(ends) {
 				continue
 			}
 			c.Note = "until " + k.at(k.now.Add(d)).Text

@@ -36,12 +36,13 @@ func (c *Console) Routes() map[string][]web.Route {
 	get, post := http.MethodGet, http.MethodPost
 	c.site = nil
 	return map[string][]web.Route{
-		"/": {c.route(get, "/{$}", c.open(c.home))},
+		"/": {c.route(get, "/{$}", c.signedIn(c.home))},
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
 		},
-		"/sign-out": {c.route(post, "/sign-out", c.signOut)},
-		"/theme":    {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
+		firstKeyPath: c.firstKeyRoutes(),
+		"/sign-out":  {c.route(post, "/sign-out", c.signOut)},
+		"/theme":     {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
 		"/forgotten-password": {
 			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
 			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),
@@ -51,9 +52,18 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
-		"/a":               c.policyRoutes(),
+		"/a": slices.Concat(
+			c.policyRoutes(),
+			c.tenantRoutes(),
+			c.ownerRoutes(),
+		),
 		"/t": slices.Concat(
-			c.keyRoutes(), c.applicationRoutes(), c.scopeRoutes(), c.serviceAccountRoutes(), c.memberRoutes(),
+			c.keyRoutes(),
+			c.applicationRoutes(),
+			c.scopeRoutes(),
+			c.memberRoutes(),
+			c.serviceAccountRoutes(),
+			c.managementKeyRoutes(),
 			c.settingsRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
@@ -89,6 +99,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.action(keyPath+"/enable", c.enable),
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
+		c.poll(keyPath+"/waiting", c.showWaiting),
 	)
 }
 
@@ -113,6 +124,11 @@ func (c *Console) ending(path string, show, send handler) []web.Route {
 	return []web.Route{
 		c.route(http.MethodGet, path, c.signedIn(show)), c.route(http.MethodPost, path, c.reducing(send)),
 	}
+}
+
+// poll returns the route of a part of a page that the open page asks for again and again.
+func (c *Console) poll(path string, show handler) []web.Route {
+	return []web.Route{c.route(http.MethodGet, path, c.polled(show))}
 }
 
 // action returns the route of a button that acts at once.

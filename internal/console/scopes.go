@@ -41,12 +41,12 @@ func (c *Console) listScopes(k *call) (response, error) {
 		return response{}, err
 	}
 	own := view.Panel{ID: "own", Heading: "Scopes of " + t.Name, Table: &view.Table{
-		Columns: columns("Scope", "Allowed roles"), Auto: true,
-		Empty: "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
+		Columns: columns("Scope", "Allowed roles"),
+		Empty:   "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
 	}}
 	builtIn := view.Panel{
 		ID: "built-in", Heading: "Built in", Intro: "For keys that call Claviger itself. They cannot be changed.",
-		Table: &view.Table{Columns: columns("Scope", "Allowed roles"), Auto: true},
+		Table: &view.Table{Columns: columns("Scope", "Allowed roles")},
 	}
 	for _, e := range entries {
 		panel := &own

@@ -43,6 +43,7 @@ func (k *call) secretPage(heading string, issued key.Issued) response {
 	if p := issued.Previous; !p.Until.IsZero() {
 		page.Notes = append(page.Notes, "The old secret works until "+k.at(p.Until).Text+".")
 	}
+	page.Waiting = k.waitFor(issued.Key)
 	return response{page: page, title: heading, narrow: true, current: "/settings/keys"}
 }
 
@@ -52,9 +53,7 @@ func (c *Console) reveal(k *call) (response, error) {
 	tenant, id := k.ids()
 	shown, err := c.Keys.Reveal(k.Context(), k.who, tenant, id)
 	if errors.Is(err, fault.SignInAgain) {
-		return response{page: view.SignIn{
-			Again: true, Email: k.session.User.Email, Next: k.keyURL(), Notice: fault.Message(err),
-		}, title: "Sign in again", status: http.StatusUnauthorized}, nil
+		return k.signInAgain(k.keyURL(), err), nil
 	}
 	if err != nil {
 		return response{}, err
@@ -83,9 +82,13 @@ func (k *call) examples(issued key.Issued) []view.Example {
 		return nil
 	}
 	return []view.Example{
-		{ID: "curl", Name: "curl", Text: fmt.Sprintf("curl -H '%s: %s' %s", header, value, url)},
+		{ID: "curl", Name: "curl", Text: fmt.Sprintf("curl %s \\\n  -H '%s: %s'", url, header, value)},
 		{ID: "python", Name: "Python", Text: fmt.Sprintf(
 			"import requests\n\nprint(requests.get(\"%s\", headers={\"%s\": \"%s\"}).json())", url, header, value)},
+		{ID: "go", Name: "Go", Text: fmt.Sprintf("req, _ := http.NewRequest(\"GET\", \"%s\", nil)\n"+
+			"req.Header.Set(\"%s\", \"%s\")\nres, err := http.DefaultClient.Do(req)", url, header, value)},
+		{ID: "js", Name: "JavaScript", Text: fmt.Sprintf("const res = await fetch(\"%s\", {\n"+
+			"  headers: { \"%s\": \"%s\" },\n});\nconsole.log(await res.json());", url, header, value)},
 	}
 }
 
@@ -94,6 +97,11 @@ func basicExamples(url, id, secret string) []view.Example {
 		{ID: "curl", Name: "curl", Text: fmt.Sprintf("curl --user '%s:%s' %s", id, secret, url)},
 		{ID: "python", Name: "Python", Text: fmt.Sprintf(
 			"import requests\n\nprint(requests.get(\"%s\", auth=(\"%s\", \"%s\")).json())", url, id, secret)},
+		{ID: "go", Name: "Go", Text: fmt.Sprintf("req, _ := http.NewRequest(\"GET\", \"%s\", nil)\n"+
+			"req.SetBasicAuth(\"%s\", \"%s\")\nres, err := http.DefaultClient.Do(req)", url, id, secret)},
+		{ID: "js", Name: "JavaScript", Text: fmt.Sprintf("const res = await fetch(\"%s\", {\n"+
+			"  headers: { Authorization: \"Basic \" + btoa(\"%s:%s\") },\n});\nconsole.log(await res.json());",
+			url, id, secret)},
 	}
 }
 

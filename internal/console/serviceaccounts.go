@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,7 +16,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -70,8 +68,8 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 		return a.CreatedAt, string(a.ID)
 	})
 	table := &view.Table{
-		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"), Auto: true,
-		Empty: "No service account yet. Create one for a program: its keys stay when people leave.",
+		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
+		Empty:   "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
 	for _, a := range shown {
 		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, keys, more))
@@ -517,88 +515,4 @@ func (c *Console) deleteServiceAccount(k *call) (response, error) {
 		return response{}, err
 	}
 	return did(inTenant(a.Tenant, "service-accounts"), "service-account.delete"), nil
-}
-
-// managementKeysOf returns all management keys of a service account, newest first.
-func (k *call) managementKeysOf(a machine.ServiceAccount) (list []machine.ManagementKeyView, err error) {
-	page := &machine.ManagementKeyPage{Limit: partLimit}
-	for page != nil && len(list) < searchedParts*partLimit {
-		var part []machine.ManagementKeyView
-		part, page, err = k.console.ManagementKeys.List(k.Context(), k.who, a.Tenant, a.ID, *page)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, part...)
-	}
-	return list, nil
-}
-
-// liveManagementKeys counts the management keys of a service account that are neither revoked nor
-// expired.
-func (k *call) liveManagementKeys(a machine.ServiceAccount) (n int, err error) {
-	list, err := k.managementKeysOf(a)
-	for _, m := range list {
-		if m.Status == policy.Active {
-			n++
-		}
-	}
-	return n, err
-}
-
-// managementPanel lists the management keys of a service account.
-func (k *call) managementPanel(t tenancy.Tenant, a machine.ServiceAccount) (view.Panel, error) {
-	list, err := k.managementKeysOf(a)
-	if err != nil {
-		return view.Panel{}, err
-	}
-	live := 0
-	table := &view.Table{
-		Columns: columns("Key", "Permissions", "Owner types", "Expires", "Last used", "Status"), Auto: true,
-		Empty: "No management key. Create one for a program that manages keys.",
-	}
-	for _, m := range list {
-		if m.Status == policy.Active {
-			live++
-		}
-		table.Rows = append(table.Rows, k.managementRow(m))
-	}
-	panel := view.Panel{
-		ID: "management", Heading: "Management keys", Table: table,
-		Note:  fmt.Sprintf("%d of %d", live, machine.MaxManagementKeys),
-		Intro: "For programs that manage keys. Accepted by the management API only.",
-	}
-	return panel, nil
-}
-
-// managementRow returns a management key as a list shows it.
-func (k *call) managementRow(m machine.ManagementKeyView) view.TableRow {
-	badge := managementBadge(m)
-	var permissions, owners []string
-	for _, p := range m.Rights.Permissions {
-		permissions = append(permissions, string(p))
-	}
-	for _, o := range m.Rights.Owners {
-		owners = append(owners, ownerPlurals[o])
-	}
-	return view.TableRow{Ended: m.Status == policy.Revoked, Cells: []view.Cell{
-		{Text: m.Name, Note: m.PublicID + " ····" + m.Last4},
-		{Tags: permissions},
-		{Text: strings.Join(owners, ", ")},
-		{When: k.in(m.Ends.At), Note: k.date(m.Ends.At)},
-		{When: k.ago(m.LastUsedAt), Note: m.LastUsedIP},
-		{Badge: &badge},
-	}}
-}
-
-// ownerPlurals are the types of owners in words.
-var ownerPlurals = map[ident.PartyType]string{
-	ident.UserParty: "people", ident.ServiceAccountParty: "service accounts", ident.SubjectParty: "subjects",
-}
-
-// managementBadge returns the status of a management key, in words.
-func managementBadge(m machine.ManagementKeyView) view.Badge {
-	if m.Status == policy.Active && !m.Previous.Until.IsZero() {
-		return view.Badge{Text: "Two secrets", Icon: "turn", Class: "overlap"}
-	}
-	return badges[m.Status]
 }

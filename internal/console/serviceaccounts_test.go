@@ -18,25 +18,6 @@ func (d *visit) serviceAccounts() []api.ServiceAccount {
 	return testkit.Must[api.List[api.ServiceAccount]](d.t)(list, err).Items
 }
 
-// events counts the audit events of the visit's tenant.
-func (d *visit) events() int {
-	d.t.Helper()
-	list, err := d.As(d.person).TenantEvents(d.t.Context(), string(d.tenant.ID), client.EventFilter{},
-		client.Page{Limit: 200})
-	return len(testkit.Must[api.List[api.Event]](d.t)(list, err).Items)
-}
-
-// untouched returns what the form of a page would send if nobody touched it.
-func (d *visit) untouched(path string) url.Values {
-	d.t.Helper()
-	page := d.get(path)
-	f, ok := formTo(d.t, page, path)
-	if !ok {
-		d.t.Fatalf("%s: %d without a form to itself\n%s", path, page.status, page.text)
-	}
-	return f.Fields
-}
-
 func TestAnAdminCreatesAndChangesAServiceAccount(t *testing.T) {
 	t.Parallel()
 	d := newAdminVisit(t)

@@ -32,6 +32,8 @@ var tenantPages = []sidebarPage{
 // accountPages are the pages of an account, for its owners and admins.
 var accountPages = []sidebarPage{
 	{"General settings", "general", "building", nil},
+	{"Tenants", "tenants", "grid", nil},
+	{"Owners and admins", "people", "people", nil},
 }
 
 // sidebar returns the pages that the person finds at the side. What they may not see is not there.

@@ -18,8 +18,6 @@ import (
 )
 
 // home sends people on: to their keys, where those who are not signed in sign in first.
-func (c *Console) home(*call) (response, error) { return goTo("/settings/keys"), nil }
-
 // localPath returns a path of this server that a client sent; "" for everything else. A browser
 // would take "//host" and "/\host" for another host.
 func localPath(path string) string {
@@ -157,6 +155,10 @@ func (c *Console) goOn(k *call, token credential.Secret, next string, kept url.V
 	k.who, k.form = who, kept
 	k.session, _ = who.Session()
 	k.Request = k.WithContext(admission.WithCaller(k.Context(), admission.ForPrincipal(who)))
+	k.Request.URL, err = url.Parse(next) // of the form, which is sent to its own address
+	if err != nil {
+		return response{}, err
+	}
 	return show(k)
 }
 

@@ -250,7 +250,7 @@ func presetTable(own *policy.Settings) (*view.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := &view.Table{Columns: columns("Setting"), Auto: true}
+	table := &view.Table{Columns: columns("Setting")}
 	var compared []policy.Settings
 	if own != nil {
 		table.Columns = append(table.Columns, view.Column{Text: "This tenant"})
@@ -339,7 +339,7 @@ func (k *call) presetForm(faults view.Faults) (response, error) {
 			"their format.",
 		Version: version(k.form, t.Version()),
 		Faults:  faults, Table: &view.Table{
-			Columns: columns("Setting", "Now", "Afterwards"), Auto: true, Empty: "Nothing changes.",
+			Columns: columns("Setting", "Now", "Afterwards"), Empty: "Nothing changes.",
 		},
 	}
 	if forgetsCopies(t.Settings, after) {

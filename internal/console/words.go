@@ -35,6 +35,8 @@ const (
 	day       = 24 * time.Hour
 	dayForm   = "2 Jan 2006"
 	clockForm = "15:04"
+	// momentForm has the seconds, for what happens while a person waits.
+	momentForm = "15:04:05"
 )
 
 // date returns a day in words: "26 Feb 2027".

@@ -133,6 +133,9 @@ const (
 	clampSigningKeys       query = `UPDATE signing_keys SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE
 		created_at END, used_from = CASE WHEN used_from > $1 THEN $1 ELSE used_from END
 		WHERE created_at > $1 OR used_from > $1`
+	clampWatches query = `UPDATE key_watches SET shown_at = CASE WHEN shown_at > $1 THEN $1 ELSE shown_at END,
+		used_at = CASE WHEN used_at > $1 THEN $1 ELSE used_at END, refused_at = CASE WHEN refused_at > $1 THEN $1
+		ELSE refused_at END WHERE shown_at > $1 OR used_at > $1 OR refused_at > $1`
 	clampLeases       query = `UPDATE leases SET until = $1 WHERE until > $1`
 	clampKnownClients query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
 )
@@ -146,7 +149,7 @@ var clamps = []query{
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
-	clampSigningKeys,
+	clampSigningKeys, clampWatches,
 }
 
 type repairKey struct{}

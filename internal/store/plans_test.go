@@ -89,6 +89,7 @@ var exempt = map[string]string{
 	"clampMailedLinks":        atRepair,
 	"clampUsers":              atRepair,
 	"clampUses":               atRepair,
+	"clampWatches":            atRepair,
 	"clampServiceAccounts":    atRepair,
 	"clampEndedOwners":        atRepair,
 	"clampPlans":              atRepair,

@@ -4,6 +4,9 @@
 // whether its use is due, which it is at most once a second, and for each scope once a day. A use
 // that is due goes to the [Recorder], which collects uses in memory. A job calls [Recorder.Flush],
 // which writes them to the [Store].
+//
+// [Watches] are the few keys whose secrets were shown a moment ago. What becomes of their first
+// requests is on record within a second, with the reason where a request was refused.
 package usage
 
 import (

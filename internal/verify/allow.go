@@ -61,6 +61,7 @@ func (c *Caller) Token() *Token { return c.token }
 func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
 		code, wait := e.authorize(c.Facts, c.Scopes(), r)
+		e.sightCaller(&c, code, &r)
 		if code == fault.RateLimited {
 			return errRateLimited(c.Facts, wait)
 		}

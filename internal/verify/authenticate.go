@@ -66,7 +66,7 @@ func (a *Authenticator) ForManagement(p Presentation) Presentation {
 // everything else.
 func (a *Authenticator) Authenticate(ctx context.Context, p Presentation, from principal.Origin) (Caller, error) {
 	if p.kind == SessionToken {
-		return a.authenticateSession(ctx, p, from, false)
+		return a.authenticateSession(ctx, p, from, p.passive)
 	}
 	if p.kind == ManagementKey && a.ManagementKeys != nil {
 		return a.authenticateManagementKey(ctx, p, from)
@@ -103,14 +103,14 @@ func (a *Authenticator) authenticateManagementKey(ctx context.Context, p Present
 	return Caller{Principal: who, Transport: policy.Bearer}, nil
 }
 
-// authenticateSession finds the session of a token. repeated is set for a request that was decided
-// before, which is no use of the session.
+// authenticateSession finds the session of a token. passive is set for a request that is no use of
+// the session: it was decided before, or no person made it.
 func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation, from principal.Origin,
-	repeated bool,
+	passive bool,
 ) (Caller, error) {
 	ctx = admission.WithCaller(ctx, admission.ForAddress(from.IP)) // until the person is known
 	find := a.Sessions.Resume
-	if repeated {
+	if passive {
 		find = a.Sessions.Check
 	}
 	who, err := find(ctx, p.session, p.token)

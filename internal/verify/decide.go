@@ -61,11 +61,22 @@ func (c Caller) Verifier() (Verifier, error) {
 func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentation, r Request) (Decision, error) {
 	via := verifier.caller.Transport
 	if err := e.checkVerifier(verifier, r); err != nil {
+		e.sightCaller(&verifier.caller, fault.KindOf(err), &r.Requirement)
 		e.counts.Callers.Count(fault.KindOf(err), via)
 		return Decision{}, err
 	}
+	e.sightCaller(&verifier.caller, "", &r.Requirement)
 	e.counts.Callers.Count("", via)
 	return e.decide(ctx, &verifier, p, r)
+}
+
+// Verifier is [Caller.Verifier] for a caller of one of Claviger's own routes.
+func (e *Engine) Verifier(c Caller) (Verifier, error) {
+	v, err := c.Verifier()
+	if err != nil {
+		e.sightCaller(&c, fault.KindOf(err), &verifyRequirement)
+	}
+	return v, err
 }
 
 // fields returns which of the fields that a tenant can require the request has.
@@ -106,6 +117,9 @@ func (e *Engine) decide(ctx context.Context, verifier *Verifier, p Presentation,
 		return Decision{}, err
 	}
 	e.countDecision(r, d.Code, location.Transport)
+	if !r.Repeated {
+		e.sight(&d, &r.Requirement, location.Transport, r.IP)
+	}
 	return d, nil
 }
 

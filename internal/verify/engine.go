@@ -35,6 +35,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
 // Options of an Engine. Those without a default are required.
@@ -48,6 +49,8 @@ type Options struct {
 	// other credentials.
 	Limiter, VerifierLimiter Limiter
 	Recorder                 Recorder
+	// Watches are told what becomes of requests with newly shown keys. The default watches none.
+	Watches *usage.Watches
 	// Tokens reads access tokens. Without it, none is accepted.
 	Tokens Tokens
 	// Cache defaults to one of a gibibyte, which holds about a million keys.
@@ -76,6 +79,7 @@ type Engine struct {
 	limiter         Limiter
 	verifierLimiter Limiter
 	recorder        Recorder
+	watches         *usage.Watches
 	tokens          Tokens
 	halted          atomic.Bool
 	counts          Counts
@@ -86,13 +90,17 @@ func New(o Options) *Engine {
 	if o.Cache == nil {
 		o.Cache = NewCache(defaultCacheBytes)
 	}
+	if o.Watches == nil {
+		o.Watches = &usage.Watches{}
+	}
 	if o.Fresh == nil {
 		o.Fresh = func() error { return nil }
 	}
 	return &Engine{
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
 		render: o.Render, renderOwner: o.RenderOwner, limiter: o.Limiter,
-		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, tokens: o.Tokens, counts: newCounts(),
+		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, watches: o.Watches, tokens: o.Tokens,
+		counts: newCounts(),
 	}
 }
 
@@ -146,8 +154,14 @@ func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (D
 	d, err := e.Evaluate(ctx, p)
 	d.checkAddress(ip)
 	e.recordUse(d, ip)
+	if d.Code != "" {
+		e.sight(&d, &noRequirement, p.location.Transport, ip)
+	}
 	return d, err
 }
+
+// noRequirement is what a request needs before its route is known.
+var noRequirement Requirement
 
 // checkAddress runs step 4b, if the steps before it accept the key.
 func (d *Decision) checkAddress(ip string) {
@@ -190,7 +204,7 @@ func (e *Engine) evaluate(ctx context.Context, p Presentation, location policy.L
 	}
 	matched := e.matchSecret(entry, p.key)
 	if matched == nil {
-		return Decision{Code: fault.KeyInvalid}, nil
+		return Decision{Code: fault.KeyInvalid, entry: entry, at: at}, nil
 	}
 	d := Decision{Facts: matched.facts, entry: entry, credential: matched, at: at}
 	status := policy.KeyStatus(d.Facts.life, matched.life, d.Facts.dependencies, d.at)

@@ -42,6 +42,8 @@ type Presentation struct {
 	key      credential.Parsed // of an API key or a management key
 	token    string            // of a session or an access token
 	session  credential.TokenKind
+	// passive is set for a session that the request does not use.
+	passive bool
 	// headers are the names of the headers that carried an ambiguous credential.
 	headers []string
 }
@@ -68,6 +70,13 @@ func PresentSession(kind credential.TokenKind, token string) Presentation {
 	return Presentation{
 		kind: SessionToken, session: kind, token: token, location: policy.Location{Transport: policy.Session},
 	}
+}
+
+// Passive returns the same presentation, whose session is not kept from being idle: the request was
+// not made by the person, but by a page that is open.
+func (p Presentation) Passive() Presentation {
+	p.passive = true
+	return p
 }
 
 // PresentAccessToken returns the presentation of an access token. Its transport is oauth, wherever

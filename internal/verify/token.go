@@ -150,6 +150,9 @@ func (e *Engine) Grant(ctx context.Context, p Presentation, ip string) (g token.
 		}
 	}
 	e.counts.Callers.Count(d.Code, policy.OAuth)
+	if d.Code == "" || d.Code == fault.RateLimited { // what Authenticate refuses, it has told the watch
+		e.sight(&d, &noRequirement, policy.OAuth, ip)
+	}
 	if d.Code != "" {
 		return g, d, nil
 	}
@@ -188,7 +191,7 @@ func (e *Engine) Introspect(ctx context.Context, c Caller, p Presentation, ip st
 		return Decision{}, err
 	}
 	if d.Facts == nil || d.Facts.Key.ID != c.Facts.Key.ID {
-		v, err := c.Verifier()
+		v, err := e.Verifier(c)
 		if err != nil {
 			return Decision{}, err
 		}

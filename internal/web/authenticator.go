@@ -47,6 +47,28 @@ func (a *Authenticator) Caller(w http.ResponseWriter, r *http.Request,
 	if needs.Management {
 		p = a.Verify.ForManagement(p)
 	}
+	return a.caller(w, r, needs, p)
+}
+
+// pollHeader marks a request that an open page makes by itself.
+const pollHeader = "X-Claviger-Poll"
+
+// PollingCaller is Caller for a route that open pages ask again and again. A request that says so
+// does not keep the session from being idle. No other route looks at the header.
+func (a *Authenticator) PollingCaller(w http.ResponseWriter, r *http.Request,
+	needs verify.Requirement,
+) (verify.Caller, []byte, error) {
+	p := a.ReadCredential(r.Context(), r.Header)
+	if r.Header.Get(pollHeader) != "" {
+		p = p.Passive()
+	}
+	return a.caller(w, r, needs, p)
+}
+
+// caller is Caller for the credential of the request.
+func (a *Authenticator) caller(w http.ResponseWriter, r *http.Request, needs verify.Requirement,
+	p verify.Presentation,
+) (verify.Caller, []byte, error) {
 	var c verify.Caller
 	var body []byte
 	var err error
@@ -101,7 +123,7 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 		err = a.checkSameSite(r)
 	}
 	if err == nil {
-		v, err = c.Verifier()
+		v, err = a.Verify.Engine.Verifier(c)
 	}
 	if err != nil {
 		a.countRefused(r, c, err)

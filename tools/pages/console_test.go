@@ -138,8 +138,8 @@ func TestPeopleComeInByLinksInTheConsole(t *testing.T) {
 	tab.Fill("Your e-mail", "ines@claviger.example")
 	tab.Fill("Password", testkit.Password)
 	tab.Follow(browser.Button("Create"))
-	tab.See("Welcome. You are signed in.")
-	tab.Follow(browser.Link("New API key"))
+	tab.See("Your account is set up.")
+	tab.Follow(browser.Link("Choose other access or expiry"))
 	tab.Fill("Name", "First key")
 	tab.Follow(browser.Button("Generate"))
 	if who := whoami(t, empty, shownKey(t, tab)); who.KeyID == nil {

@@ -56,16 +56,16 @@ func newHostile(t *testing.T) *hostile {
 		if i < 40 { // a tenant has no more scopes than fit on a page
 			scopes = append(scopes, api.NewScope{Name: fmt.Sprintf("rates:s%d", i), Description: text})
 		}
-		h.store(name, text)
+		h.store(i, name, text)
 	}
 	_, err := h.api.ReplaceScopes(t.Context(), string(h.tenant.ID), scopes)
 	testkit.NoError(t, err)
 	return h
 }
 
-// store stores a text as the name, the description and the metadata of one object of each kind. The
-// server refuses a text that has characters which nobody sees.
-func (h *hostile) store(name, text string) {
+// store stores the text number i as the name, the description and the metadata of one object of
+// each kind. The server refuses a text that has characters which nobody sees.
+func (h *hostile) store(i int, name, text string) {
 	h.t.Helper()
 	ctx, tenant := h.t.Context(), string(h.tenant.ID)
 	metadata := testkit.Must[[]byte](h.t)(json.Marshal(map[string]string{"note": text}))
@@ -83,7 +83,7 @@ func (h *hostile) store(name, text string) {
 		Name: name, Description: text, Metadata: metadata, Scopes: []string{"applications:read"}, AllApplications: true,
 	})
 	h.accept(err)
-	if err == nil && h.stored%5 == 0 {
+	if err == nil && i%5 == 0 {
 		_, err = h.api.RevokeKey(ctx, tenant, issued.Key.ID, text)
 		h.accept(err)
 	}
@@ -98,7 +98,7 @@ func (h *hostile) accept(err error) {
 	h.stored++
 }
 
-var idInPath = regexp.MustCompile(`[a-z]+_[0-9a-z]{15,}`)
+var idInPath = regexp.MustCompile(`[a-z]+_[0-9a-z]{15,}|[a-z]+:[0-9a-z]+`)
 
 // ofConsole matches the pages for signed-in people. Files are no pages.
 var ofConsole = regexp.MustCompile(`^/(settings|t|a|find)(/[^.]*)?(\?after)?$`)

@@ -79,8 +79,6 @@ type Table struct {
 	// Select is set if rows can be selected; Bulk is then what can be done with them.
 	Select bool
 	Bulk   []Action
-	// Auto is set if the columns are as wide as what they hold.
-	Auto bool
 	// Empty says what the list is for, if it has no rows.
 	Empty string
 }

@@ -9,8 +9,10 @@ func Pages() []Page {
 		Keys{},
 		Key{},
 		NewKey{},
+		FirstKey{},
 		EditKey{},
 		Secret{},
+		Waiting{},
 		Regenerate{},
 		Confirm{},
 		Problem{},
@@ -216,6 +218,24 @@ type NewKey struct {
 
 func (NewKey) file() string { return "newkey.html" }
 
+// FirstKey creates the first key of a new account with one button.
+type FirstKey struct {
+	Once, Action, Skip string
+	Faults             Faults
+	Tenant, TenantName string
+	Name               string
+	// Reads is what the key may read, until a day that many days from now.
+	Reads       []string
+	Until, Days string
+	// Other is the form with all choices.
+	Other string
+	// Prefix and Label are those of the tenant's keys; "" where these have none.
+	Prefix, Label string
+	Later         []Link
+}
+
+func (FirstKey) file() string { return "firstkey.html" }
+
 // EditKey changes a key.
 type EditKey struct {
 	Action, Cancel    string
@@ -251,6 +271,10 @@ type Secret struct {
 	Notes             []string
 	// Recoverable is set if its owner can see the secret again.
 	Recoverable bool
+	// Next are pages to go on to.
+	Next []Link
+	// Waiting says what became of the first requests; nil if nobody looks for them.
+	Waiting *Waiting
 	// Shown is when a secret was shown that cannot be shown again; then there are no values.
 	Shown string
 	// Lead and Text are said instead of what is said of the secret of a key, and Kept instead of
@@ -259,6 +283,34 @@ type Secret struct {
 }
 
 func (Secret) file() string { return "secret.html" }
+
+// Waiting is the part of the page with a secret that says what became of the first requests.
+type Waiting struct {
+	// Poll is where the page asks again.
+	Poll, KeyPath string
+	// Works is set once a request was verified, and Over once nobody looks for requests any more.
+	Works, Over bool
+	// First is set for the first request since the secret was set, and After is how long that took.
+	First       bool
+	When        When
+	From, After string
+	// Refusal is the last request that was refused; nil for none.
+	Refusal *Refusal
+}
+
+func (Waiting) file() string { return "waiting.html" }
+
+// Refusal is a request that was refused.
+type Refusal struct {
+	When       When
+	Code, From string
+	// Missing is what the request asked for and the key does not have; "" if that is not known.
+	// Scope is set for a scope.
+	Missing string
+	Scope   bool
+	// WrongSecret is set if the request had the id of the key and another secret.
+	WrongSecret bool
+}
 
 // Regenerate replaces the secret of a key.
 type Regenerate struct {

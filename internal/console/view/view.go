@@ -54,6 +54,9 @@ func Render(w io.Writer, f Frame, p Page) error {
 	return RenderFrame(w, f)
 }
 
+// RenderPart writes a part of a page, for a page that is open.
+func RenderPart(w io.Writer, p Page) error { return templates[p.file()].Execute(w, p) }
+
 // RenderFrame writes a frame whose Main is set.
 func RenderFrame(w io.Writer, f Frame) error { return templates["layout.html"].Execute(w, f) }
 

@@ -53,6 +53,7 @@ var suites = []struct {
 	{"subjects and plans", subjectCases},
 	{"management key", managementKeyCases},
 	{"use", useCases},
+	{"watch", watchCases},
 	{"server", serverCases},
 	{"follow", changeFeedCases},
 	{"nodes", nodeCases},

@@ -72,3 +72,26 @@ addEventListener("pageshow", () => {
     button.classList.remove("busy");
   }
 });
+
+// Parts of a page that ask again while the page is visible, until there is nothing to wait for.
+for (const part of document.querySelectorAll("[data-poll]")) {
+  let timer, last;
+  const ask = async () => {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(part.dataset.poll, { headers: { "X-Claviger-Poll": "1" }, redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.status === 404) return; // no session, or no key
+      const text = answer.ok ? await answer.text() : last;
+      if (text !== last) part.innerHTML = last = text;
+    } catch { /* the network is away: ask again */ }
+    if (!part.querySelector("[data-settled]")) timer = setTimeout(ask, part.dataset.every * 1000);
+  };
+  part.addEventListener("click", (event) => {
+    if (event.target.closest("[data-again]")) ask();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!part.querySelector("[data-settled]")) ask();
+  });
+  timer = setTimeout(ask, part.dataset.every * 1000);
+}

@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"strings"
+
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/usage"
+)
+
+// sight tells the watch of a key, if there is one, what became of a request with it. A key that was
+// recognised has facts. A key whose secret was wrong has an entry alone.
+func (e *Engine) sight(d *Decision, r *Requirement, via policy.Transport, ip string) {
+	if !e.watches.Any() {
+		return
+	}
+	switch {
+	case d.Facts != nil:
+		if !d.credential.life.Previous { // a client that was not given the new secret yet
+			e.tellWatch(d.Facts.Key.ID, usage.Seen{
+				At: d.at, Code: d.Code, Missing: d.missing(r), IP: ip, Transport: via,
+			})
+		}
+	case d.entry != nil:
+		for i := range d.entry.credentials {
+			e.tellWatch(d.entry.credentials[i].facts.Key.ID, usage.Seen{
+				At: d.at, Code: d.Code, IP: ip, Transport: via,
+			})
+		}
+	}
+}
+
+func (e *Engine) tellWatch(id ident.KeyID, s usage.Seen) {
+	w := e.watches.Of(id)
+	if w == nil {
+		return
+	}
+	s.IP = strings.Clone(s.IP) // it may be part of the request's buffer
+	w.Saw(s)
+}
+
+// sightCaller is sight for a caller that steps 1 to 4b accepted, with the code of a refusal or "".
+func (e *Engine) sightCaller(c *Caller, code fault.Kind, r *Requirement) {
+	if !e.watches.Any() || c.Facts == nil || c.credential == nil {
+		return
+	}
+	if code == fault.ValidationFailed { // what was asked is wrong, not the key
+		code = ""
+	}
+	d := Decision{Code: code, Facts: c.Facts, credential: c.credential, token: c.token, at: e.now()}
+	e.sight(&d, r, c.Transport, c.Origin().IP)
+}
+
+// missing returns the scope or the application because of which a key is refused; "" if none is, or
+// if its name is not one that anything here can have.
+func (d *Decision) missing(r *Requirement) string {
+	switch d.Code {
+	case fault.InsufficientScope:
+		for _, name := range r.Scopes {
+			if !d.Scopes().Has(name) && name.Valid() {
+				return strings.Clone(string(name))
+			}
+		}
+	case fault.ApplicationForbidden:
+		if _, err := ident.Parse[ident.ApplicationID](r.Application); err == nil {
+			return strings.Clone(r.Application)
+		}
+	}
+	return ""
+}
