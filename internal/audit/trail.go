@@ -15,6 +15,8 @@ import (
 type Trail struct {
 	Tenant  ident.TenantID
 	Account ident.AccountID
+	// Target is the id of the only thing whose events are meant; "" for all.
+	Target string
 }
 
 // TrailEvent is an event with the number of its change.
@@ -96,8 +98,9 @@ func ReadTrail(ctx context.Context, store TrailStore, of Trail, f TrailFilter, p
 	if err := fault.Refuse(f.Faults()...); err != nil {
 		return TrailPart{}, err
 	}
+	of.Target = f.Target
 	batch := trailBatch
-	if f == (TrailFilter{}) {
+	if f == (TrailFilter{Target: f.Target}) {
 		batch = page.Limit + 1 // the event after the part tells whether another part follows
 	}
 	scan := paging.Scan[int64, TrailEvent, TrailEvent]{

@@ -39,6 +39,15 @@ var pages = map[string]string{
 	"POST /first-key/skip":         "y y | y y y y | y y",
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
+	"GET /settings/profile":                          "y y | y y y y | y y",
+	"POST /settings/profile":                         "y y | y y y y | y y",
+	"GET /settings/notifications":                    "y y | y y y y | y y",
+	"POST /settings/notifications":                   "y y | y y y y | y y",
+	"GET /settings/security":                         "y y | y y y y | y y",
+	"GET /settings/security/password":                "y y | y y y y | y y",
+	"POST /settings/security/sessions/{session}/end": "- - | - y - - | - -", // one of the member's
+	"GET /settings/security/delete":                  "y y | y y y y | y y",
+
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
 	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
@@ -59,6 +68,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+	"GET /t/{tenant}/keys/{key}/uses":        "y y | y y - y | - -",
 	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 
 	"GET /t/{tenant}/applications":                        "y y | y y y y | - -",
@@ -132,6 +142,28 @@ var pages = map[string]string{
 	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 
+	"GET /t/{tenant}/subjects":                    "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/new":                "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/new":               "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/{subject}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/plan":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/plan":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/plans":                "y y | y n n y | - -",
+	"GET /t/{tenant}/plans/new":            "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/new":           "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/edit":    "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/edit":   "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/delete":  "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/delete": "y y | y n n n | - -",
+
 	"GET " + ofMachine + "/new":                          "y y | y n n n | - -",
 	"POST " + ofMachine + "/new":                         "y y | y n n n | - -",
 	"GET " + ofMachine + "/{management_key}":             "y y | y n n y | - -",
@@ -146,6 +178,9 @@ var pages = map[string]string{
 
 // ofMachine is the path of the management keys of a service account.
 const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
+
+// oneself are routes by which only the sender loses something. profile_test.go is about them.
+var oneself = []string{"POST /settings/security/password", "POST /settings/security/delete"}
 
 // world has the people of the columns, and makes the objects of the paths.
 type world struct {
@@ -201,6 +236,8 @@ func (w *world) path(route string) string {
 			return string(w.Account.ID)
 		case "{key}":
 			return w.key(strings.HasSuffix(route, "/previous"))
+		case "{session}":
+			return w.session()
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
 		case "{preset}":
@@ -217,6 +254,16 @@ func (w *world) path(route string) string {
 			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
+		case "{subject}":
+			w.fresh++
+			return testkit.Must[api.Subject](w.t)(w.owner.CreateSubject(w.t.Context(), string(w.tenant.ID),
+				api.CreateSubjectRequest{ExternalID: fmt.Sprintf("cus_%d", w.fresh)})).ID
+		case "{plan}":
+			w.fresh++
+			return testkit.Must[api.Plan](w.t)(w.owner.CreatePlan(w.t.Context(), string(w.tenant.ID),
+				api.CreatePlanRequest{
+					Name: fmt.Sprintf("plan%d", w.fresh), Scopes: []string{"*"}, AllApplications: true,
+				})).Name
 		case "{service_account}":
 			machine = testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 			return machine
@@ -272,6 +319,14 @@ func (w *world) managementKey(account string) string {
 var managementRequest = api.CreateManagementKeyRequest{
 	Name: "Customer keys", Permissions: []api.Permission{"keys:create", "keys:read"},
 	Owners: []api.PartyType{api.PartySubject}, Ceilings: api.ManagementCeilingsRequest{AllApplications: true},
+}
+
+// session begins a session of the member and returns its id.
+func (w *world) session() string {
+	w.t.Helper()
+	newVisitor(w.t, w.URL).signIn(w.people["member"])
+	list, err := w.member.Sessions(w.t.Context(), client.Page{Limit: 1})
+	return testkit.Must[api.List[api.SessionInfo]](w.t)(list, err).Items[0].ID
 }
 
 // formTo returns the form of a page that is sent to a path by POST, if it has one.
@@ -341,7 +396,7 @@ func (w *world) filled(column, path string) url.Values {
 		}
 		value, known := map[string]string{
 			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": email,
+			"email": email, "external_id": fmt.Sprintf("fresh%d", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -350,6 +405,10 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	if f.Fields.Has("person") { // of several fields, one must be filled in
 		f.Fields.Set("person", w.people["colleague"].Email)
+	}
+	if strings.HasSuffix(path, "/plans/new") {
+		f.Fields.Set("name", fmt.Sprintf("fresh%d", w.fresh))
+		f.Fields.Set("access", "all")
 	}
 	if strings.HasSuffix(path, "/management-keys/new") { // check boxes of which some must be ticked
 		f.Fields["permissions"], f.Fields["owners"] = []string{"keys:read"}, []string{"subject"}
@@ -380,6 +439,9 @@ func TestEveryPageAndFormIsForThePeopleOfItsRow(t *testing.T) {
 		}
 	}
 	for _, route := range slices.Sorted(maps.Keys(routes)) {
+		if slices.Contains(oneself, route) {
+			continue
+		}
 		row := strings.Fields(strings.ReplaceAll(pages[route], "|", ""))
 		if len(row) == 0 {
 			t.Errorf("%s has no row: say in the table who may do it", route)

@@ -19,11 +19,13 @@
 //	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
 //	keypage.go    one key
+//	lifeline.go, history.go    its life as a drawing, and what happened to it
 //	createfor.go    a key for another owner
 //	bulkkeys.go     several keys at once
 //	newkey.go, editkey.go, regenerate.go, endkey.go    what people do with a key
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	waiting.go    what becomes of the first requests with it
+//	profile.go, security.go    the person's own record, password and sessions
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
@@ -35,6 +37,7 @@
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
 //	managementkeys.go, managementform.go    the management keys of a service account
+//	subjects.go, plans.go    the customers of a tenant's API, and the most that their keys may do
 package console
 
 import (
@@ -116,6 +119,8 @@ type call struct {
 	origin principal.Origin
 	// form has the fields of a POST.
 	form url.Values
+	// seen are the tenants of the person, once they were read.
+	seen []tenancy.Tenant
 	// now and zone are the time of the request, and that of the person.
 	now  time.Time
 	zone *time.Location

@@ -29,11 +29,11 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	f.Person = &view.Person{
 		Name: k.session.User.Name, Email: k.session.User.Email, Initials: initials(k.session.User.Name),
 	}
-	tenants, err := c.Tenancy.Tenants(k.Context(), k.who, paging.Page{Limit: maxTenants})
+	tenants, err := k.tenants()
 	if err != nil {
 		return f, err
 	}
-	names, err := c.accountNames(k)
+	names, err := c.accountNames(k, tenants)
 	if err != nil {
 		return f, err
 	}
@@ -46,10 +46,17 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	return f, nil
 }
 
-// accountNames returns the names of the person's accounts.
-func (c *Console) accountNames(k *call) (map[ident.AccountID]string, error) {
-	accounts, err := c.Accounts.Accounts(k.Context(), k.who, paging.Page{Limit: maxTenants})
+// accountNames returns the names of the tenants' accounts and, on a page of an account, those of
+// all accounts of the person: one can have no tenant.
+func (c *Console) accountNames(k *call, tenants []tenancy.Tenant) (map[ident.AccountID]string, error) {
 	names := map[ident.AccountID]string{}
+	for _, t := range tenants {
+		names[t.Account] = t.AccountName
+	}
+	if k.PathValue("account") == "" {
+		return names, nil
+	}
+	accounts, err := c.Accounts.Accounts(k.Context(), k.who, paging.Page{Limit: maxTenants})
 	for _, a := range accounts {
 		names[a.ID] = a.Name
 	}

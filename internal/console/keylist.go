@@ -10,7 +10,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
-	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -26,7 +25,7 @@ const (
 
 // myKeys lists the person's own keys in all tenants.
 func (c *Console) myKeys(k *call) (response, error) {
-	tenants, err := c.Tenancy.Tenants(k.Context(), k.who, paging.Page{Limit: maxTenants})
+	tenants, err := k.tenants()
 	if err != nil {
 		return response{}, err
 	}
@@ -121,7 +120,7 @@ func (k *call) soon(views []key.View) *view.SoonKey {
 
 // tenantKeys lists the keys of a tenant that the person may see.
 func (c *Console) tenantKeys(k *call) (response, error) {
-	t, err := c.Tenancy.Tenant(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")))
+	t, err := k.tenant()
 	if err != nil {
 		return response{}, err
 	}

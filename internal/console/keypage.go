@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
@@ -11,6 +12,9 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
+
+// maxHistory is how many changes of a key its page lists.
+const maxHistory = 50
 
 // shownKey returns the key in the path.
 func (k *call) shownKey() (key.View, error) {
@@ -40,14 +44,16 @@ func (k *call) refreshableKey() (key.View, error) {
 
 // showKey shows one key.
 func (c *Console) showKey(k *call) (response, error) {
-	v, err := k.shownKey()
+	d, err := c.Keys.Detail(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")),
+		ident.KeyID(k.PathValue("key")), maxHistory)
 	if err != nil {
 		return response{}, err
 	}
-	t, err := c.Tenancy.Tenant(k.Context(), k.who, v.Key.Tenant)
+	t, err := k.tenant()
 	if err != nil {
 		return response{}, err
 	}
+	v := d.View
 	page := view.Key{
 		Row: k.row(v), Back: view.Link{Text: "All API keys of " + t.Name, Path: tenantPath(t.ID)},
 		Facts: k.facts(v), Full: v.Full,
@@ -56,7 +62,16 @@ func (c *Console) showKey(k *call) (response, error) {
 		page.Back = view.Link{Text: "API keys", Path: "/settings/keys"}
 	}
 	if v.Full {
-		page.Secrets, page.Scopes = k.secrets(v), v.Key.Scopes.Strings()
+		page.Uses = k.uses(v)
+		page.Lifeline, page.LifeNote = k.lifeline(d), k.lifeNote(d)
+		page.Findings, page.Scopes = k.findings(d, k.isAdmin(t)), v.Key.Scopes.Strings()
+		page.History = view.Panel{
+			ID: "history", Heading: "History", Days: k.history(d.Events),
+			Actions: k.pageAction("All in audit", inTenant(t.ID, "audit")+"?target="+string(v.Key.ID)),
+		}
+		if len(d.Events) == maxHistory {
+			page.History.Shown = fmt.Sprintf("The latest %d changes.", maxHistory)
+		}
 		page.Applies = "All applications, also future ones."
 		if !v.Key.Applications.All {
 			page.Applies = count(len(v.Key.Applications.IDs), "application") + ". Any other application is refused."
@@ -69,6 +84,108 @@ func (c *Console) showKey(k *call) (response, error) {
 		page.Reveal = pathOf(v.Key) + "/reveal"
 	}
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
+}
+
+// pageAction returns a link to a page, if there is one that the person finds in the sidebar.
+func (k *call) pageAction(text, path string) []view.Action {
+	page, _, _ := strings.Cut(path, "?")
+	if _, _, exists := k.console.site.at(page); !exists || !k.findsInSidebar(page) {
+		return nil
+	}
+	return []view.Action{{Text: text, Path: path, Class: "small"}}
+}
+
+// showUses is the part of the page of a key that asks again and again.
+func (c *Console) showUses(k *call) (response, error) {
+	v, err := k.shownKey()
+	if err == nil && !v.Full {
+		err = fault.NotFound
+	}
+	return response{part: k.uses(v)}, err
+}
+
+// uses returns the secrets of a key with their last uses.
+func (k *call) uses(v key.View) view.Uses {
+	return view.Uses{Secrets: k.secrets(v), Poll: pathOf(v.Key) + "/uses"}
+}
+
+// finding is what a finding says on the page of its key. %s stands for what the finding is about.
+type finding struct {
+	tone, icon, title, text string
+	// link leads to what people do about it; its path is within that of the key.
+	link view.Link
+}
+
+var findingWords = map[key.Finding]finding{
+	key.NeverUsed: {
+		"info", "clock", "Never used.", "No request has used the key. Revoke it if nobody needs it.",
+		view.Link{Text: "Revoke…", Path: "/revoke"},
+	},
+	key.Unused: {
+		"warn", "clock", "Not used for 90 days.", "Revoke it if nobody needs it.",
+		view.Link{Text: "Revoke…", Path: "/revoke"},
+	},
+	key.DueForRefresh: {
+		"info", "turn", "Its secret is older than 90 days.", "A new secret every 90 days is recommended.",
+		view.Link{Text: "Regenerate", Path: "/regenerate"},
+	},
+	key.TooOld: {
+		"bad", "turn", "Its secret is older than 12 months.", "Give it a new one.",
+		view.Link{Text: "Regenerate", Path: "/regenerate"},
+	},
+	key.NeverExpires: {
+		"warn", "clock", "It never expires.", "Give it a day on which it expires.",
+		view.Link{Text: "Edit", Path: "/edit"},
+	},
+	key.UnusedScopes: {
+		"info", "tag", "Unused scopes.", "No request needed them in 30 days: %s.", view.Link{},
+	},
+	key.OverlapOpen: {
+		"warn", "turn", "Two secrets are active.", "%s Update that client, then end the old secret.",
+		view.Link{Text: "Manage secrets", Path: "#secrets"},
+	},
+	key.NoSteward: {
+		"warn", "people", "No steward.", "Admins of the tenant get the notices about it. Name a steward.", view.Link{},
+	},
+}
+
+// findings returns what people should do about the key. Only those who may change it find links.
+func (k *call) findings(d key.Detail, isAdmin bool) (list []view.Finding) {
+	for _, f := range d.Findings {
+		w := findingWords[f]
+		one := view.Finding{Tone: w.tone, Icon: w.icon, Title: w.title, Text: w.text}
+		if d.MayChange && w.link.Path != "" {
+			one.Link = view.Link{Text: w.link.Text, Path: pathOf(d.Key) + w.link.Path}
+		}
+		switch f {
+		case key.UnusedScopes:
+			var names []string
+			for _, s := range d.UnusedScopes {
+				names = append(names, string(s))
+			}
+			one.Text = fmt.Sprintf(w.text, strings.Join(names, ", "))
+		case key.OverlapOpen:
+			one.Text = fmt.Sprintf(w.text, k.oldUse(d.View))
+		case key.NoSteward:
+			if isAdmin {
+				one.Link = view.Link{
+					Text: "Name a steward",
+					Path: inTenant(d.Key.Tenant, "service-accounts/"+string(d.Key.Owner.ID)+"/edit"),
+				}
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// oldUse says when the old secret of a key was last used.
+func (k *call) oldUse(v key.View) string {
+	at := v.Previous.LastUsedAt
+	if at.IsZero() {
+		return "The old one was not used since it was replaced."
+	}
+	return "The old one was last used " + k.ago(at).Text + "."
 }
 
 // mayReveal reports whether the person may see the secret again. The copy of a secret that was
@@ -152,6 +269,9 @@ func (k *call) facts(v key.View) (list []view.Fact) {
 	if v.Key.Addresses.Restricted() {
 		networks := strings.Join(v.Key.Addresses.Strings(), ", ")
 		list = append(list, view.Fact{Name: "Addresses", Value: networks, Mono: true})
+	}
+	if m := v.Key.Metadata.Text(); m != "" {
+		list = append(list, view.Fact{Name: "Metadata", Value: m, Mono: true})
 	}
 	return append(list, view.Fact{Name: "ID", Value: string(v.Key.ID), Mono: true})
 }

@@ -7,13 +7,35 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
+// tenants returns the tenants of the person, which a call reads once.
+func (k *call) tenants() (list []tenancy.Tenant, err error) {
+	if k.seen == nil {
+		list, err = k.console.Tenancy.Tenants(k.Context(), k.who, paging.Page{Limit: maxTenants})
+		if err != nil {
+			return nil, err
+		}
+		k.seen = append([]tenancy.Tenant{}, list...)
+	}
+	return k.seen, nil
+}
+
 // tenant returns the tenant in the path.
 func (k *call) tenant() (tenancy.Tenant, error) {
+	seen, err := k.tenants()
+	if err != nil {
+		return tenancy.Tenant{}, err
+	}
+	for _, t := range seen {
+		if string(t.ID) == k.PathValue("tenant") {
+			return t, nil
+		}
+	}
 	return k.console.Tenancy.Tenant(k.Context(), k.who, ident.TenantID(k.PathValue("tenant")))
 }
 

@@ -64,6 +64,8 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.memberRoutes(),
 			c.serviceAccountRoutes(),
 			c.managementKeyRoutes(),
+			c.subjectRoutes(),
+			c.planRoutes(),
 			c.settingsRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
@@ -80,6 +82,7 @@ func (c *Console) personalRoutes() []web.Route {
 		c.page("/settings/keys", c.myKeys),
 		c.form(newKeyPath, c.newKey, c.createKey),
 		c.action("/settings/keys/download", c.download),
+		c.profileRoutes(), c.securityRoutes(),
 	)
 }
 
@@ -100,6 +103,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
 		c.poll(keyPath+"/waiting", c.showWaiting),
+		c.poll(keyPath+"/uses", c.showUses),
 	)
 }
 

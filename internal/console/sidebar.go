@@ -26,6 +26,8 @@ var tenantPages = []sidebarPage{
 	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
 	{"Service accounts", "service-accounts", "machine", readers},
+	{"Subjects", "subjects", "house", readers},
+	{"Plans", "plans", "layers", readers},
 	{"Tenant settings", "settings", "gear", readers},
 }
 
@@ -36,12 +38,27 @@ var accountPages = []sidebarPage{
 	{"Owners and admins", "people", "people", nil},
 }
 
+// findsInSidebar reports whether the person finds a page of the tenant in the path in the sidebar.
+func (k *call) findsInSidebar(path string) bool {
+	t, err := k.tenant()
+	if err != nil {
+		return false
+	}
+	role := k.who.RoleIn(t.ID, t.Account)
+	return slices.ContainsFunc(tenantPages, func(p sidebarPage) bool {
+		return inTenant(t.ID, p.page) == path && (p.roles == nil || slices.Contains(p.roles, role))
+	})
+}
+
 // sidebar returns the pages that the person finds at the side. What they may not see is not there.
 func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.AccountID]string) []view.NavGroup {
 	item := func(label, to, icon string) view.NavItem {
 		return view.NavItem{Label: label, Path: to, Icon: icon, Current: to == current}
 	}
-	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{item("API keys", "/settings/keys", "key")}}}
+	nav := []view.NavGroup{{Heading: "Personal", Items: []view.NavItem{
+		item("API keys", "/settings/keys", "key"), item("Profile", profilePath, "person"),
+		item("Sign-in and security", securityPath, "shield"), item("Notifications", notificationsPath, "bell"),
+	}}}
 	account := ident.AccountID(k.PathValue("account"))
 	if t != nil {
 		account = t.Account

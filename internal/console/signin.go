@@ -40,8 +40,9 @@ func (c *Console) showSignIn(k *call) (response, error) {
 
 // signInNotices say why the form is shown, by the word in the query string.
 var signInNotices = map[string]string{
-	"sign-out": "You signed out.",
-	"password": "Your password is set. Sign in with it.",
+	"sign-out":       "You signed out.",
+	"account.delete": "Your account is deleted.",
+	"password":       "Your password is set. Sign in with it.",
 	"reset": "If a person with this e-mail address is known here, an e-mail with a link is on its way. It works " +
 		"once, within an hour.",
 }
@@ -73,9 +74,10 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 	return c.write(w, k, response{page: page, title: "Sign in", status: http.StatusUnauthorized})
 }
 
-// unkeptNames are fields that are never kept: secrets, what makes a form count once, and what a
-// person types to say that they are sure. What else a form has is what people type and choose.
-var unkeptNames = []string{"accept", "once", "password", "secret", "sure", "value"}
+// unkeptNames are fields that are never kept, and neither are passwords: secrets, what makes a form
+// count once, and what a person types to say that they are sure. What else a form has is what
+// people type and choose.
+var unkeptNames = []string{"accept", "once", "secret", "sure", "value"}
 
 const (
 	// maxKept is how many bytes of fields are kept, and maxKeptFields how many of them. More than
@@ -88,7 +90,7 @@ const (
 func keptFields(form url.Values) (fields []view.Field) {
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(form)) {
-		if slices.Contains(unkeptNames, name) {
+		if slices.Contains(unkeptNames, name) || strings.Contains(name, "password") {
 			continue
 		}
 		for _, value := range form[name] {

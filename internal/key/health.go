@@ -111,7 +111,7 @@ func (s *Service) examineHealth(ctx context.Context, who principal.Principal, t 
 		return HealthListing{}, err
 	}
 	usable := slices.DeleteFunc(found.Views, func(v View) bool {
-		return v.Status != policy.Active && v.Status != policy.Disabled || v.Key.SecretSetAt.IsZero()
+		return !v.isUsable()
 	})
 	ids := make([]ident.KeyID, len(usable))
 	for i, v := range usable {

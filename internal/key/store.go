@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
@@ -19,6 +20,7 @@ type Store interface {
 	ListStore
 	HealthStore
 	ClaimStore
+	audit.TrailStore
 	Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (Key, error)
 	// KeyByNumber returns the tenant's key with the number, or fault.NotFound.
 	KeyByNumber(ctx context.Context, tenant ident.TenantID, number int64) (Key, error)

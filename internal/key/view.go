@@ -3,6 +3,7 @@ package key
 import (
 	"context"
 
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -25,6 +26,53 @@ type View struct {
 	// Full is false for a member who sees the key of another. They may see its name, description,
 	// owner and dates, and nothing else.
 	Full bool
+}
+
+// Detail is what people see of a key who see it in full. For others it is the view alone.
+type Detail struct {
+	Health
+	// Tenant has the settings and rules that the key follows.
+	Tenant policy.Tenant
+	// Events are the latest of the key, newest first, without the addresses that they came from.
+	Events []audit.TrailEvent
+}
+
+// Detail returns a key with its findings, and at most that many of its latest events. Findings are
+// about usable keys only.
+func (s *Service) Detail(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
+	events int,
+) (Detail, error) {
+	t, err := s.visibleTenant(ctx, who, tenant)
+	if err != nil {
+		return Detail{}, err
+	}
+	k, err := s.Store.Key(ctx, tenant, id)
+	if err != nil {
+		return Detail{}, err
+	}
+	v, err := s.show(who, t, k)
+	if err != nil || !v.Full {
+		return Detail{Health: Health{View: v}, Tenant: t}, err
+	}
+	d := Detail{Health: Health{View: v}, Tenant: t}
+	if v.isUsable() {
+		now := s.Now()
+		used, err := s.Store.ScopesUsed(ctx, []ident.KeyID{id}, now.Add(-scopeWindow))
+		if err != nil {
+			return Detail{}, err
+		}
+		d.Health = ExamineHealth(v, t, used[id], now)
+	}
+	d.Events, err = s.Store.Events(ctx, audit.Trail{Tenant: tenant, Target: string(id)}, 0, events)
+	for i := range d.Events {
+		d.Events[i].IP = ""
+	}
+	return d, err
+}
+
+// isUsable reports whether the key is active, or disabled and would be active once it is enabled.
+func (v View) isUsable() bool {
+	return (v.Status == policy.Active || v.Status == policy.Disabled) && !v.Key.SecretSetAt.IsZero()
 }
 
 // Get returns one key that the caller may see.

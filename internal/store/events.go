@@ -17,20 +17,36 @@ const (
 		` FROM audit_events WHERE tenant_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
 	listAccountEvents query = `SELECT ` + eventColumns +
 		` FROM audit_events WHERE account_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
+	listTenantEventsOf query = `SELECT ` + eventColumns + ` FROM audit_events
+		WHERE tenant_id = $1 AND change_number < $2 AND target_id = $4 ORDER BY change_number DESC LIMIT $3`
+	listAccountEventsOf query = `SELECT ` + eventColumns + ` FROM audit_events
+		WHERE account_id = $1 AND change_number < $2 AND target_id = $4 ORDER BY change_number DESC LIMIT $3`
 )
 
 // Events implements audit.TrailStore.
 func (s *Store) Events(ctx context.Context, of audit.Trail, before int64,
 	limit int,
 ) (list []audit.TrailEvent, err error) {
-	q, id := listAccountEvents, string(of.Account)
-	if of.Tenant != "" {
-		q, id = listTenantEvents, string(of.Tenant)
-	}
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	list, err = collect(ctx, s.reading, q, scanEvent, id, before, pageLimit(limit))
+	args := []any{string(of.Account), before, pageLimit(limit)}
+	if of.Tenant != "" {
+		args[0] = string(of.Tenant)
+	}
+	if of.Target != "" {
+		args = append(args, of.Target)
+	}
+	q := listAccountEvents
+	switch {
+	case of.Tenant != "" && of.Target != "":
+		q = listTenantEventsOf
+	case of.Tenant != "":
+		q = listTenantEvents
+	case of.Target != "":
+		q = listAccountEventsOf
+	}
+	list, err = collect(ctx, s.reading, q, scanEvent, args...)
 	return list, s.fault(err)
 }
 

@@ -30,8 +30,8 @@ const (
 	listTenantsNamed query = `SELECT ` + tenantColumns + ` FROM tenants t WHERE t.name = $1 ORDER BY t.id LIMIT $2`
 	// Disabled accounts, tenants and memberships are left out, but account members also see
 	// disabled tenants.
-	listTenantsFor query = `SELECT ` + tenantColumns +
-		` FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2)
+	listTenantsFor query = `SELECT ` + tenantColumns + `, a.name
+		FROM tenants t JOIN accounts a ON a.id = t.account_id WHERE (t.created_at, t.id) < ($1, $2)
 			AND a.disabled_at IS NULL
 		AND t.id IN (SELECT o.id FROM account_members am JOIN tenants o ON o.account_id = am.account_id
 		WHERE am.user_id = $4
@@ -134,15 +134,32 @@ func (s *Store) TenantsFor(
 ) (list []tenancy.Tenant, err error) {
 	q, args := expand(listTenantsFor, 5, nonEmptyList(ended),
 		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), user)...)
-	list, err = collect(ctx, s.reading, q, scanTenant, args...)
+	list, err = collect(ctx, s.reading, q, scanTenantInAccount, args...)
 	return list, s.fault(err)
 }
 
-func scanTenant(row scanner) (t tenancy.Tenant, err error) {
+func scanTenant(row scanner) (t tenancy.Tenant, err error) { return scanTenantAnd(row) }
+
+// scanTenantInAccount scans a tenant and the name of its account.
+func scanTenantInAccount(row scanner) (t tenancy.Tenant, err error) {
+	var name string
+	t, err = scanTenantAnd(row, &name)
+	if err != nil {
+		return tenancy.Tenant{}, err
+	}
+	t.AccountName = name
+	return t, nil
+}
+
+func scanTenantAnd(row scanner, more ...any) (t tenancy.Tenant, err error) {
 	var settings string
-	err = row.Scan(&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings, nullTime{&t.IdleSince},
+	err = row.Scan(append([]any{
+		&t.ID, &t.Number, &t.Account, &t.Name, &t.Preset, &settings,
+		nullTime{&t.IdleSince},
 		isSet{&t.Disabled},
-		nullTime{&t.CreatedAt}, nullTime{&t.UpdatedAt})
+		nullTime{&t.CreatedAt},
+		nullTime{&t.UpdatedAt},
+	}, more...)...)
 	if err != nil {
 		return tenancy.Tenant{}, err
 	}

@@ -32,6 +32,8 @@ type Tenant struct {
 	IdleSince            time.Time
 	Disabled             bool
 	CreatedAt, UpdatedAt time.Time
+	// AccountName is set in the list of a person's tenants.
+	AccountName string
 }
 
 // CreateTenant makes a tenant from a preset, for owners and admins of the account. A signed-in

@@ -35,9 +35,11 @@ type Part struct {
 
 // The kinds of fields. A Control without a Kind is a line of text.
 const (
-	KindEmail    = "email"
-	KindNumber   = "number"
-	KindDate     = "date"
+	KindEmail  = "email"
+	KindNumber = "number"
+	KindDate   = "date"
+	// KindPassword is never filled in.
+	KindPassword = "password"
 	KindTextarea = "textarea"
 	KindSelect   = "select"
 	// KindRadios shows its choices as cards, KindChecks as check boxes.

@@ -13,6 +13,7 @@ func Pages() []Page {
 		EditKey{},
 		Secret{},
 		Waiting{},
+		Uses{},
 		Regenerate{},
 		Confirm{},
 		Problem{},
@@ -159,11 +160,15 @@ type Key struct {
 	Back    Link
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
-	Full    bool
-	Secrets []SecretRow
-	Facts   []Fact
-	Scopes  []string
-	Applies string
+	Full     bool
+	Uses     Uses
+	Facts    []Fact
+	Lifeline Lifeline
+	LifeNote string
+	Findings []Finding
+	History  Panel
+	Scopes   []string
+	Applies  string
 	// Danger are the actions that end the key.
 	Danger []Link
 	// Reveal is where the owner can see the secret again; "" if they cannot.
@@ -173,6 +178,45 @@ type Key struct {
 }
 
 func (Key) file() string { return "key.html" }
+
+// Uses is the part of the page of a key that has its secrets, with their last uses.
+type Uses struct {
+	Secrets []SecretRow
+	// Poll is where the page asks again.
+	Poll string
+}
+
+func (Uses) file() string { return "uses.html" }
+
+// Finding is something that people should do about a key. Tone is that of a message.
+type Finding struct {
+	Tone, Icon, Title, Text string
+	// Link leads to the action; its text is "" for none.
+	Link Link
+}
+
+// Lifeline draws the life of a key on a line. Its numbers are units of the drawing.
+type Lifeline struct {
+	Start, Now, End int
+	Dots            []Dot
+	// Dates are at equal distances.
+	Dates  []string
+	Legend []Mark
+	// Finding says in words what is drawn.
+	Finding string
+}
+
+// Dot is a moment on a line. Class is "", now, old or end.
+type Dot struct {
+	X, Y  int
+	Class string
+}
+
+// Mark explains a dot.
+type Mark struct {
+	Class, Text string
+	Strong      bool
+}
 
 // Choice is one of several, each with a note.
 type Choice struct {

@@ -83,7 +83,7 @@ for (const part of document.querySelectorAll("[data-poll]")) {
       const answer = await fetch(part.dataset.poll, { headers: { "X-Claviger-Poll": "1" }, redirect: "manual" });
       if (answer.type === "opaqueredirect" || answer.status === 404) return; // no session, or no key
       const text = answer.ok ? await answer.text() : last;
-      if (text !== last) part.innerHTML = last = text;
+      if (text !== last && !part.contains(document.activeElement)) part.innerHTML = last = text;
     } catch { /* the network is away: ask again */ }
     if (!part.querySelector("[data-settled]")) timer = setTimeout(ask, part.dataset.every * 1000);
   };

@@ -18,3 +18,6 @@ CREATE TABLE key_watches (
 ) STRICT;
 CREATE INDEX key_watches_age ON key_watches (shown_at);
 CREATE INDEX key_watches_tenant ON key_watches (tenant_id, shown_at);
+
+-- The events of one thing, for its page.
+CREATE INDEX audit_events_target ON audit_events (target_id, change_number);

@@ -1,0 +1,89 @@
+package console
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/console/view"
+)
+
+// keyEventWords are the icon and the sentence of each event of a key, after its actor.
+var keyEventWords = map[audit.Action]struct{ icon, text string }{
+	audit.ActionKeyCreate:         {"plus", "created the key"},
+	audit.ActionKeyClaim:          {"link", "claimed the key, and was shown its secret"},
+	audit.ActionKeyEdit:           {"edit", "changed the key"},
+	audit.ActionKeyReveal:         {"copy", "was shown the secret again"},
+	audit.ActionKeyRefresh:        {"turn", "regenerated the secret"},
+	audit.ActionKeyEndPrevious:    {"cross", "ended the old secret"},
+	audit.ActionKeyDisable:        {"pause", "disabled the key"},
+	audit.ActionKeyEnable:         {"check", "enabled the key"},
+	audit.ActionKeyRevoke:         {"cross", "revoked the key"},
+	audit.ActionKeyDelete:         {"bin", "deleted the key"},
+	audit.ActionKeyForget:         {"bin", "deleted what is left of the expired secret"},
+	audit.ActionKeyForgetPrevious: {"bin", "deleted what is left of the old secret"},
+}
+
+// history returns the events of a key by day, the latest first.
+func (k *call) history(events []audit.TrailEvent) (days []view.Day) {
+	for _, e := range events {
+		text := k.date(e.At)
+		if text == k.date(k.now) {
+			text = "Today"
+		}
+		if len(days) == 0 || days[len(days)-1].Text != text {
+			days = append(days, view.Day{Text: text})
+		}
+		last := &days[len(days)-1]
+		words, known := keyEventWords[e.Action]
+		if !known {
+			words.icon, words.text = "info", string(e.Action)
+		}
+		last.Events = append(last.Events, view.Event{
+			When: when(e.At.In(k.zone).Format(clockForm), e.At), Icon: words.icon, Who: k.actorWords(e.Event),
+			Text: words.text, Note: k.eventNote(e.Event),
+		})
+	}
+	return days
+}
+
+// actorWords returns who made a change.
+func (k *call) actorWords(e audit.Event) string {
+	switch {
+	case e.Actor.ID == string(k.session.User.ID):
+		return "You"
+	case e.Actor.Type == "system":
+		return "Claviger"
+	case e.Actor.Type == "operator":
+		return "The operator"
+	}
+	return cmp.Or(e.Actor.Email, e.Details[audit.DetailActorName], e.Actor.ID)
+}
+
+// fieldWords are the fields of a key, as people know them.
+var fieldWords = map[string]string{
+	"name": "name", "description": "description", "scopes": "scopes", "all_applications": "applications",
+	"application_ids": "applications", "expires_at": "expiry", "allowed_cidrs": "allowed addresses",
+	"metadata": "metadata",
+}
+
+// eventNote returns what else people want to know of an event.
+func (k *call) eventNote(e audit.Event) string {
+	switch e.Action {
+	case audit.ActionKeyEdit:
+		var fields []string
+		for name := range strings.FieldsSeq(e.Details["changed"]) {
+			fields = append(fields, cmp.Or(fieldWords[name], name))
+		}
+		return strings.Join(fields, ", ")
+	case audit.ActionKeyRefresh:
+		until, err := time.Parse(time.RFC3339, e.Details["previous_until"])
+		if err != nil {
+			return "the old one ended at once"
+		}
+		return "the old one works until " + k.at(until).Text
+	default:
+		return e.Details["reason"]
+	}
+}
