@@ -46,6 +46,28 @@ func (m Member) check(expected etag.Tag) error {
 	return expected.Check(m.Version())
 }
 
+// AccountMember returns an owner or admin of an account, for an owner or admin.
+func (s *Service) AccountMember(ctx context.Context, who principal.Principal, account ident.AccountID,
+	user ident.UserID,
+) (Member, error) {
+	if err := checkAdmin(who, account); err != nil {
+		return Member{}, err
+	}
+	return s.Store.AccountMember(ctx, account, user)
+}
+
+// Candidate returns the person who can become an owner or admin and has the e-mail address, in its
+// canonical form, for an owner or admin of the account. A person who does not belong to the account
+// is not found, whether or not the server knows the address.
+func (s *Service) Candidate(ctx context.Context, who principal.Principal, account ident.AccountID,
+	canonical string,
+) (Member, error) {
+	if err := checkAdmin(who, account); err != nil {
+		return Member{}, err
+	}
+	return s.Store.CandidateByEmail(ctx, account, canonical)
+}
+
 // SetAccountMember sets the role in the account of a person who belongs to it, for an owner or
 // admin. checkRoleChange decides which roles. expected is the version that the person's role must
 // have before; "" for any, and for none. With [etag.ErrChanged] it also returns the role as it is.
