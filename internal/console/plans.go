@@ -56,7 +56,7 @@ func (c *Console) listPlans(k *call) (response, error) {
 	shown, next := pageOf(k, all, func(p machine.Plan) (time.Time, string) { return time.Time{}, p.Name })
 	table := &view.Table{
 		Columns: columns("Plan", "Scopes", "Applications", "Changed"),
-		Empty: "No plan yet. Add one for each level of service: it is the most that keys of its subjects may do.",
+		Empty:   "No plan yet. Add one for each level of service: it is the most that keys of its subjects may do.",
 	}
 	for _, p := range shown {
 		table.Rows = append(table.Rows, k.planRow(t, p, applications))

@@ -72,7 +72,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		},
 		Table: &view.Table{
 			Columns: columns("Subject", "Plan", "Status", "Created"),
-			Empty: "No subject yet. Add one for each customer of your API, by the ID that your system has for it.",
+			Empty:   "No subject yet. Add one for each customer of your API, by the ID that your system has for it.",
 		},
 	}
 	if filter != (machine.SubjectFilter{}) {
