@@ -162,7 +162,7 @@ var table = []layer{
 	{"top", []row{
 		{"internal/sample", "domain base", ""},
 		{"internal/app", "base domain outside shared entrypoints sample", ""},
-		{"internal/cli", "app backup config client api route sample scan telemetry", "cobra pflag sys term"},
+		{"internal/cli", "app backup config client api route sample scan telemetry guide", "cobra pflag sys term"},
 	}},
 	{"tests", []row{ // imported by tests alone
 		{"internal/store/storetest", "store domain base job", ""},

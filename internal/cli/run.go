@@ -63,6 +63,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(serverCommands()...)
 	root.AddCommand(apiCommands()...)
 	root.AddCommand(referenceCommand())
+	root.SetHelpCommand(helpCommand())
 	assignGroups(root)
 	markRunErrors(root)
 	return root

@@ -85,6 +85,15 @@ var pages = map[string]string{
 	"GET /a/{account}/general":  "y y | n n n n | n -",
 	"POST /a/{account}/general": "y y | n n n n | n -",
 
+	"GET /t/{tenant}/settings":                   "y y | y n n y | - -",
+	"POST /t/{tenant}/settings":                  "y y | n n n n | - -",
+	"GET /t/{tenant}/settings/presets":           "y y | y n n y | - -",
+	"GET /t/{tenant}/settings/presets/{preset}":  "y y | n n n n | - -",
+	"POST /t/{tenant}/settings/presets/{preset}": "y y | n n n n | - -",
+	"GET /t/{tenant}/disable":                    "y y | n n n n | - -",
+	"POST /t/{tenant}/disable":                   "y y | n n n n | - -",
+	"POST /t/{tenant}/enable":                    "y y | n n n n | - -",
+
 	"GET /t/{tenant}/scopes":                 "y y | y y y y | - -",
 	"GET /t/{tenant}/scopes/new":             "y y | y n n n | - -",
 	"POST /t/{tenant}/scopes/new":            "y y | y n n n | - -",
@@ -122,6 +131,28 @@ var pages = map[string]string{
 	"POST /t/{tenant}/service-accounts/{service_account}/enable":  "y y | y n n n | - -",
 	"GET /t/{tenant}/service-accounts/{service_account}/delete":   "y y | y n n n | - -",
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/subjects":                    "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/new":                "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/new":               "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}":          "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects/{subject}/edit":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/edit":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/plan":     "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/plan":    "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/disable":  "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/disable": "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/enable":  "y y | y n n n | - -",
+	"GET /t/{tenant}/subjects/{subject}/delete":   "y y | y n n n | - -",
+	"POST /t/{tenant}/subjects/{subject}/delete":  "y y | y n n n | - -",
+
+	"GET /t/{tenant}/plans":                "y y | y n n y | - -",
+	"GET /t/{tenant}/plans/new":            "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/new":           "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/edit":    "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/edit":   "y y | y n n n | - -",
+	"GET /t/{tenant}/plans/{plan}/delete":  "y y | y n n n | - -",
+	"POST /t/{tenant}/plans/{plan}/delete": "y y | y n n n | - -",
 
 	"GET " + ofMachine + "/new":                          "y y | y n n n | - -",
 	"POST " + ofMachine + "/new":                         "y y | y n n n | - -",
@@ -199,6 +230,8 @@ func (w *world) path(route string) string {
 			return w.session()
 		case "{application}":
 			return string(w.Application(w.tenant, "Application").ID)
+		case "{preset}":
+			return string(policy.Standard)
 		case "{scope}":
 			w.fresh++
 			e := scope.Entry{Name: scope.Scope(fmt.Sprintf("rates:s%d", w.fresh))}
@@ -208,6 +241,16 @@ func (w *world) path(route string) string {
 			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
+		case "{subject}":
+			w.fresh++
+			return testkit.Must[api.Subject](w.t)(w.owner.CreateSubject(w.t.Context(), string(w.tenant.ID),
+				api.CreateSubjectRequest{ExternalID: fmt.Sprintf("cus_%d", w.fresh)})).ID
+		case "{plan}":
+			w.fresh++
+			return testkit.Must[api.Plan](w.t)(w.owner.CreatePlan(w.t.Context(), string(w.tenant.ID),
+				api.CreatePlanRequest{
+					Name: fmt.Sprintf("plan%d", w.fresh), Scopes: []string{"*"}, AllApplications: true,
+				})).Name
 		case "{service_account}":
 			machine = testkit.ServiceAccount(w.t, w.owner, w.tenant, "Machine", api.RoleMember).ID
 			return machine
@@ -336,7 +379,7 @@ func (w *world) filled(column, path string) url.Values {
 		}
 		value, known := map[string]string{
 			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh),
+			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh), "external_id": fmt.Sprintf("fresh%d", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -345,6 +388,10 @@ func (w *world) filled(column, path string) url.Values {
 	}
 	if f.Fields.Has("person") { // of several fields, one must be filled in
 		f.Fields.Set("person", w.people["colleague"].Email)
+	}
+	if strings.HasSuffix(path, "/plans/new") {
+		f.Fields.Set("name", fmt.Sprintf("fresh%d", w.fresh))
+		f.Fields.Set("access", "all")
 	}
 	if strings.HasSuffix(path, "/management-keys/new") { // check boxes of which some must be ticked
 		f.Fields["permissions"], f.Fields["owners"] = []string{"keys:read"}, []string{"subject"}
@@ -406,6 +453,13 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 		role := map[string]scope.Role{"auditor": scope.Auditor}[column]
 		w.Join(w.tenant, w.people[column], cmp.Or(role, scope.Member))
 	}
+	if got.status == http.StatusSeeOther &&
+		(route == "POST /t/{tenant}/disable" || strings.HasSuffix(route, "{preset}")) {
+		off := false
+		_, err := w.Tenancy.ChangeTenant(w.t.Context(), principal.Operator(), w.tenant.ID,
+			tenancy.TenantChange{Disabled: &off, Settings: unlimited})
+		testkit.NoError(w.t, err)
+	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:
 		return "y"
@@ -415,6 +469,28 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 		return "-"
 	}
 	return fmt.Sprint(got.status)
+}
+
+// Two people who edit the same thing do not overwrite each other unseen, so that a form that edits
+// something says for which version it was filled in.
+func TestEveryFormThatEditsCarriesTheVersionOfWhatItEdits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	edits := 0
+	for route := range signedInRoutes() {
+		if !strings.HasPrefix(route, "GET") || !strings.HasSuffix(route, "/edit") {
+			continue
+		}
+		edits++
+		path := w.path(route)
+		f, ok := formTo(t, w.browser["owner"].get(path), path)
+		if !ok || f.Fields.Get("version") == "" {
+			t.Errorf("%s: the form has no version", route)
+		}
+	}
+	if edits < 5 {
+		t.Errorf("only %d forms edit something", edits)
+	}
 }
 
 // A key is no session: it calls the API and opens no page.

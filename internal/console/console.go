@@ -30,10 +30,13 @@
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
+//	settings.go        the settings of a tenant as fields and words
+//	tenantsettings.go  who changes them, presets, disabling a tenant
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
 //	managementkeys.go, managementform.go    the management keys of a service account
+//	subjects.go, plans.go    the customers of a tenant's API, and the most that their keys may do
 package console
 
 import (

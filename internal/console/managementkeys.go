@@ -12,13 +12,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/machine"
-	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -316,22 +314,9 @@ func (k *call) serviceAccountPage() string {
 // rightsPanel shows what a management key may do.
 func (k *call) rightsPanel(t tenancy.Tenant, r policy.ManagementRights) (view.Panel, error) {
 	c := r.Ceilings
-	applications := "all"
-	if !c.Applications.All {
-		list, err := k.console.Applications.Applications(k.Context(), k.who, t.ID,
-			paging.Page{Limit: application.MaxPerTenant})
-		if err != nil {
-			return view.Panel{}, err
-		}
-		names := map[string]string{}
-		for _, a := range list {
-			names[string(a.ID)] = a.Name
-		}
-		var named []string
-		for _, id := range c.Applications.IDs {
-			named = append(named, cmp.Or(names[id], id))
-		}
-		applications = listWords(named)
+	applications, err := k.applicationNames(t)
+	if err != nil {
+		return view.Panel{}, err
 	}
 	var owners, plans []string
 	for _, o := range r.Owners {
@@ -353,7 +338,7 @@ func (k *call) rightsPanel(t tenancy.Tenant, r policy.ManagementRights) (view.Pa
 		{Name: "Permissions", Value: listWords(web.TextsAs[string](r.Permissions)), Mono: true},
 		{Name: "Keys of", Value: listWords(owners)},
 		{Name: "Scopes to assign", Value: scopes},
-		{Name: "Applications to assign", Value: applications},
+		{Name: "Applications to assign", Value: named(c.Applications, applications)},
 		{Name: "Plans to assign", Value: listWords(plans)},
 		{Name: "Lifetime of a secret", Value: lifetime},
 		{Name: "Creates per hour", Value: strconv.Itoa(c.CreatesPerHour)},

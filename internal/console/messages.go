@@ -24,6 +24,18 @@ var messages = map[string]*view.Message{
 	"management-key.revoke": {
 		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
 	},
+	"subject.new":    {Tone: "ok", Icon: "check", Text: "The subject is created."},
+	"subject.edit":   {Tone: "ok", Icon: "check", Text: "The subject was saved."},
+	"subject.plan":   {Tone: "ok", Icon: "check", Text: "The subject has the plan. Its keys are limited to it now."},
+	"subject.enable": {Tone: "ok", Icon: "check", Text: "The subject is enabled. Its keys are what they were."},
+	"subject.delete": {Tone: "ok", Icon: "bin", Text: "The subject is deleted. Its keys are revoked."},
+	"subject.disable": {
+		Tone: "ok", Icon: "pause",
+		Text: "The subject is disabled. Its keys are refused until an admin enables it again.",
+	},
+	"plan.new":    {Tone: "ok", Icon: "check", Text: "The plan is created."},
+	"plan.edit":   {Tone: "ok", Icon: "check", Text: "The plan was saved. Keys of its subjects are limited to it now."},
+	"plan.delete": {Tone: "ok", Icon: "bin", Text: "The plan is deleted."},
 	"mailed": {
 		Tone: "ok", Icon: "mail",
 		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
@@ -56,6 +68,13 @@ var messages = map[string]*view.Message{
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
+
+	"tenant.disable": {
+		Tone: "ok", Icon: "pause", Text: "The tenant is disabled. Its keys are refused until you enable it again.",
+	},
+	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They count from the next request on."},
+	"tenant.enable": {Tone: "ok", Icon: "check", Text: "The tenant is enabled. Its keys work as before."},
+	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It counts from the next request on."},
 
 	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},

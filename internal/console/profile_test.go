@@ -120,3 +120,21 @@ func TestAPersonDeletesTheirAccountAfterARecentSignInAndAPhrase(t *testing.T) {
 		t.Errorf("sign in: %d", got.status)
 	}
 }
+
+func TestSessionsAreNamedByBrowserAndSystem(t *testing.T) {
+	t.Parallel()
+	d := newVisit(t, nil)
+	for agent, name := range map[string]string{
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Windows",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Mobile " +
+			"Safari/537.36": "Chrome on Android",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"Version/18.5 Mobile/15E148 Safari/604.1": "Safari on iPhone",
+		"claviger/1.4 (linux)": "claviger/1.4 (linux)",
+		"<b>x</b>":             "&lt;b&gt;x&lt;/b&gt;",
+	} {
+		form := url.Values{"email": {d.person.Email}, "password": {testkit.Password}}
+		newVisitor(t, d.URL).post("/sign-in", form, "User-Agent", agent)
+		d.get("/settings/security").see(t, agent, http.StatusOK, ">"+name+"<")
+	}
+}

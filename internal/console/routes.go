@@ -62,6 +62,9 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.memberRoutes(),
 			c.serviceAccountRoutes(),
 			c.managementKeyRoutes(),
+			c.subjectRoutes(),
+			c.planRoutes(),
+			c.settingsRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

@@ -1,16 +1,17 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/paging"
-	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -69,7 +70,7 @@ func (c *Console) showSecurity(k *call) (response, error) {
 
 // sessionRow returns a session as the list shows it.
 func (k *call) sessionRow(s session.Session) view.TableRow {
-	device := principal.Origin{UserAgent: s.Agent}.Device()
+	device := deviceName(s.Agent)
 	row := view.TableRow{
 		Cells: []view.Cell{
 			{Text: device, Note: kindsOfSession[s.Kind]},
@@ -87,6 +88,45 @@ func (k *call) sessionRow(s session.Session) view.TableRow {
 		row.Actions[0].Text = "Sign out"
 	}
 	return row
+}
+
+// deviceName returns what a person recognises in a user agent: "Firefox on Windows". It returns the
+// user agent itself if it names no browser, as that of the command line.
+func deviceName(agent string) string {
+	browser, system := firstIn(agent, browsers), firstIn(agent, systems)
+	switch {
+	case browser == "" || !strings.HasPrefix(agent, "Mozilla/"):
+		return cmp.Or(agent, "unknown program")
+	case system == "":
+		return browser
+	}
+	return browser + " on " + system
+}
+
+// browsers and systems are marks in user agents with their names. The first that is found counts:
+// most browsers also name others.
+var (
+	browsers = [][2]string{
+		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
+	}
+	systems = [][2]string{
+		{"Android", "Android"},
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Windows", "Windows"},
+		{"Mac OS X", "macOS"},
+		{"CrOS", "ChromeOS"},
+		{"Linux", "Linux"},
+	}
+)
+
+func firstIn(agent string, marks [][2]string) string {
+	for _, mark := range marks {
+		if strings.Contains(agent, mark[0]) {
+			return mark[1]
+		}
+	}
+	return ""
 }
 
 // kindsOfSession say where a session is good, if it is not good everywhere.

@@ -421,16 +421,9 @@ func (c *Console) editServiceAccount(k *call) (response, error) {
 	return did(serviceAccountURL(a), "service-account.edit"), nil
 }
 
-// lost says how many keys and management keys a service account has that would be refused.
-func (k *call) lost(a machine.ServiceAccount) (facts []view.Fact, err error) {
-	keys, more, err := k.usableKeys(a.Tenant, key.Filter{Owner: ident.PartyID(a.ID)}, mostHeld)
-	if err != nil {
-		return nil, err
-	}
-	management, err := k.liveManagementKeys(a)
-	if err != nil {
-		return nil, err
-	}
+// ownedFacts says how many keys an owner has that would be refused.
+func (k *call) ownedFacts(tenant ident.TenantID, owner ident.PartyID) ([]view.Fact, error) {
+	keys, more, err := k.usableKeys(tenant, key.Filter{Owner: owner}, mostHeld)
 	used := time.Time{}
 	for _, v := range keys {
 		if v.Key.LastUsedAt.After(used) {
@@ -441,11 +434,7 @@ func (k *call) lost(a machine.ServiceAccount) (facts []view.Fact, err error) {
 	if more {
 		n = "at least " + n
 	}
-	return []view.Fact{
-		{Name: "API keys", Value: n},
-		{Name: "Last used", When: k.ago(used)},
-		{Name: "Management keys", Value: count(management, "management key")},
-	}, nil
+	return []view.Fact{{Name: "API keys", Value: n}, {Name: "Last used", When: k.ago(used)}}, err
 }
 
 // confirmServiceAccount asks before the service account in the path ends.
@@ -454,10 +443,15 @@ func (k *call) confirmServiceAccount(p view.Confirm) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	facts, err := k.lost(a)
+	facts, err := k.ownedFacts(a.Tenant, ident.PartyID(a.ID))
 	if err != nil {
 		return response{}, err
 	}
+	management, err := k.liveManagementKeys(a)
+	if err != nil {
+		return response{}, err
+	}
+	facts = append(facts, view.Fact{Name: "Management keys", Value: count(management, "management key")})
 	if p.Phrase != "" {
 		p.Phrase = a.Name
 	}

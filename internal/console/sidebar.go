@@ -26,6 +26,9 @@ var tenantPages = []sidebarPage{
 	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
 	{"Service accounts", "service-accounts", "machine", readers},
+	{"Subjects", "subjects", "house", readers},
+	{"Plans", "plans", "layers", readers},
+	{"Tenant settings", "settings", "gear", readers},
 }
 
 // accountPages are the pages of an account, for its owners and admins.

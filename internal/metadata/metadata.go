@@ -96,7 +96,12 @@ type Patch struct {
 	// clear removes all members before the changes.
 	clear   bool
 	changes object
+	// whole is put in the place of the object; nil for a change of members.
+	whole *Metadata
 }
+
+// Replacement returns the change that puts the object in the place of any other.
+func Replacement(m Metadata) Patch { return Patch{whole: &m} }
 
 // ParsePatch reads a change that somebody sent under the given field, and returns what is wrong
 // with it: a member with the value null is removed, an object is merged with the present one, and
@@ -111,7 +116,10 @@ func ParsePatch(field string, raw json.RawMessage) (Patch, []fault.Field) {
 
 // Merge returns the object that the patch makes of m, and what is wrong with that object.
 func (m Metadata) Merge(p Patch) (Metadata, []fault.Field) {
-	if !p.clear && len(p.changes) == 0 {
+	switch {
+	case p.whole != nil:
+		return *p.whole, nil
+	case !p.clear && len(p.changes) == 0:
 		return m, nil
 	}
 	present := object{}

@@ -367,3 +367,15 @@ func check(t *testing.T, m metadata.Metadata) {
 		t.Fatalf("%q: %v", text, err)
 	}
 }
+
+func TestAReplacementLeavesNothingOfTheObjectBefore(t *testing.T) {
+	t.Parallel()
+	before, _ := metadata.Parse("metadata", []byte(`{"a":{"b":1},"c":2}`))
+	for _, text := range []string{`{}`, `{"a":{"d":null}}`, `{"c":2}`} {
+		after, _ := metadata.Parse("metadata", []byte(text))
+		got, faults := before.Merge(metadata.Replacement(after))
+		if len(faults) > 0 || got.String() != text {
+			t.Errorf("%s: %s, %v", text, got, faults)
+		}
+	}
+}

@@ -223,6 +223,9 @@ const (
 	Blancco    Preset = "blancco"
 )
 
+// Presets returns all presets, Claviger's own first.
+func Presets() []Preset { return []Preset{Standard, BlazeMeter, LoadRunner, Blazeauth, Blancco} }
+
 // problemDialect is the dialect of tenants that behave like no other system.
 const problemDialect = "problem+json"
 

@@ -64,8 +64,9 @@ type Panel struct {
 type Filter struct {
 	Path, Query string
 	// Hint is what can be searched for; "" for a list without a search.
-	Hint    string
-	Hidden  []Field
+	Hint   string
+	Hidden []Field
+	// Selects are lists, and lines of text.
 	Selects []Control
 	Chips   []Tab
 	// Reset leads to the list without a filter; "" if none is set.
