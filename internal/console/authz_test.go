@@ -49,6 +49,7 @@ var pages = map[string]string{
 	"GET /settings/security/delete":                  "y y | y y y y | y y",
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys.csv":               "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
 	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",

@@ -90,6 +90,7 @@ func (c *Console) personalRoutes() []web.Route {
 func (c *Console) keyRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/keys", c.tenantKeys),
+		c.page("/t/{tenant}/keys.csv", c.exportKeys),
 		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
 		c.ending("/t/{tenant}/keys/revoke", c.confirmBulk(revokeSeveral), c.changeBulk(revokeSeveral)),
 		c.ending("/t/{tenant}/keys/disable", c.confirmBulk(disableSeveral), c.changeBulk(disableSeveral)),

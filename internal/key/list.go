@@ -31,8 +31,13 @@ type Filter struct {
 	CreatedAfter, ExpiresBefore time.Time
 	// Owners are the only owners whose keys are listed, of which Owner is none; nil for all.
 	Owners []ident.PartyID
-	// Status is the status at the moment of the request; it is computed and never stored.
+	// Status is the status at the moment of the request; it is computed and never stored. Active
+	// keys that are blocked do not count as active.
 	Status policy.Status
+	// BlockedBy lists the keys that are blocked by this; "" for no such bound. Blocked lists those
+	// that are blocked by anything.
+	BlockedBy policy.Blocker
+	Blocked   bool
 	// Query is compared with the beginnings of words in the name, the public id and the owner's
 	// e-mail address, without regard to case. It is "" for no search.
 	Query string
@@ -85,6 +90,12 @@ func (f Filter) matches(v View) bool {
 	if f.program && !foundForProgram(f.Query, v.Key) {
 		return false
 	}
+	switch {
+	case f.BlockedBy != "" && f.BlockedBy != v.BlockedBy, f.Blocked && v.BlockedBy == "":
+		return false
+	case f.Status == policy.Active && v.BlockedBy != "":
+		return false
+	}
 	return f.Status == "" || f.Status == v.Status
 }
 
@@ -112,6 +123,10 @@ func (f Filter) Validate() (faults []fault.Field) {
 	if f.Status != "" && !slices.Contains(policy.Statuses(), f.Status) {
 		faults = append(faults,
 			fault.Field{Name: "status", Code: "unknown", Message: "Use active, disabled, expired or revoked."})
+	}
+	if f.BlockedBy != "" && !slices.Contains(policy.Blockers(), f.BlockedBy) {
+		faults = append(faults,
+			fault.Field{Name: "blocked_by", Code: "unknown", Message: "Use owner, tenant or account."})
 	}
 	switch {
 	case !utf8.ValidString(f.Query) || strings.ContainsRune(f.Query, 0):
@@ -246,6 +261,13 @@ func (s *Service) ListOwn(ctx context.Context, who principal.Principal, filter F
 	})
 }
 
+// isComputed reports whether the filter needs what is computed of each key, so that the database
+// cannot apply it.
+func (f Filter) isComputed() bool {
+	return f.Status != "" || f.BlockedBy != "" || f.Blocked || f.ShownTo != "" || f.OwnerTypes != nil ||
+		f.CreatedBy != "" || !f.ExpiresBefore.IsZero()
+}
+
 // admitSearch waits until the caller may search. A list without a search does not wait. To compare
 // the texts of 5,000 keys takes up to a second of a core, which verification needs too.
 func (s *Service) admitSearch(ctx context.Context, filter Filter, c admission.Caller) (leave func(), err error) {
@@ -279,8 +301,7 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 			return v, filter.matches(v), err
 		},
 	}
-	if filter.Status != "" || filter.ShownTo != "" || filter.OwnerTypes != nil || filter.CreatedBy != "" ||
-		!filter.ExpiresBefore.IsZero() || filter.Scope != "" {
+	if filter.isComputed() {
 		by.Batch = scanBatch
 	}
 	if !filter.CreatedAfter.IsZero() {

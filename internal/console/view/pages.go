@@ -122,6 +122,8 @@ type Keys struct {
 	Groups []KeyGroup
 	// Search is set for a list with a search.
 	Search *Search
+	// Shown says how many keys are shown, and Export is where the list is a file; "" for neither.
+	Shown, Export string
 	// Next leads to the next page; "" for none.
 	Next string
 }
@@ -130,6 +132,10 @@ type Keys struct {
 type Search struct {
 	Path, Query, Status string
 	Statuses            []Tab
+	// Owners are the types of owners.
+	Owners []Choice
+	// Reset leads to the list without a filter; "" if none is set.
+	Reset string
 }
 
 // SoonKey is a key that stops working soon.
@@ -160,7 +166,9 @@ type Key struct {
 	Back    Link
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
-	Full     bool
+	Full bool
+	// Blocked says what keeps the key from working; "" for nothing.
+	Blocked  string
 	Uses     Uses
 	Facts    []Fact
 	Lifeline Lifeline
