@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,9 +77,25 @@ type Watches struct {
 	Shared bool
 
 	// watched is nil while no key is watched, so that a decision reads one pointer then.
-	watched atomic.Pointer[map[ident.KeyID]*Watched]
+	watched atomic.Pointer[keyWatches]
+	// publishing orders the writers of watched. Nobody holds it during a query.
+	publishing sync.Mutex
+	// syncing is held by the one Sync that runs. It guards loaded.
 	syncing sync.Mutex
 	loaded  bool
+}
+
+// keyWatches are the watches of keys. It does not change once it is published.
+type keyWatches map[ident.KeyID]*Watched
+
+// oldest returns the key whose secret was shown first.
+func (k keyWatches) oldest() (id ident.KeyID) {
+	for other, one := range k {
+		if id == "" || one.watch.ShownAt.Before(k[id].watch.ShownAt) {
+			id = other
+		}
+	}
+	return id
 }
 
 // Watched is a key that is watched on this node.
@@ -96,11 +113,7 @@ func (w *Watches) Any() bool { return w.watched.Load() != nil }
 
 // Of returns the watch of a key; nil if it is not watched.
 func (w *Watches) Of(id ident.KeyID) *Watched {
-	watched := w.watched.Load()
-	if watched == nil {
-		return nil
-	}
-	return (*watched)[id]
+	return w.published()[id]
 }
 
 // Saw collects what became of a request with the key.
@@ -137,15 +150,44 @@ func (w *Watched) restore(s Sighting) {
 	}
 }
 
-// Begin watches a key whose secret is shown now. Other nodes know of it after their next Sync.
+// Begin watches a key whose secret is shown now. Other nodes know of it after their next Sync. It
+// waits for no Sync: somebody waits for the page with the secret.
 func (w *Watches) Begin(ctx context.Context, id ident.KeyID, tenant ident.TenantID) error {
-	err := w.Store.InsertWatch(ctx, Watch{Key: id, ShownAt: w.Now()}, tenant, MaxTenantWatches)
-	if err != nil {
+	watch := Watch{Key: id, ShownAt: w.Now().UTC().Truncate(time.Microsecond)} // as the store keeps it
+	if err := w.Store.InsertWatch(ctx, watch, tenant, MaxTenantWatches); err != nil {
 		return err
 	}
-	w.syncing.Lock()
-	defer w.syncing.Unlock()
-	return w.load(ctx)
+	w.publish(func(published keyWatches) keyWatches {
+		more := make(keyWatches, len(published)+1)
+		maps.Copy(more, published)
+		more[id] = &Watched{watch: watch}
+		if len(more) > MaxWatches {
+			delete(more, more.oldest())
+		}
+		return more
+	})
+	return nil
+}
+
+// publish replaces the keys that are watched on this node. Decisions read them without a lock.
+func (w *Watches) publish(next func(published keyWatches) keyWatches) {
+	w.publishing.Lock()
+	defer w.publishing.Unlock()
+	watched := next(w.published())
+	if len(watched) == 0 {
+		w.watched.Store(nil)
+		return
+	}
+	w.watched.Store(&watched)
+}
+
+// published returns the keys that are watched on this node.
+func (w *Watches) published() keyWatches {
+	watched := w.watched.Load()
+	if watched == nil {
+		return nil
+	}
+	return *watched
 }
 
 // Sighting returns what a key did since its secret was shown. watched is false if that is too long
@@ -173,12 +215,9 @@ func (w *Watches) Sync(ctx context.Context) error {
 
 // flush writes what watched keys did.
 func (w *Watches) flush(ctx context.Context) error {
-	watched := w.watched.Load()
-	if watched == nil {
-		return nil
-	}
+	watched := w.published()
 	var batch []Sighting
-	for _, one := range *watched {
+	for _, one := range watched {
 		if s, any := one.drain(); any {
 			batch = append(batch, s)
 		}
@@ -189,7 +228,7 @@ func (w *Watches) flush(ctx context.Context) error {
 	err := w.Store.RecordSightings(ctx, batch)
 	if err != nil {
 		for _, s := range batch {
-			(*watched)[s.Key].restore(s)
+			watched[s.Key].restore(s)
 		}
 	}
 	return err
@@ -198,32 +237,33 @@ func (w *Watches) flush(ctx context.Context) error {
 // load reads which keys are watched, and removes the watches that are over.
 func (w *Watches) load(ctx context.Context) error {
 	over := w.Now().Add(-WatchPeriod)
+	before := w.published()
 	list, err := w.Store.Watches(ctx, over, MaxWatches)
 	if err != nil {
 		return err
 	}
-	before := w.watched.Load()
-	now := map[ident.KeyID]*Watched{}
 	kept := 0
-	for _, watch := range list {
-		one := &Watched{watch: watch}
-		if before != nil {
-			earlier, known := (*before)[watch.Key]
-			if known && earlier.watch == watch {
-				one = earlier
+	w.publish(func(published keyWatches) keyWatches {
+		now := make(keyWatches, len(list))
+		for _, watch := range list {
+			one, known := before[watch.Key]
+			if known && one.watch.ShownAt.Equal(watch.ShownAt) {
 				kept++
+			} else {
+				one = &Watched{watch: watch}
+			}
+			now[watch.Key] = one
+		}
+		for id, one := range published {
+			if one != before[id] { // begun after the list was read
+				now[id] = one
 			}
 		}
-		now[watch.Key] = one
-	}
-	if len(now) == 0 {
-		w.watched.Store(nil)
-	} else {
-		w.watched.Store(&now)
-	}
+		return now
+	})
 	first := !w.loaded
 	w.loaded = true
-	if first || before != nil && kept < len(*before) {
+	if first || kept < len(before) {
 		return w.Store.RemoveWatches(ctx, over)
 	}
 	return nil
