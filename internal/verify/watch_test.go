@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -166,12 +167,30 @@ func TestAKeyThatIsNotWatchedCostsADecisionNoAllocation(t *testing.T) {
 	_, err := w.admin.RefreshKey(t.Context(), string(w.tenant.ID), old.Key.ID, api.RefreshKeyRequest{})
 	testkit.NoError(t, err)
 	wrong := web.ParseCredential(old.Credential.Value)
+	absent := string(ident.New[ident.ApplicationID](w.Clock.Now(), rand.Reader))
+	scopes := []scope.Scope{"bookings:create"}
 	expect := func(what string) {
 		t.Helper()
 		for name, decide := range map[string]func(){
 			"accepted": func() {
 				d, err := w.Engine.Authenticate(t.Context(), plain, "192.0.2.1")
 				if err != nil || d.Code != "" {
+					t.Fatal(d.Code, err)
+				}
+			},
+			"refused without the scope": func() {
+				d, err := w.Engine.Decide(t.Context(), plain, verify.Request{
+					IP: "192.0.2.1", Requirement: verify.Requirement{Scopes: scopes},
+				})
+				if err != nil || d.Code != fault.InsufficientScope {
+					t.Fatal(d.Code, err)
+				}
+			},
+			"refused without the application": func() {
+				d, err := w.Engine.Decide(t.Context(), plain, verify.Request{
+					IP: "192.0.2.1", Requirement: verify.Requirement{Application: absent},
+				})
+				if err != nil || d.Code != fault.ApplicationForbidden {
 					t.Fatal(d.Code, err)
 				}
 			},
