@@ -37,6 +37,19 @@ func (d *Decision) seen(missing string, via policy.Transport, ip string) usage.S
 	return usage.Seen{At: d.at, Code: d.Code, Missing: missing, IP: strings.Clone(ip), Transport: via}
 }
 
+// isAbout reports whether a request is about the keys of the entry: it is made in their tenant, and
+// a verifier, if there is one, may inspect them. Only then do their owners learn that it had the
+// wrong secret.
+func (e *Entry) isAbout(verifier *Verifier, r *Request) bool {
+	for i := range e.credentials {
+		f := e.credentials[i].facts
+		if !f.tenant.accepts(*r) || verifier != nil && !verifier.canInspect(f, *r) {
+			return false
+		}
+	}
+	return true
+}
+
 // sightCaller is sight for a caller that steps 1 to 4b accepted, with the code of a refusal or "".
 func (e *Engine) sightCaller(c *Caller, code fault.Kind, r *Requirement) {
 	if !e.watches.Any() || c.Facts == nil || c.credential == nil {
