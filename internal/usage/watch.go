@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,10 @@ const (
 	MaxWatches = 1000
 	// MaxTenantWatches is how many of them are of one tenant.
 	MaxTenantWatches = 100
+	// RepeatPeriod is how often a node writes at most that watched keys are refused as before.
+	RepeatPeriod = 5 * time.Second
+	// maxRefusals is how many different refusals of a key are written at once.
+	maxRefusals = 8
 )
 
 // Watch says that the secret of a key was shown.
@@ -42,8 +47,15 @@ type Seen struct {
 	Transport policy.Transport
 }
 
+// refusal is why a request was refused.
+type refusal struct {
+	code    fault.Kind
+	missing string
+}
+
 // Sighting is what a watched key did since its secret was shown: the first request that was
-// allowed, and the last that was refused.
+// allowed, and the last that was refused. A request with the right secret counts before one with a
+// wrong secret, which says less about the key.
 type Sighting struct {
 	Watch
 	Used, Refused Seen
@@ -58,7 +70,7 @@ type WatchStore interface {
 	// Watches returns the watches that began after a time: the latest, and at most n.
 	Watches(ctx context.Context, after time.Time, n int) ([]Watch, error)
 	// RecordSightings adds to watches what their keys did. What belongs to a watch that was
-	// replaced is left out.
+	// replaced is left out. A refusal with the code fault.KeyInvalid replaces none with another.
 	RecordSightings(ctx context.Context, batch []Sighting) error
 	// Sighting returns what a key did since its secret was shown; fault.NotFound if it is not
 	// watched.
@@ -80,13 +92,25 @@ type Watches struct {
 	watched atomic.Pointer[keyWatches]
 	// publishing orders the writers of watched. Nobody holds it during a query.
 	publishing sync.Mutex
-	// syncing is held by the one Sync that runs. It guards loaded.
+	// syncing is held by the one Sync that runs. It guards the fields below.
 	syncing sync.Mutex
 	loaded  bool
+	// written is when sightings were written last.
+	written time.Time
 }
 
 // keyWatches are the watches of keys. It does not change once it is published.
 type keyWatches map[ident.KeyID]*Watched
+
+// urgent reports whether there is something to write that must not wait.
+func (k keyWatches) urgent() bool {
+	for _, one := range k {
+		if one.isUrgent() {
+			return true
+		}
+	}
+	return false
+}
 
 // oldest returns the key whose secret was shown first.
 func (k keyWatches) oldest() (id ident.KeyID) {
@@ -106,6 +130,10 @@ type Watched struct {
 	// seen is what is not written yet.
 	seen Sighting
 	used bool
+	// urgent is set if seen has something that must not wait: the first use, or another refusal
+	// than those before. refusals are the latter.
+	urgent   bool
+	refusals []refusal
 }
 
 // Any reports whether any key is watched.
@@ -122,11 +150,31 @@ func (w *Watched) Saw(s Seen) {
 	defer w.mu.Unlock()
 	switch {
 	case s.Code != "":
-		w.seen.Refused = s
+		w.sawRefusal(s)
 	case !w.used:
-		w.used = true
+		w.used, w.urgent = true, true
 		w.seen.Used = s
 	}
+}
+
+func (w *Watched) sawRefusal(s Seen) {
+	rightSecret := func(r refusal) bool { return r.code != fault.KeyInvalid }
+	if s.Code == fault.KeyInvalid && slices.ContainsFunc(w.refusals, rightSecret) {
+		return
+	}
+	w.seen.Refused = s
+	this := refusal{s.Code, s.Missing}
+	if len(w.refusals) < maxRefusals && !slices.Contains(w.refusals, this) {
+		w.refusals = append(w.refusals, this)
+		w.urgent = true
+	}
+}
+
+// isUrgent reports whether there is something to write that must not wait.
+func (w *Watched) isUrgent() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.urgent
 }
 
 // drain returns what is not written yet.
@@ -134,14 +182,16 @@ func (w *Watched) drain() (s Sighting, any bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, w.seen = w.seen, Sighting{}
+	w.urgent = false
 	s.Watch = w.watch
 	return s, !s.Used.At.IsZero() || !s.Refused.At.IsZero()
 }
 
-// restore collects again what could not be written.
+// restore collects again what could not be written, so that the next flush writes it.
 func (w *Watched) restore(s Sighting) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.urgent = true
 	if w.seen.Used.At.IsZero() {
 		w.seen.Used = s.Used
 	}
@@ -213,9 +263,14 @@ func (w *Watches) Sync(ctx context.Context) error {
 	return w.load(ctx)
 }
 
-// flush writes what watched keys did.
+// flush writes what watched keys did. A client that is refused again and again does not cost a
+// transaction each time.
 func (w *Watches) flush(ctx context.Context) error {
 	watched := w.published()
+	now := w.Now()
+	if now.Sub(w.written) < RepeatPeriod && !watched.urgent() {
+		return nil
+	}
 	var batch []Sighting
 	for _, one := range watched {
 		if s, any := one.drain(); any {
@@ -225,6 +280,7 @@ func (w *Watches) flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	w.written = now
 	err := w.Store.RecordSightings(ctx, batch)
 	if err != nil {
 		for _, s := range batch {

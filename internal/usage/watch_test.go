@@ -2,6 +2,7 @@ package usage_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -108,5 +109,110 @@ func TestANodeWatchesTheKeysThatWereShownLast(t *testing.T) {
 	}
 	if w.Of("key_0") != nil || w.Of("key_1") == nil || w.Of(ident.KeyID(fmt.Sprint("key_", usage.MaxWatches))) == nil {
 		t.Error("the oldest watch did not give way, or another one did")
+	}
+}
+
+// recording is Watches of one key, with a clock and a store that counts.
+type recording struct {
+	*usage.Watches
+	t  *testing.T
+	at time.Time
+	// batches are what was written.
+	batches [][]usage.Sighting
+	err     error
+}
+
+func newRecording(t *testing.T) *recording {
+	r := &recording{t: t, at: noon}
+	store := &watchStore{onRecord: func(_ context.Context, batch []usage.Sighting) error {
+		if r.err == nil {
+			r.batches = append(r.batches, batch)
+		}
+		return r.err
+	}}
+	r.Watches = &usage.Watches{Store: store, Now: func() time.Time { return r.at }}
+	begin(t, r.Watches, "key_1")
+	return r
+}
+
+// refuse tells the watch of a refusal, and lets the job run.
+func (r *recording) refuse(code fault.Kind, missing string) {
+	r.t.Helper()
+	r.Of("key_1").Saw(usage.Seen{At: r.at, Code: code, Missing: missing})
+	if err := r.Sync(r.t.Context()); !errors.Is(err, r.err) {
+		r.t.Fatal(err)
+	}
+	r.at = r.at.Add(400 * time.Millisecond)
+}
+
+// last returns the last refusal that was written.
+func (r *recording) last() usage.Seen {
+	r.t.Helper()
+	if len(r.batches) == 0 {
+		r.t.Fatal("nothing was written")
+	}
+	return r.batches[len(r.batches)-1][0].Refused
+}
+
+func TestAClientThatIsRefusedAgainAndAgainCostsFewWrites(t *testing.T) {
+	t.Parallel()
+	for name, missing := range map[string]func(n int) string{
+		"as before":                func(int) string { return "a:read" },
+		"in turn":                  func(n int) string { return []string{"a:read", "b:read"}[n%2] },
+		"always for another scope": func(n int) string { return fmt.Sprintf("a%d:read", n) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecording(t)
+			const runs = 250 // for 100 seconds
+			for n := range runs {
+				r.refuse(fault.InsufficientScope, missing(n))
+			}
+			if n := len(r.batches); n < 15 || n > 30 {
+				t.Errorf("%d writes in %s, want one in %s and a few at once", n, r.at.Sub(noon), usage.RepeatPeriod)
+			}
+			if at := r.last().At; r.at.Sub(at) > usage.RepeatPeriod+time.Second {
+				t.Errorf("the last refusal on record is of %s, it is %s", at, r.at)
+			}
+		})
+	}
+}
+
+func TestWhatIsNewAboutAWatchedKeyIsWrittenAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	r.refuse(fault.InsufficientScope, "a:read")
+	r.refuse(fault.InsufficientScope, "a:read")
+	r.refuse(fault.InsufficientScope, "b:read")
+	if got := r.last(); len(r.batches) != 2 || got.Missing != "b:read" {
+		t.Errorf("after another scope: %d writes, the last of %+v", len(r.batches), got)
+	}
+	r.Of("key_1").Saw(usage.Seen{At: r.at})
+	r.refuse(fault.InsufficientScope, "b:read")
+	if len(r.batches) != 3 || r.batches[2][0].Used.At.IsZero() {
+		t.Errorf("after the first use: %+v", r.batches)
+	}
+	r.err = fault.Unavailable
+	r.refuse(fault.KeyDisabled, "")
+	r.err = nil
+	r.refuse(fault.KeyDisabled, "")
+	if got := r.last(); len(r.batches) != 4 || got.Code != fault.KeyDisabled {
+		t.Errorf("once the database is back: %d writes, the last of %+v", len(r.batches), got)
+	}
+}
+
+func TestAWrongSecretHidesNoRefusalOfTheRightOne(t *testing.T) {
+	t.Parallel()
+	r := newRecording(t)
+	r.refuse(fault.KeyInvalid, "")
+	if got := r.last(); got.Code != fault.KeyInvalid {
+		t.Errorf("a wrong secret: %+v", got)
+	}
+	r.Of("key_1").Saw(usage.Seen{At: r.at, Code: fault.InsufficientScope, Missing: "a:read"})
+	r.refuse(fault.KeyInvalid, "")
+	r.at = r.at.Add(time.Minute)
+	r.refuse(fault.KeyInvalid, "")
+	if got := r.last(); got.Code != fault.InsufficientScope || len(r.batches) != 2 {
+		t.Errorf("%d writes, the last of %+v", len(r.batches), got)
 	}
 }
