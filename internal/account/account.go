@@ -53,6 +53,11 @@ type Store interface {
 	// AllAccounts lists every account, newest first.
 	AllAccounts(ctx context.Context) ([]Account, error)
 	AccountMembers(ctx context.Context, account ident.AccountID, page paging.Page) ([]Member, error)
+	// AccountMember returns an owner or admin, or fault.NotFound.
+	AccountMember(ctx context.Context, account ident.AccountID, user ident.UserID) (Member, error)
+	// CandidateByEmail returns a person with a role in the account, or a membership in a tenant of
+	// it, by the canonical form of their e-mail address; fault.NotFound for anybody else.
+	CandidateByEmail(ctx context.Context, account ident.AccountID, canonical string) (Member, error)
 	Policy(ctx context.Context, account ident.AccountID) (policy.Policy, error)
 	// CountKeys counts the account's keys that have not expired and that a change of policy makes
 	// expire earlier, as the span says. It also returns when the first of their secrets was set.
@@ -256,7 +261,8 @@ func (s *Service) Account(ctx context.Context, who principal.Principal, id ident
 func (a Account) Version() etag.Tag { return etag.Of(a.Name) }
 
 // RenameAccount changes the name of an account, for its owners and admins. expected is the version
-// that the account must have; "" for any.
+// that the account must have; "" for any. With [etag.ErrChanged] it also returns the account as it
+// is.
 func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id ident.AccountID,
 	name string, expected etag.Tag,
 ) (Account, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/console"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -88,6 +89,16 @@ var pages = map[string]string{
 
 	"GET /a/{account}/general":  "y y | n n n n | n -",
 	"POST /a/{account}/general": "y y | n n n n | n -",
+
+	"GET /a/{account}/tenants":               "y y | n n n n | n -",
+	"GET /a/{account}/tenants/new":           "y y | n n n n | n -",
+	"POST /a/{account}/tenants/new":          "y y | n n n n | n -",
+	"GET /a/{account}/people":                "y y | n n n n | n -",
+	"POST /a/{account}/people":               "y y | n n n n | n -",
+	"GET /a/{account}/people/{user}/role":    "y y | n n n n | n -",
+	"POST /a/{account}/people/{user}/role":   "y y | n n n n | n -",
+	"GET /a/{account}/people/{user}/remove":  "y y | n n n n | n -",
+	"POST /a/{account}/people/{user}/remove": "y y | n n n n | n -",
 
 	"GET /t/{tenant}/settings":                   "y y | y n n y | - -",
 	"POST /t/{tenant}/settings":                  "y y | n n n n | - -",
@@ -242,6 +253,9 @@ func (w *world) path(route string) string {
 			testkit.NoError(w.t, w.Tenancy.AddScope(w.t.Context(), principal.Operator(), w.tenant.ID, e))
 			return string(e.Name)
 		case "{user}":
+			if strings.Contains(route, "/people/") {
+				return string(w.AccountMember("Some Admin", scope.AccountAdmin).ID)
+			}
 			return w.formerAdmin()
 		case "{invitation}":
 			return w.invitation()
@@ -376,6 +390,10 @@ func (w *world) filled(column, path string) url.Values {
 		return nil
 	}
 	w.fresh++
+	email := fmt.Sprintf("fresh%d@claviger.example", w.fresh)
+	if strings.HasSuffix(path, "/people") { // for those who belong to the account
+		email = w.Member(w.tenant, "Fresh", scope.Member).Email
+	}
 	for _, name := range f.Blank {
 		text := fmt.Sprintf("Fresh %d", w.fresh)
 		if strings.HasSuffix(path, "/scopes/new") {
@@ -383,7 +401,7 @@ func (w *world) filled(column, path string) url.Values {
 		}
 		value, known := map[string]string{
 			"name": text, "accept": "yes", "sure": f.Phrase, "overlap": "0",
-			"email": fmt.Sprintf("fresh%d@claviger.example", w.fresh), "external_id": fmt.Sprintf("fresh%d", w.fresh),
+			"email": email, "external_id": fmt.Sprintf("fresh%d", w.fresh),
 		}[name]
 		if !known {
 			w.t.Fatalf("%s: say here what to fill in for %s", path, name)
@@ -464,6 +482,9 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 			tenancy.TenantChange{Disabled: &off, Settings: unlimited})
 		testkit.NoError(w.t, err)
 	}
+	if got.status == http.StatusSeeOther && strings.HasSuffix(route, "/tenants/new") {
+		w.leaveNewest(w.people[column])
+	}
 	switch got.status {
 	case http.StatusOK, http.StatusSeeOther:
 		return "y"
@@ -495,6 +516,15 @@ func TestEveryFormThatEditsCarriesTheVersionOfWhatItEdits(t *testing.T) {
 	if edits < 5 {
 		t.Errorf("only %d forms edit something", edits)
 	}
+}
+
+// leaveNewest makes somebody else the admin of the tenant that a person has just created.
+func (w *world) leaveNewest(p principal.Person) {
+	w.t.Helper()
+	list, err := w.Store.TenantsFor(w.t.Context(), w.Owner.ID, nil, paging.Page{Limit: 1})
+	newest := testkit.Must[[]tenancy.Tenant](w.t)(list, err)[0]
+	w.Member(newest, "Another Admin", scope.Admin)
+	testkit.NoError(w.t, w.Tenancy.RemoveMember(w.t.Context(), principal.Operator(), newest.ID, p.ID))
 }
 
 // A key is no session: it calls the API and opens no page.

@@ -33,6 +33,8 @@
 //	members.go         the people of a tenant, and invitations
 //	settings.go        the settings of a tenant as fields and words
 //	tenantsettings.go  who changes them, presets, disabling a tenant
+//	accounttenants.go  the tenants of an account
+//	owners.go          the owners and admins of an account
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant

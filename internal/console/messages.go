@@ -67,6 +67,11 @@ var messages = map[string]*view.Message{
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 
+	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person has the role now."},
+	"owner.remove": {Tone: "ok", Icon: "bin", Text: "The person has no role in the account any more."},
+	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
+
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
 
 	"tenant.disable": {

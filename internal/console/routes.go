@@ -56,6 +56,8 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/settings":        c.personalRoutes(),
 		"/a": slices.Concat(
 			c.policyRoutes(),
+			c.tenantRoutes(),
+			c.ownerRoutes(),
 		),
 		"/t": slices.Concat(
 			c.keyRoutes(),

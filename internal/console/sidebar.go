@@ -34,6 +34,8 @@ var tenantPages = []sidebarPage{
 // accountPages are the pages of an account, for its owners and admins.
 var accountPages = []sidebarPage{
 	{"General settings", "general", "building", nil},
+	{"Tenants", "tenants", "grid", nil},
+	{"Owners and admins", "people", "people", nil},
 }
 
 // findsInSidebar reports whether the person finds a page of the tenant in the path in the sidebar.

@@ -33,7 +33,7 @@ func keyOf(v key.View) api.Key {
 		DisabledAt: web.Time(k.DisabledAt), DisabledBy: web.Optional(k.DisabledBy),
 		BlockedBy: web.OptionalAs[api.Blocker](v.BlockedBy),
 		RevokedAt: web.Time(k.RevokedAt), RevokedReason: web.Optional(k.RevokedReason),
-		Previous: previousOf(v.Previous),
+		Previous: previousOf(v.Previous), Version: string(k.Version()),
 	}
 	return wire
 }

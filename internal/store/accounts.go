@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/paging"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/scope"
 )
@@ -46,6 +47,10 @@ const (
 		AND m.user_id = u.id)
 		FROM users u LEFT JOIN account_members am ON am.account_id = $1 AND am.user_id = u.id WHERE u.id = $2
 		AND u.deleted_at IS NULL`
+	selectCandidateByEmail query = `SELECT u.id FROM users u WHERE u.canonical_email = $2 AND u.deleted_at IS NULL
+		AND (EXISTS (SELECT 1 FROM account_members am WHERE am.account_id = $1 AND am.user_id = u.id)
+		OR EXISTS (SELECT 1 FROM members m JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = u.id
+		AND t.account_id = $1))`
 	listAccountMembers query = `SELECT am.account_id, u.id, u.email, u.name, u.email_proven_at, am.role, u.disabled_at,
 		am.created_at FROM account_members am JOIN users u ON u.id = am.user_id
 		WHERE (am.created_at, am.user_id) < ($1, $2) AND am.account_id = $4 ORDER BY am.created_at DESC, am.user_id DESC
@@ -154,13 +159,37 @@ func (t *Tx) OtherOwners(ctx context.Context, account ident.AccountID, user iden
 func (t *Tx) Candidate(ctx context.Context, account ident.AccountID,
 	user ident.UserID,
 ) (o account.Member, belongs bool, err error) {
+	o, belongs, err = scanRoleCandidate(t.row(ctx, selectCandidate, account, user), account)
+	return o, belongs, t.store.fault(err)
+}
+
+func scanRoleCandidate(row scanner, in ident.AccountID) (o account.Member, belongs bool, err error) {
 	var memberships int
-	o.Account = account
-	err = t.row(ctx, selectCandidate, account, user).
-		Scan(&o.User.ID, nullString(&o.User.Email), nullString(&o.User.Name), isSet{&o.EmailProven},
-			nullString(&o.Role),
-			isSet{&o.Disabled}, nullTime{&o.CreatedAt}, &memberships)
-	return o, o.Role != "" || memberships > 0, t.store.fault(err)
+	o.Account = in
+	err = row.Scan(&o.User.ID, nullString(&o.User.Email), nullString(&o.User.Name), isSet{&o.EmailProven},
+		nullString(&o.Role),
+		isSet{&o.Disabled}, nullTime{&o.CreatedAt}, &memberships)
+	return o, o.Role != "" || memberships > 0, err
+}
+
+// CandidateByEmail implements account.Store.
+func (s *Store) CandidateByEmail(ctx context.Context, id ident.AccountID, canonical string) (account.Member, error) {
+	var user ident.UserID
+	err := s.reading.row(ctx, selectCandidateByEmail, id, canonical).Scan(&user)
+	if err != nil {
+		return account.Member{}, s.fault(err)
+	}
+	o, _, err := scanRoleCandidate(s.reading.row(ctx, selectCandidate, id, user), id)
+	return o, s.fault(err)
+}
+
+// AccountMember implements account.Store.
+func (s *Store) AccountMember(ctx context.Context, id ident.AccountID, user ident.UserID) (account.Member, error) {
+	o, _, err := scanRoleCandidate(s.reading.row(ctx, selectCandidate, id, user), id)
+	if err == nil && o.Role == "" {
+		err = fault.NotFound
+	}
+	return o, s.fault(err)
 }
 
 // AccountMembers implements account.Store.

@@ -332,6 +332,8 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"TenantsNamed": secondOf(s.TenantsNamed(ctx, "Nobody's", 1)),
 		"TenantRules":  secondOf(s.TenantRules(ctx, "ten_x")),
 		"TenantFacts":  secondOf(s.TenantFacts(ctx, "ten_x")),
+		"Candidate":    secondOf(s.CandidateByEmail(ctx, "acc_x", "nobody@claviger.example")),
+		"AccountRole":  secondOf(s.AccountMember(ctx, "acc_x", "usr_x")),
 		"Member":       secondOf(s.Member(ctx, "ten_x", "usr_x")),
 		"KeyHeaders":   secondOf(s.KeyHeaders(ctx)),
 		"Application":  secondOf(s.Application(ctx, "ten_x", "app_x")),
