@@ -40,9 +40,11 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
 		},
-		firstKeyPath: c.firstKeyRoutes(),
-		"/sign-out":  {c.route(post, "/sign-out", c.signOut)},
-		"/theme":     {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
+		firstKeyPath:  c.firstKeyRoutes(),
+		findPath:      c.findRoutes(),
+		shortcutsPath: c.shortcutRoutes(),
+		"/sign-out":   {c.route(post, "/sign-out", c.signOut)},
+		"/theme":      {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
 		"/forgotten-password": {
 			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
 			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),

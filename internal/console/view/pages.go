@@ -10,6 +10,8 @@ func Pages() []Page {
 		Key{},
 		NewKey{},
 		FirstKey{},
+		Found{},
+		Shortcuts{},
 		EditKey{},
 		Secret{},
 		Waiting{},
@@ -287,6 +289,26 @@ type FirstKey struct {
 }
 
 func (FirstKey) file() string { return "firstkey.html" }
+
+// Found is what a search found. Part is set for the list under the field.
+type Found struct {
+	Query, Tenant string
+	Rows          []Result
+	Part          bool
+}
+
+func (Found) file() string { return "found.html" }
+
+// Result is a page or a key. Kind says which.
+type Result struct{ Text, Path, Icon, Kind, ID string }
+
+// Shortcuts lists the shortcuts of the keyboard. Off is set if those of single keys do nothing.
+type Shortcuts struct {
+	Action string
+	Off    bool
+}
+
+func (Shortcuts) file() string { return "shortcuts.html" }
 
 // EditKey changes a key.
 type EditKey struct {
