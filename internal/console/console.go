@@ -18,6 +18,7 @@
 //	links.go      set-up, invitations, forgotten passwords, keys that wait for their owner
 //	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
+//	export.go     lists as files
 //	keypage.go    one key
 //	lifeline.go, history.go    its life as a drawing, and what happened to it
 //	createfor.go    a key for another owner
@@ -33,6 +34,7 @@
 //	tenantsettings.go  who changes them, presets, disabling a tenant
 //	accounttenants.go  the tenants of an account
 //	owners.go          the owners and admins of an account
+//	audittrail.go, sentences.go    what changed in a tenant or an account, in words
 //	policy.go          the policy of an account
 //	knownsecrets.go    the secrets that a person knows who loses rights
 //	serviceaccounts.go the service accounts of a tenant
@@ -48,6 +50,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/account"
@@ -104,6 +107,8 @@ type Console struct {
 	BaseURL string
 	Version string
 
+	// exporting has the people who export something now.
+	exporting sync.Map
 	// site has the paths of pages and forms.
 	site siteMap
 }
@@ -148,6 +153,8 @@ type response struct {
 	// next is where the browser goes on; "" for a page.
 	next    string
 	cookies []*http.Cookie
+	// export is set for a list as a file.
+	export *export
 	// file is set for a file to download, with its name in title.
 	file []byte
 }
@@ -331,6 +338,8 @@ func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
 		http.SetCookie(w, cookie)
 	}
 	switch {
+	case answer.export != nil:
+		return c.stream(w, k, answer.export)
 	case answer.file != nil:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Disposition", `attachment; filename="`+answer.title+`"`)
