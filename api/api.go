@@ -6,7 +6,10 @@
 // microseconds, so truncate what time.Now returns. Ids are opaque.
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Code is the machine-readable cause of an error response or of a decision. It is an error itself,
 // so that errors.Is(err, api.KeyLimitReached) reports whether a request failed for that cause.
@@ -68,6 +71,9 @@ type Problem struct {
 	// RequestID is also in the header X-Request-Id.
 	RequestID string       `json:"request_id"`
 	Errors    []FieldError `json:"errors,omitempty"`
+	// Present is the object as it is, if an edit was refused because the object has another version
+	// than If-Match expects. It is left out if the object does not exist.
+	Present json.RawMessage `json:"present,omitempty"`
 	// RetryAfter is how long to wait before repeating the request, from the response header
 	// Retry-After; 0 if there is no such header.
 	RetryAfter time.Duration `json:"-"`
@@ -95,6 +101,10 @@ type List[T any] struct {
 	Items []T `json:"items"`
 	// NextCursor is the cursor of the next page; null on the last page.
 	NextCursor *string `json:"next_cursor"`
+	// Version is that of a scope catalogue; other lists have none. It changes with every change of
+	// the tenant's own scopes. A replacement that sends it in If-Match is refused if somebody else
+	// changed one meanwhile.
+	Version string `json:"version,omitempty"`
 }
 
 // Person is a user as other people see them. A deleted user has no email and no name.
@@ -163,4 +173,7 @@ type Application struct {
 	Status      Status    `json:"status"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }

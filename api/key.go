@@ -125,6 +125,9 @@ type KeyDetails struct {
 	RevokedAt     *time.Time      `json:"revoked_at"`
 	RevokedReason *string         `json:"revoked_reason"`
 	Previous      *PreviousSecret `json:"previous"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // PreviousSecret is a key's secret from before the last refresh, while it is still valid.

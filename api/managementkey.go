@@ -68,6 +68,9 @@ type ManagementKey struct {
 	RevokedAt          *time.Time      `json:"revoked_at"`
 	RevokedReason      *string         `json:"revoked_reason"`
 	Previous           *PreviousSecret `json:"previous"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // ManagementCeilings are what the keys of a management key may have at most.

@@ -17,6 +17,9 @@ type Me struct {
 	Notices   Notices   `json:"notices"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // UpdateMeRequest is the body of PATCH /api/v1/me.

@@ -11,6 +11,9 @@ type Plan struct {
 	ApplicationIDs  []string  `json:"application_ids"`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // CreatePlanRequest is the body of POST /api/v1/tenants/{tenant}/plans.

@@ -14,6 +14,9 @@ type Policy struct {
 	SessionIdleMinutes int `json:"session_idle_minutes"`
 	// SessionAbsoluteHours is after how many hours a session ends in this account.
 	SessionAbsoluteHours int `json:"session_absolute_hours"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // AutoExpiry is the automatic expiration of keys.

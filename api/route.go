@@ -7,6 +7,10 @@ type RouteRules struct {
 	// Items are the rules. The first one that matches method and path of a request applies. An
 	// application has at most 200 rules.
 	Items []RouteRule `json:"items"`
+	// Version changes with every change of the rules. A replacement that sends it, here or in
+	// If-Match, is refused if somebody else changed the rules meanwhile. If both are sent, If-Match
+	// counts.
+	Version string `json:"version,omitempty"`
 }
 
 // RouteRule says what requests to a protected API need, by method and path.
@@ -68,6 +72,9 @@ type Entry struct {
 	Overridden bool `json:"overridden"`
 	// CreatedAt is null for an entry of the file.
 	CreatedAt *time.Time `json:"created_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the entry meanwhile. An entry of the file has none.
+	Version string `json:"version,omitempty"`
 }
 
 // CreateEntryRequest is the body of POST /operator/v1/entries.

@@ -18,6 +18,9 @@ type ServiceAccount struct {
 	CreatedBy Party     `json:"created_by"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // CreateServiceAccountRequest is the body of POST /api/v1/tenants/{tenant}/service-accounts.

@@ -20,6 +20,9 @@ type Subject struct {
 	Status    Status    `json:"status"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // CreateSubjectRequest is the body of POST /api/v1/tenants/{tenant}/subjects.

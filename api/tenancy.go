@@ -12,6 +12,9 @@ type Account struct {
 	Role      *Role     `json:"role" values:"owner,admin"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // UpdateAccountRequest is the body of PATCH /api/v1/accounts/{account}.
@@ -36,6 +39,9 @@ type Tenant struct {
 	Settings  Settings  `json:"settings"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // Settings are the settings of a tenant.
@@ -169,6 +175,9 @@ type Member struct {
 	Role      Role      `json:"role"`
 	Status    Status    `json:"status"`
 	CreatedAt time.Time `json:"created_at"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // UpdateMemberRequest is the body of PATCH /api/v1/tenants/{tenant}/members/{user}.
@@ -246,6 +255,9 @@ type Scope struct {
 	// Roles are the roles that may have the scope.
 	Roles   []Role `json:"roles" values:"admin,member,auditor"`
 	BuiltIn bool   `json:"built_in"`
+	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
+	// else edited the object meanwhile.
+	Version string `json:"version"`
 }
 
 // NewScope is one of the tenant's own scopes.
@@ -260,6 +272,13 @@ type NewScope struct {
 // tenant's own scopes.
 type ReplaceScopesRequest struct {
 	Items []NewScope `json:"items"`
+}
+
+// PutScopeRequest is the body of PUT /api/v1/tenants/{tenant}/scopes/{name}.
+type PutScopeRequest struct {
+	Description string `json:"description,omitempty"`
+	// Roles are by default admin and member.
+	Roles []Role `json:"roles,omitempty" values:"admin,member,auditor"`
 }
 
 // Event is one change in the audit trail.

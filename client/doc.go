@@ -19,6 +19,18 @@
 // errors.As gives the invalid fields and how long to wait. The client repeats a request that failed
 // on the way only if repeating it changes nothing more: see [Retry].
 //
+// # Edits
+//
+// Objects that can be edited have a Version. An edit that sends it never overwrites what somebody
+// else changed meanwhile:
+//
+//	app, err := c.Application(ctx, tenant, id)
+//	…
+//	_, err = c.WithIfMatch(app.Version).EditApplication(ctx, tenant, id, change)
+//	if now, changed := client.Present[api.Application](err); changed {
+//		… // decide again, by the application as it is now
+//	}
+//
 // # Times
 //
 // Times have microseconds, as Claviger stores them. The server refuses a more precise time with

@@ -95,3 +95,25 @@ func Example_errors() {
 	}
 	// Output: name too_short
 }
+
+// An edit with the version that was read is refused if somebody else was faster.
+func ExampleClient_WithIfMatch() {
+	ctx, c := context.Background(), ownerClient()
+	scope := func(description string) api.PutScopeRequest { return api.PutScopeRequest{Description: description} }
+	read, err := c.PutScope(ctx, tenantID, "films:read", scope("Read films"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := c.PutScope(ctx, tenantID, "films:read", scope("Read all films")); err != nil {
+		log.Fatal(err)
+	}
+	_, err = c.WithIfMatch(read.Version).PutScope(ctx, tenantID, "films:read", scope("Read old films"))
+	if now, changed := client.Present[api.Scope](err); changed {
+		fmt.Println("changed to:", now.Description)
+		_, err = c.WithIfMatch(now.Version).PutScope(ctx, tenantID, "films:read", scope("Read all old films"))
+	}
+	fmt.Println(err)
+	// Output:
+	// changed to: Read all films
+	// <nil>
+}

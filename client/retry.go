@@ -16,6 +16,9 @@ import (
 // Idempotency-Key. Creating a key, a tenant, an application or an invitation and refreshing a key
 // carry one that the client makes, unless the caller has set the header.
 //
+// A PUT by WithIfMatch is not repeated: if the first one was done, the second would be refused as
+// if somebody else had changed the object.
+//
 // The zero value repeats nothing.
 type Retry struct {
 	// Attempts is how often a request is sent at most, the first time included.
@@ -114,8 +117,10 @@ func pauseAfter(n int, a *answer) time.Duration {
 // repeatable reports whether the request does no more when it is done twice.
 func repeatable(req *http.Request) bool {
 	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
 		return true
+	case http.MethodPut:
+		return req.Header.Get(matchHeader) == ""
 	}
 	return req.Method == http.MethodPost && req.Header.Get(repeatHeader) != ""
 }

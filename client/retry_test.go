@@ -145,6 +145,36 @@ func TestARequestIsRepeatedOnlyWhereThatIsSafeAndMayHelp(t *testing.T) {
 	}
 }
 
+// The first one may have been done. The second would then be refused because of the first.
+func TestAReplacementOfOneVersionIsNotRepeated(t *testing.T) {
+	f := newFlaky(t, hangUp, hangUp)
+	c := f.client(&clock{}).WithIfMatch("read")
+	if _, err := c.PutScope(t.Context(), "t", "films:read", api.PutScopeRequest{}); err == nil || len(f.keys()) != 1 {
+		t.Errorf("%d requests, %v", len(f.keys()), err)
+	}
+}
+
+func TestOneVersionIsSentInQuotesAndOnce(t *testing.T) {
+	f := newFlaky(t)
+	var sent []string
+	f.then = func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header.Values("If-Match")
+		answer(http.StatusConflict, `{"code":"conflict","present":{"name":"Now"}}`)(w, r)
+	}
+	_, err := f.client(&clock{}).WithIfMatch("old").WithIfMatch("read").EditApplication(t.Context(), "t", "a",
+		api.UpdateApplicationRequest{})
+	if !slices.Equal(sent, []string{`"read"`}) {
+		t.Errorf("If-Match is %q", sent)
+	}
+	now, ok := client.Present[api.Application](fmt.Errorf("edit: %w", err))
+	if !ok || now.Name != "Now" || !errors.Is(err, api.Conflict) {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if _, ok := client.Present[api.Application](api.Conflict); ok {
+		t.Error("another error has an object")
+	}
+}
+
 func TestRetryAfterIsHonouredAndShown(t *testing.T) {
 	f, c := newFlaky(t, busy, busy, busy, busy), &clock{}
 	err := f.client(c).Do(t.Context(), http.MethodGet, "/", nil, nil)

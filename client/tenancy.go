@@ -177,13 +177,26 @@ func (c *Client) RemoveMember(ctx context.Context, tenant, user string) error {
 
 // Scopes reads the scope catalogue of a tenant.
 func (c *Client) Scopes(ctx context.Context, tenant string) (api.List[api.Scope], error) {
-	return get[api.List[api.Scope]](ctx, c, tenantPath(tenant)+"/scopes")
+	return get[api.List[api.Scope]](ctx, c, scopesPath(tenant))
 }
+
+// PutScope adds a scope to the tenant's own part of the catalogue, or replaces the one of this
+// name.
+func (c *Client) PutScope(ctx context.Context, tenant, name string, s api.PutScopeRequest) (api.Scope, error) {
+	return send[api.Scope](ctx, c, http.MethodPut, scopesPath(tenant)+"/"+url.PathEscape(name), s)
+}
+
+// RemoveScope removes a scope from the tenant's own part of the catalogue. Keys that have it can no
+// longer use it.
+func (c *Client) RemoveScope(ctx context.Context, tenant, name string) error {
+	return c.Do(ctx, http.MethodDelete, scopesPath(tenant)+"/"+url.PathEscape(name), nil, nil)
+}
+
+func scopesPath(tenant string) string { return tenantPath(tenant) + "/scopes" }
 
 // ReplaceScopes replaces the tenant's own part of the catalogue and gives the whole of it.
 func (c *Client) ReplaceScopes(ctx context.Context, tenant string, own []api.NewScope) (api.List[api.Scope], error) {
-	return send[api.List[api.Scope]](ctx, c, http.MethodPut, tenantPath(tenant)+"/scopes",
-		api.ReplaceScopesRequest{Items: own})
+	return send[api.List[api.Scope]](ctx, c, http.MethodPut, scopesPath(tenant), api.ReplaceScopesRequest{Items: own})
 }
 
 // Applications lists the applications that the caller may see, newest first.
@@ -222,7 +235,8 @@ func (c *Client) Routes(ctx context.Context, tenant, application string) (api.Ro
 	return get[api.RouteRules](ctx, c, routesPath(tenant, application))
 }
 
-// ReplaceRoutes replaces the route rules of an application.
+// ReplaceRoutes replaces the route rules of an application. Rules with the Version that was read
+// are refused with api.Conflict if somebody else has changed the rules since then.
 func (c *Client) ReplaceRoutes(ctx context.Context, tenant, application string,
 	rules api.RouteRules,
 ) (api.RouteRules, error) {

@@ -261,7 +261,8 @@ func (s *Service) Account(ctx context.Context, who principal.Principal, id ident
 func (a Account) Version() etag.Tag { return etag.Of(a.Name) }
 
 // RenameAccount changes the name of an account, for its owners and admins. expected is the version
-// that the account must have; "" for any.
+// that the account must have; "" for any. With [etag.ErrChanged] it also returns the account as it
+// is.
 func (s *Service) RenameAccount(ctx context.Context, who principal.Principal, id ident.AccountID,
 	name string, expected etag.Tag,
 ) (Account, error) {

@@ -38,6 +38,14 @@ func (s *Service) AccountMembers(ctx context.Context, who principal.Principal, a
 // Version returns the version of what an edit can change in the role.
 func (m Member) Version() etag.Tag { return etag.Of(m.Role) }
 
+// check refuses a person whose role has another version than expected.
+func (m Member) check(expected etag.Tag) error {
+	if m.Role == "" {
+		return expected.CheckAbsent()
+	}
+	return expected.Check(m.Version())
+}
+
 // AccountMember returns an owner or admin of an account, for an owner or admin.
 func (s *Service) AccountMember(ctx context.Context, who principal.Principal, account ident.AccountID,
 	user ident.UserID,
@@ -62,7 +70,7 @@ func (s *Service) Candidate(ctx context.Context, who principal.Principal, accoun
 
 // SetAccountMember sets the role in the account of a person who belongs to it, for an owner or
 // admin. checkRoleChange decides which roles. expected is the version that the person's role must
-// have before; "" for any, and for none.
+// have before; "" for any, and for none. With [etag.ErrChanged] it also returns the role as it is.
 func (s *Service) SetAccountMember(ctx context.Context, who principal.Principal, account ident.AccountID,
 	user ident.UserID, role scope.AccountRole, expected etag.Tag,
 ) (m Member, err error) {
@@ -72,10 +80,11 @@ func (s *Service) SetAccountMember(ctx context.Context, who principal.Principal,
 	err = s.inAccount(ctx, who, account, user,
 		func(ctx context.Context, tx Tx, _ Account, by scope.AccountRole) (audit.Event, error) {
 			before, err := s.candidate(ctx, tx, who, account, user)
-			if err == nil {
-				err = expected.Check(before.Version())
-			}
 			if err != nil {
+				return audit.Event{}, err
+			}
+			m = before
+			if err := before.check(expected); err != nil {
 				return audit.Event{}, err
 			}
 			err = checkRoleChange(ctx, tx, before, by, role)
@@ -85,7 +94,6 @@ func (s *Service) SetAccountMember(ctx context.Context, who principal.Principal,
 			if err != nil {
 				return audit.Event{}, err
 			}
-			m = before
 			m.Role = role
 			e := m.event(who, audit.ActionAccountMember).
 				WithEffects(audit.Effect{

@@ -26,7 +26,7 @@ func (s *Service) Policy(ctx context.Context, who principal.Principal, id ident.
 
 // ChangePolicy changes the policy of an account, for its owners and admins. Once it returns, the
 // new policy binds every key and session in the account's tenants. expected is the version that the
-// policy must have before; "" for any.
+// policy must have before; "" for any. With [etag.ErrChanged] it returns the policy as it is.
 func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id ident.AccountID,
 	c policy.Change, expected etag.Tag,
 ) (p policy.Policy, err error) {
@@ -36,10 +36,11 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 	err = s.inAccount(ctx, who, id, "",
 		func(ctx context.Context, tx Tx, a Account, _ scope.AccountRole) (audit.Event, error) {
 			before, err := tx.Policy(ctx, id)
-			if err == nil {
-				err = expected.Check(before.Version())
-			}
 			if err != nil {
+				return audit.Event{}, err
+			}
+			p = before
+			if err := expected.Check(p.Version()); err != nil {
 				return audit.Event{}, err
 			}
 			// Read the time after taking the locks: a rule that ends now must end after every

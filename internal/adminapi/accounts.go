@@ -45,6 +45,6 @@ func (a *API) createAccount(w http.ResponseWriter, r *http.Request) error {
 func accountOf(a account.Account) api.Account {
 	return api.Account{
 		ID: string(a.ID), Number: a.Number, Name: a.Name, Status: web.Status(a.Disabled), CreatedAt: a.CreatedAt.UTC(),
-		UpdatedAt: a.UpdatedAt.UTC(),
+		UpdatedAt: a.UpdatedAt.UTC(), Version: string(a.Version()),
 	}
 }

@@ -2,10 +2,13 @@ package adminapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/etag"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -68,11 +71,21 @@ func (a *API) editEntry(w http.ResponseWriter, r *http.Request) error {
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
+	expected, ok := etag.ParseIfMatch(r.Header["If-Match"])
+	if !ok {
+		return fault.Refuse(fault.Field{
+			Name: "If-Match", Code: "form", Message: "Send the version in double quotes, or *.",
+		})
+	}
 	e, err := a.Applications.EditEntry(r.Context(), web.Operator(w), r.PathValue("entry"),
-		route.Otherwise(in.Otherwise), "")
-	if err != nil {
+		route.Otherwise(in.Otherwise), expected)
+	switch {
+	case errors.Is(err, etag.ErrChanged):
+		return web.WithPresent(err, entryOf(e))
+	case err != nil:
 		return err
 	}
+	w.Header().Set("ETag", e.Version().Quoted())
 	return web.WriteJSON(w, http.StatusOK, entryOf(e))
 }
 
@@ -89,7 +102,7 @@ func entryOf(e application.Entry) api.Entry {
 	tenant, created := string(e.Tenant), e.CreatedAt.UTC()
 	return api.Entry{
 		Name: e.Name, TenantID: &tenant, Otherwise: string(e.Otherwise), Hosts: []string{}, Source: "database",
-		CreatedAt: &created,
+		CreatedAt: &created, Version: string(e.Version()),
 	}
 }
 

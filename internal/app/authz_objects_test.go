@@ -88,6 +88,7 @@ func elsewhere(c *cell) {
 	c.names["service_account"] = string(c.robot.ID)
 	c.names["subject"] = string(unused[ident.SubjectID](c.world))
 	c.names["plan"] = "no-such-plan"
+	c.names["name"] = "reports:no_such"
 	c.names["management_key"] = string(unused[ident.ManagementKeyID](c.world))
 }
 
@@ -359,6 +360,23 @@ var (
 		})
 	}}
 	noPlan = object{"no plan", ours, func(c *cell) { c.names["plan"] = "no-such-plan" }}
+)
+
+// Scopes.
+var (
+	aScope = object{"a scope that the tenant added", ours, func(c *cell) {
+		c.names["name"] = keep(c, func() string {
+			e, err := c.Tenancy.PutScope(c.t.Context(), principal.Operator(), c.home.ID,
+				scope.Entry{Name: scope.Scope("reports:export" + c.fresh())}, "")
+			c.check(err)
+			return string(e.Name)
+		})
+	}}
+	aNewScope = object{"a scope that the tenant does not have", ours, func(c *cell) {
+		c.names["name"] = "reports:new" + c.fresh()
+	}}
+	siblingScope, theirScope       = aScope.where(sibling), aScope.where(theirs)
+	siblingNewScope, theirNewScope = aNewScope.where(sibling), aNewScope.where(theirs)
 )
 
 // newPlan creates a plan in the home of the cell.

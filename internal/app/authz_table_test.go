@@ -348,6 +348,21 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
 
+	{"PUT /api/v1/tenants/{tenant}/scopes/{name}", sessionOnly, `{"description":"Of the table"}`, []rule{
+		{"200 200 | 200 403 403 | 404", aScope},
+		{"200 200 | 200 403 403 | 404", aNewScope},
+		{"200 200 | 404 404 404 | 404", siblingNewScope},
+		{"404 404 | 404 404 404 | 200", theirNewScope},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"DELETE /api/v1/tenants/{tenant}/scopes/{name}", sessionOnly, ``, []rule{
+		{"204 204 | 204 403 403 | 404", aScope},
+		{"404 404 | 404 403 403 | 404", aNewScope},
+		{"204 204 | 404 404 404 | 404", siblingScope},
+		{"404 404 | 404 404 404 | 204", theirScope},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+
 	// Applications
 
 	{"GET /api/v1/tenants/{tenant}/applications", "applications:read", ``, []rule{

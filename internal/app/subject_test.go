@@ -223,7 +223,7 @@ func TestTheKeyOfASubjectCallsWhoamiAlone(t *testing.T) {
 	_, operations, _ := testkit.ReadOpenAPI(t, h.Server)
 	names := strings.NewReplacer("{tenant}", h.id, "{account}", string(h.Account.ID), "{application}", string(app.ID),
 		"{key}", k.Key.ID, "{subject}", k.Key.Owner.ID, "{plan}", "free", "{user}", string(h.Owner.ID),
-		"{token}", "token",
+		"{token}", "token", "{name}", "films:read",
 		"{session}", string(ident.New[ident.SessionID](h.Clock.Now(), rand.Reader)),
 		"{invitation}", string(ident.New[ident.LinkID](h.Clock.Now(), rand.Reader)),
 		"{service_account}", string(ident.New[ident.ServiceAccountID](h.Clock.Now(), rand.Reader)),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/account"
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
@@ -39,7 +42,7 @@ type editable struct {
 	// read returns its version as one object, and listed as an item of a list; nil for one that is
 	// in no list.
 	read, listed func() (etag.Tag, error)
-	// edits change one field each. They return the version that they leave.
+	// edits change one field each. They return the version that they leave, also with an error.
 	edits []edit
 }
 
@@ -60,8 +63,10 @@ func TestAnEditIsRefusedIfTheObjectWasChangedMeanwhile(t *testing.T) {
 					w.expectEdit(t, o, e)
 				}
 				last := o.edits[len(o.edits)-1]
-				if _, err := last.do(""); err != nil {
-					t.Errorf("an edit that expects no version: %v", err)
+				for _, expected := range []etag.Tag{"", etag.Any, etag.Of("never") + " " + w.version(t, o)} {
+					if _, err := last.do(expected); err != nil {
+						t.Errorf("an edit that expects %q: %v", expected, err)
+					}
 				}
 			})
 		}
@@ -74,6 +79,7 @@ func (w *versions) expectEdit(t *testing.T, o editable, e edit) {
 	t.Helper()
 	before := w.version(t, o)
 	w.expectRefused(t, o, e, etag.Of("never"))
+	w.expectRefused(t, o, e, etag.Of("never")+" "+etag.Of("neither"))
 	after, err := e.do(before)
 	if err != nil || after == before {
 		t.Fatalf("%s: %v, and the version is %s, before %s", e.field, err, after, before)
@@ -90,9 +96,12 @@ func (w *versions) expectRefused(t *testing.T, o editable, e edit, expected etag
 	t.Helper()
 	before := w.version(t, o)
 	ends := testkit.Must[map[string]audit.Head](t)(w.Store.Chains(t.Context()))
-	_, err := e.do(expected)
+	present, err := e.do(expected)
 	if !errors.Is(err, etag.ErrChanged) || !errors.Is(err, fault.Conflict) {
 		t.Errorf("%s with another version: %v", e.field, err)
+	}
+	if present != before {
+		t.Errorf("%s: the refused edit returned an object of version %s, not the present one", e.field, present)
 	}
 	if now := w.version(t, o); now != before {
 		t.Errorf("%s: the refused edit left version %s, before %s", e.field, now, before)
@@ -264,7 +273,7 @@ func (w *versions) routes() editable {
 	rules := application.Routes{{Methods: []string{"GET"}, Path: path, Scopes: []scope.Scope{"films:read"}}}
 	read := func() (etag.Tag, error) { return versionOf(w.Applications.Routes(ctx, w.who, t, a.ID)) }
 	return editable{"route rules", read, nil, []edit{{"items", func(expected etag.Tag) (etag.Tag, error) {
-		return rules.Version(), w.Applications.SetRoutes(ctx, w.who, t, a.ID, rules, expected)
+		return versionOf(w.Applications.SetRoutes(ctx, w.who, t, a.ID, rules, expected))
 	}}}}
 }
 
@@ -386,10 +395,12 @@ func (w *versions) policy() editable {
 		Expected etag.Tag
 	}
 	replace := func(c change) (etag.Tag, error) {
-		if _, err := w.Accounts.PreviewPolicy(ctx, w.who, id, c.Change, c.Expected); err != nil {
-			return "", err
+		_, previewed := w.Accounts.PreviewPolicy(ctx, w.who, id, c.Change, c.Expected)
+		changed, err := versionOf(w.Accounts.ChangePolicy(ctx, w.who, id, c.Change, c.Expected))
+		if !errors.Is(previewed, err) {
+			w.t.Errorf("the preview: %v, the change: %v", previewed, err)
 		}
-		return versionOf(w.Accounts.ChangePolicy(ctx, w.who, id, c.Change, c.Expected))
+		return changed, err
 	}
 	return editable{"the policy of an account", read, nil, edits(w.t, replace, map[string]func(*change){
 		"AutoExpiry":           func(c *change) { c.AutoExpiry, c.AcknowledgeRisk = new(false), true },
@@ -560,5 +571,32 @@ func expectEveryField[T any](t *testing.T, whole T, version func(T) etag.Tag, ig
 		if !slices.Contains(ignored, f.Name) && version(without) == version(whole) {
 			t.Errorf("the version is the same without field %s", f.Name)
 		}
+	}
+}
+
+func TestTheOperatorEditsTheEntryThatTheyRead(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	testkit.CreateEntry(t, h, "films", h.Tenant("Main tenant", nil).ID, "any-key")
+	operator, path := h.Operator(), "/operator/v1/entries"
+	var list api.List[api.Entry]
+	testkit.NoError(t, operator.Do(t.Context(), http.MethodGet, path, nil, &list))
+	read := list.Items[0].Version
+	edit := func(version, otherwise string) (e api.Entry, err error) {
+		err = operator.WithIfMatch(version).Do(t.Context(), http.MethodPatch, path+"/films",
+			api.UpdateEntryRequest{Otherwise: otherwise}, &e)
+		return e, err
+	}
+	edited, err := edit(read, "refuse")
+	if err != nil || edited.Otherwise != "refuse" || edited.Version == read {
+		t.Fatalf("%+v, %v", edited, err)
+	}
+	_, err = edit(read, "any-key")
+	now, ok := client.Present[api.Entry](err)
+	if !errors.Is(err, api.Conflict) || !ok || now.Version != edited.Version {
+		t.Errorf("the version before: %+v, %v", now, err)
+	}
+	if _, err := edit(`"`, "any-key"); testkit.FieldErrors(t, err) != "If-Match form" {
+		t.Errorf("no version: %v", err)
 	}
 }

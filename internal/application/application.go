@@ -202,7 +202,7 @@ func (c Change) apply(a Application) Application {
 }
 
 // ChangeApplication changes an application. Once it returns, a disabled one is forbidden to every
-// key.
+// key. With [etag.ErrChanged] it also returns the application as it is.
 func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ApplicationID, c Change,
 ) (a Application, err error) {
@@ -211,13 +211,14 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t tenancy.Tenant) (audit.Event, error) {
 		before, err := s.authorized(ctx, tx, who, t, scope.ApplicationsUpdate, id)
-		if err == nil {
-			err = c.Expected.Check(before.Version())
-		}
 		if err != nil {
 			return audit.Event{}, err
 		}
-		a = c.apply(before)
+		a = before
+		if err := c.Expected.Check(a.Version()); err != nil {
+			return audit.Event{}, err
+		}
+		a = c.apply(a)
 		e := a.event(who, audit.ActionApplicationEdit).With("status", tenancy.Status(a.Disabled))
 		if a == before {
 			return e, audit.ErrNothing

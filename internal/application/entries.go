@@ -71,7 +71,7 @@ func checkEntry(who principal.Principal, name string, tenant ident.TenantID, oth
 func (e Entry) Version() etag.Tag { return etag.Of(e.Otherwise) }
 
 // EditEntry changes what happens to requests that no rule matches. expected is the version that the
-// entry must have; "" for any.
+// entry must have; "" for any. With [etag.ErrChanged] it also returns the entry as it is.
 func (s *Service) EditEntry(ctx context.Context, who principal.Principal, name string,
 	otherwise route.Otherwise, expected etag.Tag,
 ) (e Entry, err error) {
@@ -84,13 +84,13 @@ func (s *Service) EditEntry(ctx context.Context, who principal.Principal, name s
 	}
 	err = s.inTenant(ctx, who, found.Tenant, func(ctx context.Context, tx Tx, _ tenancy.Tenant) (audit.Event, error) {
 		before, err := lockEntry(ctx, tx, found)
-		if err == nil {
-			err = expected.Check(before.Version())
-		}
 		if err != nil {
 			return audit.Event{}, err
 		}
 		e = before
+		if err := expected.Check(e.Version()); err != nil {
+			return audit.Event{}, err
+		}
 		e.Otherwise = otherwise
 		event := e.event(who, audit.ActionEntryEdit).WithEffects(audit.Effect{
 			Kind: audit.EffectEntryOtherwiseSet, Entry: name, Otherwise: string(otherwise),

@@ -41,31 +41,38 @@ func (s *Service) Routes(ctx context.Context, who principal.Principal, tenant id
 // routesOf says to people which rules are meant.
 func routesOf(id ident.ApplicationID) string { return "application " + string(id) }
 
-// SetRoutes replaces the route rules of an application, for admins of the tenant. Once it returns,
-// requests are decided by the new rules. expected is the version that the rules must have before;
-// "" for any.
+// SetRoutes replaces the route rules of an application, for admins of the tenant, and returns them.
+// Once it returns, requests are decided by the new rules. expected is the version that the rules
+// must have before; "" for any. With [etag.ErrChanged] it returns the rules as they are.
 func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ApplicationID, rules Routes, expected etag.Tag,
-) error {
+) (Routes, error) {
 	if _, ok := who.Session(); !ok {
-		return fault.SessionRequired
+		return nil, fault.SessionRequired
 	}
 	if err := checkRules(rules); err != nil {
-		return err
+		return nil, err
 	}
-	text := route.Encode(rules)
-	return s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t tenancy.Tenant) (audit.Event, error) {
+	text, present := route.Encode(rules), rules
+	err := s.inTenant(ctx, who, tenant, func(ctx context.Context, tx Tx, t tenancy.Tenant) (audit.Event, error) {
 		a, err := s.authorized(ctx, tx, who, t, scope.ApplicationsUpdate, id)
 		if err != nil {
 			return audit.Event{}, err
 		}
 		before, err := tx.ApplicationRoutes(ctx, tenant, id)
-		if err == nil {
-			err = checkVersion(expected, before, id)
-		}
 		if err != nil {
 			return audit.Event{}, err
 		}
+		if expected != "" { // otherwise they are not read: those that cannot be read can be replaced, too
+			present, err = route.Decode(before, routesOf(id))
+			if err == nil {
+				err = expected.Check(present.Version())
+			}
+			if err != nil {
+				return audit.Event{}, err
+			}
+		}
+		present = rules
 		effect := a.effect(audit.EffectRoutesSet)
 		effect.Routes = text
 		e := a.event(who, audit.ActionApplicationRoutes).WithEffects(effect).With("rules", fmt.Sprint(len(rules)))
@@ -77,19 +84,7 @@ func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant
 		}
 		return e, tx.SetApplicationRoutes(ctx, tenant, id, text, s.Now())
 	})
-}
-
-// checkVersion refuses stored rules that have another version than expected. Without an expectation
-// they are not read, so that also rules which cannot be read can be replaced.
-func checkVersion(expected etag.Tag, stored string, id ident.ApplicationID) error {
-	if expected == "" {
-		return nil
-	}
-	rules, err := route.Decode(stored, routesOf(id))
-	if err != nil {
-		return err
-	}
-	return expected.Check(Routes(rules).Version())
+	return present, err
 }
 
 // checkRules refuses rules that contradict themselves, and those that can never apply. The fields

@@ -78,6 +78,8 @@ var (
 		{line: "policy show"},
 		{line: "scopes list"},
 		{line: "scopes set -", stdin: "scopes"},
+		{line: "scopes add reports:read"},
+		{line: "scopes remove reports:read"},
 		{line: "apps create Orders -o json", captures: "app=id"},
 		{line: "apps edit {app} --name Billing"},
 		{line: "apps show {app}"},

@@ -97,7 +97,7 @@ func argumentValues(cmd *cobra.Command) completions {
 	}
 	read := map[string]func(*call) ([]cobra.Completion, error){
 		"KEY": keyNames, "APPLICATION": applicationNames, "USER": memberNames, "TENANT": tenantNames,
-		"[TENANT]": tenantNames, "SERVICE_ACCOUNT": serviceAccountNames,
+		"[TENANT]": tenantNames, "SERVICE_ACCOUNT": serviceAccountNames, "SCOPE": scopeNames,
 	}[name]
 	if read == nil || cmd.Flag("context") == nil {
 		return cobra.NoFileCompletions

@@ -35,7 +35,7 @@ var fieldInputs = map[string][]string{
 	"keep_id":                {"--new-id"},
 	"max_lifetime_days":      {"--max-lifetime"},
 	"metadata":               {"--metadata"},
-	"name":                   {"--name", "NAME"},
+	"name":                   {"--name", "NAME", "SCOPE"},
 	"overlap_seconds":        {"--overlap"},
 	"owner":                  {"--owner"},
 	"owner.external_id":      {"--owner"},
@@ -52,6 +52,7 @@ var fieldInputs = map[string][]string{
 	"preset":                 {"--preset"},
 	"reason":                 {"--reason"},
 	"role":                   {"--role"},
+	"roles":                  {"--role"},
 	"scopes":                 {"--scope"},
 	"session_absolute_hours": {"--session-absolute"},
 	"session_idle_minutes":   {"--session-idle"},
@@ -65,7 +66,8 @@ var fieldInputs = map[string][]string{
 	"time":                   {"--time"},
 	"token":                  {"--link-file"},
 	"transport":              {"--transport"},
-	"version":                {"VERSION"},
+	"version":                {"VERSION", "--if-version"},
+	"If-Match":               {"--if-version"},
 }
 
 // fieldIndex is the index of an element, as in "scopes.0".

@@ -77,7 +77,7 @@ func listArticles(w io.Writer) error {
 
 // searchGuide lists the sections that have all words.
 func searchGuide(w io.Writer, words []string) error {
-	hits := guide.Load().Search(strings.Join(words, " "), 10)
+	hits := guide.Load().Search(words, 10)
 	if len(hits) == 0 {
 		return fmt.Errorf("no article has all of these words. List the articles with `claviger help guide`")
 	}

@@ -64,11 +64,13 @@ func setAppRoutes(r *apiCommand) *cobra.Command {
 		Long: `Replaces the route rules of an application by those in a YAML file with the
 member rules. For admins of the tenant. The rules count when the command returns,
 for the requests of entries that are bound to the tenant. An empty list removes
-all rules.`,
+all rules. With --if-version, nothing is replaced if somebody else has changed
+the rules since you read them.`,
 		Example: `  claviger apps routes set "Orders API" --file rules.yaml`,
 	}
 	cmd.Flags().StringVar(&file, "file", "", "read the rules from this `file`")
 	_ = cmd.MarkFlagRequired("file")
+	version := ifVersionFlag(cmd)
 	cmd.RunE = r.inTenant(func(c *call, tenant string, args []string) error {
 		rules, err := parseRoutes(c.printer, file, route.ParseRules)
 		if err != nil {
@@ -78,7 +80,7 @@ all rules.`,
 		if err != nil {
 			return err
 		}
-		return c.showRoutes(c.ReplaceRoutes(c.ctx, tenant, id, wireRules(rules)))
+		return c.showRoutes(c.expecting(*version).ReplaceRoutes(c.ctx, tenant, id, wireRules(rules)))
 	})
 	return cmd
 }

@@ -218,6 +218,8 @@ var (
 		{operation: "PATCH /api/v1/accounts/{account}", body: `{"name":"An account"}`},
 		{operation: "PATCH /api/v1/accounts/{account}/policy", body: `{"max_lifetime_days":3650}`},
 		{operation: "PUT /api/v1/tenants/{tenant}/scopes", body: `{"items":[{"name":"reports:export"}]}`},
+		{operation: "PUT /api/v1/tenants/{tenant}/scopes/{name}", body: `{"description":"To read reports"}`},
+		{operation: "DELETE /api/v1/tenants/{tenant}/scopes/{name}"},
 		{
 			operation: "POST /api/v1/tenants/{tenant}/applications", body: `{"name":"An application"}`,
 			gives: "application",
@@ -361,7 +363,8 @@ func (f *traffic) useEverything(line sample.Sample, beside string) {
 		newCanary("the guest's new password", `another guest \ <horse> & battery`)
 	f.guard(first, second)
 	f.names = map[string]string{
-		"account": line.AccountID, "checked": line.Tenants[0].Key.Value, "beside": url.QueryEscape(beside),
+		"account": line.AccountID, "name": "reports:read",
+		"checked": line.Tenants[0].Key.Value, "beside": url.QueryEscape(beside),
 		"first":  quotedJSON(first.text, false),
 		"second": quotedJSON(second.text, false),
 	}

@@ -3,12 +3,14 @@ package console
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -153,12 +155,19 @@ func (k *call) editApplicationForm(values url.Values, faults view.Faults) (respo
 	if len(values) == 0 {
 		values = url.Values{"name": {a.Name}, "description": {a.Description}}
 	}
-	return k.applicationForm(t, view.Editor{Heading: "Edit " + a.Name, Button: "Save"}, values, faults), nil
+	return k.applicationForm(t, view.Editor{
+		Heading: "Edit " + a.Name, Button: "Save", Version: version(values, a.Version()),
+	}, values, faults), nil
 }
 
 func (c *Console) editApplication(k *call) (response, error) {
 	name, description := k.form.Get("name"), k.form.Get("description")
-	err := k.changeApplication(application.Change{Name: &name, Description: &description})
+	err := k.changeApplication(application.Change{
+		Expected: k.expected(), Name: &name, Description: &description,
+	})
+	if errors.Is(err, etag.ErrChanged) {
+		return k.editApplicationForm(k.form, k.changedMeanwhile("name", "application"))
+	}
 	if faults := formFaults(err); faults != nil {
 		return k.editApplicationForm(k.form, faults)
 	}

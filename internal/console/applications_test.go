@@ -44,9 +44,15 @@ func TestAnAdminAddsChangesDisablesAndDeletesAnApplication(t *testing.T) {
 	d.get(list).see(t, "the list", http.StatusOK, "Bookings")
 	path := list + "/" + d.applications()[0].ID
 	d.get(path+"/edit").see(t, "the form", http.StatusOK, `value="Bookings"`)
-	d.post(path+"/edit", url.Values{"name": {"x"}, "description": {"typed"}}).see(t, "a short name",
-		http.StatusUnprocessableEntity, "typed")
-	d.post(path+"/edit", url.Values{"name": {"Bookings 2"}, "description": {""}})
+	edit := d.untouched(path + "/edit")
+	edit.Set("name", "x")
+	edit.Set("description", "typed")
+	d.post(path+"/edit", edit).see(t, "a short name", http.StatusUnprocessableEntity, "typed")
+	edit.Set("name", "Bookings 2")
+	edit.Set("description", "")
+	d.post(path+"/edit", edit)
+	edit.Set("name", "Overwritten")
+	d.post(path+"/edit", edit).see(t, "a form of before", http.StatusUnprocessableEntity, "was changed since")
 	d.get(path+"/disable").see(t, "before it is disabled", http.StatusOK, "application_forbidden")
 	d.post(path+"/disable", nil)
 	got := d.applications()

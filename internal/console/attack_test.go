@@ -240,3 +240,29 @@ func TestAPersonWithoutChangesLeftStillRevokes(t *testing.T) {
 		}
 	}
 }
+
+// After the sign-in, the page is asked for from here. A link of another site must not use that to
+// fill in a form, or to say that something was done.
+func TestALinkFillsInNoFormThroughTheSignIn(t *testing.T) {
+	t.Parallel()
+	v := newAdminVisit(t)
+	form := v.at("keys/new") + "?owner_type=user&person=mallory%40claviger.example&expiry=never&access=all&name=Planted"
+	for _, link := range []string{form, "/sign-in?next=" + url.QueryEscape(form)} {
+		for _, site := range []string{"cross-site", "same-site", "none"} {
+			stranger := newVisitor(t, v.URL)
+			got := stranger.getFrom(link, site)
+			if got.status == http.StatusSeeOther {
+				got = stranger.getFrom(got.location, site)
+			}
+			next := html.UnescapeString(field(t, got, "next"))
+			if next != v.at("keys/new") {
+				t.Errorf("%s from %s leads to %s", link, site, next)
+			}
+		}
+	}
+	stranger := newVisitor(t, v.URL)
+	if got := stranger.get(v.at("keys") + "?q=nightly&did=key.revoke"); got.location !=
+		"/sign-in?next="+url.QueryEscape(v.at("keys")+"?q=nightly") {
+		t.Errorf("a page leads to %s", got.location)
+	}
+}

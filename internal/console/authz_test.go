@@ -498,6 +498,28 @@ func (w *world) ask(route string, routes map[string]bool, column string) string 
 	return fmt.Sprint(got.status)
 }
 
+// Two people who edit the same thing do not overwrite each other unseen, so that a form that edits
+// something says for which version it was filled in.
+func TestEveryFormThatEditsCarriesTheVersionOfWhatItEdits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	edits := 0
+	for route := range signedInRoutes() {
+		if !strings.HasPrefix(route, "GET") || !strings.HasSuffix(route, "/edit") {
+			continue
+		}
+		edits++
+		path := w.path(route)
+		f, ok := formTo(t, w.browser["owner"].get(path), path)
+		if !ok || f.Fields.Get("version") == "" {
+			t.Errorf("%s: the form has no version", route)
+		}
+	}
+	if edits < 5 {
+		t.Errorf("only %d forms edit something", edits)
+	}
+}
+
 // leaveNewest makes somebody else the admin of the tenant that a person has just created.
 func (w *world) leaveNewest(p principal.Person) {
 	w.t.Helper()

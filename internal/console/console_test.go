@@ -77,6 +77,15 @@ func (v *visitor) get(path string) shown {
 	return v.do(req)
 }
 
+// getFrom gets a page as a browser does that a page of another site sent here.
+func (v *visitor) getFrom(path, site string) shown {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.base+path, nil)
+	testkit.NoError(v.t, err)
+	req.Header.Set("Sec-Fetch-Site", site)
+	return v.do(req)
+}
+
 func (v *visitor) post(path string, form url.Values, header ...string) shown {
 	v.t.Helper()
 	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.base+path,

@@ -174,7 +174,7 @@ func (c *Console) skipFirstKey(k *call) (response, error) {
 	}
 	answer.cookies = []*http.Cookie{{
 		Name: skipCookie, Value: "skip", Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true,
-		SameSite: http.SameSiteLaxMode,
+		Secure: c.Middleware.Authenticator.Secure, SameSite: http.SameSiteLaxMode,
 	}}
 	return answer, nil
 }

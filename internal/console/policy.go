@@ -43,7 +43,7 @@ var lifetimes = []view.Choice{
 	{Value: "180", Text: "6 months (180 days)"},
 	{Value: "365", Text: "1 year (365 days)"},
 	{Value: "3650", Text: "10 years (3650 days)"},
-	{Value: "0", Text: "No maximum"},
+	{Value: "", Text: "No maximum"},
 }
 
 // account returns the account in the path to its owners and admins.
@@ -95,7 +95,7 @@ func (k *call) policyForm(values url.Values, faults view.Faults, effect *view.Ef
 func policyValues(p policy.Policy) url.Values {
 	values := url.Values{
 		autoDaysField: {"90"},
-		lifetimeField: {strconv.Itoa(policy.InForce(p.Rules, policy.ByMaxLifetime).Days)},
+		lifetimeField: {numberOrEmpty(policy.InForce(p.Rules, policy.ByMaxLifetime).Days)},
 		idleField:     {numberOrEmpty(int(p.Sessions.Idle / time.Minute))},
 		absoluteField: {numberOrEmpty(int(p.Sessions.Absolute / time.Hour))},
 	}
@@ -159,7 +159,7 @@ func (k *call) policyParts(p policy.Policy, values url.Values) []view.Part {
 // lifetimeChoices returns the maximum lifetimes, with the present one and the chosen one.
 func lifetimeChoices(present int, value string) []view.Choice {
 	list := slices.Clone(lifetimes)
-	known := slices.ContainsFunc(list, func(c view.Choice) bool { return c.Value == strconv.Itoa(present) })
+	known := slices.ContainsFunc(list, func(c view.Choice) bool { return c.Value == numberOrEmpty(present) })
 	if !known {
 		list = slices.Insert(list, len(list)-1, view.Choice{Value: strconv.Itoa(present), Text: count(present, "day")})
 	}

@@ -165,3 +165,23 @@ func TestAPolicyWithFaultsIsShownAgainAsItWasFilledIn(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+func TestAnAccountHasNoMaximumAfterItWasTakenAway(t *testing.T) {
+	t.Parallel()
+	d := newOwnerVisit(t)
+	path := d.inAccount("general")
+	for range 2 { // the second time, nobody touches the form of an account without a maximum
+		form := d.fields(d.get(path), path)
+		form.Set("max_lifetime_days", "")
+		seen := d.post(path, form)
+		seen.see(t, "the effect", http.StatusOK, "What this change does")
+		form = d.fields(seen, path)
+		form.Set("accept", "yes")
+		if got := d.post(path, form); got.status != http.StatusSeeOther {
+			t.Fatalf("save: %d\n%s", got.status, got.text)
+		}
+		if most := d.policy().MaxLifetimeDays; most != nil {
+			t.Errorf("a maximum of %d days", *most)
+		}
+	}
+}

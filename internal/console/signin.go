@@ -29,9 +29,30 @@ func localPath(path string) string {
 	return path
 }
 
+// goOnTo returns where a person goes on after the sign-in. Once they are signed in, the page is
+// asked for from here, and so believes its query string: a link of somebody else must fill in no
+// form, and no link says what was done.
+func (k *call) goOnTo(address string) string {
+	u, err := url.Parse(localPath(address))
+	if err != nil || u.Path == "" {
+		return ""
+	}
+	query := u.Query()
+	query.Del("did")
+	if at, _, _ := k.console.site.at(u.Path); at.show != nil && !k.isFromHere() {
+		tenant, chosen := query["tenant"]
+		query = url.Values{}
+		if chosen {
+			query["tenant"] = tenant
+		}
+	}
+	u.RawQuery, u.Fragment = query.Encode(), ""
+	return u.RequestURI()
+}
+
 // showSignIn shows the form to sign in.
 func (c *Console) showSignIn(k *call) (response, error) {
-	page := view.SignIn{Next: localPath(k.URL.Query().Get("next"))}
+	page := view.SignIn{Next: k.goOnTo(k.URL.Query().Get("next"))}
 	if k.isFromHere() {
 		page.Notice = signInNotices[k.URL.Query().Get("did")]
 	}
@@ -60,7 +81,7 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 	}
 	if k.Method == http.MethodGet || k.Method == http.MethodHead {
 		next := "/sign-in"
-		if path := localPath(k.URL.RequestURI()); path != "/settings/keys" {
+		if path := k.goOnTo(k.URL.RequestURI()); path != "/settings/keys" {
 			next += "?next=" + url.QueryEscape(path)
 		}
 		return c.write(w, k, goTo(next))

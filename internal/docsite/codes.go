@@ -85,7 +85,8 @@ var meanings = map[fault.Kind]string{
 		"(`Content-Encoding`) such as gzip.",
 	fault.Conflict: "The request is well-formed, but the current state does not allow it. For example, the key is " +
 		"revoked, the e-mail address is already in use, or a limit on the number of objects is reached. The detail " +
-		"names the limit.",
+		"names the limit. If the request has `If-Match`, the object may have another version by now: it is in " +
+		"`present` as it is. Decide again, and send the edit with that version.",
 	fault.KeyLimitReached: "The owner has as many active and disabled keys as the tenant allows. Expired and " +
 		"revoked keys do not count.",
 	fault.TenantRequired: "You belong to more than one tenant, and the request does not name one.",

@@ -122,9 +122,11 @@ func (s *site) write(w http.ResponseWriter, r *http.Request, p page) error {
 	return nil
 }
 
-// maxQuery is how many characters of a search are read, and maxHits how many results are shown.
+// maxQuery and maxWords are how many characters and words of a search are read, and maxHits is how
+// many results are shown.
 const (
 	maxQuery = 100
+	maxWords = 8
 	maxHits  = 30
 )
 
@@ -134,10 +136,12 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) error {
 	if runes := []rune(query); len(runes) > maxQuery {
 		query = string(runes[:maxQuery])
 	}
+	words := strings.Fields(query)
+	words = words[:min(len(words), maxWords)]
 	return s.write(w, r, page{title: "Search", main: draw("search.html", struct {
 		Query string
 		Hits  []hit
-	}{query, s.find(query, maxHits)})})
+	}{query, s.find(words, maxHits)})})
 }
 
 // draw draws the content of a page.

@@ -222,3 +222,12 @@ func TestAPageIsSentAgainOnlyWhenItChanged(t *testing.T) {
 		t.Errorf("the same page again: %s", again.Status)
 	}
 }
+
+// Anybody may search, so that a search must cost little, whatever is searched for.
+func TestASearchReadsFewWords(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	_, page := testkit.Get(t, h.URL+"/docs/search?q="+url.QueryEscape(strings.Repeat("key ", 8)+"xyzzy"))
+	if !strings.Contains(page, `class="hits"`) {
+		t.Error("the ninth word is searched for")
+	}
+}

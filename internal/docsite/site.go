@@ -3,6 +3,7 @@ package docsite
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
@@ -19,6 +20,7 @@ type site struct {
 	// reference describes the operations and objects.
 	reference reference
 	codes     []explanation
+	named     []named
 	pages     map[string]page
 	version   string
 }
@@ -29,6 +31,7 @@ func newSite(document []byte, baseURL string) *site {
 	s := &site{
 		guide: guide.Load(), reference: referenceOf(d), codes: explanations(), version: d.Info.Version,
 	}
+	s.named = namedOf(s.reference, s.codes)
 	s.pages = map[string]page{
 		"/openapi.json":     {contentType: "application/json", text: document},
 		"/llms.txt":         {contentType: plainText, text: []byte(s.forAssistants())},
@@ -84,38 +87,60 @@ func (s *site) sidebar(current string) []view.NavGroup {
 // hit is a result of a search.
 type hit struct{ Title, Where, Path, Excerpt string }
 
-// find returns up to most results: operations and codes whose names have the words, then sections
-// of the guide.
-func (s *site) find(query string, most int) (hits []hit) {
-	for _, g := range s.reference.Groups {
-		for _, e := range g.Entries {
-			if found(query, e.Summary, e.Path, e.ID) {
-				hits = append(hits, hit{e.Summary, "API", "/docs/api/" + g.ID + "#" + e.ID, e.Method + " " + e.Path})
-			}
-		}
-	}
-	for _, e := range s.codes {
-		if found(query, string(e.Code), e.Title) {
-			hits = append(hits, hit{e.Title, "Error", e.Type, string(e.Code) + ", status " + fmt.Sprint(e.Status)})
-		}
-	}
-	hits = hits[:min(len(hits), most/3)]
-	for _, h := range s.guide.Search(query, most-len(hits)) {
-		hits = append(hits, hit{h.Section.Title, h.Article.Title, h.Path(), h.Excerpt})
-	}
-	return hits
+// named is an operation or an error code, with its names prepared for searches.
+type named struct {
+	hit
+	names []text.Prepared
 }
 
-// found reports whether texts have every word of a query, or a word that begins with it.
-func found(query string, texts ...string) bool {
-	words := strings.Fields(query)
-	for _, word := range words {
-		q := text.NewQuery(word)
-		if q.Empty() || !q.Found(texts...) {
+// namedOf prepares the operations and codes.
+func namedOf(r reference, codes []explanation) (list []named) {
+	add := func(h hit, names ...string) {
+		n := named{hit: h}
+		for _, name := range names {
+			n.names = append(n.names, text.Prepare(name))
+		}
+		list = append(list, n)
+	}
+	for _, g := range r.Groups {
+		for _, e := range g.Entries {
+			path := "/docs/api/" + g.ID + "#" + e.ID
+			add(hit{e.Summary, "API", path, e.Method + " " + e.Path}, e.Summary, e.Path, e.ID)
+		}
+	}
+	for _, e := range codes {
+		add(hit{e.Title, "Error", e.Type, string(e.Code) + ", status " + fmt.Sprint(e.Status)}, string(e.Code), e.Title)
+	}
+	return list
+}
+
+// has reports whether the names have every word, or a word that begins with it.
+func (n named) has(words []text.Query) bool {
+	for _, q := range words {
+		if q.Empty() || !slices.ContainsFunc(n.names, q.FoundIn) {
 			return false
 		}
 	}
 	return len(words) > 0
+}
+
+// find returns up to most results: operations and codes whose names have the words, then sections
+// of the guide.
+func (s *site) find(words []string, most int) (hits []hit) {
+	var queries []text.Query
+	for _, word := range words {
+		queries = append(queries, text.NewQuery(word))
+	}
+	for _, n := range s.named {
+		if n.has(queries) {
+			hits = append(hits, n.hit)
+		}
+	}
+	hits = hits[:min(len(hits), most/3)]
+	for _, h := range s.guide.Search(words, most-len(hits)) {
+		hits = append(hits, hit{h.Section.Title, h.Article.Title, h.Path(), h.Excerpt})
+	}
+	return hits
 }
 
 // forAssistants returns the list of articles as llms.txt has it: Markdown, with the address of each

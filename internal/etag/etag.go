@@ -2,7 +2,11 @@
 //
 // A [Tag] is a hash of what an edit can change in an object. The editor of an object sends the tag
 // of what they have read, and the edit is refused with [ErrChanged] if the object has another one
-// by then. The domain compares the tags inside the transaction, after it has locked the object.
+// by then. The domain compares the tags inside the transaction, after it has locked the object, and
+// returns the present object together with the error.
+//
+// On the wire a tag is the ETag of the object, and the tag that an edit expects is in If-Match
+// (RFC 9110 sections 8.8.3 and 13.1.1).
 package etag
 
 import (
@@ -11,14 +15,24 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// Tag is the version of an object: an opaque text. As the expectation of an edit, "" accepts every
-// version.
+// Tag is the version of an object: an opaque text of letters, digits, - and _.
+//
+// As the expectation of an edit it may also be "", which accepts every object and none, [Any], or
+// several versions with spaces between them, of which the object must have one.
 type Tag string
+
+// Any expects an object that exists, in whatever version.
+const Any Tag = "*"
+
+// never expects a version that no object has.
+const never Tag = "-"
 
 // ErrChanged refuses an edit of an object that has changed since its editor read it.
 var ErrChanged = fault.New(fault.Conflict,
@@ -26,11 +40,74 @@ var ErrChanged = fault.New(fault.Conflict,
 
 // Check returns [ErrChanged] if the object that is edited has another version than expected.
 func (expected Tag) Check(current Tag) error {
-	if expected == "" || expected == current {
+	if expected == "" || expected == Any || slices.Contains(strings.Fields(string(expected)), string(current)) {
 		return nil
 	}
 	return ErrChanged
 }
+
+// CheckAbsent returns [ErrChanged] if the edit of an object that does not exist expects one.
+func (expected Tag) CheckAbsent() error {
+	if expected == "" {
+		return nil
+	}
+	return ErrChanged
+}
+
+// Quoted returns the tag as the value of the header ETag.
+func (t Tag) Quoted() string { return `"` + string(t) + `"` }
+
+// ParseIfMatch returns what the values of the header If-Match expect. Weak tags match nothing, and
+// neither do tags that no object can have. It reports whether the values are well formed.
+func ParseIfMatch(values []string) (expected Tag, ok bool) {
+	text := strings.Trim(strings.Join(values, ","), " \t")
+	if text == "" || text == string(Any) {
+		return Tag(text), len(values) == 0 || text != ""
+	}
+	var tags []string
+	for text != "" {
+		tag, rest, ok := cutTag(text)
+		if !ok {
+			return "", false
+		}
+		if tag != "" {
+			tags = append(tags, tag)
+		}
+		text = rest
+	}
+	if len(tags) == 0 {
+		return never, true
+	}
+	return Tag(strings.Join(tags, " ")), true
+}
+
+// cutTag cuts the first entity tag off a list. The tag is "" if it is one that no object can have,
+// and where the list has an empty element.
+func cutTag(list string) (tag, rest string, ok bool) {
+	list, weak := strings.CutPrefix(strings.TrimLeft(list, " \t"), "W/")
+	opaque, quoted := strings.CutPrefix(list, `"`)
+	if quoted {
+		opaque, list, ok = strings.Cut(opaque, `"`)
+		if !ok || strings.ContainsFunc(opaque, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return "", "", false
+		}
+	} else if weak {
+		return "", "", false
+	}
+	list = strings.TrimLeft(list, " \t")
+	rest, more := strings.CutPrefix(list, ",")
+	if list != "" && !more {
+		return "", "", false
+	}
+	foreign := func(r rune) bool { return !strings.ContainsRune(alphabet, r) }
+	if !quoted || weak || strings.ContainsFunc(opaque, foreign) {
+		opaque = ""
+	}
+	return opaque, rest, true
+}
+
+// alphabet has the characters of a tag.
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // size is how many bytes of the hash a tag has. Nobody gains anything by a collision: the people
 // who can choose the fields of an object may edit it without any tag.

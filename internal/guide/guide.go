@@ -180,10 +180,9 @@ func (h Hit) Path() string {
 // excerptLength is how many characters an excerpt has about.
 const excerptLength = 180
 
-// Search returns up to most sections that have every word of the query, or a word that begins with
-// it. Sections whose headings have them come first.
-func (g *Guide) Search(query string, most int) []Hit {
-	words := strings.Fields(query)
+// Search returns up to most sections that have every word, or a word that begins with it. Sections
+// whose headings have them come first.
+func (g *Guide) Search(words []string, most int) []Hit {
 	if len(words) == 0 {
 		return nil
 	}

@@ -61,17 +61,17 @@ func TestASearchFindsWordsByTheirBeginningAndHeadingsFirst(t *testing.T) {
 		"nginx":          "/docs/nginx",
 		"when a key lea": "/docs/best-practices#when-a-key-leaks",
 	} {
-		hits := g.Search(query, 5)
+		hits := g.Search(strings.Fields(query), 5)
 		if len(hits) == 0 || !strings.HasPrefix(hits[0].Path(), want) {
 			t.Errorf("%q: %v, not %s", query, paths(hits), want)
 		}
 	}
 	for _, query := range []string{"", "   ", "xyzzyplugh", "\u200b"} {
-		if hits := g.Search(query, 5); len(hits) > 0 {
+		if hits := g.Search(strings.Fields(query), 5); len(hits) > 0 {
 			t.Errorf("%q finds %v", query, paths(hits))
 		}
 	}
-	if hits := g.Search("key", 5); len(hits) != 5 {
+	if hits := g.Search([]string{"key"}, 5); len(hits) != 5 {
 		t.Errorf("%d hits, not the 5 that were asked for", len(hits))
 	}
 }
@@ -87,7 +87,7 @@ func FuzzASearchNeverFails(f *testing.F) {
 	f.Add("nginx")
 	f.Add("ﬀ İ \xff ẞ")
 	f.Fuzz(func(t *testing.T, query string) {
-		for _, h := range guide.Load().Search(query, 3) {
+		for _, h := range guide.Load().Search(strings.Fields(query), 3) {
 			if !strings.HasPrefix(h.Path(), "/docs/") {
 				t.Errorf("%q finds %q", query, h.Path())
 			}
@@ -98,6 +98,6 @@ func FuzzASearchNeverFails(f *testing.F) {
 func BenchmarkSearch(b *testing.B) {
 	g := guide.Load()
 	for b.Loop() {
-		g.Search("regenerate secret nowhere", 30)
+		g.Search([]string{"regenerate", "secret", "nowhere"}, 30)
 	}
 }

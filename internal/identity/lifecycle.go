@@ -56,7 +56,8 @@ func (c *Change) validate() (faults []fault.Field) {
 // Version returns the version of what people can change in their own record.
 func (u User) Version() etag.Tag { return etag.Of(u.Name, u.Muted) }
 
-// ChangeMe changes the caller's own record.
+// ChangeMe changes the caller's own record. With [etag.ErrChanged] it also returns the record as it
+// is.
 func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Change) (u User, err error) {
 	if c.Name == nil && len(c.Notices) == 0 && c.Expected == "" {
 		return s.Me(ctx, who)

@@ -184,6 +184,9 @@ func TestWhateverAChangeCanChangeHasAnEffectOrNoAuthority(t *testing.T) {
 		of := reflect.TypeOf(c.change)
 		for _, f := range reflect.VisibleFields(of) {
 			kind, listed := c.effects[f.Name]
+			if f.Name == "Expected" {
+				continue // the version that the object must have changes nothing
+			}
 			if !listed {
 				t.Errorf("%s.%s is in no list: say which effect tells of it, or that it is about no authority", of,
 					f.Name)

@@ -57,7 +57,8 @@ type AddressPatch struct {
 }
 
 // Edit changes a key. It checks scopes only if they are given, so that the owner of a key with a
-// scope that their role has lost can still rename it.
+// scope that their role has lost can still rename it. With [etag.ErrChanged] it also returns the
+// key as it is.
 func (s *Service) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.KeyID,
 	e Edit,
 ) (View, error) {

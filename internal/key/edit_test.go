@@ -74,10 +74,12 @@ func TestAnEditChangesWhatItNamesAndNothingElse(t *testing.T) {
 			if err := owner.Do(t.Context(), http.MethodPatch, path, rawJSON(c.body), &got); err != nil {
 				t.Fatal(err)
 			}
-			if changed := !cmp.Equal(k, want); changed != got.UpdatedAt.After(k.UpdatedAt) {
-				t.Errorf("updated at %v, before at %v", got.UpdatedAt, k.UpdatedAt)
+			changed := !cmp.Equal(k, want)
+			if changed != got.UpdatedAt.After(k.UpdatedAt) || changed != (got.Version != k.Version) {
+				t.Errorf("updated at %v, before at %v; version %s, before %s", got.UpdatedAt, k.UpdatedAt, got.Version,
+					k.Version)
 			}
-			want.UpdatedAt = got.UpdatedAt
+			want.UpdatedAt, want.Version = got.UpdatedAt, got.Version
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}

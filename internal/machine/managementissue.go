@@ -378,7 +378,8 @@ func (k ManagementKey) Version() etag.Tag {
 		most.Addresses.Restricted(), most.Addresses.Strings())
 }
 
-// Edit renames or narrows a management key.
+// Edit renames or narrows a management key. With [etag.ErrChanged] it also returns the management
+// key as it is.
 func (s *ManagementKeys) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	account ident.ServiceAccountID, id ident.ManagementKeyID, e ManagementKeyEdit,
 ) (ManagementKeyView, error) {

@@ -173,7 +173,7 @@ func (p Plan) Version() etag.Tag {
 }
 
 // Edit changes a plan. Once it returns, the keys of all subjects that have the plan are cut to it
-// as it is now.
+// as it is now. With [etag.ErrChanged] it also returns the plan as it is.
 func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, name string,
 	c PlanChange,
 ) (p Plan, err error) {
@@ -182,13 +182,14 @@ func (s *Plans) Edit(ctx context.Context, who principal.Principal, tenant ident.
 	}
 	err = s.inTenant(ctx, who, tenant, func(ctx context.Context, tx PlanTx) (audit.Event, error) {
 		before, err := tx.LockPlan(ctx, tenant, name)
-		if err == nil {
-			err = c.Expected.Check(before.Version())
-		}
 		if err != nil {
 			return audit.Event{}, err
 		}
-		p = c.apply(before)
+		p = before
+		if err := c.Expected.Check(p.Version()); err != nil {
+			return audit.Event{}, err
+		}
+		p = c.apply(p)
 		if err := checkGrants(ctx, tx, p, c.Scopes, c.ApplicationIDs); err != nil {
 			return audit.Event{}, err
 		}

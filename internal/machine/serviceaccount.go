@@ -258,7 +258,8 @@ func (a ServiceAccount) Version() etag.Tag {
 	return etag.Of(a.Name, a.Description, a.Role, slices.Sorted(slices.Values(a.stewardIDs())))
 }
 
-// Edit changes a service account. Its keys are allowed what it is allowed from that moment.
+// Edit changes a service account. Its keys are allowed what it is allowed from that moment. With
+// [etag.ErrChanged] it also returns the service account as it is.
 func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	id ident.ServiceAccountID, c ServiceAccountChange,
 ) (a ServiceAccount, err error) {
@@ -272,13 +273,14 @@ func (s *ServiceAccounts) Edit(ctx context.Context, who principal.Principal, ten
 	err = inTenant(ctx, s.Ledger, who, tenant, stewards,
 		func(ctx context.Context, tx ServiceAccountTx, by admin) (audit.Event, error) {
 			before, err := tx.LockServiceAccount(ctx, tenant, id)
-			if err == nil {
-				err = c.Expected.Check(before.Version())
-			}
 			if err != nil {
 				return audit.Event{}, err
 			}
-			a = c.apply(before)
+			a = before
+			if err := c.Expected.Check(a.Version()); err != nil {
+				return audit.Event{}, err
+			}
+			a = c.apply(a)
 			if err := by.check(before, &a, stewards); err != nil {
 				return audit.Event{}, err
 			}

@@ -283,7 +283,8 @@ func (c SubjectChange) apply(s *Subject) error {
 // Version returns the version of what an edit can change in the subject.
 func (s Subject) Version() etag.Tag { return etag.Of(s.Name, s.Plan, s.Metadata.Text()) }
 
-// Edit changes a subject. Once it returns, its keys are cut to its plan as it is now.
+// Edit changes a subject. Once it returns, its keys are cut to its plan as it is now. With
+// [etag.ErrChanged] it also returns the subject as it is.
 func (s *Subjects) Edit(ctx context.Context, who principal.Principal, tenant ident.TenantID, id ident.SubjectID,
 	c SubjectChange,
 ) (Subject, error) {

@@ -32,7 +32,7 @@ func (a *API) accounts() {
 		OperationID: "edit-account", Method: http.MethodPatch, Path: accountPath, Tags: tags,
 		Summary:     "Rename an account",
 		Description: "Only owners and admins of the account may do this.",
-	}, requirement{session: true}, a.editAccount)
+	}, requirement{session: true, versioned: true}, a.editAccount)
 	add(a, huma.Operation{
 		OperationID: "list-account-members", Method: http.MethodGet, Path: accountPath + "/members", Tags: tags,
 		Summary:     "List owners and admins of an account",
@@ -43,7 +43,7 @@ func (a *API) accounts() {
 		Summary: "Make a person owner or admin",
 		Description: "The person must belong to the account or to one of its tenants. Only an owner can add or " +
 			"remove owners. The last owner cannot be removed.",
-	}, requirement{session: true}, a.setAccountMember, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.setAccountMember)
 	add(a, huma.Operation{
 		OperationID: "remove-account-member", Method: http.MethodDelete, Path: accountPath + "/members/{user}",
 		Tags: tags, Summary: "Remove an owner or admin",
@@ -90,14 +90,16 @@ func (a *API) editAccount(ctx context.Context, in *editAccountInput) (*output[ap
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	caller, id := callerOf(ctx).Principal, ident.AccountID(in.Account)
 	if name == nil {
-		return a.showAccount(ctx, &in.AccountInput)
+		found, err := a.Accounts.Account(ctx, caller, id)
+		if err == nil {
+			err = expectedOf(ctx).Check(found.Version())
+		}
+		return edited(found, err, accountOf(caller))
 	}
-	changed, err := a.Accounts.RenameAccount(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account), *name, "")
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Account]{accountOf(callerOf(ctx).Principal)(changed)}, nil
+	changed, err := a.Accounts.RenameAccount(ctx, caller, id, *name, expectedOf(ctx))
+	return edited(changed, err, accountOf(caller))
 }
 
 // accountOf returns the wire form of accounts for a caller.
@@ -106,7 +108,7 @@ func accountOf(caller principal.Principal) func(account.Account) api.Account {
 		return api.Account{
 			ID: string(acc.ID), Number: acc.Number, Name: acc.Name, Status: web.Status(acc.Disabled),
 			Role:      web.OptionalAs[api.Role](caller.AccountRole(acc.ID)),
-			CreatedAt: acc.CreatedAt.UTC(), UpdatedAt: acc.UpdatedAt.UTC(),
+			CreatedAt: acc.CreatedAt.UTC(), UpdatedAt: acc.UpdatedAt.UTC(), Version: string(acc.Version()),
 		}
 	}
 }
@@ -129,7 +131,7 @@ func (a *API) listAccountMembers(ctx context.Context,
 func accountMemberOf(m account.Member) api.Member {
 	return api.Member{
 		User: web.ProvenPerson(m.User, m.EmailProven), Role: api.Role(m.Role),
-		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(),
+		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(), Version: string(m.Version()),
 	}
 }
 
@@ -147,12 +149,11 @@ type setAccountMemberInput struct {
 
 func (a *API) setAccountMember(ctx context.Context, in *setAccountMemberInput) (*output[api.Member], error) {
 	m, err := a.Accounts.SetAccountMember(ctx, callerOf(ctx).Principal, ident.AccountID(in.Account),
-		ident.UserID(in.User),
-		scope.AccountRole(in.JSON.value.Role), "")
-	if err != nil {
+		ident.UserID(in.User), scope.AccountRole(in.JSON.value.Role), expectedOf(ctx))
+	if err != nil && m.Role == "" { // the person has no role to show
 		return nil, err
 	}
-	return &output[api.Member]{accountMemberOf(m)}, nil
+	return edited(m, err, accountMemberOf)
 }
 
 func (a *API) removeAccountMember(ctx context.Context, in *AccountMemberInput) (*struct{}, error) {

@@ -37,7 +37,7 @@ func (a *API) applications() {
 		OperationID: "edit-application", Method: http.MethodPatch, Path: applicationsPath + "/{application}",
 		Tags:    tags,
 		Summary: "Change an application", Description: "A disabled application rejects every key.",
-	}, requirement{scope: scope.ApplicationsUpdate, hasStatus: true}, a.editApplication)
+	}, requirement{scope: scope.ApplicationsUpdate, hasStatus: true, versioned: true}, a.editApplication)
 	add(a, huma.Operation{
 		OperationID: "delete-application", Method: http.MethodDelete, Path: applicationsPath + "/{application}",
 		Tags:    tags,
@@ -121,7 +121,7 @@ func (a *API) editApplication(ctx context.Context, in *editApplicationInput) (*o
 	var p patch
 	sent := in.JSON.value
 	c := application.Change{
-		Name: p.text("name", sent.Name), Description: valueOrNil(sent.Description),
+		Expected: expectedOf(ctx), Name: p.text("name", sent.Name), Description: valueOrNil(sent.Description),
 		Disabled: p.disabled(sent.Status),
 	}
 	if err := p.err(); err != nil {
@@ -129,10 +129,7 @@ func (a *API) editApplication(ctx context.Context, in *editApplicationInput) (*o
 	}
 	changed, err := a.Applications.ChangeApplication(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
 		ident.ApplicationID(in.Application), c)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Application]{applicationOf(changed)}, nil
+	return edited(changed, err, applicationOf)
 }
 
 func (a *API) deleteApplication(ctx context.Context, in *ApplicationInput) (*struct{}, error) {
@@ -145,6 +142,6 @@ func applicationOf(app application.Application) api.Application {
 	return api.Application{
 		ID: string(app.ID), Number: app.Number, Name: app.Name, Description: app.Description,
 		Status:    web.Status(app.Disabled),
-		CreatedAt: app.CreatedAt.UTC(), UpdatedAt: app.UpdatedAt.UTC(),
+		CreatedAt: app.CreatedAt.UTC(), UpdatedAt: app.UpdatedAt.UTC(), Version: string(app.Version()),
 	}
 }

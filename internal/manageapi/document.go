@@ -45,12 +45,16 @@ func (a *API) config() huma.Config {
 	config.DocsPath = ""
 	config.SchemasPath = ""
 	config.CreateHooks = nil
+	config.Transformers = []huma.Transformer{setETag}
 	config.Info.Description = "Claviger issues API keys and decides, on every request, whether a key is allowed.\n\n" +
 		"Bodies are JSON in `snake_case`. They are read strictly: unknown and duplicate members are refused. So are " +
 		"unknown, repeated and empty parameters of the query string, and everything in it that is not " +
 		"percent-encoded UTF-8. Times are RFC 3339 in whole microseconds, with any offset in requests and `Z` in " +
 		"responses; a time with more than microseconds is refused with 422. Ids are opaque. Every error is a " +
-		"problem document (RFC 9457), whose `code` says why, except below `/oauth2`."
+		"problem document (RFC 9457), whose `code` says why, except below `/oauth2`.\n\n" +
+		"Objects that can be edited have a `version`, which is also in the header `ETag`. An edit that sends it in " +
+		"`If-Match` never overwrites what somebody else has changed meanwhile: the response is `conflict`, with " +
+		"the object as it is in `present`."
 	config.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
 	config.Servers = []*huma.Server{{URL: a.BaseURL}}
 	config.Components.SecuritySchemes = a.securitySchemes()
@@ -235,7 +239,7 @@ func (n requirement) refusals() []fault.Kind {
 	if n.scope != "" {
 		kinds = append(kinds, fault.InsufficientScope, fault.Forbidden, fault.RateLimited)
 	}
-	if n.idempotent {
+	if n.idempotent || n.versioned {
 		kinds = append(kinds, fault.Conflict)
 	}
 	return kinds

@@ -22,6 +22,7 @@ const (
 	exampleEmail          = "ada@example.com"
 	examplePassword       = "a long sentence that only Ada knows"
 	examplePublicID       = "clv_ak_01m8k6w12grm4a1x"
+	exampleVersion        = "TfX2cB9mQz4LkE7a"
 )
 
 // examples returns an example of each body. URLs in it begin with baseURL.
@@ -43,7 +44,7 @@ func examples(baseURL string) []any {
 		AllApplications: true, ApplicationIDs: []string{}, Delivery: api.DeliveryDirect, UpdatedAt: at,
 		SecretSetAt: &at,
 		ExpiresAt:   &later, EffectiveExpiresAt: &later, ExpiryReason: new(api.ExpiryByKey),
-		LastUsedAt: &at, LastUsedIP: new("192.0.2.7"),
+		LastUsedAt: &at, LastUsedIP: new("192.0.2.7"), Version: exampleVersion,
 	}}
 	credential := api.Credential{
 		Style: api.StyleToken, ID: examplePublicID, Secret: "…", Value: examplePublicID + "_…",
@@ -58,6 +59,10 @@ func examples(baseURL string) []any {
 		DefaultScopes: []string{}, RevokeMode: api.RevokeTombstone, Disclosure: api.DisclosureOnce,
 		Dialect: api.DialectProblem, TokenSeconds: 3600, TokenFormat: api.TokenOpaque, TokenAlgorithm: api.TokenRS256,
 		RequestsPerMinute: new(600), VerifyRequires: []api.VerifyMember{api.VerifyScopes},
+	}
+	ordersScope := api.Scope{
+		Name: "orders:read", Description: "Read orders", Roles: []api.Role{api.RoleAdmin, api.RoleMember},
+		Version: exampleVersion,
 	}
 	session := api.Session{
 		User: person, Accounts: []api.AccountMembership{role}, Memberships: []api.Membership{membership},
@@ -86,11 +91,11 @@ func examples(baseURL string) []any {
 		api.AcceptInvitationRequest{Name: "Ada Lovelace", Password: examplePassword},
 		api.Account{
 			ID: exampleAccount, Number: 1, Name: "Example Ltd", Status: api.StatusActive, Role: new(api.RoleOwner),
-			CreatedAt: at, UpdatedAt: at,
+			CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
 		api.Application{
 			ID: exampleApplication, Number: 1, Name: "Orders", Description: "The orders API",
-			Status: api.StatusActive, CreatedAt: at, UpdatedAt: at,
+			Status: api.StatusActive, CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
 		api.BulkKeysRequest{IDs: []string{exampleKey}, Reason: "The management key has leaked"},
 		api.BulkKeysResponse{Results: []api.BulkKeyResult{{ID: exampleKey, Code: api.OK}}},
@@ -172,9 +177,11 @@ func examples(baseURL string) []any {
 			Status: api.StatusActive, Notices: api.Notices{
 				KeyExpiring: true, KeyExpired: true, KeyIdle: true, KeyCreated: true, KeyRefreshed: true,
 				KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true,
-			}, CreatedAt: at, UpdatedAt: at,
+			}, CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
-		api.Member{User: person, Role: api.RoleAdmin, Status: api.StatusActive, CreatedAt: at},
+		api.Member{
+			User: person, Role: api.RoleAdmin, Status: api.StatusActive, CreatedAt: at, Version: exampleVersion,
+		},
 		api.OwnKey{Key: key, TenantID: exampleTenant},
 		api.PendingInvitation{
 			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember, CreatedBy: &person,
@@ -182,11 +189,11 @@ func examples(baseURL string) []any {
 		},
 		api.Plan{
 			Name: "free", Scopes: []string{"orders:read"}, AllApplications: true, ApplicationIDs: []string{},
-			CreatedAt: at, UpdatedAt: at,
+			CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
 		api.Policy{
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
-			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, Version: exampleVersion,
 		},
 		api.Problem{
 			Type: "/docs/errors/not_found", Title: "Not found", Status: 404,
@@ -199,7 +206,15 @@ func examples(baseURL string) []any {
 		api.ResetPasswordRequest{Password: examplePassword},
 		api.RevealedKey{Credential: credential},
 		api.RevokeKeyRequest{Reason: "The batch server was replaced"},
-		api.Scope{Name: "orders:read", Description: "Read orders", Roles: []api.Role{api.RoleAdmin, api.RoleMember}},
+		ordersScope,
+		api.List[api.Scope]{Items: []api.Scope{ordersScope}, Version: exampleVersion},
+		api.PutScopeRequest{Description: "Read orders", Roles: []api.Role{api.RoleAdmin, api.RoleMember}},
+		api.RouteRules{
+			Items: []api.RouteRule{{
+				Methods: []string{"GET"}, Path: "/orders/{id}", Scopes: &api.RouteScopes{All: []string{"orders:read"}},
+			}},
+			Version: exampleVersion,
+		},
 		session,
 		api.SessionInfo{
 			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
@@ -208,14 +223,14 @@ func examples(baseURL string) []any {
 		api.Subject{
 			ID: "sub_01m8k6w12gw4x5yz", Number: 1, ExternalID: "cus_1029", Name: new("Grace Hopper Ltd"),
 			Plan: new("free"), Metadata: json.RawMessage(`{"region":"eu"}`), Status: api.StatusActive,
-			CreatedAt: at, UpdatedAt: at,
+			CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
 		api.UpdatePlanRequest{Scopes: api.To([]string{"orders:read", "orders:export"})},
 		api.UpdateSubjectRequest{Plan: api.To("pro")},
 		api.ServiceAccount{
 			ID: exampleServiceAccount, Number: 1, Name: "Nightly build", Description: "Reads orders for the reports",
 			Role: api.RoleMember, Stewards: []api.Person{person}, Status: api.StatusActive, CreatedBy: owner,
-			CreatedAt: at, UpdatedAt: at,
+			CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
 		},
 		api.SetAccountMemberRequest{Role: api.RoleAdmin},
 		api.SetUpRequest{
@@ -225,6 +240,7 @@ func examples(baseURL string) []any {
 		api.Tenant{
 			ID: exampleTenant, Number: 1, AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard,
 			Status: api.StatusActive, Settings: settings, CreatedAt: at, UpdatedAt: at,
+			Version: exampleVersion,
 		},
 		api.UpdateAccountRequest{Name: api.To("Example GmbH")},
 		api.UpdateApplicationRequest{Description: api.To("The orders API, version 2")},
@@ -234,7 +250,7 @@ func examples(baseURL string) []any {
 		api.UpdatePolicyRequest{AutoExpiry: &api.AutoExpiryPatch{Enabled: api.To(true), Days: api.To(90)}},
 		api.UpdatePolicyResponse{Policy: &api.Policy{
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
-			SessionIdleMinutes: 720, SessionAbsoluteHours: 168,
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, Version: exampleVersion,
 		}},
 		api.UpdateServiceAccountRequest{Role: api.To(api.RoleAuditor), Stewards: api.To([]string{})},
 		api.UpdateTenantRequest{Settings: &api.SettingsPatch{RequestsPerMinute: api.To(600)}},
@@ -321,6 +337,6 @@ func exampleManagementKey(at time.Time) api.ManagementKey {
 		},
 		Status: api.KeyActive, ExpiresAt: at.AddDate(0, 0, 90), EffectiveExpiresAt: at.AddDate(0, 0, 90),
 		CreatedBy: api.Party{Type: api.PartyUser, ID: exampleUser, Email: new(exampleEmail), Name: new("Ada Lovelace")},
-		CreatedAt: at, UpdatedAt: at, SecretSetAt: at,
+		CreatedAt: at, UpdatedAt: at, SecretSetAt: at, Version: exampleVersion,
 	}
 }

@@ -48,7 +48,7 @@ func (a *API) keys() {
 		OperationID: "edit-key", Method: http.MethodPatch, Path: keysPath + "/{key}", Tags: tags, Summary: "Edit a key",
 		Description: "Absent members are unchanged, a list replaces the old one, and `metadata` is merged (RFC " +
 			"7396). Takes effect before the response is sent.",
-	}, requirement{session: true, management: policy.MayUpdateKeys}, a.editKey, fault.Conflict)
+	}, requirement{session: true, management: policy.MayUpdateKeys, versioned: true}, a.editKey)
 	add(a, huma.Operation{
 		OperationID: "delete-key", Method: http.MethodDelete, Path: keysPath + "/{key}", Tags: tags,
 		Summary:     "Delete a key",
@@ -217,12 +217,10 @@ type editKeyInput struct {
 }
 
 func (a *API) editKey(ctx context.Context, in *editKeyInput) (*output[api.Key], error) {
-	edited, err := a.Keys.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key),
-		editOf(in.JSON.value))
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Key]{keyOf(edited)}, nil
+	e := editOf(in.JSON.value)
+	e.Expected = expectedOf(ctx)
+	v, err := a.Keys.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key), e)
+	return edited(v, err, keyOf)
 }
 
 // editOf returns the edit of a key. null becomes the empty value; the domain decides whether that

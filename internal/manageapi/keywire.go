@@ -32,7 +32,7 @@ func keyOf(v key.View) api.Key {
 		LastUsedAt:   web.Time(k.LastUsedAt), LastUsedIP: web.Optional(k.LastUsedIP),
 		DisabledAt: web.Time(k.DisabledAt), DisabledBy: web.Optional(k.DisabledBy),
 		RevokedAt: web.Time(k.RevokedAt), RevokedReason: web.Optional(k.RevokedReason),
-		Previous: previousOf(v.Previous),
+		Previous: previousOf(v.Previous), Version: string(k.Version()),
 	}
 	return wire
 }

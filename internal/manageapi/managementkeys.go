@@ -43,7 +43,7 @@ func (a *API) managementKeys() {
 		Summary: "Narrow a management key",
 		Description: "Only admins may do this. It can be renamed and narrowed, and never widened. Keys that it " +
 			"created before are unchanged.",
-	}, requirement{session: true}, a.editManagementKey, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.editManagementKey)
 	add(a, huma.Operation{
 		OperationID: "delete-management-key", Method: http.MethodDelete, Path: managementKeyPath, Tags: tags,
 		Summary:     "Delete a management key",
@@ -184,7 +184,7 @@ func (a *API) editManagementKey(ctx context.Context,
 ) (*output[api.ManagementKey], error) {
 	var p patch
 	sent := in.JSON.value
-	e := machine.ManagementKeyEdit{Name: p.text("name", sent.Name)}
+	e := machine.ManagementKeyEdit{Expected: expectedOf(ctx), Name: p.text("name", sent.Name)}
 	if sent.ExpiresAt.Null {
 		p.notNullable("expires_at")
 	} else if sent.ExpiresAt.Set {
@@ -222,10 +222,7 @@ func (a *API) editManagementKey(ctx context.Context,
 	}
 	tenant, account, id := in.ids()
 	v, err := a.ManagementKeys.Edit(ctx, callerOf(ctx).Principal, tenant, account, id, e)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.ManagementKey]{wire.ManagementKey(v)}, nil
+	return edited(v, err, wire.ManagementKey)
 }
 
 // cidrsOf returns a list of networks; nil for null and for an absent member.

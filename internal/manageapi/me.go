@@ -27,7 +27,7 @@ func (a *API) me() {
 		Summary: "Change the signed-in person",
 		Description: "Absent members are unchanged. A name has 3 to 64 characters and cannot be null. Notices about " +
 			"expiry cannot be turned off.",
-	}, requirement{session: true}, a.changeMe)
+	}, requirement{session: true, versioned: true}, a.changeMe)
 	add(a, huma.Operation{
 		OperationID: "delete-me", Method: http.MethodDelete, Path: path, Tags: tags,
 		Summary: "Delete the signed-in person",
@@ -54,29 +54,31 @@ func (a *API) me() {
 }
 
 func (a *API) showMe(ctx context.Context, _ *struct{}) (*output[api.Me], error) {
-	return meOf(a.Identity.Me(ctx, callerOf(ctx).Principal))
+	u, err := a.Identity.Me(ctx, callerOf(ctx).Principal)
+	if err != nil {
+		return nil, err
+	}
+	return &output[api.Me]{meOf(u)}, nil
 }
 
 type changeMeInput struct{ JSON body[api.UpdateMeRequest] }
 
 func (a *API) changeMe(ctx context.Context, in *changeMeInput) (*output[api.Me], error) {
-	change := identity.Change{Notices: noticeChoices(in.JSON.value.Notices)}
+	change := identity.Change{Expected: expectedOf(ctx), Notices: noticeChoices(in.JSON.value.Notices)}
 	if name := in.JSON.value.Name; name.Set {
 		change.Name = &name.Value // null is "", which is refused
 	}
-	return meOf(a.Identity.ChangeMe(ctx, callerOf(ctx).Principal, change))
+	u, err := a.Identity.ChangeMe(ctx, callerOf(ctx).Principal, change)
+	return edited(u, err, meOf)
 }
 
 // meOf returns the wire form of the signed-in person.
-func meOf(u identity.User, err error) (*output[api.Me], error) {
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Me]{api.Me{
+func meOf(u identity.User) api.Me {
+	return api.Me{
 		ID: string(u.ID), Number: u.Number, Email: u.Email, EmailProven: u.EmailProven, Name: u.Name,
 		Status: web.Status(u.Disabled), Notices: noticesOf(u.Muted), CreatedAt: u.CreatedAt.UTC(),
-		UpdatedAt: u.UpdatedAt.UTC(),
-	}}, nil
+		UpdatedAt: u.UpdatedAt.UTC(), Version: string(u.Version()),
+	}
 }
 
 func (a *API) deleteMe(ctx context.Context, _ *struct{}) (*signedOutOutput, error) {

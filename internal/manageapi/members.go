@@ -64,7 +64,7 @@ func (a *API) members() {
 		Description: "Only admins may do this. It changes only this membership. From then on the person's keys can " +
 			"do what the new role allows. The last admin must stay an active admin. A former admin may know secrets " +
 			"of other people's keys: list them with `shown_to`.",
-	}, requirement{session: true, hasStatus: true}, a.editMember, fault.Conflict)
+	}, requirement{session: true, hasStatus: true, versioned: true}, a.editMember)
 	add(a, huma.Operation{
 		OperationID: "remove-member", Method: http.MethodDelete, Path: membersPath + "/{user}", Tags: tags,
 		Summary: "Remove a member, or leave",
@@ -91,7 +91,7 @@ func (a *API) listMembers(ctx context.Context, in *listMembersInput) (*output[ap
 func memberOf(m tenancy.Member) api.Member {
 	return api.Member{
 		User: web.ProvenPerson(m.User, m.EmailProven), Role: api.Role(m.Role),
-		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(),
+		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(), Version: string(m.Version()),
 	}
 }
 
@@ -202,16 +202,14 @@ type editMemberInput struct {
 func (a *API) editMember(ctx context.Context, in *editMemberInput) (*output[api.Member], error) {
 	var p patch
 	c := tenancy.MemberChange{
+		Expected: expectedOf(ctx),
 		Disabled: p.disabled(in.JSON.value.Status), Role: word[scope.Role](&p, "role", in.JSON.value.Role),
 	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	m, err := a.Tenancy.ChangeMember(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.UserID(in.User), c)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Member]{memberOf(m)}, nil
+	return edited(m, err, memberOf)
 }
 
 func (a *API) removeMember(ctx context.Context, in *MemberInput) (*struct{}, error) {

@@ -39,6 +39,9 @@ type requirement struct {
 	// hasStatus is set if the operation edits an object that can be disabled. A request that only
 	// disables it reduces, too.
 	hasStatus bool
+	// versioned is set if the operation edits an object that has a version, and accepts If-Match.
+	// Its handler passes [expectedOf] to the domain, and returns the result of [edited].
+	versioned bool
 	// idempotent is set if the operation accepts an Idempotency-Key. Its handler is made by
 	// idempotent.
 	idempotent bool
@@ -53,6 +56,9 @@ func add[In, Out any](a *API, op huma.Operation, needs requirement,
 	if needs.idempotent {
 		op.Parameters = append(op.Parameters, idempotencyParam())
 	}
+	if needs.versioned {
+		op.Parameters = append(op.Parameters, ifMatchParam())
+	}
 	if needs.anyone {
 		op.Middlewares = append(op.Middlewares, a.anonymous(needs))
 		domain = append(domain, fault.RateLimited)
@@ -65,6 +71,7 @@ func add[In, Out any](a *API, op huma.Operation, needs requirement,
 	}
 	documented := operationAt(a.huma.OpenAPI(), op.Method, op.Path)
 	describeBody[In](a.huma, documented)
+	describeETag[Out](documented)
 	describe(a.huma, documented, needs, domain)
 }
 
@@ -126,6 +133,9 @@ func (a *API) authenticate(needs requirement) func(huma.Context, func(huma.Conte
 		}
 		if err == nil && needs.idempotent {
 			ctx, err = withIdempotencyKey(ctx, caller, body)
+		}
+		if err == nil && isChange(r.Method) {
+			ctx, err = withExpected(ctx, needs)
 		}
 		if err != nil {
 			refuse(ctx, err)

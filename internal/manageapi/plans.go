@@ -39,7 +39,7 @@ func (a *API) plans() {
 		Summary: "Change a plan",
 		Description: "For admins of the tenant. Counts for the keys of all subjects with the plan before the " +
 			"response is sent.",
-	}, requirement{session: true}, a.editPlan, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.editPlan)
 	add(a, huma.Operation{
 		OperationID: "delete-plan", Method: http.MethodDelete, Path: plansPath + "/{plan}", Tags: tags,
 		Summary:     "Delete a plan",
@@ -113,13 +113,11 @@ type editPlanInput struct {
 func (a *API) editPlan(ctx context.Context, in *editPlanInput) (*output[api.Plan], error) {
 	sent := in.JSON.value
 	p, err := a.Plans.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), in.Plan, machine.PlanChange{
+		Expected:        expectedOf(ctx),
 		Scopes:          typedList[scope.Scope](listOrNil(sent.Scopes)),
 		AllApplications: valueOrNil(sent.AllApplications), ApplicationIDs: listOrNil(sent.ApplicationIDs),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Plan]{planOf(p)}, nil
+	return edited(p, err, planOf)
 }
 
 func (a *API) deletePlan(ctx context.Context, in *PlanInput) (*struct{}, error) {
@@ -131,5 +129,6 @@ func planOf(p machine.Plan) api.Plan {
 	return api.Plan{
 		Name: p.Name, Scopes: p.Scopes.Strings(), AllApplications: p.Applications.All,
 		ApplicationIDs: web.Strings(p.Applications.IDs), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC(),
+		Version: string(p.Version()),
 	}
 }

@@ -1,14 +1,16 @@
 package manageapi
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
-	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -29,7 +31,7 @@ func (a *API) policies() {
 			"the day when the policy took effect. A stricter policy postpones no expiry, and a looser one makes no " +
 			"expired key valid. The policy applies to keys and sessions before the response is sent. With `dry_run` " +
 			"nothing changes.",
-	}, requirement{session: true}, a.editPolicy, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.editPolicy)
 }
 
 func (a *API) showPolicy(ctx context.Context, in *AccountInput) (*output[api.Policy], error) {
@@ -53,7 +55,11 @@ func (a *API) editPolicy(ctx context.Context, in *editPolicyInput) (*output[api.
 	}
 	caller, account := callerOf(ctx).Principal, ident.AccountID(in.Account)
 	if in.JSON.value.DryRun {
-		effect, err := a.Accounts.PreviewPolicy(ctx, caller, account, change, "")
+		effect, err := a.Accounts.PreviewPolicy(ctx, caller, account, change, expectedOf(ctx))
+		if errors.Is(err, etag.ErrChanged) {
+			present, readErr := a.Accounts.Policy(ctx, caller, account)
+			return edited(present, cmp.Or(readErr, err), changedPolicyOf)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -61,12 +67,14 @@ func (a *API) editPolicy(ctx context.Context, in *editPolicyInput) (*output[api.
 			Affected: effect.Affected, FirstExpiresAt: web.Time(effect.First), ExpiredNow: effect.ExpiredNow,
 		}}}, nil
 	}
-	changed, err := a.Accounts.ChangePolicy(ctx, caller, account, change, "")
-	if err != nil {
-		return nil, err
-	}
-	wire := policyOf(changed)
-	return &output[api.UpdatePolicyResponse]{api.UpdatePolicyResponse{Policy: &wire}}, nil
+	changed, err := a.Accounts.ChangePolicy(ctx, caller, account, change, expectedOf(ctx))
+	return edited(changed, err, changedPolicyOf)
+}
+
+// changedPolicyOf returns the wire form of a policy as the response to its edit.
+func changedPolicyOf(p policy.Policy) api.UpdatePolicyResponse {
+	wire := policyOf(p)
+	return api.UpdatePolicyResponse{Policy: &wire}
 }
 
 // policyOf returns the wire form of a policy.
@@ -79,6 +87,7 @@ func policyOf(p policy.Policy) api.Policy {
 		},
 		MaxLifetimeDays:    limitOrNil(policy.InForce(p.Rules, policy.ByMaxLifetime).Days),
 		SessionIdleMinutes: int(sessions.Idle / time.Minute), SessionAbsoluteHours: int(sessions.Absolute / time.Hour),
+		Version: string(p.Version()),
 	}
 }
 

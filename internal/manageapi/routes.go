@@ -11,6 +11,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -32,7 +33,7 @@ func (a *API) routes() {
 		Summary: "Replace the route rules of an application",
 		Description: "For admins of the tenant. The rules count for the requests of entries that are bound to the " +
 			"tenant, before the response is sent. A list in which a rule can never apply is rejected.",
-	}, requirement{session: true}, a.replaceRoutes, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.replaceRoutes, fault.Conflict)
 }
 
 func (a *API) showRoutes(ctx context.Context, in *ApplicationInput) (*output[api.RouteRules], error) {
@@ -41,7 +42,7 @@ func (a *API) showRoutes(ctx context.Context, in *ApplicationInput) (*output[api
 	if err != nil {
 		return nil, err
 	}
-	return routesOf(rules), nil
+	return &output[api.RouteRules]{routesOf(rules)}, nil
 }
 
 type replaceRoutesInput struct {
@@ -75,12 +76,19 @@ func (a *API) replaceRoutes(ctx context.Context, in *replaceRoutesInput) (*outpu
 	if err := fault.Refuse(faults...); err != nil {
 		return nil, err
 	}
-	err := a.Applications.SetRoutes(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
-		ident.ApplicationID(in.Application), rules, "")
-	if err != nil {
-		return nil, err
+	expected := expectedOf(ctx)
+	if sent := in.JSON.value.Version; expected == "" && sent != "" {
+		var ok bool
+		expected, ok = etag.ParseIfMatch([]string{etag.Tag(sent).Quoted()})
+		if !ok {
+			return nil, fault.Refuse(fault.Field{
+				Name: "version", Code: "form", Message: "Send the version that you read, or leave it out.",
+			})
+		}
 	}
-	return routesOf(rules), nil
+	replaced, err := a.Applications.SetRoutes(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
+		ident.ApplicationID(in.Application), rules, expected)
+	return edited(replaced, err, routesOf)
 }
 
 // ruleOf returns the rule that was sent, and what cannot be read of it.
@@ -125,8 +133,8 @@ func ruleOf(sent api.RouteRule) (r route.Rule, faults []fault.Field) {
 }
 
 // routesOf returns the wire form of rules.
-func routesOf(rules []route.Rule) *output[api.RouteRules] {
-	wire := api.RouteRules{Items: make([]api.RouteRule, len(rules))}
+func routesOf(rules application.Routes) api.RouteRules {
+	wire := api.RouteRules{Items: make([]api.RouteRule, len(rules)), Version: string(rules.Version())}
 	for i, r := range rules {
 		item := api.RouteRule{
 			Methods: r.Methods, Path: r.Path.Text, AllApplications: r.AllApplications, SessionOnly: r.SessionOnly,
@@ -150,5 +158,5 @@ func routesOf(rules []route.Rule) *output[api.RouteRules] {
 		}
 		wire.Items[i] = item
 	}
-	return &output[api.RouteRules]{wire}
+	return wire
 }

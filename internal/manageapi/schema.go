@@ -52,6 +52,9 @@ func patchSchemas(schemas huma.Registry) {
 		for _, f := range reflect.VisibleFields(t) {
 			patchMember(schema, t, f, comments)
 		}
+		if isPlainList(t) {
+			delete(schema.Properties, "version")
+		}
 		if t == reflect.TypeFor[api.VerifyRequest]() {
 			schema.Properties["headers"].AdditionalProperties = true // a header may have any type
 		}

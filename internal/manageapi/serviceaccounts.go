@@ -42,7 +42,7 @@ func (a *API) serviceAccounts() {
 		Summary: "Change a service account",
 		Description: "Only admins may do this. A new role counts for all its keys at once. Only owners and admins " +
 			"of the account may give the role admin.",
-	}, requirement{session: true}, a.editServiceAccount, fault.Conflict)
+	}, requirement{session: true, versioned: true}, a.editServiceAccount)
 	add(a, huma.Operation{
 		OperationID: "delete-service-account", Method: http.MethodDelete, Path: serviceAccountPath, Tags: tags,
 		Summary: "Delete a service account",
@@ -143,7 +143,7 @@ func (a *API) editServiceAccount(ctx context.Context,
 	var p patch
 	sent := in.JSON.value
 	c := machine.ServiceAccountChange{
-		Name: p.text("name", sent.Name), Description: valueOrNil(sent.Description),
+		Expected: expectedOf(ctx), Name: p.text("name", sent.Name), Description: valueOrNil(sent.Description),
 		Role: word[scope.Role](&p, "role", sent.Role),
 	}
 	if sent.Stewards.Set {
@@ -155,10 +155,7 @@ func (a *API) editServiceAccount(ctx context.Context,
 	}
 	s, err := a.ServiceAccounts.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant),
 		ident.ServiceAccountID(in.ServiceAccount), c)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.ServiceAccount]{serviceAccountOf(s)}, nil
+	return edited(s, err, serviceAccountOf)
 }
 
 func (a *API) disableServiceAccount(ctx context.Context,
@@ -196,6 +193,6 @@ func serviceAccountOf(s machine.ServiceAccount) api.ServiceAccount {
 	return api.ServiceAccount{
 		ID: string(s.ID), Number: s.Number, Name: s.Name, Description: s.Description, Role: api.Role(s.Role),
 		Stewards: stewards, Status: web.Status(s.Disabled), CreatedBy: web.Party(s.CreatedBy),
-		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), Version: string(s.Version()),
 	}
 }

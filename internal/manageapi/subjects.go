@@ -41,7 +41,7 @@ func (a *API) subjects() {
 		Summary: "Change a subject",
 		Description: "For admins of the tenant. Absent members are unchanged. Another plan counts for the keys of " +
 			"the subject before the response is sent.",
-	}, requirement{session: true, management: policy.MayWriteSubjects}, a.editSubject, fault.Conflict)
+	}, requirement{session: true, management: policy.MayWriteSubjects, versioned: true}, a.editSubject)
 	add(a, huma.Operation{
 		OperationID: "delete-subject", Method: http.MethodDelete, Path: subjectsPath + "/{subject}", Tags: tags,
 		Summary: "Delete a subject",
@@ -149,7 +149,7 @@ type editSubjectInput struct {
 
 func (a *API) editSubject(ctx context.Context, in *editSubjectInput) (*output[api.Subject], error) {
 	sent := in.JSON.value
-	c := machine.SubjectChange{Name: valueOrNil(sent.Name), Plan: valueOrNil(sent.Plan)}
+	c := machine.SubjectChange{Expected: expectedOf(ctx), Name: valueOrNil(sent.Name), Plan: valueOrNil(sent.Plan)}
 	if sent.Metadata.Set {
 		change, faults := metadata.ParsePatch("metadata", sent.Metadata.Value)
 		if err := fault.Refuse(faults...); err != nil {
@@ -158,10 +158,7 @@ func (a *API) editSubject(ctx context.Context, in *editSubjectInput) (*output[ap
 		c.Metadata = &change
 	}
 	s, err := a.Subjects.Edit(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.SubjectID(in.Subject), c)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Subject]{subjectOf(s)}, nil
+	return edited(s, err, subjectOf)
 }
 
 func (a *API) deleteSubject(ctx context.Context, in *SubjectInput) (*struct{}, error) {
@@ -186,6 +183,6 @@ func subjectOf(s machine.Subject) api.Subject {
 	return api.Subject{
 		ID: string(s.ID), Number: s.Number, ExternalID: s.ExternalID, Name: web.Optional(s.Name),
 		Plan: web.Optional(s.Plan), Metadata: s.Metadata.JSON(), Status: web.Status(s.Disabled),
-		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), Version: string(s.Version()),
 	}
 }

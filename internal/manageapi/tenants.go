@@ -40,7 +40,7 @@ func (a *API) tenants() {
 		OperationID: "edit-tenant", Method: http.MethodPatch, Path: tenantPath, Tags: tags, Summary: "Change a tenant",
 		Description: "Only owners and admins of the account may do this. Absent settings are unchanged, null clears " +
 			"a setting, and a list replaces the old one. A disabled tenant rejects all its keys.",
-	}, requirement{session: true, hasStatus: true}, a.editTenant)
+	}, requirement{session: true, hasStatus: true, versioned: true}, a.editTenant)
 	add(a, huma.Operation{
 		OperationID: "list-tenant-events", Method: http.MethodGet, Path: tenantPath + "/audit", Tags: tags,
 		Summary:     "Read the audit trail of a tenant",
@@ -113,7 +113,10 @@ type editTenantInput struct {
 
 func (a *API) editTenant(ctx context.Context, in *editTenantInput) (*output[api.Tenant], error) {
 	var p patch
-	c := tenancy.TenantChange{Name: p.text("name", in.JSON.value.Name), Disabled: p.disabled(in.JSON.value.Status)}
+	c := tenancy.TenantChange{
+		Expected: expectedOf(ctx), Name: p.text("name", in.JSON.value.Name),
+		Disabled: p.disabled(in.JSON.value.Status),
+	}
 	if s := in.JSON.value.Settings; s != nil {
 		c.Settings = p.settings(*s)
 	}
@@ -121,10 +124,7 @@ func (a *API) editTenant(ctx context.Context, in *editTenantInput) (*output[api.
 		return nil, err
 	}
 	t, err := a.Tenancy.ChangeTenant(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), c)
-	if err != nil {
-		return nil, err
-	}
-	return &output[api.Tenant]{tenantOf(t)}, nil
+	return edited(t, err, tenantOf)
 }
 
 // tenantOf returns the wire form of a tenant.
@@ -133,5 +133,6 @@ func tenantOf(t tenancy.Tenant) api.Tenant {
 		ID: string(t.ID), Number: t.Number, AccountID: string(t.Account), Name: t.Name, Preset: api.Preset(t.Preset),
 		Status:   web.Status(t.Disabled),
 		Settings: settingsOf(t.Settings), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+		Version: string(t.Version()),
 	}
 }

@@ -79,7 +79,7 @@ func TestACatalogueHoldsTheBuiltInScopesAndTheTenantsOwn(t *testing.T) {
 	} {
 		answered := own(testkit.Must[api.List[api.Scope]](t)(admin.ReplaceScopes(t.Context(), string(tenant.ID),
 			step.put)))
-		if diff := cmp.Diff(step.want, answered); diff != "" {
+		if diff := cmp.Diff(step.want, withoutVersions(answered)); diff != "" {
 			t.Errorf("answered: %s", diff)
 		}
 		if diff := cmp.Diff(answered, read()); diff != "" {
@@ -90,6 +90,15 @@ func TestACatalogueHoldsTheBuiltInScopesAndTheTenantsOwn(t *testing.T) {
 		string(other.ID)))); got != nil {
 		t.Errorf("another tenant has %+v", got)
 	}
+}
+
+// withoutVersions returns the scopes without their versions.
+func withoutVersions(list []api.Scope) []api.Scope {
+	bare := slices.Clone(list)
+	for i := range bare {
+		bare[i].Version = ""
+	}
+	return bare
 }
 
 func TestABadCatalogueIsRefusedEntryByEntryAndNothingIsReplaced(t *testing.T) {

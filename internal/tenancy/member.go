@@ -96,7 +96,8 @@ type MemberChange struct {
 func (m Member) Version() etag.Tag { return etag.Of(m.Role, m.Disabled) }
 
 // ChangeMember changes a membership, for admins of the tenant. The person's keys stay, and are
-// allowed what the person is allowed at that moment. The last active admin stays an admin.
+// allowed what the person is allowed at that moment. The last active admin stays an admin. With
+// [etag.ErrChanged] it also returns the membership as it is.
 func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, tenant ident.TenantID, user ident.UserID,
 	c MemberChange,
 ) (m Member, err error) {
@@ -106,13 +107,13 @@ func (s *Service) ChangeMember(ctx context.Context, who principal.Principal, ten
 	err = InTenant(ctx, s.Ledgers.Members, who, tenant,
 		func(ctx context.Context, tx MemberTx, t Tenant) (audit.Event, error) {
 			before, err := memberToChange(ctx, tx, who, t, user)
-			if err == nil {
-				err = c.Expected.Check(before.Version())
-			}
 			if err != nil {
 				return audit.Event{}, err
 			}
 			m = before
+			if err := c.Expected.Check(m.Version()); err != nil {
+				return audit.Event{}, err
+			}
 			if c.Role != nil {
 				m.Role = *c.Role
 			}

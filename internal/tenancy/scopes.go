@@ -32,7 +32,8 @@ func (s *Service) Scopes(ctx context.Context, who principal.Principal, id ident.
 // ReplaceScopes replaces the tenant's own part of the scope catalogue, for its admins. An entry
 // without roles gets the default ones. Keys keep their scopes: one that is no longer in the
 // catalogue allows nothing until it is there again. expected is the version that the catalogue must
-// have before; "" for any.
+// have before; "" for any. ReplaceScopes returns the whole catalogue, with [etag.ErrChanged] as it
+// is.
 func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id ident.TenantID,
 	own []scope.Entry, expected etag.Tag,
 ) (scope.Entries, error) {
@@ -41,38 +42,45 @@ func (s *Service) ReplaceScopes(ctx context.Context, who principal.Principal, id
 		return nil, err
 	}
 	return s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
-		return own, expected.Check(before.Version())
+		if err := expected.Check(before.Version()); err != nil {
+			return before, err
+		}
+		return own, nil
 	})
 }
 
 // PutScope adds a scope to the tenant's own part of the catalogue, or replaces the one of this
 // name, as [Service.ReplaceScopes] does with all of them. expected is the version that the scope
-// must have before; "" for any, and for none.
+// must have before; "" for any, and for none. With [etag.ErrChanged] it returns the scope as it is;
+// one without a name if there is none.
 func (s *Service) PutScope(ctx context.Context, who principal.Principal, id ident.TenantID,
 	e scope.Entry, expected etag.Tag,
-) (scope.Entry, error) {
+) (present scope.Entry, err error) {
 	e, faults := normalizeScope("", e)
 	if err := fault.Refuse(faults...); err != nil {
 		return scope.Entry{}, err
 	}
-	_, err := s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
+	_, err = s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
 		at, known := slices.BinarySearchFunc(before, e.Name, byName)
-		switch {
-		case !known && expected != "":
-			return nil, etag.ErrChanged
-		case !known:
+		if !known {
+			present = scope.Entry{}
+			if err := expected.CheckAbsent(); err != nil {
+				return nil, err
+			}
+			present = e
 			return slices.Insert(before, at, e), checkScopeLimit(before)
 		}
-		if err := expected.Check(before[at].Version()); err != nil {
+		present = before[at]
+		if err := expected.Check(present.Version()); err != nil {
 			return nil, err
 		}
-		if before[at].Version() == e.Version() {
+		if present.Version() == e.Version() {
 			return before, audit.ErrNothing
 		}
-		before[at] = e
+		present, before[at] = e, e
 		return before, nil
 	})
-	return e, err
+	return present, err
 }
 
 // AddScope adds a scope to the tenant's own part of the catalogue, as [Service.PutScope] does, but
@@ -114,7 +122,7 @@ func (s *Service) RemoveScope(ctx context.Context, who principal.Principal, id i
 	_, err := s.changeScopes(ctx, who, id, func(before scope.Entries) (scope.Entries, error) {
 		at, known := slices.BinarySearchFunc(before, name, byName)
 		if !known {
-			return nil, fault.New(fault.NotFound, "The tenant has no scope of this name.")
+			return nil, fault.NotFound
 		}
 		return slices.Delete(before, at, at+1), nil
 	})
@@ -125,8 +133,8 @@ func (s *Service) RemoveScope(ctx context.Context, who principal.Principal, id i
 func byName(e scope.Entry, name scope.Scope) int { return cmp.Compare(e.Name, name) }
 
 // changeScopes changes the tenant's own part of the catalogue, for its admins. change gets what the
-// tenant has added, by name, and returns what takes its place. changeScopes returns the whole
-// catalogue.
+// tenant has added, by name, and returns what takes its place, or with an error what stays.
+// changeScopes returns the whole catalogue.
 func (s *Service) changeScopes(ctx context.Context, who principal.Principal, id ident.TenantID,
 	change func(before scope.Entries) (own scope.Entries, err error),
 ) (scope.Entries, error) {
@@ -141,10 +149,10 @@ func (s *Service) changeScopes(ctx context.Context, who principal.Principal, id 
 				return audit.Event{}, err
 			}
 			own, err := change(rules.Catalogue.Entries().Own())
+			catalogue = t.Settings.Catalogue(own)
 			if err != nil && !errors.Is(err, audit.ErrNothing) {
 				return audit.Event{}, err
 			}
-			catalogue = t.Settings.Catalogue(own)
 			names := make([]string, len(own))
 			for i, e := range own {
 				names[i] = string(e.Name)

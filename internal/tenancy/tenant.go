@@ -323,7 +323,8 @@ type TenantChange struct {
 // Version returns the version of what a change can set in the tenant.
 func (t Tenant) Version() etag.Tag { return etag.Of(t.Name, t.Settings, t.Disabled) }
 
-// ChangeTenant changes a tenant, for owners and admins of the account.
+// ChangeTenant changes a tenant, for owners and admins of the account. With [etag.ErrChanged] it
+// also returns the tenant as it is.
 func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id ident.TenantID,
 	c TenantChange,
 ) (t Tenant, err error) {

@@ -68,6 +68,7 @@ func (o Operation) Address(tenant string) string {
 		"{account}", "acc_01m7z51nbwq4nbffz5d4", "{user}", "usr_01m7z51nbwq4nbffz5d4",
 		"{session}", "ses_01m7z51nbwq4nbffz5d4", "{token}", "x", "{invitation}", "lnk_01m7z51nbwq4nbffz5d4",
 		"{service_account}", "sva_01m7z51nbwq4nbffz5d4", "{subject}", "sub_01m7z51nbwq4nbffz5d4", "{plan}", "free",
+		"{name}", "films:read",
 	).Replace(o.Path)
 }
 

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -27,6 +29,9 @@ type Failure struct {
 	// RetryAfter is how long the client must wait before it tries again; 0 for no limit.
 	RetryAfter time.Duration
 	RequestID  string
+	// Present is the wire form of the object as it is, if an edit was refused because the object
+	// has another version than expected; nil for none.
+	Present any
 	// Dialect is the one that the error names ([InDialect]); "" for that of the surface.
 	Dialect string
 	// ClientLeft is set where the client ended the request, so that nobody reads the response.
@@ -47,11 +52,27 @@ func NewFailure(err error, requestID string) Failure {
 	if named, ok := errors.AsType[dialectError](err); ok {
 		f.Dialect = named.dialect
 	}
+	if changed, ok := errors.AsType[changedError](err); ok {
+		f.Present = changed.present
+	}
 	if f.Detail == "" || kind == fault.Internal {
 		f.Detail = details[kind]
 	}
 	return f
 }
+
+// changedError is the error about an edit of an object that has changed, with the object.
+type changedError struct {
+	error
+	present any
+}
+
+// Unwrap is for package errors.
+func (e changedError) Unwrap() error { return e.error }
+
+// WithPresent returns an error about an edit with the wire form of the object as it is. Only the
+// caller who may edit the object may get such an error.
+func WithPresent(err error, present any) error { return changedError{err, present} }
 
 // dialectError is an error with the name of the dialect in which it is written.
 type dialectError struct {
@@ -70,7 +91,8 @@ func InDialect(err error, dialect string) error {
 	return dialectError{err, dialect}
 }
 
-// Problem returns the failure as a problem document (RFC 9457).
+// Problem returns the failure as a problem document (RFC 9457). The present object is an extension
+// member.
 func (f Failure) Problem() *api.Problem {
 	p := &api.Problem{
 		Type: "/docs/errors/" + string(f.Kind), Title: f.Title, Status: f.Status, Detail: f.Detail,
@@ -78,6 +100,14 @@ func (f Failure) Problem() *api.Problem {
 	}
 	for _, field := range f.Fields {
 		p.Errors = append(p.Errors, api.FieldError{Field: field.Name, Code: field.Code, Message: field.Message})
+	}
+	if f.Present != nil {
+		var text bytes.Buffer
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false) // as in the response that shows the object
+		if encoder.Encode(f.Present) == nil {
+			p.Present = text.Bytes()
+		}
 	}
 	return p
 }

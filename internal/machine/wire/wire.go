@@ -81,6 +81,7 @@ func ManagementKey(v machine.ManagementKeyView) api.ManagementKey {
 		UpdatedAt: v.UpdatedAt.UTC(), SecretSetAt: v.SecretSetAt.UTC(), LastUsedAt: web.Time(v.LastUsedAt),
 		LastUsedIP: web.Optional(v.LastUsedIP), RevokedAt: web.Time(v.RevokedAt),
 		RevokedReason: web.Optional(v.RevokedReason), Previous: previousManagementOf(v.Previous),
+		Version: string(v.Version()),
 	}
 	for i, name := range c.Plans {
 		shown.Ceilings.Plans[i] = web.Optional(name)

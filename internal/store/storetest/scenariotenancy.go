@@ -84,7 +84,8 @@ func (sc *scenario) applicationsChange(who principal.Principal, t tenancy.Tenant
 // routesChange sets the route rules of an application, and creates, changes and deletes an entry.
 func (sc *scenario) routesChange(who principal.Principal, t tenancy.Tenant, a application.Application) {
 	for _, rules := range [][]route.Rule{{filmsRule()}, {filmsRule()}, nil} { // the second time there is nothing to do
-		record(sc, "set routes", "", sc.applications.SetRoutes(sc.Context(), who, t.ID, a.ID, rules, ""))
+		_, err := sc.applications.SetRoutes(sc.Context(), who, t.ID, a.ID, rules, "")
+		record(sc, "set routes", "", err)
 	}
 	for range 2 { // the second time there is one
 		e, err := sc.applications.CreateEntry(sc.Context(), sc.operator, "films", t.ID, route.AnyKey)
