@@ -116,7 +116,7 @@ func (c *Console) addOwner(k *call) (response, error) {
 	}
 	_, err = k.change("add", func(ctx context.Context) error {
 		_, err := c.Accounts.SetAccountMember(ctx, k.who, in, m.User.ID, scope.AccountRole(k.form.Get("role")),
-			account.Member{}.Version())
+			etag.Absent)
 		return err
 	})
 	faults := formFaults(err)

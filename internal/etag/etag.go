@@ -24,8 +24,8 @@ import (
 
 // Tag is the version of an object: an opaque text of letters, digits, - and _.
 //
-// As the expectation of an edit it may also be "", which accepts every object and none, [Any], or
-// several versions with spaces between them, of which the object must have one.
+// As the expectation of an edit it may also be "", which accepts every object and none, [Any],
+// [Absent], or several versions with spaces between them, of which the object must have one.
 type Tag string
 
 // Any expects an object that exists, in whatever version.
@@ -33,6 +33,9 @@ const Any Tag = "*"
 
 // never expects a version that no object has.
 const never Tag = "-"
+
+// Absent expects that the object does not exist.
+const Absent Tag = "!"
 
 // ErrChanged refuses an edit of an object that has changed since its editor read it.
 var ErrChanged = fault.New(fault.Conflict,
@@ -48,7 +51,7 @@ func (expected Tag) Check(current Tag) error {
 
 // CheckAbsent returns [ErrChanged] if the edit of an object that does not exist expects one.
 func (expected Tag) CheckAbsent() error {
-	if expected == "" {
+	if expected == "" || expected == Absent {
 		return nil
 	}
 	return ErrChanged

@@ -101,6 +101,7 @@ func TestAnEditIsRefusedIfTheObjectHasAnotherTagThanExpected(t *testing.T) {
 		{read + " " + now, nil, etag.ErrChanged},
 		{read + " " + etag.Of("neither"), etag.ErrChanged, etag.ErrChanged},
 		{now[:len(now)-1], etag.ErrChanged, etag.ErrChanged},
+		{etag.Absent, etag.ErrChanged, nil},
 	} {
 		for what, got := range map[string][2]error{
 			"an object": {c.expected.Check(now), c.present}, "none": {c.expected.CheckAbsent(), c.absent},
