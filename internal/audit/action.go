@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -268,6 +269,9 @@ var actionRules = map[Action]Rule{
 	ActionUserDelete:    {Always: []EffectKind{EffectUserDeleted}},
 	ActionUserReplace:   {Always: []EffectKind{EffectUserDeleted}},
 }
+
+// Actions returns all actions, in the order of their texts.
+func Actions() []Action { return slices.Sorted(maps.Keys(actionRules)) }
 
 // Known reports whether the action has a rule.
 func (a Action) Known() bool {

@@ -100,6 +100,13 @@ var pages = map[string]string{
 	"GET /a/{account}/people/{user}/remove":  "y y | n n n n | n -",
 	"POST /a/{account}/people/{user}/remove": "y y | n n n n | n -",
 
+	"GET /t/{tenant}/audit":        "y y | y n n y | - -",
+	"GET /t/{tenant}/audit.csv":    "y y | y n n y | - -",
+	"GET /t/{tenant}/audit.jsonl":  "y y | y n n y | - -",
+	"GET /a/{account}/audit":       "y y | n n n n | n -",
+	"GET /a/{account}/audit.csv":   "y y | n n n n | n -",
+	"GET /a/{account}/audit.jsonl": "y y | n n n n | n -",
+
 	"GET /t/{tenant}/settings":                   "y y | y n n y | - -",
 	"POST /t/{tenant}/settings":                  "y y | n n n n | - -",
 	"GET /t/{tenant}/settings/presets":           "y y | y n n y | - -",

@@ -27,6 +27,17 @@ var keyEventWords = map[audit.Action]struct{ icon, text string }{
 
 // history returns the events of a key by day, the latest first.
 func (k *call) history(events []audit.TrailEvent) (days []view.Day) {
+	return k.days(events, func(e audit.TrailEvent) view.Event {
+		words, known := keyEventWords[e.Action]
+		if !known {
+			words.icon, words.text = "info", string(e.Action)
+		}
+		return view.Event{Icon: words.icon, Who: k.actorWords(e.Event), Text: words.text, Note: k.eventNote(e.Event)}
+	})
+}
+
+// days returns events by day, in their order. show returns an event without its time.
+func (k *call) days(events []audit.TrailEvent, show func(audit.TrailEvent) view.Event) (days []view.Day) {
 	for _, e := range events {
 		text := k.date(e.At)
 		if text == k.date(k.now) {
@@ -36,14 +47,9 @@ func (k *call) history(events []audit.TrailEvent) (days []view.Day) {
 			days = append(days, view.Day{Text: text})
 		}
 		last := &days[len(days)-1]
-		words, known := keyEventWords[e.Action]
-		if !known {
-			words.icon, words.text = "info", string(e.Action)
-		}
-		last.Events = append(last.Events, view.Event{
-			When: when(e.At.In(k.zone).Format(clockForm), e.At), Icon: words.icon, Who: k.actorWords(e.Event),
-			Text: words.text, Note: k.eventNote(e.Event),
-		})
+		event := show(e)
+		event.When = when(e.At.In(k.zone).Format(clockForm), e.At)
+		last.Events = append(last.Events, event)
 	}
 	return days
 }

@@ -58,6 +58,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.policyRoutes(),
 			c.tenantRoutes(),
 			c.ownerRoutes(),
+			c.accountTrailRoutes(),
 		),
 		"/t": slices.Concat(
 			c.keyRoutes(),
@@ -69,6 +70,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.subjectRoutes(),
 			c.planRoutes(),
 			c.settingsRoutes(),
+			c.tenantTrailRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

@@ -22,6 +22,7 @@ var readers = []scope.Role{scope.Admin, scope.Auditor}
 // tenantPages are the pages of a tenant.
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
+	{"Audit", "audit", "book", readers},
 	{"Applications", "applications", "grid", nil},
 	{"Scopes", "scopes", "tag", nil},
 	{"Members", "members", "people", nil},
@@ -36,6 +37,7 @@ var accountPages = []sidebarPage{
 	{"General settings", "general", "building", nil},
 	{"Tenants", "tenants", "grid", nil},
 	{"Owners and admins", "people", "people", nil},
+	{"Account audit", "audit", "book", nil},
 }
 
 // findsInSidebar reports whether the person finds a page of the tenant in the path in the sidebar.
