@@ -164,6 +164,10 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	history, err := k.historyPanel(t.ID, string(a.ID))
+	if err != nil {
+		return response{}, err
+	}
 	facts := []view.Fact{{Name: "Role", Value: string(a.Role), Note: "· its keys never exceed the scopes of that role"}}
 	if a.Description != "" {
 		facts = append([]view.Fact{{Name: "Description", Value: a.Description}}, facts...)
@@ -178,7 +182,7 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 	list := inTenant(t.ID, "service-accounts")
 	p := view.Overview{
 		Crumb: view.Link{Text: "Service accounts", Path: list}, Heading: a.Name, Badge: onOff(a.Disabled),
-		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management},
+		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management, history},
 	}
 	if k.isAdmin(t) {
 		p.Actions = k.serviceAccountRow(t, a, key.Holding{}).Actions
