@@ -333,6 +333,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"TenantRules":  secondOf(s.TenantRules(ctx, "ten_x")),
 		"TenantFacts":  secondOf(s.TenantFacts(ctx, "ten_x")),
 		"Member":       secondOf(s.Member(ctx, "ten_x", "usr_x")),
+		"MemberByMail": secondOf(s.MemberByEmail(ctx, "ten_x", "nobody@claviger.example")),
 		"KeyHeaders":   secondOf(s.KeyHeaders(ctx)),
 		"Application":  secondOf(s.Application(ctx, "ten_x", "app_x")),
 		"Applications": secondOf(s.Applications(ctx, "ten_x", scope.Applications{All: true}, paging.Page{})),
