@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -286,7 +287,10 @@ func (k *call) stewards(t tenancy.Tenant, known []principal.Person) (
 ) {
 	lines := linesOf(k.form.Get("stewards"))
 	for _, email := range lines {
-		i := slices.IndexFunc(known, func(p principal.Person) bool { return strings.EqualFold(p.Email, email) })
+		canonical := identity.CanonicalEmail(email)
+		i := slices.IndexFunc(known, func(p principal.Person) bool {
+			return identity.CanonicalEmail(p.Email) == canonical
+		})
 		switch {
 		case len(lines) > maxResolved: // the domain says how many are allowed
 			ids = append(ids, ident.UserID(email))
