@@ -238,6 +238,21 @@ const (
 // Values returns all values.
 func (Delivery) Values() []Delivery { return []Delivery{DeliveryDirect, DeliveryLink} }
 
+// Blocker is what keeps an otherwise active key from working.
+type Blocker string
+
+// The values of Blocker.
+const (
+	BlockedByOwner   Blocker = "owner"
+	BlockedByTenant  Blocker = "tenant"
+	BlockedByAccount Blocker = "account"
+)
+
+// Values returns all values.
+func (Blocker) Values() []Blocker {
+	return []Blocker{BlockedByOwner, BlockedByTenant, BlockedByAccount}
+}
+
 // ExpiryReason is the rule that a key's effective expiry follows from.
 type ExpiryReason string
 

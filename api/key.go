@@ -117,11 +117,14 @@ type KeyDetails struct {
 	// is earlier.
 	EffectiveExpiresAt *time.Time `json:"effective_expires_at"`
 	// ExpiryReason is the rule that EffectiveExpiresAt follows from.
-	ExpiryReason  *ExpiryReason   `json:"expiry_reason"`
-	LastUsedAt    *time.Time      `json:"last_used_at"`
-	LastUsedIP    *string         `json:"last_used_ip"`
-	DisabledAt    *time.Time      `json:"disabled_at"`
-	DisabledBy    *string         `json:"disabled_by"`
+	ExpiryReason *ExpiryReason `json:"expiry_reason"`
+	LastUsedAt   *time.Time    `json:"last_used_at"`
+	LastUsedIP   *string       `json:"last_used_ip"`
+	DisabledAt   *time.Time    `json:"disabled_at"`
+	DisabledBy   *string       `json:"disabled_by"`
+	// BlockedBy says why an otherwise active key is refused: its owner (or their membership), its
+	// tenant or its account is disabled. The key works again when that is enabled.
+	BlockedBy     *Blocker        `json:"blocked_by"`
 	RevokedAt     *time.Time      `json:"revoked_at"`
 	RevokedReason *string         `json:"revoked_reason"`
 	Previous      *PreviousSecret `json:"previous"`

@@ -20,8 +20,10 @@ type KeyFilter struct {
 	// Owner is "me", a user's id, "service_account:" or "subject:" and an id, or "external_id:" and
 	// the external id of a subject.
 	Owner string
-	// Status is active, disabled, expired or revoked.
+	// Status is active, disabled, expired or revoked. Blocked keys are not listed as active.
 	Status string
+	// BlockedBy is owner, tenant or account: active keys that it keeps from working.
+	BlockedBy string
 	// Query is looked for at the beginning of any word of the name, the public id or the owner's
 	// e-mail address, without regard to case.
 	Query string
@@ -37,7 +39,7 @@ type KeyFilter struct {
 func (f KeyFilter) query(p Page) string {
 	q := p.query()
 	for name, value := range map[string]string{
-		"owner": f.Owner, "status": f.Status, "q": f.Query,
+		"owner": f.Owner, "status": f.Status, "blocked_by": f.BlockedBy, "q": f.Query,
 		"shown_to": f.ShownTo, "created_by": f.CreatedBy,
 		"created_after": instant(f.CreatedAfter), "expires_before": instant(f.ExpiresBefore),
 	} {

@@ -124,6 +124,8 @@ func listKeys(r *apiCommand) *cobra.Command {
 			`subject:EXTERNAL_ID`)
 	cmd.Flags().StringVar(&filter.Status, "status", "",
 		"only keys with this status: active, disabled, expired or revoked")
+	cmd.Flags().StringVar(&filter.BlockedBy, "blocked-by", "",
+		"only keys that this keeps from working because it is disabled: owner, tenant or account")
 	cmd.Flags().StringVar(&filter.Query, "query", "",
 		"only keys with this `text` at the start of a word of the name, public id or owner's e-mail address")
 	cmd.Flags().StringVar(&filter.ShownTo, "shown-to", "",
@@ -432,6 +434,12 @@ var keyFields = []column[api.Key]{
 		"disabled",
 		detailText(func(d api.KeyDetails) string { return withSuffix(timeOr(d.DisabledAt, ""), "by", d.DisabledBy) }),
 	},
+	{"blocked by", detailText(func(d api.KeyDetails) string {
+		if d.BlockedBy == nil {
+			return ""
+		}
+		return string(*d.BlockedBy)
+	})},
 	{"revoked", detailText(func(d api.KeyDetails) string {
 		return withSuffix(timeOr(d.RevokedAt, ""), "because", d.RevokedReason)
 	})},

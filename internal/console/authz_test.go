@@ -36,6 +36,10 @@ var pages = map[string]string{
 	"POST /settings/keys/new":      "n n | y y y n | y -",
 	"GET /first-key":               "- - | y - - - | y -",
 	"POST /first-key":              "- - | y - - - | y -",
+	"GET /find":                    "y y | y y y y | y y",
+	"GET /find/list":               "y y | y y y y | y y",
+	"GET /shortcuts":               "y y | y y y y | y y",
+	"POST /shortcuts":              "y y | y y y y | y y",
 	"POST /first-key/skip":         "y y | y y y y | y y",
 	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
 
@@ -49,6 +53,7 @@ var pages = map[string]string{
 	"GET /settings/security/delete":                  "y y | y y y y | y y",
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
+	"GET /t/{tenant}/keys.csv":               "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
 	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",
@@ -430,7 +435,7 @@ func signedInRoutes() map[string]bool {
 	routes := map[string]bool{}
 	for prefix, list := range (&console.Console{}).Routes() {
 		for _, r := range list {
-			if slices.Contains([]string{"/settings", "/t", "/a", "/first-key", "/find"}, prefix) {
+			if slices.Contains([]string{"/settings", "/t", "/a", "/first-key", "/find", "/shortcuts"}, prefix) {
 				routes[r.Method+" "+r.Path] = true
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/web"
 )
 
 // bulk is what is done with several keys at once.
@@ -26,6 +27,10 @@ type bulk struct {
 	// reason is set if the person may say why.
 	reason bool
 	change func(k *call, ctx context.Context, tenant ident.TenantID, id ident.KeyID) error
+	// holds reports whether a key is as the change left it. gone is whether a key that does not
+	// exist is.
+	holds func(v key.View) bool
+	gone  bool
 }
 
 // revokeSeveral returns how several keys of a tenant are revoked.
@@ -38,6 +43,7 @@ func revokeSeveral(t tenancy.Tenant) bulk {
 			_, _, err := k.console.Keys.Revoke(ctx, k.who, tenant, id, k.form.Get("reason"))
 			return err
 		},
+		holds: func(v key.View) bool { return v.Status == policy.Revoked }, gone: true,
 	}
 	if t.Settings.RevokeMode == policy.Delete {
 		b.verb, b.done = "delete", "deleted"
@@ -57,6 +63,7 @@ func disableSeveral(tenancy.Tenant) bulk {
 			_, err := k.console.Keys.Disable(ctx, k.who, tenant, id)
 			return err
 		},
+		holds: func(v key.View) bool { return v.Status != policy.Revoked && !v.Key.DisabledAt.IsZero() },
 	}
 }
 
@@ -159,54 +166,137 @@ func (c *Console) changeBulk(of func(tenancy.Tenant) bulk) handler {
 		if faults := k.sure(b.verb + " " + count(len(ids), "key")); faults != nil {
 			return k.bulkPage(t, b, faults)
 		}
-		table := &view.Table{Columns: columns("Key", "Result")}
-		done := 0
-		for _, id := range ids {
-			row, err := k.changeOne(t, b, id)
-			if faults := formFaults(err); faults != nil {
-				return k.bulkPage(t, b, faults)
-			}
-			if err != nil && !refusesOne(err) {
-				return response{}, err
-			}
-			result := view.Cell{Text: capital(b.done)}
-			if err == nil {
-				done++
-			} else {
-				why := cmp.Or(fault.Message(err), "Not found, or you do not have access to it.")
-				result = view.Cell{Text: "Not " + b.done, Note: why, Tone: "bad"}
-			}
-			table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{row, result}})
-		}
-		heading := count(done, "key") + " " + b.done
-		return response{page: view.Overview{
-			Crumb: view.Link{Text: "All API keys", Path: tenantPath(t.ID)}, Heading: heading,
-			Intro:  bulkIntro(done, len(ids), b.done),
-			Panels: []view.Panel{{ID: "results", Heading: "Results", Table: table}},
-		}, title: heading, current: tenantPath(t.ID)}, nil
+		return k.changeEach(t, b, ids)
 	}
 }
 
-// bulkIntro says how many of the keys were not changed.
+// changeEach changes the keys one after the other, and says what became of each. It stops where
+// the server fails: what was done until then is shown, and the same form can be sent again for the
+// rest.
+func (k *call) changeEach(t tenancy.Tenant, b bulk, ids []ident.KeyID) (response, error) {
+	answer := response{current: tenantPath(t.ID)}
+	table := &view.Table{Columns: columns("Key", "Result")}
+	done, intro := 0, ""
+	for i, id := range ids {
+		row, result, err := k.changeOne(t, b, id)
+		if faults := formFaults(err); faults != nil {
+			return k.bulkPage(t, b, faults)
+		}
+		if err != nil && (i == 0 || !isServers(err) || fault.Abandoned(k.Context(), err)) {
+			return response{}, err
+		}
+		if err != nil {
+			k.console.Middleware.Log.Error("the change of several keys stopped", "route", k.Pattern, "error", err)
+			answer.status, intro = web.NewFailure(err, "").Status, stoppedIntro(len(ids)-i-1)
+			table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{row, {
+				Text: "Not known", Tone: "bad", Note: "Claviger failed during this change. It may be done or not.",
+			}}})
+			for _, id := range ids[i+1:] {
+				table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
+					keyNamed(t, id), {Text: "Not tried", Tone: "warn"},
+				}})
+			}
+			break
+		}
+		if result.Tone == "" {
+			done++
+		}
+		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{row, result}})
+	}
+	answer.title = count(done, "key") + " " + b.done
+	answer.page = view.Overview{
+		Crumb: view.Link{Text: "All API keys", Path: tenantPath(t.ID)}, Heading: answer.title,
+		Intro:  cmp.Or(intro, bulkIntro(done, len(ids), b.done)),
+		Panels: []view.Panel{{ID: "results", Heading: "Results", Table: table}},
+	}
+	return answer, nil
+}
+
+// isServers reports whether the server failed, not the request.
+func isServers(err error) bool {
+	kind := fault.KindOf(err)
+	return kind == fault.Unavailable || kind == fault.Internal
+}
+
+// stoppedIntro says what to do about keys that were not tried.
+func stoppedIntro(left int) string {
+	return "Claviger failed before all keys were changed: " + count(left, "key") + " not tried. Reload this page to " +
+		"send the same form again. Nothing is done twice."
+}
+
+// bulkIntro says how many of the keys are not as the change leaves them.
 func bulkIntro(done, all int, word string) string {
-	if done == all {
+	switch done {
+	case all:
 		return "It took effect before this page was shown."
+	case 0:
+		return "The results say why, for each key."
 	}
 	return fmt.Sprintf("%d of %s not %s. The others are, and this took effect before this page was shown.", all-done,
 		count(all, "key"), word)
 }
 
-// changeOne changes one of several keys, and returns how the page names it.
-func (k *call) changeOne(t tenancy.Tenant, b bulk, id ident.KeyID) (view.Cell, error) {
-	cell := view.Cell{Text: string(id), Mono: true}
-	if v, err := k.console.Keys.Get(k.Context(), k.who, t.ID, id); err == nil {
-		cell = view.Cell{Text: v.Key.Name, Note: cmp.Or(v.Key.PublicID, string(id)), Path: pathOf(v.Key)}
+// keyNamed names a key by its id.
+func keyNamed(t tenancy.Tenant, id ident.KeyID) view.Cell {
+	return view.Cell{Text: string(id), Mono: true, Path: tenantPath(t.ID) + "/" + string(id)}
+}
+
+// changeOne changes one of several keys. It returns how the page names it and what became of it. An
+// error is about the form or the server, not about the key.
+func (k *call) changeOne(t tenancy.Tenant, b bulk, id ident.KeyID) (row, result view.Cell, err error) {
+	row = keyNamed(t, id)
+	v, unread := k.console.Keys.Get(k.Context(), k.who, t.ID, id)
+	if unread == nil {
+		row = view.Cell{Text: v.Key.Name, Note: cmp.Or(v.Key.PublicID, string(id)), Path: pathOf(v.Key)}
 	}
-	_, err := k.change(b.page+" "+string(id), func(ctx context.Context) error { return b.change(k, ctx, t.ID, id) })
-	if err == nil && b.done == "deleted" {
-		cell.Path = ""
+	earlier, err := k.change(b.page+" "+string(id), func(ctx context.Context) error {
+		return b.change(k, ctx, t.ID, id)
+	})
+	if err != nil && !refusesOne(err) {
+		return row, result, err
 	}
-	return cell, err
+	why := err
+	if why != nil || earlier != "" { // the key is what others made of it since
+		v, unread = k.console.Keys.Get(k.Context(), k.who, t.ID, id)
+		if unread != nil && !refusesOne(unread) {
+			return row, result, unread
+		}
+	} else if b.done == "deleted" {
+		unread = fault.NotFound
+	}
+	if unread != nil {
+		row.Path = ""
+	}
+	if why == nil && earlier == "" {
+		return row, view.Cell{Text: capital(b.done)}, nil
+	}
+	return row, b.notNow(v, unread == nil, why), nil
+}
+
+// notNow says what a key is that was not changed now: because the form was sent before, if why is
+// nil, or because it was refused.
+func (b bulk) notNow(v key.View, exists bool, why error) view.Cell {
+	const before = "when the form was sent the first time"
+	sent := why == nil || errors.Is(why, errSentOtherwise)
+	holds := b.gone
+	if exists {
+		holds = b.holds(v)
+	}
+	note := cmp.Or(fault.Message(why), "Not found, or you do not have access to it.")
+	result := view.Cell{Text: "Not " + b.done, Note: note, Tone: "bad"}
+	switch {
+	case holds && sent:
+		result = view.Cell{Text: capital(b.done), Note: before}
+	case holds && exists:
+		result = view.Cell{Text: capital(b.done), Note: note}
+	case sent && exists:
+		result.Note = "It was " + b.done + " " + before + ". It is " + string(v.Status) + " now, and nothing was done."
+	case sent:
+		result.Note = "It was " + b.done + " " + before + ". It is not there any more."
+	case exists:
+		result.Note += " It is " + string(v.Status) + " now."
+	}
+	return result
 }
 
 // refusesOne reports whether an error is about one key, and not about the server.

@@ -1,13 +1,18 @@
 package console_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
@@ -150,4 +155,80 @@ func TestSeveralKeysAreThoseOfTheTenantAndNotTooMany(t *testing.T) {
 	if got := d.statusOf(ids[0]); got != "active" {
 		t.Errorf("the key is %s", got)
 	}
+}
+
+// What the page says is true at that moment, not when the form was sent the first time.
+func TestABulkFormThatIsSentAgainSaysWhatTheKeysAreNow(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	ids, _ := d.memberKeys()
+	const before = "when the form was sent the first time"
+	disable, revoke := d.at("keys/disable"), d.at("keys/revoke")
+	form := d.bulkForm(disable, "disable 2 keys", ids...)
+	d.post(disable, form).see(t, "disable", http.StatusOK, "<h1>2 keys disabled</h1>")
+	again := d.post(disable, form)
+	for _, text := range []string{"<h1>2 keys disabled</h1>", before} {
+		again.see(t, "the same form", http.StatusOK, text)
+	}
+	d.post(d.at("keys/"+ids[0]+"/enable"), nil)
+	again = d.post(disable, form)
+	for _, text := range []string{"<h1>1 key disabled</h1>", "It was disabled " + before + ". It is active now"} {
+		again.see(t, "after one was enabled", http.StatusOK, text)
+	}
+	if got := d.statusOf(ids[0]); got != "active" {
+		t.Errorf("the key is %s", got)
+	}
+
+	form = d.bulkForm(revoke, "revoke 2 keys", ids...)
+	d.post(revoke, form).see(t, "revoke", http.StatusOK, "<h1>2 keys revoked</h1>")
+	form.Set("reason", "Another reason")
+	other := d.post(revoke, form)
+	for _, text := range []string{"<h1>2 keys revoked</h1>", before} {
+		other.see(t, "with another reason", http.StatusOK, text)
+	}
+	if strings.Contains(other.text, "Not revoked") {
+		t.Error("revoked keys are said not to be")
+	}
+}
+
+// failing is a ledger that writes so many changes and then fails.
+type failing struct {
+	audit.Ledger[key.ChangeTx]
+	left int
+}
+
+func (f *failing) Write(ctx context.Context, who principal.Principal,
+	change func(context.Context, key.ChangeTx) (audit.Event, error),
+) error {
+	if f.left == 0 {
+		return fault.Unavailable
+	}
+	f.left--
+	return f.Ledger.Write(ctx, who, change)
+}
+
+func TestABulkActionThatFailsHalfWayShowsWhatItDid(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	ids, names := d.memberKeys()
+	more, _ := d.memberKeys()
+	ids = append(ids, more[0])
+	path := d.at("keys/revoke")
+	form := d.bulkForm(path, "revoke 3 keys", ids...)
+	whole := d.Keys.Changes
+	d.Keys.Changes = &failing{whole, 1}
+	page := d.post(path, form)
+	for _, text := range []string{
+		"<h1>1 key revoked</h1>", names[0], ">Revoked<", "Not known", "Not tried", ids[2], "1 key not tried",
+		"Reload this page to send the same form again",
+	} {
+		page.see(t, "half-way", http.StatusServiceUnavailable, text)
+	}
+	for i, want := range []api.KeyStatus{"revoked", "active", "active"} {
+		if got := d.statusOf(ids[i]); got != want {
+			t.Errorf("key %d is %s, want %s", i, got, want)
+		}
+	}
+	d.Keys.Changes = whole
+	d.post(path, form).see(t, "the same form again", http.StatusOK, "<h1>3 keys revoked</h1>")
 }

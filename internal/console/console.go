@@ -19,6 +19,7 @@
 //	firstkey.go   the first key, after the set-up
 //	keylist.go    my keys, all keys of a tenant
 //	export.go     lists as files
+//	find.go       the search, and the list of shortcuts
 //	keypage.go    one key
 //	lifeline.go, history.go    its life as a drawing, and what happened to it
 //	createfor.go    a key for another owner

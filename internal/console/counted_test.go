@@ -3,17 +3,21 @@ package console_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // countedKeys and countedTenancy count what pages read. What they do not have, no counted page may
@@ -39,6 +43,13 @@ func (c countedKeys) Keys(ctx context.Context, tenant ident.TenantID, f key.Filt
 ) ([]key.Key, *key.Position, error) {
 	c.reads.Add(1)
 	return c.real.Keys(ctx, tenant, f, p)
+}
+
+func (c countedKeys) Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID, expiredSetBy,
+	now time.Time,
+) (map[ident.PartyID]key.Holding, error) {
+	c.reads.Add(1)
+	return c.real.Held(ctx, tenant, owners, expiredSetBy, now)
 }
 
 func (c countedKeys) OwnKeys(ctx context.Context, f key.Filter, p key.Page) ([]key.Key, *key.Position, error) {
@@ -96,4 +107,58 @@ func TestAListReadsThreeTimesAndThePageOfAKeyFive(t *testing.T) {
 			t.Errorf("%s reads %d times, want at most %d", path, n, most)
 		}
 	}
+}
+
+// However many keys the service accounts have, their list counts all of them in one read.
+func TestTheKeysOfServiceAccountsAreCountedInOneRead(t *testing.T) {
+	d := newAdminVisit(t)
+	a := testkit.ServiceAccount(t, d.As(d.person), d.tenant, "Customer platform", api.RoleMember)
+	b := testkit.ServiceAccount(t, d.As(d.person), d.tenant, "Billing", api.RoleMember)
+	for of, n := range map[string]int{a.ID: 1201, b.ID: 7} {
+		rows := testkit.KeyRows(d.tenant, principal.Person{ID: ident.UserID(of)}, n, "NULL")
+		testkit.InsertMany(t, d.Server, n, rows)
+	}
+	list := d.at("service-accounts")
+	d.get(list)
+	var reads atomic.Int32
+	d.Keys.Store = countedKeys{real: d.Keys.Store, reads: &reads}
+	page := d.get(list)
+	for _, n := range []string{">1201<", ">7<"} {
+		page.see(t, "the list", http.StatusOK, n)
+	}
+	if n := reads.Load(); n > 2 { // the rules of the tenant, and the counts
+		t.Errorf("%d reads", n)
+	}
+}
+
+// endlessKeys is a list of keys of which no search finds the end.
+type endlessKeys struct{ key.Store }
+
+func (endlessKeys) Keys(context.Context, ident.TenantID, key.Filter, key.Page) ([]key.Key, *key.Position, error) {
+	return nil, &key.Position{At: time.Unix(1, 0), Key: "key_x"}, nil
+}
+
+// An empty answer that examined only some of the keys is no answer.
+func TestAPageSaysWhenNotAllKeysWereExamined(t *testing.T) {
+	d := newAdminVisit(t)
+	admin := d.Member(d.tenant, "Leaving Admin", scope.Admin)
+	_, err := d.As(d.person).ReplaceScopes(t.Context(), string(d.tenant.ID), []api.NewScope{{
+		Name: "rates:read", Description: "Rates", Roles: []api.Role{api.RoleAdmin},
+	}})
+	testkit.NoError(t, err)
+	d.Keys.Store = endlessKeys{d.Keys.Store}
+	member := d.at("members/" + string(admin.ID))
+	const says = "too many keys to examine all of them"
+	for _, path := range []string{member + "/role", member + "/known", member + "/remove"} {
+		page := d.get(path)
+		page.see(t, path, http.StatusOK, says)
+		if strings.Contains(page.text, "knows no secret") {
+			t.Errorf("%s says that the person knows nothing", path)
+		}
+	}
+	d.get(d.at("scopes/rates:read/remove")).see(t, "a scope", http.StatusOK, "at least 0 keys")
+	if got := d.post(member+"/remove", nil); got.location != member+"/known?did=member.remove" {
+		t.Errorf("remove: %d to %q", got.status, got.location)
+	}
+	d.get(member+"/known").see(t, "a former admin", http.StatusOK, says)
 }

@@ -25,8 +25,6 @@ const (
 	maxSuggested = 200
 	// maxServiceAccounts is how many service accounts the form lists: all that a tenant has.
 	maxServiceAccounts = 200
-	// mostHeld is from how many keys of an owner on they are not counted.
-	mostHeld = 200
 )
 
 // ownerType is a type of owner in the form. id is that of its choice, and field that of its field.
@@ -368,23 +366,20 @@ func (k *call) subjectOwner(t tenancy.Tenant, o *keyOwner) error {
 
 // held says how many keys an owner has: "Holds 2 of 3 keys."
 func (k *call) held(t tenancy.Tenant, owner ident.PartyID) (string, error) {
-	keys, more, err := k.usableKeys(t.ID, key.Filter{Owner: owner}, mostHeld)
+	held, err := k.console.Keys.Held(k.Context(), k.who, t.ID, owner)
 	if err != nil {
 		return "", err
 	}
-	return "Holds " + heldWords(t, owner.Type(), len(keys), more) + ".", nil
+	return "Holds " + heldWords(t, owner.Type(), held[owner].Keys) + ".", nil
 }
 
-// heldWords says how many keys an owner has: "2 of 3 keys". more is set if there are further ones.
-func heldWords(t tenancy.Tenant, owner ident.PartyType, keys int, more bool) string {
+// heldWords says how many keys an owner has: "2 of 3 keys".
+func heldWords(t tenancy.Tenant, owner ident.PartyType, keys int) string {
 	n := strconv.Itoa(keys)
-	if more {
-		n = "at least " + n
-	}
 	if most, _ := t.Settings.KeyLimit(owner); most > 0 {
 		return n + " of " + count(most, "key")
 	}
-	if keys == 1 && !more {
+	if keys == 1 {
 		return "1 key, no limit"
 	}
 	return n + " keys, no limit"

@@ -23,6 +23,10 @@ const (
 	maxOnce = 64
 )
 
+// errSentOtherwise is about a form that did its work with other values than it has now.
+var errSentOtherwise = fault.New(fault.Conflict,
+	"This form was sent before with other values, and nothing was done now. Open the form again.")
+
 func statusOf(faults view.Faults) int {
 	if len(faults) > 0 {
 		return statusInvalid
@@ -80,8 +84,7 @@ func (k *call) earlier(once audit.IdempotencyKey) (id string, err error) {
 		return "", fault.New(fault.Conflict,
 			"This form was sent twice, and the first time is not finished. Look at the list in a moment.")
 	case err == nil && result.Body != once.Body:
-		return "", fault.New(fault.Conflict,
-			"This form was sent before with other values, and nothing was done now. Open the form again.")
+		return "", errSentOtherwise
 	}
 	return result.Target, err
 }

@@ -40,7 +40,9 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	current := tenantOf(k, tenants)
 	f.Accounts = switcher(k, tenants, names, current)
 	if current != nil {
-		f.Where = &view.TenantLink{Name: current.Name, Account: names[current.Account], Path: tenantPath(current.ID)}
+		f.Where = &view.TenantLink{
+			ID: string(current.ID), Name: current.Name, Account: names[current.Account], Path: tenantPath(current.ID),
+		}
 	}
 	f.Nav = k.sidebar(answer.current, current, names)
 	return f, nil

@@ -2,9 +2,10 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
@@ -124,8 +125,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	query := k.URL.Query()
-	filter := key.Filter{Query: query.Get("q"), Status: policy.Status(query.Get("status"))}
+	filter := k.keyFilter()
 	page, err := k.keyPosition()
 	if err != nil {
 		return response{}, err
@@ -146,13 +146,79 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	}
 	p := view.Keys{
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
-		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: searchOf(tenantPath(t.ID), filter),
+		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID)),
+		Shown: count(len(group.Rows), "key") + " shown", Export: k.exportPath(tenantPath(t.ID) + ".csv"),
 	}
 	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
 		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
+}
+
+// keyFilter returns the filter in the address of a list of keys.
+func (k *call) keyFilter() key.Filter {
+	query := k.URL.Query()
+	f := key.Filter{
+		Query: query.Get("q"), Status: policy.Status(query.Get("status")),
+		OwnerTypes: ownerTypeFilter(query.Get("owner")),
+	}
+	if f.Status == blocked {
+		f.Status, f.Blocked = "", true
+	}
+	return f
+}
+
+// exportColumns are the columns of the list of keys as a file. Those after "status" are empty for
+// keys of which the person sees the name alone.
+var exportColumns = []string{
+	"id", "public_id", "name", "description", "owner_type", "owner_id", "owner", "created_at", "status", "blocked_by",
+	"secret_set_at", "expires_at", "last_used_at", "last_used_ip", "scopes", "applications",
+}
+
+// exportKeys answers the list of keys as a file, with the filters of the page.
+func (c *Console) exportKeys(k *call) (response, error) {
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	filter := k.keyFilter()
+	read := func(ctx context.Context, row func(...string), part func() error) error {
+		page := &key.Page{Limit: maxOwnKeys}
+		for page != nil {
+			listing, err := c.Keys.List(ctx, k.who, t.ID, filter, *page)
+			if err != nil {
+				return err
+			}
+			for _, v := range listing.Views {
+				row(exportRow(v)...)
+			}
+			if err := part(); err != nil {
+				return err
+			}
+			page = listing.Next
+		}
+		return nil
+	}
+	return response{export: &export{name: "keys.csv", columns: exportColumns, read: read}}, nil
+}
+
+func exportRow(v key.View) []string {
+	k := v.Key
+	owner, _ := ownerWords(k)
+	row := []string{
+		string(k.ID), k.PublicID, k.Name, k.Description, string(k.Owner.Type()), string(k.Owner.ID), owner,
+		stamp(k.CreatedAt), string(v.Status),
+	}
+	if !v.Full {
+		return append(row, make([]string, len(exportColumns)-len(row))...)
+	}
+	applications := "*"
+	if !k.Applications.All {
+		applications = strings.Join(k.Applications.IDs, " ")
+	}
+	return append(row, string(v.BlockedBy), stamp(k.SecretSetAt), stamp(v.Life.Expiry.At), stamp(k.LastUsedAt),
+		k.LastUsedIP, strings.Join(k.Scopes.Strings(), " "), applications)
 }
 
 // newKeyIn returns where the person creates a key in the tenant: admins for anybody, and everybody
@@ -167,26 +233,62 @@ func (k *call) newKeyIn(t tenancy.Tenant) string {
 	return ""
 }
 
-// searchOf returns the form above a list.
-func searchOf(path string, f key.Filter) *view.Search {
-	s := &view.Search{Path: path, Query: f.Query, Status: string(f.Status)}
-	for _, status := range append([]policy.Status{""}, policy.Statuses()...) {
-		to := url.Values{}
-		if f.Query != "" {
-			to.Set("q", f.Query)
+// blocked is the filter for active keys that something keeps from working.
+const blocked policy.Status = "blocked"
+
+// ownerTypeFilter returns the types of owners whose keys are listed; nil for all.
+func ownerTypeFilter(chosen string) []ident.PartyType {
+	if chosen == "" {
+		return nil
+	}
+	return []ident.PartyType{ident.PartyType(chosen)}
+}
+
+// ownerTypeWords are the types of owners in words.
+var ownerTypeWords = []view.Choice{
+	{Text: "All owners"},
+	{Value: string(ident.UserParty), Text: "People"},
+	{Value: string(ident.ServiceAccountParty), Text: "Service accounts"},
+	{Value: string(ident.SubjectParty), Text: "Subjects"},
+}
+
+// searchOf returns the form above the list of keys.
+func (k *call) searchOf(path string) *view.Search {
+	query := k.URL.Query()
+	s := &view.Search{Path: path, Query: query.Get("q"), Status: query.Get("status")}
+	for _, c := range ownerTypeWords {
+		c.Checked = c.Value == query.Get("owner")
+		s.Owners = append(s.Owners, c)
+	}
+	for _, status := range append([]policy.Status{"", policy.Active, blocked}, policy.Statuses()...) {
+		if status == policy.Active && len(s.Statuses) > 1 {
+			continue // it is first already
 		}
+		to := k.filters()
+		to.Del("status")
 		text := "All"
 		if status != "" {
 			to.Set("status", string(status))
 			text = badges[status].Text
 		}
-		tab := view.Tab{Link: view.Link{Text: text, Path: path}, Current: status == f.Status}
+		tab := view.Tab{Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status}
 		if len(to) > 0 {
 			tab.Path += "?" + to.Encode()
 		}
 		s.Statuses = append(s.Statuses, tab)
 	}
+	if s.Query != "" || s.Status != "" || query.Get("owner") != "" {
+		s.Reset = path
+	}
 	return s
+}
+
+// exportPath returns where the list is exported, with the filters of the page.
+func (k *call) exportPath(path string) string {
+	if filters := k.filters(); len(filters) > 0 {
+		return path + "?" + filters.Encode()
+	}
+	return path
 }
 
 // keyPosition returns which part of the list of keys is asked for.
@@ -197,6 +299,7 @@ func (k *call) keyPosition() (key.Page, error) {
 
 // badges are the statuses in words.
 var badges = map[policy.Status]view.Badge{
+	blocked:         {Text: "Blocked", Icon: "warn", Class: "blocked"},
 	policy.Active:   {Text: "Active", Icon: "check", Class: "active"},
 	policy.Disabled: {Text: "Disabled", Icon: "pause", Class: "disabled"},
 	policy.Expired:  {Text: "Expired", Icon: "warn", Class: "expired"},
@@ -206,6 +309,8 @@ var badges = map[policy.Status]view.Badge{
 // badgeOf returns the status of a key, in words.
 func badgeOf(v key.View) view.Badge {
 	switch {
+	case v.BlockedBy != "":
+		return badges[blocked]
 	case v.Status == policy.Active && v.Full && v.Key.SecretSetAt.IsZero():
 		return view.Badge{Text: "Not claimed", Icon: "link", Class: "waiting"}
 	case v.Status == policy.Active && v.Full && !v.Previous.Until.IsZero():
@@ -224,10 +329,10 @@ func (k *call) row(v key.View) view.KeyRow {
 		Ended: v.Status == policy.Revoked, LastUsed: never("–"), Expires: never("–"),
 	}
 	row.Blade = row.PublicID
-	switch v.Status {
-	case policy.Disabled:
+	switch {
+	case v.Status == policy.Disabled, v.BlockedBy != "":
 		row.Drawn = "off"
-	case policy.Expired, policy.Revoked:
+	case v.Status == policy.Expired, v.Status == policy.Revoked:
 		row.Drawn = "out"
 	}
 	if !v.Full {

@@ -77,6 +77,7 @@ func (c *Console) showKey(k *call) (response, error) {
 			page.Applies = count(len(v.Key.Applications.IDs), "application") + ". Any other application is refused."
 		}
 	}
+	page.Blocked = blockerWords[v.BlockedBy]
 	if v.MayChange {
 		setActions(&page, v)
 	}
@@ -84,6 +85,13 @@ func (c *Console) showKey(k *call) (response, error) {
 		page.Reveal = pathOf(v.Key) + "/reveal"
 	}
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
+}
+
+// blockerWords say what keeps a key from working.
+var blockerWords = map[policy.Blocker]string{
+	policy.BlockedByOwner:   "Its owner, or their membership in this tenant, is disabled.",
+	policy.BlockedByTenant:  "The tenant is disabled.",
+	policy.BlockedByAccount: "The account is disabled.",
 }
 
 // pageAction returns a link to a page, if there is one that the person finds in the sidebar.

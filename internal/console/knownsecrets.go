@@ -26,6 +26,23 @@ type knownSecrets struct {
 	more bool
 }
 
+// none reports whether the person certainly knows nothing.
+func (s knownSecrets) none() bool { return len(s.keys)+len(s.management) == 0 && !s.more }
+
+// shown says which of the keys the table has; "" for all.
+func (s knownSecrets) shown() string {
+	switch {
+	case !s.more:
+		return ""
+	case len(s.keys) < maxKnown:
+		return notExamined
+	}
+	return "These are the newest. Further ones are listed once these are revoked."
+}
+
+// notExamined is said where a list may lack keys.
+const notExamined = "The tenant has too many keys to examine all of them for this page. There may be further ones."
+
 // known returns what a person knows of the tenant, to an admin or auditor of it.
 func (k *call) known(t tenancy.Tenant, user ident.UserID) (known knownSecrets, err error) {
 	known.keys, known.more, err = k.usableKeys(t.ID, key.Filter{ShownTo: user}, maxKnown)
@@ -48,6 +65,9 @@ func (k *call) known(t tenancy.Tenant, user ident.UserID) (known knownSecrets, e
 func (s knownSecrets) table(k *call) *view.Table {
 	table := k.keyTable(s.keys)
 	table.Empty = "The person knows no secret of another's key that is still valid."
+	if s.more {
+		table.Empty = "None was found among the newest keys."
+	}
 	for _, h := range s.management {
 		badge := badges[policy.Active]
 		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
@@ -75,14 +95,10 @@ func (c *Console) existing(path string) string {
 
 // panels returns a panel with what the person knows; none if it is nothing.
 func (s knownSecrets) panels(k *call, heading, intro string) []view.Panel {
-	if len(s.keys)+len(s.management) == 0 {
+	if s.none() {
 		return nil
 	}
-	p := view.Panel{ID: "known", Heading: heading, Intro: intro, Table: s.table(k)}
-	if s.more {
-		p.Shown = "These are the newest."
-	}
-	return []view.Panel{p}
+	return []view.Panel{{ID: "known", Heading: heading, Intro: intro, Table: s.table(k), Shown: s.shown()}}
 }
 
 // listKnown lists the secrets that a person knows, who may be no member any more.
@@ -97,7 +113,7 @@ func (c *Console) listKnown(k *call) (response, error) {
 		return response{}, err
 	}
 	name, err := k.nameOf(t, user)
-	if err != nil && (!errors.Is(err, fault.NotFound) || len(known.keys)+len(known.management) == 0) {
+	if err != nil && (!errors.Is(err, fault.NotFound) || known.none()) {
 		return response{}, err
 	}
 	members := inTenant(t.ID, "members")
@@ -105,10 +121,7 @@ func (c *Console) listKnown(k *call) (response, error) {
 		Crumb: view.Link{Text: "Members", Path: members}, Heading: "Secrets that " + name + " knows",
 		Intro: "They were shown these secrets, which are still valid. Regenerate or revoke what they must not use.",
 	}
-	panel := view.Panel{ID: "known", Heading: "Keys of other owners", Table: known.table(k)}
-	if known.more {
-		panel.Shown = "These are the newest."
-	}
+	panel := view.Panel{ID: "known", Heading: "Keys of other owners", Table: known.table(k), Shown: known.shown()}
 	if n := len(known.keys); n > 0 && k.isAdmin(t) {
 		p.Actions = []view.Action{{
 			Text: "Revoke " + count(n, "key") + "…", Class: "ends", Path: k.URL.Path + "/revoke",
@@ -187,5 +200,9 @@ func (c *Console) revokeKnown(k *call) (response, error) {
 			return response{}, fmt.Errorf("revoke %s: %w", v.Key.ID, err)
 		}
 	}
-	return did(inTenant(t.ID, "members"), "member.known"), nil
+	members := inTenant(t.ID, "members")
+	if known.more {
+		return did(members+"/"+string(user)+"/known", "member.known"), nil
+	}
+	return did(members, "member.known"), nil
 }

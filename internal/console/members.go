@@ -16,7 +16,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -460,9 +459,12 @@ func (c *Console) confirmRemoveMember(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	if n := len(known.keys) + len(known.management); n > 0 {
+	if !known.none() {
 		p.Lead += " Secrets of other keys that the person was shown stay valid. You can revoke those keys next."
 		p.Table = known.table(k)
+	}
+	if more := known.shown(); more != "" {
+		p.Lead += " " + more
 	}
 	return k.confirmMember(p, t, m.User.ID, personName(m))
 }
@@ -477,16 +479,10 @@ func (k *call) confirmMember(p view.Confirm, t tenancy.Tenant, user ident.UserID
 	return k.confirmation(p, name, inTenant(t.ID, "members"), facts), nil
 }
 
-// countedKeys is up to how many keys of a person are counted.
-const countedKeys = 100
-
 // countKeys returns how many keys of a person work or could work again, in words.
 func (k *call) countKeys(t tenancy.Tenant, user ident.UserID) (string, error) {
-	list, more, err := k.usableKeys(t.ID, key.Filter{Owner: ident.PartyID(user)}, countedKeys)
-	if more {
-		return fmt.Sprintf("more than %d", len(list)), err
-	}
-	return strconv.Itoa(len(list)), err
+	held, err := k.console.Keys.Held(k.Context(), k.who, t.ID, ident.PartyID(user))
+	return strconv.Itoa(held[ident.PartyID(user)].Keys), err
 }
 
 func (c *Console) removeMember(k *call) (response, error) {
@@ -498,13 +494,14 @@ func (c *Console) removeMember(k *call) (response, error) {
 }
 
 // afterLosing goes on after a person lost the rights of an admin or the membership: to the secrets
-// that they still know, or else to the list. It ignores errors, because the change is made.
+// that they still know, or may know, or else to the list. It returns no errors, because the change
+// is made.
 func (k *call) afterLosing(what string) (response, error) {
 	tenant, user := k.memberIDs()
 	t, err := k.tenant()
 	if err == nil {
 		known, err := k.known(t, user)
-		if err == nil && len(known.keys)+len(known.management) > 0 {
+		if err != nil || !known.none() {
 			return did(inTenant(tenant, "members/"+string(user)+"/known"), what), nil
 		}
 	}

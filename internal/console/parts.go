@@ -8,7 +8,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
-	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
@@ -61,8 +60,10 @@ const (
 )
 
 // usableKeys returns up to most keys of a tenant that match the filter and are active or disabled.
-// more is set if there may be further ones.
+// more is set if there may be further ones: also if there are fewer, since only so many keys are
+// examined.
 func (k *call) usableKeys(tenant ident.TenantID, filter key.Filter, most int) (list []key.View, more bool, err error) {
+	filter.Usable = true
 	page := key.Page{Limit: partLimit}
 	for range searchedParts {
 		l, err := k.console.Keys.List(k.Context(), k.who, tenant, filter, page)
@@ -70,9 +71,6 @@ func (k *call) usableKeys(tenant ident.TenantID, filter key.Filter, most int) (l
 			return nil, false, err
 		}
 		for _, v := range l.Views {
-			if v.Status != policy.Active && v.Status != policy.Disabled {
-				continue
-			}
 			if len(list) == most {
 				return list, true, nil
 			}

@@ -40,9 +40,11 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
 		},
-		firstKeyPath: c.firstKeyRoutes(),
-		"/sign-out":  {c.route(post, "/sign-out", c.signOut)},
-		"/theme":     {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
+		firstKeyPath:  c.firstKeyRoutes(),
+		findPath:      c.findRoutes(),
+		shortcutsPath: c.shortcutRoutes(),
+		"/sign-out":   {c.route(post, "/sign-out", c.signOut)},
+		"/theme":      {c.route(post, "/theme", c.anonymous(true, c.setTheme))},
 		"/forgotten-password": {
 			c.route(get, "/forgotten-password", c.open(c.showForgotten)),
 			c.route(post, "/forgotten-password", c.anonymous(true, c.requestReset)),
@@ -93,6 +95,7 @@ func (c *Console) personalRoutes() []web.Route {
 func (c *Console) keyRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/keys", c.tenantKeys),
+		c.page("/t/{tenant}/keys.csv", c.exportKeys),
 		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
 		c.ending("/t/{tenant}/keys/revoke", c.confirmBulk(revokeSeveral), c.changeBulk(revokeSeveral)),
 		c.ending("/t/{tenant}/keys/disable", c.confirmBulk(disableSeveral), c.changeBulk(disableSeveral)),

@@ -223,7 +223,11 @@ func (c *Console) confirmRemoveScope(k *call) (response, error) {
 			"names it gets it back if you add the scope again.",
 	}
 	number := count(len(losing), "key")
-	if more {
+	switch {
+	case more && len(losing) < maxLosing:
+		number = "at least " + number
+		p.Lead += " " + notExamined
+	case more:
 		number = "more than " + number
 	}
 	if len(losing) > 0 {

@@ -24,9 +24,6 @@ import (
 
 const (
 	serviceAccountPath = "/t/{tenant}/service-accounts/{service_account}"
-	// maxCounted is how many keys the list of service accounts counts. Beyond it, it shows no
-	// counts.
-	maxCounted = 1000
 	// maxResolved is how many e-mail addresses of stewards are looked for. It is more than a
 	// service account has.
 	maxResolved = 20
@@ -59,20 +56,23 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	keys, more, err := k.usableKeys(t.ID, key.Filter{OwnerTypes: []ident.PartyType{ident.ServiceAccountParty}},
-		maxCounted)
-	if err != nil {
-		return response{}, err
-	}
 	shown, next := pageOf(k, all, func(a machine.ServiceAccount) (time.Time, string) {
 		return a.CreatedAt, string(a.ID)
 	})
+	owners := make([]ident.PartyID, len(shown))
+	for i, a := range shown {
+		owners[i] = ident.PartyID(a.ID)
+	}
+	held, err := c.Keys.Held(k.Context(), k.who, t.ID, owners...)
+	if err != nil {
+		return response{}, err
+	}
 	table := &view.Table{
 		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
 		Empty:   "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
 	for _, a := range shown {
-		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, keys, more))
+		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, held[ident.PartyID(a.ID)]))
 	}
 	p := view.Overview{
 		Heading: "Service accounts", Intro: "Machines that own keys in " + t.Name + " as a member does.",
@@ -86,30 +86,14 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	return response{page: p, title: "Service accounts of " + t.Name, current: inTenant(t.ID, "service-accounts")}, nil
 }
 
-// serviceAccountRow returns a service account as the list shows it. keys are those of all, and more
-// is set if there are further ones.
-func (k *call) serviceAccountRow(t tenancy.Tenant, a machine.ServiceAccount, keys []key.View,
-	more bool,
-) view.TableRow {
-	held, used := 0, time.Time{}
-	for _, v := range keys {
-		if v.Key.Owner.ID != ident.PartyID(a.ID) {
-			continue
-		}
-		held++
-		if v.Key.LastUsedAt.After(used) {
-			used = v.Key.LastUsedAt
-		}
-	}
-	counted, last := view.Cell{Text: strconv.Itoa(held)}, view.Cell{When: k.ago(used)}
-	if more {
-		counted, last = view.Cell{Text: "–"}, view.Cell{Text: "–"}
-	}
+// serviceAccountRow returns a service account as the list shows it.
+func (k *call) serviceAccountRow(t tenancy.Tenant, a machine.ServiceAccount, held key.Holding) view.TableRow {
 	path := serviceAccountURL(a)
 	row := view.TableRow{Cells: []view.Cell{
 		{Text: a.Name, Note: a.Description, Path: path},
 		{Text: string(a.Role)},
-		counted, last,
+		{Text: strconv.Itoa(held.Keys)},
+		{When: k.ago(held.LastUsedAt)},
 		{Text: cmp.Or(stewardNames(a), "–")},
 		{Badge: onOff(a.Disabled)},
 	}}
@@ -197,7 +181,7 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management},
 	}
 	if k.isAdmin(t) {
-		p.Actions = k.serviceAccountRow(t, a, nil, false).Actions
+		p.Actions = k.serviceAccountRow(t, a, key.Holding{}).Actions
 	}
 	return response{page: p, title: a.Name, current: list}, nil
 }
@@ -217,11 +201,11 @@ func (k *call) ownedPanel(t tenancy.Tenant, owner ident.PartyID, disabled bool) 
 	if err != nil {
 		return panel, err
 	}
-	usable, more, err := k.usableKeys(t.ID, filter, mostHeld)
+	held, err := k.console.Keys.Held(k.Context(), k.who, t.ID, owner)
 	if err != nil {
 		return panel, err
 	}
-	panel.Note = heldWords(t, owner.Type(), len(usable), more)
+	panel.Note = heldWords(t, owner.Type(), held[owner].Keys)
 	panel.Table = &view.Table{
 		Columns: columns("Key", "Status", "Created", "Last used", "Expires"), Empty: "No key yet.",
 	}
@@ -423,18 +407,11 @@ func (c *Console) editServiceAccount(k *call) (response, error) {
 
 // ownedFacts says how many keys an owner has that would be refused.
 func (k *call) ownedFacts(tenant ident.TenantID, owner ident.PartyID) ([]view.Fact, error) {
-	keys, more, err := k.usableKeys(tenant, key.Filter{Owner: owner}, mostHeld)
-	used := time.Time{}
-	for _, v := range keys {
-		if v.Key.LastUsedAt.After(used) {
-			used = v.Key.LastUsedAt
-		}
-	}
-	n := count(len(keys), "API key")
-	if more {
-		n = "at least " + n
-	}
-	return []view.Fact{{Name: "API keys", Value: n}, {Name: "Last used", When: k.ago(used)}}, err
+	held, err := k.console.Keys.Held(k.Context(), k.who, tenant, owner)
+	return []view.Fact{
+		{Name: "API keys", Value: count(held[owner].Keys, "API key")},
+		{Name: "Last used", When: k.ago(held[owner].LastUsedAt)},
+	}, err
 }
 
 // confirmServiceAccount asks before the service account in the path ends.

@@ -62,6 +62,8 @@ type Key struct {
 	// OwnerDeletedAt is when the owner was deleted; zero for an owner who was not, and for users,
 	// whose keys are revoked with them.
 	OwnerDeletedAt time.Time
+	// OwnerDisabled is set while the owner, or their membership in the tenant, is disabled or gone.
+	OwnerDisabled bool
 	// Stewards are the people who look after the service account that owns the key.
 	Stewards  []ident.UserID
 	CreatedBy principal.Party

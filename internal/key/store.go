@@ -38,6 +38,10 @@ type ListStore interface {
 	// Keys lists keys of a tenant.
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter,
 		page Page) (keys []Key, stopped *Position, err error)
+	// Held returns what the owners hold in a tenant. Keys whose secrets were set by expiredSetBy
+	// have expired by a rule of the account.
+	Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID,
+		expiredSetBy, now time.Time) (map[ident.PartyID]Holding, error)
 	// SubjectID returns the id of a tenant's subject; "" where no subject has the external id.
 	SubjectID(ctx context.Context, tenant ident.TenantID, externalID string) (ident.SubjectID, error)
 	// StewardedBy returns the service accounts of the tenant that the person is steward of.

@@ -17,6 +17,9 @@ type View struct {
 	Life policy.Life
 	// Status is computed for the moment of the view; it is never stored.
 	Status policy.Status
+	// BlockedBy is what keeps an active key from working; "" for nothing. Who does not see the key
+	// in full does not learn it.
+	BlockedBy policy.Blocker
 	// Previous is the secret before the last refresh while it is valid. Its Until is when it really
 	// ends. It is zero where no previous secret is valid.
 	Previous Previous
@@ -125,11 +128,15 @@ func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k 
 	life, now := k.Life(t.Rules), s.Now()
 	to := relationTo(k, person, role)
 	access := accessTo(role, to, t.Settings.Visibility)
-	return View{
+	v := View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
 		Full: access.full, MayChange: access.change,
 		MayRefresh: access.change && (to == isOwner || t.Settings.AdminRefresh),
 	}
+	if v.Full && v.Status == policy.Active {
+		v.BlockedBy = t.Blocks(k.OwnerDisabled)
+	}
+	return v
 }
 
 // viewer returns a function that shows keys of the tenant to the caller.

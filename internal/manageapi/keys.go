@@ -127,7 +127,9 @@ func specOf(n api.CreateKeyRequest, owner keyOwner) key.Spec {
 // KeyFilterInput filters a list of keys. It is exported because huma sees no other embedded types.
 type KeyFilterInput struct {
 	Status string `query:"status" doc:"active, disabled, expired or revoked."`
-	Query  string `query:"q"`
+	// BlockedBy is what keeps otherwise active keys from working.
+	BlockedBy string `query:"blocked_by" doc:"owner, tenant or account: active keys that it keeps from working."`
+	Query     string `query:"q"`
 }
 
 type listKeysInput struct {
@@ -152,8 +154,8 @@ func (in *listKeysInput) Resolve(ctx huma.Context) []error {
 func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List[api.Key]], error) {
 	caller := callerOf(ctx)
 	filter := key.Filter{
-		Status: policy.Status(in.Status), Query: in.Query, CreatedAfter: in.CreatedAfter.time(),
-		ExpiresBefore: in.ExpiresBefore.time(),
+		Status: policy.Status(in.Status), BlockedBy: policy.Blocker(in.BlockedBy), Query: in.Query,
+		CreatedAfter: in.CreatedAfter.time(), ExpiresBefore: in.ExpiresBefore.time(),
 	}
 	faults := ownerFilter(caller, in.Owner, &filter)
 	var more []fault.Field
@@ -163,7 +165,7 @@ func (a *API) listKeys(ctx context.Context, in *listKeysInput) (*output[api.List
 	if err := fault.Refuse(append(faults, more...)...); err != nil {
 		return nil, err
 	}
-	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.Query, in.ShownTo, in.CreatedBy,
+	bound := binding(caller, "keys", in.Tenant, in.Owner, in.Status, in.BlockedBy, in.Query, in.ShownTo, in.CreatedBy,
 		in.CreatedAfter.time().UTC().String(), in.ExpiresBefore.time().UTC().String())
 	return keyPage(a, in.PageInput, bound, keyOf, func(page key.Page) ([]key.View, *key.Page, error) {
 		l, err := a.Keys.List(ctx, caller.Principal, ident.TenantID(in.Tenant), filter, page)
@@ -189,8 +191,10 @@ type listOwnKeysInput struct {
 
 func (a *API) listOwnKeys(ctx context.Context, in *listOwnKeysInput) (*output[api.List[api.OwnKey]], error) {
 	caller := callerOf(ctx)
-	filter := key.Filter{Status: policy.Status(in.Status), Query: in.Query}
-	bound := binding(caller, "own keys", in.Status, in.Query)
+	filter := key.Filter{
+		Status: policy.Status(in.Status), BlockedBy: policy.Blocker(in.BlockedBy), Query: in.Query,
+	}
+	bound := binding(caller, "own keys", in.Status, in.BlockedBy, in.Query)
 	return keyPage(a, in.PageInput, bound, ownKeyOf, func(page key.Page) ([]key.View, *key.Page, error) {
 		l, err := a.Keys.ListOwn(ctx, caller.Principal, filter, page)
 		return l.Views, l.Next, err

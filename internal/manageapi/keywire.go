@@ -31,6 +31,7 @@ func keyOf(v key.View) api.Key {
 		ExpiryReason: web.OptionalAs[api.ExpiryReason](v.Life.Expiry.Reason),
 		LastUsedAt:   web.Time(k.LastUsedAt), LastUsedIP: web.Optional(k.LastUsedIP),
 		DisabledAt: web.Time(k.DisabledAt), DisabledBy: web.Optional(k.DisabledBy),
+		BlockedBy: web.OptionalAs[api.Blocker](v.BlockedBy),
 		RevokedAt: web.Time(k.RevokedAt), RevokedReason: web.Optional(k.RevokedReason),
 		Previous: previousOf(v.Previous), Version: string(k.Version()),
 	}

@@ -292,12 +292,28 @@ type Tenant struct {
 	Number  int64
 	Account ident.AccountID
 	// Active is false where the tenant or its account is disabled.
-	Active    bool
+	Active bool
+	// AccountDisabled is set where its account is.
+	AccountDisabled bool
+
 	Settings  Settings
 	Catalogue scope.Catalogue
 	Rules     []Rule
 	// IdleSince is when Settings.IdleDays was last changed; zero if it is 0.
 	IdleSince time.Time
+}
+
+// Blocks returns what keeps the keys of an owner from working; "" for nothing.
+func (t Tenant) Blocks(ownerDisabled bool) Blocker {
+	switch {
+	case t.AccountDisabled:
+		return BlockedByAccount
+	case !t.Active:
+		return BlockedByTenant
+	case ownerDisabled:
+		return BlockedByOwner
+	}
+	return ""
 }
 
 // IdleRule returns the tenant's rule for keys that nobody uses.

@@ -69,6 +69,21 @@ type Dependencies struct {
 	Ended bool
 }
 
+// Blocker is what keeps an otherwise active key from working: something that the key depends on is
+// disabled. The key itself is unchanged, and works again once that is enabled.
+type Blocker string
+
+// The blockers. An account blocks what its tenants hold, and a tenant what its members do.
+const (
+	// BlockedByOwner is the owner of the key, or their membership in the tenant.
+	BlockedByOwner   Blocker = "owner"
+	BlockedByTenant  Blocker = "tenant"
+	BlockedByAccount Blocker = "account"
+)
+
+// Blockers lists all blockers.
+func Blockers() []Blocker { return []Blocker{BlockedByOwner, BlockedByTenant, BlockedByAccount} }
+
 // Active reports whether everything that the key depends on is active.
 func (c Dependencies) Active() bool { return c.Owner && c.Member && c.Tenant }
 

@@ -26,7 +26,8 @@ const (
 		COALESCE(o.email, su.external_id), o.canonical_email, k.owner_id,
 		COALESCE(s.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END), CASE WHEN p.key_id IS NOT NULL THEN
 		COALESCE(p.set_by, CASE WHEN k.delivery = 'direct' THEN k.created_by END) END`
-	candidateTables = ` FROM keys k LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'
+	candidateTables = ` FROM keys k` + candidateJoins
+	candidateJoins  = ` LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current'
 		LEFT JOIN key_secrets p ON p.key_id = k.id AND p.position = 'previous' LEFT JOIN users o ON o.id = k.owner_id
 		LEFT JOIN subjects su ON su.id = k.owner_id`
 	newestCandidates = ` AND (k.created_at, k.id) < ($2, $3) ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
@@ -37,6 +38,16 @@ const (
 		` WHERE k.tenant_id = $1 AND k.owner_id = $5` + newestCandidates
 	listCandidatesBy query = `SELECT ` + candidateColumns + `, ''` + candidateTables +
 		` WHERE k.tenant_id = $1 AND k.created_by = $5` + newestCandidates
+	// The keys of other owners of which somebody has set a secret, or which they created and of
+	// which a secret has no setter on record. Sorted are those keys alone.
+	shownCandidates = `SELECT ` + candidateColumns + `, '' FROM (SELECT key_id FROM key_secrets WHERE set_by = $5
+		UNION SELECT made.id FROM keys made WHERE made.tenant_id = $1 AND made.created_by = $5
+		AND made.delivery = 'direct' AND EXISTS (SELECT 1 FROM key_secrets old WHERE old.key_id = made.id
+		AND old.set_by IS NULL)) seen CROSS JOIN keys k` + candidateJoins + `
+		WHERE k.id = seen.key_id AND k.tenant_id = $1 AND k.owner_id <> $5`
+	listShownCandidates       query = shownCandidates + newestCandidates
+	listUsableShownCandidates query = shownCandidates + ` AND k.revoked_at IS NULL AND k.forgotten_at IS NULL` +
+		newestCandidates
 	// For a person, only keys in tenants where they are an active member are listed.
 	listOwnCandidates query = `SELECT ` + candidateColumns + `, CASE WHEN m.user_id IS NOT NULL THEN a.id END` +
 		candidateTables + `
@@ -45,6 +56,12 @@ const (
 		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		WHERE k.owner_id = $1` + newestCandidates
 	selectKeys query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
+	// A key that waits for its secret has no age.
+	countHeldKeys query = `SELECT k.owner_id, COUNT(*), MAX(used.last_used_at) FROM keys k
+		LEFT JOIN key_uses used ON used.key_id = k.id
+		WHERE k.tenant_id = $1 AND k.revoked_at IS NULL AND k.forgotten_at IS NULL
+		AND COALESCE(k.secret_set_at, 9223372036854775807) > $2
+		AND COALESCE(k.expires_at, 9223372036854775807) > $3 AND k.owner_id IN ($4…) GROUP BY k.owner_id`
 )
 
 // listedKey is a key that a list examines.
@@ -79,9 +96,27 @@ func (c listedKey) shownTo(person ident.UserID) bool {
 	return who == "" || c.owner != who && (c.setBy == who || c.previousSetBy == who)
 }
 
-// ownedBy reports whether the key belongs to one of the owners. For no owners it is always true.
-func (c listedKey) ownedBy(owners []ident.PartyID) bool {
-	return len(owners) == 0 || slices.Contains(owners, c.owner)
+// ownedBy reports whether the key belongs to an owner whom the filter allows.
+func (c listedKey) ownedBy(f key.Filter) bool {
+	return (f.Owner == "" || f.Owner == c.owner) && (len(f.Owners) == 0 || slices.Contains(f.Owners, c.owner))
+}
+
+// Held implements key.ListStore.
+func (s *Store) Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID,
+	expiredSetBy, now time.Time,
+) (map[ident.PartyID]key.Holding, error) {
+	held := map[ident.PartyID]key.Holding{}
+	q, args := expand(countHeldKeys, 4, owners, tenant, expiredSetBy.UnixMicro(), now.UnixMicro())
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
+		var owner ident.PartyID
+		var h key.Holding
+		if err := row.Scan(&owner, &h.Keys, nullTime{&h.LastUsedAt}); err != nil {
+			return err
+		}
+		held[owner] = h
+		return nil
+	}, args...)
+	return held, s.fault(err)
 }
 
 // StewardedBy implements key.Store.
@@ -105,6 +140,10 @@ func (s *Store) Keys(
 ) ([]key.Key, *key.Position, error) {
 	q, owner := listCandidates, []any(nil)
 	switch {
+	case filter.ShownTo != "" && filter.Usable:
+		q, owner = listUsableShownCandidates, []any{filter.ShownTo}
+	case filter.ShownTo != "":
+		q, owner = listShownCandidates, []any{filter.ShownTo}
 	case filter.Owner != "":
 		q, owner = listCandidatesOf, []any{filter.Owner}
 	case filter.CreatedBy != "":
@@ -149,7 +188,7 @@ func (s *Store) searchKeys(
 		}
 		for _, c := range part {
 			last = &key.Position{At: c.createdAt, Key: c.id}
-			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && c.ownedBy(filter.Owners) &&
+			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && c.ownedBy(filter) &&
 				(wanted.Empty() ||
 					wanted.Found(c.name,
 						c.publicID, c.email, c.canonicalEmail)) {

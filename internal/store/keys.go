@@ -20,7 +20,8 @@ import (
 // keyColumns are scanned by scanKey, in this order.
 const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
 	k.owner_id, o.email, COALESCE(o.name, sa.name, su.name), su.external_id,
-	COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at),
+	COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at), CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
+	THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END,
 	k.created_by, c.email, COALESCE(c.name, mk.name), k.all_applications, k.delivery,
 	k.created_at, k.updated_at, k.secret_set_at, k.expires_at, k.slot, used.last_used_at, used.last_used_ip,
 	k.disabled_at, k.disabled_by, k.disabled_by_admin, k.enabled_at, k.forgotten_at, k.revoked_at, k.revoked_reason,
@@ -28,6 +29,7 @@ const keyColumns = `k.id, k.number, k.tenant_id, k.name, k.description,
 
 const keyTables = ` FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
+	LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
 	LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
 	LEFT JOIN users c ON c.id = k.created_by LEFT JOIN management_keys mk ON mk.id = k.created_by
 	LEFT JOIN key_uses used ON used.key_id = k.id`
@@ -173,6 +175,7 @@ func scanKey(row scanner) (k key.Key, err error) {
 	err = row.Scan(&k.ID, nullInt{&k.Number}, &k.Tenant, &k.Name, &k.Description, &k.Owner.ID,
 		nullString(&k.Owner.Email),
 		nullString(&k.Owner.Name), nullString(&k.Owner.ExternalID), nullTime{&k.OwnerDeletedAt},
+		isSet{&k.OwnerDisabled},
 		&k.CreatedBy.ID, nullString(&k.CreatedBy.Email), nullString(&k.CreatedBy.Name), &k.Applications.All,
 		&k.Delivery,
 		nullTime{&k.CreatedAt}, nullTime{&k.UpdatedAt}, nullTime{&k.SecretSetAt}, nullTime{&k.ExpiresAt},

@@ -228,7 +228,7 @@ func tenantRules(ctx context.Context, from querier, id ident.TenantID) (policy.T
 	if err != nil {
 		return policy.Tenant{}, err
 	}
-	t.Active = !tenantOff && !accountOff
+	t.Active, t.AccountDisabled = !tenantOff && !accountOff, accountOff
 	t.Settings, err = parseSettings(stored)
 	if err != nil {
 		return policy.Tenant{}, err

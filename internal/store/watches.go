@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -23,9 +24,11 @@ const (
 		ORDER BY shown_at DESC LIMIT $2`
 	updateWatchUse query = `UPDATE key_watches SET used_at = $3, used_ip = $4, used_transport = $5
 		WHERE key_id = $1 AND shown_at = $2 AND COALESCE(used_at, $3) >= $3`
+	// $8 is the code of a wrong secret, which replaces no other.
 	updateWatchRefusal query = `UPDATE key_watches SET refused_at = $3, refused_code = $4, refused_missing = $5,
 		refused_ip = $6, refused_transport = $7
-		WHERE key_id = $1 AND shown_at = $2 AND COALESCE(refused_at, 0) < $3`
+		WHERE key_id = $1 AND shown_at = $2 AND (refused_at IS NULL OR refused_code = $8 AND $4 <> $8
+		OR (refused_code = $8 OR $4 <> $8) AND refused_at < $3)`
 	selectSighting query = `SELECT key_id, shown_at, used_at, COALESCE(used_ip, ''), COALESCE(used_transport, ''),
 		refused_at, COALESCE(refused_code, ''), COALESCE(refused_missing, ''), COALESCE(refused_ip, ''),
 		COALESCE(refused_transport, '')
@@ -75,7 +78,7 @@ func recordSighting(ctx context.Context, tx *sql.Tx, s usage.Sighting) error {
 	}
 	if r := s.Refused; !r.At.IsZero() {
 		_, err := tx.ExecContext(ctx, string(updateWatchRefusal), id, shown, micros(r.At), string(r.Code), r.Missing,
-			r.IP, string(r.Transport))
+			r.IP, string(r.Transport), string(fault.KeyInvalid))
 		return err
 	}
 	return nil

@@ -134,8 +134,14 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	r Request,
 ) (Decision, error) {
 	d, err := e.evaluate(ctx, p, location)
-	if err != nil || d.Facts == nil {
+	if err != nil {
 		return d, err
+	}
+	if d.Facts == nil {
+		if d.entry != nil && !d.entry.isAbout(verifier, &r) {
+			d.entry = nil
+		}
+		return d, nil
 	}
 	if !d.Facts.tenant.accepts(r) {
 		return Decision{Code: fault.KeyInvalid}, nil

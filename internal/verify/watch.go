@@ -10,34 +10,44 @@ import (
 )
 
 // sight tells the watch of a key, if there is one, what became of a request with it. A key that was
-// recognised has facts. A key whose secret was wrong has an entry alone.
+// recognised has facts. A key whose secret was wrong has an entry alone. It allocates nothing for a
+// key that is not watched.
 func (e *Engine) sight(d *Decision, r *Requirement, via policy.Transport, ip string) {
 	if !e.watches.Any() {
 		return
 	}
 	switch {
 	case d.Facts != nil:
-		if !d.credential.life.Previous { // a client that was not given the new secret yet
-			e.tellWatch(d.Facts.Key.ID, usage.Seen{
-				At: d.at, Code: d.Code, Missing: d.missing(r), IP: ip, Transport: via,
-			})
+		w := e.watches.Of(d.Facts.Key.ID)
+		if w != nil && !d.credential.life.Previous { // a client that was not given the new secret yet
+			w.Saw(d.seen(d.missing(r), via, ip))
 		}
 	case d.entry != nil:
 		for i := range d.entry.credentials {
-			e.tellWatch(d.entry.credentials[i].facts.Key.ID, usage.Seen{
-				At: d.at, Code: d.Code, IP: ip, Transport: via,
-			})
+			if w := e.watches.Of(d.entry.credentials[i].facts.Key.ID); w != nil {
+				w.Saw(d.seen("", via, ip))
+			}
 		}
 	}
 }
 
-func (e *Engine) tellWatch(id ident.KeyID, s usage.Seen) {
-	w := e.watches.Of(id)
-	if w == nil {
-		return
+// seen returns what a watch is told about the decision. The address may be part of the request's
+// buffer, so it is copied.
+func (d *Decision) seen(missing string, via policy.Transport, ip string) usage.Seen {
+	return usage.Seen{At: d.at, Code: d.Code, Missing: missing, IP: strings.Clone(ip), Transport: via}
+}
+
+// isAbout reports whether a request is about the keys of the entry: it is made in their tenant, and
+// a verifier, if there is one, may inspect them. Only then do their owners learn that it had the
+// wrong secret.
+func (e *Entry) isAbout(verifier *Verifier, r *Request) bool {
+	for i := range e.credentials {
+		f := e.credentials[i].facts
+		if !f.tenant.accepts(*r) || verifier != nil && !verifier.canInspect(f, *r) {
+			return false
+		}
 	}
-	s.IP = strings.Clone(s.IP) // it may be part of the request's buffer
-	w.Saw(s)
+	return true
 }
 
 // sightCaller is sight for a caller that steps 1 to 4b accepted, with the code of a refusal or "".

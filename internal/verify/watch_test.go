@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/usage"
+	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -142,6 +143,67 @@ func TestTheOldSecretSaysNothingAboutTheNewOne(t *testing.T) {
 	}
 }
 
+func TestAWrongSecretIsOnRecordOnlyForARequestThatIsAboutTheKey(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t)
+	other := w.Tenant("Other tenant", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	verifierOf := func(tenant tenancy.Tenant) func(*testing.T, string, verify.Request) {
+		person := w.Member(tenant, "Verifier of "+tenant.Name, scope.Admin)
+		verifier := w.Server.Key(w.As(person), tenant, "keys:verify").Credential.Value
+		return func(t *testing.T, wrong string, r verify.Request) {
+			t.Helper()
+			d, err := w.Anyone().WithKey(verifier).Verify(t.Context(), api.VerifyRequest{
+				Credential: wrong, IP: r.IP, TenantID: string(r.Tenant),
+			})
+			testkit.NoError(t, err)
+			if d.Code != api.APIKeyInvalid {
+				t.Fatalf("the decision is %q", d.Code)
+			}
+		}
+	}
+	receiver := func(t *testing.T, wrong string, r verify.Request) {
+		t.Helper()
+		d, err := w.Engine.Decide(t.Context(), web.ParseCredential(wrong), r)
+		if err != nil || d.Code != fault.KeyInvalid {
+			t.Fatal(d.Code, err)
+		}
+	}
+	own, foreign := verifierOf(w.tenant), verifierOf(other)
+	in := func(tenant tenancy.Tenant) verify.Requirement { return verify.Requirement{Tenant: tenant.ID} }
+	for name, c := range map[string]struct {
+		send     func(*testing.T, string, verify.Request)
+		request  verify.Request
+		recorded bool
+	}{
+		"a verifier of its tenant":                 {own, verify.Request{}, true},
+		"a verifier that names its tenant":         {own, verify.Request{Requirement: in(w.tenant)}, true},
+		"a verifier that names another tenant":     {own, verify.Request{Requirement: in(other)}, false},
+		"a verifier of another tenant":             {foreign, verify.Request{}, false},
+		"a foreign verifier that names its tenant": {foreign, verify.Request{Requirement: in(w.tenant)}, false},
+		"a receiver":                               {receiver, verify.Request{}, true},
+		"a receiver bound to its tenant":           {receiver, verify.Request{Bound: w.tenant.ID}, true},
+		"a receiver bound to another tenant":       {receiver, verify.Request{Bound: other.ID}, false},
+		"a request that names its tenant":          {receiver, verify.Request{Named: string(w.tenant.ID)}, true},
+		"a request that names another tenant":      {receiver, verify.Request{Named: string(other.ID)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := w.watched("applications:read")
+			_, err := w.admin.RefreshKey(t.Context(), string(w.tenant.ID), k.Key.ID, api.RefreshKeyRequest{})
+			testkit.NoError(t, err)
+			c.request.IP = "203.0.113.9"
+			c.send(t, k.Credential.Value, c.request)
+			want := usage.Seen{}
+			if c.recorded {
+				want = usage.Seen{Code: fault.KeyInvalid, IP: c.request.IP}
+			}
+			got := w.seen(k).Refused
+			if got.Code != want.Code || got.IP != want.IP {
+				t.Errorf("on record is %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
 func TestAKeyIsWatchedForTenMinutes(t *testing.T) {
 	t.Parallel()
 	w := newWatching(t)
@@ -166,12 +228,30 @@ func TestAKeyThatIsNotWatchedCostsADecisionNoAllocation(t *testing.T) {
 	_, err := w.admin.RefreshKey(t.Context(), string(w.tenant.ID), old.Key.ID, api.RefreshKeyRequest{})
 	testkit.NoError(t, err)
 	wrong := web.ParseCredential(old.Credential.Value)
+	absent := string(ident.New[ident.ApplicationID](w.Clock.Now(), rand.Reader))
+	scopes := []scope.Scope{"bookings:create"}
 	expect := func(what string) {
 		t.Helper()
 		for name, decide := range map[string]func(){
 			"accepted": func() {
 				d, err := w.Engine.Authenticate(t.Context(), plain, "192.0.2.1")
 				if err != nil || d.Code != "" {
+					t.Fatal(d.Code, err)
+				}
+			},
+			"refused without the scope": func() {
+				d, err := w.Engine.Decide(t.Context(), plain, verify.Request{
+					IP: "192.0.2.1", Requirement: verify.Requirement{Scopes: scopes},
+				})
+				if err != nil || d.Code != fault.InsufficientScope {
+					t.Fatal(d.Code, err)
+				}
+			},
+			"refused without the application": func() {
+				d, err := w.Engine.Decide(t.Context(), plain, verify.Request{
+					IP: "192.0.2.1", Requirement: verify.Requirement{Application: absent},
+				})
+				if err != nil || d.Code != fault.ApplicationForbidden {
 					t.Fatal(d.Code, err)
 				}
 			},

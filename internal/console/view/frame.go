@@ -41,6 +41,7 @@ type AccountLinks struct {
 
 // TenantLink leads to a tenant.
 type TenantLink struct {
+	ID                        string
 	Name, Account, Role, Path string
 	Current                   bool
 }

@@ -10,6 +10,8 @@ func Pages() []Page {
 		Key{},
 		NewKey{},
 		FirstKey{},
+		Found{},
+		Shortcuts{},
 		EditKey{},
 		Secret{},
 		Waiting{},
@@ -122,6 +124,8 @@ type Keys struct {
 	Groups []KeyGroup
 	// Search is set for a list with a search.
 	Search *Search
+	// Shown says how many keys are shown, and Export is where the list is a file; "" for neither.
+	Shown, Export string
 	// Next leads to the next page; "" for none.
 	Next string
 }
@@ -130,6 +134,10 @@ type Keys struct {
 type Search struct {
 	Path, Query, Status string
 	Statuses            []Tab
+	// Owners are the types of owners.
+	Owners []Choice
+	// Reset leads to the list without a filter; "" if none is set.
+	Reset string
 }
 
 // SoonKey is a key that stops working soon.
@@ -160,7 +168,9 @@ type Key struct {
 	Back    Link
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
-	Full     bool
+	Full bool
+	// Blocked says what keeps the key from working; "" for nothing.
+	Blocked  string
 	Uses     Uses
 	Facts    []Fact
 	Lifeline Lifeline
@@ -279,6 +289,26 @@ type FirstKey struct {
 }
 
 func (FirstKey) file() string { return "firstkey.html" }
+
+// Found is what a search found. Part is set for the list under the field.
+type Found struct {
+	Query, Tenant string
+	Rows          []Result
+	Part          bool
+}
+
+func (Found) file() string { return "found.html" }
+
+// Result is a page or a key. Kind says which.
+type Result struct{ Text, Path, Icon, Kind, ID string }
+
+// Shortcuts lists the shortcuts of the keyboard. Off is set if those of single keys do nothing.
+type Shortcuts struct {
+	Action string
+	Off    bool
+}
+
+func (Shortcuts) file() string { return "shortcuts.html" }
 
 // EditKey changes a key.
 type EditKey struct {

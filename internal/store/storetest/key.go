@@ -36,6 +36,8 @@ var keyCases = []testCase{
 	{"a replaced secret becomes the previous one where the key has one, and else is gone", aSecretIsReplaced},
 	{"a key without a slot is stored with none", noSlotIsNull},
 	{"a search looks in name, public id and the owner's address, for the text itself", aSearchIsForTheTextItself},
+	{"the keys whose secret a person was shown are found behind any number of others", shownKeysAreFoundBehindOthers},
+	{"an owner's keys are counted with their latest use, without those that ended", heldKeysAreCounted},
 	{"a person's own keys are those of tenants where they are a live member", ownKeysAreOfLiveMemberships},
 	{"a sealed copy is kept with its secret, and a tenant's are destroyed at once", copiesAreKeptAndDestroyed},
 	{"a revoked key keeps its digest and loses its slot and its sealed copy", aRevokedKeyIsATombstone},
@@ -471,6 +473,103 @@ func aSearchIsForTheTextItself(fx *fixture) {
 		if got := fx.keyPages(fx.Fatal, t.ID, others, 5); len(got) > 0 {
 			fx.Errorf("of another's keys %q finds %v", c.query, got)
 		}
+	}
+}
+
+// newerKeys inserts that many keys of an owner that are newer than every other.
+func (fx *fixture) newerKeys(t tenancy.Tenant, owner principal.Person, n int) {
+	fx.Helper()
+	at := fx.after(time.Hour).UnixMicro()
+	fx.exec(fmt.Sprintf(`INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
+		delivery, created_at, updated_at, secret_set_at)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		SELECT 'key_newer' || CAST(i AS TEXT), '%s', '%s', '%[3]s', 'Key', '', TRUE, 'direct', %d, %[4]d, %[4]d FROM n`,
+		n, t.ID, owner.ID, at))
+}
+
+func shownKeysAreFoundBehindOthers(fx *fixture) {
+	t, elsewhere := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	admin, owner := fx.member(t, scope.Admin), fx.member(t, scope.Member)
+	other := fx.member(t, scope.Admin)
+	fx.join(elsewhere, admin, scope.Admin)
+	age := 0
+	insert := func(in tenancy.Tenant, of, by principal.Person, setBy ident.PartyID, alter func(*key.Key)) ident.KeyID {
+		age++
+		k, secret := fx.newKey(in, of, int64(age))
+		k.CreatedBy, secret.SetBy = by.Party(), setBy
+		k.CreatedAt = fx.after(-time.Duration(age) * time.Minute)
+		if alter != nil {
+			alter(&k)
+		}
+		fx.insertKey(k, secret)
+		return k.ID
+	}
+	byLink := func(k *key.Key) { k.Delivery = key.ByLink }
+	set := insert(t, owner, owner, ident.PartyID(admin.ID), nil)
+	made := insert(t, owner, admin, "", nil) // of an earlier version, which recorded no setter
+	insert(t, owner, admin, "", byLink)
+	insert(t, owner, admin, ident.PartyID(owner.ID), nil)
+	insert(t, owner, other, "", nil)
+	insert(t, admin, admin, ident.PartyID(admin.ID), nil)
+	insert(elsewhere, owner, admin, ident.PartyID(admin.ID), nil)
+	revoked := insert(t, owner, admin, ident.PartyID(admin.ID), nil)
+	fx.exec(`UPDATE keys SET revoked_at = $1 WHERE id = $2`, fx.after(0).UnixMicro(), revoked)
+	fx.newerKeys(t, other, 5_001) // one more than a request examines one by one
+	for _, c := range []struct {
+		filter key.Filter
+		want   []ident.KeyID
+	}{
+		{key.Filter{ShownTo: admin.ID}, []ident.KeyID{set, made, revoked}},
+		{key.Filter{ShownTo: admin.ID, Usable: true}, []ident.KeyID{set, made}},
+		{key.Filter{ShownTo: admin.ID, Owner: ident.PartyID(owner.ID)}, []ident.KeyID{set, made, revoked}},
+		{key.Filter{ShownTo: admin.ID, Owner: ident.PartyID(other.ID)}, nil},
+		{key.Filter{ShownTo: owner.ID}, nil},
+	} {
+		keys, stopped, err := fx.store.Keys(fx.Context(), t.ID, c.filter, key.Page{Limit: 10})
+		var got []ident.KeyID
+		for _, k := range keys {
+			got = append(got, k.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) || stopped != nil {
+			fx.Errorf("%+v finds %v and stops at %v (%v), want %v", c.filter, got, stopped, err, c.want)
+		}
+		if pages := fx.keyPages(fx.Fatal, t.ID, c.filter, 1); !slices.Equal(pages, c.want) {
+			fx.Errorf("%+v finds %v in pages of one, want %v", c.filter, pages, c.want)
+		}
+	}
+}
+
+func heldKeysAreCounted(fx *fixture) {
+	t, elsewhere := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	owner, other := fx.member(t, scope.Member), fx.member(t, scope.Member)
+	none := fx.member(t, scope.Member)
+	fx.join(elsewhere, owner, scope.Member)
+	now, byRule := fx.after(0), fx.after(-48*time.Hour)
+	used := fx.after(-time.Minute)
+	for i, change := range []string{
+		"", `disabled_at = 1`, `secret_set_at = NULL`, // these count
+		`revoked_at = 1`, `forgotten_at = 1`, fmt.Sprintf(`expires_at = %d`, now.UnixMicro()),
+		fmt.Sprintf(`secret_set_at = %d`, byRule.UnixMicro()),
+	} {
+		k, secret := fx.newKey(t, owner, int64(i+1))
+		fx.insertKey(k, secret)
+		at := used
+		if i > 2 {
+			at = now // the latest use of a key that ended is none of the owner's
+		}
+		fx.exec(`INSERT INTO key_uses (key_id, last_used_at) VALUES ($1, $2)`, k.ID, at.UnixMicro())
+		if change != "" {
+			fx.exec(`UPDATE keys SET `+change+` WHERE id = $1`, k.ID)
+		}
+	}
+	fx.insertKey(fx.newKey(t, other, 1))
+	fx.insertKey(fx.newKey(elsewhere, owner, 1))
+	id := func(p principal.Person) ident.PartyID { return ident.PartyID(p.ID) }
+	want := map[ident.PartyID]key.Holding{id(owner): {Keys: 3, LastUsedAt: used}, id(other): {Keys: 1}}
+	got, err := fx.store.Held(fx.Context(), t.ID, []ident.PartyID{id(owner), id(other), id(none)}, byRule, now)
+	fx.must(err)
+	if diff := diff.Diff(want, got); diff != "" {
+		fx.Errorf("held otherwise:\n%s", diff)
 	}
 }
 

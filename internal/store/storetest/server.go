@@ -357,6 +357,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"ForgetFailures": s.DeleteFailures(ctx, "nobody@claviger.example"),
 		"Write":          fx.write(insertUser(fx.user())),
 		"OwnKeys":        keysError(s.OwnKeys(ctx, key.Filter{}, key.Page{})),
+		"Held":           secondOf(s.Held(ctx, "ten_x", nil, fx.clock.Now(), fx.clock.Now())),
 		"HealthSummary":  secondOf(s.HealthSummary(ctx, "ten_x", "", key.HealthBounds{})),
 		"LiveManagement": secondOf(s.LiveManagementKeys(ctx, "ten_x", fx.clock.Now())),
 		"AdminsAmong":    secondOf(s.AdminsAmong(ctx, "ten_x", []ident.UserID{"usr_x"})),

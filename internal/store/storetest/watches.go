@@ -13,6 +13,7 @@ import (
 
 var watchCases = []testCase{
 	{"of a watched key the first use and the last refusal count, in whatever order they come", theFirstUseIsKept},
+	{"a wrong secret hides no refusal of the right one, in whatever order they come", aWrongSecretHidesNothing},
 	{"a secret that is shown again begins a new watch", aNewWatchReplacesTheOld},
 	{"a tenant has a share of the watches, and its oldest give way", aTenantHasAShareOfTheWatches},
 	{"the watches that began last are listed, and old ones removed", theLatestWatchesAreListed},
@@ -71,6 +72,30 @@ func theFirstUseIsKept(fx *fixture) {
 	fx.seenIs("earlier and later", usage.Sighting{Watch: w, Used: used(1), Refused: refused(6)})
 	if _, err := fx.store.Sighting(fx.Context(), "key_2"); !errors.Is(err, fault.NotFound) {
 		fx.Errorf("a key that is not watched: %v", err)
+	}
+}
+
+func aWrongSecretHidesNothing(fx *fixture) {
+	w := fx.watch("key_1", "ten_1", fx.after(0))
+	refused := func(s int, code fault.Kind) usage.Sighting {
+		return usage.Sighting{Watch: w, Refused: usage.Seen{
+			At: fx.after(time.Duration(s) * time.Second), Code: code, Transport: policy.Bearer,
+		}}
+	}
+	for _, step := range []struct {
+		what           string
+		recorded, want usage.Sighting
+	}{
+		{"a wrong secret", refused(3, fault.KeyInvalid), refused(3, fault.KeyInvalid)},
+		{"an earlier one", refused(2, fault.KeyInvalid), refused(3, fault.KeyInvalid)},
+		{"a later one", refused(4, fault.KeyInvalid), refused(4, fault.KeyInvalid)},
+		{"the right secret, before it", refused(1, fault.InsufficientScope), refused(1, fault.InsufficientScope)},
+		{"a wrong secret, after it", refused(5, fault.KeyInvalid), refused(1, fault.InsufficientScope)},
+		{"the right secret again", refused(6, fault.KeyDisabled), refused(6, fault.KeyDisabled)},
+		{"the right secret, late", refused(5, fault.InsufficientScope), refused(6, fault.KeyDisabled)},
+	} {
+		fx.must(fx.store.RecordSightings(fx.Context(), []usage.Sighting{step.recorded}))
+		fx.seenIs(step.what, step.want)
 	}
 }
 

@@ -95,3 +95,52 @@ for (const part of document.querySelectorAll("[data-poll]")) {
   });
   timer = setTimeout(ask, part.dataset.every * 1000);
 }
+
+// Find lists results while a person types. Without script, Enter opens the page with them.
+const find = document.getElementById("find");
+if (find) {
+  const list = document.getElementById("found");
+  let timer;
+  const close = () => { list.hidden = true; };
+  find.addEventListener("input", () => {
+    clearTimeout(timer);
+    if (!find.value.trim()) return close();
+    timer = setTimeout(async () => {
+      const words = new URLSearchParams(new FormData(find.form));
+      const answer = await fetch("/find/list?" + words, { redirect: "manual" });
+      if (!answer.ok || find.value !== words.get("q")) return;
+      list.innerHTML = await answer.text();
+      const n = list.querySelectorAll("a").length;
+      list.hidden = n === 0;
+      say(n === 1 ? "1 result" : n + " results");
+    }, 150);
+  });
+  find.form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return close();
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || list.hidden) return;
+    event.preventDefault();
+    const stops = [find, ...list.querySelectorAll("a")];
+    stops[(stops.indexOf(document.activeElement) + step + stops.length) % stops.length].focus();
+  });
+  document.addEventListener("click", (event) => { if (!find.form.contains(event.target)) close(); });
+
+  // Shortcuts. Those of single keys can be switched off, and do nothing within fields.
+  const pageAt = (end) => document.querySelector(`#nav a[href^="/t/"][href$="${end}"]`)?.href;
+  let before = "";
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      return find.focus();
+    }
+    const field = event.target.closest("input, textarea, select, [contenteditable]");
+    if (field || event.ctrlKey || event.metaKey || event.altKey || document.cookie.includes("shortcuts=off")) return;
+    const keys = before + event.key;
+    before = event.key === "g" ? "g" : "";
+    const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
+    if (to) location.href = to;
+    if (keys !== "/") return;
+    event.preventDefault();
+    find.focus();
+  });
+}

@@ -1,0 +1,34 @@
+package pages
+
+import (
+	"testing"
+
+	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
+	"github.com/claviger-dev/claviger/internal/testkit/browser"
+)
+
+// An admin looks for the keys that a disabled member leaves blocked.
+func TestAnAdminFindsBlockedKeysInTheConsole(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Shipping API", nil)
+	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
+	priya := h.Member(tenant, "Priya Raman", scope.Member)
+	k := h.Key(h.As(priya), tenant, "applications:read")
+	h.Key(h.As(admin), tenant, "applications:read")
+	_, err := h.As(admin).EditMember(t.Context(), string(tenant.ID), string(priya.ID),
+		api.UpdateMemberRequest{Status: api.To(api.StatusDisabled)})
+	testkit.NoError(t, err)
+	tab := browser.Open(t, h.URL)
+	signIn(tab, admin.Email)
+	tab.Follow(browser.Link("All API keys"))
+	tab.See("2 keys shown")
+	look(t, tab, "all-keys")
+	tab.Follow(browser.Link("Blocked"))
+	tab.See("1 key shown")
+	look(t, tab, "all-keys-blocked")
+	tab.Follow(browser.Link(k.Key.Name))
+	tab.See("Its owner, or their membership in this tenant, is disabled.")
+	look(t, tab, "key-blocked")
+}
