@@ -100,6 +100,8 @@ var pages = map[string]string{
 	"GET /a/{account}/people/{user}/remove":  "y y | n n n n | n -",
 	"POST /a/{account}/people/{user}/remove": "y y | n n n n | n -",
 
+	"GET /t/{tenant}/health":       "y y | y n n y | - -",
+	"GET /t/{tenant}/health.csv":   "y y | y n n y | - -",
 	"GET /t/{tenant}/audit":        "y y | y n n y | - -",
 	"GET /t/{tenant}/audit.csv":    "y y | y n n y | - -",
 	"GET /t/{tenant}/audit.jsonl":  "y y | y n n y | - -",

@@ -71,6 +71,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.planRoutes(),
 			c.settingsRoutes(),
 			c.tenantTrailRoutes(),
+			c.healthRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

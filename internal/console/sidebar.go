@@ -22,6 +22,7 @@ var readers = []scope.Role{scope.Admin, scope.Auditor}
 // tenantPages are the pages of a tenant.
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
+	{"Key health", "health", "health", readers},
 	{"Audit", "audit", "book", readers},
 	{"Applications", "applications", "grid", nil},
 	{"Scopes", "scopes", "tag", nil},
