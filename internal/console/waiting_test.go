@@ -104,8 +104,8 @@ func TestAPollOfASessionThatEndedInTheAccountLeadsToTheSignIn(t *testing.T) {
 	t.Parallel()
 	d := newVisit(t, nil)
 	other, _ := d.OtherAccount("Other Owner")
-	there := testkit.Must[tenancy.Tenant](t)(d.Tenancy.CreateTenant(t.Context(), principal.Operator(), other.ID, "There",
-		policy.Standard, nil))
+	tenant, err := d.Tenancy.CreateTenant(t.Context(), principal.Operator(), other.ID, "There", policy.Standard, nil)
+	there := testkit.Must[tenancy.Tenant](t)(tenant, err)
 	d.Join(there, d.person, scope.Member)
 	_, waiting, _ := d.shownKey()
 	uses := strings.TrimSuffix(waiting, "waiting") + "uses"
