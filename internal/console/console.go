@@ -235,14 +235,7 @@ func (c *Console) withSession(reduces bool, serve handler) web.Handler {
 				return err
 			}
 		}
-		answer, err := serve(k)
-		if errors.Is(err, fault.SessionEnded) { // in the account of what was asked for
-			return c.signInFirst(w, k, k.form, err)
-		}
-		if err != nil {
-			return err
-		}
-		return c.write(w, k, answer)
+		return c.respond(w, k, serve)
 	}
 }
 
@@ -255,12 +248,21 @@ func (c *Console) polled(serve handler) web.Handler {
 			return c.signInFirst(w, k, nil, err)
 		}
 		k.signIn(caller)
-		answer, err := serve(k)
-		if err != nil {
-			return err
-		}
-		return c.write(w, k, answer)
+		return c.respond(w, k, serve)
 	}
+}
+
+// respond lets the handler of a signed-in person answer. A session that has ended in the account of
+// what was asked for has ended for the request.
+func (c *Console) respond(w http.ResponseWriter, k *call, serve handler) error {
+	answer, err := serve(k)
+	if errors.Is(err, fault.SessionEnded) {
+		return c.signInFirst(w, k, k.form, err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.write(w, k, answer)
 }
 
 // requirementOf returns what a page for signed-in people demands.

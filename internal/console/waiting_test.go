@@ -10,6 +10,9 @@ import (
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -95,6 +98,25 @@ func TestNobodyWaitsLongerThanTenMinutes(t *testing.T) {
 	testkit.NoError(t, err)
 	testkit.NoError(t, d.Usage.Flush(t.Context(), d.Store))
 	d.recorded(waiting).see(t, "a late request", http.StatusOK, "It works. A request was verified at")
+}
+
+func TestAPollOfASessionThatEndedInTheAccountLeadsToTheSignIn(t *testing.T) {
+	t.Parallel()
+	d := newVisit(t, nil)
+	other, _ := d.OtherAccount("Other Owner")
+	tenant, err := d.Tenancy.CreateTenant(t.Context(), principal.Operator(), other.ID, "There", policy.Standard, nil)
+	there := testkit.Must[tenancy.Tenant](t)(tenant, err)
+	d.Join(there, d.person, scope.Member)
+	_, waiting, _ := d.shownKey()
+	uses := strings.TrimSuffix(waiting, "waiting") + "uses"
+	testkit.SetPolicy(t, d.Server, api.UpdatePolicyRequest{SessionIdleMinutes: api.To(10)})
+	d.Clock.Move(11 * time.Minute)
+	d.get("/t/"+string(there.ID)+"/keys").see(t, "the other account", http.StatusOK, "There")
+	for _, path := range []string{waiting, uses} {
+		if got := d.get(path); got.status != http.StatusSeeOther || !strings.HasPrefix(got.location, "/sign-in") {
+			t.Errorf("%s: %d to %q", path, got.status, got.location)
+		}
+	}
 }
 
 func TestAPollDoesNotKeepASessionFromBeingIdleAndNoOtherRequestClaimsToBeOne(t *testing.T) {

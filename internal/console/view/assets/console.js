@@ -76,12 +76,24 @@ addEventListener("pageshow", () => {
 // Parts of a page that ask again while the page is visible, until there is nothing to wait for.
 for (const part of document.querySelectorAll("[data-poll]")) {
   let timer, last;
+  // Whoever comes back to the page, signed in again in another tab, makes it ask again.
+  const stop = (why) => {
+    last = undefined;
+    part.querySelector(".wait")?.remove();
+    const note = document.createElement("p");
+    note.className = "wait";
+    note.textContent = why;
+    part.append(note);
+  };
   const ask = async () => {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
       const answer = await fetch(part.dataset.poll, { headers: { "X-Claviger-Poll": "1" }, redirect: "manual" });
-      if (answer.type === "opaqueredirect" || answer.status === 404) return; // no session, or no key
+      if (answer.status === 404) return stop("The key was not found, or you do not have access to it.");
+      if (answer.type === "opaqueredirect" || answer.status >= 400 && answer.status < 500) {
+        return stop("This is not updated any more. Sign in again in another tab, then come back here.");
+      }
       const text = answer.ok ? await answer.text() : last;
       if (text !== last && !part.contains(document.activeElement)) part.innerHTML = last = text;
     } catch { /* the network is away: ask again */ }
