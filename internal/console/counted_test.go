@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -161,4 +164,46 @@ func TestAPageSaysWhenNotAllKeysWereExamined(t *testing.T) {
 		t.Errorf("remove: %d to %q", got.status, got.location)
 	}
 	d.get(member+"/known").see(t, "a former admin", http.StatusOK, says)
+}
+
+func (c countedTenancy) Tenant(ctx context.Context, id ident.TenantID) (tenancy.Tenant, error) {
+	return c.real.Tenant(ctx, id)
+}
+
+func (c countedTenancy) MemberByEmail(ctx context.Context, tenant ident.TenantID,
+	canonical string,
+) (tenancy.Member, error) {
+	c.reads.Add(1)
+	return c.real.MemberByEmail(ctx, tenant, canonical)
+}
+
+// A person is found by any spelling of their address in one read, not by reading all members.
+func TestAMemberIsFoundByTheirAddressInOneRead(t *testing.T) {
+	d := newAdminVisit(t)
+	person := testkit.Must[identity.User](t)(d.Identity.Create(t.Context(), principal.Operator(), identity.NewUser{
+		Email: "jürg@bücher.example", Name: "Jürg", Password: credential.NewSecret(testkit.Password),
+	})).Person()
+	d.Join(d.tenant, person, scope.Member)
+	k := d.at("keys/new")
+	found := url.Values{"owner_type": {"user"}, "person": {"JÜRG@xn--bcher-kva.example"}}
+	unknown := url.Values{"owner_type": {"user"}, "person": {"nobody@b\x00cher.example"}}
+	if got := d.post(k, found); !strings.HasSuffix(got.location, "?owner="+string(person.ID)) {
+		t.Errorf("an owner: %d to %q", got.status, got.location)
+	}
+	d.post(k, unknown).see(t, "nobody", http.StatusUnprocessableEntity, "No member of the tenant has this e-mail")
+	form := url.Values{
+		"once": {field(t, d.get(d.at("service-accounts/new")), "once")}, "name": {"Customer platform"},
+		"role": {"member"}, "stewards": {"JÜRG@xn--bcher-kva.example\n" + d.person.Email},
+	}
+	var reads atomic.Int32
+	d.Tenancy.Store = countedTenancy{real: d.Tenancy.Store, reads: &reads} // it cannot list members
+	if got := d.post(d.at("service-accounts/new"), form); got.status != http.StatusSeeOther {
+		t.Errorf("stewards: %d\n%s", got.status, got.text)
+	}
+	if n := reads.Load(); n > 3 { // the tenants of the person, and two members
+		t.Errorf("%d reads", n)
+	}
+	if a := d.serviceAccounts(); len(a) != 1 || len(a[0].Stewards) != 2 {
+		t.Errorf("%+v", a)
+	}
 }

@@ -267,22 +267,12 @@ func (k *call) findOwner(t tenancy.Tenant, of ident.PartyType, named string) (
 }
 
 // findMember returns the member of a tenant with an e-mail address; the zero value for none.
-func (k *call) findMember(t tenancy.Tenant, email string) (found tenancy.Member, err error) {
-	fits := func(m tenancy.Member) bool { return strings.EqualFold(m.User.Email, email) }
-	for page := (paging.Page{Limit: maxSuggested}); ; {
-		members, err := k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
-		if err != nil {
-			return found, err
-		}
-		if i := slices.IndexFunc(members, fits); i >= 0 {
-			return members[i], nil
-		}
-		if len(members) < page.Limit {
-			return found, nil
-		}
-		last := members[len(members)-1]
-		page.BeforeTime, page.BeforeID = last.CreatedAt, string(last.User.ID)
+func (k *call) findMember(t tenancy.Tenant, email string) (tenancy.Member, error) {
+	m, err := k.console.Tenancy.MemberByEmail(k.Context(), k.who, t.ID, email)
+	if errors.Is(err, fault.NotFound) {
+		return tenancy.Member{}, nil
 	}
+	return m, err
 }
 
 // keyOwner returns the owner with the id, of a type that the tenant allows.

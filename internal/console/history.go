@@ -2,15 +2,17 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/console/view"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
-// keyEventWords are the icon and the sentence of each event of a key, after its actor.
-var keyEventWords = map[audit.Action]struct{ icon, text string }{
+// eventWords are the icon and the sentence of each event, after its actor.
+var eventWords = map[audit.Action]struct{ icon, text string }{
 	audit.ActionKeyCreate:         {"plus", "created the key"},
 	audit.ActionKeyClaim:          {"link", "claimed the key, and was shown its secret"},
 	audit.ActionKeyEdit:           {"edit", "changed the key"},
@@ -23,12 +25,47 @@ var keyEventWords = map[audit.Action]struct{ icon, text string }{
 	audit.ActionKeyDelete:         {"bin", "deleted the key"},
 	audit.ActionKeyForget:         {"bin", "deleted what is left of the expired secret"},
 	audit.ActionKeyForgetPrevious: {"bin", "deleted what is left of the old secret"},
+
+	audit.ActionServiceAccountCreate:  {"plus", "created the service account"},
+	audit.ActionServiceAccountEdit:    {"edit", "changed the service account"},
+	audit.ActionServiceAccountDisable: {"pause", "disabled the service account"},
+	audit.ActionServiceAccountEnable:  {"check", "enabled the service account"},
+
+	audit.ActionManagementKeyCreate:         {"plus", "created the management key"},
+	audit.ActionManagementKeyEdit:           {"edit", "narrowed the management key"},
+	audit.ActionManagementKeyRefresh:        {"turn", "regenerated the secret"},
+	audit.ActionManagementKeyEndPrevious:    {"cross", "ended the old secret"},
+	audit.ActionManagementKeyRevoke:         {"cross", "revoked the management key"},
+	audit.ActionManagementKeyForget:         {"bin", "deleted what is left of the expired secret"},
+	audit.ActionManagementKeyForgetPrevious: {"bin", "deleted what is left of the old secret"},
+
+	audit.ActionSubjectCreate:  {"plus", "created the subject"},
+	audit.ActionSubjectEdit:    {"edit", "changed the subject"},
+	audit.ActionSubjectDisable: {"pause", "disabled the subject"},
+	audit.ActionSubjectEnable:  {"check", "enabled the subject"},
 }
 
-// history returns the events of a key by day, the latest first.
+// historyPanel lists the changes of an object of a tenant that is no key, to those who may read the
+// object.
+func (k *call) historyPanel(tenant ident.TenantID, id string) (view.Panel, error) {
+	part, err := k.console.Tenancy.TenantTrail(k.Context(), k.who, tenant, audit.TrailFilter{Target: id},
+		audit.TrailPage{Limit: maxHistory})
+	panel := view.Panel{
+		ID: "history", Heading: "History", Days: k.history(part.Events),
+	}
+	if len(part.Events) == 0 {
+		panel.Text = "No change is recorded."
+	}
+	if len(part.Events) == maxHistory {
+		panel.Shown = fmt.Sprintf("The latest %d changes.", maxHistory)
+	}
+	return panel, err
+}
+
+// history returns the events of an object by day, the latest first.
 func (k *call) history(events []audit.TrailEvent) (days []view.Day) {
 	return k.days(events, func(e audit.TrailEvent) view.Event {
-		words, known := keyEventWords[e.Action]
+		words, known := eventWords[e.Action]
 		if !known {
 			words.icon, words.text = "info", string(e.Action)
 		}
@@ -77,13 +114,13 @@ var fieldWords = map[string]string{
 // eventNote returns what else people want to know of an event.
 func (k *call) eventNote(e audit.Event) string {
 	switch e.Action {
-	case audit.ActionKeyEdit:
+	case audit.ActionKeyEdit, audit.ActionManagementKeyEdit:
 		var fields []string
 		for name := range strings.FieldsSeq(e.Details["changed"]) {
 			fields = append(fields, cmp.Or(fieldWords[name], name))
 		}
 		return strings.Join(fields, ", ")
-	case audit.ActionKeyRefresh:
+	case audit.ActionKeyRefresh, audit.ActionManagementKeyRefresh:
 		until, err := time.Parse(time.RFC3339, e.Details["previous_until"])
 		if err != nil {
 			return "the old one ended at once"

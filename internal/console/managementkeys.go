@@ -283,6 +283,10 @@ func (c *Console) showManagementKey(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	history, err := k.historyPanel(t.ID, string(m.ID))
+	if err != nil {
+		return response{}, err
+	}
 	life := []view.Fact{{Name: "Created", When: k.at(m.CreatedAt), Note: byParty(m.CreatedBy)}}
 	if m.Status == policy.Revoked {
 		life = append(life, view.Fact{Name: "Revoked", When: k.at(m.RevokedAt), Note: m.RevokedReason})
@@ -293,7 +297,7 @@ func (c *Console) showManagementKey(k *call) (response, error) {
 	p := view.Overview{
 		Crumb:   view.Link{Text: m.ServiceAccount.Name, Path: k.serviceAccountPage()},
 		Heading: m.Name, Intro: "A management key: it is accepted by the management API only.", Badge: &badge,
-		Panels: []view.Panel{secret, rights, {ID: "life", Heading: "Lifecycle", Facts: life}},
+		Panels: []view.Panel{secret, rights, {ID: "life", Heading: "Lifecycle", Facts: life}, history},
 	}
 	if changes {
 		p.Actions = []view.Action{

@@ -206,7 +206,10 @@ func TestAManagementKeyIsRegeneratedAndRevoked(t *testing.T) {
 	d.get(path+"/revoke").see(t, "before", http.StatusOK, "Customer platform")
 	d.post(path+"/revoke", url.Values{"reason": {"It leaked"}})
 	testkit.ExpectCode(t, "the revoked key", d.self(second), api.APIKeyRevoked)
-	d.get(path).see(t, "the page", http.StatusOK, "It leaked")
+	page = d.get(path)
+	for _, text := range []string{"It leaked", "regenerated the secret", "revoked the management key"} {
+		page.see(t, "the page", http.StatusOK, text)
+	}
 }
 
 func TestAManagementKeyNeedsARecentSignInAndWhatWasTypedIsKept(t *testing.T) {

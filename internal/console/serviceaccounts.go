@@ -14,6 +14,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -164,6 +165,10 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	history, err := k.historyPanel(t.ID, string(a.ID))
+	if err != nil {
+		return response{}, err
+	}
 	facts := []view.Fact{{Name: "Role", Value: string(a.Role), Note: "· its keys never exceed the scopes of that role"}}
 	if a.Description != "" {
 		facts = append([]view.Fact{{Name: "Description", Value: a.Description}}, facts...)
@@ -178,7 +183,7 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 	list := inTenant(t.ID, "service-accounts")
 	p := view.Overview{
 		Crumb: view.Link{Text: "Service accounts", Path: list}, Heading: a.Name, Badge: onOff(a.Disabled),
-		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management},
+		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management, history},
 	}
 	if k.isAdmin(t) {
 		p.Actions = k.serviceAccountRow(t, a, key.Holding{}).Actions
@@ -282,7 +287,10 @@ func (k *call) stewards(t tenancy.Tenant, known []principal.Person) (
 ) {
 	lines := linesOf(k.form.Get("stewards"))
 	for _, email := range lines {
-		i := slices.IndexFunc(known, func(p principal.Person) bool { return strings.EqualFold(p.Email, email) })
+		canonical := identity.CanonicalEmail(email)
+		i := slices.IndexFunc(known, func(p principal.Person) bool {
+			return identity.CanonicalEmail(p.Email) == canonical
+		})
 		switch {
 		case len(lines) > maxResolved: // the domain says how many are allowed
 			ids = append(ids, ident.UserID(email))

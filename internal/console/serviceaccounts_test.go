@@ -86,6 +86,9 @@ func TestAServiceAccountIsDisabledEnabledAndDeletedWithItsKeys(t *testing.T) {
 	if code := testkit.WhoamiCode(t, d.With(k)); code != "" {
 		t.Errorf("its key is %q", code)
 	}
+	for _, change := range []string{"created", "disabled", "enabled"} {
+		d.get(path).see(t, "the history", http.StatusOK, "<b>You</b> "+change+" the service account")
+	}
 	d.get(path+"/delete").see(t, "before", http.StatusOK, "<code>Customer platform</code>")
 	d.post(path+"/delete", url.Values{"sure": {"Customer"}}).see(t, "another name", http.StatusUnprocessableEntity,
 		"Type Customer platform to say that you are sure.")

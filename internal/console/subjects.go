@@ -181,6 +181,10 @@ func (c *Console) showSubject(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	history, err := k.historyPanel(t.ID, string(s.ID))
+	if err != nil {
+		return response{}, err
+	}
 	list := inTenant(t.ID, "subjects")
 	plan := view.Fact{
 		Name: "Plan", Value: "none", Note: "· its keys may have the scopes of this tenant that members may",
@@ -199,7 +203,7 @@ func (c *Console) showSubject(k *call) (response, error) {
 		view.Fact{Name: "ID", Value: string(s.ID), Mono: true})
 	p := view.Overview{
 		Crumb: view.Link{Text: "Subjects", Path: list}, Heading: subjectName(s), Badge: onOff(s.Disabled),
-		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys},
+		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, history},
 	}
 	if k.isAdmin(t) {
 		p.Actions = subjectActions(s)

@@ -153,6 +153,7 @@ func TestASubjectIsDisabledEnabledAndDeletedWithItsKeys(t *testing.T) {
 	if code := testkit.WhoamiCode(t, d.With(k)); code != "" {
 		t.Errorf("its key is %q", code)
 	}
+	d.get(path).see(t, "the history", http.StatusOK, "disabled the subject")
 	d.get(path+"/delete").see(t, "before", http.StatusOK, "1 API key")
 	if got := d.post(path+"/delete", nil); got.location != d.at("subjects")+"?did=subject.delete" {
 		t.Errorf("delete: %d to %q", got.status, got.location)

@@ -112,6 +112,6 @@ func EmailFaults(email string) []fault.Field {
 	return nil
 }
 
-// storable reports whether a database can hold a text: PostgreSQL stores neither NUL nor invalid
+// Storable reports whether a database can hold a text: PostgreSQL stores neither NUL nor invalid
 // UTF-8.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+func Storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }

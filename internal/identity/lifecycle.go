@@ -123,7 +123,7 @@ func (s *Service) Find(ctx context.Context, who principal.Principal, idOrEmail s
 	switch {
 	case who.Kind() != principal.KindOperator:
 		return User{}, fault.Forbidden
-	case !storable(idOrEmail):
+	case !Storable(idOrEmail):
 		return User{}, fault.NotFound
 	case strings.Contains(idOrEmail, "@"):
 		u, _, err = s.Store.UserByEmail(ctx, CanonicalEmail(idOrEmail))

@@ -46,7 +46,7 @@ func (s *Service) signIn(ctx context.Context, from principal.Origin, email strin
 	password credential.Secret, named func(User, string) string,
 ) (u User, err error) {
 	canonical := CanonicalEmail(email)
-	if !storable(canonical) {
+	if !Storable(canonical) {
 		canonical = "" // nobody has this address
 	}
 	err = s.Passwords.inTurn(ctx, admission.ForAddress(from.IP), canonical, func(ctx context.Context, t *turn) error {

@@ -114,6 +114,12 @@ func (s *Store) Member(ctx context.Context, tenant ident.TenantID, user ident.Us
 	return m, s.fault(err)
 }
 
+// MemberByEmail implements tenancy.Store.
+func (s *Store) MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (tenancy.Member, error) {
+	m, err := scanMember(s.reading.row(ctx, selectMemberByEmail, tenant, canonical))
+	return m, s.fault(err)
+}
+
 func scanMember(row scanner) (m tenancy.Member, err error) {
 	err = row.Scan(&m.Tenant, &m.User.ID, nullString(&m.User.Email), nullString(&m.User.Name), isSet{&m.EmailProven},
 		&m.Role,

@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -46,6 +47,21 @@ func (s *Service) Member(ctx context.Context, who principal.Principal, tenant id
 		return Member{}, err
 	}
 	return s.Store.Member(ctx, tenant, user)
+}
+
+// MemberByEmail returns the member of a tenant with an e-mail address, in whatever spelling, to a
+// caller who sees the tenant.
+func (s *Service) MemberByEmail(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	email string,
+) (Member, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return Member{}, err
+	}
+	canonical := identity.CanonicalEmail(email)
+	if !identity.Storable(canonical) {
+		return Member{}, fault.NotFound
+	}
+	return s.Store.MemberByEmail(ctx, tenant, canonical)
 }
 
 // CountMembers returns how many members a tenant has, disabled ones included, to a caller who sees

@@ -51,6 +51,8 @@ type Store interface {
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
 	// Member returns a member, or fault.NotFound.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
+	// MemberByEmail returns the member with the canonical address, or fault.NotFound.
+	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
 	// CountMembers counts up to most.
 	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)

@@ -180,11 +180,11 @@ func TestAWrongSecretIsOnRecordOnlyForARequestThatIsAboutTheKey(t *testing.T) {
 		"a verifier that names another tenant":     {own, verify.Request{Requirement: in(other)}, false},
 		"a verifier of another tenant":             {foreign, verify.Request{}, false},
 		"a foreign verifier that names its tenant": {foreign, verify.Request{Requirement: in(w.tenant)}, false},
-		"a receiver":                               {receiver, verify.Request{}, true},
-		"a receiver bound to its tenant":           {receiver, verify.Request{Bound: w.tenant.ID}, true},
-		"a receiver bound to another tenant":       {receiver, verify.Request{Bound: other.ID}, false},
-		"a request that names its tenant":          {receiver, verify.Request{Named: string(w.tenant.ID)}, true},
-		"a request that names another tenant":      {receiver, verify.Request{Named: string(other.ID)}, false},
+		"a receiver":                          {receiver, verify.Request{}, true},
+		"a receiver bound to its tenant":      {receiver, verify.Request{Bound: w.tenant.ID}, true},
+		"a receiver bound to another tenant":  {receiver, verify.Request{Bound: other.ID}, false},
+		"a request that names its tenant":     {receiver, verify.Request{Named: string(w.tenant.ID)}, true},
+		"a request that names another tenant": {receiver, verify.Request{Named: string(other.ID)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := w.watched("applications:read")

@@ -335,6 +335,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Candidate":    secondOf(s.CandidateByEmail(ctx, "acc_x", "nobody@claviger.example")),
 		"AccountRole":  secondOf(s.AccountMember(ctx, "acc_x", "usr_x")),
 		"Member":       secondOf(s.Member(ctx, "ten_x", "usr_x")),
+		"MemberByMail": secondOf(s.MemberByEmail(ctx, "ten_x", "nobody@claviger.example")),
 		"KeyHeaders":   secondOf(s.KeyHeaders(ctx)),
 		"Application":  secondOf(s.Application(ctx, "ten_x", "app_x")),
 		"Applications": secondOf(s.Applications(ctx, "ten_x", scope.Applications{All: true}, paging.Page{})),
