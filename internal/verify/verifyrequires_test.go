@@ -134,7 +134,7 @@ func TestTheReferenceSaysWhatAnAPIMustSendToVerify(t *testing.T) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
-	if _, page := testkit.Get(t, h.URL+"/docs/api"); strings.Count(page, "MUST") < 3 {
+	if _, page := testkit.Get(t, h.URL+"/docs/api/objects"); strings.Count(page, "MUST") < 3 {
 		t.Errorf("the reference says MUST %d times", strings.Count(page, "MUST"))
 	}
 }
