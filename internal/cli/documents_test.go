@@ -23,6 +23,13 @@ import (
 //	<!-- not run: why -->     the block is not run; it is in the list notRun
 //	<!-- typed: password -->  what the user types when the command prompts, \n between answers
 var notRun = []string{
+	"api-keys.md: claviger keys create \"Nightly build\" --scope applications:read --all-applications --expires 90d: " +
+		"it needs a session",
+	"api-keys.md: claviger policy set --max-lifetime 365d: it needs a session",
+	"authentication.md: curl --user \"$KEY_ID:$KEY_SECRET\" https://keys.example.com/api/v1/whoami: " +
+		"the address stands for that of a server",
+	"authentication.md: curl -c cookies https://keys.example.com/api/v1/session \\: " +
+		"the address stands for that of a server",
 	"build.md: make release: it builds for every platform, and once more with nothing cached; " +
 		"tools/release has a test of its own",
 	"build.md: docker build --build-arg VERSION=\"$(git describe --tags --always)\" " +
@@ -34,6 +41,8 @@ var notRun = []string{
 		"docs/integrations have the same commands, which are run",
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
+	"mcp.md: claviger login --server https://keys.example.com --email you@example.com: it needs a password",
+	"mcp.md: claude mcp add claviger -- claviger mcp --server https://keys.example.com: it needs the assistant",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials " +
 		"http://127.0.0.1:8080/oauth2/token: tools/guide runs it",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d token=\"$TOKEN\" http://127.0.0.1:8080/oauth2/revoke: " +
