@@ -63,7 +63,8 @@ func TestAnAssistantReadsWhatItsUserMayRead(t *testing.T) {
 	must(t, os.WriteFile(key, []byte(line.Verifier), 0o600))
 	s.env = append(s.env, "CLAVIGER_KEY_FILE="+key)
 	byKey := newAssistant(t, s, "--server", line.URL)
-	if got := byKey.call("whoami", nil); !strings.Contains(got, `"key_id":"key_`) || strings.Contains(got, line.Verifier) {
+	got := byKey.call("whoami", nil)
+	if !strings.Contains(got, `"key_id":"key_`) || strings.Contains(got, line.Verifier) {
 		t.Errorf("with a key, whoami is %s", got)
 	}
 	if got := byKey.fail("list_keys", nil); !strings.Contains(got, "(session_required). Next: a key cannot do this") {

@@ -271,8 +271,8 @@ func (h helper) read(a helpArgs) ([]string, error) {
 	}
 	if len(later) > 0 {
 		notes = append(notes, fmt.Sprintf("Left out, because the answer would be too long: %s. Read them with "+
-			`read_help_info and {"category_id":%q,"subcategory_id":%q,"help_id_list":["%s"]}`, quoted(later), rootCategory,
-			s.ID, strings.Join(later, `","`)))
+			`read_help_info and {"category_id":%q,"subcategory_id":%q,"help_id_list":["%s"]}`,
+			quoted(later), rootCategory, s.ID, strings.Join(later, `","`)))
 	}
 	return append(texts, slices.Compact(notes)...), nil
 }
@@ -301,7 +301,8 @@ func (h helper) show(a *guide.Article, asked string, part, parts int, text strin
 	out.WriteString("\n" + strings.ReplaceAll(text, guide.DocumentedURL, h.url()))
 	if part < parts {
 		fmt.Fprintf(&out, "\n\nThe article goes on. Read on with read_help_info and "+
-			`{"category_id":%q,"subcategory_id":%q,"help_id_list":[%q],"part":%d}`, rootCategory, wholeGuide, a.ID, part+1)
+			`{"category_id":%q,"subcategory_id":%q,"help_id_list":[%q],"part":%d}`,
+			rootCategory, wholeGuide, a.ID, part+1)
 	}
 	return out.String()
 }
@@ -330,7 +331,9 @@ func (h helper) search(query string) ([]string, error) {
 	case len([]rune(query)) > maxQuery || len(words) > maxWords:
 		return nil, refusef("`query` is too long: search for at most %d words and %d characters.", maxWords, maxQuery)
 	}
-	found := hitList{Hits: []hitItem{}, Note: "No section has all of these words. Search for fewer, or list the articles."}
+	found := hitList{
+		Hits: []hitItem{}, Note: "No section has all of these words. Search for fewer, or list the articles.",
+	}
 	for _, hit := range h.guide.Search(words, maxHits+1) {
 		found.Hits = append(found.Hits, hitItem{
 			ID: hit.Article.ID, Part: hit.Article.PartOf(hit.Section, partSize), Title: hit.Article.Title,

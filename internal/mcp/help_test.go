@@ -51,10 +51,12 @@ func TestTheHelpOfBlazeMetersDocumentationIsReadByItsOwnIDs(t *testing.T) {
 	for _, tool := range []string{"blazemeter_help", "claviger_help"} {
 		for id, wants := range map[string][]string{
 			"api-authorization": {
-				"help_id: authentication\n", "HTTP Basic", "user name", "--user", "Session cookie", "https://keys.test/",
+				"help_id: authentication\n", "HTTP Basic", "user name", "--user", "Session cookie",
+				"https://keys.test/",
 			},
 			"api-blazemeter-api-keys": {
-				"help_id: api-keys\n", "Generate a key", "Regenerate the secret", "Limit the expiration", "Store them safely",
+				"help_id: api-keys\n", "Generate a key", "Regenerate the secret", "Limit the expiration",
+				"Store them safely",
 			},
 		} {
 			texts, failed := call(t, c, tool, `{"action":"read_help_info","args":{"category_id": "root_category", `+
@@ -71,7 +73,7 @@ func TestTheHelpOfBlazeMetersDocumentationIsReadByItsOwnIDs(t *testing.T) {
 	}
 }
 
-// Whoever follows the lists comes to the whole text of every article.
+// An assistant that follows the lists comes to the whole text of every article.
 func TestEveryArticleIsReadWhole(t *testing.T) {
 	t.Parallel()
 	c := connect(t, mcp.Options{})
@@ -161,26 +163,31 @@ func TestAnAnswerSaysWhatItLeavesOutAndHowToReadOn(t *testing.T) {
 func TestAWrongCallIsToldWhatExists(t *testing.T) {
 	t.Parallel()
 	c := connect(t, mcp.Options{})
+	read := func(args string) string { return `{"action":"read_help_info","args":` + args + `}` }
+	list := func(args string) string { return `{"action":"list_help_category_content","args":` + args + `}` }
+	search := func(args string) string { return `{"action":"search_help","args":` + args + `}` }
 	for arguments, want := range map[string]string{
 		`{}`:                      "list_help_categories",
 		`{"action":"read"}`:       "There is no action `read`. The actions are `list_help_categories`",
 		`{"action":"read","x":1}`: "There is no argument `x`. The arguments are `action` and `args`",
-		`{"action":"read_help_info","args":{"help_id":"nginx"}}`:                                            "There is no argument `args.help_id`",
-		`{"action":"read_help_info","args":{"help_id_list":"nginx"}}`:                                       "`args.help_id_list` has the wrong type",
-		`{"action":"read_help_info","args":{"help_id_list":[]}}`:                                            "`api-authorization`",
-		`{"action":"read_help_info","args":{"help_id_list":["ngin"]}}`:                                      "`nginx`",
-		`{"action":"read_help_info","args":{"help_id_list":["nginx"],"part":2}}`:                            "parts 1 to 1",
-		`{"action":"read_help_info","args":{"help_id_list":["nginx"],"part":-1}}`:                           "a number from 1",
-		`{"action":"read_help_info","args":{"help_id_list":["nginx","cli"],"part":2}}`:                      "one id",
-		`{"action":"read_help_info","args":{"help_id_list":["a","b","c","d","e","f","g","h","i","j","k"]}}`: "at most 10",
-		`{"action":"read_help_info","args":{"category_id":"home","help_id_list":["nginx"]}}`:                "`root_category`",
-		`{"action":"read_help_info","args":{"subcategory_id":"keys","help_id_list":["nginx"]}}`: "There is no article `nginx` in " +
-			"`keys`. The help ids in `keys` are `policies`",
-		`{"action":"list_help_category_content","args":{}}`:                               "The subcategories are `guide`",
-		`{"action":"list_help_category_content","args":{"subcategory_id_list":["none"]}}`: "There are `guide`",
-		`{"action":"search_help"}`:                                                        "`query` is missing",
-		`{"action":"search_help","args":{"query":"a b c d e f g h i"}}`:                   "at most 8 words",
-		`{"action":"list_help_categories","action":"search_help"}`:                        "occurs twice",
+		`{"action":"list_help_categories","action":"search_help"}`: "occurs twice",
+
+		read(`{"help_id":"nginx"}`):                                      "There is no argument `args.help_id`",
+		read(`{"help_id_list":"nginx"}`):                                 "`args.help_id_list` has the wrong type",
+		read(`{"help_id_list":[]}`):                                      "`api-authorization`",
+		read(`{"help_id_list":["ngin"]}`):                                "`nginx`",
+		read(`{"help_id_list":["nginx"],"part":2}`):                      "parts 1 to 1",
+		read(`{"help_id_list":["nginx"],"part":-1}`):                     "a number from 1",
+		read(`{"help_id_list":["nginx","cli"],"part":2}`):                "one id",
+		read(`{"help_id_list":["` + strings.Repeat(`a","`, 10) + `a"]}`): "at most 10",
+		read(`{"category_id":"home","help_id_list":["nginx"]}`):          "`root_category`",
+		read(`{"subcategory_id":"keys","help_id_list":["nginx"]}`): "There is no article `nginx` in `keys`. " +
+			"The help ids in `keys` are `policies`",
+
+		list(`{}`):                               "The subcategories are `guide`",
+		list(`{"subcategory_id_list":["none"]}`): "There are `guide`",
+		search(`{}`):                             "`query` is missing",
+		search(`{"query":"a b c d e f g h i"}`):  "at most 8 words",
 	} {
 		texts, failed := call(t, c, "claviger_help", arguments)
 		if !failed || len(texts) != 1 || !strings.Contains(texts[0], want) {
@@ -205,7 +212,8 @@ func TestASearchLeadsToThePartWithTheSection(t *testing.T) {
 		t.Fatal(err, texts)
 	}
 	hit := found.Hits[0]
-	if hit.ID != "operations" || hit.Part < 2 || len(found.Hits) > 10 || !strings.Contains(found.Note, "read_help_info") {
+	if hit.ID != "operations" || hit.Part < 2 || len(found.Hits) > 10 ||
+		!strings.Contains(found.Note, "read_help_info") {
 		t.Errorf("found %+v", found)
 	}
 	texts, _ = call(t, c, "claviger_help", fmt.Sprintf(

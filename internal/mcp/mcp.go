@@ -2,7 +2,7 @@
 //
 //	mcp.go        the server: which tools there are, and which methods of the protocol are accepted
 //	arguments.go  reads the arguments of a call
-//	help.go       claviger_help, and blazemeter_help, which is the same tool by another vendor's name
+//	help.go       claviger_help, and the same tool by another vendor's name, blazemeter_help
 //	session.go    whoami, and the tools about keys
 //
 // Every tool only reads. The tools about keys call the API with the credential of the one who asks,

@@ -133,8 +133,8 @@ func (e *Endpoint) answer(ctx context.Context, w http.ResponseWriter, r *http.Re
 	case ctx.Err() != nil:
 		return fault.Wrap(fault.Unavailable, ctx.Err(), "The answer took too long. Try again.")
 	case strings.HasPrefix(contentType, "text/plain"):
-		return fault.New(fault.Malformed, "The message is not one of the Model Context Protocol that this server accepts: "+
-			"check its method, its params, and the headers that belong to its protocol version.")
+		return fault.New(fault.Malformed, "The message is not one of the Model Context Protocol that this server "+
+			"accepts: check its method, its params, and the headers that belong to its protocol version.")
 	}
 	if contentType != "" {
 		w.Header().Set("Content-Type", contentType)
@@ -239,8 +239,9 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	var recorded recorder
 	p.api(&recorded, inner)
 	return &http.Response{
-		Status: http.StatusText(recorded.status), StatusCode: recorded.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: recorded.Header(), Body: io.NopCloser(&recorded.body), ContentLength: int64(recorded.body.Len()), Request: r,
+		Status: http.StatusText(recorded.status), StatusCode: recorded.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: recorded.Header(),
+		Body: io.NopCloser(&recorded.body), ContentLength: int64(recorded.body.Len()), Request: r,
 	}, nil
 }
 

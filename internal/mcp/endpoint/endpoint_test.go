@@ -131,9 +131,11 @@ func TestWhoamiDecidesAboutTheKeyAsItWasSent(t *testing.T) {
 		header http.Header
 		code   api.Code
 	}{
-		"a wrong key":     {sent("Authorization", "Bearer "+wrong), api.APIKeyInvalid},
-		"no key":          {sent("Authorization", "Bearer none"), api.APIKeyInvalid},
-		"two credentials": {http.Header{"Authorization": {"Bearer " + value}, "X-Api-Key": {value}}, api.CredentialAmbiguous},
+		"a wrong key": {sent("Authorization", "Bearer "+wrong), api.APIKeyInvalid},
+		"no key":      {sent("Authorization", "Bearer none"), api.APIKeyInvalid},
+		"two credentials": {
+			http.Header{"Authorization": {"Bearer " + value}, "X-Api-Key": {value}}, api.CredentialAmbiguous,
+		},
 	} {
 		text, failed := ask(refused.header)
 		if !failed || !strings.Contains(text, "("+string(refused.code)+")") || strings.Contains(text, wrong) {
@@ -155,7 +157,8 @@ func TestWhoamiSeesTheAddressOfTheCaller(t *testing.T) {
 	owner := h.As(h.Member(tenant, "Ann", scope.Member))
 	for network, refused := range map[string]bool{"127.0.0.0/8": false, "192.0.2.0/24": true} {
 		k, err := owner.CreateKey(t.Context(), string(tenant.ID), api.CreateKeyRequest{
-			Name: network, Scopes: []string{"applications:read"}, AllApplications: true, AllowedCIDRs: []string{network},
+			Name: network, Scopes: []string{"applications:read"}, AllApplications: true,
+			AllowedCIDRs: []string{network},
 		})
 		testkit.NoError(t, err)
 		c, _ := connect(t, h, http.Header{"Authorization": {"Bearer " + k.Credential.Value}})
@@ -271,55 +274,51 @@ func TestACookieDoesNothing(t *testing.T) {
 	}
 }
 
+// post returns a POST request with the body and a header.
+func post(body, name, value string) request {
+	q := request{method: "POST", path: "/mcp", body: body, header: http.Header{}}
+	if name != "" {
+		q.header.Set(name, value)
+	}
+	return q
+}
+
 func TestARequestIsOneShortMessageAndItsAnswerEnds(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	padded := func(n int) string {
 		return `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"x":"` + strings.Repeat("x", n) + `"}}}`
 	}
-	listen := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},` +
-		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":` +
-		`{"name":"a","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
-	newest := http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"subscriptions/listen"}}
+	message := func(method string) string { return `{"jsonrpc":"2.0","id":1,"method":"` + method + `"}` }
+	listen := post(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{`+
+		`"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
+		`"io.modelcontextprotocol/clientInfo":{"name":"a","version":"1"},`+
+		`"io.modelcontextprotocol/clientCapabilities":{}}}}`, "Mcp-Protocol-Version", "2026-07-28")
+	listen.header.Set("Mcp-Method", "subscriptions/listen")
 	for name, try := range map[string]struct {
 		request
 		status int
 		has    string
 	}{
-		"GET":            {request{method: "GET", path: "/mcp"}, 405, "method_not_allowed"},
-		"DELETE":         {request{method: "DELETE", path: "/mcp"}, 405, "method_not_allowed"},
-		"OPTIONS":        {request{method: "OPTIONS", path: "/mcp"}, 405, "method_not_allowed"},
-		"below":          {request{method: "POST", path: "/mcp/x", body: list}, 404, "not_found"},
-		"a query string": {request{method: "POST", path: "/mcp?key=x", body: list}, 422, "validation_failed"},
-		"no body":        {request{method: "POST", path: "/mcp"}, 400, "one JSON object"},
-		"no JSON":        {request{method: "POST", path: "/mcp", body: "{"}, 400, "one JSON object"},
-		"a batch":        {request{method: "POST", path: "/mcp", body: "[" + list + "]"}, 400, "without a batch"},
-		"two members": {
-			request{method: "POST", path: "/mcp", body: `{"method":"ping","method":"tools/list","id":1,"jsonrpc":"2.0"}`},
-			400, "one JSON object",
-		},
-		"a long body":         {request{method: "POST", path: "/mcp", body: padded(16 << 10)}, 413, "16 KiB"},
-		"a body at the limit": {request{method: "POST", path: "/mcp", body: padded(15 << 10)}, 200, `"result"`},
-		"no message":          {request{method: "POST", path: "/mcp", body: `{"a":1}`}, 400, "malformed_request"},
-		"another method": {
-			request{method: "POST", path: "/mcp", body: `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`}, 200, "-32601",
-		},
-		"a method that nobody has": {
-			request{method: "POST", path: "/mcp", body: `{"jsonrpc":"2.0","id":1,"method":"evil/x"}`}, 400, "malformed_request",
-		},
-		"a notification": {
-			request{method: "POST", path: "/mcp", body: `{"jsonrpc":"2.0","method":"notifications/initialized"}`}, 202, "",
-		},
-		"another type": {request{
-			method: "POST", path: "/mcp", body: list, header: http.Header{"Content-Type": {"text/plain"}},
-		}, 415, "application/json"},
-		"only JSON": {request{
-			method: "POST", path: "/mcp", body: list, header: http.Header{"Accept": {"application/json"}},
-		}, 400, "text/event-stream"},
-		"a session of somebody": {request{
-			method: "POST", path: "/mcp", body: list, header: http.Header{"Mcp-Session-Id": {"x"}},
-		}, 200, `"tools"`},
-		"a stream for ever": {request{method: "POST", path: "/mcp", body: listen, header: newest}, 404, "-32601"},
+		"GET":                  {request{method: "GET", path: "/mcp"}, 405, "method_not_allowed"},
+		"DELETE":               {request{method: "DELETE", path: "/mcp"}, 405, "method_not_allowed"},
+		"OPTIONS":              {request{method: "OPTIONS", path: "/mcp"}, 405, "method_not_allowed"},
+		"below":                {request{method: "POST", path: "/mcp/x", body: list}, 404, "not_found"},
+		"a query string":       {request{method: "POST", path: "/mcp?key=x", body: list}, 422, "validation_failed"},
+		"no body":              {post("", "", ""), 400, "one JSON object"},
+		"no JSON":              {post("{", "", ""), 400, "one JSON object"},
+		"a batch":              {post("["+list+"]", "", ""), 400, "without a batch"},
+		"two members":          {post(`{"method":"ping","method":"x"}`, "", ""), 400, "one JSON object"},
+		"a long body":          {post(padded(16<<10), "", ""), 413, "16 KiB"},
+		"a body that fits":     {post(padded(15<<10), "", ""), 200, `"result"`},
+		"no message":           {post(`{"a":1}`, "", ""), 400, "malformed_request"},
+		"another method":       {post(message("resources/list"), "", ""), 200, "-32601"},
+		"nobody's method":      {post(message("evil/x"), "", ""), 400, "malformed_request"},
+		"a notification":       {post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`, "", ""), 202, ""},
+		"another type":         {post(list, "Content-Type", "text/plain"), 415, "application/json"},
+		"only JSON":            {post(list, "Accept", "application/json"), 400, "text/event-stream"},
+		"a session of another": {post(list, "Mcp-Session-Id", "x"), 200, `"tools"`},
+		"a stream for ever":    {listen, 404, "-32601"},
 	} {
 		status, received, body := try.send(t, h)
 		if status != try.status || !strings.Contains(body, try.has) {
@@ -350,8 +349,12 @@ func TestRequestsCountAgainstTheLimitOfAnAddress(t *testing.T) {
 
 func FuzzAMessageNeverEndsTheServer(f *testing.F) {
 	h := testkit.Start(f, testkit.SQLite)
-	for _, params := range []string{"null", "{}", "[]", `{"name":null}`, `{"name":"claviger_help","arguments":null}`, `1`} {
-		for _, method := range []string{"tools/call", "tools/list", "initialize", "ping", "server/discover", "notifications/cancelled"} {
+	for _, params := range []string{
+		"null", "{}", "[]", `{"name":null}`, `{"name":"claviger_help","arguments":null}`, `1`,
+	} {
+		for _, method := range []string{
+			"tools/call", "tools/list", "initialize", "ping", "server/discover", "notifications/cancelled",
+		} {
 			f.Add(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), "")
 			f.Add(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), "2026-07-28")
 			f.Add(fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s}`, method, params), "2025-11-25")
