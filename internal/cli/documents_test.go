@@ -26,10 +26,6 @@ var notRun = []string{
 	"api-keys.md: claviger keys create \"Nightly build\" --scope applications:read --all-applications --expires 90d: " +
 		"it needs a session",
 	"api-keys.md: claviger policy set --max-lifetime 365d: it needs a session",
-	"authentication.md: curl --user \"$KEY_ID:$KEY_SECRET\" https://keys.example.com/api/v1/whoami: " +
-		"the address stands for that of a server",
-	"authentication.md: curl -c cookies https://keys.example.com/api/v1/session \\: " +
-		"the address stands for that of a server",
 	"build.md: make release: it builds for every platform, and once more with nothing cached; " +
 		"tools/release has a test of its own",
 	"build.md: docker build --build-arg VERSION=\"$(git describe --tags --always)\" " +
@@ -93,12 +89,15 @@ func TestEveryCommandOfTheDocumentsDoesWhatTheySay(t *testing.T) {
 	}
 }
 
+// placeholder is why blocks with the address of the reader's server are not run. There may be many.
+const placeholder = "the address stands for that of a server"
+
 func TestFewBlocksOfTheDocumentsAreNotRun(t *testing.T) {
 	t.Parallel()
 	found := []string{}
 	for _, document := range documents(t) {
 		for _, b := range readBlocks(t, document) {
-			if b.notRun != "" {
+			if b.notRun != "" && b.notRun != placeholder {
 				found = append(found, filepath.Base(document)+": "+strings.TrimPrefix(b.lines[0], "$ ")+": "+b.notRun)
 			}
 		}

@@ -1,8 +1,8 @@
 // Package mcp has the tools that Claviger offers to assistants by the Model Context Protocol.
 //
-//	mcp.go        the server: which tools there are, and which methods of the protocol are accepted
+//	mcp.go        the server: which tools it has, and which methods of the protocol it accepts
 //	arguments.go  reads the arguments of a call
-//	help.go       claviger_help, and the same tool by another vendor's name, blazemeter_help
+//	help.go       claviger_help, and the same tool by its other name, blazemeter_help
 //	session.go    whoami, and the tools about keys
 //
 // Every tool only reads. The tools about keys call the API with the credential of the one who asks,
