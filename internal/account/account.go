@@ -70,6 +70,7 @@ type Store interface {
 	// CountEnds adds for each period after from how many keys of the span expire in it.
 	CountEnds(ctx context.Context, account ident.AccountID, span policy.ImpactRange, from time.Time,
 		period time.Duration, ends []int) error
+	MailStore
 	audit.TrailStore
 }
 
@@ -139,6 +140,7 @@ type Tx interface {
 	FoundTx
 	SessionTx
 	MemberLimitTx
+	MailTx
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
 	// Candidate returns a person as they stand in the account, also a disabled one; the role is ""

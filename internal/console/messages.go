@@ -72,6 +72,11 @@ var messages = map[string]*view.Message{
 	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
 
+	"mail.retry": {Tone: "ok", Icon: "mail", Text: "The message is sent again within a minute."},
+	"mail.test": {
+		Tone: "ok", Icon: "mail", Text: "A test message to your address is sent within a minute. Its state is below.",
+	},
+
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
 
 	"tenant.disable": {

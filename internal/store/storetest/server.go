@@ -370,6 +370,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 			fx.clock.Now())),
 		"SealedBefore":            secondOf(s.SealedBefore(ctx, credential.CopyPurpose, 2, credential.Row{})),
 		"Rewrap":                  s.Reencrypt(ctx, credential.CopyPurpose, nil),
+		"AccountNotices":          secondOf(s.AccountNotices(ctx, "acc_x", paging.Page{Limit: 1})),
 		"Policy":                  secondOf(s.Policy(ctx, "acc_x")),
 		"CountKeys":               countErr(ctx, s),
 		"FirstKeys":               secondOf(s.FirstKeys(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
