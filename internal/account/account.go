@@ -72,6 +72,7 @@ type Store interface {
 		period time.Duration, ends []int) error
 	MailStore
 	audit.TrailStore
+	audit.RecentSource
 }
 
 // RoleTx reads a person's role in an account.

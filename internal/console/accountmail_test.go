@@ -60,7 +60,8 @@ func TestAnOwnerSendsAFailedMessageOfTheAccountAgain(t *testing.T) {
 		t.Errorf("the mail server has %+v", p.MailServer.Received())
 	}
 	page = d.get(list)
-	if page.see(t, "the sent message", http.StatusOK, ">Sent<"); len(buttons(t, page, "/retry")) != 0 {
+	page.see(t, "the sent message", http.StatusOK, ">Sent<")
+	if len(buttons(t, page, "/retry")) != 0 {
 		t.Error("a message that was sent can be retried")
 	}
 	d.post(retry[0], nil).see(t, "once more", http.StatusConflict, "It cannot be sent again.")

@@ -163,6 +163,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 
 	"GET /t/{tenant}/subjects":                    "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects.csv":                "y y | y n n y | - -",
 	"GET /t/{tenant}/subjects/new":                "y y | y n n n | - -",
 	"POST /t/{tenant}/subjects/new":               "y y | y n n n | - -",
 	"GET /t/{tenant}/subjects/{subject}":          "y y | y n n y | - -",
@@ -193,6 +194,8 @@ var pages = map[string]string{
 	"POST " + ofMachine + "/{management_key}/regenerate": "y y | y n n n | - -",
 	"GET " + ofMachine + "/{management_key}/revoke":      "y y | y n n n | - -",
 	"POST " + ofMachine + "/{management_key}/revoke":     "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/delete":      "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/delete":     "y y | y n n n | - -",
 	"POST " + ofMachine + "/{management_key}/previous":   "y y | y n n n | - -",
 }
 

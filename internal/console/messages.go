@@ -24,6 +24,8 @@ var messages = map[string]*view.Message{
 	"management-key.revoke": {
 		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
 	},
+	"management-key.delete": {Tone: "ok", Icon: "bin", Text: "The management key is deleted."},
+
 	"subject.new":    {Tone: "ok", Icon: "check", Text: "The subject is created."},
 	"subject.edit":   {Tone: "ok", Icon: "check", Text: "The subject was saved."},
 	"subject.plan":   {Tone: "ok", Icon: "check", Text: "The subject has the plan. Its keys are limited to it now."},
