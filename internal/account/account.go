@@ -67,6 +67,9 @@ type Store interface {
 	// set first.
 	FirstKeys(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
 		most int) ([]DatedKey, error)
+	// OwnersIn lists up to most owners of the keys that CountKeys counts, each once.
+	OwnersIn(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
+		most int) ([]ident.PartyID, error)
 	// CountEnds adds for each period after from how many keys of the span expire in it.
 	CountEnds(ctx context.Context, account ident.AccountID, span policy.ImpactRange, from time.Time,
 		period time.Duration, ends []int) error

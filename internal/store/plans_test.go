@@ -50,6 +50,7 @@ var exempt = map[string]string{
 	"markUnsentInDoubt":         "at a restore",
 	"listAccounts":              "an operator lists all accounts",
 	"listKeysIn":                "reads all keys of an account, as countKeysIn does, for a preview of its policy",
+	"listOwnersIn":              "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"countEnds":                 "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"countDigests":              "when an operator asks for the state of server keys, and once after a rotation",
 	"countCopies":               "when an operator asks for the state of server keys, and once after a rotation",

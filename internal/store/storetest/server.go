@@ -374,6 +374,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"Policy":                  secondOf(s.Policy(ctx, "acc_x")),
 		"CountKeys":               countErr(ctx, s),
 		"FirstKeys":               secondOf(s.FirstKeys(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
+		"OwnersIn":                secondOf(s.OwnersIn(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
 		"CountEnds":               s.CountEnds(ctx, "acc_x", policy.ImpactRange{}, time.Now(), time.Hour, []int{0}),
 		"Policies":                secondOf(s.Policies(ctx)),
 		"KeysExpiredBy":           secondOf(s.KeysExpiredBy(ctx, fx.clock.Now())),
