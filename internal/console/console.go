@@ -35,6 +35,7 @@
 //	tenantsettings.go  who changes them, presets, disabling a tenant
 //	accounttenants.go  the tenants of an account
 //	owners.go          the owners and admins of an account
+//	accountmail.go     the messages of an account
 //	keyhealth.go       what people should do about the keys of a tenant
 //	audittrail.go, sentences.go    what changed in a tenant or an account, in words
 //	policy.go          the policy of an account

@@ -50,6 +50,7 @@ var pageSynonyms = map[string]string{
 	"keys": "api access token refresh rotate regenerate", "applications": "apis", "scopes": "permissions rights",
 	"members": "people users invitations team", "service-accounts": "machines robots bots management keys",
 	"subjects": "customers", "plans": "limits", "settings": "key format transports presets header",
+	"mail":    "messages e-mails outbox smtp test",
 	"general": "policy expiration sessions expiry", "audit": "log history events", "health": "unused old findings",
 	"security": "password sessions two-factor", "profile": "name avatar time zone", "notifications": "mail e-mails",
 }

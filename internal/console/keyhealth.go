@@ -212,6 +212,8 @@ func (k *call) healthLink(t tenancy.Tenant, h key.Health, f key.Finding) view.Li
 		return view.Link{
 			Text: "Name a steward", Path: inTenant(t.ID, "service-accounts/"+string(h.Key.Owner.ID)+"/edit"),
 		}
+	case f == key.UnusedScopes && h.MayChange && len(h.UnusedScopes) < len(h.Key.Scopes):
+		return view.Link{Text: "Remove", Path: withoutScopes(h.Key, h.UnusedScopes)}
 	case !h.MayChange || w.link.Path == "" || w.link.Path == "/regenerate" && !h.MayRefresh:
 		return view.Link{}
 	}

@@ -58,6 +58,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.policyRoutes(),
 			c.tenantRoutes(),
 			c.ownerRoutes(),
+			c.mailRoutes(),
 			c.accountTrailRoutes(),
 		),
 		"/t": slices.Concat(

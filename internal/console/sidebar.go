@@ -38,6 +38,7 @@ var accountPages = []sidebarPage{
 	{"General settings", "general", "building", nil},
 	{"Tenants", "tenants", "grid", nil},
 	{"Owners and admins", "people", "people", nil},
+	{"Mail", "mail", "mail", nil},
 	{"Account audit", "audit", "book", nil},
 }
 

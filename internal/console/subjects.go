@@ -28,6 +28,7 @@ const subjectPath = "/t/{tenant}/subjects/{subject}"
 func (c *Console) subjectRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/subjects", c.listSubjects),
+		c.page("/t/{tenant}/subjects.csv", c.exportSubjects),
 		c.form("/t/{tenant}/subjects/new", c.showNewSubject, c.createSubject),
 		c.page(subjectPath, c.showSubject),
 		c.form(subjectPath+"/edit", c.showEditSubject, c.editSubject),
@@ -49,10 +50,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		return response{}, err
 	}
 	page.Limit = rowsPerPage
-	query := k.URL.Query()
-	filter := machine.SubjectFilter{
-		ExternalID: query.Get("external_id"), Plan: query.Get("plan"), Query: query.Get("q"),
-	}
+	filter := k.subjectFilter()
 	found, err := c.Subjects.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
 		return response{}, err
@@ -89,12 +87,54 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		Heading: "Subjects", Intro: "Customers of your API who own keys in " + t.Name + ".",
 		Panels: []view.Panel{panel},
 	}
+	p.Actions = []view.Action{{Text: "Export CSV", Icon: "save", Path: k.withFilters(list + ".csv")}}
 	if k.isAdmin(t) {
-		p.Actions = []view.Action{{
+		p.Actions = append(p.Actions, view.Action{
 			Text: "New subject", Icon: "plus", Class: "primary", Path: inTenant(t.ID, "subjects/new"),
-		}}
+		})
 	}
 	return response{page: p, title: "Subjects of " + t.Name, current: list}, nil
+}
+
+// subjectFilter returns the filter in the query string.
+func (k *call) subjectFilter() machine.SubjectFilter {
+	query := k.URL.Query()
+	return machine.SubjectFilter{
+		ExternalID: query.Get("external_id"), Plan: query.Get("plan"), Query: query.Get("q"),
+	}
+}
+
+// exportSubjects returns the subjects of a tenant as a file, with the filters of the list.
+func (c *Console) exportSubjects(k *call) (response, error) {
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	filter := k.subjectFilter()
+	return response{export: &export{
+		name:    "subjects.csv",
+		columns: []string{"id", "external_id", "name", "plan", "status", "created_at", "metadata"},
+		read: func(ctx context.Context, row func(...string), part func() error) error {
+			page := paging.Page{Limit: partLimit}
+			for {
+				found, err := c.Subjects.List(ctx, k.who, t.ID, filter, page)
+				if err != nil {
+					return err
+				}
+				for _, s := range found.Subjects {
+					status := "active"
+					if s.Disabled {
+						status = "disabled"
+					}
+					row(string(s.ID), s.ExternalID, s.Name, s.Plan, status, stamp(s.CreatedAt), s.Metadata.Text())
+				}
+				if err := part(); err != nil || found.Next == nil {
+					return err
+				}
+				page.BeforeTime, page.BeforeID = found.Next.BeforeTime, found.Next.BeforeID
+			}
+		},
+	}}, nil
 }
 
 // planChoices returns the plans of a tenant as choices, of which one is made. none is the choice of

@@ -57,6 +57,7 @@ type Store interface {
 	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)
 	audit.TrailStore
+	audit.RecentSource
 	// KeyOwners returns the owners of those of the tenant's keys that exist.
 	KeyOwners(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) (map[ident.KeyID]ident.PartyID, error)
 
