@@ -162,6 +162,7 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 	}
 	a.jobs = startJobs(a.jobTable(), a.options.Log, a.jobConditions())
 	a.feed.listen(a.jobs.wake("changes"))
+	a.ConsoleNumbers.SetWake(a.jobs.wake("console_numbers"))
 	a.listen(listener, c)
 	a.listenForGateway(gatewayListener, c)
 	if err := a.listenForOperators(ctx, c.Server); err != nil {

@@ -38,8 +38,9 @@ type Filter struct {
 	// that are blocked by anything.
 	BlockedBy policy.Blocker
 	Blocked   bool
-	// Query is compared with the beginnings of words in the name, the public id and the owner's
-	// e-mail address, without regard to case. It is "" for no search.
+	// Query is compared with the name, the public id and the owner's e-mail address or external id,
+	// without regard to case: each of its words must be the beginning of one of theirs. It is ""
+	// for no search.
 	Query string
 	// ShownTo narrows the list to keys of other people of which this person was shown a secret that
 	// is still valid, because they created or refreshed the key. It is "" for no such bound.
@@ -146,9 +147,9 @@ func (f Filter) Validate() (faults []fault.Field) {
 	case utf8.RuneCountInString(f.Query) > maxQuery:
 		faults = append(faults,
 			fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
-	case f.Query != "" && text.NewQuery(f.Query).Empty():
+	case f.Query != "" && text.NewWordQuery(f.Query).Empty():
 		faults = append(faults,
-			fault.Field{Name: "q", Code: "empty", Message: "Use at least one visible character, or leave q out."})
+			fault.Field{Name: "q", Code: "empty", Message: "Use at least one letter, digit or symbol, or leave q out."})
 	}
 	return faults
 }

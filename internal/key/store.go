@@ -42,6 +42,11 @@ type ListStore interface {
 	// have expired by a rule of the account.
 	Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID,
 		expiredSetBy, now time.Time) (map[ident.PartyID]Holding, error)
+	// KeyStates returns what the status of the newest keys of a tenant depends on, up to most. The
+	// other fields of the keys are not set.
+	KeyStates(ctx context.Context, tenant ident.TenantID, most int) ([]Key, error)
+	// KeysOfID returns up to most keys of a tenant whose ids begin so, the newest first.
+	KeysOfID(ctx context.Context, tenant ident.TenantID, beginning string, most int) ([]Key, error)
 	// SubjectID returns the id of a tenant's subject; "" where no subject has the external id.
 	SubjectID(ctx context.Context, tenant ident.TenantID, externalID string) (ident.SubjectID, error)
 	// StewardedBy returns the service accounts of the tenant that the person is steward of.
