@@ -92,8 +92,9 @@ func (a *App) jobTable() []jobRow {
 		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},
 		// Writes what searches need of an older version's data. Afterwards a run costs nothing.
 		{"search_words", 2 * time.Second, optional, onceAnswering, true, a.Store.FillSearch},
-		// Computes what pages of the console show of whole tenants, when somebody looks at one.
-		{"console_numbers", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.Run},
+		// These compute what pages of the console show of whole tenants, when somebody looks at one.
+		{"console_counts", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunCounts},
+		{"console_health", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunHealth},
 		// These only free room.
 		{"rate_limits", time.Minute, optional, always, true, a.sweepLimits},
 		{"dead_sessions", time.Minute, optional, nodeReady, true, a.Sessions.Sweep},

@@ -17,8 +17,8 @@ const (
 	maxCounts = 500
 	maxHealth = 20
 	keptFor   = 15 * time.Minute
-	// defaultPatience is less than what a person notices.
-	defaultPatience = 20 * time.Millisecond
+	// defaultFirstWait is less than what a person notices.
+	defaultFirstWait = 20 * time.Millisecond
 	// computeLimit bounds one computation, and restFactor how much of the time they run: after one
 	// of a second, the same is not computed again for restFactor seconds.
 	computeLimit = 5 * time.Minute
@@ -32,12 +32,13 @@ type Background struct {
 	Now func() time.Time
 
 	mu sync.Mutex
-	// patience is how long a page waits for its first result; the default if it is 0.
-	patience time.Duration
+	// firstWait is how long a page waits for its first result; the default if it is 0.
+	firstWait time.Duration
 	// wake makes the job run at once; nil before it started.
 	wake    func()
 	results map[resultName]*computed
-	queue   []*computed
+	// queues has what waits to be computed, by kind.
+	queues map[string][]*computed
 }
 
 // resultName names a result: of what kind it is, of which tenant or person, and for whom.
@@ -63,11 +64,11 @@ type computed struct {
 	seenAt time.Time
 }
 
-// SetPatience sets how long a page waits for its first result. For tests.
-func (b *Background) SetPatience(d time.Duration) {
+// SetFirstWait sets how long a page waits for its first result. For tests.
+func (b *Background) SetFirstWait(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.patience = d
+	b.firstWait = d
 }
 
 // SetWake sets what makes the job run at once.
@@ -79,8 +80,8 @@ func (b *Background) SetWake(wake func()) {
 
 // ask returns the latest result with the name and when it was computed, and makes the job compute
 // it again once it is older than age. ok is false where there is none yet. The first time it waits
-// a moment.
-func (b *Background) ask(ctx context.Context, name resultName, age time.Duration,
+// a moment if waits is set.
+func (b *Background) ask(ctx context.Context, name resultName, age time.Duration, waits bool,
 	compute func(context.Context) (any, error),
 ) (value any, at time.Time, ok bool) {
 	if b == nil {
@@ -95,24 +96,28 @@ func (b *Background) ask(ctx context.Context, name resultName, age time.Duration
 	}
 	r.seenAt = now
 	if !r.queued && (r.value == nil || now.Sub(r.at) >= max(age, restFactor*r.took)) {
-		r.compute, r.queued, r.done = compute, true, make(chan struct{})
-		b.queue = append(b.queue, r)
+		r.compute, r.queued = compute, true
+		r.done = make(chan struct{})
+		if b.queues == nil {
+			b.queues = map[string][]*computed{}
+		}
+		b.queues[name.kind] = append(b.queues[name.kind], r)
 	}
 	value, at = r.value, r.at
 	done := r.done
 	queued := r.queued
-	wake, patience := b.wake, cmp.Or(b.patience, defaultPatience)
+	wake, wait := b.wake, cmp.Or(b.firstWait, defaultFirstWait)
 	b.mu.Unlock()
 	if queued && wake != nil {
 		wake()
 	}
-	if value != nil || !queued {
+	if value != nil || !queued || !waits {
 		return value, at, value != nil
 	}
 	select {
 	case <-done:
 	case <-ctx.Done():
-	case <-time.After(patience):
+	case <-time.After(wait):
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -170,16 +175,22 @@ func (b *Background) forget(of ...string) {
 	}
 }
 
-// Run computes everything that is asked for.
-func (b *Background) Run(ctx context.Context) error {
+// RunCounts computes the counts that are asked for, and RunHealth the health of keys, which takes
+// longer.
+func (b *Background) RunCounts(ctx context.Context) error { return b.runAll(ctx, countsKind) }
+
+// RunHealth is described at RunCounts.
+func (b *Background) RunHealth(ctx context.Context) error { return b.runAll(ctx, healthKind) }
+
+func (b *Background) runAll(ctx context.Context, kind string) error {
 	for {
 		b.mu.Lock()
-		if len(b.queue) == 0 || ctx.Err() != nil {
+		if len(b.queues[kind]) == 0 || ctx.Err() != nil {
 			b.mu.Unlock()
 			return ctx.Err()
 		}
-		r := b.queue[0]
-		b.queue = b.queue[1:]
+		r := b.queues[kind][0]
+		b.queues[kind] = b.queues[kind][1:]
 		b.mu.Unlock()
 		b.run(ctx, r)
 	}
@@ -189,13 +200,19 @@ func (b *Background) Run(ctx context.Context) error {
 func (b *Background) run(ctx context.Context, r *computed) {
 	ctx, cancel := context.WithTimeout(ctx, computeLimit)
 	defer cancel()
+	defer func() { // also after a panic, which the job reports
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		r.queued, r.compute = false, nil
+		close(r.done)
+	}()
 	from := time.Now()
 	value, err := r.compute(ctx)
+	if err != nil {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil {
-		r.value, r.at, r.took = value, b.Now(), time.Since(from)
-	}
-	r.queued, r.compute = false, nil
-	close(r.done)
+	r.value, r.at = value, b.Now()
+	r.took = time.Since(from)
 }

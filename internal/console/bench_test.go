@@ -40,7 +40,7 @@ func benchVisit(b *testing.B, engine testkit.Engine) *visit {
 	day := (24 * time.Hour).Microseconds()
 	insert := func(n int, text string, args ...any) { testkit.InsertMany(b, d.Server, n, fmt.Sprintf(text, args...)) }
 	insert(benchMembers, `INSERT INTO users (id, number, email, canonical_email, name, created_at, updated_at)
-		SELECT 'usr_bench' || i, 1000 + i, 'person' || i || '@claviger.example', 'person' || i || '@claviger.example',
+		SELECT 'usr_bench' || i, 1000 + i, 'bench' || i || '@claviger.example', 'bench' || i || '@claviger.example',
 		'Person No ' || i, %d - i, 1 FROM n`, now)
 	insert(benchMembers, `INSERT INTO members (tenant_id, user_id, role, created_at, updated_at)
 		SELECT '%s', 'usr_bench' || i, 'member', %d - i, 1 FROM n`, d.tenant.ID, now)
@@ -76,8 +76,8 @@ func benchVisit(b *testing.B, engine testkit.Engine) *visit {
 	return d
 }
 
-// BenchmarkPages measures the pages that DESIGN names, in a tenant with 10,000 keys. Times are those
-// of whole requests on this machine, and cpu-ms is the processor time of the server and its client.
+// BenchmarkPages measures pages in a tenant with 10,000 keys. Times are those of whole requests on
+// this machine, and cpu-ms is the processor time of the server and its client.
 //
 //	go test ./internal/console -run xxx -bench Pages -benchtime 300x
 func BenchmarkPages(b *testing.B) {
@@ -96,12 +96,12 @@ func BenchmarkPages(b *testing.B) {
 				{"search, a rare word", d.at("keys?q=bench+4242")},
 				{"search, a common word", d.at("keys?q=nightly")},
 				{"search, two words", d.at("keys?q=deploy+77")},
-				{"search, an address", d.at("keys?q=person17@claviger.example")},
+				{"search, an address", d.at("keys?q=bench17@claviger.example")},
 				{"search, nothing", d.at("keys?q=zebra")},
 				{"key page", d.at("keys/key_bench4001")},
 				{"my keys", "/settings/keys"},
 				{"health", d.at("health")},
-				{"find", "/find/list?q=person1"},
+				{"find", "/find/list?q=bench1"},
 				{"find, an id", "/find/list?q=key_bench42"},
 				{"audit", d.at("audit")},
 				{"members", d.at("members")},

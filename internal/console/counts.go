@@ -33,7 +33,7 @@ func (k *call) counts(t tenancy.Tenant) *tenantCounts {
 	}
 	c, who := k.console, k.who
 	name := resultName{countsKind, string(t.ID), string(role)}
-	value, _, ok := c.Background.ask(k.Context(), name, countsAge, func(ctx context.Context) (any, error) {
+	value, _, ok := c.Background.ask(k.Context(), name, countsAge, true, func(ctx context.Context) (any, error) {
 		n := &tenantCounts{pages: map[string]int{}}
 		all, err := c.Keys.Counts(ctx, who, t.ID)
 		switch {
@@ -79,7 +79,7 @@ func (k *call) ownCount() (n int, more, ok bool) {
 		more bool
 	}
 	name := resultName{countsKind, string(k.session.User.ID), ""}
-	value, _, ok := c.Background.ask(k.Context(), name, countsAge, func(ctx context.Context) (any, error) {
+	value, _, ok := c.Background.ask(k.Context(), name, countsAge, true, func(ctx context.Context) (any, error) {
 		l, err := c.Keys.ListOwn(ctx, who, key.Filter{}, key.Page{Limit: maxOwnKeys})
 		return own{len(l.Views), l.Next != nil}, err
 	})
@@ -128,4 +128,14 @@ func (n *tenantCounts) countOn(page string) string {
 		return ""
 	}
 	return capped(found, false)
+}
+
+// heldKeys returns how many keys that are active or disabled each owner has; "–" for a person who
+// does not see the keys of others.
+func (k *call) heldKeys(t tenancy.Tenant, owners []ident.PartyID) (func(ident.PartyID) string, error) {
+	if k.who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility != policy.SeeAll {
+		return func(ident.PartyID) string { return "–" }, nil
+	}
+	held, err := k.console.Keys.Held(k.Context(), k.who, t.ID, owners...)
+	return func(o ident.PartyID) string { return strconv.Itoa(held[o].Keys) }, err
 }

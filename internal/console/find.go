@@ -54,8 +54,8 @@ var pageSynonyms = map[string]string{
 	"security": "password sessions two-factor", "profile": "name avatar time zone", "notifications": "mail e-mails",
 }
 
-// find returns the pages, keys, people and scopes that fit the words. All but pages are those of one
-// tenant, and what the person does not see is not found.
+// find returns the pages, keys, people and scopes that fit the words. All but pages are those of
+// one tenant, and what the person does not see is not found.
 func (k *call) find() (view.Found, error) {
 	words := strings.TrimSpace(k.URL.Query().Get("q"))
 	f, query := view.Found{Query: words}, text.NewQuery(words)
@@ -131,7 +131,8 @@ func (k *call) findKeys(t tenancy.Tenant, words string) (found []view.Result, er
 	}
 	if err == nil && len(views) == 0 {
 		var listing key.Listing
-		listing, err = k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Query: words}, key.Page{Limit: mostFound})
+		page := key.Page{Limit: mostFound}
+		listing, err = k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Query: words}, page)
 		views = listing.Views
 	}
 	for _, v := range views {

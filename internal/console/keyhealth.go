@@ -79,7 +79,7 @@ func (c *Console) showHealth(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	found, at := k.health(t)
+	found, at := k.health(t, true)
 	management, err := k.managementHealthPanel(t)
 	if err != nil {
 		return response{}, err
@@ -139,12 +139,11 @@ func healthPanel(g healthGroup, rows []view.TableRow, all int) view.Panel {
 
 // health returns the health of the keys of a tenant as the person sees them, and when it was
 // computed; nil where it is not known yet.
-func (k *call) health(t tenancy.Tenant) (*healthOf, time.Time) {
+func (k *call) health(t tenancy.Tenant, waits bool) (*healthOf, time.Time) {
 	keys, who := k.console.Keys, k.who
 	name := resultName{healthKind, string(t.ID), string(k.session.User.ID)}
-	value, at, ok := k.console.Background.ask(k.Context(), name, healthAge, func(ctx context.Context) (any, error) {
-		return computeHealth(ctx, keys, who, t)
-	})
+	compute := func(ctx context.Context) (any, error) { return computeHealth(ctx, keys, who, t) }
+	value, at, ok := k.console.Background.ask(k.Context(), name, healthAge, waits, compute)
 	if !ok {
 		return nil, at
 	}
@@ -154,7 +153,7 @@ func (k *call) health(t tenancy.Tenant) (*healthOf, time.Time) {
 // attention returns how many keys of a tenant need attention; "" for none, or where that is not
 // known yet.
 func (k *call) attention(t tenancy.Tenant) string {
-	found, _ := k.health(t)
+	found, _ := k.health(t, false)
 	if found == nil || found.attention == 0 {
 		return ""
 	}
@@ -175,8 +174,8 @@ func computeHealth(ctx context.Context, keys *key.Service, who principal.Princip
 		for _, h := range part.Keys {
 			found.add(h)
 		}
-		if part.Next == nil {
-			return found, nil
+		if part.Next == nil || ctx.Err() != nil {
+			return found, ctx.Err()
 		}
 		page = *part.Next
 	}

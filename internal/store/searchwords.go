@@ -38,8 +38,8 @@ const (
 	// those of their owners.
 	ownKeysOfWord = `SELECT object_id AS id FROM search_words WHERE tenant_id = $1 AND kind = 'key' AND word >= $2
 		AND word < $3`
-	ownedKeysOfWord = `SELECT k.id FROM search_words w CROSS JOIN keys k WHERE w.tenant_id = $1 AND w.kind IN ('address', 'external')
-		AND w.word >= $2 AND w.word < $3 AND k.tenant_id = w.tenant_id AND k.owner_id = w.object_id`
+	ownedKeysOfWord = `SELECT k.id FROM search_words w CROSS JOIN keys k WHERE w.tenant_id = $1
+		AND w.kind IN ('address', 'external') AND w.word >= $2 AND w.word < $3 AND k.tenant_id = w.tenant_id AND k.owner_id = w.object_id`
 	// countKeysOfWord stops at a limit, which bounds its cost.
 	countKeysOfWord query = `SELECT (SELECT COUNT(*) FROM (` + ownKeysOfWord + ` LIMIT $4) own)
 		+ (SELECT COUNT(*) FROM (` + ownedKeysOfWord + ` LIMIT $4) owned)`
@@ -58,8 +58,9 @@ const (
 	keysToIndex     query = `SELECT id FROM keys WHERE id > $1 ORDER BY id LIMIT $2`
 	peopleToIndex   query = `SELECT id FROM users WHERE id > $1 ORDER BY id LIMIT $2`
 	subjectsToIndex query = `SELECT id FROM subjects WHERE id > $1 ORDER BY id LIMIT $2`
-	wordsToCheck    query = `SELECT DISTINCT object_id FROM search_words WHERE object_id > $1 ORDER BY object_id LIMIT $2`
-	selectKeyWords  query = `SELECT k.tenant_id, k.id, k.name, COALESCE(s.public_id, '') FROM keys k
+	wordsToCheck    query = `SELECT DISTINCT object_id FROM search_words WHERE object_id > $1
+		ORDER BY object_id LIMIT $2`
+	selectKeyWords query = `SELECT k.tenant_id, k.id, k.name, COALESCE(s.public_id, '') FROM keys k
 		LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current' WHERE k.id IN ($1…)`
 	selectSubjectTexts query = `SELECT tenant_id, id, external_id FROM subjects WHERE id IN ($1…)
 		AND external_id IS NOT NULL`
@@ -262,7 +263,8 @@ func (s *Store) rarestWord(ctx context.Context, tenant ident.TenantID, q text.Wo
 			return "", false, err
 		}
 		if n < fewest {
-			fewest, word, ok = n, w, true
+			fewest, word = n, w
+			ok = true
 		}
 	}
 	return word, ok, nil

@@ -65,8 +65,8 @@ func (s *Service) MemberByEmail(ctx context.Context, who principal.Principal, te
 	return s.Store.MemberByEmail(ctx, tenant, canonical)
 }
 
-// FoundMembers returns up to most members of a tenant of whose name and e-mail address the words are
-// beginnings, to a caller who sees the tenant.
+// FoundMembers returns up to most members of a tenant, to a caller who sees the tenant. The words
+// are beginnings of words of their names and e-mail addresses.
 func (s *Service) FoundMembers(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	words text.WordQuery, most int,
 ) ([]Member, error) {

@@ -66,7 +66,9 @@ func TestEveryWordOfAQueryMustBeginAWord(t *testing.T) {
 	if got := text.NewWordQuery("de Deploy de-").Words(); !slices.Equal(got, []string{"deploy"}) {
 		t.Errorf("the words of a query are %q", got)
 	}
-	for query, want := range map[string]bool{"": true, " -%": true, "\u200b": true, "a": false, "€": false, "…x": false} {
+	for query, want := range map[string]bool{
+		"": true, " -%": true, "\u200b": true, "a": false, "€": false, "…x": false,
+	} {
 		if got := text.NewWordQuery(query).Empty(); got != want {
 			t.Errorf("%q is empty: %t", query, got)
 		}
@@ -75,7 +77,9 @@ func TestEveryWordOfAQueryMustBeginAWord(t *testing.T) {
 
 // An index of words and the comparison of texts find the same.
 func FuzzWords(f *testing.F) {
-	for _, seed := range []string{"CI runner", "Straße ss", "İ", "本番サーバー", "a\u0308\u0301", "x🚀y", "เซิร์ฟเวอร์", "5€%_"} {
+	for _, seed := range []string{
+		"CI runner", "Straße ss", "İ", "本番サーバー", "a\u0308\u0301", "x🚀y", "เซิร์ฟเวอร์", "5€%_",
+	} {
 		f.Add(seed, seed+" more")
 		f.Add(seed[:1], seed)
 	}
