@@ -36,7 +36,7 @@ func (s *Service) Counts(ctx context.Context, who principal.Principal, tenant id
 	if !accessTo(role, unrelated, t.Settings.Visibility).see {
 		return Counts{}, errHiddenKeys
 	}
-	states, err := s.Store.KeyStates(ctx, tenant, maxCounted+1)
+	states, err := s.Store.KeyStates(ctx, tenant, Position{}, maxCounted+1)
 	if err != nil {
 		return Counts{}, err
 	}

@@ -56,14 +56,14 @@ const (
 		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		WHERE k.owner_id = $1` + newestCandidates
 	selectKeys    query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
-	listKeyStates query = `SELECT k.id, k.owner_id, k.expires_at, k.secret_set_at, k.slot, k.disabled_at, k.revoked_at,
+	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at, k.revoked_at,
 		COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at), CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
 		THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END
 		FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 		LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
 		LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
 		LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
-		WHERE k.tenant_id = $1 ORDER BY k.created_at DESC, k.id DESC LIMIT $2`
+		WHERE k.tenant_id = $1` + newestCandidates
 	// A key that waits for its secret has no age.
 	countHeldKeys query = `SELECT k.owner_id, COUNT(*), MAX(used.last_used_at) FROM keys k
 		LEFT JOIN key_uses used ON used.key_id = k.id
@@ -128,12 +128,22 @@ func (s *Store) Held(ctx context.Context, tenant ident.TenantID, owners []ident.
 }
 
 // KeyStates implements key.ListStore.
-func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, most int) ([]key.Key, error) {
+func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, after key.Position,
+	most int,
+) ([]key.Key, error) {
+	args := append([]any{tenant}, pageArgs(after.At, string(after.Key), 0)...)
+	args[3] = most
 	states, err := collect(ctx, s.reading, listKeyStates, func(row scanner) (k key.Key, err error) {
-		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt}, nullInt{&k.Slot},
+		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt}, nullInt{&k.Slot},
 			nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt}, isSet{&k.OwnerDisabled})
-	}, tenant, most)
+	}, args...)
 	return states, s.fault(err)
+}
+
+// TheseKeys implements key.ListStore.
+func (s *Store) TheseKeys(ctx context.Context, tenant ident.TenantID, these []ident.KeyID) ([]key.Key, error) {
+	keys, _, err := s.keysByID(ctx, these, len(these), nil)
+	return slices.DeleteFunc(keys, func(k key.Key) bool { return k.Tenant != tenant }), err
 }
 
 // StewardedBy implements key.Store.
