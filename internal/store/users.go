@@ -128,7 +128,10 @@ func (s *Store) UpgradeHash(ctx context.Context, user ident.UserID, was, is stri
 
 // Rename implements identity.UserTx.
 func (t *Tx) Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error {
-	return t.runOne(ctx, updateUserName, user, name, micros(at))
+	if err := t.runOne(ctx, updateUserName, user, name, micros(at)); err != nil {
+		return err
+	}
+	return t.reindexPerson(ctx, user)
 }
 
 // SetMuted implements identity.UserTx.
@@ -190,8 +193,10 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
-	if err := t.exec(ctx, deleteKnownClients, user); err != nil {
-		return err
+	for _, q := range []query{deleteKnownClients, deleteWords} {
+		if err := t.exec(ctx, q, user); err != nil {
+			return err
+		}
 	}
 	return t.runOne(ctx, eraseUser, user, micros(at))
 }
