@@ -49,7 +49,9 @@ func (a *App) handler() http.Handler {
 	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
 	management := &manageapi.API{
 		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
-		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
+		SecondFactors: a.SecondFactors,
+		Tenancy:       a.Tenancy,
+		Applications:  a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
 		Plans: a.Plans, Keys: a.Keys, ManagementKeys: a.ManagementKeys, Keyring: a.keyring, Idempotency: a.Store,
 		Resets: resets, BaseURL: a.URL, Version: a.options.Version,
 	}
@@ -64,7 +66,8 @@ func (a *App) handler() http.Handler {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, Watches: a.Watches,
+			SecondFactors: a.SecondFactors,
+			Applications:  a.Applications, Keys: a.Keys, Watches: a.Watches,
 			ServiceAccounts: a.ServiceAccounts,
 			ManagementKeys:  a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
 			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,

@@ -59,9 +59,11 @@ const (
 // delivers one-time links.
 const (
 	FailedSignIns Kind = "failed_sign_ins"
-	PasswordReset Kind = "password_reset"
-	Invitation    Kind = "invitation"
-	KeyClaim      Kind = "key_claim"
+	// RecoveryCodeUsed says that somebody signed in with a recovery code.
+	RecoveryCodeUsed Kind = "recovery_code_used"
+	PasswordReset    Kind = "password_reset"
+	Invitation       Kind = "invitation"
+	KeyClaim         Kind = "key_claim"
 )
 
 // Kinds lists the kinds among which people choose.
@@ -158,6 +160,8 @@ type Facts struct {
 	Agent string `json:"agent,omitempty"`
 	// Attempts is how many sign-ins failed.
 	Attempts int `json:"attempts,omitempty"`
+	// CodesLeft is how many recovery codes are left after one was used.
+	CodesLeft int `json:"codes_left,omitempty"`
 	// Role is that of an invitation.
 	Role scope.Role `json:"role,omitempty"`
 	// Until is when the link expires.
