@@ -10,6 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/docsite"
 	"github.com/claviger-dev/claviger/internal/manageapi"
+	"github.com/claviger-dev/claviger/internal/mcp/endpoint"
 	"github.com/claviger-dev/claviger/internal/oauth"
 	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/verify"
@@ -44,7 +45,7 @@ func (a *App) newMiddleware(c config.Server, limits config.PersonLimits) (*web.M
 type entryPoint interface{ Mount(router *web.Router) }
 
 // handler returns what the public listener serves: the routes of all entry points.
-func (a *App) handler() http.Handler {
+func (a *App) handler() (all http.Handler) {
 	resets := web.NewResetLimit()
 	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
 	management := &manageapi.API{
@@ -75,8 +76,13 @@ func (a *App) handler() http.Handler {
 		&docsite.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,
 		},
+		&endpoint.Endpoint{
+			Errors: problems, Middleware: a.web, BaseURL: a.URL, Version: a.options.Version, Log: a.options.Log,
+			API: func(w http.ResponseWriter, r *http.Request) { all.ServeHTTP(w, r) },
+		},
 	} {
 		e.Mount(router)
 	}
-	return router.Handler(a.refuseInDoubt(router))
+	all = router.Handler(a.refuseInDoubt(router))
+	return all
 }

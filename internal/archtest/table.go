@@ -139,6 +139,7 @@ var table = []layer{
 		{"internal/forward", "verify route policy scope fault", ""},
 		{"internal/console/view", "", "barcode"},
 		{"internal/guide", "docs text", "goldmark"},
+		{"internal/mcp", "guide client api", "mcp-sdk json"},
 	}},
 	{"entrypoints", []row{
 		{"internal/manageapi", "machine/wire web domain base api", "huma json"},
@@ -162,11 +163,15 @@ var table = []layer{
 				"route fault", "",
 		},
 		{"internal/console", "console/view web domain base", ""},
+		{"internal/mcp/endpoint", "mcp web client api admission fault", "mcp-sdk json"},
 	}},
 	{"top", []row{
 		{"internal/sample", "domain base", ""},
 		{"internal/app", "base domain outside shared entrypoints sample", ""},
-		{"internal/cli", "app backup config client api route sample scan telemetry guide", "cobra pflag sys term"},
+		{
+			"internal/cli", "app backup config client api route sample scan telemetry guide mcp",
+			"cobra pflag sys term mcp-sdk",
+		},
 	}},
 	{"tests", []row{ // imported by tests alone
 		{"internal/testkit/totp", "", ""},
@@ -193,6 +198,7 @@ var modules = map[string]string{
 	"go-cmp":     "github.com/google/go-cmp",
 	"go-jose":    "github.com/go-jose/go-jose",
 	"go-oidc":    "github.com/coreos/go-oidc",
+	"mcp-sdk":    "github.com/modelcontextprotocol/go-sdk",
 	"net":        "golang.org/x/net",
 	"oauth2":     "golang.org/x/oauth2",
 	"go-mail":    "github.com/wneessen/go-mail",
@@ -221,7 +227,7 @@ var modules = map[string]string{
 // the layer tests too.
 var forTests = row{
 	imports: "api client base domain store store/sqlite store/postgres scan telemetry web top tests",
-	others:  "age rapid go-cmp goleak testscript go-smtp",
+	others:  "age rapid go-cmp goleak testscript go-smtp mcp-sdk",
 }
 
 // exclusiveModules names the only packages that may list a module. testkit creates and drops
@@ -237,6 +243,7 @@ var exclusiveModules = map[string]string{
 	"huma":       "manageapi",
 	"go-mail":    "mail",
 	"goldmark":   "guide",
+	"mcp-sdk":    "mcp mcp/endpoint cli",
 	"go-jose":    "token",
 	"prometheus": "telemetry",
 	"otel":       "telemetry",

@@ -43,7 +43,7 @@ func apiCommands() []*cobra.Command {
 		setupCommand(), loginCommand(), logoutCommand(), passwordCommand(), whoamiCommand(), contextsCommand(),
 		keysCommand(), serviceAccountsCommand(), managementKeysCommand(), subjectsCommand(), plansCommand(),
 		appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
-		verifyCommand(), auditCommand(), versionCommand(),
+		verifyCommand(), auditCommand(), mcpCommand(), versionCommand(),
 	}
 	for _, c := range commands {
 		completeValues(c)
@@ -110,6 +110,11 @@ type apiCommand struct {
 // newAPICommand adds the flags to a command and to all commands below it.
 func newAPICommand(cmd *cobra.Command) *apiCommand {
 	r := &apiCommand{output: outputFlag(cmd)}
+	return r.withServerFlags(cmd)
+}
+
+// withServerFlags adds the flags that select the server.
+func (r *apiCommand) withServerFlags(cmd *cobra.Command) *apiCommand {
 	cmd.PersistentFlags().StringVar(&r.context, "context", "",
 		"context to use (CLAVIGER_CONTEXT; default: the current one)")
 	cmd.PersistentFlags().StringVar(&r.server, "server", "",

@@ -162,6 +162,8 @@ var (
 		{line: "keys list --tenant {workshop}"},
 		{line: "keys show {key} --tenant {workshop}"},
 		{line: "keys health --tenant {workshop}"},
+		{line: "mcp --tenant {workshop}", stdin: "messages"},
+		{line: "mcp", stdin: "messages", env: "CLAVIGER_KEY={value}"},
 		{line: "keys show {value} --tenant {workshop}", code: 2},
 		{line: "keys edit {key} --tenant {workshop} --name Other"},
 		{line: "keys disable {key} --tenant {workshop}"},
@@ -237,6 +239,15 @@ var (
 	// offlineCases run only without a server.
 	offlineCases = []commandCase{{line: "migrate up"}, {line: "compact"}}
 )
+
+// toolCalls are the messages of an assistant that calls each tool.
+const toolCalls = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",` +
+	`"capabilities":{},"clientInfo":{"name":"test","version":"1"}}}
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"whoami"}}
+{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"list_keys"}}
+{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"key_health"}}
+`
 
 // runner runs command cases on an installation, and stores their output.
 type runner struct {
@@ -321,7 +332,8 @@ func (r *runner) prepareNames(line sample.Sample) {
 		"secrets": r.secrets, "work": r.dir, "tenant": line.Tenants[0].ID, "email": line.Email,
 		"member": line.People[0].Email, "member's password": line.People[0].Password,
 		"verifier": line.Verifier, "mistyped": mistyped.text, "passphrase": passphrase.text,
-		"headers": *line.Tenants[0].Key.Header, "scopes": `{"items":[{"name":"reports:export"}]}`,
+		"messages": toolCalls,
+		"headers":  *line.Tenants[0].Key.Header, "scopes": `{"items":[{"name":"reports:export"}]}`,
 	}
 	r.writeSecretFile("password", line.Password)
 	r.writeSecretFile("verifier", line.Verifier)

@@ -23,6 +23,9 @@ import (
 //	<!-- not run: why -->     the block is not run; it is in the list notRun
 //	<!-- typed: password -->  what the user types when the command prompts, \n between answers
 var notRun = []string{
+	"api-keys.md: claviger keys create \"Nightly build\" --scope applications:read --all-applications --expires 90d: " +
+		"it needs a session",
+	"api-keys.md: claviger policy set --max-lifetime 365d: it needs a session",
 	"build.md: make release: it builds for every platform, and once more with nothing cached; " +
 		"tools/release has a test of its own",
 	"build.md: docker build --build-arg VERSION=\"$(git describe --tags --always)\" " +
@@ -34,6 +37,8 @@ var notRun = []string{
 		"docs/integrations have the same commands, which are run",
 	"install.md: sha256sum --ignore-missing --check SHA256SUMS: it needs the files of a release",
 	"install.md: sudo install -m 0644 deploy/systemd/claviger.conf /usr/lib/sysusers.d/: it changes the machine",
+	"mcp.md: claviger login --server https://keys.example.com --email you@example.com: it needs a password",
+	"mcp.md: claude mcp add claviger -- claviger mcp --server https://keys.example.com: it needs the assistant",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d grant_type=client_credentials " +
 		"http://127.0.0.1:8080/oauth2/token: tools/guide runs it",
 	"oauth.md: curl -u \"$CLIENT_ID:$CLIENT_SECRET\" -d token=\"$TOKEN\" http://127.0.0.1:8080/oauth2/revoke: " +
@@ -84,12 +89,15 @@ func TestEveryCommandOfTheDocumentsDoesWhatTheySay(t *testing.T) {
 	}
 }
 
+// placeholder is why blocks with the address of the reader's server are not run. There may be many.
+const placeholder = "the address stands for that of a server"
+
 func TestFewBlocksOfTheDocumentsAreNotRun(t *testing.T) {
 	t.Parallel()
 	found := []string{}
 	for _, document := range documents(t) {
 		for _, b := range readBlocks(t, document) {
-			if b.notRun != "" {
+			if b.notRun != "" && b.notRun != placeholder {
 				found = append(found, filepath.Base(document)+": "+strings.TrimPrefix(b.lines[0], "$ ")+": "+b.notRun)
 			}
 		}

@@ -13,7 +13,7 @@ var commandGroups = []struct {
 }{
 	{"begin", "Get started:", []string{"dev", "serve", "setup", "login", "logout", "password", "whoami", "contexts"}},
 	{"keys", "Keys and applications:", []string{
-		"keys", "service-accounts", "subjects", "plans", "verify", "apps", "scopes", "scan",
+		"keys", "service-accounts", "subjects", "plans", "verify", "apps", "scopes", "scan", "mcp",
 	}},
 	{"tenants", "Members, tenants and policies:", []string{"members", "invitations", "tenants", "policy", "audit"}},
 	{"operate", "Operator commands:", []string{

@@ -142,7 +142,7 @@ func TestTheSearchAnswersTheQuestionsOfNewcomers(t *testing.T) {
 	first := regexp.MustCompile(`(?s)<ol class="hits".*?href="([^"]*)"`)
 	for query, path := range map[string]string{
 		"nginx":                    "/docs/nginx",
-		"secret lost":              "/docs/console#make-a-key",
+		"secret lost":              "/docs/api-keys#regenerate-the-secret",
 		"regenerate without break": "/docs/console#regenerate-a-key-without-a-break",
 		"key leaks":                "/docs/best-practices#when-a-key-leaks",
 		"expiration policy":        "/docs/policies",

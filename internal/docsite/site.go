@@ -11,9 +11,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// documentedURL is the address of the server in the documents.
-const documentedURL = "https://keys.example.com"
-
 // site has all pages by path.
 type site struct {
 	guide *guide.Guide
@@ -42,9 +39,9 @@ func newSite(document []byte, baseURL string) *site {
 	}
 	for _, a := range s.guide.Articles() {
 		shown, url := *a, template.HTMLEscapeString(baseURL)
-		shown.HTML = template.HTML(strings.ReplaceAll(string(a.HTML), documentedURL, url))
+		shown.HTML = template.HTML(strings.ReplaceAll(string(a.HTML), guide.DocumentedURL, url))
 		s.pages["/docs/"+a.ID] = page{title: a.Title, main: draw("article.html", shown)}
-		source := strings.ReplaceAll(a.Source, documentedURL, baseURL)
+		source := strings.ReplaceAll(a.Source, guide.DocumentedURL, baseURL)
 		s.pages["/docs/"+a.ID+".md"] = page{contentType: "text/markdown; charset=utf-8", text: []byte(source)}
 	}
 	for name, content := range s.guide.Files {

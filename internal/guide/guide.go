@@ -48,12 +48,17 @@ type Section struct {
 	// ID is that of the heading; "" for the beginning of the article.
 	ID, Title string
 	Level     int
+	// Start is where it begins in the article's Source, in bytes.
+	Start int
 	// Text is the section as plain text.
 	Text string
 
 	// title, text and article are prepared for searches.
 	title, text, article text.Prepared
 }
+
+// DocumentedURL is the address of a server in the documents.
+const DocumentedURL = "https://keys.example.com"
 
 // contents are the files of the articles by category.
 var contents = []struct {
@@ -62,7 +67,7 @@ var contents = []struct {
 }{
 	{
 		"start", "Start here", "Make a key and use it.",
-		[]string{"getting-started.md", "console.md", "best-practices.md"},
+		[]string{"getting-started.md", "authentication.md", "api-keys.md", "console.md", "best-practices.md"},
 	},
 	{
 		"keys", "Keys and their owners", "For people, services and customers.",
@@ -80,8 +85,9 @@ var contents = []struct {
 		},
 	},
 	{
-		"clients", "Clients of other vendors", "Use the tools that you have.",
+		"clients", "Clients and assistants", "Use the tools that you have.",
 		[]string{
+			"mcp.md",
 			"integrations/blazemeter.md", "integrations/loadrunner.md", "integrations/blazeauth.md",
 			"integrations/blancco.md",
 		},

@@ -56,7 +56,9 @@ func (a *Article) outline(root ast.Node, source []byte) {
 			a.Sections = append(a.Sections, section)
 			id, _ := heading.AttributeString("id")
 			name, _ := id.([]byte)
-			section = Section{ID: string(name), Title: plain(n, source), Level: heading.Level}
+			section = Section{
+				ID: string(name), Title: plain(n, source), Level: heading.Level, Start: startOfLine(n, source),
+			}
 		default:
 			if a.Summary == "" && n.Kind() == ast.KindParagraph {
 				a.Summary = plain(n, source)
@@ -76,6 +78,14 @@ func (a *Article) outline(root ast.Node, source []byte) {
 		s.title, s.text = search.Prepare(s.Title), search.Prepare(s.Text)
 		s.article = search.Prepare(a.Title)
 	}
+}
+
+// startOfLine returns where the line begins that a heading is in.
+func startOfLine(heading ast.Node, source []byte) int {
+	if heading.Lines().Len() == 0 {
+		return 0 // a heading without a text
+	}
+	return bytes.LastIndexByte(source[:heading.Lines().At(0).Start], '\n') + 1
 }
 
 // plain returns the text of a node, in one line.

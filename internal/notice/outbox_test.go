@@ -101,6 +101,22 @@ func TestARecipientWhomTheServerRefusesMakesANoticeDeadAtOnce(t *testing.T) {
 	}
 }
 
+func TestALinkToSetAPasswordIsSentBeforeNoticesThatWereDueEarlier(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewSMTPMailbox(t, testkit.SQLite)
+	p.PlanNotices(60) // more than one batch
+	p.Clock.Move(time.Second)
+	p.NoError(p.Anyone().RequestPasswordReset(p.Context(), p.Recipient.Email))
+	p.NoError(p.Identity.MailResets(p.Context()))
+	if n := p.SendDue(); n != 61 {
+		t.Fatalf("%d messages arrived, want 61", n)
+	}
+	first := p.MailServer.Received()[0]
+	if s := testkit.MailHeader(t, first.Content, "Subject"); !strings.Contains(s, "password") {
+		t.Errorf("the first message is %q", s)
+	}
+}
+
 func TestOfManySendersOneSendsEachNoticeOnce(t *testing.T) {
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		p := testkit.NewSMTPMailbox(t, e)

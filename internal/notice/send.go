@@ -85,7 +85,7 @@ func (s *Service) SendDue(ctx context.Context) error {
 
 // sendBatch sends a few notices. more is false where no others are due or none can be sent now.
 func (s *Service) sendBatch(ctx context.Context, end time.Time) (more bool, err error) {
-	due, err := s.Store.DueNotices(ctx, s.Now())
+	due, err := s.nextDue(ctx)
 	for _, id := range due {
 		if ctx.Err() != nil || !s.Now().Before(end) {
 			return false, nil
@@ -97,6 +97,25 @@ func (s *Service) sendBatch(ctx context.Context, end time.Time) (more bool, err 
 		more = more || leased
 	}
 	return more, err
+}
+
+// urgentLinks are the kinds of notices that somebody waits for, the most urgent first: they cannot
+// sign in, or cannot begin, without the link. They do not wait behind the notices about a day on
+// which 100,000 keys expire.
+var urgentLinks = []Kind{PasswordReset, Invitation, KeyClaim}
+
+// nextDue returns the notices to send next: urgent links, then those that are due longest. Links may
+// be among both; the second attempt finds that they are sent.
+func (s *Service) nextDue(ctx context.Context) (next []ident.NoticeID, err error) {
+	for _, kind := range urgentLinks {
+		links, err := s.Store.DueLinks(ctx, kind, s.Now())
+		if err != nil {
+			return nil, err
+		}
+		next = append(next, links...)
+	}
+	others, err := s.Store.DueNotices(ctx, s.Now())
+	return append(next, others...), err
 }
 
 // attempt leases a notice and tries to deliver it. leased is false where another node leased it

@@ -118,6 +118,9 @@ type Store interface {
 	ReleaseExpiredLeases(ctx context.Context, now time.Time, why string) ([]Entry, error)
 	// DueNotices returns the ids of some waiting notices that are due, the oldest first.
 	DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID, error)
+	// DueLinks returns the ids of some waiting notices of a kind that bring a link and are due, the
+	// oldest first.
+	DueLinks(ctx context.Context, kind Kind, now time.Time) ([]ident.NoticeID, error)
 	// LeaseNotice leases a notice that waits and is due; ok is false where it no longer does.
 	LeaseNotice(ctx context.Context, id ident.NoticeID, holder string,
 		now, until time.Time) (n Notice, attempt int, ok bool, err error)

@@ -34,6 +34,8 @@ const (
 		AND claimed_until <= $2`
 	dueNotices query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id
 		LIMIT 50`
+	dueLinks query = `SELECT id FROM outbox WHERE link_id IS NOT NULL AND state = 'waiting' AND kind = $1 AND due_at <= $2
+		ORDER BY due_at, id LIMIT 50`
 	leaseNotice query = `UPDATE outbox
 		SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
 		WHERE id = $1 AND state = 'waiting' AND due_at <= $4 RETURNING attempts`
@@ -194,6 +196,12 @@ func (s *Store) ReleaseExpiredLeases(ctx context.Context, now time.Time,
 // DueNotices implements notice.Store.
 func (s *Store) DueNotices(ctx context.Context, now time.Time) ([]ident.NoticeID, error) {
 	due, err := ids[ident.NoticeID](ctx, s.reading, dueNotices, micros(now))
+	return due, s.fault(err)
+}
+
+// DueLinks implements notice.Store.
+func (s *Store) DueLinks(ctx context.Context, kind notice.Kind, now time.Time) ([]ident.NoticeID, error) {
+	due, err := ids[ident.NoticeID](ctx, s.reading, dueLinks, string(kind), micros(now))
 	return due, s.fault(err)
 }
 

@@ -27,8 +27,8 @@ const (
 	// $8 is the code of a wrong secret, which replaces no other.
 	updateWatchRefusal query = `UPDATE key_watches SET refused_at = $3, refused_code = $4, refused_missing = $5,
 		refused_ip = $6, refused_transport = $7
-		WHERE key_id = $1 AND shown_at = $2 AND (refused_at IS NULL OR refused_code = $8 AND $4 <> $8
-		OR (refused_code = $8 OR $4 <> $8) AND refused_at < $3)`
+		WHERE key_id = $1 AND shown_at = $2 AND (COALESCE(refused_code, $8) = $8 AND $4 <> $8
+		OR (COALESCE(refused_code, $8) = $8 OR $4 <> $8) AND COALESCE(refused_at, -1) < $3)`
 	selectSighting query = `SELECT key_id, shown_at, used_at, COALESCE(used_ip, ''), COALESCE(used_transport, ''),
 		refused_at, COALESCE(refused_code, ''), COALESCE(refused_missing, ''), COALESCE(refused_ip, ''),
 		COALESCE(refused_transport, '')

@@ -12,6 +12,10 @@ import (
 var errForeignHost = fault.New(fault.Forbidden,
 	"This listener does not answer to that name. Use its IP address, or add the name to `server.metrics_hosts`.")
 
+// errUnknownHost refuses a request to a name that is none of a surface's, see [Surface.Hosts].
+var errUnknownHost = fault.New(fault.Forbidden,
+	"This server does not answer here to that name. Use the name in `server.base_url`, or an IP address.")
+
 // ownHost reports whether a Host header names this listener: by an IP address, by a name without a
 // dot, or by one of names.
 func ownHost(sent string, names []string) bool {

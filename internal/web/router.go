@@ -74,6 +74,10 @@ type Surface struct {
 	// FreeText is set where parameters in paths hold text that people chose, such as e-mail
 	// addresses. Otherwise a path with anything percent-encoded is no route.
 	FreeText bool
+	// Hosts are the names, in lower case, that a request may be sent to, if it is not nil. It is
+	// for what a page of another site must not reach by a name that somebody pointed at this
+	// server. Addresses and names without a dot are accepted as Router.Hosts says.
+	Hosts []string
 
 	router *Router
 	prefix string
@@ -257,6 +261,10 @@ func (t *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := t.surface(r)
 	if t.Hosts != nil && !ownHost(r.Host, t.Hosts) {
 		s.refuseUnread(w, r, errForeignHost)
+		return
+	}
+	if s.Hosts != nil && !ownHost(r.Host, s.Hosts) {
+		s.refuseUnread(w, r, errUnknownHost)
 		return
 	}
 	if !IsCanonicalPath(r.URL) && !(s.FreeText && isClean(r.URL)) {
