@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -34,6 +35,7 @@ type API struct {
 	Middleware      *web.Middleware
 	Identity        *identity.Service
 	Sessions        *session.Service
+	SecondFactors   *secondfactor.Service
 	Accounts        *account.Service
 	Applications    *application.Service
 	ServiceAccounts *machine.ServiceAccounts
@@ -65,13 +67,14 @@ func (a *API) Mount(router *web.Router) {
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
 		optional[api.Dialect], optional[api.TokenFormat],
 		optional[api.TokenAlgorithm], optional[api.Status], optional[api.Role],
-		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
+		optional[api.FactorRule], optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
 		optional[[]api.VerifyMember], optional[[]api.PartyType], optional[[]api.Permission],
 	} {
 		describe(a.huma)
 	}
 	a.sessions()
 	a.me()
+	a.twoFactor()
 	a.links()
 	a.passwordResets()
 	a.accounts()

@@ -40,6 +40,7 @@ var suites = []struct {
 	{"sign-in", signInCases},
 	{"life", lifecycleCases},
 	{"session", sessionCases},
+	{"second factor", secondFactorCases},
 	{"tenancy", tenancyCases},
 	{"application", applicationCases},
 	{"routes and entries", routeCases},
