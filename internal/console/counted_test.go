@@ -106,7 +106,8 @@ func TestAListReadsThreeTimesAndThePageOfAKeyFive(t *testing.T) {
 	own := d.Key(d.As(d.person), d.tenant, "applications:read")
 	page := "/t/" + string(d.tenant.ID) + "/keys/" + own.Key.ID
 	paths := map[string]int32{
-		"/settings/keys": 3, d.at("keys"): 3, d.at("keys?q=test"): 3, d.at("keys?status=active"): 4, page: 5, page + "/uses": 2,
+		"/settings/keys": 3, d.at("keys"): 3, d.at("keys?q=test"): 3, d.at("keys?status=active"): 4, page: 5,
+		page + "/uses": 2,
 	}
 	for path := range paths {
 		d.get(path).see(t, path, http.StatusOK, own.Key.Last4)
