@@ -57,7 +57,8 @@ const (
 		WHERE k.owner_id = $1` + newestCandidates
 	selectKeys    query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
 	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at,
-		k.revoked_at, COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at), CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
+		k.revoked_at, COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at),
+		CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
 		THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END
 		FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 		LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
@@ -135,7 +136,8 @@ func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, after key.
 	args[3] = most
 	states, err := collect(ctx, s.reading, listKeyStates, func(row scanner) (k key.Key, err error) {
 		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt},
-			nullInt{&k.Slot}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt}, isSet{&k.OwnerDisabled})
+			nullInt{&k.Slot}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt},
+			isSet{&k.OwnerDisabled})
 	}, args...)
 	return states, s.fault(err)
 }
