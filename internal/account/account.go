@@ -67,10 +67,15 @@ type Store interface {
 	// set first.
 	FirstKeys(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
 		most int) ([]DatedKey, error)
+	// OwnersIn lists up to most owners of the keys that CountKeys counts, each once.
+	OwnersIn(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
+		most int) ([]ident.PartyID, error)
 	// CountEnds adds for each period after from how many keys of the span expire in it.
 	CountEnds(ctx context.Context, account ident.AccountID, span policy.ImpactRange, from time.Time,
 		period time.Duration, ends []int) error
+	MailStore
 	audit.TrailStore
+	audit.RecentSource
 }
 
 // RoleTx reads a person's role in an account.
@@ -139,6 +144,7 @@ type Tx interface {
 	FoundTx
 	SessionTx
 	MemberLimitTx
+	MailTx
 	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
 	RequireUpgrade(ctx context.Context) error
 	// UpdateAccount writes name and state.

@@ -111,8 +111,17 @@ type Preview struct {
 	policy.Impact
 	// Keys are some of the keys that expire sooner: the first ones to expire.
 	Keys []SoonerKey
+	// People is how many people own keys that expire sooner, who are told before, and
+	// ServiceAccounts how many service accounts, whose stewards are. MoreOwners is set if only some
+	// owners were counted.
+	People, ServiceAccounts int
+	MoreOwners              bool
 	// Weeks say how many keys expire in the weeks ahead.
 	Weeks []Week
+	// Busiest is the day on which the most keys expire after the change, of those that the weeks
+	// cover, and how many; zero for none.
+	Busiest     time.Time
+	BusiestKeys int
 }
 
 // SoonerKey is a key that expires sooner because of a change. Was is zero for one that did not
@@ -140,7 +149,10 @@ type Week struct {
 const (
 	previewedWeeks = 13
 	previewedKeys  = 5
-	week           = 7 * policy.Day
+	daysInWeek     = 7
+	week           = daysInWeek * policy.Day
+	// previewedOwners is how many owners of a range of keys a preview counts at most.
+	previewedOwners = 10_000
 )
 
 // PreviewPolicy returns what a change of policy would do to the account's keys, for its owners and
@@ -178,7 +190,7 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 	defer pass.Release()
 	err = s.previewKeys(ctx, id, before.Rules, after.Rules, now, &p)
 	if err == nil {
-		p.Weeks, err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now)
+		err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now, &p)
 	}
 	return p, err
 }
@@ -187,6 +199,7 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, after []policy.Rule, now time.Time,
 	p *Preview,
 ) error {
+	owners := map[ident.PartyID]bool{}
 	for _, span := range policy.ImpactRanges(before, after, now) {
 		keys, first, err := s.Store.CountKeys(ctx, id, span, now)
 		if err != nil {
@@ -195,6 +208,14 @@ func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, a
 		p.Add(span, keys, first, now)
 		if keys == 0 {
 			continue
+		}
+		of, err := s.Store.OwnersIn(ctx, id, span, now, previewedOwners)
+		if err != nil {
+			return err
+		}
+		p.MoreOwners = p.MoreOwners || len(of) == previewedOwners
+		for _, owner := range of {
+			owners[owner] = true
 		}
 		list, err := s.Store.FirstKeys(ctx, id, span, now, previewedKeys)
 		if err != nil {
@@ -207,29 +228,45 @@ func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, a
 			})
 		}
 	}
+	for owner := range owners {
+		switch owner.Type() {
+		case ident.UserParty:
+			p.People++
+		case ident.ServiceAccountParty:
+			p.ServiceAccounts++
+		}
+	}
 	slices.SortStableFunc(p.Keys, func(a, b SoonerKey) int { return a.Is.Compare(b.Is) })
 	p.Keys = p.Keys[:min(len(p.Keys), previewedKeys)]
 	return nil
 }
 
-// previewWeeks returns how many keys expire in the weeks ahead.
+// previewWeeks sets how many keys expire in the weeks ahead, and on which day the most do.
 func (s *Service) previewWeeks(ctx context.Context, id ident.AccountID, before, after []policy.Rule,
-	now time.Time,
-) ([]Week, error) {
-	was, is := make([]int, previewedWeeks), make([]int, previewedWeeks)
+	now time.Time, p *Preview,
+) error {
+	was, is := make([]int, previewedWeeks*daysInWeek), make([]int, previewedWeeks*daysInWeek)
 	for _, by := range []struct {
 		rules []policy.Rule
 		ends  []int
 	}{{before, was}, {after, is}} {
 		for _, span := range policy.ExpiryRanges(by.rules, now) {
-			if err := s.Store.CountEnds(ctx, id, span, now, week, by.ends); err != nil {
-				return nil, err
+			if err := s.Store.CountEnds(ctx, id, span, now, policy.Day, by.ends); err != nil {
+				return err
 			}
 		}
 	}
-	weeks := make([]Week, previewedWeeks)
-	for i := range weeks {
-		weeks[i] = Week{From: now.Add(time.Duration(i) * week), Was: was[i], Is: is[i]}
+	p.Weeks = make([]Week, previewedWeeks)
+	for i := range p.Weeks {
+		p.Weeks[i].From = now.Add(time.Duration(i) * week)
 	}
-	return weeks, nil
+	for day := range is {
+		w := &p.Weeks[day/daysInWeek]
+		w.Was += was[day]
+		w.Is += is[day]
+		if is[day] > p.BusiestKeys {
+			p.BusiestKeys, p.Busiest = is[day], now.Add(time.Duration(day)*policy.Day)
+		}
+	}
+	return nil
 }

@@ -47,6 +47,11 @@ func TestAPreviewSaysWhichKeysExpireInWhichWeek(t *testing.T) {
 		if p.Affected != 2 || p.ExpiredNow != 0 || len(p.Weeks) != 13 {
 			t.Errorf("the preview is %+v", p)
 		}
+		if day := p.First.Sub(p.Busiest); p.People != 1 || p.ServiceAccounts != 0 || p.MoreOwners ||
+			p.BusiestKeys != 2 || day < 0 || day >= policy.Day {
+			t.Errorf("the preview tells %d people, and the busiest day is %v with %d", p.People, p.Busiest,
+				p.BusiestKeys)
+		}
 		for i, w := range p.Weeks {
 			was, is := map[int]int{1: 1, 11: 1}[i], map[int]int{1: 1, 8: 2}[i]
 			if w.Was != was || w.Is != is || !w.From.Equal(p.Weeks[0].From.Add(time.Duration(i)*7*policy.Day)) {

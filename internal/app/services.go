@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/console"
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -52,6 +53,8 @@ type services struct {
 	Engine *verify.Engine
 	// Watches are the keys whose secrets were shown a moment ago.
 	Watches *usage.Watches
+	// ConsoleNumbers computes what pages show of whole tenants.
+	ConsoleNumbers *console.Background
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
@@ -82,6 +85,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 		Horizon: horizon, Rand: rand.Reader, Issuer: issuer, PropagationDelay: propagationDelay(s),
 		SignGate: admission.NewGate(signLimits()),
 	}
+	v.ConsoleNumbers = &console.Background{Now: now}
 	v.Watches = &usage.Watches{Store: s, Now: now, Shared: s.Shared()}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,

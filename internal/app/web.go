@@ -71,7 +71,8 @@ func (a *App) handler() (all http.Handler) {
 			Applications:  a.Applications, Keys: a.Keys, Watches: a.Watches,
 			ServiceAccounts: a.ServiceAccounts,
 			ManagementKeys:  a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
-			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
+			Background: a.ConsoleNumbers, Idempotency: a.Store,
+			Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
 		&docsite.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,

@@ -84,7 +84,7 @@ var table = []layer{
 			"internal/session",
 			"secondfactor admission notice paging principal policy credential ident audit metric fault", "",
 		},
-		{"internal/account", "admission paging principal policy scope ident audit text etag fault", ""},
+		{"internal/account", "notice admission paging principal policy scope ident audit text etag fault", ""},
 		{
 			"internal/tenancy",
 			"account identity notice paging principal policy scope credential ident audit text etag fault", "",

@@ -73,6 +73,8 @@ const (
 	ActionMemberRemove     Action = "member.remove"
 
 	ActionNoticeRetry Action = "notice.retry"
+	// ActionNoticeTest says that a person sent a test message to their own address.
+	ActionNoticeTest Action = "notice.test"
 
 	ActionPlanCreate Action = "plan.create"
 	ActionPlanEdit   Action = "plan.edit"
@@ -220,6 +222,7 @@ var actionRules = map[Action]Rule{
 	ActionMemberRemove:     {Always: []EffectKind{EffectMemberRemoved}},
 
 	ActionNoticeRetry: {None: reasonNoAuthority},
+	ActionNoticeTest:  {None: reasonNoAuthority},
 
 	ActionPlanCreate: {None: reasonOnlyGrants},
 	ActionPlanEdit:   {Always: []EffectKind{EffectPlanSet}},

@@ -16,8 +16,11 @@ var tables = []string{
 
 // emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
 // the backup; half-sessions; idempotency keys, which protect repeated requests for a day; leases;
-// and what newly shown keys did.
-var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases", "key_watches", "half_sessions"}
+// what newly shown keys did; and words to search for, which a job writes again.
+var emptiedTables = []string{
+	"sessions", "session_ends", "half_sessions", "idempotency", "leases", "key_watches",
+	"search_words", "search_fills",
+}
 
 // versionTables are not in a backup, and stay as they are. The header has the version of the
 // schema.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -40,6 +41,8 @@ type trail struct {
 	// path is that of its page, without the ending of a file.
 	path string
 	read func(ctx context.Context, f audit.TrailFilter, page audit.TrailPage) (audit.TrailPart, error)
+	// verify verifies the newest part of its chain.
+	verify func(ctx context.Context) (audit.Recent, error)
 }
 
 // tenantTrail returns the trail of the tenant in the path, for its admins and auditors.
@@ -50,6 +53,9 @@ func (k *call) tenantTrail() (trail, error) {
 		intro: "Everything that changed in " + t.Name + ", by whom and from where. It cannot be edited.",
 		read: func(ctx context.Context, f audit.TrailFilter, page audit.TrailPage) (audit.TrailPart, error) {
 			return k.console.Tenancy.TenantTrail(ctx, k.who, t.ID, f, page)
+		},
+		verify: func(ctx context.Context) (audit.Recent, error) {
+			return k.console.Tenancy.VerifyTenantTrail(ctx, k.who, t.ID)
 		},
 	}, err
 }
@@ -63,6 +69,9 @@ func (k *call) accountTrail() (trail, error) {
 			"edited.",
 		read: func(ctx context.Context, f audit.TrailFilter, page audit.TrailPage) (audit.TrailPart, error) {
 			return k.console.Accounts.AccountTrail(ctx, k.who, a.ID, f, page)
+		},
+		verify: func(ctx context.Context) (audit.Recent, error) {
+			return k.console.Accounts.VerifyAccountTrail(ctx, k.who, a.ID)
 		},
 	}, err
 }
@@ -103,13 +112,33 @@ func (k *call) trailPage(t trail) (response, error) {
 	if part.Next != nil {
 		panel.Next = k.next(time.Time{}, strconv.FormatInt(part.Next.Before, 10))
 	}
+	recent, err := t.verify(k.Context())
+	if err != nil {
+		return response{}, err
+	}
 	return response{page: view.Overview{
-		Heading: t.heading, Intro: t.intro, Panels: []view.Panel{panel},
+		Heading: t.heading, Intro: t.intro, Notices: []view.Message{k.verified(recent)}, Panels: []view.Panel{panel},
 		Actions: []view.Action{
 			{Text: "Export CSV", Icon: "save", Path: k.withFilters(t.path + ".csv")},
 			{Text: "Export JSON lines", Icon: "save", Path: k.withFilters(t.path + ".jsonl")},
 		},
 	}, title: t.heading, current: t.path}, nil
+}
+
+// verified says whether the newest records of a trail are those that were written.
+func (k *call) verified(r audit.Recent) view.Message {
+	if d := r.Damage; d != nil {
+		return view.Message{Tone: "bad", Icon: "warn", Text: "The audit log is damaged: " + d.What + ". Tell the " +
+			"operator, who finds out more with `claviger audit verify`."}
+	}
+	now := k.now.In(k.zone).Format(clockForm)
+	text := fmt.Sprintf("Audit log verified at %s: all %d records are complete and unaltered.", now, r.Of)
+	if r.Records < r.Of {
+		text = fmt.Sprintf("Audit log verified at %s: the newest %d of %d records, since %s, are complete and "+
+			"unaltered. The operator verifies older ones with `claviger audit verify`.", now, r.Records, r.Of,
+			k.date(r.Since))
+	}
+	return view.Message{Tone: "ok", Icon: "shield", Text: text}
 }
 
 // withFilters returns a path with the filters of the page.

@@ -134,3 +134,42 @@ func TestATrailIsForThoseWhoMayReadIt(t *testing.T) {
 	page.see(t, "the account", http.StatusOK, "Of the account")
 	page.see(t, "the account", http.StatusOK, "auto expiry days 90 → 120")
 }
+
+func TestTheAuditPageSaysWhetherItsNewestRecordsAreUnaltered(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	id := d.Application(d.tenant, "Bookings").ID
+	d.get(d.at("audit")).see(t, "a short trail", http.StatusOK, "records are complete and unaltered.")
+	c := d.As(d.Owner)
+	for i := range 205 {
+		status := []api.Status{"disabled", "active"}[i%2]
+		_, err := c.EditApplication(t.Context(), string(d.tenant.ID), string(id),
+			api.UpdateApplicationRequest{Status: api.To(status)})
+		testkit.NoError(t, err)
+	}
+	d.get(d.at("audit")).see(t, "a long trail", http.StatusOK, "the newest 200 of ")
+	account := newVisitor(t, d.URL)
+	account.signIn(d.Owner)
+	account.get(d.inAccount("audit")).see(t, "an account", http.StatusOK, "Audit log verified at")
+
+	testkit.Exec(t, d.Server, `UPDATE audit_events SET target_name = 'Another' WHERE chain = '`+string(d.tenant.ID)+
+		`' AND seq = (SELECT MAX(seq) - 10 FROM audit_events WHERE chain = '`+string(d.tenant.ID)+`')`)
+	damaged := d.get(d.at("audit"))
+	damaged.see(t, "an altered record", http.StatusOK, "The audit log is damaged: ")
+	damaged.see(t, "an altered record", http.StatusOK, "was altered")
+	account.get(d.inAccount("audit")).see(t, "the other chain", http.StatusOK, "Audit log verified at")
+}
+
+func TestATrailWhoseLastRecordsWereCutOffIsDamaged(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	for _, name := range []string{"Bookings", "Rates"} {
+		d.Application(d.tenant, name)
+	}
+	of := ` WHERE chain = '` + string(d.tenant.ID) + `'`
+	testkit.Exec(t, d.Server, `DELETE FROM audit_events`+of+` AND seq = (SELECT MAX(seq) FROM audit_events`+of+`)`)
+	d.get(d.at("audit")).see(t, "without the last record", http.StatusOK, "and its head is record")
+	testkit.Exec(t, d.Server, `UPDATE audit_heads SET seq = seq - 1, hash = (SELECT hash FROM audit_events`+of+
+		` ORDER BY seq DESC LIMIT 1), change_number = (SELECT MAX(change_number) FROM audit_events`+of+`)`+of)
+	d.get(d.at("audit")).see(t, "with a forged head", http.StatusOK, "is not signed under this root secret")
+}

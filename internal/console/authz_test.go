@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/console"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -103,6 +105,10 @@ var pages = map[string]string{
 	"GET /a/{account}/people/{user}/remove":  "y y | n n n n | n -",
 	"POST /a/{account}/people/{user}/remove": "y y | n n n n | n -",
 
+	"GET /a/{account}/mail":                 "y y | n n n n | n -",
+	"POST /a/{account}/mail/test":           "y y | n n n n | n -",
+	"POST /a/{account}/mail/{notice}/retry": "y y | n n n n | n -",
+
 	"GET /t/{tenant}/health":       "y y | y n n y | - -",
 	"GET /t/{tenant}/health.csv":   "y y | y n n y | - -",
 	"GET /t/{tenant}/audit":        "y y | y n n y | - -",
@@ -160,6 +166,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/service-accounts/{service_account}/delete":  "y y | y n n n | - -",
 
 	"GET /t/{tenant}/subjects":                    "y y | y n n y | - -",
+	"GET /t/{tenant}/subjects.csv":                "y y | y n n y | - -",
 	"GET /t/{tenant}/subjects/new":                "y y | y n n n | - -",
 	"POST /t/{tenant}/subjects/new":               "y y | y n n n | - -",
 	"GET /t/{tenant}/subjects/{subject}":          "y y | y n n y | - -",
@@ -190,6 +197,8 @@ var pages = map[string]string{
 	"POST " + ofMachine + "/{management_key}/regenerate": "y y | y n n n | - -",
 	"GET " + ofMachine + "/{management_key}/revoke":      "y y | y n n n | - -",
 	"POST " + ofMachine + "/{management_key}/revoke":     "y y | y n n n | - -",
+	"GET " + ofMachine + "/{management_key}/delete":      "y y | y n n n | - -",
+	"POST " + ofMachine + "/{management_key}/delete":     "y y | y n n n | - -",
 	"POST " + ofMachine + "/{management_key}/previous":   "y y | y n n n | - -",
 }
 
@@ -258,6 +267,8 @@ func (w *world) path(route string) string {
 			return string(w.Account.ID)
 		case "{key}":
 			return w.key(strings.HasSuffix(route, "/previous"))
+		case "{notice}":
+			return w.deadNotice()
 		case "{session}":
 			return w.session()
 		case "{application}":
@@ -361,6 +372,17 @@ func formTo(t testing.TB, page shown, path string) (form testkit.HTMLForm, ok bo
 		}
 	}
 	return form, false
+}
+
+// deadNotice plans a message of the account that failed, and returns its id.
+func (w *world) deadNotice() string {
+	w.t.Helper()
+	w.fresh++
+	f := notice.Facts{Tenant: w.tenant.ID, KeyName: "Key"}
+	n := notice.New(notice.KeyRevoked, w.people["member"].ID, time.Now().Add(time.Hour), f, fmt.Sprint(w.fresh))
+	testkit.NoError(w.t, w.Store.PlanNotices(w.t.Context(), []notice.Notice{n}))
+	testkit.Exec(w.t, w.Server, `UPDATE outbox SET state = 'dead', attempts = 3 WHERE id = '`+string(n.ID)+`'`)
+	return string(n.ID)
 }
 
 // invitation invites somebody and returns the id of the invitation.

@@ -11,6 +11,7 @@
 //	form.go       what forms have in common: they count once, and they show what is wrong in them
 //	parts.go      fields, tables and confirmations that many pages have
 //	position.go   where a list goes on
+//	background.go, counts.go    what is computed beside the pages: counts, the health of keys
 //	messages.go   the sentences about what was done
 //	problem.go    pages about failures
 //	words.go      times and statuses in words
@@ -35,6 +36,7 @@
 //	tenantsettings.go  who changes them, presets, disabling a tenant
 //	accounttenants.go  the tenants of an account
 //	owners.go          the owners and admins of an account
+//	accountmail.go     the messages of an account
 //	keyhealth.go       what people should do about the keys of a tenant
 //	audittrail.go, sentences.go    what changed in a tenant or an account, in words
 //	policy.go          the policy of an account
@@ -107,7 +109,9 @@ type Console struct {
 	Resets      *web.AddressLimit
 	Keyring     Keyring
 	Idempotency Idempotency
-	Now         func() time.Time
+	// Background computes counts and the health of keys.
+	Background *Background
+	Now        func() time.Time
 	// BaseURL is the URL of this server, without a slash at the end.
 	BaseURL string
 	Version string
@@ -273,6 +277,9 @@ func (c *Console) polled(serve handler) web.Handler {
 // what was asked for has ended for the request.
 func (c *Console) respond(w http.ResponseWriter, k *call, serve handler) error {
 	answer, err := serve(k)
+	if k.Method == http.MethodPost && err == nil {
+		c.Background.forget(k.PathValue("tenant"), string(k.session.User.ID))
+	}
 	if errors.Is(err, fault.SessionEnded) {
 		return c.signInFirst(w, k, k.form, err)
 	}

@@ -48,6 +48,18 @@ func (c countedKeys) Keys(ctx context.Context, tenant ident.TenantID, f key.Filt
 	return c.real.Keys(ctx, tenant, f, p)
 }
 
+func (c countedKeys) KeyStates(ctx context.Context, tenant ident.TenantID, after key.Position,
+	most int,
+) ([]key.Key, error) {
+	c.reads.Add(1)
+	return c.real.KeyStates(ctx, tenant, after, most)
+}
+
+func (c countedKeys) TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]key.Key, error) {
+	c.reads.Add(1)
+	return c.real.TheseKeys(ctx, tenant, keys)
+}
+
 func (c countedKeys) Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID, expiredSetBy,
 	now time.Time,
 ) (map[ident.PartyID]key.Holding, error) {
@@ -94,7 +106,8 @@ func TestAListReadsThreeTimesAndThePageOfAKeyFive(t *testing.T) {
 	own := d.Key(d.As(d.person), d.tenant, "applications:read")
 	page := "/t/" + string(d.tenant.ID) + "/keys/" + own.Key.ID
 	paths := map[string]int32{
-		"/settings/keys": 3, d.at("keys"): 3, page: 5, page + "/uses": 2,
+		"/settings/keys": 3, d.at("keys"): 3, d.at("keys?q=test"): 3, d.at("keys?status=active"): 4, page: 5,
+		page + "/uses": 2,
 	}
 	for path := range paths {
 		d.get(path).see(t, path, http.StatusOK, own.Key.Last4)

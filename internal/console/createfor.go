@@ -276,7 +276,21 @@ func (k *call) findMember(t tenancy.Tenant, email string) (tenancy.Member, error
 }
 
 // keyOwner returns the owner with the id, of a type that the tenant allows.
-func (k *call) keyOwner(t tenancy.Tenant, id ident.PartyID) (o keyOwner, err error) {
+func (k *call) keyOwner(t tenancy.Tenant, id ident.PartyID) (keyOwner, error) {
+	o, err := k.anyOwner(t, id)
+	if err == nil {
+		err = key.MayCreateFor(k.who.RoleIn(t.ID, t.Account), t.Settings, id.Type())
+	}
+	if err != nil {
+		return keyOwner{}, err
+	}
+	held, err := k.held(t, id)
+	o.note = strings.TrimSpace(held + " " + o.note)
+	return o, err
+}
+
+// anyOwner returns the owner with the id, and the scopes that their keys may have.
+func (k *call) anyOwner(t tenancy.Tenant, id ident.PartyID) (o keyOwner, err error) {
 	o.id = id
 	switch id.Type() {
 	case ident.UserParty:
@@ -290,14 +304,6 @@ func (k *call) keyOwner(t tenancy.Tenant, id ident.PartyID) (o keyOwner, err err
 	default:
 		err = fault.NotFound
 	}
-	if err == nil {
-		err = key.MayCreateFor(k.who.RoleIn(t.ID, t.Account), t.Settings, id.Type())
-	}
-	if err != nil {
-		return keyOwner{}, err
-	}
-	held, err := k.held(t, id)
-	o.note = strings.TrimSpace(held + " " + o.note)
 	return o, err
 }
 

@@ -172,6 +172,9 @@ func (k *call) findings(d key.Detail, isAdmin bool) (list []view.Finding) {
 				names = append(names, string(s))
 			}
 			one.Text = fmt.Sprintf(w.text, strings.Join(names, ", "))
+			if d.MayChange && len(names) < len(d.Key.Scopes) {
+				one.Link = view.Link{Text: "Remove", Path: withoutScopes(d.Key, d.UnusedScopes)}
+			}
 		case key.OverlapOpen:
 			one.Text = fmt.Sprintf(w.text, k.oldUse(d.View))
 		case key.NoSteward:

@@ -37,6 +37,7 @@ func (c *Console) managementKeyRoutes() []web.Route {
 		c.form(managementKeyPath+"/edit", c.showEditManagementKey, c.editManagementKey),
 		c.form(managementKeyPath+"/regenerate", c.showRefreshManagementKey, c.refreshManagementKey),
 		c.ending(managementKeyPath+"/revoke", c.confirmRevokeManagementKey, c.revokeManagementKey),
+		c.ending(managementKeyPath+"/delete", c.confirmDeleteManagementKey, c.deleteManagementKey),
 		c.reduction(managementKeyPath+"/previous", c.endPreviousManagementSecret),
 	)
 }
@@ -222,6 +223,7 @@ func (k *call) issuedManagementKey(heading string, issued machine.IssuedManageme
 	value, path := issued.Credential.Value.Reveal(), managementKeyURL(issued.ManagementKeyView)
 	page := view.Secret{
 		Heading: heading, Name: issued.Name, KeyPath: path, Done: path,
+		ID: issued.Credential.PublicID, Secret: issued.Credential.Secret.Reveal(), Value: value,
 		Values: []view.Value{{Name: "Key", Text: value, Main: true}},
 		Examples: []view.Example{{ID: "curl", Name: "curl", Text: fmt.Sprintf(
 			"curl -H 'Authorization: Bearer %s' %s/api/v1/management/self", value, k.console.BaseURL)}},
@@ -305,6 +307,9 @@ func (c *Console) showManagementKey(k *call) (response, error) {
 			{Text: "Edit", Path: path + "/edit"},
 			{Text: "Revoke…", Class: "ends", Path: path + "/revoke"},
 		}
+	}
+	if k.isAdmin(t) {
+		p.Actions = append(p.Actions, view.Action{Text: "Delete…", Class: "ends", Path: path + "/delete"})
 	}
 	return response{page: p, title: m.Name, current: inTenant(t.ID, "service-accounts")}, nil
 }
@@ -524,6 +529,33 @@ func (c *Console) revokeManagementKey(k *call) (response, error) {
 		return response{}, err
 	}
 	return did(managementKeyURL(m), "management-key.revoke"), nil
+}
+
+func (c *Console) confirmDeleteManagementKey(k *call) (response, error) {
+	t, m, err := k.changeableManagementKey()
+	if err != nil {
+		return response{}, err
+	}
+	answer := k.confirmation(view.Confirm{
+		Heading: "Delete “%s”?", Button: "Delete this management key",
+		Lead: "Requests with it are refused from that moment on, like those with a key that never existed. The keys " +
+			"that it created stay, and so does its audit trail. This cannot be undone.",
+	}, m.Name, managementKeyURL(m), []view.Fact{
+		{Name: "Service account", Value: m.ServiceAccount.Name},
+		{Name: "Last used", When: k.ago(m.LastUsedAt), Note: m.LastUsedIP},
+	})
+	answer.current = inTenant(t.ID, "service-accounts")
+	return answer, nil
+}
+
+func (c *Console) deleteManagementKey(k *call) (response, error) {
+	tenant, account := k.serviceAccountIDs()
+	err := c.ManagementKeys.Delete(k.Context(), k.who, tenant, account,
+		ident.ManagementKeyID(k.PathValue("management_key")))
+	if err != nil {
+		return response{}, err
+	}
+	return did(k.serviceAccountPage(), "management-key.delete"), nil
 }
 
 func (c *Console) endPreviousManagementSecret(k *call) (response, error) {

@@ -212,6 +212,43 @@ func TestAManagementKeyIsRegeneratedAndRevoked(t *testing.T) {
 	}
 }
 
+func TestTheSecretOfAManagementKeyIsDownloadedByAdminsAlone(t *testing.T) {
+	t.Parallel()
+	d := newMachineVisit(t)
+	page := d.post(d.path+"/new", d.managementForm())
+	form := url.Values{}
+	for _, name := range []string{"id", "secret", "value"} {
+		form.Set(name, field(t, page, name))
+	}
+	got := d.post("/settings/keys/download", form)
+	got.see(t, "an admin", http.StatusOK, `"value":"`+form.Get("value")+`"`)
+	if d.managementKeys()[0].LastUsedAt != nil {
+		t.Error("the download counts as a use")
+	}
+	d.as("Somebody", scope.Auditor).post("/settings/keys/download", form).
+		see(t, "an auditor", http.StatusNotFound, "not_found")
+	_, foreigner := d.OtherAccount("Foreigner")
+	other := newVisitor(t, d.URL)
+	other.signIn(foreigner)
+	other.post("/settings/keys/download", form).see(t, "a foreigner", http.StatusNotFound, "not_found")
+	value := form.Get("value")
+	form.Set("value", value[:len(value)-7]+"aaaaaaa")
+	d.post("/settings/keys/download", form).see(t, "another secret", http.StatusNotFound, "not_found")
+}
+
+func TestAManagementKeyIsDeleted(t *testing.T) {
+	t.Parallel()
+	d := newMachineVisit(t)
+	path, value := d.create()
+	d.get(path+"/delete").see(t, "before", http.StatusOK, "Customer platform")
+	list := d.at("service-accounts/" + d.account.ID)
+	if got := d.post(path+"/delete", nil); got.location != list+"?did=management-key.delete" {
+		t.Fatalf("%d to %q\n%s", got.status, got.location, got.text)
+	}
+	testkit.ExpectCode(t, "the deleted key", d.self(value), api.APIKeyInvalid)
+	d.get(path).see(t, "its page", http.StatusNotFound, "not found")
+}
+
 func TestAManagementKeyNeedsARecentSignInAndWhatWasTypedIsKept(t *testing.T) {
 	t.Parallel()
 	d := newMachineVisit(t)
@@ -249,7 +286,7 @@ func TestAManagementKeyOfAnotherMachineIsNotFound(t *testing.T) {
 	path, value := d.create()
 	other := testkit.ServiceAccount(t, d.As(d.person), d.tenant, "Another", api.RoleMember)
 	foreign := strings.Replace(path, d.account.ID, other.ID, 1)
-	for _, page := range []string{"", "/edit", "/regenerate", "/revoke"} {
+	for _, page := range []string{"", "/edit", "/regenerate", "/revoke", "/delete"} {
 		d.get(foreign+page).see(t, page, http.StatusNotFound, "not found")
 	}
 	for _, action := range []string{"/edit", "/regenerate", "/revoke", "/previous"} {

@@ -24,6 +24,8 @@ var messages = map[string]*view.Message{
 	"management-key.revoke": {
 		Tone: "ok", Icon: "cross", Text: "The management key is revoked. Requests with it are refused.",
 	},
+	"management-key.delete": {Tone: "ok", Icon: "bin", Text: "The management key is deleted."},
+
 	"subject.new":    {Tone: "ok", Icon: "check", Text: "The subject is created."},
 	"subject.edit":   {Tone: "ok", Icon: "check", Text: "The subject was saved."},
 	"subject.plan":   {Tone: "ok", Icon: "check", Text: "The subject has the plan. Its keys are limited to it now."},
@@ -74,6 +76,11 @@ var messages = map[string]*view.Message{
 	"owner.remove": {Tone: "ok", Icon: "bin", Text: "The person has no role in the account any more."},
 	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
 	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
+
+	"mail.retry": {Tone: "ok", Icon: "mail", Text: "The message is sent again within a minute."},
+	"mail.test": {
+		Tone: "ok", Icon: "mail", Text: "A test message to your address is sent within a minute. Its state is below.",
+	},
 
 	"policy.edit": {Tone: "ok", Icon: "check", Text: "The policy was saved. It binds every key and session at once."},
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -107,6 +108,7 @@ func (k *call) fillKeyForm(page *view.NewKey, t tenancy.Tenant, values url.Value
 	page.Description = values.Get("description")
 	page.DescriptionLeft = maxDescription - utf8.RuneCountInString(page.Description)
 	page.Date, page.Addresses = values.Get("date"), values.Get("allowed_cidrs")
+	page.Metadata = values.Get("metadata")
 	page.MinDate = k.now.In(k.zone).AddDate(0, 0, 1).Format(time.DateOnly)
 	if limit.days > 0 {
 		page.MaxDate = k.now.In(k.zone).AddDate(0, 0, limit.days).Format(time.DateOnly)
@@ -324,6 +326,7 @@ func (k *call) specOf(tenant ident.TenantID, g grants) (spec key.Spec, faults vi
 	spec = key.Spec{Name: k.form.Get("name"), Description: k.form.Get("description")}
 	spec.ExpiresAt, faults = k.expiryOf(faults)
 	spec.Addresses = linesOf(k.form.Get("allowed_cidrs"))
+	spec.Metadata = json.RawMessage(strings.TrimSpace(k.form.Get("metadata")))
 	switch k.form.Get("applications") {
 	case accessAll:
 		spec.AllApplications = true
@@ -333,20 +336,26 @@ func (k *call) specOf(tenant ident.TenantID, g grants) (spec key.Spec, faults vi
 	if !spec.AllApplications && len(spec.ApplicationIDs) == 0 {
 		faults = append(faults, view.Fault{Field: "application_ids", Message: "Choose at least one application."})
 	}
-	switch k.form.Get("access") {
-	case accessAll:
-		spec.Scopes = []scope.Scope{scope.Every}
-	case accessSome:
-		for _, name := range k.form["scope"] {
-			spec.Scopes = append(spec.Scopes, scope.Scope(name))
-		}
-	case accessRead:
-		spec.Scopes, err = k.readScopes(tenant, g)
-	}
+	spec.Scopes, err = k.scopesOf(tenant, g)
 	if err == nil && len(spec.Scopes) == 0 {
 		faults = append(faults, view.Fault{Field: "scopes", Message: "Choose at least one scope."})
 	}
 	return spec, faults, err
+}
+
+// scopesOf returns the scopes that the form chooses.
+func (k *call) scopesOf(tenant ident.TenantID, g grants) (list []scope.Scope, err error) {
+	switch k.form.Get("access") {
+	case accessAll:
+		return []scope.Scope{scope.Every}, nil
+	case accessSome:
+		for _, name := range k.form["scope"] {
+			list = append(list, scope.Scope(name))
+		}
+	case accessRead:
+		return k.readScopes(tenant, g)
+	}
+	return list, nil
 }
 
 // readScopes returns the scopes that only read and that a key of the owner may have.

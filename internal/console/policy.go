@@ -316,6 +316,7 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 		{Number: strconv.Itoa(p.Affected), Text: "keys expire sooner", Tone: toneIf(p.Affected > 0, "warn")},
 		first,
 		{Number: strconv.Itoa(p.ExpiredNow), Text: "expire when you save", Tone: toneIf(p.ExpiredNow > 0, "bad")},
+		mailedTile(p),
 	}}
 	if p.ExpiredNow > 0 {
 		e.Notices = append(e.Notices, view.Message{
@@ -327,6 +328,21 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 	var err error
 	e.Table, err = k.soonerTable(p.Keys)
 	return e, err
+}
+
+// mailedTile says how many people are told that their keys expire.
+func mailedTile(p account.Preview) view.Tile {
+	tile := view.Tile{Number: strconv.Itoa(p.People), Text: "people are mailed"}
+	if p.People == 1 {
+		tile.Text = "person is mailed"
+	}
+	if p.MoreOwners {
+		tile.Number += "+"
+	}
+	if p.ServiceAccounts > 0 {
+		tile.Text += ", and the stewards of " + count(p.ServiceAccounts, "service account")
+	}
+	return tile
 }
 
 func toneIf(set bool, tone string) string {
@@ -351,7 +367,14 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 		})
 		return
 	}
-	if highest.Is > 1 && 2*highest.Is > p.Affected && p.Affected > 1 {
+	switch {
+	case p.BusiestKeys > 1 && 2*p.BusiestKeys > p.Affected && p.Affected > 1:
+		e.Notices = append(e.Notices, view.Message{
+			Tone: "warn", Icon: "warn", Text: count(p.BusiestKeys, "key") + " would expire within the day that " +
+				"begins on " + k.at(p.Busiest).Text +
+				". Ask their owners to regenerate before it, or choose a longer time.",
+		})
+	case highest.Is > 1 && 2*highest.Is > p.Affected && p.Affected > 1:
 		e.Notices = append(e.Notices, view.Message{
 			Tone: "warn", Icon: "warn", Text: "Most of these keys would expire in the same week. Ask their owners to " +
 				"regenerate before it, or choose a longer time.",

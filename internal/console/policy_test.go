@@ -60,6 +60,7 @@ func TestAnOwnerSeesTheEffectOfAPolicyBeforeItIsSaved(t *testing.T) {
 	first := d.post(path, form)
 	first.see(t, "the effect", http.StatusOK, "What this change does")
 	first.see(t, "the key", http.StatusOK, k.Key.Name)
+	first.see(t, "the people", http.StatusOK, "<b>1</b><span>person is mailed</span>")
 	if p := d.policy(); *p.MaxLifetimeDays != 3650 {
 		t.Fatalf("the policy is %+v", p)
 	}
@@ -80,6 +81,20 @@ func TestAnOwnerSeesTheEffectOfAPolicyBeforeItIsSaved(t *testing.T) {
 	if n := d.accountEvents("policy.edit"); n != 1 {
 		t.Errorf("%d events", n)
 	}
+}
+
+func TestTheEffectOfAPolicyWarnsOfADayOnWhichManyKeysExpire(t *testing.T) {
+	t.Parallel()
+	d := newOwnerVisit(t)
+	for _, name := range []string{"Ines", "Tomasz"} {
+		testkit.NamedKey(t, d.As(d.Member(d.tenant, name, "member")), d.tenant, "Export", nil)
+	}
+	path := d.inAccount("general")
+	form := d.fields(d.get(path), path)
+	form.Set("max_lifetime_days", "30")
+	page := d.post(path, form)
+	page.see(t, "the people", http.StatusOK, "<b>2</b><span>people are mailed</span>")
+	page.see(t, "the warning", http.StatusOK, "2 keys would expire within the day that begins on")
 }
 
 func TestAutomaticExpirationIsSwitchedOffByWhoTakesTheRisk(t *testing.T) {

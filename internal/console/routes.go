@@ -62,6 +62,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.policyRoutes(),
 			c.tenantRoutes(),
 			c.ownerRoutes(),
+			c.mailRoutes(),
 			c.accountTrailRoutes(),
 		),
 		"/t": slices.Concat(

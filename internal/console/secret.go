@@ -126,6 +126,16 @@ func (k *call) shownBefore(once audit.IdempotencyKey, tenant ident.TenantID) (re
 func (c *Console) download(k *call) (response, error) {
 	id, secret := k.form.Get("id"), k.form.Get("secret")
 	value := k.form.Get("value")
+	if parsed, ok := credential.Parse(value); ok && c.ManagementKeys.Keyring.ManagementTagged(parsed) {
+		m, err := c.ManagementKeys.Recognize(k.Context(), parsed)
+		if errors.Is(err, fault.KeyInvalid) || err == nil && !k.administers(m.Tenant) {
+			err = errNotShown
+		}
+		if err != nil {
+			return response{}, err
+		}
+		return credentialFile(m.PublicID, id, secret, value)
+	}
 	a := c.Middleware.Authenticator
 	sent := web.ParseCredential(value)
 	if id != "" {
@@ -136,10 +146,23 @@ func (c *Console) download(k *call) (response, error) {
 		return response{}, err
 	}
 	if d.Facts == nil || !k.seesSecretOf(d.Facts.Key.Tenant, d.Facts.Key.Account, d.Facts.Key.Owner.ID) {
-		return response{}, fault.New(fault.NotFound, "This is no key that was shown to you.")
+		return response{}, errNotShown
 	}
+	return credentialFile(d.Facts.Key.ClientID(), id, secret, value)
+}
+
+var errNotShown = fault.New(fault.NotFound, "This is no key that was shown to you.")
+
+// administers reports whether the person is an admin of a tenant.
+func (k *call) administers(tenant ident.TenantID) bool {
+	t, err := k.console.Tenancy.Tenant(k.Context(), k.who, tenant)
+	return err == nil && k.isAdmin(t)
+}
+
+// credentialFile returns a credential as a file, whose name follows from the public id.
+func credentialFile(publicID, id, secret, value string) (response, error) {
 	var text bytes.Buffer
-	err = json.NewEncoder(&text).Encode(struct {
+	err := json.NewEncoder(&text).Encode(struct {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
 		Value  string `json:"value"`
@@ -149,7 +172,7 @@ func (c *Console) download(k *call) (response, error) {
 			return '_'
 		}
 		return r
-	}, d.Facts.Key.ClientID())
+	}, publicID)
 	return response{file: text.Bytes(), title: name + ".json"}, err
 }
 

@@ -92,6 +92,7 @@ var sentences = map[audit.Action]sentence{
 	audit.ActionMemberRemove:     {icon: "bin", text: "ended the membership of", details: "keys_revoked"},
 
 	audit.ActionNoticeRetry: {icon: "mail", text: "sent failed messages again", details: "notices", alone: true},
+	audit.ActionNoticeTest:  {icon: "mail", text: "sent a test message to their own address", alone: true},
 
 	audit.ActionPlanCreate: {icon: "layers", text: "created the plan"},
 	audit.ActionPlanEdit:   {icon: "layers", text: "changed the plan"},

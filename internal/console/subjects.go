@@ -9,12 +9,14 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -28,6 +30,7 @@ const subjectPath = "/t/{tenant}/subjects/{subject}"
 func (c *Console) subjectRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/t/{tenant}/subjects", c.listSubjects),
+		c.page("/t/{tenant}/subjects.csv", c.exportSubjects),
 		c.form("/t/{tenant}/subjects/new", c.showNewSubject, c.createSubject),
 		c.page(subjectPath, c.showSubject),
 		c.form(subjectPath+"/edit", c.showEditSubject, c.editSubject),
@@ -49,10 +52,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		return response{}, err
 	}
 	page.Limit = rowsPerPage
-	query := k.URL.Query()
-	filter := machine.SubjectFilter{
-		ExternalID: query.Get("external_id"), Plan: query.Get("plan"), Query: query.Get("q"),
-	}
+	filter := k.subjectFilter()
 	found, err := c.Subjects.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
 		return response{}, err
@@ -71,7 +71,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 			},
 		},
 		Table: &view.Table{
-			Columns: columns("Subject", "Plan", "Status", "Created"),
+			Columns: columns("Subject", "Plan", "Keys", "Last used", "Status", "Created"),
 			Empty:   "No subject yet. Add one for each customer of your API, by the ID that your system has for it.",
 		},
 	}
@@ -79,8 +79,16 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		panel.Filter.Reset = list
 		panel.Table.Empty = "No subject matches."
 	}
+	owners := make([]ident.PartyID, len(found.Subjects))
+	for i, s := range found.Subjects {
+		owners[i] = ident.PartyID(s.ID)
+	}
+	held, err := c.Keys.Held(k.Context(), k.who, t.ID, owners...)
+	if err != nil {
+		return response{}, err
+	}
 	for _, s := range found.Subjects {
-		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s))
+		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s, held[ident.PartyID(s.ID)]))
 	}
 	if next := found.Next; next != nil {
 		panel.Next = k.next(next.BeforeTime, next.BeforeID)
@@ -89,12 +97,54 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		Heading: "Subjects", Intro: "Customers of your API who own keys in " + t.Name + ".",
 		Panels: []view.Panel{panel},
 	}
+	p.Actions = []view.Action{{Text: "Export CSV", Icon: "save", Path: k.withFilters(list + ".csv")}}
 	if k.isAdmin(t) {
-		p.Actions = []view.Action{{
+		p.Actions = append(p.Actions, view.Action{
 			Text: "New subject", Icon: "plus", Class: "primary", Path: inTenant(t.ID, "subjects/new"),
-		}}
+		})
 	}
 	return response{page: p, title: "Subjects of " + t.Name, current: list}, nil
+}
+
+// subjectFilter returns the filter in the query string.
+func (k *call) subjectFilter() machine.SubjectFilter {
+	query := k.URL.Query()
+	return machine.SubjectFilter{
+		ExternalID: query.Get("external_id"), Plan: query.Get("plan"), Query: query.Get("q"),
+	}
+}
+
+// exportSubjects returns the subjects of a tenant as a file, with the filters of the list.
+func (c *Console) exportSubjects(k *call) (response, error) {
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	filter := k.subjectFilter()
+	return response{export: &export{
+		name:    "subjects.csv",
+		columns: []string{"id", "external_id", "name", "plan", "status", "created_at", "metadata"},
+		read: func(ctx context.Context, row func(...string), part func() error) error {
+			page := paging.Page{Limit: partLimit}
+			for {
+				found, err := c.Subjects.List(ctx, k.who, t.ID, filter, page)
+				if err != nil {
+					return err
+				}
+				for _, s := range found.Subjects {
+					status := "active"
+					if s.Disabled {
+						status = "disabled"
+					}
+					row(string(s.ID), s.ExternalID, s.Name, s.Plan, status, stamp(s.CreatedAt), s.Metadata.Text())
+				}
+				if err := part(); err != nil || found.Next == nil {
+					return err
+				}
+				page.BeforeTime, page.BeforeID = found.Next.BeforeTime, found.Next.BeforeID
+			}
+		},
+	}}, nil
 }
 
 // planChoices returns the plans of a tenant as choices, of which one is made. none is the choice of
@@ -114,7 +164,7 @@ func subjectName(s machine.Subject) string { return cmp.Or(s.Name, s.ExternalID)
 func subjectURL(s machine.Subject) string { return inTenant(s.Tenant, "subjects/"+string(s.ID)) }
 
 // subjectRow returns a subject as the list shows it.
-func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject) view.TableRow {
+func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject, held key.Holding) view.TableRow {
 	plan := view.Cell{Text: s.Plan, Mono: true}
 	if s.Plan == "" {
 		plan = view.Cell{Text: "none"}
@@ -123,6 +173,8 @@ func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject) view.TableRow {
 	row := view.TableRow{Cells: []view.Cell{
 		{Text: name, Note: s.ExternalID, Path: subjectURL(s)},
 		plan,
+		{Text: strconv.Itoa(held.Keys)},
+		{When: k.ago(held.LastUsedAt)},
 		{Badge: onOff(s.Disabled)},
 		{When: k.on(s.CreatedAt)},
 	}}

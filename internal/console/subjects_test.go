@@ -1,6 +1,9 @@
 package console_test
 
 import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -162,4 +165,31 @@ func TestASubjectIsDisabledEnabledAndDeletedWithItsKeys(t *testing.T) {
 		t.Errorf("its key is %q", code)
 	}
 	d.get(path).see(t, "a deleted subject", http.StatusNotFound, "not found")
+}
+
+func TestSubjectsAreExportedWithTheFilterOfTheListAndWithoutFormulas(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	c := d.As(d.person)
+	for i := range 230 {
+		_, err := c.CreateSubject(t.Context(), string(d.tenant.ID), api.CreateSubjectRequest{
+			ExternalID: fmt.Sprintf("cus_%d", i), Name: "=cmd()", Metadata: json.RawMessage(`{"n":1}`),
+		})
+		testkit.NoError(t, err)
+	}
+	file := d.get(d.at("subjects.csv"))
+	file.see(t, "the file", http.StatusOK, "external_id")
+	rows := testkit.Must[[][]string](t)(csv.NewReader(strings.NewReader(file.text)).ReadAll())
+	if len(rows) != 231 || rows[0][1] != "external_id" || rows[1][1] != "cus_229" || rows[230][1] != "cus_0" ||
+		rows[1][2] != "'=cmd()" || rows[1][4] != "active" || rows[1][6] != `{"n":1}` {
+		t.Errorf("%d rows: %v", len(rows), rows[:2])
+	}
+	if kind := file.header.Get("Content-Type"); kind != "text/csv; charset=utf-8" {
+		t.Errorf("the file is %s", kind)
+	}
+	one := d.get(d.at("subjects.csv?external_id=cus_7")).text
+	if strings.Count(one, "\n") != 2 || !strings.Contains(one, "cus_7,") {
+		t.Errorf("with a filter:\n%s", one)
+	}
+	d.get(d.at("subjects?external_id=cus_7")).see(t, "the list", http.StatusOK, "subjects.csv?external_id=cus_7")
 }

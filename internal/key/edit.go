@@ -35,6 +35,8 @@ type Edit struct {
 	// Metadata is merged with the key's by RFC 7396. nil leaves it as it is, and null in JSON
 	// removes all of it.
 	Metadata json.RawMessage
+	// WholeMetadata is set if Metadata takes the place of the key's instead.
+	WholeMetadata bool
 
 	// addresses and metadata are what validate read in Addresses and Metadata.
 	addresses policy.Addresses
@@ -126,7 +128,13 @@ func (e *Edit) validate(now time.Time) []fault.Field {
 	}
 	e.addresses, more = policy.ParseAddresses(addressField, e.Addresses.Networks)
 	faults = append(faults, more...)
-	if e.Metadata != nil {
+	switch {
+	case e.WholeMetadata:
+		var whole metadata.Metadata
+		whole, more = metadata.Parse(metadataField, e.Metadata)
+		e.metadata = metadata.Replacement(whole)
+		faults = append(faults, more...)
+	case e.Metadata != nil:
 		e.metadata, more = metadata.ParsePatch(metadataField, e.Metadata)
 		faults = append(faults, more...)
 	}

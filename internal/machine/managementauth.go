@@ -21,28 +21,10 @@ const touchInterval = time.Minute
 func (s *ManagementKeys) Authenticate(ctx context.Context, key credential.Parsed,
 	from principal.Origin,
 ) (principal.Principal, error) {
-	if !s.Keyring.ManagementTagged(key) {
-		s.Keyring.DummyCompare(key)
-		return principal.Principal{}, fault.KeyInvalid
-	}
-	if err := s.Doubt(); err != nil {
-		return principal.Principal{}, err
-	}
 	ctx = admission.WithCaller(ctx, admission.ForAddress(from.IP)) // until the key is known
-	k, secrets, err := s.Store.ManagementKeyByLookup(ctx, key.Lookup())
-	if errors.Is(err, fault.NotFound) {
-		s.Keyring.DummyCompare(key)
-		return principal.Principal{}, fault.KeyInvalid
-	}
+	k, serial, err := s.recognize(ctx, key)
 	if err != nil {
 		return principal.Principal{}, err
-	}
-	serial, err := s.matching(k, secrets, key)
-	if err != nil {
-		return principal.Principal{}, err
-	}
-	if serial == 0 {
-		return principal.Principal{}, fault.KeyInvalid
 	}
 	t, err := s.Store.TenantRules(ctx, k.Tenant)
 	if err != nil {
@@ -62,6 +44,39 @@ func (s *ManagementKeys) Authenticate(ctx context.Context, key credential.Parsed
 		s.touch(ctx, who, k, now)
 	}
 	return who, nil
+}
+
+// Recognize returns the management key whose secret is in a credential, whatever its state. It
+// counts no use. An unknown id, a wrong secret and a forged tag are refused with fault.KeyInvalid.
+func (s *ManagementKeys) Recognize(ctx context.Context, key credential.Parsed) (ManagementKey, error) {
+	k, _, err := s.recognize(ctx, key)
+	return k, err
+}
+
+// recognize also returns the serial of the secret.
+func (s *ManagementKeys) recognize(ctx context.Context, key credential.Parsed) (
+	k ManagementKey, serial int, err error,
+) {
+	if !s.Keyring.ManagementTagged(key) {
+		s.Keyring.DummyCompare(key)
+		return k, 0, fault.KeyInvalid
+	}
+	if err := s.Doubt(); err != nil {
+		return k, 0, err
+	}
+	k, secrets, err := s.Store.ManagementKeyByLookup(ctx, key.Lookup())
+	if errors.Is(err, fault.NotFound) {
+		s.Keyring.DummyCompare(key)
+		return k, 0, fault.KeyInvalid
+	}
+	if err != nil {
+		return k, 0, err
+	}
+	serial, err = s.matching(k, secrets, key)
+	if err == nil && serial == 0 {
+		err = fault.KeyInvalid
+	}
+	return k, serial, err
 }
 
 // matching returns the serial of the secret that the request carried; 0 if it carried another one.

@@ -79,6 +79,8 @@ func (d Renderer) words(l notice.Message) wording {
 		w = invitation(l)
 	case notice.KeyClaim:
 		w = keyClaim(l)
+	case notice.Test:
+		w = test(l)
 	}
 	w.Link, w.Greeting = d.Base+w.path+l.Token.Reveal(), "Hello"
 	if l.Facts.ServiceAccount != "" {
@@ -308,6 +310,16 @@ func keyClaim(l notice.Message) wording {
 		"Nobody else has the link. If you did not expect this, revoke the key."
 	w.path = "/claims/"
 	return w
+}
+
+func test(l notice.Message) wording {
+	return wording{
+		Subject: "Test message from Claviger",
+		Lead:    "This is the test message that you sent to yourself. Messages of Claviger reach this address.",
+		Rows:    []row{{"Account", l.Facts.AccountName}, {"Sent by you", moment(l.At)}},
+		Advice:  "You do not have to do anything.",
+		Why:     "You receive this message because you pressed a button in Claviger.",
+	}
 }
 
 // keyRows returns the rows that identify the key.

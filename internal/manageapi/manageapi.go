@@ -95,8 +95,8 @@ func (a *API) Mount(router *web.Router) {
 
 // queryDescriptions are the descriptions of parameters that are too long for a struct tag.
 var queryDescriptions = map[string]string{
-	"q": "A text of 1 to 200 characters. It finds keys in which a word of the name, the public id or the owner's " +
-		"e-mail address or external id begins with it, in any case.",
+	"q": "A text of 1 to 200 characters. It finds keys by words of the name, the public id and the owner's " +
+		"e-mail address or external id: each word of the text is the beginning of one of them, in any case.",
 	"created_by": "`me`, the id of a user, `type:id` of another party, such as `management_key:mgk_…`, `operator` or " +
 		"`system`. Lists the keys that this party created.",
 	"expires_before": "Lists keys that expire before this time (RFC 3339), by their own expiry or the account's " +

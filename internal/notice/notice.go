@@ -22,7 +22,8 @@
 // sees it.
 //
 // Who may do what: everybody chooses which kinds they want, but for those of [Kind.Fixed]; the
-// operator lists notices and sends them again (operator.go).
+// operator lists notices and sends them again (operator.go). Owners and admins of an account do the
+// same with the notices of the account (package account).
 package notice
 
 import (
@@ -64,6 +65,8 @@ const (
 	PasswordReset    Kind = "password_reset"
 	Invitation       Kind = "invitation"
 	KeyClaim         Kind = "key_claim"
+	// Test is a message that an owner or admin of an account sends to their own address.
+	Test Kind = "test"
 )
 
 // Kinds lists the kinds among which people choose.
@@ -116,6 +119,9 @@ type Notice struct {
 	Link ident.LinkID
 	// To is the address that a tenant's link goes to; "" for every other notice.
 	To string
+	// Account is the account that it is about. The outbox sets it to that of Facts.Tenant where it
+	// is "". It stays "" for a notice about a person's own sign-ins and password.
+	Account ident.AccountID
 	// Dedupe is the same for all notices of the same thing, of which the outbox keeps one.
 	Dedupe string
 	Facts  Facts
@@ -127,6 +133,8 @@ type Notice struct {
 // They never contain a secret.
 type Facts struct {
 	Tenant ident.TenantID `json:"tenant,omitempty"`
+	// AccountName is the name of the account that sent a test message.
+	AccountName string `json:"account_name,omitempty"`
 	// ServiceAccount owns the key. ServiceAccountName is its name.
 	ServiceAccount     ident.ServiceAccountID `json:"service_account,omitempty"`
 	ServiceAccountName string                 `json:"service_account_name,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -29,19 +30,26 @@ func (s *Service) List(ctx context.Context, state State, limit int) ([]Entry, er
 func (s *Service) Retry(ctx context.Context, who principal.Principal, id ident.NoticeID) error {
 	return s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
 		e, err := tx.LockNotice(ctx, id)
-		switch {
-		case err != nil:
+		if err != nil {
 			return audit.Event{}, err
-		case e.State == Sent:
-			return audit.Event{}, fault.New(fault.Conflict, "The notice was sent. It cannot be sent again.")
-		case e.State == Leased || e.State == Sending:
-			return audit.Event{},
-				fault.New(fault.Conflict, "The notice is being sent at the moment. Look at its state in a minute.")
 		}
-		event := audit.By(who, audit.ActionNoticeRetry,
-			audit.Target{Type: "notice", ID: string(id), Name: string(e.Kind)})
-		return event.With("was", string(e.State)), tx.RetryNotice(ctx, id, s.Now())
+		return Retry(ctx, tx, who, e, s.Now())
 	})
+}
+
+// Retry makes a locked notice due now, and returns the event of that. It refuses a notice that was
+// sent or is being sent.
+func Retry(ctx context.Context, tx RetryTx, who principal.Principal, e Entry, now time.Time) (audit.Event, error) {
+	switch e.State {
+	case Sent:
+		return audit.Event{}, fault.New(fault.Conflict, "The notice was sent. It cannot be sent again.")
+	case Leased, Sending:
+		return audit.Event{},
+			fault.New(fault.Conflict, "The notice is being sent at the moment. Look at its state in a minute.")
+	}
+	event := audit.By(who, audit.ActionNoticeRetry,
+		audit.Target{Type: "notice", ID: string(e.ID), Name: string(e.Kind)})
+	return event.With("was", string(e.State)), tx.RetryNotice(ctx, e.ID, now)
 }
 
 // RetryDead does the same for all dead notices, and returns how many. It leaves out those in doubt:

@@ -150,13 +150,18 @@ type Store interface {
 	Notices(ctx context.Context, state State, limit int) ([]Entry, error)
 }
 
-// Tx is what an operator's change reads and writes.
-type Tx interface {
+// RetryTx retries a notice.
+type RetryTx interface {
 	// LockNotice reads a notice and locks it.
 	LockNotice(ctx context.Context, id ident.NoticeID) (Entry, error)
 	// RetryNotice makes a notice wait again, due now, as if it had never been tried.
 	RetryNotice(ctx context.Context, id ident.NoticeID, now time.Time) error
-	// RetryDead does the same for all dead notices, and returns how many.
+}
+
+// Tx is what an operator's change reads and writes.
+type Tx interface {
+	RetryTx
+	// RetryDead makes all dead notices wait again in the same way, and returns how many.
 	RetryDead(ctx context.Context, now time.Time) (int64, error)
 }
 

@@ -96,6 +96,12 @@ const (
 		AND COALESCE(k.expires_at, 9223372036854775807) > $4
 		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6
 		ORDER BY k.secret_set_at, k.id LIMIT $7`
+	// listOwnersIn lists the owners of the keys that countKeysIn counts.
+	listOwnersIn query = `SELECT DISTINCT k.owner_id FROM tenants t CROSS JOIN keys k
+		WHERE t.account_id = $1 AND k.tenant_id = t.id
+		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
+		AND COALESCE(k.expires_at, 9223372036854775807) > $4
+		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6 LIMIT $7`
 	// countEnds counts the keys whose secret was set after $2 and not after $3, by the number of
 	// the period, $7 long, after $6 in which they expire. The rules expire them at $5, plus the
 	// time of the secret if $4 is 1.
@@ -403,6 +409,18 @@ func (s *Store) FirstKeys(ctx context.Context, id ident.AccountID, span policy.I
 	factor, end := endOf(span)
 	list, err := collect(ctx, s.reading, listKeysIn, scanDatedKey, id, span.After.UnixMicro(),
 		span.Until.UnixMicro(), now.UnixMicro(), factor, end, most)
+	return list, s.fault(err)
+}
+
+// OwnersIn implements account.Store.
+func (s *Store) OwnersIn(ctx context.Context, id ident.AccountID, span policy.ImpactRange, now time.Time,
+	most int,
+) ([]ident.PartyID, error) {
+	factor, end := endOf(span)
+	list, err := collect(ctx, s.reading, listOwnersIn, func(row scanner) (owner ident.PartyID, err error) {
+		err = row.Scan(&owner)
+		return owner, err
+	}, id, span.After.UnixMicro(), span.Until.UnixMicro(), now.UnixMicro(), factor, end, most)
 	return list, s.fault(err)
 }
 

@@ -21,6 +21,8 @@ const (
 		target_id, target_name,
 		ip, request_id, details, account_id, tenant_id, effects, change_number FROM audit_events WHERE chain = $1
 		AND seq > $2 ORDER BY seq LIMIT $3`
+	selectChainHead query = `SELECT seq, hash, change_number, unproven, mac, mac_version FROM audit_heads
+		WHERE chain = $1`
 	selectChainNames  query = `SELECT DISTINCT chain FROM audit_events ORDER BY chain`
 	selectRecordCount query = `SELECT value, (SELECT COUNT(*)
 		FROM audit_events), (SELECT COALESCE(MAX(change_number), 0) FROM audit_events) FROM counters
@@ -98,6 +100,22 @@ func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record)
 func (s *Store) chainAfter(ctx context.Context, chain string, after int64) (page []audit.Record, err error) {
 	page, err = collect(ctx, s.maintenance, selectChain, scanRecord, chain, after, chainPage)
 	return page, err
+}
+
+// ChainHead implements audit.RecentSource.
+func (s *Store) ChainHead(ctx context.Context, chain string) (audit.Head, error) {
+	var h storedHead
+	err := s.reading.row(ctx, selectChainHead, chain).Scan(h.fields()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return audit.Head{}, nil
+	}
+	return h.head(), s.fault(err)
+}
+
+// ChainRecords implements audit.RecentSource.
+func (s *Store) ChainRecords(ctx context.Context, chain string, after int64, limit int) ([]audit.Record, error) {
+	list, err := collect(ctx, s.reading, selectChain, scanRecord, chain, after, min(limit, chainPage))
+	return list, s.fault(err)
 }
 
 // ChainNames implements audit.Source.

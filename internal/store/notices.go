@@ -11,18 +11,20 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/paging"
 )
 
 // noticeColumns are scanned by scanNotice, in this order.
 const noticeColumns = `n.id, n.kind, n.dedupe, n.user_id, n.key_id, n.payload, n.created_at, n.state, n.due_at,
-	n.attempts, n.last_error, n.link_id, n.recipient, COALESCE(u.email, n.recipient)`
+	n.attempts, n.last_error, n.link_id, n.recipient, n.account_id, COALESCE(u.email, n.recipient)`
 
 const noticeTables = ` FROM outbox n LEFT JOIN users u ON u.id = n.user_id`
 
 const (
 	insertNotice query = `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts,
-		link_id, recipient, tenant_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, $8, $9, $10) ON CONFLICT (dedupe) DO NOTHING`
+		link_id, recipient, tenant_id, account_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, $8, $9, $10,
+		COALESCE(CAST($11 AS TEXT), (SELECT account_id FROM tenants WHERE id = $12))) ON CONFLICT (dedupe) DO NOTHING`
 	deleteOldNotices query = `DELETE FROM outbox WHERE state IN ('sent', 'skipped', 'dead', 'in_doubt')
 		AND due_at < $1`
 	releaseExpiredLeases query = `UPDATE outbox SET state = 'waiting', claimed_by = NULL, claimed_until = NULL
@@ -34,8 +36,8 @@ const (
 		AND claimed_until <= $2`
 	dueNotices query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id
 		LIMIT 50`
-	dueLinks query = `SELECT id FROM outbox WHERE link_id IS NOT NULL AND state = 'waiting' AND kind = $1 AND due_at <= $2
-		ORDER BY due_at, id LIMIT 50`
+	dueLinks query = `SELECT id FROM outbox WHERE link_id IS NOT NULL AND state = 'waiting' AND kind = $1
+		AND due_at <= $2 ORDER BY due_at, id LIMIT 50`
 	leaseNotice query = `UPDATE outbox
 		SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
 		WHERE id = $1 AND state = 'waiting' AND due_at <= $4 RETURNING attempts`
@@ -48,6 +50,8 @@ const (
 	listNotices   query = `SELECT ` + noticeColumns + noticeTables + ` ORDER BY n.id DESC LIMIT $1`
 	listNoticesIn query = `SELECT ` + noticeColumns + noticeTables +
 		` WHERE n.state = $2 ORDER BY n.due_at DESC, n.id DESC LIMIT $1`
+	listAccountNotices query = `SELECT ` + noticeColumns + noticeTables + ` WHERE (n.created_at, n.id) < ($1, $2)
+		AND n.account_id = $4 ORDER BY n.created_at DESC, n.id DESC LIMIT $3`
 	lockNotice  query = `SELECT 1 FROM outbox WHERE id = $1`
 	retryNotice query = `UPDATE outbox
 		SET state = 'waiting', due_at = $2, attempts = $3, claimed_by = NULL, claimed_until = NULL WHERE id = $1`
@@ -160,6 +164,7 @@ func noticeArgs(n notice.Notice) ([]any, error) {
 	return []any{
 		string(n.ID), string(n.Kind), n.Dedupe, nullIfEmpty(n.User), nullIfEmpty(n.Key), string(facts), micros(n.At),
 		nullIfEmpty(n.Link), nullIfEmpty(identity.CanonicalEmail(n.To)), tenant,
+		nullIfEmpty(n.Account), nullIfEmpty(n.Facts.Tenant),
 	}, err
 }
 
@@ -292,7 +297,16 @@ func (s *Store) Notices(ctx context.Context, state notice.State, limit int) ([]n
 	return list, s.fault(err)
 }
 
-// LockNotice implements notice.Tx.
+// AccountNotices implements account.MailStore.
+func (s *Store) AccountNotices(ctx context.Context, account ident.AccountID,
+	page paging.Page,
+) ([]notice.Entry, error) {
+	args := append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), account)
+	list, err := readNotices(ctx, s.reading, listAccountNotices, args...)
+	return list, s.fault(err)
+}
+
+// LockNotice implements notice.RetryTx.
 func (t *Tx) LockNotice(ctx context.Context, id ident.NoticeID) (notice.Entry, error) {
 	if err := t.lockRow(ctx, lockNotice, id); err != nil {
 		return notice.Entry{}, err
@@ -300,7 +314,7 @@ func (t *Tx) LockNotice(ctx context.Context, id ident.NoticeID) (notice.Entry, e
 	return scanNotice(t.row(ctx, selectNotice, id))
 }
 
-// RetryNotice implements notice.Tx.
+// RetryNotice implements notice.RetryTx.
 func (t *Tx) RetryNotice(ctx context.Context, id ident.NoticeID, now time.Time) error {
 	return t.runOne(ctx, retryNotice, id, micros(now), 0)
 }
@@ -320,7 +334,7 @@ func scanNotice(row scanner) (e notice.Entry, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.Dedupe, nullString(&e.User), nullString(&e.Key), &facts, nullTime{&e.At},
 		&e.State,
 		nullTime{&e.DueAt}, &e.Attempts,
-		nullString(&e.Reason), nullString(&e.Link), nullString(&e.To), nullString(&e.Email))
+		nullString(&e.Reason), nullString(&e.Link), nullString(&e.To), nullString(&e.Account), nullString(&e.Email))
 	if err != nil {
 		return e, err
 	}

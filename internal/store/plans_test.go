@@ -21,7 +21,7 @@ var growing = []string{
 	"account_members", "accounts", "applications", "audit_events", "idempotency", "key_grants", "key_scope_uses",
 	"key_secrets",
 	"key_uses", "keys", "links", "management_key_secrets", "management_key_uses", "management_keys", "members",
-	"outbox", "plan_grants", "plans", "recovery_codes", "second_factors",
+	"outbox", "plan_grants", "plans", "recovery_codes", "search_words", "second_factors",
 	"service_account_stewards", "service_accounts", "session_ends", "sessions",
 	"sign_in_failures", "sign_in_places", "subjects", "tenants", "users",
 }
@@ -51,6 +51,7 @@ var exempt = map[string]string{
 	"markUnsentInDoubt":         "at a restore",
 	"listAccounts":              "an operator lists all accounts",
 	"listKeysIn":                "reads all keys of an account, as countKeysIn does, for a preview of its policy",
+	"listOwnersIn":              "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"countEnds":                 "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"countDigests":              "when an operator asks for the state of server keys, and once after a rotation",
 	"countCopies":               "when an operator asks for the state of server keys, and once after a rotation",
@@ -74,6 +75,8 @@ var exempt = map[string]string{
 	"listAccountsOf":            "sorts the accounts of one person",
 	"listShownCandidates":       "sorts the keys that one person has set a secret of, one list at a time",
 	"listUsableShownCandidates": "sorts the keys that one person has set a secret of, as listShownCandidates does",
+	"listWordHits":              "sorts at most maxWordHits keys",
+	"selectTenantsOfPeople":     "a job, once after an upgrade",
 	"listTenantsNamed":          "an operator names a tenant",
 	"listTenantsFor":            "sorts the tenants of one person",
 	"clampFactorSteps":          atRepair,
@@ -447,6 +450,8 @@ func grow(t *testing.T, b store.Backend, rows int) {
 			i, i FROM n`,
 		},
 		{rows, `INSERT INTO key_uses (key_id, last_used_at) SELECT 'key_' || i, i FROM n`},
+		{rows, `INSERT INTO search_words (tenant_id, kind, word, object_id)
+			SELECT 'ten_1', 'key', 'w' || i, 'key_' || i FROM n`},
 		{rows, `INSERT INTO key_grants (key_id, scope) SELECT 'key_' || i, 'a:b' FROM n`},
 		{rows, `INSERT INTO key_scope_uses (key_id, scope, last_used_on) SELECT 'key_' || i, 'a:b', i FROM n`},
 		{
@@ -475,9 +480,10 @@ func grow(t *testing.T, b store.Backend, rows int) {
 			'', 'key.edit', 'key', 'key_1', '', '', '', '{}', 'acc_1', 'ten_1' FROM n`},
 		{rows, `INSERT INTO idempotency (principal, method, path, idempotency_key, body_hash, answer, created_at)
 			SELECT 'usr_1', 'POST', '/', 'k' || i, CAST('h' AS %BLOB%), '', i FROM n`},
-		{rows, `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts, state)
+		{rows, `INSERT INTO outbox (id, kind, dedupe, user_id, key_id, payload, created_at, due_at, attempts, state,
+			account_id)
 			SELECT 'ntc_' || i, 'expiry', 'd' || i, 'usr_1', 'key_1', '{}', i, i, 0, CASE WHEN i % 100 = 0
-			THEN 'waiting' ELSE 'sent' END FROM n`},
+			THEN 'waiting' ELSE 'sent' END, CASE WHEN i % 3 > 0 THEN 'acc_' || (i % 2 + 1) END FROM n`},
 		{rows, `INSERT INTO sign_in_failures (canonical_email, failures, last_at) SELECT 'p' || i, 1, i FROM n`},
 		{rows, `INSERT INTO sign_in_places (user_id, place, seen_at) SELECT 'usr_1', 'p' || i, i FROM n`},
 	} {

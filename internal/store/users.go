@@ -130,7 +130,10 @@ func (s *Store) UpgradeHash(ctx context.Context, user ident.UserID, was, is stri
 
 // Rename implements identity.UserTx.
 func (t *Tx) Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error {
-	return t.runOne(ctx, updateUserName, user, name, micros(at))
+	if err := t.runOne(ctx, updateUserName, user, name, micros(at)); err != nil {
+		return err
+	}
+	return t.reindexPerson(ctx, user)
 }
 
 // SetMuted implements identity.UserTx.
@@ -192,7 +195,7 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
-	for _, q := range []query{deleteKnownClients, deleteCodes, deleteFactor} {
+	for _, q := range []query{deleteKnownClients, deleteWords, deleteCodes, deleteFactor} {
 		if err := t.exec(ctx, q, user); err != nil {
 			return err
 		}

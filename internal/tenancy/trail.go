@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/principal"
 )
@@ -23,6 +24,20 @@ func (s *Service) TenantTrail(ctx context.Context, who principal.Principal, tena
 		part.Events, err = s.eventsForProgram(ctx, m, part.Events)
 	}
 	return part, err
+}
+
+// VerifyTenantTrail verifies the newest part of the audit trail of a tenant, for those who read it
+// as people.
+func (s *Service) VerifyTenantTrail(ctx context.Context, who principal.Principal,
+	tenant ident.TenantID,
+) (audit.Recent, error) {
+	if _, ok := who.Session(); !ok {
+		return audit.Recent{}, fault.SessionRequired
+	}
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return audit.Recent{}, err
+	}
+	return audit.VerifyRecent(ctx, s.Store, string(tenant))
 }
 
 // eventsForProgram returns those of the events that a management key may read: about keys and

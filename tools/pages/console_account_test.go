@@ -40,4 +40,9 @@ func TestAnOwnerKeepsTheAccountInTheConsole(t *testing.T) {
 	look(t, tab, "person-remove")
 	tab.Follow(browser.Button("Remove this person"))
 	tab.See("The person has no role in the account any more.")
+
+	tab.Follow(browser.Link("Mail"))
+	tab.Follow(browser.Button("Send a test to my address"))
+	tab.See("A test message to your address is sent within a minute.")
+	look(t, tab, "mail")
 }

@@ -305,6 +305,7 @@ type NewKey struct {
 	ApplicationChoices []Choice
 	Applications       []Choice
 	Addresses, Visible string
+	Metadata           string
 }
 
 func (NewKey) file() string { return "newkey.html" }
@@ -357,7 +358,13 @@ type EditKey struct {
 	Expiry            []Choice
 	Date, MinDate     string
 	MaxDate, Limit    string
-	Addresses         string
+
+	Access             []Choice
+	Scopes             []ScopeGroup
+	ApplicationChoices []Choice
+	Applications       []Choice
+
+	Addresses, Metadata string
 }
 
 func (EditKey) file() string { return "editkey.html" }

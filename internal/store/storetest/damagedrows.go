@@ -163,6 +163,10 @@ func (fx *fixture) listReads(s *store.Store) map[string]func(context.Context) er
 			_, err := s.ServerKeys(ctx)
 			return err
 		},
+		"AccountNotices": func(ctx context.Context) error {
+			_, err := s.AccountNotices(ctx, account, page)
+			return err
+		},
 		"Notices": func(ctx context.Context) error {
 			_, err := s.Notices(ctx, "", 5)
 			return err

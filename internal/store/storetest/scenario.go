@@ -13,6 +13,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -59,6 +60,7 @@ func runScenario(fx *fixture) []string {
 	sc.secondFactorsCome(who, account, bob)
 	sc.openAccount()
 	sc.sendNotices()
+	sc.mailOfAnAccount(who, account)
 	sc.signOut(who)
 	sc.peopleChangeAndLeave(ada, bob)
 	sc.serverKeysRotate()
@@ -178,6 +180,23 @@ func (sc *scenario) sendNotices() {
 	for range 2 { // the second time there are none
 		n, err := sc.notices.RetryDead(sc.Context(), sc.operator)
 		record(sc, "retry dead", n, err)
+	}
+}
+
+// mailOfAnAccount lists the messages of an account, retries one that is dead, and sends a test.
+func (sc *scenario) mailOfAnAccount(who principal.Principal, a account.Account) {
+	record(sc, "send again", "", sc.notices.SendDue(sc.Context()))
+	list, err := sc.accounts.Mail(sc.Context(), who, a.ID, paging.Page{Limit: 50})
+	record(sc, "mail", list, err)
+	for _, e := range list {
+		if e.State == notice.Dead {
+			record(sc, "retry mail", "", sc.accounts.RetryMail(sc.Context(), who, a.ID, e.ID))
+			break
+		}
+	}
+	record(sc, "retry no mail", "", sc.accounts.RetryMail(sc.Context(), who, a.ID, "ntc_none"))
+	for range 2 { // the second time it is too early
+		record(sc, "send a test", "", sc.accounts.SendTest(sc.Context(), who, a.ID))
 	}
 }
 

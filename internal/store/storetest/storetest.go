@@ -46,6 +46,7 @@ var suites = []struct {
 	{"routes and entries", routeCases},
 	{"service account", serviceAccountCases},
 	{"key", keyCases},
+	{"search words", searchWordCases},
 	{"claim", claimCases},
 	{"age", ageCases},
 	{"authority", authorityCases},

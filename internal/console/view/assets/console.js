@@ -108,6 +108,46 @@ for (const part of document.querySelectorAll("[data-poll]")) {
   timer = setTimeout(ask, part.dataset.every * 1000);
 }
 
+// toRow moves the focus to the link of the next or previous row of the lists. Enter then opens it.
+function toRow(step) {
+  const links = [...document.querySelectorAll("#main tbody tr")].map((row) => row.querySelector("th a, a, button"));
+  const present = links.indexOf(document.activeElement.closest("tbody tr")?.querySelector("th a, a, button"));
+  const next = present < 0 ? 0 : present + step;
+  links[next]?.focus();
+}
+
+// Filters of lists are sent while a person changes them. What follows the form is replaced, and the
+// focus stays. Without script, the button sends them.
+for (const form of document.querySelectorAll("form.filters")) {
+  let timer;
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const fields = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+      const address = form.action + (fields.size ? "?" + fields : "");
+      const answer = await fetch(address, { redirect: "manual" });
+      if (!answer.ok) return answer.status === 422 || form.requestSubmit();
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("form.filters");
+      const now = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+      if (!fresh || now.toString() !== fields.toString()) return;
+      for (const part of [".head", ".filters .chips"]) {
+        const old = document.querySelector(part);
+        const by = page.querySelector(part);
+        if (old && by) old.replaceWith(by);
+      }
+      form.querySelectorAll(":scope > a").forEach((link) => link.remove());
+      form.querySelector("button").after(...fresh.querySelectorAll(":scope > a"));
+      while (form.nextSibling) form.nextSibling.remove();
+      form.after(...[...fresh.parentNode.childNodes].slice([...fresh.parentNode.childNodes].indexOf(fresh) + 1));
+      history.pushState(null, "", address);
+      const rows = document.querySelectorAll("#main tbody tr, #main .events li:not(.day)").length;
+      say(rows === 1 ? "1 row" : rows + " rows");
+    }, 200);
+  });
+  addEventListener("popstate", () => location.reload());
+}
+
 // Find lists results while a person types. Without script, Enter opens the page with them.
 const find = document.getElementById("find");
 if (find) {
@@ -149,6 +189,8 @@ if (find) {
     if (field || event.ctrlKey || event.metaKey || event.altKey || document.cookie.includes("shortcuts=off")) return;
     const keys = before + event.key;
     before = event.key === "g" ? "g" : "";
+    if (keys === "j" || keys === "k") toRow(keys === "j" ? 1 : -1);
+    if (keys === "x") document.activeElement.closest("tbody tr")?.querySelector('input[name="id"]')?.click();
     const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
     if (to) location.href = to;
     if (keys !== "/") return;
