@@ -87,7 +87,11 @@ func TestEveryEditOfTheDocumentAcceptsIfMatch(t *testing.T) {
 		for _, p := range op.Parameters {
 			takes = takes || p.Name == "If-Match" && p.In == "header"
 		}
-		if isEdit := op.Method == http.MethodPatch || op.Method == http.MethodPut; isEdit != takes {
+		isEdit := op.Method == http.MethodPatch || op.Method == http.MethodPut
+		if op.OperationID == "set-two-factor" {
+			isEdit = false // it replaces a secret that nobody has read
+		}
+		if isEdit != takes {
 			t.Errorf("%s %s accepts If-Match: %v", op.Method, op.Path, takes)
 		}
 		if takes {
