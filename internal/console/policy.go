@@ -356,7 +356,8 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 	case p.BusiestKeys > 1 && 2*p.BusiestKeys > p.Affected && p.Affected > 1:
 		e.Notices = append(e.Notices, view.Message{
 			Tone: "warn", Icon: "warn", Text: count(p.BusiestKeys, "key") + " would expire within the day that " +
-				"begins on " + k.at(p.Busiest).Text + ". Ask their owners to regenerate before it, or choose a longer time.",
+				"begins on " + k.at(p.Busiest).Text + ". Ask their owners to regenerate before it, or choose a longer " +
+				"time.",
 		})
 	case highest.Is > 1 && 2*highest.Is > p.Affected && p.Affected > 1:
 		e.Notices = append(e.Notices, view.Message{
