@@ -133,7 +133,8 @@ type Party struct {
 type SignInRequest struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Code is the code of the second factor, if the user has one.
+	// Code is what the user's authenticator app shows, or a recovery code, if the user has a second
+	// factor.
 	Code string `json:"code,omitempty"`
 }
 

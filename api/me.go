@@ -67,8 +67,8 @@ type NoticesPatch struct {
 // ChangePasswordRequest is the body of POST /api/v1/me/password.
 type ChangePasswordRequest struct {
 	CurrentPassword string `json:"current_password"`
-	// NewPassword has 15 to 256 characters. It must not be a common password, nor consist of the
-	// user's name or address.
+	// NewPassword has 15 to 256 characters, or at least 8 for a user with a second factor. It must
+	// not be a common password, nor consist of the user's name or address.
 	NewPassword string `json:"new_password"`
 }
 

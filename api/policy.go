@@ -14,6 +14,9 @@ type Policy struct {
 	SessionIdleMinutes int `json:"session_idle_minutes"`
 	// SessionAbsoluteHours is after how many hours a session ends in this account.
 	SessionAbsoluteHours int `json:"session_absolute_hours"`
+	// RequireSecondFactor says who needs a second factor. Sessions of people who need one and have
+	// none can only be used to set it up.
+	RequireSecondFactor FactorRule `json:"require_second_factor"`
 	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
 	// else edited the object meanwhile.
 	Version string `json:"version"`
@@ -40,6 +43,8 @@ type UpdatePolicyRequest struct {
 	SessionIdleMinutes Optional[int] `json:"session_idle_minutes,omitzero"`
 	// SessionAbsoluteHours is 1 to 720, or null for the default of 168.
 	SessionAbsoluteHours Optional[int] `json:"session_absolute_hours,omitzero"`
+	// RequireSecondFactor is off, admins or all.
+	RequireSecondFactor Optional[FactorRule] `json:"require_second_factor,omitzero"`
 	// AcknowledgeRisk must be true to switch off automatic expiration.
 	AcknowledgeRisk bool `json:"acknowledge_risk,omitempty"`
 	// DryRun true changes nothing. The response is what the change would do to the account's keys.

@@ -222,6 +222,8 @@ type AcceptInvitationRequest struct {
 	// Name may be empty if the invitation already has the person's name.
 	Name     string `json:"name"`
 	Password string `json:"password"`
+	// Code is that of the second factor, if the person has one.
+	Code string `json:"code,omitempty"`
 }
 
 // SetUpRequest is the body of POST /api/v1/setup.

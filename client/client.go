@@ -114,6 +114,12 @@ func (c *Client) SignIn(ctx context.Context, email, password string) (*Client, a
 	return c.begin(ctx, "/api/v1/session", api.SignInRequest{Email: email, Password: password})
 }
 
+// SignInWithCode is SignIn for a person with a second factor. code is what their authenticator app
+// shows, or a recovery code. Without a code the error is api.SecondFactorRequired.
+func (c *Client) SignInWithCode(ctx context.Context, email, password, code string) (*Client, api.Session, error) {
+	return c.begin(ctx, "/api/v1/session", api.SignInRequest{Email: email, Password: password, Code: code})
+}
+
 // begin returns a client with the session that a request to the path begins.
 func (c *Client) begin(ctx context.Context, path string, in any) (*Client, api.Session, error) {
 	other, err := c.withJar()

@@ -24,8 +24,8 @@ type KeyFilter struct {
 	Status string
 	// BlockedBy is owner, tenant or account: active keys that it keeps from working.
 	BlockedBy string
-	// Query is looked for at the beginning of any word of the name, the public id or the owner's
-	// e-mail address, without regard to case.
+	// Query is words to search for. Each is the beginning of a word of the name, the public id or
+	// the owner's e-mail address or external id, without regard to case.
 	Query string
 	// ShownTo is "me" or a user's id: keys of others of which this person was shown a secret that
 	// still counts.

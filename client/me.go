@@ -36,6 +36,37 @@ func (c *Client) ChangePassword(ctx context.Context, current, next string) (s ap
 	return s, err
 }
 
+// TwoFactor shows the second factor of the signed-in person.
+func (c *Client) TwoFactor(ctx context.Context) (f api.TwoFactor, err error) {
+	err = c.Do(ctx, http.MethodGet, mePath+"/two-factor", nil, &f)
+	return f, err
+}
+
+// StartTwoFactor returns a secret for an authenticator app. Nothing changes before
+// ConfirmTwoFactor.
+func (c *Client) StartTwoFactor(ctx context.Context) (r api.SetTwoFactorResponse, err error) {
+	err = c.Do(ctx, http.MethodPut, mePath+"/two-factor", api.SetTwoFactorRequest{}, &r)
+	return r, err
+}
+
+// ConfirmTwoFactor sets up the second factor with the code that the app shows, and returns recovery
+// codes once. It ends all sessions of the person; the client goes on in a new one.
+func (c *Client) ConfirmTwoFactor(ctx context.Context, setup, code string) (r api.SetTwoFactorResponse, err error) {
+	err = c.Do(ctx, http.MethodPut, mePath+"/two-factor", api.SetTwoFactorRequest{Setup: setup, Code: code}, &r)
+	return r, err
+}
+
+// RemoveTwoFactor turns the second factor off. The client goes on in a new session.
+func (c *Client) RemoveTwoFactor(ctx context.Context) error {
+	return c.Do(ctx, http.MethodDelete, mePath+"/two-factor", nil, nil)
+}
+
+// CreateRecoveryCodes replaces the recovery codes and returns the new ones once.
+func (c *Client) CreateRecoveryCodes(ctx context.Context) (r api.RecoveryCodes, err error) {
+	err = c.Do(ctx, http.MethodPost, mePath+"/two-factor/recovery-codes", nil, &r)
+	return r, err
+}
+
 const resetsPath = "/api/v1/password-resets"
 
 // RequestPasswordReset asks for a link to be mailed to the address, by which a new password can be

@@ -145,6 +145,8 @@ type Tx interface {
 	SessionTx
 	MemberLimitTx
 	MailTx
+	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
+	RequireUpgrade(ctx context.Context) error
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
 	// Candidate returns a person as they stand in the account, also a disabled one; the role is ""

@@ -62,6 +62,11 @@ func (s *Service) ChangePolicy(ctx context.Context, who principal.Principal, id 
 			if len(differences) == 0 {
 				return e, audit.ErrNothing
 			}
+			if p.FactorRule() != before.FactorRule() { // nodes of the version before ask for no second factor
+				if err := tx.RequireUpgrade(ctx); err != nil {
+					return audit.Event{}, err
+				}
+			}
 			return e.WithEffects(policyEffects(id, before, p)...), setPolicy(ctx, tx, id, before, p, now)
 		})
 	return p, err
@@ -75,6 +80,10 @@ func policyEffects(account ident.AccountID, before, p policy.Policy) (effects []
 			effects = append(effects,
 				audit.Effect{Kind: audit.EffectLifetimeSet, Account: account, Reason: reason, Days: days})
 		}
+	}
+	if p.FactorRule() != before.FactorRule() {
+		effects = append(effects,
+			audit.Effect{Kind: audit.EffectSecondFactorRequired, Account: account, Require: p.FactorRule()})
 	}
 	if bounds := p.EffectiveSessions(); bounds != before.EffectiveSessions() {
 		effects = append(effects, audit.Effect{

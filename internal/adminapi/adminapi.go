@@ -21,6 +21,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -28,12 +29,13 @@ import (
 
 // API serves the operators. All fields are required.
 type API struct {
-	Errors   web.ErrorWriter
-	Log      *slog.Logger
-	Identity *identity.Service
-	Accounts *account.Service
-	Tenancy  *tenancy.Service
-	Notices  *notice.Service
+	Errors        web.ErrorWriter
+	Log           *slog.Logger
+	Identity      *identity.Service
+	SecondFactors *secondfactor.Service
+	Accounts      *account.Service
+	Tenancy       *tenancy.Service
+	Notices       *notice.Service
 	// ServiceAccounts finds service accounts. ManagementKeys has their management keys.
 	ServiceAccounts *machine.ServiceAccounts
 	ManagementKeys  *machine.ManagementKeys
@@ -79,6 +81,7 @@ func (a *API) Mount(router *web.Router) {
 		{Method: http.MethodPost, Path: "/operator/v1/routes/explain", Serve: a.explainRoute},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodPost, Path: "/operator/v1/users/{user}/password-resets", Serve: a.resetPassword},
+		{Method: http.MethodDelete, Path: "/operator/v1/users/{user}/two-factor", Serve: a.removeSecondFactor},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Query: []string{"since"}, Serve: a.verifyAudit},
 		{Method: http.MethodGet, Path: "/operator/v1/audit/archive", Query: []string{"chain"}, Serve: a.archiveAudit},
 		{Method: http.MethodGet, Path: "/operator/v1/rootkey", Serve: a.listServerKeys},

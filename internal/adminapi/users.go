@@ -33,6 +33,21 @@ func (a *API) editUser(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// removeSecondFactor removes the second factor of a user who has lost it. The path names the user
+// as in editUser.
+func (a *API) removeSecondFactor(w http.ResponseWriter, r *http.Request) error {
+	who := web.Operator(w)
+	u, err := a.Identity.Find(r.Context(), who, r.PathValue("user"))
+	if err == nil {
+		err = a.SecondFactors.RemoveLost(r.Context(), who, u.ID)
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // resetPassword creates a link with which a user can set a new password. The path names the user as
 // in editUser.
 func (a *API) resetPassword(w http.ResponseWriter, r *http.Request) error {

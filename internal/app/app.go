@@ -162,6 +162,11 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 	}
 	a.jobs = startJobs(a.jobTable(), a.options.Log, a.jobConditions())
 	a.feed.listen(a.jobs.wake("changes"))
+	wakeCounts, wakeHealth := a.jobs.wake("console_counts"), a.jobs.wake("console_health")
+	a.ConsoleNumbers.SetWake(func() {
+		wakeCounts()
+		wakeHealth()
+	})
 	a.listen(listener, c)
 	a.listenForGateway(gatewayListener, c)
 	if err := a.listenForOperators(ctx, c.Server); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
@@ -188,6 +189,22 @@ var (
 		}
 		c.names["password"] = password
 	}}
+	aTwinWithFactor = aTwin.and("with a second factor", func(c *cell) {
+		if !c.want.succeeds() {
+			return
+		}
+		ctx := c.t.Context()
+		started, err := c.SecondFactors.Start(c.by.person)
+		c.check(err)
+		code := c.Authenticator(started.Secret.Reveal()).Code()
+		setup, err := c.SecondFactors.Prepare(c.by.person.ID, started.Token, credential.NewSecret(code))
+		c.check(err)
+		who, err := c.Sessions.Resume(ctx, credential.SessionToken, c.by.cookie)
+		c.check(err)
+		token, err := c.Sessions.SetFactor(ctx, who, setup)
+		c.check(err)
+		c.by.cookie = token.Reveal()
+	})
 	oneself = object{"oneself", ours, func(c *cell) {
 		c.names["user"], c.names["email"] = string(c.by.person.ID), c.by.person.Email
 	}}

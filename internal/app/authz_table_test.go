@@ -150,6 +150,19 @@ var authorization = []row{
 			},
 		},
 	},
+	{"GET /api/v1/me/two-factor", sessionOnly, ``, []rule{
+		{"ok ok | ok ok ok | ok", oneself},
+	}},
+	{"PUT /api/v1/me/two-factor", sessionOnly, `{}`, []rule{
+		{"ok ok | ok ok ok | ok", aTwin},
+	}},
+	{"DELETE /api/v1/me/two-factor", sessionOnly, ``, []rule{
+		{"204   204   | 204   204   204   | 204  ", aTwinWithFactor},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"POST /api/v1/me/two-factor/recovery-codes", sessionOnly, ``, []rule{
+		{"ok ok | ok ok ok | ok", aTwinWithFactor},
+	}},
 	{"GET /api/v1/me/sessions", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | in ", sessionOfOnes},
 		{"out out | out out out | out", anothersSession},

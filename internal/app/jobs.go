@@ -90,6 +90,11 @@ func (a *App) jobTable() []jobRow {
 		{"idle_keys", time.Minute, optional, nodeReady, true, a.disableIdleKeys},
 		// Writes what already holds: the keys of an owner that ended are revoked.
 		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},
+		// Writes what searches need of an older version's data. Afterwards a run costs nothing.
+		{"search_words", 2 * time.Second, optional, onceAnswering, true, a.Store.FillSearch},
+		// These compute what the console shows of whole tenants, when somebody looks at one.
+		{"console_counts", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunCounts},
+		{"console_health", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunHealth},
 		// These only free room.
 		{"rate_limits", time.Minute, optional, always, true, a.sweepLimits},
 		{"dead_sessions", time.Minute, optional, nodeReady, true, a.Sessions.Sweep},

@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/config"
+	"github.com/claviger-dev/claviger/internal/console"
 	"github.com/claviger-dev/claviger/internal/dataplane"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -16,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/ratelimit"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -29,6 +31,7 @@ import (
 type services struct {
 	Identity        *identity.Service
 	Sessions        *session.Service
+	SecondFactors   *secondfactor.Service
 	Accounts        *account.Service
 	Tenancy         *tenancy.Service
 	Applications    *application.Service
@@ -50,9 +53,14 @@ type services struct {
 	Engine *verify.Engine
 	// Watches are the keys whose secrets were shown a moment ago.
 	Watches *usage.Watches
+	// ConsoleNumbers computes what pages show of whole tenants.
+	ConsoleNumbers *console.Background
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
+
+// factorIssuer names the server in people's authenticator apps.
+const factorIssuer = "Claviger"
 
 // serverKeyDelay is how long a version of a server key is on record before it is used, so that all
 // nodes know it by then.
@@ -77,6 +85,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 		Horizon: horizon, Rand: rand.Reader, Issuer: issuer, PropagationDelay: propagationDelay(s),
 		SignGate: admission.NewGate(signLimits()),
 	}
+	v.ConsoleNumbers = &console.Background{Now: now}
 	v.Watches = &usage.Watches{Store: s, Now: now, Shared: s.Shared()}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
@@ -89,10 +98,14 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 		Keyring: st.keyring, Horizon: horizon, Mails: mails,
 		Passwords: identity.NewHasher(o.PasswordCost, runtime.GOMAXPROCS(0)),
 	}
+	v.SecondFactors = &secondfactor.Service{
+		Ledger: store.NewLedger(s, func(t *store.Tx) secondfactor.Tx { return t }), Store: s, Keyring: st.keyring,
+		Now: now, Rand: rand.Reader, Issuer: factorIssuer,
+	}
 	v.Sessions = &session.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,
 		Keyring: st.keyring,
-		Horizon: horizon, Doubt: st.clock.Check,
+		Horizon: horizon, Doubt: st.clock.Check, Factors: v.SecondFactors, Attempts: v.Identity,
 	}
 	v.Accounts = &account.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) account.Tx { return t }), Store: s, Now: now, Rand: rand.Reader,

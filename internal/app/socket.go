@@ -106,7 +106,8 @@ func (a *App) serveOperators(l net.Listener) {
 	router := web.NewRouter(a.web)
 	operators := &adminapi.API{
 		Errors: web.ProblemWriter{Authenticator: a.web.Authenticator}, Log: a.options.Log,
-		Identity: a.Identity, Accounts: a.Accounts, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store,
+		SecondFactors: a.SecondFactors,
+		Identity:      a.Identity, Accounts: a.Accounts, Tenancy: a.Tenancy, Notices: a.Notices, Trail: a.Store,
 		ServiceAccounts: a.ServiceAccounts, ManagementKeys: a.ManagementKeys,
 		Applications: a.Applications, Routes: &a.routes,
 		ServerKeys: a.ServerKeys,

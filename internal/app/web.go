@@ -50,7 +50,9 @@ func (a *App) handler() (all http.Handler) {
 	router, problems := web.NewRouter(a.web), web.ProblemWriter{Authenticator: a.web.Authenticator}
 	management := &manageapi.API{
 		Errors: problems, Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts,
-		Tenancy: a.Tenancy, Applications: a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
+		SecondFactors: a.SecondFactors,
+		Tenancy:       a.Tenancy,
+		Applications:  a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
 		Plans: a.Plans, Keys: a.Keys, ManagementKeys: a.ManagementKeys, Keyring: a.keyring, Idempotency: a.Store,
 		Resets: resets, BaseURL: a.URL, Version: a.options.Version,
 	}
@@ -65,10 +67,12 @@ func (a *App) handler() (all http.Handler) {
 		&healthAPI{errors: problems, app: a},
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
-			Applications: a.Applications, Keys: a.Keys, Watches: a.Watches,
+			SecondFactors: a.SecondFactors,
+			Applications:  a.Applications, Keys: a.Keys, Watches: a.Watches,
 			ServiceAccounts: a.ServiceAccounts,
 			ManagementKeys:  a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
-			Idempotency: a.Store, Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
+			Background: a.ConsoleNumbers, Idempotency: a.Store,
+			Resets: resets, Now: a.clock.Now, BaseURL: a.URL, Version: a.options.Version,
 		},
 		&docsite.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,

@@ -79,7 +79,11 @@ var table = []layer{
 			"internal/identity", "admission notice principal policy credential ident audit text metric etag fault",
 			"crypto net text",
 		},
-		{"internal/session", "admission notice paging principal policy credential ident audit metric fault", ""},
+		{"internal/secondfactor", "notice principal credential ident audit fault", ""},
+		{
+			"internal/session",
+			"secondfactor admission notice paging principal policy credential ident audit metric fault", "",
+		},
 		{"internal/account", "notice admission paging principal policy scope ident audit text etag fault", ""},
 		{
 			"internal/tenancy",
@@ -110,7 +114,7 @@ var table = []layer{
 		{"internal/notice", "principal policy scope credential ident audit fault", ""},
 		{
 			"internal/journal",
-			"key account tenancy machine application identity policy route scope audit ident fault", "",
+			"key account tenancy machine application secondfactor identity policy route scope audit ident fault", "",
 		},
 	}},
 	{"outside", []row{
@@ -133,7 +137,7 @@ var table = []layer{
 		{"internal/machine/wire", "machine policy scope ident fault web api", ""},
 		{"internal/dialect", "web verify principal credential ident fault", "json"},
 		{"internal/forward", "verify route policy scope fault", ""},
-		{"internal/console/view", "", ""},
+		{"internal/console/view", "", "barcode"},
 		{"internal/guide", "docs text", "goldmark"},
 		{"internal/mcp", "guide client api", "mcp-sdk json"},
 	}},
@@ -170,9 +174,11 @@ var table = []layer{
 		},
 	}},
 	{"tests", []row{ // imported by tests alone
-		{"internal/store/storetest", "store domain base job", ""},
+		{"internal/testkit/totp", "", ""},
+		{"internal/store/storetest", "testkit/totp store domain base job", ""},
 		{
-			"internal/testkit", "app config client api telemetry domain base store store/sqlite store/postgres",
+			"internal/testkit",
+			"testkit/totp app config client api telemetry domain base store store/sqlite store/postgres",
 			"go-cmp net pgx go-smtp go-sasl",
 		},
 		{"internal/testkit/browser", "", "chromedp cdproto"},
@@ -184,6 +190,7 @@ var table = []layer{
 // modules are others' modules, or the hosts and organisations all of whose modules are meant.
 var modules = map[string]string{
 	"age":        "filippo.io/age",
+	"barcode":    "github.com/boombuler/barcode",
 	"cdproto":    "github.com/chromedp/cdproto",
 	"chromedp":   "github.com/chromedp/chromedp",
 	"cobra":      "github.com/spf13/cobra",
@@ -227,6 +234,7 @@ var forTests = row{
 // databases.
 var exclusiveModules = map[string]string{
 	"age":        "backup",
+	"barcode":    "console/view",
 	"cdproto":    "testkit/browser",
 	"chromedp":   "testkit/browser",
 	"pgx":        "store/postgres testkit",

@@ -103,8 +103,12 @@ const (
 	ActionServerRestore Action = "server.restore"
 
 	ActionSessionBegin Action = "session.begin"
-	ActionSessionEnd   Action = "session.end"
-	ActionSessionSweep Action = "session.sweep"
+	// ActionSessionChallenge says that a person gave their password, and was asked for a code or to
+	// set up a second factor. ActionSessionCodeRefused says that their code was wrong.
+	ActionSessionChallenge   Action = "session.challenge"
+	ActionSessionCodeRefused Action = "session.code_refused"
+	ActionSessionEnd         Action = "session.end"
+	ActionSessionSweep       Action = "session.sweep"
 
 	ActionLinkSweep Action = "link.sweep"
 
@@ -129,9 +133,14 @@ const (
 	ActionUserPassword Action = "user.password"
 	// ActionUserResetLink says that a link to set a person's password was created.
 	ActionUserResetLink Action = "user.reset_link"
-	ActionUserDisable   Action = "user.disable"
-	ActionUserEnable    Action = "user.enable"
-	ActionUserDelete    Action = "user.delete"
+	// ActionUserFactorSet says that a person set up a second factor, or replaced it.
+	// ActionUserRecoveryCodes says that they made new recovery codes.
+	ActionUserFactorSet     Action = "user.factor_set"
+	ActionUserFactorRemove  Action = "user.factor_remove"
+	ActionUserRecoveryCodes Action = "user.recovery_codes"
+	ActionUserDisable       Action = "user.disable"
+	ActionUserEnable        Action = "user.enable"
+	ActionUserDelete        Action = "user.delete"
 	// ActionUserReplace says that a user who never proved their address was deleted, because
 	// another person proved it.
 	ActionUserReplace Action = "user.replace"
@@ -219,7 +228,7 @@ var actionRules = map[Action]Rule{
 	ActionPlanEdit:   {Always: []EffectKind{EffectPlanSet}},
 	ActionPlanDelete: {Always: []EffectKind{EffectPlanDeleted}},
 
-	ActionPolicyEdit: {May: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet}},
+	ActionPolicyEdit: {May: []EffectKind{EffectLifetimeSet, EffectSessionBoundsSet, EffectSecondFactorRequired}},
 
 	ActionRootKeyRotate: {None: reasonServerKeys},
 	ActionRootKeyRewrap: {None: reasonServerKeys},
@@ -244,9 +253,11 @@ var actionRules = map[Action]Rule{
 	ActionServerCreate:  {None: reasonOnlyGrants},
 	ActionServerRestore: {Always: []EffectKind{EffectDatabaseRestored}},
 
-	ActionSessionBegin: {None: reasonNoSessions},
-	ActionSessionEnd:   {None: reasonNoSessions},
-	ActionSessionSweep: {None: reasonNoSessions},
+	ActionSessionBegin:       {May: []EffectKind{EffectRecoveryCodesEnded}},
+	ActionSessionChallenge:   {None: reasonNoSessions},
+	ActionSessionCodeRefused: {None: reasonNoSessions},
+	ActionSessionEnd:         {None: reasonNoSessions},
+	ActionSessionSweep:       {None: reasonNoSessions},
 
 	ActionLinkSweep: {None: reasonLinksExpire},
 
@@ -263,14 +274,17 @@ var actionRules = map[Action]Rule{
 		EffectTenantDisabled, EffectTenantEnabled, EffectSettingsSet, EffectCopiesForgotten,
 	}},
 
-	ActionUserCreate:    {None: reasonOnlyGrants},
-	ActionUserEdit:      {None: reasonNoAuthority},
-	ActionUserPassword:  {Always: []EffectKind{EffectPasswordSet}},
-	ActionUserResetLink: {None: reasonLinksExpire},
-	ActionUserDisable:   {Always: []EffectKind{EffectUserDisabled}},
-	ActionUserEnable:    {Always: []EffectKind{EffectUserEnabled}},
-	ActionUserDelete:    {Always: []EffectKind{EffectUserDeleted}},
-	ActionUserReplace:   {Always: []EffectKind{EffectUserDeleted}},
+	ActionUserCreate:        {None: reasonOnlyGrants},
+	ActionUserEdit:          {None: reasonNoAuthority},
+	ActionUserPassword:      {Always: []EffectKind{EffectPasswordSet}},
+	ActionUserResetLink:     {None: reasonLinksExpire},
+	ActionUserFactorSet:     {Always: []EffectKind{EffectSecondFactorSet}},
+	ActionUserFactorRemove:  {Always: []EffectKind{EffectSecondFactorRemoved}},
+	ActionUserRecoveryCodes: {Always: []EffectKind{EffectRecoveryCodesEnded}},
+	ActionUserDisable:       {Always: []EffectKind{EffectUserDisabled}},
+	ActionUserEnable:        {Always: []EffectKind{EffectUserEnabled}},
+	ActionUserDelete:        {Always: []EffectKind{EffectUserDeleted}},
+	ActionUserReplace:       {Always: []EffectKind{EffectUserDeleted}},
 }
 
 // Actions returns all actions, in the order of their texts.

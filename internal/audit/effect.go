@@ -62,6 +62,13 @@ const (
 	EffectUserDeleted  EffectKind = "user_deleted"
 	// EffectPasswordSet says since when a person has another password. It tells nothing of either.
 	EffectPasswordSet EffectKind = "password_set"
+	// EffectSecondFactorSet says since when a person has another second factor. It tells nothing of
+	// it. EffectSecondFactorRemoved says that a person has none from now on.
+	EffectSecondFactorSet     EffectKind = "second_factor_set"
+	EffectSecondFactorRemoved EffectKind = "second_factor_removed"
+	// EffectRecoveryCodesEnded says that recovery codes of a person no longer work: one was used,
+	// or others took their place.
+	EffectRecoveryCodesEnded EffectKind = "recovery_codes_ended"
 
 	EffectTenantDisabled EffectKind = "tenant_disabled"
 	EffectTenantEnabled  EffectKind = "tenant_enabled"
@@ -109,6 +116,8 @@ const (
 	EffectAccountRoleSet EffectKind = "account_role_set"
 	// EffectSessionBoundsSet says how long sessions of people of an account may last from now on.
 	EffectSessionBoundsSet EffectKind = "session_bounds_set"
+	// EffectSecondFactorRequired says who needs a second factor in an account from now on.
+	EffectSecondFactorRequired EffectKind = "second_factor_required"
 	// EffectLifetimeSet says how many days the account's policy lets keys live from now on, by
 	// reason; 0 for no bound.
 	EffectLifetimeSet EffectKind = "lifetime_set"
@@ -161,12 +170,14 @@ type Effect struct {
 	// IdleMinutes and AbsoluteHours bound sessions.
 	IdleMinutes   int `json:"idle_minutes,omitempty"`
 	AbsoluteHours int `json:"absolute_hours,omitempty"`
+	// Require says who needs a second factor.
+	Require policy.FactorRule `json:"require,omitempty"`
 }
 
 // members says which members of an effect are set.
 type members struct {
 	account, tenant, user, owner, key, application, serial, lifetime, role, scopes, settings, sessions, since bool
-	plan, managementKey, rights, entry, otherwise                                                             bool
+	plan, managementKey, rights, entry, otherwise, require                                                    bool
 	// If these are set, the member may be empty, which means none, or every one of addresses.
 	anyScopes, anyPlan, expires, applications, addresses, catalogue, routes bool
 }
@@ -190,6 +201,9 @@ var effectMembers = map[EffectKind]members{
 	EffectUserEnabled:                {user: true},
 	EffectUserDeleted:                {user: true},
 	EffectPasswordSet:                {user: true, since: true},
+	EffectSecondFactorSet:            {user: true, since: true},
+	EffectSecondFactorRemoved:        {user: true},
+	EffectRecoveryCodesEnded:         {user: true},
 	EffectTenantDisabled:             {tenant: true},
 	EffectTenantEnabled:              {tenant: true},
 	EffectSettingsSet:                {tenant: true, settings: true},
@@ -216,14 +230,15 @@ var effectMembers = map[EffectKind]members{
 	EffectManagementKeyPreviousEnded: {tenant: true, managementKey: true, serial: true},
 	EffectManagementKeyNarrowed:      {tenant: true, managementKey: true, rights: true, expires: true},
 
-	EffectAccountDisabled:    {account: true},
-	EffectAccountEnabled:     {account: true},
-	EffectAccountRoleRemoved: {account: true, user: true},
-	EffectAccountRoleSet:     {account: true, user: true, role: true},
-	EffectLifetimeSet:        {account: true, lifetime: true},
-	EffectSessionBoundsSet:   {account: true, sessions: true},
-	EffectDatabaseRestored:   {},
-	EffectTimeRepaired:       {},
+	EffectAccountDisabled:      {account: true},
+	EffectAccountEnabled:       {account: true},
+	EffectAccountRoleRemoved:   {account: true, user: true},
+	EffectAccountRoleSet:       {account: true, user: true, role: true},
+	EffectLifetimeSet:          {account: true, lifetime: true},
+	EffectSessionBoundsSet:     {account: true, sessions: true},
+	EffectSecondFactorRequired: {account: true, require: true},
+	EffectDatabaseRestored:     {},
+	EffectTimeRepaired:         {},
 }
 
 // EffectKinds returns every kind, sorted.
@@ -245,6 +260,7 @@ func (f Effect) Check() error {
 		rights:        f.Rights != nil,
 		entry:         f.Entry != "",
 		otherwise:     f.Otherwise != "",
+		require:       f.Require != "",
 		routes:        want.routes || f.Routes != "",
 		account:       f.Account != "",
 		tenant:        f.Tenant != "",

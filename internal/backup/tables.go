@@ -6,7 +6,7 @@ import "slices"
 // those that it refers to.
 var tables = []string{
 	"counters", "server_settings", "server_keys", "accounts", "policy_rules", "users", "sign_in_failures",
-	"sign_in_places", "account_members", "tenants", "members",
+	"sign_in_places", "second_factors", "recovery_codes", "account_members", "tenants", "members",
 	"applications", "scopes", "scope_roles",
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses", "entries",
@@ -15,9 +15,12 @@ var tables = []string{
 }
 
 // emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
-// the backup; idempotency keys, which protect repeated requests for a day; leases; and what newly
-// shown keys did.
-var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases", "key_watches"}
+// the backup; half-sessions; idempotency keys, which protect repeated requests for a day; leases;
+// what newly shown keys did; and words to search for, which a job writes again.
+var emptiedTables = []string{
+	"sessions", "session_ends", "half_sessions", "idempotency", "leases", "key_watches",
+	"search_words", "search_fills",
+}
 
 // versionTables are not in a backup, and stay as they are. The header has the version of the
 // schema.
@@ -36,11 +39,12 @@ var (
 		"service_accounts": 17, "service_account_stewards": 17, "plans": 17, "plan_grants": 17, "subjects": 17,
 		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
+		"second_factors": 24, "recovery_codes": 24,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{
 		"keys.number": 17, "keys.metadata": 17, "keys.allowed_cidrs": 17, "keys.tokens_revoked_until": 20,
-		"applications.routes": 20,
+		"applications.routes": 20, "users.short_password_at": 24, "accounts.require_second_factor": 24,
 	}
 )
 

@@ -299,7 +299,7 @@ var nextSteps = map[api.Code]string{
 	api.SessionRequired:      "claviger login",
 	api.SignInAgain:          "claviger login, then repeat the command",
 	api.SignInFailed:         "check the e-mail address and the password, then run claviger login again",
-	api.SecondFactorRequired: "sign in with a browser",
+	api.SecondFactorRequired: "pass the code of your authenticator app with claviger login --code",
 	api.Forbidden:            "run claviger whoami to see your roles, or ask an admin of the tenant",
 	api.NotFound:             "check the id, --tenant and --context. claviger whoami shows the current ones",
 	api.LinkInvalid:          "ask for a new link",

@@ -21,6 +21,8 @@ var fieldInputs = map[string][]string{
 	"auto_expiry":            {"--auto-expiry"},
 	"auto_expiry.days":       {"--auto-expiry"},
 	"auto_expiry.enabled":    {"--auto-expiry"},
+	"code":                   {"--code"},
+	"require_second_factor":  {"--require-factor"},
 	"copy_settings_from":     {"--copy-settings-from"},
 	"credential":             {"--credential-file"},
 	"dead":                   {"--dead"},

@@ -127,7 +127,7 @@ func listKeys(r *apiCommand) *cobra.Command {
 	cmd.Flags().StringVar(&filter.BlockedBy, "blocked-by", "",
 		"only keys that this keeps from working because it is disabled: owner, tenant or account")
 	cmd.Flags().StringVar(&filter.Query, "query", "",
-		"only keys with this `text` at the start of a word of the name, public id or owner's e-mail address")
+		"only keys whose name, public id or owner's e-mail address has words that begin with those of this `text`")
 	cmd.Flags().StringVar(&filter.ShownTo, "shown-to", "",
 		`only keys of other owners whose current secret was shown to this `+"`person`"+
 			`: "me", an e-mail address, name or user id`)

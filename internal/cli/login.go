@@ -14,7 +14,7 @@ import (
 )
 
 func loginCommand() *cobra.Command {
-	var email, passwordFile string
+	var email, passwordFile, code string
 	cmd := &cobra.Command{
 		Use: "login", Short: "Sign in", Args: cobra.NoArgs,
 		Long: `Signs in and stores the session in contexts.json, which only you can read. The
@@ -31,6 +31,8 @@ named after the server.`,
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address (default: the one of the last sign-in to this server)")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "",
 		"file that contains the password (default: a prompt, or standard input)")
+	cmd.Flags().StringVar(&code, "code", "",
+		"code of your authenticator app, or a recovery code (default: a prompt, if you have a second factor)")
 	cmd.RunE = r.unauthenticated(func(c *call, _ []string) error {
 		c.warnBeforeSignIn()
 		if err := c.askEmail(&email); err != nil {
@@ -40,7 +42,7 @@ named after the server.`,
 		if err != nil {
 			return err
 		}
-		return c.login(email, password, r.tenant)
+		return c.login(email, password, code, r.tenant)
 	})
 	return cmd
 }
@@ -74,8 +76,14 @@ func (c *call) warnBeforeSignIn() {
 	}
 }
 
-func (c *call) login(email, password, tenant string) error {
-	signedIn, session, err := c.SignIn(c.ctx, email, password)
+func (c *call) login(email, password, code, tenant string) error {
+	signedIn, session, err := c.SignInWithCode(c.ctx, email, password, code)
+	if errors.Is(err, api.SecondFactorRequired) && code == "" && isTerminal(c.in) {
+		code, err = c.readLine(c.ctx, "Code of your authenticator app, or a recovery code")
+		if err == nil {
+			signedIn, session, err = c.SignInWithCode(c.ctx, email, password, code)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -25,8 +26,7 @@ CLAVIGER_KEY or CLAVIGER_KEY_FILE. Each call reads it again, so you can sign in
 while the assistant runs. The guide needs neither a server nor a session.
 
 A server has the guide and whoami at /mcp, too. See claviger help guide mcp.`,
-		Example: `  claviger mcp
-  claviger mcp --server https://claviger.example.com`,
+		Example: "  echo '" + `{"jsonrpc":"2.0","id":1,"method":"ping"}` + "' | claviger mcp",
 	}
 	r.withServerFlags(cmd).withTenantFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -60,10 +60,13 @@ func serveMCP(cmd *cobra.Command, o mcp.Options) error {
 	err := mcp.NewServer(o).Run(cmd.Context(), &sdk.IOTransport{
 		Reader: io.NopCloser(cmd.InOrStdin()), Writer: writeCloser{cmd.OutOrStdout()},
 	})
-	if errors.Is(err, io.EOF) || cmd.Context().Err() != nil {
+	if err == nil || errors.Is(err, io.EOF) || cmd.Context().Err() != nil {
 		return nil
 	}
-	return err
+	return failure{
+		fmt.Errorf("standard input is no conversation in the Model Context Protocol: %w", err), exitFailed,
+		"let an assistant start the command: claviger help guide mcp",
+	}
 }
 
 // writeCloser is a writer that the transport cannot close.

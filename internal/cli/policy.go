@@ -48,7 +48,8 @@ nothing changes. The command prints how many keys would expire earlier than now,
 and when the first of them would expire.`,
 		Example: `  claviger policy set --auto-expiry 120d --dry-run
   claviger policy set --auto-expiry off --acknowledge-risk
-  claviger policy set --max-lifetime 365d --session-idle 30m`,
+  claviger policy set --max-lifetime 365d --session-idle 30m
+  claviger policy set --require-factor admins`,
 	}
 	flags := cmd.Flags()
 	auto := flags.String("auto-expiry", "",
@@ -57,10 +58,12 @@ and when the first of them would expire.`,
 		"maximum lifetime of keys in `days`: 30d, 90d, 180d, 365d or 3650d, or none")
 	idle := flags.String("session-idle", "", "end sessions that are unused for this `long`, such as 30m, or default")
 	absolute := flags.String("session-absolute", "", "end sessions this `long` after sign-in, such as 24h, or default")
+	require := flags.String("require-factor", "", "require a second factor of `whom`: off, admins or all")
 	flags.BoolVar(&patch.AcknowledgeRisk, "acknowledge-risk", false,
 		"accept the risk of keys that never expire (required to turn automatic expiration off)")
 	dry := flags.Bool("dry-run", false, "show the effect without changing anything")
-	cmd.MarkFlagsOneRequired("auto-expiry", "max-lifetime", "session-idle", "session-absolute")
+	cmd.MarkFlagsOneRequired("auto-expiry", "max-lifetime", "session-idle", "session-absolute",
+		"require-factor")
 	cmd.RunE = r.authenticated(func(c *call, _ []string) (err error) {
 		if *auto != "" {
 			patch.AutoExpiry, err = autoExpiry(*auto)
@@ -81,6 +84,9 @@ and when the first of them would expire.`,
 			if err != nil {
 				return err
 			}
+		}
+		if *require != "" {
+			patch.RequireSecondFactor = api.To(api.FactorRule(*require))
 		}
 		id, err := c.selectAccount(*account)
 		if err != nil {
@@ -165,6 +171,7 @@ var policyFields = []column[api.Policy]{
 	{"all sessions end", func(p api.Policy) string {
 		return "after " + (time.Duration(p.SessionAbsoluteHours) * time.Hour).String()
 	}},
+	{"second factor required", func(p api.Policy) string { return string(p.RequireSecondFactor) }},
 }
 
 func autoExpiryText(p api.Policy) string {

@@ -12,7 +12,7 @@ import (
 )
 
 func userCommand() *cobra.Command {
-	cmd := groupCommand("user", "Manage users: disable, enable, reset a password", operatorNote)
+	cmd := groupCommand("user", "Manage users: disable, enable, reset a password, remove a second factor", operatorNote)
 	o := outputFlag(cmd)
 	cmd.AddCommand(
 		userStatusCommand(o, "disable", "disabled", "Disable a user in all tenants",
@@ -21,6 +21,7 @@ func userCommand() *cobra.Command {
 		userStatusCommand(o, "enable", "active", "Enable a user",
 			"Allows the user to sign in, and their keys to be used again."),
 		resetLink(o),
+		removeFactor(o),
 	)
 	return cmd
 }
@@ -41,6 +42,25 @@ func userStatusCommand(o *output, verb, status, short, long string) *cobra.Comma
 				{"status", func(u api.User) string { return string(u.Status) }},
 			})
 		})
+}
+
+func removeFactor(o *output) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "remove-factor EMAIL|ID", Short: "Remove the second factor of a user who has lost it",
+		Args: cobra.ExactArgs(1),
+		Long: `Removes the second factor and the recovery codes, and ends the sessions of the
+user. The password alone is then enough to sign in, unless the account requires
+a second factor: the user then sets up another one. Make sure that you know who
+asks for this.`,
+		Example: "  claviger user remove-factor ann@example.com",
+	}
+	return operatorCommand(cmd, o, func(c *call, args []string) error {
+		err := c.Do(c.ctx, http.MethodDelete, "/operator/v1/users/"+url.PathEscape(args[0])+"/two-factor", nil, nil)
+		if err != nil {
+			return err
+		}
+		return c.printDone("Removed the second factor of %s.", args[0])
+	})
 }
 
 func resetLink(o *output) *cobra.Command {

@@ -53,6 +53,9 @@ var pages = map[string]string{
 	"GET /settings/security/password":                "y y | y y y y | y y",
 	"POST /settings/security/sessions/{session}/end": "- - | - y - - | - -", // one of the member's
 	"GET /settings/security/delete":                  "y y | y y y y | y y",
+	"GET /settings/security/two-factor":              "y y | y y y y | y y",
+	"GET /settings/security/two-factor/codes":        "y y | y y y y | y y",
+	"GET /settings/security/two-factor/off":          "y y | y y y y | y y",
 
 	"GET /t/{tenant}/keys":                   "y y | y y y y | - -",
 	"GET /t/{tenant}/keys.csv":               "y y | y y y y | - -",
@@ -202,8 +205,13 @@ var pages = map[string]string{
 // ofMachine is the path of the management keys of a service account.
 const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
 
-// oneself are routes by which only the sender loses something. profile_test.go is about them.
-var oneself = []string{"POST /settings/security/password", "POST /settings/security/delete"}
+// oneself are routes by which only the sender loses something. profile_test.go and
+// secondfactor_test.go are about them.
+var oneself = []string{
+	"POST /settings/security/password", "POST /settings/security/delete",
+	"POST /settings/security/two-factor", "POST /settings/security/two-factor/codes",
+	"POST /settings/security/two-factor/off",
+}
 
 // world has the people of the columns, and makes the objects of the paths.
 type world struct {

@@ -11,6 +11,7 @@
 //	form.go       what forms have in common: they count once, and they show what is wrong in them
 //	parts.go      fields, tables and confirmations that many pages have
 //	position.go   where a list goes on
+//	background.go, counts.go    what is computed beside the pages: counts, the health of keys
 //	messages.go   the sentences about what was done
 //	problem.go    pages about failures
 //	words.go      times and statuses in words
@@ -67,6 +68,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/usage"
@@ -87,13 +89,15 @@ type Keyring interface {
 
 // Console serves the pages. Its fields are required.
 type Console struct {
-	Middleware   *web.Middleware
-	Identity     *identity.Service
-	Sessions     *session.Service
-	Accounts     *account.Service
-	Tenancy      *tenancy.Service
-	Applications *application.Service
-	Keys         *key.Service
+	Middleware *web.Middleware
+	Identity   *identity.Service
+	Sessions   *session.Service
+	// SecondFactors has what people see of their second factor, and sets it up.
+	SecondFactors *secondfactor.Service
+	Accounts      *account.Service
+	Tenancy       *tenancy.Service
+	Applications  *application.Service
+	Keys          *key.Service
 
 	ServiceAccounts *machine.ServiceAccounts
 	ManagementKeys  *machine.ManagementKeys
@@ -105,7 +109,9 @@ type Console struct {
 	Resets      *web.AddressLimit
 	Keyring     Keyring
 	Idempotency Idempotency
-	Now         func() time.Time
+	// Background computes counts and the health of keys.
+	Background *Background
+	Now        func() time.Time
 	// BaseURL is the URL of this server, without a slash at the end.
 	BaseURL string
 	Version string
@@ -185,6 +191,17 @@ func (c *Console) open(serve handler) web.Handler {
 	}
 }
 
+// limited serves a page without a session that reads the database. It counts against the limit of
+// clients without a credential.
+func (c *Console) limited(serve web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := c.Middleware.AdmitAnonymous(w, r); err != nil {
+			return err
+		}
+		return serve(w, r)
+	}
+}
+
 // anonymous returns the handler of a form that needs no session. reduces is set if the form gives
 // nobody new authority.
 func (c *Console) anonymous(reduces bool, serve handler) web.Handler {
@@ -223,6 +240,9 @@ func (c *Console) withSession(reduces bool, serve handler) web.Handler {
 			return err
 		}
 		caller, body, err := c.Middleware.Authenticator.Caller(w, r, requirementOf(r))
+		if errors.Is(err, fault.SecondFactorRequired) {
+			return c.restrict(w, k, typed)
+		}
 		if err != nil {
 			return c.signInFirst(w, k, typed, err)
 		}
@@ -257,6 +277,9 @@ func (c *Console) polled(serve handler) web.Handler {
 // what was asked for has ended for the request.
 func (c *Console) respond(w http.ResponseWriter, k *call, serve handler) error {
 	answer, err := serve(k)
+	if k.Method == http.MethodPost && err == nil {
+		c.Background.forget(k.PathValue("tenant"), string(k.session.User.ID))
+	}
 	if errors.Is(err, fault.SessionEnded) {
 		return c.signInFirst(w, k, k.form, err)
 	}
@@ -289,7 +312,8 @@ func (c *Console) readTyped(w http.ResponseWriter, r *http.Request) (url.Values,
 
 // needsSignIn reports whether a request was refused because it has no valid session.
 func needsSignIn(err error) bool {
-	return errors.Is(err, fault.KeyInvalid) || errors.Is(err, fault.SessionEnded)
+	return errors.Is(err, fault.KeyInvalid) || errors.Is(err, fault.SessionEnded) ||
+		errors.Is(err, fault.SecondFactorRequired)
 }
 
 // readAnonymous reads the fields of a form whose sender is not known. The body can be read again.

@@ -2,11 +2,11 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/text"
@@ -55,8 +55,8 @@ var pageSynonyms = map[string]string{
 	"security": "password sessions two-factor", "profile": "name avatar time zone", "notifications": "mail e-mails",
 }
 
-// find returns the pages and the keys that fit the words, the pages first. Keys are those of one
-// tenant, and what the person does not see is not found.
+// find returns the pages, keys, people and scopes that fit the words. All but pages are those of
+// one tenant, and what the person does not see is not found.
 func (k *call) find() (view.Found, error) {
 	words := strings.TrimSpace(k.URL.Query().Get("q"))
 	f, query := view.Found{Query: words}, text.NewQuery(words)
@@ -74,46 +74,111 @@ func (k *call) find() (view.Found, error) {
 	if err != nil {
 		return f, err
 	}
-	for _, group := range k.sidebar("", t, names) {
-		for _, p := range group.Items {
-			synonyms := pageSynonyms[p.Path[strings.LastIndexByte(p.Path, '/')+1:]]
-			if query.Found(p.Label, synonyms) && len(f.Rows) < mostFound {
-				f.Rows = append(f.Rows, view.Result{Text: p.Label, Path: p.Path, Icon: p.Icon, Kind: group.Heading})
-			}
-		}
-	}
+	pages := k.findPages(query, k.sidebar("", t, names))
 	if t == nil {
+		f.Rows = pages[:min(len(pages), mostFound)]
 		return f, nil
 	}
 	f.Tenant = t.Name
-	keys, err := k.findKeys(*t, words)
-	if fault.KindOf(err) == fault.ValidationFailed { // what was typed is nothing to search for
-		return f, nil
+	found := [][]view.Result{pages}
+	for _, in := range []func(tenancy.Tenant, string) ([]view.Result, error){k.findKeys, k.findPeople, k.findScopes} {
+		results, err := in(*t, words)
+		if err != nil && fault.KindOf(err) != fault.ValidationFailed { // that is nothing to search for
+			return f, err
+		}
+		found = append(found, results)
 	}
-	for _, v := range keys {
-		if len(f.Rows) < mostFound {
-			row := k.row(v)
-			f.Rows = append(f.Rows, view.Result{
-				Text: row.Name, Path: row.Path, Icon: "key", Kind: row.Badge.Text, ID: row.PublicID,
+	f.Rows = share(found)
+	return f, nil
+}
+
+// share returns results of all kinds in their order, so that no kind takes the place of the others:
+// each may have two, and what is left goes to the first that have more.
+func share(found [][]view.Result) (rows []view.Result) {
+	sizes, left := make([]int, len(found)), mostFound
+	for _, most := range []int{2, mostFound} {
+		for i, results := range found {
+			more := min(most, len(results), sizes[i]+left) - sizes[i]
+			if more > 0 {
+				sizes[i] += more
+				left -= more
+			}
+		}
+	}
+	for i, results := range found {
+		rows = append(rows, results[:sizes[i]]...)
+	}
+	return rows
+}
+
+// findPages returns the pages in the sidebar whose names or synonyms have the words.
+func (k *call) findPages(query text.Query, nav []view.NavGroup) (found []view.Result) {
+	for _, group := range nav {
+		for _, p := range group.Items {
+			synonyms := pageSynonyms[p.Path[strings.LastIndexByte(p.Path, '/')+1:]]
+			if query.Found(p.Label, synonyms) {
+				found = append(found, view.Result{Text: p.Label, Path: p.Path, Icon: p.Icon, Kind: group.Heading})
+			}
+		}
+	}
+	return found
+}
+
+// findKeys returns the keys of a tenant by the beginning of their id, or by words.
+func (k *call) findKeys(t tenancy.Tenant, words string) (found []view.Result, err error) {
+	var views []key.View
+	if isIDBeginning(words) {
+		views, err = k.console.Keys.OfID(k.Context(), k.who, t.ID, words, mostFound)
+	}
+	if err == nil && len(views) == 0 {
+		var listing key.Listing
+		page := key.Page{Limit: mostFound}
+		listing, err = k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Query: words}, page)
+		views = listing.Views
+	}
+	for _, v := range views {
+		row := k.row(v)
+		found = append(found, view.Result{
+			Text: row.Name, Path: row.Path, Icon: "key", Kind: row.Badge.Text, ID: row.PublicID,
+		})
+	}
+	return found, err
+}
+
+// isIDBeginning reports whether the text can be the beginning of the id of a key.
+func isIDBeginning(typed string) bool {
+	rest, ok := strings.CutPrefix(typed, "key_")
+	return ok && rest != "" && strings.Trim(rest, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// findPeople returns the members of a tenant by words of their names and addresses. A result leads
+// to their keys.
+func (k *call) findPeople(t tenancy.Tenant, words string) (found []view.Result, err error) {
+	members, err := k.console.Tenancy.FoundMembers(k.Context(), k.who, t.ID, text.NewWordQuery(words), mostFound)
+	for _, m := range members {
+		found = append(found, view.Result{
+			Text: personName(m), Path: tenantPath(t.ID) + "?q=" + url.QueryEscape(m.User.Email), Icon: "person",
+			Kind: string(m.Role),
+		})
+	}
+	return found, err
+}
+
+// findScopes returns the scopes of a tenant by words of their names.
+func (k *call) findScopes(t tenancy.Tenant, words string) (found []view.Result, err error) {
+	wanted := text.NewWordQuery(words)
+	if wanted.Empty() {
+		return nil, nil
+	}
+	entries, err := k.console.Tenancy.Scopes(k.Context(), k.who, t.ID)
+	for _, e := range entries {
+		if wanted.Found(string(e.Name)) {
+			found = append(found, view.Result{
+				Text: string(e.Name), Path: inTenant(t.ID, "scopes"), Icon: "tag", Kind: "Scope",
 			})
 		}
 	}
-	return f, err
-}
-
-// findKeys returns the keys of a tenant by their whole id, or by the beginnings of words of what a
-// search looks at.
-func (k *call) findKeys(t tenancy.Tenant, words string) ([]key.View, error) {
-	id, err := ident.Parse[ident.KeyID](words)
-	if err == nil {
-		v, err := k.console.Keys.Get(k.Context(), k.who, t.ID, id)
-		if fault.KindOf(err) == fault.NotFound {
-			return nil, nil
-		}
-		return []key.View{v}, err
-	}
-	listing, err := k.console.Keys.List(k.Context(), k.who, t.ID, key.Filter{Query: words}, key.Page{Limit: mostFound})
-	return listing.Views, err
+	return found, err
 }
 
 // showShortcuts lists the shortcuts.

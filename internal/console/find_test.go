@@ -16,7 +16,8 @@ func TestFindKnowsPagesBySynonymsAndKeysByNameAndID(t *testing.T) {
 	path := d.at("keys/" + k.Key.ID)
 	for words, want := range map[string]string{
 		"rotat": d.at("keys"), "PERMISS": d.at("scopes"), "service acc": d.at("service-accounts"),
-		"test": path, k.Key.ID: path, k.Key.PublicID: path, k.Key.PublicID[:8]: path,
+		"test": path, k.Key.ID: path, k.Key.ID[:9]: path, k.Key.PublicID: path, k.Key.PublicID[:8]: path,
+		d.person.Email: d.at("keys") + "?q=" + url.QueryEscape(d.person.Email), "audit:rea": d.at("scopes"),
 	} {
 		page := d.get("/find?q=" + url.QueryEscape(words))
 		page.see(t, words, http.StatusOK, `<a href="`+want+`">`)

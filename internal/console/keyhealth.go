@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -58,21 +60,17 @@ var managementFindings = map[key.Finding]string{
 	key.ServiceAccountDisabled: "Its service account is disabled",
 }
 
-const (
-	// healthPart is how many keys one part of the health of a tenant has, and healthParts how many
-	// parts the page reads.
-	healthPart  = 200
-	healthParts = 10
-)
+// healthPart is how many keys are examined at once.
+const healthPart = 200
 
 // healthOf is what the page knows of the keys of a tenant.
 type healthOf struct {
-	// rows has the keys by their worst finding.
-	rows map[key.Finding][]view.TableRow
-	// soon is how many keys expire soon, and attention how many have a finding.
-	soon, attention int
-	// more is set if only the newest keys were read.
-	more bool
+	// keys is how many usable keys there are, and attention how many of them have a finding.
+	keys, attention int
+	// all counts the keys with each finding, and worst those of which it is the worst.
+	all, worst map[key.Finding]int
+	// shown has the newest keys by their worst finding.
+	shown map[key.Finding][]key.Health
 }
 
 // showHealth shows what people should do about the keys of a tenant.
@@ -81,41 +79,37 @@ func (c *Console) showHealth(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	sum, err := c.Keys.HealthSummary(k.Context(), k.who, t.ID)
-	if err != nil {
-		return response{}, err
-	}
-	found, err := k.readHealth(t)
-	if err != nil {
-		return response{}, err
-	}
+	found, at := k.health(t, true)
 	management, err := k.managementHealthPanel(t)
 	if err != nil {
 		return response{}, err
 	}
 	path := inTenant(t.ID, "health")
 	p := view.Overview{
-		Heading: "Key health",
-		Intro: fmt.Sprintf("%d of %s need attention. Review weekly. As of %s.", found.attention,
-			count(sum.Keys, "key"), k.now.In(k.zone).Format(clockForm)),
+		Heading: "Key health", Intro: "What people should do about the keys of " + t.Name + ".",
 		Actions: []view.Action{{Text: "Export CSV", Icon: "save", Path: path + ".csv"}},
 	}
-	if found.more {
-		p.Intro = fmt.Sprintf("%s, of which these are the newest %d: %d of them need attention. As of %s.",
-			count(sum.Keys, "key"), healthPart*healthParts, found.attention, k.now.In(k.zone).Format(clockForm))
-	}
-	for _, g := range healthGroups {
-		rows, n := found.rows[g.finding], sum.Findings[g.finding]
-		if g.finding == expiresSoon {
-			n = found.soon
+	if found == nil {
+		p.Panels = []view.Panel{{
+			ID: "none", Heading: "Findings", Text: "The keys are being examined. Open this page again in a moment.",
+			Actions: []view.Action{{Text: "Show the findings", Path: path}},
+		}}
+		if management != nil {
+			p.Panels = append(p.Panels, *management)
 		}
+		return response{page: p, title: "Key health of " + t.Name, current: path}, nil
+	}
+	p.Intro = fmt.Sprintf("%d of %s need attention. Review weekly. As of %s.", found.attention,
+		count(found.keys, "key"), at.In(k.zone).Format(clockForm))
+	for _, g := range healthGroups {
+		rows, n := k.healthRows(t, found, g.finding), found.all[g.finding]
 		tile := view.Tile{Number: strconv.Itoa(n), Text: strings.ToLower(g.heading[:1]) + g.heading[1:]}
 		if n > 0 {
 			tile.Tone = g.tone
 		}
 		if len(rows) > 0 {
 			tile.Path = "#p-" + string(g.finding)
-			p.Panels = append(p.Panels, healthPanel(g, rows))
+			p.Panels = append(p.Panels, healthPanel(g, rows, found.worst[g.finding]))
 		}
 		p.Tiles = append(p.Tiles, tile)
 	}
@@ -124,60 +118,97 @@ func (c *Console) showHealth(k *call) (response, error) {
 	}
 	if len(p.Panels) == 0 {
 		p.Panels = []view.Panel{{
-			ID: "none", Heading: "Findings", Text: "No key needs attention. " + count(sum.Keys, "key") + " checked.",
+			ID: "none", Heading: "Findings", Text: "No key needs attention. " + count(found.keys, "key") + " checked.",
 		}}
 	}
 	return response{page: p, title: "Key health of " + t.Name, current: path}, nil
 }
 
 // healthPanel shows the keys whose worst finding is that of the group.
-func healthPanel(g healthGroup, rows []view.TableRow) view.Panel {
+func healthPanel(g healthGroup, rows []view.TableRow, all int) view.Panel {
 	panel := view.Panel{
 		ID: string(g.finding), Heading: g.heading, Intro: g.advice,
 		Table: &view.Table{Columns: columns("Key", "Owner", "Finding")},
 	}
-	if len(rows) > rowsPerPage {
-		panel.Shown = fmt.Sprintf("%d of %d shown. The file has all.", rowsPerPage, len(rows))
-		rows = rows[:rowsPerPage]
+	if all > len(rows) {
+		panel.Shown = fmt.Sprintf("%d of %d shown. The file has all.", len(rows), all)
 	}
 	panel.Table.Rows = rows
 	return panel
 }
 
-// readHealth reads the health of the newest keys of a tenant.
-func (k *call) readHealth(t tenancy.Tenant) (found healthOf, err error) {
-	found.rows = map[key.Finding][]view.TableRow{}
+// health returns the health of the keys of a tenant as the person sees them, and when it was
+// computed; nil where it is not known yet.
+func (k *call) health(t tenancy.Tenant, waits bool) (*healthOf, time.Time) {
+	keys, who := k.console.Keys, k.who
+	name := resultName{healthKind, string(t.ID), string(k.session.User.ID)}
+	compute := func(ctx context.Context) (any, error) { return computeHealth(ctx, keys, who, t) }
+	value, at, ok := k.console.Background.ask(k.Context(), name, healthAge, waits, compute)
+	if !ok {
+		return nil, at
+	}
+	return value.(*healthOf), at
+}
+
+// attention returns how many keys of a tenant need attention; "" for none, or where that is not
+// known yet.
+func (k *call) attention(t tenancy.Tenant) string {
+	found, _ := k.health(t, false)
+	if found == nil || found.attention == 0 {
+		return ""
+	}
+	return capped(found.attention, false)
+}
+
+// computeHealth examines all keys of a tenant, and keeps those that a page shows.
+func computeHealth(ctx context.Context, keys *key.Service, who principal.Principal,
+	t tenancy.Tenant,
+) (*healthOf, error) {
+	found := &healthOf{all: map[key.Finding]int{}, worst: map[key.Finding]int{}, shown: map[key.Finding][]key.Health{}}
 	page := key.Page{Limit: healthPart}
-	for range healthParts {
-		part, err := k.console.Keys.Health(k.Context(), k.who, t.ID, page)
+	for {
+		part, err := keys.Health(ctx, who, t.ID, page)
 		if err != nil {
-			return found, err
+			return nil, err
 		}
 		for _, h := range part.Keys {
-			k.addHealth(&found, t, h)
+			found.add(h)
 		}
-		if part.Next == nil {
-			return found, nil
+		if part.Next == nil || ctx.Err() != nil {
+			return found, ctx.Err()
 		}
 		page = *part.Next
 	}
-	found.more = true
-	return found, nil
 }
 
-// addHealth adds a key to those of its worst finding, if it has any.
-func (k *call) addHealth(found *healthOf, t tenancy.Tenant, h key.Health) {
+// add counts a key, under its worst finding if it has any.
+func (f *healthOf) add(h key.Health) {
+	f.keys++
+	for _, finding := range h.Findings {
+		f.all[finding]++
+	}
 	soon := h.Status == policy.Active && h.TimeLeft > 0 && h.TimeLeft <= bannerDays*day
 	if soon {
-		found.soon++
+		f.all[expiresSoon]++
 	}
 	for _, g := range healthGroups {
 		if g.finding == expiresSoon && soon || slices.Contains(h.Findings, g.finding) {
-			found.attention++
-			found.rows[g.finding] = append(found.rows[g.finding], k.healthRow(t, h, g.finding))
+			f.attention++
+			f.worst[g.finding]++
+			if len(f.shown[g.finding]) < rowsPerPage {
+				f.shown[g.finding] = append(f.shown[g.finding], h)
+			}
 			return
 		}
 	}
+}
+
+// healthRows returns the keys that are shown under a finding.
+func (k *call) healthRows(t tenancy.Tenant, found *healthOf, f key.Finding) (rows []view.TableRow) {
+	for _, h := range found.shown[f] {
+		rows = append(rows, k.healthRow(t, h, f))
+	}
+	return rows
 }
 
 // healthRow returns a key with what was found, and what to do about it.

@@ -144,16 +144,26 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 		}
 		group.Rows = append(group.Rows, row)
 	}
+	counts := k.counts(t)
 	p := view.Keys{
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
-		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID)),
-		Shown: count(len(group.Rows), "key") + " shown", Export: k.exportPath(tenantPath(t.ID) + ".csv"),
+		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID), counts),
+		Shown: shownKeys(len(group.Rows), counts), Export: k.exportPath(tenantPath(t.ID) + ".csv"),
 	}
 	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
 		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
+}
+
+// shownKeys says how many keys a page shows, and how many the tenant has.
+func shownKeys(n int, counts *tenantCounts) string {
+	shown := count(n, "key") + " shown"
+	if all := counts.countOf(""); all != "" {
+		shown += ", " + all + " in all"
+	}
+	return shown
 }
 
 // keyFilter returns the filter in the address of a list of keys.
@@ -253,7 +263,7 @@ var ownerTypeWords = []view.Choice{
 }
 
 // searchOf returns the form above the list of keys.
-func (k *call) searchOf(path string) *view.Search {
+func (k *call) searchOf(path string, counts *tenantCounts) *view.Search {
 	query := k.URL.Query()
 	s := &view.Search{Path: path, Query: query.Get("q"), Status: query.Get("status")}
 	for _, c := range ownerTypeWords {
@@ -271,7 +281,9 @@ func (k *call) searchOf(path string) *view.Search {
 			to.Set("status", string(status))
 			text = badges[status].Text
 		}
-		tab := view.Tab{Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status}
+		tab := view.Tab{
+			Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status, Count: counts.countOf(status),
+		}
 		if len(to) > 0 {
 			tab.Path += "?" + to.Encode()
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/identity"
+	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -162,26 +163,22 @@ func (c *Console) setUp(k *call) (response, error) {
 		Account: k.form.Get("account"), Email: k.form.Get("email"), Name: k.form.Get("name"),
 		Password: credential.NewSecret(k.form.Get("password")),
 	}, k.origin)
-	return c.welcome(k, u, err, did(firstKeyPath, "set-up"))
+	return c.welcome(k, u, err, did(firstKeyPath, "set-up").next)
 }
 
 func (c *Console) acceptInvitation(k *call) (response, error) {
 	u, err := c.Tenancy.AcceptInvitation(k.Context(), k.PathValue("token"), k.form.Get("name"),
 		credential.NewSecret(k.form.Get("password")), k.origin)
-	return c.welcome(k, u, err, did("/settings/keys", "welcome"))
+	return c.welcome(k, u, err, did("/settings/keys", "welcome").next)
 }
 
 // welcome signs a person in who has used a link, and answers where they go on.
-func (c *Console) welcome(k *call, u identity.User, err error, answer response) (response, error) {
+func (c *Console) welcome(k *call, u identity.User, err error, next string) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	_, cookie, err := c.begin(k, u)
-	if err != nil {
-		return response{}, err
-	}
-	answer.cookies = []*http.Cookie{cookie}
-	return answer, nil
+	in := session.SignIn{User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: k.origin}
+	return c.begin(k, in, next, nil)
 }
 
 func (c *Console) resetPassword(k *call) (response, error) {

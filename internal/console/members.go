@@ -123,19 +123,33 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 	shown, next := pageOf(k, all, func(m tenancy.Member) (time.Time, string) { return m.CreatedAt, string(m.User.ID) })
 	panel := view.Panel{ID: "people", Heading: "People", Next: next}
 	panel.Table = &view.Table{
-		Columns: columns("Person", "Role", "Member since", "Status"), Empty: "Nobody is a member yet. Invite somebody.",
+		Columns: columns("Person", "Role", "Keys", "Member since", "Status"),
+		Empty:   "Nobody is a member yet. Invite somebody.",
+	}
+	owners := make([]ident.PartyID, len(shown))
+	for i, m := range shown {
+		owners[i] = ident.PartyID(m.User.ID)
+	}
+	held, err := k.heldKeys(t, owners)
+	if err != nil {
+		return view.Panel{}, err
 	}
 	for _, m := range shown {
-		panel.Table.Rows = append(panel.Table.Rows, k.memberRow(m, k.isAdmin(t)))
+		keys := view.Cell{Text: held(ident.PartyID(m.User.ID))}
+		panel.Table.Rows = append(panel.Table.Rows, k.memberRow(m, keys, k.isAdmin(t)))
 	}
 	return panel, nil
 }
 
 // memberRow returns a member as the list shows them.
-func (k *call) memberRow(m tenancy.Member, changes bool) view.TableRow {
+func (k *call) memberRow(m tenancy.Member, keys view.Cell, changes bool) view.TableRow {
 	name := personName(m)
 	row := view.TableRow{Cells: []view.Cell{
-		{Text: name, Note: m.User.Email}, {Text: string(m.Role)}, {When: k.on(m.CreatedAt)}, {Badge: onOff(m.Disabled)},
+		{Text: name, Note: m.User.Email},
+		{Text: string(m.Role)},
+		keys,
+		{When: k.on(m.CreatedAt)},
+		{Badge: onOff(m.Disabled)},
 	}}
 	own := m.User.ID == k.session.User.ID
 	if own {

@@ -42,6 +42,9 @@ var messages = map[string]*view.Message{
 		Tone: "ok", Icon: "mail",
 		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
 	},
+	"two-factor.off": {
+		Tone: "ok", Icon: "check", Text: "Two-factor codes are off. Your password alone signs you in.",
+	},
 	"key.edit": {Tone: "ok", Icon: "check", Text: "The key was saved."},
 	"key.disable": {
 		Tone: "ok", Icon: "pause", Text: "The key is disabled. Requests with it are refused until it is enabled again.",

@@ -31,6 +31,7 @@ const (
 	lifetimeField = "max_lifetime_days"
 	idleField     = "session_idle_minutes"
 	absoluteField = "session_absolute_hours"
+	factorField   = "require_second_factor"
 	// previewedField has what the effect on the page was computed for.
 	previewedField = "previewed"
 	acceptField    = "accept"
@@ -98,6 +99,7 @@ func policyValues(p policy.Policy) url.Values {
 		lifetimeField: {numberOrEmpty(policy.InForce(p.Rules, policy.ByMaxLifetime).Days)},
 		idleField:     {numberOrEmpty(int(p.Sessions.Idle / time.Minute))},
 		absoluteField: {numberOrEmpty(int(p.Sessions.Absolute / time.Hour))},
+		factorField:   {string(p.FactorRule())},
 	}
 	if days := policy.InForce(p.Rules, policy.ByAutoExpiry).Days; days > 0 {
 		values.Set(autoField, "on")
@@ -153,6 +155,15 @@ func (k *call) policyParts(p policy.Policy, values url.Values) []view.Part {
 			sessionControl(absoluteField, "Maximum duration, hours", values,
 				int(policy.DefaultSessions.Absolute/time.Hour), policy.MinAbsoluteHours, policy.MaxAbsoluteHours),
 		}},
+		{
+			Heading: "Second factor",
+			Intro: "From their next request on, people who need a second factor and have none can do nothing before " +
+				"they have set one up.",
+			Controls: []view.Control{{
+				Kind: view.KindSelect, Name: factorField, Label: "Who needs a second factor", Width: "short",
+				Choices: factorChoices(values.Get(factorField)),
+			}},
+		},
 	}
 }
 
@@ -195,6 +206,10 @@ func (k *call) policyChange() (c policy.Change, faults view.Faults) {
 	if !on {
 		c.AutoExpiryDays = nil
 	}
+	if k.form.Has(factorField) {
+		rule := policy.FactorRule(k.form.Get(factorField))
+		c.SecondFactor = &rule
+	}
 	return c, faults
 }
 
@@ -215,7 +230,7 @@ func number(text string) (int, error) {
 // values whose effect was on the page.
 func previewed(values url.Values) string {
 	sum := sha256.New()
-	for _, name := range []string{autoField, autoDaysField, lifetimeField, idleField, absoluteField} {
+	for _, name := range []string{autoField, autoDaysField, lifetimeField, idleField, absoluteField, factorField} {
 		fmt.Fprintf(sum, "%q", values.Get(name))
 	}
 	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil))
@@ -356,8 +371,8 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 	case p.BusiestKeys > 1 && 2*p.BusiestKeys > p.Affected && p.Affected > 1:
 		e.Notices = append(e.Notices, view.Message{
 			Tone: "warn", Icon: "warn", Text: count(p.BusiestKeys, "key") + " would expire within the day that " +
-				"begins on " + k.at(p.Busiest).Text + ". Ask their owners to regenerate before it, or choose a longer " +
-				"time.",
+				"begins on " + k.at(p.Busiest).Text +
+				". Ask their owners to regenerate before it, or choose a longer time.",
 		})
 	case highest.Is > 1 && 2*highest.Is > p.Affected && p.Affected > 1:
 		e.Notices = append(e.Notices, view.Message{

@@ -40,6 +40,10 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/sign-in": {
 			c.route(get, "/sign-in", c.open(c.showSignIn)), c.route(post, "/sign-in", c.anonymous(true, c.signIn)),
 		},
+		signInCodePath: {
+			c.route(get, signInCodePath, c.limited(c.open(c.showSignInCode))),
+			c.route(post, signInCodePath, c.anonymous(true, c.sendSignInCode)),
+		},
 		firstKeyPath:  c.firstKeyRoutes(),
 		findPath:      c.findRoutes(),
 		shortcutsPath: c.shortcutRoutes(),

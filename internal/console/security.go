@@ -26,6 +26,7 @@ func (c *Console) securityRoutes() []web.Route {
 	return slices.Concat(
 		c.page(securityPath, c.showSecurity),
 		c.ending(securityPath+"/password", c.showPassword, c.changePassword),
+		c.factorRoutes(),
 		c.reduction(securityPath+"/sessions/{session}/end", c.endSession),
 		c.ending(securityPath+"/delete", c.confirmDeleteMe, c.deleteMe),
 	)
@@ -34,6 +35,10 @@ func (c *Console) securityRoutes() []web.Route {
 // showSecurity shows the person's password, sessions, and how they leave.
 func (c *Console) showSecurity(k *call) (response, error) {
 	u, err := c.Identity.Me(k.Context(), k.who)
+	if err != nil {
+		return response{}, err
+	}
+	factor, err := c.SecondFactors.State(k.Context(), k.who)
 	if err != nil {
 		return response{}, err
 	}
@@ -52,6 +57,7 @@ func (c *Console) showSecurity(k *call) (response, error) {
 				ID: "password", Heading: "Password", Facts: []view.Fact{{Name: "Set", When: k.on(u.PasswordSetAt)}},
 				Actions: []view.Action{{Text: "Change password…", Class: "small", Path: securityPath + "/password"}},
 			},
+			k.factorPanel(factor),
 			{
 				ID: "sessions", Heading: "Active sessions", Table: table,
 				Intro: "Where you are signed in: browsers, and the command line. End those that you do not know, " +
@@ -195,13 +201,9 @@ func (c *Console) changePassword(k *call) (response, error) {
 		return response{}, err
 	}
 	k.origin = k.who.Origin()
-	_, cookie, err := c.begin(k, u)
-	if err != nil {
-		return response{}, err
-	}
-	answer := did(securityPath, "password.edit")
-	answer.cookies = []*http.Cookie{cookie}
-	return answer, nil
+	return c.begin(k, session.SignIn{
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Instead: k.who, From: k.origin,
+	}, did(securityPath, "password.edit").next, nil)
 }
 
 func (c *Console) confirmDeleteMe(k *call) (response, error) { return k.deleteMePage(nil), nil }

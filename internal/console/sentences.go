@@ -119,8 +119,14 @@ var sentences = map[audit.Action]sentence{
 	audit.ActionServerRestore: {icon: "save", text: "restored the database of this server from a backup", alone: true},
 
 	audit.ActionSessionBegin: {icon: "lock", text: "signed in", alone: true},
-	audit.ActionSessionEnd:   {icon: "out", text: "ended a session", alone: true},
-	audit.ActionSessionSweep: {icon: "out", text: "deleted sessions that had ended", details: "sessions", alone: true},
+	audit.ActionSessionChallenge: {
+		icon: "lock", text: "gave the password, and was asked for the second factor", details: "step", alone: true,
+	},
+	audit.ActionSessionCodeRefused: {icon: "lock", text: "sent a wrong code of the second factor", alone: true},
+	audit.ActionSessionEnd:         {icon: "out", text: "ended a session", alone: true},
+	audit.ActionSessionSweep: {
+		icon: "out", text: "deleted sessions that had ended", details: "sessions", alone: true,
+	},
 
 	audit.ActionLinkSweep: {icon: "link", text: "deleted old links", details: "links", alone: true},
 	audit.ActionSetupLink: {icon: "link", text: "made a link to set the server up", alone: true},
@@ -137,12 +143,15 @@ var sentences = map[audit.Action]sentence{
 	audit.ActionTenantCreate: {icon: "grid", text: "created the tenant", details: "preset"},
 	audit.ActionTenantEdit:   {icon: "gear", text: "changed the settings of", details: "changed"},
 
-	audit.ActionUserCreate:    {icon: "person", text: "created the person"},
-	audit.ActionUserEdit:      {icon: "person", text: "changed the person", details: "changed"},
-	audit.ActionUserPassword:  {icon: "lock", text: "set the password of"},
-	audit.ActionUserResetLink: {icon: "link", text: "made a link to set the password of"},
-	audit.ActionUserDisable:   {icon: "pause", text: "disabled the person"},
-	audit.ActionUserEnable:    {icon: "check", text: "enabled the person"},
-	audit.ActionUserDelete:    {icon: "bin", text: "deleted the person"},
-	audit.ActionUserReplace:   {icon: "person", text: "replaced a person who had never proven their address:"},
+	audit.ActionUserCreate:        {icon: "person", text: "created the person"},
+	audit.ActionUserEdit:          {icon: "person", text: "changed the person", details: "changed"},
+	audit.ActionUserPassword:      {icon: "lock", text: "set the password of"},
+	audit.ActionUserResetLink:     {icon: "link", text: "made a link to set the password of"},
+	audit.ActionUserFactorSet:     {icon: "shield", text: "set up the second factor of"},
+	audit.ActionUserFactorRemove:  {icon: "shield", text: "removed the second factor of"},
+	audit.ActionUserRecoveryCodes: {icon: "shield", text: "made new recovery codes for"},
+	audit.ActionUserDisable:       {icon: "pause", text: "disabled the person"},
+	audit.ActionUserEnable:        {icon: "check", text: "enabled the person"},
+	audit.ActionUserDelete:        {icon: "bin", text: "deleted the person"},
+	audit.ActionUserReplace:       {icon: "person", text: "replaced a person who had never proven their address:"},
 }

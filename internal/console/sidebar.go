@@ -63,14 +63,23 @@ func (k *call) sidebar(current string, t *tenancy.Tenant, names map[ident.Accoun
 		item("API keys", "/settings/keys", "key"), item("Profile", profilePath, "person"),
 		item("Sign-in and security", securityPath, "shield"), item("Notifications", notificationsPath, "bell"),
 	}}}
+	if n, more, ok := k.ownCount(); ok {
+		nav[0].Items[0].Count = capped(n, more)
+	}
 	account := ident.AccountID(k.PathValue("account"))
 	if t != nil {
 		account = t.Account
 		group := view.NavGroup{Heading: t.Name, Kind: "tenant"}
 		role := k.who.RoleIn(t.ID, t.Account)
+		counts := k.counts(*t)
 		for _, p := range tenantPages {
 			if p.roles == nil || slices.Contains(p.roles, role) {
-				group.Items = append(group.Items, item(p.label, inTenant(t.ID, p.page), p.icon))
+				one := item(p.label, inTenant(t.ID, p.page), p.icon)
+				one.Count = counts.countOn(p.page)
+				if p.page == "health" {
+					one.Count, one.Warn = k.attention(*t), true
+				}
+				group.Items = append(group.Items, one)
 			}
 		}
 		nav = append(nav, group)

@@ -12,7 +12,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
-	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -98,7 +97,7 @@ func (c *Console) signInFirst(w http.ResponseWriter, k *call, typed url.Values, 
 // unkeptNames are fields that are never kept, and neither are passwords: secrets, what makes a form
 // count once, and what a person types to say that they are sure. What else a form has is what
 // people type and choose.
-var unkeptNames = []string{"accept", "once", "secret", "sure", "value"}
+var unkeptNames = []string{"accept", "code", "once", "secret", "setup", "sure", "value"}
 
 const (
 	// maxKept is how many bytes of fields are kept, and maxKeptFields how many of them. More than
@@ -140,25 +139,35 @@ func (c *Console) signIn(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	token, cookie, err := c.begin(k, u)
+	return c.begin(k, session.SignIn{User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: k.origin}, next, kept)
+}
+
+// begin begins the session of a person who has just given their password, and answers where they go
+// on. A person with a second factor is asked for its code first, and one who needs one sets it up.
+func (c *Console) begin(k *call, in session.SignIn, next string, kept url.Values) (response, error) {
+	_, token, err := c.Sessions.Begin(k.Context(), in)
+	if errors.Is(err, fault.SecondFactorRequired) {
+		half, token, err := c.Sessions.BeginHalf(k.Context(), in)
+		if err != nil {
+			return response{}, err
+		}
+		return c.halfWay(k, half, token, next, kept)
+	}
 	if err != nil {
 		return response{}, err
 	}
+	return c.begun(k, token, next, kept), nil
+}
+
+// begun answers a person whose session has begun.
+func (c *Console) begun(k *call, token credential.Secret, next string, kept url.Values) response {
 	answer, err := c.goOn(k, token, next, kept)
 	if err != nil { // the person is signed in; the page says what is wrong with it
 		answer = goTo(next)
 	}
-	answer.cookies = []*http.Cookie{cookie}
-	return answer, nil
-}
-
-// begin begins the session of a person who has just proven who they are.
-func (c *Console) begin(k *call, u identity.User) (credential.Secret, *http.Cookie, error) {
-	_, token, err := c.Sessions.Begin(k.Context(), session.SignIn{
-		User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: k.origin,
-	})
 	cookie := c.Middleware.Authenticator.SessionCookie(token)
-	return token, &cookie, err
+	answer.cookies = []*http.Cookie{&cookie, c.halfCookie(credential.Secret{})}
+	return answer
 }
 
 // goOn returns where a person goes after the sign-in. A form that was sent without a session is
@@ -223,6 +232,13 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 		return c.write(w, k, answer)
 	}
 	switch fault.KindOf(err) {
+	case fault.SecondFactorRequired: // it is good for nothing else, and ends like this
+		a := c.Middleware.Authenticator
+		_, _, err := c.Sessions.Restrict(r.Context(), a.SessionToken(r.Header), a.Origin(w.Header(), r))
+		if err != nil && !needsSignIn(err) {
+			return err
+		}
+		return c.write(w, k, answer)
 	case fault.KeyInvalid, fault.SessionEnded, fault.NotFound: // the session has ended
 		return c.write(w, k, answer)
 	}

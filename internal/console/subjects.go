@@ -9,12 +9,14 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/metadata"
 	"github.com/claviger-dev/claviger/internal/paging"
@@ -69,7 +71,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 			},
 		},
 		Table: &view.Table{
-			Columns: columns("Subject", "Plan", "Status", "Created"),
+			Columns: columns("Subject", "Plan", "Keys", "Last used", "Status", "Created"),
 			Empty:   "No subject yet. Add one for each customer of your API, by the ID that your system has for it.",
 		},
 	}
@@ -77,8 +79,16 @@ func (c *Console) listSubjects(k *call) (response, error) {
 		panel.Filter.Reset = list
 		panel.Table.Empty = "No subject matches."
 	}
+	owners := make([]ident.PartyID, len(found.Subjects))
+	for i, s := range found.Subjects {
+		owners[i] = ident.PartyID(s.ID)
+	}
+	held, err := c.Keys.Held(k.Context(), k.who, t.ID, owners...)
+	if err != nil {
+		return response{}, err
+	}
 	for _, s := range found.Subjects {
-		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s))
+		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s, held[ident.PartyID(s.ID)]))
 	}
 	if next := found.Next; next != nil {
 		panel.Next = k.next(next.BeforeTime, next.BeforeID)
@@ -154,7 +164,7 @@ func subjectName(s machine.Subject) string { return cmp.Or(s.Name, s.ExternalID)
 func subjectURL(s machine.Subject) string { return inTenant(s.Tenant, "subjects/"+string(s.ID)) }
 
 // subjectRow returns a subject as the list shows it.
-func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject) view.TableRow {
+func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject, held key.Holding) view.TableRow {
 	plan := view.Cell{Text: s.Plan, Mono: true}
 	if s.Plan == "" {
 		plan = view.Cell{Text: "none"}
@@ -163,6 +173,8 @@ func (k *call) subjectRow(t tenancy.Tenant, s machine.Subject) view.TableRow {
 	row := view.TableRow{Cells: []view.Cell{
 		{Text: name, Note: s.ExternalID, Path: subjectURL(s)},
 		plan,
+		{Text: strconv.Itoa(held.Keys)},
+		{When: k.ago(held.LastUsedAt)},
 		{Badge: onOff(s.Disabled)},
 		{When: k.on(s.CreatedAt)},
 	}}

@@ -37,6 +37,8 @@ type keySet struct {
 	// tags are the tag keys of API keys, tokenTags those of opaque tokens.
 	tags, tokenTags          versionKeys[*tagger]
 	digests, copies, cursors sealKeys
+	// factors encrypt the secrets of second factors, in the versions of DigestPurpose.
+	factors sealKeys
 	// managementTags and managementDigests are those of management keys. There are none before the
 	// upgrade of the database is finished.
 	managementTags    versionKeys[*tagger]
@@ -58,6 +60,7 @@ func newKeySet(root Root, versions []Version) (*keySet, error) {
 			r.access = append(r.access, versionKey[accessKeys]{v, newAccessKeys(root, v)})
 		case DigestPurpose:
 			r.digests.add(v, key)
+			r.factors.add(v, root.derive(SecondFactorPurpose, v.Number))
 		case CopyPurpose:
 			r.copies.add(v, key)
 		case CursorPurpose:

@@ -23,7 +23,10 @@ const (
 	GatewayToken TokenKind = "gateway_session"
 	// PasswordToken is what a program got for the password of a person, in a tenant that allows it.
 	// It is good at the gateway, for that tenant alone.
-	PasswordToken   TokenKind = "password_session"
+	PasswordToken TokenKind = "password_session"
+	// HalfToken is the cookie of a person who has given their password and not yet the second
+	// factor.
+	HalfToken       TokenKind = "half_session"
 	SetupToken      TokenKind = "setup"
 	InvitationToken TokenKind = "invitation"
 	ClaimToken      TokenKind = "claim"

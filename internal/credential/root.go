@@ -55,9 +55,12 @@ const (
 	// keys. A database has them once the upgrade to schema 17 is finished.
 	ManagementTagPurpose    Purpose = "management_tag"
 	ManagementDigestPurpose Purpose = "management_digest"
-	checkPurpose            Purpose = "check"
-	auditPurpose            Purpose = "audit"
-	setupPurpose            Purpose = "setup"
+	// SecondFactorPurpose encrypts the secrets of second factors. Its versions are those of
+	// DigestPurpose, so that it needs none of its own on record.
+	SecondFactorPurpose Purpose = "second_factor"
+	checkPurpose        Purpose = "check"
+	auditPurpose        Purpose = "audit"
+	setupPurpose        Purpose = "setup"
 	// linkPurpose derives the tokens of links in mail.
 	linkPurpose Purpose = "link"
 	// accessTagPurpose and accessTokenPurpose are the tag and the encryption of access tokens.

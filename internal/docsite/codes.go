@@ -44,7 +44,8 @@ var meanings = map[fault.Kind]string{
 	fault.SignInFailed: "The e-mail address or the password is wrong. The response is the same for an unknown " +
 		"address and for a wrong password.",
 	fault.SecondFactorRequired: "The e-mail address and the password are correct, but this person also has a " +
-		"second factor.",
+		"second factor. Send `code` as well. Or an account that the person belongs to requires a second factor and " +
+		"they have none: they set one up in the console.",
 	fault.InsufficientScope: "The key is valid but lacks a required scope. A key's effective scopes are those that " +
 		"it was given, limited to the scopes that its owner's role allows now. A scope that is not in the tenant's " +
 		"catalogue does not count.",

@@ -54,7 +54,8 @@ func (g *Gateway) signIn(w http.ResponseWriter, r *http.Request, x *exchange) er
 	}
 	kind := g.authenticator().Cookie.Kind
 	_, token, err := g.Sessions.Begin(ctx, session.SignIn{
-		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Kind: kind, From: x.from,
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Kind: kind, Code: credential.NewSecret(in.Code),
+		From: x.from,
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type (
 	KeyID         string // key_
 	EventID       string // evt_
 	SessionID     string // ses_
+	HalfSessionID string // hlf_
 	LinkID        string // lnk_
 	NoticeID      string // ntc_
 
@@ -42,6 +43,7 @@ func (ApplicationID) form() form { return form{"app_", 10} }
 func (KeyID) form() form         { return form{"key_", 10} }
 func (EventID) form() form       { return form{"evt_", 10} }
 func (SessionID) form() form     { return form{"ses_", 10} }
+func (HalfSessionID) form() form { return form{"hlf_", 10} }
 func (LinkID) form() form        { return form{"lnk_", 10} }
 func (NoticeID) form() form      { return form{"ntc_", 10} }
 

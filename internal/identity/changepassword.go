@@ -13,7 +13,7 @@ import (
 
 // SetPassword replaces a user's password, ends their sessions and forgets the failed sign-ins.
 func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u User, password credential.Secret) error {
-	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
+	if err := s.checkPassword(ctx, u.Person(), "password", password); err != nil {
 		return err
 	}
 	hash, err := s.Passwords.Hash(ctx, admission.ForPrincipal(who), password)
@@ -25,7 +25,7 @@ func (s *Service) SetPassword(ctx context.Context, who principal.Principal, u Us
 		if err != nil {
 			return audit.Event{}, err
 		}
-		now, err = s.setPassword(ctx, tx, now, hash)
+		now, err = s.setPassword(ctx, tx, now, newPassword{"password", password, hash})
 		return passwordEvent(who, now), err
 	})
 }
@@ -41,7 +41,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal,
 	if err != nil {
 		return User{}, err
 	}
-	if err := fault.Refuse(passwordFaults("new_password", next, me.User.Email, me.User.Name)...); err != nil {
+	if err := s.checkPassword(ctx, me.User, "new_password", next); err != nil {
 		return User{}, err
 	}
 	canonical := CanonicalEmail(me.User.Email)
@@ -66,7 +66,7 @@ func (s *Service) ChangePassword(ctx context.Context, who principal.Principal,
 		if err != nil {
 			return audit.Event{}, err
 		}
-		u, err = s.setPassword(ctx, tx, now, hash)
+		u, err = s.setPassword(ctx, tx, now, newPassword{"new_password", next, hash})
 		return passwordEvent(who, u), err
 	})
 	return u, err
@@ -79,13 +79,48 @@ func passwordEvent(who principal.Principal, u User) audit.Event {
 	return e.WithEffects(audit.Effect{Kind: audit.EffectPasswordSet, User: u.ID, Since: since})
 }
 
-// setPassword replaces the password and returns the user as they are afterwards. It forgets failed
-// sign-ins, and ends the user's sessions and the links by which a password can be set.
-func (s *Service) setPassword(ctx context.Context, tx PasswordTx, u User, hash string) (User, error) {
+// checkPassword refuses a new password of a known person. It may be shorter where they have a
+// second factor, which setPassword checks again in the transaction. field is its name in the
+// request.
+func (s *Service) checkPassword(ctx context.Context, p principal.Person, field string,
+	password credential.Secret,
+) error {
+	has, err := s.Store.HasSecondFactor(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	return fault.Refuse(passwordFaults(field, password, leastPassword(has), p.Email, p.Name)...)
+}
+
+// newPassword is a password that is about to be set. field is its name in the request.
+type newPassword struct {
+	field    string
+	password credential.Secret
+	hash     string
+}
+
+// setPassword replaces the password and returns the user as they are afterwards. It refuses a
+// password that is too short for a user without a second factor. It forgets failed sign-ins, and
+// ends the user's sessions and the links by which a password can be set. The second factor stays.
+func (s *Service) setPassword(ctx context.Context, tx PasswordTx, u User, n newPassword) (User, error) {
+	has, err := tx.HasSecondFactor(ctx, u.ID)
+	if err != nil {
+		return User{}, err
+	}
+	faults := passwordFaults(n.field, n.password, leastPassword(has), u.Email, u.Name)
+	if err := fault.Refuse(faults...); err != nil {
+		return User{}, err
+	}
 	u.PasswordSetAt = s.Now()
 	u.UpdatedAt = u.PasswordSetAt
-	if err := tx.SetPassword(ctx, u.ID, hash, u.PasswordSetAt); err != nil {
+	u.ShortPassword = passwordLength(n.password) < MinPassword
+	if err := tx.SetPassword(ctx, u.ID, n.hash, u.PasswordSetAt); err != nil {
 		return User{}, err
+	}
+	if u.ShortPassword {
+		if err := tx.MarkShortPassword(ctx, u.ID, u.PasswordSetAt); err != nil {
+			return User{}, err
+		}
 	}
 	if err := tx.DeleteFailuresOf(ctx, u.Canonical, bucketPrefix(u.ID)); err != nil {
 		return User{}, err

@@ -52,7 +52,9 @@ type User struct {
 	Muted []notice.Kind
 	// PasswordSetAt tells one password from the next: a check against an older password no longer
 	// counts.
-	PasswordSetAt        time.Time
+	PasswordSetAt time.Time
+	// ShortPassword is set where the password is too short to be the only factor.
+	ShortPassword        bool
 	CreatedAt, UpdatedAt time.Time
 }
 
@@ -66,6 +68,8 @@ func (u User) Person() principal.Person {
 type Store interface {
 	// User fails with fault.NotFound for a deleted user.
 	User(ctx context.Context, user ident.UserID) (User, error)
+	// HasSecondFactor reports whether a user has a second factor.
+	HasSecondFactor(ctx context.Context, user ident.UserID) (bool, error)
 	// UserByEmail returns the user and the encoded password ("" for none), or fault.NotFound.
 	UserByEmail(ctx context.Context, canonical string) (User, string, error)
 	// KnownClients lists the clients from which a person has signed in since that time, as
@@ -143,6 +147,11 @@ type PasswordTx interface {
 	ForgetFailuresTx
 	notice.Writer
 	SetPassword(ctx context.Context, user ident.UserID, password string, at time.Time) error
+	// MarkShortPassword records that the password, which was just set, is too short to be the only
+	// factor.
+	MarkShortPassword(ctx context.Context, user ident.UserID, at time.Time) error
+	// HasSecondFactor reports whether a user has a second factor.
+	HasSecondFactor(ctx context.Context, user ident.UserID) (bool, error)
 	// ProveEmail records that the address of a user is known to be theirs.
 	ProveEmail(ctx context.Context, user ident.UserID, now time.Time) error
 	// RememberClients records the clients from which a user signs in. It returns those that were
@@ -260,7 +269,7 @@ func (s *Service) newUser(n NewUser) User {
 
 // faults returns what is wrong with the address and the password.
 func (n NewUser) faults() []fault.Field {
-	return append(EmailFaults(n.Email), passwordFaults("password", n.Password, n.Email, n.Name)...)
+	return append(EmailFaults(n.Email), passwordFaults("password", n.Password, MinPassword, n.Email, n.Name)...)
 }
 
 // signedIn returns the session of the caller, or fault.SessionRequired.

@@ -290,8 +290,10 @@ func (s *Service) eraseUser(ctx context.Context, tx DeleteTx, u User) error {
 	if err := tx.EndSessions(ctx, u.ID); err != nil {
 		return err
 	}
-	if err := tx.DeleteFailuresOf(ctx, u.Canonical, bucketPrefix(u.ID)); err != nil {
-		return err
+	for _, prefix := range []string{bucketPrefix(u.ID), codePrefix(u.ID)} {
+		if err := tx.DeleteFailuresOf(ctx, u.Canonical, prefix); err != nil {
+			return err
+		}
 	}
 	if err := tx.VoidResets(ctx, u.ID, s.Now()); err != nil {
 		return err

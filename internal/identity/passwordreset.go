@@ -185,7 +185,8 @@ func (l ResetLink) created(who principal.Principal, u User) audit.Event {
 	return audit.By(who, audit.ActionUserResetLink, target(u)).With("link", string(l.ID)).With("delivery", by)
 }
 
-// Reset sets the password of the user whose link it is. The link works once. Reset ends the user's
+// Reset sets the password of the user whose link it is. The link works once. It does not remove a
+// second factor. Reset ends the user's
 // sessions and other links, forgets failed sign-ins, records that the address is proven, and
 // remembers the client.
 func (s *Service) Reset(ctx context.Context, from principal.Origin, token string, password credential.Secret) error {
@@ -197,7 +198,7 @@ func (s *Service) Reset(ctx context.Context, from principal.Origin, token string
 	if err != nil {
 		return resetFault(err)
 	}
-	if err := fault.Refuse(passwordFaults("password", password, u.Email, u.Name)...); err != nil {
+	if err := s.checkPassword(ctx, u.Person(), "password", password); err != nil {
 		return err
 	}
 	hash, err := s.Passwords.Hash(ctx, admission.ForAddress(from.IP), password)
@@ -214,7 +215,7 @@ func (s *Service) Reset(ctx context.Context, from principal.Origin, token string
 			err = tx.UseReset(ctx, tokenHash, s.Now())
 		}
 		if err == nil {
-			now, err = s.setPassword(ctx, tx, now, hash)
+			now, err = s.setPassword(ctx, tx, now, newPassword{"password", password, hash})
 		}
 		if err == nil {
 			err = tx.ProveEmail(ctx, u.ID, now.PasswordSetAt)

@@ -60,8 +60,10 @@ func (f Failures) allows(now time.Time) bool { return !now.Before(f.At(now).Due(
 // A person has several buckets of failures. One is named after their canonical address: it counts
 // attempts from clients that the person has not signed in from. The others are named after the
 // person's id and either a known client (address and device) or the session in which they change
-// their password. So somebody who only knows the address fills the first bucket and none of the
-// others. No address is spelt like the name of another bucket, since it has no space.
+// their password. Codes of the second factor have buckets of their own, which a new password does
+// not empty: a person who can set one must not guess more codes than others. So somebody who only
+// knows the address fills the first bucket and none of the others. No address is spelt like the
+// name of another bucket, since it has no space.
 
 // clientBucket returns the bucket of the client that a sign-in comes from. known is false where the
 // person has not signed in from its address (of IPv6, its /56). Each known device has a bucket, and
@@ -82,6 +84,22 @@ func clientBucket(user ident.UserID, clients []string, from principal.Origin) (b
 // sessionBucket returns the bucket of a session in which the password is changed.
 func sessionBucket(s principal.Session) string {
 	return bucketPrefix(s.User.ID) + "session " + string(s.ID)
+}
+
+// codePrefix is the prefix of the names of a person's buckets for codes. bucketPrefix is not a
+// prefix of it.
+func codePrefix(user ident.UserID) string { return string(user) + codeMark + " " }
+
+// codeMark stands behind the id of a person in the name of a bucket for codes.
+const codeMark = ":code"
+
+// UserOfBucket returns the person whose bucket has the name; "" for the bucket of an address.
+func UserOfBucket(name string) ident.UserID {
+	id, _, found := strings.Cut(name, " ")
+	if !found {
+		return ""
+	}
+	return ident.UserID(strings.TrimSuffix(id, codeMark))
 }
 
 // bucketPrefix is the prefix of the names of a person's buckets, except the one of their address.

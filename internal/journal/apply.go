@@ -66,6 +66,7 @@ type PeopleTx interface {
 	SetAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID, role scope.AccountRole,
 		at time.Time) error
 	DeleteAccountMember(ctx context.Context, account ident.AccountID, user ident.UserID) error
+	FactorTx
 }
 
 // TenantTx reads and changes tenants, their applications, and accounts.
@@ -96,14 +97,16 @@ type MachineTx interface {
 
 // Revocations counts the objects that lost authority.
 type Revocations struct {
-	Keys, Users, Passwords, Members, AccountMembers, Applications, Tenants, Accounts, Policies int
-	ServiceAccounts, Subjects, Plans, ManagementKeys, Routes, Entries                          int
+	Keys, Users, Passwords, SecondFactors, RecoveryCodes, Members, AccountMembers, Applications int
+	Tenants, Accounts, Policies                                                                 int
+	ServiceAccounts, Subjects, Plans, ManagementKeys, Routes, Entries                           int
 }
 
 // On adds the counts to an event.
 func (t Revocations) On(e audit.Event) audit.Event {
 	for name, n := range map[string]int{
-		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "members": t.Members,
+		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords,
+		"second_factors": t.SecondFactors, "recovery_codes": t.RecoveryCodes, "members": t.Members,
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
 		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
 		"subjects": t.Subjects, "plans": t.Plans, "management_keys": t.ManagementKeys,
@@ -139,6 +142,12 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 			func(id ident.UserID, last userState) error {
 				return countChanged(&t.Passwords)(a.password(ctx, id, last))
 			}),
+		applyEach(s.users, func(id ident.UserID, last userState) error {
+			return countChanged(&t.SecondFactors)(a.secondFactor(ctx, id, last))
+		}),
+		applyEach(s.users, func(id ident.UserID, last userState) error {
+			return countChanged(&t.RecoveryCodes)(a.recoveryCodes(ctx, id, last))
+		}),
 		applyEachOf(s.members, membership.compare,
 			func(at membership, m *memberState) error { return countChanged(&t.Members)(a.member(ctx, at, m)) }),
 		applyEachOf(s.accountRoles, accountMembership.compare, func(at accountMembership, last accountRoleState) error {
@@ -168,7 +177,7 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 		applyEach(s.accounts,
 			func(id ident.AccountID, off bool) error { return countChanged(&t.Accounts)(a.account(ctx, id, off)) }),
 		applyEach(s.accountsWithPolicy(), func(id ident.AccountID, _ bool) error {
-			return countChanged(&t.Policies)(a.policy(ctx, id, s.policies[id], s.sessions[id]))
+			return countChanged(&t.Policies)(a.policy(ctx, id, s.policies[id], s.sessions[id], s.factorRules[id]))
 		}),
 	)
 	return t, err
@@ -181,6 +190,9 @@ func (s *State) accountsWithPolicy() map[ident.AccountID]bool {
 		all[id] = true
 	}
 	for id := range s.sessions {
+		all[id] = true
+	}
+	for id := range s.factorRules {
 		all[id] = true
 	}
 	return all
@@ -547,6 +559,7 @@ func (a applier) account(ctx context.Context, id ident.AccountID, off bool) (tak
 // were set. A looser policy must be set again by an owner.
 func (a applier) policy(
 	ctx context.Context, id ident.AccountID, last map[policy.Reason]policyState, sessions policy.Sessions,
+	factors policy.FactorRule,
 ) (taken bool, err error) {
 	if _, err := a.tx.Tenants.LockAccount(ctx, id); err != nil {
 		return false, err
@@ -565,6 +578,9 @@ func (a applier) policy(
 		was := p.Sessions
 		p.Sessions = was.Narrowed(sessions)
 		taken = taken || p.Sessions != was
+	}
+	if rule := p.FactorRule().Stricter(factors); rule != p.FactorRule() {
+		p.SecondFactor, taken = rule, true
 	}
 	if !taken {
 		return false, nil

@@ -99,6 +99,12 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "user deleted"}
 	case audit.EffectPasswordSet:
 		return aspect{name: "user password", endedBy: "user deleted"}
+	case audit.EffectSecondFactorSet, audit.EffectSecondFactorRemoved:
+		return aspect{name: "user second factor", endedBy: "user deleted"}
+	case audit.EffectRecoveryCodesEnded:
+		return aspect{name: "user recovery codes", endedBy: "user deleted"}
+	case audit.EffectSecondFactorRequired:
+		return aspect{name: "account second factor"}
 	case audit.EffectLifetimeSet:
 		return aspect{name: "lifetime " + string(f.Reason)}
 	case audit.EffectTenantDisabled, audit.EffectTenantEnabled:

@@ -324,6 +324,7 @@ func drawLine(t *rapid.T) Line {
 			},
 			{Tenant: "ten_1", Settings: &policy.Settings{KeysPerUser: serial}},
 			{Account: "acc_1", IdleMinutes: serial, AbsoluteHours: serial},
+			{Account: "acc_1", Require: policy.FactorRules()[serial-1]},
 			{},
 		}
 		found := slices.IndexFunc(candidates, func(f audit.Effect) bool { f.Kind = kind; return f.Check() == nil })

@@ -213,6 +213,7 @@ type State struct {
 	accounts        map[ident.AccountID]bool
 	policies        map[ident.AccountID]map[policy.Reason]policyState
 	sessions        map[ident.AccountID]policy.Sessions
+	factorRules     map[ident.AccountID]policy.FactorRule
 	// sequences is the number of sequences of changes so far. Each start and each restore begins
 	// one.
 	sequences int
@@ -233,6 +234,10 @@ type userState struct {
 	disabled, deleted bool
 	// password is when their last password was set.
 	password changePoint
+	// factor is when their second factor was last set up or removed. hasFactor is set if they had
+	// one then. codes is when recovery codes last ended.
+	factor, codes changePoint
+	hasFactor     bool
 }
 
 // accountRoleState is the latest state of a person's role in an account.
@@ -318,6 +323,7 @@ func Read(from io.Reader) (*State, error) {
 		accountRoles: map[accountMembership]accountRoleState{}, tenants: map[ident.TenantID]*tenantState{},
 		accounts: map[ident.AccountID]bool{},
 		policies: map[ident.AccountID]map[policy.Reason]policyState{}, sessions: map[ident.AccountID]policy.Sessions{},
+		factorRules:  map[ident.AccountID]policy.FactorRule{},
 		applications: map[ident.ApplicationID]applicationState{},
 		subjects:     map[ident.SubjectID]subjectState{}, plans: map[planKey]planState{},
 		serviceAccounts: map[ident.ServiceAccountID]serviceAccountState{}, entries: map[string]entryState{},
@@ -397,7 +403,8 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		s.applyManagementKey(f)
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved, audit.EffectMemberRoleSet:
 		s.applyMember(f, l)
-	case audit.EffectUserDisabled, audit.EffectUserEnabled, audit.EffectUserDeleted, audit.EffectPasswordSet:
+	case audit.EffectUserDisabled, audit.EffectUserEnabled, audit.EffectUserDeleted, audit.EffectPasswordSet,
+		audit.EffectSecondFactorSet, audit.EffectSecondFactorRemoved, audit.EffectRecoveryCodesEnded:
 		s.applyUser(f, l)
 	case audit.EffectTenantDisabled, audit.EffectTenantEnabled, audit.EffectSettingsSet, audit.EffectCopiesForgotten,
 		audit.EffectCatalogueSet:
@@ -438,6 +445,8 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 		s.sessions[f.Account] = policy.Sessions{
 			Idle: time.Duration(f.IdleMinutes) * time.Minute, Absolute: time.Duration(f.AbsoluteHours) * time.Hour,
 		}
+	case audit.EffectSecondFactorRequired:
+		s.factorRules[f.Account] = f.Require
 	case audit.EffectLifetimeSet:
 		if s.policies[f.Account] == nil {
 			s.policies[f.Account] = map[policy.Reason]policyState{}
@@ -514,6 +523,13 @@ func (s *State) applyUser(f audit.Effect, l Line) {
 	case audit.EffectPasswordSet:
 		u.password = s.point(l)
 		u.password.time = f.Since
+	case audit.EffectSecondFactorSet:
+		u.factor, u.hasFactor = s.point(l), true
+		u.factor.time = f.Since
+	case audit.EffectSecondFactorRemoved:
+		u.factor, u.hasFactor = s.point(l), false
+	case audit.EffectRecoveryCodesEnded:
+		u.codes = s.point(l)
 	}
 	s.users[f.User] = u
 }
@@ -554,6 +570,8 @@ func (s *State) repairTime(l Line) {
 	}
 	for id, u := range s.users {
 		u.password.time = earlierTime(u.password.time, l.At)
+		u.factor.time = earlierTime(u.factor.time, l.At)
+		u.codes.time = earlierTime(u.codes.time, l.At)
 		s.users[id] = u
 	}
 	for at, last := range s.plans {

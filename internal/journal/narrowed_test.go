@@ -451,6 +451,76 @@ var narrowings = map[string]func(n *narrowed) (after, demand func()){
 			n.code("sign in", err, "")
 		}
 	},
+	"a second factor was removed": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Factor Owner", scope.Member)
+		c := n.As(p)
+		n.SetUpFactor(c)
+		return func() { n.check(c.RemoveTwoFactor(n.Context())) }, func() {
+			_, _, err := n.Anyone().SignIn(n.Context(), p.Email, testkit.Password)
+			n.code("sign in without a second factor", err, "")
+		}
+	},
+	"a second factor was set up": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Factor Owner", scope.Member)
+		var phone testkit.App
+		var recovery []string
+		return func() { phone, recovery = n.SetUpFactor(n.As(p)) }, func() {
+			_, _, err := n.Anyone().SignIn(n.Context(), p.Email, testkit.Password)
+			n.code("sign in with the password alone", err, api.SecondFactorRequired)
+			for _, code := range []string{phone.CodeAt(n.Clock.Now().Add(30 * time.Second)), recovery[0]} {
+				_, _, err := n.Anyone().SignInWithCode(n.Context(), p.Email, testkit.Password, code)
+				n.code("sign in with a code", err, api.SignInFailed)
+			}
+			n.check(n.SecondFactors.RemoveLost(n.Context(), principal.Operator(), p.ID))
+			_, _, err = n.Anyone().SignIn(n.Context(), p.Email, testkit.Password)
+			n.code("sign in after the operator removed it", err, "")
+		}
+	},
+	"a second factor was replaced": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Factor Owner", scope.Member)
+		c := n.As(p)
+		_, old := n.SetUpFactor(c)
+		return func() { n.SetUpFactor(c) }, func() {
+			_, _, err := n.Anyone().SignIn(n.Context(), p.Email, testkit.Password)
+			n.code("sign in with the password alone", err, api.SecondFactorRequired)
+			_, _, err = n.Anyone().SignInWithCode(n.Context(), p.Email, testkit.Password, old[0])
+			n.code("sign in with a recovery code of the first one", err, api.SignInFailed)
+		}
+	},
+	"a second factor stayed": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Factor Owner", scope.Member)
+		_, recovery := n.SetUpFactor(n.As(p))
+		return func() {}, func() {
+			_, _, err := n.Anyone().SignIn(n.Context(), p.Email, testkit.Password)
+			n.code("sign in with the password alone", err, api.SecondFactorRequired)
+			_, _, err = n.Anyone().SignInWithCode(n.Context(), p.Email, testkit.Password, recovery[0])
+			n.code("sign in with a recovery code", err, "")
+		}
+	},
+	"a recovery code was used": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Factor Owner", scope.Member)
+		_, recovery := n.SetUpFactor(n.As(p))
+		return func() {
+				_, _, err := n.Anyone().SignInWithCode(n.Context(), p.Email, testkit.Password, recovery[0])
+				n.check(err)
+			}, func() {
+				for _, code := range recovery[:2] {
+					_, _, err := n.Anyone().SignInWithCode(n.Context(), p.Email, testkit.Password, code)
+					n.code("sign in with a recovery code", err, api.SignInFailed)
+				}
+			}
+	},
+	"a second factor was required": func(n *narrowed) (after, demand func()) {
+		account, admin := n.OtherAccount("Strict")
+		return func() {
+				_, err := n.As(admin).EditPolicy(n.Context(), string(account.ID),
+					api.UpdatePolicyRequest{RequireSecondFactor: api.To(api.FactorAdmins)})
+				n.check(err)
+			}, func() {
+				_, _, err := n.Anyone().SignIn(n.Context(), admin.Email, testkit.Password)
+				n.code("sign in without a second factor", err, api.SecondFactorRequired)
+			}
+	},
 	"a hand-over was claimed": func(n *narrowed) (after, demand func()) {
 		p := n.Member(n.tenant, "Key Owner", scope.Member)
 		_, token := testkit.KeyByLink(n.T, n.As(n.admin), n.tenant, p, nil)

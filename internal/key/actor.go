@@ -258,5 +258,5 @@ var ownerRequired = fault.Field{
 // foundForProgram reports whether a search found the key by something that a management key may
 // read: by the e-mail address of a person it may not.
 func foundForProgram(query string, k Key) bool {
-	return query == "" || k.Owner.User() == "" || text.NewQuery(query).Found(k.Name, k.PublicID)
+	return query == "" || k.Owner.User() == "" || text.NewWordQuery(query).Found(k.Name, k.PublicID)
 }

@@ -38,8 +38,9 @@ type Filter struct {
 	// that are blocked by anything.
 	BlockedBy policy.Blocker
 	Blocked   bool
-	// Query is compared with the beginnings of words in the name, the public id and the owner's
-	// e-mail address, without regard to case. It is "" for no search.
+	// Query is compared with the name, the public id and the owner's e-mail address or external id,
+	// without regard to case: each of its words must be the beginning of one of theirs. It is ""
+	// for no search.
 	Query string
 	// ShownTo narrows the list to keys of other people of which this person was shown a secret that
 	// is still valid, because they created or refreshed the key. It is "" for no such bound.
@@ -146,9 +147,9 @@ func (f Filter) Validate() (faults []fault.Field) {
 	case utf8.RuneCountInString(f.Query) > maxQuery:
 		faults = append(faults,
 			fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
-	case f.Query != "" && text.NewQuery(f.Query).Empty():
+	case f.Query != "" && text.NewWordQuery(f.Query).Empty():
 		faults = append(faults,
-			fault.Field{Name: "q", Code: "empty", Message: "Use at least one visible character, or leave q out."})
+			fault.Field{Name: "q", Code: "empty", Message: "Use at least one letter, digit or symbol, or leave q out."})
 	}
 	return faults
 }
@@ -219,8 +220,59 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 		return Listing{}, err
 	}
 	defer leave()
+	if others.full && filter.needsStatesOnly() {
+		return s.listByState(ctx, who, t, filter, page)
+	}
 	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.Keys(ctx, tenant, filter, p) }
 	return scan(filter, page, fetch, s.viewer(who, t))
+}
+
+// needsStatesOnly reports whether the filter examines the states of all keys of a tenant, and
+// nothing else of them.
+func (f Filter) needsStatesOnly() bool {
+	return f.examines() && f.ShownTo == "" && f.CreatedBy == "" && f.Scope == "" && f.Query == "" && f.Owner == "" &&
+		f.Owners == nil
+}
+
+// listByState lists keys of a tenant by their states, for a caller who sees all of them in full.
+// Only the keys of the page are read in full.
+func (s *Service) listByState(ctx context.Context, who principal.Principal, t policy.Tenant, filter Filter,
+	page Page,
+) (l Listing, err error) {
+	show := s.viewer(who, t)
+	by := paging.Scan[Position, Key, ident.KeyID]{
+		Batch: stateBatch, Most: stateLimit,
+		Read: func(after Position, limit int) ([]Key, *Position, error) {
+			states, err := s.Store.KeyStates(ctx, t.ID, after, limit)
+			return states, nil, err
+		},
+		Position: func(k Key) Position { return Position{k.CreatedAt, k.ID} },
+		Show: func(k Key) (ident.KeyID, bool, error) {
+			v, err := show(k)
+			return k.ID, filter.matches(v), err
+		},
+	}
+	if !filter.CreatedAfter.IsZero() {
+		by.Ends = func(k Key) bool { return !k.CreatedAt.After(filter.CreatedAfter) }
+	}
+	ids, next, err := by.Page(Position{page.BeforeTime, page.BeforeID}, page.Limit)
+	if err != nil {
+		return l, err
+	}
+	if next != nil {
+		l.Next = &Page{BeforeTime: next.At, BeforeID: next.Key, Limit: page.Limit}
+	}
+	keys, err := s.Store.TheseKeys(ctx, t.ID, ids)
+	for _, k := range keys {
+		v, err := show(k)
+		if err != nil {
+			return l, err
+		}
+		if filter.matches(v) { // it may have changed meanwhile
+			l.Views = append(l.Views, v)
+		}
+	}
+	return l, err
 }
 
 // listForProgram returns the keys that a management key may read.
@@ -293,6 +345,9 @@ func (s *Service) admitSearch(ctx context.Context, filter Filter, c admission.Ca
 const (
 	scanBatch = 200  // read at once
 	scanLimit = 2000 // read for one request
+
+	stateBatch = 1_000  // states that are read at once
+	stateLimit = 10_000 // for one request
 )
 
 // scan reads keys until the page is full, the list ends, or enough was read for one request. The

@@ -40,6 +40,7 @@ var (
 	errLabelReserved = fault.New(fault.Conflict,
 		"The tenant's `label` is reserved for Claviger's own credentials: new keys need another one. "+
 			"Ask an owner or admin of the account to change it.")
+	errHiddenKeys   = fault.New(fault.Forbidden, "Members of this tenant see their own keys only.")
 	errStyleChanged = fault.New(fault.Conflict,
 		"The key style of the tenant was changed during this request. Try again.")
 )

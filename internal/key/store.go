@@ -42,6 +42,13 @@ type ListStore interface {
 	// have expired by a rule of the account.
 	Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID,
 		expiredSetBy, now time.Time) (map[ident.PartyID]Holding, error)
+	// KeyStates returns what the status of the keys of a tenant depends on, up to most, newest
+	// first from a position on. The other fields of the keys are not set.
+	KeyStates(ctx context.Context, tenant ident.TenantID, after Position, most int) ([]Key, error)
+	// TheseKeys returns keys of a tenant in the order of the ids, without those that do not exist.
+	TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]Key, error)
+	// KeysOfID returns up to most keys of a tenant whose ids begin so, the newest first.
+	KeysOfID(ctx context.Context, tenant ident.TenantID, beginning string, most int) ([]Key, error)
 	// SubjectID returns the id of a tenant's subject; "" where no subject has the external id.
 	SubjectID(ctx context.Context, tenant ident.TenantID, externalID string) (ident.SubjectID, error)
 	// StewardedBy returns the service accounts of the tenant that the person is steward of.

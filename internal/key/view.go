@@ -93,6 +93,27 @@ func (s *Service) Get(ctx context.Context, who principal.Principal, tenant ident
 	return s.show(who, t, k)
 }
 
+// maxOfID is how many keys OfID looks at: somebody may see only some of them.
+const maxOfID = 100
+
+// OfID returns up to most keys of a tenant whose ids begin so, of those that the caller may see.
+func (s *Service) OfID(ctx context.Context, who principal.Principal, tenant ident.TenantID, beginning string,
+	most int,
+) (views []View, err error) {
+	t, err := s.visibleTenant(ctx, who, tenant)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := s.Store.KeysOfID(ctx, tenant, beginning, maxOfID)
+	for _, k := range keys {
+		v, err := s.show(who, t, k)
+		if err == nil && len(views) < most {
+			views = append(views, v)
+		}
+	}
+	return views, err
+}
+
 // ByNumber returns the key of a tenant with the number, if the caller may see it.
 func (s *Service) ByNumber(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	number int64,

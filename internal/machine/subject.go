@@ -67,6 +67,8 @@ type SubjectStore interface {
 	Subject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID) (Subject, error)
 	// SubjectsOf lists subjects, newest first. A search compares a bounded number of subjects.
 	SubjectsOf(ctx context.Context, tenant ident.TenantID, f SubjectFilter, page paging.Page) (SubjectPage, error)
+	// CountSubjects counts the subjects of a tenant, up to most.
+	CountSubjects(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 }
 
 // NewSubjectTx writes a new subject. It locks the plan, so that nobody deletes it meanwhile.
@@ -459,6 +461,14 @@ func (s *Subjects) List(ctx context.Context, who principal.Principal, tenant ide
 		defer pass.Release()
 	}
 	return s.Store.SubjectsOf(ctx, tenant, f, page)
+}
+
+// Count returns how many subjects a tenant has, up to most, to those who may list them.
+func (s *Subjects) Count(ctx context.Context, who principal.Principal, tenant ident.TenantID, most int) (int, error) {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
+		return 0, err
+	}
+	return s.Store.CountSubjects(ctx, tenant, most)
 }
 
 // faults returns what is wrong with the filter.

@@ -71,6 +71,8 @@ func (d Renderer) words(l notice.Message) wording {
 		w = signedIn(l)
 	case notice.FailedSignIns:
 		w = failedSignIns(l)
+	case notice.RecoveryCodeUsed:
+		w = recoveryCodeUsed(l)
 	case notice.PasswordReset:
 		w = passwordReset(l)
 	case notice.Invitation:
@@ -250,6 +252,21 @@ func failedSignIns(l notice.Message) wording {
 			"You can still sign in from an address and a device that you have used before. " +
 			"From elsewhere you may have to wait, or to request a link to set a new password. " +
 			"Use a password that you do not use anywhere else.",
+	}
+}
+
+func recoveryCodeUsed(l notice.Message) wording {
+	return wording{
+		Subject: "A recovery code was used to sign in to Claviger",
+		Lead:    "Somebody signed in to your account with a recovery code in the place of your authenticator app.",
+		Rows: []row{
+			{"When", moment(l.At)},
+			{"Address", l.Facts.Address},
+			{"Device", l.Facts.Agent},
+			{"Recovery codes left", strconv.Itoa(l.Facts.CodesLeft)},
+		},
+		Advice: "If this was you, create new recovery codes before you run out of them. " +
+			"If it was not, change your password at once. This ends every session.",
 	}
 }
 

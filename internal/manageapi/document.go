@@ -231,7 +231,7 @@ func (n requirement) refusals() []fault.Kind {
 		fault.KeyDisabled, fault.SessionEnded, fault.TransportForbidden, fault.AddressForbidden,
 	}
 	if n.session {
-		kinds = append(kinds, fault.SessionRequired, fault.Forbidden)
+		kinds = append(kinds, fault.SessionRequired, fault.SecondFactorRequired, fault.Forbidden)
 	}
 	if n.management != "" {
 		kinds = append(kinds, fault.Forbidden, fault.RateLimited)

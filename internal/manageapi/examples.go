@@ -88,6 +88,13 @@ func examples(baseURL string) []any {
 		api.KeySet{Keys: []map[string]any{{
 			"kty": "OKP", "crv": "Ed25519", "kid": "NzbLsXh8…", "alg": "EdDSA", "use": "sig", "x": "11qYAYKxCrfV…",
 		}}},
+		api.TwoFactor{Enabled: true, EnabledAt: &at, RecoveryCodesLeft: 10},
+		api.SetTwoFactorRequest{Setup: "1.Zm9v…", Code: "492039"},
+		api.SetTwoFactorResponse{
+			Secret: new("JBSWY3DPEHPK3PXP…"), OTPAuthURI: new("otpauth://totp/Claviger:ada@example.com?secret=…"),
+			Setup: new("1.Zm9v…"), ExpiresAt: &later,
+		},
+		api.RecoveryCodes{RecoveryCodes: []string{"ABCD-EFGH-IJKL-MNOP", "…"}},
 		api.AcceptInvitationRequest{Name: "Ada Lovelace", Password: examplePassword},
 		api.Account{
 			ID: exampleAccount, Number: 1, Name: "Example Ltd", Status: api.StatusActive, Role: new(api.RoleOwner),
@@ -193,7 +200,8 @@ func examples(baseURL string) []any {
 		},
 		api.Policy{
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
-			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, Version: exampleVersion,
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, RequireSecondFactor: api.FactorOff,
+			Version: exampleVersion,
 		},
 		api.Problem{
 			Type: "/docs/errors/not_found", Title: "Not found", Status: 404,
@@ -250,7 +258,8 @@ func examples(baseURL string) []any {
 		api.UpdatePolicyRequest{AutoExpiry: &api.AutoExpiryPatch{Enabled: api.To(true), Days: api.To(90)}},
 		api.UpdatePolicyResponse{Policy: &api.Policy{
 			AutoExpiry:         api.AutoExpiry{Enabled: true, Days: new(90), InForceSince: &at},
-			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, Version: exampleVersion,
+			SessionIdleMinutes: 720, SessionAbsoluteHours: 168, RequireSecondFactor: api.FactorOff,
+			Version: exampleVersion,
 		}},
 		api.UpdateServiceAccountRequest{Role: api.To(api.RoleAuditor), Stewards: api.To([]string{})},
 		api.UpdateTenantRequest{Settings: &api.SettingsPatch{RequestsPerMinute: api.To(600)}},

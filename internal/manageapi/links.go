@@ -2,6 +2,7 @@ package manageapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,7 +30,8 @@ func (a *API) links() {
 			"A link that came by mail proves the e-mail address. If another user has the address without having " +
 			"proven it, and the password is not theirs, that user is deleted with their keys, memberships and " +
 			"sessions. The address then belongs to the person who accepts.",
-	}, requirement{anyone: true}, a.acceptInvitation, fault.LinkInvalid, fault.SignInFailed, fault.Conflict)
+	}, requirement{anyone: true}, a.acceptInvitation, fault.LinkInvalid, fault.SignInFailed, fault.SecondFactorRequired,
+		fault.Conflict)
 }
 
 type setUpInput struct {
@@ -45,7 +47,7 @@ func (a *API) setUp(ctx context.Context, in *setUpInput) (*signInOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return a.signedIn(ctx, user, in.From)
+	return a.signedIn(ctx, user, "", in.From)
 }
 
 type acceptInvitationInput struct {
@@ -60,5 +62,10 @@ func (a *API) acceptInvitation(ctx context.Context, in *acceptInvitationInput) (
 	if err != nil {
 		return nil, err
 	}
-	return a.signedIn(ctx, user, in.From)
+	signedIn, err := a.signedIn(ctx, user, n.Code, in.From)
+	if errors.Is(err, fault.SecondFactorRequired) || errors.Is(err, fault.SignInFailed) {
+		err = fault.Wrap(fault.SecondFactorRequired, err,
+			"You accepted the invitation. Sign in with your password and the code of your second factor.")
+	}
+	return signedIn, err
 }

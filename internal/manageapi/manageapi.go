@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -34,6 +35,7 @@ type API struct {
 	Middleware      *web.Middleware
 	Identity        *identity.Service
 	Sessions        *session.Service
+	SecondFactors   *secondfactor.Service
 	Accounts        *account.Service
 	Applications    *application.Service
 	ServiceAccounts *machine.ServiceAccounts
@@ -65,13 +67,14 @@ func (a *API) Mount(router *web.Router) {
 		optional[api.Style], optional[api.Visibility], optional[api.RevokeMode], optional[api.Disclosure],
 		optional[api.Dialect], optional[api.TokenFormat],
 		optional[api.TokenAlgorithm], optional[api.Status], optional[api.Role],
-		optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
+		optional[api.FactorRule], optional[json.RawMessage], optional[[]api.Transport], optional[[]api.Creator],
 		optional[[]api.VerifyMember], optional[[]api.PartyType], optional[[]api.Permission],
 	} {
 		describe(a.huma)
 	}
 	a.sessions()
 	a.me()
+	a.twoFactor()
 	a.links()
 	a.passwordResets()
 	a.accounts()
@@ -92,8 +95,8 @@ func (a *API) Mount(router *web.Router) {
 
 // queryDescriptions are the descriptions of parameters that are too long for a struct tag.
 var queryDescriptions = map[string]string{
-	"q": "A text of 1 to 200 characters. It finds keys in which a word of the name, the public id or the owner's " +
-		"e-mail address or external id begins with it, in any case.",
+	"q": "A text of 1 to 200 characters. It finds keys by words of the name, the public id and the owner's " +
+		"e-mail address or external id: each word of the text is the beginning of one of them, in any case.",
 	"created_by": "`me`, the id of a user, `type:id` of another party, such as `management_key:mgk_…`, `operator` or " +
 		"`system`. Lists the keys that this party created.",
 	"expires_before": "Lists keys that expire before this time (RFC 3339), by their own expiry or the account's " +

@@ -100,7 +100,9 @@ func (a *API) changePassword(ctx context.Context, in *changePasswordInput) (*ses
 	if err != nil {
 		return nil, err
 	}
-	return a.beginSession(ctx, u, in.From)
+	return a.beginSession(ctx, session.SignIn{
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Instead: callerOf(ctx).Principal, From: in.From.origin,
+	})
 }
 
 func (a *API) listSessions(ctx context.Context, in *PageInput) (*output[api.List[api.SessionInfo]], error) {

@@ -87,7 +87,8 @@ func policyOf(p policy.Policy) api.Policy {
 		},
 		MaxLifetimeDays:    limitOrNil(policy.InForce(p.Rules, policy.ByMaxLifetime).Days),
 		SessionIdleMinutes: int(sessions.Idle / time.Minute), SessionAbsoluteHours: int(sessions.Absolute / time.Hour),
-		Version: string(p.Version()),
+		RequireSecondFactor: api.FactorRule(p.FactorRule()),
+		Version:             string(p.Version()),
 	}
 }
 
@@ -103,8 +104,12 @@ func (p *patch) policy(sent api.UpdatePolicyRequest) policy.Change {
 	if auto.Days.Null {
 		p.notNullable("auto_expiry.days")
 	}
+	if sent.RequireSecondFactor.Null {
+		p.notNullable("require_second_factor")
+	}
 	return policy.Change{
-		AutoExpiry: valueOrNil(auto.Enabled), AutoExpiryDays: valueOrNil(auto.Days),
+		SecondFactor: (*policy.FactorRule)(valueOrNil(sent.RequireSecondFactor)),
+		AutoExpiry:   valueOrNil(auto.Enabled), AutoExpiryDays: valueOrNil(auto.Days),
 		AcknowledgeRisk: sent.AcknowledgeRisk,
 		MaxLifetimeDays: limitPatch(sent.MaxLifetimeDays), SessionIdleMinutes: limitPatch(sent.SessionIdleMinutes),
 		SessionAbsoluteHours: limitPatch(sent.SessionAbsoluteHours),

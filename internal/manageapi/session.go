@@ -21,9 +21,12 @@ func (a *API) sessions() {
 		OperationID: "sign-in", Method: http.MethodPost, Path: "/api/v1/session", Tags: []string{"Session"},
 		DefaultStatus: http.StatusCreated,
 		Summary:       "Sign in",
-		Description: "Sets the session cookie. The response is the same for every cause of failure. " +
+		Description: "Sets the session cookie. The response is the same for every cause of failure, except that the " +
+			"right password of a person with a second factor, without `code`, gets `second_factor_required`. So " +
+			"does a person who must set one up first, in the console. " +
 			fmt.Sprintf("A person has at most %d sessions: another sign-in ends the oldest one.", session.MaxSessions),
-	}, requirement{anyone: true, reduces: true}, a.signIn, fault.SignInFailed)
+	}, requirement{anyone: true, reduces: true}, a.signIn, fault.SignInFailed,
+		fault.SecondFactorRequired)
 	add(a, huma.Operation{
 		OperationID: "show-session", Method: http.MethodGet, Path: "/api/v1/session", Tags: []string{"Session"},
 		Summary: "Show the session",
@@ -60,12 +63,14 @@ func (a *API) signIn(ctx context.Context, in *signInInput) (*signInOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return a.signedIn(ctx, user, in.From)
+	return a.signedIn(ctx, user, in.JSON.value.Code, in.From)
 }
 
 // signedIn is beginSession with the location of the session.
-func (a *API) signedIn(ctx context.Context, u identity.User, f requestOrigin) (*signInOutput, error) {
-	begun, err := a.beginSession(ctx, u, f)
+func (a *API) signedIn(ctx context.Context, u identity.User, code string, f requestOrigin) (*signInOutput, error) {
+	begun, err := a.beginSession(ctx, session.SignIn{
+		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Code: credential.NewSecret(code), From: f.origin,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +83,9 @@ type sessionOutput struct {
 	Body      api.Session
 }
 
-// beginSession begins the session of a user who has just proven who they are.
-func (a *API) beginSession(ctx context.Context, u identity.User, f requestOrigin) (*sessionOutput, error) {
-	_, token, err := a.Sessions.Begin(ctx, session.SignIn{
-		User: u.Person(), PasswordSetAt: u.PasswordSetAt, From: f.origin,
-	})
+// beginSession begins the session of a user who has just given their password.
+func (a *API) beginSession(ctx context.Context, in session.SignIn) (*sessionOutput, error) {
+	_, token, err := a.Sessions.Begin(ctx, in)
 	if err != nil {
 		return nil, err
 	}

@@ -60,9 +60,11 @@ const (
 // delivers one-time links.
 const (
 	FailedSignIns Kind = "failed_sign_ins"
-	PasswordReset Kind = "password_reset"
-	Invitation    Kind = "invitation"
-	KeyClaim      Kind = "key_claim"
+	// RecoveryCodeUsed says that somebody signed in with a recovery code.
+	RecoveryCodeUsed Kind = "recovery_code_used"
+	PasswordReset    Kind = "password_reset"
+	Invitation       Kind = "invitation"
+	KeyClaim         Kind = "key_claim"
 	// Test is a message that an owner or admin of an account sends to their own address.
 	Test Kind = "test"
 )
@@ -166,6 +168,8 @@ type Facts struct {
 	Agent string `json:"agent,omitempty"`
 	// Attempts is how many sign-ins failed.
 	Attempts int `json:"attempts,omitempty"`
+	// CodesLeft is how many recovery codes are left after one was used.
+	CodesLeft int `json:"codes_left,omitempty"`
 	// Role is that of an invitation.
 	Role scope.Role `json:"role,omitempty"`
 	// Until is when the link expires.

@@ -104,8 +104,8 @@ func (s *Service) sendBatch(ctx context.Context, end time.Time) (more bool, err 
 // which 100,000 keys expire.
 var urgentLinks = []Kind{PasswordReset, Invitation, KeyClaim}
 
-// nextDue returns the notices to send next: urgent links, then those that are due longest. Links may
-// be among both; the second attempt finds that they are sent.
+// nextDue returns the notices to send next: urgent links, then those that are due longest. Links
+// may be among both; the second attempt finds that they are sent.
 func (s *Service) nextDue(ctx context.Context) (next []ident.NoticeID, err error) {
 	for _, kind := range urgentLinks {
 		links, err := s.Store.DueLinks(ctx, kind, s.Now())

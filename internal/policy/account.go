@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,6 +48,10 @@ type AccountSessions struct {
 	Sessions
 	// Ended is set if the session in question has already ended in the account.
 	Ended bool
+	// SecondFactor says who needs a second factor in the account. Admin is set if the person is
+	// owner or admin of the account, or admin of one of its tenants.
+	SecondFactor FactorRule
+	Admin        bool
 }
 
 // HasEnded reports whether a session that began and was last used at these times has ended in the
@@ -86,6 +91,38 @@ type Policy struct {
 	// Rules for the lifetime of keys, ended ones included, in the order in which they were made.
 	Rules    []Rule
 	Sessions Sessions
+	// SecondFactor says who needs a second factor.
+	SecondFactor FactorRule
+}
+
+// FactorRule says which people of an account need a second factor.
+type FactorRule string
+
+// The rules, each stricter than the one before.
+const (
+	FactorOff FactorRule = "off"
+	// FactorAdmins binds owners and admins of the account, and admins of its tenants.
+	FactorAdmins FactorRule = "admins"
+	FactorAll    FactorRule = "all"
+)
+
+// FactorRules lists the rules.
+func FactorRules() []FactorRule { return []FactorRule{FactorOff, FactorAdmins, FactorAll} }
+
+// Stricter returns the stricter of two rules.
+func (r FactorRule) Stricter(than FactorRule) FactorRule {
+	if slices.Index(FactorRules(), r) > slices.Index(FactorRules(), than) {
+		return r
+	}
+	return than
+}
+
+// RequiresFactor reports whether a person who belongs to accounts with these rules needs a second
+// factor.
+func RequiresFactor(accounts ...AccountSessions) bool {
+	return slices.ContainsFunc(accounts, func(a AccountSessions) bool {
+		return a.SecondFactor == FactorAll || a.SecondFactor == FactorAdmins && a.Admin
+	})
 }
 
 // InitialPolicy returns the policy of an account that is created at the given time.
@@ -115,6 +152,7 @@ type Change struct {
 	MaxLifetimeDays      *int
 	SessionIdleMinutes   *int
 	SessionAbsoluteHours *int
+	SecondFactor         *FactorRule
 	// AcknowledgeRisk must be set to switch automatic expiration off.
 	AcknowledgeRisk bool
 }
@@ -128,7 +166,17 @@ func (c Change) Faults() []fault.Field {
 			fmt.Sprintf("the default, %d", DefaultSessions.Idle/time.Minute)),
 		optionalRangeFaults("session_absolute_hours", c.SessionAbsoluteHours, MinAbsoluteHours, MaxAbsoluteHours,
 			fmt.Sprintf("the default, %d", DefaultSessions.Absolute/time.Hour)),
+		c.factorFaults(),
 	)
+}
+
+func (c Change) factorFaults() []fault.Field {
+	if c.SecondFactor == nil || slices.Contains(FactorRules(), *c.SecondFactor) {
+		return nil
+	}
+	return []fault.Field{{
+		Name: "require_second_factor", Code: "unknown", Message: "Use `off`, `admins` or `all`.",
+	}}
 }
 
 func (c Change) autoExpiryFaults() []fault.Field {
@@ -195,8 +243,14 @@ func (p Policy) Apply(c Change, now time.Time) (Policy, []fault.Field) {
 	if c.SessionAbsoluteHours != nil {
 		p.Sessions.Absolute = time.Duration(*c.SessionAbsoluteHours) * time.Hour
 	}
+	if c.SecondFactor != nil {
+		p.SecondFactor = *c.SecondFactor
+	}
 	return p, nil
 }
+
+// FactorRule returns the rule about second factors; off if none was set.
+func (p Policy) FactorRule() FactorRule { return cmp.Or(p.SecondFactor, FactorOff) }
 
 // Difference is one value in which two policies differ, in words.
 type Difference struct{ Name, Was, Is string }
@@ -209,11 +263,15 @@ func (p Policy) Differences(to Policy) (differences []Difference) {
 			differences = append(differences, Difference{was[i].name, was[i].text(), is[i].text()})
 		}
 	}
+	if p.FactorRule() != to.FactorRule() {
+		differences = append(differences,
+			Difference{"require_second_factor", string(p.FactorRule()), string(to.FactorRule())})
+	}
 	return differences
 }
 
 // Version returns the version of what a change can set in the policy.
-func (p Policy) Version() etag.Tag { return etag.Of(p.terms()) }
+func (p Policy) Version() etag.Tag { return etag.Of(p.terms(), p.FactorRule()) }
 
 // term is one number of a policy. none is the word for 0.
 type term struct {

@@ -110,7 +110,9 @@ type Session struct {
 	ID         ident.SessionID
 	User       Person
 	SignedInAt time.Time
-	ExpiresAt  time.Time
+	// FactorAt is when the person proved their second factor by an app; zero for never.
+	FactorAt  time.Time
+	ExpiresAt time.Time
 	// Memberships and AccountMembers are those in accounts in which the session has not ended.
 	Memberships    []Membership
 	AccountMembers []AccountMember
@@ -137,6 +139,11 @@ const maxRecentAge = 5 * time.Minute
 // Recent reports whether the sign-in is recent enough for sensitive actions. Otherwise these are
 // refused with fault.SignInAgain.
 func (s Session) Recent(now time.Time) bool { return now.Sub(s.SignedInAt) < maxRecentAge }
+
+// ProvedFactor reports whether the session proved the second factor recently enough to change it.
+func (s Session) ProvedFactor(now time.Time) bool {
+	return s.Recent(now) && now.Sub(s.FactorAt) < maxRecentAge
+}
 
 // Authority is what a person may do in a tenant at this moment. A transaction reads it and locks
 // the rows that it comes from.

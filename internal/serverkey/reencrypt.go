@@ -15,6 +15,10 @@ import (
 // sealingPurposes are the purposes whose encrypted texts are stored, and so re-encrypted.
 var sealingPurposes = Set{credential.DigestPurpose, credential.CopyPurpose, credential.ManagementDigestPurpose}
 
+// storedPurposes are the purposes of which encrypted texts are stored. Second factors have the
+// versions of digests, and count among what is left under those.
+var storedPurposes = append(slices.Clone(sealingPurposes), credential.SecondFactorPurpose)
+
 // repeatAfter is after how long all texts are read again while older versions are live, to find
 // what was written long after it was encrypted.
 const repeatAfter = time.Hour
@@ -81,7 +85,7 @@ func olderKeys(keys []Key, current credential.Version) (old []Key) {
 
 // reencryptAll reads all encrypted texts once, and returns how many cannot be decrypted.
 func (s *Service) reencryptAll(ctx context.Context, current credential.Version) (unreadable int, err error) {
-	for _, purpose := range sealingPurposes {
+	for _, purpose := range storedPurposes {
 		for after := (credential.Row{}); ; {
 			rows, err := s.Store.SealedBefore(ctx, purpose, current.Number, after)
 			if err != nil {
@@ -127,6 +131,12 @@ func (s *Service) reencrypt(purpose credential.Purpose, r Row) (credential.Seale
 			return credential.Sealed{}, err
 		}
 		return s.Keyring.SealManagementDigest(digest, r.Row)
+	case credential.SecondFactorPurpose:
+		secret, err := s.Keyring.OpenSecondFactor(r.Sealed, r.Row)
+		if err != nil {
+			return credential.Sealed{}, err
+		}
+		return s.Keyring.SealSecondFactor(secret, r.Row), nil
 	}
 	digest, err := s.Keyring.OpenDigest(r.Sealed, r.Row)
 	if err != nil {

@@ -196,7 +196,7 @@ func (s *Service) remaining(ctx context.Context, counter Counter, old, keys []Ke
 
 // units name what is counted for a purpose.
 var units = map[credential.Purpose]string{
-	credential.DigestPurpose: "digests", credential.CopyPurpose: "copies of secrets",
+	credential.DigestPurpose: "digests and second factors", credential.CopyPurpose: "copies of secrets",
 	credential.SessionPurpose: "sign-ins and links", credential.TagPurpose: "ids",
 	credential.ManagementDigestPurpose: "digests of management keys",
 	credential.ManagementTagPurpose:    "ids of management keys",

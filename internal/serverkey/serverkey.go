@@ -90,8 +90,8 @@ type Store interface {
 	Counter
 	// ServerKeys lists the live versions, by purpose and number.
 	ServerKeys(ctx context.Context) ([]Key, error)
-	// SealedBefore returns the next digests or copies under versions older than the given one,
-	// after a position; none at the end.
+	// SealedBefore returns the next digests, copies or second factors under versions older than the
+	// given one, after a position; none at the end.
 	SealedBefore(ctx context.Context, purpose credential.Purpose, version int, after credential.Row) ([]Row, error)
 	// Reencrypt replaces each text that is still as it was read. The content stays the same, so
 	// this is not an audited change.

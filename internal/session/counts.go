@@ -25,7 +25,8 @@ func (r *Resumes) count(err error) {
 	switch {
 	case err == nil:
 		r.resumed.Add(1)
-	case errors.Is(err, fault.NotFound), errors.Is(err, fault.SessionEnded):
+	case errors.Is(err, fault.NotFound), errors.Is(err, fault.SessionEnded),
+		errors.Is(err, fault.SecondFactorRequired):
 		r.dead.Add(1)
 	default:
 		r.failed.Add(1)

@@ -10,6 +10,10 @@
 // Each account that the person belongs to sets these times for itself: a session that the policy of
 // one account has ended goes on in the others, and is over once it has ended in all of them.
 //
+// A person who has given their password, and has yet to prove or to set up a second factor, has a
+// [HalfSession] instead (halfsession.go). It is another type, table and cookie, so nothing that
+// accepts a session accepts it.
+//
 // Everybody lists and ends their own sessions and no others. An account's owners and admins change
 // how long sessions live there, by its policy (package account).
 package session
@@ -28,10 +32,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
-	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 )
 
 // Session is one sign-in.
@@ -41,6 +45,10 @@ type Session struct {
 	CreatedAt time.Time
 	// SignedInAt is when the password was last given. Sensitive actions require that it is recent.
 	SignedInAt time.Time
+	// FactorAt is when the second factor was proven by an app; zero for never.
+	FactorAt time.Time
+	// HasFactor is set where the person has a second factor now.
+	HasFactor  bool
 	LastSeenAt time.Time
 	// ExpiresAt is the latest end, whatever accounts the person belongs to by then. In each account
 	// the session may end earlier.
@@ -62,12 +70,36 @@ type SignIn struct {
 	Kind credential.TokenKind
 	// Tenant is the only tenant that the session will be good for; "" for every tenant.
 	Tenant ident.TenantID
+	// Code is that of the second factor; zero where the person sent none.
+	Code credential.Secret
+	// Instead is the session in whose place this one begins, after the person changed their
+	// password in it; the zero value for none. It has proven the second factor.
+	Instead principal.Principal
 	// From is where the request comes from.
 	From principal.Origin
 }
 
+// Factors checks second factors. It is package secondfactor's Service.
+type Factors interface {
+	// Prove checks the code of a person in the transaction that begins their session. It fails with
+	// fault.SecondFactorRequired where a person with a factor sent no code, and with
+	// fault.SignInFailed where the code is wrong.
+	Prove(ctx context.Context, tx secondfactor.ProveTx, user ident.UserID, code credential.Secret,
+		from principal.Origin) (secondfactor.Proof, error)
+}
+
+// Attempts slows down those who guess codes. It is package identity's Service.
+type Attempts interface {
+	// TryCode runs a check of a code, which counts as failed before it begins and no longer once it
+	// succeeds. It fails with fault.SignInFailed, without the check, where it comes too soon.
+	TryCode(ctx context.Context, user ident.UserID, from principal.Origin,
+		check func(context.Context) error) error
+}
+
 // Store is what this package reads, and what it writes past the ledger.
 type Store interface {
+	// HalfSession returns the half-session of a token, or fault.NotFound.
+	HalfSession(ctx context.Context, token credential.TokenHash, now time.Time) (HalfSession, error)
 	// Session returns a session that has not ended and what its user may do now, or fault.NotFound.
 	// What it returns leaves out disabled users, accounts, tenants and memberships.
 	Session(ctx context.Context, token credential.TokenHash) (Session, principal.Session, error)
@@ -102,7 +134,8 @@ func (b Bounds) contains(s Session) bool {
 
 // Tx is what this package reads and changes in a transaction.
 type Tx interface {
-	notice.Writer
+	secondfactor.Tx
+	HalfTx
 	// RememberClients records the clients from which a user signs in. It returns those that were
 	// seen since the given time, and forgets older ones.
 	RememberClients(ctx context.Context, user ident.UserID, clients []string,
@@ -118,6 +151,10 @@ type Tx interface {
 	EndOldestSessions(ctx context.Context, user ident.UserID, kind credential.TokenKind, newest int) (int64, error)
 	// DeleteSession fails with fault.NotFound where the session is not the user's.
 	DeleteSession(ctx context.Context, user ident.UserID, id ident.SessionID) error
+	// EndOtherSessions ends the sessions and half-sessions of the user, except one.
+	EndOtherSessions(ctx context.Context, user ident.UserID, except ident.SessionID) error
+	// HasShortPassword reports whether the user's password is too short to be the only factor.
+	HasShortPassword(ctx context.Context, user ident.UserID) (bool, error)
 	// DeleteDeadSessions removes all sessions outside the bounds, and returns how many.
 	DeleteDeadSessions(ctx context.Context, live Bounds) (int64, error)
 }
@@ -139,6 +176,9 @@ type Service struct {
 	// Doubt returns why the clock cannot be trusted, or nil. While the clock is in doubt, no
 	// session is resumed.
 	Doubt func() error
+	// Factors checks second factors, and Attempts slows down those who guess their codes.
+	Factors  Factors
+	Attempts Attempts
 
 	resumes Resumes
 	// dead holds tokens of no session, so that a client that keeps sending one causes no read. It
@@ -161,51 +201,127 @@ type sighting struct {
 // with it.
 const recentlyLive = 5 * time.Second
 
-// Begin signs a person in and returns the token once. It fails with fault.SignInFailed where
-// another password was set in the meantime, or the user was disabled or deleted.
-func (s *Service) Begin(ctx context.Context, in SignIn) (Session, credential.Secret, error) {
-	user := in.User
-	begun := Session{
-		User: user, IP: in.From.IP, Agent: in.From.Device(),
-		Kind: cmp.Or(in.Kind, credential.SessionToken), Tenant: in.Tenant,
+// Begin signs a person in and returns the token once. Nothing else makes a session, so no sign-in
+// goes past the second factor. It fails with fault.SignInFailed where another password was set in
+// the meantime, the user was disabled or deleted, or the code is wrong, and with
+// fault.SecondFactorRequired where the person has a second factor and sent no code, or must set one
+// up first.
+func (s *Service) Begin(ctx context.Context, in SignIn) (begun Session, token credential.Secret, err error) {
+	begin := func(ctx context.Context) (err error) {
+		begun, token, err = s.begin(ctx, in)
+		return err
 	}
-	token := s.Keyring.IssueToken(begun.Kind)
-	hash := credential.HashToken(token.Reveal())
-	now := s.Now()
-	begun.ID = ident.New[ident.SessionID](now, s.Rand)
-	begun.CreatedAt, begun.SignedInAt = now, now
-	begun.LastSeenAt = now
-	who := principal.OfSession(&principal.Session{ID: begun.ID, User: user}).WithOrigin(in.From)
-	err := s.Ledger.Write(ctx, who, func(ctx context.Context, tx Tx) (audit.Event, error) {
-		setAt, err := tx.PasswordSetAt(ctx, user.ID)
-		if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(in.PasswordSetAt) {
-			err = fault.SignInFailed
+	if in.Code.IsZero() {
+		err = begin(ctx)
+	} else {
+		err = s.Attempts.TryCode(ctx, in.User.ID, in.From, begin)
+	}
+	if err != nil {
+		return Session{}, credential.Secret{}, err
+	}
+	return begun, token, nil
+}
+
+// errSetUpFactor is the answer to a person who must set up a second factor first.
+var errSetUpFactor = fault.New(fault.SecondFactorRequired,
+	"An account that you belong to requires a second factor. Sign in to the console with a browser to set one up.")
+
+func (s *Service) begin(ctx context.Context, in SignIn) (Session, credential.Secret, error) {
+	b := s.newSession(in)
+	err := s.Ledger.Write(ctx, b.who, func(ctx context.Context, tx Tx) (audit.Event, error) {
+		if err := checkPassword(ctx, tx, in); err != nil {
+			return audit.Event{}, err
 		}
+		proof, err := s.prove(ctx, tx, in)
 		if err != nil {
 			return audit.Event{}, err
 		}
-		accounts, err := tx.SessionBounds(ctx, user.ID)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		begun.ExpiresAt = now.Add(max(policy.LongestSession(accounts...).Absolute, policy.DefaultSessions.Absolute))
-		if err := begun.notifyNewClient(ctx, tx); err != nil {
-			return audit.Event{}, err
-		}
-		ended, err := tx.EndOldestSessions(ctx, user.ID, begun.Kind, MaxSessions-1)
-		if err != nil {
-			return audit.Event{}, err
-		}
-		e := audit.By(who, audit.ActionSessionBegin, target(begun.ID))
-		if ended > 0 {
-			e = e.With("sessions_ended", strconv.FormatInt(ended, 10))
-		}
-		return e, tx.InsertSession(ctx, begun, hash)
+		return b.insert(ctx, tx, proof, audit.ActionSessionBegin, target(b.session.ID))
 	})
 	if err == nil {
-		s.live.add(hash, sighting{admission.ForPrincipal(who), now})
+		s.live.add(b.hash, sighting{admission.ForPrincipal(b.who), b.session.CreatedAt})
 	}
-	return begun, token, err
+	return b.session, b.token, err
+}
+
+// prove checks the second factor of a sign-in. A session that begins in the place of another one
+// has proven what that one had, unless the factor was set up after it began.
+func (s *Service) prove(ctx context.Context, tx Tx, in SignIn) (secondfactor.Proof, error) {
+	earlier, ok := in.Instead.Session()
+	if !ok || earlier.User.ID != in.User.ID {
+		return s.Factors.Prove(ctx, tx, in.User.ID, in.Code, in.From)
+	}
+	f, err := tx.SecondFactor(ctx, in.User.ID)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return secondfactor.Proof{}, nil
+	case err != nil:
+		return secondfactor.Proof{}, err
+	case f.SetAt.After(earlier.SignedInAt):
+		return secondfactor.Proof{}, secondfactor.ErrRequired
+	}
+	return secondfactor.Proof{Method: secondfactor.BySession, At: earlier.FactorAt}, nil
+}
+
+// checkPassword locks a person, and checks that the password that they gave is still theirs.
+func checkPassword(ctx context.Context, tx Tx, in SignIn) error {
+	setAt, err := tx.PasswordSetAt(ctx, in.User.ID)
+	if errors.Is(err, fault.NotFound) || err == nil && !setAt.Equal(in.PasswordSetAt) {
+		err = fault.SignInFailed
+	}
+	return err
+}
+
+// pendingSession is a session that is about to begin.
+type pendingSession struct {
+	session Session
+	token   credential.Secret
+	hash    credential.TokenHash
+	who     principal.Principal
+}
+
+// newSession returns a session of the person, with a new id and token.
+func (s *Service) newSession(in SignIn) *pendingSession {
+	kind := cmp.Or(in.Kind, credential.SessionToken)
+	now := s.Now()
+	b := &pendingSession{token: s.Keyring.IssueToken(kind)}
+	b.hash = credential.HashToken(b.token.Reveal())
+	b.session = Session{
+		ID: ident.New[ident.SessionID](now, s.Rand), User: in.User,
+		CreatedAt: now, SignedInAt: now, LastSeenAt: now, IP: in.From.IP, Agent: in.From.Device(),
+		Kind: kind, Tenant: in.Tenant,
+	}
+	b.who = principal.OfSession(&principal.Session{ID: b.session.ID, User: in.User}).WithOrigin(in.From)
+	return b
+}
+
+// insert inserts the session of a person who is locked and has proven who they are, and returns the
+// event. It fails with fault.SecondFactorRequired where they have no second factor and need one.
+func (b *pendingSession) insert(ctx context.Context, tx Tx, proof secondfactor.Proof, action audit.Action,
+	on audit.Target,
+) (audit.Event, error) {
+	accounts, err := tx.SessionBounds(ctx, b.session.User.ID)
+	if err == nil && proof.Method == secondfactor.ByNone && policy.RequiresFactor(accounts...) {
+		err = errSetUpFactor
+	}
+	if err != nil {
+		return audit.Event{}, err
+	}
+	begun := b.session.CreatedAt
+	b.session.ExpiresAt = begun.Add(max(policy.LongestSession(accounts...).Absolute, policy.DefaultSessions.Absolute))
+	b.session.FactorAt = proof.At
+	if err := b.session.notifyNewClient(ctx, tx); err != nil {
+		return audit.Event{}, err
+	}
+	ended, err := tx.EndOldestSessions(ctx, b.session.User.ID, b.session.Kind, MaxSessions-1)
+	if err != nil {
+		return audit.Event{}, err
+	}
+	e := proof.On(audit.By(b.who, action, on))
+	if ended > 0 {
+		e = e.With("sessions_ended", strconv.FormatInt(ended, 10))
+	}
+	return e, tx.InsertSession(ctx, b.session, b.hash)
 }
 
 // WasLive reports whether the token was valid a few seconds ago. It reads nothing.
@@ -283,7 +399,9 @@ func (s *Service) find(ctx context.Context, kind credential.TokenKind, token str
 }
 
 // endIn takes the rights away in the accounts in which the session has ended, and returns those. It
-// fails with fault.SessionEnded if the session has ended everywhere.
+// fails with fault.SessionEnded if the session has ended everywhere, and with
+// fault.SecondFactorRequired if an account in which it has not ended requires a second factor that
+// the person does not have.
 func (s *Service) endIn(ctx context.Context, found Session, rights *principal.Session) (
 	ended []policy.AccountSessions, err error,
 ) {
@@ -296,6 +414,9 @@ func (s *Service) endIn(ctx context.Context, found Session, rights *principal.Se
 	ended, live := found.splitEnded(accounts, now)
 	if !boundsOf(policy.LongestSession(live...), now).contains(found) || len(live) == 0 && len(ended) > 0 {
 		return nil, fault.SessionEnded
+	}
+	if !found.HasFactor && policy.RequiresFactor(live...) {
+		return nil, errSetUpFactor
 	}
 	for _, a := range ended {
 		rights.EndIn(a.Account)
@@ -375,6 +496,11 @@ func (s *Service) End(ctx context.Context, who principal.Principal, id ident.Ses
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Ledger.Write(ctx, principal.System(), func(ctx context.Context, tx Tx) (audit.Event, error) {
 		n, err := tx.DeleteDeadSessions(ctx, boundsOf(policy.MaxSessions, s.Horizon()))
+		if err != nil {
+			return audit.Event{}, err
+		}
+		half, err := tx.DeleteExpiredHalfSessions(ctx, s.Horizon())
+		n += half
 		if err == nil && n == 0 {
 			err = audit.ErrNothing
 		}

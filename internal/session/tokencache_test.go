@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
@@ -81,6 +82,7 @@ func newService(t *testing.T) (*session.Service, *counting, principal.Person, ti
 		Ledger: store.NewLedger(s, func(t *store.Tx) session.Tx { return t }), Store: reads, Now: time.Now,
 		Rand: rand.Reader, Keyring: keyring,
 		Horizon: time.Now, Doubt: func() error { return nil },
+		Factors: &secondfactor.Service{Keyring: keyring, Now: time.Now, Rand: rand.Reader},
 	}, reads, u.Person(), set
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // Conditions that the queries below share. They find the sessions that a policy of an account ends.
@@ -34,15 +35,19 @@ const (
 	deletePolicyRules query = `DELETE FROM policy_rules WHERE account_id = $1`
 	insertPolicyRule  query = `INSERT INTO policy_rules (account_id, serial, reason, days, since, until)
 		VALUES ($1, $2, $3, $4, $5, $6)`
-	selectBounds query = `SELECT session_idle_minutes, session_absolute_hours FROM accounts WHERE id = $1`
-	updateBounds query = `UPDATE accounts SET session_idle_minutes = $2, session_absolute_hours = $3 WHERE id = $1`
+	selectBounds query = `SELECT session_idle_minutes, session_absolute_hours, require_second_factor FROM accounts
+		WHERE id = $1`
+	updateBounds query = `UPDATE accounts SET session_idle_minutes = $2, session_absolute_hours = $3,
+		require_second_factor = $4 WHERE id = $1`
 	// One row for each membership and each account role of a person. Rows of the same account
 	// repeat.
-	selectBoundsOf query = `SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+	selectBoundsOf query = `SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id,
+		a.require_second_factor, 'admin'
 		FROM account_members am JOIN accounts a ON a.id = am.account_id
 		LEFT JOIN session_ends e ON e.session_id = $2 AND e.account_id = a.id
 		WHERE am.user_id = $1 AND a.disabled_at IS NULL
-		UNION ALL SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id
+		UNION ALL SELECT a.id, a.session_idle_minutes, a.session_absolute_hours, e.session_id,
+		a.require_second_factor, m.role
 		FROM members m JOIN tenants t ON t.id = m.tenant_id JOIN accounts a ON a.id = t.account_id
 		LEFT JOIN session_ends e ON e.session_id = $2 AND e.account_id = a.id
 		WHERE m.user_id = $1 AND m.disabled_at IS NULL AND t.disabled_at IS NULL AND a.disabled_at IS NULL`
@@ -121,7 +126,7 @@ func (t *Tx) Policy(ctx context.Context, account ident.AccountID) (policy.Policy
 }
 
 func accountPolicy(ctx context.Context, from querier, account ident.AccountID) (p policy.Policy, err error) {
-	p.Sessions, err = scanBounds(from.row(ctx, selectBounds, account))
+	p.Sessions, p.SecondFactor, err = scanBounds(from.row(ctx, selectBounds, account))
 	if err != nil {
 		return p, err
 	}
@@ -144,7 +149,8 @@ func policyRules(ctx context.Context, from querier, account ident.AccountID) (ru
 // SetPolicy implements account.Tx.
 func (t *Tx) SetPolicy(ctx context.Context, account ident.AccountID, p policy.Policy) error {
 	idle, absolute := int64(p.Sessions.Idle/time.Minute), int64(p.Sessions.Absolute/time.Hour)
-	if err := t.runOne(ctx, updateBounds, account, nullIfZero(idle), nullIfZero(absolute)); err != nil {
+	if err := t.runOne(ctx, updateBounds, account, nullIfZero(idle), nullIfZero(absolute),
+		nullIfEmpty(p.SecondFactor)); err != nil {
 		return err
 	}
 	if err := t.exec(ctx, deletePolicyRules, account); err != nil {
@@ -177,20 +183,34 @@ func boundsOf(
 ) (accounts []policy.AccountSessions, err error) {
 	all, err := collect(ctx, from, selectBoundsOf, scanBoundsOf, user, id)
 	for _, a := range all {
-		if !slices.Contains(accounts, a) {
+		same := slices.IndexFunc(accounts, func(b policy.AccountSessions) bool { return b.Account == a.Account })
+		if same < 0 {
 			accounts = append(accounts, a)
+			continue
 		}
+		accounts[same].Admin = accounts[same].Admin || a.Admin
 	}
 	return accounts, err
 }
 
-func scanBoundsOf(row scanner) (policy.AccountSessions, error) { return scanBoundsAfter(row) }
+func scanBoundsOf(row scanner) (policy.AccountSessions, error) {
+	var rule policy.FactorRule
+	var role scope.Role
+	a, err := scanLimits(row, nil, nullString(&rule), &role)
+	if err != nil {
+		return a, err
+	}
+	a.SecondFactor = rule
+	a.Admin = role == scope.Admin
+	return a, nil
+}
 
-// scanBoundsAfter scans the limits of an account that follow other columns.
-func scanBoundsAfter(row scanner, before ...any) (a policy.AccountSessions, err error) {
+// scanLimits scans the limits of an account that stand between other columns.
+func scanLimits(row scanner, before []any, after ...any) (a policy.AccountSessions, err error) {
 	var minutes, hours int64
 	var ended ident.SessionID
-	err = row.Scan(append(before, &a.Account, nullInt{&minutes}, nullInt{&hours}, nullString(&ended))...)
+	columns := append(before, &a.Account, nullInt{&minutes}, nullInt{&hours}, nullString(&ended))
+	err = row.Scan(append(columns, after...)...)
 	if err != nil {
 		return a, err
 	}
@@ -206,7 +226,7 @@ type sessionBounds struct {
 }
 
 func scanSessionBounds(row scanner) (s sessionBounds, err error) {
-	s.AccountSessions, err = scanBoundsAfter(row, &s.id)
+	s.AccountSessions, err = scanLimits(row, []any{&s.id})
 	return s, err
 }
 
@@ -217,10 +237,14 @@ func (s *Store) EndSessionIn(ctx context.Context, id ident.SessionID, account id
 	return err
 }
 
-func scanBounds(row scanner) (policy.Sessions, error) {
+func scanBounds(row scanner) (limits policy.Sessions, rule policy.FactorRule, err error) {
 	var minutes, hours int64
-	err := row.Scan(nullInt{&minutes}, nullInt{&hours})
-	return policy.Sessions{Idle: time.Duration(minutes) * time.Minute, Absolute: time.Duration(hours) * time.Hour}, err
+	err = row.Scan(nullInt{&minutes}, nullInt{&hours}, nullString(&rule))
+	if err != nil {
+		return limits, rule, err
+	}
+	limits.Idle, limits.Absolute = time.Duration(minutes)*time.Minute, time.Duration(hours)*time.Hour
+	return limits, rule, nil
 }
 
 // EndSessionsIn implements account.Tx.

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/journal"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 )
 
 const (
@@ -149,6 +150,10 @@ func (t *Tx) expirePending(ctx context.Context) error {
 		return err
 	}
 	if err := t.exec(ctx, upsertSetting, tokensSince, decimal(now)); err != nil {
+		return err
+	}
+	// A code that was used after the backup must not work again: no code of now does.
+	if err := t.exec(ctx, raiseSteps, secondfactor.StepAt(now)+1); err != nil {
 		return err
 	}
 	return t.exec(ctx, upsertWatermark, decimal(now))

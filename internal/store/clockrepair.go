@@ -71,9 +71,10 @@ const (
 		THEN $1 ELSE disabled_at END,
 		deleted_at = CASE WHEN deleted_at > $1 THEN $1 ELSE deleted_at END, password_set_at = CASE
 		WHEN password_set_at > $1 THEN $1 ELSE password_set_at END,
-		email_proven_at = CASE WHEN email_proven_at > $1 THEN $1 ELSE email_proven_at END
+		email_proven_at = CASE WHEN email_proven_at > $1 THEN $1 ELSE email_proven_at END,
+		short_password_at = CASE WHEN short_password_at > $1 THEN $1 ELSE short_password_at END
 		WHERE created_at > $1 OR updated_at > $1 OR disabled_at > $1 OR deleted_at > $1 OR password_set_at > $1
-		OR email_proven_at > $1`
+		OR email_proven_at > $1 OR short_password_at > $1`
 	clampFailures       query = `UPDATE sign_in_failures SET last_at = $1 WHERE last_at > $1`
 	clampAccountMembers query = `UPDATE account_members SET created_at = $1 WHERE created_at > $1`
 	clampTenants        query = `UPDATE tenants SET created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END,
@@ -136,6 +137,14 @@ const (
 	clampWatches query = `UPDATE key_watches SET shown_at = CASE WHEN shown_at > $1 THEN $1 ELSE shown_at END,
 		used_at = CASE WHEN used_at > $1 THEN $1 ELSE used_at END, refused_at = CASE WHEN refused_at > $1 THEN $1
 		ELSE refused_at END WHERE shown_at > $1 OR used_at > $1 OR refused_at > $1`
+	clampFactors query = `UPDATE second_factors SET set_at = $1 WHERE set_at > $1`
+	// Codes of the present time are accepted again; those of steps up to now stay used.
+	clampFactorSteps  query = `UPDATE second_factors SET last_step = $1 / 30000000 WHERE last_step > $1 / 30000000`
+	clampFactorProofs query = `UPDATE sessions SET factor_at = $1 WHERE factor_at > $1`
+	clampHalfSessions query = `UPDATE half_sessions SET created_at = CASE WHEN created_at > $1 THEN $1
+		ELSE created_at END, password_set_at = CASE WHEN password_set_at > $1 THEN $1 ELSE password_set_at END,
+		expires_at = CASE WHEN created_at > $1 THEN $1 ELSE expires_at END
+		WHERE created_at > $1 OR password_set_at > $1`
 	clampLeases       query = `UPDATE leases SET until = $1 WHERE until > $1`
 	clampKnownClients query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
 )
@@ -149,7 +158,7 @@ var clamps = []query{
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
-	clampSigningKeys, clampWatches,
+	clampSigningKeys, clampWatches, clampFactors, clampFactorSteps, clampFactorProofs, clampHalfSessions,
 }
 
 type repairKey struct{}

@@ -127,7 +127,7 @@ func (t *Tx) revokeNextKeys(ctx context.Context, o tenancy.EndedOwner, mode poli
 func (t *Tx) endKeys(ctx context.Context, ids []ident.KeyID, o tenancy.EndedOwner, mode policy.RevokeMode) error {
 	changes := []query{deleteTheseCopies}
 	if mode == policy.Delete {
-		changes = []query{deleteTheseUses, deleteTheseScopeUses, deleteTheseKeys}
+		changes = []query{deleteTheseUses, deleteTheseScopeUses, deleteTheseWords, deleteTheseKeys}
 	}
 	for _, q := range changes {
 		q, args := expand(q, 1, ids)

@@ -55,7 +55,16 @@ const (
 		LEFT JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL
 		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		WHERE k.owner_id = $1` + newestCandidates
-	selectKeys query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
+	selectKeys    query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
+	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at,
+		k.revoked_at, COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at),
+		CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
+		THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END
+		FROM keys k LEFT JOIN users o ON o.id = k.owner_id
+		LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
+		LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
+		LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
+		WHERE k.tenant_id = $1` + newestCandidates
 	// A key that waits for its secret has no age.
 	countHeldKeys query = `SELECT k.owner_id, COUNT(*), MAX(used.last_used_at) FROM keys k
 		LEFT JOIN key_uses used ON used.key_id = k.id
@@ -119,6 +128,26 @@ func (s *Store) Held(ctx context.Context, tenant ident.TenantID, owners []ident.
 	return held, s.fault(err)
 }
 
+// KeyStates implements key.ListStore.
+func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, after key.Position,
+	most int,
+) ([]key.Key, error) {
+	args := append([]any{tenant}, pageArgs(after.At, string(after.Key), 0)...)
+	args[3] = most
+	states, err := collect(ctx, s.reading, listKeyStates, func(row scanner) (k key.Key, err error) {
+		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt},
+			nullInt{&k.Slot}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt},
+			isSet{&k.OwnerDisabled})
+	}, args...)
+	return states, s.fault(err)
+}
+
+// TheseKeys implements key.ListStore.
+func (s *Store) TheseKeys(ctx context.Context, tenant ident.TenantID, these []ident.KeyID) ([]key.Key, error) {
+	keys, _, err := s.keysByID(ctx, these, len(these), nil)
+	return slices.DeleteFunc(keys, func(k key.Key) bool { return k.Tenant != tenant }), err
+}
+
 // StewardedBy implements key.Store.
 func (s *Store) StewardedBy(ctx context.Context, tenant ident.TenantID,
 	person ident.UserID,
@@ -138,6 +167,16 @@ func (s *Store) StewardedBy(ctx context.Context, tenant ident.TenantID,
 func (s *Store) Keys(
 	ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page,
 ) ([]key.Key, *key.Position, error) {
+	if filter.Query != "" && filter.ShownTo == "" {
+		wanted := text.NewWordQuery(filter.Query)
+		word, ok, err := s.rarestWord(ctx, tenant, wanted)
+		if err != nil {
+			return nil, nil, s.fault(err)
+		}
+		if ok {
+			return s.searchKeys(ctx, s.wordCandidates(ctx, tenant, word), filter, page)
+		}
+	}
 	q, owner := listCandidates, []any(nil)
 	switch {
 	case filter.ShownTo != "" && filter.Usable:
@@ -150,7 +189,7 @@ func (s *Store) Keys(
 		q, owner = listCandidatesBy, []any{filter.CreatedBy}
 	}
 	if filter.Query != "" || filter.ShownTo != "" || len(filter.Owners) > 0 {
-		return s.searchKeys(ctx, q, tenant, filter, page, owner...)
+		return s.searchKeys(ctx, s.candidates(ctx, q, tenant, owner...), filter, page)
 	}
 	q = listKeys
 	switch {
@@ -166,23 +205,36 @@ func (s *Store) Keys(
 
 // OwnKeys implements key.Store.
 func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) ([]key.Key, *key.Position, error) {
-	return s.searchKeys(ctx, listOwnCandidates, filter.Owner, filter, page)
+	return s.searchKeys(ctx, s.candidates(ctx, listOwnCandidates, filter.Owner), filter, page)
 }
 
-// searchKeys examines the keys that a query returns and keeps those that match the filter. It stops
+// candidates returns a function that reads the next keys of a query.
+func (s *Store) candidates(ctx context.Context, q query, of any, more ...any) readCandidates {
+	return func(p key.Page, limit int) ([]listedKey, bool, error) {
+		args := append([]any{of}, pageArgs(p.BeforeTime, string(p.BeforeID), 0)...)
+		args[3] = limit
+		part, err := collect(ctx, s.reading, q, scanListedKey, append(args, more...)...)
+		return part, len(part) == limit, err
+	}
+}
+
+// readCandidates reads up to limit keys that follow the position of a page. more is set if there
+// may be further ones.
+type readCandidates = func(p key.Page, limit int) (part []listedKey, more bool, err error)
+
+// searchKeys examines the keys that read returns and keeps those that match the filter. It stops
 // when the page is full, when no keys are left, or after maxSearched keys. In the last case it also
 // returns the position of the last examined key.
 func (s *Store) searchKeys(
-	ctx context.Context, q query, of any, filter key.Filter, page key.Page, more ...any,
+	ctx context.Context, read readCandidates, filter key.Filter, page key.Page,
 ) ([]key.Key, *key.Position, error) {
-	wanted := text.NewQuery(filter.Query)
+	wanted := text.NewWordQuery(filter.Query)
 	var found []ident.KeyID
 	var last *key.Position
 	at := page
-	for looked := 0; looked < maxSearched; looked += searchBatch {
-		args := append([]any{of}, pageArgs(at.BeforeTime, string(at.BeforeID), page.Limit)...)
-		args[3] = searchBatch
-		part, err := collect(ctx, s.reading, q, scanListedKey, append(args, more...)...)
+	batch := min(searchBatch, 2*pageLimit(page.Limit)) // most searches match more than half of it
+	for looked := 0; looked < maxSearched; looked += batch {
+		part, more, err := read(at, batch)
 		if err != nil {
 			return nil, nil, s.fault(err)
 		}
@@ -198,10 +250,11 @@ func (s *Store) searchKeys(
 				return s.keysByID(ctx, found, page.Limit, last)
 			}
 		}
-		if len(part) < searchBatch {
+		if !more || len(part) == 0 {
 			return s.keysByID(ctx, found, page.Limit, nil)
 		}
 		at.BeforeTime, at.BeforeID = last.At, last.Key
+		batch = searchBatch
 	}
 	return s.keysByID(ctx, found, page.Limit, last)
 }

@@ -398,6 +398,9 @@ func (t *Tx) InsertKey(ctx context.Context, k key.Key, s key.Secret) error {
 	if err := t.insertSecret(ctx, k.ID, s); err != nil {
 		return err
 	}
+	if err := t.indexKey(ctx, k.Tenant, k.ID, k.Name, s.PublicID); err != nil {
+		return err
+	}
 	return t.insertGrants(ctx, k)
 }
 
@@ -449,6 +452,9 @@ func (t *Tx) EditKey(ctx context.Context, k key.Key) error {
 	if err != nil {
 		return err
 	}
+	if err := t.reindexKey(ctx, k.Tenant, k.ID, k.Name, k.PublicID); err != nil {
+		return err
+	}
 	if err := t.exec(ctx, deleteGrants, k.ID); err != nil {
 		return err
 	}
@@ -468,6 +474,9 @@ func (t *Tx) ReplaceSecret(ctx context.Context, k key.Key, s key.Secret) error {
 		return err
 	}
 	if err := t.insertSecret(ctx, k.ID, s); err != nil {
+		return err
+	}
+	if err := t.reindexKey(ctx, k.Tenant, k.ID, k.Name, s.PublicID); err != nil {
 		return err
 	}
 	return t.markSlotTaken(t.runOne(ctx, updateKeySecret, k.ID, nullIfZero(k.Slot), micros(k.SecretSetAt),
@@ -521,7 +530,7 @@ func (t *Tx) revokeAllKeysOf(ctx context.Context, tenant ident.TenantID, owner i
 	if mode == policy.Delete {
 		revoke = deleteKeysOf
 		args = nil
-		besides = []query{deleteUsesOf, deleteScopeUsesOf}
+		besides = []query{deleteUsesOf, deleteScopeUsesOf, deleteWordsOfOwner}
 	}
 	for _, q := range besides {
 		if err := t.exec(ctx, q, tenant, owner); err != nil {
@@ -533,7 +542,7 @@ func (t *Tx) revokeAllKeysOf(ctx context.Context, tenant ident.TenantID, owner i
 
 // DeleteKey implements key.EndTx.
 func (t *Tx) DeleteKey(ctx context.Context, id ident.KeyID) error {
-	for _, q := range []query{deleteUses, deleteScopeUses} {
+	for _, q := range []query{deleteUses, deleteScopeUses, deleteWords} {
 		if err := t.exec(ctx, q, id); err != nil {
 			return err
 		}

@@ -62,7 +62,10 @@ func (t *Tx) InsertMember(ctx context.Context, m tenancy.Member) error {
 	if t.store.backend.Classify(err) == Duplicate {
 		return fault.New(fault.Conflict, "This person is already a member of the tenant.")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.indexMember(ctx, m.Tenant, m.User.ID)
 }
 
 // UpdateMember implements tenancy.MemberTx.

@@ -36,8 +36,8 @@ const (
 		AND claimed_until <= $2`
 	dueNotices query = `SELECT id FROM outbox WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, id
 		LIMIT 50`
-	dueLinks query = `SELECT id FROM outbox WHERE link_id IS NOT NULL AND state = 'waiting' AND kind = $1 AND due_at <= $2
-		ORDER BY due_at, id LIMIT 50`
+	dueLinks query = `SELECT id FROM outbox WHERE link_id IS NOT NULL AND state = 'waiting' AND kind = $1
+		AND due_at <= $2 ORDER BY due_at, id LIMIT 50`
 	leaseNotice query = `UPDATE outbox
 		SET state = 'claimed', claimed_by = $2, claimed_until = $3, attempts = attempts + 1
 		WHERE id = $1 AND state = 'waiting' AND due_at <= $4 RETURNING attempts`

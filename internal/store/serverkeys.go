@@ -19,8 +19,9 @@ const (
 	markServerKeyDrained query = `UPDATE server_keys SET emptied_at = $3 WHERE purpose = $1 AND version = $2`
 	retireServerKey      query = `UPDATE server_keys SET retired_at = $3 WHERE purpose = $1 AND version = $2`
 
-	countDigests query = `SELECT COUNT(*) FROM key_secrets WHERE digest_version = $1`
-	countCopies  query = `SELECT COUNT(*) FROM key_secrets WHERE copy_version = $1`
+	countDigests query = `SELECT (SELECT COUNT(*) FROM key_secrets WHERE digest_version = $1)
+		+ (SELECT COUNT(*) FROM second_factors WHERE secret_version = $1)`
+	countCopies query = `SELECT COUNT(*) FROM key_secrets WHERE copy_version = $1`
 	// An id counts while it identifies a valid secret, or will once it is claimed. A previous one
 	// counts until it is deleted.
 	countIDs query = `SELECT COUNT(*) FROM key_secrets s JOIN keys k ON k.id = s.key_id
@@ -43,12 +44,16 @@ const (
 		sealedOrder
 	managementDigestsBefore query = sealedBefore + `s.digest, s.digest_version FROM management_key_secrets s
 		JOIN management_keys k ON k.id = s.key_id WHERE s.digest_version < $1` + sealedOrder
+	factorsBefore query = `SELECT '', user_id, 1, secret, secret_version FROM second_factors
+		WHERE secret_version < $1 AND (user_id, 1) > ($2, $3) ORDER BY user_id LIMIT 100`
 	// Only if the text is still the one that was read: a refresh, a revocation or another node may
 	// have replaced it.
 	reencryptDigest query = `UPDATE key_secrets SET digest = $3, digest_version = $4 WHERE key_id = $1 AND serial = $2
 		AND digest = $5 AND digest_version = $6`
 	reencryptManagementDigest query = `UPDATE management_key_secrets SET digest = $3, digest_version = $4
 		WHERE key_id = $1 AND serial = $2 AND digest = $5 AND digest_version = $6`
+	reencryptFactor query = `UPDATE second_factors SET secret = $3, secret_version = $4
+		WHERE user_id = $1 AND $2 > 0 AND secret = $5 AND secret_version = $6`
 	reencryptCopy query = `UPDATE key_secrets SET copy = $3, copy_version = $4 WHERE key_id = $1 AND serial = $2
 		AND copy = $5 AND copy_version = $6`
 )
@@ -162,6 +167,8 @@ func (s *Store) SealedBefore(ctx context.Context, purpose credential.Purpose, ve
 		q = copiesBefore
 	case credential.ManagementDigestPurpose:
 		q = managementDigestsBefore
+	case credential.SecondFactorPurpose:
+		q = factorsBefore
 	}
 	err = forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
 		var r serverkey.Row
@@ -183,6 +190,8 @@ func (s *Store) Reencrypt(ctx context.Context, purpose credential.Purpose, batch
 		q = reencryptCopy
 	case credential.ManagementDigestPurpose:
 		q = reencryptManagementDigest
+	case credential.SecondFactorPurpose:
+		q = reencryptFactor
 	}
 	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, r := range batch {

@@ -17,7 +17,8 @@ import (
 
 const (
 	selectSession query = `SELECT s.id, s.created_at, s.signed_in_at, s.last_seen_at, s.expires_at, s.ip, s.agent,
-		s.kind, s.tenant_id, u.id, u.email, u.name
+		s.kind, s.tenant_id, s.factor_at, EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id), u.id, u.email,
+		u.name
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = $1 AND u.disabled_at IS NULL
 		AND u.deleted_at IS NULL`
 	selectMemberships query = `SELECT t.id, t.account_id, m.role FROM members m JOIN tenants t ON t.id = m.tenant_id
@@ -35,8 +36,8 @@ const (
 		ORDER BY created_at DESC, id DESC LIMIT $7`
 	touchSession  query = `UPDATE sessions SET last_seen_at = $2 WHERE id = $1`
 	insertSession query = `INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at, last_seen_at,
-		expires_at, ip, agent, kind, tenant_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+		expires_at, ip, agent, kind, tenant_id, factor_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	// The person is locked, so that no session is added meanwhile.
 	endOldestSessions query = `DELETE FROM sessions WHERE user_id = $1 AND kind = $3
 		AND (created_at, id) <= (SELECT created_at, id FROM sessions
@@ -50,21 +51,23 @@ const (
 )
 
 // Session implements session.Store.
-func (s *Store) Session(ctx context.Context, token credential.TokenHash) (session.Session, principal.Session, error) {
+func (s *Store) Session(ctx context.Context, token credential.TokenHash) (
+	found session.Session, rights principal.Session, err error,
+) {
 	if err := s.Obsolete(); err != nil {
 		return session.Session{}, principal.Session{}, err
 	}
-	var found session.Session
 	u := &found.User
-	err := s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, nullTime{&found.CreatedAt},
+	err = s.reading.row(ctx, selectSession, token[:]).Scan(&found.ID, nullTime{&found.CreatedAt},
 		nullTime{&found.SignedInAt},
 		nullTime{&found.LastSeenAt}, nullTime{&found.ExpiresAt}, &found.IP, &found.Agent, &found.Kind,
-		nullString(&found.Tenant), &u.ID, nullString(&u.Email), nullString(&u.Name))
+		nullString(&found.Tenant), nullTime{&found.FactorAt}, &found.HasFactor, &u.ID, nullString(&u.Email),
+		nullString(&u.Name))
 	if err != nil {
 		return session.Session{}, principal.Session{}, s.fault(err)
 	}
-	rights := principal.Session{
-		ID: found.ID, User: found.User, SignedInAt: found.SignedInAt,
+	rights = principal.Session{
+		ID: found.ID, User: found.User, SignedInAt: found.SignedInAt, FactorAt: found.FactorAt,
 		ExpiresAt: found.ExpiresAt, Bound: found.Tenant,
 	}
 	err = forEachRow(ctx, s.reading, selectMemberships, func(row *sql.Rows) error {
@@ -126,7 +129,8 @@ func (t *Tx) PasswordSetAt(ctx context.Context, user ident.UserID) (at time.Time
 // InsertSession implements session.Tx.
 func (t *Tx) InsertSession(ctx context.Context, s session.Session, token credential.TokenHash) error {
 	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt),
-		micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent, s.Kind, nullIfEmpty(s.Tenant))
+		micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent, s.Kind, nullIfEmpty(s.Tenant),
+		micros(s.FactorAt))
 }
 
 // EndOldestSessions implements session.Tx.
@@ -138,6 +142,9 @@ func (t *Tx) EndOldestSessions(ctx context.Context, user ident.UserID, kind cred
 
 // EndSessions implements identity.EndTx.
 func (t *Tx) EndSessions(ctx context.Context, user ident.UserID) error {
+	if err := t.exec(ctx, endHalfSessions, user); err != nil {
+		return err
+	}
 	return t.exec(ctx, endSessions, user)
 }
 

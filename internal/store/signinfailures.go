@@ -4,11 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/admission"
-	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/notice"
 )
@@ -105,8 +103,8 @@ func scanGuesses(row scanner) (g notice.FailedAttempts, err error) {
 	if err != nil {
 		return g, err
 	}
-	if id, _, mine := strings.Cut(g.Position.Bucket, " "); mine && g.User == "" {
-		g.User = ident.UserID(id)
+	if g.User == "" {
+		g.User = identity.UserOfBucket(g.Position.Bucket)
 	}
 	return g, nil
 }

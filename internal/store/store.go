@@ -153,6 +153,8 @@ type Store struct {
 	obsolete atomic.Pointer[Obsolete]
 	// upgraded is set once the upgrade of the database is known to be finished.
 	upgraded atomic.Bool
+	// searchable is set once search_words is known to have the words of everything.
+	searchable atomic.Bool
 	// full is set when a write finds the disk full, and cleared by the next write that succeeds.
 	full   atomic.Bool
 	counts WriteMetrics

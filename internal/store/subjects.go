@@ -42,6 +42,12 @@ func (t *Tx) CountSubjects(ctx context.Context, tenant ident.TenantID, most int)
 	return t.countUpTo(ctx, countSubjects, tenant, most)
 }
 
+// CountSubjects implements machine.SubjectStore.
+func (s *Store) CountSubjects(ctx context.Context, tenant ident.TenantID, most int) (n int, err error) {
+	err = s.reading.row(ctx, countSubjects, tenant, most).Scan(&n)
+	return n, s.fault(err)
+}
+
 // InsertSubject implements machine.NewSubjectTx. If another transaction took the external id
 // meanwhile, the change runs again.
 func (t *Tx) InsertSubject(ctx context.Context, s machine.Subject) (int64, error) {
@@ -54,7 +60,10 @@ func (t *Tx) InsertSubject(ctx context.Context, s machine.Subject) (int64, error
 	if t.store.backend.Classify(err) == Duplicate {
 		err = errors.Join(errContention, err)
 	}
-	return number, err
+	if err != nil {
+		return 0, err
+	}
+	return number, t.indexSubject(ctx, s)
 }
 
 // LockSubject implements machine.SubjectTx.
@@ -85,6 +94,9 @@ func (t *Tx) UpdateSubject(ctx context.Context, s machine.Subject) error {
 
 // DeleteSubject implements machine.SubjectTx.
 func (t *Tx) DeleteSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID, at time.Time) error {
+	if err := t.exec(ctx, deleteWords, id); err != nil {
+		return err
+	}
 	return t.runOne(ctx, deleteSubject, tenant, id, micros(at))
 }
 

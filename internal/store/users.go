@@ -13,7 +13,7 @@ import (
 
 // userColumns are scanned by scanUser, in this order.
 const userColumns = `id, number, email, canonical_email, email_proven_at, name, disabled_at, muted, password_set_at,
-	created_at, updated_at`
+	short_password_at, created_at, updated_at`
 
 const (
 	selectUserByEmail query = `SELECT ` + userColumns + `, password FROM users WHERE canonical_email = $1`
@@ -23,7 +23,8 @@ const (
 		VALUES ($1, $2, $3, $4, $8, $5, $6, $7, $7, $7)`
 	proveEmail query = `UPDATE users SET email_proven_at = $2 WHERE id = $1 AND email_proven_at IS NULL
 		AND deleted_at IS NULL`
-	updatePassword query = `UPDATE users SET password = $2, password_set_at = $3, updated_at = $3 WHERE id = $1`
+	updatePassword query = `UPDATE users SET password = $2, password_set_at = $3, short_password_at = NULL,
+		updated_at = $3 WHERE id = $1`
 	// A person without a password keeps this time, because sessions and links are compared with it.
 	voidPassword       query = `UPDATE users SET password = NULL, password_set_at = $2, updated_at = $2 WHERE id = $1`
 	updateUserName     query = `UPDATE users SET name = $2, updated_at = $3 WHERE id = $1`
@@ -33,7 +34,7 @@ const (
 	enableUser         query = `UPDATE users SET disabled_at = NULL, updated_at = $2 WHERE id = $1`
 	eraseUser          query = `UPDATE users
 		SET email = NULL, email_proven_at = NULL, canonical_email = NULL, name = NULL, password = NULL,
-		password_set_at = NULL, muted = '',
+		password_set_at = NULL, short_password_at = NULL, muted = '',
 		deleted_at = $2, updated_at = $2 WHERE id = $1`
 
 	lockAccountsOf query = `SELECT 1 FROM accounts
@@ -85,6 +86,7 @@ func scanUser(row scanner, more ...any) (u identity.User, err error) {
 		isSet{&u.Disabled},
 		(*mutedKinds)(&u.Muted),
 		nullTime{&u.PasswordSetAt},
+		isSet{&u.ShortPassword},
 		nullTime{&u.CreatedAt},
 		nullTime{&u.UpdatedAt},
 	}, more...)...)
@@ -128,7 +130,10 @@ func (s *Store) UpgradeHash(ctx context.Context, user ident.UserID, was, is stri
 
 // Rename implements identity.UserTx.
 func (t *Tx) Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error {
-	return t.runOne(ctx, updateUserName, user, name, micros(at))
+	if err := t.runOne(ctx, updateUserName, user, name, micros(at)); err != nil {
+		return err
+	}
+	return t.reindexPerson(ctx, user)
 }
 
 // SetMuted implements identity.UserTx.
@@ -190,8 +195,10 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
-	if err := t.exec(ctx, deleteKnownClients, user); err != nil {
-		return err
+	for _, q := range []query{deleteKnownClients, deleteWords, deleteCodes, deleteFactor} {
+		if err := t.exec(ctx, q, user); err != nil {
+			return err
+		}
 	}
 	return t.runOne(ctx, eraseUser, user, micros(at))
 }

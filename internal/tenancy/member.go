@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // Member is a person in a tenant.
@@ -62,6 +63,17 @@ func (s *Service) MemberByEmail(ctx context.Context, who principal.Principal, te
 		return Member{}, fault.NotFound
 	}
 	return s.Store.MemberByEmail(ctx, tenant, canonical)
+}
+
+// FoundMembers returns up to most members of a tenant, to a caller who sees the tenant. The words
+// are beginnings of words of their names and e-mail addresses.
+func (s *Service) FoundMembers(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	words text.WordQuery, most int,
+) ([]Member, error) {
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return nil, err
+	}
+	return s.Store.FoundMembers(ctx, tenant, words, most)
 }
 
 // CountMembers returns how many members a tenant has, disabled ones included, to a caller who sees

@@ -36,6 +36,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/text"
 )
 
 // Store is what this package reads outside transactions.
@@ -53,6 +54,8 @@ type Store interface {
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// MemberByEmail returns the member with the canonical address, or fault.NotFound.
 	MemberByEmail(ctx context.Context, tenant ident.TenantID, canonical string) (Member, error)
+	// FoundMembers returns up to most members of whose name and address the words are beginnings.
+	FoundMembers(ctx context.Context, tenant ident.TenantID, words text.WordQuery, most int) ([]Member, error)
 	// CountMembers counts up to most.
 	CountMembers(ctx context.Context, tenant ident.TenantID, most int) (int, error)
 	Catalogue(ctx context.Context, tenant ident.TenantID) (scope.Catalogue, error)

@@ -114,6 +114,7 @@ func (h *Server) boot() {
 	var err error
 	h.App, err = app.Start(h.t.Context(), h.Config, o)
 	h.check(err)
+	h.ConsoleNumbers.SetFirstWait(time.Minute) // so that pages do not depend on the speed of the machine
 	h.running = true
 }
 

@@ -119,6 +119,8 @@ func (a *Authenticator) authenticateSession(ctx context.Context, p Presentation,
 		return Caller{}, fault.KeyInvalid
 	case errors.Is(err, fault.SessionEnded):
 		return Caller{}, fault.SessionEnded
+	case errors.Is(err, fault.SecondFactorRequired):
+		return Caller{}, err
 	}
 	if err != nil {
 		return Caller{}, unavailable(err)

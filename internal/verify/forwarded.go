@@ -56,6 +56,9 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 		return Decision{}, err
 	}
 	caller, err := a.authenticateSession(ctx, p, from, r.Repeated)
+	if errors.Is(err, fault.SecondFactorRequired) { // until the person has set one up, nothing accepts the session
+		return Decision{Code: fault.SessionEnded}, nil
+	}
 	if code := fault.KindOf(err); code == fault.KeyInvalid || code == fault.SessionEnded {
 		return Decision{Code: code}, nil
 	}

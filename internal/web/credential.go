@@ -231,6 +231,7 @@ type Cookie struct {
 const (
 	consoleCookie = "claviger"
 	gatewayCookie = "claviger-gateway"
+	halfCookie    = "claviger-half"
 	// hostPrefix makes browsers bind a cookie to its host and to TLS (RFC 6265bis section 4.1.3.2).
 	hostPrefix = "__Host-"
 )
@@ -240,7 +241,10 @@ var GatewayCookie = Cookie{Name: gatewayCookie, Kind: credential.GatewayToken}
 
 // OwnCookieNames lists the names of all session cookies that Claviger sets.
 func OwnCookieNames() []string {
-	return []string{consoleCookie, hostPrefix + consoleCookie, gatewayCookie, hostPrefix + gatewayCookie}
+	return []string{
+		consoleCookie, hostPrefix + consoleCookie, gatewayCookie, hostPrefix + gatewayCookie, halfCookie,
+		hostPrefix + halfCookie,
+	}
 }
 
 func (a *Authenticator) cookie() Cookie {
@@ -260,7 +264,7 @@ func (a *Authenticator) cookieName() string {
 
 // sessionKinds are the kinds of the tokens in session cookies.
 var sessionKinds = []credential.TokenKind{
-	credential.SessionToken, credential.GatewayToken, credential.PasswordToken,
+	credential.SessionToken, credential.GatewayToken, credential.PasswordToken, credential.HalfToken,
 }
 
 // RemoveSessionCookies removes the session cookies of this server from a request: those with its
@@ -340,6 +344,30 @@ func cookieValue(line, name string) (value string, ok bool) {
 			return strings.Trim(value, " \t"), true
 		}
 	}
+}
+
+// SessionToken returns the token in the session cookie of a request; "" for none.
+func (a *Authenticator) SessionToken(h http.Header) string { return a.sessionToken(h) }
+
+// halfCookieName returns the name of the cookie of half-sessions.
+func (a *Authenticator) halfCookieName() string {
+	if a.Secure {
+		return hostPrefix + halfCookie
+	}
+	return halfCookie
+}
+
+// HalfToken returns the token of the half-session of a request; "" for none. No credential is made
+// of it.
+func (a *Authenticator) HalfToken(h http.Header) string {
+	return a.IssuedCookie(h, Cookie{Name: a.halfCookieName(), Kind: credential.HalfToken})
+}
+
+// HalfCookie returns the cookie of a half-session. With an empty token it deletes the cookie.
+func (a *Authenticator) HalfCookie(token credential.Secret) http.Cookie {
+	c := a.SessionCookie(token)
+	c.Name = a.halfCookieName()
+	return c
 }
 
 // SessionCookie returns the cookie of a session. With an empty token it deletes the cookie.

@@ -55,8 +55,9 @@ type NavGroup struct {
 // NavItem is a page in the sidebar. Its Icon is "" for none.
 type NavItem struct {
 	Label, Path, Icon string
-	// Count is "" for none.
+	// Count is "" for none. Warn is set for a count of what needs attention.
 	Count   string
+	Warn    bool
 	Current bool
 }
 
@@ -70,6 +71,8 @@ type Link struct{ Text, Path string }
 type Tab struct {
 	Link
 	Current bool
+	// Count says how many are behind it; "" for nothing.
+	Count string
 }
 
 // When is a time as people read it, and exactly.

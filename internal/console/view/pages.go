@@ -4,6 +4,8 @@ package view
 func Pages() []Page {
 	return []Page{
 		SignIn{},
+		SignInCode{},
+		FactorSetup{},
 		Form{},
 		Claim{},
 		Keys{},
@@ -40,6 +42,41 @@ type SignIn struct {
 }
 
 func (SignIn) file() string { return "signin.html" }
+
+// SignInCode asks a person who has given their password for a code of their second factor.
+type SignInCode struct {
+	Email string
+	// Failed is set after a wrong code. TriesLeft says how many more are checked.
+	Failed    bool
+	TriesLeft int
+	// Next and Kept are as in SignIn.
+	Next string
+	Kept []Field
+}
+
+func (SignInCode) file() string { return "signincode.html" }
+
+// FactorSetup shows the secret of an authenticator app once, and asks for the first code.
+type FactorSetup struct {
+	Lead   string
+	Action string
+	QR     QRCode
+	// Secret is what a person types into the app who cannot scan the QR code. Setup is the sealed
+	// secret, which the form sends back.
+	Secret, Setup string
+	// Password is set if the person must give their password as well. User is their e-mail address.
+	Password bool
+	User     string
+	Faults   Faults
+	// Cancel leads back. Again is the page that shows another secret.
+	Cancel Link
+	Again  string
+	// Next and Kept are as in SignIn.
+	Next string
+	Kept []Field
+}
+
+func (FactorSetup) file() string { return "factorsetup.html" }
 
 // Input is a field of a form.
 type Input struct {

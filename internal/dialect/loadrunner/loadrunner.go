@@ -152,6 +152,9 @@ func (a *API) authenticatePassword(w http.ResponseWriter, c *dialect.Call) error
 		User: u.Person(), PasswordSetAt: u.PasswordSetAt, Kind: credential.PasswordToken, Tenant: tenant,
 		From: c.Origin,
 	})
+	if errors.Is(err, fault.SecondFactorRequired) { // the password alone does not do, and there is no field for a code
+		err = fault.Wrap(fault.SignInFailed, err, "")
+	}
 	if err != nil {
 		return err
 	}

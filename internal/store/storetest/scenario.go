@@ -57,6 +57,7 @@ func runScenario(fx *fixture) []string {
 	sc.tokensAreIssuedAndRevoked(who, sc.createTenant("issuing", account, nil, ada))
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
+	sc.secondFactorsCome(who, account, bob)
 	sc.openAccount()
 	sc.sendNotices()
 	sc.mailOfAnAccount(who, account)

@@ -19,6 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/serverkey"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
@@ -33,6 +34,7 @@ var passwordCost = identity.Cost{Memory: 8, Time: 1, Threads: 1}
 type services struct {
 	identity        *identity.Service
 	sessions        *session.Service
+	secondFactors   *secondfactor.Service
 	accounts        *account.Service
 	tenancy         *tenancy.Service
 	applications    *application.Service
@@ -78,6 +80,10 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 		Keyring: keyring, Horizon: now, Mails: true,
 		Passwords: identity.NewHasher(passwordCost, 4),
 	}
+	factors := &secondfactor.Service{
+		Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) secondfactor.Tx { return t })), Store: s,
+		Keyring: keyring, Now: now, Rand: random, Issuer: "Claviger",
+	}
 	tenants := &tenancy.Service{
 		Ledgers: tenancy.Ledgers{
 			Tenants:     wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.TenantTx { return t })),
@@ -120,7 +126,9 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) tenancy.EndedOwnersTx { return t })),
 			Store:  s,
 		},
+		secondFactors: factors,
 		sessions: &session.Service{
+			Factors: factors, Attempts: people,
 			Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) session.Tx { return t })), Store: s, Now: now,
 			Rand: random, Keyring: keyring,
 			Horizon: now, Doubt: func() error { return nil },
