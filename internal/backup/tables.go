@@ -39,12 +39,13 @@ var (
 		"service_accounts": 17, "service_account_stewards": 17, "plans": 17, "plan_grants": 17, "subjects": 17,
 		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
-		"second_factors": 24, "recovery_codes": 24,
+		"second_factors": 26, "recovery_codes": 26,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{
 		"keys.number": 17, "keys.metadata": 17, "keys.allowed_cidrs": 17, "keys.tokens_revoked_until": 20,
-		"applications.routes": 20, "users.short_password_at": 24, "accounts.require_second_factor": 24,
+		"applications.routes": 20, "outbox.account_id": 24, "users.short_password_at": 26,
+		"accounts.require_second_factor": 26,
 	}
 )
 
