@@ -13,7 +13,7 @@
 // Whether somebody may change an account is decided in one place, [CheckMember], inside the
 // transaction that makes the change, so that a role that was just removed cannot be used once more.
 // Who may make or remove an owner of an account is decided by checkRoleChange (members.go) alone.
-// Reads are decided by the principal that came with the request ([MustBelong], checkAdmin).
+// Reads are decided by the principal that came with the request ([MustBelong], RequireAdmin).
 //
 // Opening an account also makes its first tenant: package tenancy does that, by [Found].
 package account

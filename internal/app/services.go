@@ -50,6 +50,9 @@ type services struct {
 	Engine *verify.Engine
 	// Watches are the keys whose secrets were shown a moment ago.
 	Watches *usage.Watches
+	// Counters count the requests of keys and tenants, and Reports reads the counts.
+	Counters *usage.Counters
+	Reports  *usage.Reports
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
@@ -78,11 +81,16 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 		SignGate: admission.NewGate(signLimits()),
 	}
 	v.Watches = &usage.Watches{Store: s, Now: now, Shared: s.Shared()}
+	v.Counters = &usage.Counters{
+		Store: s, Run: rand.Text(), Node: func() string { return st.journal.Node().ID }, Now: now,
+	}
+	v.Reports = &usage.Reports{Store: s, Now: now, RequireAdmin: account.RequireAdmin, Gate: scans}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
 		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
 		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Watches: v.Watches,
-		Tokens: v.Tokens,
+		Counters: v.Counters,
+		Tokens:   v.Tokens,
 	})
 	v.Identity = &identity.Service{
 		Ledgers: identityLedgers(s), Store: s, Now: now, Rand: rand.Reader,

@@ -11,13 +11,14 @@ var tables = []string{
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses", "entries",
 	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links", "signing_keys", "revoked_tokens",
+	"usage_key_hours", "usage_key_days", "usage_tenant_hours", "usage_tenant_days", "key_transport_uses",
 	"audit_heads", "audit_events", "outbox",
 }
 
 // emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
-// the backup; idempotency keys, which protect repeated requests for a day; leases; and what newly
-// shown keys did.
-var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases", "key_watches"}
+// the backup; idempotency keys, which protect repeated requests for a day; leases; what newly
+// shown keys did; and which batches of usage are written, because no process goes on writing them.
+var emptiedTables = []string{"sessions", "session_ends", "idempotency", "leases", "key_watches", "usage_flushes"}
 
 // versionTables are not in a backup, and stay as they are. The header has the version of the
 // schema.
@@ -36,6 +37,8 @@ var (
 		"service_accounts": 17, "service_account_stewards": 17, "plans": 17, "plan_grants": 17, "subjects": 17,
 		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
+		"usage_key_hours": 23, "usage_key_days": 23, "usage_tenant_hours": 23, "usage_tenant_days": 23,
+		"key_transport_uses": 23,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{

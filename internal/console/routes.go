@@ -59,6 +59,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.tenantRoutes(),
 			c.ownerRoutes(),
 			c.accountTrailRoutes(),
+			c.statementRoutes(),
 		),
 		"/t": slices.Concat(
 			c.keyRoutes(),
@@ -72,6 +73,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.settingsRoutes(),
 			c.tenantTrailRoutes(),
 			c.healthRoutes(),
+			c.usageRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

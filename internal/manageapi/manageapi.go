@@ -25,6 +25,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -45,6 +46,8 @@ type API struct {
 	ManagementKeys *machine.ManagementKeys
 	Keyring        *credential.Keyring
 	Idempotency    IdempotencyStore
+	// Reports says how much keys are used.
+	Reports *usage.Reports
 	// Resets limits how often one client address requests a link to set a password.
 	Resets *web.AddressLimit
 	// BaseURL is the public URL of the server, without a slash at the end. Examples contain it.
@@ -87,6 +90,7 @@ func (a *API) Mount(router *web.Router) {
 	a.keys()
 	a.managementKeys()
 	a.health()
+	a.usage()
 	acceptQueries(a.surface, a.huma.OpenAPI())
 }
 

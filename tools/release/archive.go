@@ -51,7 +51,7 @@ var commonFiles = []string{
 	"LICENSE", "docs/install.md", "docs/configuration.md", "docs/operations.md", "docs/cli.md", "docs/integration.md",
 	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/gateway.md", "docs/integrations",
 	"docs/service-accounts.md", "docs/customer-keys.md", "docs/getting-started.md", "docs/console.md",
-	"docs/policies.md", "docs/best-practices.md", "docs/environments.md",
+	"docs/policies.md", "docs/best-practices.md", "docs/environments.md", "docs/usage.md",
 	"deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
 	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }

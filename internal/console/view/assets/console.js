@@ -149,7 +149,7 @@ if (find) {
     if (field || event.ctrlKey || event.metaKey || event.altKey || document.cookie.includes("shortcuts=off")) return;
     const keys = before + event.key;
     before = event.key === "g" ? "g" : "";
-    const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
+    const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), gu: pageAt("/usage"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
     if (to) location.href = to;
     if (keys !== "/") return;
     event.preventDefault();
