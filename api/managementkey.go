@@ -21,11 +21,13 @@ const (
 	PermissionSubjectsRead Permission = "subjects:read"
 	// PermissionSubjectsWrite creates, changes, disables, enables and deletes subjects.
 	PermissionSubjectsWrite Permission = "subjects:write"
-	// PermissionApplicationsRead, PermissionScopesRead and PermissionAuditRead are about the whole
-	// tenant. The role of the service account must include them.
+	// PermissionApplicationsRead, PermissionScopesRead, PermissionAuditRead and PermissionUsageRead
+	// are about the whole tenant. The role of the service account must include them: that of an
+	// auditor or admin for the last two.
 	PermissionApplicationsRead Permission = "applications:read"
 	PermissionScopesRead       Permission = "scopes:read"
 	PermissionAuditRead        Permission = "audit:read"
+	PermissionUsageRead        Permission = "usage:read"
 )
 
 // Values implements the enum.
@@ -33,7 +35,7 @@ func (Permission) Values() []Permission {
 	return []Permission{
 		PermissionKeysRead, PermissionKeysCreate, PermissionKeysUpdate, PermissionKeysRefresh, PermissionKeysDisable,
 		PermissionKeysRevoke, PermissionSubjectsRead, PermissionSubjectsWrite, PermissionApplicationsRead,
-		PermissionScopesRead, PermissionAuditRead,
+		PermissionScopesRead, PermissionAuditRead, PermissionUsageRead,
 	}
 }
 

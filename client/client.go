@@ -177,23 +177,29 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 // Stream sends a GET request, without retries, and returns the body of the response, which may be
 // too long to hold in memory. The caller must close it.
 func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	body, _, err := c.stream(ctx, path)
+	return body, err
+}
+
+// stream is Stream with the headers of the response.
+func (c *Client) stream(ctx context.Context, path string) (io.ReadCloser, http.Header, error) {
 	req, err := c.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return resp.Body, resp.Header, nil
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return nil, (&answer{resp.StatusCode, resp.Header, text}).read(nil)
+	return nil, nil, (&answer{resp.StatusCode, resp.Header, text}).read(nil)
 }
 
 // effect is what is known of a request besides its method.

@@ -13,7 +13,7 @@
 // Whether somebody may change an account is decided in one place, [CheckMember], inside the
 // transaction that makes the change, so that a role that was just removed cannot be used once more.
 // Who may make or remove an owner of an account is decided by checkRoleChange (members.go) alone.
-// Reads are decided by the principal that came with the request ([MustBelong], checkAdmin).
+// Reads are decided by the principal that came with the request ([MustBelong], RequireAdmin).
 //
 // Opening an account also makes its first tenant: package tenancy does that, by [Found].
 package account
@@ -145,8 +145,6 @@ type Tx interface {
 	SessionTx
 	MemberLimitTx
 	MailTx
-	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished.
-	RequireUpgrade(ctx context.Context) error
 	// UpdateAccount writes name and state.
 	UpdateAccount(ctx context.Context, a Account) error
 	// Candidate returns a person as they stand in the account, also a disabled one; the role is ""

@@ -72,9 +72,9 @@ func belongs(s principal.Session, account ident.AccountID) bool {
 	return principal.OfSession(&s).AccountRole(account).Valid()
 }
 
-// checkAdmin refuses everybody but signed-in owners and admins of the account. It is for reads:
+// RequireAdmin refuses everybody but signed-in owners and admins of the account. It is for reads:
 // changes go through CheckMember.
-func checkAdmin(who principal.Principal, account ident.AccountID) error {
+func RequireAdmin(who principal.Principal, account ident.AccountID) error {
 	own, ok := who.Session()
 	if !ok {
 		return fault.SessionRequired

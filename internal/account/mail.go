@@ -39,7 +39,7 @@ type MailTx interface {
 func (s *Service) Mail(ctx context.Context, who principal.Principal, account ident.AccountID,
 	page paging.Page,
 ) ([]notice.Entry, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return nil, err
 	}
 	return s.Store.AccountNotices(ctx, account, page)

@@ -29,7 +29,7 @@ type Member struct {
 func (s *Service) AccountMembers(ctx context.Context, who principal.Principal, account ident.AccountID,
 	page paging.Page,
 ) ([]Member, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return nil, err
 	}
 	return s.Store.AccountMembers(ctx, account, page)
@@ -50,7 +50,7 @@ func (m Member) check(expected etag.Tag) error {
 func (s *Service) AccountMember(ctx context.Context, who principal.Principal, account ident.AccountID,
 	user ident.UserID,
 ) (Member, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return Member{}, err
 	}
 	return s.Store.AccountMember(ctx, account, user)
@@ -62,7 +62,7 @@ func (s *Service) AccountMember(ctx context.Context, who principal.Principal, ac
 func (s *Service) Candidate(ctx context.Context, who principal.Principal, account ident.AccountID,
 	canonical string,
 ) (Member, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return Member{}, err
 	}
 	return s.Store.CandidateByEmail(ctx, account, canonical)

@@ -164,7 +164,7 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 	if err := fault.Refuse(c.Faults()...); err != nil {
 		return p, err
 	}
-	if err := checkAdmin(who, id); err != nil {
+	if err := RequireAdmin(who, id); err != nil {
 		return p, err
 	}
 	before, err := s.Store.Policy(ctx, id)

@@ -13,7 +13,7 @@ import (
 func (s *Service) VerifyAccountTrail(ctx context.Context, who principal.Principal,
 	account ident.AccountID,
 ) (audit.Recent, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return audit.Recent{}, err
 	}
 	return audit.VerifyRecent(ctx, s.Store, string(account))
@@ -24,7 +24,7 @@ func (s *Service) VerifyAccountTrail(ctx context.Context, who principal.Principa
 func (s *Service) AccountTrail(ctx context.Context, who principal.Principal, account ident.AccountID,
 	f audit.TrailFilter, page audit.TrailPage,
 ) (audit.TrailPart, error) {
-	if err := checkAdmin(who, account); err != nil {
+	if err := RequireAdmin(who, account); err != nil {
 		return audit.TrailPart{}, err
 	}
 	return audit.ReadTrail(ctx, s.Store, audit.Trail{Account: account}, f, page)

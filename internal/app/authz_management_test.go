@@ -75,6 +75,8 @@ var managementRoutes = []struct{ route, body, words string }{
 	},
 	{"GET /api/v1/tenants/{tenant}/scopes", ``, "200 200 expired revoked disabled 404 address 200"},
 	{"GET /api/v1/tenants/{tenant}/audit", ``, "200 403 expired revoked disabled 404 address 200"},
+	{"GET /api/v1/tenants/{tenant}/usage", ``, "200 403 expired revoked disabled 404 address 200"},
+	{"GET /api/v1/tenants/{tenant}/usage/events", ``, "200 403 expired revoked disabled 404 address 200"},
 	{"GET /api/v1/tenants/{tenant}/subjects", ``, "200 403 expired revoked disabled 404 address 200"},
 	{
 		"POST /api/v1/tenants/{tenant}/subjects", `{"external_id":"{fresh}"}`,

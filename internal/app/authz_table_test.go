@@ -232,6 +232,11 @@ var authorization = []row{
 		{"404 404 | 404 404 404 | 404", noAccount},
 	}},
 
+	{"GET /api/v1/accounts/{account}/usage", sessionOnly, ``, []rule{
+		{"200 200 | 403 403 403 | 404", ourAccount},
+		{"404 404 | 404 404 404 | 200", theirAccount},
+		{"404 404 | 404 404 404 | 404", noAccount},
+	}},
 	{"GET /api/v1/accounts/{account}/policy", sessionOnly, ``, []rule{
 		{"200 200 | 200 200 200 | 404", ourAccount},
 		{"404 404 | 404 404 404 | 200", theirAccount},
@@ -773,6 +778,18 @@ var authorization = []row{
 		{"in  in  | in  out in  | 404", anothersKey.where(membersSeeTheirOwn)},
 		{"in  in  | 404 404 404 | 404", siblingKey},
 		{"404 404 | 404 404 404 | in ", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/usage", sessionOnly, ``, []rule{
+		{"200 200 | 200 200 200 | 404", ourTenant},
+		{"200 200 | 404 404 404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200", theirTenant},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
+	{"GET /api/v1/tenants/{tenant}/usage/events", sessionOnly, ``, []rule{
+		{"200 200 | 200 403 200 | 404", ourTenant},
+		{"200 200 | 404 404 404 | 404", siblingTenant},
+		{"404 404 | 404 404 404 | 200", theirTenant},
 		{"404 404 | 404 404 404 | 404", noTenant},
 	}},
 	{"GET /api/v1/tenants/{tenant}/keys/{key}", sessionOnly, ``, []rule{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/job"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
 // jobRow is a row of the table of jobs: what runs periodically, and when.
@@ -73,6 +74,8 @@ func (a *App) jobTable() []jobRow {
 		{"watched_keys", 400 * time.Millisecond, optional, clockTrusted, true, a.Watches.Sync},
 		// Bounds how long somebody waits for the link by which they set a new password.
 		{"password_resets", time.Second, optional, clockTrusted, true, a.Identity.MailResets},
+		// Bounds which counts of requests are lost if the process is killed.
+		{"usage", usage.FlushEvery, optional, clockTrusted, true, a.Counters.Flush},
 		{"send_notices", 3 * time.Second, optional, clockTrusted, true, a.Notices.SendDue},
 		{"idle_memory", 5 * time.Second, optional, always, true, newMemory().adjust},
 		{"rewrap", 5 * time.Second, optional, clockTrusted, true, a.ServerKeys.RunOnce},
@@ -102,6 +105,7 @@ func (a *App) jobTable() []jobRow {
 		// Publishes the next key that signs JWTs, a day before it signs.
 		{"signing_keys", time.Hour, optional, nodeReady, true, a.Tokens.RotateSigningKeys},
 		{"revoked_tokens", time.Minute, optional, nodeReady, true, a.Tokens.Sweep},
+		{"old_usage", 24 * time.Hour, optional, nodeReady, true, a.removeOldUsage},
 		{"old_failures", time.Minute, optional, nodeReady, true, a.Identity.RemoveOldFailures},
 		{"journal_compaction", time.Minute, optional, always, true, a.journal.Compact},
 
@@ -119,6 +123,10 @@ func (a *App) syncServerKeys(ctx context.Context) error {
 }
 
 func (a *App) flushUses(ctx context.Context) error { return a.Usage.Flush(ctx, a.Store) }
+
+func (a *App) removeOldUsage(ctx context.Context) error {
+	return a.Counters.RemoveOld(ctx, a.clock.Horizon())
+}
 
 // disableIdleKeys disables idle keys, once every use that this node knows of is on record.
 func (a *App) disableIdleKeys(ctx context.Context) error {

@@ -55,6 +55,9 @@ type services struct {
 	Watches *usage.Watches
 	// ConsoleNumbers computes what pages show of whole tenants.
 	ConsoleNumbers *console.Background
+	// Counters count the requests of keys and tenants, and Reports reads the counts.
+	Counters *usage.Counters
+	Reports  *usage.Reports
 	// Limiter limits the requests of keys, VerifierLimiter those by which a key verifies others.
 	Limiter, VerifierLimiter *ratelimit.InMemory[ident.KeyID]
 }
@@ -87,11 +90,16 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	}
 	v.ConsoleNumbers = &console.Background{Now: now}
 	v.Watches = &usage.Watches{Store: s, Now: now, Shared: s.Shared()}
+	v.Counters = &usage.Counters{
+		Store: s, Run: rand.Text(), Node: func() string { return st.journal.Node().ID }, Now: now,
+	}
+	v.Reports = &usage.Reports{Store: s, Now: now, RequireAdmin: account.RequireAdmin, Gate: scans}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
 		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
 		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Watches: v.Watches,
-		Tokens: v.Tokens,
+		Counters: v.Counters,
+		Tokens:   v.Tokens,
 	})
 	v.Identity = &identity.Service{
 		Ledgers: identityLedgers(s), Store: s, Now: now, Rand: rand.Reader,

@@ -100,16 +100,16 @@ func (a *App) flushOnStop(ctx context.Context) error {
 		return nil
 	}
 	if err := a.Store.Obsolete(); err != nil {
-		a.options.Log.Warn("the last uses of keys were not written", "error", err)
+		a.options.Log.Warn("the last uses of keys and the last counts of requests were not written", "error", err)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	var uses error
 	if a.clock.Check() == nil {
-		uses = a.flushUses(ctx)
+		uses = errors.Join(a.flushUses(ctx), a.Counters.Flush(ctx))
 	} else {
-		a.options.Log.Warn("last uses that were not written are lost, since the clock is in doubt", "reason",
+		a.options.Log.Warn("last uses and counts that were not written are lost, since the clock is in doubt", "reason",
 			a.clock.Reason())
 	}
 	return errors.Join(uses, a.clock.record(ctx), a.journal.catchUp(ctx))

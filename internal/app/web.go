@@ -54,7 +54,7 @@ func (a *App) handler() (all http.Handler) {
 		Tenancy:       a.Tenancy,
 		Applications:  a.Applications, ServiceAccounts: a.ServiceAccounts, Subjects: a.Subjects,
 		Plans: a.Plans, Keys: a.Keys, ManagementKeys: a.ManagementKeys, Keyring: a.keyring, Idempotency: a.Store,
-		Resets: resets, BaseURL: a.URL, Version: a.options.Version,
+		Reports: a.Reports, Resets: resets, BaseURL: a.URL, Version: a.options.Version,
 	}
 	for _, e := range []entryPoint{
 		&dataplane.API{
@@ -68,7 +68,7 @@ func (a *App) handler() (all http.Handler) {
 		&console.Console{
 			Middleware: a.web, Identity: a.Identity, Sessions: a.Sessions, Accounts: a.Accounts, Tenancy: a.Tenancy,
 			SecondFactors: a.SecondFactors,
-			Applications:  a.Applications, Keys: a.Keys, Watches: a.Watches,
+			Applications:  a.Applications, Keys: a.Keys, Watches: a.Watches, Reports: a.Reports,
 			ServiceAccounts: a.ServiceAccounts,
 			ManagementKeys:  a.ManagementKeys, Subjects: a.Subjects, Plans: a.Plans, Keyring: a.keyring,
 			Background: a.ConsoleNumbers, Idempotency: a.Store,

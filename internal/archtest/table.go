@@ -104,7 +104,7 @@ var table = []layer{
 				"fault", "",
 		},
 		{"internal/serverkey", "principal policy credential ident audit fault", ""},
-		{"internal/usage", "policy scope ident metric fault", ""},
+		{"internal/usage", "admission policy scope principal ident metric fault", ""},
 		{
 			"internal/verify",
 			"admission ratelimit usage token policy credential route scope principal audit ident metadata metric " +

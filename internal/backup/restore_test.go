@@ -51,6 +51,10 @@ func TestABackupBringsBackEverythingOnEitherEngine(t *testing.T) {
 			!got.CreatedAt.Equal(kept.Key.CreatedAt) || got.Status != "active" {
 			t.Errorf("the key is now %+v", got)
 		}
+		if u := testkit.Must[api.Usage](t)(owner.Usage(t.Context(), string(tenant.ID), client.UsageFilter{},
+			client.Page{})); u.Total == nil || u.Total.Accepted != 1 {
+			t.Errorf("the usage is now %+v", u)
+		}
 		if a := testkit.Must[api.Application](t)(owner.Application(t.Context(), string(tenant.ID),
 			string(application.ID))); a.Name != application.Name || a.Number != application.Number {
 			t.Errorf("the application is now %+v", a)

@@ -11,15 +11,17 @@ var tables = []string{
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses", "entries",
 	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links", "signing_keys", "revoked_tokens",
+	"usage_key_hours", "usage_key_days", "usage_tenant_hours", "usage_tenant_days", "key_transport_uses",
 	"audit_heads", "audit_events", "outbox",
 }
 
 // emptiedTables are not in a backup, and a restore empties them: sessions, because some ended after
 // the backup; half-sessions; idempotency keys, which protect repeated requests for a day; leases;
-// what newly shown keys did; and words to search for, which a job writes again.
+// what newly shown keys did; words to search for, which a job writes again; and which batches of
+// usage are written, because no process goes on writing them.
 var emptiedTables = []string{
 	"sessions", "session_ends", "half_sessions", "idempotency", "leases", "key_watches",
-	"search_words", "search_fills",
+	"search_words", "search_fills", "usage_flushes",
 }
 
 // versionTables are not in a backup, and stay as they are. The header has the version of the
@@ -40,6 +42,8 @@ var (
 		"ended_owners": 17, "management_keys": 17, "management_key_secrets": 17, "management_key_uses": 17,
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
 		"second_factors": 26, "recovery_codes": 26,
+		"usage_key_hours": 27, "usage_key_days": 27, "usage_tenant_hours": 27, "usage_tenant_days": 27,
+		"key_transport_uses": 27,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{

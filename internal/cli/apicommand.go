@@ -43,7 +43,7 @@ func apiCommands() []*cobra.Command {
 		setupCommand(), loginCommand(), logoutCommand(), passwordCommand(), whoamiCommand(), contextsCommand(),
 		keysCommand(), serviceAccountsCommand(), managementKeysCommand(), subjectsCommand(), plansCommand(),
 		appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
-		verifyCommand(), auditCommand(), mcpCommand(), versionCommand(),
+		verifyCommand(), auditCommand(), usageCommand(), mcpCommand(), versionCommand(),
 	}
 	for _, c := range commands {
 		completeValues(c)

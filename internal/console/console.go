@@ -105,6 +105,8 @@ type Console struct {
 	Plans           *machine.Plans
 	// Watches are told that a secret is shown.
 	Watches *usage.Watches
+	// Reports says how much keys are used.
+	Reports *usage.Reports
 	// Resets limits requests for links to set a password.
 	Resets      *web.AddressLimit
 	Keyring     Keyring

@@ -65,6 +65,10 @@ func (c *Console) showKey(k *call) (response, error) {
 		page.Uses = k.uses(v)
 		page.Lifeline, page.LifeNote = k.lifeline(d), k.lifeNote(d)
 		page.Findings, page.Scopes = k.findings(d, k.isAdmin(t)), v.Key.Scopes.Strings()
+		page.Usage, err = k.keyUsage(v)
+		if err != nil {
+			return response{}, err
+		}
 		page.History = view.Panel{
 			ID: "history", Heading: "History", Days: k.history(d.Events),
 			Actions: k.pageAction("All in audit", inTenant(t.ID, "audit")+"?target="+string(v.Key.ID)),

@@ -34,6 +34,7 @@ var permissionWords = map[policy.Permission]string{
 	policy.MayReadApplications: "List applications",
 	policy.MayReadScopes:       "List scopes",
 	policy.MayReadAudit:        "Read the audit log of keys and subjects",
+	policy.MayReadUsage:        "Read how much the keys are used",
 }
 
 // permissionGroups are the headings of the permissions, by the word before the colon.

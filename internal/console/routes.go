@@ -64,6 +64,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.ownerRoutes(),
 			c.mailRoutes(),
 			c.accountTrailRoutes(),
+			c.statementRoutes(),
 		),
 		"/t": slices.Concat(
 			c.keyRoutes(),
@@ -77,6 +78,7 @@ func (c *Console) Routes() map[string][]web.Route {
 			c.settingsRoutes(),
 			c.tenantTrailRoutes(),
 			c.healthRoutes(),
+			c.usageRoutes(),
 		),
 		view.AssetPrefix: c.assets(),
 	}

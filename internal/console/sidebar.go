@@ -23,6 +23,7 @@ var readers = []scope.Role{scope.Admin, scope.Auditor}
 var tenantPages = []sidebarPage{
 	{"All API keys", "keys", "list", nil},
 	{"Key health", "health", "health", readers},
+	{"Usage", "usage", "bars", nil},
 	{"Audit", "audit", "book", readers},
 	{"Applications", "applications", "grid", nil},
 	{"Scopes", "scopes", "tag", nil},
@@ -39,6 +40,7 @@ var accountPages = []sidebarPage{
 	{"Tenants", "tenants", "grid", nil},
 	{"Owners and admins", "people", "people", nil},
 	{"Mail", "mail", "mail", nil},
+	{"Statement", "statement", "bars", nil},
 	{"Account audit", "audit", "book", nil},
 }
 

@@ -122,7 +122,11 @@ func (k *call) settingsForm(t tenancy.Tenant, values url.Values, faults view.Fau
 			switchPanel(t),
 		},
 	}
-	p.Parts = append(p.Parts, settingsForm(values, entries)...)
+	parts := settingsForm(values, entries)
+	if err := k.addTransportUse(t, parts); err != nil {
+		return response{}, err
+	}
+	p.Parts = append(p.Parts, parts...)
 	return response{
 		page: p, title: "Settings of " + t.Name, narrow: true, current: path, status: statusOf(faults),
 	}, nil

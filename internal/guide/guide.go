@@ -72,7 +72,8 @@ var contents = []struct {
 	{
 		"keys", "Keys and their owners", "For people, services and customers.",
 		[]string{
-			"policies.md", "service-accounts.md", "customer-keys.md", "environments.md", "oauth.md", "scanners.md",
+			"policies.md", "service-accounts.md", "customer-keys.md", "environments.md", "usage.md",
+			"oauth.md", "scanners.md",
 		},
 	},
 	{

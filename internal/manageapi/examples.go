@@ -158,6 +158,19 @@ func examples(baseURL string) []any {
 		},
 		api.IssuedKey{Key: key, Credential: &credential},
 		key,
+		api.Usage{
+			By: api.UsageByDay, From: at.Truncate(24 * time.Hour), To: at.Truncate(24*time.Hour).AddDate(0, 0, 1),
+			Total: &api.UsageSum{Accepted: 48210, Refused: 31}, Items: []api.UsageItem{{
+				BeginsAt: new(at.Truncate(24 * time.Hour)), UsageSum: api.UsageSum{Accepted: 48210, Refused: 31},
+			}},
+		},
+		api.Statement{
+			Month: "2026-11", Tenants: []api.StatementItem{{
+				TenantID: exampleTenant, Name: "Shipping API",
+				UsageSum: api.UsageSum{Accepted: 1506241, Refused: 13230},
+			}},
+			Total: api.UsageSum{Accepted: 1506241, Refused: 13230},
+		},
 		api.KeyHealthList{
 			Items: []api.KeyHealth{{
 				Key: summary, AgeDays: 120, LastUsedAt: &at, Findings: []api.Finding{api.FindingOlderThan90Days},

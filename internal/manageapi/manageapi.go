@@ -26,6 +26,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -47,6 +48,8 @@ type API struct {
 	ManagementKeys *machine.ManagementKeys
 	Keyring        *credential.Keyring
 	Idempotency    IdempotencyStore
+	// Reports says how much keys are used.
+	Reports *usage.Reports
 	// Resets limits how often one client address requests a link to set a password.
 	Resets *web.AddressLimit
 	// BaseURL is the public URL of the server, without a slash at the end. Examples contain it.
@@ -90,6 +93,7 @@ func (a *API) Mount(router *web.Router) {
 	a.keys()
 	a.managementKeys()
 	a.health()
+	a.usage()
 	acceptQueries(a.surface, a.huma.OpenAPI())
 }
 

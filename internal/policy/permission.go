@@ -26,25 +26,27 @@ const (
 	MayReadApplications Permission = "applications:read"
 	MayReadScopes       Permission = "scopes:read"
 	MayReadAudit        Permission = "audit:read"
+	MayReadUsage        Permission = "usage:read"
 )
 
 // Permissions returns the permissions whose routes exist.
 func Permissions() []Permission {
 	return []Permission{
 		MayReadKeys, MayCreateKeys, MayUpdateKeys, MayRefreshKeys, MayDisableKeys, MayRevokeKeys,
-		MayReadSubjects, MayWriteSubjects, MayReadApplications, MayReadScopes, MayReadAudit,
+		MayReadSubjects, MayWriteSubjects, MayReadApplications, MayReadScopes, MayReadAudit, MayReadUsage,
 	}
 }
 
 // scope returns the scope that a service account's role must hold for a permission over the whole
-// tenant; "" for a permission over keys or subjects.
+// tenant; "" for a permission over keys or subjects. There is no scope for usage: who reads the
+// audit trail of a tenant sees its usage, too.
 func (p Permission) scope() scope.Scope {
 	switch p {
 	case MayReadApplications:
 		return scope.ApplicationsRead
 	case MayReadScopes:
 		return scope.ScopesRead
-	case MayReadAudit:
+	case MayReadAudit, MayReadUsage:
 		return scope.AuditRead
 	}
 	return ""
@@ -58,7 +60,7 @@ func (p Permission) WithinRole(role scope.Role) bool {
 
 // countsForUsers reports whether a management key may use the permission for keys of users.
 func (p Permission) countsForUsers() bool {
-	return p == MayReadKeys || p == MayDisableKeys || p == MayRevokeKeys
+	return p == MayReadKeys || p == MayDisableKeys || p == MayRevokeKeys || p == MayReadUsage
 }
 
 // ManagementRights are what a management key may do at most.

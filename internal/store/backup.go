@@ -26,7 +26,7 @@ const (
 		FROM audit_events
 		WHERE change_number > $1 ORDER BY change_number LIMIT $2`
 	insertOwnerCounters query = `INSERT INTO counters (name, value)
-		VALUES ('service_account', 0), ('subject', 0), ('key', 0), ('signing_key', 0)
+		VALUES ('service_account', 0), ('subject', 0), ('key', 0), ('signing_key', 0), ('usage_complete', 0)
 		ON CONFLICT (name) DO NOTHING`
 	// The rows exist: only their numbers are set.
 	numberKeys query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,

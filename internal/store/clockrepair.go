@@ -145,9 +145,63 @@ const (
 		ELSE created_at END, password_set_at = CASE WHEN password_set_at > $1 THEN $1 ELSE password_set_at END,
 		expires_at = CASE WHEN created_at > $1 THEN $1 ELSE expires_at END
 		WHERE created_at > $1 OR password_set_at > $1`
+	clampTransportUses query = `UPDATE key_transport_uses SET last_used_on = $1 WHERE last_used_on > $1`
+	clampFlushes       query = `UPDATE usage_flushes SET
+		flushed_until = CASE WHEN flushed_until > $1 THEN $1 ELSE flushed_until END,
+		written_at = CASE WHEN written_at > $1 THEN $1 ELSE written_at END
+		WHERE flushed_until > $1 OR written_at > $1`
+	clampComplete     query = `UPDATE counters SET value = $1 WHERE name = 'usage_complete' AND value > $1`
 	clampLeases       query = `UPDATE leases SET until = $1 WHERE until > $1`
 	clampKnownClients query = `UPDATE sign_in_places SET seen_at = $1 WHERE seen_at > $1`
 )
+
+// Counts of hours and days that lie ahead are added to those of the present.
+const (
+	moveHourKeyCounts query = `INSERT INTO usage_key_hours (tenant_id, begins_at, owner_id, key_id, accepted, refused)
+		SELECT tenant_id, CAST($1 AS BIGINT), owner_id, key_id, CAST(SUM(accepted) AS BIGINT),
+			CAST(SUM(refused) AS BIGINT)
+		FROM usage_key_hours WHERE begins_at > $1 GROUP BY tenant_id, owner_id, key_id
+		ON CONFLICT (tenant_id, begins_at, owner_id, key_id) DO UPDATE
+		SET accepted = usage_key_hours.accepted + excluded.accepted,
+		refused = usage_key_hours.refused + excluded.refused`
+	deleteLaterHourKeyCounts query = `DELETE FROM usage_key_hours WHERE begins_at > $1`
+	moveHourTenantCounts     query = `INSERT INTO usage_tenant_hours
+		(tenant_id, begins_at, code, application_id, transport, requests)
+		SELECT tenant_id, CAST($1 AS BIGINT), code, application_id, transport, CAST(SUM(requests) AS BIGINT)
+		FROM usage_tenant_hours WHERE begins_at > $1 GROUP BY tenant_id, code, application_id, transport
+		ON CONFLICT (tenant_id, begins_at, code, application_id, transport) DO UPDATE
+		SET requests = usage_tenant_hours.requests + excluded.requests`
+	deleteLaterHourTenantCounts query = `DELETE FROM usage_tenant_hours WHERE begins_at > $1`
+	moveDayKeyCounts            query = `INSERT INTO usage_key_days
+		(tenant_id, begins_at, owner_id, key_id, accepted, refused)
+		SELECT tenant_id, CAST($1 AS BIGINT), owner_id, key_id, CAST(SUM(accepted) AS BIGINT),
+			CAST(SUM(refused) AS BIGINT)
+		FROM usage_key_days WHERE begins_at > $1 GROUP BY tenant_id, owner_id, key_id
+		ON CONFLICT (tenant_id, begins_at, owner_id, key_id) DO UPDATE
+		SET accepted = usage_key_days.accepted + excluded.accepted,
+		refused = usage_key_days.refused + excluded.refused`
+	deleteLaterDayKeyCounts query = `DELETE FROM usage_key_days WHERE begins_at > $1`
+	moveDayTenantCounts     query = `INSERT INTO usage_tenant_days
+		(tenant_id, begins_at, code, application_id, transport, requests)
+		SELECT tenant_id, CAST($1 AS BIGINT), code, application_id, transport, CAST(SUM(requests) AS BIGINT)
+		FROM usage_tenant_days WHERE begins_at > $1 GROUP BY tenant_id, code, application_id, transport
+		ON CONFLICT (tenant_id, begins_at, code, application_id, transport) DO UPDATE
+		SET requests = usage_tenant_days.requests + excluded.requests`
+	deleteLaterDayTenantCounts query = `DELETE FROM usage_tenant_days WHERE begins_at > $1`
+)
+
+// usageClamps move the counts that lie ahead to the present hour or day.
+var usageClamps = []struct {
+	unit    time.Duration
+	queries []query
+}{
+	{time.Hour, []query{
+		moveHourKeyCounts, deleteLaterHourKeyCounts, moveHourTenantCounts, deleteLaterHourTenantCounts, clampComplete,
+	}},
+	{policy.Day, []query{
+		moveDayKeyCounts, deleteLaterDayKeyCounts, moveDayTenantCounts, deleteLaterDayTenantCounts, clampTransportUses,
+	}},
+}
 
 // clamps set every time that lies in the future to the present.
 var clamps = []query{
@@ -158,7 +212,7 @@ var clamps = []query{
 	clampSessions, clampUsedLinks, clampMailedLinks, clampIdempotency, clampNotices, clampLeases, clampKnownClients,
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
-	clampSigningKeys, clampWatches, clampFactors, clampFactorSteps, clampFactorProofs, clampHalfSessions,
+	clampSigningKeys, clampWatches, clampFactors, clampFactorSteps, clampFactorProofs, clampHalfSessions, clampFlushes,
 }
 
 type repairKey struct{}
@@ -265,6 +319,13 @@ func (t *Tx) clampFutureTimes(ctx context.Context, r *clock.Repair) (err error) 
 	}
 	if err := t.exec(ctx, clampScopeUses, micros(r.To.Truncate(policy.Day))); err != nil {
 		return err
+	}
+	for _, c := range usageClamps {
+		for _, q := range c.queries {
+			if err := t.exec(ctx, q, micros(r.To.UTC().Truncate(c.unit))); err != nil {
+				return err
+			}
+		}
 	}
 	// A policy rule and a version of a server key begin and end shortly after the change that
 	// records them.

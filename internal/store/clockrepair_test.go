@@ -11,12 +11,16 @@ import (
 // ahead lists time columns that may lie in the future or that a repair must not change, each with
 // the reason.
 var ahead = map[string]string{
-	"keys.expires_at":            "says when a key ends",
-	"management_keys.expires_at": "says when a management key ends",
-	"sessions.expires_at":        "ends with the session, which is ended where it began in the future",
-	"audit_events.at":            "is part of the chain of records",
-	"revoked_tokens.expires_at":  "says when a token ends",
-	"keys.tokens_revoked_until":  "says when the last of its revoked tokens ends",
+	"usage_key_hours.begins_at":    "usageClamps adds the counts to those of the present",
+	"usage_key_days.begins_at":     "usageClamps adds the counts to those of the present",
+	"usage_tenant_hours.begins_at": "usageClamps adds the counts to those of the present",
+	"usage_tenant_days.begins_at":  "usageClamps adds the counts to those of the present",
+	"keys.expires_at":              "says when a key ends",
+	"management_keys.expires_at":   "says when a management key ends",
+	"sessions.expires_at":          "ends with the session, which is ended where it began in the future",
+	"audit_events.at":              "is part of the chain of records",
+	"revoked_tokens.expires_at":    "says when a token ends",
+	"keys.tokens_revoked_until":    "says when the last of its revoked tokens ends",
 }
 
 // times matches the names of columns that hold a time.

@@ -62,6 +62,7 @@ func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
 		code, wait := e.authorize(c.Facts, c.Scopes(), r)
 		e.sightCaller(&c, code, &r)
+		c.count(e.now(), code, r.Application)
 		if code == fault.RateLimited {
 			return errRateLimited(c.Facts, wait)
 		}

@@ -62,10 +62,12 @@ func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentatio
 	via := verifier.caller.Transport
 	if err := e.checkVerifier(verifier, r); err != nil {
 		e.sightCaller(&verifier.caller, fault.KindOf(err), &r.Requirement)
+		verifier.caller.count(e.now(), fault.KindOf(err), "")
 		e.counts.Callers.Count(fault.KindOf(err), via)
 		return Decision{}, err
 	}
 	e.sightCaller(&verifier.caller, "", &r.Requirement)
+	verifier.caller.countAsking(e.now())
 	e.counts.Callers.Count("", via)
 	return e.decide(ctx, &verifier, p, r)
 }
@@ -75,6 +77,7 @@ func (e *Engine) Verifier(c Caller) (Verifier, error) {
 	v, err := c.Verifier()
 	if err != nil {
 		e.sightCaller(&c, fault.KindOf(err), &verifyRequirement)
+		c.count(e.now(), fault.KindOf(err), "")
 	}
 	return v, err
 }
@@ -119,6 +122,7 @@ func (e *Engine) decide(ctx context.Context, verifier *Verifier, p Presentation,
 	e.countDecision(r, d.Code, location.Transport)
 	if !r.Repeated {
 		e.sight(&d, &r.Requirement, location.Transport, r.IP)
+		d.count(r.Application, location.Transport)
 	}
 	return d, nil
 }

@@ -51,6 +51,8 @@ type Options struct {
 	Recorder                 Recorder
 	// Watches are told what becomes of requests with newly shown keys. The default watches none.
 	Watches *usage.Watches
+	// Counters count the requests of keys and tenants. The default counts none.
+	Counters *usage.Counters
 	// Tokens reads access tokens. Without it, none is accepted.
 	Tokens Tokens
 	// Cache defaults to one of a gibibyte, which holds about a million keys.
@@ -80,6 +82,7 @@ type Engine struct {
 	verifierLimiter Limiter
 	recorder        Recorder
 	watches         *usage.Watches
+	counters        *usage.Counters
 	tokens          Tokens
 	halted          atomic.Bool
 	counts          Counts
@@ -100,7 +103,7 @@ func New(o Options) *Engine {
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
 		render: o.Render, renderOwner: o.RenderOwner, limiter: o.Limiter,
 		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, watches: o.Watches, tokens: o.Tokens,
-		counts: newCounts(),
+		counters: o.Counters, counts: newCounts(),
 	}
 }
 
@@ -129,7 +132,9 @@ type Decision struct {
 	credential *credentialFacts
 	// token is the access token that was sent; nil for a key.
 	token *Token
-	at    time.Time
+	// tenant is that of a session in which the person has a role.
+	tenant *tenantFacts
+	at     time.Time
 }
 
 // Scopes returns the effective scopes: those of the session or the key or, for an access token that
@@ -154,8 +159,9 @@ func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (D
 	d, err := e.Evaluate(ctx, p)
 	d.checkAddress(ip)
 	e.recordUse(d, ip)
-	if d.Code != "" {
+	if d.Code != "" && err == nil {
 		e.sight(&d, &noRequirement, p.location.Transport, ip)
+		d.count("", p.location.Transport)
 	}
 	return d, err
 }

@@ -97,7 +97,7 @@ type Source interface {
 
 // Facts are what a decision needs to know about a key. The credentials of a key share them, unless
 // the owner's account role counts for only one of the two. They do not change, apart from the
-// record of uses and the state of the limiters.
+// record of uses, the counters and the state of the limiters.
 type Facts struct {
 	Key principal.Key // with effective scopes
 	// Owner is what an answer says about the owner.
@@ -116,6 +116,7 @@ type Facts struct {
 	// revokedTokens has the key's access tokens that were revoked; nil for none.
 	revokedTokens map[credential.AccessTokenID]bool
 	uses          usage.Tracker
+	counter       usage.KeyCounter
 	// requests is the key as a caller of Engine.limiter, verifyRequests as one of
 	// Engine.verifierLimiter.
 	requests, verifyRequests ratelimit.Caller[ident.KeyID]
@@ -191,6 +192,7 @@ type tenantFacts struct {
 	TenantRow
 	routes     *route.Table
 	generation uint64
+	counter    usage.TenantCounter
 }
 
 // stamp holds the generation counters of the facts with the values from before the facts were read.
@@ -391,6 +393,7 @@ func (e *Engine) tenantFacts(ctx context.Context, id ident.TenantID) (*tenantFac
 		return nil, err
 	}
 	t := &tenantFacts{TenantRow: row, routes: route.Merge(row.Routes), generation: generation}
+	t.counter.Init(e.counters, id, row.Applications)
 	e.tenants.Store(id, t)
 	return t, nil
 }
@@ -485,6 +488,7 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*pol
 		f.revokedTokens[id] = true
 	}
 	f.uses.Init(row.LastUsedAt, len(f.Key.Scopes))
+	f.counter.Init(e.counters, row.Tenant, row.Owner.ID, row.ID)
 	f.requests.ID = row.ID
 	f.verifyRequests.ID = row.ID
 	if e.render != nil {

@@ -38,6 +38,10 @@ func (a *Authenticator) DecideForwarded(ctx context.Context, p Presentation, fro
 		return Decision{}, err
 	}
 	a.Engine.countDecision(r, d.Code, policy.Session)
+	if !r.Repeated {
+		d.at = a.Engine.now()
+		d.count(r.Application, policy.Session)
+	}
 	return d, nil
 }
 
@@ -102,6 +106,9 @@ func (a *Authenticator) decideSession(ctx context.Context, p Presentation, from 
 	}
 	if d.Code == "" {
 		d.Session = facts
+	}
+	if role != "" {
+		d.tenant = tenant
 	}
 	return d, nil
 }

@@ -152,6 +152,7 @@ func (e *Engine) Grant(ctx context.Context, p Presentation, ip string) (g token.
 	e.counts.Callers.Count(d.Code, policy.OAuth)
 	if d.Code == "" || d.Code == fault.RateLimited { // what Authenticate refuses, it has told the watch
 		e.sight(&d, &noRequirement, policy.OAuth, ip)
+		d.count("", policy.OAuth)
 	}
 	if d.Code != "" {
 		return g, d, nil
@@ -198,8 +199,10 @@ func (e *Engine) Introspect(ctx context.Context, c Caller, p Presentation, ip st
 		return e.inspect(ctx, v, p, ip)
 	}
 	if wait := e.consume(c.Facts); wait > 0 {
+		c.count(e.now(), fault.RateLimited, "")
 		return Decision{}, errRateLimited(c.Facts, wait)
 	}
+	c.count(e.now(), "", "")
 	d.checkAddress(ip)
 	e.counts.Callers.Count("", c.Transport)
 	return d, nil

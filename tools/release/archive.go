@@ -52,7 +52,7 @@ var commonFiles = []string{
 	"docs/scanners.md", "docs/routes.md", "docs/oauth.md", "docs/gateway.md", "docs/integrations",
 	"docs/service-accounts.md", "docs/customer-keys.md", "docs/getting-started.md", "docs/console.md",
 	"docs/policies.md", "docs/best-practices.md", "docs/environments.md",
-	"docs/authentication.md", "docs/api-keys.md", "docs/mcp.md",
+	"docs/authentication.md", "docs/api-keys.md", "docs/mcp.md", "docs/usage.md",
 	"deploy/systemd/claviger.service", "deploy/systemd/claviger.conf",
 	"deploy/prometheus/alerts.yaml", "deploy/grafana/claviger.json",
 }

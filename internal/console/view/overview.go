@@ -42,7 +42,8 @@ type Action struct {
 // Tile is a number that leads to what it counts. Tone is "", warn or bad.
 type Tile struct{ Number, Text, Path, Tone string }
 
-// Panel is a part of an overview. It shows what it has of facts, table, events, form and text.
+// Panel is a part of an overview. It shows what it has of facts, plot, table,
+// events, form and text.
 type Panel struct {
 	// ID is unique in the page.
 	ID, Heading, Note string
@@ -51,6 +52,7 @@ type Panel struct {
 	Actions []Action
 	Filter  *Filter
 	Facts   []Fact
+	Plot    *Plot
 	Table   *Table
 	Days    []Day
 	Form    *Inline
@@ -113,6 +115,8 @@ type Cell struct {
 	// Expires shows when the Key of this cell expires, and Icon is before the text.
 	Expires *KeyRow
 	Icon    string
+	// Spark are the points of a small line, and Number is a number in words.
+	Spark, Number string
 }
 
 // Day are the events of a day.

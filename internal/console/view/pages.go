@@ -213,9 +213,11 @@ type Key struct {
 	Lifeline Lifeline
 	LifeNote string
 	Findings []Finding
-	History  Panel
-	Scopes   []string
-	Applies  string
+	// Usage is how much the key was used; nil where the person does not see it.
+	Usage   *Panel
+	History Panel
+	Scopes  []string
+	Applies string
 	// Danger are the actions that end the key.
 	Danger []Link
 	// Reveal is where the owner can see the secret again; "" if they cannot.

@@ -39,7 +39,8 @@ func parseAll() map[string]*template.Template {
 func parse(file string) *template.Template {
 	t := template.New(file).Funcs(template.FuncMap{
 		"icon": Icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
-		"prose": prose,
+		"plotWidth": plotWidth,
+		"prose":     prose,
 	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
 }
@@ -90,6 +91,9 @@ type checkedControl struct {
 }
 
 func withFault(c Control, faults Faults) checkedControl { return checkedControl{c, faults.At(c.Name)} }
+
+// plotWidth returns how wide a plot is, in its own units.
+func plotWidth(bars []PlotBar) int { return 10 * len(bars) }
 
 // chartWidth returns how wide a chart is, in its own units.
 func chartWidth(bars []Bar) int { return 10 * len(bars) }

@@ -66,6 +66,9 @@ func inject(b store.Backend) (store.Backend, *faults) {
 	f, inner := &faults{pool: b.Write}, b
 	b.Write = sql.OpenDB(&connector{inner: inner.Write, faults: f})
 	b.Write.SetMaxOpenConns(inner.Write.Stats().MaxOpenConnections)
+	if inner.Restore == inner.Write { // which has a single connection
+		b.Restore = b.Write
+	}
 	b.Classify = func(err error) store.Failure {
 		switch {
 		case errors.Is(err, errContention):

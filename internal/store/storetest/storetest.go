@@ -56,6 +56,7 @@ var suites = []struct {
 	{"management key", managementKeyCases},
 	{"use", useCases},
 	{"watch", watchCases},
+	{"usage", usageCases},
 	{"server", serverCases},
 	{"follow", changeFeedCases},
 	{"nodes", nodeCases},

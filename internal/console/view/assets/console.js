@@ -191,7 +191,7 @@ if (find) {
     before = event.key === "g" ? "g" : "";
     if (keys === "j" || keys === "k") toRow(keys === "j" ? 1 : -1);
     if (keys === "x") document.activeElement.closest("tbody tr")?.querySelector('input[name="id"]')?.click();
-    const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
+    const to = { gk: "/settings/keys", ga: pageAt("/keys"), gh: pageAt("/health"), gu: pageAt("/usage"), c: "/settings/keys/new", "?": "/shortcuts" }[keys];
     if (to) location.href = to;
     if (keys !== "/") return;
     event.preventDefault();
