@@ -92,7 +92,7 @@ func (a *App) jobTable() []jobRow {
 		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},
 		// Writes what searches need of an older version's data. Afterwards a run costs nothing.
 		{"search_words", 2 * time.Second, optional, onceAnswering, true, a.Store.FillSearch},
-		// These compute what pages of the console show of whole tenants, when somebody looks at one.
+		// These compute what pages of the console show of whole tenants.
 		{"console_counts", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunCounts},
 		{"console_health", time.Second, optional, onceAnswering, true, a.ConsoleNumbers.RunHealth},
 		// These only free room.

@@ -145,7 +145,11 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 func (k *call) memberRow(m tenancy.Member, keys view.Cell, changes bool) view.TableRow {
 	name := personName(m)
 	row := view.TableRow{Cells: []view.Cell{
-		{Text: name, Note: m.User.Email}, {Text: string(m.Role)}, keys, {When: k.on(m.CreatedAt)}, {Badge: onOff(m.Disabled)},
+		{Text: name, Note: m.User.Email},
+		{Text: string(m.Role)},
+		keys,
+		{When: k.on(m.CreatedAt)},
+		{Badge: onOff(m.Disabled)},
 	}}
 	own := m.User.ID == k.session.User.ID
 	if own {

@@ -56,7 +56,8 @@ const (
 		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		WHERE k.owner_id = $1` + newestCandidates
 	selectKeys    query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
-	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at, k.revoked_at,
+	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot,
+		k.disabled_at, k.revoked_at,
 		COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at), CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
 		THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END
 		FROM keys k LEFT JOIN users o ON o.id = k.owner_id
@@ -134,7 +135,8 @@ func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, after key.
 	args := append([]any{tenant}, pageArgs(after.At, string(after.Key), 0)...)
 	args[3] = most
 	states, err := collect(ctx, s.reading, listKeyStates, func(row scanner) (k key.Key, err error) {
-		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt}, nullInt{&k.Slot},
+		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt},
+			nullInt{&k.Slot},
 			nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt}, isSet{&k.OwnerDisabled})
 	}, args...)
 	return states, s.fault(err)

@@ -39,7 +39,8 @@ const (
 	ownKeysOfWord = `SELECT object_id AS id FROM search_words WHERE tenant_id = $1 AND kind = 'key' AND word >= $2
 		AND word < $3`
 	ownedKeysOfWord = `SELECT k.id FROM search_words w CROSS JOIN keys k WHERE w.tenant_id = $1
-		AND w.kind IN ('address', 'external') AND w.word >= $2 AND w.word < $3 AND k.tenant_id = w.tenant_id AND k.owner_id = w.object_id`
+		AND w.kind IN ('address', 'external') AND w.word >= $2 AND w.word < $3 AND k.tenant_id = w.tenant_id
+		AND k.owner_id = w.object_id`
 	// countKeysOfWord stops at a limit, which bounds its cost.
 	countKeysOfWord query = `SELECT (SELECT COUNT(*) FROM (` + ownKeysOfWord + ` LIMIT $4) own)
 		+ (SELECT COUNT(*) FROM (` + ownedKeysOfWord + ` LIMIT $4) owned)`
