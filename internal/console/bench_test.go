@@ -51,7 +51,7 @@ func benchVisit(b *testing.B, engine testkit.Engine) *visit {
 		SELECT 'key_bench' || i, '%s', CASE WHEN i %% 200 = 0 THEN '%s' WHEN i %% 5 = 0 THEN 'sub_bench' || (i / 5)
 		ELSE 'usr_bench' || (i %% 200) END, '%[2]s', CASE i %% 4 WHEN 0 THEN 'Nightly export ' WHEN 1 THEN 'CI deploy '
 		WHEN 2 THEN 'Rate watcher ' ELSE 'Key of laptop ' END || i, 'What it is for', TRUE, 'direct', i,
-		%[3]d - i * 3000000, 1, %[3]d - i * 3000000, CASE WHEN i %% 3 = 0 THEN %[3]d + (i %% 90) * %[4]d END,
+		%[3]d - i * 200000, 1, %[3]d - i * 200000, CASE WHEN i %% 3 = 0 THEN %[3]d + (i %% 90) * %[4]d END,
 		CASE WHEN i %% 50 = 1 THEN %[3]d END, FALSE, CASE WHEN i %% 20 = 2 THEN %[3]d END FROM n`,
 		d.tenant.ID, d.person.ID, now, day)
 	insert(benchKeys, `INSERT INTO key_secrets (key_id, position, serial, lookup, public_id, last4, style, prefix,
