@@ -142,6 +142,9 @@ func (s *session) prepareExamples(t *testing.T) {
 	var reset struct{ URL string }
 	must(t, json.Unmarshal([]byte(s.answer(t,
 		"claviger user password "+made.People[1].Email+" --data claviger-data --output json")), &reset))
+	withFactor, _, err := testkit.Client(t, made.URL).SignIn(t.Context(), made.People[1].Email, made.People[1].Password)
+	must(t, err)
+	setUpFactor(t, withFactor)
 	for name, text := range map[string]string{
 		"reset.txt": reset.URL, "password": made.Password, "key.txt": standard.Key.Value,
 		"request.txt": *standard.Key.Header, "link.txt": handed.Link.URL,
@@ -152,9 +155,10 @@ func (s *session) prepareExamples(t *testing.T) {
 		"usr_…": other.User.ID, "app_…": standard.ApplicationIDs[0], "key_…": standard.Key.ID, "ten_…": standard.ID,
 		"https://claviger.example.com": made.URL,
 		"/run/secrets/password":        "password", "you@example.com": made.Email,
-		"user password ann@example.com": "user password " + made.People[1].Email,
-		"claviger keys claim":           "claviger keys claim --context member",
-		"keys reveal key_…":             "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
+		"user password ann@example.com":      "user password " + made.People[1].Email,
+		"user remove-factor ann@example.com": "user remove-factor " + made.People[1].Email,
+		"claviger keys claim":                "claviger keys claim --context member",
+		"keys reveal key_…":                  "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here
 	}
