@@ -79,6 +79,8 @@ type usageAsked struct {
 	days        string
 	application string
 	key         ident.KeyID
+	// unknown is set if a key was named that the person does not see.
+	unknown bool
 }
 
 // usageAsked reads what the query string asks for.
@@ -103,6 +105,10 @@ func (k *call) usageAsked() (a usageAsked, err error) {
 	}[a.days]
 	if text := strings.TrimSpace(query.Get("key")); text != "" {
 		a.key, err = k.keyNamed(a.tenant.ID, text)
+		a.unknown = errors.Is(err, fault.NotFound)
+		if a.unknown {
+			err = nil
+		}
 	}
 	if !a.view.Own() && a.key == "" {
 		a.application = query.Get("application")
@@ -124,7 +130,7 @@ func (k *call) keyNamed(tenant ident.TenantID, text string) (ident.KeyID, error)
 			return v.Key.ID, nil
 		}
 	}
-	return "", fault.New(fault.NotFound, "No key of this tenant that you see has this ID or name.")
+	return "", fault.NotFound
 }
 
 // showUsage shows how much the keys of a tenant are used.
@@ -133,7 +139,10 @@ func (c *Console) showUsage(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	totals, err := c.Reports.Totals(k.Context(), a.view, a.span, a.application, a.key)
+	var totals usage.Totals
+	if !a.unknown {
+		totals, err = c.Reports.Totals(k.Context(), a.view, a.span, a.application, a.key)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -151,9 +160,14 @@ func (c *Console) showUsage(k *call) (response, error) {
 		return response{}, err
 	}
 	plot := view.Panel{ID: "time", Heading: "Each " + string(a.span.Unit), Filter: filter}
-	if totals.All() == 0 {
+	switch {
+	case a.unknown:
+		plot.Text = "No key of this tenant that you see has this ID or name."
+	case totals.All() == 0:
 		plot.Text = "No request was checked in this time. Every request with a key counts, for example: curl -H " +
 			"'Authorization: Bearer …' " + c.BaseURL + "/api/v1/whoami"
+	}
+	if plot.Text != "" {
 		p.Panels = append(p.Panels, plot)
 		return response{page: p, title: p.Heading, current: path}, nil
 	}
@@ -200,7 +214,7 @@ func (k *call) usageFilter(a usageAsked, path string) (*view.Filter, map[string]
 			Name: "application", Label: "Application", Choices: chosen(choices, a.application),
 		})
 	}
-	f.Selects = append(f.Selects, view.Control{Name: "key", Label: "One key", Value: string(a.key)})
+	f.Selects = append(f.Selects, view.Control{Name: "key", Label: "One key", Value: k.URL.Query().Get("key")})
 	if len(k.filters()) > 0 {
 		f.Reset = path
 	}
@@ -396,6 +410,9 @@ func partsPanels(t usage.Totals, names map[string]string, byApplication bool) (p
 // the sums of all keys.
 func (c *Console) exportUsage(k *call) (response, error) {
 	a, err := k.usageAsked()
+	if err == nil && a.unknown {
+		err = fault.NotFound
+	}
 	if err != nil {
 		return response{}, err
 	}

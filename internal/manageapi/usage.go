@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -36,6 +37,10 @@ func (a *API) usage() {
 			"sent: ask again with it, also later, to get what came since. An event that is read twice has the same " +
 			"id. " + shortPages,
 	}, requirement{session: true, management: policy.MayReadUsage}, a.listUsageEvents)
+	doc := a.huma.OpenAPI()
+	operationAt(doc, http.MethodGet, tenantPath+"/usage/events").Responses["200"].Content = map[string]*huma.MediaType{
+		eventLinesType: {Schema: doc.Components.Schemas.Schema(reflect.TypeFor[api.UsageEvent](), true, "UsageEvent")},
+	}
 	add(a, huma.Operation{
 		OperationID: "show-statement", Method: http.MethodGet, Path: accountPath + "/usage", Tags: tags,
 		Summary: "Show the monthly statement of an account",
@@ -183,6 +188,9 @@ func (in *listUsageEventsInput) Resolve(huma.Context) []error {
 	return checkMoments(map[string]moment{"since": in.Since})
 }
 
+// eventLinesType is the media type of lines of JSON.
+const eventLinesType = "application/x-ndjson"
+
 // eventLines are CloudEvents, one on each line.
 type eventLines struct {
 	ContentType string `header:"Content-Type"`
@@ -222,7 +230,7 @@ func (a *API) listUsageEvents(ctx context.Context, in *listUsageEventsInput) (*e
 		id = string(next.AfterOwner) + "/" + keyOrOther(next.AfterKey)
 	}
 	cursor, err := sealCursor(a.Keyring, position{next.After, id}, bound)
-	return &eventLines{"application/x-ndjson", cursor, lines.Bytes()}, err
+	return &eventLines{eventLinesType, cursor, lines.Bytes()}, err
 }
 
 func (a *API) usageEvent(c usage.KeyCount) api.UsageEvent {

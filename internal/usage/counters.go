@@ -144,8 +144,10 @@ func (t *TenantCounter) Count(at time.Time, code fault.Kind, application string,
 	if t.counters == nil {
 		return
 	}
-	if _, own := t.applications[application]; !own {
-		application = ""
+	if application != "" {
+		if _, own := t.applications[application]; !own {
+			application = ""
+		}
 	}
 	hour := hourOf(at)
 	row, column := codeIndex(code), transportIndex(via)
