@@ -14,7 +14,8 @@ func TestEachEngineRunsItsJobs(t *testing.T) {
 	t.Parallel()
 	everywhere := []string{
 		"watermark", "server_keys", "revocations",
-		"last_uses", "watched_keys", "usage", "old_usage", "password_resets",
+		"last_uses", "watched_keys", "usage", "old_usage", "password_resets", "search_words", "console_counts",
+		"console_health",
 		"send_notices", "idle_memory", "rewrap", "disk_reserve",
 		"plan_notices", "unclaimed_keys", "expired_keys", "idle_keys", "ended_owners",
 		"rate_limits", "dead_sessions", "old_links", "old_failures", "journal_compaction", "audit_head",

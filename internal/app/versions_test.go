@@ -245,6 +245,7 @@ func (w *versions) key() editable {
 		"ExpiresAt":       func(e *key.Edit) { e.ExpiresAt = key.ExpiryPatch{Given: true, At: &later} },
 		"Addresses":       func(e *key.Edit) { e.Addresses = key.AddressPatch{Given: true} },
 		"Metadata":        func(e *key.Edit) { e.Metadata = []byte(`{"b":2,"c":{}}`) },
+		"WholeMetadata":   func(e *key.Edit) { e.WholeMetadata, e.Metadata = true, []byte(`{"d":4}`) },
 	})}
 }
 
@@ -408,6 +409,7 @@ func (w *versions) policy() editable {
 		"MaxLifetimeDays":      func(c *change) { c.MaxLifetimeDays = new(365) },
 		"SessionIdleMinutes":   func(c *change) { c.SessionIdleMinutes = new(600) },
 		"SessionAbsoluteHours": func(c *change) { c.SessionAbsoluteHours = new(100) },
+		"SecondFactor":         func(c *change) { c.SecondFactor = new(policy.FactorAdmins) },
 	}, "Change", "AcknowledgeRisk")}
 }
 

@@ -139,7 +139,8 @@ const (
 		ELSE refused_at END WHERE shown_at > $1 OR used_at > $1 OR refused_at > $1`
 	clampFactors query = `UPDATE second_factors SET set_at = $1 WHERE set_at > $1`
 	// Codes of the present time are accepted again; those of steps up to now stay used.
-	clampFactorSteps  query = `UPDATE second_factors SET last_step = $1 / 30000000 WHERE last_step > $1 / 30000000`
+	clampFactorSteps query = `UPDATE second_factors SET last_step = CAST($1 AS BIGINT) / 30000000
+		WHERE last_step > CAST($1 AS BIGINT) / 30000000`
 	clampFactorProofs query = `UPDATE sessions SET factor_at = $1 WHERE factor_at > $1`
 	clampHalfSessions query = `UPDATE half_sessions SET created_at = CASE WHEN created_at > $1 THEN $1
 		ELSE created_at END, password_set_at = CASE WHEN password_set_at > $1 THEN $1 ELSE password_set_at END,
