@@ -156,7 +156,7 @@ var changes = []struct {
 		"AllApplications": audit.EffectKeyApplicationsSet,
 		"ApplicationIDs":  audit.EffectKeyApplicationsSet, "ExpiresAt": audit.EffectKeyExpirySet,
 		"Addresses": audit.EffectKeyAddressesSet, "addresses": audit.EffectKeyAddressesSet,
-		"Metadata": "", "metadata": "",
+		"Metadata": "", "metadata": "", "WholeMetadata": "",
 	}},
 	{machine.ManagementKeyEdit{}, map[string]audit.EffectKind{
 		"Name": "", "Rights": audit.EffectManagementKeyNarrowed, "ExpiresAt": audit.EffectManagementKeyNarrowed,
