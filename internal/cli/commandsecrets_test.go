@@ -162,6 +162,8 @@ var (
 		{line: "keys list --tenant {workshop}"},
 		{line: "keys show {key} --tenant {workshop}"},
 		{line: "keys health --tenant {workshop}"},
+		{line: "usage --tenant {workshop}"},
+		{line: "usage statement"},
 		{line: "mcp --tenant {workshop}", stdin: "messages"},
 		{line: "mcp", stdin: "messages", env: "CLAVIGER_KEY={value}"},
 		{line: "keys show {value} --tenant {workshop}", code: 2},

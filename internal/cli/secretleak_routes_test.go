@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/sample"
+	"github.com/claviger-dev/claviger/internal/testkit/totp"
 )
 
 // operation is an operation of the OpenAPI document, with the names of its inputs.
@@ -336,6 +338,13 @@ var (
 			operation: "POST /api/v1/session", body: `{"email":"guest@claviger.example","password":"{second}"}`,
 			guest: true, begins: true,
 		},
+		{operation: "PUT /api/v1/me/two-factor", body: `{}`, guest: true},
+		{
+			operation: "PUT /api/v1/me/two-factor", body: `{"setup":"{setup}","code":"{code}"}`,
+			guest: true, begins: true,
+		},
+		{operation: "POST /api/v1/me/two-factor/recovery-codes", guest: true},
+		{operation: "DELETE /api/v1/me/two-factor", guest: true, begins: true},
 		{operation: "DELETE /api/v1/session", guest: true},
 		{
 			operation: "POST /api/v1/session", body: `{"email":"guest@claviger.example","password":"{second}"}`,
@@ -450,6 +459,9 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 		Link       *api.Link
 		Value      string // of a management key
 		Token      string `json:"access_token"`
+		Setup      string // of a second factor, with its secret
+		Secret     string
+		Codes      []string `json:"recovery_codes"`
 	}
 	_ = json.Unmarshal(answer, &a) // some answers have no body
 	if u.gives != "" {
@@ -477,10 +489,17 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 		f.names["token"] = a.URL[strings.LastIndex(a.URL, "/")+1:]
 		f.guard(canary{name: "the link from " + u.operation, text: f.names["token"]})
 	}
+	if a.Setup != "" {
+		f.names["setup"], f.names["code"] = a.Setup, totp.Code(a.Secret, time.Now())
+		f.guard(newCanary("the setup from "+u.operation, a.Setup), newCanary("the secret from "+u.operation, a.Secret))
+	}
+	for _, code := range a.Codes {
+		f.guard(newCanary("a recovery code from "+u.operation, code))
+	}
 	for _, c := range resp.Cookies() {
 		f.take(c)
 	}
-	return a.Credential != nil || a.Token != "" || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
+	return a.Setup != "" || len(a.Codes) > 0 || a.Credential != nil || a.Token != "" || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
 }
 
 // anotherSession returns a session other than that of the cookie.

@@ -415,18 +415,24 @@ func (s *Store) EachKeyCount(ctx context.Context, tenant ident.TenantID, owner i
 
 func scanKeyCount(row scanner) (c usage.KeyCount, err error) {
 	err = row.Scan(&c.Tenant, &c.Owner, &c.Key, nullTime{&c.Hour}, &c.Accepted, &c.Refused)
+	if err != nil {
+		return c, err
+	}
 	if c.Key == otherKeys {
 		c.Key = ""
 	}
-	return c, err
+	return c, nil
 }
 
 func scanKeySum(row scanner) (k usage.KeySum, err error) {
 	err = row.Scan(&k.Owner, &k.Key, &k.Accepted, &k.Refused)
+	if err != nil {
+		return k, err
+	}
 	if k.Key == otherKeys {
 		k.Key = ""
 	}
-	return k, err
+	return k, nil
 }
 
 // afterKey returns the position of a page: "" is the beginning.
