@@ -44,6 +44,9 @@ var notRun = []string{
 		"--permission keys:create \\: it needs a service account named Terraform",
 	"service-accounts.md: CLAVIGER_MANAGEMENT_KEY_FILE=management.json claviger keys list: " +
 		"it needs the management key of the command above",
+	"usage.md: curl -b \"$COOKIES\" \"https://keys.example.com/api/v1/tenants/ten_01m8k6w12gqa7r4t/usage?by=day&since=" +
+		"2026-11-01T00:00:00Z\": it shows the form of the request and of the response",
+	"usage.md: claviger usage --by code --since 7d: it needs a server with requests",
 	"README.md: sudo apt-get install -y nginx python3: it changes the nginx of the machine; " +
 		"tools/guide runs nginx with this file",
 	"README.md: export KEY=clv_ak_Kz7xFjfF08dO2v9k_94WCxWIFhtRuXiPip7VExqdtxgDkKsuhin21llGn5d1PHeDU: " +
