@@ -499,7 +499,8 @@ func (f *traffic) harvest(u use, resp *http.Response, answer []byte) (secret boo
 	for _, c := range resp.Cookies() {
 		f.take(c)
 	}
-	return a.Setup != "" || len(a.Codes) > 0 || a.Credential != nil || a.Token != "" || a.Value != "" || a.URL != "" || len(resp.Cookies()) > 0
+	return a.Setup != "" || len(a.Codes) > 0 || len(resp.Cookies()) > 0 || a.Credential != nil || a.Token != "" ||
+		a.Value != "" || a.URL != ""
 }
 
 // anotherSession returns a session other than that of the cookie.

@@ -154,12 +154,11 @@ func statementCommand(r *apiCommand) *cobra.Command {
 		Long: `Shows how many requests each tenant of an account accepted and refused in a
 calendar month, in UTC. For owners and admins of the account.`,
 	}
-	cmd.Flags().StringVar(&account, "account", "", "the account, by `id` or name")
+	cmd.Flags().StringVar(&account, "account", "", "account, by `id` or name (default: the only one)")
 	cmd.Flags().StringVar(&month, "month", "", "the `month`, such as 2026-11; by default this month")
 	cmd.Flags().BoolVar(&asCSV, "csv", false, "print CSV")
-	_ = cmd.MarkFlagRequired("account")
 	cmd.RunE = r.authenticated(func(c *call, _ []string) error {
-		id, err := c.accountID(account)
+		id, err := c.selectAccount(account)
 		if err != nil {
 			return err
 		}

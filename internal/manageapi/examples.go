@@ -168,7 +168,8 @@ func examples(baseURL string) []any {
 			SpecVersion: "1.0", ID: exampleTenant + "/" + exampleKey + "/2026-11-02T09Z",
 			Source: baseURL + "/api/v1/tenants/" + exampleTenant, Type: "dev.claviger.usage.key.v1",
 			Subject: exampleKey,
-			Time:    at.Truncate(time.Hour).Add(time.Hour), DataContentType: "application/json", Data: api.UsageEventData{
+			Time:    at.Truncate(time.Hour).Add(time.Hour), DataContentType: "application/json",
+			Data: api.UsageEventData{
 				TenantID: exampleTenant, KeyID: new(exampleKey), OwnerID: new(exampleUser),
 				BeginsAt: at.Truncate(time.Hour), EndsAt: at.Truncate(time.Hour).Add(time.Hour),
 				UsageSum: api.UsageSum{Accepted: 4821, Refused: 3},

@@ -8,5 +8,5 @@ import (
 
 // AnswerHelp answers a call of claviger_help.
 func AnswerHelp(arguments []byte) ([]string, error) {
-	return helper{guide: guide.Load()}.call(context.Background(), arguments)
+	return helper{guide: guide.Load}.call(context.Background(), arguments)
 }

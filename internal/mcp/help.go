@@ -74,7 +74,8 @@ type helpArgs struct {
 
 // helper answers calls about the guide.
 type helper struct {
-	guide *guide.Guide
+	// guide returns the guide, which takes some megabytes once somebody reads it.
+	guide func() *guide.Guide
 	// baseURL replaces the address of the documents.
 	baseURL string
 }
@@ -159,7 +160,7 @@ func (h helper) categories() ([]string, error) {
 // subcategoryIDs lists the ids of all subcategories.
 func (h helper) subcategoryIDs() []string {
 	ids := []string{wholeGuide}
-	for _, c := range h.guide.Categories {
+	for _, c := range h.guide().Categories {
 		ids = append(ids, c.ID)
 	}
 	return ids
@@ -172,10 +173,10 @@ type subcategory struct{ guide.Category }
 func (h helper) subcategory(id string) (subcategory, error) {
 	if cmp.Or(id, wholeGuide) == wholeGuide {
 		return subcategory{guide.Category{
-			ID: wholeGuide, Title: "Guide", Summary: "All articles.", Articles: h.guide.Articles(),
+			ID: wholeGuide, Title: "Guide", Summary: "All articles.", Articles: h.guide().Articles(),
 		}}, nil
 	}
-	for _, c := range h.guide.Categories {
+	for _, c := range h.guide().Categories {
 		if c.ID == id {
 			return subcategory{c}, nil
 		}
@@ -334,7 +335,7 @@ func (h helper) search(query string) ([]string, error) {
 	found := hitList{
 		Hits: []hitItem{}, Note: "No section has all of these words. Search for fewer, or list the articles.",
 	}
-	for _, hit := range h.guide.Search(words, maxHits+1) {
+	for _, hit := range h.guide().Search(words, maxHits+1) {
 		found.Hits = append(found.Hits, hitItem{
 			ID: hit.Article.ID, Part: hit.Article.PartOf(hit.Section, partSize), Title: hit.Article.Title,
 			Section: hit.Section.Title, Excerpt: strings.ReplaceAll(hit.Excerpt, guide.DocumentedURL, h.url()),

@@ -53,7 +53,7 @@ func NewServer(o Options) *sdk.Server {
 			Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}}, // the list never changes
 		})
 	s.AddReceivingMiddleware(o.guard)
-	help := helper{guide: guide.Load(), baseURL: o.BaseURL}
+	help := helper{guide: guide.Load, baseURL: o.BaseURL}
 	for _, name := range []string{"claviger_help", "blazemeter_help"} {
 		add(s, name, "Read Claviger's documentation", help.description(name), helpSchema, help.call)
 	}

@@ -73,6 +73,7 @@ func TestAFilterThatCannotBeReadIsRefused(t *testing.T) {
 		"limit=5.0":            broken("limit invalid"),
 		"limit=+5":             broken("limit invalid"),
 		"q=%00":                broken("q character"),
+		"q=%3B":                broken("q empty"),
 	} {
 		status, text := list(query)
 		var p api.Problem
@@ -96,7 +97,7 @@ func TestAFilterThatCannotBeReadIsRefused(t *testing.T) {
 	}
 	for query, want := range map[string]int{
 		"": 2, "q=first": 1, "q=FIRST&limit=5": 1, "%71=first": 1, "q=first+key": 1, "q=first%20key": 1,
-		"q=100%25": 0, "q=%3B": 0, "q=é": 0, "q=%C3%A9": 0, "q==": 0,
+		"q=100%25": 0, "q=é": 0, "q=%C3%A9": 0, "q==": 0,
 	} {
 		status, text := list(query)
 		var l api.List[api.Key]

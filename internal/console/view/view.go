@@ -13,6 +13,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 )
 
 //go:embed templates
@@ -24,14 +25,18 @@ type Page interface {
 	file() string
 }
 
-// templates are the parsed templates by file.
-var templates = parseAll()
+// templates has the layout and the template of each page, by file. A template is parsed when it is
+// first used: all of them take ten megabytes, and most commands show no page.
+var templates = parsers()
 
-// parseAll parses the layout and the template of each page.
-func parseAll() map[string]*template.Template {
-	all := map[string]*template.Template{"layout.html": parse("layout.html")}
+func parsers() map[string]func() *template.Template {
+	files := []string{"layout.html"}
 	for _, p := range Pages() {
-		all[p.file()] = parse(p.file())
+		files = append(files, p.file())
+	}
+	all := map[string]func() *template.Template{}
+	for _, file := range files {
+		all[file] = sync.OnceValue(func() *template.Template { return parse(file) })
 	}
 	return all
 }
@@ -48,7 +53,7 @@ func parse(file string) *template.Template {
 // Render writes the page inside the frame.
 func Render(w io.Writer, f Frame, p Page) error {
 	var main bytes.Buffer
-	if err := templates[p.file()].Execute(&main, p); err != nil {
+	if err := templates[p.file()]().Execute(&main, p); err != nil {
 		return fmt.Errorf("page %s: %w", p.file(), err)
 	}
 	f.Main = template.HTML(main.String()) // a template made it
@@ -56,10 +61,10 @@ func Render(w io.Writer, f Frame, p Page) error {
 }
 
 // RenderPart writes a part of a page, for a page that is open.
-func RenderPart(w io.Writer, p Page) error { return templates[p.file()].Execute(w, p) }
+func RenderPart(w io.Writer, p Page) error { return templates[p.file()]().Execute(w, p) }
 
 // RenderFrame writes a frame whose Main is set.
-func RenderFrame(w io.Writer, f Frame) error { return templates["layout.html"].Execute(w, f) }
+func RenderFrame(w io.Writer, f Frame) error { return templates["layout.html"]().Execute(w, f) }
 
 // Icon returns an icon of assets/icons.svg.
 func Icon(name string) template.HTML {
