@@ -3,9 +3,12 @@ package console
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/claviger-dev/claviger/internal/fault"
 )
 
 const (
@@ -23,6 +26,8 @@ const (
 	// of a second, the same is not computed again for restFactor seconds.
 	computeLimit = 5 * time.Minute
 	restFactor   = 20
+	// retryAge is how long a computation that failed rests at least.
+	retryAge = 5 * time.Second
 )
 
 // Background computes what pages show of whole tenants, so that no page waits for it. A job runs
@@ -56,10 +61,12 @@ type computed struct {
 	queued  bool
 	// done is closed when the next computation ends.
 	done chan struct{}
-	// value was computed at that time, in that time; nil for never.
+	// value was computed at that time; nil for never.
 	value any
 	at    time.Time
-	took  time.Duration
+	// triedAt is when the last computation ended, also one that failed, and took how long it took.
+	triedAt time.Time
+	took    time.Duration
 	// seenAt is when somebody last asked for it.
 	seenAt time.Time
 }
@@ -95,7 +102,7 @@ func (b *Background) ask(ctx context.Context, name resultName, age time.Duration
 		return nil, at, false
 	}
 	r.seenAt = now
-	if !r.queued && (r.value == nil || now.Sub(r.at) >= max(age, restFactor*r.took)) {
+	if !r.queued && (r.triedAt.IsZero() || now.Sub(r.triedAt) >= r.rest(age)) {
 		r.compute, r.queued = compute, true
 		r.done = make(chan struct{})
 		if b.queues == nil {
@@ -122,6 +129,15 @@ func (b *Background) ask(ctx context.Context, name resultName, age time.Duration
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return r.value, r.at, r.value != nil
+}
+
+// rest returns how long after a computation the next one may begin. One that failed is repeated
+// sooner than the age, but rests as well: a database that is slow is not asked without a pause.
+func (r *computed) rest(age time.Duration) time.Duration {
+	if r.at.Before(r.triedAt) {
+		age = retryAge
+	}
+	return max(age, restFactor*r.took)
 }
 
 // result returns the result with the name; nil if there is no room for another.
@@ -182,37 +198,44 @@ func (b *Background) RunCounts(ctx context.Context) error { return b.runAll(ctx,
 // RunHealth is described at RunCounts.
 func (b *Background) RunHealth(ctx context.Context) error { return b.runAll(ctx, healthKind) }
 
-func (b *Background) runAll(ctx context.Context, kind string) error {
+func (b *Background) runAll(ctx context.Context, kind string) (err error) {
 	for {
 		b.mu.Lock()
 		if len(b.queues[kind]) == 0 || ctx.Err() != nil {
 			b.mu.Unlock()
-			return ctx.Err()
+			return errors.Join(err, ctx.Err())
 		}
 		r := b.queues[kind][0]
 		b.queues[kind] = b.queues[kind][1:]
 		b.mu.Unlock()
-		b.run(ctx, r)
+		if failed := b.run(ctx, r); failed != nil {
+			err = failed // the last one speaks for all
+		}
 	}
 }
 
-// run computes one result. One that cannot be computed stays as it was.
-func (b *Background) run(ctx context.Context, r *computed) {
+// run computes one result. One that cannot be computed stays as it was. The error is a failure of
+// the server: that somebody may no longer see a tenant is none.
+func (b *Background) run(ctx context.Context, r *computed) error {
 	ctx, cancel := context.WithTimeout(ctx, computeLimit)
 	defer cancel()
+	from := time.Now()
+	var value any
+	err := error(fault.Internal)
 	defer func() { // also after a panic, which the job reports
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		r.triedAt, r.took = b.Now(), time.Since(from)
+		if err == nil {
+			r.value, r.at = value, r.triedAt
+		}
 		r.queued, r.compute = false, nil
 		close(r.done)
 	}()
-	from := time.Now()
-	value, err := r.compute(ctx)
-	if err != nil {
-		return
+	value, err = r.compute(ctx)
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Forbidden, fault.SessionEnded:
+		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r.value, r.at = value, b.Now()
-	r.took = time.Since(from)
+	return err
 }

@@ -41,8 +41,8 @@ func (b *background) ask(of string) int {
 
 func (b *background) run() {
 	b.t.Helper()
-	if err := b.RunCounts(b.t.Context()); err != nil {
-		b.t.Error(err)
+	if err := b.RunCounts(b.t.Context()); (err == nil) != (b.err == nil) {
+		b.t.Errorf("the job reports %v, want %v", err, b.err)
 	}
 }
 
@@ -72,9 +72,14 @@ func TestAResultIsComputedBesideThePageAndAgainOnceItIsOld(t *testing.T) {
 	b.now = b.now.Add(time.Hour)
 	is("after an hour", 2)
 	b.run()
-	is("after an error", 2)
 	b.err = nil
-	b.forget("ten_1", "")
+	is("after an error", 2)
+	b.run()
+	if b.computed != 3 {
+		t.Errorf("after an error it was computed without a pause: %d times", b.computed)
+	}
+	b.now = b.now.Add(retryAge)
+	is("after a pause", 2)
 	b.run()
 	is("after the error", 4)
 	b.forget("ten_1")
