@@ -59,8 +59,8 @@ type AutoExpiryPatch struct {
 	Days Optional[int] `json:"days,omitzero"`
 }
 
-// PolicyEffect is what a change of policy would do to the account's keys. Revoked and expired keys
-// are not counted.
+// PolicyEffect is what a change of policy would do to the account's keys and people. Revoked and
+// expired keys are not counted.
 type PolicyEffect struct {
 	// Affected is how many keys would end earlier than they do now.
 	Affected int `json:"affected"`
@@ -69,6 +69,9 @@ type PolicyEffect struct {
 	// ExpiredNow is how many affected keys would end at once. It is 0: the lifetime of an older
 	// secret is counted from the day of the change.
 	ExpiredNow int `json:"expired_now"`
+	// WithoutSecondFactor is how many people must set up a second factor at their next request, if
+	// the change makes another rule about it.
+	WithoutSecondFactor int `json:"without_second_factor"`
 }
 
 // UpdatePolicyResponse is the new policy or, after a dry run, what the change would do.

@@ -70,6 +70,9 @@ type Store interface {
 	// OwnersIn lists up to most owners of the keys that CountKeys counts, each once.
 	OwnersIn(ctx context.Context, account ident.AccountID, span policy.ImpactRange, now time.Time,
 		most int) ([]ident.PartyID, error)
+	// CountWithoutFactor counts the people whom the rule of the account obliges to have a second
+	// factor and who have none.
+	CountWithoutFactor(ctx context.Context, account ident.AccountID, rule policy.FactorRule) (int, error)
 	// CountEnds adds for each period after from how many keys of the span expire in it.
 	CountEnds(ctx context.Context, account ident.AccountID, span policy.ImpactRange, from time.Time,
 		period time.Duration, ends []int) error

@@ -106,7 +106,7 @@ func setPolicy(ctx context.Context, tx Tx, account ident.AccountID, before, p po
 	return tx.SetPolicy(ctx, account, p)
 }
 
-// Preview is what a change of policy would do to the account's keys.
+// Preview is what a change of policy would do to the account's keys and people.
 type Preview struct {
 	policy.Impact
 	// Keys are some of the keys that expire sooner: the first ones to expire.
@@ -116,6 +116,9 @@ type Preview struct {
 	// owners were counted.
 	People, ServiceAccounts int
 	MoreOwners              bool
+	// WithoutFactor is how many people must set up a second factor at their next request, if the
+	// change makes another rule about it.
+	WithoutFactor int
 	// Weeks say how many keys expire in the weeks ahead.
 	Weeks []Week
 	// Busiest is the day on which the most keys expire after the change, of those that the weeks
@@ -155,9 +158,9 @@ const (
 	previewedOwners = 10_000
 )
 
-// PreviewPolicy returns what a change of policy would do to the account's keys, for its owners and
-// admins. It needs no acknowledgement, since it changes nothing. expected is the version that the
-// policy must have; "" for any.
+// PreviewPolicy returns what a change of policy would do to the account's keys and people, for its
+// owners and admins. It needs no acknowledgement, since it changes nothing. expected is the version
+// that the policy must have; "" for any.
 func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id ident.AccountID,
 	c policy.Change, expected etag.Tag,
 ) (p Preview, err error) {
@@ -191,6 +194,9 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 	err = s.previewKeys(ctx, id, before.Rules, after.Rules, now, &p)
 	if err == nil {
 		err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now, &p)
+	}
+	if err == nil && after.FactorRule() != before.FactorRule() {
+		p.WithoutFactor, err = s.Store.CountWithoutFactor(ctx, id, after.FactorRule())
 	}
 	return p, err
 }

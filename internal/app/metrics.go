@@ -71,6 +71,12 @@ func (a *App) decisionMetrics() []telemetry.Family {
 		telemetry.Counter("claviger_uses_written_total",
 			"Last uses of keys that were written.",
 			nil, telemetry.Unlabeled(uses.Written.Load)),
+		telemetry.Gauge("claviger_usage_open_keys",
+			"Counters of the requests of a key that are open in memory. There are at most 200,000.",
+			nil, telemetry.Unlabeled(a.Counters.OpenKeys)),
+		telemetry.Counter("claviger_usage_without_key_total",
+			"Requests that were counted without their key, because too many counters were open.",
+			nil, telemetry.Unlabeled(a.Counters.Overflowed)),
 	}
 }
 

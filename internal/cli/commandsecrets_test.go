@@ -249,6 +249,7 @@ const toolCalls = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"prot
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"whoami"}}
 {"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"list_keys"}}
 {"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"key_health"}}
+{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"usage"}}
 `
 
 // runner runs command cases on an installation, and stores their output.

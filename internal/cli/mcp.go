@@ -10,6 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/mcp"
 )
 
@@ -19,7 +20,8 @@ func mcpCommand() *cobra.Command {
 		Use: "mcp", Short: "Serve help and read-only key tools to an assistant", Args: cobra.NoArgs,
 		Long: `Serves the Model Context Protocol on standard input and output. An assistant
 starts the command, and you do not. Its tools read the guide, and show who you
-are, your keys and their health. They change nothing and show no secret.
+are, your keys, their health and their use. They change nothing and show no
+secret.
 
 The tools about keys use the session of claviger login, or the key in
 CLAVIGER_KEY or CLAVIGER_KEY_FILE. Each call reads it again, so you can sign in
@@ -84,8 +86,12 @@ func (a assistantAPI) TenantID(_ context.Context, named string) (string, error) 
 	return a.selectTenant()
 }
 
-// Explain implements mcp.API: it returns an error of a command with what to do next.
+// Explain implements mcp.API: it returns an error of a command with what to do next. What is wrong
+// with arguments is told by their names, and an assistant has no flags to correct.
 func (a assistantAPI) Explain(err error) error {
+	if p, ok := errors.AsType[*api.Problem](err); ok && len(p.Errors) > 0 {
+		return err
+	}
 	explained := withExitCode(err, a.target.Server, a.byKey)
 	if f, ok := errors.AsType[failure](explained); ok && f.next != "" {
 		return errors.New(errorText(explained) + ". Next: " + f.next)

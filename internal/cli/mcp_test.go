@@ -41,6 +41,15 @@ func TestAnAssistantReadsWhatItsUserMayRead(t *testing.T) {
 			t.Error("an answer has a secret")
 		}
 	}
+	for by, want := range map[string]string{
+		"": `"by":"day"`, "code": `"total":{`, "key": `"items":[`,
+	} {
+		got := a.call("usage", map[string]any{"tenant": line.Tenants[0].ID, "by": by})
+		if !strings.Contains(got, want) || !strings.Contains(got, `"tenant_id":"`+line.Tenants[0].ID) {
+			t.Errorf("usage by %q is %s", by, got)
+		}
+		all += got
+	}
 	if strings.Contains(all, "last4") || strings.Contains(all, `"secret"`) {
 		t.Errorf("an answer has a part of a secret: %s", all)
 	}
@@ -53,6 +62,9 @@ func TestAnAssistantReadsWhatItsUserMayRead(t *testing.T) {
 		{"list_keys", "There is no argument `owner`", map[string]any{"owner": "me"}},
 		{"whoami", "whoami has no arguments", map[string]any{"key": "x"}},
 		{"key_health", "(", map[string]any{"cursor": "none"}},
+		{"usage", "`by` is one of `day`, `hour`", map[string]any{"by": "year"}},
+		{"usage", "`since` is a time such as", map[string]any{"since": "yesterday"}},
+		{"usage", "(validation_failed) key_id:", map[string]any{"by": "code", "key_id": "key_none"}},
 	} {
 		if got := a.fail(c.tool, c.arguments); !strings.Contains(got, c.want) {
 			t.Errorf("%s %v: %s", c.tool, c.arguments, got)

@@ -318,6 +318,16 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 		{Number: strconv.Itoa(p.ExpiredNow), Text: "expire when you save", Tone: toneIf(p.ExpiredNow > 0, "bad")},
 		mailedTile(p),
 	}}
+	if p.WithoutFactor > 0 {
+		people := "1 person who would need a second factor has none."
+		if p.WithoutFactor > 1 {
+			people = fmt.Sprintf("%d people who would need a second factor have none.", p.WithoutFactor)
+		}
+		e.Notices = append(e.Notices, view.Message{
+			Tone: "warn", Icon: "warn", Text: people + " From their next request on, the console and the command " +
+				"line let them do nothing but set one up. API keys are not affected.",
+		})
+	}
 	if p.ExpiredNow > 0 {
 		e.Notices = append(e.Notices, view.Message{
 			Tone: "bad", Icon: "warn",

@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -178,6 +179,34 @@ func TestAPolicyWithFaultsIsShownAgainAsItWasFilledIn(t *testing.T) {
 	}
 	if n := d.accountEvents("policy.edit"); n != 0 {
 		t.Errorf("%d events", n)
+	}
+}
+
+func TestTheEffectOfAPolicyCountsThePeopleWithoutASecondFactor(t *testing.T) {
+	t.Parallel()
+	d := newOwnerVisit(t)
+	d.Member(d.tenant, "Admin", "admin")
+	d.Member(d.tenant, "Member", "member")
+	path := d.inAccount("general")
+	for _, c := range []struct{ rule, want string }{
+		{"admins", "2 people who would need a second factor have none."}, // the owner and the admin
+		{"all", "4 people who would need a second factor have none."},
+		{"off", "What this change does"},
+	} {
+		form := d.fields(d.get(path), path)
+		form.Set("require_second_factor", c.rule)
+		page := d.post(path, form)
+		page.see(t, c.rule, http.StatusOK, c.want)
+		if strings.Contains(page.text, "people who would need") != (c.rule != "off") {
+			t.Errorf("%s: the page counts people:\n%s", c.rule, page.text)
+		}
+		effect, err := d.As(d.Owner).TryPolicy(t.Context(), string(d.Account.ID), api.UpdatePolicyRequest{
+			RequireSecondFactor: api.To(api.FactorRule(c.rule)),
+		})
+		if n := testkit.Must[api.PolicyEffect](t)(effect, err).WithoutSecondFactor; !strings.HasPrefix(c.want,
+			strconv.Itoa(n)+" ") && c.rule != "off" {
+			t.Errorf("%s: the API counts %d", c.rule, n)
+		}
 	}
 }
 

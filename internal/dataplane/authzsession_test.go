@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/client"
 	"github.com/claviger-dev/claviger/internal/proxy"
 	"github.com/claviger-dev/claviger/internal/route"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -71,6 +72,35 @@ func TestASessionCountsOnlyWhereItsPersonHasARole(t *testing.T) {
 		api.UpdateTenantRequest{Status: api.To(api.StatusDisabled)})))
 	expect(t, "in a disabled tenant", g.ask(http.MethodGet, "/", cookie), "forbidden")
 	expect(t, "an account owner there", g.ask(http.MethodGet, "/", g.cookie(g.Server.Owner)), "forbidden")
+}
+
+func TestARequestWithASessionCountsForTheTenantAlone(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, proxy.Nginx)
+	cookie := g.cookie(g.Member(g.tenant, "Member", scope.Member))
+	for range 3 {
+		expect(t, "a session", g.ask(http.MethodGet, "/", cookie), "ok")
+	}
+	testkit.NoError(t, g.Counters.Flush(t.Context()))
+	for by, count := range map[api.UsageBy]func(api.UsageItem) bool{
+		api.UsageByTransport: func(i api.UsageItem) bool { return *i.Transport == "session" },
+		api.UsageByCode:      func(i api.UsageItem) bool { return *i.Code == api.OK },
+		api.UsageByKey:       func(api.UsageItem) bool { return true },
+	} {
+		accepted, want := int64(0), int64(3)
+		if by == api.UsageByKey {
+			want = 0
+		}
+		for i, err := range g.owner.AllUsage(t.Context(), string(g.tenant.ID), client.UsageFilter{By: by}) {
+			testkit.NoError(t, err)
+			if count(i) {
+				accepted += i.Accepted
+			}
+		}
+		if accepted != want {
+			t.Errorf("by %s: %d requests with a session, want %d", by, accepted, want)
+		}
+	}
 }
 
 // A browser sends the cookie by itself, so that another site could make it change something.

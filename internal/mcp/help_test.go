@@ -253,7 +253,7 @@ func TestEveryToolIsMarkedAsReading(t *testing.T) {
 			t.Errorf("%s is annotated as %+v", tool.Name, a)
 		}
 	}
-	if got := strings.Join(names, " "); got != "blazemeter_help claviger_help key_health list_keys whoami" {
+	if got := strings.Join(names, " "); got != "blazemeter_help claviger_help key_health list_keys usage whoami" {
 		t.Errorf("the tools are %s", got)
 	}
 	// A tool that panics does not end the process, and its panic is not told.

@@ -4,6 +4,7 @@
 //	arguments.go  reads the arguments of a call
 //	help.go       claviger_help, and the same tool by its other name, blazemeter_help
 //	session.go    whoami, and the tools about keys
+//	usage.go      usage
 //
 // Every tool only reads. The tools about keys call the API with the credential of the one who asks,
 // and nothing here decides what that is allowed to see. No answer has a secret.
@@ -124,10 +125,10 @@ func result(failed bool, texts ...string) *sdk.CallToolResult {
 }
 
 // quoted returns the values in back quotes, as a list.
-func quoted(values []string) string {
+func quoted[T ~string](values []T) string {
 	var list []string
 	for _, v := range values {
-		list = append(list, "`"+v+"`")
+		list = append(list, "`"+string(v)+"`")
 	}
 	return strings.Join(list, ", ")
 }

@@ -18,6 +18,7 @@ type API interface {
 	OwnKeys(ctx context.Context, f client.KeyFilter, p client.Page) (api.List[api.OwnKey], error)
 	Keys(ctx context.Context, tenant string, f client.KeyFilter, p client.Page) (api.List[api.Key], error)
 	KeyHealth(ctx context.Context, tenant string, p client.Page) (api.KeyHealthList, error)
+	Usage(ctx context.Context, tenant string, f client.UsageFilter, p client.Page) (api.Usage, error)
 	// TenantID returns the id of the tenant with the id or the name, or for "" of the default one.
 	TenantID(ctx context.Context, named string) (string, error)
 	// Explain adds to an error of these methods what the user can do about it.
@@ -66,6 +67,13 @@ var sessionTools = []sessionTool{
 		`{"type":"object","additionalProperties":false,"properties":{` +
 			`"tenant":{"type":"string","description":"id or name of a tenant"},` +
 			`"cursor":{"type":"string","description":"next_cursor of the answer before"}}}`, keyHealth,
+	},
+	{
+		"usage", "Show how much keys are used",
+		"Shows how many requests with the keys of a tenant were accepted and refused, in UTC: by day (the last 30 " +
+			"days, which is the default), hour, key, code, application or transport. Without `tenant`, of the " +
+			"default tenant. Members see their own keys, by day, hour and key.",
+		usageSchema, readUsage,
 	},
 }
 
@@ -207,7 +215,7 @@ func readOn(next *string) string {
 	if next == nil {
 		return "These are all keys."
 	}
-	return "There are more keys. Call the tool again with the same arguments and next_cursor as cursor."
+	return "There is more. Call the tool again with the same arguments and next_cursor as cursor."
 }
 
 // healthList is a page of the health of keys.

@@ -102,6 +102,19 @@ const (
 		AND k.revoked_at IS NULL AND k.forgotten_at IS NULL AND k.secret_set_at > $2 AND k.secret_set_at <= $3
 		AND COALESCE(k.expires_at, 9223372036854775807) > $4
 		AND COALESCE(k.expires_at, 9223372036854775807) - $5 * k.secret_set_at > $6 LIMIT $7`
+	// countPeopleWithoutFactor counts people of an account, and countAdminsWithoutFactor its owners
+	// and admins and the admins of its tenants.
+	countPeopleWithoutFactor query = `SELECT COUNT(*) FROM (` + ownersWithoutFactor +
+		` UNION ` + membersWithoutFactor + `) p`
+	countAdminsWithoutFactor query = `SELECT COUNT(*) FROM (` + ownersWithoutFactor +
+		` UNION ` + membersWithoutFactor + ` AND m.role = 'admin') p`
+	ownersWithoutFactor = `SELECT am.user_id FROM account_members am CROSS JOIN users u
+		WHERE am.account_id = $1 AND u.id = am.user_id AND u.disabled_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = am.user_id)`
+	membersWithoutFactor = `SELECT m.user_id FROM tenants t CROSS JOIN members m CROSS JOIN users u
+		WHERE t.account_id = $1 AND t.disabled_at IS NULL AND m.tenant_id = t.id AND m.disabled_at IS NULL
+		AND u.id = m.user_id AND u.disabled_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id)`
 	// countEnds counts the keys whose secret was set after $2 and not after $3, by the number of
 	// the period, $7 long, after $6 in which they expire. The rules expire them at $5, plus the
 	// time of the secret if $4 is 1.
@@ -422,6 +435,20 @@ func (s *Store) OwnersIn(ctx context.Context, id ident.AccountID, span policy.Im
 		return owner, err
 	}, id, span.After.UnixMicro(), span.Until.UnixMicro(), now.UnixMicro(), factor, end, most)
 	return list, s.fault(err)
+}
+
+// CountWithoutFactor implements account.Store.
+func (s *Store) CountWithoutFactor(ctx context.Context, id ident.AccountID, rule policy.FactorRule) (n int, err error) {
+	count := countPeopleWithoutFactor
+	switch rule {
+	case policy.FactorOff:
+		return 0, nil
+	case policy.FactorAdmins:
+		count = countAdminsWithoutFactor
+	case policy.FactorAll:
+	}
+	err = s.reading.row(ctx, count, id).Scan(&n)
+	return n, s.fault(err)
 }
 
 func scanDatedKey(row scanner) (k account.DatedKey, err error) {

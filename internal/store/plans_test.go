@@ -59,6 +59,8 @@ var exempt = map[string]string{
 	"listAccounts":              "an operator lists all accounts",
 	"listKeysIn":                "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"listOwnersIn":              "reads all keys of an account, as countKeysIn does, for a preview of its policy",
+	"countPeopleWithoutFactor":  "reads all people of an account, each once, for a preview of its policy",
+	"countAdminsWithoutFactor":  "reads all people of an account, each once, for a preview of its policy",
 	"countEnds":                 "reads all keys of an account, as countKeysIn does, for a preview of its policy",
 	"countDigests":              "when an operator asks for the state of server keys, and once after a rotation",
 	"countCopies":               "when an operator asks for the state of server keys, and once after a rotation",

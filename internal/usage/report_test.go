@@ -121,6 +121,17 @@ func TestUsageIsAddedUpByWhatIsAskedFor(t *testing.T) {
 	})
 }
 
+func TestRequestsOfKeysBeyondTheLimitAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	m := newMetered(t, testkit.SQLite)
+	m.Counters.LimitOpenKeys(2) // the verifier's and one more
+	m.ask(2, m.own, api.VerifyRequest{ApplicationID: m.app})
+	m.ask(3, m.others, api.VerifyRequest{})
+	m.want("by key", m.usage(m.admin, client.UsageFilter{By: api.UsageByKey}), m.own.Key.ID+" 2 0", "null 3 0",
+		m.verifier.Key.ID+" 5 0")
+	m.want("in all", m.usage(m.admin, client.UsageFilter{By: api.UsageByDay}), "time 5 0")
+}
+
 func TestAMemberSeesTheUsageOfTheirOwnKeysAlone(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t, testkit.SQLite)

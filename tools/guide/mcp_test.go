@@ -53,7 +53,7 @@ func TestTheClientOfTheJavaScriptSDKUsesTheTools(t *testing.T) {
 	for name, tools := range map[string]string{
 		"anyone": "blazemeter_help claviger_help",
 		"key":    "blazemeter_help claviger_help whoami",
-		"stdio":  "blazemeter_help claviger_help key_health list_keys whoami",
+		"stdio":  "blazemeter_help claviger_help key_health list_keys usage whoami",
 	} {
 		slices.Sort(got[name].Tools)
 		if found := strings.Join(got[name].Tools, " "); found != tools {

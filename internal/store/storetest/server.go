@@ -375,6 +375,7 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"CountKeys":               countErr(ctx, s),
 		"FirstKeys":               secondOf(s.FirstKeys(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
 		"OwnersIn":                secondOf(s.OwnersIn(ctx, "acc_x", policy.ImpactRange{}, time.Now(), 1)),
+		"CountWithoutFactor":      secondOf(s.CountWithoutFactor(ctx, "acc_x", policy.FactorAll)),
 		"CountEnds":               s.CountEnds(ctx, "acc_x", policy.ImpactRange{}, time.Now(), time.Hour, []int{0}),
 		"Policies":                secondOf(s.Policies(ctx)),
 		"KeysExpiredBy":           secondOf(s.KeysExpiredBy(ctx, fx.clock.Now())),
