@@ -14,9 +14,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit/browser"
 )
 
+// looked has the kinds of pages that were checked in this run.
+var looked = map[string]bool{}
+
 // look checks the page that the tab shows.
 func look(t *testing.T, tab *browser.Tab, name string) {
 	t.Helper()
+	looked[kindOf(tab.Path())] = true
 	check := checkOnce
 	if *matrix {
 		check = checkMatrix

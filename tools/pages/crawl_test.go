@@ -138,7 +138,7 @@ func crawl(tab *browser.Tab, from string, visit func(kind string)) (kinds map[st
 }
 
 // A text that a person chose is a text on every page: it starts no script, loads nothing, and makes
-// no element. Every page with such texts is accessible and fits narrow screens.
+// no element. Every page with such texts fits narrow screens, and is accessible.
 func TestNoTextIsTakenForMarkupOnAnyPage(t *testing.T) {
 	h := newHostile(t)
 	if h.stored < 4*100 {
@@ -151,7 +151,13 @@ func TestNoTextIsTakenForMarkupOnAnyPage(t *testing.T) {
 		if n > 0 {
 			t.Errorf("%s has %d elements that texts made", kind, n)
 		}
-		look(t, tab, strings.ReplaceAll(strings.Trim(kind, "/"), "/", "-"))
+		if *matrix || !looked[kind] {
+			look(t, tab, strings.ReplaceAll(strings.Trim(kind, "/"), "/", "-"))
+		} else { // a journey has checked the page; long texts can still make it too wide
+			tab.Show(browser.Narrow)
+			tab.ExpectNoOverflow()
+			tab.Show(browser.Wide)
+		}
 		for _, fault := range tab.Faults() {
 			t.Errorf("%s: %s", kind, fault)
 		}
