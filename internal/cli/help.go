@@ -75,11 +75,16 @@ func listArticles(w io.Writer) error {
 	return nil
 }
 
-// searchGuide lists the sections that have all words.
+// searchGuide lists the sections that a search finds.
 func searchGuide(w io.Writer, words []string) error {
 	hits := guide.Load().Search(words, 10)
 	if len(hits) == 0 {
-		return fmt.Errorf("no article has all of these words. List the articles with `claviger help guide`")
+		return fmt.Errorf("no article has these words. List the articles with `claviger help guide`")
+	}
+	if hits[0].Partial {
+		if _, err := fmt.Fprint(w, "No section has all of these words. These have some of them.\n\n"); err != nil {
+			return err
+		}
 	}
 	for _, h := range hits {
 		_, err := fmt.Fprintf(w, "%s: %s\n  %s\n  claviger help guide %s\n",

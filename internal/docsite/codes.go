@@ -54,7 +54,8 @@ var meanings = map[fault.Kind]string{
 	fault.SessionRequired: "A key cannot do this, whatever its scopes are. Only people who are signed in can " +
 		"manage keys, people and settings.",
 	fault.TransportForbidden: "The key is valid, but its tenant does not allow the transport that was used: bearer " +
-		"token, HTTP Basic or key header.",
+		"token, HTTP Basic, key header, access token or session. `claviger tenants show` lists the allowed ones, and " +
+		"an owner or admin of the account changes them: `claviger tenants edit TENANT --set transports=bearer,basic`.",
 	fault.AddressForbidden: "The key is valid, but it may be used only from the networks in its `allowed_cidrs`. The " +
 		"request came from another address, or its address is not known. Claviger compares the address of the client " +
 		"that sent the key to it. In a verify request it compares the member `ip`, and without `ip` a key with such " +

@@ -138,10 +138,9 @@ func (s *site) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	words := strings.Fields(query)
 	words = words[:min(len(words), maxWords)]
-	return s.write(w, r, page{title: "Search", main: draw("search.html", struct {
-		Query string
-		Hits  []hit
-	}{query, s.find(words, maxHits)})})
+	found := s.find(words, maxHits)
+	found.Query = query
+	return s.write(w, r, page{title: "Search", main: draw("search.html", found)})
 }
 
 // draw draws the content of a page.

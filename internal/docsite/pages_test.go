@@ -142,7 +142,7 @@ func TestTheSearchAnswersTheQuestionsOfNewcomers(t *testing.T) {
 	first := regexp.MustCompile(`(?s)<ol class="hits".*?href="([^"]*)"`)
 	for query, path := range map[string]string{
 		"nginx":                    "/docs/nginx",
-		"secret lost":              "/docs/api-keys#regenerate-the-secret",
+		"secret lost":              "/docs/api-keys#rotate-a-key-regenerate-its-secret",
 		"regenerate without break": "/docs/console#regenerate-a-key-without-a-break",
 		"key leaks":                "/docs/best-practices#when-a-key-leaks",
 		"expiration policy":        "/docs/policies",
@@ -151,6 +151,22 @@ func TestTheSearchAnswersTheQuestionsOfNewcomers(t *testing.T) {
 		"insufficient_scope":       "/docs/errors/insufficient_scope",
 		"CI":                       "/docs/service-accounts",
 		"customers plans":          "/docs/customer-keys",
+
+		// What a stranger typed first who had only the guide.
+		"key leaked":                     "/docs/best-practices#when-a-key-leaks",
+		"transport_forbidden":            "/docs/errors/transport_forbidden",
+		"caddy":                          "/docs/caddy",
+		"secret lifetime default":        "/docs/policies",
+		"expire all keys after 180 days": "/docs/policies",
+		"CI create rotate keys":          "/docs/service-accounts#let-ci-create-keys-and-rotate-them",
+		"customer plan limits":           "/docs/customer-keys",
+		"lost phone authenticator":       "/docs/console#a-lost-phone",
+		"migrate sqlite to postgresql":   "/docs/operations#move-from-sqlite-to-postgresql",
+		"unused keys":                    "/docs/best-practices#find-unused-and-old-keys-once-a-week",
+		"billing requests per customer":  "/docs/usage",
+		"invoice":                        "/docs/usage",
+		"MFA":                            "/docs/console",
+		"rotate key":                     "/docs/api-keys#rotate-a-key-regenerate-its-secret",
 	} {
 		_, page := testkit.Get(t, h.URL+"/docs/search?q="+url.QueryEscape(query))
 		m := first.FindStringSubmatch(page)

@@ -87,13 +87,14 @@ type hit struct{ Title, Where, Path, Excerpt string }
 // named is an operation or an error code, with its names prepared for searches.
 type named struct {
 	hit
-	names []text.Prepared
+	names     []text.Prepared
+	operation bool
 }
 
 // namedOf prepares the operations and codes.
 func namedOf(r reference, codes []explanation) (list []named) {
-	add := func(h hit, names ...string) {
-		n := named{hit: h}
+	add := func(h hit, operation bool, names ...string) {
+		n := named{hit: h, operation: operation}
 		for _, name := range names {
 			n.names = append(n.names, text.Prepare(name))
 		}
@@ -102,11 +103,12 @@ func namedOf(r reference, codes []explanation) (list []named) {
 	for _, g := range r.Groups {
 		for _, e := range g.Entries {
 			path := "/docs/api/" + g.ID + "#" + e.ID
-			add(hit{e.Summary, "API", path, e.Method + " " + e.Path}, e.Summary, e.Path, e.ID)
+			add(hit{e.Summary, "API", path, e.Method + " " + e.Path}, true, e.Summary, e.Path, e.ID)
 		}
 	}
 	for _, e := range codes {
-		add(hit{e.Title, "Error", e.Type, string(e.Code) + ", status " + fmt.Sprint(e.Status)}, string(e.Code), e.Title)
+		add(hit{e.Title, "Error", e.Type, string(e.Code) + ", status " + fmt.Sprint(e.Status)}, false,
+			string(e.Code), e.Title)
 	}
 	return list
 }
@@ -121,23 +123,38 @@ func (n named) has(words []text.Query) bool {
 	return len(words) > 0
 }
 
+// results are what a search found. Partial is set if no section of the guide has all words.
+type results struct {
+	Query   string
+	Hits    []hit
+	Partial bool
+}
+
 // find returns up to most results: operations and codes whose names have the words, then sections
-// of the guide.
-func (s *site) find(words []string, most int) (hits []hit) {
+// of the guide. A single word may be in the names of many operations: they come last.
+func (s *site) find(words []string, most int) (r results) {
 	var queries []text.Query
 	for _, word := range words {
 		queries = append(queries, text.NewQuery(word))
 	}
+	var operations []hit
 	for _, n := range s.named {
-		if n.has(queries) {
-			hits = append(hits, n.hit)
+		switch {
+		case !n.has(queries):
+		case n.operation && len(words) == 1:
+			operations = append(operations, n.hit)
+		default:
+			r.Hits = append(r.Hits, n.hit)
 		}
 	}
-	hits = hits[:min(len(hits), most/3)]
-	for _, h := range s.guide.Search(words, most-len(hits)) {
-		hits = append(hits, hit{h.Section.Title, h.Article.Title, h.Path(), h.Excerpt})
+	r.Hits = r.Hits[:min(len(r.Hits), most/3)]
+	operations = operations[:min(len(operations), most/3)]
+	for _, h := range s.guide.Search(words, most-len(r.Hits)-len(operations)) {
+		r.Hits = append(r.Hits, hit{h.Section.Title, h.Article.Title, h.Path(), h.Excerpt})
+		r.Partial = r.Partial || h.Partial
 	}
-	return hits
+	r.Hits = append(r.Hits, operations...)
+	return r
 }
 
 // forAssistants returns the list of articles as llms.txt has it: Markdown, with the address of each

@@ -6,7 +6,6 @@
 package guide
 
 import (
-	"fmt"
 	"html/template"
 	"slices"
 	"strings"
@@ -165,96 +164,4 @@ func (g *Guide) Article(id string) (a *Article, ok bool) {
 		return nil, false
 	}
 	return all[i], true
-}
-
-// Hit is a section that a search found.
-type Hit struct {
-	Article *Article
-	Section Section
-	// Excerpt is the text around the first word that was found.
-	Excerpt string
-}
-
-// Path returns where the section is.
-func (h Hit) Path() string {
-	path := "/docs/" + h.Article.ID
-	if h.Section.ID != "" {
-		path += "#" + h.Section.ID
-	}
-	return path
-}
-
-// excerptLength is how many characters an excerpt has about.
-const excerptLength = 180
-
-// Search returns up to most sections that have every word, or a word that begins with it. Sections
-// whose headings have them come first.
-func (g *Guide) Search(words []string, most int) []Hit {
-	if len(words) == 0 {
-		return nil
-	}
-	var queries []text.Query
-	for _, word := range words {
-		queries = append(queries, text.NewQuery(word))
-	}
-	var ranks [4][]Hit
-	for _, a := range g.Articles() {
-		for _, s := range a.Sections {
-			rank, found := s.rank(queries)
-			if found {
-				ranks[rank] = append(ranks[rank], Hit{Article: a, Section: s})
-			}
-		}
-	}
-	hits := slices.Concat(ranks[:]...)
-	hits = hits[:min(most, len(hits))]
-	for i := range hits {
-		hits[i].Excerpt = excerpt(hits[i].Section.Text, words[0])
-	}
-	return hits
-}
-
-// rank reports whether a section has all words, and how well: 0 if its heading has them, 1 if
-// heading and title of the article do, 2 if some are in the heading, 3 if they are in the text.
-func (s Section) rank(words []text.Query) (rank int, found bool) {
-	inHeading, inTitles := 0, 0
-	for _, q := range words {
-		switch {
-		case q.Empty():
-			return 0, false
-		case q.FoundIn(s.title):
-			inHeading++
-			inTitles++
-		case q.FoundIn(s.article):
-			inTitles++
-		case !q.FoundIn(s.text):
-			return 0, false
-		}
-	}
-	switch {
-	case inHeading == len(words):
-		return 0, true
-	case inTitles == len(words):
-		return 1, true
-	case inHeading > 0:
-		return 2, true
-	}
-	return 3, true
-}
-
-// excerpt returns the part of a text in which a word is.
-func excerpt(whole, word string) string {
-	at := strings.Index(text.Fold(whole), text.Fold(word))
-	if at < 0 || at > len(whole) {
-		at = 0
-	}
-	from := max(0, at-excerptLength/3)
-	if i := strings.IndexByte(whole[from:], ' '); from > 0 && i >= 0 {
-		from += i + 1
-	}
-	part := []rune(strings.ToValidUTF8(whole[from:], ""))
-	if len(part) <= excerptLength {
-		return string(part)
-	}
-	return fmt.Sprintf("%s …", strings.TrimRight(string(part[:excerptLength]), " "))
 }

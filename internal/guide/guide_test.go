@@ -66,6 +66,14 @@ func TestASearchFindsWordsByTheirBeginningAndHeadingsFirst(t *testing.T) {
 			t.Errorf("%q: %v, not %s", query, paths(hits), want)
 		}
 	}
+	for query, partial := range map[string]bool{
+		"how do I back up the server?": false, "keys that leaked": false, "keys and zebras of unicorns": true,
+	} {
+		hits := g.Search(strings.Fields(query), 5)
+		if partial != (len(hits) == 0 || hits[0].Partial) {
+			t.Errorf("%q finds %v", query, paths(hits))
+		}
+	}
 	for _, query := range []string{"", "   ", "xyzzyplugh", "\u200b"} {
 		if hits := g.Search(strings.Fields(query), 5); len(hits) > 0 {
 			t.Errorf("%q finds %v", query, paths(hits))

@@ -92,7 +92,7 @@ Actions:
 - list_help_category_content: the articles of subcategories. args: {"category_id", "subcategory_id_list"}
 - read_help_info: the text of articles. args: {"category_id", "subcategory_id", "help_id_list", "part"}. A long ` +
 		`article has parts, and the answer says how to read the next one.
-- search_help: the sections that have all words. args: {"query"}. Use one to three words.`
+- search_help: the sections about the words. args: {"query"}. Use one to three words.`
 }
 
 const helpUsage = "The arguments are `action` and `args`; args may have `category_id`, `subcategory_id`, " +
@@ -323,7 +323,7 @@ type hitItem struct {
 	Excerpt string `json:"excerpt"`
 }
 
-// search lists the sections that have all words.
+// search lists the sections that a search finds.
 func (h helper) search(query string) ([]string, error) {
 	words := strings.Fields(query)
 	switch {
@@ -333,20 +333,25 @@ func (h helper) search(query string) ([]string, error) {
 		return nil, refusef("`query` is too long: search for at most %d words and %d characters.", maxWords, maxQuery)
 	}
 	found := hitList{
-		Hits: []hitItem{}, Note: "No section has all of these words. Search for fewer, or list the articles.",
+		Hits: []hitItem{}, Note: "No section has these words. Search for others, or list the articles.",
 	}
+	partial := false
 	for _, hit := range h.guide().Search(words, maxHits+1) {
+		partial = partial || hit.Partial
 		found.Hits = append(found.Hits, hitItem{
 			ID: hit.Article.ID, Part: hit.Article.PartOf(hit.Section, partSize), Title: hit.Article.Title,
 			Section: hit.Section.Title, Excerpt: strings.ReplaceAll(hit.Excerpt, guide.DocumentedURL, h.url()),
 		})
 	}
-	switch {
-	case len(found.Hits) > maxHits:
-		found.Hits = found.Hits[:maxHits]
-		found.Note = fmt.Sprintf("There are more than %d sections with these words. Add a word to see others.", maxHits)
-	case len(found.Hits) > 0:
+	if len(found.Hits) > 0 {
 		found.Note = "Read an article with read_help_info, its help_id and, if it is not 1, the part."
+	}
+	if len(found.Hits) > maxHits {
+		found.Hits = found.Hits[:maxHits]
+		found.Note += fmt.Sprintf(" These are the best %d of more than %[1]d sections.", maxHits)
+	}
+	if partial {
+		found.Note = "No section has all of these words; these have some. " + found.Note
 	}
 	return toJSON(found)
 }

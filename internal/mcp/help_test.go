@@ -56,7 +56,7 @@ func TestTheHelpOfBlazeMetersDocumentationIsReadByItsOwnIDs(t *testing.T) {
 				"https://keys.test/",
 			},
 			"api-blazemeter-api-keys": {
-				"help_id: api-keys\n", "Generate a key", "Regenerate the secret", "Limit the expiration",
+				"help_id: api-keys\n", "Generate a key", "regenerate its secret", "Limit the expiration",
 				"Store them safely",
 			},
 		} {
@@ -229,11 +229,11 @@ func TestASearchLeadsToThePartWithTheSection(t *testing.T) {
 		t.Errorf("part %d does not have the section %q", hit.Part, hit.Section)
 	}
 	texts, _ = call(t, c, "claviger_help", `{"action":"search_help","args":{"query":"key"}}`)
-	if strings.Count(texts[0], `"help_id"`) != 10 || !strings.Contains(texts[0], "more than 10") {
+	if strings.Count(texts[0], `"help_id"`) != 10 || !strings.Contains(texts[0], "of more than 10 sections") {
 		t.Errorf("too many hits: %s", texts)
 	}
 	texts, failed = call(t, c, "claviger_help", `{"action":"search_help","args":{"query":"xyzzyplugh"}}`)
-	if failed || !strings.Contains(texts[0], `"hits":[]`) || !strings.Contains(texts[0], "Search for fewer") {
+	if failed || !strings.Contains(texts[0], `"hits":[]`) || !strings.Contains(texts[0], "Search for others") {
 		t.Errorf("nothing found: %s", texts)
 	}
 }

@@ -13,6 +13,8 @@ import (
 type Query struct {
 	text  string
 	first rune
+	// whole is set for a query that does not match the beginning of a longer word.
+	whole bool
 }
 
 // NewQuery returns the query for a text that somebody typed. It ignores white space around the
@@ -25,6 +27,12 @@ func NewQuery(typed string) Query {
 
 // Empty reports whether the query has no visible character.
 func (q Query) Empty() bool { return q.text == "" }
+
+// Whole returns the query for the same text as whole words, not as the beginning of one.
+func (q Query) Whole() Query {
+	q.whole = true
+	return q
+}
 
 // Found reports whether the query matches in one of the fields. A match does not span fields.
 func (q Query) Found(fields ...string) bool {
@@ -53,11 +61,18 @@ func (q Query) foundIn(text string) bool {
 		}
 		at += i
 		before, _ := utf8.DecodeLastRuneInString(text[:at])
-		if at == 0 || isWordStart(before, q.first) {
+		if (at == 0 || isWordStart(before, q.first)) && !(q.whole && q.goesOn(text[at+len(q.text):])) {
 			return true
 		}
 		at += utf8.RuneLen(q.first)
 	}
+}
+
+// goesOn reports whether the last word of the query goes on in what follows it.
+func (q Query) goesOn(rest string) bool {
+	last, _ := utf8.DecodeLastRuneInString(q.text)
+	next, _ := utf8.DecodeRuneInString(rest)
+	return rest != "" && !isWordStart(last, next)
 }
 
 // isWordStart reports whether a word begins between two characters. A character that is not part of

@@ -154,3 +154,15 @@ func FuzzSearch(f *testing.F) {
 		}
 	})
 }
+
+func TestAQueryForWholeWordsFindsNoBeginning(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]bool{
+		"Keys for CI": true, "ci": true, "CI, and more": true, "allowed_cidrs": false, "a cinema with CI": true,
+		"decide": false,
+	} {
+		if got := text.NewQuery("CI").Whole().Found(field); got != want {
+			t.Errorf("%q: %v", field, got)
+		}
+	}
+}
