@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ func open(t *testing.T, e testkit.Engine) (b store.Backend) {
 	t.Helper()
 	var err error
 	if e == testkit.SQLite {
-		b, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
+		b, err = sqlite.Open(t.Context(), testkit.MigratedFile(t))
 	} else {
 		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.MigratedDatabase(t)))
 	}

@@ -3,7 +3,6 @@ package session_test
 import (
 	"context"
 	"crypto/rand"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // counting counts how often a session is read, and notes on whose behalf.
@@ -51,7 +51,7 @@ func (c *counting) SessionBounds(
 
 func newService(t *testing.T) (*session.Service, *counting, principal.Person, time.Time) {
 	t.Helper()
-	backend, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
+	backend, err := sqlite.Open(t.Context(), testkit.MigratedFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}

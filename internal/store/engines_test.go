@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -18,7 +17,7 @@ func open(t *testing.T, e testkit.Engine) store.Backend {
 	var err error
 	switch e {
 	case testkit.SQLite:
-		b, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
+		b, err = sqlite.Open(t.Context(), testkit.MigratedFile(t))
 	case testkit.Postgres:
 		b, err = postgres.Open(t.Context(), credential.NewSecret(testkit.MigratedDatabase(t)))
 	}

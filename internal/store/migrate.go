@@ -175,24 +175,57 @@ func (m Migrations) providers() (p providers, err error) {
 }
 
 func (m Migrations) provider(directory, table string, inGo []*goose.Migration) (*goose.Provider, error) {
-	files, err := fs.Sub(m.Files, directory)
+	all, err := m.migrationsIn(directory, inGo)
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
 	options := []goose.ProviderOption{
-		goose.WithDisableGlobalRegistry(true), goose.WithTableName(table), goose.WithGoMigrations(inGo...),
-	}
-	for _, g := range inGo { // its file is run by the Go code
-		options = append(options, goose.WithExcludeVersions([]int64{g.Version}))
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(table), goose.WithGoMigrations(all...),
 	}
 	if m.Lock != nil {
 		options = append(options, goose.WithSessionLocker(m.Lock))
 	}
-	provider, err := goose.NewProvider(m.Dialect, m.DB, files, options...)
+	provider, err := goose.NewProvider(m.Dialect, m.DB, nil, options...)
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
 	return provider, nil
+}
+
+// migrationsIn returns the migrations of a directory. Those that are not in Go run their file as a
+// whole, in a transaction: both engines accept several statements at once. goose would split a file
+// into its statements, for which it needs four megabytes a file, and all files at the same time.
+func (m Migrations) migrationsIn(directory string, inGo []*goose.Migration) ([]*goose.Migration, error) {
+	entries, err := fs.ReadDir(m.Files, directory)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(inGo)
+	for _, e := range entries {
+		number, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(inGo, func(g *goose.Migration) bool { return g.Version == number }) {
+			continue // its file is run by the Go code
+		}
+		all = append(all, goose.NewGoMigration(number, &goose.GoFunc{
+			RunTx: func(ctx context.Context, tx *sql.Tx) error {
+				statements, err := readMigration(m.Files, directory+"/"+e.Name())
+				if err == nil {
+					_, err = tx.ExecContext(ctx, string(statements))
+				}
+				return err
+			},
+		}, nil))
+	}
+	return all, nil
+}
+
+// readMigration returns the statements of a migration.
+func readMigration(files fs.FS, name string) (query, error) {
+	text, err := fs.ReadFile(files, name)
+	return query(text), err
 }
 
 // contractions returns the numbers of the migrations that come after the first expansion.

@@ -105,7 +105,7 @@ func isQuery(t types.Type) bool {
 var runners = strings.Fields("Query QueryContext QueryRow QueryRowContext Exec ExecContext Prepare PrepareContext")
 
 // composers are the functions that may build a query at run time.
-var composers = strings.Fields("expand expandRows withRowLock")
+var composers = strings.Fields("expand expandRows withRowLock readMigration")
 
 // strays reports statements that are not constants of type query.
 func (s *source) strays() []string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/testkit"
 	"github.com/claviger-dev/claviger/internal/usage"
 	"github.com/claviger-dev/claviger/internal/verify"
 )
@@ -78,7 +78,7 @@ func newFixture(t testing.TB) *fixture {
 			t.Fatal(err)
 		}
 	}
-	backend, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "claviger.db"))
+	backend, err := sqlite.Open(t.Context(), testkit.MigratedFile(t))
 	must(err)
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	generations := verify.NewGenerations()

@@ -17,6 +17,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/store"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 // connections opens all connections that the pool may have, at the same time.
@@ -39,7 +40,7 @@ func connections(t *testing.T, db *sql.DB) []*sql.Conn {
 }
 
 func TestEveryConnectionHasThePragmas(t *testing.T) {
-	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
+	b := open(t, testkit.MigratedFile(t))
 	t.Cleanup(func() { closeBackend(t, b) })
 	for _, pool := range []struct {
 		name      string
@@ -66,7 +67,7 @@ func TestEveryConnectionHasThePragmas(t *testing.T) {
 }
 
 func TestReadersReadWhileTheWriterWrites(t *testing.T) {
-	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
+	b := open(t, testkit.MigratedFile(t))
 	t.Cleanup(func() { closeBackend(t, b) })
 	tx, err := b.Write.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -146,7 +147,7 @@ func TestAnotherProcessThatNeverEndsMakesUnavailable(t *testing.T) {
 }
 
 func TestFailuresAreToldApart(t *testing.T) {
-	b := open(t, filepath.Join(t.TempDir(), "claviger.db"))
+	b := open(t, testkit.MigratedFile(t))
 	t.Cleanup(func() { closeBackend(t, b) })
 	exec(t, b.Write, `INSERT INTO users (id, number, created_at, updated_at) VALUES ('usr_1', 1, 0, 0)`)
 	for _, c := range []struct {
@@ -201,7 +202,7 @@ func TestAFileThatIsADatabaseNoMoreEndsTheProcess(t *testing.T) {
 	closeClean(t, open(t, file), file)
 	damage(t, file, 0, 100)
 	_, err := raw(t, file).ExecContext(t.Context(), `SELECT COUNT(*) FROM users`)
-	other := open(t, filepath.Join(t.TempDir(), "claviger.db"))
+	other := open(t, testkit.MigratedFile(t))
 	defer closeBackend(t, other)
 	if got := other.Classify(err); got != store.Fatal {
 		t.Errorf("%v is failure %d, want %d", err, got, store.Fatal)

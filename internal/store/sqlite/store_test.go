@@ -1,16 +1,16 @@
 package sqlite_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/store/sqlite"
 	"github.com/claviger-dev/claviger/internal/store/storetest"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 func TestTheStoreKeepsItsPromises(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, filepath.Join(t.TempDir(), "claviger.db")) })
+	storetest.Run(t, func(t testing.TB) store.Backend { return open(t, testkit.MigratedFile(t)) })
 }
 
 // open opens a database. The caller closes it.
