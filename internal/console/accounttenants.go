@@ -41,7 +41,7 @@ func (c *Console) listTenants(k *call) (response, error) {
 	}
 	shown, next := pageOf(k, all, func(t tenancy.Tenant) (time.Time, string) { return t.CreatedAt, string(t.ID) })
 	list := inAccount(a.ID, "tenants")
-	panel := view.Panel{ID: "list", Heading: "Tenants", Next: next, Table: &view.Table{
+	panel := view.Panel{ID: "list", Heading: "Tenants", Next: next, Prev: k.previous(), Table: &view.Table{
 		Columns: columns("Tenant", "Preset", "Created", "Status"),
 		Empty:   "No tenant yet. A tenant has its own members, applications and keys.",
 	}}

@@ -18,6 +18,8 @@ import (
 const (
 	// maxOwnKeys is how many keys of a person one page shows.
 	maxOwnKeys = 200
+	// fewKeys is up to how many keys of a person are found without a search.
+	fewKeys = 10
 	// soonDays is from how many days before its end on the expiry of a key is a warning, and
 	// bannerDays from when on the page begins with it.
 	soonDays   = 30
@@ -30,11 +32,13 @@ func (c *Console) myKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	listing, err := c.Keys.ListOwn(k.Context(), k.who, key.Filter{}, key.Page{Limit: maxOwnKeys})
+	const path = "/settings/keys"
+	words := k.URL.Query().Get("q")
+	listing, err := c.Keys.ListOwn(k.Context(), k.who, key.Filter{Query: words}, key.Page{Limit: maxOwnKeys})
 	if err != nil {
 		return response{}, err
 	}
-	page := view.Keys{Heading: "API keys", Intro: "Your own keys, in every tenant you belong to."}
+	page := view.Keys{Heads: plainHeads(), Heading: "API keys", Intro: "Your own keys, in every tenant you belong to."}
 	for _, t := range slices.Backward(tenants) {
 		if group, ok := k.ownGroup(t, listing.Views); ok {
 			page.Groups = append(page.Groups, group)
@@ -47,10 +51,18 @@ func (c *Console) myKeys(k *call) (response, error) {
 		page.Tabs = keyTabs(*current, false)
 	}
 	page.Soon = k.soon(listing.Views)
+	if words != "" || len(listing.Views) > fewKeys {
+		page.Search = &view.Search{Path: path, Query: words}
+	}
+	if words != "" {
+		page.Search.Reset = path
+		page.Groups = slices.DeleteFunc(page.Groups, func(g view.KeyGroup) bool { return len(g.Rows) == 0 })
+		page.None = "No key matches “" + words + "”."
+	}
 	if listing.Next != nil {
 		page.Intro += fmt.Sprintf(" These are the newest %d; each tenant lists the others.", maxOwnKeys)
 	}
-	return response{page: page, title: "API keys", current: "/settings/keys"}, nil
+	return response{page: page, title: "API keys", current: path}, nil
 }
 
 // keyTabs are the two lists of keys.
@@ -130,6 +142,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	page.Order = k.keyOrder()
 	listing, err := c.Keys.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
 		return response{}, err
@@ -149,10 +162,15 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
 		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID), counts),
 		Shown: shownKeys(len(group.Rows), counts), Export: k.exportPath(tenantPath(t.ID) + ".csv"),
+		Prev: k.previous(), Rows: k.rowChoices(),
 	}
+	if filter.Query != "" {
+		p.None = "No key matches “" + filter.Query + "”."
+	}
+	k.setOrder(&p, t, page.Order, counts, listing.Unordered)
 	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
-		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
+		p.Next = k.nextAfter(next.BeforeTime, string(next.BeforeID), next.BeforeText)
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
 }
@@ -194,7 +212,7 @@ func (c *Console) exportKeys(k *call) (response, error) {
 	}
 	filter := k.keyFilter()
 	read := func(ctx context.Context, row func(...string), part func() error) error {
-		page := &key.Page{Limit: maxOwnKeys}
+		page := &key.Page{Limit: maxOwnKeys, Order: k.keyOrder()}
 		for page != nil {
 			listing, err := c.Keys.List(ctx, k.who, t.ID, filter, *page)
 			if err != nil {
@@ -284,29 +302,27 @@ func (k *call) searchOf(path string, counts *tenantCounts) *view.Search {
 		tab := view.Tab{
 			Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status, Count: counts.countOf(status),
 		}
-		if len(to) > 0 {
-			tab.Path += "?" + to.Encode()
-		}
+		tab.Path = withQuery(path, to)
 		s.Statuses = append(s.Statuses, tab)
 	}
 	if s.Query != "" || s.Status != "" || query.Get("owner") != "" {
-		s.Reset = path
+		s.Reset = withQuery(path, k.onlyOrder())
 	}
+	s.Rows = query.Get("rows")
 	return s
 }
 
 // exportPath returns where the list is exported, with the filters of the page.
 func (k *call) exportPath(path string) string {
-	if filters := k.filters(); len(filters) > 0 {
-		return path + "?" + filters.Encode()
-	}
-	return path
+	query := k.filters()
+	query.Del("rows")
+	return withQuery(path, query)
 }
 
 // keyPosition returns which part of the list of keys is asked for.
 func (k *call) keyPosition() (key.Page, error) {
-	p, err := k.position()
-	return key.Page{BeforeTime: p.BeforeTime, BeforeID: ident.KeyID(p.BeforeID), Limit: rowsPerPage}, err
+	at, id, text, err := k.lastPosition()
+	return key.Page{BeforeTime: at, BeforeText: text, BeforeID: ident.KeyID(id), Limit: k.rows()}, err
 }
 
 // badges are the statuses in words.

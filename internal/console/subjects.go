@@ -51,7 +51,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	page.Limit = rowsPerPage
+	page.Limit = k.rows()
 	filter := k.subjectFilter()
 	found, err := c.Subjects.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
@@ -90,6 +90,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	for _, s := range found.Subjects {
 		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s, held[ident.PartyID(s.ID)]))
 	}
+	panel.Prev = k.previous()
 	if next := found.Next; next != nil {
 		panel.Next = k.next(next.BeforeTime, next.BeforeID)
 	}

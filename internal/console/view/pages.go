@@ -11,6 +11,7 @@ func Pages() []Page {
 		Keys{},
 		Key{},
 		NewKey{},
+		KeySummary{},
 		FirstKey{},
 		Found{},
 		Shortcuts{},
@@ -156,23 +157,34 @@ type Keys struct {
 	Heading, Intro string
 	New            string
 	Tabs           []Tab
+	Heads          KeyHeads
 	// Soon is the key that stops working next; nil for none within a week.
 	Soon   *SoonKey
 	Groups []KeyGroup
-	// Search is set for a list with a search.
+	// Search is set for a list with a search. None says that it found nothing.
 	Search *Search
+	None   string
 	// Shown says how many keys are shown, and Export is where the list is a file; "" for neither.
 	Shown, Export string
-	// Next leads to the next page; "" for none.
-	Next string
+	// Next and Prev lead to the next page and to the one before; "" for none.
+	Next, Prev string
+	// Rows lead to the list with another number of rows on a page.
+	Rows []Tab
+	// Unsorted says why the list cannot be sorted by something; "" if it can.
+	Unsorted string
 }
+
+// KeyHeads are the heads of the columns of a list of keys that may be sorted.
+type KeyHeads struct{ Name, Owner, Created, LastUsed, Expires Column }
 
 // Search is the form above a list.
 type Search struct {
 	Path, Query, Status string
 	Statuses            []Tab
-	// Owners are the types of owners.
-	Owners []Choice
+	// Owners are the types of owners, and Orders the orders of the list.
+	Owners, Orders []Choice
+	// Rows is how many rows a page shows; "" for as many as usual.
+	Rows string
 	// Reset leads to the list without a filter; "" if none is set.
 	Reset string
 }
@@ -308,7 +320,24 @@ type NewKey struct {
 	Applications       []Choice
 	Addresses, Visible string
 	Metadata           string
+	Summary            KeySummary
 }
+
+// KeySummary says in words what the key in the form will be. It is a part of the page, which asks
+// for it again when something in the form changes.
+type KeySummary struct {
+	// Can is what the key may do; Later is set if that includes scopes that are added later.
+	Can    []string
+	Later  bool
+	Cannot string
+	// Where and Until go on with the sentence that Can begins.
+	Where, Until string
+	// Slots says how many keys the owner has then, and Secret who sees the secret; "" for the
+	// person who creates the key.
+	Slots, Secret string
+}
+
+func (KeySummary) file() string { return "keysummary.html" }
 
 func (NewKey) file() string { return "newkey.html" }
 
