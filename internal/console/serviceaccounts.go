@@ -17,9 +17,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -53,7 +55,7 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	all, err := c.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+	all, err := k.listedServiceAccounts(t, page)
 	if err != nil {
 		return response{}, err
 	}
@@ -75,16 +77,40 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	for _, a := range shown {
 		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, held[ident.PartyID(a.ID)]))
 	}
+	path := inTenant(t.ID, "service-accounts")
+	panel := view.Panel{
+		ID: "list", Heading: "Service accounts", Table: table, Next: next, Prev: k.previous(),
+		Filter: k.nameFilter(path, "Name", table),
+	}
 	p := view.Overview{
 		Heading: "Service accounts", Intro: "Machines that own keys in " + t.Name + " as a member does.",
-		Panels: []view.Panel{{ID: "list", Heading: "Service accounts", Table: table, Next: next}},
+		Panels: []view.Panel{panel},
 	}
 	if k.isAdmin(t) {
 		p.Actions = []view.Action{{
 			Text: "New service account", Icon: "plus", Class: "primary", Path: inTenant(t.ID, "service-accounts/new"),
 		}}
 	}
-	return response{page: p, title: "Service accounts of " + t.Name, current: inTenant(t.ID, "service-accounts")}, nil
+	return response{page: p, title: "Service accounts of " + t.Name, current: path}, nil
+}
+
+// listedServiceAccounts returns the service accounts that the list shows.
+func (k *call) listedServiceAccounts(t tenancy.Tenant, page paging.Page) ([]machine.ServiceAccount, error) {
+	if words := k.URL.Query().Get("q"); words != "" {
+		return k.console.ServiceAccounts.Found(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
+	}
+	return k.console.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+}
+
+// nameFilter is the form above a list that can be searched for words. If it is, an empty table says
+// so.
+func (k *call) nameFilter(path, hint string, table *view.Table) *view.Filter {
+	f := &view.Filter{Path: path, Query: k.URL.Query().Get("q"), Hint: hint}
+	if f.Query != "" {
+		f.Reset = path
+		table.Empty = "Nothing matches “" + f.Query + "”."
+	}
+	return f
 }
 
 // serviceAccountRow returns a service account as the list shows it.
@@ -228,6 +254,7 @@ func (k *call) ownedPanel(t tenancy.Tenant, owner ident.PartyID, disabled bool) 
 		}
 		panel.Table.Rows = append(panel.Table.Rows, r)
 	}
+	panel.Prev = k.previous()
 	if listing.Next != nil {
 		panel.Next = k.next(listing.Next.BeforeTime, string(listing.Next.BeforeID))
 	}
