@@ -28,14 +28,17 @@ type tenantCounts struct {
 }
 
 // counts returns the numbers of a tenant, at most a minute old; nil where they are not known yet.
-func (k *call) counts(t tenancy.Tenant) *tenantCounts {
+func (k *call) counts(t tenancy.Tenant) *tenantCounts { return k.countsOf(t, true) }
+
+// countsOf is counts, which waits a moment for the first numbers if waits is set.
+func (k *call) countsOf(t tenancy.Tenant, waits bool) *tenantCounts {
 	role := k.who.RoleIn(t.ID, t.Account)
 	if role == "" {
 		return nil
 	}
 	c, who := k.console, k.who
 	name := resultName{countsKind, string(t.ID), string(role)}
-	value, _, ok := c.Background.ask(k.Context(), name, countsAge, true, func(ctx context.Context) (any, error) {
+	value, _, ok := c.Background.ask(k.Context(), name, countsAge, waits, func(ctx context.Context) (any, error) {
 		n := &tenantCounts{pages: map[string]int{}}
 		all, err := c.Keys.Counts(ctx, who, t.ID)
 		switch {
@@ -176,6 +179,16 @@ func (n *tenantCounts) countOn(page string) string {
 		return ""
 	}
 	return capped(found, false)
+}
+
+// shownOf says how many objects a page shows, and how many the tenant has: "50 subjects shown, 214
+// in all".
+func (k *call) shownOf(t tenancy.Tenant, n int, noun, page string) string {
+	shown := count(n, noun) + " shown"
+	if all := k.counts(t).countOn(page); all != "" {
+		shown += ", " + all + " in all"
+	}
+	return shown
 }
 
 // heldKeys returns how many keys that are active or disabled each owner has; "–" for a person who

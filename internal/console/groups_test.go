@@ -123,3 +123,63 @@ func TestAPersonSearchesTheirOwnKeys(t *testing.T) {
 	}
 	d.get("/settings/keys?q=nghtly").see(t, "a typing error", http.StatusOK, "No key matches “nghtly”.")
 }
+
+func TestKeysAreListedByTheManagementKeyThatCreatedThem(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisitIn(t, testkit.UnlimitedKeys)
+	as, tenant := d.As(d.person), string(d.tenant.ID)
+	d.newScopes("rates:read")
+	robot := testkit.ServiceAccount(t, as, d.tenant, "Provisioner", api.RoleAdmin)
+	m := testkit.Must[api.IssuedManagementKey](t)(as.CreateManagementKey(t.Context(), tenant, robot.ID,
+		api.CreateManagementKeyRequest{
+			Name: "Creator", Permissions: []api.Permission{"keys:read", "keys:create"},
+			Owners: []api.PartyType{api.PartyServiceAccount},
+		}))
+	k := testkit.Must[api.IssuedKey](t)(d.Anyone().WithKey(*m.Value).CreateKey(t.Context(), tenant, api.CreateKeyRequest{
+		Name: "Made by a program", Owner: &api.KeyOwner{Type: api.PartyServiceAccount, ID: robot.ID},
+		Scopes: []string{"rates:read"}, AllApplications: true,
+	}))
+	d.namedKeys("Made by a person")
+	page := d.get(d.at("keys?sort=name&created_by=" + m.ID))
+	if got := names(page); len(got) != 1 || got[0] != k.Key.Name {
+		t.Errorf("the list has %q", got)
+	}
+	page.see(t, "the list", http.StatusOK, "Clear the filters")
+	page.see(t, "its owner", http.StatusOK, `<span class="vh">Service account </span><span>Provisioner</span>`)
+	d.get(d.at("service-accounts/"+robot.ID+"/management-keys/"+m.ID)).see(t, "the management key",
+		http.StatusOK, "/keys?created_by="+m.ID)
+	d.get(d.at("service-accounts")).see(t, "the service accounts", http.StatusOK, "1 of 5")
+}
+
+func TestAPersonWithoutAFreeSlotIsToldWhyThereIsNoButton(t *testing.T) {
+	t.Parallel()
+	d := newVisit(t, func(s *policy.Settings) { s.KeysPerUser = 1 })
+	d.Key(d.As(d.person), d.tenant, "applications:read")
+	page := d.get("/settings/keys")
+	page.see(t, "my keys", http.StatusOK, "1 of 1 keys in use")
+	page.see(t, "my keys", http.StatusOK, "All in use. Revoke one to create another")
+	if strings.Contains(page.text, "New API key</a>") {
+		t.Error("there is a button for a key that cannot be created")
+	}
+	k := d.keys()[0]
+	_, err := d.As(d.person).RevokeKey(t.Context(), string(d.tenant.ID), k.ID, "replaced")
+	testkit.NoError(t, err)
+	page = d.get("/settings/keys")
+	page.see(t, "a revoked key", http.StatusOK, ": “replaced”")
+	page.see(t, "a free slot", http.StatusOK, "New API key</a>")
+}
+
+func TestABlockedKeyLeadsToWhatBlocksItAndTheSwitcherKeepsThePage(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	d.newScopes("rates:read")
+	s := d.newSubject("cus_1", "")
+	k := d.keyOfSubject(s, "rates:read")
+	d.post(d.at("subjects/"+s.ID+"/disable"), nil).see(t, "disable", http.StatusSeeOther, "")
+	d.get(d.at("keys/"+k.Key.ID)).see(t, "the key", http.StatusOK, `href="`+d.at("subjects/"+s.ID)+`">Open the subject`)
+	other := d.Tenant("Load tests", nil)
+	d.Join(other, d.person, scope.Member)
+	d.signIn(d.person)
+	d.get(d.at("scopes")).see(t, "a page of members", http.StatusOK, `href="/t/`+string(other.ID)+`/scopes"`)
+	d.get(d.at("audit")).see(t, "a page of admins", http.StatusOK, `href="/t/`+string(other.ID)+`/keys"`)
+}

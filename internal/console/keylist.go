@@ -93,10 +93,16 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 		group.Note = count(held, "key") + ", no limit"
 	}
 	err := key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings)
-	if err == nil {
-		group.New = "/settings/keys/new?tenant=" + string(t.ID)
-	} else {
+	most := t.Settings.KeysPerUser
+	switch {
+	case err != nil && !t.Settings.AllowsCreator(policy.BySelf) && t.Settings.AllowsCreator(policy.ByAdmin):
+		group.Why = "Only admins create keys here"
+	case err != nil:
 		group.Why = "You create no keys here"
+	case most > 0 && held >= most:
+		group.Why = "All in use. Revoke one to create another"
+	default:
+		group.New = "/settings/keys/new?tenant=" + string(t.ID)
 	}
 	return group, len(group.Rows) > 0 || err == nil || isMember(k, t.ID)
 }
@@ -151,6 +157,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	for _, v := range listing.Views {
 		row := k.row(v)
 		row.Owner, row.OwnerNote = ownerWords(v.Key)
+		row.OwnerIcon, row.OwnerType = ownerIcons[v.Key.Owner.Type()], ownerTypeNames[v.Key.Owner.Type()]
 		if admin && v.Status != policy.Revoked {
 			row.Pick = string(v.Key.ID)
 			group.Bulk = bulkActions(t)
@@ -189,7 +196,7 @@ func (k *call) keyFilter() key.Filter {
 	query := k.URL.Query()
 	f := key.Filter{
 		Query: query.Get("q"), Status: policy.Status(query.Get("status")),
-		OwnerTypes: ownerTypeFilter(query.Get("owner")),
+		OwnerTypes: ownerTypeFilter(query.Get("owner")), CreatedBy: ident.PartyID(query.Get("created_by")),
 	}
 	if f.Status == blocked {
 		f.Status, f.Blocked = "", true
@@ -305,7 +312,8 @@ func (k *call) searchOf(path string, counts *tenantCounts) *view.Search {
 		tab.Path = withQuery(path, to)
 		s.Statuses = append(s.Statuses, tab)
 	}
-	if s.Query != "" || s.Status != "" || query.Get("owner") != "" {
+	s.CreatedBy = query.Get("created_by")
+	if s.Query != "" || s.Status != "" || query.Get("owner") != "" || s.CreatedBy != "" {
 		s.Reset = withQuery(path, k.onlyOrder())
 	}
 	s.Rows = query.Get("rows")
@@ -367,11 +375,20 @@ func (k *call) row(v key.View) view.KeyRow {
 		return row
 	}
 	row.Last4 = v.Key.Last4
-	row.CreatedNote = k.age(v.Key.CreatedAt)
+	row.CreatedNote = k.ages(v.Key)
 	row.LastUsed, row.LastUsedNote = k.ago(v.Key.LastUsedAt), v.Key.LastUsedIP
 	k.setExpiry(&row, v)
 	row.Action = actionOf(v)
 	return row
+}
+
+// ages says how old a key is and, if that differs, its secret: "320 days old · secret 45 days".
+func (k *call) ages(of key.Key) string {
+	whole := k.age(of.CreatedAt)
+	if of.SecretSetAt.Sub(of.CreatedAt) < day {
+		return whole
+	}
+	return whole + " · secret " + strings.TrimSuffix(k.age(of.SecretSetAt), " old")
 }
 
 // setExpiry sets what a row says about the end of the key.
@@ -380,6 +397,9 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 	switch {
 	case v.Status == policy.Revoked:
 		row.Expires, row.ExpiresNote = never("–"), "revoked "+k.date(v.Key.RevokedAt)
+		if v.Key.RevokedReason != "" {
+			row.ExpiresNote += ": “" + v.Key.RevokedReason + "”"
+		}
 		return
 	case v.Key.SecretSetAt.IsZero():
 		row.Drawn, row.Expires = "out", k.on(v.Key.CreatedAt.Add(key.ClaimPeriod))
@@ -392,6 +412,9 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 	row.Expires, row.ExpiresNote = k.in(ends), k.date(ends)
 	if v.Life.Expiry.Reason != policy.ByKey {
 		row.ExpiresNote += " · policy"
+	}
+	if renewable := ends.Add(policy.Grace); v.Status == policy.Expired && renewable.After(k.now) {
+		row.ExpiresNote += " · can be renewed until " + k.date(renewable)
 	}
 	row.Gone = gonePercent(v.Key.SecretSetAt, ends, k.now)
 	switch left := ends.Sub(k.now); {
@@ -424,6 +447,16 @@ func actionOf(v key.View) view.Link {
 		return view.Link{Text: "Regenerate", Path: path + "/regenerate"}
 	}
 }
+
+// ownerIcons and ownerTypeNames show what kind of owner a key has.
+var (
+	ownerIcons = map[ident.PartyType]string{
+		ident.UserParty: "person", ident.ServiceAccountParty: "machine", ident.SubjectParty: "house",
+	}
+	ownerTypeNames = map[ident.PartyType]string{
+		ident.UserParty: "Person", ident.ServiceAccountParty: "Service account", ident.SubjectParty: "Subject",
+	}
+)
 
 // ownerWords returns the owner of a key, with what kind of owner it is.
 func ownerWords(k key.Key) (name, note string) {

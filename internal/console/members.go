@@ -127,6 +127,7 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 		Columns: columns("Person", "Role", "Keys", "Member since", "Status"),
 		Empty:   "Nobody is a member yet. Invite somebody.",
 	}
+	panel.Shown = k.shownOf(t, len(shown), "member", "members")
 	panel.Filter = k.nameFilter(inTenant(t.ID, "members"), "Name or e-mail", panel.Table)
 	owners := make([]ident.PartyID, len(shown))
 	for i, m := range shown {

@@ -139,7 +139,7 @@ func named(a scope.Applications, names map[string]string) string {
 func (k *call) planRow(t tenancy.Tenant, p machine.Plan, applications map[string]string) view.TableRow {
 	scopes := view.Cell{Tags: p.Scopes.Strings()}
 	if slices.Contains(p.Scopes, scope.Every) {
-		scopes = view.Cell{Text: "All scopes of the tenant"}
+		scopes = view.Cell{Text: "All scopes of the tenant, also later ones"}
 	}
 	row := view.TableRow{
 		Cells: []view.Cell{
@@ -310,7 +310,7 @@ func (k *call) editPlanForm(values url.Values, faults view.Faults, effect *view.
 		Notices: []view.Message{{
 			Tone: "info", Icon: "info",
 			Text: "On the plan: " + on + ". Their keys lose at once what you take away. Requests that need it are " +
-				"then refused. You see the effect before anything is saved.",
+				"then refused with `insufficient_scope`. You see the effect before anything is saved.",
 		}},
 	}
 	if effect != nil {

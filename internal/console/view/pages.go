@@ -123,13 +123,15 @@ type KeyRow struct {
 	// "out".
 	Blade, Drawn string
 	Badge        Badge
-	// Owner is "" in a list of the person's own keys.
-	Owner, OwnerNote string
-	Created          When
-	CreatedNote      string
-	LastUsed         When
-	LastUsedNote     string
-	Expires          When
+	// Owner is "" in a list of the person's own keys. OwnerType is what kind of owner it is, and
+	// OwnerIcon shows it.
+	Owner, OwnerNote     string
+	OwnerType, OwnerIcon string
+	Created              When
+	CreatedNote          string
+	LastUsed             When
+	LastUsedNote         string
+	Expires              When
 	// ExpiresTone is "", warn or bad.
 	ExpiresTone, ExpiresNote string
 	// Gone is how much of the lifetime is over, in percent; -1 for a key that does not expire.
@@ -183,8 +185,9 @@ type Search struct {
 	Statuses            []Tab
 	// Owners are the types of owners, and Orders the orders of the list.
 	Owners, Orders []Choice
-	// Rows is how many rows a page shows; "" for as many as usual.
-	Rows string
+	// Rows is how many rows a page shows; "" for as many as usual. CreatedBy is the party whose keys
+	// are listed; "" for all.
+	Rows, CreatedBy string
 	// Reset leads to the list without a filter; "" if none is set.
 	Reset string
 }
@@ -218,8 +221,10 @@ type Key struct {
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
 	Full bool
-	// Blocked says what keeps the key from working; "" for nothing.
+	// Blocked says what keeps the key from working; "" for nothing. Blocker leads to it; its path is
+	// "" for a person who does not find it.
 	Blocked  string
+	Blocker  Link
 	Uses     Uses
 	Facts    []Fact
 	Lifeline Lifeline
