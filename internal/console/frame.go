@@ -104,7 +104,8 @@ func switcher(k *call, tenants []tenancy.Tenant, names map[ident.AccountID]strin
 func (k *call) samePage(t tenancy.Tenant, current *tenancy.Tenant, path string) string {
 	role := k.who.RoleIn(t.ID, t.Account)
 	for _, p := range tenantPages {
-		if current != nil && path == inTenant(current.ID, p.page) && (p.roles == nil || slices.Contains(p.roles, role)) {
+		if current != nil && path == inTenant(current.ID, p.page) &&
+			(p.roles == nil || slices.Contains(p.roles, role)) {
 			return inTenant(t.ID, p.page)
 		}
 	}

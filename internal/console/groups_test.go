@@ -129,14 +129,17 @@ func TestKeysAreListedByTheManagementKeyThatCreatedThem(t *testing.T) {
 	d := newAdminVisitIn(t, testkit.UnlimitedKeys)
 	as, tenant := d.As(d.person), string(d.tenant.ID)
 	d.newScopes("rates:read")
-	robot := testkit.ServiceAccount(t, as, d.tenant, "Provisioner", api.RoleAdmin)
+	robot := testkit.ServiceAccount(t, as, d.tenant, "Provisioner", api.RoleMember)
+	customer := d.newSubject("cus_1", "")
 	m := testkit.Must[api.IssuedManagementKey](t)(as.CreateManagementKey(t.Context(), tenant, robot.ID,
 		api.CreateManagementKeyRequest{
 			Name: "Creator", Permissions: []api.Permission{"keys:read", "keys:create"},
-			Owners: []api.PartyType{api.PartyServiceAccount},
+			Owners:   []api.PartyType{api.PartySubject},
+			Ceilings: api.ManagementCeilingsRequest{Scopes: []string{"rates:read"}, AllApplications: true},
 		}))
-	k := testkit.Must[api.IssuedKey](t)(d.Anyone().WithKey(*m.Value).CreateKey(t.Context(), tenant, api.CreateKeyRequest{
-		Name: "Made by a program", Owner: &api.KeyOwner{Type: api.PartyServiceAccount, ID: robot.ID},
+	program := d.Anyone().WithKey(*m.Value)
+	k := testkit.Must[api.IssuedKey](t)(program.CreateKey(t.Context(), tenant, api.CreateKeyRequest{
+		Name: "Made by a program", Owner: &api.KeyOwner{Type: api.PartySubject, ID: customer.ID},
 		Scopes: []string{"rates:read"}, AllApplications: true,
 	}))
 	d.namedKeys("Made by a person")
@@ -145,7 +148,7 @@ func TestKeysAreListedByTheManagementKeyThatCreatedThem(t *testing.T) {
 		t.Errorf("the list has %q", got)
 	}
 	page.see(t, "the list", http.StatusOK, "Clear the filters")
-	page.see(t, "its owner", http.StatusOK, `<span class="vh">Service account </span><span>Provisioner</span>`)
+	page.see(t, "its owner", http.StatusOK, `<span class="vh">Subject </span><span>Baltic Lines</span>`)
 	d.get(d.at("service-accounts/"+robot.ID+"/management-keys/"+m.ID)).see(t, "the management key",
 		http.StatusOK, "/keys?created_by="+m.ID)
 	d.get(d.at("service-accounts")).see(t, "the service accounts", http.StatusOK, "1 of 5")

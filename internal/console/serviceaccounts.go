@@ -85,7 +85,8 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	path := inTenant(t.ID, "service-accounts")
 	panel := view.Panel{
 		ID: "list", Heading: "Service accounts", Table: table, Next: next, Prev: k.previous(),
-		Filter: k.nameFilter(path, "Name", table), Shown: k.shownOf(t, len(shown), "service account", "service-accounts"),
+		Filter: k.nameFilter(path, "Name", table),
+		Shown:  k.shownOf(t, len(shown), "service account", "service-accounts"),
 		Intro: "Disabling a service account blocks its keys at once; enabling it brings back exactly what was. " +
 			"Stewards get its notifications and see its keys.",
 	}

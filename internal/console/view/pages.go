@@ -185,8 +185,8 @@ type Search struct {
 	Statuses            []Tab
 	// Owners are the types of owners, and Orders the orders of the list.
 	Owners, Orders []Choice
-	// Rows is how many rows a page shows; "" for as many as usual. CreatedBy is the party whose keys
-	// are listed; "" for all.
+	// Rows is how many rows a page shows; "" for as many as usual. CreatedBy is the party whose
+	// keys are listed; "" for all.
 	Rows, CreatedBy string
 	// Reset leads to the list without a filter; "" if none is set.
 	Reset string
@@ -221,8 +221,8 @@ type Key struct {
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
 	Full bool
-	// Blocked says what keeps the key from working; "" for nothing. Blocker leads to it; its path is
-	// "" for a person who does not find it.
+	// Blocked says what keeps the key from working; "" for nothing. Blocker leads to it; its path
+	// is "" for a person who does not find it.
 	Blocked  string
 	Blocker  Link
 	Uses     Uses
