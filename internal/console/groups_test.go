@@ -148,6 +148,7 @@ func TestKeysAreListedByTheManagementKeyThatCreatedThem(t *testing.T) {
 		t.Errorf("the list has %q", got)
 	}
 	page.see(t, "the list", http.StatusOK, "Clear the filters")
+	d.get(d.at("keys?created_by=a%00b")).see(t, "no id", http.StatusUnprocessableEntity, "Use an id.")
 	page.see(t, "its owner", http.StatusOK, `<span class="vh">Subject </span><span>Baltic Lines</span>`)
 	d.get(d.at("service-accounts/"+robot.ID+"/management-keys/"+m.ID)).see(t, "the management key",
 		http.StatusOK, "/keys?created_by="+m.ID)

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -95,6 +96,8 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 	err := key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings)
 	most := t.Settings.KeysPerUser
 	switch {
+	case err != nil && k.who.RoleIn(t.ID, t.Account) == scope.Auditor:
+		group.Why = "Auditors read everything and create no keys"
 	case err != nil && !t.Settings.AllowsCreator(policy.BySelf) && t.Settings.AllowsCreator(policy.ByAdmin):
 		group.Why = "Only admins create keys here"
 	case err != nil:

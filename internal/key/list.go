@@ -150,6 +150,9 @@ func (f Filter) Validate() (faults []fault.Field) {
 		faults = append(faults,
 			fault.Field{Name: "blocked_by", Code: "unknown", Message: "Use owner, tenant or account."})
 	}
+	if by := string(f.CreatedBy); !utf8.ValidString(by) || strings.ContainsRune(by, 0) {
+		faults = append(faults, fault.Field{Name: "created_by", Code: "form", Message: "Use an id."})
+	}
 	switch {
 	case !utf8.ValidString(f.Query) || strings.ContainsRune(f.Query, 0):
 		faults = append(faults,

@@ -10,10 +10,13 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/store"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
 
@@ -21,6 +24,8 @@ var keyOrderCases = []testCase{
 	{"keys are listed in every order, without one missing, in pages of any size", keysAreListedInEveryOrder},
 	{"orders that need what an older version did not write wait for it", ordersWaitForTheJob},
 	{"keys of owners who are renamed or deleted stay in the list by owner", ownersOfKeysChange},
+	{"keys are counted and listed by scope, application and plan, those of the tenant alone", groupsAreCounted},
+	{"service accounts and subjects are found by beginnings of words", machinesAreFound},
 }
 
 // allOrders are the orders that the store has.
@@ -219,4 +224,96 @@ func ownersOfKeysChange(fx *fixture) {
 	if n := len(fx.inOrder(t, key.Order{By: key.ByOwner}, key.Filter{}, 2)); n != 3 {
 		fx.Errorf("%d keys are listed by owner, want 3", n)
 	}
+}
+
+func groupsAreCounted(fx *fixture) {
+	t, elsewhere := fx.tenantWithCap(0), fx.tenantWithCap(0)
+	app := fx.application(t)
+	fx.plan(t, "free")
+	subject := fx.subject(t, "cus-1", "free")
+	customer, person := principal.Party{ID: ident.PartyID(subject.ID)}, fx.member(t, scope.Member).Party()
+	var ids []ident.KeyID
+	insert := func(in tenancy.Tenant, owner principal.Party, apps scope.Applications,
+		scopes ...scope.Scope,
+	) ident.KeyID {
+		k, secret := fx.newKeyOf(in, owner, int64(len(ids)+1))
+		k.Scopes, k.Applications = scope.NewSet(scopes...), apps
+		fx.insertKey(k, secret)
+		ids = append(ids, k.ID)
+		return k.ID
+	}
+	all, one := scope.Applications{All: true}, scope.Applications{IDs: []string{string(app.ID)}}
+	first := insert(t, person, all, "films:read")
+	insert(t, customer, one, "films:read", "films:delete")
+	insert(t, customer, all, scope.Every)
+	insert(elsewhere, fx.member(elsewhere, scope.Member).Party(), all, "films:read")
+	revoked := insert(t, person, one, "films:read")
+	fx.exec(`UPDATE keys SET revoked_at = 1 WHERE id = $1`, revoked)
+	now, byRule := fx.after(time.Hour), fx.after(-48*time.Hour)
+	for g, want := range map[key.Group]int{
+		{Scope: "films:read"}: 2, {Scope: "films:delete"}: 1, {Scope: "films:none"}: 0,
+		{Application: string(app.ID)}: 1, {Plan: "free"}: 2, {Plan: "none"}: 0,
+		{Plan: "free", Scope: "films:read"}: 2, {Plan: "free", Scope: "films:none"}: 1,
+		{Plan: "free", Application: string(app.ID)}: 2, {Plan: "free", Application: "app_none"}: 1,
+	} {
+		for most, want := range map[int]int{10: want, 1: min(want, 1)} {
+			n, err := fx.store.CountGroup(fx.Context(), t.ID, g, byRule, now, most)
+			fx.must(err)
+			if n != want {
+				fx.Errorf("%+v up to %d: %d, want %d", g, most, n, want)
+			}
+		}
+	}
+	for _, limit := range []int{1, 2, 10} {
+		got := fx.inOrder(t, key.Order{}, key.Filter{Scope: "films:read"}, limit)
+		if len(got) != 3 || !slices.Contains(got, first) {
+			fx.Errorf("in parts of %d: %v", limit, got)
+		}
+	}
+	fx.exec(`UPDATE key_grants SET tenant_id = NULL`)
+	fx.forgetWords()
+	_, err := fx.store.CountGroup(fx.Context(), t.ID, key.Group{Scope: "films:read"}, byRule, now, 10)
+	if !errors.Is(err, key.ErrNotYet) {
+		fx.Errorf("before the job: %v", err)
+	}
+	fx.must(fx.store.FillSearch(fx.Context()))
+	n, err := fx.store.CountGroup(fx.Context(), t.ID, key.Group{Scope: "films:read"}, byRule, now, 10)
+	if err != nil || n != 2 {
+		fx.Errorf("after the job: %d, %v", n, err)
+	}
+}
+
+func machinesAreFound(fx *fixture) {
+	t := fx.tenantWithCap(0)
+	a := fx.serviceAccount(t.ID)
+	a.Name = "Nightly Terraform"
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.UpdateServiceAccount(ctx, a) })
+	fx.serviceAccount(t.ID)
+	s := fx.subject(t, "cus-42", "")
+	s.Name = "Baltic Lines"
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.UpdateSubject(ctx, s) })
+	fx.subject(t, "cus-77", "")
+	check := func(when string) {
+		fx.Helper()
+		for query, want := range map[string]int{"terra": 1, "TERRA night": 1, "erraform": 0} {
+			found, err := fx.store.FoundServiceAccounts(fx.Context(), t.ID, text.NewWordQuery(query), 5)
+			fx.must(err)
+			if len(found) != want || want > 0 && found[0].ID != a.ID {
+				fx.Errorf("%s, %q finds %d service accounts", when, query, len(found))
+			}
+		}
+		for query, want := range map[string]int{"cus": 2, "cus 42": 1, "42 balt": 1, "altic": 0, "77 balt": 0} {
+			found, err := fx.store.SubjectsOf(fx.Context(), t.ID, machine.SubjectFilter{Query: query},
+				paging.Page{Limit: 5})
+			fx.must(err)
+			if len(found.Subjects) != want {
+				fx.Errorf("%s, %q finds %d subjects, want %d", when, query, len(found.Subjects), want)
+			}
+		}
+	}
+	check("at once")
+	fx.forgetWords()
+	check("before the job")
+	fx.must(fx.store.FillSearch(fx.Context()))
+	check("after the job")
 }

@@ -120,6 +120,19 @@ for (const form of document.querySelectorAll("form[data-summary]")) {
   });
 }
 
+// A bar of actions for selected rows can select all of them.
+addEventListener("click", (event) => {
+  const all = event.target.closest("[data-all]");
+  if (!all) return;
+  const boxes = all.closest("form").querySelectorAll('input[name="id"]');
+  for (const box of boxes) box.checked = true;
+  say(boxes.length === 1 ? "1 row is selected" : boxes.length + " rows are selected");
+});
+addEventListener("change", (event) => {
+  const all = event.target.closest("form")?.querySelector("[data-all]");
+  if (all) all.hidden = false;
+});
+
 // toRow moves the focus to the link of the next or previous row of the lists. Enter then opens it.
 function toRow(step) {
   const links = [...document.querySelectorAll("#main tbody tr")].map((row) => row.querySelector("th a, a, button"));
