@@ -26,7 +26,7 @@ func TestTheFormForAKeySaysWhatTheKeyWillBe(t *testing.T) {
 	d.Key(d.As(priya), d.tenant, "applications:read")
 	own, theirs := "/settings/keys/new", d.at("keys/new")
 	whole := d.get(own)
-	whole.see(t, "the whole page", http.StatusOK, `<div id="key-summary" aria-live="polite">`)
+	whole.see(t, "the whole page", http.StatusOK, `id="key-summary" aria-live="polite">`)
 	whole.see(t, "the whole page", http.StatusOK, "<li>look up freight rates</li>")
 	for name, c := range map[string]struct {
 		path string
