@@ -49,7 +49,7 @@ var (
 	addedColumns = map[string]int64{
 		"keys.number": 17, "keys.metadata": 17, "keys.allowed_cidrs": 17, "keys.tokens_revoked_until": 20,
 		"applications.routes": 20, "outbox.account_id": 24, "users.short_password_at": 26,
-		"accounts.require_second_factor": 26,
+		"accounts.require_second_factor": 26, "key_uses.tenant_id": 28, "key_grants.tenant_id": 28,
 	}
 )
 

@@ -61,7 +61,7 @@ func (c *Console) listMail(k *call) (response, error) {
 	}
 	shown, next := pageOf(k, all, func(e notice.Entry) (time.Time, string) { return e.At, string(e.ID) })
 	list := inAccount(a.ID, "mail")
-	panel := view.Panel{ID: "messages", Heading: "Messages", Next: next, Table: &view.Table{
+	panel := view.Panel{ID: "messages", Heading: "Messages", Next: next, Prev: k.previous(), Table: &view.Table{
 		Columns: columns("Message", "To", "Planned", "State", "Next try"),
 		Empty:   "No message yet. People get one when a key of theirs expires, is created, changed or revoked.",
 	}}

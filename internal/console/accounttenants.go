@@ -41,15 +41,18 @@ func (c *Console) listTenants(k *call) (response, error) {
 	}
 	shown, next := pageOf(k, all, func(t tenancy.Tenant) (time.Time, string) { return t.CreatedAt, string(t.ID) })
 	list := inAccount(a.ID, "tenants")
-	panel := view.Panel{ID: "list", Heading: "Tenants", Next: next, Table: &view.Table{
-		Columns: columns("Tenant", "Preset", "Created", "Status"),
+	panel := view.Panel{ID: "list", Heading: "Tenants", Next: next, Prev: k.previous(), Table: &view.Table{
+		Columns: columns("Tenant", "Preset", "Keys", "Members", "Created", "Status"),
 		Empty:   "No tenant yet. A tenant has its own members, applications and keys.",
 	}}
 	for _, t := range shown {
+		counts := k.countsOf(t, false)
 		panel.Table.Rows = append(panel.Table.Rows, view.TableRow{
 			Cells: []view.Cell{
 				{Text: t.Name, Path: inTenant(t.ID, "keys"), Note: string(t.ID)},
 				{Text: string(t.Preset)},
+				{Number: counts.countOf("")},
+				{Number: counts.countOn("members")},
 				{When: k.on(t.CreatedAt)},
 				{Badge: onOff(t.Disabled)},
 			},

@@ -12,6 +12,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -47,15 +48,32 @@ func (c *Console) listApplications(k *call) (response, error) {
 	shown, next := pageOf(k, all, func(a application.Application) (time.Time, string) {
 		return a.CreatedAt, string(a.ID)
 	})
-	panel := view.Panel{ID: "list", Heading: "Applications", Next: next}
+	panel := view.Panel{ID: "list", Heading: "Applications", Next: next, Prev: k.previous()}
 	panel.Table = &view.Table{
 		Columns: columns("Application", "Status", "Changed"),
 		Empty: "No application yet. Add one for each API that checks keys of this tenant. A key can then be " +
 			"restricted to some of them.",
 	}
-	changes := k.isAdmin(t)
+	changes, sees := k.isAdmin(t), k.seesKeys(t)
+	groups := make([]key.Group, len(shown))
+	for i, a := range shown {
+		groups[i] = key.Group{Application: string(a.ID)}
+	}
+	if sees {
+		panel.Table.Columns = columns("Application", "Keys", "Status", "Changed")
+		panel.Intro = "Keys are those restricted to the application. Keys with all applications work there too."
+	}
+	from := ""
+	if len(shown) > 0 {
+		from = string(shown[0].ID)
+	}
+	held := k.keysIn(t, "applications from "+from, groups, func(g key.Group) string { return g.Application })
 	for _, a := range shown {
-		panel.Table.Rows = append(panel.Table.Rows, k.applicationRow(a, changes))
+		row := k.applicationRow(a, changes)
+		if sees {
+			row.Cells = slices.Insert(row.Cells, 1, numberCell(held, string(a.ID)))
+		}
+		panel.Table.Rows = append(panel.Table.Rows, row)
 	}
 	p := view.Overview{
 		Heading: "Applications", Intro: "The APIs that keys of " + t.Name + " are checked for.",

@@ -99,7 +99,7 @@ func (k *call) trailPage(t trail) (response, error) {
 		return response{}, err
 	}
 	before, _ := strconv.ParseInt(at.BeforeID, 10, 64) // "" is the first page; any other was sealed here
-	part, err := t.read(k.Context(), k.trailFilter(), audit.TrailPage{Before: before, Limit: rowsPerPage})
+	part, err := t.read(k.Context(), k.trailFilter(), audit.TrailPage{Before: before, Limit: k.rows()})
 	if err != nil {
 		return response{}, err
 	}
@@ -109,6 +109,7 @@ func (k *call) trailPage(t trail) (response, error) {
 	} else {
 		panel.Shown = count(len(part.Events), "event") + " shown"
 	}
+	panel.Prev = k.previous()
 	if part.Next != nil {
 		panel.Next = k.next(time.Time{}, strconv.FormatInt(part.Next.Before, 10))
 	}

@@ -33,17 +33,18 @@ const columns = "owner manager | admin member colleague auditor | sibling foreig
 // pages says who may see each page and send each form, by column: y for those who may, n for those
 // who are refused (403), - for those to whom it does not exist (404).
 var pages = map[string]string{
-	"GET /settings/keys":           "y y | y y y y | y y",
-	"GET /settings/keys/new":       "n n | y y y n | y n",
-	"POST /settings/keys/new":      "n n | y y y n | y -",
-	"GET /first-key":               "- - | y - - - | y -",
-	"POST /first-key":              "- - | y - - - | y -",
-	"GET /find":                    "y y | y y y y | y y",
-	"GET /find/list":               "y y | y y y y | y y",
-	"GET /shortcuts":               "y y | y y y y | y y",
-	"POST /shortcuts":              "y y | y y y y | y y",
-	"POST /first-key/skip":         "y y | y y y y | y y",
-	"POST /settings/keys/download": "- - | - - - - | - -", // nobody sends a credential that was shown
+	"GET /settings/keys":             "y y | y y y y | y y",
+	"GET /settings/keys/new":         "n n | y y y n | y n",
+	"POST /settings/keys/new":        "n n | y y y n | y -",
+	"GET /settings/keys/new/summary": "n n | y y y n | y n",
+	"GET /first-key":                 "- - | y - - - | y -",
+	"POST /first-key":                "- - | y - - - | y -",
+	"GET /find":                      "y y | y y y y | y y",
+	"GET /find/list":                 "y y | y y y y | y y",
+	"GET /shortcuts":                 "y y | y y y y | y y",
+	"POST /shortcuts":                "y y | y y y y | y y",
+	"POST /first-key/skip":           "y y | y y y y | y y",
+	"POST /settings/keys/download":   "- - | - - - - | - -", // nobody sends a credential that was shown
 
 	"GET /settings/profile":                          "y y | y y y y | y y",
 	"POST /settings/profile":                         "y y | y y y y | y y",
@@ -61,6 +62,7 @@ var pages = map[string]string{
 	"GET /t/{tenant}/keys.csv":               "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/new":               "y y | y n n n | - -",
 	"POST /t/{tenant}/keys/new":              "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/new/summary":       "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/revoke":            "y y | y n n n | - -",
 	"POST /t/{tenant}/keys/revoke":           "y y | y n n n | - -",
 	"GET /t/{tenant}/keys/disable":           "y y | y n n n | - -",

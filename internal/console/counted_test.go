@@ -48,11 +48,11 @@ func (c countedKeys) Keys(ctx context.Context, tenant ident.TenantID, f key.Filt
 	return c.real.Keys(ctx, tenant, f, p)
 }
 
-func (c countedKeys) KeyStates(ctx context.Context, tenant ident.TenantID, after key.Position,
-	most int,
-) ([]key.Key, error) {
+func (c countedKeys) KeyStates(ctx context.Context, tenant ident.TenantID, order key.Order,
+	after key.Position, most int,
+) ([]key.Key, *key.Position, error) {
 	c.reads.Add(1)
-	return c.real.KeyStates(ctx, tenant, after, most)
+	return c.real.KeyStates(ctx, tenant, order, after, most)
 }
 
 func (c countedKeys) TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]key.Key, error) {

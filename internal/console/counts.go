@@ -2,8 +2,10 @@ package console
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
+	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
@@ -26,14 +28,17 @@ type tenantCounts struct {
 }
 
 // counts returns the numbers of a tenant, at most a minute old; nil where they are not known yet.
-func (k *call) counts(t tenancy.Tenant) *tenantCounts {
+func (k *call) counts(t tenancy.Tenant) *tenantCounts { return k.countsOf(t, true) }
+
+// countsOf is counts, which waits a moment for the first numbers if waits is set.
+func (k *call) countsOf(t tenancy.Tenant, waits bool) *tenantCounts {
 	role := k.who.RoleIn(t.ID, t.Account)
 	if role == "" {
 		return nil
 	}
 	c, who := k.console, k.who
 	name := resultName{countsKind, string(t.ID), string(role)}
-	value, _, ok := c.Background.ask(k.Context(), name, countsAge, true, func(ctx context.Context) (any, error) {
+	value, _, ok := c.Background.ask(k.Context(), name, countsAge, waits, func(ctx context.Context) (any, error) {
 		n := &tenantCounts{pages: map[string]int{}}
 		all, err := c.Keys.Counts(ctx, who, t.ID)
 		switch {
@@ -89,6 +94,52 @@ func (k *call) ownCount() (n int, more, ok bool) {
 	return value.(own).n, value.(own).more, true
 }
 
+// groupCounts returns numbers of a tenant by what they count, at most a minute old; nil where they
+// are not known yet, and for people who do not see the keys of others in full. what names them.
+func (k *call) groupCounts(t tenancy.Tenant, what string,
+	count func(context.Context) (map[string]int, error),
+) map[string]int {
+	role := k.who.RoleIn(t.ID, t.Account)
+	if role == scope.Member {
+		return nil
+	}
+	name := resultName{countsKind, string(t.ID), string(role) + " " + what}
+	value, _, ok := k.console.Background.ask(k.Context(), name, countsAge, true,
+		func(ctx context.Context) (any, error) {
+			counts, err := count(ctx)
+			if errors.Is(err, key.ErrNotYet) {
+				return map[string]int(nil), nil
+			}
+			return counts, err
+		})
+	if !ok {
+		return nil
+	}
+	return value.(map[string]int)
+}
+
+// keysIn counts the keys in groups. name returns what a group is called.
+func (k *call) keysIn(t tenancy.Tenant, what string, groups []key.Group, name func(key.Group) string) map[string]int {
+	c, who := k.console, k.who
+	return k.groupCounts(t, what, func(ctx context.Context) (map[string]int, error) {
+		found, err := c.Keys.CountGroups(ctx, who, t.ID, maxCount+1, groups...)
+		counts := make(map[string]int, len(found))
+		for g, n := range found {
+			counts[name(g)] = n
+		}
+		return counts, err
+	})
+}
+
+// numberCell is the number of what has a name; empty where it is not known.
+func numberCell(counts map[string]int, name string) view.Cell {
+	n, known := counts[name]
+	if !known {
+		return view.Cell{}
+	}
+	return view.Cell{Number: capped(n, false)}
+}
+
 // capped returns a number as pages say it. more is set if it is the least that it can be.
 func capped(n int, more bool) string {
 	if n >= maxCount && (more || n > maxCount) {
@@ -128,6 +179,16 @@ func (n *tenantCounts) countOn(page string) string {
 		return ""
 	}
 	return capped(found, false)
+}
+
+// shownOf says how many objects a page shows, and how many the tenant has: "50 subjects shown, 214
+// in all".
+func (k *call) shownOf(t tenancy.Tenant, n int, noun, page string) string {
+	shown := count(n, noun) + " shown"
+	if all := k.counts(t).countOn(page); all != "" {
+		shown += ", " + all + " in all"
+	}
+	return shown
 }
 
 // heldKeys returns how many keys that are active or disabled each owner has; "–" for a person who

@@ -125,6 +125,10 @@ func (k *call) keyForForm(values url.Values, faults view.Faults) (response, erro
 	if err := k.fillKeyForm(&page, t, values, owner.grants); err != nil {
 		return response{}, err
 	}
+	if err := k.summarize(&page, t, id, "their"); err != nil {
+		return response{}, err
+	}
+	page.Summary.Secret = secretWords(page.Delivery, owner.name)
 	return response{
 		page: page, title: page.Heading, narrow: true, current: tenantPath(t.ID), status: statusOf(faults),
 	}, nil
@@ -147,6 +151,14 @@ func setDelivery(page *view.NewKey, owner keyOwner, chosen string) {
 		Value: string(key.Direct), Text: "Show it to me now, once", Note: "You pass the secret on yourself.",
 		Checked: direct,
 	})
+}
+
+// secretWords says who sees the secret of a new key of another owner.
+func secretWords(delivery []view.Choice, owner string) string {
+	if chosenOf(delivery) == string(key.ByLink) {
+		return owner + " gets the secret by a link. You never see it."
+	}
+	return "You see the secret once, and pass it on."
 }
 
 // ownerForm returns the form in which an owner is chosen.

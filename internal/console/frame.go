@@ -38,7 +38,7 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 		return f, err
 	}
 	current := tenantOf(k, tenants)
-	f.Accounts = switcher(k, tenants, names, current)
+	f.Accounts = switcher(k, tenants, names, current, answer.current)
 	if current != nil {
 		f.Where = &view.TenantLink{
 			ID: string(current.ID), Name: current.Name, Account: names[current.Account], Path: tenantPath(current.ID),
@@ -78,9 +78,10 @@ func tenantOf(k *call, tenants []tenancy.Tenant) *tenancy.Tenant {
 	return nil
 }
 
-// switcher returns the links to the tenants, by account.
+// switcher returns the links to the tenants, by account. They keep the page that the person is on,
+// where another tenant has it for them.
 func switcher(k *call, tenants []tenancy.Tenant, names map[ident.AccountID]string,
-	current *tenancy.Tenant,
+	current *tenancy.Tenant, page string,
 ) (list []view.AccountLinks) {
 	at := map[ident.AccountID]int{}
 	for _, t := range tenants {
@@ -91,11 +92,24 @@ func switcher(k *call, tenants []tenancy.Tenant, names map[ident.AccountID]strin
 			list = append(list, view.AccountLinks{Name: names[t.Account]})
 		}
 		list[i].Tenants = append(list[i].Tenants, view.TenantLink{
-			Name: t.Name, Role: string(k.who.RoleIn(t.ID, t.Account)), Path: tenantPath(t.ID),
+			Name: t.Name, Role: string(k.who.RoleIn(t.ID, t.Account)), Path: k.samePage(t, current, page),
 			Current: current != nil && current.ID == t.ID,
 		})
 	}
 	return list
+}
+
+// samePage returns the path of the page of another tenant that is like the one that the person is
+// on; that of its keys if there is none.
+func (k *call) samePage(t tenancy.Tenant, current *tenancy.Tenant, path string) string {
+	role := k.who.RoleIn(t.ID, t.Account)
+	for _, p := range tenantPages {
+		if current != nil && path == inTenant(current.ID, p.page) &&
+			(p.roles == nil || slices.Contains(p.roles, role)) {
+			return inTenant(t.ID, p.page)
+		}
+	}
+	return tenantPath(t.ID)
 }
 
 // tenantPath returns the path of the keys of a tenant, the first page of each.

@@ -16,7 +16,7 @@ import (
 
 // panelOf returns the part of a page from one heading to the next.
 func panelOf(page shown, heading string) string {
-	_, after, _ := strings.Cut(page.text, ">"+heading+" ")
+	_, after, _ := strings.Cut(page.text, ">"+heading+"</h2>")
 	panel, _, _ := strings.Cut(after, "</section>")
 	return panel
 }

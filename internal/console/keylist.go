@@ -12,12 +12,15 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
 const (
 	// maxOwnKeys is how many keys of a person one page shows.
 	maxOwnKeys = 200
+	// fewKeys is up to how many keys of a person are found without a search.
+	fewKeys = 10
 	// soonDays is from how many days before its end on the expiry of a key is a warning, and
 	// bannerDays from when on the page begins with it.
 	soonDays   = 30
@@ -30,11 +33,13 @@ func (c *Console) myKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	listing, err := c.Keys.ListOwn(k.Context(), k.who, key.Filter{}, key.Page{Limit: maxOwnKeys})
+	const path = "/settings/keys"
+	words := k.URL.Query().Get("q")
+	listing, err := c.Keys.ListOwn(k.Context(), k.who, key.Filter{Query: words}, key.Page{Limit: maxOwnKeys})
 	if err != nil {
 		return response{}, err
 	}
-	page := view.Keys{Heading: "API keys", Intro: "Your own keys, in every tenant you belong to."}
+	page := view.Keys{Heads: plainHeads(), Heading: "API keys", Intro: "Your own keys, in every tenant you belong to."}
 	for _, t := range slices.Backward(tenants) {
 		if group, ok := k.ownGroup(t, listing.Views); ok {
 			page.Groups = append(page.Groups, group)
@@ -47,10 +52,18 @@ func (c *Console) myKeys(k *call) (response, error) {
 		page.Tabs = keyTabs(*current, false)
 	}
 	page.Soon = k.soon(listing.Views)
+	if words != "" || len(listing.Views) > fewKeys {
+		page.Search = &view.Search{Path: path, Query: words}
+	}
+	if words != "" {
+		page.Search.Reset = path
+		page.Groups = slices.DeleteFunc(page.Groups, func(g view.KeyGroup) bool { return len(g.Rows) == 0 })
+		page.None = "No key matches “" + words + "”."
+	}
 	if listing.Next != nil {
 		page.Intro += fmt.Sprintf(" These are the newest %d; each tenant lists the others.", maxOwnKeys)
 	}
-	return response{page: page, title: "API keys", current: "/settings/keys"}, nil
+	return response{page: page, title: "API keys", current: path}, nil
 }
 
 // keyTabs are the two lists of keys.
@@ -81,10 +94,18 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 		group.Note = count(held, "key") + ", no limit"
 	}
 	err := key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings)
-	if err == nil {
-		group.New = "/settings/keys/new?tenant=" + string(t.ID)
-	} else {
+	most := t.Settings.KeysPerUser
+	switch {
+	case err != nil && k.who.RoleIn(t.ID, t.Account) == scope.Auditor:
+		group.Why = "Auditors read everything and create no keys"
+	case err != nil && !t.Settings.AllowsCreator(policy.BySelf) && t.Settings.AllowsCreator(policy.ByAdmin):
+		group.Why = "Only admins create keys here"
+	case err != nil:
 		group.Why = "You create no keys here"
+	case most > 0 && held >= most:
+		group.Why = "All in use. Revoke one to create another"
+	default:
+		group.New = "/settings/keys/new?tenant=" + string(t.ID)
 	}
 	return group, len(group.Rows) > 0 || err == nil || isMember(k, t.ID)
 }
@@ -130,6 +151,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	page.Order = k.keyOrder()
 	listing, err := c.Keys.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
 		return response{}, err
@@ -138,6 +160,7 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	for _, v := range listing.Views {
 		row := k.row(v)
 		row.Owner, row.OwnerNote = ownerWords(v.Key)
+		row.OwnerIcon, row.OwnerType = ownerIcons[v.Key.Owner.Type()], ownerTypeNames[v.Key.Owner.Type()]
 		if admin && v.Status != policy.Revoked {
 			row.Pick = string(v.Key.ID)
 			group.Bulk = bulkActions(t)
@@ -149,10 +172,15 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
 		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID), counts),
 		Shown: shownKeys(len(group.Rows), counts), Export: k.exportPath(tenantPath(t.ID) + ".csv"),
+		Prev: k.previous(), Rows: k.rowChoices(),
 	}
+	if filter.Query != "" {
+		p.None = "No key matches “" + filter.Query + "”."
+	}
+	k.setOrder(&p, t, page.Order, counts, listing.Unordered)
 	p.New = k.newKeyIn(t)
 	if next := listing.Next; next != nil {
-		p.Next = k.next(next.BeforeTime, string(next.BeforeID))
+		p.Next = k.nextAfter(next.BeforeTime, string(next.BeforeID), next.BeforeText)
 	}
 	return response{page: p, title: "All API keys of " + t.Name, current: tenantPath(t.ID)}, nil
 }
@@ -171,7 +199,7 @@ func (k *call) keyFilter() key.Filter {
 	query := k.URL.Query()
 	f := key.Filter{
 		Query: query.Get("q"), Status: policy.Status(query.Get("status")),
-		OwnerTypes: ownerTypeFilter(query.Get("owner")),
+		OwnerTypes: ownerTypeFilter(query.Get("owner")), CreatedBy: ident.PartyID(query.Get("created_by")),
 	}
 	if f.Status == blocked {
 		f.Status, f.Blocked = "", true
@@ -194,7 +222,7 @@ func (c *Console) exportKeys(k *call) (response, error) {
 	}
 	filter := k.keyFilter()
 	read := func(ctx context.Context, row func(...string), part func() error) error {
-		page := &key.Page{Limit: maxOwnKeys}
+		page := &key.Page{Limit: maxOwnKeys, Order: k.keyOrder()}
 		for page != nil {
 			listing, err := c.Keys.List(ctx, k.who, t.ID, filter, *page)
 			if err != nil {
@@ -284,29 +312,28 @@ func (k *call) searchOf(path string, counts *tenantCounts) *view.Search {
 		tab := view.Tab{
 			Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status, Count: counts.countOf(status),
 		}
-		if len(to) > 0 {
-			tab.Path += "?" + to.Encode()
-		}
+		tab.Path = withQuery(path, to)
 		s.Statuses = append(s.Statuses, tab)
 	}
-	if s.Query != "" || s.Status != "" || query.Get("owner") != "" {
-		s.Reset = path
+	s.CreatedBy = query.Get("created_by")
+	if s.Query != "" || s.Status != "" || query.Get("owner") != "" || s.CreatedBy != "" {
+		s.Reset = withQuery(path, k.onlyOrder())
 	}
+	s.Rows = query.Get("rows")
 	return s
 }
 
 // exportPath returns where the list is exported, with the filters of the page.
 func (k *call) exportPath(path string) string {
-	if filters := k.filters(); len(filters) > 0 {
-		return path + "?" + filters.Encode()
-	}
-	return path
+	query := k.filters()
+	query.Del("rows")
+	return withQuery(path, query)
 }
 
 // keyPosition returns which part of the list of keys is asked for.
 func (k *call) keyPosition() (key.Page, error) {
-	p, err := k.position()
-	return key.Page{BeforeTime: p.BeforeTime, BeforeID: ident.KeyID(p.BeforeID), Limit: rowsPerPage}, err
+	at, id, text, err := k.lastPosition()
+	return key.Page{BeforeTime: at, BeforeText: text, BeforeID: ident.KeyID(id), Limit: k.rows()}, err
 }
 
 // badges are the statuses in words.
@@ -351,11 +378,20 @@ func (k *call) row(v key.View) view.KeyRow {
 		return row
 	}
 	row.Last4 = v.Key.Last4
-	row.CreatedNote = k.age(v.Key.CreatedAt)
+	row.CreatedNote = k.ages(v.Key)
 	row.LastUsed, row.LastUsedNote = k.ago(v.Key.LastUsedAt), v.Key.LastUsedIP
 	k.setExpiry(&row, v)
 	row.Action = actionOf(v)
 	return row
+}
+
+// ages says how old a key is and, if that differs, its secret: "320 days old · secret 45 days".
+func (k *call) ages(of key.Key) string {
+	whole := k.age(of.CreatedAt)
+	if of.SecretSetAt.Sub(of.CreatedAt) < day {
+		return whole
+	}
+	return whole + " · secret " + strings.TrimSuffix(k.age(of.SecretSetAt), " old")
 }
 
 // setExpiry sets what a row says about the end of the key.
@@ -364,6 +400,9 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 	switch {
 	case v.Status == policy.Revoked:
 		row.Expires, row.ExpiresNote = never("–"), "revoked "+k.date(v.Key.RevokedAt)
+		if v.Key.RevokedReason != "" {
+			row.ExpiresNote += ": “" + v.Key.RevokedReason + "”"
+		}
 		return
 	case v.Key.SecretSetAt.IsZero():
 		row.Drawn, row.Expires = "out", k.on(v.Key.CreatedAt.Add(key.ClaimPeriod))
@@ -376,6 +415,9 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 	row.Expires, row.ExpiresNote = k.in(ends), k.date(ends)
 	if v.Life.Expiry.Reason != policy.ByKey {
 		row.ExpiresNote += " · policy"
+	}
+	if renewable := ends.Add(policy.Grace); v.Status == policy.Expired && renewable.After(k.now) {
+		row.ExpiresNote += " · can be renewed until " + k.date(renewable)
 	}
 	row.Gone = gonePercent(v.Key.SecretSetAt, ends, k.now)
 	switch left := ends.Sub(k.now); {
@@ -408,6 +450,16 @@ func actionOf(v key.View) view.Link {
 		return view.Link{Text: "Regenerate", Path: path + "/regenerate"}
 	}
 }
+
+// ownerIcons and ownerTypeNames show what kind of owner a key has.
+var (
+	ownerIcons = map[ident.PartyType]string{
+		ident.UserParty: "person", ident.ServiceAccountParty: "machine", ident.SubjectParty: "house",
+	}
+	ownerTypeNames = map[ident.PartyType]string{
+		ident.UserParty: "Person", ident.ServiceAccountParty: "Service account", ident.SubjectParty: "Subject",
+	}
+)
 
 // ownerWords returns the owner of a key, with what kind of owner it is.
 func ownerWords(k key.Key) (name, note string) {

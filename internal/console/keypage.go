@@ -81,7 +81,7 @@ func (c *Console) showKey(k *call) (response, error) {
 			page.Applies = count(len(v.Key.Applications.IDs), "application") + ". Any other application is refused."
 		}
 	}
-	page.Blocked = blockerWords[v.BlockedBy]
+	page.Blocked, page.Blocker = blockerWords[v.BlockedBy], k.blocker(t, v)
 	if v.MayChange {
 		setActions(&page, v)
 	}
@@ -96,6 +96,31 @@ var blockerWords = map[policy.Blocker]string{
 	policy.BlockedByOwner:   "Its owner, or their membership in this tenant, is disabled.",
 	policy.BlockedByTenant:  "The tenant is disabled.",
 	policy.BlockedByAccount: "The account is disabled.",
+}
+
+// blocker leads to what keeps a key from working, if the person finds it in the sidebar.
+func (k *call) blocker(t tenancy.Tenant, v key.View) view.Link {
+	page, text := "", ""
+	switch owner := v.Key.Owner; {
+	case v.BlockedBy == policy.BlockedByTenant:
+		page, text = "settings", "Open the tenant"
+	case v.BlockedBy != policy.BlockedByOwner:
+		return view.Link{}
+	case owner.Type() == ident.ServiceAccountParty:
+		page, text = "service-accounts", "Open the service account"
+	case owner.Type() == ident.SubjectParty:
+		page, text = "subjects", "Open the subject"
+	default:
+		page, text = "members", "Open the members"
+	}
+	path := inTenant(t.ID, page)
+	if !k.findsInSidebar(path) {
+		return view.Link{}
+	}
+	if page == "service-accounts" || page == "subjects" {
+		path += "/" + string(v.Key.Owner.ID)
+	}
+	return view.Link{Text: text, Path: path}
 }
 
 // pageAction returns a link to a page, if there is one that the person finds in the sidebar.

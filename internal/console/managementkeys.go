@@ -301,12 +301,12 @@ func (c *Console) showManagementKey(k *call) (response, error) {
 		Heading: m.Name, Intro: "A management key: it is accepted by the management API only.", Badge: &badge,
 		Panels: []view.Panel{secret, rights, {ID: "life", Heading: "Lifecycle", Facts: life}, history},
 	}
+	p.Actions = []view.Action{{Text: "Keys it created", Path: tenantPath(t.ID) + "?created_by=" + string(m.ID)}}
 	if changes {
-		p.Actions = []view.Action{
-			{Text: "Regenerate", Path: path + "/regenerate"},
-			{Text: "Edit", Path: path + "/edit"},
-			{Text: "Revoke…", Class: "ends", Path: path + "/revoke"},
-		}
+		p.Actions = append(p.Actions,
+			view.Action{Text: "Regenerate", Path: path + "/regenerate"},
+			view.Action{Text: "Edit", Path: path + "/edit"},
+			view.Action{Text: "Revoke…", Class: "ends", Path: path + "/revoke"})
 	}
 	if k.isAdmin(t) {
 		p.Actions = append(p.Actions, view.Action{Text: "Delete…", Class: "ends", Path: path + "/delete"})

@@ -19,6 +19,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -116,16 +117,18 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 	if err != nil {
 		return view.Panel{}, err
 	}
-	all, err := k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
+	all, err := k.listedMembers(t, page)
 	if err != nil {
 		return view.Panel{}, err
 	}
 	shown, next := pageOf(k, all, func(m tenancy.Member) (time.Time, string) { return m.CreatedAt, string(m.User.ID) })
-	panel := view.Panel{ID: "people", Heading: "People", Next: next}
+	panel := view.Panel{ID: "people", Heading: "People", Next: next, Prev: k.previous()}
 	panel.Table = &view.Table{
 		Columns: columns("Person", "Role", "Keys", "Member since", "Status"),
 		Empty:   "Nobody is a member yet. Invite somebody.",
 	}
+	panel.Shown = k.shownOf(t, len(shown), "member", "members")
+	panel.Filter = k.nameFilter(inTenant(t.ID, "members"), "Name or e-mail", panel.Table)
 	owners := make([]ident.PartyID, len(shown))
 	for i, m := range shown {
 		owners[i] = ident.PartyID(m.User.ID)
@@ -139,6 +142,14 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 		panel.Table.Rows = append(panel.Table.Rows, k.memberRow(m, keys, k.isAdmin(t)))
 	}
 	return panel, nil
+}
+
+// listedMembers returns the members that the list shows.
+func (k *call) listedMembers(t tenancy.Tenant, page paging.Page) ([]tenancy.Member, error) {
+	if words := k.URL.Query().Get("q"); words != "" {
+		return k.console.Tenancy.FoundMembers(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
+	}
+	return k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
 }
 
 // memberRow returns a member as the list shows them.
@@ -205,6 +216,7 @@ func (k *call) invitationsPanel(t tenancy.Tenant, page paging.Page) (view.Panel,
 	}
 	panel := view.Panel{ID: "invitations", Heading: "Open invitations"}
 	if len(list) == page.Limit && page.Limit > rowsPerPage {
+		panel.Prev = k.previous()
 		list, panel.Next = pageOf(k, list, func(i tenancy.Invitation) (time.Time, string) {
 			return i.CreatedAt, string(i.ID)
 		})

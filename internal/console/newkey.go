@@ -84,6 +84,9 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 	if err := k.fillKeyForm(&page, t, values, roleGrants(k.who.RoleIn(t.ID, t.Account), "your")); err != nil {
 		return response{}, err
 	}
+	if err := k.summarize(&page, t, ident.PartyID(k.session.User.ID), "your"); err != nil {
+		return response{}, err
+	}
 	return response{
 		page: page, title: page.Heading, narrow: true, current: "/settings/keys", status: statusOf(faults),
 	}, nil
@@ -235,8 +238,19 @@ func accessChoices(chosen string, t tenancy.Tenant, g grants) []view.Choice {
 	}
 }
 
-// scopeGroups returns the scopes by resource. Those that the owner may not have cannot be chosen.
+// scopeGroups returns the scopes by resource, those of the tenant first. Those that the owner may
+// not have cannot be chosen.
 func scopeGroups(entries []scope.Entry, g grants, chosen []string) (groups []view.ScopeGroup) {
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(a, b scope.Entry) int {
+		switch {
+		case a.BuiltIn == b.BuiltIn:
+			return 0
+		case a.BuiltIn:
+			return 1
+		}
+		return -1
+	})
 	at := map[string]int{}
 	for _, e := range entries {
 		resource, _, _ := strings.Cut(string(e.Name), ":")

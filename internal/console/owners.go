@@ -55,7 +55,7 @@ func (k *call) ownersPage(values url.Values, faults view.Faults) (response, erro
 	}
 	shown, next := pageOf(k, all, func(m account.Member) (time.Time, string) { return m.CreatedAt, string(m.User.ID) })
 	list := inAccount(a.ID, "people")
-	panel := view.Panel{ID: "people", Heading: "People", Next: next, Table: &view.Table{
+	panel := view.Panel{ID: "people", Heading: "People", Next: next, Prev: k.previous(), Table: &view.Table{
 		Columns: columns("Person", "Role", "Since", "Status"), Empty: "Nobody owns this account. Ask the operator.",
 	}}
 	for _, m := range shown {

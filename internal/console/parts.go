@@ -42,6 +42,12 @@ func (k *call) tenant() (tenancy.Tenant, error) {
 // account.
 func (k *call) isAdmin(t tenancy.Tenant) bool { return k.who.RoleIn(t.ID, t.Account) == scope.Admin }
 
+// seesKeys reports whether the person sees all keys of the tenant in full.
+func (k *call) seesKeys(t tenancy.Tenant) bool {
+	role := k.who.RoleIn(t.ID, t.Account)
+	return role == scope.Admin || role == scope.Auditor
+}
+
 // adminTenant returns the tenant in the path to its admins. A form that the person could not send
 // is not shown; whether they may send it is decided again when they do.
 func (k *call) adminTenant() (tenancy.Tenant, error) {

@@ -15,8 +15,10 @@ import (
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 	"github.com/claviger-dev/claviger/internal/web"
@@ -55,18 +57,28 @@ func (c *Console) listPlans(k *call) (response, error) {
 	}
 	shown, next := pageOf(k, all, func(p machine.Plan) (time.Time, string) { return time.Time{}, p.Name })
 	table := &view.Table{
-		Columns: columns("Plan", "Scopes", "Applications", "Changed"),
+		Columns: columns("Plan", "Scopes", "Applications", "Subjects", "Keys"),
 		Empty:   "No plan yet. Add one for each level of service: it is the most that keys of its subjects may do.",
 	}
+	groups := make([]key.Group, len(shown))
+	for i, p := range shown {
+		groups[i] = key.Group{Plan: p.Name}
+	}
+	held := k.keysIn(t, "plans from "+firstName(shown), groups, func(g key.Group) string { return g.Plan })
+	subjects := k.groupCounts(t, "subjects from "+firstName(shown), func(ctx context.Context) (map[string]int, error) {
+		return c.subjectsOnPlans(ctx, k.who, shown)
+	})
 	for _, p := range shown {
-		table.Rows = append(table.Rows, k.planRow(t, p, applications))
+		row := k.planRow(t, p, applications)
+		row.Cells = append(row.Cells, numberCell(subjects, p.Name), numberCell(held, p.Name))
+		table.Rows = append(table.Rows, row)
 	}
 	p := view.Overview{
 		Heading: "Plans",
 		Intro: "The upper limit for keys of subjects: scopes and applications. A change takes effect at once for " +
 			"every key of the plan.",
 		Panels: []view.Panel{{
-			ID: "list", Heading: "Plans", Table: table, Next: next,
+			ID: "list", Heading: "Plans", Table: table, Next: next, Prev: k.previous(),
 			Intro: "A subject without a plan may have the scopes of this tenant that members may.",
 		}},
 	}
@@ -76,6 +88,28 @@ func (c *Console) listPlans(k *call) (response, error) {
 		}}
 	}
 	return response{page: p, title: "Plans of " + t.Name, current: inTenant(t.ID, "plans")}, nil
+}
+
+// firstName returns the name of the first plan; "" for none.
+func firstName(plans []machine.Plan) string {
+	if len(plans) == 0 {
+		return ""
+	}
+	return plans[0].Name
+}
+
+// subjectsOnPlans counts the subjects with each of the plans.
+func (c *Console) subjectsOnPlans(ctx context.Context, who principal.Principal, plans []machine.Plan) (
+	counts map[string]int, err error,
+) {
+	counts = make(map[string]int, len(plans))
+	for _, p := range plans {
+		counts[p.Name], err = c.Subjects.CountOn(ctx, who, p.Tenant, p.Name, maxCount+1)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
 }
 
 // applicationNames returns the names of the applications of a tenant by their ids.
@@ -105,11 +139,11 @@ func named(a scope.Applications, names map[string]string) string {
 func (k *call) planRow(t tenancy.Tenant, p machine.Plan, applications map[string]string) view.TableRow {
 	scopes := view.Cell{Tags: p.Scopes.Strings()}
 	if slices.Contains(p.Scopes, scope.Every) {
-		scopes = view.Cell{Text: "All scopes of the tenant"}
+		scopes = view.Cell{Text: "All scopes of the tenant, also later ones"}
 	}
 	row := view.TableRow{
 		Cells: []view.Cell{
-			{Text: p.Name, Mono: true}, scopes, {Text: named(p.Applications, applications)}, {When: k.ago(p.UpdatedAt)},
+			{Text: p.Name, Mono: true}, scopes, {Text: named(p.Applications, applications)},
 		},
 		Actions: []view.Action{{
 			Text: "Its subjects", Object: p.Name, Path: inTenant(t.ID, "subjects?plan="+url.QueryEscape(p.Name)),
@@ -246,9 +280,11 @@ func (c *Console) createPlan(k *call) (response, error) {
 	return did(inTenant(tenant, "plans"), "plan.new"), nil
 }
 
-func (c *Console) showEditPlan(k *call) (response, error) { return k.editPlanForm(k.form, nil) }
+func (c *Console) showEditPlan(k *call) (response, error) { return k.editPlanForm(k.form, nil, nil) }
 
-func (k *call) editPlanForm(values url.Values, faults view.Faults) (response, error) {
+// editPlanForm returns the form, filled in with values. effect is what it would take away; nil for
+// nothing.
+func (k *call) editPlanForm(values url.Values, faults view.Faults, effect *view.Effect) (response, error) {
 	t, p, err := k.changeablePlan()
 	if err != nil {
 		return response{}, err
@@ -269,25 +305,28 @@ func (k *call) editPlanForm(values url.Values, faults view.Faults) (response, er
 	if err != nil {
 		return response{}, err
 	}
-	return k.planForm(t, view.Editor{
+	page := view.Editor{
 		Heading: "Edit the plan " + p.Name, Button: "Save plan", Version: version(values, p.Version()),
 		Notices: []view.Message{{
 			Tone: "info", Icon: "info",
 			Text: "On the plan: " + on + ". Their keys lose at once what you take away. Requests that need it are " +
-				"then refused.",
+				"then refused with `insufficient_scope`. You see the effect before anything is saved.",
 		}},
-	}, nil, values, p.Scopes, faults)
+	}
+	if effect != nil {
+		page.Effect = effect
+		page.Hidden = []view.Field{{Name: previewedField, Value: planPreviewed(values)}}
+	}
+	return k.planForm(t, page, nil, values, p.Scopes, faults)
 }
 
 // subjectsOn says how many subjects have a plan.
 func (k *call) subjectsOn(p machine.Plan) (string, error) {
-	found, err := k.console.Subjects.List(k.Context(), k.who, p.Tenant, machine.SubjectFilter{Plan: p.Name},
-		paging.Page{Limit: maxSuggested})
-	n := count(len(found.Subjects), "subject")
-	if found.Next != nil {
-		n = "at least " + n
+	n, err := k.console.Subjects.CountOn(k.Context(), k.who, p.Tenant, p.Name, maxCount+1)
+	if n > maxCount {
+		return capped(n, false) + " subjects", err
 	}
-	return n, err
+	return count(n, "subject"), err
 }
 
 func (c *Console) editPlan(k *call) (response, error) {
@@ -304,13 +343,22 @@ func (c *Console) editPlan(k *call) (response, error) {
 	if all != p.Applications.All || !slices.Equal(slices.Sorted(slices.Values(applications)), p.Applications.IDs) {
 		change.AllApplications, change.ApplicationIDs = &all, applications
 	}
+	if k.form.Get("version") == string(p.Version()) && k.form.Get(previewedField) != planPreviewed(k.form) {
+		effect, err := k.planEffect(t, p, scopes, all, applications)
+		if err != nil {
+			return response{}, err
+		}
+		if effect != nil {
+			return k.editPlanForm(k.form, nil, effect)
+		}
+	}
 	_, err = c.Plans.Edit(k.Context(), k.who, t.ID, p.Name, change)
 	faults := planFaults(err)
 	if errors.Is(err, etag.ErrChanged) {
 		faults = k.changedMeanwhile("access", "plan")
 	}
 	if faults != nil {
-		return k.editPlanForm(k.form, faults)
+		return k.editPlanForm(k.form, faults, nil)
 	}
 	if err != nil {
 		return response{}, err

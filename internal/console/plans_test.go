@@ -64,6 +64,15 @@ func TestAnAdminCreatesChangesAndDeletesAPlan(t *testing.T) {
 	form = d.untouched(path + "/edit")
 	stale := form.Get("version")
 	form["scope"], form["applications"] = []string{"rates:read"}, []string{"all"}
+	effect := d.post(path+"/edit", form)
+	effect.see(t, "the effect", http.StatusOK, "1 key loses <code>rates:set</code> at once.")
+	if strings.Join(d.plans()[0].Scopes, " ") != "rates:read rates:set" {
+		t.Errorf("the plan is changed before its effect was seen: %+v", d.plans()[0])
+	}
+	form.Set("previewed", field(t, effect, "previewed"))
+	form["scope"] = []string{"rates:set"}
+	d.post(path+"/edit", form).see(t, "another effect", http.StatusOK, "1 key loses <code>rates:read</code> at once.")
+	form["scope"] = []string{"rates:read"}
 	d.post(path+"/edit", form).see(t, "edit", http.StatusSeeOther, "")
 	who := testkit.Must[api.Whoami](t)(d.With(k).Whoami(t.Context()))
 	if got := strings.Join(who.Scopes, " "); got != "rates:read" || !d.plans()[0].AllApplications {

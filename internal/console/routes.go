@@ -93,6 +93,7 @@ func (c *Console) personalRoutes() []web.Route {
 	return slices.Concat(
 		c.page("/settings/keys", c.myKeys),
 		c.form(newKeyPath, c.newKey, c.createKey),
+		c.part(newKeyPath+"/summary", c.newKeySummary),
 		c.action("/settings/keys/download", c.download),
 		c.profileRoutes(), c.securityRoutes(),
 	)
@@ -104,6 +105,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.page("/t/{tenant}/keys", c.tenantKeys),
 		c.page("/t/{tenant}/keys.csv", c.exportKeys),
 		c.form("/t/{tenant}/keys/new", c.showNewKeyFor, c.createKeyFor),
+		c.part("/t/{tenant}/keys/new/summary", c.newKeyForSummary),
 		c.ending("/t/{tenant}/keys/revoke", c.confirmBulk(revokeSeveral), c.changeBulk(revokeSeveral)),
 		c.ending("/t/{tenant}/keys/disable", c.confirmBulk(disableSeveral), c.changeBulk(disableSeveral)),
 		c.page(keyPath, c.showKey),
@@ -141,6 +143,12 @@ func (c *Console) ending(path string, show, send handler) []web.Route {
 	return []web.Route{
 		c.route(http.MethodGet, path, c.signedIn(show)), c.route(http.MethodPost, path, c.reducing(send)),
 	}
+}
+
+// part returns the route of a part of a page that the open page asks for when something in it
+// changes.
+func (c *Console) part(path string, show handler) []web.Route {
+	return []web.Route{c.route(http.MethodGet, path, c.signedIn(show))}
 }
 
 // poll returns the route of a part of a page that the open page asks for again and again.

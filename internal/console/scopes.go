@@ -40,20 +40,36 @@ func (c *Console) listScopes(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	groups := make([]key.Group, len(entries))
+	for i, e := range entries {
+		groups[i] = key.Group{Scope: e.Name}
+	}
+	heads := columns("Scope", "Allowed roles")
+	if k.seesKeys(t) {
+		heads = columns("Scope", "Allowed roles", "Keys")
+	}
+	held := k.keysIn(t, "scopes", groups, func(g key.Group) string { return string(g.Scope) })
 	own := view.Panel{ID: "own", Heading: "Scopes of " + t.Name, Table: &view.Table{
-		Columns: columns("Scope", "Allowed roles"),
+		Columns: heads,
 		Empty:   "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
 	}}
 	builtIn := view.Panel{
 		ID: "built-in", Heading: "Built in", Intro: "For keys that call Claviger itself. They cannot be changed.",
-		Table: &view.Table{Columns: columns("Scope", "Allowed roles")},
+		Table: &view.Table{Columns: heads},
+	}
+	if k.seesKeys(t) {
+		own.Intro = "Keys are those that have the scope by name. Keys with all scopes of their role have it too."
 	}
 	for _, e := range entries {
 		panel := &own
 		if e.BuiltIn {
 			panel = &builtIn
 		}
-		panel.Table.Rows = append(panel.Table.Rows, scopeRow(t, e, k.isAdmin(t) && !e.BuiltIn))
+		row := scopeRow(t, e, k.isAdmin(t) && !e.BuiltIn)
+		if k.seesKeys(t) {
+			row.Cells = append(row.Cells, numberCell(held, string(e.Name)))
+		}
+		panel.Table.Rows = append(panel.Table.Rows, row)
 	}
 	p := view.Overview{
 		Heading: "Scopes", Intro: "What a key of " + t.Name + " can be allowed to do. Your API asks for them by name.",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,9 +18,11 @@ import (
 	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
+	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
+	"github.com/claviger-dev/claviger/internal/text"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -53,49 +56,85 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	all, err := c.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+	all, err := k.listedServiceAccounts(t, page)
 	if err != nil {
 		return response{}, err
 	}
 	shown, next := pageOf(k, all, func(a machine.ServiceAccount) (time.Time, string) {
 		return a.CreatedAt, string(a.ID)
 	})
-	owners := make([]ident.PartyID, len(shown))
+	owners, ids := make([]ident.PartyID, len(shown)), make([]ident.ServiceAccountID, len(shown))
 	for i, a := range shown {
-		owners[i] = ident.PartyID(a.ID)
+		owners[i], ids[i] = ident.PartyID(a.ID), a.ID
 	}
 	held, err := c.Keys.Held(k.Context(), k.who, t.ID, owners...)
 	if err != nil {
 		return response{}, err
 	}
 	table := &view.Table{
-		Columns: columns("Service account", "Role", "Keys", "Last used", "Stewards", "Status"),
+		Columns: columns("Service account", "Role", "API keys", "Management keys", "Stewards", "Last used", "Status"),
 		Empty:   "No service account yet. Create one for a program: its keys stay when people leave.",
 	}
+	management, err := c.ManagementKeys.CountLive(k.Context(), k.who, t.ID, ids...)
+	if err != nil {
+		return response{}, err
+	}
 	for _, a := range shown {
-		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, held[ident.PartyID(a.ID)]))
+		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, held[ident.PartyID(a.ID)], management[a.ID]))
+	}
+	path := inTenant(t.ID, "service-accounts")
+	panel := view.Panel{
+		ID: "list", Heading: "Service accounts", Table: table, Next: next, Prev: k.previous(),
+		Filter: k.nameFilter(path, "Name", table),
+		Shown:  k.shownOf(t, len(shown), "service account", "service-accounts"),
+		Intro: "Disabling a service account blocks its keys at once; enabling it brings back exactly what was. " +
+			"Stewards get its notifications and see its keys.",
 	}
 	p := view.Overview{
-		Heading: "Service accounts", Intro: "Machines that own keys in " + t.Name + " as a member does.",
-		Panels: []view.Panel{{ID: "list", Heading: "Service accounts", Table: table, Next: next}},
+		Heading: "Service accounts",
+		Intro: "Machines that own keys in " + t.Name + ". Their keys keep working when the people who created them " +
+			"leave.",
+		Panels: []view.Panel{panel},
 	}
 	if k.isAdmin(t) {
 		p.Actions = []view.Action{{
 			Text: "New service account", Icon: "plus", Class: "primary", Path: inTenant(t.ID, "service-accounts/new"),
 		}}
 	}
-	return response{page: p, title: "Service accounts of " + t.Name, current: inTenant(t.ID, "service-accounts")}, nil
+	return response{page: p, title: "Service accounts of " + t.Name, current: path}, nil
+}
+
+// listedServiceAccounts returns the service accounts that the list shows.
+func (k *call) listedServiceAccounts(t tenancy.Tenant, page paging.Page) ([]machine.ServiceAccount, error) {
+	if words := k.URL.Query().Get("q"); words != "" {
+		return k.console.ServiceAccounts.Found(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
+	}
+	return k.console.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+}
+
+// nameFilter is the form above a list that can be searched for words. If it is, an empty table says
+// so.
+func (k *call) nameFilter(path, hint string, table *view.Table) *view.Filter {
+	f := &view.Filter{Path: path, Query: k.URL.Query().Get("q"), Hint: hint}
+	if f.Query != "" {
+		f.Reset = path
+		table.Empty = "Nothing matches “" + f.Query + "”."
+	}
+	return f
 }
 
 // serviceAccountRow returns a service account as the list shows it.
-func (k *call) serviceAccountRow(t tenancy.Tenant, a machine.ServiceAccount, held key.Holding) view.TableRow {
+func (k *call) serviceAccountRow(t tenancy.Tenant, a machine.ServiceAccount, held key.Holding,
+	management int,
+) view.TableRow {
 	path := serviceAccountURL(a)
 	row := view.TableRow{Cells: []view.Cell{
 		{Text: a.Name, Note: a.Description, Path: path},
 		{Text: string(a.Role)},
 		{Text: strconv.Itoa(held.Keys)},
-		{When: k.ago(held.LastUsedAt)},
+		{Text: fmt.Sprintf("%d of %d", management, machine.MaxManagementKeys)},
 		{Text: cmp.Or(stewardNames(a), "–")},
+		{When: k.ago(held.LastUsedAt)},
 		{Badge: onOff(a.Disabled)},
 	}}
 	if !k.isAdmin(t) {
@@ -186,7 +225,7 @@ func (c *Console) showServiceAccount(k *call) (response, error) {
 		Panels: []view.Panel{{ID: "about", Heading: "About", Facts: facts}, keys, management, history},
 	}
 	if k.isAdmin(t) {
-		p.Actions = k.serviceAccountRow(t, a, key.Holding{}).Actions
+		p.Actions = k.serviceAccountRow(t, a, key.Holding{}, 0).Actions
 	}
 	return response{page: p, title: a.Name, current: list}, nil
 }
@@ -228,6 +267,7 @@ func (k *call) ownedPanel(t tenancy.Tenant, owner ident.PartyID, disabled bool) 
 		}
 		panel.Table.Rows = append(panel.Table.Rows, r)
 	}
+	panel.Prev = k.previous()
 	if listing.Next != nil {
 		panel.Next = k.next(listing.Next.BeforeTime, string(listing.Next.BeforeID))
 	}

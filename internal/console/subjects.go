@@ -51,7 +51,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	page.Limit = rowsPerPage
+	page.Limit = k.rows()
 	filter := k.subjectFilter()
 	found, err := c.Subjects.List(k.Context(), k.who, t.ID, filter, page)
 	if err != nil {
@@ -65,7 +65,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	panel := view.Panel{
 		ID: "list", Heading: "Subjects",
 		Filter: &view.Filter{
-			Path: list, Query: filter.Query, Hint: "Name or ID", Selects: []view.Control{
+			Path: list, Query: filter.Query, Hint: "Name or external ID", Selects: []view.Control{
 				{Name: "external_id", Label: "External ID", Value: filter.ExternalID},
 				{Kind: view.KindSelect, Name: "plan", Label: "Plan", Choices: plans},
 			},
@@ -90,12 +90,17 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	for _, s := range found.Subjects {
 		panel.Table.Rows = append(panel.Table.Rows, k.subjectRow(t, s, held[ident.PartyID(s.ID)]))
 	}
+	if filter == (machine.SubjectFilter{}) {
+		panel.Shown = k.shownOf(t, len(found.Subjects), "subject", "subjects")
+	}
+	panel.Prev = k.previous()
 	if next := found.Next; next != nil {
 		panel.Next = k.next(next.BeforeTime, next.BeforeID)
 	}
 	p := view.Overview{
-		Heading: "Subjects", Intro: "Customers of your API who own keys in " + t.Name + ".",
-		Panels: []view.Panel{panel},
+		Heading: "Subjects",
+		Intro:   "Customers of " + t.Name + ", known by your own external ID. They own keys and never sign in here.",
+		Panels:  []view.Panel{panel},
 	}
 	p.Actions = []view.Action{{Text: "Export CSV", Icon: "save", Path: k.withFilters(list + ".csv")}}
 	if k.isAdmin(t) {

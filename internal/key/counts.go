@@ -6,7 +6,42 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
+
+// Group is a group of keys of a tenant that are active or disabled: those with a scope or with an
+// application by name, those of the subjects on a plan, and those of them that have a scope or an
+// application. Keys with all scopes, or with all applications, are in a group that has a plan.
+type Group struct {
+	Plan, Application string
+	Scope             scope.Scope
+}
+
+// CountGroups counts the keys in groups, each up to most, for a caller who sees all keys of the
+// tenant in full. It fails with ErrNotYet if the tenants of rights are not written yet.
+func (s *Service) CountGroups(ctx context.Context, who principal.Principal, tenant ident.TenantID, most int,
+	groups ...Group,
+) (map[Group]int, error) {
+	t, err := s.visibleTenant(ctx, who, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := signedInPerson(who); err != nil {
+		return nil, err
+	}
+	if !accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility).full {
+		return nil, errHiddenKeys
+	}
+	now := s.Now()
+	counts := make(map[Group]int, len(groups))
+	for _, g := range groups {
+		counts[g], err = s.Store.CountGroup(ctx, tenant, g, policy.LatestExpiredSecret(t.Rules, now), now, most)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
 
 // maxCounted is how many keys of a tenant Counts looks at, the newest. Their rows are read, because
 // the status of a key is computed.
@@ -36,7 +71,7 @@ func (s *Service) Counts(ctx context.Context, who principal.Principal, tenant id
 	if !accessTo(role, unrelated, t.Settings.Visibility).see {
 		return Counts{}, errHiddenKeys
 	}
-	states, err := s.Store.KeyStates(ctx, tenant, Position{}, maxCounted+1)
+	states, _, err := s.Store.KeyStates(ctx, tenant, Order{}, Position{}, maxCounted+1)
 	if err != nil {
 		return Counts{}, err
 	}

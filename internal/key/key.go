@@ -112,6 +112,8 @@ type Key struct {
 	Delivery      Delivery
 	// Lookups are the values by which a request finds the key's secrets.
 	Lookups []string
+	// Position is where the key stands in a list that is not sorted by creation, newest first.
+	Position Position
 }
 
 // Delivery is how the owner gets the first secret.

@@ -53,6 +53,8 @@ type Filter struct {
 	OwnerTypes []ident.PartyType
 	// program is set for a management key, which finds no key by what it may not read.
 	program bool
+	// inMemory is set for a list that the store does not filter by owner and query.
+	inMemory bool
 	// ExceptAccounts are accounts whose keys a list over all tenants leaves out.
 	ExceptAccounts []ident.AccountID
 }
@@ -76,7 +78,8 @@ func (f Filter) within(owners []ident.PartyID) Filter {
 // rest of the filter.
 func (f Filter) matches(v View) bool {
 	switch expires := v.Life.Expiry.At; {
-	case f.ShownTo != "" && !v.wasShownTo(f.ShownTo):
+	case f.ShownTo != "" && !v.wasShownTo(f.ShownTo), f.inMemory && !f.finds(v.Key),
+		!f.CreatedAfter.IsZero() && !v.Key.CreatedAt.After(f.CreatedAfter):
 		return false
 	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != ""):
 		return false // the caller may not know these
@@ -104,11 +107,18 @@ func (f Filter) matches(v View) bool {
 	return f.Status == "" || f.Status == v.Status
 }
 
+// IsByScope reports whether the store finds the keys by their scope: the filter names neither
+// owners nor anything else that the store looks for.
+func (f Filter) IsByScope() bool {
+	return f.Scope != "" && f.Query == "" && f.ShownTo == "" && f.CreatedBy == "" && f.Owner == "" && f.Owners == nil
+}
+
 // examines reports whether the filter is applied to keys after they were read, so that a page can
 // cost many keys that are not in it.
 func (f Filter) examines() bool {
 	return f.Status != "" || f.BlockedBy != "" || f.Blocked || f.ShownTo != "" || f.Usable || f.OwnerTypes != nil ||
-		f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != ""
+		f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != "" ||
+		f.inMemory && (f.Query != "" || f.Owner != "" || f.Owners != nil)
 }
 
 // wasShownTo reports whether the person was shown the current secret of another's key, or the
@@ -140,6 +150,9 @@ func (f Filter) Validate() (faults []fault.Field) {
 		faults = append(faults,
 			fault.Field{Name: "blocked_by", Code: "unknown", Message: "Use owner, tenant or account."})
 	}
+	if by := string(f.CreatedBy); !utf8.ValidString(by) || strings.ContainsRune(by, 0) {
+		faults = append(faults, fault.Field{Name: "created_by", Code: "form", Message: "Use an id."})
+	}
 	switch {
 	case !utf8.ValidString(f.Query) || strings.ContainsRune(f.Query, 0):
 		faults = append(faults,
@@ -154,18 +167,15 @@ func (f Filter) Validate() (faults []fault.Field) {
 	return faults
 }
 
-// Page asks for a part of a list, newest first.
+// Page asks for a part of a list.
 type Page struct {
-	// BeforeTime and BeforeID are the position of the last key seen; zero for the first page.
+	// BeforeTime, BeforeText and BeforeID are the position of the last key seen; zero for the first
+	// page. Before which keys it comes depends on the order.
 	BeforeTime time.Time
+	BeforeText string
 	BeforeID   ident.KeyID
+	Order      Order
 	Limit      int
-}
-
-// Position is where a key stands in an order by time.
-type Position struct {
-	At  time.Time
-	Key ident.KeyID
 }
 
 // Listing is a part of a list. A part can be shorter than asked, even if it is not the last.
@@ -173,9 +183,12 @@ type Listing struct {
 	Views []View
 	// Next asks for the part after this one; nil on the last.
 	Next *Page
+	// Unordered is set if the list could not be sorted as asked. It is then sorted from the newest
+	// key to the oldest.
+	Unordered bool
 }
 
-// List returns the keys of a tenant that the caller may see, newest first.
+// List returns the keys of a tenant that the caller may see, in the order that the page asks for.
 func (s *Service) List(ctx context.Context, who principal.Principal, tenant ident.TenantID, filter Filter,
 	page Page,
 ) (Listing, error) {
@@ -198,6 +211,9 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 		return Listing{}, fault.New(fault.Forbidden,
 			"Only admins and auditors of the tenant may ask which secrets were shown to another person.")
 	}
+	if err := checkOrder(page.Order, others); err != nil {
+		return Listing{}, err
+	}
 	if !others.see {
 		seen, err := s.Store.StewardedBy(ctx, tenant, caller.person.ID)
 		if err != nil {
@@ -215,16 +231,12 @@ func (s *Service) List(ctx context.Context, who principal.Principal, tenant iden
 		}
 		filter.Owner = ident.PartyID(subject)
 	}
-	leave, err := s.admitSearch(ctx, filter, admission.Caller(tenant).Part(caller.id()))
+	leave, err := s.admitSearch(ctx, filter, page.Order, admission.Caller(tenant).Part(caller.id()))
 	if err != nil {
 		return Listing{}, err
 	}
 	defer leave()
-	if others.full && filter.needsStatesOnly() {
-		return s.listByState(ctx, who, t, filter, page)
-	}
-	fetch := func(p Page) ([]Key, *Position, error) { return s.Store.Keys(ctx, tenant, filter, p) }
-	return scan(filter, page, fetch, s.viewer(who, t))
+	return s.listInOrder(ctx, who, t, filter, page, others.full)
 }
 
 // needsStatesOnly reports whether the filter examines the states of all keys of a tenant, and
@@ -243,25 +255,22 @@ func (s *Service) listByState(ctx context.Context, who principal.Principal, t po
 	by := paging.Scan[Position, Key, ident.KeyID]{
 		Batch: stateBatch, Most: stateLimit,
 		Read: func(after Position, limit int) ([]Key, *Position, error) {
-			states, err := s.Store.KeyStates(ctx, t.ID, after, limit)
-			return states, nil, err
+			return s.Store.KeyStates(ctx, t.ID, page.Order, after, limit)
 		},
-		Position: func(k Key) Position { return Position{k.CreatedAt, k.ID} },
+		Position: Key.position,
 		Show: func(k Key) (ident.KeyID, bool, error) {
 			v, err := show(k)
 			return k.ID, filter.matches(v), err
 		},
 	}
-	if !filter.CreatedAfter.IsZero() {
+	if !filter.CreatedAfter.IsZero() && page.Order == (Order{}) {
 		by.Ends = func(k Key) bool { return !k.CreatedAt.After(filter.CreatedAfter) }
 	}
-	ids, next, err := by.Page(Position{page.BeforeTime, page.BeforeID}, page.Limit)
+	ids, next, err := by.Page(page.After(), page.Limit)
 	if err != nil {
 		return l, err
 	}
-	if next != nil {
-		l.Next = &Page{BeforeTime: next.At, BeforeID: next.Key, Limit: page.Limit}
-	}
+	l.Next = page.next(next)
 	keys, err := s.Store.TheseKeys(ctx, t.ID, ids)
 	for _, k := range keys {
 		v, err := show(k)
@@ -283,7 +292,8 @@ func (s *Service) listForProgram(ctx context.Context, who principal.Principal, t
 		return Listing{}, fault.New(fault.Forbidden, "A management key does not learn who has seen a secret.")
 	}
 	filter.OwnerTypes, filter.program = caller.management.Rights.Owners, true
-	leave, err := s.admitSearch(ctx, filter, admission.Caller(t.ID).Part(caller.id()))
+	page.Order = Order{}
+	leave, err := s.admitSearch(ctx, filter, page.Order, admission.Caller(t.ID).Part(caller.id()))
 	if err != nil {
 		return Listing{}, err
 	}
@@ -304,7 +314,8 @@ func (s *Service) ListOwn(ctx context.Context, who principal.Principal, filter F
 	}
 	own, _ := who.Session()
 	filter.Owner, filter.ExceptAccounts = ident.PartyID(caller.ID), own.Ended
-	leave, err := s.admitSearch(ctx, filter, admission.Caller(caller.ID))
+	page.Order = Order{}
+	leave, err := s.admitSearch(ctx, filter, page.Order, admission.Caller(caller.ID))
 	if err != nil {
 		return Listing{}, err
 	}
@@ -327,14 +338,17 @@ func (s *Service) ListOwn(ctx context.Context, who principal.Principal, filter F
 // admitSearch waits until the caller may search. A list that examines no more keys than it shows
 // does not wait, and neither does one of a creator, who has an index, or of a program, whose rights
 // always name types of owners. To compare the texts of 5,000 keys, or to read 2,000 in full, takes
-// up to a second of a core, which verification needs too.
-func (s *Service) admitSearch(ctx context.Context, filter Filter, c admission.Caller) (leave func(), err error) {
+// up to a second of a core, which verification needs too. An order by use or by expiry examines
+// other keys than it shows as well.
+func (s *Service) admitSearch(ctx context.Context, filter Filter, o Order, c admission.Caller) (
+	leave func(), err error,
+) {
 	examined := filter
 	examined.CreatedBy = ""
 	if filter.program {
 		examined.OwnerTypes = nil
 	}
-	if filter.Query == "" && !examined.examines() {
+	if filter.Query == "" && !examined.examines() && o.By != ByUse && o.By != ByExpiry {
 		return func() {}, nil
 	}
 	pass, err := s.SearchGate.Acquire(ctx, c)
@@ -354,14 +368,14 @@ const (
 // status is computed, so the database cannot filter by it.
 func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 	show func(Key) (View, error),
-) (l Listing, err error) {
+) (Listing, error) {
 	by := paging.Scan[Position, Key, View]{
 		Batch: page.Limit + 1, // one more key shows whether this is the last page
 		Most:  scanLimit,
 		Read: func(after Position, limit int) ([]Key, *Position, error) {
-			return fetch(Page{BeforeTime: after.At, BeforeID: after.Key, Limit: limit})
+			return fetch(page.From(after, limit))
 		},
-		Position: func(k Key) Position { return Position{k.CreatedAt, k.ID} },
+		Position: Key.position,
 		Show: func(k Key) (View, bool, error) {
 			v, err := show(k)
 			return v, filter.matches(v), err
@@ -370,16 +384,12 @@ func scan(filter Filter, page Page, fetch func(Page) ([]Key, *Position, error),
 	if filter.examines() {
 		by.Batch = scanBatch
 	}
-	if !filter.CreatedAfter.IsZero() {
+	if !filter.CreatedAfter.IsZero() && page.Order == (Order{}) {
 		by.Ends = func(k Key) bool { return !k.CreatedAt.After(filter.CreatedAfter) }
 	}
-	views, next, err := by.Page(Position{page.BeforeTime, page.BeforeID}, page.Limit)
+	views, next, err := by.Page(page.After(), page.Limit)
 	if err != nil {
 		return Listing{}, err
 	}
-	l.Views = views
-	if next != nil {
-		l.Next = &Page{BeforeTime: next.At, BeforeID: next.Key, Limit: page.Limit}
-	}
-	return l, nil
+	return Listing{Views: views, Next: page.next(next)}, nil
 }

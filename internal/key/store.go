@@ -35,16 +35,21 @@ type TenantReader interface {
 // at that bound with fewer keys than the page asks for, stopped is the position of the last key
 // that it compared.
 type ListStore interface {
-	// Keys lists keys of a tenant.
+	// Keys lists keys of a tenant. It fails with ErrNotYet if it cannot sort them yet.
 	Keys(ctx context.Context, tenant ident.TenantID, filter Filter,
 		page Page) (keys []Key, stopped *Position, err error)
 	// Held returns what the owners hold in a tenant. Keys whose secrets were set by expiredSetBy
 	// have expired by a rule of the account.
 	Held(ctx context.Context, tenant ident.TenantID, owners []ident.PartyID,
 		expiredSetBy, now time.Time) (map[ident.PartyID]Holding, error)
-	// KeyStates returns what the status of the keys of a tenant depends on, up to most, newest
-	// first from a position on. The other fields of the keys are not set.
-	KeyStates(ctx context.Context, tenant ident.TenantID, after Position, most int) ([]Key, error)
+	// CountGroup counts the keys of a tenant in a group, up to most. expiredSetBy is as in Held. It
+	// fails with ErrNotYet if the group is one by scope, and the tenants of rights are not written.
+	CountGroup(ctx context.Context, tenant ident.TenantID, g Group, expiredSetBy, now time.Time, most int) (int, error)
+	// KeyStates returns what the status of the keys of a tenant depends on, up to most, in an order
+	// from a position on. The other fields of the keys are not set. It fails with ErrNotYet if
+	// it cannot sort them yet.
+	KeyStates(ctx context.Context, tenant ident.TenantID, order Order, after Position,
+		most int) (states []Key, stopped *Position, err error)
 	// TheseKeys returns keys of a tenant in the order of the ids, without those that do not exist.
 	TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]Key, error)
 	// KeysOfID returns up to most keys of a tenant whose ids begin so, the newest first.

@@ -130,6 +130,10 @@ type ManagementKeyStore interface {
 	ManagementKeysOf(ctx context.Context, tenant ident.TenantID, account ident.ServiceAccountID,
 		page ManagementKeyPage) ([]ManagementKey, error)
 	ManagementKey(ctx context.Context, tenant ident.TenantID, id ident.ManagementKeyID) (ManagementKey, error)
+	// CountLiveManagementKeys counts the management keys of service accounts that are neither
+	// revoked nor expired by their own date. A service account without one is missing.
+	CountLiveManagementKeys(ctx context.Context, tenant ident.TenantID, accounts []ident.ServiceAccountID,
+		now time.Time) (map[ident.ServiceAccountID]int, error)
 	// ManagementKeyByLookup returns the management key of a secret and what is stored of the secret
 	// that has the lookup: after a refresh that kept the id, of two. It fails with fault.NotFound.
 	ManagementKeyByLookup(ctx context.Context, lookup string) (ManagementKey, []ManagementSecret, error)
@@ -220,6 +224,17 @@ func (s *ManagementKeys) List(ctx context.Context, who principal.Principal, tena
 		list = append(list, s.view(k, rules))
 	}
 	return list, next, nil
+}
+
+// CountLive counts the management keys of service accounts of a tenant that are neither revoked nor
+// expired by their own date, for an admin or auditor of the tenant.
+func (s *ManagementKeys) CountLive(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	accounts ...ident.ServiceAccountID,
+) (map[ident.ServiceAccountID]int, error) {
+	if _, err := s.reads(ctx, who, tenant); err != nil || len(accounts) == 0 {
+		return nil, err
+	}
+	return s.Store.CountLiveManagementKeys(ctx, tenant, accounts, s.Now())
 }
 
 // Get returns a management key to an admin or auditor of the tenant.

@@ -65,6 +65,10 @@ type ServiceAccountStore interface {
 	ServiceAccount(ctx context.Context, tenant ident.TenantID, id ident.ServiceAccountID) (ServiceAccount, error)
 	// ServiceAccounts lists those that are not deleted, newest first.
 	ServiceAccounts(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]ServiceAccount, error)
+	// FoundServiceAccounts returns up to most service accounts of whose names the words are
+	// beginnings.
+	FoundServiceAccounts(ctx context.Context, tenant ident.TenantID, words text.WordQuery,
+		most int) ([]ServiceAccount, error)
 }
 
 // ServiceAccountTx reads and changes service accounts. The order of locks is documented in
@@ -389,6 +393,17 @@ func (s *ServiceAccounts) List(ctx context.Context, who principal.Principal, ten
 		return nil, err
 	}
 	return s.Store.ServiceAccounts(ctx, tenant, page)
+}
+
+// Found returns up to most service accounts of a tenant, to an admin or auditor of the tenant. The
+// words are beginnings of words of their names.
+func (s *ServiceAccounts) Found(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	words text.WordQuery, most int,
+) ([]ServiceAccount, error) {
+	if _, err := readerOf(ctx, s.Tenants, who, tenant); err != nil {
+		return nil, err
+	}
+	return s.Store.FoundServiceAccounts(ctx, tenant, words, most)
 }
 
 // Find returns the id of a service account by its id or its name. Where several service accounts

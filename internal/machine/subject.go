@@ -69,6 +69,8 @@ type SubjectStore interface {
 	SubjectsOf(ctx context.Context, tenant ident.TenantID, f SubjectFilter, page paging.Page) (SubjectPage, error)
 	// CountSubjects counts the subjects of a tenant, up to most.
 	CountSubjects(ctx context.Context, tenant ident.TenantID, most int) (int, error)
+	// CountSubjectsOn counts the subjects of a tenant with a plan, up to most.
+	CountSubjectsOn(ctx context.Context, tenant ident.TenantID, plan string, most int) (int, error)
 }
 
 // NewSubjectTx writes a new subject. It locks the plan, so that nobody deletes it meanwhile.
@@ -471,6 +473,17 @@ func (s *Subjects) Count(ctx context.Context, who principal.Principal, tenant id
 	return s.Store.CountSubjects(ctx, tenant, most)
 }
 
+// CountOn returns how many subjects of a tenant have a plan, up to most, to those who may list
+// them.
+func (s *Subjects) CountOn(ctx context.Context, who principal.Principal, tenant ident.TenantID, plan string,
+	most int,
+) (int, error) {
+	if err := subjectReaderOf(ctx, s.Tenants, who, tenant); err != nil {
+		return 0, err
+	}
+	return s.Store.CountSubjectsOn(ctx, tenant, plan, most)
+}
+
 // faults returns what is wrong with the filter.
 func (f SubjectFilter) faults() (faults []fault.Field) {
 	if f.ExternalID != "" {
@@ -484,7 +497,7 @@ func (f SubjectFilter) faults() (faults []fault.Field) {
 	case utf8.RuneCountInString(f.Query) > maxQuery:
 		faults = append(faults,
 			fault.Field{Name: "q", Code: "too_long", Message: fmt.Sprintf("Use at most %d characters.", maxQuery)})
-	case f.Query != "" && text.NewQuery(f.Query).Empty():
+	case f.Query != "" && text.NewWordQuery(f.Query).Empty():
 		faults = append(faults,
 			fault.Field{Name: "q", Code: "empty", Message: "Use at least one visible character, or leave q out."})
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
@@ -55,16 +57,20 @@ const (
 		LEFT JOIN tenants t ON t.id = k.tenant_id AND t.disabled_at IS NULL
 		LEFT JOIN accounts a ON a.id = t.account_id AND a.disabled_at IS NULL
 		WHERE k.owner_id = $1` + newestCandidates
-	selectKeys    query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
-	listKeyStates query = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at,
+	selectKeys query = `SELECT ` + keyColumns + keyTables + ` WHERE k.id IN ($1…)`
+	keyStates        = `SELECT k.id, k.owner_id, k.created_at, k.expires_at, k.secret_set_at, k.slot, k.disabled_at,
 		k.revoked_at, COALESCE(sa.deleted_at, su.deleted_at, ended.ended_at),
 		CASE WHEN o.id IS NOT NULL AND m.user_id IS NULL
 		THEN k.created_at ELSE COALESCE(o.disabled_at, sa.disabled_at, su.disabled_at, m.disabled_at) END
 		FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 		LEFT JOIN service_accounts sa ON sa.id = k.owner_id LEFT JOIN subjects su ON su.id = k.owner_id
 		LEFT JOIN members m ON m.tenant_id = k.tenant_id AND m.user_id = k.owner_id
-		LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id
-		WHERE k.tenant_id = $1` + newestCandidates
+		LEFT JOIN ended_owners ended ON ended.tenant_id = k.tenant_id AND ended.owner_id = k.owner_id`
+	listKeyStates   query = keyStates + ` WHERE k.tenant_id = $1` + newestCandidates
+	listTheseStates query = keyStates + ` WHERE k.id IN ($1…)`
+	// listScopeHits are the keys with a scope by name, in the order of their ids.
+	listScopeHits query = `SELECT key_id FROM key_grants WHERE tenant_id = $1 AND scope = $2 AND key_id < $3
+		ORDER BY key_id DESC LIMIT $4`
 	// A key that waits for its secret has no age.
 	countHeldKeys query = `SELECT k.owner_id, COUNT(*), MAX(used.last_used_at) FROM keys k
 		LEFT JOIN key_uses used ON used.key_id = k.id
@@ -83,6 +89,16 @@ type listedKey struct {
 	account *ident.AccountID
 	// owner of the key, and the setters of its current and previous secret; "" for none.
 	owner, setBy, previousSetBy ident.PartyID
+	// at is where the key stands in an order that is not by creation, newest first.
+	at key.Position
+}
+
+// position returns where the key stands in the list.
+func (c listedKey) position() key.Position {
+	if c.at.Key != "" {
+		return c.at
+	}
+	return key.Position{At: c.createdAt, Key: c.id}
 }
 
 func scanListedKey(row scanner) (c listedKey, err error) {
@@ -129,17 +145,23 @@ func (s *Store) Held(ctx context.Context, tenant ident.TenantID, owners []ident.
 }
 
 // KeyStates implements key.ListStore.
-func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, after key.Position,
+func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, order key.Order, after key.Position,
 	most int,
-) ([]key.Key, error) {
+) (states []key.Key, stopped *key.Position, err error) {
+	if order != (key.Order{}) {
+		return s.statesInOrder(ctx, tenant, order, after, most)
+	}
 	args := append([]any{tenant}, pageArgs(after.At, string(after.Key), 0)...)
 	args[3] = most
-	states, err := collect(ctx, s.reading, listKeyStates, func(row scanner) (k key.Key, err error) {
-		return k, row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt},
-			nullInt{&k.Slot}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt},
-			isSet{&k.OwnerDisabled})
-	}, args...)
-	return states, s.fault(err)
+	states, err = collect(ctx, s.reading, listKeyStates, scanKeyState, args...)
+	return states, nil, s.fault(err)
+}
+
+func scanKeyState(row scanner) (k key.Key, err error) {
+	err = row.Scan(&k.ID, &k.Owner.ID, nullTime{&k.CreatedAt}, nullTime{&k.ExpiresAt}, nullTime{&k.SecretSetAt},
+		nullInt{&k.Slot}, nullTime{&k.DisabledAt}, nullTime{&k.RevokedAt}, nullTime{&k.OwnerDeletedAt},
+		isSet{&k.OwnerDisabled})
+	return k, err
 }
 
 // TheseKeys implements key.ListStore.
@@ -167,9 +189,21 @@ func (s *Store) StewardedBy(ctx context.Context, tenant ident.TenantID,
 func (s *Store) Keys(
 	ctx context.Context, tenant ident.TenantID, filter key.Filter, page key.Page,
 ) ([]key.Key, *key.Position, error) {
+	if page.Order != (key.Order{}) {
+		return s.keysInOrder(ctx, tenant, filter, page)
+	}
+	if filter.IsByScope() {
+		ready, err := s.searchReady(ctx)
+		if err != nil {
+			return nil, nil, s.fault(err)
+		}
+		if ready {
+			return s.keysWithScope(ctx, tenant, filter.Scope, page)
+		}
+	}
 	if filter.Query != "" && filter.ShownTo == "" {
 		wanted := text.NewWordQuery(filter.Query)
-		word, ok, err := s.rarestWord(ctx, tenant, wanted)
+		word, ok, err := s.rarestWord(ctx, tenant, wanted, countKeysOfWord)
 		if err != nil {
 			return nil, nil, s.fault(err)
 		}
@@ -203,6 +237,23 @@ func (s *Store) Keys(
 	return keys, nil, s.fault(err)
 }
 
+// keysWithScope lists the keys of a tenant that have a scope by name.
+func (s *Store) keysWithScope(ctx context.Context, tenant ident.TenantID, name scope.Scope, page key.Page) (
+	[]key.Key, *key.Position, error,
+) {
+	limit := pageLimit(page.Limit)
+	hits, err := ids[ident.KeyID](ctx, s.reading, listScopeHits, tenant, name, string(cmp.Or(page.BeforeID, lastID)),
+		limit)
+	if err != nil {
+		return nil, nil, s.fault(err)
+	}
+	var stopped *key.Position
+	if len(hits) == limit {
+		stopped = &key.Position{Key: hits[limit-1]}
+	}
+	return s.keysByID(ctx, hits, page.Limit, stopped)
+}
+
 // OwnKeys implements key.Store.
 func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) ([]key.Key, *key.Position, error) {
 	return s.searchKeys(ctx, s.candidates(ctx, listOwnCandidates, filter.Owner), filter, page)
@@ -210,17 +261,26 @@ func (s *Store) OwnKeys(ctx context.Context, filter key.Filter, page key.Page) (
 
 // candidates returns a function that reads the next keys of a query.
 func (s *Store) candidates(ctx context.Context, q query, of any, more ...any) readCandidates {
-	return func(p key.Page, limit int) ([]listedKey, bool, error) {
-		args := append([]any{of}, pageArgs(p.BeforeTime, string(p.BeforeID), 0)...)
+	return func(after key.Position, limit int) ([]listedKey, *key.Position, error) {
+		args := append([]any{of}, pageArgs(after.At, string(after.Key), 0)...)
 		args[3] = limit
 		part, err := collect(ctx, s.reading, q, scanListedKey, append(args, more...)...)
-		return part, len(part) == limit, err
+		return part, lastOf(part, limit), err
 	}
 }
 
-// readCandidates reads up to limit keys that follow the position of a page. more is set if there
-// may be further ones.
-type readCandidates = func(p key.Page, limit int) (part []listedKey, more bool, err error)
+// readCandidates reads up to limit keys that follow a position. next is the position to go on from;
+// nil at the end.
+type readCandidates = func(after key.Position, limit int) (part []listedKey, next *key.Position, err error)
+
+// lastOf returns the position of the last of limit keys; nil if there are fewer.
+func lastOf(part []listedKey, limit int) *key.Position {
+	if len(part) < limit {
+		return nil
+	}
+	last := part[limit-1].position()
+	return &last
+}
 
 // searchKeys examines the keys that read returns and keeps those that match the filter. It stops
 // when the page is full, when no keys are left, or after maxSearched keys. In the last case it also
@@ -229,34 +289,41 @@ func (s *Store) searchKeys(
 	ctx context.Context, read readCandidates, filter key.Filter, page key.Page,
 ) ([]key.Key, *key.Position, error) {
 	wanted := text.NewWordQuery(filter.Query)
-	var found []ident.KeyID
-	var last *key.Position
-	at := page
+	var found []key.Position
+	after := page.After()
 	batch := min(searchBatch, 2*pageLimit(page.Limit)) // most searches match more than half of it
 	for looked := 0; looked < maxSearched; looked += batch {
-		part, more, err := read(at, batch)
+		part, next, err := read(after, batch)
 		if err != nil {
 			return nil, nil, s.fault(err)
 		}
 		for _, c := range part {
-			last = &key.Position{At: c.createdAt, Key: c.id}
 			if c.isVisible(filter.ExceptAccounts) && c.shownTo(filter.ShownTo) && c.ownedBy(filter) &&
-				(wanted.Empty() ||
-					wanted.Found(c.name,
-						c.publicID, c.email, c.canonicalEmail)) {
-				found = append(found, c.id)
+				(wanted.Empty() || wanted.Found(c.name, c.publicID, c.email, c.canonicalEmail)) {
+				found = append(found, c.position())
 			}
 			if len(found) == pageLimit(page.Limit) {
-				return s.keysByID(ctx, found, page.Limit, last)
+				return s.keysAt(ctx, found, page.Limit, &found[len(found)-1])
 			}
 		}
-		if !more || len(part) == 0 {
-			return s.keysByID(ctx, found, page.Limit, nil)
+		if next == nil {
+			return s.keysAt(ctx, found, page.Limit, nil)
 		}
-		at.BeforeTime, at.BeforeID = last.At, last.Key
+		after = *next
 		batch = searchBatch
 	}
-	return s.keysByID(ctx, found, page.Limit, last)
+	return s.keysAt(ctx, found, page.Limit, &after)
+}
+
+// keysAt returns keys in the order of positions. It returns stopped as keysByID does.
+func (s *Store) keysAt(ctx context.Context, places []key.Position, limit int, stopped *key.Position) (
+	[]key.Key, *key.Position, error,
+) {
+	ids := make([]ident.KeyID, len(places))
+	for i, p := range places {
+		ids[i] = p.Key
+	}
+	return s.keysByID(ctx, ids, limit, stopped)
 }
 
 // keysByID returns keys in the order of ids. It returns stopped unless the page is full. A key that

@@ -65,8 +65,8 @@ const (
 	deleteKey       query = `DELETE FROM keys WHERE id = $1`
 	deleteUses      query = `DELETE FROM key_uses WHERE key_id = $1`
 	deleteScopeUses query = `DELETE FROM key_scope_uses WHERE key_id = $1`
-	insertKeyScope  query = `INSERT INTO key_grants (key_id, scope) VALUES ($1, $2)`
-	insertKeyApp    query = `INSERT INTO key_grants (key_id, application_id) VALUES ($1, $2)`
+	insertKeyScope  query = `INSERT INTO key_grants (key_id, tenant_id, scope) VALUES ($1, $2, $3)`
+	insertKeyApp    query = `INSERT INTO key_grants (key_id, tenant_id, application_id) VALUES ($1, $2, $3)`
 	deleteGrants    query = `DELETE FROM key_grants WHERE key_id = $1`
 
 	insertKey query = `INSERT INTO keys (id, tenant_id, owner_id, created_by, name, description, all_applications,
@@ -433,12 +433,12 @@ func (t *Tx) markSlotTaken(err error) error {
 // insertGrants inserts the scopes and applications of a key.
 func (t *Tx) insertGrants(ctx context.Context, k key.Key) error {
 	for _, name := range k.Scopes {
-		if err := t.exec(ctx, insertKeyScope, k.ID, string(name)); err != nil {
+		if err := t.exec(ctx, insertKeyScope, k.ID, k.Tenant, string(name)); err != nil {
 			return err
 		}
 	}
 	for _, id := range k.Applications.IDs {
-		if err := t.exec(ctx, insertKeyApp, k.ID, id); err != nil {
+		if err := t.exec(ctx, insertKeyApp, k.ID, k.Tenant, id); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,9 @@ const (
 	lockManagementKey     query = `SELECT 1 FROM management_keys WHERE tenant_id = $1 AND id = $2`
 	selectManagementOwner query = `SELECT id FROM service_accounts WHERE tenant_id = $1 AND id = $2
 		AND deleted_at IS NULL`
+	countLiveManagementKeys query = `SELECT service_account_id, COUNT(*) FROM management_keys
+		WHERE tenant_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND service_account_id IN ($3…)
+		GROUP BY service_account_id`
 	countManagementKeys query = `SELECT COUNT(*) FROM management_keys WHERE service_account_id = $1
 		AND revoked_at IS NULL AND expires_at > $2`
 	insertManagementKey query = `INSERT INTO management_keys (id, tenant_id, service_account_id, name, permissions,
@@ -357,4 +360,22 @@ func (t *Tx) ForgetManagementDigests(ctx context.Context, id ident.ManagementKey
 		return 0, err
 	}
 	return n, t.exec(ctx, deleteManagementDigests, id)
+}
+
+// CountLiveManagementKeys implements machine.ManagementKeyStore.
+func (s *Store) CountLiveManagementKeys(ctx context.Context, tenant ident.TenantID, accounts []ident.ServiceAccountID,
+	now time.Time,
+) (map[ident.ServiceAccountID]int, error) {
+	counts := map[ident.ServiceAccountID]int{}
+	q, args := expand(countLiveManagementKeys, 3, accounts, tenant, now.UnixMicro())
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
+		var id ident.ServiceAccountID
+		var n int
+		if err := row.Scan(&id, &n); err != nil {
+			return err
+		}
+		counts[id] = n
+		return nil
+	}, args...)
+	return counts, s.fault(err)
 }

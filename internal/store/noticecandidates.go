@@ -86,13 +86,17 @@ func (s *Store) Candidates(ctx context.Context, search notice.Search,
 func (s *Store) IdleCandidates(
 	ctx context.Context, tenant ident.TenantID, since time.Time, after notice.Position,
 ) (found []notice.Candidate, last *notice.Position, err error) {
-	end, err := s.lastOfBatch(ctx, tenant, since, key.Position(after))
+	begin := key.Position{At: after.At, Key: after.Key}
+	end, err := s.lastOfBatch(ctx, tenant, since, begin)
 	if err != nil {
 		return nil, nil, err
 	}
 	found, err = collect(ctx, s.reading, keysByIdleness, scanCandidate,
-		batchArgs(tenant, since, key.Position(after), end)...)
-	return found, (*notice.Position)(end), s.fault(err)
+		batchArgs(tenant, since, begin, end)...)
+	if end != nil {
+		last = &notice.Position{At: end.At, Key: end.Key}
+	}
+	return found, last, s.fault(err)
 }
 
 // SubjectOf implements notice.Store.

@@ -41,6 +41,12 @@ func (t *Tx) CountSubjectsOn(ctx context.Context, tenant ident.TenantID, plan st
 	return t.countUpTo(ctx, countSubjectsOn, tenant, plan, most)
 }
 
+// CountSubjectsOn implements machine.SubjectStore.
+func (s *Store) CountSubjectsOn(ctx context.Context, tenant ident.TenantID, plan string, most int) (n int, err error) {
+	err = s.reading.row(ctx, countSubjectsOn, tenant, plan, most).Scan(&n)
+	return n, s.fault(err)
+}
+
 // InsertPlan implements machine.PlanTx.
 func (t *Tx) InsertPlan(ctx context.Context, p machine.Plan) error {
 	err := t.exec(ctx, insertPlan, p.Tenant, p.Name, p.Applications.All, micros(p.CreatedAt), micros(p.UpdatedAt))

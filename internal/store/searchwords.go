@@ -17,8 +17,12 @@ import (
 )
 
 // The table search_words has the words by which keys and people are found: those of names and
-// public ids of keys, of owners, and of names of people. Owners have their own rows, so that a
-// change of their address writes few. Words are written in the transaction that writes the text.
+// public ids of keys, of owners, and of names of people, service accounts and subjects. Owners have
+// their own rows, so that a change of their address writes few. Words are written in the
+// transaction that writes the text.
+//
+// Each owner also has one row of kind "owner" in every tenant where they may have keys. Its word is
+// their whole name, and lists of keys are sorted by it. It stays when the owner is deleted.
 //
 // FillSearch writes the words of what older versions wrote. Until it is done, searches compare
 // texts, as they do for words that too many keys have.
@@ -50,6 +54,19 @@ const (
 	listTheseCandidates query = `SELECT ` + candidateColumns + `, ''` + candidateTables + ` WHERE k.id IN ($1…)`
 	listFoundMembers    query = `SELECT ` + memberColumns + ` WHERE m.tenant_id = $1 AND m.user_id IN (SELECT object_id
 		FROM search_words WHERE tenant_id = $1 AND kind IN ('address', 'name') AND word >= $2 AND word < $3 LIMIT $4)`
+	// subjectsOfWord are the subjects of tenant $1 with a word from $2 up to $3.
+	subjectsOfWord = `SELECT object_id AS id FROM search_words WHERE tenant_id = $1 AND kind = 'external'
+		AND word >= $2 AND word < $3`
+	subjectsOfName = `SELECT object_id AS id FROM search_words WHERE tenant_id = $1 AND kind = 'subject'
+		AND word >= $2 AND word < $3`
+	countSubjectsOfWord query = `SELECT (SELECT COUNT(*) FROM (` + subjectsOfWord + ` LIMIT $4) external)
+		+ (SELECT COUNT(*) FROM (` + subjectsOfName + ` LIMIT $4) named)`
+	listSubjectHits query = `SELECT su.id, su.external_id, su.name, su.created_at, su.plan FROM (` + subjectsOfWord +
+		` UNION ` + subjectsOfName + `) hit CROSS JOIN subjects su WHERE su.id = hit.id AND su.tenant_id = $1
+		AND (su.created_at, su.id) < ($4, $5) ORDER BY su.created_at DESC, su.id DESC LIMIT $6`
+	listFoundAccounts query = `SELECT ` + serviceAccountColumns + ` WHERE sa.tenant_id = $1 AND sa.deleted_at IS NULL
+		AND sa.id IN (SELECT object_id FROM search_words WHERE tenant_id = $1 AND kind = 'account' AND word >= $2
+		AND word < $3 LIMIT $4)`
 	listKeysOfID query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id >= $2 AND k.id < $3
 		ORDER BY k.id DESC LIMIT $4`
 	countFills query = `SELECT COUNT(*) FROM search_fills WHERE complete`
@@ -63,8 +80,13 @@ const (
 		ORDER BY object_id LIMIT $2`
 	selectKeyWords query = `SELECT k.tenant_id, k.id, k.name, COALESCE(s.public_id, '') FROM keys k
 		LEFT JOIN key_secrets s ON s.key_id = k.id AND s.position = 'current' WHERE k.id IN ($1…)`
-	selectSubjectTexts query = `SELECT tenant_id, id, external_id FROM subjects WHERE id IN ($1…)
-		AND external_id IS NOT NULL`
+	selectSubjectTexts query = `SELECT tenant_id, id, COALESCE(external_id, ''), name FROM subjects WHERE id IN ($1…)`
+	selectAccountTexts query = `SELECT tenant_id, id, name FROM service_accounts WHERE id IN ($1…)`
+	accountsToIndex    query = `SELECT id FROM service_accounts WHERE id > $1 ORDER BY id LIMIT $2`
+	fillGrantTenants   query = `UPDATE key_grants SET tenant_id = (SELECT k.tenant_id FROM keys k
+		WHERE k.id = key_grants.key_id) WHERE key_id IN ($1…)`
+	fillUseTenants query = `UPDATE key_uses SET tenant_id = (SELECT k.tenant_id FROM keys k
+		WHERE k.id = key_uses.key_id) WHERE key_id IN ($1…)`
 	selectTenantsOfPeople query = `SELECT tenant_id, user_id FROM members WHERE user_id IN ($1…)
 		UNION SELECT tenant_id, owner_id FROM keys WHERE owner_id IN ($1…)`
 	deleteLostWords query = `DELETE FROM search_words WHERE object_id IN ($1…) AND kind = 'key'
@@ -93,6 +115,9 @@ const (
 	wordsOfAddress  wordKind = "address"
 	wordsOfName     wordKind = "name"
 	wordsOfExternal wordKind = "external"
+	wordsOfAccount  wordKind = "account"
+	wordsOfSubject  wordKind = "subject"
+	orderOfOwner    wordKind = "owner"
 )
 
 // addWords writes words of an object. It repeats the last row up to a power of two, so that there
@@ -131,9 +156,61 @@ func (t *Tx) reindexKey(ctx context.Context, tenant ident.TenantID, id ident.Key
 	return t.indexKey(ctx, tenant, id, name, publicID)
 }
 
-// indexSubject writes the words of a subject.
+// indexOwner writes where lists sort the keys of an owner. The id makes the order one of owners.
+func (t *Tx) indexOwner(ctx context.Context, tenant ident.TenantID, owner, name string) error {
+	return t.addWords(ctx, tenant, orderOfOwner, owner, []string{text.SortKey(name) + "\x01" + owner})
+}
+
+// forgetOwner deletes the words of an owner who is deleted. Their keys are still sorted.
+func (t *Tx) forgetOwner(ctx context.Context, owner string) error {
+	tenants, err := ids[ident.TenantID](ctx, t, selectWordTenants, owner)
+	if err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deleteWords, owner); err != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		if err := t.indexOwner(ctx, tenant, owner, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexSubject writes the words of a subject. A deleted one has no external id.
 func (t *Tx) indexSubject(ctx context.Context, s machine.Subject) error {
-	return t.addWords(ctx, s.Tenant, wordsOfExternal, string(s.ID), text.Words(s.ExternalID))
+	id := string(s.ID)
+	err := t.addWords(ctx, s.Tenant, wordsOfExternal, id, text.Words(s.ExternalID))
+	if err == nil {
+		err = t.addWords(ctx, s.Tenant, wordsOfSubject, id, text.Words(s.Name))
+	}
+	if err == nil {
+		err = t.indexOwner(ctx, s.Tenant, id, cmp.Or(s.Name, s.ExternalID))
+	}
+	return err
+}
+
+// reindexSubject replaces the words of a subject.
+func (t *Tx) reindexSubject(ctx context.Context, s machine.Subject) error {
+	if err := t.exec(ctx, deleteWords, s.ID); err != nil {
+		return err
+	}
+	return t.indexSubject(ctx, s)
+}
+
+// indexServiceAccount replaces the words of a service account.
+func (t *Tx) indexServiceAccount(ctx context.Context, tenant ident.TenantID, id ident.ServiceAccountID,
+	name string,
+) error {
+	err := t.exec(ctx, deleteWords, id)
+	if err == nil {
+		err = t.addWords(ctx, tenant, wordsOfAccount, string(id), text.Words(name))
+	}
+	if err == nil {
+		err = t.indexOwner(ctx, tenant, string(id), name)
+	}
+	return err
 }
 
 // personTexts are the texts by which a person is found.
@@ -145,6 +222,9 @@ func (t *Tx) indexPerson(ctx context.Context, person ident.UserID, of personText
 		err := t.addWords(ctx, tenant, wordsOfAddress, string(person), text.Words(of.email, of.canonical))
 		if err == nil {
 			err = t.addWords(ctx, tenant, wordsOfName, string(person), text.Words(of.name))
+		}
+		if err == nil {
+			err = t.indexOwner(ctx, tenant, string(person), cmp.Or(of.name, of.email))
 		}
 		if err != nil {
 			return err
@@ -240,16 +320,43 @@ func (s *Store) FoundMembers(ctx context.Context, tenant ident.TenantID, wanted 
 	return found, s.fault(err)
 }
 
+// FoundServiceAccounts implements machine.ServiceAccountStore. Until all words are written it
+// compares the newest ones.
+func (s *Store) FoundServiceAccounts(ctx context.Context, tenant ident.TenantID, wanted text.WordQuery,
+	most int,
+) (found []machine.ServiceAccount, err error) {
+	ready, err := s.searchReady(ctx)
+	if err != nil || wanted.Empty() {
+		return nil, s.fault(err)
+	}
+	longest := slices.MaxFunc(wanted.Words(), func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	q, args := listFoundAccounts, []any{tenant, longest, text.AfterPrefix(longest), maxMembersCompared}
+	if !ready {
+		q, args = listServiceAccounts, append([]any{tenant}, pageArgs(time.Time{}, "", maxPage)...)
+	}
+	accounts, err := collect(ctx, s.reading, q, scanServiceAccount, args...)
+	for _, a := range accounts {
+		if len(found) < most && wanted.Found(a.Name) {
+			found = append(found, a)
+		}
+	}
+	if err == nil {
+		err = addStewardPeople(ctx, s.reading, found)
+	}
+	return found, s.fault(err)
+}
+
 // KeysOfID implements key.ListStore.
 func (s *Store) KeysOfID(ctx context.Context, tenant ident.TenantID, beginning string, most int) ([]key.Key, error) {
 	keys, err := readKeys(ctx, s.reading, listKeysOfID, tenant, beginning, text.AfterPrefix(beginning), most)
 	return keys, s.fault(err)
 }
 
-// rarestWord returns the word of a query that the fewest keys of the tenant have. ok is false where
-// too many have each of the words, or where not all words are written yet.
-func (s *Store) rarestWord(ctx context.Context, tenant ident.TenantID, q text.WordQuery) (word string, ok bool,
-	err error,
+// rarestWord returns the word of a query that the fewest keys of the tenant have, or whatever else
+// count counts. ok is false where too many have each of the words, or where not all words are
+// written yet.
+func (s *Store) rarestWord(ctx context.Context, tenant ident.TenantID, q text.WordQuery, count query) (
+	word string, ok bool, err error,
 ) {
 	ready, err := s.searchReady(ctx)
 	if err != nil || !ready {
@@ -259,7 +366,7 @@ func (s *Store) rarestWord(ctx context.Context, tenant ident.TenantID, q text.Wo
 	words := q.Words()
 	for _, w := range words[:min(len(words), maxWordsCounted)] {
 		var n int
-		err := s.reading.row(ctx, countKeysOfWord, tenant, w, text.AfterPrefix(w), fewest).Scan(&n)
+		err := s.reading.row(ctx, count, tenant, w, text.AfterPrefix(w), fewest).Scan(&n)
 		if err != nil {
 			return "", false, err
 		}
@@ -273,19 +380,22 @@ func (s *Store) rarestWord(ctx context.Context, tenant ident.TenantID, q text.Wo
 
 // wordCandidates returns a function that reads the next keys with a word.
 func (s *Store) wordCandidates(ctx context.Context, tenant ident.TenantID, word string) readCandidates {
-	return func(p key.Page, limit int) (part []listedKey, more bool, err error) {
-		args := pageArgs(p.BeforeTime, string(p.BeforeID), 0)
+	return func(after key.Position, limit int) (part []listedKey, next *key.Position, err error) {
+		args := pageArgs(after.At, string(after.Key), 0)
 		hits, err := ids[ident.KeyID](ctx, s.reading, listWordHits, tenant, word, text.AfterPrefix(word), args[0],
 			args[1], limit)
 		if err != nil || len(hits) == 0 {
-			return nil, false, err
+			return nil, nil, err
 		}
 		q, these := expand(listTheseCandidates, 1, hits)
 		part, err = collect(ctx, s.reading, q, scanListedKey, these...)
 		slices.SortFunc(part, func(a, b listedKey) int {
 			return cmp.Or(b.createdAt.Compare(a.createdAt), cmp.Compare(b.id, a.id))
 		})
-		return part, len(hits) == limit, err
+		if len(hits) == limit && len(part) > 0 {
+			next = lastOf(part, len(part))
+		}
+		return part, next, err
 	}
 }
 
@@ -303,6 +413,11 @@ var fills = []fill{
 	{"keys", keysToIndex, (*Tx).fillKeys},
 	// A node of an older version deleted a key, and left its words.
 	{"deleted keys", wordsToCheck, (*Tx).dropLostWords},
+	// What version 26 of the schema did not have.
+	{"names of people", peopleToIndex, (*Tx).fillPeople},
+	{"names of subjects", subjectsToIndex, (*Tx).fillSubjects},
+	{"service accounts", accountsToIndex, (*Tx).fillServiceAccounts},
+	{"rights and uses", keysToIndex, (*Tx).fillTenants},
 }
 
 // FillSearch writes the words of what older versions wrote, past the ledger, and goes on with it
@@ -386,14 +501,38 @@ func (t *Tx) fillKeys(ctx context.Context, keys []string) error {
 func (t *Tx) fillSubjects(ctx context.Context, subjects []string) error {
 	q, args := expand(selectSubjectTexts, 1, subjects)
 	found, err := collect(ctx, t, q, func(row scanner) (s machine.Subject, err error) {
-		return s, row.Scan(&s.Tenant, &s.ID, &s.ExternalID)
+		return s, row.Scan(&s.Tenant, &s.ID, &s.ExternalID, &s.Name)
 	}, args...)
 	for _, s := range found {
-		if err := t.indexSubject(ctx, s); err != nil {
+		if err := t.reindexSubject(ctx, s); err != nil {
 			return err
 		}
 	}
 	return err
+}
+
+func (t *Tx) fillServiceAccounts(ctx context.Context, accounts []string) error {
+	q, args := expand(selectAccountTexts, 1, accounts)
+	found, err := collect(ctx, t, q, func(row scanner) (a machine.ServiceAccount, err error) {
+		return a, row.Scan(&a.Tenant, &a.ID, &a.Name)
+	}, args...)
+	for _, a := range found {
+		if err := t.indexServiceAccount(ctx, a.Tenant, a.ID, a.Name); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// fillTenants writes the tenants of keys beside their rights and their last uses.
+func (t *Tx) fillTenants(ctx context.Context, keys []string) error {
+	for _, update := range []query{fillGrantTenants, fillUseTenants} {
+		q, args := expand(update, 1, keys)
+		if err := t.exec(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *Tx) fillPeople(ctx context.Context, people []string) error {

@@ -66,6 +66,9 @@ func (t *Tx) InsertServiceAccount(ctx context.Context, a machine.ServiceAccount)
 	if err != nil {
 		return 0, err
 	}
+	if err := t.indexServiceAccount(ctx, a.Tenant, a.ID, a.Name); err != nil {
+		return 0, err
+	}
 	return number, t.insertStewards(ctx, a)
 }
 
@@ -91,8 +94,12 @@ func (t *Tx) LockServiceAccount(ctx context.Context, tenant ident.TenantID,
 
 // UpdateServiceAccount implements machine.ServiceAccountTx.
 func (t *Tx) UpdateServiceAccount(ctx context.Context, a machine.ServiceAccount) error {
-	return t.runOne(ctx, updateServiceAccount, a.Tenant, a.ID, a.Name, a.Description, string(a.Role),
+	err := t.runOne(ctx, updateServiceAccount, a.Tenant, a.ID, a.Name, a.Description, string(a.Role),
 		timeIf(a.Disabled, a.UpdatedAt), micros(a.UpdatedAt))
+	if err != nil {
+		return err
+	}
+	return t.indexServiceAccount(ctx, a.Tenant, a.ID, a.Name)
 }
 
 // ReplaceStewards implements machine.ServiceAccountTx.
@@ -112,6 +119,9 @@ func (t *Tx) DeleteServiceAccount(ctx context.Context, a machine.ServiceAccount,
 	}
 	err := t.exec(ctx, revokeManagementKeysOf, a.ID, micros(at), nullIfEmpty(by), reason)
 	if err != nil {
+		return err
+	}
+	if err := t.forgetOwner(ctx, string(a.ID)); err != nil {
 		return err
 	}
 	return t.runOne(ctx, deleteServiceAccount, a.Tenant, a.ID, micros(at))

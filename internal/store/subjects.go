@@ -31,9 +31,9 @@ const (
 		metadata = NULL, updated_at = $3 WHERE tenant_id = $1 AND id = $2`
 
 	// The rows of deleted subjects, which have no external id, are skipped one by one.
-	listSubjects query = `SELECT id, external_id, name, created_at FROM subjects
+	listSubjects query = `SELECT id, external_id, name, created_at, plan FROM subjects
 		WHERE tenant_id = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4`
-	listSubjectsOn query = `SELECT id, external_id, name, created_at FROM subjects
+	listSubjectsOn query = `SELECT id, external_id, name, created_at, plan FROM subjects
 		WHERE tenant_id = $1 AND plan = $5 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4`
 )
 
@@ -88,13 +88,17 @@ func (t *Tx) SubjectByExternalID(ctx context.Context, tenant ident.TenantID,
 
 // UpdateSubject implements machine.SubjectTx.
 func (t *Tx) UpdateSubject(ctx context.Context, s machine.Subject) error {
-	return t.runOne(ctx, updateSubject, s.Tenant, s.ID, s.Name, nullIfEmpty(s.Plan), nullIfEmpty(s.Metadata.Text()),
+	err := t.runOne(ctx, updateSubject, s.Tenant, s.ID, s.Name, nullIfEmpty(s.Plan), nullIfEmpty(s.Metadata.Text()),
 		timeIf(s.Disabled, s.UpdatedAt), s.DisabledByAdmin, micros(s.UpdatedAt))
+	if err != nil {
+		return err
+	}
+	return t.reindexSubject(ctx, s)
 }
 
 // DeleteSubject implements machine.SubjectTx.
 func (t *Tx) DeleteSubject(ctx context.Context, tenant ident.TenantID, id ident.SubjectID, at time.Time) error {
-	if err := t.exec(ctx, deleteWords, id); err != nil {
+	if err := t.forgetOwner(ctx, string(id)); err != nil {
 		return err
 	}
 	return t.runOne(ctx, deleteSubject, tenant, id, micros(at))
@@ -138,7 +142,7 @@ func (s *Store) subjectsNamed(ctx context.Context, tenant ident.TenantID, f mach
 	page paging.Page,
 ) ([]machine.Subject, error) {
 	list, err := collect(ctx, s.reading, selectSubjectExternal, scanSubject, tenant, f.ExternalID)
-	wanted := text.NewQuery(f.Query)
+	wanted := text.NewWordQuery(f.Query)
 	if err != nil || len(list) == 0 || page.BeforeID != "" || f.Plan != "" && f.Plan != list[0].Plan ||
 		!wanted.Empty() && !wanted.Found(list[0].Name, list[0].ExternalID) {
 		return nil, err
@@ -150,16 +154,46 @@ func (s *Store) subjectsNamed(ctx context.Context, tenant ident.TenantID, f mach
 type listedSubject struct {
 	id               ident.SubjectID
 	externalID, name string
+	plan             string
 	createdAt        time.Time
 }
 
 func scanListedSubject(row scanner) (c listedSubject, err error) {
-	err = row.Scan(&c.id, nullString(&c.externalID), &c.name, nullTime{&c.createdAt})
+	err = row.Scan(&c.id, nullString(&c.externalID), &c.name, nullTime{&c.createdAt}, nullString(&c.plan))
 	return c, err
 }
 
 func (c listedSubject) position(limit int) *paging.Page {
 	return &paging.Page{BeforeTime: c.createdAt, BeforeID: string(c.id), Limit: limit}
+}
+
+// readSubjects reads up to limit subjects after a position.
+type readSubjects = func(position []any, limit int) ([]listedSubject, error)
+
+// subjectReader returns a function that reads the subjects which can match: those with the rarest
+// word of a search, or the newest, also of one plan.
+func (s *Store) subjectReader(ctx context.Context, tenant ident.TenantID, plan string,
+	wanted text.WordQuery,
+) (readSubjects, error) {
+	if !wanted.Empty() {
+		word, ok, err := s.rarestWord(ctx, tenant, wanted, countSubjectsOfWord)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return func(position []any, limit int) ([]listedSubject, error) {
+				return collect(ctx, s.reading, listSubjectHits, scanListedSubject, tenant, word,
+					text.AfterPrefix(word), position[0], position[1], limit)
+			}, nil
+		}
+	}
+	return func(position []any, limit int) ([]listedSubject, error) {
+		args := []any{tenant, position[0], position[1], limit}
+		if plan != "" {
+			return collect(ctx, s.reading, listSubjectsOn, scanListedSubject, append(args, plan)...)
+		}
+		return collect(ctx, s.reading, listSubjects, scanListedSubject, args...)
+	}, nil
 }
 
 // subjectIDs examines subjects from the newest to the oldest and returns the ids of up to limit
@@ -168,25 +202,24 @@ func (c listedSubject) position(limit int) *paging.Page {
 func (s *Store) subjectIDs(ctx context.Context, tenant ident.TenantID, f machine.SubjectFilter, page paging.Page,
 	limit int,
 ) (ids []ident.SubjectID, next *paging.Page, err error) {
-	q, more := listSubjects, []any(nil)
-	if f.Plan != "" {
-		q, more = listSubjectsOn, []any{f.Plan}
+	wanted := text.NewWordQuery(f.Query)
+	read, err := s.subjectReader(ctx, tenant, f.Plan, wanted)
+	if err != nil {
+		return nil, nil, err
 	}
-	wanted := text.NewQuery(f.Query)
 	batch := limit + 1
 	if !wanted.Empty() {
 		batch = searchBatch
 	}
 	var last listedSubject
 	for looked := 0; looked < maxSearched; looked += batch {
-		args := append([]any{tenant}, pageArgs(page.BeforeTime, page.BeforeID, 1)...)
-		args[3] = batch
-		part, err := collect(ctx, s.reading, q, scanListedSubject, append(args, more...)...)
+		part, err := read(pageArgs(page.BeforeTime, page.BeforeID, 1), batch)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, c := range part {
-			matches := c.externalID != "" && (wanted.Empty() || wanted.Found(c.name, c.externalID))
+			matches := c.externalID != "" && (f.Plan == "" || f.Plan == c.plan) &&
+				(wanted.Empty() || wanted.Found(c.name, c.externalID))
 			if matches && len(ids) == limit {
 				return ids, next, nil
 			}

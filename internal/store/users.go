@@ -195,10 +195,13 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
-	for _, q := range []query{deleteKnownClients, deleteWords, deleteCodes, deleteFactor} {
+	for _, q := range []query{deleteKnownClients, deleteCodes, deleteFactor} {
 		if err := t.exec(ctx, q, user); err != nil {
 			return err
 		}
+	}
+	if err := t.forgetOwner(ctx, string(user)); err != nil {
+		return err
 	}
 	return t.runOne(ctx, eraseUser, user, micros(at))
 }

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip) VALUES ($1, $2, $3)…
+	upsertUses query = `INSERT INTO key_uses (key_id, last_used_at, last_used_ip, tenant_id) VALUES ($1, $2, $3, $4)…
 		ON CONFLICT (key_id) DO UPDATE
-		SET last_used_at = excluded.last_used_at, last_used_ip = COALESCE(excluded.last_used_ip, key_uses.last_used_ip)
+		SET last_used_at = excluded.last_used_at, last_used_ip = COALESCE(excluded.last_used_ip, key_uses.last_used_ip),
+		tenant_id = COALESCE(excluded.tenant_id, key_uses.tenant_id)
 		WHERE key_uses.last_used_at < excluded.last_used_at`
 	upsertScopeUses query = `INSERT INTO key_scope_uses (key_id, scope, last_used_on) VALUES ($1, $2, $3)…
 		ON CONFLICT (key_id, scope) DO UPDATE
@@ -37,7 +38,7 @@ func (s *Store) RecordUses(ctx context.Context, batch []usage.Use) error {
 	slices.SortFunc(batch, func(a, b usage.Use) int { return cmp.Compare(a.Key, b.Key) })
 	rows := make([][]any, len(batch))
 	for i, u := range batch {
-		rows[i] = []any{string(u.Key), micros(u.At), nullIfEmpty(u.IP)}
+		rows[i] = []any{string(u.Key), micros(u.At), nullIfEmpty(u.IP), nullIfEmpty(u.Tenant)}
 	}
 	return s.unauditedTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if err := upsert(ctx, tx, upsertUses, rows); err != nil {

@@ -116,3 +116,19 @@ func (q WordQuery) Found(texts ...string) bool {
 // AfterPrefix returns a text that comes after every word with this beginning, and before any other
 // word that comes after it.
 func AfterPrefix(word string) string { return word + "\U0010ffff" }
+
+// maxSortKey is how many characters of a text decide where it stands in a sorted list.
+const maxSortKey = 100
+
+// SortKey returns a text in the form in which lists sort it: without regard to case.
+func SortKey(s string) string {
+	folded := searchable(s)
+	n := 0
+	for i := range folded {
+		if n == maxSortKey {
+			return folded[:i]
+		}
+		n++
+	}
+	return folded
+}

@@ -21,7 +21,9 @@ import (
 // Use is the last use of a key.
 type Use struct {
 	Key ident.KeyID
-	At  time.Time
+	// Tenant is that of the key.
+	Tenant ident.TenantID
+	At     time.Time
 	// PreviousAt is the last use of the secret from before a refresh; zero if it was not used.
 	// PreviousSerial is the serial of that secret.
 	PreviousAt     time.Time

@@ -23,7 +23,8 @@ func (e *Engine) recordUse(d Decision, ip string) {
 	if !d.Facts.uses.Due(d.at, previous) {
 		return
 	}
-	use := usage.Use{Key: d.Facts.Key.ID, At: d.at, IP: strings.Clone(ip)} // ip may be part of the request's buffer
+	use := usage.Use{Key: d.Facts.Key.ID, Tenant: d.Facts.Key.Tenant, At: d.at}
+	use.IP = strings.Clone(ip) // it may be part of the request's buffer
 	if previous {
 		use.PreviousAt, use.PreviousSerial = d.at, d.credential.serial
 	}

@@ -30,6 +30,11 @@ func TestAnAdminCreatesKeysForOthersInTheConsole(t *testing.T) {
 	tab.Follow(browser.Button("Continue"))
 	tab.See("Holds 0 of 2 keys. With the role member.")
 	look(t, tab, "new-key-for")
+	tab.See("Jonas Lindqvist gets the secret by a link. You never see it.")
+	tab.Click(browser.Role("radio", "Show it to me now, once You pass the secret on yourself."))
+	tab.See("You see the secret once, and pass it on.")
+	tab.Click(browser.Role("radio", "By a link that only they can use You never see the secret. It is generated when "+
+		"they open the link, signed in, within 7 days."))
 	tab.Fill("Name", "Tracking webhook relay")
 	tab.Follow(browser.Button("Create"))
 	tab.See("Pass this link on to Jonas Lindqvist")

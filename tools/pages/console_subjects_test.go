@@ -56,6 +56,9 @@ func TestAnAdminManagesCustomersInTheConsole(t *testing.T) {
 	look(t, tab, "plan-edit")
 	tab.Click(browser.Role("checkbox", "bookings:create Create bookings."))
 	tab.Follow(browser.Button("Save plan"))
+	tab.See("1 key loses bookings:create at once.")
+	look(t, tab, "plan-effect")
+	tab.Follow(browser.Button("Save plan"))
 	if who := whoami(t, h, value); len(who.Scopes) != 1 {
 		t.Errorf("the key of the customer is %+v", who)
 	}

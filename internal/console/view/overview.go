@@ -58,8 +58,9 @@ type Panel struct {
 	Form    *Inline
 	// Text is in the place of content that is not there.
 	Text string
-	// Shown says how much is shown: "50 keys shown, 214 in all"; Next leads to the next page.
-	Shown, Next string
+	// Shown says how much is shown: "50 keys shown, 214 in all". Next and Prev lead to the
+	// next page and to the one before.
+	Shown, Next, Prev string
 }
 
 // Filter is the form above a list. It is sent by GET, so that a filter is an address.

@@ -11,6 +11,7 @@ func Pages() []Page {
 		Keys{},
 		Key{},
 		NewKey{},
+		KeySummary{},
 		FirstKey{},
 		Found{},
 		Shortcuts{},
@@ -122,13 +123,15 @@ type KeyRow struct {
 	// "out".
 	Blade, Drawn string
 	Badge        Badge
-	// Owner is "" in a list of the person's own keys.
-	Owner, OwnerNote string
-	Created          When
-	CreatedNote      string
-	LastUsed         When
-	LastUsedNote     string
-	Expires          When
+	// Owner is "" in a list of the person's own keys. OwnerType is what kind of owner it is, and
+	// OwnerIcon shows it.
+	Owner, OwnerNote     string
+	OwnerType, OwnerIcon string
+	Created              When
+	CreatedNote          string
+	LastUsed             When
+	LastUsedNote         string
+	Expires              When
 	// ExpiresTone is "", warn or bad.
 	ExpiresTone, ExpiresNote string
 	// Gone is how much of the lifetime is over, in percent; -1 for a key that does not expire.
@@ -156,23 +159,35 @@ type Keys struct {
 	Heading, Intro string
 	New            string
 	Tabs           []Tab
+	Heads          KeyHeads
 	// Soon is the key that stops working next; nil for none within a week.
 	Soon   *SoonKey
 	Groups []KeyGroup
-	// Search is set for a list with a search.
+	// Search is set for a list with a search. None says that it found nothing.
 	Search *Search
+	None   string
 	// Shown says how many keys are shown, and Export is where the list is a file; "" for neither.
 	Shown, Export string
-	// Next leads to the next page; "" for none.
-	Next string
+	// Next and Prev lead to the next page and to the one before; "" for none.
+	Next, Prev string
+	// Rows lead to the list with another number of rows on a page.
+	Rows []Tab
+	// Unsorted says why the list cannot be sorted by something; "" if it can.
+	Unsorted string
 }
+
+// KeyHeads are the heads of the columns of a list of keys that may be sorted.
+type KeyHeads struct{ Name, Owner, Created, LastUsed, Expires Column }
 
 // Search is the form above a list.
 type Search struct {
 	Path, Query, Status string
 	Statuses            []Tab
-	// Owners are the types of owners.
-	Owners []Choice
+	// Owners are the types of owners, and Orders the orders of the list.
+	Owners, Orders []Choice
+	// Rows is how many rows a page shows; "" for as many as usual. CreatedBy is the party whose
+	// keys are listed; "" for all.
+	Rows, CreatedBy string
 	// Reset leads to the list without a filter; "" if none is set.
 	Reset string
 }
@@ -206,8 +221,10 @@ type Key struct {
 	Actions []Link
 	// Full is false for people who see the name and description of the key alone.
 	Full bool
-	// Blocked says what keeps the key from working; "" for nothing.
+	// Blocked says what keeps the key from working; "" for nothing. Blocker leads to it; its path
+	// is "" for a person who does not find it.
 	Blocked  string
+	Blocker  Link
 	Uses     Uses
 	Facts    []Fact
 	Lifeline Lifeline
@@ -308,7 +325,24 @@ type NewKey struct {
 	Applications       []Choice
 	Addresses, Visible string
 	Metadata           string
+	Summary            KeySummary
 }
+
+// KeySummary says in words what the key in the form will be. It is a part of the page, which asks
+// for it again when something in the form changes.
+type KeySummary struct {
+	// Can is what the key may do; Later is set if that includes scopes that are added later.
+	Can    []string
+	Later  bool
+	Cannot string
+	// Where and Until go on with the sentence that Can begins.
+	Where, Until string
+	// Slots says how many keys the owner has then, and Secret who sees the secret; "" for the
+	// person who creates the key.
+	Slots, Secret string
+}
+
+func (KeySummary) file() string { return "keysummary.html" }
 
 func (NewKey) file() string { return "newkey.html" }
 

@@ -47,6 +47,7 @@ var suites = []struct {
 	{"service account", serviceAccountCases},
 	{"key", keyCases},
 	{"search words", searchWordCases},
+	{"orders of keys", keyOrderCases},
 	{"claim", claimCases},
 	{"age", ageCases},
 	{"authority", authorityCases},

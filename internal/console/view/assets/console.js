@@ -108,6 +108,31 @@ for (const part of document.querySelectorAll("[data-poll]")) {
   timer = setTimeout(ask, part.dataset.every * 1000);
 }
 
+// The summary of a form says in words what is chosen in it. What people write is not sent for it.
+for (const form of document.querySelectorAll("form[data-summary]")) {
+  const part = document.getElementById(form.dataset.summary);
+  const names = ["tenant", "owner", "delivery", "expiry", "date", "access", "scope", "applications", "application"];
+  form.addEventListener("change", async () => {
+    const chosen = new URLSearchParams([...new FormData(form)].filter(([name]) => names.includes(name)));
+    form.dataset.asked = chosen;
+    const answer = await fetch(form.getAttribute("action") + "/summary?" + chosen, { redirect: "manual" });
+    if (answer.ok && form.dataset.asked === chosen.toString()) part.innerHTML = await answer.text();
+  });
+}
+
+// A bar of actions for selected rows can select all of them.
+addEventListener("click", (event) => {
+  const all = event.target.closest("[data-all]");
+  if (!all) return;
+  const boxes = all.closest("form").querySelectorAll('input[name="id"]');
+  for (const box of boxes) box.checked = true;
+  say(boxes.length === 1 ? "1 row is selected" : boxes.length + " rows are selected");
+});
+addEventListener("change", (event) => {
+  const all = event.target.closest("form")?.querySelector("[data-all]");
+  if (all) all.hidden = false;
+});
+
 // toRow moves the focus to the link of the next or previous row of the lists. Enter then opens it.
 function toRow(step) {
   const links = [...document.querySelectorAll("#main tbody tr")].map((row) => row.querySelector("th a, a, button"));
