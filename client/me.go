@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -91,4 +93,31 @@ func (c *Client) Sessions(ctx context.Context, p Page) (l api.List[api.SessionIn
 // EndSession ends one of the person's sessions.
 func (c *Client) EndSession(ctx context.Context, session string) error {
 	return c.Do(ctx, http.MethodDelete, mePath+"/sessions/"+url.PathEscape(session), nil, nil)
+}
+
+// SetAvatar sets the picture of the signed-in person: a PNG, JPEG or GIF, as contentType says.
+func (c *Client) SetAvatar(ctx context.Context, contentType string, file []byte) error {
+	req, err := c.request(ctx, http.MethodPut, mePath+"/avatar", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(file)), int64(len(file))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(file)), nil }
+	a, err := c.retry.run(ctx, repeatable(req), func() (*answer, error) { return c.attempt(req) })
+	if err != nil {
+		return err
+	}
+	return a.read(nil)
+}
+
+// RemoveAvatar removes the picture of the signed-in person, if there is one.
+func (c *Client) RemoveAvatar(ctx context.Context) error {
+	return c.Do(ctx, http.MethodDelete, mePath+"/avatar", nil, nil)
+}
+
+// Avatar returns the picture of a person as PNG. Only those see it who share a tenant or an account
+// with the person. The caller must close it.
+func (c *Client) Avatar(ctx context.Context, user string) (io.ReadCloser, error) {
+	return c.Stream(ctx, "/api/v1/users/"+url.PathEscape(user)+"/avatar")
 }

@@ -225,6 +225,23 @@ var (
 	}
 )
 
+// dotGIF is a picture of one pixel.
+const dotGIF = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00" +
+	"\x00\x02\x02D\x01\x00;"
+
+// withAvatar gives the person a picture.
+func (o object) withAvatar() object {
+	return o.and("with a picture", func(c *cell) {
+		user := ident.UserID(c.names["user"])
+		if user == "" { // the caller is nobody
+			return
+		}
+		who := principal.OfSession(&principal.Session{User: principal.Person{ID: user}, SignedInAt: c.Clock.Now()})
+		c.check(c.Identity.SetAvatar(c.t.Context(), who, []byte(dotGIF)))
+		c.stale = true
+	})
+}
+
 func somebody(name, of string, at site) object {
 	return object{name, at, func(c *cell) { c.names["user"] = string(c.person(of).ID) }}
 }

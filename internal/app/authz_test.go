@@ -277,6 +277,8 @@ func (c *cell) ask(more http.Header, transport string) {
 	switch {
 	case c.row.needs == oauthClient:
 		header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case body == dotGIF:
+		header.Set("Content-Type", "image/gif")
 	case body != "":
 		header.Set("Content-Type", "application/json")
 	}

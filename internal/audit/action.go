@@ -131,6 +131,9 @@ const (
 	ActionUserCreate   Action = "user.create"
 	ActionUserEdit     Action = "user.edit"
 	ActionUserPassword Action = "user.password"
+	// ActionUserAvatarSet says that a person uploaded a picture of themselves.
+	ActionUserAvatarSet    Action = "user.avatar_set"
+	ActionUserAvatarRemove Action = "user.avatar_remove"
 	// ActionUserResetLink says that a link to set a person's password was created.
 	ActionUserResetLink Action = "user.reset_link"
 	// ActionUserFactorSet says that a person set up a second factor, or replaced it.
@@ -157,7 +160,7 @@ type Rule struct {
 // Reasons why an action has no effect.
 const (
 	reasonOnlyGrants  = "It gives authority that did not exist before. A restored backup lacks it, which is safe."
-	reasonNoAuthority = "It changes no authority: names, descriptions or mail only."
+	reasonNoAuthority = "It changes no authority: names, descriptions, pictures or mail only."
 	reasonOwnerEnded  = "The end of the owner, whose event has the effect, revoked the keys already."
 	reasonEndsByAge   = "It follows from the age of the key, which the restored data says as well."
 	reasonNoSessions  = "Sessions are not part of a backup: nobody is signed in after a restore."
@@ -277,6 +280,8 @@ var actionRules = map[Action]Rule{
 	ActionUserCreate:        {None: reasonOnlyGrants},
 	ActionUserEdit:          {None: reasonNoAuthority},
 	ActionUserPassword:      {Always: []EffectKind{EffectPasswordSet}},
+	ActionUserAvatarSet:     {None: reasonNoAuthority},
+	ActionUserAvatarRemove:  {None: reasonNoAuthority},
 	ActionUserResetLink:     {None: reasonLinksExpire},
 	ActionUserFactorSet:     {Always: []EffectKind{EffectSecondFactorSet}},
 	ActionUserFactorRemove:  {Always: []EffectKind{EffectSecondFactorRemoved}},

@@ -97,6 +97,8 @@ var messages = map[string]*view.Message{
 
 	"notifications.edit": {Tone: "ok", Icon: "check", Text: "Your notifications were saved."},
 	"password.edit":      {Tone: "ok", Icon: "check", Text: "Your password is changed. All other sessions have ended."},
+	"avatar.set":         {Tone: "ok", Icon: "check", Text: "Your picture was saved."},
+	"avatar.remove":      {Tone: "ok", Icon: "bin", Text: "Your picture is removed."},
 	"profile.edit":       {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
 	"session.end":        {Tone: "ok", Icon: "check", Text: "The session has ended."},
 

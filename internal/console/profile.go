@@ -22,6 +22,7 @@ func (c *Console) profileRoutes() []web.Route {
 	return slices.Concat(
 		c.form(profilePath, c.showProfile, c.saveProfile),
 		c.form(notificationsPath, c.showNotifications, c.saveNotifications),
+		c.avatarRoutes(),
 	)
 }
 
@@ -35,6 +36,10 @@ func (k *call) profileForm(values url.Values, faults view.Faults) (response, err
 	}
 	if len(values) == 0 {
 		values = url.Values{"name": {u.Name}}
+	}
+	avatar, err := k.console.Identity.AvatarVersion(k.Context(), k.who)
+	if err != nil {
+		return response{}, err
 	}
 	name := nameControl(values.Get("name"))
 	name.Hint = "Colleagues and administrators see it beside your keys."
@@ -53,6 +58,7 @@ func (k *call) profileForm(values url.Values, faults view.Faults) (response, err
 				Hint: "That of your browser. Without JavaScript, times are in UTC.",
 			}}},
 		},
+		Panels: []view.Panel{avatarPanel(avatar)},
 	}
 	return response{page: p, title: "Profile", narrow: true, current: profilePath, status: statusOf(faults)}, nil
 }

@@ -87,6 +87,12 @@ type Store interface {
 	DeleteOldFailures(ctx context.Context, before time.Time) error
 	// Reset returns a link by which a password can be set now, or fault.NotFound.
 	Reset(ctx context.Context, token credential.TokenHash, now time.Time) (ResetLink, error)
+	// Avatar returns the avatar of a user, or fault.NotFound for none.
+	Avatar(ctx context.Context, user ident.UserID) (Avatar, error)
+	// AvatarVersion returns the version of a user's avatar; "" for none.
+	AvatarVersion(ctx context.Context, user ident.UserID) (string, error)
+	// Affiliations returns what a user belongs to.
+	Affiliations(ctx context.Context, user ident.UserID) (Affiliations, error)
 	// UpgradeHash replaces the stored hash of a password by a hash of the same password at another
 	// cost. It does nothing where another password was set in the meantime.
 	UpgradeHash(ctx context.Context, user ident.UserID, was, is string) error
@@ -203,11 +209,18 @@ type DeleteTx interface {
 	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 
+// Pictures makes avatars. It is package picture's Maker.
+type Pictures interface {
+	// Avatar returns the PNG that is made of a file.
+	Avatar(ctx context.Context, file []byte) ([]byte, error)
+}
+
 // Ledgers write the changes of this package.
 type Ledgers struct {
 	Users     audit.Ledger[UserTx]
 	Passwords audit.Ledger[PasswordTx]
 	Deletions audit.Ledger[DeleteTx]
+	Avatars   audit.Ledger[AvatarTx]
 }
 
 // Service signs people in and keeps their records.
@@ -222,6 +235,8 @@ type Service struct {
 
 	// Passwords hashes passwords, a few at a time.
 	Passwords *Hasher
+	// Pictures makes avatars of uploaded files.
+	Pictures Pictures
 	// Mails is set where a mail server delivers links to people.
 	Mails bool
 

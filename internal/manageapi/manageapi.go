@@ -78,6 +78,7 @@ func (a *API) Mount(router *web.Router) {
 	a.sessions()
 	a.me()
 	a.twoFactor()
+	a.avatars()
 	a.links()
 	a.passwordResets()
 	a.accounts()

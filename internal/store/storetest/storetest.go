@@ -41,6 +41,7 @@ var suites = []struct {
 	{"life", lifecycleCases},
 	{"session", sessionCases},
 	{"second factor", secondFactorCases},
+	{"avatar", avatarCases},
 	{"tenancy", tenancyCases},
 	{"application", applicationCases},
 	{"routes and entries", routeCases},
