@@ -38,6 +38,20 @@ func (c *Client) ChangePassword(ctx context.Context, current, next string) (s ap
 	return s, err
 }
 
+// ChangeEmail requests another e-mail address for the signed-in person. It changes after the links
+// that are mailed were used.
+func (c *Client) ChangeEmail(ctx context.Context, email string) (e api.EmailChange, err error) {
+	err = c.Do(ctx, http.MethodPost, mePath+"/email", api.ChangeEmailRequest{Email: email}, &e)
+	return e, err
+}
+
+// ConfirmEmail confirms another e-mail address with the token of a one-time link. It reports
+// whether the address has changed: after the last link, which ends the person's sessions.
+func (c *Client) ConfirmEmail(ctx context.Context, token string) (e api.EmailConfirmation, err error) {
+	err = c.Do(ctx, http.MethodPost, "/api/v1/email-changes/"+url.PathEscape(token), nil, &e)
+	return e, err
+}
+
 // TwoFactor shows the second factor of the signed-in person.
 func (c *Client) TwoFactor(ctx context.Context) (f api.TwoFactor, err error) {
 	err = c.Do(ctx, http.MethodGet, mePath+"/two-factor", nil, &f)
@@ -120,4 +134,11 @@ func (c *Client) RemoveAvatar(ctx context.Context) error {
 // with the person. The caller must close it.
 func (c *Client) Avatar(ctx context.Context, user string) (io.ReadCloser, error) {
 	return c.Stream(ctx, "/api/v1/users/"+url.PathEscape(user)+"/avatar")
+}
+
+// MyData returns everything that is stored about the signed-in person, as JSON (api.PersonalData).
+// It may be too long to hold in memory, and it is complete if its last member says so. The caller
+// must close it.
+func (c *Client) MyData(ctx context.Context) (io.ReadCloser, error) {
+	return c.Stream(ctx, mePath+"/data")
 }

@@ -1,14 +1,18 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -123,6 +127,27 @@ var (
 			_, token, err := c.Identity.NewReset(c.t.Context(), principal.Operator(),
 				c.Person("Somebody Forgetful").ID)
 			c.check(err)
+			return token.Reveal()
+		})
+	}}
+	emailLink = object{"a link that confirms an address", ours, func(c *cell) {
+		c.names["token"] = keep(c, func() string {
+			p := c.Person("Somebody Moving")
+			at := c.Clock.Now()
+			l := identity.EmailLink{
+				ID: ident.New[ident.LinkID](at, c.Identity.Rand), User: p.ID, Email: "moved" + c.fresh() + "@claviger.example",
+				CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+			}
+			old := l
+			old.ID, old.Email = ident.New[ident.LinkID](at, c.Identity.Rand), ""
+			token := c.Identity.Keyring.DeriveLinkToken(credential.EmailChangeToken, l.ID, at)
+			who := principal.Operator()
+			insert := func(ctx context.Context, tx identity.EmailTx) (audit.Event, error) {
+				err := errors.Join(tx.InsertEmailLink(ctx, l, credential.HashToken(token.Reveal())),
+					tx.InsertEmailLink(ctx, old, credential.HashToken(string(old.ID))))
+				return audit.By(who, audit.ActionUserEmailRequest, audit.Target{Type: "user", ID: string(p.ID)}), err
+			}
+			c.check(c.Identity.Ledgers.Emails.Write(c.t.Context(), who, insert))
 			return token.Reveal()
 		})
 	}}

@@ -163,6 +163,20 @@ var authorization = []row{
 	{"POST /api/v1/me/two-factor/recovery-codes", sessionOnly, ``, []rule{
 		{"ok ok | ok ok ok | ok", aTwinWithFactor},
 	}},
+	{"POST /api/v1/me/email", sessionOnly, `{"email":"next{fresh}@claviger.example"}`, []rule{
+		{"409   409   | 409   409   409   | 409  ", oneself}, // without mail
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"POST /api/v1/email-changes/{token}", noCredential, ``, []rule{
+		{"ok", emailLink},
+		{"link", resetLink},
+		{"link", invitation},
+		{"link", noLink},
+	}},
+	{"GET /api/v1/me/data", sessionOnly, ``, []rule{
+		{"ok    ok    | ok    ok    ok    | ok   ", oneself},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
 	{"PUT /api/v1/me/avatar", sessionOnly, dotGIF, []rule{
 		{"204   204   | 204   204   204   | 204  ", oneself},
 		{"again again | again again again | again", oneself.signedInLongAgo()},

@@ -185,6 +185,7 @@ func identityLedgers(s *store.Store) identity.Ledgers {
 		Passwords: store.NewLedger(s, func(t *store.Tx) identity.PasswordTx { return t }),
 		Deletions: store.NewLedger(s, func(t *store.Tx) identity.DeleteTx { return t }),
 		Avatars:   store.NewLedger(s, func(t *store.Tx) identity.AvatarTx { return t }),
+		Emails:    store.NewLedger(s, func(t *store.Tx) identity.EmailTx { return t }),
 	}
 }
 

@@ -131,6 +131,12 @@ const (
 	ActionUserCreate   Action = "user.create"
 	ActionUserEdit     Action = "user.edit"
 	ActionUserPassword Action = "user.password"
+	// ActionUserEmailRequest says that a person asked for another e-mail address, and
+	// ActionUserEmailConfirm that one of the two addresses confirmed it. ActionUserEmail says that
+	// it was changed.
+	ActionUserEmailRequest Action = "user.email_request"
+	ActionUserEmailConfirm Action = "user.email_confirm"
+	ActionUserEmail        Action = "user.email"
 	// ActionUserAvatarSet says that a person uploaded a picture of themselves.
 	ActionUserAvatarSet    Action = "user.avatar_set"
 	ActionUserAvatarRemove Action = "user.avatar_remove"
@@ -280,6 +286,9 @@ var actionRules = map[Action]Rule{
 	ActionUserCreate:        {None: reasonOnlyGrants},
 	ActionUserEdit:          {None: reasonNoAuthority},
 	ActionUserPassword:      {Always: []EffectKind{EffectPasswordSet}},
+	ActionUserEmailRequest:  {None: reasonLinksExpire},
+	ActionUserEmailConfirm:  {None: reasonLinksExpire},
+	ActionUserEmail:         {Always: []EffectKind{EffectEmailSet}},
 	ActionUserAvatarSet:     {None: reasonNoAuthority},
 	ActionUserAvatarRemove:  {None: reasonNoAuthority},
 	ActionUserResetLink:     {None: reasonLinksExpire},

@@ -336,6 +336,11 @@ var (
 		{operation: "DELETE /api/v1/tenants/{tenant}/members/{user}"},
 		{operation: "PATCH /api/v1/me", body: `{"name":"Another name"}`, guest: true},
 		{operation: "DELETE /api/v1/me/avatar", guest: true},
+		{
+			operation: "POST /api/v1/me/email", body: `{"email":"next@claviger.example"}`, guest: true,
+			refused: http.StatusConflict,
+		},
+		{operation: "POST /api/v1/email-changes/{token}", guest: true, refused: http.StatusNotFound},
 		{operation: "DELETE /api/v1/me/sessions/{session}", guest: true},
 		{
 			operation: "POST /api/v1/me/password", body: `{"current_password":"{first}","new_password":"{second}"}`,

@@ -30,6 +30,7 @@
 //	waiting.go    what becomes of the first requests with it
 //	profile.go, security.go    the person's own record, password and sessions
 //	avatar.go     the person's picture, and forms that send a file
+//	emailchange.go, owndata.go    another e-mail address, the download of one's own data
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations

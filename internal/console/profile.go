@@ -23,6 +23,8 @@ func (c *Console) profileRoutes() []web.Route {
 		c.form(profilePath, c.showProfile, c.saveProfile),
 		c.form(notificationsPath, c.showNotifications, c.saveNotifications),
 		c.avatarRoutes(),
+		c.form(emailPath, c.showEmail, c.requestEmail),
+		c.page(dataPath, c.showData),
 	)
 }
 
@@ -43,22 +45,17 @@ func (k *call) profileForm(values url.Values, faults view.Faults) (response, err
 	}
 	name := nameControl(values.Get("name"))
 	name.Hint = "Colleagues and administrators see it beside your keys."
-	email := view.Control{Kind: view.KindText, Name: "email", Label: "E-mail", Value: u.Email}
-	if !u.EmailProven {
-		email.Hint = "It is not known yet that this address is yours. You get no e-mail until you have used a link " +
-			"that was sent to it."
-	}
 	p := view.Editor{
 		Heading: "Profile", Action: profilePath, Version: version(values, u.Version()), Faults: faults,
 		Button: "Save profile",
 		Parts: []view.Part{
-			{Heading: "You", Controls: []view.Control{name, email}},
+			{Heading: "You", Controls: []view.Control{name}},
 			{Heading: "Times", Controls: []view.Control{{
 				Kind: view.KindText, Name: "zone", Label: "Time zone", Value: k.zone.String(),
 				Hint: "That of your browser. Without JavaScript, times are in UTC.",
 			}}},
 		},
-		Panels: []view.Panel{avatarPanel(avatar)},
+		Panels: []view.Panel{emailPanel(u), avatarPanel(avatar), dataPanel},
 	}
 	return response{page: p, title: "Profile", narrow: true, current: profilePath, status: statusOf(faults)}, nil
 }

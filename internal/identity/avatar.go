@@ -47,8 +47,8 @@ func (s *Service) recentlySignedIn(who principal.Principal) (principal.Session, 
 	return me, err
 }
 
-// SetAvatar makes the caller's avatar of a file that they sent. It needs a sign-in younger than five
-// minutes.
+// SetAvatar makes the caller's avatar of a file that they sent. It needs a sign-in younger than
+// five minutes.
 func (s *Service) SetAvatar(ctx context.Context, who principal.Principal, file []byte) error {
 	me, err := s.recentlySignedIn(who)
 	if err != nil {

@@ -120,7 +120,7 @@ func TestAFileThatIsNoPictureIsNoAvatar(t *testing.T) {
 	tenant := h.Tenant("Main", nil)
 	ann := h.Member(tenant, "Ann Example", scope.Member)
 	c := h.As(ann)
-	whole := pictureFile(t, "image/png", 10, 10)
+	whole, tooWide := pictureFile(t, "image/png", 10, 10), pictureFile(t, "image/gif", picture.MaxSide+1, 1)
 	for name, one := range map[string]struct {
 		kind string
 		file []byte
@@ -129,7 +129,7 @@ func TestAFileThatIsNoPictureIsNoAvatar(t *testing.T) {
 		"a text":                 {"image/png", []byte("no picture"), api.ValidationFailed},
 		"SVG as PNG":             {"image/png", []byte("<svg/>"), api.ValidationFailed},
 		"nothing":                {"image/png", nil, api.ValidationFailed},
-		"too wide":               {"image/gif", pictureFile(t, "image/gif", picture.MaxSide+1, 1), api.ValidationFailed},
+		"too wide":               {"image/gif", tooWide, api.ValidationFailed},
 		"of another media type":  {"image/svg+xml", whole, api.UnsupportedMediaType},
 		"without a media type":   {"", whole, api.UnsupportedMediaType},
 		"JSON":                   {"application/json", whole, api.UnsupportedMediaType},

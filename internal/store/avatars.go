@@ -17,8 +17,8 @@ const (
 	deleteAvatar            query = `DELETE FROM user_avatars WHERE user_id = $1`
 	selectAvatar            query = `SELECT image, version FROM user_avatars WHERE user_id = $1`
 	selectAvatarVersion     query = `SELECT version FROM user_avatars WHERE user_id = $1`
-	selectAffiliatedTenants query = `SELECT m.tenant_id, t.account_id FROM members m JOIN tenants t ON t.id = m.tenant_id
-		WHERE m.user_id = $1`
+	selectAffiliatedTenants query = `SELECT m.tenant_id, t.account_id FROM members m
+		JOIN tenants t ON t.id = m.tenant_id WHERE m.user_id = $1`
 	selectAffiliatedAccounts query = `SELECT account_id FROM account_members WHERE user_id = $1`
 )
 

@@ -88,6 +88,7 @@ var exempt = map[string]string{
 	"listTenantsFor":            "sorts the tenants of one person",
 	"clampFactorSteps":          atRepair,
 	"clampFactors":              atRepair,
+	"clampAvatars":              atRepair,
 	"clampFactorProofs":         atRepair,
 	"raiseSteps":                "at a restore",
 	"factorsBefore":             "walks all second factors once after a rotation",

@@ -134,8 +134,8 @@ func errLargeUpload(most int) error {
 	return fault.New(fault.TooLarge, fmt.Sprintf("The file has more than %d MB.", most>>20))
 }
 
-// FileBody returns the body of a request that [Authenticator.UploadingCaller] has read. It refuses a
-// media type that is not among kinds, or a body of more than most bytes.
+// FileBody returns the body of a request that [Authenticator.UploadingCaller] has read. It refuses
+// a media type that is not among kinds, or a body of more than most bytes.
 func FileBody(r *http.Request, most int, kinds ...string) ([]byte, error) {
 	if err := fileContent(r.Header, kinds); err != nil {
 		return nil, err

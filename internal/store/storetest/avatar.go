@@ -73,8 +73,8 @@ func affiliationsComeBack(fx *fixture) {
 		fx.Errorf("of a user who belongs to nothing: %+v", got)
 	}
 	t := fx.tenantWithCap(1)
-	fx.exec(`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at, disabled_at) VALUES ($1, $2, 'member', 1, 1, 1)`,
-		t.ID, p.ID)
+	fx.exec(`INSERT INTO members (tenant_id, user_id, role, created_at, updated_at, disabled_at)
+		VALUES ($1, $2, 'member', 1, 1, 1)`, t.ID, p.ID)
 	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
 		return tx.SetAccountMember(ctx, t.Account, p.ID, scope.AccountAdmin, fx.clock.Now())
 	})

@@ -42,6 +42,7 @@ var suites = []struct {
 	{"session", sessionCases},
 	{"second factor", secondFactorCases},
 	{"avatar", avatarCases},
+	{"change of address", emailChangeCases},
 	{"tenancy", tenancyCases},
 	{"application", applicationCases},
 	{"routes and entries", routeCases},
