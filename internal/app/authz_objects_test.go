@@ -135,7 +135,8 @@ var (
 			p := c.Person("Somebody Moving")
 			at := c.Clock.Now()
 			l := identity.EmailLink{
-				ID: ident.New[ident.LinkID](at, c.Identity.Rand), User: p.ID, Email: "moved" + c.fresh() + "@claviger.example",
+				ID: ident.New[ident.LinkID](at, c.Identity.Rand), User: p.ID,
+				Email:     "moved" + c.fresh() + "@claviger.example",
 				CreatedAt: at, ExpiresAt: at.Add(time.Hour),
 			}
 			old := l
@@ -254,7 +255,7 @@ var (
 const dotGIF = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00" +
 	"\x00\x02\x02D\x01\x00;"
 
-// withAvatar gives the person a picture.
+// withAvatar returns the person with a picture.
 func (o object) withAvatar() object {
 	return o.and("with a picture", func(c *cell) {
 		user := ident.UserID(c.names["user"])

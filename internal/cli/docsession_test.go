@@ -157,7 +157,7 @@ func (s *session) prepareExamples(t *testing.T) {
 		"/run/secrets/password":        "password", "you@example.com": made.Email,
 		"user password ann@example.com":              "user password " + made.People[1].Email,
 		"user remove-factor ann@example.com":         "user remove-factor " + made.People[1].Email,
-		"user email ann@example.com ann@example.org": "user email " + made.People[1].Email + " " + made.People[1].Email,
+		"user email ann@example.com ann@example.org": "user email" + strings.Repeat(" "+made.People[1].Email, 2),
 		"claviger keys claim":                        "claviger keys claim --context member",
 		"keys reveal key_…":                          "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {

@@ -212,8 +212,9 @@ var pages = map[string]string{
 // ofMachine is the path of the management keys of a service account.
 const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
 
-// oneself are routes by which only the sender loses something, or whose form has a file or needs mail.
-// profile_test.go, avatar_test.go, emailchange_test.go and secondfactor_test.go are about them.
+// oneself are routes by which only the sender loses something, or whose form has a file or needs
+// mail. profile_test.go, avatar_test.go, emailchange_test.go and secondfactor_test.go are about
+// them.
 var oneself = []string{
 	"POST /settings/security/password", "POST /settings/security/delete",
 	"POST /settings/security/two-factor", "POST /settings/security/two-factor/codes",

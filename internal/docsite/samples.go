@@ -24,8 +24,8 @@ const (
 // call is what the samples of an operation send.
 type call struct {
 	base, method, path string
-	// kind is the media type of the body; "" for none. body is indented JSON, the fields of a form, or
-	// the name of a file.
+	// kind is the media type of the body; "" for none. body is indented JSON, the fields of a form,
+	// or the name of a file.
 	kind, body string
 	needs      requirement
 }

@@ -374,7 +374,8 @@ func (s *Service) SetEmail(ctx context.Context, who principal.Principal, user id
 			return audit.Event{}, err
 		}
 		e, err := s.setEmail(ctx, tx, who, u, email)
-		u.Email, u.Canonical, u.EmailProven = email, CanonicalEmail(email), true
+		u.Email, u.Canonical = email, CanonicalEmail(email)
+		u.EmailProven = true
 		return e.With("by", "operator"), err
 	})
 	return u, err

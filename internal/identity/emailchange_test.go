@@ -53,7 +53,8 @@ func TestAnAddressChangesAfterBothAddressesConfirmedAndNotBefore(t *testing.T) {
 				k := p.Key(session, p.MainTenant, "applications:read")
 				const next = "Ann@Bücher.example"
 				asked := testkit.Must[api.EmailChange](t)(session.ChangeEmail(t.Context(), " "+next+" "))
-				if asked.Email != next || !asked.ConfirmPresent || p.Clock.Now().Add(time.Hour).Sub(asked.ExpiresAt).Abs() > time.Second {
+				left := asked.ExpiresAt.Sub(p.Clock.Now())
+				if asked.Email != next || !asked.ConfirmPresent || left > time.Hour || left < 59*time.Minute {
 					t.Errorf("%+v", asked)
 				}
 				forNew, forOld := emailTokens(t, p, "Ann@xn--bcher-kva.example", ann.Email)

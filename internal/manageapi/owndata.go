@@ -38,8 +38,8 @@ func (a *API) ownData() {
 		Summary: "Download your own data",
 		Description: "Everything that is stored about you: your record, roles and memberships, sessions, keys " +
 			"(without secrets) and the events that you caused, newest first. It is sent while it is read. `complete` " +
-			"is the last member: a response without it, or with `false`, was cut short. One download of a person runs at a " +
-			"time. Requires a sign-in within the last five minutes.",
+			"is the last member: a response without it, or with `false`, was cut short. One download of a person " +
+			"runs at a time. Requires a sign-in within the last five minutes.",
 	}, requirement{session: true}, a.downloadMe, fault.SignInAgain, fault.Conflict)
 	doc := a.huma.OpenAPI()
 	operationAt(doc, http.MethodGet, path).Responses["200"].Content = map[string]*huma.MediaType{

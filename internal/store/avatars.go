@@ -53,9 +53,11 @@ func (s *Store) Affiliations(ctx context.Context, user ident.UserID) (a identity
 	err = forEachRow(ctx, s.reading, selectAffiliatedTenants, func(row *sql.Rows) error {
 		var tenant ident.TenantID
 		var account ident.AccountID
-		err := row.Scan(&tenant, &account)
+		if err := row.Scan(&tenant, &account); err != nil {
+			return err
+		}
 		a.Tenants[tenant] = account
-		return err
+		return nil
 	}, user)
 	if err == nil {
 		a.Accounts, err = ids[ident.AccountID](ctx, s.reading, selectAffiliatedAccounts, user)

@@ -53,7 +53,7 @@ func TestAPersonSendsOneFileAtATime(t *testing.T) {
 		header := cookie.Clone()
 		header.Set("Content-Type", "image/png")
 		status, answer, _ := testkit.Send(t, h, http.MethodPut, "/api/v1/me/avatar", header, "no picture")
-		return fmt.Sprint(status, answer.Get("Retry-After"))
+		return fmt.Sprintf("%d %s", status, answer.Get("Retry-After"))
 	}
 	testkit.Await(t, func() string {
 		if got := send(); got == "429 1" {
