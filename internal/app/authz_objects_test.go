@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/application"
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -234,6 +235,11 @@ var (
 	oneself = object{"oneself", ours, func(c *cell) {
 		c.names["user"], c.names["email"] = string(c.by.person.ID), c.by.person.Email
 	}}
+	recently = oneself.and("just signed in", func(c *cell) {
+		if c.want.succeeds() || c.want.code == api.Conflict {
+			c.by.cookie, c.stale = c.begin(c.by.person), true
+		}
+	})
 	aMember        = object{"a member", ours, func(c *cell) { c.names["user"] = string(c.home.guest.ID) }}
 	siblingMember  = aMember.where(sibling)
 	theirMember    = aMember.where(theirs)

@@ -155,14 +155,14 @@ func (s *session) prepareExamples(t *testing.T) {
 		"usr_…": other.User.ID, "app_…": standard.ApplicationIDs[0], "key_…": standard.Key.ID, "ten_…": standard.ID,
 		"https://claviger.example.com": made.URL,
 		"/run/secrets/password":        "password", "you@example.com": made.Email,
-		"user password ann@example.com":              "user password " + made.People[1].Email,
-		"user remove-factor ann@example.com":         "user remove-factor " + made.People[1].Email,
-		"user email ann@example.com ann@example.org": "user email" + strings.Repeat(" "+made.People[1].Email, 2),
-		"claviger keys claim":                        "claviger keys claim --context member",
-		"keys reveal key_…":                          "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
+		"user password ann@example.com":      "user password " + made.People[1].Email,
+		"user remove-factor ann@example.com": "user remove-factor " + made.People[1].Email,
+		"claviger keys claim":                "claviger keys claim --context member",
+		"keys reveal key_…":                  "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here
 	}
+	s.values["user email ann@example.com ann@example.org"] = "user email" + strings.Repeat(" "+made.People[1].Email, 2)
 	s.asked = made.Password
 	s.prepareOperatorExamples(t)
 }

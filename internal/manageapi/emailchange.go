@@ -18,8 +18,8 @@ func (a *API) emailChanges() {
 			"address changes once all of them were used, within an hour. Then all sessions of the person end. " +
 			"Another request, and another password, cancel the change. The response is the same whether somebody " +
 			"has the new address or not. A person may request 5 changes within 24 hours. Requires a sign-in within " +
-			"the last five minutes. Without a mail server the response is `conflict`: the operator of the server can change " +
-			"the address (`claviger user email`).",
+			"the last five minutes. Without a mail server the response is `conflict`: the operator of the server can " +
+			"change the address (`claviger user email`).",
 	}, requirement{session: true}, a.changeEmail, fault.SignInAgain, fault.Conflict, fault.RateLimited)
 	add(a, huma.Operation{
 		OperationID: "confirm-email", Method: http.MethodPost, Path: "/api/v1/email-changes/{token}",
