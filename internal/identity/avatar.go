@@ -32,6 +32,9 @@ type Affiliations struct {
 // AvatarTx changes avatars.
 type AvatarTx interface {
 	LockTx
+	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished: nodes
+	// of the version before do not know the action.
+	RequireUpgrade(ctx context.Context) error
 	SetAvatar(ctx context.Context, user ident.UserID, a Avatar, at time.Time) error
 	// RemoveAvatar fails with fault.NotFound where there is none.
 	RemoveAvatar(ctx context.Context, user ident.UserID) error
@@ -61,6 +64,9 @@ func (s *Service) SetAvatar(ctx context.Context, who principal.Principal, file [
 	sum := sha256.Sum256(image)
 	a := Avatar{Image: image, Version: hex.EncodeToString(sum[:12])}
 	return s.Ledgers.Avatars.Write(ctx, who, func(ctx context.Context, tx AvatarTx) (audit.Event, error) {
+		if err := tx.RequireUpgrade(ctx); err != nil {
+			return audit.Event{}, err
+		}
 		u, err := tx.LockUser(ctx, me.User.ID)
 		if err != nil {
 			return audit.Event{}, err

@@ -30,7 +30,7 @@ func (a *API) avatars() {
 			"that the file had. People who share a tenant or an account with you see it. Requires a sign-in within " +
 			"the last five minutes.",
 	}, requirement{session: true, file: picture.MaxBytes}, a.setAvatar, fault.SignInAgain, fault.TooLarge,
-		fault.UnsupportedMediaType, fault.ValidationFailed, fault.RateLimited)
+		fault.UnsupportedMediaType, fault.ValidationFailed, fault.RateLimited, fault.Conflict)
 	body := &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
 	for _, kind := range avatarTypes {
 		body.Content[kind] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}

@@ -25,6 +25,8 @@ const (
 		AND email IS NOT NULL ORDER BY created_at DESC LIMIT 1 OFFSET $2`
 	voidEmailLinks query = `UPDATE links SET expires_at = $2 WHERE kind = 'email_change' AND user_id = $1
 		AND created_at > $3 AND expires_at > $2`
+	// They contain addresses of the person.
+	deleteEmailLinks query = `DELETE FROM links WHERE kind = 'email_change' AND user_id = $1`
 	// The new address is proven by its link: one that was used, or that is being used now.
 	selectProvingEmailLink query = `SELECT id FROM links WHERE id = $1 AND kind = 'email_change'
 		AND canonical_email = $2 AND expires_at > $3 AND (used_at IS NOT NULL OR id = $4)`

@@ -85,6 +85,10 @@ func anEmailLinkIsUsedOnce(fx *fixture) {
 	if list, err := fx.store.EmailLinks(fx.Context(), other.ID, fx.clock.Now()); err != nil || len(list) != 0 {
 		fx.Errorf("another user's after an hour: %v, %v", list, err)
 	}
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteUser(ctx, p.ID, fx.clock.Now()) })
+	if rows := fx.queryRows(`SELECT id FROM links WHERE user_id = $1`, p.ID); len(rows) != 0 {
+		fx.Errorf("a deleted user leaves %v", rows)
+	}
 }
 
 func emailChangesAreCounted(fx *fixture) {
