@@ -6,7 +6,7 @@ import "time"
 type Me struct {
 	ID     string `json:"id"`
 	Number int64  `json:"number"`
-	// Email is the address as it was first written. Sign-in ignores case.
+	// Email is the address as it was written. Sign-in ignores case.
 	Email string `json:"email"`
 	// EmailProven reports whether the address is proven to be the user's: they used a link that was
 	// mailed to it, or the operator vouches for it. No notices go to an address that is not proven.
@@ -72,6 +72,29 @@ type ChangePasswordRequest struct {
 	NewPassword string `json:"new_password"`
 }
 
+// ChangeEmailRequest is the body of POST /api/v1/me/email.
+type ChangeEmailRequest struct {
+	// Email is the new address.
+	Email string `json:"email"`
+}
+
+// EmailChange is a change of an e-mail address that waits for its confirmations.
+type EmailChange struct {
+	// Email is the new address, to which a link was mailed.
+	Email string `json:"email"`
+	// ConfirmPresent is set if a link was mailed to the present address, too, which must be used as
+	// well. An address that was never proven is not asked.
+	ConfirmPresent bool `json:"confirm_present"`
+	// ExpiresAt is when the links expire.
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// EmailConfirmation is the response to POST /api/v1/email-changes/{token}.
+type EmailConfirmation struct {
+	// Changed is false as long as the link to the other address was not used.
+	Changed bool `json:"changed"`
+}
+
 // RequestPasswordResetRequest is the body of POST /api/v1/password-resets.
 type RequestPasswordResetRequest struct {
 	Email string `json:"email"`
@@ -101,4 +124,22 @@ type SessionInfo struct {
 	TenantID *string `json:"tenant_id"`
 	// Current is true for the session of this request.
 	Current bool `json:"current"`
+}
+
+// PersonalData is everything that is stored about the signed-in person.
+type PersonalData struct {
+	User Me `json:"user"`
+	// Avatar reports whether there is a picture: GET /api/v1/users/me/avatar.
+	Avatar      bool                `json:"avatar"`
+	Accounts    []AccountMembership `json:"accounts"`
+	Memberships []Membership        `json:"memberships"`
+	Sessions    []SessionInfo       `json:"sessions"`
+	// Keys are the person's keys, without secrets.
+	Keys []OwnKey `json:"keys"`
+	// Events are what the person did, newest first.
+	Events []Event `json:"events"`
+	// Error says why the data is incomplete. It is null if it is complete.
+	Error *string `json:"error"`
+	// Complete is the last member, and true if nothing is missing.
+	Complete bool `json:"complete"`
 }

@@ -192,3 +192,9 @@ type RepairClockResponse struct {
 	// ChangesAhead counts changes that are recorded as made later than the present.
 	ChangesAhead int64 `json:"changes_ahead"`
 }
+
+// SetEmailRequest is the body of PUT /operator/v1/users/{user}/email. The operator vouches for the
+// address.
+type SetEmailRequest struct {
+	Email string `json:"email"`
+}

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -34,6 +36,20 @@ func (c *Client) ChangePassword(ctx context.Context, current, next string) (s ap
 		api.ChangePasswordRequest{CurrentPassword: current, NewPassword: next},
 		&s)
 	return s, err
+}
+
+// ChangeEmail requests another e-mail address for the signed-in person. It changes after the links
+// that are mailed were used.
+func (c *Client) ChangeEmail(ctx context.Context, email string) (e api.EmailChange, err error) {
+	err = c.Do(ctx, http.MethodPost, mePath+"/email", api.ChangeEmailRequest{Email: email}, &e)
+	return e, err
+}
+
+// ConfirmEmail confirms another e-mail address with the token of a one-time link. It reports
+// whether the address has changed: after the last link, which ends the person's sessions.
+func (c *Client) ConfirmEmail(ctx context.Context, token string) (e api.EmailConfirmation, err error) {
+	err = c.Do(ctx, http.MethodPost, "/api/v1/email-changes/"+url.PathEscape(token), nil, &e)
+	return e, err
 }
 
 // TwoFactor shows the second factor of the signed-in person.
@@ -91,4 +107,38 @@ func (c *Client) Sessions(ctx context.Context, p Page) (l api.List[api.SessionIn
 // EndSession ends one of the person's sessions.
 func (c *Client) EndSession(ctx context.Context, session string) error {
 	return c.Do(ctx, http.MethodDelete, mePath+"/sessions/"+url.PathEscape(session), nil, nil)
+}
+
+// SetAvatar sets the picture of the signed-in person: a PNG, JPEG or GIF, as contentType says.
+func (c *Client) SetAvatar(ctx context.Context, contentType string, file []byte) error {
+	req, err := c.request(ctx, http.MethodPut, mePath+"/avatar", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(file)), int64(len(file))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(file)), nil }
+	a, err := c.retry.run(ctx, repeatable(req), func() (*answer, error) { return c.attempt(req) })
+	if err != nil {
+		return err
+	}
+	return a.read(nil)
+}
+
+// RemoveAvatar removes the picture of the signed-in person, if there is one.
+func (c *Client) RemoveAvatar(ctx context.Context) error {
+	return c.Do(ctx, http.MethodDelete, mePath+"/avatar", nil, nil)
+}
+
+// Avatar returns the picture of a person as PNG. Only those see it who share a tenant or an account
+// with the person. The caller must close it.
+func (c *Client) Avatar(ctx context.Context, user string) (io.ReadCloser, error) {
+	return c.Stream(ctx, "/api/v1/users/"+url.PathEscape(user)+"/avatar")
+}
+
+// MyData returns everything that is stored about the signed-in person, as JSON (api.PersonalData).
+// It may be too long to hold in memory, and it is complete if its last member says so. The caller
+// must close it.
+func (c *Client) MyData(ctx context.Context) (io.ReadCloser, error) {
+	return c.Stream(ctx, mePath+"/data")
 }

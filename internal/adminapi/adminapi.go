@@ -81,6 +81,7 @@ func (a *API) Mount(router *web.Router) {
 		{Method: http.MethodPost, Path: "/operator/v1/routes/explain", Serve: a.explainRoute},
 		{Method: http.MethodPatch, Path: "/operator/v1/users/{user}", Serve: a.editUser},
 		{Method: http.MethodPost, Path: "/operator/v1/users/{user}/password-resets", Serve: a.resetPassword},
+		{Method: http.MethodPut, Path: "/operator/v1/users/{user}/email", Serve: a.setEmail},
 		{Method: http.MethodDelete, Path: "/operator/v1/users/{user}/two-factor", Serve: a.removeSecondFactor},
 		{Method: http.MethodGet, Path: "/operator/v1/audit", Query: []string{"since"}, Serve: a.verifyAudit},
 		{Method: http.MethodGet, Path: "/operator/v1/audit/archive", Query: []string{"chain"}, Serve: a.archiveAudit},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -27,10 +28,32 @@ func (a *API) editUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, api.User{
+	return web.WriteJSON(w, http.StatusOK, userOf(u))
+}
+
+// userOf returns the wire form of a user.
+func userOf(u identity.User) api.User {
+	return api.User{
 		ID: string(u.ID), Number: u.Number, Email: u.Email, EmailProven: u.EmailProven, Name: u.Name,
 		Status: web.Status(u.Disabled), CreatedAt: u.CreatedAt.UTC(), UpdatedAt: u.UpdatedAt.UTC(),
-	})
+	}
+}
+
+// setEmail replaces the e-mail address of a user. The path names the user as in editUser.
+func (a *API) setEmail(w http.ResponseWriter, r *http.Request) error {
+	var in api.SetEmailRequest
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	who := web.Operator(w)
+	u, err := a.Identity.Find(r.Context(), who, r.PathValue("user"))
+	if err == nil {
+		u, err = a.Identity.SetEmail(r.Context(), who, u.ID, in.Email)
+	}
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, userOf(u))
 }
 
 // removeSecondFactor removes the second factor of a user who has lost it. The path names the user

@@ -1,14 +1,19 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/application"
+	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -126,6 +131,28 @@ var (
 			return token.Reveal()
 		})
 	}}
+	emailLink = object{"a link that confirms an address", ours, func(c *cell) {
+		c.names["token"] = keep(c, func() string {
+			p := c.Person("Somebody Moving")
+			at := c.Clock.Now()
+			l := identity.EmailLink{
+				ID: ident.New[ident.LinkID](at, c.Identity.Rand), User: p.ID,
+				Email:     "moved" + c.fresh() + "@claviger.example",
+				CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+			}
+			old := l
+			old.ID, old.Email = ident.New[ident.LinkID](at, c.Identity.Rand), ""
+			token := c.Identity.Keyring.DeriveLinkToken(credential.EmailChangeToken, l.ID, at)
+			who := principal.Operator()
+			insert := func(ctx context.Context, tx identity.EmailTx) (audit.Event, error) {
+				err := errors.Join(tx.InsertEmailLink(ctx, l, credential.HashToken(token.Reveal())),
+					tx.InsertEmailLink(ctx, old, credential.HashToken(string(old.ID))))
+				return audit.By(who, audit.ActionUserEmailRequest, audit.Target{Type: "user", ID: string(p.ID)}), err
+			}
+			c.check(c.Identity.Ledgers.Emails.Write(c.t.Context(), who, insert))
+			return token.Reveal()
+		})
+	}}
 	pendingInvitation = object{
 		"an invitation that nobody accepted", ours,
 		func(c *cell) { c.names["invitation"] = c.invite(c.home) },
@@ -208,6 +235,11 @@ var (
 	oneself = object{"oneself", ours, func(c *cell) {
 		c.names["user"], c.names["email"] = string(c.by.person.ID), c.by.person.Email
 	}}
+	recently = oneself.and("just signed in", func(c *cell) {
+		if c.want.succeeds() || c.want.code == api.Conflict {
+			c.by.cookie, c.stale = c.begin(c.by.person), true
+		}
+	})
 	aMember        = object{"a member", ours, func(c *cell) { c.names["user"] = string(c.home.guest.ID) }}
 	siblingMember  = aMember.where(sibling)
 	theirMember    = aMember.where(theirs)
@@ -224,6 +256,23 @@ var (
 		func(c *cell) { c.names["user"] = string(unused[ident.UserID](c.world)) },
 	}
 )
+
+// dotGIF is a picture of one pixel.
+const dotGIF = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00" +
+	"\x00\x02\x02D\x01\x00;"
+
+// withAvatar returns the person with a picture.
+func (o object) withAvatar() object {
+	return o.and("with a picture", func(c *cell) {
+		user := ident.UserID(c.names["user"])
+		if user == "" { // the caller is nobody
+			return
+		}
+		who := principal.OfSession(&principal.Session{User: principal.Person{ID: user}, SignedInAt: c.Clock.Now()})
+		c.check(c.Identity.SetAvatar(c.t.Context(), who, []byte(dotGIF)))
+		c.stale = true
+	})
+}
 
 func somebody(name, of string, at site) object {
 	return object{name, at, func(c *cell) { c.names["user"] = string(c.person(of).ID) }}

@@ -163,6 +163,37 @@ var authorization = []row{
 	{"POST /api/v1/me/two-factor/recovery-codes", sessionOnly, ``, []rule{
 		{"ok ok | ok ok ok | ok", aTwinWithFactor},
 	}},
+	{"POST /api/v1/me/email", sessionOnly, `{"email":"next{fresh}@claviger.example"}`, []rule{
+		{"409   409   | 409   409   409   | 409  ", recently}, // without mail
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"POST /api/v1/email-changes/{token}", noCredential, ``, []rule{
+		{"ok", emailLink},
+		{"link", resetLink},
+		{"link", invitation},
+		{"link", noLink},
+	}},
+	{"GET /api/v1/me/data", sessionOnly, ``, []rule{
+		{"ok    ok    | ok    ok    ok    | ok   ", recently},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"PUT /api/v1/me/avatar", sessionOnly, dotGIF, []rule{
+		{"204   204   | 204   204   204   | 204  ", recently},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"DELETE /api/v1/me/avatar", sessionOnly, ``, []rule{
+		{"204   204   | 204   204   204   | 204  ", recently.withAvatar()},
+		{"again again | again again again | again", oneself.signedInLongAgo()},
+	}},
+	{"GET /api/v1/users/{user}/avatar", sessionOnly, ``, []rule{
+		// own off | adm mem aud | for
+		{"ok  ok  | ok  ok  ok  | ok ", oneself.withAvatar()},
+		{"ok  ok  | ok  ok  ok  | 404", aMember.withAvatar()},
+		{"ok  ok  | ok  ok  ok  | 404", anotherOfficer.withAvatar()},
+		{"ok  ok  | 404 404 404 | 404", siblingMember.withAvatar()},
+		{"404 404 | 404 404 404 | ok ", theirMember.withAvatar()},
+		{"404 404 | 404 404 404 | 404", noPerson},
+	}},
 	{"GET /api/v1/me/sessions", sessionOnly, ``, []rule{
 		{"in  in  | in  in  in  | in ", sessionOfOnes},
 		{"out out | out out out | out", anothersSession},

@@ -141,6 +141,9 @@ func (r *row) faults() (found []string) {
 	if r.needs == managementOnly || strings.HasPrefix(r.route, "GET /api/v1/authz") {
 		return found // management keys have a table of their own, and no caller here is a trusted proxy
 	}
+	if r.route == "POST /api/v1/me/email" {
+		return found // the server of the table sends no mail; package identity has the tests with mail
+	}
 	if !granted || strings.Contains(r.route, "{") && !absent {
 		found = append(found,
 			fmt.Sprintf("has a rule that lets somebody through: %t; one for what is not there: %t", granted, absent))
@@ -277,6 +280,8 @@ func (c *cell) ask(more http.Header, transport string) {
 	switch {
 	case c.row.needs == oauthClient:
 		header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case body == dotGIF:
+		header.Set("Content-Type", "image/gif")
 	case body != "":
 		header.Set("Content-Type", "application/json")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/picture"
 	"github.com/claviger-dev/claviger/internal/ratelimit"
 	"github.com/claviger-dev/claviger/internal/secondfactor"
 	"github.com/claviger-dev/claviger/internal/serverkey"
@@ -104,7 +105,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	v.Identity = &identity.Service{
 		Ledgers: identityLedgers(s), Store: s, Now: now, Rand: rand.Reader,
 		Keyring: st.keyring, Horizon: horizon, Mails: mails,
-		Passwords: identity.NewHasher(o.PasswordCost, runtime.GOMAXPROCS(0)),
+		Passwords: identity.NewHasher(o.PasswordCost, runtime.GOMAXPROCS(0)), Pictures: picture.NewMaker(),
 	}
 	v.SecondFactors = &secondfactor.Service{
 		Ledger: store.NewLedger(s, func(t *store.Tx) secondfactor.Tx { return t }), Store: s, Keyring: st.keyring,
@@ -183,6 +184,8 @@ func identityLedgers(s *store.Store) identity.Ledgers {
 		Users:     store.NewLedger(s, func(t *store.Tx) identity.UserTx { return t }),
 		Passwords: store.NewLedger(s, func(t *store.Tx) identity.PasswordTx { return t }),
 		Deletions: store.NewLedger(s, func(t *store.Tx) identity.DeleteTx { return t }),
+		Avatars:   store.NewLedger(s, func(t *store.Tx) identity.AvatarTx { return t }),
+		Emails:    store.NewLedger(s, func(t *store.Tx) identity.EmailTx { return t }),
 	}
 }
 

@@ -131,6 +131,15 @@ const (
 	ActionUserCreate   Action = "user.create"
 	ActionUserEdit     Action = "user.edit"
 	ActionUserPassword Action = "user.password"
+	// ActionUserEmailRequest says that a person asked for another e-mail address, and
+	// ActionUserEmailConfirm that one of the two addresses confirmed it. ActionUserEmail says that
+	// it was changed.
+	ActionUserEmailRequest Action = "user.email_request"
+	ActionUserEmailConfirm Action = "user.email_confirm"
+	ActionUserEmail        Action = "user.email"
+	// ActionUserAvatarSet says that a person uploaded a picture of themselves.
+	ActionUserAvatarSet    Action = "user.avatar_set"
+	ActionUserAvatarRemove Action = "user.avatar_remove"
 	// ActionUserResetLink says that a link to set a person's password was created.
 	ActionUserResetLink Action = "user.reset_link"
 	// ActionUserFactorSet says that a person set up a second factor, or replaced it.
@@ -157,7 +166,7 @@ type Rule struct {
 // Reasons why an action has no effect.
 const (
 	reasonOnlyGrants  = "It gives authority that did not exist before. A restored backup lacks it, which is safe."
-	reasonNoAuthority = "It changes no authority: names, descriptions or mail only."
+	reasonNoAuthority = "It changes no authority: names, descriptions, pictures or mail only."
 	reasonOwnerEnded  = "The end of the owner, whose event has the effect, revoked the keys already."
 	reasonEndsByAge   = "It follows from the age of the key, which the restored data says as well."
 	reasonNoSessions  = "Sessions are not part of a backup: nobody is signed in after a restore."
@@ -277,6 +286,11 @@ var actionRules = map[Action]Rule{
 	ActionUserCreate:        {None: reasonOnlyGrants},
 	ActionUserEdit:          {None: reasonNoAuthority},
 	ActionUserPassword:      {Always: []EffectKind{EffectPasswordSet}},
+	ActionUserEmailRequest:  {None: reasonLinksExpire},
+	ActionUserEmailConfirm:  {None: reasonLinksExpire},
+	ActionUserEmail:         {Always: []EffectKind{EffectEmailSet}},
+	ActionUserAvatarSet:     {None: reasonNoAuthority},
+	ActionUserAvatarRemove:  {None: reasonNoAuthority},
 	ActionUserResetLink:     {None: reasonLinksExpire},
 	ActionUserFactorSet:     {Always: []EffectKind{EffectSecondFactorSet}},
 	ActionUserFactorRemove:  {Always: []EffectKind{EffectSecondFactorRemoved}},

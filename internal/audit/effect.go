@@ -62,6 +62,9 @@ const (
 	EffectUserDeleted  EffectKind = "user_deleted"
 	// EffectPasswordSet says since when a person has another password. It tells nothing of either.
 	EffectPasswordSet EffectKind = "password_set"
+	// EffectEmailSet says that a person has another e-mail address from now on. It tells nothing of
+	// either, so that the journal does not keep the address of a person who is deleted later.
+	EffectEmailSet EffectKind = "email_set"
 	// EffectSecondFactorSet says since when a person has another second factor. It tells nothing of
 	// it. EffectSecondFactorRemoved says that a person has none from now on.
 	EffectSecondFactorSet     EffectKind = "second_factor_set"
@@ -201,6 +204,7 @@ var effectMembers = map[EffectKind]members{
 	EffectUserEnabled:                {user: true},
 	EffectUserDeleted:                {user: true},
 	EffectPasswordSet:                {user: true, since: true},
+	EffectEmailSet:                   {user: true},
 	EffectSecondFactorSet:            {user: true, since: true},
 	EffectSecondFactorRemoved:        {user: true},
 	EffectRecoveryCodesEnded:         {user: true},

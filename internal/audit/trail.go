@@ -11,10 +11,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/paging"
 )
 
-// Trail names the events of one tenant, or of an account with all its tenants.
+// Trail names the events of one tenant, of an account with all its tenants, or those that one
+// person caused.
 type Trail struct {
 	Tenant  ident.TenantID
 	Account ident.AccountID
+	// Actor is the person who caused the events; "" for those of a tenant or an account.
+	Actor ident.UserID
 	// Target is the id of the only thing whose events are meant; "" for all.
 	Target string
 }

@@ -173,10 +173,16 @@ type restorer struct {
 	// tables is the number of tables that were begun or skipped.
 	tables int
 	values []any
+	// size is the size of the lines that the values come from, in bytes.
+	size int
 }
 
-// maxValues is the number of values in a statement. The engines accept more.
-const maxValues = 4000
+const (
+	// maxValues is the number of values in a statement. The engines accept more.
+	maxValues = 4000
+	// maxSize bounds the memory for the rows of a statement. An avatar alone has up to 400 KB.
+	maxSize = 4 << 20
+)
 
 func (f *restorer) begin(ctx context.Context, t tableLine) error {
 	if err := f.flush(ctx); err != nil {
@@ -242,7 +248,8 @@ func (f *restorer) add(ctx context.Context, line []byte) error {
 		}
 		f.values = append(f.values, v)
 	}
-	if len(f.values)+len(f.columns) > maxValues {
+	f.size += len(line)
+	if len(f.values)+len(f.columns) > maxValues || f.size > maxSize {
 		return f.flush(ctx)
 	}
 	return nil
@@ -289,6 +296,6 @@ func (f *restorer) flush(ctx context.Context) error {
 	}
 	statement.WriteString(")")
 	_, err := f.tx.ExecContext(ctx, statement.String(), f.values...)
-	f.values = f.values[:0]
+	f.values, f.size = f.values[:0], 0
 	return err
 }

@@ -6,7 +6,7 @@ import "slices"
 // those that it refers to.
 var tables = []string{
 	"counters", "server_settings", "server_keys", "accounts", "policy_rules", "users", "sign_in_failures",
-	"sign_in_places", "second_factors", "recovery_codes", "account_members", "tenants", "members",
+	"sign_in_places", "second_factors", "recovery_codes", "user_avatars", "account_members", "tenants", "members",
 	"applications", "scopes", "scope_roles",
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses", "entries",
@@ -43,7 +43,7 @@ var (
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
 		"second_factors": 26, "recovery_codes": 26,
 		"usage_key_hours": 27, "usage_key_days": 27, "usage_tenant_hours": 27, "usage_tenant_days": 27,
-		"key_transport_uses": 27,
+		"key_transport_uses": 27, "user_avatars": 29,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{

@@ -208,6 +208,7 @@ var (
 		{line: "user disable {member}"},
 		{line: "user enable {member}"},
 		{line: "user password {member} -o json", secretAt: "url"},
+		{line: "user email {member} {member}"},
 		{line: "user remove-factor {member}", code: 6},
 		{line: "tenant allow-password {tenant}", code: 6},
 		{line: "tenant refuse-password {tenant}"},

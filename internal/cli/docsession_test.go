@@ -162,6 +162,7 @@ func (s *session) prepareExamples(t *testing.T) {
 	} {
 		s.values[name] = here
 	}
+	s.values["user email ann@example.com ann@example.org"] = "user email" + strings.Repeat(" "+made.People[1].Email, 2)
 	s.asked = made.Password
 	s.prepareOperatorExamples(t)
 }

@@ -139,6 +139,7 @@ type restoreResult struct {
 	Keys           int `json:"keys"`
 	Users          int `json:"users"`
 	Passwords      int `json:"passwords"`
+	Emails         int `json:"emails"`
 	Members        int `json:"members"`
 	AccountMembers int `json:"account_members"`
 	Applications   int `json:"applications"`
@@ -162,6 +163,10 @@ func (c *call) showRestored(r app.Restored) error {
 	if n := r.Revocations.Passwords; n > 0 {
 		c.note("%d people changed their password after the backup. They have no password now, and need a new one.", n)
 	}
+	if n := r.Revocations.Emails; n > 0 {
+		c.note("%d people changed their e-mail address after the backup. They have no address now and cannot sign in. "+
+			"Set it by their id: claviger user email ID NEW-EMAIL.", n)
+	}
 	number := func(n func(restoreResult) int) func(restoreResult) string {
 		return func(r restoreResult) string { return strconv.Itoa(n(r)) }
 	}
@@ -173,7 +178,7 @@ func (c *call) showRestored(r app.Restored) error {
 	done := restoreResult{
 		BackupOf: r.Backup.CreatedAt, Rows: r.Rows, RevocationsCovered: r.Covered,
 		MissingNodes: missing,
-		Keys:         t.Keys, Users: t.Users, Passwords: t.Passwords, Members: t.Members,
+		Keys:         t.Keys, Users: t.Users, Passwords: t.Passwords, Emails: t.Emails, Members: t.Members,
 		AccountMembers: t.AccountMembers,
 		Applications:   t.Applications, Tenants: t.Tenants, Accounts: t.Accounts, Policies: t.Policies,
 	}
@@ -184,6 +189,7 @@ func (c *call) showRestored(r app.Restored) error {
 		{"keys revoked or restricted", number(func(r restoreResult) int { return r.Keys })},
 		{"users", number(func(r restoreResult) int { return r.Users })},
 		{"passwords", number(func(r restoreResult) int { return r.Passwords })},
+		{"e-mail addresses", number(func(r restoreResult) int { return r.Emails })},
 		{"members", number(func(r restoreResult) int { return r.Members })},
 		{"account members", number(func(r restoreResult) int { return r.AccountMembers })},
 		{"applications", number(func(r restoreResult) int { return r.Applications })},

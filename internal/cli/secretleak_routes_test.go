@@ -195,9 +195,15 @@ type use struct {
 	form bool
 	// header has lines to add. The request then has no session.
 	header []string
+	// picture is set if the body is a GIF.
+	picture bool
 	// refused is the status of an operation that has no other answer than a refusal.
 	refused int
 }
+
+// dotGIF is a picture of one pixel.
+const dotGIF = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00" +
+	"\x00\x02\x02D\x01\x00;"
 
 // clientForm has the credentials of a client in a form: the key that was issued last.
 const clientForm = "client_id={client_id}&client_secret={client_secret}"
@@ -292,6 +298,7 @@ var (
 			operation: "POST /api/v1/session", body: `{"email":"guest@claviger.example","password":"{first}"}`,
 			guest: true, begins: true,
 		},
+		{operation: "PUT /api/v1/me/avatar", body: dotGIF, picture: true, guest: true},
 		{
 			operation: "POST /api/v1/tenants/{tenant}/members",
 			body:      `{"email":"another@claviger.example","role":"member"}`, gives: "invitation",
@@ -328,6 +335,12 @@ var (
 		{operation: "DELETE /api/v1/accounts/{account}/members/{user}"},
 		{operation: "DELETE /api/v1/tenants/{tenant}/members/{user}"},
 		{operation: "PATCH /api/v1/me", body: `{"name":"Another name"}`, guest: true},
+		{operation: "DELETE /api/v1/me/avatar", guest: true},
+		{
+			operation: "POST /api/v1/me/email", body: `{"email":"next@claviger.example"}`, guest: true,
+			refused: http.StatusConflict,
+		},
+		{operation: "POST /api/v1/email-changes/{token}", guest: true, refused: http.StatusNotFound},
 		{operation: "DELETE /api/v1/me/sessions/{session}", guest: true},
 		{
 			operation: "POST /api/v1/me/password", body: `{"current_password":"{first}","new_password":"{second}"}`,
@@ -427,6 +440,9 @@ func (f *traffic) do(u use, beside string) {
 		r.header = append(r.header, bearer(f.names["management_value"]))
 	case f.cookie != "":
 		r.header = append(r.header, f.cookie)
+	}
+	if u.picture {
+		r.header = append(r.header, "Content-Type: image/gif")
 	}
 	if !u.begins {
 		r.header = append(r.header, "User-Agent: "+beside)

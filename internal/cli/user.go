@@ -12,7 +12,8 @@ import (
 )
 
 func userCommand() *cobra.Command {
-	cmd := groupCommand("user", "Manage users: disable, enable, reset a password, remove a second factor", operatorNote)
+	cmd := groupCommand("user",
+		"Manage users: disable, enable, set an address, reset a password, remove a second factor", operatorNote)
 	o := outputFlag(cmd)
 	cmd.AddCommand(
 		userStatusCommand(o, "disable", "disabled", "Disable a user in all tenants",
@@ -20,6 +21,7 @@ func userCommand() *cobra.Command {
 				"you enable the user again."),
 		userStatusCommand(o, "enable", "active", "Enable a user",
 			"Allows the user to sign in, and their keys to be used again."),
+		setEmail(o),
 		resetLink(o),
 		removeFactor(o),
 	)
@@ -35,13 +37,36 @@ func userStatusCommand(o *output, verb, status, short, long string) *cobra.Comma
 				api.UpdateUserRequest{Status: api.Status(status)}, &u); err != nil {
 				return err
 			}
-			return printOne(c.printer, u, []column[api.User]{
-				{"id", func(u api.User) string { return u.ID }},
-				{"e-mail", func(u api.User) string { return u.Email }},
-				{"name", func(u api.User) string { return u.Name }},
-				{"status", func(u api.User) string { return string(u.Status) }},
-			})
+			return c.printUser(u)
 		})
+}
+
+func (c *call) printUser(u api.User) error {
+	return printOne(c.printer, u, []column[api.User]{
+		{"id", func(u api.User) string { return u.ID }},
+		{"e-mail", func(u api.User) string { return u.Email }},
+		{"name", func(u api.User) string { return u.Name }},
+		{"status", func(u api.User) string { return string(u.Status) }},
+	})
+}
+
+func setEmail(o *output) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "email EMAIL|ID NEW-EMAIL", Short: "Set the e-mail address of a user", Args: cobra.ExactArgs(2),
+		Long: `Replaces the e-mail address of a user and ends their sessions. The user signs in
+with the new address and the same password. The old address is told. It is for
+servers that send no mail, and for users without an address after a restore.
+You vouch for the new address: make sure that it belongs to the user.`,
+		Example: "  claviger user email ann@example.com ann@example.org",
+	}
+	return operatorCommand(cmd, o, func(c *call, args []string) error {
+		var u api.User
+		if err := c.Do(c.ctx, http.MethodPut, "/operator/v1/users/"+url.PathEscape(args[0])+"/email",
+			api.SetEmailRequest{Email: args[1]}, &u); err != nil {
+			return err
+		}
+		return c.printUser(u)
+	})
 }
 
 func removeFactor(o *output) *cobra.Command {

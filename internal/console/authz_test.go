@@ -48,6 +48,10 @@ var pages = map[string]string{
 
 	"GET /settings/profile":                          "y y | y y y y | y y",
 	"POST /settings/profile":                         "y y | y y y y | y y",
+	"GET /settings/profile/avatar":                   "y y | y y y y | y y",
+	"POST /settings/profile/avatar/remove":           "y y | y y y y | y y",
+	"GET /settings/profile/email":                    "y y | y y y y | y y",
+	"GET /settings/profile/data":                     "y y | y y y y | y y",
 	"GET /settings/notifications":                    "y y | y y y y | y y",
 	"POST /settings/notifications":                   "y y | y y y y | y y",
 	"GET /settings/security":                         "y y | y y y y | y y",
@@ -210,12 +214,14 @@ var pages = map[string]string{
 // ofMachine is the path of the management keys of a service account.
 const ofMachine = "/t/{tenant}/service-accounts/{service_account}/management-keys"
 
-// oneself are routes by which only the sender loses something. profile_test.go and
-// secondfactor_test.go are about them.
+// oneself are routes by which only the sender loses something, or whose form has a file or needs
+// mail. profile_test.go, avatar_test.go, emailchange_test.go and secondfactor_test.go are about
+// them.
 var oneself = []string{
 	"POST /settings/security/password", "POST /settings/security/delete",
 	"POST /settings/security/two-factor", "POST /settings/security/two-factor/codes",
 	"POST /settings/security/two-factor/off",
+	"POST /settings/profile/avatar", "POST /settings/profile/email",
 }
 
 // world has the people of the columns, and makes the objects of the paths.

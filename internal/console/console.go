@@ -29,6 +29,8 @@
 //	secret.go     a secret, shown once, and again where the tenant keeps a copy
 //	waiting.go    what becomes of the first requests with it
 //	profile.go, security.go    the person's own record, password and sessions
+//	avatar.go     the person's picture, and forms that send a file
+//	emailchange.go, owndata.go    another e-mail address, the download of one's own data
 //	applications.go    the protected APIs of a tenant
 //	scopes.go          what keys of a tenant can be allowed to do
 //	members.go         the people of a tenant, and invitations
@@ -133,8 +135,9 @@ type call struct {
 	session principal.Session
 	// origin is where a form without a session comes from.
 	origin principal.Origin
-	// form has the fields of a POST.
+	// form has the fields of a POST, and file the file of one that sends a file.
 	form url.Values
+	file []byte
 	// seen are the tenants of the person, once they were read.
 	seen []tenancy.Tenant
 	// now and zone are the time of the request, and that of the person.

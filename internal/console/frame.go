@@ -26,8 +26,13 @@ func (c *Console) frame(k *call, answer response) (view.Frame, error) {
 	if k.session.ID == "" {
 		return f, nil
 	}
+	avatar, err := c.Identity.AvatarVersion(k.Context(), k.who)
+	if err != nil {
+		return f, err
+	}
 	f.Person = &view.Person{
 		Name: k.session.User.Name, Email: k.session.User.Email, Initials: initials(k.session.User.Name),
+		Avatar: avatarURL(avatar),
 	}
 	tenants, err := k.tenants()
 	if err != nil {

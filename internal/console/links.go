@@ -24,6 +24,8 @@ type link struct {
 	// operation is the operation of the API that uses the link.
 	operation string
 	fields    []view.Input
+	// about returns the lead of a link that says what it is about; nil for the fixed lead.
+	about func(context.Context, string) (string, error)
 	// check returns fault.LinkInvalid if the link cannot be used. It does not use it.
 	check func(context.Context, string) error
 	use   handler
@@ -84,6 +86,43 @@ func (c *Console) resetLink() link {
 	}
 }
 
+// emailLink confirms another e-mail address.
+func (c *Console) emailLink() link {
+	return link{
+		title: "Confirm an e-mail address", button: "Confirm",
+		replacement: "Ask for the change again on the page of your profile. A change is void after an hour, and " +
+			"after your password was changed.",
+		operation: "confirm-email", about: c.aboutEmailLink, use: c.confirmEmail,
+		check: func(ctx context.Context, token string) error {
+			_, err := c.Identity.CheckEmailLink(ctx, token)
+			return err
+		},
+	}
+}
+
+// aboutEmailLink says what a link confirms. The page for the new address does not say whose account
+// it is: somebody else may have got the message.
+func (c *Console) aboutEmailLink(ctx context.Context, token string) (string, error) {
+	of, err := c.Identity.CheckEmailLink(ctx, token)
+	if of.AtOld {
+		return "Your account gets the address " + of.Email + " in the place of this one. If you did not ask for it, " +
+			"do not confirm: change your password. After the change all your sessions end.", err
+	}
+	return of.Email + " becomes the address of an account in Claviger. If you did not ask for it, do not confirm. " +
+		"After the change all sessions of the account end.", err
+}
+
+func (c *Console) confirmEmail(k *call) (response, error) {
+	changed, err := c.Identity.ConfirmEmail(k.Context(), k.origin, k.PathValue("token"))
+	if err != nil {
+		return response{}, err
+	}
+	if changed {
+		return did("/sign-in", "email"), nil
+	}
+	return did("/sign-in", "email-half"), nil
+}
+
 // claimLink shows the secret of a key to its owner.
 func (c *Console) claimLink() link {
 	return link{
@@ -98,6 +137,16 @@ func (c *Console) claimLink() link {
 func (c *Console) linkRoutes(path string, l link) []web.Route {
 	return []web.Route{
 		c.route(http.MethodGet, path, c.checked(l, c.open(func(k *call) (response, error) {
+			if l.about != nil {
+				var err error
+				l.lead, err = l.about(k.Context(), k.PathValue("token"))
+				if errors.Is(err, fault.LinkInvalid) {
+					return l.unusable(), nil
+				}
+				if err != nil {
+					return response{}, err
+				}
+			}
 			return l.form(k, nil), nil
 		}))),
 		c.route(http.MethodPost, path, c.anonymous(l.reduces, func(k *call) (response, error) {

@@ -97,8 +97,19 @@ var messages = map[string]*view.Message{
 
 	"notifications.edit": {Tone: "ok", Icon: "check", Text: "Your notifications were saved."},
 	"password.edit":      {Tone: "ok", Icon: "check", Text: "Your password is changed. All other sessions have ended."},
-	"profile.edit":       {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
-	"session.end":        {Tone: "ok", Icon: "check", Text: "The session has ended."},
+	"email.both": {
+		Tone: "ok", Icon: "mail",
+		Text: "Two e-mails are on their way. Open the link in each, within an hour. Your address changes after the " +
+			"second.",
+	},
+	"email.new": {
+		Tone: "ok", Icon: "mail",
+		Text: "An e-mail is on its way to the new address. Open its link within an hour: then your address changes.",
+	},
+	"avatar.set":    {Tone: "ok", Icon: "check", Text: "Your picture was saved."},
+	"avatar.remove": {Tone: "ok", Icon: "bin", Text: "Your picture is removed."},
+	"profile.edit":  {Tone: "ok", Icon: "check", Text: "Your profile was saved."},
+	"session.end":   {Tone: "ok", Icon: "check", Text: "The session has ended."},
 
 	"key.previous": {Tone: "ok", Icon: "check", Text: "The old secret has ended."},
 }

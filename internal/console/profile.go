@@ -22,6 +22,9 @@ func (c *Console) profileRoutes() []web.Route {
 	return slices.Concat(
 		c.form(profilePath, c.showProfile, c.saveProfile),
 		c.form(notificationsPath, c.showNotifications, c.saveNotifications),
+		c.avatarRoutes(),
+		c.form(emailPath, c.showEmail, c.requestEmail),
+		c.page(dataPath, c.showData),
 	)
 }
 
@@ -36,23 +39,23 @@ func (k *call) profileForm(values url.Values, faults view.Faults) (response, err
 	if len(values) == 0 {
 		values = url.Values{"name": {u.Name}}
 	}
+	avatar, err := k.console.Identity.AvatarVersion(k.Context(), k.who)
+	if err != nil {
+		return response{}, err
+	}
 	name := nameControl(values.Get("name"))
 	name.Hint = "Colleagues and administrators see it beside your keys."
-	email := view.Control{Kind: view.KindText, Name: "email", Label: "E-mail", Value: u.Email}
-	if !u.EmailProven {
-		email.Hint = "It is not known yet that this address is yours. You get no e-mail until you have used a link " +
-			"that was sent to it."
-	}
 	p := view.Editor{
 		Heading: "Profile", Action: profilePath, Version: version(values, u.Version()), Faults: faults,
 		Button: "Save profile",
 		Parts: []view.Part{
-			{Heading: "You", Controls: []view.Control{name, email}},
+			{Heading: "You", Controls: []view.Control{name}},
 			{Heading: "Times", Controls: []view.Control{{
 				Kind: view.KindText, Name: "zone", Label: "Time zone", Value: k.zone.String(),
 				Hint: "That of your browser. Without JavaScript, times are in UTC.",
 			}}},
 		},
+		Panels: []view.Panel{emailPanel(u), avatarPanel(avatar), dataPanel},
 	}
 	return response{page: p, title: "Profile", narrow: true, current: profilePath, status: statusOf(faults)}, nil
 }

@@ -109,6 +109,7 @@ func TestAPersonDeletesTheirAccountAfterARecentSignInAndAPhrase(t *testing.T) {
 	d.post("/settings/keys/new", d.newKey("Mine")).see(t, "a key", http.StatusOK, "clv_ak_")
 	const path = "/settings/security/delete"
 	d.get(path).see(t, "before", http.StatusOK, "delete my account")
+	d.get(path).see(t, "before", http.StatusOK, "<dt>Keys that are revoked</dt><dd>1")
 	d.post(path, url.Values{"sure": {"yes"}}).see(t, "without the phrase", http.StatusUnprocessableEntity, "to go on")
 	got := d.post(path, url.Values{"sure": {"delete my account"}})
 	if got.location != "/sign-in?did=account.delete" {

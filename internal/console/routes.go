@@ -56,6 +56,7 @@ func (c *Console) Routes() map[string][]web.Route {
 		"/setup":           c.linkRoutes("/setup/{token}", c.setupLink()),
 		"/invitations":     c.linkRoutes("/invitations/{token}", c.invitationLink()),
 		"/password-resets": c.linkRoutes("/password-resets/{token}", c.resetLink()),
+		"/email-changes":   c.linkRoutes("/email-changes/{token}", c.emailLink()),
 		"/claims":          c.claimRoutes(),
 		"/settings":        c.personalRoutes(),
 		"/a": slices.Concat(

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/console/view"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -206,28 +209,56 @@ func (c *Console) changePassword(k *call) (response, error) {
 	}, did(securityPath, "password.edit").next, nil)
 }
 
-func (c *Console) confirmDeleteMe(k *call) (response, error) { return k.deleteMePage(nil), nil }
+func (c *Console) confirmDeleteMe(k *call) (response, error) { return k.deleteMePage(nil) }
 
 // deleteMePage asks before the person's account ends.
-func (k *call) deleteMePage(faults view.Faults) response {
+func (k *call) deleteMePage(faults view.Faults) (response, error) {
+	keys, err := k.countOwnKeys()
+	if err != nil {
+		return response{}, err
+	}
 	return k.confirmation(view.Confirm{
 		Heading: "Delete your account, %s?", Button: "Delete my account", Phrase: deletePhrase, Faults: faults,
 		Lead: "All your keys are revoked in every tenant, your sessions end, and your name, e-mail address and " +
 			"password are deleted. The audit trail keeps what you did, without your name. This cannot be undone.",
 		Keep: view.Link{Text: "Keep my account"},
-	}, k.session.User.Name, securityPath, []view.Fact{{Name: "E-mail", Value: k.session.User.Email}})
+	}, k.session.User.Name, securityPath, []view.Fact{
+		{Name: "E-mail", Value: k.session.User.Email}, {Name: "Keys that are revoked", Value: keys},
+	}), nil
+}
+
+// countOwnKeys returns how many keys of the person are active, disabled or expired, or that they
+// are more than are counted.
+func (k *call) countOwnKeys() (string, error) {
+	n, page := 0, &key.Page{Limit: partLimit}
+	for range searchedParts {
+		l, err := k.console.Keys.ListOwn(k.Context(), k.who, key.Filter{}, *page)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range l.Views {
+			if v.Status != policy.Revoked {
+				n++
+			}
+		}
+		if l.Next == nil {
+			return strconv.Itoa(n), nil
+		}
+		page = l.Next
+	}
+	return "more than " + strconv.Itoa(n), nil
 }
 
 func (c *Console) deleteMe(k *call) (response, error) {
 	if faults := k.sure(deletePhrase); faults != nil {
-		return k.deleteMePage(faults), nil
+		return k.deleteMePage(faults)
 	}
 	err := c.Identity.DeleteMe(k.Context(), k.who)
 	switch {
 	case errors.Is(err, fault.SignInAgain):
 		return k.signInAgain(securityPath+"/delete", err), nil
 	case errors.Is(err, fault.Conflict): // the last owner of an account, or the last admin of a tenant
-		return k.deleteMePage(view.Faults{{Field: "sure", Message: fault.Message(err)}}), nil
+		return k.deleteMePage(view.Faults{{Field: "sure", Message: fault.Message(err)}})
 	case err != nil:
 		return response{}, err
 	}

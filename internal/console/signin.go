@@ -63,6 +63,9 @@ var signInNotices = map[string]string{
 	"sign-out":       "You signed out.",
 	"account.delete": "Your account is deleted.",
 	"password":       "Your password is set. Sign in with it.",
+	"email":          "Your e-mail address is changed. Sign in with it.",
+	"email-half": "The address is confirmed. The change waits for the other address: open the link in the e-mail " +
+		"that was sent there.",
 	"reset": "If a person with this e-mail address is known here, an e-mail with a link is on its way. It works " +
 		"once, within an hour.",
 }

@@ -31,6 +31,8 @@ const (
 	InvitationToken TokenKind = "invitation"
 	ClaimToken      TokenKind = "claim"
 	ResetToken      TokenKind = "password_reset"
+	// EmailChangeToken confirms another e-mail address.
+	EmailChangeToken TokenKind = "email_change"
 )
 
 // The layout of an opaque token: 256 random bits in base64url, and a tag of 64 bits in hexadecimal.

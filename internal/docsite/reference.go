@@ -112,7 +112,10 @@ func (d *document) entry(method, path string, op *operation) entry {
 	if op.RequestBody != nil {
 		sent, found := op.RequestBody.Content[jsonBody]
 		if !found {
-			sent = op.RequestBody.Content[formBody]
+			sent, found = op.RequestBody.Content[formBody]
+		}
+		if !found {
+			sent = op.RequestBody.Content[pngBody]
 		}
 		body := d.object("", sent.Schema)
 		body.Required = op.RequestBody.Required
@@ -124,6 +127,9 @@ func (d *document) entry(method, path string, op *operation) entry {
 	}
 	if op.RequestBody != nil {
 		c.kind, c.body = exampleOf(op.RequestBody.Content)
+		if _, file := op.RequestBody.Content[pngBody]; file {
+			c.kind, c.body = pngBody, pngFile
+		}
 	}
 	e.Samples = samplesOf(c)
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {

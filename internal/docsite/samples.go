@@ -16,13 +16,16 @@ type sample struct{ ID, Name, Text string }
 const (
 	jsonBody = "application/json"
 	formBody = "application/x-www-form-urlencoded"
+	pngBody  = "image/png"
+	// pngFile is the file that stands for any picture.
+	pngFile = "picture.png"
 )
 
 // call is what the samples of an operation send.
 type call struct {
 	base, method, path string
-	// kind is the media type of the body; "" for none. body is indented JSON, or the fields of a
-	// form.
+	// kind is the media type of the body; "" for none. body is indented JSON, the fields of a form,
+	// or the name of a file.
 	kind, body string
 	needs      requirement
 }
@@ -55,6 +58,8 @@ func (c call) curl() string {
 		lines = append(lines, "-H 'Content-Type: application/json'", "-d '"+body+"'")
 	case formBody:
 		lines = append(lines, "-d '"+c.body+"'")
+	case pngBody:
+		lines = append(lines, "-H 'Content-Type: "+c.kind+"'", "--data-binary @"+c.body)
 	}
 	return strings.Join(lines, " \\\n  ")
 }
@@ -68,7 +73,12 @@ func (c call) inGo() string {
 	address := strings.TrimSuffix(`"`+c.base+path+`"`, ` + ""`)
 	var text strings.Builder
 	body := "nil"
-	if c.kind != "" {
+	switch c.kind {
+	case "":
+	case pngBody:
+		body = "body"
+		text.WriteString("body, err := os.Open(\"" + c.body + "\")\nif err != nil {\n\treturn err\n}\n")
+	default:
 		body = "body"
 		text.WriteString("body := strings.NewReader(`" + c.body + "`)\n")
 	}
@@ -110,7 +120,11 @@ func (c call) python() string {
 	if len(headers) > 0 {
 		text += "    headers={" + strings.Join(headers, ", ") + "},\n"
 	}
-	if c.kind != "" {
+	switch c.kind {
+	case "":
+	case pngBody:
+		text += "    data=open(\"" + c.body + "\", \"rb\"),\n"
+	default:
 		text += "    data=\"\"\"" + c.body + "\"\"\".encode(),\n"
 	}
 	return text + ")\nwith urllib.request.urlopen(request) as response:\n    print(response.read().decode())"

@@ -125,7 +125,7 @@ func (s *Service) setPassword(ctx context.Context, tx PasswordTx, u User, n newP
 	if err := tx.DeleteFailuresOf(ctx, u.Canonical, bucketPrefix(u.ID)); err != nil {
 		return User{}, err
 	}
-	if err := tx.VoidResets(ctx, u.ID, u.PasswordSetAt); err != nil {
+	if err := tx.VoidLinks(ctx, u.ID, u.PasswordSetAt); err != nil {
 		return User{}, err
 	}
 	return u, tx.EndSessions(ctx, u.ID)

@@ -1,8 +1,10 @@
 // Package identity holds people: their e-mail addresses, names, passwords and preferences.
 //
 // Who may do what: everybody sees and changes themselves, and may delete themselves; the operator
-// finds, disables and enables users and makes links to set a password; the holder of a link sets a
-// password (passwordreset.go) or becomes a user (enrol.go). Nobody sees another person here.
+// finds, disables and enables users, sets their addresses and makes links to set a password; the
+// holder of a link sets a password (passwordreset.go), confirms an address (emailchange.go) or
+// becomes a user (enrol.go). Nobody sees another person here, but for the avatars of people whom
+// they meet in a tenant or an account (avatar.go).
 //
 // A sign-in costs the same and has the same answer whether the person is unknown, disabled, locked
 // out or mistyped the password:
@@ -87,6 +89,16 @@ type Store interface {
 	DeleteOldFailures(ctx context.Context, before time.Time) error
 	// Reset returns a link by which a password can be set now, or fault.NotFound.
 	Reset(ctx context.Context, token credential.TokenHash, now time.Time) (ResetLink, error)
+	// EmailLink returns a link of a change of address that can be used now, or fault.NotFound.
+	EmailLink(ctx context.Context, token credential.TokenHash, now time.Time) (EmailLink, error)
+	EmailReader
+	audit.TrailStore
+	// Avatar returns the avatar of a user, or fault.NotFound for none.
+	Avatar(ctx context.Context, user ident.UserID) (Avatar, error)
+	// AvatarVersion returns the version of a user's avatar; "" for none.
+	AvatarVersion(ctx context.Context, user ident.UserID) (string, error)
+	// Affiliations returns what a user belongs to.
+	Affiliations(ctx context.Context, user ident.UserID) (Affiliations, error)
 	// UpgradeHash replaces the stored hash of a password by a hash of the same password at another
 	// cost. It does nothing where another password was set in the meantime.
 	UpgradeHash(ctx context.Context, user ident.UserID, was, is string) error
@@ -105,8 +117,9 @@ type LockTx interface {
 type EndTx interface {
 	// EndSessions ends every session of the user.
 	EndSessions(ctx context.Context, user ident.UserID) error
-	// VoidResets voids the user's links that were not used.
-	VoidResets(ctx context.Context, user ident.UserID, now time.Time) error
+	// VoidLinks voids the user's links to set a password that were not used, and those of a change
+	// of their address.
+	VoidLinks(ctx context.Context, user ident.UserID, now time.Time) error
 }
 
 // ForgetFailuresTx forgets failed sign-ins.
@@ -129,12 +142,17 @@ type UserTx interface {
 	LockTx
 	EndTx
 	TenantsTx
+	LookupsTx
 	// Rename changes a user's name.
 	Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error
 	// SetMuted writes which kinds of notices a user does not want.
 	SetMuted(ctx context.Context, user ident.UserID, kinds []notice.Kind, at time.Time) error
 	// SetUserDisabled disables the user, or enables them.
 	SetUserDisabled(ctx context.Context, user ident.UserID, disabled bool, at time.Time) error
+}
+
+// LookupsTx reads what identifies keys in the cache.
+type LookupsTx interface {
 	// LookupsOfOwner lists the lookups of up to most secrets of the user's keys that are not
 	// revoked.
 	LookupsOfOwner(ctx context.Context, user ident.UserID, most int) ([]string, error)
@@ -189,6 +207,10 @@ type DeleteTx interface {
 	// and proves the address, since it was mailed or the operator made it; otherwise
 	// fault.LinkInvalid.
 	ProvingLink(ctx context.Context, token credential.TokenHash, canonical string, now time.Time) (ident.LinkID, error)
+	// ProvingEmailLink returns the link of a change of address that was mailed to the canonical
+	// address, if it was used or is the one that is being used; otherwise fault.LinkInvalid.
+	ProvingEmailLink(ctx context.Context, link, used ident.LinkID, canonical string,
+		now time.Time) (ident.LinkID, error)
 	// TenantRules returns the settings of a tenant.
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// RevokeKeysOf revokes all keys of a user in a tenant, from the commit on; in mode
@@ -203,11 +225,19 @@ type DeleteTx interface {
 	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 }
 
+// Pictures makes avatars. It is package picture's Maker.
+type Pictures interface {
+	// Avatar returns the PNG that is made of a file.
+	Avatar(ctx context.Context, file []byte) ([]byte, error)
+}
+
 // Ledgers write the changes of this package.
 type Ledgers struct {
 	Users     audit.Ledger[UserTx]
 	Passwords audit.Ledger[PasswordTx]
 	Deletions audit.Ledger[DeleteTx]
+	Avatars   audit.Ledger[AvatarTx]
+	Emails    audit.Ledger[EmailTx]
 }
 
 // Service signs people in and keeps their records.
@@ -222,6 +252,8 @@ type Service struct {
 
 	// Passwords hashes passwords, a few at a time.
 	Passwords *Hasher
+	// Pictures makes avatars of uploaded files.
+	Pictures Pictures
 	// Mails is set where a mail server delivers links to people.
 	Mails bool
 

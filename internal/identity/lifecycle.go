@@ -108,7 +108,11 @@ const maxLookups = 200
 // invalidateOwner invalidates what decisions show of an owner: the owner's keys or, where those are
 // too many, all tenants where the owner appears. A person who edits their profile again and again
 // must not cause every key of a tenant to be read again.
-func invalidateOwner(ctx context.Context, tx UserTx, e audit.Event, owner ident.UserID) (audit.Event, error) {
+func invalidateOwner(ctx context.Context, tx interface {
+	LookupsTx
+	TenantsTx
+}, e audit.Event, owner ident.UserID,
+) (audit.Event, error) {
 	lookups, err := tx.LookupsOfOwner(ctx, owner, maxLookups+1)
 	if err != nil || len(lookups) <= maxLookups {
 		return e.InvalidatesLookups(lookups...), err
@@ -156,7 +160,7 @@ func (s *Service) SetDisabled(ctx context.Context, who principal.Principal, user
 			if err := tx.SetUserDisabled(ctx, user, disabled, u.UpdatedAt); err != nil || !disabled {
 				return err
 			}
-			if err := tx.VoidResets(ctx, user, u.UpdatedAt); err != nil {
+			if err := tx.VoidLinks(ctx, user, u.UpdatedAt); err != nil {
 				return err
 			}
 			return tx.EndSessions(ctx, user)
@@ -196,12 +200,9 @@ var (
 // memberships, roles and sessions, and erases address, name and password. It needs a sign-in
 // younger than five minutes.
 func (s *Service) DeleteMe(ctx context.Context, who principal.Principal) error {
-	me, err := signedIn(who)
+	me, err := s.recentlySignedIn(who)
 	if err != nil {
 		return err
-	}
-	if !me.Recent(s.Now()) {
-		return errOldSignIn
 	}
 	return s.Ledgers.Deletions.Write(ctx, who, func(ctx context.Context, tx DeleteTx) (audit.Event, error) {
 		if err := tx.LockAccountsAndTenantsOf(ctx, me.User.ID); err != nil {
@@ -295,7 +296,7 @@ func (s *Service) eraseUser(ctx context.Context, tx DeleteTx, u User) error {
 			return err
 		}
 	}
-	if err := tx.VoidResets(ctx, u.ID, s.Now()); err != nil {
+	if err := tx.VoidLinks(ctx, u.ID, s.Now()); err != nil {
 		return err
 	}
 	return tx.DeleteUser(ctx, u.ID, s.Now())

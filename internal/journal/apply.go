@@ -57,6 +57,8 @@ type PeopleTx interface {
 	RemoveMemberships(ctx context.Context, user ident.UserID) error
 	// VoidPassword removes a person's password. No sign-in works until another one is set.
 	VoidPassword(ctx context.Context, user ident.UserID, at time.Time) error
+	// VoidEmail removes a person's e-mail address. No sign-in works until the operator sets one.
+	VoidEmail(ctx context.Context, user ident.UserID, at time.Time) error
 	DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (tenancy.Member, error)
 	UpdateMember(ctx context.Context, m tenancy.Member, at time.Time) error
@@ -97,15 +99,15 @@ type MachineTx interface {
 
 // Revocations counts the objects that lost authority.
 type Revocations struct {
-	Keys, Users, Passwords, SecondFactors, RecoveryCodes, Members, AccountMembers, Applications int
-	Tenants, Accounts, Policies                                                                 int
-	ServiceAccounts, Subjects, Plans, ManagementKeys, Routes, Entries                           int
+	Keys, Users, Passwords, Emails, SecondFactors, RecoveryCodes, Members, AccountMembers, Applications int
+	Tenants, Accounts, Policies                                                                         int
+	ServiceAccounts, Subjects, Plans, ManagementKeys, Routes, Entries                                   int
 }
 
 // On adds the counts to an event.
 func (t Revocations) On(e audit.Event) audit.Event {
 	for name, n := range map[string]int{
-		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords,
+		"keys": t.Keys, "users": t.Users, "passwords": t.Passwords, "emails": t.Emails,
 		"second_factors": t.SecondFactors, "recovery_codes": t.RecoveryCodes, "members": t.Members,
 		"account_members": t.AccountMembers, "applications": t.Applications, "tenants": t.Tenants,
 		"accounts": t.Accounts, "policies": t.Policies, "service_accounts": t.ServiceAccounts,
@@ -142,6 +144,9 @@ func (s *State) Apply(ctx context.Context, tx Tx, from Backup, now time.Time) (t
 			func(id ident.UserID, last userState) error {
 				return countChanged(&t.Passwords)(a.password(ctx, id, last))
 			}),
+		applyEach(s.users, func(id ident.UserID, last userState) error {
+			return countChanged(&t.Emails)(a.email(ctx, id, last))
+		}),
 		applyEach(s.users, func(id ident.UserID, last userState) error {
 			return countChanged(&t.SecondFactors)(a.secondFactor(ctx, id, last))
 		}),
@@ -347,6 +352,19 @@ func (a applier) password(ctx context.Context, id ident.UserID, last userState) 
 		return false, err
 	}
 	return true, a.tx.People.VoidPassword(ctx, id, a.now)
+}
+
+// email removes an address that was replaced after the backup: who reads its mail must not be able
+// to set a password. The journal does not contain the new one, which the operator sets.
+func (a applier) email(ctx context.Context, id ident.UserID, last userState) (taken bool, err error) {
+	if last.deleted || last.email == (changePoint{}) || !a.existedBefore(last.email, a.madeAt) {
+		return false, nil
+	}
+	u, err := a.tx.People.LockUser(ctx, id)
+	if err != nil || u.Email == "" {
+		return false, err
+	}
+	return true, a.tx.People.VoidEmail(ctx, id, a.now)
 }
 
 func (a applier) delete(ctx context.Context, id ident.UserID) error {

@@ -99,6 +99,8 @@ func aspectOf(f audit.Effect) aspect {
 		return aspect{name: "user deleted"}
 	case audit.EffectPasswordSet:
 		return aspect{name: "user password", endedBy: "user deleted"}
+	case audit.EffectEmailSet:
+		return aspect{name: "user email", endedBy: "user deleted"}
 	case audit.EffectSecondFactorSet, audit.EffectSecondFactorRemoved:
 		return aspect{name: "user second factor", endedBy: "user deleted"}
 	case audit.EffectRecoveryCodesEnded:

@@ -238,6 +238,8 @@ type userState struct {
 	// one then. codes is when recovery codes last ended.
 	factor, codes changePoint
 	hasFactor     bool
+	// email is when their e-mail address was last replaced.
+	email changePoint
 }
 
 // accountRoleState is the latest state of a person's role in an account.
@@ -404,7 +406,8 @@ func (s *State) applyEffect(f audit.Effect, l Line) error {
 	case audit.EffectMemberDisabled, audit.EffectMemberEnabled, audit.EffectMemberRemoved, audit.EffectMemberRoleSet:
 		s.applyMember(f, l)
 	case audit.EffectUserDisabled, audit.EffectUserEnabled, audit.EffectUserDeleted, audit.EffectPasswordSet,
-		audit.EffectSecondFactorSet, audit.EffectSecondFactorRemoved, audit.EffectRecoveryCodesEnded:
+		audit.EffectSecondFactorSet, audit.EffectSecondFactorRemoved, audit.EffectRecoveryCodesEnded,
+		audit.EffectEmailSet:
 		s.applyUser(f, l)
 	case audit.EffectTenantDisabled, audit.EffectTenantEnabled, audit.EffectSettingsSet, audit.EffectCopiesForgotten,
 		audit.EffectCatalogueSet:
@@ -530,6 +533,8 @@ func (s *State) applyUser(f audit.Effect, l Line) {
 		u.factor, u.hasFactor = s.point(l), false
 	case audit.EffectRecoveryCodesEnded:
 		u.codes = s.point(l)
+	case audit.EffectEmailSet:
+		u.email = s.point(l)
 	}
 	s.users[f.User] = u
 }
@@ -572,6 +577,7 @@ func (s *State) repairTime(l Line) {
 		u.password.time = earlierTime(u.password.time, l.At)
 		u.factor.time = earlierTime(u.factor.time, l.At)
 		u.codes.time = earlierTime(u.codes.time, l.At)
+		u.email.time = earlierTime(u.email.time, l.At)
 		s.users[id] = u
 	}
 	for at, last := range s.plans {

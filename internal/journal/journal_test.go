@@ -77,6 +77,7 @@ var sampleEffects = map[audit.EffectKind]audit.Effect{
 	audit.EffectUserEnabled:            {User: "usr_1"},
 	audit.EffectUserDeleted:            {User: "usr_1"},
 	audit.EffectPasswordSet:            {User: "usr_1", Since: at},
+	audit.EffectEmailSet:               {User: "usr_1"},
 	audit.EffectSecondFactorSet:        {User: "usr_1", Since: at},
 	audit.EffectSecondFactorRemoved:    {User: "usr_1"},
 	audit.EffectRecoveryCodesEnded:     {User: "usr_1"},

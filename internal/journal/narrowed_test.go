@@ -451,6 +451,40 @@ var narrowings = map[string]func(n *narrowed) (after, demand func()){
 			n.code("sign in", err, "")
 		}
 	},
+	"an address was changed": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Address Owner", scope.Member)
+		k := n.Key(n.As(p), n.tenant, "applications:read")
+		const next = "another@claviger.example"
+		set := func(email string) {
+			n.Helper()
+			_, err := n.Identity.SetEmail(n.Context(), principal.Operator(), p.ID, email)
+			n.check(err)
+		}
+		return func() { set(next) }, func() {
+			for _, email := range []string{p.Email, next} {
+				_, _, err := n.Anyone().SignIn(n.Context(), email, testkit.Password)
+				n.code("sign in as "+email, err, api.SignInFailed)
+			}
+			who, err := n.With(k).Whoami(n.Context())
+			n.code("the key", err, "")
+			if err == nil && who.User.Email != nil {
+				n.Errorf("the key is that of %s", *who.User.Email)
+			}
+			set(next)
+			_, _, err = n.Anyone().SignIn(n.Context(), next, testkit.Password)
+			n.code("sign in after the operator set the address", err, "")
+		}
+	},
+	"an address was changed before the backup": func(n *narrowed) (after, demand func()) {
+		p := n.Member(n.tenant, "Address Owner", scope.Member)
+		const next = "before@claviger.example"
+		_, err := n.Identity.SetEmail(n.Context(), principal.Operator(), p.ID, next)
+		n.check(err)
+		return func() {}, func() {
+			_, _, err := n.Anyone().SignIn(n.Context(), next, testkit.Password)
+			n.code("sign in", err, "")
+		}
+	},
 	"a second factor was removed": func(n *narrowed) (after, demand func()) {
 		p := n.Member(n.tenant, "Factor Owner", scope.Member)
 		c := n.As(p)

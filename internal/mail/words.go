@@ -75,6 +75,12 @@ func (d Renderer) words(l notice.Message) wording {
 		w = recoveryCodeUsed(l)
 	case notice.PasswordReset:
 		w = passwordReset(l)
+	case notice.EmailChangeNew:
+		w = emailChangeNew(l)
+	case notice.EmailChangeOld:
+		w = emailChangeOld(l)
+	case notice.EmailChanged:
+		w = emailChanged(l)
 	case notice.Invitation:
 		w = invitation(l)
 	case notice.KeyClaim:
@@ -282,6 +288,48 @@ func passwordReset(l notice.Message) wording {
 		Advice: "If this was you, open the link. It works once, and setting the password ends every session. " +
 			"If it was not you, do nothing. Your password stays the same.",
 		path: "/password-resets/",
+	}
+}
+
+func emailChangeNew(l notice.Message) wording {
+	return wording{
+		Subject: "Confirm your e-mail address for Claviger",
+		Lead:    "Somebody asks to use this e-mail address for their account in Claviger.",
+		Rows:    []row{{"When", moment(l.At)}, {"The link is valid until", moment(l.Facts.Until)}},
+		Advice: "If this was you, open the link. It works once. The address changes after the link that was sent to " +
+			"your present address was used as well, and you then sign in with the new one. " +
+			"If it was not you, do nothing. The address is not used.",
+		Why:  "You receive this message because somebody entered your e-mail address in Claviger.",
+		path: "/email-changes/",
+	}
+}
+
+func emailChangeOld(l notice.Message) wording {
+	return wording{
+		Subject: "Confirm that your e-mail address for Claviger changes",
+		Lead:    "Somebody who is signed in as you asks to change the e-mail address of your account.",
+		Rows: []row{
+			{"New address", l.Facts.Email},
+			{"When", moment(l.At)},
+			{"Address", l.Facts.Address},
+			{"The link is valid until", moment(l.Facts.Until)},
+		},
+		Advice: "If this was you, open the link. It works once. The address changes after the link that was sent to " +
+			"the new address was used as well. " +
+			"If it was not you, somebody uses your account: change your password at once. " +
+			"That cancels the change and ends every session.",
+		path: "/email-changes/",
+	}
+}
+
+func emailChanged(l notice.Message) wording {
+	return wording{
+		Subject: "Your e-mail address for Claviger was changed",
+		Lead:    "Your account in Claviger has another e-mail address now. Messages no longer go to this one.",
+		Rows:    []row{{"When", moment(l.At)}, {"Address", l.Facts.Address}},
+		Advice: "If this was you, you do not have to do anything. " +
+			"If it was not, tell the operator of the server at once.",
+		Why: "You receive this message because it was the e-mail address of your account in Claviger.",
 	}
 }
 

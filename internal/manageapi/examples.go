@@ -46,6 +46,24 @@ func examples(baseURL string) []any {
 		ExpiresAt:   &later, EffectiveExpiresAt: &later, ExpiryReason: new(api.ExpiryByKey),
 		LastUsedAt: &at, LastUsedIP: new("192.0.2.7"), Version: exampleVersion,
 	}}
+	event := api.Event{
+		ID: "evt_01m8k6w12gk2l3mn", At: at, Action: "key.create",
+		Actor:  api.Actor{Type: "user", ID: new(exampleUser), Email: new(exampleEmail)},
+		Target: api.Target{Type: "key", ID: new(exampleKey), Name: new("Nightly export")},
+		IP:     new("192.0.2.7"), RequestID: new("req_K2L3MN4P00000017"),
+		Details: map[string]string{"style": "token"},
+	}
+	self := api.Me{
+		ID: exampleUser, Number: 1, Email: exampleEmail, EmailProven: true, Name: "Ada Lovelace",
+		Status: api.StatusActive, Notices: api.Notices{
+			KeyExpiring: true, KeyExpired: true, KeyIdle: true, KeyCreated: true, KeyRefreshed: true,
+			KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true,
+		}, CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
+	}
+	signIn := api.SessionInfo{
+		ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
+		IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Kind: api.SessionOfConsole, Current: true,
+	}
 	credential := api.Credential{
 		Style: api.StyleToken, ID: examplePublicID, Secret: "…", Value: examplePublicID + "_…",
 		Example: "curl -H 'Authorization: Bearer " + examplePublicID +
@@ -122,6 +140,14 @@ func examples(baseURL string) []any {
 			CurrentPassword: examplePassword,
 			NewPassword:     "another sentence that only Ada knows",
 		},
+		api.ChangeEmailRequest{Email: "ada@example.org"},
+		api.EmailChange{Email: "ada@example.org", ConfirmPresent: true, ExpiresAt: at.Add(time.Hour)},
+		api.EmailConfirmation{Changed: true},
+		api.PersonalData{
+			User: self, Accounts: []api.AccountMembership{role}, Memberships: []api.Membership{membership},
+			Sessions: []api.SessionInfo{signIn}, Keys: []api.OwnKey{{Key: key, TenantID: exampleTenant}},
+			Events: []api.Event{event}, Complete: true,
+		},
 		api.CreateApplicationRequest{Name: "Orders", Description: "The orders API"},
 		api.CreateInvitationRequest{Email: "grace@example.com", Role: api.RoleMember},
 		api.CreateKeyRequest{
@@ -144,13 +170,7 @@ func examples(baseURL string) []any {
 			AllApplications: true,
 			ApplicationIDs:  []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
 		},
-		api.Event{
-			ID: "evt_01m8k6w12gk2l3mn", At: at, Action: "key.create",
-			Actor:  api.Actor{Type: "user", ID: new(exampleUser), Email: new(exampleEmail)},
-			Target: api.Target{Type: "key", ID: new(exampleKey), Name: new("Nightly export")},
-			IP:     new("192.0.2.7"), RequestID: new("req_K2L3MN4P00000017"),
-			Details: map[string]string{"style": "token"},
-		},
+		event,
 		api.Invitation{
 			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember,
 			URL:       new(baseURL + "/invitations/…"),
@@ -203,13 +223,7 @@ func examples(baseURL string) []any {
 				}},
 			},
 		},
-		api.Me{
-			ID: exampleUser, Number: 1, Email: exampleEmail, EmailProven: true, Name: "Ada Lovelace",
-			Status: api.StatusActive, Notices: api.Notices{
-				KeyExpiring: true, KeyExpired: true, KeyIdle: true, KeyCreated: true, KeyRefreshed: true,
-				KeyRevealed: true, KeyDisabled: true, KeyRevoked: true, NewSignIn: true,
-			}, CreatedAt: at, UpdatedAt: at, Version: exampleVersion,
-		},
+		self,
 		api.Member{
 			User: person, Role: api.RoleAdmin, Status: api.StatusActive, CreatedAt: at, Version: exampleVersion,
 		},
@@ -248,10 +262,7 @@ func examples(baseURL string) []any {
 			Version: exampleVersion,
 		},
 		session,
-		api.SessionInfo{
-			ID: "ses_01m8k6w12gt8u9vw", CreatedAt: at, SignedInAt: at, LastSeenAt: at, ExpiresAt: at.AddDate(0, 0, 7),
-			IP: "192.0.2.7", UserAgent: "Mozilla/5.0", Kind: api.SessionOfConsole, Current: true,
-		},
+		signIn,
 		api.Subject{
 			ID: "sub_01m8k6w12gw4x5yz", Number: 1, ExternalID: "cus_1029", Name: new("Grace Hopper Ltd"),
 			Plan: new("free"), Metadata: json.RawMessage(`{"region":"eu"}`), Status: api.StatusActive,

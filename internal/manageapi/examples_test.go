@@ -26,9 +26,9 @@ func TestEveryBodyOfTheDocumentHasAnExample(t *testing.T) {
 	testkit.NoError(t, json.Unmarshal([]byte(text), &document))
 	bodies := 0
 	check := func(name string, b body) {
-		for _, content := range b.Content {
+		for kind, content := range b.Content {
 			bodies++
-			if content.Example == nil {
+			if content.Example == nil && !strings.HasPrefix(kind, "image/") {
 				t.Errorf("%s has no example", name)
 			}
 		}

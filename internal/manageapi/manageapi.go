@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -57,8 +58,10 @@ type API struct {
 	// Version of the server, which the OpenAPI document names.
 	Version string
 
-	surface *web.Surface
-	huma    huma.API
+	// downloads has the people who download their data now.
+	downloads sync.Map
+	surface   *web.Surface
+	huma      huma.API
 }
 
 // Mount adds all operations.
@@ -78,6 +81,9 @@ func (a *API) Mount(router *web.Router) {
 	a.sessions()
 	a.me()
 	a.twoFactor()
+	a.avatars()
+	a.emailChanges()
+	a.ownData()
 	a.links()
 	a.passwordResets()
 	a.accounts()

@@ -68,7 +68,8 @@ func operationFaults(o testkit.Operation, d testkit.OpenAPI) (found []string) {
 		"parameters of the path are not those declared")
 	if o.RequestBody != nil {
 		demand(len(o.RequestBody.Content["application/json"].Schema)+
-			len(o.RequestBody.Content["application/x-www-form-urlencoded"].Schema) > 0, "its body has no form")
+			len(o.RequestBody.Content["application/x-www-form-urlencoded"].Schema)+
+			len(o.RequestBody.Content["image/png"].Schema) > 0, "its body has no form")
 	}
 	demand(o.Security != nil, "its need is not said")
 	for _, way := range o.Security {

@@ -42,6 +42,9 @@ type requirement struct {
 	// versioned is set if the operation edits an object that has a version, and accepts If-Match.
 	// Its handler passes [expectedOf] to the domain, and returns the result of [edited].
 	versioned bool
+	// file is the size of the largest file that the operation receives as its body; 0 for a body of
+	// JSON.
+	file int
 	// idempotent is set if the operation accepts an Idempotency-Key. Its handler is made by
 	// idempotent.
 	idempotent bool
@@ -124,7 +127,8 @@ func (a *API) anonymous(needs requirement) func(huma.Context, func(huma.Context)
 func (a *API) authenticate(needs requirement) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		caller, body, err := a.Middleware.Authenticator.Caller(w, r, needs.of(r))
+		caller, body, end, err := a.readCaller(w, r, needs)
+		defer end()
 		if err == nil && isChange(r.Method) {
 			err = a.Middleware.AdmitChange(caller.Principal, needs.reducesBy(r, body))
 		}
@@ -144,6 +148,22 @@ func (a *API) authenticate(needs requirement) func(huma.Context, func(huma.Conte
 		ctx = readAs(ctx, admission.ForPrincipal(caller.Principal))
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
+}
+
+// readCaller authenticates the caller and reads the body. end must be called when the request has
+// ended.
+func (a *API) readCaller(w http.ResponseWriter, r *http.Request, needs requirement) (caller verify.Caller, body []byte,
+	end func(), err error,
+) {
+	if needs.file == 0 {
+		caller, body, err = a.Middleware.Authenticator.Caller(w, r, needs.of(r))
+		return caller, body, func() {}, err
+	}
+	caller, _, end, err = a.Middleware.Authenticator.UploadingCaller(w, r, needs.of(r), needs.file)
+	if err != nil {
+		end = func() {}
+	}
+	return caller, nil, end, err
 }
 
 // reducesBy reports whether a request to the operation only takes authority away.

@@ -64,7 +64,12 @@ const (
 	RecoveryCodeUsed Kind = "recovery_code_used"
 	PasswordReset    Kind = "password_reset"
 	Invitation       Kind = "invitation"
-	KeyClaim         Kind = "key_claim"
+	// EmailChangeNew and EmailChangeOld bring the links that confirm another e-mail address, to the
+	// new one and to that of before. EmailChanged tells the address of before that it was replaced.
+	EmailChangeNew Kind = "email_change_new"
+	EmailChangeOld Kind = "email_change_old"
+	EmailChanged   Kind = "email_changed"
+	KeyClaim       Kind = "key_claim"
 	// Test is a message that an owner or admin of an account sends to their own address.
 	Test Kind = "test"
 )
@@ -117,7 +122,8 @@ type Notice struct {
 	Key ident.KeyID
 	// Link is the link that the message contains; "" for none. Nobody else sees it.
 	Link ident.LinkID
-	// To is the address that a tenant's link goes to; "" for every other notice.
+	// To is the address that a tenant's link goes to, or that of before of a person who has another
+	// one now; "" for every other notice.
 	To string
 	// Account is the account that it is about. The outbox sets it to that of Facts.Tenant where it
 	// is "". It stays "" for a notice about a person's own sign-ins and password.
@@ -172,6 +178,8 @@ type Facts struct {
 	CodesLeft int `json:"codes_left,omitempty"`
 	// Role is that of an invitation.
 	Role scope.Role `json:"role,omitempty"`
+	// Email is the address that a person asked for.
+	Email string `json:"email,omitempty"`
 	// Until is when the link expires.
 	Until time.Time `json:"until,omitzero"`
 }

@@ -102,7 +102,7 @@ func (s *Service) sendBatch(ctx context.Context, end time.Time) (more bool, err 
 // urgentLinks are the kinds of notices that somebody waits for, the most urgent first: they cannot
 // sign in, or cannot begin, without the link. They do not wait behind the notices about a day on
 // which 100,000 keys expire.
-var urgentLinks = []Kind{PasswordReset, Invitation, KeyClaim}
+var urgentLinks = []Kind{PasswordReset, EmailChangeNew, EmailChangeOld, Invitation, KeyClaim}
 
 // nextDue returns the notices to send next: urgent links, then those that are due longest. Links
 // may be among both; the second attempt finds that they are sent.
@@ -160,6 +160,9 @@ func (s *Service) deliver(ctx context.Context, n Notice, c Lease) (failure, err 
 		return skip(reason), err
 	}
 	m := Message{Notice: n, Date: s.Now()}
+	if n.Kind == EmailChanged { // the address on file is another one now
+		m.To = Recipient{Email: n.To, Active: true, Proven: true}
+	}
 	if n.User != "" {
 		m.To, err = s.Store.Recipient(ctx, n.User)
 		if err != nil {

@@ -137,6 +137,7 @@ const (
 	clampWatches query = `UPDATE key_watches SET shown_at = CASE WHEN shown_at > $1 THEN $1 ELSE shown_at END,
 		used_at = CASE WHEN used_at > $1 THEN $1 ELSE used_at END, refused_at = CASE WHEN refused_at > $1 THEN $1
 		ELSE refused_at END WHERE shown_at > $1 OR used_at > $1 OR refused_at > $1`
+	clampAvatars query = `UPDATE user_avatars SET set_at = $1 WHERE set_at > $1`
 	clampFactors query = `UPDATE second_factors SET set_at = $1 WHERE set_at > $1`
 	// Codes of the present time are accepted again; those of steps up to now stay used.
 	clampFactorSteps query = `UPDATE second_factors SET last_step = CAST($1 AS BIGINT) / 30000000
@@ -214,6 +215,7 @@ var clamps = []query{
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
 	clampSigningKeys, clampWatches, clampFactors, clampFactorSteps, clampFactorProofs, clampHalfSessions, clampFlushes,
+	clampAvatars,
 }
 
 type repairKey struct{}

@@ -21,6 +21,8 @@ const (
 		WHERE tenant_id = $1 AND change_number < $2 AND target_id = $4 ORDER BY change_number DESC LIMIT $3`
 	listAccountEventsOf query = `SELECT ` + eventColumns + ` FROM audit_events
 		WHERE account_id = $1 AND change_number < $2 AND target_id = $4 ORDER BY change_number DESC LIMIT $3`
+	listEventsBy query = `SELECT ` + eventColumns +
+		` FROM audit_events WHERE actor_id = $1 AND change_number < $2 ORDER BY change_number DESC LIMIT $3`
 )
 
 // Events implements audit.TrailStore.
@@ -33,6 +35,10 @@ func (s *Store) Events(ctx context.Context, of audit.Trail, before int64,
 	args := []any{string(of.Account), before, pageLimit(limit)}
 	if of.Tenant != "" {
 		args[0] = string(of.Tenant)
+	}
+	if of.Actor != "" {
+		list, err = collect(ctx, s.reading, listEventsBy, scanEvent, string(of.Actor), before, pageLimit(limit))
+		return list, s.fault(err)
 	}
 	if of.Target != "" {
 		args = append(args, of.Target)

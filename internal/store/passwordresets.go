@@ -50,11 +50,6 @@ func (t *Tx) UseReset(ctx context.Context, token credential.TokenHash, now time.
 	return t.runOne(ctx, useLink, string(credential.ResetToken), token[:], micros(now))
 }
 
-// VoidResets implements identity.EndTx.
-func (t *Tx) VoidResets(ctx context.Context, user ident.UserID, now time.Time) error {
-	return t.exec(ctx, voidResets, user, micros(now))
-}
-
 // PendingLink implements notice.Store.
 func (s *Store) PendingLink(ctx context.Context, id ident.LinkID, now time.Time) (l notice.Link, err error) {
 	var hash []byte

@@ -195,7 +195,9 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
-	for _, q := range []query{deleteKnownClients, deleteCodes, deleteFactor} {
+	for _, q := range []query{
+		deleteKnownClients, deleteCodes, deleteFactor, deleteAvatar, deleteEmailLinks,
+	} {
 		if err := t.exec(ctx, q, user); err != nil {
 			return err
 		}

@@ -28,6 +28,8 @@ type Authenticator struct {
 	// ManagementKeys limits the requests of management keys; nil for no limit.
 	ManagementKeys *ManagementLimit
 
+	// uploads are the files that people send now.
+	uploads uploads
 	// origins recognises requests that another site made a browser send.
 	origins http.CrossOriginProtection
 }

@@ -45,17 +45,20 @@ func (m *Middleware) BufferAnonymousBody(w http.ResponseWriter, r *http.Request)
 // DiscardBody stops reading a body that is no longer needed, before the response is written.
 // Otherwise the server would wait for the rest of it as long as the client likes. If the rest
 // arrives within a moment, the connection stays open; if not, it is closed with the response.
-func DiscardBody(w http.ResponseWriter, r *http.Request) {
+func DiscardBody(w http.ResponseWriter, r *http.Request) { discardBody(w, r, MaxBody, discardTime) }
+
+// discardBody is DiscardBody for a rest of less than most bytes, which arrives within a time.
+func discardBody(w http.ResponseWriter, r *http.Request, most int64, within time.Duration) {
 	if !hasBody(r) || r.ProtoMajor != 1 { // HTTP/2 ends only the stream
 		return
 	}
 	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(discardTime)) != nil {
+	if control.SetReadDeadline(time.Now().Add(within)) != nil {
 		return
 	}
 	if r.Header.Get("Expect") == "" {
-		n, err := io.Copy(io.Discard, io.LimitReader(r.Body, MaxBody))
-		if err == nil && n < MaxBody {
+		n, err := io.Copy(io.Discard, io.LimitReader(r.Body, most))
+		if err == nil && n < most {
 			_ = control.SetReadDeadline(time.Time{}) // nothing more is read
 			return
 		}

@@ -18,6 +18,18 @@ func TestAPersonLooksAfterTheirAccountInTheConsole(t *testing.T) {
 	signIn(tab, member.Email)
 	tab.Follow(browser.Link("Profile"))
 	look(t, tab, "profile")
+	tab.Follow(browser.Link("Change… your e-mail address"))
+	look(t, tab, "email")
+	tab.Visit("/settings/profile")
+	tab.Follow(browser.Link("Upload a picture…"))
+	look(t, tab, "avatar")
+	tab.Visit("/settings/profile")
+	testkit.NoError(t, h.As(member).SetAvatar(t.Context(), "image/gif", []byte(dotGIF)))
+	tab.Visit("/settings/profile")
+	look(t, tab, "profile-picture")
+	tab.Follow(browser.Link("Download… your data"))
+	look(t, tab, "data")
+	tab.Visit("/settings/profile")
 	tab.Fill("Name", "Ines Lind")
 	tab.Follow(browser.Button("Save profile"))
 	tab.See("Your profile was saved.")
@@ -36,3 +48,7 @@ func TestAPersonLooksAfterTheirAccountInTheConsole(t *testing.T) {
 	tab.Follow(browser.Link("Delete my account…"))
 	look(t, tab, "delete-account")
 }
+
+// dotGIF is a picture of one pixel.
+const dotGIF = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00" +
+	"\x00\x02\x02D\x01\x00;"

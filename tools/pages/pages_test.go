@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -149,10 +150,26 @@ func linkPages(t *testing.T, h *testkit.Server) []page {
 		{"invitation", h.URL, "/invitations/" + testkit.InvitationToken(invitation), http.StatusOK},
 		{"claim", h.URL, "/claims/" + claim, http.StatusOK},
 		{"password-reset", h.URL, "/password-resets/" + reset.Reveal(), http.StatusOK},
+		emailLinkPage(t),
 	}
 	for _, p := range list {
 		kind, _, _ := strings.Cut(p.path[1:], "/")
 		list = append(list, page{p.name + "-unusable", h.URL, "/" + kind + "/x", http.StatusNotFound})
 	}
 	return list
+}
+
+// emailLinkPage returns the page of a link that confirms an address, of a server with mail.
+func emailLinkPage(t *testing.T) page {
+	t.Helper()
+	p := testkit.NewSMTPMailbox(t, testkit.SQLite)
+	ann := p.Member(p.MainTenant, "Ann Example", scope.Member)
+	_, err := p.As(ann).ChangeEmail(t.Context(), "next@claviger.example")
+	testkit.NoError(t, err)
+	mails := p.Mails(t, notice.EmailChangeOld)
+	if len(mails) != 1 {
+		t.Fatalf("mailed were %+v", mails)
+	}
+	token := testkit.MailedToken(t, p.Server, mails[0], "/email-changes/")
+	return page{"email-change", p.URL, "/email-changes/" + token, http.StatusOK}
 }

@@ -6,6 +6,8 @@ type Editor struct {
 	Heading, Intro string
 	// Action is where the form is sent.
 	Action string
+	// Files is set for a form that sends a file.
+	Files bool
 	// Once makes the form count once, and Version is that of what it changes; "" where there is
 	// none.
 	Once, Version string
@@ -47,6 +49,8 @@ const (
 	KindChecks = "checks"
 	// KindScopes shows Groups as check boxes by resource.
 	KindScopes = "scopes"
+	// KindFile is a file that the browser sends. Its form has Files set.
+	KindFile = "file"
 	// KindText is a text instead of a field.
 	KindText = "text"
 )
@@ -65,6 +69,8 @@ type Control struct {
 	// Width is "", short or mini. Grow is set for a field that takes the room which its row has.
 	Width string
 	Grow  bool
+	// Accept are the media types that a file should have.
+	Accept string
 	// Autocomplete is "off" where the browser must suggest nothing, or "".
 	Autocomplete string
 	// If is the style by which the field is hidden while another choice is made: if-some,

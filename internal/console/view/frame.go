@@ -31,7 +31,11 @@ type Frame struct {
 }
 
 // Person is who is signed in.
-type Person struct{ Name, Email, Initials string }
+type Person struct {
+	Name, Email, Initials string
+	// Avatar is the path of their picture; "" for none, and the initials are shown.
+	Avatar string
+}
 
 // AccountLinks are the tenants of an account.
 type AccountLinks struct {

@@ -56,6 +56,8 @@ type Panel struct {
 	Table   *Table
 	Days    []Day
 	Form    *Inline
+	// Picture is the path of a picture; "" for none.
+	Picture string
 	// Text is in the place of content that is not there.
 	Text string
 	// Shown says how much is shown: "50 keys shown, 214 in all". Next and Prev lead to the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/claviger-dev/claviger/internal/dialect"
 	"github.com/claviger-dev/claviger/internal/scope"
+	"github.com/claviger-dev/claviger/internal/testkit"
 )
 
 func TestARouteForSessionsRefusesEveryKey(t *testing.T) {
@@ -42,14 +43,24 @@ func TestASessionIsToldWhatIsDoneElsewhere(t *testing.T) {
 	t.Parallel()
 	p := startPanel(t)
 	member := p.member("The Person")
-	for path, method := range map[string]string{
-		"change-password": http.MethodPost, "change-email": http.MethodPost, "two-factor/enable": http.MethodPost,
-		"two-factor/disable": http.MethodPost, "upload-avatar": http.MethodPost, "get-billing": http.MethodGet,
-		"delete-account": http.MethodPost,
+	_, operations, _ := testkit.ReadOpenAPI(t, p.Server)
+	for path, own := range map[string]string{
+		"change-password": "POST /api/v1/me/password", "change-email": "POST /api/v1/me/email",
+		"two-factor/enable": "PUT /api/v1/me/two-factor", "two-factor/disable": "DELETE /api/v1/me/two-factor",
+		"upload-avatar": "PUT /api/v1/me/avatar", "delete-account": "DELETE /api/v1/me", "get-billing": "",
 	} {
+		method := http.MethodPost
+		if own == "" {
+			method = http.MethodGet
+		}
 		message := p.refused(member, method, path, `{}`, http.StatusNotFound, "not_found")
-		if path == "change-password" && !strings.Contains(message, "/api/v1/me/password") {
+		if !strings.Contains(message, own) {
 			t.Errorf("%s answers %q", path, message)
+		}
+		if own != "" && !slices.ContainsFunc(operations, func(o testkit.Operation) bool {
+			return o.Method+" "+o.Path == own
+		}) {
+			t.Errorf("%s names %s, which does not exist", path, own)
 		}
 	}
 	if got := p.list(member, "api-keys"); got == nil {

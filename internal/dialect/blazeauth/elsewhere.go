@@ -20,17 +20,20 @@ func elsewhereRoutes() []dialect.Route {
 		},
 		{
 			http.MethodPost, "change-email", "Changes the e-mail address: not here.",
-			"Claviger does not change e-mail addresses here. Ask the operator of the server.",
+			"Change your e-mail address with `POST /api/v1/me/email` of Claviger's own API.",
 		},
 		{
 			http.MethodPost, "two-factor/enable", "Turns the second factor on: not here.",
-			"Second factors are not managed here. Ask the operator of the server.",
+			"Set up a second factor with `PUT /api/v1/me/two-factor` of Claviger's own API.",
 		},
 		{
 			http.MethodPost, "two-factor/disable", "Turns the second factor off: not here.",
-			"Second factors are not managed here. Ask the operator of the server.",
+			"Turn the second factor off with `DELETE /api/v1/me/two-factor` of Claviger's own API.",
 		},
-		{http.MethodPost, "upload-avatar", "Sets the avatar: not here.", "Claviger keeps no avatars."},
+		{
+			http.MethodPost, "upload-avatar", "Sets the avatar: not here.",
+			"Set your picture with `PUT /api/v1/me/avatar` of Claviger's own API.",
+		},
 		{http.MethodGet, "get-billing", "Shows the billing: not here.", "Claviger has no billing."},
 		{
 			http.MethodPost, "delete-account", "Deletes the signed-in person: not here.",

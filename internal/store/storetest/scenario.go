@@ -58,6 +58,7 @@ func runScenario(fx *fixture) []string {
 	sc.membersJoinAndLeave(who, sc.createTenant("busy", account, nil, ada))
 	sc.linksAreMailed(who, sc.createTenant("mailed", account, nil, ada), bob)
 	sc.secondFactorsCome(who, account, bob)
+	sc.peopleChangeThemselves()
 	sc.openAccount()
 	sc.sendNotices()
 	sc.mailOfAnAccount(who, account)

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/machine"
 	"github.com/claviger-dev/claviger/internal/notice"
+	"github.com/claviger-dev/claviger/internal/picture"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -75,10 +76,12 @@ func (fx *fixture) buildServices(wrap ledgerMode) {
 			Users:     wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) identity.UserTx { return t })),
 			Passwords: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) identity.PasswordTx { return t })),
 			Deletions: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) identity.DeleteTx { return t })),
+			Avatars:   wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) identity.AvatarTx { return t })),
+			Emails:    wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) identity.EmailTx { return t })),
 		},
 		Store: s, Now: now, Rand: random,
 		Keyring: keyring, Horizon: now, Mails: true,
-		Passwords: identity.NewHasher(passwordCost, 4),
+		Passwords: identity.NewHasher(passwordCost, 4), Pictures: picture.NewMaker(),
 	}
 	factors := &secondfactor.Service{
 		Ledger: wrapLedger(wrap, store.NewLedger(s, func(t *store.Tx) secondfactor.Tx { return t })), Store: s,

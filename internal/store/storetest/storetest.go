@@ -41,6 +41,8 @@ var suites = []struct {
 	{"life", lifecycleCases},
 	{"session", sessionCases},
 	{"second factor", secondFactorCases},
+	{"avatar", avatarCases},
+	{"change of address", emailChangeCases},
 	{"tenancy", tenancyCases},
 	{"application", applicationCases},
 	{"routes and entries", routeCases},
