@@ -76,6 +76,7 @@ func (a *App) handler() (all http.Handler) {
 		},
 		&docsite.Site{
 			Errors: problems, Document: func() []byte { return management.Document(router.Routes()) }, BaseURL: a.URL,
+			Admit: a.web.AdmitAnonymous,
 		},
 		&endpoint.Endpoint{
 			Errors: problems, Middleware: a.web, BaseURL: a.URL, Version: a.options.Version, Log: a.options.Log,

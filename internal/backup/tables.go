@@ -43,7 +43,7 @@ var (
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
 		"second_factors": 26, "recovery_codes": 26,
 		"usage_key_hours": 27, "usage_key_days": 27, "usage_tenant_hours": 27, "usage_tenant_days": 27,
-		"key_transport_uses": 27, "user_avatars": 29,
+		"key_transport_uses": 27, "user_avatars": 30,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{

@@ -137,6 +137,7 @@ func (c *Console) claimLink() link {
 func (c *Console) linkRoutes(path string, l link) []web.Route {
 	return []web.Route{
 		c.route(http.MethodGet, path, c.checked(l, c.open(func(k *call) (response, error) {
+			l := l // each request has a lead of its own
 			if l.about != nil {
 				var err error
 				l.lead, err = l.about(k.Context(), k.PathValue("token"))

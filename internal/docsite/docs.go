@@ -43,6 +43,9 @@ type Site struct {
 	Document func() []byte
 	// BaseURL is the URL of this server, which the examples name.
 	BaseURL string
+	// Admit counts a search against its client address, or refuses it. Anybody may search, and a
+	// search reads the whole guide.
+	Admit func(http.ResponseWriter, *http.Request) error
 }
 
 // contentPolicy lets pages load what this server sends, and nothing else.
@@ -68,6 +71,9 @@ func (s *Site) Mount(router *web.Router) {
 		}
 		if prefix == "/docs" {
 			routes = append(routes, route("/docs/search", func(w http.ResponseWriter, r *http.Request) error {
+				if err := s.Admit(w, r); err != nil {
+					return err
+				}
 				return made().search(w, r)
 			}))
 		}

@@ -91,20 +91,21 @@ type scored struct {
 
 // hitsOf returns the first hits, where no article has more than a few while there are others.
 func hitsOf(found []scored, most int) (hits []Hit) {
-	var later []scored
+	var first, later []scored
 	of := map[*Article]int{}
 	for _, one := range found {
 		of[one.Article]++
 		if of[one.Article] > perArticle {
 			later = append(later, one)
-			continue
+		} else {
+			first = append(first, one)
 		}
+	}
+	first = append(first, later...)
+	for _, one := range first[:min(most, len(first))] { // an excerpt folds the whole text of its section
 		hits = append(hits, one.hit())
 	}
-	for _, one := range later {
-		hits = append(hits, one.hit())
-	}
-	return hits[:min(most, len(hits))]
+	return hits
 }
 
 func (s scored) hit() Hit {
@@ -140,7 +141,9 @@ func (g *Guide) termsOf(words []string) (terms []term) {
 		telling = words
 	}
 	for _, word := range telling {
-		if t := newTerm(word); !t.word.Empty() {
+		t := newTerm(word)
+		again := slices.ContainsFunc(terms, func(other term) bool { return other.shown == t.shown })
+		if !t.word.Empty() && !again {
 			terms = append(terms, t)
 		}
 	}

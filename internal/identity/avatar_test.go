@@ -60,7 +60,7 @@ func TestAPersonSetsReplacesAndRemovesTheirAvatar(t *testing.T) {
 			t.Fatalf("%d, %v, %+v", status, err, config)
 		}
 		for name, want := range map[string]string{
-			"Content-Type": "image/png", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=300",
+			"Content-Type": "image/png", "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache",
 		} {
 			if got := header.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)

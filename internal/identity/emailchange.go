@@ -245,8 +245,7 @@ func (s emailState) complete(u User, but ident.LinkID) bool {
 // ConfirmEmail uses a link of a change up. changed reports whether it was the last one that the
 // change waited for. Then the address is replaced, all sessions of the person and their other links
 // end, and the address of before is told. It fails with fault.Conflict, and the link stays usable,
-// where somebody else has proven the new address. A user who holds it without having proven it is
-// deleted, as by [Service.DeleteUnproven].
+// where somebody else has the new address.
 func (s *Service) ConfirmEmail(ctx context.Context, from principal.Origin, token string) (changed bool, err error) {
 	if !s.Keyring.TokenTagged(credential.EmailChangeToken, token) {
 		return false, errEmailLink // no read for a token that this server did not make
@@ -258,7 +257,7 @@ func (s *Service) ConfirmEmail(ctx context.Context, from principal.Origin, token
 	}
 	u, err := s.Store.User(ctx, l.User)
 	if err == nil && state.complete(u, l.ID) {
-		err = s.replaceUnproven(ctx, from, state, l)
+		err = s.requireFree(ctx, state.email(), l.User)
 	}
 	if err != nil {
 		return false, emailLinkFault(err)
@@ -334,23 +333,18 @@ func (s *Service) setEmail(ctx context.Context, tx EmailTx, who principal.Princi
 	return invalidateOwner(ctx, tx, e, u.ID)
 }
 
-// replaceUnproven deletes a user who holds the new address of a change without having proven it,
-// now that its mailbox has confirmed. used is the link that is being used.
-func (s *Service) replaceUnproven(ctx context.Context, from principal.Origin, state emailState, used EmailLink) error {
-	proof, _ := state.at(false)
-	holder, password, err := s.Store.UserByEmail(ctx, CanonicalEmail(proof.Email))
-	switch {
-	case errors.Is(err, fault.NotFound) || err == nil && holder.ID == proof.User:
+// requireFree fails with fault.Conflict where somebody else has the address, proven or not. The
+// people who confirm an address by a link do not know whom it would delete, unlike those who accept
+// an invitation to it with a password.
+func (s *Service) requireFree(ctx context.Context, email string, but ident.UserID) error {
+	holder, _, err := s.Store.UserByEmail(ctx, CanonicalEmail(email))
+	if errors.Is(err, fault.NotFound) || err == nil && holder.ID == but {
 		return nil
-	case err != nil:
-		return err
-	case holder.EmailProven || holder.Disabled || password == "":
-		return errEmailTaken
 	}
-	return s.deleteUnproven(ctx, from, holder.ID, "email_change",
-		func(ctx context.Context, tx DeleteTx, canonical string) (ident.LinkID, error) {
-			return tx.ProvingEmailLink(ctx, proof.ID, used.ID, canonical, s.Now())
-		})
+	if err == nil {
+		err = errEmailTaken
+	}
+	return err
 }
 
 // SetEmail replaces the address of a user. Only the operator may, who vouches for the address. It

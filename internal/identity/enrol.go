@@ -100,17 +100,6 @@ func (s *Service) passwordMatches(ctx context.Context, from principal.Origin, u 
 func (s *Service) DeleteUnproven(ctx context.Context, from principal.Origin, user ident.UserID,
 	token credential.TokenHash,
 ) error {
-	return s.deleteUnproven(ctx, from, user, "invitation",
-		func(ctx context.Context, tx DeleteTx, canonical string) (ident.LinkID, error) {
-			return tx.ProvingLink(ctx, token, canonical, s.Now())
-		})
-}
-
-// deleteUnproven is DeleteUnproven for any link. proof returns the link that proves the canonical
-// address, and detail is what the event calls it.
-func (s *Service) deleteUnproven(ctx context.Context, from principal.Origin, user ident.UserID, detail string,
-	proof func(ctx context.Context, tx DeleteTx, canonical string) (ident.LinkID, error),
-) error {
 	who := principal.System().WithOrigin(from)
 	return s.Ledgers.Deletions.Write(ctx, who, func(ctx context.Context, tx DeleteTx) (audit.Event, error) {
 		if err := tx.LockAccountsAndTenantsOf(ctx, user); err != nil {
@@ -125,7 +114,7 @@ func (s *Service) deleteUnproven(ctx context.Context, from principal.Origin, use
 		case u.EmailProven:
 			return audit.Event{}, fault.SignInFailed
 		}
-		link, err := proof(ctx, tx, u.Canonical)
+		link, err := tx.ProvingLink(ctx, token, u.Canonical, s.Now())
 		if err != nil {
 			return audit.Event{}, err
 		}
@@ -135,7 +124,7 @@ func (s *Service) deleteUnproven(ctx context.Context, from principal.Origin, use
 			return audit.Event{}, err
 		}
 		e := audit.By(who, audit.ActionUserReplace, target(u)).InvalidatesTenants(tenants...)
-		e = e.With(detail, string(link)).With("keys_revoked", strconv.FormatInt(revoked, 10))
+		e = e.With("invitation", string(link)).With("keys_revoked", strconv.FormatInt(revoked, 10))
 		return e.WithEffects(audit.Effect{Kind: audit.EffectUserDeleted, User: u.ID}), s.eraseUser(ctx, tx, u)
 	})
 }

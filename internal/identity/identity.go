@@ -207,10 +207,6 @@ type DeleteTx interface {
 	// and proves the address, since it was mailed or the operator made it; otherwise
 	// fault.LinkInvalid.
 	ProvingLink(ctx context.Context, token credential.TokenHash, canonical string, now time.Time) (ident.LinkID, error)
-	// ProvingEmailLink returns the link of a change of address that was mailed to the canonical
-	// address, if it was used or is the one that is being used; otherwise fault.LinkInvalid.
-	ProvingEmailLink(ctx context.Context, link, used ident.LinkID, canonical string,
-		now time.Time) (ident.LinkID, error)
 	// TenantRules returns the settings of a tenant.
 	TenantRules(ctx context.Context, tenant ident.TenantID) (policy.Tenant, error)
 	// RevokeKeysOf revokes all keys of a user in a tenant, from the commit on; in mode

@@ -3,6 +3,7 @@ package key
 import (
 	"context"
 
+	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -32,6 +33,11 @@ func (s *Service) CountGroups(ctx context.Context, who principal.Principal, tena
 	if !accessTo(who.RoleIn(t.ID, t.Account), unrelated, t.Settings.Visibility).full {
 		return nil, errHiddenKeys
 	}
+	pass, err := s.SearchGate.Acquire(ctx, admission.Caller(tenant)) // keys that do not count are read, too
+	if err != nil {
+		return nil, err
+	}
+	defer pass.Release()
 	now := s.Now()
 	counts := make(map[Group]int, len(groups))
 	for _, g := range groups {

@@ -296,8 +296,8 @@ func emailChangeNew(l notice.Message) wording {
 		Subject: "Confirm your e-mail address for Claviger",
 		Lead:    "Somebody asks to use this e-mail address for their account in Claviger.",
 		Rows:    []row{{"When", moment(l.At)}, {"The link is valid until", moment(l.Facts.Until)}},
-		Advice: "If this was you, open the link. It works once. The address changes after the link that was sent to " +
-			"your present address was used as well, and you then sign in with the new one. " +
+		Advice: "If this was you, open the link. It works once. If a link was sent to your present address, too, the " +
+			"address changes after both were used, and you then sign in with the new one. " +
 			"If it was not you, do nothing. The address is not used.",
 		Why:  "You receive this message because somebody entered your e-mail address in Claviger.",
 		path: "/email-changes/",

@@ -106,7 +106,7 @@ func (a *API) showAvatar(ctx context.Context, in *showAvatarInput) (*avatarOutpu
 		return nil, err
 	}
 	shown := &avatarOutput{
-		Status: http.StatusOK, ContentType: pngType, CacheControl: "private, max-age=300",
+		Status: http.StatusOK, ContentType: pngType, CacheControl: "private, no-cache",
 		ETag: etag.Tag(avatar.Version).Quoted(), Body: avatar.Image,
 	}
 	if in.Known == shown.ETag {

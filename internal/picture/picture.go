@@ -30,8 +30,9 @@ const (
 	MaxSide = 2048
 	// Side is the width and height of an avatar. A smaller picture is not enlarged.
 	Side = 256
-	// maxTime bounds how long a picture is decoded. A JPEG of 2 MB can ask for minutes of work.
-	maxTime = 10 * time.Second
+	// maxTime bounds how long a picture is decoded. A JPEG of 2 MB can ask for minutes of work, and
+	// an honest one needs a tenth of a second.
+	maxTime = 2 * time.Second
 )
 
 // Maker makes avatars, one at a time: a decoded picture needs up to 100 MB for a moment.

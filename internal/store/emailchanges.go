@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -27,10 +25,7 @@ const (
 		AND created_at > $3 AND expires_at > $2`
 	// They contain addresses of the person.
 	deleteEmailLinks query = `DELETE FROM links WHERE kind = 'email_change' AND user_id = $1`
-	// The new address is proven by its link: one that was used, or that is being used now.
-	selectProvingEmailLink query = `SELECT id FROM links WHERE id = $1 AND kind = 'email_change'
-		AND canonical_email = $2 AND expires_at > $3 AND (used_at IS NOT NULL OR id = $4)`
-	updateEmail query = `UPDATE users SET email = $2, canonical_email = $3, email_proven_at = $4, updated_at = $4
+	updateEmail      query = `UPDATE users SET email = $2, canonical_email = $3, email_proven_at = $4, updated_at = $4
 		WHERE id = $1`
 	// The person stays, and has no address until the operator sets one.
 	voidEmail query = `UPDATE users SET email = NULL, canonical_email = NULL, email_proven_at = NULL, updated_at = $2
@@ -90,17 +85,6 @@ func (t *Tx) VoidLinks(ctx context.Context, user ident.UserID, now time.Time) er
 // VoidEmailChange implements identity.EmailTx.
 func (t *Tx) VoidEmailChange(ctx context.Context, user ident.UserID, now time.Time) error {
 	return t.exec(ctx, voidEmailLinks, user, micros(now), emailChangeBound(now))
-}
-
-// ProvingEmailLink implements identity.DeleteTx.
-func (t *Tx) ProvingEmailLink(ctx context.Context, link, used ident.LinkID, canonical string,
-	now time.Time,
-) (id ident.LinkID, err error) {
-	err = t.row(ctx, selectProvingEmailLink, link, canonical, micros(now), used).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fault.LinkInvalid
-	}
-	return id, err
 }
 
 // SetEmail implements identity.EmailTx.

@@ -64,10 +64,14 @@ func cutWord(folded string) string {
 // is found.
 type WordQuery struct{ words []string }
 
-// NewWordQuery returns the query for a text that somebody typed.
+// maxQueryWords is how many words of a text are searched for. Each is compared with the others, and
+// with every text.
+const maxQueryWords = 32
+
+// NewWordQuery returns the query for the first words of a text that somebody typed.
 func NewWordQuery(typed string) (q WordQuery) {
 	folded := searchable(typed)
-	for folded != "" {
+	for folded != "" && len(q.words) < maxQueryWords {
 		first, size := utf8.DecodeRuneInString(folded)
 		if !inWord(first) && !isSymbol(first) {
 			folded = folded[size:]

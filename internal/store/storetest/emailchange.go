@@ -22,7 +22,6 @@ var emailChangeCases = []testCase{
 	{"the changes of a user are counted, and nobody else's", emailChangesAreCounted},
 	{"an address is replaced, unless somebody has it", anAddressIsReplaced},
 	{"a void address leaves a user without one", aVoidAddressLeavesNone},
-	{"the link that proves an address is that of the new one, used", aUsedLinkProves},
 }
 
 // emailLink returns a link of a change of the user; email is "" for the address of before.
@@ -145,26 +144,5 @@ func aVoidAddressLeavesNone(fx *fixture) {
 	}
 	if _, _, err := fx.store.UserByEmail(fx.Context(), u.Canonical); !errors.Is(err, fault.NotFound) {
 		fx.Errorf("by the old address: %v", err)
-	}
-}
-
-func aUsedLinkProves(fx *fixture) {
-	p := fx.person()
-	forNew, newToken := fx.emailLink(p.ID, "Next@claviger.example")
-	forOld, _ := fx.emailLink(p.ID, "")
-	proves := func(used ident.LinkID, canonical string) error {
-		return fx.write(func(ctx context.Context, tx *store.Tx) (audit.Event, error) {
-			_, err := tx.ProvingEmailLink(ctx, forNew.ID, used, canonical, fx.clock.Now())
-			return event(audit.ActionUserEdit), err
-		})
-	}
-	if err := proves(forOld.ID, "next@claviger.example"); !errors.Is(err, fault.LinkInvalid) {
-		fx.Errorf("before it was used: %v", err)
-	}
-	fx.must(proves(forNew.ID, "next@claviger.example"))
-	fx.must(fx.useEmailLink(newToken))
-	fx.must(proves(forOld.ID, "next@claviger.example"))
-	if err := proves(forOld.ID, "other@claviger.example"); !errors.Is(err, fault.LinkInvalid) {
-		fx.Errorf("another address: %v", err)
 	}
 }

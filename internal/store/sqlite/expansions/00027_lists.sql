@@ -1,16 +1,12 @@
 -- +goose Up
--- Orders of the list of keys, and who has a scope. An expansion only adds.
-
--- Keys by their names, without regard to case.
-CREATE INDEX keys_names ON keys (tenant_id, lower(name), id);
+-- What orders of the list of keys and counts of rights need. An expansion only adds. The indexes have a file of their
+-- own, because adding a column stops readers until the file is done.
 
 -- The tenant of the key; NULL for a use that a version before this one recorded, until Store.FillSearch writes it.
 ALTER TABLE key_uses ADD COLUMN tenant_id TEXT;
-CREATE INDEX key_uses_order ON key_uses (tenant_id, last_used_at, key_id);
 
 -- The tenant of the key; NULL for a grant that a version before this one wrote, until Store.FillSearch writes it.
 ALTER TABLE key_grants ADD COLUMN tenant_id TEXT;
-CREATE INDEX key_grants_tenant ON key_grants (tenant_id, scope, key_id);
 
 -- search_words also has the names of service accounts ('account') and of subjects ('subject'), and one row for each
 -- owner of keys by which lists are sorted ('owner'). There is nothing to fill in on a new database.
