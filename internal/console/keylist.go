@@ -106,6 +106,8 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 		group.Why = "All in use. Revoke one to create another"
 	default:
 		group.New = "/settings/keys/new?tenant=" + string(t.ID)
+		group.Empty = "A key lets a program call APIs in your name. Make one for each program, and copy its secret " +
+			"when it is shown."
 	}
 	return group, len(group.Rows) > 0 || err == nil || isMember(k, t.ID)
 }
@@ -166,6 +168,9 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 			group.Bulk = bulkActions(t)
 		}
 		group.Rows = append(group.Rows, row)
+	}
+	if admin {
+		group.Empty = "Make the first one, or invite people who make their own."
 	}
 	counts := k.counts(t)
 	p := view.Keys{

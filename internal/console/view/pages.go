@@ -149,7 +149,9 @@ type KeyGroup struct {
 	ID, Tenant, Note string
 	// New leads to the form for a key; if it is "", Why says who creates keys.
 	New, Why string
-	Rows     []KeyRow
+	// Empty says what to do where there is no key.
+	Empty string
+	Rows  []KeyRow
 	// Bulk is what can be done with selected rows.
 	Bulk []Action
 }
