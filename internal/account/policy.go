@@ -116,6 +116,8 @@ type Preview struct {
 	// owners were counted.
 	People, ServiceAccounts int
 	MoreOwners              bool
+	// Later is set if automatic expiration takes longer than before.
+	Later bool
 	// WithoutFactor is how many people must set up a second factor at their next request, if the
 	// change makes another rule about it.
 	WithoutFactor int
@@ -195,6 +197,8 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 	if err == nil {
 		err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now, &p)
 	}
+	was := policy.InForce(before.Rules, policy.ByAutoExpiry).Days
+	p.Later = was > 0 && policy.InForce(after.Rules, policy.ByAutoExpiry).Days > was
 	if err == nil && after.FactorRule() != before.FactorRule() {
 		p.WithoutFactor, err = s.Store.CountWithoutFactor(ctx, id, after.FactorRule())
 	}

@@ -134,6 +134,10 @@ func (k *call) verified(r audit.Recent) view.Message {
 	}
 	now := k.now.In(k.zone).Format(clockForm)
 	text := fmt.Sprintf("Audit log verified at %s: all %d records are complete and unaltered.", now, r.Of)
+	if k.PathValue("account") != "" {
+		text = fmt.Sprintf("Audit log verified at %s: all %d records of the account itself are complete and "+
+			"unaltered. The page of each tenant verifies the tenant's.", now, r.Of)
+	}
 	if r.Records < r.Of {
 		text = fmt.Sprintf("Audit log verified at %s: the newest %d of %d records, since %s, are complete and "+
 			"unaltered. The operator verifies older ones with `claviger audit verify`.", now, r.Records, r.Of,

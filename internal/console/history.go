@@ -14,7 +14,7 @@ import (
 // eventWords are the icon and the sentence of each event, after its actor.
 var eventWords = map[audit.Action]struct{ icon, text string }{
 	audit.ActionKeyCreate:         {"plus", "created the key"},
-	audit.ActionKeyClaim:          {"link", "claimed the key, and was shown its secret"},
+	audit.ActionKeyClaim:          {"link", "claimed the key and saw its secret"},
 	audit.ActionKeyEdit:           {"edit", "changed the key"},
 	audit.ActionKeyReveal:         {"copy", "was shown the secret again"},
 	audit.ActionKeyRefresh:        {"turn", "regenerated the secret"},

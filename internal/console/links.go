@@ -127,8 +127,9 @@ func (c *Console) confirmEmail(k *call) (response, error) {
 func (c *Console) claimLink() link {
 	return link{
 		title: "Claim a key",
-		replacement: "If you have claimed the key and lost its secret, regenerate it on the page of the key. " +
-			"Otherwise ask the administrator for another key.",
+		replacement: "It works only for the person whose key it is: are you signed in as that person? If you have " +
+			"claimed the key and lost its secret, regenerate it on the page of the key. Otherwise ask the " +
+			"administrator for another key.",
 		check: c.Keys.CheckClaim,
 	}
 }

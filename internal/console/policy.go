@@ -318,6 +318,12 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 		{Number: strconv.Itoa(p.ExpiredNow), Text: "expire when you save", Tone: toneIf(p.ExpiredNow > 0, "bad")},
 		mailedTile(p),
 	}}
+	if p.Later {
+		e.Notices = append(e.Notices, view.Message{
+			Tone: "info", Icon: "info", Text: "The new time is longer. Secrets that expire automatically get it, " +
+				"counted from the day when each was set. Keys keep an earlier date of their own.",
+		})
+	}
 	if p.WithoutFactor > 0 {
 		people := "1 person who would need a second factor has none."
 		if p.WithoutFactor > 1 {

@@ -66,6 +66,12 @@ func TestAnOwnerSeesTheEffectOfAPolicyBeforeItIsSaved(t *testing.T) {
 		t.Fatalf("the policy is %+v", p)
 	}
 	form = d.fields(first, path)
+	if strings.Contains(first.text, "The new time is longer.") {
+		t.Error("a shorter time is said to be longer")
+	}
+	longer := d.fields(d.get(path), path)
+	longer.Set("auto_expiry_days", "180")
+	d.post(path, longer).see(t, "a longer time", http.StatusOK, "The new time is longer.")
 	// The effect of other values is not that of these.
 	form.Set("session_idle_minutes", "60")
 	second := d.post(path, form)

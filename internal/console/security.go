@@ -57,7 +57,8 @@ func (c *Console) showSecurity(k *call) (response, error) {
 		Heading: "Sign-in and security",
 		Panels: []view.Panel{
 			{
-				ID: "password", Heading: "Password", Facts: []view.Fact{{Name: "Set", When: k.on(u.PasswordSetAt)}},
+				ID: "password", Heading: "Password",
+				Facts:   []view.Fact{{Name: "Last changed", When: k.on(u.PasswordSetAt)}},
 				Actions: []view.Action{{Text: "Change password…", Class: "small", Path: securityPath + "/password"}},
 			},
 			k.factorPanel(factor),
