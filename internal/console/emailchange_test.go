@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,4 +92,31 @@ func TestAPersonDownloadsTheirDataAfterARecentSignIn(t *testing.T) {
 	d.Clock.Move(5 * time.Minute)
 	d.get(path).see(t, "later", http.StatusUnauthorized, "Sign in again")
 	d.get("/api/v1/me/data").see(t, "the file later", http.StatusForbidden, "sign_in_again")
+}
+
+// Requests for links of several people come at once, and each is told of its own address.
+func TestPagesOfLinksThatAreReadAtOnceShowEachItsOwnAddress(t *testing.T) {
+	t.Parallel()
+	p := testkit.NewSMTPMailbox(t, testkit.SQLite)
+	tokens := map[string]string{}
+	for _, name := range []string{"Ann Example", "Ben Example", "Cem Example"} {
+		person, next := p.Member(p.MainTenant, name, scope.Member), strings.ToLower(name[:3])+"@next.example"
+		_, err := p.As(person).ChangeEmail(t.Context(), next)
+		testkit.NoError(t, err)
+		tokens[next] = linkIn(t, p, notice.EmailChangeNew, next)
+	}
+	var readers sync.WaitGroup
+	for own, token := range tokens {
+		readers.Go(func() {
+			for range 20 {
+				_, text := testkit.Get(t, p.URL+"/email-changes/"+token)
+				for next := range tokens {
+					if strings.Contains(text, next) != (next == own) {
+						t.Errorf("the page for %s and %s:\n%s", own, next, text)
+					}
+				}
+			}
+		})
+	}
+	readers.Wait()
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/principal"
-	"github.com/claviger-dev/claviger/internal/session"
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
@@ -25,7 +24,7 @@ const (
 	// downloadTime bounds the download of a person's data, and partTime the sending of each part.
 	downloadTime = 10 * time.Minute
 	partTime     = time.Minute
-	// downloadPage is how many keys or events are read at once.
+	// downloadPage is how many sessions, keys or events are read at once.
 	downloadPage = 200
 )
 
@@ -102,15 +101,19 @@ func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, who princi
 }
 
 func (a *API) sendSessions(ctx context.Context, who principal.Principal, f *dataFile) error {
-	kinds := len(api.SessionKind("").Values())
-	list, err := a.Sessions.List(ctx, who, paging.Page{Limit: kinds * session.MaxSessions})
-	for _, s := range list {
-		f.item(sessionInfoOf(who)(s))
+	for page := (paging.Page{Limit: downloadPage}); ; {
+		list, err := a.Sessions.List(ctx, who, page)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			f.item(sessionInfoOf(who)(s))
+			page.BeforeTime, page.BeforeID = s.CreatedAt, string(s.ID)
+		}
+		if err := f.flush(); err != nil || len(list) < page.Limit {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return f.flush()
 }
 
 func (a *API) sendOwnKeys(ctx context.Context, who principal.Principal, f *dataFile) error {

@@ -67,13 +67,17 @@ func TestAPersonDownloadsEverythingThatIsStoredAboutThem(t *testing.T) {
 }
 
 // Lists are read in pages of 200. None is lost or sent twice.
-func TestADownloadHasEveryEventOnce(t *testing.T) {
+func TestADownloadHasEveryEventAndSessionOnce(t *testing.T) {
 	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Main", testkit.UnlimitedKeys)
 	ann := h.Member(tenant, "Ann Example", scope.Member)
 	c := h.As(ann)
 	k := testkit.NamedKey(t, c, tenant, "Key", nil)
+	now := h.Clock.Now().UnixMicro()
+	testkit.InsertMany(t, h, 230, fmt.Sprintf(`INSERT INTO sessions (id, user_id, token_hash, created_at, signed_in_at,
+		last_seen_at, expires_at, ip, agent) SELECT 'ses_' || i, '%s', CAST('t' || i AS BLOB), %d - i / 2, %[2]d, %[2]d,
+		%[2]d + 3600000000, '', '' FROM n`, ann.ID, now))
 	for n := range 230 {
 		_, err := c.EditKey(t.Context(), string(tenant.ID), k.Key.ID, api.UpdateKeyRequest{
 			Name: api.Optional[string]{Set: true, Value: fmt.Sprintf("Key %d", n)},
@@ -94,8 +98,12 @@ func TestADownloadHasEveryEventOnce(t *testing.T) {
 			edits++
 		}
 	}
-	if edits != 230 || !data.Complete {
-		t.Errorf("%d edits, complete %t", edits, data.Complete)
+	sessions := map[string]bool{}
+	for _, s := range data.Sessions {
+		sessions[s.ID] = true
+	}
+	if edits != 230 || len(sessions) != 231 || len(data.Sessions) != 231 || !data.Complete {
+		t.Errorf("%d edits, %d sessions, complete %t", edits, len(data.Sessions), data.Complete)
 	}
 }
 
