@@ -68,8 +68,9 @@ func (a *App) jobTable() []jobRow {
 		// Bounds how late a change of the file of rules counts.
 		{"route_file", time.Second, optional, always, a.routes.file != nil, a.routes.file.reload},
 
-		// Makes a use visible within two seconds, the write included.
-		{"last_uses", 1500 * time.Millisecond, optional, clockTrusted, true, a.flushUses},
+		// Makes the first use of a key since a minute visible on every node within two seconds, the
+		// write included.
+		{"last_uses", usage.WriteEvery, optional, clockTrusted, true, a.writeUses},
 		// Makes visible on every node, within a second, what a newly shown key does.
 		{"watched_keys", 400 * time.Millisecond, optional, clockTrusted, true, a.Watches.Sync},
 		// Bounds how long somebody waits for the link by which they set a new password.
@@ -90,7 +91,7 @@ func (a *App) jobTable() []jobRow {
 		{"unclaimed_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.DeleteUnclaimed},
 		{"expired_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.ForgetExpired},
 		{"expired_management_keys", time.Minute, optional, nodeReady, true, a.ManagementKeys.ForgetExpired},
-		{"idle_keys", time.Minute, optional, nodeReady, true, a.disableIdleKeys},
+		{"idle_keys", time.Minute, optional, nodeReady, true, a.KeySweeper.DisableIdle},
 		// Writes what already holds: the keys of an owner that ended are revoked.
 		{"ended_owners", 2 * time.Second, optional, clockTrusted, true, a.EndedOwners.RevokeKeys},
 		// Writes what searches need of an older version's data. Afterwards a run costs nothing.
@@ -122,18 +123,12 @@ func (a *App) syncServerKeys(ctx context.Context) error {
 	return err
 }
 
-func (a *App) flushUses(ctx context.Context) error { return a.Usage.Flush(ctx, a.Store) }
+func (a *App) writeUses(ctx context.Context) error {
+	return a.Usage.WriteDue(ctx, a.Store, a.clock.Now())
+}
 
 func (a *App) removeOldUsage(ctx context.Context) error {
 	return a.Counters.RemoveOld(ctx, a.clock.Horizon())
-}
-
-// disableIdleKeys disables idle keys, once every use that this node knows of is on record.
-func (a *App) disableIdleKeys(ctx context.Context) error {
-	if err := a.flushUses(ctx); err != nil {
-		return err
-	}
-	return a.KeySweeper.DisableIdle(ctx)
 }
 
 // sweepLimits forgets the limits of callers who are idle.

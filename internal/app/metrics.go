@@ -71,6 +71,13 @@ func (a *App) decisionMetrics() []telemetry.Family {
 		telemetry.Counter("claviger_uses_written_total",
 			"Last uses of keys that were written.",
 			nil, telemetry.Unlabeled(uses.Written.Load)),
+		telemetry.Gauge("claviger_uses_unwritten_age_seconds",
+			"How long the last use that waits longest is due to be written. Other nodes see a last use within a "+
+				"minute, and so much later.",
+			nil, telemetry.Unlabeled(func() float64 { return a.Usage.Overdue(a.clock.Now()).Seconds() })),
+		telemetry.Gauge("claviger_uses_in_memory",
+			"Keys whose last use is in memory: those that were used within a minute, or whose use was not written yet.",
+			nil, telemetry.Unlabeled(a.Usage.Open)),
 		telemetry.Gauge("claviger_usage_open_keys",
 			"Counters of the requests of a key that are open in memory. There are at most 200,000.",
 			nil, telemetry.Unlabeled(a.Counters.OpenKeys)),

@@ -107,7 +107,7 @@ func (a *App) flushOnStop(ctx context.Context) error {
 	defer cancel()
 	var uses error
 	if a.clock.Check() == nil {
-		uses = errors.Join(a.flushUses(ctx), a.Counters.Flush(ctx))
+		uses = errors.Join(a.Usage.Flush(ctx, a.Store), a.Counters.Flush(ctx))
 	} else {
 		a.options.Log.Warn("last uses and counts that were not written are lost, since the clock is in doubt", "reason",
 			a.clock.Reason())

@@ -47,7 +47,10 @@ type storage struct {
 func openStorage(ctx context.Context, data dataDir, c config.Config, o Options,
 	tracing *telemetry.Tracing,
 ) (*storage, error) {
-	s := &storage{data: data, Usage: &usage.Recorder{}, generations: verify.NewGenerations(), failure: newFailure()}
+	s := &storage{
+		data: data, Usage: &usage.Recorder{RowsPerSecond: int(c.Uses.RowsPerSecond)},
+		generations: verify.NewGenerations(), failure: newFailure(),
+	}
 	s.keyHeaders = &keyHeaders{
 		load: func(ctx context.Context) ([]audit.KeyHeader, error) { return s.Store.KeyHeaders(ctx) },
 	}
@@ -62,6 +65,7 @@ func openStorage(ctx context.Context, data dataDir, c config.Config, o Options,
 	s.Store, s.clock, err = openStore(ctx, c, o, store.Options{
 		Invalidate: s.invalidate, Fatal: s.failure.fail, Trace: tracing.StartWrite,
 		Committed: func(change int64, e audit.Event) error { return s.journal.note(change, e) },
+		LastUse:   s.Usage.LastUse,
 	})
 	if err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type Config struct {
 	Limits               PersonLimits `key:"limits"`
 	Log                  Log          `key:"log"`
 	Mail                 Mail         `key:"mail"`
+	Uses                 Uses         `key:"uses"`
 }
 
 // Server is how clients and operators connect to Claviger.
@@ -180,6 +181,17 @@ type Keys struct {
 	// The number of days after the expiry of a key in which clients with this key are told that it
 	// expired. After that, the digest of its secret is removed, and the key is unknown.
 	ExpiredRetentionDays Retention `key:"expired_retention_days" default:"90"`
+}
+
+// Uses is how the last uses of keys are written.
+type Uses struct {
+	// Maximum number of last uses of keys that this node writes per second. 2,000 rows take about
+	// 5 % of a processor core. A node knows the last use of each key that it has seen, and shows it
+	// at once. It writes the first use of a key since a minute at once, and further ones once a
+	// minute; other nodes see them then. If more are due than it may write, the oldest are written
+	// first, and the metric `claviger_uses_unwritten_age_seconds` says how late they are. A node
+	// that stops writes all of them. The uses that a killed process has not written are lost.
+	RowsPerSecond Changes `key:"rows_per_second" default:"2000"`
 }
 
 // PersonLimits are the rate limits of one person, and of one client without a credential.

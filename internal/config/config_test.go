@@ -90,6 +90,7 @@ var samples = map[string]string{
 	"mail.from":                    "Keys <keys@example.com>",
 	"mail.helo":                    "keys.example.com",
 	"mail.timeout":                 "30s",
+	"uses.rows_per_second":         "500",
 }
 
 // pairs are settings that must be set together.

@@ -233,7 +233,7 @@ func (s *Store) Keys(
 		q = listKeysBy
 	}
 	args := append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
-	keys, err := readKeys(ctx, s.reading, q, append(args, owner...)...)
+	keys, err := s.readKeys(ctx, s.reading, q, append(args, owner...)...)
 	return keys, nil, s.fault(err)
 }
 
@@ -335,7 +335,7 @@ func (s *Store) keysByID(
 		return nil, stopped, nil
 	}
 	q, args := expand(selectKeys, 1, ids)
-	read, err := readKeys(ctx, s.reading, q, args...)
+	read, err := s.readKeys(ctx, s.reading, q, args...)
 	if err != nil {
 		return nil, nil, s.fault(err)
 	}

@@ -120,13 +120,13 @@ const (
 
 // Key implements key.Store.
 func (s *Store) Key(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (key.Key, error) {
-	k, err := readKey(ctx, s.reading, selectKey, tenant, id)
+	k, err := s.readKey(ctx, s.reading, selectKey, tenant, id)
 	return k, s.fault(err)
 }
 
 // KeyByNumber implements key.Store.
 func (s *Store) KeyByNumber(ctx context.Context, tenant ident.TenantID, number int64) (key.Key, error) {
-	k, err := readKey(ctx, s.reading, selectNumberedKey, tenant, number)
+	k, err := s.readKey(ctx, s.reading, selectNumberedKey, tenant, number)
 	return k, s.fault(err)
 }
 
@@ -135,13 +135,13 @@ func (t *Tx) LockKey(ctx context.Context, tenant ident.TenantID, id ident.KeyID)
 	if err := t.lockRow(ctx, lockKey, tenant, id); err != nil {
 		return key.Key{}, err
 	}
-	k, err := readKey(ctx, t, selectKey, tenant, id)
+	k, err := t.store.readKey(ctx, t, selectKey, tenant, id)
 	return k, t.store.fault(err)
 }
 
 // readKey runs a query over keyColumns that selects at most one key.
-func readKey(ctx context.Context, from querier, q query, args ...any) (key.Key, error) {
-	keys, err := readKeys(ctx, from, q, args...)
+func (s *Store) readKey(ctx context.Context, from querier, q query, args ...any) (key.Key, error) {
+	keys, err := s.readKeys(ctx, from, q, args...)
 	if err == nil && len(keys) == 0 {
 		err = fault.NotFound
 	}
@@ -151,8 +151,9 @@ func readKey(ctx context.Context, from querier, q query, args ...any) (key.Key, 
 	return keys[0], nil
 }
 
-// readKeys runs a query over keyColumns and adds the secrets and grants of each key.
-func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []key.Key, err error) {
+// readKeys runs a query over keyColumns and adds the secrets and grants of each key, and the last
+// uses that are not on record yet.
+func (s *Store) readKeys(ctx context.Context, from querier, q query, args ...any) (keys []key.Key, err error) {
 	keys, err = collect(ctx, from, q, scanKey, args...)
 	if err != nil || len(keys) == 0 {
 		return nil, err
@@ -162,12 +163,13 @@ func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []k
 	for i := range keys {
 		ids[i], place[keys[i].ID] = keys[i].ID, &keys[i]
 	}
-	if err := addSecrets(ctx, from, ids, place); err != nil {
+	if err := s.addSecrets(ctx, from, ids, place); err != nil {
 		return nil, err
 	}
 	if err := addGrants(ctx, from, ids, place); err != nil {
 		return nil, err
 	}
+	s.addUses(keys)
 	return keys, addStewards(ctx, from, keys)
 }
 
@@ -188,31 +190,34 @@ func scanKey(row scanner) (k key.Key, err error) {
 	return k, err
 }
 
-func addSecrets(ctx context.Context, from querier, ids []ident.KeyID, place map[ident.KeyID]*key.Key) error {
+func (s *Store) addSecrets(
+	ctx context.Context, from querier, ids []ident.KeyID, place map[ident.KeyID]*key.Key,
+) error {
 	q, args := expand(selectSecrets, 1, ids)
 	return forEachRow(ctx, from, q, func(row *sql.Rows) error {
 		var id ident.KeyID
 		var position string
-		var s key.Secret
+		var read key.Secret
 		var old key.Previous
-		err := row.Scan(&id, &position, &s.Serial, &s.Lookup, &s.PublicID, &s.TagVersion, &s.Last4,
-			&s.Shape.Style, &s.Shape.Prefix, &s.Shape.Label, &s.Shape.Domain,
-			nullTime{&old.SetAt}, nullString(&s.SetBy), nullTime{&old.Until}, nullTime{&old.LastUsedAt})
+		err := row.Scan(&id, &position, &read.Serial, &read.Lookup, &read.PublicID, &read.TagVersion, &read.Last4,
+			&read.Shape.Style, &read.Shape.Prefix, &read.Shape.Label, &read.Shape.Domain,
+			nullTime{&old.SetAt}, nullString(&read.SetBy), nullTime{&old.Until}, nullTime{&old.LastUsedAt})
 		if err != nil {
 			return err
 		}
 		k := place[id]
-		k.Lookups = append(k.Lookups, s.Lookup)
+		k.Lookups = append(k.Lookups, read.Lookup)
 		if position == "current" {
-			k.PublicID = s.PublicID
-			k.Last4 = s.Last4
-			k.Shape = s.Shape
-			k.Serial = s.Serial
-			k.TagVersion = s.TagVersion
-			k.SetBy = s.SetBy
+			k.PublicID = read.PublicID
+			k.Last4 = read.Last4
+			k.Shape = read.Shape
+			k.Serial = read.Serial
+			k.TagVersion = read.TagVersion
+			k.SetBy = read.SetBy
 		} else {
-			old.PublicID, old.Last4 = s.PublicID, s.Last4
-			old.SetBy = s.SetBy
+			old.PublicID, old.Last4 = read.PublicID, read.Last4
+			old.SetBy = read.SetBy
+			s.addPreviousUse(id, read.Serial, &old)
 			k.Previous = old
 		}
 		return nil

@@ -78,7 +78,7 @@ func (s *Store) Candidates(ctx context.Context, search notice.Search,
 	case notice.InTenant:
 		q, args = keysInTenant, append(args, string(search.Tenant))
 	}
-	found, err = collect(ctx, s.reading, q, scanCandidate, args...)
+	found, err = collect(ctx, s.reading, q, s.scanCandidate, args...)
 	return found, s.fault(err)
 }
 
@@ -91,7 +91,7 @@ func (s *Store) IdleCandidates(
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err = collect(ctx, s.reading, keysByIdleness, scanCandidate,
+	found, err = collect(ctx, s.reading, keysByIdleness, s.scanCandidate,
 		batchArgs(tenant, since, begin, end)...)
 	if end != nil {
 		last = &notice.Position{At: end.At, Key: end.Key}
@@ -101,7 +101,7 @@ func (s *Store) IdleCandidates(
 
 // SubjectOf implements notice.Store.
 func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject, policy.Tenant, error) {
-	c, err := scanCandidate(s.reading.row(ctx, selectSubject, key))
+	c, err := s.scanCandidate(s.reading.row(ctx, selectSubject, key))
 	if err != nil {
 		return c.Subject, policy.Tenant{}, s.fault(err)
 	}
@@ -109,7 +109,7 @@ func (s *Store) SubjectOf(ctx context.Context, key ident.KeyID) (notice.Subject,
 	return c.Subject, t, err
 }
 
-func scanCandidate(row scanner) (c notice.Candidate, err error) {
+func (s *Store) scanCandidate(row scanner) (c notice.Candidate, err error) {
 	err = row.Scan(&c.Key, &c.Tenant, &c.Account, &c.Owner.ID, nullString(&c.Owner.Name),
 		&c.Name, &c.PublicID, &c.Last4, &c.Serial,
 		nullTime{&c.SetAt}, nullTime{&c.ExpiresAt}, nullTime{&c.RevokedAt},
@@ -117,6 +117,7 @@ func scanCandidate(row scanner) (c notice.Candidate, err error) {
 	if err != nil {
 		return c, err
 	}
+	s.addUse(&c)
 	c.Position.Key = c.Key
 	return c, nil
 }

@@ -348,7 +348,7 @@ func (s *Store) FoundServiceAccounts(ctx context.Context, tenant ident.TenantID,
 
 // KeysOfID implements key.ListStore.
 func (s *Store) KeysOfID(ctx context.Context, tenant ident.TenantID, beginning string, most int) ([]key.Key, error) {
-	keys, err := readKeys(ctx, s.reading, listKeysOfID, tenant, beginning, text.AfterPrefix(beginning), most)
+	keys, err := s.readKeys(ctx, s.reading, listKeysOfID, tenant, beginning, text.AfterPrefix(beginning), most)
 	return keys, s.fault(err)
 }
 

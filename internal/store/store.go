@@ -23,6 +23,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/clock"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/usage"
 )
 
 // query is the text of a statement. It is the same on both engines.
@@ -133,6 +134,9 @@ type Options struct {
 	// Doubt returns why the time of Now cannot be trusted; nil while it can. Nothing is written
 	// while it is in doubt.
 	Doubt func() error
+	// LastUse returns the last use of a key, if this node has seen one that may not be on record
+	// yet. The default knows none.
+	LastUse func(ident.KeyID) (usage.Use, bool)
 	// Trace is called when a write begins. The function that it returns is called with the outcome
 	// when the write has ended.
 	Trace func(context.Context) (context.Context, func(result string, failed bool))
@@ -179,6 +183,9 @@ func New(b Backend, o Options) *Store {
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
+	}
+	if o.LastUse == nil {
+		o.LastUse = func(ident.KeyID) (usage.Use, bool) { return usage.Use{}, false }
 	}
 	if b.CloseIdle == nil {
 		b.CloseIdle = func() {}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
+	"github.com/claviger-dev/claviger/internal/notice"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -90,6 +92,35 @@ func upsertChunks(ctx context.Context, tx *sql.Tx, q query, rows [][]any, size i
 		}
 	}
 	return nil
+}
+
+// addUses replaces last uses of keys by those that this node has seen since and not written yet.
+func (s *Store) addUses(keys []key.Key) {
+	for i := range keys {
+		k := &keys[i]
+		use, ok := s.LastUse(k.ID)
+		if !ok {
+			continue
+		}
+		if use.At.After(k.LastUsedAt) {
+			k.LastUsedAt, k.LastUsedIP = use.At, cmp.Or(use.IP, k.LastUsedIP)
+		}
+	}
+}
+
+// addPreviousUse is addUses for the secret from before a refresh.
+func (s *Store) addPreviousUse(id ident.KeyID, serial int, old *key.Previous) {
+	use, ok := s.LastUse(id)
+	if ok && use.PreviousSerial == serial && use.PreviousAt.After(old.LastUsedAt) {
+		old.LastUsedAt = use.PreviousAt
+	}
+}
+
+// addUse is addUses for the candidate of a notice.
+func (s *Store) addUse(c *notice.Candidate) {
+	if use, ok := s.LastUse(c.Key); ok && use.At.After(c.LastUsedAt) {
+		c.LastUsedAt = use.At
+	}
 }
 
 func updatePreviousUses(ctx context.Context, tx *sql.Tx, batch []usage.Use) error {

@@ -1,7 +1,9 @@
 package usage
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +179,19 @@ func (c *Counters) drain(now time.Time) (all Batch) {
 	for i := range c.shards {
 		c.shards[i].drain(&all, hour, &c.openKeys)
 	}
+	all.sort()
 	return all
+}
+
+// sort orders the counts as the store keeps them, so that one batch changes few pages of it.
+func (b *Batch) sort() {
+	slices.SortFunc(b.Keys, func(x, y KeyCount) int {
+		return cmp.Or(cmp.Compare(x.Tenant, y.Tenant), x.Hour.Compare(y.Hour), cmp.Compare(x.Owner, y.Owner),
+			cmp.Compare(x.Key, y.Key))
+	})
+	slices.SortFunc(b.Transports, func(x, y TransportUse) int {
+		return cmp.Or(cmp.Compare(x.Key, y.Key), cmp.Compare(x.Transport, y.Transport))
+	})
 }
 
 func (s *shard) drain(all *Batch, hour int64, openKeys *atomic.Int64) {

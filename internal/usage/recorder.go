@@ -1,8 +1,11 @@
 package usage
 
 import (
+	"container/heap"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,13 +15,33 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
-// Recorder collects uses in memory between two flushes. The zero value is ready for use. It is safe
-// for concurrent use.
+const (
+	// WriteEvery is the time between two runs of [Recorder.WriteDue].
+	WriteEvery = 1500 * time.Millisecond
+	// keyEvery is the least time between two rows about one key.
+	keyEvery = time.Minute
+	// maxBatchOfUses is how many uses one transaction writes.
+	maxBatchOfUses = 5_000
+)
+
+// Recorder knows the last uses of keys that are not on record yet, and writes them. The zero value
+// is ready for use. It is safe for concurrent use.
+//
+// A use is in memory when its request is decided, and [Recorder.LastUse] returns it from then on.
+// What is written is bounded: one row in a minute for each key, and RowsPerSecond for all. The
+// first use since a minute is due at once, and so is the use of a secret from before a refresh,
+// since somebody waits for it to stop.
 type Recorder struct {
+	// RowsPerSecond bounds what WriteDue writes; 0 for no limit. It is set before the first use.
+	RowsPerSecond int
+
 	mu     sync.Mutex
-	uses   map[ident.KeyID]Use
+	uses   map[ident.KeyID]*lastUse
+	queue  queue
 	scopes map[scopeOfKey]int32 // the last day of use
-	counts Counts
+	// writing makes batches follow each other.
+	writing sync.Mutex
+	counts  Counts
 }
 
 type scopeOfKey struct {
@@ -30,7 +53,7 @@ type scopeOfKey struct {
 type Counts struct {
 	// Flushes are the batches, failed ones included, with how long each took.
 	Flushes metric.Histogram
-	// FlushesFailed are the batches that were not written. Their uses are collected again.
+	// FlushesFailed are the batches that were not written. Their uses are written later.
 	FlushesFailed atomic.Uint64
 	// Written are the uses that were written, those of scopes included.
 	Written atomic.Uint64
@@ -39,14 +62,10 @@ type Counts struct {
 // Counts returns what the Recorder has done.
 func (r *Recorder) Counts() *Counts { return &r.counts }
 
-// Record collects a use of a key.
-func (r *Recorder) Record(u Use) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.uses == nil {
-		r.uses = map[ident.KeyID]Use{}
-	}
-	r.uses[u.Key] = merge(r.uses[u.Key], u)
+// Record records a use of a key for which there is no [Tracker].
+func (r *Recorder) Record(use Use) {
+	var t Tracker
+	t.Record(r, use)
 }
 
 // RecordScope collects a use of a scope.
@@ -60,80 +79,207 @@ func (r *Recorder) RecordScope(u ScopeUse) {
 	r.scopes[s] = max(r.scopes[s], dayOf(u.On))
 }
 
-// merge makes one use of two uses of a key: the later times, with the last known address.
-func merge(a, b Use) Use {
-	if a.At.After(b.At) {
-		a, b = b, a
+// LastUse returns the last use of a key, if it may be later than the one on record.
+func (r *Recorder) LastUse(key ident.KeyID) (use Use, ok bool) {
+	r.mu.Lock()
+	u := r.uses[key]
+	r.mu.Unlock()
+	if u == nil {
+		return Use{}, false
 	}
-	if b.IP == "" {
-		b.IP = a.IP
-	}
-	if a.PreviousAt.After(b.PreviousAt) {
-		b.PreviousAt, b.PreviousSerial = a.PreviousAt, a.PreviousSerial
-	}
-	return b
+	return u.use()
 }
 
-// Flush writes the collected uses of keys in one batch and those of scopes in another. A batch that
-// cannot be written is collected again, and its error returned.
+// Open returns the number of keys whose last use is in memory.
+func (r *Recorder) Open() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.uses)
+}
+
+// Overdue returns how long the last use that waits longest is due.
+func (r *Recorder) Overdue(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return 0
+	}
+	return max(0, time.Duration(now.UnixMicro()-r.queue[0].due)*time.Microsecond)
+}
+
+// open returns the last use of the key of a use. onRecord is what is known to be on record, in
+// microseconds.
+func (r *Recorder) open(use *Use, onRecord int64) *lastUse {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.uses[use.Key]; u != nil {
+		return u
+	}
+	if r.uses == nil {
+		r.uses = map[ident.KeyID]*lastUse{}
+	}
+	u := &lastUse{key: use.Key, tenant: use.Tenant, due: max(use.At.UnixMicro(), onRecord+keyEvery.Microseconds())}
+	r.uses[use.Key] = u
+	heap.Push(&r.queue, u)
+	return u
+}
+
+// hurry makes the use of a secret from before a refresh due at once.
+func (r *Recorder) hurry(u *lastUse, at int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u.index >= 0 && u.due > at {
+		u.due = at
+		heap.Fix(&r.queue, u.index)
+	}
+}
+
+// Flush writes all uses of keys and scopes that are not on record, whether they are due or not. A
+// batch that cannot be written is kept, and its error returned.
 func (r *Recorder) Flush(ctx context.Context, s Store) error {
-	uses, scopes := r.drain()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	return errors.Join(
-		flush(ctx, r, uses, s.RecordUses, r.Record),
-		flush(ctx, r, scopes, s.RecordScopeUses, r.RecordScope),
+		r.writeUses(ctx, s, r.takeAll(), 0),
+		r.writeScopes(ctx, s, r.takeScopes(math.MaxInt)),
 	)
 }
 
-// drain returns what is collected and begins with nothing again.
-func (r *Recorder) drain() (uses []Use, scopes []ScopeUse) {
-	r.mu.Lock()
-	byKey, byScope := r.uses, r.scopes
-	r.uses, r.scopes = nil, nil
-	r.mu.Unlock()
-	for _, u := range byKey {
-		uses = append(uses, u)
+// WriteDue writes the rows that are due, the oldest first, but only those of [WriteEvery] that
+// RowsPerSecond allows. Uses of scopes get at most a quarter of these, so that neither keeps the
+// other from being written. A batch that cannot be written is kept, and its error returned. It is a
+// job.
+func (r *Recorder) WriteDue(ctx context.Context, s Store, now time.Time) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	at, rows := now.UnixMicro(), math.MaxInt
+	if r.RowsPerSecond > 0 {
+		rows = int(int64(r.RowsPerSecond) * int64(WriteEvery) / int64(time.Second))
 	}
-	for s, day := range byScope {
-		scopes = append(scopes, ScopeUse{Key: s.key, Scope: s.scope, On: firstMoment(day)})
-	}
-	return uses, scopes
+	scopes := r.takeScopes(max(1, rows/4))
+	uses := r.take(at, max(1, rows-len(scopes)))
+	return errors.Join(r.writeUses(ctx, s, uses, at), r.writeScopes(ctx, s, scopes))
 }
 
-// flush writes one batch, or collects it again.
-func flush[T any](ctx context.Context, r *Recorder, batch []T, write func(context.Context, []T) error,
-	record func(T),
-) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	start := time.Now()
-	err := write(ctx, batch)
-	r.counts.Flushes.Since(start)
-	if err != nil {
-		r.counts.FlushesFailed.Add(1)
-		for _, use := range batch {
-			record(use)
+// take takes at most n last uses out of the queue that are due and not on record. It forgets those
+// that are due and on record: nobody used the key for a minute.
+func (r *Recorder) take(until int64, n int) (batch []*lastUse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(batch) < n && len(r.queue) > 0 && r.queue[0].due <= until {
+		u := heap.Pop(&r.queue).(*lastUse)
+		if u.forget() {
+			delete(r.uses, u.key)
+		} else {
+			batch = append(batch, u)
 		}
+	}
+	return batch
+}
+
+// takeAll takes all last uses out of the queue that are not on record, due or not.
+func (r *Recorder) takeAll() (batch []*lastUse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rest := r.queue[:0]
+	for _, u := range r.queue {
+		if u.unwritten() {
+			u.index = -1
+			batch = append(batch, u)
+		} else {
+			rest = append(rest, u)
+		}
+	}
+	clear(r.queue[len(rest):])
+	r.queue = rest
+	for i, u := range r.queue {
+		u.index = i
+	}
+	heap.Init(&r.queue)
+	return batch
+}
+
+// writeUses writes what was taken and puts it back into the queue. at is the time, or 0.
+func (r *Recorder) writeUses(ctx context.Context, s Store, all []*lastUse, at int64) error {
+	var failed error
+	for batch := range slices.Chunk(all, maxBatchOfUses) {
+		uses := make([]Use, 0, len(batch))
+		for _, u := range batch {
+			use, _ := u.use() // what was taken is not forgotten
+			uses = append(uses, use)
+		}
+		if failed == nil {
+			failed = r.counts.measure(len(uses), func() error { return s.RecordUses(ctx, slices.Clone(uses)) })
+		}
+		r.putBack(batch, uses, at, failed == nil)
+	}
+	return failed
+}
+
+func (r *Recorder) putBack(batch []*lastUse, uses []Use, at int64, written bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, u := range batch {
+		if written {
+			u.wrote(&uses[i], at)
+		}
+		heap.Push(&r.queue, u)
+	}
+}
+
+// takeScopes takes at most n uses of scopes.
+func (r *Recorder) takeScopes(n int) (all []ScopeUse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s, day := range r.scopes {
+		if len(all) == n {
+			break
+		}
+		all = append(all, ScopeUse{Key: s.key, Scope: s.scope, On: firstMoment(day)})
+		delete(r.scopes, s)
+	}
+	return all
+}
+
+// writeScopes writes what was taken, or collects it again.
+func (r *Recorder) writeScopes(ctx context.Context, s Store, all []ScopeUse) error {
+	var failed error
+	for batch := range slices.Chunk(all, maxBatchOfUses) {
+		if failed == nil {
+			failed = r.counts.measure(len(batch), func() error { return s.RecordScopeUses(ctx, slices.Clone(batch)) })
+		}
+		if failed != nil {
+			for _, use := range batch {
+				r.RecordScope(use)
+			}
+		}
+	}
+	return failed
+}
+
+// measure counts a batch of n uses.
+func (c *Counts) measure(n int, write func() error) error {
+	start := time.Now()
+	err := write()
+	c.Flushes.Since(start)
+	if err != nil {
+		c.FlushesFailed.Add(1)
 		return err
 	}
-	r.counts.Written.Add(uint64(len(batch)))
+	c.Written.Add(uint64(n))
 	return nil
 }
 
-// ClampTo moves every collected use that is later than now to now. It is for a clock that was wrong
-// and has been set back.
+// ClampTo moves every use that is later than now to now. It is for a clock that was wrong and has
+// been set back.
 func (r *Recorder) ClampTo(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, u := range r.uses {
-		if u.At.After(now) {
-			u.At = now
-		}
-		if u.PreviousAt.After(now) {
-			u.PreviousAt = now
-		}
-		r.uses[id] = u
+	at := now.UnixMicro()
+	for _, u := range r.uses {
+		u.clamp(at)
 	}
+	heap.Init(&r.queue)
 	today := dayOf(now)
 	for s, day := range r.scopes {
 		r.scopes[s] = min(day, today)

@@ -1,9 +1,8 @@
 // Package usage records when keys and their scopes were last used.
 //
-// No request writes a use to the database. The decision about a request asks the key's [Tracker]
-// whether its use is due, which it is at most once a second, and for each scope once a day. A use
-// that is due goes to the [Recorder], which collects uses in memory. A job calls [Recorder.Flush],
-// which writes them to the [Store].
+// No request writes a use to the database. The decision about a request tells the key's [Tracker],
+// which keeps the last use in memory, and for each scope the day. A job calls [Recorder.WriteDue],
+// which writes them to the [Store]: not each of them, but what other nodes and the next start need.
 //
 // [Watches] are the few keys whose secrets were shown a moment ago. What becomes of their first
 // requests is on record within a second, with the reason where a request was refused.

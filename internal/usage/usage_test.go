@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/usage"
 )
@@ -47,51 +51,210 @@ func flush(t *testing.T, r *usage.Recorder) written {
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestAUseIsDueOnceASecondForEachSecret(t *testing.T) {
+// at returns a time some seconds after noon.
+func at(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+
+// writeDue returns the uses that a run of the job writes at a time, in the order of keys.
+func writeDue(t *testing.T, r *usage.Recorder, now time.Time) []usage.Use {
+	t.Helper()
+	var w written
+	if err := r.WriteDue(t.Context(), &w, now); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(w.uses, func(a, b usage.Use) int { return cmp.Compare(a.Key, b.Key) })
+	return w.uses
+}
+
+func TestAKeyInUseIsWrittenAtOnceAndThenOnceAMinute(t *testing.T) {
+	var r usage.Recorder
 	var tracker usage.Tracker
-	tracker.Init(noon, 0)
-	for _, step := range []struct {
-		after    time.Duration
-		previous bool
-		want     bool
-	}{
-		{0, false, false},
-		{time.Second - time.Microsecond, false, false},
-		{time.Second, false, true},
-		{time.Second, false, false},
-		{time.Second, true, true}, // the previous secret was never used
-		{2*time.Second - time.Microsecond, true, false},
-		{2 * time.Second, true, true},
-		{2 * time.Second, false, true},
-		{0, false, false}, // a request that read the clock before the others
-		{time.Hour, false, true},
-	} {
-		if got := tracker.Due(noon.Add(step.after), step.previous); got != step.want {
-			t.Errorf("%s after the use on record, previous secret %t: due is %t, want %t", step.after, step.previous,
-				got, step.want)
+	tracker.Init(time.Time{}, 0)
+	for second := range 200 {
+		use := usage.Use{Key: "key_1", At: at(second)}
+		tracker.Record(&r, use)
+		if known, ok := r.LastUse("key_1"); !ok || known.At != use.At.UTC() {
+			t.Fatalf("after %d s the last use is %v (known: %t)", second, known.At, ok)
+		}
+		var want []usage.Use
+		if second%60 == 0 {
+			want = []usage.Use{use}
+		}
+		if got := writeDue(t, &r, at(second)); !slices.Equal(got, want) {
+			t.Errorf("after %d s %v is written, want %v", second, got, want)
 		}
 	}
 }
+
+func TestAKeyThatWasWrittenAMomentAgoIsNotWrittenAgain(t *testing.T) {
+	var r usage.Recorder
+	var tracker usage.Tracker // of a node that has just started, or has just read the key again
+	tracker.Init(noon, 0)
+	tracker.Record(&r, usage.Use{Key: "key_1", At: at(1)})
+	if got := writeDue(t, &r, at(59)); got != nil {
+		t.Errorf("within a minute %v is written", got)
+	}
+	if got := writeDue(t, &r, at(60)); len(got) != 1 {
+		t.Errorf("after a minute %v is written", got)
+	}
+}
+
+func TestTheSecretFromBeforeARefreshIsWrittenAtOnce(t *testing.T) {
+	var r usage.Recorder
+	use := usage.Use{Key: "key_1", At: at(0)}
+	r.Record(use)
+	writeDue(t, &r, at(0))
+	for second := 2; second < 6; second += 2 {
+		use := usage.Use{Key: "key_1", At: at(second), PreviousAt: at(second), PreviousSerial: 3}
+		r.Record(use)
+		r.Record(use)
+		if got := writeDue(t, &r, at(second)); !slices.Equal(got, []usage.Use{use}) {
+			t.Errorf("after %d s %v is written, want %v", second, got, use)
+		}
+		if got := writeDue(t, &r, at(second)); got != nil {
+			t.Errorf("the same use is written twice: %v", got)
+		}
+	}
+}
+
+func TestAKeyThatNobodyUsesIsForgotten(t *testing.T) {
+	var r usage.Recorder
+	var tracker usage.Tracker
+	tracker.Init(time.Time{}, 0)
+	tracker.Record(&r, usage.Use{Key: "key_1", At: at(0)})
+	writeDue(t, &r, at(1))
+	if got := writeDue(t, &r, at(61)); got != nil || r.Open() != 0 {
+		t.Errorf("a minute later %v is written and %d keys are in memory", got, r.Open())
+	}
+	if use, ok := r.LastUse("key_1"); ok {
+		t.Errorf("the last use is still %v", use)
+	}
+	tracker.Record(&r, usage.Use{Key: "key_1", At: at(100)})
+	if got := writeDue(t, &r, at(100)); len(got) != 1 || r.Open() != 1 {
+		t.Errorf("when the key is used again, %v is written and %d keys are in memory", got, r.Open())
+	}
+}
+
+func TestTheOldestUsesAreWrittenFirstAndNoMoreThanAllowed(t *testing.T) {
+	r := usage.Recorder{RowsPerSecond: 4} // so 6 a run
+	for i := range 15 {
+		r.Record(usage.Use{Key: ident.KeyID(fmt.Sprintf("key_%02d", i)), At: at(i)})
+	}
+	for i, step := range []struct {
+		rows    int
+		overdue time.Duration // before
+	}{{6, 20 * time.Second}, {6, 14 * time.Second}, {3, 8 * time.Second}, {0, 0}} {
+		if got := r.Overdue(at(20)); got != step.overdue {
+			t.Errorf("before run %d the oldest use is due since %v, want %v", i, got, step.overdue)
+		}
+		got := writeDue(t, &r, at(20))
+		if len(got) != step.rows {
+			t.Errorf("run %d writes %d rows, want %d", i, len(got), step.rows)
+		}
+		for j, use := range got {
+			if want := fmt.Sprintf("key_%02d", 6*i+j); string(use.Key) != want {
+				t.Errorf("run %d writes %s as number %d, want %s", i, use.Key, j, want)
+			}
+		}
+	}
+	if got := r.Overdue(at(20)); got != 0 {
+		t.Errorf("when all is written, a use is due since %v", got)
+	}
+}
+
+func TestUsesOfScopesDoNotStarve(t *testing.T) {
+	r := usage.Recorder{RowsPerSecond: 4}
+	for i := range 100 {
+		key := ident.KeyID(fmt.Sprint("key_", i))
+		r.Record(usage.Use{Key: key, At: at(0)})
+		r.RecordScope(usage.ScopeUse{Key: key, Scope: "a:read", On: noon})
+	}
+	var w written
+	if err := r.WriteDue(t.Context(), &w, at(1)); err != nil || len(w.uses) != 5 || len(w.scopes) != 1 {
+		t.Errorf("%d uses of keys and %d of scopes are written (%v), want 5 and 1", len(w.uses), len(w.scopes), err)
+	}
+}
+
+// TestNoUseIsLost uses keys while the job writes and forgets them all the time.
+func TestNoUseIsLost(t *testing.T) {
+	const keys, workers = 5, 4
+	var r usage.Recorder
+	var trackers [keys]usage.Tracker
+	var latest [keys]atomic.Int64
+	var clock atomic.Int64
+	var using, writing sync.WaitGroup
+	onRecord := map[ident.KeyID]time.Time{}
+	keep := keepLatest(onRecord)
+	for range workers {
+		using.Go(func() {
+			for i := range 2000 {
+				at := clock.Add(int64(7 * time.Second / time.Microsecond)) // so that keys are often forgotten
+				key := i % keys
+				for seen := latest[key].Load(); seen < at && !latest[key].CompareAndSwap(seen, at); {
+					seen = latest[key].Load()
+				}
+				trackers[key].Record(&r, usage.Use{Key: ident.KeyID(fmt.Sprint(key)), At: time.UnixMicro(at)})
+			}
+		})
+	}
+	stop := make(chan struct{})
+	writing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := r.WriteDue(t.Context(), keep, time.UnixMicro(clock.Load())); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	using.Wait()
+	close(stop)
+	writing.Wait()
+	if err := r.Flush(t.Context(), keep); err != nil {
+		t.Fatal(err)
+	}
+	for key := range keys {
+		want := time.UnixMicro(latest[key].Load())
+		if got := onRecord[ident.KeyID(fmt.Sprint(key))]; !got.Equal(want) {
+			t.Errorf("the last use of key %d is %v on record, want %v", key, got, want)
+		}
+	}
+}
+
+// keepLatest is a Store that keeps the latest use of each key.
+type keepLatest map[ident.KeyID]time.Time
+
+func (k keepLatest) RecordUses(_ context.Context, batch []usage.Use) error {
+	for _, use := range batch {
+		if use.At.After(k[use.Key]) {
+			k[use.Key] = use.At
+		}
+	}
+	return nil
+}
+
+func (keepLatest) RecordScopeUses(context.Context, []usage.ScopeUse) error { return nil }
 
 func TestAUseOfAScopeIsDueOnceADayInUTC(t *testing.T) {
 	var tracker usage.Tracker
 	tracker.Init(time.Time{}, 2)
 	day := noon.Truncate(policy.Day)
 	for _, step := range []struct {
-		at       time.Time
-		previous bool
-		scope    int
-		want     time.Time // the zero time where it is not due
+		at    time.Time
+		scope int
+		want  time.Time // the zero time where it is not due
 	}{
-		{noon, false, 0, day},
-		{noon.Add(time.Hour), false, 0, time.Time{}},
-		{noon.Add(time.Hour), false, 1, day},
-		{day.Add(policy.Day - time.Microsecond), false, 0, time.Time{}},
-		{day.Add(policy.Day), true, 0, day.Add(policy.Day)},
-		{day.Add(policy.Day + time.Hour), false, 0, time.Time{}},
+		{noon, 0, day},
+		{noon.Add(time.Hour), 0, time.Time{}},
+		{noon.Add(time.Hour), 1, day},
+		{day.Add(policy.Day - time.Microsecond), 0, time.Time{}},
+		{day.Add(policy.Day), 0, day.Add(policy.Day)},
+		{day.Add(policy.Day + time.Hour), 0, time.Time{}},
+		{day, 0, time.Time{}}, // a request that read the clock before the others
 	} {
-		tracker.Due(step.at, step.previous)
-		on, due := tracker.ScopeDue(step.scope)
+		on, due := tracker.ScopeDue(step.scope, step.at)
 		if !on.Equal(step.want) || due != !step.want.IsZero() {
 			t.Errorf("at %s scope %d is due: %t, on %s, want %s", step.at, step.scope, due, on, step.want)
 		}
@@ -99,7 +262,6 @@ func TestAUseOfAScopeIsDueOnceADayInUTC(t *testing.T) {
 }
 
 func TestTheLatestUseOfAKeyIsWrittenWithTheLastKnownAddress(t *testing.T) {
-	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
 	use := func(s int, ip string) usage.Use { return usage.Use{Key: "key_1", At: at(s), IP: ip} }
 	previous := func(u usage.Use, serial int) usage.Use {
 		u.PreviousAt, u.PreviousSerial = u.At, serial

@@ -60,9 +60,10 @@ func (c *Caller) Token() *Token { return c.token }
 // packages do.
 func (e *Engine) Allow(ctx context.Context, c Caller, r Requirement) error {
 	if c.Facts != nil {
-		code, wait := e.authorize(c.Facts, c.Scopes(), r)
+		at := e.now()
+		code, wait := e.authorize(c.Facts, c.Scopes(), r, at)
 		e.sightCaller(&c, code, &r)
-		c.count(e.now(), code, r.Application)
+		c.count(at, code, r.Application)
 		if code == fault.RateLimited {
 			return errRateLimited(c.Facts, wait)
 		}
@@ -161,11 +162,13 @@ func (r Requirement) requireScopes(has scope.Set) fault.Kind {
 // authorize runs steps 5 to 8 for the key with the scopes. It returns the code of the refusal, or
 // ""; with fault.RateLimited also how long to wait. After steps 5 to 7 it records that the scopes
 // were used.
-func (e *Engine) authorize(f *Facts, granted scope.Set, r Requirement) (code fault.Kind, wait time.Duration) {
+func (e *Engine) authorize(f *Facts, granted scope.Set, r Requirement,
+	at time.Time,
+) (code fault.Kind, wait time.Duration) {
 	if code := f.refusal(granted, r); code != "" {
 		return code, 0
 	}
-	e.recordScopes(f, r.Scopes)
+	e.recordScopes(f, r.Scopes, at)
 	if wait := e.consume(f); wait > 0 {
 		return fault.RateLimited, wait
 	}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -59,15 +60,15 @@ func (c Caller) Verifier() (Verifier, error) {
 // request without the fields that the tenant of the verifier or of the key requires is refused. The
 // error is about the verifier, or says that no decision could be made.
 func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentation, r Request) (Decision, error) {
-	via := verifier.caller.Transport
-	if err := e.checkVerifier(verifier, r); err != nil {
+	via, at := verifier.caller.Transport, e.now()
+	if err := e.checkVerifier(verifier, r, at); err != nil {
 		e.sightCaller(&verifier.caller, fault.KindOf(err), &r.Requirement)
-		verifier.caller.count(e.now(), fault.KindOf(err), "")
+		verifier.caller.count(at, fault.KindOf(err), "")
 		e.counts.Callers.Count(fault.KindOf(err), via)
 		return Decision{}, err
 	}
 	e.sightCaller(&verifier.caller, "", &r.Requirement)
-	verifier.caller.countAsking(e.now())
+	verifier.caller.countAsking(at)
 	e.counts.Callers.Count("", via)
 	return e.decide(ctx, &verifier, p, r)
 }
@@ -91,7 +92,7 @@ func (r *Request) fields() policy.VerifyFields {
 
 // checkVerifier runs steps 7 and 8 for a verifier. A key that is restricted to applications must
 // name one of them. Verify requests have a rate limit of their own.
-func (e *Engine) checkVerifier(v Verifier, r Request) error {
+func (e *Engine) checkVerifier(v Verifier, r Request, at time.Time) error {
 	f := v.caller.Facts
 	if f == nil {
 		return nil
@@ -103,7 +104,7 @@ func (e *Engine) checkVerifier(v Verifier, r Request) error {
 		return fault.New(fault.ApplicationForbidden,
 			"This key is restricted to applications. Send one of them as `application_id`.")
 	}
-	e.recordScopes(f, verifyRequirement.Scopes)
+	e.recordScopes(f, verifyRequirement.Scopes, at)
 	return e.consumeVerify(f)
 }
 
@@ -167,8 +168,8 @@ func (e *Engine) runSteps(ctx context.Context, verifier *Verifier, p Presentatio
 	if r.Repeated {
 		d.Code, d.RetryAfter = e.foresee(d.Facts, d.Scopes(), r.Requirement)
 	} else {
-		e.recordUse(d, r.IP)
-		d.Code, d.RetryAfter = e.authorize(d.Facts, d.Scopes(), r.Requirement)
+		e.recordUse(&d, r.IP)
+		d.Code, d.RetryAfter = e.authorize(d.Facts, d.Scopes(), r.Requirement, d.at)
 	}
 	if d.Code == fault.NotFound && (r.Tenant == "" || r.Tenant == d.Facts.Key.Tenant) {
 		d.Code = fault.ApplicationForbidden // the application does not exist

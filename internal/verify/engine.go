@@ -48,7 +48,8 @@ type Options struct {
 	// Limiter limits the requests of each key, VerifierLimiter the requests by which a key verifies
 	// other credentials.
 	Limiter, VerifierLimiter Limiter
-	Recorder                 Recorder
+	// Recorder records the last uses of keys and of their scopes.
+	Recorder *usage.Recorder
 	// Watches are told what becomes of requests with newly shown keys. The default watches none.
 	Watches *usage.Watches
 	// Counters count the requests of keys and tenants. The default counts none.
@@ -80,7 +81,7 @@ type Engine struct {
 	plans           sync.Map // ident.TenantID → *tenantPlans
 	limiter         Limiter
 	verifierLimiter Limiter
-	recorder        Recorder
+	recorder        *usage.Recorder
 	watches         *usage.Watches
 	counters        *usage.Counters
 	tokens          Tokens
@@ -158,7 +159,7 @@ func (d *Decision) Token() *Token { return d.token }
 func (e *Engine) Authenticate(ctx context.Context, p Presentation, ip string) (Decision, error) {
 	d, err := e.Evaluate(ctx, p)
 	d.checkAddress(ip)
-	e.recordUse(d, ip)
+	e.recordUse(&d, ip)
 	if d.Code != "" && err == nil {
 		e.sight(&d, &noRequirement, p.location.Transport, ip)
 		d.count("", p.location.Transport)
