@@ -75,6 +75,7 @@ type Engine struct {
 	now             func() time.Time
 	fresh           func() error
 	cache           Cache
+	reads           sharedReads
 	render          func(*Facts) Rendered
 	renderOwner     func(*OwnerFacts) []byte
 	tenants         sync.Map // ident.TenantID → *tenantFacts

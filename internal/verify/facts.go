@@ -255,8 +255,30 @@ func (e *Entry) size(lookup string) int64 {
 }
 
 // load reads the facts of a lookup and puts them into the cache. For a lookup that does not exist
-// it puts an entry without credentials there, so that a deleted id causes no further read.
+// it puts an entry without credentials there, so that a deleted id causes no further read. Requests
+// that need the same facts at the same time share one read.
 func (e *Engine) load(ctx context.Context, lookup string) (*Entry, error) {
+	for {
+		shared, first := e.reads.join(lookup)
+		if first {
+			return e.reads.run(shared, lookup, func() (*Entry, error) { return e.loadAlone(ctx, lookup) })
+		}
+		select {
+		case <-shared.done:
+		case <-ctx.Done():
+			return nil, unavailable(ctx.Err())
+		}
+		if shared.err != nil {
+			return e.loadAlone(ctx, lookup) // the reason may be one of that request alone
+		}
+		if shared.entry.current() && shared.entry.plansCurrent() { // nothing changed before this request
+			return shared.entry, nil
+		}
+	}
+}
+
+// loadAlone is load for one request.
+func (e *Engine) loadAlone(ctx context.Context, lookup string) (*Entry, error) {
 	start := time.Now()
 	f, err := e.read(ctx, lookup)
 	e.counts.Loads.Since(start)
