@@ -2,8 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"math"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +199,78 @@ func TestEveryUnexpectedResponseIsCounted(t *testing.T) {
 	_, err := f.collect()
 	if err == nil || !strings.HasPrefix(err.Error(), "2 of 3 responses") || !strings.Contains(err.Error(), "first") {
 		t.Error(err)
+	}
+}
+
+// sampleResult returns a result with everything in it.
+func sampleResult(ratio float64) result {
+	r := result{
+		At: time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC), Machine: machine{"go1", "linux/amd64", "a CPU", 2},
+		Start: &startFigures{0.1, 2e7}, RevocationMillis: []float64{1, 2, 40},
+	}
+	for _, keys := range []int{1, 100, 10_000} {
+		r.Scenarios = append(r.Scenarios, scenarioResult{
+			Name: "keys-" + fmt.Sprint(keys), Keys: keys, CPURatio: ratio, LeastRatio: ratio - 0.02,
+			MostRatio: ratio + 0.02, ResidentBytes: 3e7,
+		})
+	}
+	return r
+}
+
+func TestAResultIsKeptAsItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "result.json")
+	if last, err := readResult(path); last != nil || err != nil {
+		t.Fatalf("without a file: %v, %v", last, err)
+	}
+	want := sampleResult(0.9)
+	if err := writeResult(path, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readResult(path); err != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestADifferenceWithinTheRoundsIsNoise(t *testing.T) {
+	last := sampleResult(0.9)
+	for ratio, want := range map[float64]string{0.93: "within noise", 0.95: "**better**", 0.85: "**worse**"} {
+		var out strings.Builder
+		sampleResult(ratio).compare(&out, &last)
+		if n := strings.Count(out.String(), want); n != len(last.Scenarios) {
+			t.Errorf("%v after 0.9 is %d times %s:\n%s", ratio, n, want, out.String())
+		}
+	}
+}
+
+func TestThePlotIsWellFormedAndHasEveryFigure(t *testing.T) {
+	for name, r := range map[string]result{"empty": {}, "full": sampleResult(0.9)} {
+		text := r.plot()
+		for in := xml.NewDecoder(bytes.NewReader(text)); ; {
+			if _, err := in.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if got, want := bytes.Count(text, []byte("<circle")), 2*len(r.Scenarios)+len(r.RevocationMillis); got != want {
+			t.Errorf("%s: %d points, want %d", name, got, want)
+		}
+	}
+}
+
+func TestARequestIsTheSameInBothForms(t *testing.T) {
+	l, err := verifyLoad("host", "/verify", "verifier", []string{"one", "two"}, "yes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buffer []byte
+	for i, credential := range l.values {
+		buffer = l.request(i, buffer)
+		if want := verifyRequest("host", "/verify", "verifier", credential); !bytes.Equal(buffer, want) {
+			t.Errorf("%q, want %q", buffer, want)
+		}
+	}
+	if _, err := verifyLoad("host", "/verify", "verifier", []string{"one", "three"}, "yes"); err == nil {
+		t.Error("credentials of different lengths are accepted: the Content-Length would be wrong")
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 )
 
-const sampleKeys = 10_000
-
 // harness holds both running servers and the keys that the requests contain.
 type harness struct {
 	options  options
@@ -73,7 +71,7 @@ func (h *harness) startServers(ctx context.Context) (err error) {
 	if err := h.startAPI(ctx); err != nil {
 		return err
 	}
-	progress("starting the baseline and claviger with %d sample keys", sampleKeys)
+	progress("starting the baseline and claviger with %d sample keys", h.options.keys)
 	if err := h.startBaseline(ctx); err != nil {
 		return err
 	}
@@ -119,7 +117,7 @@ func (h *harness) startClaviger(ctx context.Context) (err error) {
 	if err := os.WriteFile(filepath.Join(h.dir, "routes.yaml"), []byte(routes), 0o600); err != nil {
 		return err
 	}
-	args := h.devArgs("127.0.0.1:0", "--sample-keys", fmt.Sprint(sampleKeys), "--sample-file", file)
+	args := h.devArgs("127.0.0.1:0", "--sample-keys", fmt.Sprint(h.options.keys), "--sample-file", file)
 	h.claviger.process, err = start(ctx, h.dir, &h.dev, h.environment(), h.binary, args...)
 	if err != nil {
 		return err
@@ -150,8 +148,8 @@ func (h *harness) devArgs(listen string, more ...string) []string {
 // from it would then not be of the kind that the report says.
 func (h *harness) checkSample() error {
 	switch {
-	case len(h.sample) != sampleKeys:
-		return fmt.Errorf("the sample file holds %d keys instead of %d", len(h.sample), sampleKeys)
+	case len(h.sample) != h.options.keys:
+		return fmt.Errorf("the sample file holds %d keys instead of %d", len(h.sample), h.options.keys)
 	case h.dev.Verifier == "" || len(h.dev.Tenants) == 0:
 		return errors.New("claviger dev printed no verifier or no tenant")
 	}

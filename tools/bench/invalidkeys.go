@@ -11,7 +11,6 @@ const (
 	idLength       = 16
 	secretLength   = 42
 	checksumLength = 6
-	maxVariants    = sampleKeys * (len(base62) - 1)
 )
 
 // checksum returns the CRC-32 (IEEE) of s in base62, padded with zeros to six digits.

@@ -29,6 +29,7 @@ type connection struct {
 	net.Conn
 	in     *bufio.Reader
 	random *rand.Rand
+	out    []byte // the last request
 	counts counts
 }
 
@@ -87,21 +88,52 @@ func (c *connection) loop(l load, until time.Time) error {
 	}
 	want := []byte(l.want)
 	for sent := time.Now(); sent.Before(until); {
-		if _, err := c.Write(l.requests[c.random.IntN(len(l.requests))]); err != nil {
+		if err := c.send(&l, c.random.IntN(l.count()), want); err != nil {
 			return err
-		}
-		status, body, err := readResponse(c.in)
-		if err != nil {
-			return err
-		}
-		if status != http.StatusOK || !bytes.Contains(body, want) {
-			c.counts.mismatch(status, body)
 		}
 		now := time.Now()
 		c.counts.latencies = append(c.counts.latencies, now.Sub(sent))
 		sent = now
 	}
 	return nil
+}
+
+// send sends one request and checks the response.
+func (c *connection) send(l *load, i int, want []byte) error {
+	c.out = l.request(i, c.out)
+	if _, err := c.Write(c.out); err != nil {
+		return err
+	}
+	status, body, err := readResponse(c.in)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK || !bytes.Contains(body, want) {
+		c.counts.mismatch(status, body)
+	}
+	return nil
+}
+
+// runOnce sends every request to the server once, so that its cache is warm.
+func (f *loadgen) runOnce(ctx context.Context) error {
+	defer context.AfterFunc(ctx, f.close)()
+	errs := make([]error, len(f.connections))
+	var group sync.WaitGroup
+	for at, c := range f.connections {
+		group.Go(func() {
+			c.counts = counts{}
+			for i := at; i < f.load.count() && errs[at] == nil; i += len(f.connections) {
+				errs[at] = errors.Join(c.SetDeadline(time.Now().Add(responseTimeout)),
+					c.send(&f.load, i, []byte(f.load.want)))
+			}
+		})
+	}
+	group.Wait()
+	if err := errors.Join(ctx.Err(), firstError(errs)); err != nil {
+		return err
+	}
+	_, err := f.collect()
+	return err
 }
 
 func (t *counts) mismatch(status int, body []byte) {

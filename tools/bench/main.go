@@ -6,8 +6,10 @@
 // checks every response, and prints a Markdown report. Compare the ratios, not the absolute
 // numbers: client and server share the machine.
 //
-//	go run ./tools/bench                 everything, about five minutes
+//	go run ./tools/bench                 everything, about seven minutes
 //	go run ./tools/bench -only hot       one scenario
+//	go run ./tools/bench -only scale -keys 1000000 -plot bench.svg
+//	                                     what more keys cost, up to a million
 //	go run ./tools/bench -only start     start time, idle memory, binary size
 //
 // If CLAVIGER_TEST_POSTGRES holds the URL of an empty database, it also measures how long a second
@@ -35,8 +37,11 @@ type options struct {
 	warmup      time.Duration // time under load before each measurement, not counted
 	connections int           // number of connections, each with one outstanding request
 	variants    int           // number of different invalid keys of each kind
-	only        string        // one scenario, "start" or "nodes"; empty means all
+	only        string        // one scenario, "scale", "start" or "nodes"; empty means all
 	binary      string        // path of a built claviger; empty means build one
+	keys        int           // number of sample keys
+	result      string        // path of the machine-readable result; empty means none
+	plot        string        // path of the plot; empty means none
 }
 
 func main() {
@@ -71,7 +76,11 @@ func parseFlags(args []string) (options, error) {
 	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time under load before each measurement, not counted")
 	f.IntVar(&o.connections, "connections", 32, "number of connections, each with one outstanding request")
 	f.IntVar(&o.variants, "variants", 1000, "number of different invalid keys of each kind, made from sample keys")
-	f.StringVar(&o.only, "only", "", "run one of: "+scenarioNames())
+	f.IntVar(&o.keys, "keys", 10_000, "number of sample keys, at most 1,000,000")
+	f.StringVar(&o.result, "result", "bench-result.json",
+		"`path` of the machine-readable result. What is there already is compared with. Empty means none")
+	f.StringVar(&o.plot, "plot", "", "`path` of an SVG plot of the result")
+	f.StringVar(&o.only, "only", "", "run one of: "+scenarioNames(10_000))
 	f.StringVar(&o.binary, "binary", "", "`path` of a claviger to measure instead of building one")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -83,10 +92,12 @@ func (o options) validate() error {
 	switch {
 	case o.rounds < 1, o.connections < 1, o.variants < 1, o.duration <= 0, o.warmup <= 0:
 		return errors.New("rounds, connections, variants, duration and warmup must be above zero")
-	case o.variants > maxVariants:
-		return fmt.Errorf("at most %d variants", maxVariants)
-	case !knownScenario(o.only):
-		return fmt.Errorf("-only %q: must be one of: %s", o.only, scenarioNames())
+	case o.variants > o.keys*(len(base62)-1):
+		return fmt.Errorf("at most %d variants of %d keys", o.keys*(len(base62)-1), o.keys)
+	case o.keys < 1 || o.keys > maxKeys:
+		return fmt.Errorf("-keys must be from 1 to %d", maxKeys)
+	case !o.knowsOnly():
+		return fmt.Errorf("-only %q: must be one of: %s", o.only, scenarioNames(o.keys))
 	}
 	return nil
 }
@@ -104,14 +115,17 @@ func run(ctx context.Context, o options) error {
 		return errors.New("interrupted")
 	}
 	r.print(os.Stdout, err)
-	return err
+	return errors.Join(err, r.keep(os.Stdout, err))
 }
+
+// maxKeys is the largest number of sample keys.
+const maxKeys = 1_000_000
 
 // measureAll runs the scenarios, restarts Claviger on its data directory to measure the start, and
 // starts two nodes if there is a database for them.
 func (h *harness) measureAll(ctx context.Context, r *report) error {
-	for _, s := range scenarios {
-		if !h.options.wants(s.name) {
+	for _, s := range scenarios(h.options.keys) {
+		if !h.options.wants(s) {
 			continue
 		}
 		if s.name == nginxScenario && nginxProgram() == "" {
@@ -125,7 +139,7 @@ func (h *harness) measureAll(ctx context.Context, r *report) error {
 		}
 		r.outcomes = append(r.outcomes, out)
 	}
-	if h.options.wants(startScenario) {
+	if h.options.wantsPart(startScenario) {
 		var err error
 		r.start, err = h.measureStart(ctx)
 		if err != nil {
@@ -133,7 +147,7 @@ func (h *harness) measureAll(ctx context.Context, r *report) error {
 		}
 	}
 	url := os.Getenv(databaseVariable)
-	if !h.options.wants(nodesScenario) || url == "" {
+	if !h.options.wantsPart(nodesScenario) || url == "" {
 		return nil
 	}
 	var err error
@@ -143,5 +157,3 @@ func (h *harness) measureAll(ctx context.Context, r *report) error {
 	}
 	return nil
 }
-
-func (o options) wants(name string) bool { return o.only == "" || o.only == name }

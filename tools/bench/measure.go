@@ -21,6 +21,7 @@ type measurement struct {
 type outcome struct {
 	scenario           scenario
 	baseline, claviger []measurement
+	resident           float64 // bytes of Claviger after the last round; NaN if unknown
 }
 
 // compare measures both servers in turn.
@@ -28,6 +29,9 @@ func (h *harness) compare(ctx context.Context, s scenario) (outcome, error) {
 	out := outcome{scenario: s}
 	loads, err := s.prepare(ctx, h)
 	if err != nil {
+		return out, h.claviger.withStderr(err)
+	}
+	if err := h.warmUp(ctx, h.claviger, loads.claviger); err != nil {
 		return out, h.claviger.withStderr(err)
 	}
 	for round := range h.options.rounds {
@@ -43,7 +47,21 @@ func (h *harness) compare(ctx context.Context, s scenario) (outcome, error) {
 		progress("%-8s round %d: baseline %6.0f/s %5.1f µs, claviger %6.0f/s %5.1f µs, ratio %.2f",
 			s.name, round+1, f.perSecond, f.cpu, c.perSecond, c.cpu, c.perSecond/f.perSecond)
 	}
+	out.resident = residentBytes(h.claviger.pid)
 	return out, nil
+}
+
+// warmUp sends every request once, so that no measurement contains the reads of a cold cache.
+func (h *harness) warmUp(ctx context.Context, s server, l load) error {
+	if l.at != nil {
+		s = *l.at
+	}
+	f, err := newLoadgen(ctx, s.host, h.options.connections, l, 0)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	return f.runOnce(ctx)
 }
 
 // measureOnce warms a server up and measures it on the same connections. In the same round, both

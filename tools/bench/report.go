@@ -92,7 +92,7 @@ func (r *report) printStart(w io.Writer) {
 		fmt.Fprintf(w,
 			"| start: from exec to the first 200 of /healthz, with %d keys in the data directory, median of %d "+
 				"| %s s (%s) |\n",
-			sampleKeys, len(s.seconds), formatNumber("%.3f", median(s.seconds)), formatRange("%.3f", s.seconds))
+			r.options.keys, len(s.seconds), formatNumber("%.3f", median(s.seconds)), formatRange("%.3f", s.seconds))
 		fmt.Fprintf(w, "| idle memory: VmRSS 2 s after such a start | %s MB |\n", formatNumber("%.1f", s.idle/1e6))
 	}
 	fmt.Fprintf(w, "| binary | %.1f MB |\n", float64(r.binaryBytes)/1e6)
@@ -102,7 +102,7 @@ func (r *report) printNodes(w io.Writer) {
 	switch {
 	case r.nodes.measured:
 		r.nodes.print(w)
-	case r.options.wants(nodesScenario):
+	case r.options.wantsPart(nodesScenario):
 		fmt.Fprintf(w, "\nNot measured: two nodes on one PostgreSQL, which needs the URL of an empty database in %s.\n",
 			databaseVariable)
 	}
