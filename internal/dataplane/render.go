@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"encoding/json"
+	"sync/atomic"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/forward"
@@ -14,17 +15,51 @@ import (
 )
 
 // rendered are the responses to an accepted key, up to what the request and the owner add, and the
-// values of the headers of forward-auth. It implements forward.Rendered.
+// values of the headers of forward-auth. Most keys are used in one of these ways alone, so each is
+// rendered when it is needed first. It implements forward.Rendered.
 type rendered struct {
-	decision, whoami []byte
-	identity         *forward.Identity
+	facts            *verify.Facts
+	decision, whoami atomic.Pointer[[]byte]
+	identity         atomic.Pointer[forward.Identity]
 }
 
-// Size implements verify.Rendered.
-func (r *rendered) Size() int { return len(r.decision) + len(r.whoami) + r.identity.Size() }
+// renderedSize is about the size of everything that is rendered of a key, without the names of its
+// scopes, applications and owner.
+const renderedSize = 1200
+
+// Size implements verify.Rendered. It is that of everything, rendered or not.
+func (r *rendered) Size() int {
+	k := &r.facts.Key
+	names := 0
+	for _, name := range k.Scopes {
+		names += len(name) + 3
+	}
+	for _, id := range k.Applications.IDs {
+		names += len(id) + 3
+	}
+	return renderedSize + 3*names + 2*(len(k.Owner.Email)+len(k.Owner.Name))
+}
 
 // Identity implements forward.Rendered.
-func (r *rendered) Identity() *forward.Identity { return r.identity }
+func (r *rendered) Identity() *forward.Identity {
+	if v := r.identity.Load(); v != nil {
+		return v
+	}
+	v := forward.KeyIdentity(r.facts)
+	r.identity.Store(v)
+	return v
+}
+
+// lazily returns what was rendered, or renders it. Two requests may both do so: the result is the
+// same.
+func lazily(kept *atomic.Pointer[[]byte], k principal.Key, render func(principal.Key) []byte) []byte {
+	if text := kept.Load(); text != nil {
+		return *text
+	}
+	text := render(k)
+	kept.Store(&text)
+	return text
+}
 
 // null is written for a member that a response adds at its end.
 type null = *struct{}
@@ -46,10 +81,8 @@ func RenderOwner(o *verify.OwnerFacts) []byte {
 	return marshal(owner)
 }
 
-// Render renders the responses to an accepted key. It is the engine's Options.Render.
-func Render(f *verify.Facts) verify.Rendered {
-	return &rendered{identity: forward.KeyIdentity(f), decision: renderDecision(f.Key), whoami: renderWhoami(f.Key)}
-}
+// Render keeps the responses to an accepted key. It is the engine's Options.Render.
+func Render(f *verify.Facts) verify.Rendered { return &rendered{facts: f} }
 
 func renderDecision(k principal.Key) []byte {
 	return cutEnd(struct {
@@ -108,7 +141,7 @@ func writeDecision(dst *bytes.Buffer, d *verify.Decision, via policy.Transport) 
 	if t := d.Token(); t != nil {
 		dst.Write(renderDecision(t.Limit(f.Key)))
 	} else {
-		dst.Write(f.Rendered.(*rendered).decision)
+		dst.Write(lazily(&f.Rendered.(*rendered).decision, f.Key, renderDecision))
 	}
 	dst.Write(f.Owner.Rendered)
 	dst.WriteString(metadataKey)
@@ -122,7 +155,7 @@ func writeWhoami(dst *bytes.Buffer, c *verify.Caller) {
 	if t := c.Token(); t != nil {
 		dst.Write(renderWhoami(t.Limit(c.Facts.Key)))
 	} else {
-		dst.Write(c.Facts.Rendered.(*rendered).whoami)
+		dst.Write(lazily(&c.Facts.Rendered.(*rendered).whoami, c.Facts.Key, renderWhoami))
 	}
 	writeTransport(dst, c.Transport)
 }

@@ -109,12 +109,6 @@ func (v *Identity) setLists(scopes scope.Set, applications scope.Applications) {
 	v[headerOmitted] = strings.Join(omitted, " ")
 }
 
-// Size returns the approximate size in bytes of what the identity does not share with the facts.
-func (v *Identity) Size() int {
-	const pointers = identityCount * 16
-	return pointers + len(v[headerScopes]) + len(v[headerApplications]) + len(v[headerEmail])
-}
-
 // write sets the headers. It allocates nothing: the values are slices of the identity.
 func (v *Identity) write(h http.Header) {
 	for i, name := range identityNames {

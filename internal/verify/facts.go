@@ -551,13 +551,20 @@ func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts,
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
 		}
-		k := f.Key
-		k.Serial = secret.Serial
+		if f.Key.Serial == 0 {
+			f.Key.Serial = secret.Serial
+		}
+		k := &f.Key // which most keys have only once
+		if k.Serial != secret.Serial {
+			other := f.Key
+			other.Serial = secret.Serial
+			k = &other
+		}
 		dates := policy.SecretDates{Previous: secret.Previous, SetAt: secret.SetAt, Until: secret.Until}
 		list = append(list, credentialFacts{
 			facts: f, serial: secret.Serial, shape: secret.Shape, publicID: secret.PublicID, digest: digest,
 			life:      dates.Under(f.tenant.Rules),
-			principal: principal.OfKey(&k),
+			principal: principal.OfKey(k),
 		})
 	}
 	return list, nil

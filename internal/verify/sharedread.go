@@ -24,7 +24,8 @@ type sharedRead struct {
 func (s *sharedReads) join(lookup string) (read *sharedRead, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if read = s.running[lookup]; read != nil {
+	read = s.running[lookup]
+	if read != nil {
 		return read, false
 	}
 	if s.running == nil {

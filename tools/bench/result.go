@@ -35,8 +35,8 @@ type scenarioResult struct {
 	Name string `json:"name"`
 	// Keys is the number of different keys, for a scenario that shows what more keys cost.
 	Keys int `json:"keys,omitempty"`
-	// CPURatio is the CPU time of a request to the baseline, divided by that of one to Claviger: the
-	// median of all rounds, with the least and the greatest.
+	// CPURatio is the CPU time of a request to the baseline, divided by that of one to Claviger:
+	// the median of all rounds, with the least and the greatest.
 	CPURatio   float64 `json:"cpu_ratio"`
 	LeastRatio float64 `json:"cpu_ratio_least"`
 	MostRatio  float64 `json:"cpu_ratio_most"`

@@ -58,7 +58,8 @@ const (
 func scenarios(keys int) []scenario {
 	list := []scenario{{"hot", "verify, one hot key", validKeys(1), 1}}
 	for n := 100; n < keys; n *= 10 {
-		list = append(list, scenario{fmt.Sprint("keys-", n), "verify, " + thousands(n) + " valid keys", validKeys(n), n})
+		title := "verify, " + thousands(n) + " valid keys"
+		list = append(list, scenario{fmt.Sprint("keys-", n), title, validKeys(n), n})
 	}
 	all := thousands(keys)
 	return append(list,
