@@ -40,6 +40,7 @@ var scenarios = []scenario{
 	{"secret", "verify, invalid: existing id, wrong secret", invalidKeys(wrongSecret)},
 	{"whoami", "whoami by Bearer", whoami},
 	{"authz", "forward-auth, 10,000 valid keys", checks},
+	{socketScenario, "verify over a Unix socket, 10,000 valid keys, and TCP as the baseline", socketLoads},
 	{gatewayScenario, "gateway, 10,000 valid keys, and a bare reverse proxy as the baseline", gatewayLoads},
 	{nginxScenario, "gateway, 10,000 valid keys, and nginx with auth_request as the baseline", nginxLoads},
 }
