@@ -101,7 +101,8 @@ func removeUnused(ctx context.Context, path string) error {
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err == nil {
-		return errors.Join(fmt.Errorf("another program listens on %s: stop it, or use another path", path), conn.Close())
+		err = fmt.Errorf("another program listens on %s: stop it, or use another path", path)
+		return errors.Join(err, conn.Close())
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return err
