@@ -113,6 +113,57 @@ func (r VerifyRequest) MarshalJSON() ([]byte, error) {
 	}{request(r), r.Headers})
 }
 
+// VerifyBatchRequest asks for several decisions at once.
+type VerifyBatchRequest struct {
+	// Items are 1 to 1,000 requests to verify.
+	Items []VerifyRequest `json:"items"`
+}
+
+// VerifyBatchResponse is the response to a VerifyBatchRequest.
+type VerifyBatchResponse struct {
+	// Items are the responses to the items of the request, in their order.
+	Items []VerifyBatchItem `json:"items"`
+}
+
+// VerifyBatchItem is the response to an item of a VerifyBatchRequest: what verify answers to the
+// item alone. That is a Decision, a Refusal or, if the item is not a correct request, a Problem.
+// The Go client also reads a Refusal into the Decision.
+type VerifyBatchItem struct {
+	Decision
+	// Problem says why no decision was made; nil if one was.
+	Problem *Problem `json:"-"`
+}
+
+// UnmarshalJSON reads whichever of the three forms it is.
+func (i *VerifyBatchItem) UnmarshalJSON(text []byte) error {
+	var form struct {
+		Active *bool `json:"active"`
+	}
+	if err := json.Unmarshal(text, &form); err != nil {
+		return err
+	}
+	*i = VerifyBatchItem{}
+	if form.Active != nil {
+		return json.Unmarshal(text, &i.Decision)
+	}
+	i.Problem = new(Problem)
+	return json.Unmarshal(text, i.Problem)
+}
+
+// MarshalJSON writes the form that the item has.
+func (i VerifyBatchItem) MarshalJSON() ([]byte, error) {
+	if i.Problem != nil {
+		return json.Marshal(i.Problem)
+	}
+	if i.Active {
+		return json.Marshal(i.Decision)
+	}
+	return json.Marshal(Refusal{
+		Code: i.Code, KeyID: i.KeyID, PublicID: i.PublicID, TenantID: i.TenantID, Hint: i.Hint,
+		RetryAfterSeconds: i.RetryAfterSeconds, Detail: i.Detail,
+	})
+}
+
 // Whoami describes the caller. Members that do not apply to the caller's kind are null.
 type Whoami struct {
 	Principal PrincipalKind `json:"principal"`

@@ -150,6 +150,22 @@ func (c *Client) Verify(ctx context.Context, req api.VerifyRequest) (d api.Decis
 	return d, err
 }
 
+// VerifyBatch asks for 1 to 1,000 decisions at once. The answers have the order of the requests,
+// and each is what Verify answers; an answer with a Problem is an error about its request alone.
+// Like Verify, VerifyBatch is repeated as Retry says.
+func (c *Client) VerifyBatch(ctx context.Context, requests []api.VerifyRequest) ([]api.VerifyBatchItem, error) {
+	var out api.VerifyBatchResponse
+	in := api.VerifyBatchRequest{Items: requests}
+	_, err := c.exchange(ctx, http.MethodPost, "/api/v1/verify/batch", in, &out, changesNothing)
+	if err == nil && len(out.Items) != len(requests) {
+		err = fmt.Errorf("claviger: %d answers to %d requests", len(out.Items), len(requests))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out.Items, nil
+}
+
 // Page asks for a part of a list; the zero value is the first page of the default length.
 type Page struct {
 	Limit  int

@@ -152,6 +152,9 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 	}
 	gatewayListener, err := a.bindGateway(ctx, c.Gateway)
 	if err == nil {
+		err = a.bindLocalSocket(ctx, c)
+	}
+	if err == nil {
 		err = a.build(ctx, c)
 	}
 	if err != nil {
@@ -168,6 +171,7 @@ func (a *App) serve(ctx context.Context, c config.Config) error {
 		wakeHealth()
 	})
 	a.listen(listener, c)
+	a.listenLocally(c)
 	a.listenForGateway(gatewayListener, c)
 	if err := a.listenForOperators(ctx, c.Server); err != nil {
 		return err

@@ -47,6 +47,10 @@ var outcomes = map[string]outcome{
 	"few": {status: 200, shows: true, lacks: "last4"}, // what members see of another's key
 	"yes": {status: 200, says: `{"active":true,"code":"ok",`},
 	"no":  {status: 200, says: `{"active":false,"code":"api_key_invalid"}`},
+	// The same in a batch of one.
+	"y":  {status: 200, says: `{"items":[{"active":true,"code":"ok",`},
+	"n":  {status: 200, says: `{"items":[{"active":false,"code":"api_key_invalid"}]}`},
+	"ap": {status: 200, says: `{"items":[{"type":"/docs/errors/application_forbidden",`},
 
 	"live": {status: 200, says: `{"active":true,`}, // introspection of RFC 7662
 	"dead": {status: 200, says: `{"active":false}`},
@@ -941,6 +945,18 @@ var authorization = []row{
 		{"no  no  | no  403 403 | yes | no  no  scope scope app | scope", theirKey.verifiedFor(unnamed)},
 		{"no  no  | no  403 403 | no  | no  no  scope scope app | scope", noKey.verifiedFor(unnamed)},
 	}},
+	{
+		"POST /api/v1/verify/batch", "keys:verify",
+		`{"items":[{"credential":"{credential}","application_id":"{application}"}]}`,
+		[]rule{
+			{"y y | y 403 403 | n  | y y scope scope ap | scope", anothersKey.verifiedFor(unnamed)},
+			{"y y | y 403 403 | n  | y y scope scope y | scope", anothersKey.verifiedFor(boundApplication)},
+			{"y y | y 403 403 | n  | y y scope scope ap | scope", anothersKey.verifiedFor(otherApplication)},
+			{"y y | n  403 403 | n  | y n  scope scope ap | scope", siblingKey.verifiedFor(unnamed)},
+			{"n  n  | n  403 403 | y | n  n  scope scope ap | scope", theirKey.verifiedFor(unnamed)},
+			{"n  n  | n  403 403 | n  | n  n  scope scope ap | scope", noKey.verifiedFor(unnamed)},
+		},
+	},
 
 	// Forward-auth accepts no client but trusted proxies. internal/dataplane tests what it decides.
 

@@ -24,8 +24,11 @@ type listeners struct {
 	answering chan struct{}
 
 	// public serves the API, metrics the metrics, operators the API of operators on the socket.
-	// gateway serves the gateway. Each is nil where it does not run.
-	public, gateway, metrics, operators *http.Server
+	// gateway serves the gateway, local the API on the local socket. Each is nil where it does not
+	// run.
+	public, gateway, metrics, operators, local *http.Server
+	// localSocket is the local socket; nil for none.
+	localSocket *localSocket
 	// socket is kept to close it where the start fails before its server runs.
 	socket net.Listener
 }
@@ -102,17 +105,21 @@ func isLoopback(at net.Addr) bool {
 }
 
 func (a *App) newServer(c config.Config) *http.Server {
-	l := c.Server.Limits
-	s := &http.Server{
-		DisableGeneralOptionsHandler: true, // OPTIONS * is no route here
-
-		Handler: a.withGateway(a.handler(), c.Gateway), MaxHeaderBytes: int(l.HeaderBytes),
-		ErrorLog:          slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: time.Duration(l.HeaderTimeout), ReadTimeout: time.Duration(l.ReadTimeout),
-		WriteTimeout: time.Duration(l.WriteTimeout), IdleTimeout: time.Duration(l.IdleTimeout),
-	}
+	s := a.limitedServer(a.withGateway(a.handler(), c.Gateway), c.Server.Limits)
 	if a.listeners.certificate != nil {
 		s.TLSConfig = &tls.Config{GetCertificate: a.listeners.certificate.get}
 	}
 	return s
+}
+
+// limitedServer returns a server of clients with the limits of the settings.
+func (a *App) limitedServer(h http.Handler, l config.Limits) *http.Server {
+	return &http.Server{
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no route here
+
+		Handler: h, MaxHeaderBytes: int(l.HeaderBytes),
+		ErrorLog:          slog.NewLogLogger(a.options.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: time.Duration(l.HeaderTimeout), ReadTimeout: time.Duration(l.ReadTimeout),
+		WriteTimeout: time.Duration(l.WriteTimeout), IdleTimeout: time.Duration(l.IdleTimeout),
+	}
 }

@@ -80,7 +80,7 @@ func (a *App) Stop(ctx context.Context) error {
 func (l *listeners) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	for _, s := range []*http.Server{l.public, l.gateway, l.metrics, l.operators} {
+	for _, s := range []*http.Server{l.public, l.local, l.gateway, l.metrics, l.operators} {
 		if s == nil {
 			continue
 		}
@@ -88,6 +88,9 @@ func (l *listeners) close(ctx context.Context) {
 			l.log.Warn("requests in progress were cut off", "error", err)
 			_ = s.Close()
 		}
+	}
+	if l.localSocket != nil {
+		_ = l.localSocket.Close() // as below
 	}
 	if l.socket != nil {
 		_ = l.socket.Close() // the server has closed it already, unless it never served

@@ -54,10 +54,13 @@ const (
 	encodingV2 = "claviger audit v2"
 )
 
+// sumBuffer is the size of what is hashed of most records, in bytes.
+const sumBuffer = 1024
+
 // sum hashes every field of the record, each with its length before it. The invalidation is not
 // part of the record.
 func (r Record) sum() Hash {
-	var in []byte
+	in := make([]byte, 0, sumBuffer)
 	add := func(texts ...string) { in = encode(in, texts...) }
 	encoding := encodingV2
 	if r.Effects == nil {

@@ -295,8 +295,14 @@ func (f Effect) Check() error {
 	return nil
 }
 
+// noEffects is how the effects of most events are stored: there are none.
+const noEffects = "[]"
+
 // EncodeEffects returns effects as they are stored. [ParseEffects] reads them.
 func EncodeEffects(effects []Effect) []byte {
+	if len(effects) == 0 {
+		return []byte(noEffects)
+	}
 	stored := make([]Effect, len(effects))
 	for i, f := range effects {
 		f.Expires = f.Expires.UTC()
@@ -313,6 +319,9 @@ func EncodeEffects(effects []Effect) []byte {
 // ParseEffects reads stored effects. It returns an error for anything that this version does not
 // write, because skipping it could bring back what was revoked.
 func ParseEffects(text []byte) (effects []Effect, err error) {
+	if string(text) == noEffects {
+		return []Effect{}, nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&effects); err != nil {

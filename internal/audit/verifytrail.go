@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // Source reads the audit trail.
@@ -18,6 +16,9 @@ type Source interface {
 	Chains(ctx context.Context) (map[string]Head, error)
 	// Chain calls take for every record of a chain, in order.
 	Chain(ctx context.Context, chain string, take func(Record) error) error
+	// Segment calls take for the records of a chain whose number is above after and at most last,
+	// in order.
+	Segment(ctx context.Context, chain string, after, last int64, take func(Record) error) error
 	// RecordCount counts changes and their records at one moment.
 	RecordCount(ctx context.Context) (RecordCount, error)
 	// Misplaced returns the first record of a chain whose change is not later than that of the
@@ -80,16 +81,12 @@ func Verify(ctx context.Context, from Source, since State) (f Finding, err error
 		}
 	}
 	now, then := map[string]Head{}, map[string]Head{}
-	for _, chain := range slices.Sorted(maps.Keys(heads)) {
+	v := newVerification(from, heads, begin.Changes, since.Change)
+	defer v.stop()
+	v.start(ctx)
+	for _, chain := range v.chains {
 		f.Chains++
-		n, err := verifyChain(ctx, from, chain, heads[chain], func(at Head) {
-			if at.Change <= begin.Changes {
-				now[chain] = at
-			}
-			if at.Change <= since.Change {
-				then[chain] = at
-			}
-		})
+		n, err := v.chain(chain, heads[chain], now, then)
 		f.Records += n
 		if errors.As(err, &f.Damage) {
 			return f, nil
@@ -130,45 +127,4 @@ func verifyNumbers(ctx context.Context, from Source) error {
 		}
 	}
 	return err
-}
-
-// verifyChain follows a chain to its end, which may be after the given head. It calls passing for
-// each record and returns the number of records. Damage is returned as a *Damage.
-func verifyChain(ctx context.Context, from Source, chain string, head Head, passing func(Head)) (n int64, err error) {
-	var at Head
-	damaged := func(format string, args ...any) error {
-		return &Damage{Chain: chain, After: at.Seq, What: "chain " + chain + ": " + fmt.Sprintf(format, args...)}
-	}
-	passed := head == Head{}
-	err = from.Chain(ctx, chain, func(r Record) error {
-		n++
-		if r.Chain() != chain {
-			return damaged("record %d is of chain %s", r.Seq, r.Chain())
-		}
-		next, err := at.Follow(r)
-		if err != nil {
-			return &Damage{Chain: chain, After: at.Seq, What: err.Error()}
-		}
-		at = next
-		passed = passed || at.SameRecord(head)
-		passing(at)
-		return nil
-	})
-	switch {
-	case err != nil:
-		return n, err
-	case head == Head{}:
-		return n, damaged("its head is missing")
-	case !passed:
-		return n, damaged("it ends at record %d, and its head is record %d", at.Seq, head.Seq)
-	case !from.AuditKey().Signed(chain, head):
-		at = Head{}
-		return n, damaged("its head, record %d, is not signed under this root secret: any record up to it may "+
-			"have been altered", head.Seq)
-	case head.Unproven > 0:
-		at = Head{}
-		return n, damaged("record %d was added to a head that was not signed under this root secret: any "+
-			"record before it may have been altered", head.Unproven)
-	}
-	return n, nil
 }

@@ -286,6 +286,10 @@ var (
 		{operation: "GET /api/v1/whoami", header: []string{"Authorization: Bearer {access_token}"}},
 		{operation: "POST /api/v1/verify", body: `{"credential":"{access_token}"}`},
 		{
+			operation: "POST /api/v1/verify/batch",
+			body:      `{"items":[{"credential":"{access_token}"},{"credential":"{value}","ip":"{value}"}]}`,
+		},
+		{
 			operation: "POST /api/v1/tenants/{tenant}/members",
 			body:      `{"email":"guest@claviger.example","role":"member"}`,
 		},

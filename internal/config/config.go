@@ -51,6 +51,18 @@ type Server struct {
 	// The address and port to listen on. Without an address (`:8080`), Claviger listens on all
 	// addresses of the machine. Port 0 selects a free port.
 	Listen Address `key:"listen" default:"127.0.0.1:8080"`
+	// The path of a Unix socket, such as `/run/claviger/api.sock`, on which Claviger also answers
+	// services of the same machine, without TLS and without the gateway. Its directory must exist
+	// outside the data directory. The server creates the socket with mode 0660 and removes it when
+	// it stops; it replaces a socket on which nobody listens. Requests over the socket have no
+	// client address: keys that are restricted to addresses are refused there (an `ip` in a request
+	// to verify counts as usual), `X-Forwarded-For` is ignored, and nobody may use `/api/v1/authz`.
+	// Without this setting, there is no such socket.
+	Socket string `key:"socket"`
+	// The group, by name or number, whose members may connect to `server.socket`. The server must
+	// be a member of it. Without it, the socket has the group of the server or, in a directory with
+	// the set-group-ID bit, of the directory.
+	SocketGroup string `key:"socket_group"`
 	// The public URL of this server, such as `https://keys.example.com`. It is used in links and
 	// examples. With `https`, browsers send cookies only over TLS, even if a proxy terminates TLS.
 	// Browsers may sign in from pages of this URL, whatever host name a proxy forwards. Without it,

@@ -48,6 +48,8 @@ var revealing = cmp.Options{
 // samples are valid values other than the defaults.
 var samples = map[string]string{
 	"server.listen":                "127.0.0.1:9000",
+	"server.socket":                "/run/claviger/api.sock",
+	"server.socket_group":          "web",
 	"server.base_url":              "https://keys.example.com",
 	"server.tls.cert":              "tls.pem",
 	"server.tls.key":               "tls.key",

@@ -53,6 +53,19 @@ func (a *API) Mount(router *web.Router) {
 			Body: api.VerifyRequest{}, Answers: []any{api.Decision{}, api.Refusal{}},
 			Refusals: []fault.Kind{fault.ApplicationForbidden},
 		}},
+		web.Route{Method: http.MethodPost, Path: "/api/v1/verify/batch", Serve: a.verifyBatch, Operation: web.Operation{
+			ID: "verify-batch", Tag: "Decisions", Summary: "Verify several credentials", Scope: scope.KeysVerify,
+			Description: "Makes 1 to 1,000 decisions at once. Each item is a request to verify and is answered " +
+				"exactly as verify answers it alone, in the order of the items. Where verify would answer " +
+				"with an error, such as `validation_failed`, the item has that problem document in its " +
+				"place, and the others are answered. Every item counts as one request of the caller " +
+				"(`verify_requests_per_minute`): if they are more than it may send now, the response is " +
+				"429 and no item was decided. If one decision cannot be made, the response is 503. The " +
+				"request has at most 256 KiB and states its length in `Content-Length`. If the response " +
+				"had more than 4 MiB, it is 413: send fewer items.",
+			Body: api.VerifyBatchRequest{}, Answers: []any{api.VerifyBatchResponse{}},
+			Refusals: []fault.Kind{fault.RateLimited},
+		}},
 		web.Route{Method: http.MethodGet, Path: "/api/v1/whoami", Serve: a.whoami, Operation: web.Operation{
 			ID: "whoami", Tag: "Decisions", Summary: "Show the caller",
 			Description: "Any valid credential is accepted. The scopes are the effective ones: what the key's owner " +
@@ -108,7 +121,7 @@ func (e loggedErrors) WriteError(w http.ResponseWriter, r *http.Request, f web.F
 
 // logRefused logs a sample of the credentials that were not accepted. It names the key only if the
 // secret was right: then tenant and id are public.
-func (a *API) logRefused(d verify.Decision, via policy.Transport) {
+func (a *API) logRefused(d *verify.Decision, via policy.Transport) {
 	if d.Code == "" || !a.refusals.Allow() {
 		return
 	}

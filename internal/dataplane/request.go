@@ -20,29 +20,49 @@ import (
 // headers it knows whether they were sent at all. It keeps only the headers that can carry a
 // credential.
 type request struct {
-	Credential    sentText    `json:"credential"`
-	Headers       sentHeaders `json:"headers"`
-	Scopes        []string    `json:"scopes"`
-	ApplicationID string      `json:"application_id"`
-	TenantID      string      `json:"tenant_id"`
-	SessionOnly   bool        `json:"session_only"`
-	Transport     string      `json:"transport"`
-	IP            string      `json:"ip"`
+	Credential sentText    `json:"credential"`
+	Headers    sentHeaders `json:"headers"`
+	// Scopes keep their memory when the request is released.
+	Scopes        []scope.Scope `json:"scopes"`
+	ApplicationID string        `json:"application_id"`
+	TenantID      string        `json:"tenant_id"`
+	SessionOnly   bool          `json:"session_only"`
+	Transport     string        `json:"transport"`
+	IP            string        `json:"ip"`
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
 
-// readRequest reads a body. It refuses what cannot be read; verifyRequest refuses what breaks a
-// rule. The request must be released even if there is an error.
-func readRequest(body []byte, a *web.Authenticator) (*request, error) {
-	q := requests.Get().(*request)
-	q.Headers.authenticator = a
-	return q, web.Unmarshal(body, q)
+// item is the JSON of one request to verify, twice: text is a copy of body, of which the request
+// keeps parts. body is valid as long as the body of the HTTP request.
+type item struct {
+	body []byte
+	text string
 }
 
-// release clears the request, which may hold a credential, and returns it to the pool.
+func newItem(body []byte) item { return item{body, string(body)} }
+
+// readRequest reads the JSON of a request. It refuses what cannot be read; verifyRequest refuses
+// what breaks a rule. The request must be released even if there is an error.
+func readRequest(sent item, a *web.Authenticator) (*request, error) {
+	q := requests.Get().(*request)
+	if q.readPlain(sent.text) {
+		return q, nil
+	}
+	q.clear()
+	q.Headers.authenticator = a
+	return q, web.Unmarshal(sent.body, q)
+}
+
+// clear makes the request empty. It may have held a credential.
+func (q *request) clear() {
+	clear(q.Scopes)
+	*q = request{Scopes: q.Scopes[:0]}
+}
+
+// release clears the request and returns it to the pool.
 func (q *request) release() {
-	*q = request{}
+	q.clear()
 	requests.Put(q)
 }
 
@@ -67,7 +87,7 @@ func (q *request) verifyRequest() (verify.Request, error) {
 		SessionOnly: q.SessionOnly,
 		Tenant:      ident.TenantID(q.TenantID),
 		Application: q.ApplicationID,
-		Scopes:      scopes(q.Scopes),
+		Scopes:      q.Scopes,
 	}}
 	return asked, fault.Refuse(faults...)
 }
@@ -108,16 +128,12 @@ func parseAddress(text string) (ip string, ok bool) {
 	if err != nil || parsed.Zone() != "" {
 		return "", false
 	}
-	return parsed.Unmap().String(), true
-}
-
-// scopes returns the names as scopes.
-func scopes(names []string) []scope.Scope {
-	list := make([]scope.Scope, len(names))
-	for i, name := range names {
-		list[i] = scope.Scope(name)
+	var buf [64]byte
+	canonical := parsed.Unmap().AppendTo(buf[:0])
+	if string(canonical) == text {
+		return text, true
 	}
-	return list
+	return string(canonical), true
 }
 
 // The kinds of JSON values that matter here.

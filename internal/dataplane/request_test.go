@@ -13,6 +13,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/fault"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/verify"
 	"github.com/claviger-dev/claviger/internal/web"
 )
@@ -35,7 +36,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		const bearer = "Bearer x"
-		q, err := readRequest([]byte(`{"headers":{"Accept":`+value+`,"Authorization":"`+bearer+`"}}`),
+		q, err := readRequest(newItem([]byte(`{"headers":{"Accept":`+value+`,"Authorization":"`+bearer+`"}}`)),
 			testAuthenticator())
 		if err != nil {
 			if kind := fault.KindOf(err); kind != fault.Malformed && kind != fault.ValidationFailed {
@@ -53,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 		if diff != "" || len(q.Headers.faults) > 0 {
 			t.Fatalf("%q: %s %v", value, diff, q.Headers.faults)
 		}
-		q, err = readRequest([]byte(`{"headers":{"x-api-key":`+value+`}}`), testAuthenticator())
+		q, err = readRequest(newItem([]byte(`{"headers":{"x-api-key":`+value+`}}`)), testAuthenticator())
 		if err != nil || len(q.Headers.faults) > 0 {
 			t.Fatalf("%q in a key header: %v %v", value, err, q.Headers.faults)
 		}
@@ -111,7 +112,7 @@ func TestTheClientsRequestIsReadAsItWasMeant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := readRequest(text, testAuthenticator())
+		q, err := readRequest(newItem(text), testAuthenticator())
 		if err != nil {
 			t.Fatalf("%s: %s: %v", name, text, err)
 		}
@@ -122,7 +123,8 @@ func TestTheClientsRequestIsReadAsItWasMeant(t *testing.T) {
 		for _, values := range q.Headers.header {
 			got = strings.Join(values, "|")
 		}
-		if got != c.want || !slices.Equal(q.Scopes, c.sent.Scopes) || q.TenantID != c.sent.TenantID ||
+		if got != c.want || !slices.Equal(q.Scopes, web.TextsAs[scope.Scope](c.sent.Scopes)) ||
+			q.TenantID != c.sent.TenantID ||
 			q.Headers.object != (c.sent.Headers != nil) {
 			t.Errorf("%s: %s was read as %+v", name, text, q)
 		}

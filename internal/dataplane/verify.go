@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -15,7 +16,7 @@ import (
 
 // verify decides about the credential in the body, for a caller who may ask.
 func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
-	verifier, body, unread, err := a.Authenticator.Verifier(w, r)
+	verifier, body, unread, err := a.Authenticator.Verifier(w, r, web.ReadBody)
 	defer body.Release()
 	if err != nil {
 		return err
@@ -23,7 +24,19 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	if unread != nil {
 		return unread
 	}
-	req, err := readRequest(body.Bytes(), a.Authenticator)
+	buf := getBuffer()
+	defer putBuffer(buf)
+	if err := a.answerRequest(r.Context(), buf, verifier, newItem(body.Bytes())); err != nil {
+		return err
+	}
+	web.SetPrivateJSON(w.Header())
+	_, _ = w.Write(buf.Bytes()) // the client may be gone
+	return nil
+}
+
+// answerRequest makes the decision that a request to verify asks for, and appends the response.
+func (a *API) answerRequest(ctx context.Context, dst *bytes.Buffer, verifier verify.Verifier, sent item) error {
+	req, err := readRequest(sent, a.Authenticator)
 	defer req.release()
 	if err != nil {
 		return err
@@ -32,16 +45,16 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	presented := req.presentation(r.Context(), a.Authenticator)
+	presented := req.presentation(ctx, a.Authenticator)
 	if presented.Location().Transport != "" {
 		asked.Location = presented.Location()
 	}
-	decision, err := a.Authenticator.Verify.Engine.DecideFor(r.Context(), verifier, presented, asked)
+	decision, err := a.Authenticator.Verify.Engine.DecideFor(ctx, verifier, presented, asked)
 	if err != nil {
 		return err
 	}
-	answer(w, decision, presented.Detail(), asked.Location.Transport)
-	a.logRefused(decision, asked.Location.Transport)
+	writeAnswer(dst, &decision, presented, asked.Location.Transport)
+	a.logRefused(&decision, asked.Location.Transport)
 	return nil
 }
 
@@ -50,7 +63,13 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func getBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
 
+// keptBuffer is the size of the largest buffer that is kept for the next response, in bytes.
+const keptBuffer = 1 << 20
+
 func putBuffer(buf *bytes.Buffer) {
+	if buf.Cap() > keptBuffer {
+		return
+	}
 	buf.Reset()
 	buffers.Put(buf)
 }
@@ -62,28 +81,23 @@ var invalidResponse = []byte(`{"active":false,"code":"api_key_invalid"}`)
 // the keys of both.
 var otherTenantResponse = []byte(`{"active":false,"code":"api_key_invalid","hint":"other_tenant"}`)
 
-// answer writes a decision. detail is what there is to say about an ambiguous credential.
-func answer(w http.ResponseWriter, d verify.Decision, detail string, via policy.Transport) {
-	web.SetPrivateJSON(w.Header())
+// writeAnswer appends the response to a request about the presented credential.
+func writeAnswer(dst *bytes.Buffer, d *verify.Decision, presented verify.Presentation, via policy.Transport) {
 	switch {
 	case d.OtherTenant:
-		_, _ = w.Write(otherTenantResponse)
-		return
+		dst.Write(otherTenantResponse)
 	case d.Code == fault.KeyInvalid:
-		_, _ = w.Write(invalidResponse) // here and below: the client may be gone
-		return
+		dst.Write(invalidResponse)
 	case d.Code != "":
-		_, _ = w.Write(refusal(d, detail))
-		return
+		dst.Write(refusal(d, presented.Detail()))
+	default:
+		writeDecision(dst, d, via)
 	}
-	buf := getBuffer()
-	defer putBuffer(buf)
-	writeDecision(buf, &d, via)
-	_, _ = w.Write(buf.Bytes())
 }
 
-// refusal returns the response to a credential that is not accepted.
-func refusal(d verify.Decision, detail string) []byte {
+// refusal returns the response to a credential that is not accepted. detail is what there is to say
+// about an ambiguous one.
+func refusal(d *verify.Decision, detail string) []byte {
 	r := api.Refusal{Code: api.Code(d.Code), Detail: detail}
 	if d.Facts != nil {
 		k := d.Facts.Key

@@ -33,7 +33,7 @@ import (
 )
 
 // minCells is how many cells the test compares at least.
-const minCells = 30_000
+const minCells = 40_000
 
 // expiresAfter is after what time the keys that expire do.
 const expiresAfter = time.Minute
@@ -57,7 +57,8 @@ type oneKey struct {
 
 // A request with a key, or with its access token, is decided in the same way by verify, by
 // forward-auth, and by the gateway, both where it forwards the request and where it answers a path
-// of a vendor: for each style, each set of transports, each state, each transport and each rule.
+// of a vendor: for each style, each set of transports, each state, each transport and each rule. In
+// a batch, verify answers the same bytes.
 func TestEveryEntryPointMakesOneDecision(t *testing.T) {
 	t.Parallel()
 	d := newDecider(t)
@@ -99,6 +100,14 @@ type decider struct {
 	verifier           string
 	tenants, cells     int
 	seen               map[string]int
+	// asked are requests to verify about the current tenant, with the responses.
+	asked []asked
+}
+
+// asked is a request to verify, and its response.
+type asked struct {
+	body     json.RawMessage
+	response string
 }
 
 // fixedRoutes are the entry of the current tenant and its rules.
@@ -231,6 +240,47 @@ func (d *decider) compareTenant(style credential.Style, transports []policy.Tran
 			}
 		}
 	}
+	for part := range slices.Chunk(d.asked, batchSize) {
+		d.compareBatch(part)
+	}
+	d.asked = nil
+}
+
+// batchSize is how many of the requests are sent in one batch, so that it is not too large.
+const batchSize = 400
+
+// compareBatch sends requests in one batch, which answers each of them as it was answered alone,
+// byte for byte.
+func (d *decider) compareBatch(part []asked) {
+	d.t.Helper()
+	var request struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	for _, a := range part {
+		request.Items = append(request.Items, a.body)
+	}
+	w := d.post("/api/v1/verify/batch", testkit.Must[[]byte](d.t)(json.Marshal(request)))
+	var response struct{ Items []json.RawMessage }
+	testkit.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &response))
+	if w.Code != http.StatusOK || len(response.Items) != len(part) {
+		d.t.Fatalf("a batch of %d answers %d with %d items", len(part), w.Code, len(response.Items))
+	}
+	for i, a := range part {
+		d.cells++
+		if in := string(response.Items[i]); in != a.response {
+			d.t.Errorf("%s: in a batch %s, and alone %s", a.body, in, a.response)
+		}
+	}
+}
+
+// post sends a body to a route of the data plane, as the verifier.
+func (d *decider) post(path string, body []byte) *httptest.ResponseRecorder {
+	d.t.Helper()
+	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodPost, path, bytes.NewReader(body))
+	req.Header = http.Header{"Authorization": {"Bearer " + d.verifier}, "Content-Type": {"application/json"}}
+	w := httptest.NewRecorder()
+	d.dataplane.ServeHTTP(w, req)
+	return w
 }
 
 // rulesOf returns the rules of a tenant.
@@ -399,10 +449,8 @@ func (d *decider) askVerify(header http.Header, scopes []string, r oneRule) stri
 		"session_only": r.sessionOnly, "ip": clientIP,
 	})
 	testkit.NoError(d.t, err)
-	req := httptest.NewRequestWithContext(d.t.Context(), http.MethodPost, "/api/v1/verify", bytes.NewReader(body))
-	req.Header = http.Header{"Authorization": {"Bearer " + d.verifier}, "Content-Type": {"application/json"}}
-	w := httptest.NewRecorder()
-	d.dataplane.ServeHTTP(w, req)
+	w := d.post("/api/v1/verify", body)
+	d.asked = append(d.asked, asked{body, w.Body.String()})
 	var answer struct{ Code string }
 	testkit.NoError(d.t, json.Unmarshal(w.Body.Bytes(), &answer))
 	return answer.Code

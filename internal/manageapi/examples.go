@@ -86,6 +86,12 @@ func examples(baseURL string) []any {
 		User: person, Accounts: []api.AccountMembership{role}, Memberships: []api.Membership{membership},
 		EndedAccounts: []string{}, ExpiresAt: at.AddDate(0, 0, 7),
 	}
+	decision := api.Decision{
+		Active: true, Code: api.OK, KeyID: exampleKey, PublicID: examplePublicID, TenantID: exampleTenant,
+		AccountID: exampleAccount, Owner: api.VerifiedOwner{Party: owner}, Scopes: []string{"orders:read"},
+		AllApplications: true,
+		ApplicationIDs:  []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
+	}
 	return []any{
 		api.AccessTokenResponse{AccessToken: "clv_at_…", TokenType: "Bearer", ExpiresIn: 3600, Scope: "orders:read"},
 		api.AuthorizationServer{
@@ -164,12 +170,10 @@ func examples(baseURL string) []any {
 			Stewards: []string{exampleUser},
 		},
 		api.CreateTenantRequest{AccountID: exampleAccount, Name: "Production", Preset: api.PresetStandard},
-		api.Decision{
-			Active: true, Code: api.OK, KeyID: exampleKey, PublicID: examplePublicID, TenantID: exampleTenant,
-			AccountID: exampleAccount, Owner: api.VerifiedOwner{Party: owner}, Scopes: []string{"orders:read"},
-			AllApplications: true,
-			ApplicationIDs:  []string{}, Transport: new(api.TransportBearer), EffectiveExpiresAt: &later,
-		},
+		decision,
+		api.VerifyBatchResponse{Items: []api.VerifyBatchItem{
+			{Decision: decision}, {Decision: api.Decision{Code: "api_key_invalid"}},
+		}},
 		event,
 		api.Invitation{
 			ID: "lnk_01m8k6w12gp6q7rs", Email: "grace@example.com", Role: api.RoleMember,
@@ -298,6 +302,9 @@ func examples(baseURL string) []any {
 		}},
 		api.UpdateServiceAccountRequest{Role: api.To(api.RoleAuditor), Stewards: api.To([]string{})},
 		api.UpdateTenantRequest{Settings: &api.SettingsPatch{RequestsPerMinute: api.To(600)}},
+		api.VerifyBatchRequest{Items: []api.VerifyRequest{
+			{Credential: examplePublicID + "_…", Scopes: []string{"orders:read"}}, {Credential: "unknown"},
+		}},
 		api.VerifyRequest{
 			Credential: examplePublicID + "_…", Scopes: []string{"orders:read"}, ApplicationID: exampleApplication,
 		},

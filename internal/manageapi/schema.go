@@ -58,6 +58,17 @@ func patchSchemas(schemas huma.Registry) {
 		if t == reflect.TypeFor[api.VerifyRequest]() {
 			schema.Properties["headers"].AdditionalProperties = true // a header may have any type
 		}
+		if t == reflect.TypeFor[api.VerifyBatchItem]() {
+			describeBatchItem(schema)
+		}
+	}
+}
+
+// describeBatchItem says that an item has one of three forms, which the Go type reads into one.
+func describeBatchItem(item *huma.Schema) {
+	*item = huma.Schema{Description: item.Description}
+	for _, form := range []string{"Decision", "Refusal", "Problem"} {
+		item.OneOf = append(item.OneOf, &huma.Schema{Ref: schemaPrefix + form})
 	}
 }
 

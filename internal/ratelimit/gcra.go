@@ -40,12 +40,18 @@ const evicted = math.MaxInt64
 // for its next request. perMinute must be at least 1. ok is false, and nothing is taken, when the
 // state was evicted.
 func (g *GCRA) Consume(now, perMinute int64) (wait time.Duration, ok bool) {
+	return g.ConsumeMany(1, now, perMinute)
+}
+
+// ConsumeMany takes n requests from the burst, all of them or none. n is at most perMinute: more
+// than a burst is never allowed. See Consume.
+func (g *GCRA) ConsumeMany(n, now, perMinute int64) (wait time.Duration, ok bool) {
 	for {
 		tat := g.tat.Load()
 		if tat == evicted {
 			return 0, false
 		}
-		next, wait := after(tat, now, perMinute)
+		next, wait := after(tat, n, now, perMinute)
 		if wait > 0 {
 			return wait, true
 		}
@@ -61,19 +67,19 @@ func (g *GCRA) Wait(now, perMinute int64) time.Duration {
 	if tat == evicted {
 		return 0
 	}
-	_, wait := after(tat, now, perMinute)
+	_, wait := after(tat, 1, now, perMinute)
 	return wait
 }
 
-// after returns the tat after a request that arrives now, or how long the caller must wait.
-func after(tat, now, perMinute int64) (next int64, wait time.Duration) {
+// after returns the tat after n requests that arrive now, or how long the caller must wait.
+func after(tat, n, now, perMinute int64) (next int64, wait time.Duration) {
 	emissionInterval := (minute-1)/perMinute + 1 // rounded up, so that the limit is never exceeded
 	burst := emissionInterval * perMinute
 	arrival := max(tat, now)
 	if tat > now+2*minute { // the clock was set back: no request moves tat so far ahead
 		arrival = now
 	}
-	next = arrival + emissionInterval
+	next = arrival + n*emissionInterval
 	return next, max(0, time.Duration(next-now-burst))
 }
 

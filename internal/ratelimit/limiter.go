@@ -12,6 +12,8 @@ type Limiter[K comparable] interface {
 	// returns how long the caller must wait for its next request. perMinute must be at least 1.
 	// now is in nanoseconds.
 	Consume(caller *Caller[K], now, perMinute int64) time.Duration
+	// ConsumeMany takes n requests at once, all of them or none. n is at most perMinute.
+	ConsumeMany(caller *Caller[K], n, now, perMinute int64) time.Duration
 	// Wait returns what Consume would return, and takes nothing.
 	Wait(caller *Caller[K], now, perMinute int64) time.Duration
 }
@@ -34,9 +36,14 @@ type InMemory[K comparable] struct {
 
 // Consume implements [Limiter].
 func (m *InMemory[K]) Consume(caller *Caller[K], now, perMinute int64) time.Duration {
+	return m.ConsumeMany(caller, 1, now, perMinute)
+}
+
+// ConsumeMany implements [Limiter].
+func (m *InMemory[K]) ConsumeMany(caller *Caller[K], n, now, perMinute int64) time.Duration {
 	for {
 		if state := caller.state.Load(); state != nil {
-			if wait, ok := state.Consume(now, perMinute); ok {
+			if wait, ok := state.ConsumeMany(n, now, perMinute); ok {
 				return wait
 			}
 			m.states.CompareAndDelete(caller.ID, state)

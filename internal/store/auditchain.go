@@ -80,18 +80,26 @@ func (s *Store) AuditKey() *audit.Key { return s.auditKey }
 // Chain calls take for each record of a chain, in order, including records that are written
 // meanwhile. It returns an error of take unchanged.
 func (s *Store) Chain(ctx context.Context, chain string, take func(audit.Record) error) error {
-	for after := int64(math.MinInt64); ; {
+	return s.Segment(ctx, chain, math.MinInt64, math.MaxInt64, take)
+}
+
+// Segment implements audit.Source.
+func (s *Store) Segment(ctx context.Context, chain string, after, last int64, take func(audit.Record) error) error {
+	for {
 		page, err := s.chainAfter(ctx, chain, after)
 		if err != nil {
 			return s.fault(err)
 		}
 		for _, r := range page {
+			if r.Seq > last {
+				return nil
+			}
 			if err := take(r); err != nil {
 				return err
 			}
 			after = r.Seq
 		}
-		if len(page) < chainPage {
+		if len(page) < chainPage || after == last {
 			return nil
 		}
 	}

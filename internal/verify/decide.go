@@ -38,7 +38,11 @@ func (e *Engine) Decide(ctx context.Context, p Presentation, r Request) (Decisio
 
 // Verifier is a caller that may verify other credentials, accepted by steps 1 to 6. Its steps 7 and
 // 8 depend on the verify request: DecideFor runs them.
-type Verifier struct{ caller Caller }
+type Verifier struct {
+	caller Caller
+	// consumed is set if step 8 has counted the requests that follow.
+	consumed bool
+}
 
 // verifyRequirement is what a key needs in order to verify others.
 var verifyRequirement = Requirement{Scopes: []scope.Scope{scope.KeysVerify}}
@@ -52,7 +56,7 @@ func (c Caller) Verifier() (Verifier, error) {
 	} else if code := c.Facts.refusal(c.Scopes(), verifyRequirement); code != "" {
 		return Verifier{}, code
 	}
-	return Verifier{c}, nil
+	return Verifier{caller: c}, nil
 }
 
 // DecideFor makes the decision about another caller's credential for a verifier. A verifier that
@@ -62,9 +66,7 @@ func (c Caller) Verifier() (Verifier, error) {
 func (e *Engine) DecideFor(ctx context.Context, verifier Verifier, p Presentation, r Request) (Decision, error) {
 	via, at := verifier.caller.Transport, e.now()
 	if err := e.checkVerifier(verifier, r, at); err != nil {
-		e.sightCaller(&verifier.caller, fault.KindOf(err), &r.Requirement)
-		verifier.caller.count(at, fault.KindOf(err), "")
-		e.counts.Callers.Count(fault.KindOf(err), via)
+		e.countRefusedVerifier(&verifier, err, &r.Requirement)
 		return Decision{}, err
 	}
 	e.sightCaller(&verifier.caller, "", &r.Requirement)
@@ -81,6 +83,28 @@ func (e *Engine) Verifier(c Caller) (Verifier, error) {
 		c.count(e.now(), fault.KindOf(err), "")
 	}
 	return v, err
+}
+
+// Consume runs step 8 for the verifier and n requests at once. It counts all of them or, if they
+// are more than the limit allows now, none. The Verifier that it returns is for these n requests
+// alone.
+func (e *Engine) Consume(v Verifier, n int) (Verifier, error) {
+	if f := v.caller.Facts; f != nil {
+		if err := e.consumeVerify(f, n); err != nil {
+			e.countRefusedVerifier(&v, err, &verifyRequirement)
+			return Verifier{}, err
+		}
+	}
+	v.consumed = true
+	return v, nil
+}
+
+// countRefusedVerifier counts a request to verify that was refused because of the verifier.
+func (e *Engine) countRefusedVerifier(v *Verifier, err error, r *Requirement) {
+	code := fault.KindOf(err)
+	e.sightCaller(&v.caller, code, r)
+	v.caller.count(e.now(), code, "")
+	e.counts.Callers.Count(code, v.caller.Transport)
 }
 
 // fields returns which of the fields that a tenant can require the request has.
@@ -105,7 +129,10 @@ func (e *Engine) checkVerifier(v Verifier, r Request, at time.Time) error {
 			"This key is restricted to applications. Send one of them as `application_id`.")
 	}
 	e.recordScopes(f, verifyRequirement.Scopes, at)
-	return e.consumeVerify(f)
+	if v.consumed {
+		return nil
+	}
+	return e.consumeVerify(f, 1)
 }
 
 // decide makes and counts a decision, for a verifier or, if it is nil, for the receiver of the

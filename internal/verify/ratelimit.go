@@ -23,15 +23,20 @@ func (e *Engine) consume(f *Facts) time.Duration {
 	return e.limiter.Consume(&f.requests, e.now().UnixNano(), int64(perMinute))
 }
 
-// consumeVerify runs step 8 for a key that verifies another credential. These requests have a limit
-// of their own: there are as many as requests that the verifier receives, and the keys of those
-// have limits themselves.
-func (e *Engine) consumeVerify(f *Facts) error {
+// consumeVerify runs step 8 for a key that verifies n other credentials. These requests have a
+// limit of their own: there are as many as requests that the verifier receives, and the keys of
+// those have limits themselves.
+func (e *Engine) consumeVerify(f *Facts, n int) error {
 	perMinute := f.tenant.Settings.VerifyRequestsPerMinute
 	if perMinute == 0 {
 		return nil
 	}
-	wait := e.verifierLimiter.Consume(&f.verifyRequests, e.now().UnixNano(), int64(perMinute))
+	if n > perMinute {
+		return fault.Refuse(fault.Field{Name: "items", Code: "length", Message: fmt.Sprintf(
+			"This key may verify %d times a minute (`verify_requests_per_minute` of its tenant). "+
+				"Send at most as many items.", perMinute)})
+	}
+	wait := e.verifierLimiter.ConsumeMany(&f.verifyRequests, int64(n), e.now().UnixNano(), int64(perMinute))
 	if wait == 0 {
 		return nil
 	}

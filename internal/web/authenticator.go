@@ -103,10 +103,10 @@ func (a *Authenticator) caller(w http.ResponseWriter, r *http.Request, needs ver
 // asked. A session cookie is accepted only from the same site, since browsers send cookies by
 // themselves.
 //
-// Verifier reads the body as Caller does. unread is the reason why the body cannot be used. The
-// body must be released even if there is an error.
-func (a *Authenticator) Verifier(w http.ResponseWriter,
-	r *http.Request,
+// Verifier reads the body when Caller does, with read, which is ReadBody or ReadLargeBody. unread
+// is the reason why the body cannot be used. The body must be released even if there is an error.
+func (a *Authenticator) Verifier(w http.ResponseWriter, r *http.Request,
+	read func(*http.Request) (Body, error),
 ) (v verify.Verifier, body Body, unread, err error) {
 	p := a.ReadCredential(r.Context(), r.Header)
 	var c verify.Caller
@@ -114,7 +114,7 @@ func (a *Authenticator) Verifier(w http.ResponseWriter,
 		c, err = a.authenticate(w, r, p)
 	}
 	if err == nil {
-		body, unread = ReadBody(r)
+		body, unread = read(r)
 		if unread != nil && r.Context().Err() != nil { // the request ended with its body
 			err = unread
 		} else {

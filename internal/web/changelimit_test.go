@@ -60,7 +60,7 @@ func TestEveryRouteThatChangesSomethingCountsAgainstThePerson(t *testing.T) {
 	_, operations, _ := testkit.ReadOpenAPI(t, h)
 	tried := 0
 	for _, o := range operations {
-		if o.Method == http.MethodGet || len(o.Security) == 0 || o.OperationID == "verify" {
+		if o.Method == http.MethodGet || len(o.Security) == 0 || strings.HasPrefix(o.OperationID, "verify") {
 			continue
 		}
 		tried++

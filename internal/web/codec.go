@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -19,31 +20,68 @@ import (
 	"github.com/claviger-dev/claviger/internal/fault"
 )
 
-// MaxBody is the largest body that is read, in bytes.
-const MaxBody = 64 << 10
+const (
+	// MaxBody is the largest body that is read, in bytes.
+	MaxBody = 64 << 10
+	// MaxLargeBody is the largest body that ReadLargeBody reads, in bytes.
+	MaxLargeBody = 256 << 10
+)
 
 // Body is the body of a request in a pooled buffer. It is released when it is no longer needed.
-type Body struct{ buf *bytes.Buffer }
+type Body struct {
+	buf *bytes.Buffer
+	// pool is where the buffer comes from.
+	pool *sync.Pool
+}
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// buffers are for bodies of at most MaxBody bytes, largeBuffers for those of ReadLargeBody.
+var buffers, largeBuffers sync.Pool
+
+// newBody returns an empty body whose buffer is from the pool.
+func newBody(pool *sync.Pool) Body {
+	buf, pooled := pool.Get().(*bytes.Buffer)
+	if !pooled {
+		buf = new(bytes.Buffer)
+	}
+	return Body{buf, pool}
+}
 
 // ReadBody reads a whole body of JSON. It refuses another media type, an encoding, and more than
 // MaxBody bytes. The Body must be released even if there is an error.
 func ReadBody(r *http.Request) (Body, error) {
-	b := Body{buffers.Get().(*bytes.Buffer)}
+	b := newBody(&buffers)
+	return b, b.read(r, MaxBody, fault.TooLarge)
+}
+
+// ReadLargeBody is ReadBody for a body of at most MaxLargeBody bytes, whose length the request must
+// state in advance. Nothing is read of a body that is longer.
+func ReadLargeBody(r *http.Request) (Body, error) {
+	b := newBody(&largeBuffers)
+	tooLarge := fault.New(fault.TooLarge, fmt.Sprintf("The body has more than %d KiB.", MaxLargeBody>>10))
+	switch {
+	case r.ContentLength < 0:
+		return b, fault.New(fault.Malformed, "Send the length of the body in Content-Length.")
+	case r.ContentLength > MaxLargeBody:
+		return b, tooLarge
+	}
+	return b, b.read(r, MaxLargeBody, tooLarge)
+}
+
+// read reads a whole body of JSON with at most most bytes, or returns tooLarge.
+func (b Body) read(r *http.Request, most int, tooLarge error) error {
 	if err := plainContent(r.Header); err != nil {
-		return b, err
+		return err
 	}
 	if err := jsonContent(r.Header); err != nil {
-		return b, err
+		return err
 	}
-	switch _, err := b.buf.ReadFrom(io.LimitReader(r.Body, MaxBody+1)); {
-	case b.buf.Len() > MaxBody:
-		return b, fault.TooLarge
+	switch _, err := b.buf.ReadFrom(io.LimitReader(r.Body, int64(most)+1)); {
+	case b.buf.Len() > most:
+		return tooLarge
 	case err != nil:
-		return b, errCutShort(err)
+		return errCutShort(err)
 	}
-	return b, nil
+	return nil
 }
 
 // Bytes returns the body. It is valid until Release.
@@ -56,7 +94,7 @@ func (b Body) Release() {
 	}
 	clear(b.buf.Bytes())
 	b.buf.Reset()
-	buffers.Put(b.buf)
+	b.pool.Put(b.buf)
 }
 
 // Decode reads the one JSON value of a body into v. It is strict: it refuses unknown and duplicate
@@ -250,11 +288,11 @@ func wanted(e *json.SemanticError) string {
 	switch {
 	case strings.HasSuffix(kind, "time.Time"):
 		return "a time in RFC 3339, for example 2027-01-31T12:00:00Z"
-	case kind == "string", kind == "*string":
+	case kind == "*string", e.GoType.Kind() == reflect.String:
 		return "a string"
 	case kind == "bool", kind == "*bool":
 		return "true or false"
-	case kind == "[]string":
+	case e.GoType.Kind() == reflect.Slice && e.GoType.Elem().Kind() == reflect.String:
 		return "a list of strings"
 	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "*int"):
 		return "a whole number"

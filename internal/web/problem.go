@@ -18,14 +18,26 @@ type ProblemWriter struct {
 // WriteError implements [ErrorWriter].
 func (p ProblemWriter) WriteError(w http.ResponseWriter, r *http.Request, f Failure) {
 	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if encoder.Encode(f.Problem()) != nil {
-		body.WriteString(`{"code":"internal"}`)
-	}
+	f.writeProblem(&body)
 	h := w.Header()
 	p.Challenge(h, r, f)
 	WriteFailure(w, f, "application/problem+json", body.Bytes())
+}
+
+// writeProblem writes the failure as a problem document and a line feed.
+func (f Failure) writeProblem(dst *bytes.Buffer) {
+	encoder := json.NewEncoder(dst)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(f.Problem()) != nil {
+		dst.WriteString(`{"code":"internal"}`)
+	}
+}
+
+// WritePartProblem writes the problem document about a part of a request, which is answered apart
+// from the rest of the request. response are the headers of the response, which have its id.
+func WritePartProblem(dst *bytes.Buffer, response http.Header, err error) {
+	NewFailure(err, requestID(response)).writeProblem(dst)
+	dst.Truncate(dst.Len() - 1)
 }
 
 // WriteFailure writes status and body of a failure.

@@ -108,6 +108,7 @@ func (h *harness) environment() []string {
 	return []string{
 		"CLAVIGER_SERVER_ROUTES=" + filepath.Join(h.dir, "routes.yaml"),
 		"CLAVIGER_SERVER_TRUSTED_PROXIES=127.0.0.0/8=nginx",
+		"CLAVIGER_SERVER_SOCKET=" + h.socketPath(),
 		"CLAVIGER_GATEWAY_LISTEN=127.0.0.1:0", "CLAVIGER_GATEWAY_UPSTREAM=" + h.apiURL,
 	}
 }

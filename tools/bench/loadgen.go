@@ -44,7 +44,7 @@ func newLoadgen(ctx context.Context, host string, n int, l load, seed uint64) (*
 	f := &loadgen{load: l}
 	var dialer net.Dialer
 	for i := range n {
-		conn, err := dialer.DialContext(ctx, "tcp", host)
+		conn, err := dialer.DialContext(ctx, networkOf(host), host)
 		if err != nil {
 			f.close()
 			return nil, err

@@ -71,6 +71,10 @@ func scenarios(keys int) []scenario {
 		scenario{"whoami", "whoami by Bearer", whoami, 0},
 		scenario{"authz", "forward-auth, " + thousands(min(keys, manyKeys)) + " valid keys", checks, 0},
 		scenario{
+			socketScenario, "verify over a Unix socket, " + thousands(min(keys, manyKeys)) +
+				" valid keys, and TCP as the baseline", socketLoads, 0,
+		},
+		scenario{
 			gatewayScenario, "gateway, " + thousands(min(keys, manyKeys)) +
 				" valid keys, and a bare reverse proxy as the baseline", gatewayLoads, 0,
 		},
