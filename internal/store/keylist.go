@@ -225,16 +225,20 @@ func (s *Store) Keys(
 	if filter.Query != "" || filter.ShownTo != "" || len(filter.Owners) > 0 {
 		return s.searchKeys(ctx, s.candidates(ctx, q, tenant, owner...), filter, page)
 	}
-	q = listKeys
+	q = listNewest
 	switch {
 	case filter.Owner != "":
-		q = listKeysOf
+		q = listNewestOf
 	case filter.CreatedBy != "":
-		q = listKeysBy
+		q = listNewestBy
 	}
-	args := append([]any{tenant}, pageArgs(page.BeforeTime, string(page.BeforeID), page.Limit)...)
-	keys, err := readKeys(ctx, s.reading, q, append(args, owner...)...)
-	return keys, nil, s.fault(err)
+	next := func(after key.Position, limit int) ([]key.Position, *key.Position, error) {
+		args := append([]any{tenant}, pageArgs(after.At, string(after.Key), limit)...)
+		places, err := collect(ctx, s.reading, q, scanPosition, append(args, owner...)...)
+		return places, nil, err
+	}
+	keys, stopped, err := s.keysOfWalk(ctx, next, page, map[ident.KeyID]key.Position{})
+	return keys, stopped, s.fault(err)
 }
 
 // keysWithScope lists the keys of a tenant that have a scope by name.

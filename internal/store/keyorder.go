@@ -14,10 +14,16 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// Lists of keys in other orders than by creation, newest first, are read in two steps: first the
-// ids, in the order of an index, then the keys.
+// Lists of keys are read in two steps: first the ids, in the order of an index, then the keys. In
+// one step PostgreSQL reads whole tables, because it plans for a tenth of the rows where the length
+// of a page is a parameter.
 
 const (
+	newestIDs          = `SELECT k.id, k.created_at, '' FROM keys k WHERE k.tenant_id = $1`
+	listNewest   query = newestIDs + newestCandidates
+	listNewestOf query = newestIDs + ` AND k.owner_id = $5` + newestCandidates
+	listNewestBy query = newestIDs + ` AND k.created_by = $5` + newestCandidates
+
 	listOldest query = `SELECT k.id, k.created_at, '' FROM keys k WHERE k.tenant_id = $1
 		AND (k.created_at, k.id) > ($2, $3) ORDER BY k.created_at, k.id LIMIT $4`
 	listByName query = `SELECT k.id, k.created_at, lower(k.name) FROM keys k WHERE k.tenant_id = $1
