@@ -410,7 +410,7 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 		}
 		return
 	case v.Key.SecretSetAt.IsZero():
-		row.Drawn, row.Expires = "out", k.on(v.Key.CreatedAt.Add(key.ClaimPeriod))
+		row.Drawn, row.Expires = "out", k.on(v.Key.Open.ExpiresAt)
 		row.ExpiresNote = "to be claimed by then"
 		return
 	case ends.IsZero():

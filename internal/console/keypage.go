@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -143,7 +144,40 @@ func (c *Console) showUses(k *call) (response, error) {
 
 // uses returns the secrets of a key with their last uses.
 func (k *call) uses(v key.View) view.Uses {
-	return view.Uses{Secrets: k.secrets(v), Poll: pathOf(v.Key) + "/uses"}
+	uses := view.Uses{Secrets: k.secrets(v), Poll: pathOf(v.Key) + "/uses"}
+	if len(uses.Secrets) == 0 {
+		uses.None = k.unclaimed(v)
+	}
+	return uses
+}
+
+// unclaimed says why a key has no secret, who made it, and what became of the link to it.
+func (k *call) unclaimed(v key.View) string {
+	if v.Status == policy.Revoked {
+		return "The key never had a secret: its owner did not claim it."
+	}
+	owner, _ := ownerWords(v.Key)
+	creator := cmp.Or(v.Key.CreatedBy.Name, v.Key.CreatedBy.Email, "An admin")
+	text := "Not claimed yet. " + creator + " created the key for " + owner + ". "
+	if v.Key.Owner.Is(k.session.User.ID) {
+		text = "Not claimed yet. " + creator + " created the key for you. "
+		owner = "you"
+	}
+	open := v.Key.Open
+	if open.MailedAt.IsZero() {
+		text += "The link to its secret was shown to the admin who made it, to pass on to " + owner + "."
+	} else {
+		text += "The link to its secret was mailed to " + owner + " on " + k.at(open.MailedAt).Text + "."
+	}
+	if !open.ExpiresAt.After(k.now) {
+		text += " It has run out, and the key will be deleted."
+	} else {
+		text += " It works once, until " + k.at(open.ExpiresAt).Text + "; then the key is deleted."
+	}
+	if owner == "you" {
+		text += " If you do not have the link, ask an admin of the tenant for a new one."
+	}
+	return text
 }
 
 // finding is what a finding says on the page of its key. %s stands for what the finding is about.
@@ -244,6 +278,12 @@ func setActions(page *view.Key, v key.View) {
 	}
 	page.Danger = append([]view.Link{{Text: "Revoke…", Path: path + "/revoke"}}, page.Danger...)
 	page.Actions = []view.Link{{Text: "Edit", Path: path + "/edit"}}
+	if v.MayRenewClaim {
+		page.Renew = &view.Action{
+			Text: "New claim link", Path: path + "/claim-link", Post: true, Icon: "link",
+			Hidden: []view.Field{{Name: "once", Value: rand.Text()}},
+		}
+	}
 	if v.MayRefresh && !v.Key.SecretSetAt.IsZero() {
 		page.Actions = append([]view.Link{{Text: "Regenerate", Path: path + "/regenerate"}}, page.Actions...)
 	}

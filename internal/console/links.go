@@ -128,8 +128,8 @@ func (c *Console) claimLink() link {
 	return link{
 		title: "Claim a key",
 		replacement: "It works only for the person whose key it is: are you signed in as that person? If you have " +
-			"claimed the key and lost its secret, regenerate it on the page of the key. Otherwise ask the " +
-			"administrator for another key.",
+			"claimed the key and lost its secret, regenerate it on the page of the key. Otherwise ask an " +
+			"admin of the tenant for a new link, which they make on the page of the key.",
 		check: c.Keys.CheckClaim,
 	}
 }

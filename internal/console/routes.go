@@ -118,6 +118,7 @@ func (c *Console) keyRoutes() []web.Route {
 		c.action(keyPath+"/enable", c.enable),
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
+		c.action(keyPath+"/claim-link", c.renewClaim),
 		c.poll(keyPath+"/waiting", c.showWaiting),
 		c.poll(keyPath+"/uses", c.showUses),
 	)

@@ -129,6 +129,11 @@ type CreateTx interface {
 	NextKeyNumber(ctx context.Context) (int64, error)
 	// InsertKey stores a new key and its first secret.
 	InsertKey(ctx context.Context, k Key, s Secret) error
+	NewClaimTx
+}
+
+// NewClaimTx stores claims.
+type NewClaimTx interface {
 	// InsertClaim stores the link by which the owner claims a key.
 	InsertClaim(ctx context.Context, c Claim) error
 }
@@ -143,7 +148,7 @@ type ChangeTx interface {
 	EndTx
 	LockTx
 	UpgradeTx
-	notice.Writer
+	notice.LinkWriter
 	// KeyOwner returns the owner of a key without locking the key: the owner is locked before the
 	// key, and the owner of a key never changes.
 	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.PartyID, error)
@@ -213,8 +218,11 @@ type SecretTx interface {
 	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
 }
 
-// ClaimTx uses up a claim.
+// ClaimTx uses up a claim, or replaces it.
 type ClaimTx interface {
+	NewClaimTx
+	// DeleteClaims deletes the unused claims of a key.
+	DeleteClaims(ctx context.Context, id ident.KeyID) error
 	// UseClaim marks a claim as used. It returns fault.NotFound if the claim is not the owner's, is
 	// used or has expired. Of several concurrent calls one succeeds.
 	UseClaim(ctx context.Context, token credential.TokenHash, owner ident.UserID, now time.Time) error

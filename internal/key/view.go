@@ -26,6 +26,8 @@ type View struct {
 	// MayChange is set if the caller may change the key, and MayRefresh if they also get its next
 	// secret. The owner's role in the account can still forbid it.
 	MayChange, MayRefresh bool
+	// MayRenewClaim is set if the key waits for its owner and the caller may make another link.
+	MayRenewClaim bool
 	// Full is false for a member who sees the key of another. They may see its name, description,
 	// owner and dates, and nothing else.
 	Full bool
@@ -152,7 +154,8 @@ func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k 
 	v := View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
 		Full: access.full, MayChange: access.change,
-		MayRefresh: access.change && (to == isOwner || t.Settings.AdminRefresh),
+		MayRefresh:    access.change && (to == isOwner || t.Settings.AdminRefresh),
+		MayRenewClaim: life.Status(now) != policy.Expired && mayRenewClaim(t, k, person, role),
 	}
 	if v.Full && v.Status == policy.Active {
 		v.BlockedBy = t.Blocks(k.OwnerDisabled)

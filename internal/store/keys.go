@@ -159,6 +159,9 @@ func readKeys(ctx context.Context, from querier, q query, args ...any) (keys []k
 	if err := addGrants(ctx, from, ids, place); err != nil {
 		return nil, err
 	}
+	if err := addOpenClaims(ctx, from, keys); err != nil {
+		return nil, err
+	}
 	return keys, addStewards(ctx, from, keys)
 }
 

@@ -241,6 +241,8 @@ type Key struct {
 	Danger []Link
 	// Reveal is where the owner can see the secret again; "" if they cannot.
 	Reveal string
+	// Renew makes another link for a key that its owner has not claimed; nil for none.
+	Renew *Action
 	// Toggle disables or enables the key at once; its path is "" for neither.
 	Toggle Link
 }
@@ -250,6 +252,8 @@ func (Key) file() string { return "key.html" }
 // Uses is the part of the page of a key that has its secrets, with their last uses.
 type Uses struct {
 	Secrets []SecretRow
+	// None says why there is no secret.
+	None string
 	// Poll is where the page asks again.
 	Poll string
 }
