@@ -85,6 +85,7 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
 	"POST /t/{tenant}/keys/{key}/claim-link": "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/{key}/menu":        "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/{key}/uses":        "y y | y y - y | - -",
 	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 

@@ -92,6 +92,49 @@ func (c *Console) showKey(k *call) (response, error) {
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
 }
 
+// showKeyMenu is what can be done with a key of a list, for the menu of its row.
+func (c *Console) showKeyMenu(k *call) (response, error) {
+	v, err := k.shownKey()
+	if err != nil {
+		return response{}, err
+	}
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	page := view.Key{Row: k.row(v)}
+	if v.MayChange {
+		setActions(&page, v)
+	}
+	m := view.KeyMenu{Name: v.Key.Name, PublicID: page.Row.PublicID}
+	m.Items = []view.Action{{Text: "Open", Path: page.Row.Path, Icon: "key"}}
+	if k.mayReveal(t, v) {
+		m.Items = append(m.Items, view.Action{
+			Text: "Copy key…", Path: page.Row.Path + "/reveal", Icon: "copy", Post: true,
+		})
+	}
+	icons := map[string]string{"Regenerate": "turn", "Edit": "edit", "Disable": "pause", "Enable": "check"}
+	for _, a := range page.Actions {
+		m.Items = append(m.Items, view.Action{Text: a.Text, Path: a.Path, Icon: icons[a.Text]})
+	}
+	if page.Renew != nil {
+		m.Items = append(m.Items, *page.Renew)
+	}
+	if toggle := page.Toggle; toggle.Path != "" {
+		m.Items = append(m.Items, view.Action{
+			Text: toggle.Text, Path: toggle.Path, Icon: icons[toggle.Text], Post: true,
+		})
+	}
+	for _, a := range page.Danger {
+		icon := "cross"
+		if a.Path == page.Row.Path+"/delete" {
+			icon = "bin"
+		}
+		m.Ends = append(m.Ends, view.Action{Text: a.Text, Path: a.Path, Icon: icon})
+	}
+	return response{part: m}, nil
+}
+
 // blockerWords say what keeps a key from working.
 var blockerWords = map[policy.Blocker]string{
 	policy.BlockedByOwner:   "Its owner, or their membership in this tenant, is disabled.",

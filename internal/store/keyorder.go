@@ -343,7 +343,7 @@ func comparePlaces(o key.Order, a, b key.Position) int {
 
 // statesInOrder is KeyStates for another order than by creation, newest first.
 func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.Order, after key.Position,
-	most int,
+	most int, uses bool,
 ) ([]key.Key, *key.Position, error) {
 	next, err := s.walkOf(ctx, tenant, o)
 	if err != nil {
@@ -354,8 +354,12 @@ func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.
 		return nil, stopped, s.fault(err)
 	}
 	ids, order := idsOf(places)
-	q, args := expand(listTheseStates, 1, ids)
-	states, err := collect(ctx, s.reading, q, scanKeyState, args...)
+	named, scan := listTheseStates, scanKeyState
+	if uses {
+		named, scan = listTheseUsedStates, scanUsedState
+	}
+	q, args := expand(named, 1, ids)
+	states, err := collect(ctx, s.reading, q, scan, args...)
 	for i, k := range states {
 		states[i].Position = places[order[k.ID]]
 	}

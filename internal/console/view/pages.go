@@ -12,6 +12,7 @@ func Pages() []Page {
 		Key{},
 		NewKey{},
 		KeySummary{},
+		KeyMenu{},
 		FirstKey{},
 		Found{},
 		Shortcuts{},
@@ -138,11 +139,21 @@ type KeyRow struct {
 	Gone int
 	// Action is the one action that fits the state; its text is "" for none.
 	Action Link
+	// Reveal is where the owner sees the secret again, which is then the action; "" for elsewhere.
+	Reveal string
 	// Ended is set for a revoked key.
 	Ended bool
 	// Pick is the value of the row's check box; "" for none.
 	Pick string
 }
+
+// KeyMenu is what can be done with a key of a list. Ends are what ends the key.
+type KeyMenu struct {
+	Name, PublicID string
+	Items, Ends    []Action
+}
+
+func (KeyMenu) file() string { return "keymenu.html" }
 
 // KeyGroup are the keys of one tenant.
 type KeyGroup struct {
