@@ -50,6 +50,7 @@ func (c *Console) myKeys(k *call) (response, error) {
 	}
 	if current := tenantOf(k, tenants); current != nil {
 		page.Tabs = keyTabs(*current, false)
+		page.Others = k.othersForm(*current)
 	}
 	page.Soon = k.soon(listing.Views)
 	if words != "" || len(listing.Views) > fewKeys {
@@ -279,8 +280,8 @@ func exportRow(v key.View) []string {
 // newKeyIn returns where the person creates a key in the tenant: admins for anybody, and everybody
 // else for themselves; "" if they create none.
 func (k *call) newKeyIn(t tenancy.Tenant) string {
-	if _, err := k.othersTypes(t); err == nil && k.isAdmin(t) {
-		return newKeyFor(t.ID, "")
+	if others := k.othersForm(t); others != "" {
+		return others
 	}
 	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
 		return "/settings/keys/new?tenant=" + string(t.ID)

@@ -100,6 +100,8 @@ type Form struct {
 	Operation string
 	// Unusable says how to get another link, if the link cannot be used; then there is no form.
 	Unusable string
+	// SignedInAs is who is signed in where the link cannot be used; "" for nobody.
+	SignedInAs string
 }
 
 func (Form) file() string { return "form.html" }
@@ -171,8 +173,10 @@ type KeyGroup struct {
 type Keys struct {
 	Heading, Intro string
 	New            string
-	Tabs           []Tab
-	Heads          KeyHeads
+	// Others is where the person creates a key for somebody else; "" for nowhere.
+	Others string
+	Tabs   []Tab
+	Heads  KeyHeads
 	// Soon is the key that stops working next; nil for none within a week.
 	Soon   *SoonKey
 	Groups []KeyGroup
@@ -326,7 +330,9 @@ type NewKey struct {
 	Faults                 Faults
 	// Owner is who gets the key; nil for the person who creates it. Delivery is how they get its
 	// secret, and DeliveryNote says more.
-	Owner              *KeyOwner
+	Owner *KeyOwner
+	// Others is where the person creates a key for somebody else; "" if they may not.
+	Others             string
 	Delivery           []Choice
 	DeliveryNote       string
 	Tenants            []Choice
