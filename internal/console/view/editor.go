@@ -103,7 +103,8 @@ type Chart struct {
 	Series, Was string
 }
 
-// Bar is a point in time, with where its two bars begin and their heights in percent of the highest.
+// Bar is a point in time, with where its two bars begin and their heights in percent of the
+// highest.
 type Bar struct {
 	X, IsX            int
 	Text              string
