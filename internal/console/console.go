@@ -398,10 +398,12 @@ func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
 }
 
 // acceptsGzip reports whether the client reads what gzip compressed.
-func acceptsGzip(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") }
+func acceptsGzip(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+}
 
 // writeCompressed writes a page that holds no secret, compressed. A page with a secret is never
-// compressed: its length would tell about the secret to whoever chooses a text beside it.
+// compressed: its length would tell about the secret if somebody else chose a text beside it.
 func writeCompressed(w http.ResponseWriter, status int, f view.Frame, p view.Page) error {
 	var text bytes.Buffer
 	packed := gzip.NewWriter(&text)
