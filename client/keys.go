@@ -100,6 +100,13 @@ func (c *Client) ClaimKey(ctx context.Context, token string) (k api.IssuedKey, e
 	return k, err
 }
 
+// RenewClaimLink makes a new link for a key that its owner has not claimed. The old link no longer
+// works.
+func (c *Client) RenewClaimLink(ctx context.Context, tenant, key string) (k api.IssuedKey, err error) {
+	err = c.Do(ctx, http.MethodPost, keyPath(tenant, key)+"/claim-link", nil, &k)
+	return k, err
+}
+
 // RevokeKey ends a key for good. The answer is nil where the tenant keeps no tombstones.
 func (c *Client) RevokeKey(ctx context.Context, tenant, key, reason string) (*api.Key, error) {
 	var k *api.Key

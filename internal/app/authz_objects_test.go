@@ -547,19 +547,37 @@ var (
 		c.keyByLink(owner)
 	}}
 	anothersClaim = object{"a link to another's key", ours, func(c *cell) { c.keyByLink(c.home.resident) }}
+	// A key that waits for its owner.
+	ownWaiting = object{"one's own key that waits to be claimed", ours, func(c *cell) {
+		owner := c.by.person
+		if !c.isMember(owner, c.home.site) {
+			owner = c.home.resident
+		}
+		c.waitingKey(owner)
+	}}
+	anothersWaiting = object{"another's key that waits to be claimed", ours, func(c *cell) {
+		c.waitingKey(c.home.resident)
+	}}
 )
+
+func (c *cell) waitingKey(owner principal.Person) {
+	c.owner = owner
+	c.names["key"] = keep(c, func() string { return string(c.issueByLink(owner).Key.ID) })
+}
 
 func (c *cell) keyByLink(owner principal.Person) {
 	c.owner = owner
-	c.names["token"] = keep(c, func() string {
-		spec := everything
-		spec.Name = "Test key"
-		spec.Owner = ident.PartyID(owner.ID)
-		spec.Delivery = key.ByLink
-		issued, err := c.Keys.Create(c.t.Context(), c.running(c.home), c.home.ID, spec)
-		c.check(err)
-		return issued.Link.Token.Reveal()
-	})
+	c.names["token"] = keep(c, func() string { return c.issueByLink(owner).Link.Token.Reveal() })
+}
+
+func (c *cell) issueByLink(owner principal.Person) key.Issued {
+	spec := everything
+	spec.Name = "Test key"
+	spec.Owner = ident.PartyID(owner.ID)
+	spec.Delivery = key.ByLink
+	issued, err := c.Keys.Create(c.t.Context(), c.running(c.home), c.home.ID, spec)
+	c.check(err)
+	return issued
 }
 
 // disabledBy is a key that was disabled.

@@ -883,6 +883,18 @@ var authorization = []row{
 		{"404   404   | 404   404   404   | 403", theirKey},
 		{"404   404   | 404   404   404   | 404", noTenant},
 	}},
+	{"POST /api/v1/tenants/{tenant}/keys/{key}/claim-link", sessionOnly, ``, []rule{
+		{"403 403 | 403 403 403 | 404", ownWaiting},
+		{"200 200 | 200 403 403 | 404", anothersWaiting},
+		{"200 200 | 200 404 403 | 404", anothersWaiting.where(membersSeeTheirOwn)},
+		{"403 403 | 403 403 403 | 404", ownKey},
+		{"409 409 | 409 403 403 | 404", anothersKey},
+		{"404 404 | 404 404 404 | 404", siblingKeyHere},
+		{"404 404 | 404 404 404 | 404", noKey},
+		{"409 409 | 404 404 404 | 404", siblingKey},
+		{"404 404 | 404 404 404 | 409", theirKey},
+		{"404 404 | 404 404 404 | 404", noTenant},
+	}},
 	{"POST /api/v1/claims/{token}", sessionOnly, ``, []rule{
 		{"200  200  | 200  200  200  | link", ownClaim},
 		{"link link | link link link | link", anothersClaim},

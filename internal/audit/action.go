@@ -35,8 +35,10 @@ const (
 	ActionEntryEdit   Action = "entry.edit"
 	ActionEntryDelete Action = "entry.delete"
 
-	ActionKeyCreate         Action = "key.create"
-	ActionKeyClaim          Action = "key.claim"
+	ActionKeyCreate Action = "key.create"
+	ActionKeyClaim  Action = "key.claim"
+	// ActionKeyClaimLink says that a key that waits for its owner got a new link.
+	ActionKeyClaimLink      Action = "key.claim_link"
 	ActionKeyEdit           Action = "key.edit"
 	ActionKeyReveal         Action = "key.reveal"
 	ActionKeyRefresh        Action = "key.refresh"
@@ -196,8 +198,9 @@ var actionRules = map[Action]Rule{
 	ActionEntryEdit:   {Always: []EffectKind{EffectEntryOtherwiseSet}},
 	ActionEntryDelete: {Always: []EffectKind{EffectEntryDeleted}},
 
-	ActionKeyCreate: {None: reasonOnlyGrants},
-	ActionKeyClaim:  {None: reasonOnlyGrants},
+	ActionKeyCreate:    {None: reasonOnlyGrants},
+	ActionKeyClaim:     {None: reasonOnlyGrants},
+	ActionKeyClaimLink: {None: reasonLinksExpire},
 	ActionKeyEdit: {May: []EffectKind{
 		EffectKeyExpirySet, EffectKeyScopesSet, EffectKeyApplicationsSet, EffectKeyAddressesSet,
 	}},

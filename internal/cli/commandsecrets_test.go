@@ -70,6 +70,7 @@ var (
 		{line: "keys claim {link}", code: 2},
 		{line: "keys claim --context member --save {secrets}/claimed.json", stdin: "link", secretFile: "claimed.json"},
 		{line: "keys claim --context member", stdin: "link", code: 5},
+		{line: "keys claim-link {key}", code: 6},
 		{line: "tenants list"},
 		{line: "tenants show {tenant}"},
 		{line: "tenants create Workshop --preset standard -o json", captures: "workshop=id"},

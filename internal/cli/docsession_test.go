@@ -135,10 +135,13 @@ func (s *session) prepareExamples(t *testing.T) {
 	s.do(t, step{command: "claviger plans create basic --scope films:read --all-applications"})
 	s.do(t, step{command: "claviger service-accounts create Terraform"})
 	s.do(t, step{command: "claviger subjects create cus_1031"})
-	var handed struct{ Link struct{ URL string } }
-	must(t, json.Unmarshal([]byte(s.answer(t,
-		"claviger keys create 'By link' --owner "+other.User.ID+
-			" --scope applications:read --all-applications --link --output json")), &handed))
+	var handed, waiting struct {
+		Key  struct{ ID string }
+		Link struct{ URL string }
+	}
+	byLink := " --owner " + other.User.ID + " --scope applications:read --all-applications --link --output json"
+	must(t, json.Unmarshal([]byte(s.answer(t, "claviger keys create 'By link'"+byLink)), &handed))
+	must(t, json.Unmarshal([]byte(s.answer(t, "claviger keys create 'Link is lost'"+byLink)), &waiting))
 	var reset struct{ URL string }
 	must(t, json.Unmarshal([]byte(s.answer(t,
 		"claviger user password "+made.People[1].Email+" --data claviger-data --output json")), &reset))
@@ -157,7 +160,8 @@ func (s *session) prepareExamples(t *testing.T) {
 		"/run/secrets/password":        "password", "you@example.com": made.Email,
 		"user password ann@example.com":      "user password " + made.People[1].Email,
 		"user remove-factor ann@example.com": "user remove-factor " + made.People[1].Email,
-		"claviger keys claim":                "claviger keys claim --context member",
+		"claviger keys claim --save":         "claviger keys claim --context member --save",
+		"keys claim-link key_…":              "keys claim-link " + waiting.Key.ID,
 		"keys reveal key_…":                  "keys reveal --tenant " + recoverable.ID + " " + recoverable.Key.ID,
 	} {
 		s.values[name] = here

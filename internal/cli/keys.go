@@ -16,7 +16,7 @@ several keys have the name, the command fails and lists them. A name refers to a
 revoked or expired key only if no other key has it.`)
 	r := newAPICommand(cmd).withTenantFlag(cmd)
 	cmd.AddCommand(createKey(r), listKeys(r), showKey(r), editKey(r), refreshKey(r), endOverlap(r), revealKey(r),
-		revokeKey(r), disableKey(r), enableKey(r), deleteKey(r), claimKey(r), keyHealth(r))
+		revokeKey(r), disableKey(r), enableKey(r), deleteKey(r), claimKey(r), renewClaimLink(r), keyHealth(r))
 	return cmd
 }
 

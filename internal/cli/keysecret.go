@@ -138,6 +138,24 @@ standard input. Creates and shows the secret. The link works once.`,
 	return cmd
 }
 
+func renewClaimLink(r *apiCommand) *cobra.Command {
+	return &cobra.Command{
+		Use: "claim-link KEY", Short: "Make a new claim link for a key that its owner has not claimed",
+		Long: `Makes a new link for a key that was created with --link and that its owner has
+not claimed: the first link was lost. The new link works for 7 days, and is sent
+or shown like the first one. The old link becomes invalid. Only admins who may
+create keys for others may do this.`,
+		Args: cobra.ExactArgs(1), Example: "  claviger keys claim-link key_…",
+		RunE: r.inTenant(r.onKey(func(c *call, tenant, key string) error {
+			k, err := c.RenewClaimLink(c.ctx, tenant, key)
+			if err != nil {
+				return err
+			}
+			return c.showIssued(k)
+		})),
+	}
+}
+
 func revealKey(r *apiCommand) *cobra.Command {
 	var s secretFlags
 	cmd := &cobra.Command{

@@ -324,8 +324,9 @@ var (
 		{
 			operation: "POST /api/v1/tenants/{tenant}/keys",
 			body: `{"name":"A key for another","scopes":["applications:read"],"all_applications":true,` +
-				`"owner_id":"{user}","delivery":"link"}`,
+				`"owner_id":"{user}","delivery":"link"}`, gives: "key",
 		},
+		{operation: "POST /api/v1/tenants/{tenant}/keys/{key}/claim-link"},
 		{operation: "POST /api/v1/claims/{token}", guest: true},
 		{operation: "POST /api/v1/verify", body: `{"credential":"{value}"}`},
 		{operation: "DELETE /api/v1/tenants/{tenant}/applications/{application}"},

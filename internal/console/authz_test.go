@@ -84,6 +84,8 @@ var pages = map[string]string{
 	"POST /t/{tenant}/keys/{key}/enable":     "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/previous":   "y y | y y n n | - -",
 	"POST /t/{tenant}/keys/{key}/reveal":     "n n | n n n n | - -", // this tenant keeps no copies
+	"POST /t/{tenant}/keys/{key}/claim-link": "y y | y n n n | - -",
+	"GET /t/{tenant}/keys/{key}/menu":        "y y | y y y y | - -",
 	"GET /t/{tenant}/keys/{key}/uses":        "y y | y y - y | - -",
 	"GET /t/{tenant}/keys/{key}/waiting":     "y y | y y - y | - -",
 
@@ -277,6 +279,10 @@ func (w *world) path(route string) string {
 		case "{account}":
 			return string(w.Account.ID)
 		case "{key}":
+			if strings.HasSuffix(route, "/claim-link") {
+				k, _ := testkit.KeyByLink(w.t, w.owner, w.tenant, w.people["member"], nil)
+				return k.Key.ID
+			}
 			return w.key(strings.HasSuffix(route, "/previous"))
 		case "{notice}":
 			return w.deadNotice()

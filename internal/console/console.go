@@ -50,6 +50,7 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -390,7 +391,31 @@ func (c *Console) write(w http.ResponseWriter, k *call, answer response) error {
 	if err != nil {
 		return err
 	}
+	if _, isList := answer.page.(view.Keys); isList && acceptsGzip(k.Request) {
+		return writeCompressed(w, answer.status, frame, answer.page)
+	}
 	return writePage(w, answer.status, frame, answer.page)
+}
+
+// acceptsGzip reports whether the client reads what gzip compressed.
+func acceptsGzip(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+}
+
+// writeCompressed writes a page that holds no secret, compressed. A page with a secret is never
+// compressed: its length would tell about the secret if somebody else chose a text beside it.
+func writeCompressed(w http.ResponseWriter, status int, f view.Frame, p view.Page) error {
+	var text bytes.Buffer
+	packed := gzip.NewWriter(&text)
+	if err := view.Render(packed, f, p); err != nil {
+		return err
+	}
+	if err := packed.Close(); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Add("Vary", "Accept-Encoding")
+	return writeText(w, status, func(to io.Writer) error { _, err := text.WriteTo(to); return err })
 }
 
 // writePage writes a page.

@@ -106,11 +106,13 @@ func (v *visitor) signIn(p principal.Person) {
 	}
 }
 
-// see fails the test unless the page has the status and the text.
-func (s shown) see(t testing.TB, what string, status int, text string) {
+// see fails the test unless the page has the status and the texts.
+func (s shown) see(t testing.TB, what string, status int, texts ...string) {
 	t.Helper()
-	if s.status != status || !strings.Contains(s.text, text) {
-		t.Errorf("%s: %d, want %d with %q\n%s", what, s.status, status, text, s.text)
+	for _, text := range texts {
+		if s.status != status || !strings.Contains(s.text, text) {
+			t.Errorf("%s: %d, want %d with %q\n%s", what, s.status, status, text, s.text)
+		}
 	}
 }
 

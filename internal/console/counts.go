@@ -162,6 +162,12 @@ func (n *tenantCounts) countOf(status policy.Status) string {
 		found = n.keys.All
 	case blocked:
 		found = n.keys.Blocked
+	case soon:
+		found = n.keys.Soon
+	case neverUsed:
+		found = n.keys.NeverUsed
+	case notClaimed:
+		found = n.keys.NotClaimed
 	}
 	return capped(found, n.keys.More)
 }

@@ -438,46 +438,79 @@ func (c *Console) createKeyFor(k *call) (response, error) {
 
 // created shows the secret of a key for another owner, or says how the owner gets it.
 func (k *call) created(owner keyOwner, issued key.Issued) response {
-	path := pathOf(issued.Key)
-	token := issued.Link.Token.Reveal()
 	var answer response
 	switch {
 	case issued.Key.Delivery != key.ByLink:
 		answer = k.secretPage("The new API key", issued)
-	case token == "":
-		return did(path, "mailed")
+	case issued.Link.Token.IsZero():
+		return did(pathOf(issued.Key), "mailed")
 	default:
-		page := view.Secret{
-			Heading: "The link to the new API key", Name: issued.Key.Name, KeyPath: path, Done: path,
-			Lead: "Pass this link on to " + owner.name, Kept: "Done, I have passed it on",
-			Text: "This server sends no mail. Only " + owner.name + " can use the link, signed in, once, until " +
-				k.at(issued.Link.ExpiresAt).Text + ". It is shown this one time.",
-			Values: []view.Value{{
-				Name: "Link", Text: k.console.BaseURL + "/claims/" + token, Main: true,
-			}},
-		}
-		answer = response{page: page, title: page.Heading, narrow: true}
+		return k.claimLinkPage("The link to the new API key", owner.name, issued)
 	}
 	answer.current = tenantPath(issued.Key.Tenant)
 	return answer
 }
 
+// claimLinkPage shows the link to a key, once, to the admin who passes it on.
+func (k *call) claimLinkPage(heading, owner string, issued key.Issued) response {
+	path := pathOf(issued.Key)
+	page := view.Secret{
+		Heading: heading, Name: issued.Key.Name, KeyPath: path, Done: path,
+		Lead: "Pass this link on to " + owner, Kept: "Done, I have passed it on",
+		Text: "This server sends no mail. Only " + owner + " can use the link, signed in, once, until " +
+			k.at(issued.Link.ExpiresAt).Text + ". It is shown this one time.",
+		Values: []view.Value{{
+			Name: "Link", Text: k.console.BaseURL + "/claims/" + issued.Link.Token.Reveal(), Main: true,
+		}},
+	}
+	return response{page: page, title: page.Heading, narrow: true, current: tenantPath(issued.Key.Tenant)}
+}
+
+// renewClaim makes another link for a key that its owner has not claimed.
+func (c *Console) renewClaim(k *call) (response, error) {
+	tenant, id := k.ids()
+	idempotent, once, err := k.once("claim link")
+	if err != nil {
+		return response{}, err
+	}
+	renewed, err := c.Keys.RenewClaim(idempotent, k.who, tenant, id)
+	if errors.Is(err, audit.ErrAlreadyReserved) {
+		return k.linkShownBefore(once, tenant, "claim-link")
+	}
+	if err != nil {
+		return response{}, err
+	}
+	if renewed.Link.Token.IsZero() {
+		return did(k.keyURL(), "claim-link"), nil
+	}
+	owner, _ := ownerWords(renewed.Key)
+	return k.claimLinkPage("The new link to the API key", owner, renewed), nil
+}
+
 // createdBefore answers a form that was sent again.
 func (k *call) createdBefore(once audit.IdempotencyKey, tenant ident.TenantID) (response, error) {
+	if key.Delivery(k.form.Get("delivery")) == key.ByLink {
+		return k.linkShownBefore(once, tenant, "mailed")
+	}
+	answer, err := k.shownBefore(once, tenant)
+	answer.current = tenantPath(tenant)
+	return answer, err
+}
+
+// linkShownBefore answers a form that was sent again and that made a link. mailed is the message
+// where links are mailed.
+func (k *call) linkShownBefore(once audit.IdempotencyKey, tenant ident.TenantID, mailed string) (response, error) {
 	answer, err := k.shownBefore(once, tenant)
 	if err != nil {
 		return response{}, err
 	}
 	answer.current = tenantPath(tenant)
 	page := answer.page.(view.Secret)
-	if key.Delivery(k.form.Get("delivery")) != key.ByLink {
-		return answer, nil
-	}
 	if k.console.Keys.Mails {
-		return did(page.KeyPath, "mailed"), nil
+		return did(page.KeyPath, mailed), nil
 	}
 	page.Heading, page.Lead = "The link was shown", "This link was shown once, "+page.Shown+"."
-	page.Lost = "If it is lost, delete the key and create another one."
+	page.Lost = "If it is lost, make a new one on the page of the key."
 	answer.page, answer.title = page, page.Heading
 	return answer, nil
 }

@@ -129,11 +129,57 @@ func TestALinkIsMailedWhereMailWorks(t *testing.T) {
 		if !strings.HasSuffix(got.location, "?did=mailed") || strings.Contains(got.text, "/claims/") {
 			t.Fatalf("%d to %q\n%s", got.status, got.location, got.text)
 		}
-		d.get(got.location).see(t, "the key", http.StatusOK, "gets an e-mail with a link")
+		d.get(got.location).see(t, "the key", http.StatusOK, "gets an e-mail with a link",
+			"The link to its secret was mailed to Jonas Lindqvist on")
+	}
+	path := d.at("keys/" + d.tenantKeys()[0].ID)
+	once := url.Values{"once": {strings.Repeat("b", 20)}}
+	for range 2 {
+		got := d.post(path+"/claim-link", once)
+		if got.location != path+"?did=claim-link" {
+			t.Fatalf("a new link: %d to %q\n%s", got.status, got.location, got.text)
+		}
+		d.get(got.location).see(t, "the key", http.StatusOK, "A new link is mailed to the owner.")
 	}
 	if n := len(d.tenantKeys()); n != 1 {
 		t.Errorf("%d keys", n)
 	}
+}
+
+func TestALostClaimLinkIsReplacedOnThePageOfTheKey(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	owner := d.Member(d.tenant, "Jonas Lindqvist", scope.Member)
+	d.post(d.at("keys/new"), d.newKeyFor(string(owner.ID))).see(t, "the link", http.StatusOK, "/claims/")
+	path := d.at("keys/" + d.tenantKeys()[0].ID)
+	page := d.get(path)
+	page.see(t, "the key", http.StatusOK, "Not claimed yet. Ada Admin created the key for Jonas Lindqvist.",
+		"New claim link")
+	form := url.Values{"once": {field(t, page, "once")}}
+	renewed := d.post(path+"/claim-link", form)
+	renewed.see(t, "the new link", http.StatusOK, "Pass this link on to Jonas Lindqvist")
+	_, token, _ := strings.Cut(renewed.text, "/claims/")
+	token, _, _ = strings.Cut(token, "<")
+	again := d.post(path+"/claim-link", form)
+	again.see(t, "sent again", http.StatusOK, "This link was shown once, when")
+	if strings.Contains(again.text, "/claims/") {
+		t.Errorf("the form did something twice:\n%s", again.text)
+	}
+	theirs := newVisitor(t, d.URL)
+	theirs.signIn(owner)
+	seen := theirs.get(path)
+	seen.see(t, "their key", http.StatusOK, "Not claimed yet. Ada Admin created the key for you.",
+		"ask an admin of the tenant for a new one")
+	if strings.Contains(seen.text, "claim-link") {
+		t.Error("the owner is offered a link")
+	}
+	theirs.post("/claims/"+token, nil).see(t, "the owner", http.StatusOK, "clv_ak_")
+	claimed := d.get(path)
+	if strings.Contains(claimed.text, "New claim link") || strings.Contains(claimed.text, "Not claimed") {
+		t.Errorf("after the claim:\n%s", claimed.text)
+	}
+	d.post(path+"/claim-link", url.Values{"once": {strings.Repeat("b", 20)}}).see(t, "after the claim",
+		http.StatusConflict, "The key has a secret")
 }
 
 func TestTheSecretOfAnOwnerOfTheAccountIsForThemAlone(t *testing.T) {

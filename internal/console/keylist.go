@@ -50,6 +50,7 @@ func (c *Console) myKeys(k *call) (response, error) {
 	}
 	if current := tenantOf(k, tenants); current != nil {
 		page.Tabs = keyTabs(*current, false)
+		page.Others = k.othersForm(*current)
 	}
 	page.Soon = k.soon(listing.Views)
 	if words != "" || len(listing.Views) > fewKeys {
@@ -83,7 +84,11 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 		if v.Key.Tenant != t.ID {
 			continue
 		}
-		group.Rows = append(group.Rows, k.row(v))
+		row := k.row(v)
+		if k.mayReveal(t, v) && v.Previous.Until.IsZero() {
+			row.Reveal = row.Path + "/reveal"
+		}
+		group.Rows = append(group.Rows, row)
 		if v.Status == policy.Active || v.Status == policy.Disabled {
 			held++
 		}
@@ -175,8 +180,9 @@ func (c *Console) tenantKeys(k *call) (response, error) {
 	counts := k.counts(t)
 	p := view.Keys{
 		Heading: "All API keys", Intro: "Every key of " + t.Name + " that you may see, with its owner.",
-		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group}, Search: k.searchOf(tenantPath(t.ID), counts),
-		Shown: shownKeys(len(group.Rows), counts), Export: k.exportPath(tenantPath(t.ID) + ".csv"),
+		Tabs: keyTabs(t, true), Groups: []view.KeyGroup{group},
+		Search: k.searchOf(tenantPath(t.ID), counts, !k.seesReduced(t)),
+		Shown:  shownKeys(len(group.Rows), counts), Export: k.exportPath(tenantPath(t.ID) + ".csv"),
 		Prev: k.previous(), Rows: k.rowChoices(),
 	}
 	if filter.Query != "" {
@@ -206,8 +212,15 @@ func (k *call) keyFilter() key.Filter {
 		Query: query.Get("q"), Status: policy.Status(query.Get("status")),
 		OwnerTypes: ownerTypeFilter(query.Get("owner")), CreatedBy: ident.PartyID(query.Get("created_by")),
 	}
-	if f.Status == blocked {
+	switch f.Status {
+	case blocked:
 		f.Status, f.Blocked = "", true
+	case soon:
+		f.Status, f.ExpiresBefore = policy.Active, k.now.Add(key.SoonPeriod)
+	case notClaimed:
+		f.Status, f.NotClaimed = "", true
+	case neverUsed:
+		f.Status, f.NeverUsed = "", true
 	}
 	return f
 }
@@ -267,8 +280,8 @@ func exportRow(v key.View) []string {
 // newKeyIn returns where the person creates a key in the tenant: admins for anybody, and everybody
 // else for themselves; "" if they create none.
 func (k *call) newKeyIn(t tenancy.Tenant) string {
-	if _, err := k.othersTypes(t); err == nil && k.isAdmin(t) {
-		return newKeyFor(t.ID, "")
+	if others := k.othersForm(t); others != "" {
+		return others
 	}
 	if key.MayCreateOwn(k.who, t.ID, t.Account, t.Settings) == nil {
 		return "/settings/keys/new?tenant=" + string(t.ID)
@@ -276,8 +289,29 @@ func (k *call) newKeyIn(t tenancy.Tenant) string {
 	return ""
 }
 
-// blocked is the filter for active keys that something keeps from working.
-const blocked policy.Status = "blocked"
+// Filters by what is no status of its own.
+const (
+	// blocked is the filter for active keys that something keeps from working.
+	blocked policy.Status = "blocked"
+	// soon is the filter for active keys that expire soon.
+	soon policy.Status = "soon"
+	// notClaimed is the filter for keys that wait for their owner, neverUsed for those that no
+	// request has used.
+	notClaimed policy.Status = "unclaimed"
+	neverUsed  policy.Status = "unused"
+)
+
+// keyChips are the filters above the list of keys, in their order. Those of fullChips are for
+// people who see all keys in full.
+var (
+	keyChips = []policy.Status{
+		"", policy.Active, blocked, soon, neverUsed, notClaimed, policy.Disabled, policy.Expired, policy.Revoked,
+	}
+	fullChips  = []policy.Status{soon, neverUsed, notClaimed}
+	chipsWords = map[policy.Status]string{
+		"": "All", soon: "Expires soon", neverUsed: "Never used", notClaimed: "Not claimed",
+	}
+)
 
 // ownerTypeFilter returns the types of owners whose keys are listed; nil for all.
 func ownerTypeFilter(chosen string) []ident.PartyType {
@@ -295,25 +329,25 @@ var ownerTypeWords = []view.Choice{
 	{Value: string(ident.SubjectParty), Text: "Subjects"},
 }
 
-// searchOf returns the form above the list of keys.
-func (k *call) searchOf(path string, counts *tenantCounts) *view.Search {
+// searchOf returns the form above the list of keys. full is set for people who see all keys in
+// full.
+func (k *call) searchOf(path string, counts *tenantCounts, full bool) *view.Search {
 	query := k.URL.Query()
 	s := &view.Search{Path: path, Query: query.Get("q"), Status: query.Get("status")}
 	for _, c := range ownerTypeWords {
 		c.Checked = c.Value == query.Get("owner")
 		s.Owners = append(s.Owners, c)
 	}
-	for _, status := range append([]policy.Status{"", policy.Active, blocked}, policy.Statuses()...) {
-		if status == policy.Active && len(s.Statuses) > 1 {
-			continue // it is first already
+	for _, status := range keyChips {
+		if !full && slices.Contains(fullChips, status) {
+			continue
 		}
 		to := k.filters()
 		to.Del("status")
-		text := "All"
 		if status != "" {
 			to.Set("status", string(status))
-			text = badges[status].Text
 		}
+		text := cmp.Or(chipsWords[status], badges[status].Text)
 		tab := view.Tab{
 			Link: view.Link{Text: text, Path: path}, Current: string(status) == s.Status, Count: counts.countOf(status),
 		}
@@ -410,7 +444,7 @@ func (k *call) setExpiry(row *view.KeyRow, v key.View) {
 		}
 		return
 	case v.Key.SecretSetAt.IsZero():
-		row.Drawn, row.Expires = "out", k.on(v.Key.CreatedAt.Add(key.ClaimPeriod))
+		row.Drawn, row.Expires = "out", k.on(v.Key.Open.ExpiresAt)
 		row.ExpiresNote = "to be claimed by then"
 		return
 	case ends.IsZero():

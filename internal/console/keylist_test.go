@@ -3,8 +3,10 @@ package console_test
 import (
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
@@ -12,6 +14,58 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
 )
+
+// Each chip leads to the keys that it counts, and to no others.
+func TestTheListOfKeysIsNarrowedToWhatAnAdminLooksFor(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisitIn(t, func(s *policy.Settings) { s.KeysPerUser = 0 })
+	admin, tenant := d.As(d.person), string(d.tenant.ID)
+	owner := d.Member(d.tenant, "Priya Raman", scope.Member)
+	create := func(name string, in time.Duration) api.IssuedKey {
+		n := api.CreateKeyRequest{Name: name, Scopes: []string{"applications:read"}, AllApplications: true}
+		if in > 0 {
+			at := d.Clock.Now().Add(in)
+			n.ExpiresAt = &at
+		}
+		return testkit.Must[api.IssuedKey](t)(d.As(owner).CreateKey(t.Context(), tenant, n))
+	}
+	used, ending := create("Used key", 60*policy.Day), create("Ending key", 10*policy.Day)
+	for _, k := range []api.IssuedKey{used, ending} {
+		testkit.Must[api.Whoami](t)(d.With(k).Whoami(t.Context()))
+	}
+	create("Fresh key", 0)
+	gone := create("Revoked key", 10*policy.Day)
+	_, err := admin.RevokeKey(t.Context(), tenant, gone.Key.ID, "")
+	testkit.NoError(t, err)
+	waiting, _ := testkit.KeyByLink(t, admin, d.tenant, owner, nil)
+	testkit.NoError(t, d.Usage.Flush(t.Context(), d.Store))
+	all := []string{"Used key", "Ending key", "Fresh key", "Revoked key", waiting.Key.Name}
+	for filter, want := range map[string][]string{
+		"soon": {"Ending key"}, "unused": {"Fresh key"}, "unclaimed": {waiting.Key.Name},
+		"soon&sort=name": {"Ending key"}, "unused&q=fresh": {"Fresh key"}, "unused&q=used": nil,
+	} {
+		page := d.get(d.at("keys?status=" + filter))
+		for _, name := range all {
+			if got := strings.Contains(page.text, ">"+name+"</a>"); got != slices.Contains(want, name) {
+				t.Errorf("%s: %s is listed: %t\n%s", filter, name, got, page.text)
+			}
+		}
+	}
+	page := d.get(d.at("keys"))
+	for _, chip := range []string{"Expires soon", "Never used", "Not claimed"} {
+		page.see(t, "the counts", http.StatusOK, ">"+chip+` <span class="quiet" aria-hidden="true">1</span>`)
+	}
+	theirs := newVisitor(t, d.URL)
+	theirs.signIn(owner)
+	if seen := theirs.get(d.at("keys")); strings.Contains(seen.text, "Never used") {
+		t.Errorf("a member is offered a filter by what they do not see of the keys of others:\n%s", seen.text)
+	}
+	colleague := newVisitor(t, d.URL)
+	colleague.signIn(d.Member(d.tenant, "Jonas Lindqvist", scope.Member))
+	if seen := colleague.get(d.at("keys?status=unused")); strings.Contains(seen.text, "Fresh key") {
+		t.Errorf("a member learns that the key of another was never used:\n%s", seen.text)
+	}
+}
 
 func TestABlockedKeyIsListedAsBlockedAndNotAsActive(t *testing.T) {
 	t.Parallel()

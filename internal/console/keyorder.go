@@ -85,7 +85,7 @@ func (k *call) setOrder(p *view.Keys, t tenancy.Tenant, o key.Order, counts *ten
 	sortable(&p.Heads.Owner, key.ByOwner, "owner", true)
 	sortable(&p.Heads.Created, key.ByCreation, created, false)
 	orders := keyOrders
-	reduced := k.who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility == policy.SeeAll
+	reduced := k.seesReduced(t)
 	tooMany := counts != nil && counts.keys != nil && counts.keys.All > key.MaxByExpiry ||
 		unordered && k.keyOrder().By == key.ByExpiry
 	switch {
@@ -102,6 +102,11 @@ func (k *call) setOrder(p *view.Keys, t tenancy.Tenant, o key.Order, counts *ten
 		sortable(&p.Heads.Expires, key.ByExpiry, "expires", true)
 	}
 	p.Search.Orders = chosen(orders, k.URL.Query().Get("sort"))
+}
+
+// seesReduced reports whether the person sees of the keys of others only names, owners and dates.
+func (k *call) seesReduced(t tenancy.Tenant) bool {
+	return k.who.RoleIn(t.ID, t.Account) == scope.Member && t.Settings.Visibility == policy.SeeAll
 }
 
 // without returns choices without some of them.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -91,6 +92,49 @@ func (c *Console) showKey(k *call) (response, error) {
 	return response{page: page, title: v.Key.Name, current: page.Back.Path}, nil
 }
 
+// showKeyMenu is what can be done with a key of a list, for the menu of its row.
+func (c *Console) showKeyMenu(k *call) (response, error) {
+	v, err := k.shownKey()
+	if err != nil {
+		return response{}, err
+	}
+	t, err := k.tenant()
+	if err != nil {
+		return response{}, err
+	}
+	page := view.Key{Row: k.row(v)}
+	if v.MayChange {
+		setActions(&page, v)
+	}
+	m := view.KeyMenu{Name: v.Key.Name, PublicID: page.Row.PublicID}
+	m.Items = []view.Action{{Text: "Open", Path: page.Row.Path, Icon: "key"}}
+	if k.mayReveal(t, v) {
+		m.Items = append(m.Items, view.Action{
+			Text: "Copy key…", Path: page.Row.Path + "/reveal", Icon: "copy", Post: true,
+		})
+	}
+	icons := map[string]string{"Regenerate": "turn", "Edit": "edit", "Disable": "pause", "Enable": "check"}
+	for _, a := range page.Actions {
+		m.Items = append(m.Items, view.Action{Text: a.Text, Path: a.Path, Icon: icons[a.Text]})
+	}
+	if page.Renew != nil {
+		m.Items = append(m.Items, *page.Renew)
+	}
+	if toggle := page.Toggle; toggle.Path != "" {
+		m.Items = append(m.Items, view.Action{
+			Text: toggle.Text, Path: toggle.Path, Icon: icons[toggle.Text], Post: true,
+		})
+	}
+	for _, a := range page.Danger {
+		icon := "cross"
+		if a.Path == page.Row.Path+"/delete" {
+			icon = "bin"
+		}
+		m.Ends = append(m.Ends, view.Action{Text: a.Text, Path: a.Path, Icon: icon})
+	}
+	return response{part: m}, nil
+}
+
 // blockerWords say what keeps a key from working.
 var blockerWords = map[policy.Blocker]string{
 	policy.BlockedByOwner:   "Its owner, or their membership in this tenant, is disabled.",
@@ -143,7 +187,40 @@ func (c *Console) showUses(k *call) (response, error) {
 
 // uses returns the secrets of a key with their last uses.
 func (k *call) uses(v key.View) view.Uses {
-	return view.Uses{Secrets: k.secrets(v), Poll: pathOf(v.Key) + "/uses"}
+	uses := view.Uses{Secrets: k.secrets(v), Poll: pathOf(v.Key) + "/uses"}
+	if len(uses.Secrets) == 0 {
+		uses.None = k.unclaimed(v)
+	}
+	return uses
+}
+
+// unclaimed says why a key has no secret, who made it, and what became of the link to it.
+func (k *call) unclaimed(v key.View) string {
+	if v.Status == policy.Revoked {
+		return "The key never had a secret: its owner did not claim it."
+	}
+	owner, _ := ownerWords(v.Key)
+	creator := cmp.Or(v.Key.CreatedBy.Name, v.Key.CreatedBy.Email, "An admin")
+	text := "Not claimed yet. " + creator + " created the key for " + owner + ". "
+	if v.Key.Owner.Is(k.session.User.ID) {
+		text = "Not claimed yet. " + creator + " created the key for you. "
+		owner = "you"
+	}
+	open := v.Key.Open
+	if open.MailedAt.IsZero() {
+		text += "The link to its secret was shown to the admin who made it, to pass on to " + owner + "."
+	} else {
+		text += "The link to its secret was mailed to " + owner + " on " + k.at(open.MailedAt).Text + "."
+	}
+	if !open.ExpiresAt.After(k.now) {
+		text += " It has run out, and the key will be deleted."
+	} else {
+		text += " It works once, until " + k.at(open.ExpiresAt).Text + "; then the key is deleted."
+	}
+	if owner == "you" {
+		text += " If you do not have the link, ask an admin of the tenant for a new one."
+	}
+	return text
 }
 
 // finding is what a finding says on the page of its key. %s stands for what the finding is about.
@@ -244,6 +321,12 @@ func setActions(page *view.Key, v key.View) {
 	}
 	page.Danger = append([]view.Link{{Text: "Revoke…", Path: path + "/revoke"}}, page.Danger...)
 	page.Actions = []view.Link{{Text: "Edit", Path: path + "/edit"}}
+	if v.MayRenewClaim {
+		page.Renew = &view.Action{
+			Text: "New claim link", Path: path + "/claim-link", Post: true, Icon: "link",
+			Hidden: []view.Field{{Name: "once", Value: rand.Text()}},
+		}
+	}
 	if v.MayRefresh && !v.Key.SecretSetAt.IsZero() {
 		page.Actions = append([]view.Link{{Text: "Regenerate", Path: path + "/regenerate"}}, page.Actions...)
 	}

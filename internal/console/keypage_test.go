@@ -62,3 +62,29 @@ func TestThePageOfAKeySaysHowItLivesWhatToDoAndWhatHappenedToIt(t *testing.T) {
 		}
 	}
 }
+
+// The menu of a row has what the page of the key has, and nothing that the person may not do.
+func TestTheMenuOfARowHasWhatThePersonMayDo(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	owner := d.Member(d.tenant, "Jonas Lindqvist", scope.Member)
+	k := d.Key(d.As(owner), d.tenant, "applications:read")
+	path := d.at("keys/" + k.Key.ID)
+	d.get(d.at("keys")).see(t, "the list", http.StatusOK, `href="`+path+`" data-menu aria-label="Actions for `)
+	d.get(path+"/menu").see(t, "an admin", http.StatusOK, ">Open<", path+"/edit", `action="`+path+`/disable"`,
+		path+"/revoke", path+"/delete", `data-copy-id="`+k.Key.PublicID+`"`)
+	theirs, colleague := newVisitor(t, d.URL), newVisitor(t, d.URL)
+	theirs.signIn(owner)
+	theirs.get(path+"/menu").see(t, "the owner", http.StatusOK, path+"/regenerate")
+	colleague.signIn(d.Member(d.tenant, "Mei-Ling Chu", scope.Member))
+	menu := colleague.get(path + "/menu")
+	menu.see(t, "a colleague", http.StatusOK, ">Open<")
+	for _, end := range []string{"/edit", "/disable", "/revoke", "/delete", "/regenerate"} {
+		if strings.Contains(menu.text, path+end) {
+			t.Errorf("a colleague is offered %s", end)
+		}
+	}
+	if got := d.stranger().get(path + "/menu"); got.status != http.StatusNotFound {
+		t.Errorf("a stranger: %d", got.status)
+	}
+}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -128,8 +129,8 @@ func (c *Console) claimLink() link {
 	return link{
 		title: "Claim a key",
 		replacement: "It works only for the person whose key it is: are you signed in as that person? If you have " +
-			"claimed the key and lost its secret, regenerate it on the page of the key. Otherwise ask the " +
-			"administrator for another key.",
+			"claimed the key and lost its secret, regenerate it on the page of the key. Otherwise ask an " +
+			"admin of the tenant for a new link, which they make on the page of the key.",
 		check: c.Keys.CheckClaim,
 	}
 }
@@ -187,6 +188,15 @@ func (c *Console) checked(l link, serve web.Handler) web.Handler {
 		}
 		return serve(w, r)
 	}
+}
+
+// unusableFor is unusable for the person who is signed in.
+func (l link) unusableFor(k *call) response {
+	answer := l.unusable()
+	page := answer.page.(view.Form)
+	page.SignedInAs = cmp.Or(k.session.User.Name, k.session.User.Email)
+	answer.page, answer.narrow = page, true
+	return answer
 }
 
 func (l link) unusable() response {
@@ -279,7 +289,7 @@ const claimPath = "/claims/{token}"
 func (c *Console) showClaim(k *call) (response, error) {
 	v, err := c.Keys.Claimable(k.Context(), k.who, k.PathValue("token"))
 	if errors.Is(err, fault.LinkInvalid) {
-		return c.claimLink().unusable(), nil
+		return c.claimLink().unusableFor(k), nil
 	}
 	if err != nil {
 		return response{}, err
@@ -291,7 +301,7 @@ func (c *Console) showClaim(k *call) (response, error) {
 func (c *Console) claim(k *call) (response, error) {
 	issued, err := c.Keys.Claim(k.Context(), k.who, k.PathValue("token"))
 	if errors.Is(err, fault.LinkInvalid) {
-		return c.claimLink().unusable(), nil
+		return c.claimLink().unusableFor(k), nil
 	}
 	if err != nil {
 		return response{}, err

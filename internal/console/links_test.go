@@ -267,7 +267,8 @@ func TestAKeyIsClaimedByItsOwnerAlone(t *testing.T) {
 		t.Errorf("the sign-in goes on elsewhere, or its address is sent: %v", got.header)
 	}
 	colleague.signIn(v.Member(v.tenant, "Colleague", scope.Member))
-	colleague.get(path).see(t, "a colleague", http.StatusNotFound, cannotBeUsed)
+	colleague.get(path).see(t, "a colleague", http.StatusNotFound, cannotBeUsed, "You are signed in as Colleague.",
+		`<nav id="nav"`)
 	colleague.post(path, nil).see(t, "a colleague", http.StatusNotFound, cannotBeUsed)
 	v.get(path).see(t, "the owner", http.StatusOK, "Show my secret")
 	v.post(path, nil).see(t, "the owner", http.StatusOK, "clv_ak_")

@@ -128,7 +128,16 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 		Empty:   "Nobody is a member yet. Invite somebody.",
 	}
 	panel.Shown = k.shownOf(t, len(shown), "member", "members")
-	panel.Filter = k.nameFilter(inTenant(t.ID, "members"), "Name or e-mail", panel.Table)
+	path := inTenant(t.ID, "members")
+	panel.Filter = k.nameFilter(path, "Name or e-mail", panel.Table)
+	panel.Filter.Chips = k.chips("role", view.Choice{Text: "All"},
+		view.Choice{Value: string(scope.Admin), Text: "Admins"},
+		view.Choice{Value: string(scope.Member), Text: "Members"},
+		view.Choice{Value: string(scope.Auditor), Text: "Auditors"})
+	if k.URL.Query().Get("role") != "" {
+		panel.Filter.Reset = path
+		panel.Table.Empty = "Nobody has this role."
+	}
 	owners := make([]ident.PartyID, len(shown))
 	for i, m := range shown {
 		owners[i] = ident.PartyID(m.User.ID)
@@ -148,6 +157,9 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 func (k *call) listedMembers(t tenancy.Tenant, page paging.Page) ([]tenancy.Member, error) {
 	if words := k.URL.Query().Get("q"); words != "" {
 		return k.console.Tenancy.FoundMembers(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
+	}
+	if role := k.URL.Query().Get("role"); role != "" {
+		return k.console.Tenancy.MembersOfRole(k.Context(), k.who, t.ID, scope.Role(role), page)
 	}
 	return k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
 }

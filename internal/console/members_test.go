@@ -73,6 +73,26 @@ func TestAnAdminInvitesByALinkThatIsShownOnce(t *testing.T) {
 	d.post(list, form).see(t, "a wrong address", http.StatusUnprocessableEntity, `value="nobody"`)
 }
 
+func TestMembersAreListedByTheirRole(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	d.Member(d.tenant, "Arno Auditor", scope.Auditor)
+	d.Member(d.tenant, "Mia Member", scope.Member)
+	list := d.at("members")
+	all := map[string]string{"admin": "Ada Admin", "auditor": "Arno Auditor", "member": "Mia Member"}
+	for role, name := range all {
+		page := d.get(list + "?role=" + role)
+		page.see(t, role, http.StatusOK, `href="`+list+`?role=`+role+`" aria-current="true"`)
+		_, table, _ := strings.Cut(page.text, `id="p-people"`)
+		for other, theirs := range all {
+			if shown := strings.Contains(table, theirs); shown != (other == role) {
+				t.Errorf("%s: shows %s: %t", role, name, shown)
+			}
+		}
+	}
+	d.get(list+"?role=king").see(t, "an unknown role", http.StatusUnprocessableEntity, "Use admin, member or auditor.")
+}
+
 func TestAnAdminCancelsAnInvitation(t *testing.T) {
 	t.Parallel()
 	d := newAdminVisit(t)

@@ -42,6 +42,10 @@ var messages = map[string]*view.Message{
 		Tone: "ok", Icon: "mail",
 		Text: "The key is created. Its owner gets an e-mail with a link to its secret, which works for 7 days.",
 	},
+	"claim-link": {
+		Tone: "ok", Icon: "mail",
+		Text: "A new link is mailed to the owner. It works for 7 days, and the old one no longer.",
+	},
 	"two-factor.off": {
 		Tone: "ok", Icon: "check", Text: "Two-factor codes are off. Your password alone signs you in.",
 	},

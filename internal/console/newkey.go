@@ -76,6 +76,7 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 		Intro: "It is usable immediately.", Button: "Generate", Action: newKeyPath, Faults: faults,
 		Tenant: string(t.ID), Visible: visibleWords("You", t),
 	}
+	page.Others = k.othersForm(t)
 	for _, one := range tenants {
 		page.Tenants = append(page.Tenants, view.Choice{
 			Value: string(one.ID), Text: one.Name, Checked: one.ID == t.ID,
@@ -90,6 +91,15 @@ func (k *call) keyForm(values url.Values, faults view.Faults) (response, error) 
 	return response{
 		page: page, title: page.Heading, narrow: true, current: "/settings/keys", status: statusOf(faults),
 	}, nil
+}
+
+// othersForm returns where the person creates a key for somebody else in a tenant; "" if they may
+// not.
+func (k *call) othersForm(t tenancy.Tenant) string {
+	if _, err := k.othersTypes(t); err != nil || !k.isAdmin(t) {
+		return ""
+	}
+	return newKeyFor(t.ID, "")
 }
 
 // fillKeyForm fills in what the form for a key has for every owner.

@@ -343,6 +343,9 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 	k.chart(e, p)
 	var err error
 	e.Table, err = k.soonerTable(p.Keys)
+	if more := p.Affected - len(p.Keys); more > 0 {
+		e.More = "And " + count(more, "more key") + "."
+	}
 	return e, err
 }
 
@@ -367,6 +370,9 @@ func toneIf(set bool, tone string) string {
 	}
 	return ""
 }
+
+// markedWeeks is how many weeks are between the times below a chart.
+const markedWeeks = 4
 
 // chart adds the weeks ahead to an effect.
 func (k *call) chart(e *view.Effect, p account.Preview) {
@@ -405,11 +411,14 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 	}
 	for i, w := range p.Weeks {
 		bar := view.Bar{
-			X: 10*i + 1, Text: k.date(w.From), Value: w.Is, WasValue: w.Was, Height: 100 * w.Is / most,
+			X: 10*i + 1, IsX: 10*i + 5, Text: k.date(w.From), Value: w.Is, WasValue: w.Was, Height: 100 * w.Is / most,
 			WasHeight: 100 * w.Was / most,
 		}
 		bar.Top, bar.WasTop = 100-bar.Height, 100-bar.WasHeight
 		e.Chart.Bars = append(e.Chart.Bars, bar)
+		if i%markedWeeks == 0 {
+			e.Chart.Marks = append(e.Chart.Marks, w.From.In(k.zone).Format("2 Jan"))
+		}
 	}
 }
 

@@ -118,6 +118,8 @@ func (c *Console) keyRoutes() []web.Route {
 		c.action(keyPath+"/enable", c.enable),
 		c.reduction(keyPath+"/previous", c.endPrevious),
 		c.action(keyPath+"/reveal", c.reveal),
+		c.action(keyPath+"/claim-link", c.renewClaim),
+		c.part(keyPath+"/menu", c.showKeyMenu),
 		c.poll(keyPath+"/waiting", c.showWaiting),
 		c.poll(keyPath+"/uses", c.showUses),
 	)

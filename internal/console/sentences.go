@@ -58,6 +58,7 @@ var sentences = map[audit.Action]sentence{
 
 	audit.ActionKeyCreate:         {icon: "plus", text: "created the key", details: "owner delivery"},
 	audit.ActionKeyClaim:          {icon: "link", text: "claimed the key and saw its secret:"},
+	audit.ActionKeyClaimLink:      {icon: "link", text: "made another claim link for", details: "owner"},
 	audit.ActionKeyEdit:           {icon: "edit", text: "changed the key", details: "changed"},
 	audit.ActionKeyReveal:         {icon: "copy", text: "was shown the secret again of"},
 	audit.ActionKeyRefresh:        {icon: "turn", text: "regenerated the secret of", details: "previous_until"},

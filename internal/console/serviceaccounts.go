@@ -83,9 +83,15 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 		table.Rows = append(table.Rows, k.serviceAccountRow(t, a, held[ident.PartyID(a.ID)], management[a.ID]))
 	}
 	path := inTenant(t.ID, "service-accounts")
+	filter := k.nameFilter(path, "Name", table)
+	filter.Chips = k.chips("show", view.Choice{Text: "All"}, view.Choice{Value: noSteward, Text: "No steward"})
+	if k.URL.Query().Get("show") == noSteward {
+		filter.Reset = path
+		table.Empty = "Each service account has a steward."
+	}
 	panel := view.Panel{
 		ID: "list", Heading: "Service accounts", Table: table, Next: next, Prev: k.previous(),
-		Filter: k.nameFilter(path, "Name", table),
+		Filter: filter,
 		Shown:  k.shownOf(t, len(shown), "service account", "service-accounts"),
 		Intro: "Disabling a service account blocks its keys at once; enabling it brings back exactly what was. " +
 			"Stewards get its notifications and see its keys.",
@@ -106,10 +112,31 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 
 // listedServiceAccounts returns the service accounts that the list shows.
 func (k *call) listedServiceAccounts(t tenancy.Tenant, page paging.Page) ([]machine.ServiceAccount, error) {
+	if k.URL.Query().Get("show") == noSteward {
+		return k.console.ServiceAccounts.WithoutSteward(k.Context(), k.who, t.ID)
+	}
 	if words := k.URL.Query().Get("q"); words != "" {
 		return k.console.ServiceAccounts.Found(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
 	}
 	return k.console.ServiceAccounts.List(k.Context(), k.who, t.ID, page)
+}
+
+// noSteward is the filter for service accounts that have no steward.
+const noSteward = "no-steward"
+
+// chips are links to a list with each value of a filter, and without a search.
+func (k *call) chips(name string, choices ...view.Choice) (list []view.Tab) {
+	for _, c := range choices {
+		to := k.onlyOrder()
+		if c.Value != "" {
+			to.Set(name, c.Value)
+		}
+		list = append(list, view.Tab{
+			Link:    view.Link{Text: c.Text, Path: withQuery(k.URL.Path, to)},
+			Current: c.Value == k.URL.Query().Get(name) && k.URL.Query().Get("q") == "",
+		})
+	}
+	return list
 }
 
 // nameFilter is the form above a list that can be searched for words. If it is, an empty table says

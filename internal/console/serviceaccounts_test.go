@@ -65,6 +65,25 @@ func TestAnAdminCreatesAndChangesAServiceAccount(t *testing.T) {
 	}
 }
 
+func TestServiceAccountsWithoutAStewardAreListedAlone(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	c := d.As(d.person)
+	testkit.ServiceAccount(t, c, d.tenant, "Alone", api.RoleMember)
+	looked := testkit.ServiceAccount(t, c, d.tenant, "Looked after", api.RoleMember)
+	stewards := []string{string(d.person.ID)}
+	_, err := c.EditServiceAccount(t.Context(), string(d.tenant.ID), looked.ID,
+		api.UpdateServiceAccountRequest{Stewards: api.To(stewards)})
+	testkit.NoError(t, err)
+	list := d.at("service-accounts")
+	page := d.get(list + "?show=no-steward")
+	page.see(t, "those without", http.StatusOK, ">Alone</a>", "Clear the filters")
+	if strings.Contains(page.text, ">Looked after</a>") {
+		t.Error("one with a steward is listed")
+	}
+	d.get(list).see(t, "all", http.StatusOK, ">Looked after</a>", list+"?show=no-steward")
+}
+
 func TestAServiceAccountIsDisabledEnabledAndDeletedWithItsKeys(t *testing.T) {
 	t.Parallel()
 	d := newAdminVisit(t)

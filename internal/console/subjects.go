@@ -61,6 +61,7 @@ func (c *Console) listSubjects(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	plans = append(plans, view.Choice{Value: withoutPlan, Text: "No plan", Checked: filter.WithoutPlan})
 	list := inTenant(t.ID, "subjects")
 	panel := view.Panel{
 		ID: "list", Heading: "Subjects",
@@ -114,10 +115,17 @@ func (c *Console) listSubjects(k *call) (response, error) {
 // subjectFilter returns the filter in the query string.
 func (k *call) subjectFilter() machine.SubjectFilter {
 	query := k.URL.Query()
-	return machine.SubjectFilter{
+	f := machine.SubjectFilter{
 		ExternalID: query.Get("external_id"), Plan: query.Get("plan"), Query: query.Get("q"),
 	}
+	if f.Plan == withoutPlan {
+		f.Plan, f.WithoutPlan = "", true
+	}
+	return f
 }
+
+// withoutPlan is what the filter by plan says for subjects that have none. It is no name of a plan.
+const withoutPlan = "-"
 
 // exportSubjects returns the subjects of a tenant as a file, with the filters of the list.
 func (c *Console) exportSubjects(k *call) (response, error) {

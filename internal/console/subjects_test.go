@@ -105,7 +105,8 @@ func TestSubjectsAreFoundByIDPlanAndName(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"external_id=cus_1": "cus_1", "plan=starter": "acme cus_1", "q=acme": "acme", "q=name": "acme cus_1 cus_10",
-		"q=name&plan=starter": "acme cus_1", "external_id=none": "",
+		"q=name&plan=starter": "acme cus_1", "external_id=none": "", "plan=-": "cus_10", "plan=-&q=acme": "",
+		"plan=-&external_id=cus_1": "",
 	} {
 		page := d.get(d.at("subjects") + "?" + query)
 		for _, id := range []string{"acme", "cus_1", "cus_10"} {

@@ -11,6 +11,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
+	"github.com/claviger-dev/claviger/internal/scope"
 )
 
 // ClaimPeriod is how long the owner of a new key can claim it.
@@ -41,23 +42,86 @@ type Link struct {
 
 // errLinkInvalid is the one answer whatever the cause, so that it reveals nothing about the link.
 var errLinkInvalid = fault.New(fault.LinkInvalid,
-	"This link was used before, has expired, or belongs to another person. Ask for a new key.")
+	"This link was used before, has expired, was replaced by a new one, or belongs to another person. "+
+		"Ask an admin of the tenant for a new link.")
 
-// draftLink adds to a draft the link by which the owner claims the key.
-func (s *Service) draftLink(d *draft, now time.Time) {
-	d.link.ExpiresAt = now.Add(ClaimPeriod)
-	d.claim = Claim{
-		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: d.key.Tenant, Key: d.key.ID, CreatedAt: now,
-		ExpiresAt: d.link.ExpiresAt,
+// newClaim returns a claim of a key, and the link that its creator passes on.
+func (s *Service) newClaim(tenant ident.TenantID, id ident.KeyID, now time.Time) (c Claim, link Link) {
+	link.ExpiresAt = now.Add(ClaimPeriod)
+	c = Claim{
+		ID: ident.New[ident.LinkID](now, s.Rand), Tenant: tenant, Key: id, CreatedAt: now, ExpiresAt: link.ExpiresAt,
 	}
 	token := s.Keyring.IssueToken(credential.ClaimToken)
 	if s.Mails {
-		d.claim.MailedAt = now
-		token = s.Keyring.DeriveLinkToken(credential.ClaimToken, d.claim.ID, now)
+		c.MailedAt = now
+		token = s.Keyring.DeriveLinkToken(credential.ClaimToken, c.ID, now)
 	} else {
-		d.link.Token = token
+		link.Token = token
 	}
-	d.claim.Token = credential.HashToken(token.Reveal())
+	c.Token = credential.HashToken(token.Reveal())
+	return c, link
+}
+
+// RenewClaim replaces the link of a key that its owner has not claimed, because the link was lost.
+// Who may create keys for others may do this. The new link works for seven days from now, and the
+// old one no longer.
+func (s *Service) RenewClaim(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	id ident.KeyID,
+) (Issued, error) {
+	claim, link := s.newClaim(tenant, id, s.Now())
+	renewed := Issued{Link: link}
+	var err error
+	renewed.View, err = s.change(ctx, who, tenant, id, "",
+		func(ctx context.Context, tx ChangeTx, c *keyTx) (audit.Action, error) {
+			if err := c.checkRenewal(); err != nil {
+				return "", err
+			}
+			if err := tx.RequireUpgrade(ctx); err != nil { // an older node does not know the action
+				return "", err
+			}
+			if err := tx.DeleteClaims(ctx, id); err != nil {
+				return "", err
+			}
+			next := claim
+			next.Owner, next.CreatedBy = c.Owner.User(), c.by.Person.ID
+			c.Open = OpenClaim{MailedAt: next.MailedAt, ExpiresAt: next.ExpiresAt}
+			if err := tx.InsertClaim(ctx, next); err != nil {
+				return "", err
+			}
+			c.details = map[string]string{"owner": c.Owner.Label()}
+			renewed.Settings = c.tenant.Settings
+			return audit.ActionKeyClaimLink, c.notifyRenewed(ctx, tx, next)
+		})
+	if err != nil {
+		return Issued{}, err
+	}
+	return renewed, nil
+}
+
+// checkRenewal returns why the key cannot get a new link from the caller.
+func (c *keyTx) checkRenewal() error {
+	if c.Owner.Is(c.by.Person.ID) {
+		return fault.New(fault.Forbidden, "This is your own key. Ask another admin of the tenant for the link.")
+	}
+	switch {
+	case c.Delivery != ByLink || !c.SecretSetAt.IsZero():
+		return fault.New(fault.Conflict,
+			"The key has a secret, and so no link. If the secret is lost, its owner refreshes the key.")
+	case c.revoked():
+		return errRevoked
+	case !c.tenant.Active:
+		return errTenantDisabled
+	case c.expired():
+		return fault.New(fault.Conflict, "The key has expired before its owner claimed it. Create another key.")
+	}
+	return authorizeCreate(c.tenant.Settings, c.by.Authority, c.owner)
+}
+
+// mayRenewClaim reports whether a person with the role may make another link for a key. The
+// transaction that makes it checks it again.
+func mayRenewClaim(t policy.Tenant, k Key, person ident.UserID, role scope.Role) bool {
+	return k.Delivery == ByLink && k.unclaimed() && !k.Owner.Is(person) &&
+		MayCreateFor(role, t.Settings, k.Owner.Type()) == nil
 }
 
 // CheckClaim returns nil if the person for whom the link with this token was made can use it now,
@@ -139,6 +203,7 @@ func (s *Service) claim(ctx context.Context, who principal.Principal, token stri
 				}
 			}
 			c.setCurrent(secret)
+			c.Open = OpenClaim{}
 			c.UpdatedAt, issued.Settings = c.now, c.tenant.Settings
 			return audit.ActionKeyClaim, tx.ReplaceSecret(ctx, c.Key, secret.storedFor(c.tenant.Settings))
 		})

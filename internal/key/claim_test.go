@@ -174,6 +174,80 @@ func TestOnlyAnAdminCreatesAKeyByLinkForAnother(t *testing.T) {
 	}
 }
 
+func TestALostLinkIsReplacedAndTheOldOneEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", nil)
+	admin, person := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "Key Owner", scope.Member)
+	k, lost := testkit.KeyByLink(t, h.As(admin), tenant, person, nil)
+	h.Clock.Move(6 * policy.Day)
+	again := testkit.Must[api.IssuedKey](t)(h.As(admin).RenewClaimLink(t.Context(), string(tenant.ID), k.Key.ID))
+	if again.Link == nil || again.Link.URL == nil || again.Credential != nil || again.Key.ID != k.Key.ID ||
+		again.Link.ExpiresAt.Sub(h.Clock.Now()).Round(time.Minute) != 7*policy.Day {
+		t.Fatalf("the new link is %+v of %+v", again.Link, again.Key)
+	}
+	if _, err := h.As(person).ClaimKey(t.Context(), lost); testkit.Code(t, err) != api.LinkInvalid {
+		t.Errorf("the lost link: %v", err)
+	}
+	h.Clock.Move(6 * policy.Day) // the first link would have ended, and the key with it
+	_, token, _ := strings.Cut(*again.Link.URL, "/claims/")
+	claimed := testkit.Must[api.IssuedKey](t)(h.As(person).ClaimKey(t.Context(), token))
+	if claimed.Key.ID != k.Key.ID || claimed.Key.PublicID != k.Key.PublicID {
+		t.Errorf("claimed %+v", claimed.Key)
+	}
+	if got := testkit.TenantRecords(t, h, tenant, "key.claim_link"); len(got) != 1 ||
+		got[0].Target.ID != k.Key.ID {
+		t.Errorf("on record are %+v", got)
+	}
+	if strings.Contains(h.Log.String(), token) {
+		t.Error("the token is in the log")
+	}
+}
+
+func TestOnlyAKeyThatWaitsForItsOwnerGetsANewLink(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main", func(s *policy.Settings) { s.KeysPerUser = 0 })
+	adminPerson, person := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "Key Owner", scope.Member)
+	admin, other := h.As(adminPerson), h.As(h.Member(tenant, "Other Admin", scope.Admin))
+	claimed, token := testkit.KeyByLink(t, admin, tenant, person, nil)
+	testkit.Must[api.IssuedKey](t)(h.As(person).ClaimKey(t.Context(), token))
+	revoked, _ := testkit.KeyByLink(t, admin, tenant, person, nil)
+	if _, err := admin.RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	soon := h.Clock.Now().Add(time.Hour)
+	expired, _ := testkit.KeyByLink(t, admin, tenant, person, &soon)
+	own, _ := testkit.KeyByLink(t, other, tenant, adminPerson, nil)
+	h.Clock.Move(2 * time.Hour)
+	gone := h.Member(tenant, "Disabled Member", scope.Member)
+	ofDisabled, _ := testkit.KeyByLink(t, admin, tenant, gone, nil)
+	if _, err := admin.EditMember(t.Context(), string(tenant.ID), string(gone.ID),
+		api.UpdateMemberRequest{Status: api.To(api.StatusDisabled)}); err != nil {
+		t.Fatal(err)
+	}
+	direct := h.Key(h.As(person), tenant, "applications:read")
+	for name, c := range map[string]struct {
+		key  string
+		want string
+	}{
+		"claimed":             {claimed.Key.ID, "code conflict"},
+		"shown directly":      {direct.Key.ID, "code conflict"},
+		"revoked":             {revoked.Key.ID, "code conflict"},
+		"expired":             {expired.Key.ID, "code conflict"},
+		"their own":           {own.Key.ID, "code forbidden"},
+		"of a disabled owner": {ofDisabled.Key.ID, "owner_id not_a_member"},
+	} {
+		_, err := admin.RenewClaimLink(t.Context(), string(tenant.ID), c.key)
+		if got := testkit.FieldErrors(t, err); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	if got := testkit.TenantRecords(t, h, tenant, "key.claim_link"); len(got) != 0 {
+		t.Errorf("on record are %+v", got)
+	}
+}
+
 // An unclaimed key authenticates nothing, but holds a slot and can be changed like any other.
 func TestAnUnclaimedKeyIsAKeyWithoutASecret(t *testing.T) {
 	t.Parallel()

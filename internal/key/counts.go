@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/admission"
 	"github.com/claviger-dev/claviger/internal/ident"
@@ -60,7 +61,10 @@ type Counts struct {
 	// ByStatus counts the keys of each status. Active keys that are blocked do not count as active.
 	ByStatus map[policy.Status]int
 	Blocked  int
-	More     bool
+	// NotClaimed, NeverUsed and Soon count the keys that a [Filter] of that name lists, and those
+	// that expire within [SoonPeriod]. They are 0 for a caller who does not see all keys in full.
+	NotClaimed, NeverUsed, Soon int
+	More                        bool
 }
 
 // Counts counts the keys of a tenant, for a caller who may see all of them.
@@ -77,10 +81,11 @@ func (s *Service) Counts(ctx context.Context, who principal.Principal, tenant id
 	if !accessTo(role, unrelated, t.Settings.Visibility).see {
 		return Counts{}, errHiddenKeys
 	}
-	states, _, err := s.Store.KeyStates(ctx, tenant, Order{}, Position{}, maxCounted+1)
+	states, _, err := s.Store.KeyStates(ctx, tenant, Order{}, Position{}, maxCounted+1, true)
 	if err != nil {
 		return Counts{}, err
 	}
+	now := s.Now()
 	c := Counts{ByStatus: map[policy.Status]int{}, More: len(states) > maxCounted}
 	for _, k := range states[:min(len(states), maxCounted)] {
 		v := s.view(caller.ID, role, t, k)
@@ -90,6 +95,22 @@ func (s *Service) Counts(ctx context.Context, who principal.Principal, tenant id
 		} else {
 			c.ByStatus[v.Status]++
 		}
+		if v.Full {
+			c.addFull(v, now)
+		}
 	}
 	return c, nil
+}
+
+// addFull counts what only those know of a key who see it in full.
+func (c *Counts) addFull(v View, now time.Time) {
+	if v.isNotClaimed() {
+		c.NotClaimed++
+	}
+	if v.isNeverUsed() {
+		c.NeverUsed++
+	}
+	if v.expiresSoon(now) {
+		c.Soon++
+	}
 }

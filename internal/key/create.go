@@ -89,7 +89,7 @@ func (s *Service) draft(t policy.Tenant, by ident.PartyID, delivery Delivery, no
 		d.secret = placeholderSecret(id, issued, now)
 		d.key.setCurrent(d.secret)
 		d.key.SecretSetAt = time.Time{}
-		s.draftLink(&d, now)
+		d.claim, d.link = s.newClaim(t.ID, id, now)
 		return d
 	}
 	d.issued, d.secret = s.sealSecret(d.key, 1, issued, by, now)
@@ -153,6 +153,7 @@ func (s *Service) insert(ctx context.Context, tx CreateTx, t policy.Tenant, by a
 	if err := tx.InsertKey(ctx, k, fresh.secret.storedFor(t.Settings)); err != nil || k.Delivery != ByLink {
 		return k, err
 	}
+	k.Open = OpenClaim{MailedAt: fresh.claim.MailedAt, ExpiresAt: fresh.claim.ExpiresAt}
 	fresh.claim.Owner, fresh.claim.CreatedBy = k.Owner.User(), by.Person.ID
 	return k, tx.InsertClaim(ctx, fresh.claim)
 }

@@ -110,10 +110,19 @@ type Key struct {
 	RevokedAt     time.Time
 	RevokedReason string
 	Delivery      Delivery
+	// Open is the link by which the owner of a key without a secret can claim it; zero otherwise.
+	Open OpenClaim
 	// Lookups are the values by which a request finds the key's secrets.
 	Lookups []string
 	// Position is where the key stands in a list that is not sorted by creation, newest first.
 	Position Position
+}
+
+// OpenClaim is what is shown of the link by which the owner of a key can claim it.
+type OpenClaim struct {
+	// MailedAt is when the link was given to the mail server; zero where it was shown to an admin.
+	MailedAt  time.Time
+	ExpiresAt time.Time
 }
 
 // Delivery is how the owner gets the first secret.

@@ -47,6 +47,9 @@ type Filter struct {
 	ShownTo ident.UserID
 	// Usable narrows the list to keys that are active or disabled.
 	Usable bool
+	// NotClaimed narrows the list to keys that wait for their owner to claim them, and NeverUsed to
+	// those that are active or disabled and have a secret which no request has used.
+	NotClaimed, NeverUsed bool
 	// Scope is a scope that all listed keys have by name; "" for any.
 	Scope scope.Scope
 	// OwnerTypes are the only types of owners whose keys are listed; nil for all.
@@ -81,7 +84,7 @@ func (f Filter) matches(v View) bool {
 	case f.ShownTo != "" && !v.wasShownTo(f.ShownTo), f.inMemory && !f.finds(v.Key),
 		!f.CreatedAfter.IsZero() && !v.Key.CreatedAt.After(f.CreatedAfter):
 		return false
-	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != ""):
+	case !v.Full && (f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != "" || f.NotClaimed || f.NeverUsed):
 		return false // the caller may not know these
 	case f.Scope != "" && !v.Key.Scopes.Has(f.Scope):
 		return false
@@ -101,6 +104,8 @@ func (f Filter) matches(v View) bool {
 		return false
 	case f.Status == policy.Active && v.BlockedBy != "":
 		return false
+	case f.NotClaimed && !v.isNotClaimed(), f.NeverUsed && !v.isNeverUsed():
+		return false
 	case f.Usable && v.Status != policy.Active && v.Status != policy.Disabled:
 		return false
 	}
@@ -118,7 +123,7 @@ func (f Filter) IsByScope() bool {
 func (f Filter) examines() bool {
 	return f.Status != "" || f.BlockedBy != "" || f.Blocked || f.ShownTo != "" || f.Usable || f.OwnerTypes != nil ||
 		f.CreatedBy != "" || !f.ExpiresBefore.IsZero() || f.Scope != "" ||
-		f.inMemory && (f.Query != "" || f.Owner != "" || f.Owners != nil)
+		f.NotClaimed || f.NeverUsed || f.inMemory && (f.Query != "" || f.Owner != "" || f.Owners != nil)
 }
 
 // wasShownTo reports whether the person was shown the current secret of another's key, or the
@@ -255,7 +260,7 @@ func (s *Service) listByState(ctx context.Context, who principal.Principal, t po
 	by := paging.Scan[Position, Key, ident.KeyID]{
 		Batch: stateBatch, Most: stateLimit,
 		Read: func(after Position, limit int) ([]Key, *Position, error) {
-			return s.Store.KeyStates(ctx, t.ID, page.Order, after, limit)
+			return s.Store.KeyStates(ctx, t.ID, page.Order, after, limit, filter.NeverUsed)
 		},
 		Position: Key.position,
 		Show: func(k Key) (ident.KeyID, bool, error) {

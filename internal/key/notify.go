@@ -29,12 +29,25 @@ func notifyCreated(ctx context.Context, tx notice.LinkWriter, k Key, rules []pol
 	f := k.noticeFacts(rules, k.CreatedBy)
 	f.ByLink = k.Delivery == ByLink
 	if !c.MailedAt.IsZero() {
-		f.Until = c.ExpiresAt
-		n := notice.OfTenant(notice.KeyClaim, k.Owner.User(), k.Owner.Email, c.ID, c.MailedAt, f)
-		n.Key = k.ID
-		return notice.PlanLink(ctx, tx, n)
+		return k.mailClaim(ctx, tx, f, c)
 	}
 	return tx.PlanNotice(ctx, notice.OfOwnersKey(notice.KeyCreated, k.Owner, k.ID, k.CreatedAt, f))
+}
+
+// mailClaim plans the notice that brings the link of a claim.
+func (k Key) mailClaim(ctx context.Context, tx notice.LinkWriter, f notice.Facts, c Claim) error {
+	f.ByLink, f.Until = true, c.ExpiresAt
+	n := notice.OfTenant(notice.KeyClaim, k.Owner.User(), k.Owner.Email, c.ID, c.MailedAt, f)
+	n.Key = k.ID
+	return notice.PlanLink(ctx, tx, n)
+}
+
+// notifyRenewed mails the new link of a claim to the owner, if links are mailed.
+func (c *keyTx) notifyRenewed(ctx context.Context, tx notice.LinkWriter, next Claim) error {
+	if next.MailedAt.IsZero() {
+		return nil
+	}
+	return c.mailClaim(ctx, tx, c.noticeFacts(c.tenant.Rules, c.by.party()), next)
 }
 
 // planNotice plans a notice to the owner of the key, unless that is a subject.

@@ -46,10 +46,10 @@ type ListStore interface {
 	// fails with ErrNotYet if the group is one by scope, and the tenants of rights are not written.
 	CountGroup(ctx context.Context, tenant ident.TenantID, g Group, expiredSetBy, now time.Time, most int) (int, error)
 	// KeyStates returns what the status of the keys of a tenant depends on, up to most, in an order
-	// from a position on. The other fields of the keys are not set. It fails with ErrNotYet if
-	// it cannot sort them yet.
+	// from a position on, and their last uses if asked. The other fields of the keys are not set.
+	// It fails with ErrNotYet if it cannot sort them yet.
 	KeyStates(ctx context.Context, tenant ident.TenantID, order Order, after Position,
-		most int) (states []Key, stopped *Position, err error)
+		most int, uses bool) (states []Key, stopped *Position, err error)
 	// TheseKeys returns keys of a tenant in the order of the ids, without those that do not exist.
 	TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]Key, error)
 	// KeysOfID returns up to most keys of a tenant whose ids begin so, the newest first.
@@ -129,6 +129,11 @@ type CreateTx interface {
 	NextKeyNumber(ctx context.Context) (int64, error)
 	// InsertKey stores a new key and its first secret.
 	InsertKey(ctx context.Context, k Key, s Secret) error
+	NewClaimTx
+}
+
+// NewClaimTx stores claims.
+type NewClaimTx interface {
 	// InsertClaim stores the link by which the owner claims a key.
 	InsertClaim(ctx context.Context, c Claim) error
 }
@@ -143,7 +148,7 @@ type ChangeTx interface {
 	EndTx
 	LockTx
 	UpgradeTx
-	notice.Writer
+	notice.LinkWriter
 	// KeyOwner returns the owner of a key without locking the key: the owner is locked before the
 	// key, and the owner of a key never changes.
 	KeyOwner(ctx context.Context, tenant ident.TenantID, id ident.KeyID) (ident.PartyID, error)
@@ -213,8 +218,11 @@ type SecretTx interface {
 	SecretCopy(ctx context.Context, id ident.KeyID) (credential.Sealed, error)
 }
 
-// ClaimTx uses up a claim.
+// ClaimTx uses up a claim, or replaces it.
 type ClaimTx interface {
+	NewClaimTx
+	// DeleteClaims deletes the unused claims of a key.
+	DeleteClaims(ctx context.Context, id ident.KeyID) error
 	// UseClaim marks a claim as used. It returns fault.NotFound if the claim is not the owner's, is
 	// used or has expired. Of several concurrent calls one succeeds.
 	UseClaim(ctx context.Context, token credential.TokenHash, owner ident.UserID, now time.Time) error

@@ -2,6 +2,7 @@ package key
 
 import (
 	"context"
+	"time"
 
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -26,10 +27,15 @@ type View struct {
 	// MayChange is set if the caller may change the key, and MayRefresh if they also get its next
 	// secret. The owner's role in the account can still forbid it.
 	MayChange, MayRefresh bool
+	// MayRenewClaim is set if the key waits for its owner and the caller may make another link.
+	MayRenewClaim bool
 	// Full is false for a member who sees the key of another. They may see its name, description,
 	// owner and dates, and nothing else.
 	Full bool
 }
+
+// SoonPeriod is how long before its end a key is said to expire soon.
+const SoonPeriod = 30 * policy.Day
 
 // Detail is what people see of a key who see it in full. For others it is the view alone.
 type Detail struct {
@@ -76,6 +82,20 @@ func (s *Service) Detail(ctx context.Context, who principal.Principal, tenant id
 // isUsable reports whether the key is active, or disabled and would be active once it is enabled.
 func (v View) isUsable() bool {
 	return (v.Status == policy.Active || v.Status == policy.Disabled) && !v.Key.SecretSetAt.IsZero()
+}
+
+// isNotClaimed reports whether the key waits for its owner to claim it.
+func (v View) isNotClaimed() bool {
+	return (v.Status == policy.Active || v.Status == policy.Disabled) && v.Key.unclaimed() && v.Key.Delivery == ByLink
+}
+
+// isNeverUsed reports whether no request has used the secret of a key that could be used.
+func (v View) isNeverUsed() bool { return v.isUsable() && v.Key.LastUsedAt.IsZero() }
+
+// expiresSoon reports whether the key is active and expires within [SoonPeriod].
+func (v View) expiresSoon(now time.Time) bool {
+	ends := v.Life.Expiry.At
+	return v.Status == policy.Active && v.BlockedBy == "" && !ends.IsZero() && ends.Before(now.Add(SoonPeriod))
 }
 
 // Get returns one key that the caller may see.
@@ -152,7 +172,8 @@ func (s *Service) view(person ident.UserID, role scope.Role, t policy.Tenant, k 
 	v := View{
 		Key: k, Life: life, Status: life.Status(now), Previous: k.validPrevious(life, t.Rules, now),
 		Full: access.full, MayChange: access.change,
-		MayRefresh: access.change && (to == isOwner || t.Settings.AdminRefresh),
+		MayRefresh:    access.change && (to == isOwner || t.Settings.AdminRefresh),
+		MayRenewClaim: life.Status(now) != policy.Expired && mayRenewClaim(t, k, person, role),
 	}
 	if v.Full && v.Status == policy.Active {
 		v.BlockedBy = t.Blocks(k.OwnerDisabled)

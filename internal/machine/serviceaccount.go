@@ -406,6 +406,20 @@ func (s *ServiceAccounts) Found(ctx context.Context, who principal.Principal, te
 	return s.Store.FoundServiceAccounts(ctx, tenant, words, most)
 }
 
+// WithoutSteward returns the service accounts of a tenant that have no steward, the newest first,
+// to an admin or auditor of the tenant.
+func (s *ServiceAccounts) WithoutSteward(ctx context.Context, who principal.Principal,
+	tenant ident.TenantID,
+) (found []ServiceAccount, err error) {
+	all, err := s.List(ctx, who, tenant, paging.Page{Limit: maxServiceAccounts})
+	for _, a := range all {
+		if len(a.Stewards) == 0 {
+			found = append(found, a)
+		}
+	}
+	return found, err
+}
+
 // Find returns the id of a service account by its id or its name. Where several service accounts
 // of the tenant have the name, it fails with fault.Conflict and lists them. Only the operator may.
 func (s *ServiceAccounts) Find(ctx context.Context, who principal.Principal, tenant ident.TenantID,

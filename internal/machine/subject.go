@@ -49,9 +49,16 @@ func (s Subject) Party() principal.Party {
 // SubjectFilter narrows a list of subjects; the zero value lists all.
 type SubjectFilter struct {
 	ExternalID, Plan string
+	// WithoutPlan narrows the list to subjects that have no plan.
+	WithoutPlan bool
 	// Query is compared with the beginnings of words in the name and the external id, without
 	// regard to case.
 	Query string
+}
+
+// AllowsPlan reports whether subjects on the plan are listed; "" is none.
+func (f SubjectFilter) AllowsPlan(plan string) bool {
+	return (f.Plan == "" || f.Plan == plan) && (!f.WithoutPlan || plan == "")
 }
 
 // SubjectPage is a part of a list of subjects. It can be shorter than asked, even if it is not the

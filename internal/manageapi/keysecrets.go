@@ -38,6 +38,14 @@ func (a *API) keySecrets(tags []string) {
 			"tenant became so is `not_recoverable`. Each reveal is in the audit trail.",
 	}, requirement{session: true}, a.revealKey, fault.SignInAgain, fault.Conflict, fault.NotRecoverable)
 	add(a, huma.Operation{
+		OperationID: "renew-claim-link", Method: http.MethodPost, Path: keysPath + "/{key}/claim-link", Tags: tags,
+		DefaultStatus: http.StatusOK,
+		Summary:       "Make a new claim link",
+		Description: "For a key that was created with delivery `link` and that its owner has not claimed. The " +
+			"response has another link, which works for 7 days and is mailed or shown like the first one. The old " +
+			"link no longer works. Only admins who may create keys for others may do this, and not for their own keys.",
+	}, requirement{session: true}, a.renewClaimLink, fault.Conflict, fault.RateLimited)
+	add(a, huma.Operation{
 		OperationID: "claim-key", Method: http.MethodPost, Path: "/api/v1/claims/{token}", Tags: tags,
 		Summary: "Claim a key",
 		Description: "Issues the secret of a key that was created with delivery `link`. Only the owner of the key " +
@@ -91,6 +99,14 @@ func (a *API) claimKey(ctx context.Context, in *claimKeyInput) (*output[api.Issu
 		return nil, err
 	}
 	return &output[api.IssuedKey]{a.issuedOf(issued)}, nil
+}
+
+func (a *API) renewClaimLink(ctx context.Context, in *KeyInput) (*output[api.IssuedKey], error) {
+	renewed, err := a.Keys.RenewClaim(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.KeyID(in.Key))
+	if err != nil {
+		return nil, err
+	}
+	return &output[api.IssuedKey]{a.issuedOf(renewed)}, nil
 }
 
 func (a *API) revealKey(ctx context.Context, in *KeyInput) (*output[api.RevealedKey], error) {

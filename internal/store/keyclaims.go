@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/claviger-dev/claviger/internal/credential"
@@ -25,6 +26,9 @@ const (
 		AND l.used_at IS NULL AND l.expires_at > $2 AND k.secret_set_at IS NULL AND k.revoked_at IS NULL`
 	useClaim query = `UPDATE links SET used_at = $3 WHERE kind = 'claim' AND token_hash = $1 AND user_id = $2
 		AND used_at IS NULL AND expires_at > $3`
+	deleteClaims     query = `DELETE FROM links WHERE kind = 'claim' AND key_id = $1 AND used_at IS NULL`
+	selectOpenClaims query = `SELECT key_id, mailed_at, expires_at FROM links
+		WHERE kind = 'claim' AND key_id IN ($1…) AND used_at IS NULL`
 	// lateClaims starts from the keys that wait for a secret, because expired claims are kept for a
 	// while after their key was deleted.
 	lateClaims query = `SELECT k.tenant_id, k.id FROM keys k CROSS JOIN links l
@@ -33,10 +37,15 @@ const (
 		AND l.expires_at <= $1 LIMIT 100`
 )
 
-// InsertClaim implements key.CreateTx.
+// InsertClaim implements key.NewClaimTx.
 func (t *Tx) InsertClaim(ctx context.Context, c key.Claim) error {
 	return t.exec(ctx, insertClaim, c.ID, c.Tenant, c.Key, c.Owner, c.CreatedBy, c.Token[:], micros(c.CreatedAt),
 		micros(c.ExpiresAt), micros(c.MailedAt))
+}
+
+// DeleteClaims implements key.ClaimTx.
+func (t *Tx) DeleteClaims(ctx context.Context, id ident.KeyID) error {
+	return t.exec(ctx, deleteClaims, id)
 }
 
 // UseClaim implements key.ClaimTx.
@@ -56,6 +65,32 @@ func (s *Store) Claim(ctx context.Context, token credential.TokenHash, owner ide
 func (s *Store) CheckClaim(ctx context.Context, token credential.TokenHash, now time.Time) error {
 	var id ident.LinkID
 	return s.fault(s.reading.row(ctx, selectLiveClaim, token[:], micros(now)).Scan(&id))
+}
+
+// addOpenClaims adds the links by which the owners of keys can claim them. It reads nothing where
+// all keys have a secret.
+func addOpenClaims(ctx context.Context, from querier, keys []key.Key) error {
+	waiting := map[ident.KeyID]*key.Key{}
+	var ids []ident.KeyID
+	for i, k := range keys {
+		if k.Delivery == key.ByLink && k.SecretSetAt.IsZero() && k.RevokedAt.IsZero() {
+			waiting[k.ID] = &keys[i]
+			ids = append(ids, k.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	q, args := expand(selectOpenClaims, 1, ids)
+	return forEachRow(ctx, from, q, func(row *sql.Rows) error {
+		var id ident.KeyID
+		var open key.OpenClaim
+		if err := row.Scan(&id, nullTime{&open.MailedAt}, nullTime{&open.ExpiresAt}); err != nil {
+			return err
+		}
+		waiting[id].Open = open
+		return nil
+	}, args...)
 }
 
 // KeysUnclaimedBy implements key.SweepStore.

@@ -14,10 +14,16 @@ import (
 	"github.com/claviger-dev/claviger/internal/text"
 )
 
-// Lists of keys in other orders than by creation, newest first, are read in two steps: first the
-// ids, in the order of an index, then the keys.
+// Lists of keys are read in two steps: first the ids, in the order of an index, then the keys. In
+// one step PostgreSQL reads whole tables, because it plans for a tenth of the rows where the length
+// of a page is a parameter.
 
 const (
+	newestIDs          = `SELECT k.id, k.created_at, '' FROM keys k WHERE k.tenant_id = $1`
+	listNewest   query = newestIDs + newestCandidates
+	listNewestOf query = newestIDs + ` AND k.owner_id = $5` + newestCandidates
+	listNewestBy query = newestIDs + ` AND k.created_by = $5` + newestCandidates
+
 	listOldest query = `SELECT k.id, k.created_at, '' FROM keys k WHERE k.tenant_id = $1
 		AND (k.created_at, k.id) > ($2, $3) ORDER BY k.created_at, k.id LIMIT $4`
 	listByName query = `SELECT k.id, k.created_at, lower(k.name) FROM keys k WHERE k.tenant_id = $1
@@ -337,7 +343,7 @@ func comparePlaces(o key.Order, a, b key.Position) int {
 
 // statesInOrder is KeyStates for another order than by creation, newest first.
 func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.Order, after key.Position,
-	most int,
+	most int, uses bool,
 ) ([]key.Key, *key.Position, error) {
 	next, err := s.walkOf(ctx, tenant, o)
 	if err != nil {
@@ -348,8 +354,12 @@ func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.
 		return nil, stopped, s.fault(err)
 	}
 	ids, order := idsOf(places)
-	q, args := expand(listTheseStates, 1, ids)
-	states, err := collect(ctx, s.reading, q, scanKeyState, args...)
+	named, scan := listTheseStates, scanKeyState
+	if uses {
+		named, scan = listTheseUsedStates, scanUsedState
+	}
+	q, args := expand(named, 1, ids)
+	states, err := collect(ctx, s.reading, q, scan, args...)
 	for i, k := range states {
 		states[i].Position = places[order[k.ID]]
 	}

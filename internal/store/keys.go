@@ -34,18 +34,9 @@ const keyTables = ` FROM keys k LEFT JOIN users o ON o.id = k.owner_id
 	LEFT JOIN users c ON c.id = k.created_by LEFT JOIN management_keys mk ON mk.id = k.created_by
 	LEFT JOIN key_uses used ON used.key_id = k.id`
 
-// Parts of the list queries: where a page begins, its order and its length.
-const (
-	tenantKeys = ` WHERE k.tenant_id = $1 AND (k.created_at, k.id) < ($2, $3)`
-	newestKeys = ` ORDER BY k.created_at DESC, k.id DESC LIMIT $4`
-)
-
 const (
 	selectKey         query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.id = $2`
 	selectNumberedKey query = `SELECT ` + keyColumns + keyTables + ` WHERE k.tenant_id = $1 AND k.number = $2`
-	listKeys          query = `SELECT ` + keyColumns + keyTables + tenantKeys + newestKeys
-	listKeysOf        query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.owner_id = $5` + newestKeys
-	listKeysBy        query = `SELECT ` + keyColumns + keyTables + tenantKeys + ` AND k.created_by = $5` + newestKeys
 	selectSecrets     query = `SELECT key_id, position, serial, lookup, public_id, tag_version, last4, style, prefix,
 		label, domain, set_at, set_by, until, last_used_at FROM key_secrets WHERE key_id IN ($1…)`
 	selectGrants         query = `SELECT key_id, scope, application_id FROM key_grants WHERE key_id IN ($1…)`
@@ -170,6 +161,9 @@ func (s *Store) readKeys(ctx context.Context, from querier, q query, args ...any
 		return nil, err
 	}
 	s.addUses(keys)
+	if err := addOpenClaims(ctx, from, keys); err != nil {
+		return nil, err
+	}
 	return keys, addStewards(ctx, from, keys)
 }
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/claviger-dev/claviger/internal/paging"
-
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/paging"
+	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
 )
 
@@ -29,6 +29,9 @@ const (
 	listMembers         query = `SELECT ` + memberColumns +
 		` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4 ORDER BY m.created_at DESC, m.user_id DESC
 			LIMIT $3`
+	listMembersOfRole query = `SELECT ` + memberColumns +
+		` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4 AND m.role = $5
+			ORDER BY m.created_at DESC, m.user_id DESC LIMIT $3`
 	listAdmins query = `SELECT m.user_id FROM members m JOIN users u ON u.id = m.user_id
 		WHERE m.tenant_id = $1 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL
 		AND u.deleted_at IS NULL ORDER BY m.user_id LIMIT 100`
@@ -108,6 +111,15 @@ func (s *Store) Members(ctx context.Context, tenant ident.TenantID,
 ) (list []tenancy.Member, err error) {
 	list, err = collect(ctx, s.reading, listMembers, scanMember,
 		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant)...)
+	return list, s.fault(err)
+}
+
+// MembersOfRole implements tenancy.Store.
+func (s *Store) MembersOfRole(ctx context.Context, tenant ident.TenantID, role scope.Role,
+	page paging.Page,
+) (list []tenancy.Member, err error) {
+	list, err = collect(ctx, s.reading, listMembersOfRole, scanMember,
+		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant, role)...)
 	return list, s.fault(err)
 }
 

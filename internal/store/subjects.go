@@ -33,6 +33,9 @@ const (
 	// The rows of deleted subjects, which have no external id, are skipped one by one.
 	listSubjects query = `SELECT id, external_id, name, created_at, plan FROM subjects
 		WHERE tenant_id = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4`
+	listSubjectsWithout query = `SELECT id, external_id, name, created_at, plan FROM subjects
+		WHERE tenant_id = $1 AND plan IS NULL AND (created_at, id) < ($2, $3)
+		ORDER BY created_at DESC, id DESC LIMIT $4`
 	listSubjectsOn query = `SELECT id, external_id, name, created_at, plan FROM subjects
 		WHERE tenant_id = $1 AND plan = $5 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4`
 )
@@ -143,7 +146,7 @@ func (s *Store) subjectsNamed(ctx context.Context, tenant ident.TenantID, f mach
 ) ([]machine.Subject, error) {
 	list, err := collect(ctx, s.reading, selectSubjectExternal, scanSubject, tenant, f.ExternalID)
 	wanted := text.NewWordQuery(f.Query)
-	if err != nil || len(list) == 0 || page.BeforeID != "" || f.Plan != "" && f.Plan != list[0].Plan ||
+	if err != nil || len(list) == 0 || page.BeforeID != "" || !f.AllowsPlan(list[0].Plan) ||
 		!wanted.Empty() && !wanted.Found(list[0].Name, list[0].ExternalID) {
 		return nil, err
 	}
@@ -171,8 +174,8 @@ func (c listedSubject) position(limit int) *paging.Page {
 type readSubjects = func(position []any, limit int) ([]listedSubject, error)
 
 // subjectReader returns a function that reads the subjects which can match: those with the rarest
-// word of a search, or the newest, also of one plan.
-func (s *Store) subjectReader(ctx context.Context, tenant ident.TenantID, plan string,
+// word of a search, or the newest, also of one plan or of none.
+func (s *Store) subjectReader(ctx context.Context, tenant ident.TenantID, f machine.SubjectFilter,
 	wanted text.WordQuery,
 ) (readSubjects, error) {
 	if !wanted.Empty() {
@@ -189,8 +192,11 @@ func (s *Store) subjectReader(ctx context.Context, tenant ident.TenantID, plan s
 	}
 	return func(position []any, limit int) ([]listedSubject, error) {
 		args := []any{tenant, position[0], position[1], limit}
-		if plan != "" {
-			return collect(ctx, s.reading, listSubjectsOn, scanListedSubject, append(args, plan)...)
+		switch {
+		case f.WithoutPlan:
+			return collect(ctx, s.reading, listSubjectsWithout, scanListedSubject, args...)
+		case f.Plan != "":
+			return collect(ctx, s.reading, listSubjectsOn, scanListedSubject, append(args, f.Plan)...)
 		}
 		return collect(ctx, s.reading, listSubjects, scanListedSubject, args...)
 	}, nil
@@ -203,7 +209,7 @@ func (s *Store) subjectIDs(ctx context.Context, tenant ident.TenantID, f machine
 	limit int,
 ) (ids []ident.SubjectID, next *paging.Page, err error) {
 	wanted := text.NewWordQuery(f.Query)
-	read, err := s.subjectReader(ctx, tenant, f.Plan, wanted)
+	read, err := s.subjectReader(ctx, tenant, f, wanted)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -218,7 +224,7 @@ func (s *Store) subjectIDs(ctx context.Context, tenant ident.TenantID, f machine
 			return nil, nil, err
 		}
 		for _, c := range part {
-			matches := c.externalID != "" && (f.Plan == "" || f.Plan == c.plan) &&
+			matches := c.externalID != "" && f.AllowsPlan(c.plan) &&
 				(wanted.Empty() || wanted.Found(c.name, c.externalID))
 			if matches && len(ids) == limit {
 				return ids, next, nil

@@ -40,6 +40,19 @@ func (s *Service) Members(ctx context.Context, who principal.Principal, tenant i
 	return s.Store.Members(ctx, tenant, page)
 }
 
+// MembersOfRole is Members for those with one role.
+func (s *Service) MembersOfRole(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	role scope.Role, page paging.Page,
+) ([]Member, error) {
+	if !role.Valid() {
+		return nil, fault.Refuse(fault.Field{Name: "role", Code: "unknown", Message: "Use admin, member or auditor."})
+	}
+	if _, err := s.Tenant(ctx, who, tenant); err != nil {
+		return nil, err
+	}
+	return s.Store.MembersOfRole(ctx, tenant, role, page)
+}
+
 // Member returns a member of a tenant to a caller who sees the tenant.
 func (s *Service) Member(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	user ident.UserID,

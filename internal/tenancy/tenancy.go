@@ -50,6 +50,7 @@ type Store interface {
 	// are left out.
 	TenantsFor(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Tenant, error)
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
+	MembersOfRole(ctx context.Context, tenant ident.TenantID, role scope.Role, page paging.Page) ([]Member, error)
 	// Member returns a member, or fault.NotFound.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// MemberByEmail returns the member with the canonical address, or fault.NotFound.

@@ -85,6 +85,8 @@ type Effect struct {
 	Notices       []Message
 	Chart         *Chart
 	Table         *Table
+	// More says how many rows the table leaves out; "" for none.
+	More string
 	// Accept is a sentence that the person must tick; "" for none.
 	Accept string
 }
@@ -95,13 +97,16 @@ type Chart struct {
 	Finding string
 	Most    int
 	Bars    []Bar
+	// Marks are the times below the bars, at equal distances.
+	Marks []string
 	// Series and Was name the two.
 	Series, Was string
 }
 
-// Bar is a point in time, with its heights in percent of the highest.
+// Bar is a point in time, with where its two bars begin and their heights in percent of the
+// highest.
 type Bar struct {
-	X                 int
+	X, IsX            int
 	Text              string
 	Value, WasValue   int
 	Height, Top       int

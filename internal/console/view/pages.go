@@ -12,6 +12,7 @@ func Pages() []Page {
 		Key{},
 		NewKey{},
 		KeySummary{},
+		KeyMenu{},
 		FirstKey{},
 		Found{},
 		Shortcuts{},
@@ -99,6 +100,8 @@ type Form struct {
 	Operation string
 	// Unusable says how to get another link, if the link cannot be used; then there is no form.
 	Unusable string
+	// SignedInAs is who is signed in where the link cannot be used; "" for nobody.
+	SignedInAs string
 }
 
 func (Form) file() string { return "form.html" }
@@ -138,11 +141,21 @@ type KeyRow struct {
 	Gone int
 	// Action is the one action that fits the state; its text is "" for none.
 	Action Link
+	// Reveal is where the owner sees the secret again, which is then the action; "" for elsewhere.
+	Reveal string
 	// Ended is set for a revoked key.
 	Ended bool
 	// Pick is the value of the row's check box; "" for none.
 	Pick string
 }
+
+// KeyMenu is what can be done with a key of a list. Ends are what ends the key.
+type KeyMenu struct {
+	Name, PublicID string
+	Items, Ends    []Action
+}
+
+func (KeyMenu) file() string { return "keymenu.html" }
 
 // KeyGroup are the keys of one tenant.
 type KeyGroup struct {
@@ -160,8 +173,10 @@ type KeyGroup struct {
 type Keys struct {
 	Heading, Intro string
 	New            string
-	Tabs           []Tab
-	Heads          KeyHeads
+	// Others is where the person creates a key for somebody else; "" for nowhere.
+	Others string
+	Tabs   []Tab
+	Heads  KeyHeads
 	// Soon is the key that stops working next; nil for none within a week.
 	Soon   *SoonKey
 	Groups []KeyGroup
@@ -241,6 +256,8 @@ type Key struct {
 	Danger []Link
 	// Reveal is where the owner can see the secret again; "" if they cannot.
 	Reveal string
+	// Renew makes another link for a key that its owner has not claimed; nil for none.
+	Renew *Action
 	// Toggle disables or enables the key at once; its path is "" for neither.
 	Toggle Link
 }
@@ -250,6 +267,8 @@ func (Key) file() string { return "key.html" }
 // Uses is the part of the page of a key that has its secrets, with their last uses.
 type Uses struct {
 	Secrets []SecretRow
+	// None says why there is no secret.
+	None string
 	// Poll is where the page asks again.
 	Poll string
 }
@@ -311,7 +330,9 @@ type NewKey struct {
 	Faults                 Faults
 	// Owner is who gets the key; nil for the person who creates it. Delivery is how they get its
 	// secret, and DeliveryNote says more.
-	Owner              *KeyOwner
+	Owner *KeyOwner
+	// Others is where the person creates a key for somebody else; "" if they may not.
+	Others             string
 	Delivery           []Choice
 	DeliveryNote       string
 	Tenants            []Choice

@@ -68,7 +68,7 @@ func RenderFrame(w io.Writer, f Frame) error { return templates["layout.html"]()
 
 // Icon returns an icon of assets/icons.svg.
 func Icon(name string) template.HTML {
-	return template.HTML(`<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
+	return template.HTML(`<svg class="i" aria-hidden="true"><use href="` + AssetPath("icons.svg") +
 		"#" + template.HTMLEscapeString(name) + `"/></svg>`)
 }
 

@@ -120,6 +120,52 @@ for (const form of document.querySelectorAll("form[data-summary]")) {
   });
 }
 
+// Long lists of scopes have a field that narrows them. What is ticked stays in sight.
+for (const [i, list] of document.querySelectorAll(".scopes").entries()) {
+  const boxes = [...list.querySelectorAll("label.check")];
+  if (boxes.length < 9) continue;
+  const field = document.createElement("div");
+  field.className = "narrow-scopes";
+  field.innerHTML = `<label class="vh" for="narrow-${i}">Filter scopes</label>` +
+    `<input type="search" id="narrow-${i}" placeholder="Filter scopes" autocomplete="off">`;
+  list.prepend(field);
+  const input = field.lastChild;
+  input.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/);
+    const matches = (label) => words.every((word) => label.textContent.toLowerCase().includes(word));
+    for (const label of boxes) label.hidden = !matches(label) && !label.querySelector("input").checked;
+    for (const set of list.querySelectorAll("fieldset")) set.hidden = !set.querySelector("label:not([hidden])");
+    const shown = boxes.filter((label) => !label.hidden).length;
+    say(shown === 1 ? "1 scope" : shown + " scopes");
+  });
+}
+
+// The dots of a row lead to the page of its key. With script, they open what can be done there.
+document.addEventListener("click", async (event) => {
+  const dots = event.target.closest("a[data-menu]");
+  if (!dots || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const answer = await fetch(dots.getAttribute("href") + "/menu", { redirect: "manual" });
+  if (!answer.ok) return location.assign(dots.href);
+  document.getElementById("row-menu")?.remove();
+  const menu = document.createElement("div");
+  menu.id = "row-menu";
+  menu.className = "menu right";
+  menu.popover = "auto";
+  menu.innerHTML = await answer.text();
+  dots.after(menu);
+  const copy = menu.querySelector("[data-copy-id]");
+  copy.hidden = !isSecureContext;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(copy.dataset.copyId);
+    say("Copied");
+    menu.hidePopover();
+  });
+  menu.showPopover({ source: dots });
+  menu.querySelector("a, button").focus();
+});
+
 // A bar of actions for selected rows can select all of them.
 addEventListener("click", (event) => {
   const all = event.target.closest("[data-all]");
