@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
+	"net"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -273,4 +276,34 @@ func TestARequestIsTheSameInBothForms(t *testing.T) {
 	if _, err := verifyLoad("host", "/verify", "verifier", []string{"one", "three"}, "yes"); err == nil {
 		t.Error("credentials of different lengths are accepted: the Content-Length would be wrong")
 	}
+}
+
+// A client that waits for the response before it sends the next request would not see how long
+// requests wait that are due meanwhile.
+func TestALatencyCountsFromWhenTheRequestWasDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		go func() {
+			in := bufio.NewReader(server)
+			for {
+				if _, err := in.ReadString('.'); err != nil {
+					return
+				}
+				time.Sleep(50 * time.Millisecond)
+				io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes")
+			}
+		}()
+		c := &connection{Conn: client, in: bufio.NewReader(client), random: rand.New(rand.NewPCG(1, 1))}
+		f := loadgen{connections: []*connection{c}, load: load{requests: [][]byte{[]byte("request.")}, want: "yes"}}
+		done := make(chan struct{})
+		time.AfterFunc(130*time.Millisecond, func() { close(done) })
+		if err := f.runAtRate(t.Context(), 50, done); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.collect()
+		if want := "[50ms 80ms 110ms]"; err != nil || fmt.Sprint(got[:3]) != want {
+			t.Errorf("latencies %v (%v), want %s", got, err, want)
+		}
+		client.Close()
+	})
 }

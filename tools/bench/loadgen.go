@@ -114,6 +114,45 @@ func (c *connection) send(l *load, i int, want []byte) error {
 	return nil
 }
 
+// runAtRate sends so many requests per second to the server until done is closed. Each connection
+// has its share of the times. A latency counts from when its request was due, so a request that
+// waits for the one before counts as slow as it is for the client.
+func (f *loadgen) runAtRate(ctx context.Context, perSecond int, done <-chan struct{}) error {
+	defer context.AfterFunc(ctx, f.close)()
+	every := time.Duration(len(f.connections)) * time.Second / time.Duration(perSecond)
+	began := time.Now()
+	errs := make([]error, len(f.connections))
+	var group sync.WaitGroup
+	for at, c := range f.connections {
+		group.Go(func() {
+			first := began.Add(every * time.Duration(at) / time.Duration(len(f.connections)))
+			errs[at] = c.loopAtRate(f.load, first, every, done)
+		})
+	}
+	group.Wait()
+	return errors.Join(ctx.Err(), firstError(errs))
+}
+
+func (c *connection) loopAtRate(l load, due time.Time, every time.Duration, done <-chan struct{}) error {
+	c.counts = counts{}
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	for ; ; due = due.Add(every) {
+		timer.Reset(time.Until(due))
+		select {
+		case <-done:
+			return nil
+		case <-timer.C:
+		}
+		err := errors.Join(c.SetDeadline(time.Now().Add(responseTimeout)),
+			c.send(&l, c.random.IntN(l.count()), []byte(l.want)))
+		if err != nil {
+			return err
+		}
+		c.counts.latencies = append(c.counts.latencies, time.Since(due))
+	}
+}
+
 // runOnce sends every request to the server once, so that its cache is warm.
 func (f *loadgen) runOnce(ctx context.Context) error {
 	defer context.AfterFunc(ctx, f.close)()

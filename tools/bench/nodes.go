@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -19,8 +20,8 @@ const (
 	// which this part fills.
 	databaseVariable = "CLAVIGER_TEST_POSTGRES"
 	revocations      = 200
-	// runSlice is the time after which the load checks whether it should end.
-	runSlice = 100 * time.Millisecond
+	// nodesRate is the number of requests per second that the second node gets meanwhile.
+	nodesRate = 500
 )
 
 // nodesResult says how long the second node accepts a key that the first node revokes.
@@ -30,9 +31,11 @@ type nodesResult struct {
 	// the request for it, until the second node rejects the key. If the second node rejects the key
 	// before the response to the revocation, sinceResponse is zero.
 	sinceResponse, sinceRequest []time.Duration
-	// requests are the times of all requests to the second node meanwhile. They limit how soon a
-	// rejection can be noticed.
+	// requests are the times of all requests to the second node about such a key. They limit how
+	// soon a rejection can be noticed.
 	requests []time.Duration
+	// load are the times of the other requests to the second node, each from when it was to be sent.
+	load []time.Duration
 }
 
 // nodePair is two processes on one database. Keys are created and revoked on the first. The second
@@ -45,7 +48,7 @@ type nodePair struct {
 }
 
 // measureNodes revokes keys on the first node while the second is under load: it verifies another
-// key as fast as it can.
+// key nodesRate times per second.
 func (h *harness) measureNodes(ctx context.Context, databaseURL string) (nodesResult, error) {
 	p, err := h.startNodes(ctx, databaseURL)
 	defer p.stop()
@@ -54,10 +57,11 @@ func (h *harness) measureNodes(ctx context.Context, databaseURL string) (nodesRe
 	}
 	progress("nodes    revoking %d keys", revocations)
 	var result nodesResult
-	err = p.underLoad(ctx, h.options.connections, func() error {
+	latencies, err := p.underLoad(ctx, h.options.connections, func() error {
 		result, err = p.revokeAll(ctx)
 		return err
 	})
+	result.load = latencies
 	return result, err
 }
 
@@ -118,36 +122,28 @@ func (p *nodePair) stop() {
 	p.second.stop()
 }
 
-// underLoad calls measure while a loadgen asks the second node about a key that stays valid.
-func (p *nodePair) underLoad(ctx context.Context, connections int, measure func() error) error {
+// underLoad calls measure while a loadgen asks the second node about a key that stays valid. It
+// returns the latencies of these requests.
+func (p *nodePair) underLoad(ctx context.Context, connections int,
+	measure func() error,
+) ([]time.Duration, error) {
 	valid := load{
 		requests: [][]byte{p.verifyRequest(p.firstOutput.Tenants[0].Key.Value)}, want: `"active":true`,
 	}
 	f, err := newLoadgen(ctx, p.secondHost, connections, valid, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.close()
 	done := make(chan struct{})
 	ended := make(chan error, 1)
-	go func() { ended <- f.runUntil(ctx, done) }()
+	go func() { ended <- f.runAtRate(ctx, nodesRate, done) }()
 	err = measure()
 	close(done)
-	return errors.Join(err, <-ended)
-}
-
-// runUntil sends requests to the server until done is closed.
-func (f *loadgen) runUntil(ctx context.Context, done <-chan struct{}) error {
-	for {
-		select {
-		case <-done:
-			return nil
-		default:
-		}
-		if _, _, err := f.run(ctx, runSlice); err != nil {
-			return err
-		}
+	if err := errors.Join(err, <-ended); err != nil {
+		return nil, err
 	}
+	return f.collect()
 }
 
 func (p *nodePair) verifyRequest(credential string) []byte {
@@ -241,13 +237,15 @@ func (n nodesResult) print(w io.Writer) {
 	fmt.Fprintf(w,
 		"\n| two nodes on one PostgreSQL, %d keys revoked on one while the other is under load "+
 			"| p50 ms | p99 ms | max ms |\n|---|---|---|---|\n", revocations)
+	defer fmt.Fprintf(w, "\nPostgreSQL, both nodes and the client share %d cores.\n", runtime.NumCPU())
 	for _, row := range []struct {
 		title string
 		times []time.Duration
 	}{
 		{"from the response to the revocation until the other node rejects the key", n.sinceResponse},
 		{"from the request for the revocation", n.sinceRequest},
-		{"any request to the other node meanwhile", n.requests},
+		{"a request to the other node about such a key", n.requests},
+		{fmt.Sprintf("any other request to it, of %d per second, from when it was due", nodesRate), n.load},
 	} {
 		p := percentiles(row.times, 50, 99, 100)
 		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", row.title, p[0].Seconds()*1e3, p[1].Seconds()*1e3,
