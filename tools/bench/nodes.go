@@ -34,7 +34,7 @@ type nodesResult struct {
 	// requests are the times of all requests to the second node about such a key. They limit how
 	// soon a rejection can be noticed.
 	requests []time.Duration
-	// load are the times of the other requests to the second node, each from when it was to be sent.
+	// load are the times of the other requests to the second node, each from when it was due.
 	load []time.Duration
 }
 
