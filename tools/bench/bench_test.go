@@ -289,7 +289,7 @@ func TestALatencyCountsFromWhenTheRequestWasDue(t *testing.T) {
 				if _, err := in.ReadString('.'); err != nil {
 					return
 				}
-				time.Sleep(50 * time.Millisecond)
+				<-time.After(50 * time.Millisecond)
 				io.WriteString(server, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes")
 			}
 		}()
