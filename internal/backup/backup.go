@@ -79,13 +79,20 @@ const maxLine = 16 << 20
 type lineWriter struct {
 	*hashline.Writer
 	rows int64
+	// line is the last row. Its memory is used for the next one.
+	line []byte
 }
 
 func newLineWriter(to io.Writer) *lineWriter { return &lineWriter{Writer: hashline.NewWriter(to)} }
 
-func (w *lineWriter) row(cells []any) error {
+func (w *lineWriter) row(cells []any) (err error) {
 	w.rows++
-	return w.Write(cells)
+	w.line, err = appendRow(w.line[:0], cells)
+	if err != nil {
+		return err
+	}
+	w.line = append(w.line, '\n')
+	return w.WriteLine(w.line)
 }
 
 // end writes the trailer.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -120,6 +121,56 @@ func (w *lineWriter) cells(columns []column, cells []any) error {
 		}
 	}
 	return w.row(cells)
+}
+
+// appendRow appends a row as encoding/json would write it.
+func appendRow(line []byte, cells []any) ([]byte, error) {
+	line = append(line, '[')
+	for i, cell := range cells {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		var err error
+		line, err = appendCell(line, cell)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return append(line, ']'), nil
+}
+
+func appendCell(line []byte, cell any) ([]byte, error) {
+	switch v := cell.(type) {
+	case nil:
+		return append(line, "null"...), nil
+	case int64:
+		return strconv.AppendInt(line, v, 10), nil
+	case string:
+		if isPlain(v) {
+			line = append(line, '"')
+			line = append(line, v...)
+			return append(line, '"'), nil
+		}
+	case []byte:
+		if v != nil {
+			line = append(line, '"')
+			line = base64.StdEncoding.AppendEncode(line, v)
+			return append(line, '"'), nil
+		}
+	}
+	text, err := json.Marshal(cell)
+	return append(line, text...), err
+}
+
+// isPlain reports whether a text needs no escapes in JSON, not even those for HTML.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
 }
 
 // Reader reads a backup.

@@ -60,12 +60,14 @@ func (a *API) verifyBatch(w http.ResponseWriter, r *http.Request) error {
 func (a *API) answerItems(ctx context.Context, response http.Header, dst *bytes.Buffer, verifier verify.Verifier,
 	items []item,
 ) error {
+	req := getRequest()
+	defer req.release()
 	dst.WriteString(`{"items":[`)
 	for i, sent := range items {
 		if i > 0 {
 			dst.WriteByte(',')
 		}
-		if err := a.answerRequest(ctx, dst, verifier, sent); err != nil {
+		if err := a.answerRequest(ctx, dst, verifier, req, sent); err != nil {
 			kind := fault.KindOf(err)
 			if ctx.Err() != nil || kind == fault.Unavailable || kind == fault.Internal {
 				return err

@@ -42,16 +42,19 @@ type item struct {
 
 func newItem(body []byte) item { return item{body, string(body)} }
 
-// readRequest reads the JSON of a request. It refuses what cannot be read; verifyRequest refuses
-// what breaks a rule. The request must be released even if there is an error.
-func readRequest(sent item, a *web.Authenticator) (*request, error) {
-	q := requests.Get().(*request)
+// getRequest returns an empty request, which must be released.
+func getRequest() *request { return requests.Get().(*request) }
+
+// read reads the JSON of a request, in the place of what was read before. It refuses what cannot be
+// read; verifyRequest refuses what breaks a rule.
+func (q *request) read(sent item, a *web.Authenticator) error {
+	q.clear()
 	if q.readPlain(sent.text) {
-		return q, nil
+		return nil
 	}
 	q.clear()
 	q.Headers.authenticator = a
-	return q, web.Unmarshal(sent.body, q)
+	return web.Unmarshal(sent.body, q)
 }
 
 // clear makes the request empty. It may have held a credential.

@@ -25,6 +25,12 @@ func testAuthenticator() *web.Authenticator {
 	return a
 }
 
+// readRequest reads a request into a new one.
+func readRequest(sent item, a *web.Authenticator) (*request, error) {
+	q := new(request)
+	return q, q.read(sent, a)
+}
+
 // Of any headers, with values of any type, only those that can carry a credential are kept, and
 // another header changes nothing.
 func FuzzRequest(f *testing.F) {

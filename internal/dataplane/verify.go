@@ -26,7 +26,9 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	if err := a.answerRequest(r.Context(), buf, verifier, newItem(body.Bytes())); err != nil {
+	req := getRequest()
+	defer req.release()
+	if err := a.answerRequest(r.Context(), buf, verifier, req, newItem(body.Bytes())); err != nil {
 		return err
 	}
 	web.SetPrivateJSON(w.Header())
@@ -34,11 +36,12 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// answerRequest makes the decision that a request to verify asks for, and appends the response.
-func (a *API) answerRequest(ctx context.Context, dst *bytes.Buffer, verifier verify.Verifier, sent item) error {
-	req, err := readRequest(sent, a.Authenticator)
-	defer req.release()
-	if err != nil {
+// answerRequest makes the decision that a request to verify asks for, and appends the response. It
+// reads the request into req.
+func (a *API) answerRequest(ctx context.Context, dst *bytes.Buffer, verifier verify.Verifier, req *request,
+	sent item,
+) error {
+	if err := req.read(sent, a.Authenticator); err != nil {
 		return err
 	}
 	asked, err := req.verifyRequest()

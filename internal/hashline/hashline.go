@@ -35,9 +35,13 @@ func (w *Writer) Write(v any) error {
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
-	w.sum.Write(text)
-	_, err = w.to.Write(text)
+	return w.WriteLine(append(text, '\n'))
+}
+
+// WriteLine writes a line that is JSON already, with its end.
+func (w *Writer) WriteLine(line []byte) error {
+	w.sum.Write(line)
+	_, err := w.to.Write(line)
 	return err
 }
 
