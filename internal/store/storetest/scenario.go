@@ -367,7 +367,9 @@ func (sc *scenario) keysAreDeliveredByLink(who principal.Principal, bob principa
 		record(sc, "claim key", claimed, err)
 	}
 	sc.delete(who, t, first.Key)
-	sc.create(who, t, spec)
+	lost := sc.create(who, t, spec)
+	renewed, err := sc.keys.RenewClaim(sc.Context(), who, t.ID, lost.ID)
+	record(sc, "another link for a key", renewed, err)
 	sc.clock.move(key.ClaimPeriod)
 	record(sc, "drop what was not claimed", "", sc.sweeper.DeleteUnclaimed(sc.Context()))
 }
