@@ -165,6 +165,11 @@ func TestALostClaimLinkIsReplacedOnThePageOfTheKey(t *testing.T) {
 	if strings.Contains(again.text, "/claims/") {
 		t.Errorf("the form did something twice:\n%s", again.text)
 	}
+	history := d.get(path)
+	history.see(t, "the history", http.StatusOK, "made another claim link")
+	if strings.Contains(history.text, "Never expires") {
+		t.Error("a key that nobody can use yet is said to live")
+	}
 	theirs := newVisitor(t, d.URL)
 	theirs.signIn(owner)
 	seen := theirs.get(path)

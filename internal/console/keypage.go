@@ -64,7 +64,9 @@ func (c *Console) showKey(k *call) (response, error) {
 	}
 	if v.Full {
 		page.Uses = k.uses(v)
-		page.Lifeline, page.LifeNote = k.lifeline(d), k.lifeNote(d)
+		if !v.Key.SecretSetAt.IsZero() {
+			page.Lifeline, page.LifeNote = k.lifeline(d), k.lifeNote(d)
+		}
 		page.Findings, page.Scopes = k.findings(d, k.isAdmin(t)), v.Key.Scopes.Strings()
 		page.Usage, err = k.keyUsage(v)
 		if err != nil {

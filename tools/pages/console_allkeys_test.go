@@ -39,3 +39,25 @@ func TestAnAdminFindsBlockedKeysInTheConsole(t *testing.T) {
 	tab.See("Its owner, or their membership in this tenant, is disabled.")
 	look(t, tab, "key-blocked")
 }
+
+// An admin opens the menu of a row, and makes another link for a key whose first one was lost.
+func TestAnAdminMakesAnotherClaimLinkFromTheMenuOfARow(t *testing.T) {
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Shipping API", nil)
+	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
+	k, _ := testkit.KeyByLink(t, h.As(admin), tenant, h.Member(tenant, "Priya Raman", scope.Member), nil)
+	tab := browser.Open(t, h.URL)
+	signIn(tab, admin.Email)
+	tab.Follow(browser.Link("All API keys"))
+	tab.Follow(browser.Link("Not claimed"))
+	tab.See("1 key shown")
+	tab.Click(browser.Link("Actions for " + k.Key.Name))
+	tab.See("New claim link")
+	look(t, tab, "all-keys-menu")
+	tab.Follow(browser.Button("New claim link"))
+	tab.See("Pass this link on to Priya Raman")
+	look(t, tab, "claim-link-new")
+	tab.Follow(browser.Link("Done, I have passed it on"))
+	tab.See("Not claimed yet.")
+	look(t, tab, "key-not-claimed")
+}
