@@ -11,7 +11,7 @@ import (
 const (
 	panelWidth, panelHeight = 380, 260
 	marginLeft, marginTop   = 56, 40
-	marginRight             = 16
+	marginRight             = 36
 	marginBottom            = 44
 )
 
@@ -71,7 +71,7 @@ func (p panel) draw(out *bytes.Buffer) {
 	slices.SortStableFunc(p.points, func(a, b point) int { return int(math.Copysign(1, a.x-b.x)) })
 	if p.top == 0 {
 		for _, at := range p.points {
-			p.top = max(p.top, 1.1*at.y)
+			p.top = max(p.top, roundUp(at.y))
 		}
 	}
 	fmt.Fprintf(out, `<text x="%d" y="22" font-weight="bold">%s</text>`+"\n", marginLeft, p.title)
@@ -107,6 +107,17 @@ func (p panel) draw(out *bytes.Buffer) {
 		fmt.Fprintf(out, `<circle cx="%.1f" cy="%.1f" r="3.5" fill="#06c"><title>%s: %.2f</title></circle>`+"\n",
 			p.x(at.x), p.y(at.y), thousands(int(at.x)), at.y)
 	}
+}
+
+// roundUp returns a number of one or two digits, and zeros, whose quarters are as short.
+func roundUp(value float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(max(value, 1))))
+	for _, digits := range []float64{1, 2, 4, 8} {
+		if value <= digits*unit {
+			return digits * unit
+		}
+	}
+	return 10 * unit
 }
 
 // ticks returns the numbers at the x axis.
