@@ -235,7 +235,6 @@ func expectUsedFrom(t *testing.T, h *testkit.Server, from *client.Client, want s
 	k := h.Key(owner, tenant, "applications:read")
 	_, err := from.WithKey(k.Credential.Value).Whoami(t.Context())
 	testkit.NoError(t, err)
-	testkit.NoError(t, h.Usage.Flush(t.Context(), h.Store)) // what the job does every 1.5 seconds
 	used, err := owner.Key(t.Context(), string(tenant.ID), k.Key.ID)
 	testkit.NoError(t, err)
 	if used.LastUsedIP == nil || *used.LastUsedIP != want {

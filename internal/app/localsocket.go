@@ -90,14 +90,9 @@ func checkSocketPlace(path, data string) error {
 // removeUnused removes the socket of a process that was killed: one on which nobody listens.
 // Anything else stays, and so does a socket that answers.
 func removeUnused(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
+	found, err := findSocket(path)
+	if err != nil || !found {
 		return err
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is not a socket: remove it, or use another path", path)
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err == nil {

@@ -78,16 +78,25 @@ func listenPrivately(ctx context.Context, path string) (net.Listener, error) {
 // clearSocket removes the socket of a process that was killed. The caller has the directory's lock,
 // so no other process uses it. Anything but a socket stays.
 func clearSocket(path string) error {
+	found, err := findSocket(path)
+	if err != nil || !found {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// findSocket reports whether there is a socket. It returns an error for anything else.
+func findSocket(path string) (found bool, err error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is not a socket: remove it", path)
+		return false, fmt.Errorf("%s is not a socket: remove it", path)
 	}
-	return os.Remove(path)
+	return true, nil
 }
 
 // makingRoom releases the reserve before a request of an operator that finds the disk full.

@@ -73,7 +73,6 @@ func KeyByLink(t testing.TB, admin *client.Client, tenant tenancy.Tenant, owner 
 func DisableIdleKeys(t testing.TB, h *Server) {
 	t.Helper()
 	NoError(t, h.Notices.Plan(t.Context()))
-	NoError(t, h.Usage.Flush(t.Context(), h.Store))
 	Twice(t, h.KeySweeper.DisableIdle)
 }
 
