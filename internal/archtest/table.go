@@ -41,7 +41,7 @@ type layer struct {
 var table = []layer{
 	{"public", []row{
 		{"cmd/claviger", "cli", "sys"},
-		{"tools/bench", "client api", ""},
+		{"tools/bench", "client api", "sys"},
 		{"tools/describe", "", ""},
 		{"tools/release", "", ""},
 		{"tools/guide", "", ""},

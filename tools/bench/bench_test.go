@@ -10,8 +10,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,15 +141,22 @@ func TestUnknownValuesArePrintedAsNA(t *testing.T) {
 	}
 }
 
-func TestStatIsReadAfterTheCommandName(t *testing.T) {
-	const line = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 123 45 0 0 20 0 9 0 1000 1 2\n"
-	if ticks, err := parseStat(line); err != nil || ticks != 168 {
-		t.Error(ticks, err)
+func TestTheProcessorTimeOfAProcessIsExact(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("measured on Linux only")
+		return
 	}
-	for _, line := range []string{"", "42 (a) S 1 2", strings.Replace(line, "123", "x", 1)} {
-		if _, err := parseStat(line); err == nil {
-			t.Errorf("%q: no error", line)
+	before := cpuTime(os.Getpid())
+	for i := 0; cpuTime(os.Getpid())-before < 0.001; i++ {
+		if i == 1e8 {
+			t.Fatal("the processor time does not grow")
 		}
+	}
+	if spent := cpuTime(os.Getpid()) - before; spent > 0.009 {
+		t.Errorf("a loop until 1 ms took %v s: the clock is too coarse", spent)
+	}
+	if got := cpuTime(1 << 28); !math.IsNaN(got) {
+		t.Error("a process that does not exist took", got)
 	}
 }
 

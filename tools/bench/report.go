@@ -44,9 +44,9 @@ func (r *report) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "- %s %s/%s, GOMAXPROCS %d, CPU %s\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), cpuModel())
 	fmt.Fprintf(w,
-		"- %d connections with one outstanding request each; baseline and Claviger in turn, "+
-			"%d rounds of %v after %v of warm-up\n",
-		r.options.connections, r.options.rounds, r.options.duration, r.options.warmup)
+		"- %d connections with one outstanding request each; %d rounds of %v after %v of warm-up, "+
+			"baseline and Claviger in turn every %v\n",
+		r.options.connections, r.options.rounds, r.options.duration, r.options.warmup, slice)
 	fmt.Fprintf(w,
 		"- the baseline is a bare net/http server that decodes the same request, computes one HMAC-SHA-256 "+
 			"and sends a constant response\n")
