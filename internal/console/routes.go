@@ -236,7 +236,7 @@ func (c *Console) assets() []web.Route {
 			content := a.Content
 			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 				h.Set("Content-Encoding", "gzip")
-				content = a.Compressed
+				content = a.Compressed()
 			}
 			_, _ = w.Write(content) // the browser may be gone
 			return nil

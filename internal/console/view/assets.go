@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed assets
@@ -19,14 +20,16 @@ var assetFiles embed.FS
 type Asset struct {
 	Path, ContentType string
 	Content           []byte
-	// Compressed is the content by gzip.
-	Compressed []byte
+	// Compressed returns the content by gzip.
+	Compressed func() []byte
 }
 
 // AssetPrefix begins the paths of assets.
 const AssetPrefix = "/assets"
 
-var assets = readAssets()
+// assets returns the assets by file name. They are read when a server first needs them: most
+// commands show no page.
+var assets = sync.OnceValue(readAssets)
 
 // assetTypes are the media types by the end of the name.
 var assetTypes = map[string]string{
@@ -49,7 +52,7 @@ func readAssets() map[string]Asset {
 		name := strings.TrimSuffix(e.Name(), end) + "-" + hex.EncodeToString(sum[:6]) + end
 		all[e.Name()] = Asset{
 			Path: AssetPrefix + "/" + name, ContentType: assetTypes[end],
-			Content: content, Compressed: compress(content),
+			Content: content, Compressed: sync.OnceValue(func() []byte { return compress(content) }),
 		}
 	}
 	return all
@@ -71,12 +74,12 @@ func compress(content []byte) []byte {
 }
 
 // AssetPath returns the path of an asset by the name of its file.
-func AssetPath(name string) string { return assets[name].Path }
+func AssetPath(name string) string { return assets()[name].Path }
 
 // Assets returns all assets by their paths.
 func Assets() map[string]Asset {
 	byPath := map[string]Asset{}
-	for _, a := range assets {
+	for _, a := range assets() {
 		byPath[a.Path] = a
 	}
 	return byPath

@@ -122,8 +122,8 @@ func TestTheAssetsAreSmall(t *testing.T) {
 		if strings.HasSuffix(path, ".css") {
 			most = 12 << 10
 		}
-		if len(a.Compressed) > most || a.ContentType == "" {
-			t.Errorf("%s: %d bytes compressed, at most %d; type %q", path, len(a.Compressed), most, a.ContentType)
+		if len(a.Compressed()) > most || a.ContentType == "" {
+			t.Errorf("%s: %d bytes compressed, at most %d; type %q", path, len(a.Compressed()), most, a.ContentType)
 		}
 	}
 }
