@@ -97,7 +97,7 @@ func newServices(st *storage, c config.Config, o Options, sender notice.Sender, 
 	v.Reports = &usage.Reports{Store: s, Now: now, RequireAdmin: account.RequireAdmin, Gate: scans}
 	v.Engine = verify.New(verify.Options{
 		Source: s, Keyring: st.keyring, Generations: st.generations, Now: now, Fresh: st.fresh,
-		Render: dataplane.Render, RenderOwner: dataplane.RenderOwner,
+		RenderGrant: dataplane.RenderGrant, RenderOwner: dataplane.RenderOwner,
 		Limiter: v.Limiter, VerifierLimiter: v.VerifierLimiter, Recorder: st.Usage, Watches: v.Watches,
 		Counters: v.Counters,
 		Tokens:   v.Tokens,

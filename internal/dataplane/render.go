@@ -3,10 +3,10 @@ package dataplane
 import (
 	"bytes"
 	"encoding/json"
-	"sync/atomic"
+	"strings"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
-	"github.com/claviger-dev/claviger/internal/forward"
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
@@ -14,75 +14,71 @@ import (
 	"github.com/claviger-dev/claviger/internal/web"
 )
 
-// rendered are the responses to an accepted key, up to what the request and the owner add, and the
-// values of the headers of forward-auth. Most keys are used in one of these ways alone, so each is
-// rendered when it is needed first. It implements forward.Rendered.
-type rendered struct {
-	facts            *verify.Facts
-	decision, whoami atomic.Pointer[[]byte]
-	identity         atomic.Pointer[forward.Identity]
+// renderedGrant are the parts of responses that all keys with the same grant have in common.
+type renderedGrant struct {
+	// decision stands between the public id and the expiry in the response to a verify request.
+	decision string
+	// tenant stands between the owner and the id of the key in a description of the key, and grant
+	// between the public id and the expiry.
+	tenant, grant string
 }
 
-// renderedSize is about the size of everything that is rendered of a key, without the names of its
-// scopes, applications and owner.
-const renderedSize = 1200
-
-// Size implements verify.Rendered. It is that of everything, rendered or not.
-func (r *rendered) Size() int {
-	k := &r.facts.Key
-	names := 0
-	for _, name := range k.Scopes {
-		names += len(name) + 3
-	}
-	for _, id := range k.Applications.IDs {
-		names += len(id) + 3
-	}
-	return renderedSize + 3*names + 2*(len(k.Owner.Email)+len(k.Owner.Name))
-}
-
-// Identity implements forward.Rendered.
-func (r *rendered) Identity() *forward.Identity {
-	if v := r.identity.Load(); v != nil {
-		return v
-	}
-	v := forward.KeyIdentity(r.facts)
-	r.identity.Store(v)
-	return v
-}
-
-// lazily returns what was rendered, or renders it. Two requests may both do so: the result is the
-// same.
-func lazily(kept *atomic.Pointer[[]byte], k principal.Key, render func(principal.Key) []byte) []byte {
-	if text := kept.Load(); text != nil {
-		return *text
-	}
-	text := render(k)
-	kept.Store(&text)
-	return text
-}
+// Size implements verify.Rendered.
+func (r *renderedGrant) Size() int { return 64 + len(r.decision) + len(r.tenant) + len(r.grant) }
 
 // null is written for a member that a response adds at its end.
 type null = *struct{}
 
 // The ends of the responses that are rendered, without what goes into them.
 const (
-	decisionEnd  = `null,"metadata":null,"transport":null}`
-	whoamiEnd    = `null}`
-	metadataKey  = `,"metadata":`
-	transportKey = `,"transport":`
+	decisionEnd = `null,"metadata":null,"transport":null}`
+	whoamiEnd   = `null}`
+)
+
+// What stands between the parts of a response.
+const (
+	decisionBegin = `{"active":true,"code":"ok","key_id":`
+	whoamiBegin   = `{"principal":"key","user":`
+	publicIDKey   = `,"public_id":`
+	ownerKey      = `,"owner":`
+	metadataKey   = `,"metadata":`
+	transportKey  = `,"transport":`
+	whoamiRest    = `,"memberships":null,"accounts":null,"transport":`
 )
 
 // RenderOwner renders the owner of keys. It is the engine's Options.RenderOwner.
-func RenderOwner(o *verify.OwnerFacts) []byte {
+func RenderOwner(o *verify.OwnerFacts) string {
 	owner := api.VerifiedOwner{Party: web.Party(o.Party), Plan: web.Optional(o.Plan)}
 	if o.Party.Type() == ident.SubjectParty {
 		owner.Metadata = o.Metadata.JSON()
 	}
-	return marshal(owner)
+	return string(marshal(owner))
 }
 
-// Render keeps the responses to an accepted key. It is the engine's Options.Render.
-func Render(f *verify.Facts) verify.Rendered { return &rendered{facts: f} }
+// RenderGrant renders what the responses to keys with the same grant have in common. It is the
+// engine's Options.RenderGrant.
+func RenderGrant(g *verify.Grant) verify.Rendered {
+	k := principal.Key{Tenant: g.Tenant, Account: g.Account, Scopes: g.Scopes, Applications: g.Applications}
+	whoami := between(renderWhoami(k), whoamiBegin+"null", "null"+whoamiRest)
+	tenant, grant, found := strings.Cut(whoami, "null"+publicIDKey+`""`)
+	if !found {
+		panic("dataplane: a description of a key has no id")
+	}
+	return &renderedGrant{
+		decision: between(renderDecision(k), decisionBegin+`""`+publicIDKey+`""`, "null"+ownerKey),
+		tenant:   tenant, grant: grant,
+	}
+}
+
+// between returns what stands between the begin and the end of a response.
+func between(response []byte, begin, end string) string {
+	text, begins := strings.CutPrefix(string(response), begin)
+	text, ends := strings.CutSuffix(text, end)
+	if !begins || !ends {
+		panic("dataplane: a response does not begin with " + begin + " or does not end with " + end)
+	}
+	return text
+}
 
 func renderDecision(k principal.Key) []byte {
 	return cutEnd(struct {
@@ -141,9 +137,15 @@ func writeDecision(dst *bytes.Buffer, d *verify.Decision, via policy.Transport) 
 	if t := d.Token(); t != nil {
 		dst.Write(renderDecision(t.Limit(f.Key)))
 	} else {
-		dst.Write(lazily(&f.Rendered.(*rendered).decision, f.Key, renderDecision))
+		dst.WriteString(decisionBegin)
+		writeText(dst, string(f.Key.ID))
+		dst.WriteString(publicIDKey)
+		writeText(dst, f.Key.PublicID)
+		dst.WriteString(f.Grant.Rendered.(*renderedGrant).decision)
+		writeTime(dst, f.Key.Expires)
+		dst.WriteString(ownerKey)
 	}
-	dst.Write(f.Owner.Rendered)
+	dst.WriteString(f.Owner.Rendered)
 	dst.WriteString(metadataKey)
 	dst.WriteString(f.Metadata.String())
 	dst.WriteString(transportKey)
@@ -155,9 +157,70 @@ func writeWhoami(dst *bytes.Buffer, c *verify.Caller) {
 	if t := c.Token(); t != nil {
 		dst.Write(renderWhoami(t.Limit(c.Facts.Key)))
 	} else {
-		dst.Write(lazily(&c.Facts.Rendered.(*rendered).whoami, c.Facts.Key, renderWhoami))
+		k, shared := &c.Facts.Key, c.Facts.Grant.Rendered.(*renderedGrant)
+		dst.WriteString(whoamiBegin)
+		writePerson(dst, &k.Owner)
+		dst.WriteString(shared.tenant)
+		writeText(dst, string(k.ID))
+		dst.WriteString(publicIDKey)
+		writeText(dst, k.PublicID)
+		dst.WriteString(shared.grant)
+		writeTime(dst, k.Expires)
+		dst.WriteString(whoamiRest)
 	}
 	writeTransport(dst, c.Transport)
+}
+
+// writePerson writes the party as a person; null for every other party.
+func writePerson(dst *bytes.Buffer, p *principal.Party) {
+	if p.User() == "" {
+		dst.WriteString("null")
+		return
+	}
+	dst.WriteString(`{"id":`)
+	writeText(dst, string(p.ID))
+	dst.WriteString(`,"email":`)
+	writeOptional(dst, p.Email)
+	dst.WriteString(`,"name":`)
+	writeOptional(dst, p.Name)
+	dst.WriteByte('}')
+}
+
+// writeOptional writes a text; null for "".
+func writeOptional(dst *bytes.Buffer, text string) {
+	if text == "" {
+		dst.WriteString("null")
+		return
+	}
+	writeText(dst, text)
+}
+
+// writeText writes a text as a JSON string.
+func writeText(dst *bytes.Buffer, text string) {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			dst.Write(marshal(text)) // some of these are escaped
+			return
+		}
+	}
+	dst.WriteByte('"')
+	dst.WriteString(text)
+	dst.WriteByte('"')
+}
+
+// writeTime writes a time, as web.Time does; null for none.
+func writeTime(dst *bytes.Buffer, t time.Time) {
+	if t.IsZero() {
+		dst.WriteString("null")
+		return
+	}
+	dst.WriteByte('"')
+	text, err := t.UTC().AppendText(dst.AvailableBuffer())
+	if err != nil {
+		panic("dataplane: a time did not marshal: " + err.Error())
+	}
+	dst.Write(text)
+	dst.WriteByte('"')
 }
 
 // writeTransport writes the last member of a response and ends it.

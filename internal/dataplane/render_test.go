@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/metadata"
@@ -38,7 +40,8 @@ func TestWhatPeopleWroteIsNotTakenForAMemberOfTheResponse(t *testing.T) {
 				Plan:  transportKey, Metadata: noted,
 			},
 		}
-		f.Rendered, f.Owner.Rendered = Render(f), RenderOwner(f.Owner)
+		f.Grant = &verify.Grant{Tenant: f.Key.Tenant, Scopes: f.Key.Scopes, Applications: f.Key.Applications}
+		f.Grant.Rendered, f.Owner.Rendered = RenderGrant(f.Grant), RenderOwner(f.Owner)
 		var decision, whoami bytes.Buffer
 		writeDecision(&decision, &verify.Decision{Facts: f}, policy.Bearer)
 		writeWhoami(&whoami, &verify.Caller{Facts: f, Transport: policy.Bearer})
@@ -62,6 +65,37 @@ func TestWhatPeopleWroteIsNotTakenForAMemberOfTheResponse(t *testing.T) {
 			t.Errorf("with %s the owner is %+v", wrote, o)
 		}
 	}
+}
+
+// A response that is put together from parts is the one that encoding/json makes of the whole.
+func TestPartsMakeTheSameResponseAsTheWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]{0,30}`))
+		k := principal.Key{
+			ID: "key_1", PublicID: text.Draw(t, "public id"), Tenant: "ten_1", Account: "acc_1",
+			Scopes:       scope.NewSet(rapid.SampledFrom([]scope.Scope{"films:read", "films:write"}).Draw(t, "scope")),
+			Applications: scope.Applications{All: rapid.Bool().Draw(t, "all"), IDs: []string{"app_1"}},
+			Owner: principal.Party{
+				ID:    ident.PartyID(rapid.SampledFrom([]string{"usr_1", "sub_1"}).Draw(t, "owner")),
+				Email: text.Draw(t, "address"), Name: text.Draw(t, "name"),
+			},
+		}
+		if seconds := rapid.Int64Range(0, 1<<36).Draw(t, "expiry"); seconds > 0 {
+			k.Expires = time.Unix(seconds, rapid.Int64Range(0, 999_999).Draw(t, "microseconds")*1000)
+		}
+		grant := &verify.Grant{Tenant: k.Tenant, Account: k.Account, Scopes: k.Scopes, Applications: k.Applications}
+		grant.Rendered = RenderGrant(grant)
+		f := &verify.Facts{Key: k, Grant: grant, Owner: &verify.OwnerFacts{Party: k.Owner, Rendered: "{}"}}
+		var decision, whoami bytes.Buffer
+		writeDecision(&decision, &verify.Decision{Facts: f}, policy.Bearer)
+		writeWhoami(&whoami, &verify.Caller{Facts: f, Transport: policy.Bearer})
+		if want := string(renderDecision(k)) + `{},"metadata":{},"transport":"bearer"}`; decision.String() != want {
+			t.Errorf("verify:\n%s\nnot\n%s", decision.String(), want)
+		}
+		if want := string(renderWhoami(k)) + `"bearer"}`; whoami.String() != want {
+			t.Errorf("whoami:\n%s\nnot\n%s", whoami.String(), want)
+		}
+	})
 }
 
 // expectMembers fails the test unless the text has each member once, the transport bearer and, if

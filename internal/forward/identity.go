@@ -10,7 +10,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/verify"
 )
 
-// The identity headers, as indexes of an [Identity]. They tell a protected API whose request it
+// The identity headers, as indexes of an identity. They tell a protected API whose request it
 // gets.
 const (
 	headerPrincipal = iota
@@ -52,35 +52,32 @@ var identityNames = [identityCount]string{
 // all headers of a response into 4 KiB.
 const maxListHeader = 2 << 10
 
-// Identity holds the values of the identity headers. It does not change once it is in use.
-type Identity [identityCount]string
-
-// Rendered is what the renderer of the engine ([verify.Options]) makes of the facts of a key. It
-// keeps the identity of the key, so that a request only needs to be given it.
-type Rendered interface {
-	verify.Rendered
-	// Identity returns what [KeyIdentity] returned for the facts.
-	Identity() *Identity
-}
+// identity holds the values of the identity headers. It does not change once it is in use.
+type identity [identityCount]string
 
 // nobody is the identity of a request that needs no credential.
-var nobody Identity
+var nobody identity
 
-// KeyIdentity returns the identity of a key, without the transport.
-func KeyIdentity(f *verify.Facts) *Identity {
-	k := f.Key
-	v := &Identity{
+// keyIdentity returns the identity of a key, without the transport. It is kept with the facts, so
+// that a request only needs to be given it.
+func keyIdentity(f *verify.Facts) *identity {
+	if kept, ok := f.Identity.Load().(*identity); ok {
+		return kept
+	}
+	k := &f.Key
+	v := &identity{
 		headerPrincipal: "key", headerKeyID: string(k.ID), headerOwnerType: string(k.Owner.Type()),
 		headerOwner: string(k.Owner.ID), headerExternalID: k.Owner.ExternalID, headerPlan: f.Owner.Plan,
 		headerEmail: headerText(k.Owner.Email), headerTenant: string(k.Tenant), headerAccount: string(k.Account),
 	}
 	v.setLists(k.Scopes, k.Applications)
+	f.Identity.Store(v)
 	return v
 }
 
 // sessionIdentity returns the identity of a signed-in person.
-func sessionIdentity(s *verify.SessionFacts) *Identity {
-	v := &Identity{
+func sessionIdentity(s *verify.SessionFacts) *identity {
+	v := &identity{
 		headerPrincipal: "session", headerOwnerType: "user", headerOwner: string(s.User.ID),
 		headerEmail: headerText(s.User.Email), headerTenant: string(s.Tenant), headerAccount: string(s.Account),
 		headerTransport: string(policy.Session),
@@ -90,7 +87,7 @@ func sessionIdentity(s *verify.SessionFacts) *Identity {
 }
 
 // setLists sets the headers with lists, whose elements are separated by spaces, and Omitted.
-func (v *Identity) setLists(scopes scope.Set, applications scope.Applications) {
+func (v *identity) setLists(scopes scope.Set, applications scope.Applications) {
 	v[headerScopes] = strings.Join(scopes.Strings(), " ")
 	v[headerApplications] = strings.Join(applications.IDs, " ")
 	if applications.All {
@@ -110,7 +107,7 @@ func (v *Identity) setLists(scopes scope.Set, applications scope.Applications) {
 }
 
 // write sets the headers. It allocates nothing: the values are slices of the identity.
-func (v *Identity) write(h http.Header) {
+func (v *identity) write(h http.Header) {
 	for i, name := range identityNames {
 		h[name] = v[i : i+1 : i+1]
 	}
@@ -131,7 +128,7 @@ func SetIdentity(h http.Header, d *verify.Decision, via policy.Transport, rule *
 	case d.Session != nil:
 		sessionIdentity(d.Session).write(h)
 	case d.Facts != nil:
-		v := d.Facts.Rendered.(Rendered).Identity()
+		v := keyIdentity(d.Facts)
 		if scopes := d.Scopes(); len(scopes) != len(d.Facts.Key.Scopes) { // those of an access token
 			narrowed := *v
 			narrowed.setLists(scopes, d.Facts.Key.Applications)

@@ -61,10 +61,10 @@ type Options struct {
 	// Fresh, if set, returns an error while this node cannot make decisions, because it does not
 	// know what other nodes changed or what time it is. It is called after Now.
 	Fresh func() error
-	// RenderOwner, if set, makes OwnerFacts.Rendered. Render, if set, then makes Facts.Rendered.
-	// Both are called once whenever facts are read.
-	RenderOwner func(*OwnerFacts) []byte
-	Render      func(*Facts) Rendered
+	// RenderOwner, if set, makes OwnerFacts.Rendered, and RenderGrant makes Grant.Rendered. So a
+	// response is only put together.
+	RenderOwner func(*OwnerFacts) string
+	RenderGrant func(*Grant) Rendered
 }
 
 // Engine makes decisions. It is safe for concurrent use.
@@ -76,8 +76,8 @@ type Engine struct {
 	fresh           func() error
 	cache           Cache
 	reads           sharedReads
-	render          func(*Facts) Rendered
-	renderOwner     func(*OwnerFacts) []byte
+	renderGrant     func(*Grant) Rendered
+	renderOwner     func(*OwnerFacts) string
 	tenants         sync.Map // ident.TenantID → *tenantFacts
 	plans           sync.Map // ident.TenantID → *tenantPlans
 	limiter         Limiter
@@ -103,7 +103,7 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		source: o.Source, keyring: o.Keyring, generations: o.Generations, now: o.Now, fresh: o.Fresh, cache: o.Cache,
-		render: o.Render, renderOwner: o.RenderOwner, limiter: o.Limiter,
+		renderGrant: o.RenderGrant, renderOwner: o.RenderOwner, limiter: o.Limiter,
 		verifierLimiter: o.VerifierLimiter, recorder: o.Recorder, watches: o.Watches, tokens: o.Tokens,
 		counters: o.Counters, counts: newCounts(),
 	}

@@ -152,10 +152,14 @@ func newFixture(t testing.TB) *fixture {
 	return b
 }
 
-func (b *fixture) key(t testing.TB) (ident.KeyID, credential.Parsed) {
+// key creates a key with a scope and access to all applications, unless more says otherwise.
+func (b *fixture) key(t testing.TB, more ...func(*key.Spec)) (ident.KeyID, credential.Parsed) {
 	t.Helper()
-	issued, err := b.keys.Create(t.Context(), b.owner, b.tenant.ID,
-		key.Spec{Name: "Test key", Scopes: []scope.Scope{scope.ApplicationsRead}, AllApplications: true})
+	spec := key.Spec{Name: "Test key", Scopes: []scope.Scope{scope.ApplicationsRead}, AllApplications: true}
+	for _, change := range more {
+		change(&spec)
+	}
+	issued, err := b.keys.Create(t.Context(), b.owner, b.tenant.ID, spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,13 @@ package verify
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -106,8 +108,10 @@ type Facts struct {
 	Reason policy.Reason
 	// Metadata is the key's.
 	Metadata metadata.Metadata
-	// Rendered is what Options.Render made of the facts, so that a response is only put together.
-	Rendered Rendered
+	// Grant has what the key may do.
+	Grant *Grant
+	// Identity holds what package forward made of the facts, once a request needed it.
+	Identity atomic.Value
 
 	tenant       *tenantFacts
 	life         policy.Life
@@ -130,7 +134,11 @@ type OwnerFacts struct {
 	Plan     string
 	Metadata metadata.Metadata
 	// Rendered is what Options.RenderOwner returned.
-	Rendered []byte
+	Rendered string
+
+	// The cache has the texts of an owner once. It does so as long as somebody holds these.
+	party    unique.Handle[principal.Party]
+	rendered unique.Handle[string]
 }
 
 // ownerFacts are the facts of an owner with the value of its counter from before they were read.
@@ -146,9 +154,13 @@ func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
 			return &kept.OwnerFacts
 		}
 	}
-	f := &ownerFacts{OwnerFacts{Party: row.Owner, Plan: row.Plan, Metadata: row.OwnerMetadata}, s.ownerValue}
+	party := unique.Make(row.Owner)
+	f := &ownerFacts{
+		OwnerFacts{Party: party.Value(), Plan: row.Plan, Metadata: row.OwnerMetadata, party: party}, s.ownerValue,
+	}
 	if e.renderOwner != nil {
-		f.Rendered = e.renderOwner(&f.OwnerFacts)
+		f.rendered = unique.Make(e.renderOwner(&f.OwnerFacts))
+		f.Rendered = f.rendered.Value()
 	}
 	if s.owner != nil {
 		s.owner.facts.Store(f)
@@ -182,10 +194,12 @@ type Entry struct {
 	row *KeyRow
 }
 
-// Rendered is what Options.Render returns.
-type Rendered interface {
-	// Size returns the size in bytes of what is not shared with other keys.
-	Size() int
+// keyEntry is the entry of a key, in one piece of memory if the key has one secret: each piece more
+// costs a request the time of another miss of the processor's caches.
+type keyEntry struct {
+	Entry
+	facts Facts
+	only  [1]credentialFacts
 }
 
 type tenantFacts struct {
@@ -193,6 +207,7 @@ type tenantFacts struct {
 	routes     *route.Table
 	generation uint64
 	counter    usage.TenantCounter
+	grants     grants
 }
 
 // stamp holds the generation counters of the facts with the values from before the facts were read.
@@ -220,11 +235,12 @@ func (e *Entry) plansCurrent() bool {
 	return e.stamp.plans == nil || e.stamp.plans.Load() == e.stamp.plansValue
 }
 
-// The approximate sizes of what an entry holds, in bytes.
+// The approximate sizes of what an entry holds, in bytes. That of the facts includes the records of
+// uses and counts, the owner, and the identity for forward-auth.
 const (
 	entrySize      = 160
-	credentialSize = 320
-	factsSize      = 400
+	credentialSize = 160
+	factsSize      = 1200
 	scopeSize      = 48
 	networkSize    = 32
 	tokenSize      = 40
@@ -241,11 +257,10 @@ func (e *Entry) size(lookup string) int64 {
 			continue
 		}
 		counted = c.facts
-		n += factsSize + scopeSize*(len(c.facts.Key.Scopes)+len(c.facts.Key.Applications.IDs))
-		n += len(c.facts.Metadata.Text()) + networkSize*c.facts.addresses.Len()
+		n += factsSize + len(c.facts.Metadata.Text()) + networkSize*c.facts.addresses.Len()
 		n += tokenSize * len(c.facts.revokedTokens)
-		if c.facts.Rendered != nil {
-			n += c.facts.Rendered.Size()
+		if !c.facts.Grant.shared {
+			n += c.facts.Grant.size()
 		}
 	}
 	if e.row != nil {
@@ -348,24 +363,42 @@ func (s *stamp) ownedBy(g *Generations, row KeyRow) bool {
 func (e *Engine) newEntry(ctx context.Context, lookup string, row KeyRow, tenant *tenantFacts,
 	s stamp,
 ) (*Entry, error) {
-	entry := &Entry{stamp: s, tenant: row.Tenant}
+	lookup = row.gather(lookup)
+	kept := &keyEntry{Entry: Entry{stamp: s, tenant: tenant.ID}}
 	var plans map[string]*policy.Plan
 	if row.Plan != "" {
-		read, err := e.tenantPlans(ctx, row.Tenant)
+		read, err := e.tenantPlans(ctx, tenant.ID)
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		entry.stamp.plans, entry.stamp.plansValue = e.generations.planCounter(row.Tenant), read.generation
-		entry.row = &row
+		kept.stamp.plans, kept.stamp.plansValue = e.generations.planCounter(tenant.ID), read.generation
+		kept.row = &row
 		plans = read.plans
 	}
-	var err error
-	entry.credentials, err = e.newCredentials(row, tenant, plans, s)
-	if err != nil {
+	if err := e.addCredentials(kept, row, tenant, plans); err != nil {
 		return nil, err
 	}
-	e.cache.Put(strings.Clone(lookup), entry)
-	return entry, nil
+	e.cache.Put(lookup, &kept.Entry)
+	return &kept.Entry, nil
+}
+
+// gather puts the texts by which the key is known into one piece of memory. It returns the lookup.
+func (row *KeyRow) gather(lookup string) string {
+	all := lookup + string(row.ID) + row.PublicID
+	cut := func(n int) (text string) {
+		text, all = all[:n], all[n:]
+		return text
+	}
+	lookup, row.ID = cut(len(lookup)), ident.KeyID(cut(len(row.ID)))
+	row.PublicID = cut(len(row.PublicID))
+	secrets := slices.Clone(row.Secrets) // the row may be that of an entry in use
+	for i := range secrets {
+		if secrets[i].PublicID == row.PublicID {
+			secrets[i].PublicID = row.PublicID
+		}
+	}
+	row.Secrets = secrets
+	return lookup
 }
 
 // applyPlans returns the entry with the present plans of its tenant. It does not read the key.
@@ -479,10 +512,10 @@ func (e *Engine) TenantRoutes(ctx context.Context, id ident.TenantID) (*route.Ta
 	return t.routes, nil
 }
 
-// newFacts returns the facts of a key. byAccount is set if the owner's role in the account counts.
-func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*policy.Plan,
+// setFacts sets the facts of a key. byAccount is set if the owner's role in the account counts.
+func (e *Engine) setFacts(f *Facts, row KeyRow, tenant *tenantFacts, plans map[string]*policy.Plan,
 	owner *OwnerFacts, byAccount bool,
-) *Facts {
+) {
 	if !byAccount {
 		row.AccountRole = ""
 	}
@@ -491,17 +524,19 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*pol
 		RevokedAt: row.RevokedAt, DisabledAt: row.DisabledAt, ExpiresAt: row.ExpiresAt, SecretSetAt: row.SecretSetAt,
 		Slot: row.Slot,
 	}.Under(tenant.Rules)
-	f := &Facts{
-		Owner: owner,
-		Key: principal.Key{
-			ID: row.ID, PublicID: row.PublicID, Tenant: row.Tenant, Account: tenant.Account, Owner: row.Owner,
-			Scopes: rights.Effective(tenant.Catalogue, row.Scopes), Applications: rights.Reaches(row.Applications),
-			Expires: life.Expiry.At, AccountRole: row.AccountRole,
-		},
-		Reason: life.Expiry.Reason, Metadata: row.Metadata, tenant: tenant, life: life, addresses: row.Addresses,
-		dependencies: policy.Dependencies{
-			Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active, Ended: row.OwnerEnded,
-		},
+	f.Owner = owner
+	scopes := rights.Effective(tenant.Catalogue, row.Scopes)
+	f.Grant = tenant.grant(scopes, rights.Reaches(row.Applications), e.renderGrant)
+	f.Key = principal.Key{
+		ID: row.ID, PublicID: row.PublicID, Tenant: tenant.ID, Account: tenant.Account, Owner: owner.Party,
+		Scopes: f.Grant.Scopes, Applications: f.Grant.Applications,
+		Expires: life.Expiry.At, AccountRole: row.AccountRole,
+	}
+	f.Reason, f.life = life.Expiry.Reason, life
+	f.Metadata, f.addresses = row.Metadata, row.Addresses
+	f.tenant = tenant
+	f.dependencies = policy.Dependencies{
+		Owner: row.OwnerLive, Member: row.MemberLive, Tenant: tenant.Active, Ended: row.OwnerEnded,
 	}
 	for _, id := range row.RevokedTokens {
 		if f.revokedTokens == nil {
@@ -510,13 +545,9 @@ func (e *Engine) newFacts(row KeyRow, tenant *tenantFacts, plans map[string]*pol
 		f.revokedTokens[id] = true
 	}
 	f.uses.Init(row.LastUsedAt, len(f.Key.Scopes))
-	f.counter.Init(e.counters, row.Tenant, row.Owner.ID, row.ID)
+	f.counter.Init(e.counters, tenant.ID, owner.ID, row.ID)
 	f.requests.ID = row.ID
 	f.verifyRequests.ID = row.ID
-	if e.render != nil {
-		f.Rendered = e.render(f)
-	}
-	return f
 }
 
 // ownerRights returns what the owner of a key may do. A plan that does not exist gives nothing.
@@ -535,21 +566,25 @@ func ownerRights(row KeyRow, plans map[string]*policy.Plan) policy.OwnerRights {
 	return rights
 }
 
-// newCredentials returns the facts of the credentials of a key.
-func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts,
-	plans map[string]*policy.Plan, s stamp,
-) (list []credentialFacts, err error) {
-	owner := e.ownerFacts(row, s)
+// addCredentials adds the facts of the credentials of a key to its entry.
+func (e *Engine) addCredentials(to *keyEntry, row KeyRow, tenant *tenantFacts, plans map[string]*policy.Plan) error {
+	owner := e.ownerFacts(row, to.stamp)
 	shared := map[bool]*Facts{} // by whether the owner's role in the account counts
+	to.credentials = to.only[:0]
 	for _, secret := range row.Secrets {
 		byAccount := row.AccountRole.Valid() && policy.AccountRoleCounts(row.SecretByOwner, secret.ByOwner)
-		if shared[byAccount] == nil {
-			shared[byAccount] = e.newFacts(row, tenant, plans, owner, byAccount)
-		}
 		f := shared[byAccount]
+		if f == nil {
+			f = &to.facts
+			if len(shared) > 0 {
+				f = new(Facts)
+			}
+			e.setFacts(f, row, tenant, plans, owner, byAccount)
+			shared[byAccount] = f
+		}
 		digest, err := e.keyring.OpenDigest(secret.Digest, credential.Row{Key: row.ID, Serial: secret.Serial})
 		if err != nil {
-			return nil, fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
+			return fault.Wrap(fault.Unavailable, err, "A stored key cannot be read.")
 		}
 		if f.Key.Serial == 0 {
 			f.Key.Serial = secret.Serial
@@ -561,13 +596,13 @@ func (e *Engine) newCredentials(row KeyRow, tenant *tenantFacts,
 			k = &other
 		}
 		dates := policy.SecretDates{Previous: secret.Previous, SetAt: secret.SetAt, Until: secret.Until}
-		list = append(list, credentialFacts{
+		to.credentials = append(to.credentials, credentialFacts{
 			facts: f, serial: secret.Serial, shape: secret.Shape, publicID: secret.PublicID, digest: digest,
 			life:      dates.Under(f.tenant.Rules),
 			principal: principal.OfKey(k),
 		})
 	}
-	return list, nil
+	return nil
 }
 
 // unavailable returns the error for a decision that could not be made because of err.

@@ -8,6 +8,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/audit"
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
@@ -184,14 +185,17 @@ func TestAnOwnerWhoChangesWhileAKeyIsReadIsNotKeptAsBefore(t *testing.T) {
 	}
 }
 
-// bigResponse is as large as a response with the most metadata.
+// bigSize is more than a tenant keeps of grants, so that each key pays for its own.
+const bigSize = 100 << 10
+
+// bigResponse is a response of that size.
 type bigResponse struct{}
 
-func (bigResponse) Size() int { return 4096 }
+func (bigResponse) Size() int { return bigSize }
 
 func TestATenantWithLargeKeysDoesNotPushOutTheKeysOfAnother(t *testing.T) {
 	const keysOfEach = 150
-	const room = 400 << 10 // about 90 large keys
+	const room = 90 * bigSize
 	f := newFixture(t)
 	large, err := f.tenancies.CreateTenant(t.Context(), principal.Operator(), f.tenant.Account, "Large",
 		policy.Standard, func(s *policy.Settings) { s.KeysPerUser = 0 })
@@ -202,8 +206,8 @@ func TestATenantWithLargeKeysDoesNotPushOutTheKeysOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.options.Cache = verify.NewCache(room)
-	f.options.Render = func(facts *verify.Facts) verify.Rendered {
-		if facts.Key.Tenant == large.ID {
+	f.options.RenderGrant = func(g *verify.Grant) verify.Rendered {
+		if g.Tenant == large.ID {
 			return bigResponse{}
 		}
 		return nil
@@ -233,7 +237,28 @@ func TestATenantWithLargeKeysDoesNotPushOutTheKeysOfAnother(t *testing.T) {
 	if reads := f.readsDuring(func() { use(small) }); reads > 0 {
 		t.Errorf("%d of %d small keys are not in the cache", reads, len(small))
 	}
-	if got := f.engine.Entries(); got > room/4096+len(small) {
+	if got := f.engine.Entries(); got > room/bigSize+len(small) {
 		t.Errorf("the cache has %d entries, more than it has room for", got)
+	}
+}
+
+// Keys that may do the same share one grant. A key that may do something else has another.
+func TestKeysShareAGrantOnlyIfTheyMayDoTheSame(t *testing.T) {
+	f := newFixture(t)
+	grantOf := func(p credential.Parsed) *verify.Grant {
+		d, err := f.engine.Evaluate(t.Context(), verify.PresentKey(p, policy.Location{Transport: policy.Bearer}))
+		if err != nil || d.Facts == nil {
+			t.Fatal(d.Code, err)
+		}
+		return d.Facts.Grant
+	}
+	_, one := f.key(t)
+	_, same := f.key(t)
+	_, less := f.key(t, func(s *key.Spec) { s.Scopes = []scope.Scope{scope.TenantsRead} })
+	if grantOf(one) != grantOf(same) {
+		t.Error("two keys that may do the same have different grants")
+	}
+	if grantOf(one) == grantOf(less) {
+		t.Error("two keys with different scopes have one grant")
 	}
 }
