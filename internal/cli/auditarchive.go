@@ -53,7 +53,9 @@ audit verify --file.
 		if err != nil {
 			return err
 		}
-		size, err := io.Copy(file.file, body)
+		shown := c.progress(0, "records")
+		size, err := io.Copy(file.file, shown.countBytes(shown.countRows(body)))
+		shown.finish()
 		if err == nil {
 			err = f.checkTarget(args[0])
 		}
@@ -104,7 +106,14 @@ func verifyArchive(cmd *cobra.Command, o *output, path, since string) error {
 		return err
 	}
 	defer file.Close()
-	found, err := app.VerifyArchive(set.Config, file, since)
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	c := newCall(cmd, p)
+	shown := c.progress(info.Size(), "records")
+	found, err := app.VerifyArchive(set.Config, shown.countBytes(shown.countRows(file)), since)
+	shown.finish()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -122,7 +131,7 @@ func verifyArchive(cmd *cobra.Command, o *output, path, since string) error {
 		head := found.State.String()
 		f.Head = &head
 	}
-	return newCall(cmd, p).showArchive(f)
+	return c.showArchive(f)
 }
 
 func (c *call) showArchive(f archiveFinding) error {

@@ -55,7 +55,10 @@ one, pass a head that you stored elsewhere as --since.
 		if since != "" {
 			path += "?" + url.Values{"since": {since}}.Encode()
 		}
-		if err := c.Do(c.ctx, http.MethodGet, path, nil, &found); err != nil {
+		stop := c.waiting("Checking the audit trail")
+		err := c.Do(c.ctx, http.MethodGet, path, nil, &found)
+		stop()
+		if err != nil {
 			return err
 		}
 		return c.showFinding(found)

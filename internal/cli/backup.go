@@ -69,7 +69,7 @@ func (f *backupFlags) run(c *call, path string) error {
 		return err
 	}
 	defer body.Close()
-	shown := c.progress(0)
+	shown := c.progress(0, "rows")
 	made, err := f.write(path, lock, shown.countBytes(shown.countRows(body)))
 	shown.finish()
 	if err != nil {

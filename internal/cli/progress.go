@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
 // progressEvery is the time between two updates of the line.
 const progressEvery = time.Second
 
-// progress shows the progress of a backup or a restore on one line of a terminal. Without a
-// terminal, it prints nothing.
+// progress shows on one line of a terminal how far a command is that reads or writes a long file.
+// Without a terminal, it prints nothing.
 type progress struct {
 	out io.Writer
+	// unit is the word for the lines of the file.
+	unit string
 	// total number of bytes; 0 if it is not known.
 	total       int64
 	bytes, rows int64
@@ -22,8 +25,8 @@ type progress struct {
 	width       int
 }
 
-func (c terminal) progress(total int64) *progress {
-	p := &progress{total: total}
+func (c terminal) progress(total int64, unit string) *progress {
+	p := &progress{total: total, unit: unit}
 	if isTerminal(c.err) {
 		p.out = c.err
 	}
@@ -69,15 +72,48 @@ func (p *progress) write(end string) {
 	if p.out == nil {
 		return
 	}
-	line := fmt.Sprintf("%s, %d rows", megabytes(p.bytes), p.rows)
+	line := megabytes(p.bytes)
 	if p.total > 0 {
-		line = fmt.Sprintf("%s of %s, %d rows", megabytes(p.bytes), megabytes(p.total), p.rows)
+		line += " of " + megabytes(p.total)
 	}
+	p.show(fmt.Sprintf("%s, %d %s", line, p.rows, p.unit), end)
+}
+
+// show replaces the line.
+func (p *progress) show(line, end string) {
 	fmt.Fprintf(p.out, "\r%s%s%s", line, strings.Repeat(" ", max(p.width-len(line), 0)), end)
 	p.width = len(line)
 }
 
 // finish prints the final state and ends the line.
 func (p *progress) finish() { p.write("\n") }
+
+// waiting shows on a terminal for how many seconds a server has been at work that does not say how
+// far it is. The caller must call stop.
+func (c terminal) waiting(what string) (stop func()) {
+	p := c.progress(0, "")
+	if p.out == nil {
+		return func() {}
+	}
+	began, ended := time.Now(), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			p.show(fmt.Sprintf("%s, %d s", what, int(time.Since(began).Seconds())), "")
+			select {
+			case <-tick.C:
+			case <-ended:
+				p.show("", "\r")
+				return
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		group.Wait()
+	}
+}
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -90,7 +90,7 @@ func (f *restoreFlags) run(cmd *cobra.Command, c *call, path string) error {
 	if err != nil {
 		return err
 	}
-	shown := c.progress(info.Size())
+	shown := c.progress(info.Size(), "rows")
 	text, err := backup.Decrypt(shown.countBytes(file), key)
 	if err != nil {
 		return err

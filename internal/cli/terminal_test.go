@@ -131,7 +131,7 @@ func TestColoursAreForTerminalsWhoseOwnerWantsThem(t *testing.T) {
 	}
 }
 
-func TestBackupAndRestoreShowProgressOnATerminalAlone(t *testing.T) {
+func TestLongCommandsShowProgressOnATerminalAlone(t *testing.T) {
 	t.Parallel()
 	s := newInstallation(t, testkit.SQLite)
 	p := s.dev(t)
@@ -154,6 +154,19 @@ func TestBackupAndRestoreShowProgressOnATerminalAlone(t *testing.T) {
 	shown = run("restore", file, "--data", next.data, "--passphrase-file", passphrase, "--journal", s.journal())
 	if !regexp.MustCompile(`\r(0\.\d) MB of (0\.\d) MB, [1-9]\d+ rows *\r\n`).MatchString(shown) {
 		t.Errorf("restore shows %q", shown)
+	}
+	trail := filepath.Join(s.dir, "trail.jsonl")
+	shown = run("audit", "archive", trail, "--data", s.data)
+	if !regexp.MustCompile(`\r0\.\d MB, [1-9]\d+ records *\r\n`).MatchString(shown) {
+		t.Errorf("audit archive shows %q", shown)
+	}
+	shown = run("audit", "verify", "--data", s.data, "--file", trail)
+	if !regexp.MustCompile(`\r(0\.\d) MB of (0\.\d) MB, [1-9]\d+ records *\r\n`).MatchString(shown) {
+		t.Errorf("audit verify --file shows %q", shown)
+	}
+	shown = run("audit", "verify", "--data", s.data)
+	if !strings.HasPrefix(shown, "\rChecking the audit trail, 0 s") || !strings.HasSuffix(shown, " \r") {
+		t.Errorf("audit verify shows %q", shown)
 	}
 	piped := s.launch(t, "backup", file, "--force", "--data", s.data, "--passphrase-file", passphrase)
 	if code := piped.exit(waitTimeout); code != 0 || strings.Contains(piped.stderr.String(), "rows") {
