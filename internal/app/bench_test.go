@@ -22,12 +22,12 @@ func BenchmarkDecision(b *testing.B) {
 	owner := h.As(h.Member(tenant, "Key Owner", scope.Admin))
 	value := h.Key(owner, tenant, "applications:read", "keys:verify").Credential.Value
 	verifier := verifierOf(b, h, value)
+	q := verify.Request{
+		Location:    policy.Location{Transport: policy.Bearer},
+		Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}},
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		q := verify.Request{
-			Location:    policy.Location{Transport: policy.Bearer},
-			Requirement: verify.Requirement{Scopes: []scope.Scope{scope.ApplicationsRead}},
-		}
 		if v, err := h.Engine.DecideFor(b.Context(), verifier, web.ParseCredential(value), q); err != nil ||
 			v.Code != "" {
 			b.Fatal(v.Code, err)
