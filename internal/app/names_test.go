@@ -39,7 +39,8 @@ func TestANameThatNoDecisionReadsOutdatesNoKey(t *testing.T) {
 			return err
 		},
 		"an account": func() error {
-			_, err := owner.EditAccount(t.Context(), string(h.Account.ID), api.UpdateAccountRequest{Name: api.To("Other name")})
+			_, err := owner.EditAccount(t.Context(), string(h.Account.ID),
+				api.UpdateAccountRequest{Name: api.To("Other name")})
 			return err
 		},
 	} {

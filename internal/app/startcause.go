@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// startCause adds to the error of a start what to do about its disk, its directory or its addresses.
+// startCause adds to the error of a start what to do about its disk, directory or addresses.
 func startCause(err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):

@@ -208,8 +208,8 @@ func wantsJSON(cmd *cobra.Command, words []string, err error) bool {
 	return false
 }
 
-// withoutArguments says what is wrong where a command that takes no arguments got one. Cobra takes it
-// for a command.
+// withoutArguments says what is wrong where a command that takes no arguments got one. Cobra takes
+// it for a command.
 func withoutArguments(cmd *cobra.Command, text string) string {
 	argument, found := strings.CutPrefix(text, "unknown command ")
 	if !found || cmd.HasSubCommands() {

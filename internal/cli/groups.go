@@ -18,8 +18,8 @@ var commandGroups = []struct {
 	}},
 	{"tenants", "Members, tenants and policies:", []string{"members", "tenants", "policy", "audit"}},
 	{"operate", "Operator commands:", []string{
-		"account", "user", "tenant", "entries", "notices", "rootkey", "clock", "backup", "restore", "migrate", "compact", "config",
-		"health",
+		"account", "user", "tenant", "entries", "notices", "rootkey", "clock", "backup", "restore", "migrate",
+		"compact", "config", "health",
 	}},
 }
 

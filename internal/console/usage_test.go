@@ -64,7 +64,8 @@ func TestThePagesOfUsageShowWhatWasCounted(t *testing.T) {
 	d.get(statement).see(t, "the statement", http.StatusOK, "not complete yet")
 	d.get(statement+".csv").see(t, "the file of the statement", http.StatusOK,
 		string(d.tenant.ID)+","+d.tenant.Name+",9,1")
-	d.get(statement+"?month=2000-01").see(t, "a month that is no choice", http.StatusUnprocessableEntity, "no such choice")
+	d.get(statement+"?month=2000-01").see(t, "a month that is no choice", http.StatusUnprocessableEntity,
+		"no such choice")
 	d.Clock.Move(45 * policy.Day)
 	d.signIn(d.Owner)
 	last := d.Clock.Now().UTC().AddDate(0, 0, -45).Format("2006-01")

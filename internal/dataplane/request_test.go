@@ -99,7 +99,8 @@ func TestARequestHasTheMembersOfTheDocument(t *testing.T) {
 	}
 }
 
-// null is no value, wherever it stands: some programs write a list of a header that was not sent so.
+// null is no value, wherever it stands: some programs write the list of a header that was not sent
+// so.
 func TestNullInTheListOfAHeaderIsNoValue(t *testing.T) {
 	for list, want := range map[string][]string{
 		`[null]`: nil, `[null,null]`: nil, `[null,"Bearer x"]`: {"Bearer x"}, `["Bearer x",null]`: {"Bearer x"},

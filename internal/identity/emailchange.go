@@ -34,8 +34,8 @@ const (
 	// MaxEmailChangesADay is how many changes a person may request within 24 hours. Each mails a
 	// link to an address that the person chooses.
 	MaxEmailChangesADay = 5
-	// MaxEmailChangesTo is how many of these links are mailed to one address within 24 hours,
-	// whoever requests them.
+	// MaxEmailChangesTo is how many of these links are mailed to one address within 24 hours
+	// for all people together.
 	MaxEmailChangesTo = 10
 )
 

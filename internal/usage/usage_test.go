@@ -372,7 +372,8 @@ func (s *untilStopped) RecordScopeUses(ctx context.Context, _ []usage.ScopeUse) 
 }
 
 func TestAFlushWithoutTimeForAllWritesTheOldestUsesAndKeepsTheOthers(t *testing.T) {
-	const all, batch, batches = 23_000, 5_000, 2
+	const all, batch = 23_000, 5_000
+	const batches = 2
 	var r usage.Recorder
 	for i := range all { // the later a key comes, the older is its use
 		r.Record(usage.Use{Key: ident.KeyID(fmt.Sprintf("key_%05d", i)), At: noon.Add(-time.Duration(i) * time.Second)})

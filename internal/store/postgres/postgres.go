@@ -179,8 +179,8 @@ func parse(url credential.Secret) (*pgxpool.Config, error) {
 }
 
 // hasUnencodedPassword reports whether the password of a URL probably contains a slash, a question
-// mark or a number sign that is not percent-encoded. The host then ends inside the password, or is a
-// part of it that follows another @, and an @ follows later.
+// mark or a number sign that is not percent-encoded. The host then ends inside the password, or is
+// a part of it that follows another @, and an @ follows later.
 func hasUnencodedPassword(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {

@@ -141,7 +141,8 @@ func usesWithoutKeyAreRemoved(fx *fixture) {
 		for _, id := range []ident.KeyID{"key_0", one.ID, two.ID, "key_zzzzzzzzzzzzzzzzzzzz"} {
 			fx.recordUses(usage.Use{Key: id, At: at})
 			fx.must(fx.store.RecordScopeUses(fx.Context(), []usage.ScopeUse{
-				{Key: id, Scope: "a:b", On: at.Truncate(policy.Day)}, {Key: id, Scope: "c:d", On: at.Truncate(policy.Day)},
+				{Key: id, Scope: "a:b", On: at.Truncate(policy.Day)},
+				{Key: id, Scope: "c:d", On: at.Truncate(policy.Day)},
 			}))
 		}
 	}
