@@ -157,6 +157,10 @@ func parse(url credential.Secret) (*pgxpool.Config, error) {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("a file that database.url names, such as sslrootcert, cannot be read: %w", file)
 	}
+	if err != nil && strings.Contains(err.Error(), tlsNotConfigured) {
+		return nil, errors.New("TLS cannot be used as database.url says: sslrootcert, sslcert and sslkey are files " +
+			"in PEM, and sslmode is disable, require, verify-ca or verify-full")
+	}
 	if err != nil {
 		// pgx's own message quotes the URL with the password.
 		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database" +
@@ -177,6 +181,9 @@ func parse(url credential.Secret) (*pgxpool.Config, error) {
 	c.RuntimeParams["client_encoding"] = "UTF8" // also before the first statement
 	return config, nil
 }
+
+// tlsNotConfigured is pgx's message for settings of TLS that it cannot use. It has no error type.
+const tlsNotConfigured = "failed to configure TLS"
 
 // hasUnencodedPassword reports whether the password of a URL probably contains a slash, a question
 // mark or a number sign that is not percent-encoded. The host then ends inside the password, or is
