@@ -129,8 +129,8 @@ func explainRefusal(e *pgconn.PgError, c *pgx.ConnConfig) error {
 			"a node needs as many connections as database.max_connections says (%d by default, at least %d)",
 			said, DefaultConnections, MinConnections)
 	case "55000": // object_not_in_prerequisite_state
-		return fmt.Errorf("%s: ALTER DATABASE %s ALLOW_CONNECTIONS true, or name another database in database.url", said,
-			database)
+		return fmt.Errorf("%s: ALTER DATABASE %s ALLOW_CONNECTIONS true, or name another database in database.url",
+			said, database)
 	case "57P03": // cannot_connect_now
 		return fmt.Errorf("%s: the server starts, stops or recovers; try again when it is up", said)
 	case "25006": // read_only_sql_transaction
