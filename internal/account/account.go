@@ -383,5 +383,8 @@ func (c Change[T]) Run(
 		return audit.Event{}, err
 	}
 	e, err := c(ctx, tx, a, by)
+	if e.Action == audit.ActionAccountEdit { // the name, which no decision reads
+		return e.Of(id), err
+	}
 	return e.Of(id).InvalidatesTenants(tenants...), err
 }

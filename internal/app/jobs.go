@@ -107,6 +107,7 @@ func (a *App) jobTable() []jobRow {
 		{"signing_keys", time.Hour, optional, nodeReady, true, a.Tokens.RotateSigningKeys},
 		{"revoked_tokens", time.Minute, optional, nodeReady, true, a.Tokens.Sweep},
 		{"old_usage", 24 * time.Hour, optional, nodeReady, true, a.removeOldUsage},
+		{"orphan_uses", time.Minute, optional, onceAnswering, true, (&usage.Orphans{Store: a.Store}).Remove},
 		{"old_failures", time.Minute, optional, nodeReady, true, a.Identity.RemoveOldFailures},
 		{"journal_compaction", time.Minute, optional, always, true, a.journal.Compact},
 

@@ -19,7 +19,7 @@ func TestEachEngineRunsItsJobs(t *testing.T) {
 		"send_notices", "idle_memory", "rewrap", "disk_reserve",
 		"plan_notices", "unclaimed_keys", "expired_keys", "idle_keys", "ended_owners",
 		"rate_limits", "dead_sessions", "old_links", "old_failures", "journal_compaction", "audit_head",
-		"expired_management_keys", "signing_keys", "revoked_tokens",
+		"expired_management_keys", "signing_keys", "revoked_tokens", "orphan_uses",
 	}
 	more := map[testkit.Engine][]string{
 		testkit.SQLite:   {"checkpoint", "statistics"},

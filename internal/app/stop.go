@@ -9,10 +9,12 @@ import (
 )
 
 // A graceful stop takes at most ten seconds: drainTimeout for requests in progress, flushTimeout
-// for what is still to be written, traceTimeout for traces.
+// for what is still to be written, traceTimeout for traces. Last uses get usesTimeout of the
+// flushTimeout, because there may be a million of them, and the rest must be written.
 const (
 	drainTimeout = 6 * time.Second
 	flushTimeout = 3 * time.Second
+	usesTimeout  = 1500 * time.Millisecond
 	traceTimeout = 500 * time.Millisecond
 )
 
@@ -110,12 +112,26 @@ func (a *App) flushOnStop(ctx context.Context) error {
 	defer cancel()
 	var uses error
 	if a.clock.Check() == nil {
-		uses = errors.Join(a.Usage.Flush(ctx, a.Store), a.Counters.Flush(ctx))
+		uses = errors.Join(a.Counters.Flush(ctx), a.flushUses(ctx))
 	} else {
 		a.options.Log.Warn("last uses and counts that were not written are lost, since the clock is in doubt", "reason",
 			a.clock.Reason())
 	}
 	return errors.Join(uses, a.clock.record(ctx), a.journal.catchUp(ctx))
+}
+
+// flushUses writes last uses, the oldest first, and logs how many there was no time for.
+func (a *App) flushUses(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, usesTimeout)
+	defer cancel()
+	err := a.Usage.Flush(ctx, a.Store)
+	if ctx.Err() == nil {
+		return err
+	}
+	if n := a.Usage.Unwritten(); n > 0 {
+		a.options.Log.Warn("there was no time to write all last uses of keys", "unwritten", n)
+	}
+	return nil
 }
 
 // flushTraces sends the last traces. It does not wait long for a collector that does not answer,

@@ -122,7 +122,7 @@ func (s *Service) CreateApplication(ctx context.Context, who principal.Principal
 			return audit.Event{}, err
 		}
 		a.Number, err = tx.InsertApplication(ctx, a)
-		return a.event(who, audit.ActionApplicationCreate), err
+		return a.event(who, audit.ActionApplicationCreate).InvalidatesTenants(tenant), err
 	})
 	return a, err
 }
@@ -145,8 +145,7 @@ func checkLimit(ctx context.Context, tx Tx, tenant ident.TenantID) error {
 
 // event records what happened to the application.
 func (a Application) event(who principal.Principal, action audit.Action) audit.Event {
-	return audit.By(who, action,
-		audit.Target{Type: "application", ID: string(a.ID), Name: a.Name}).InvalidatesTenants(a.Tenant)
+	return audit.By(who, action, audit.Target{Type: "application", ID: string(a.ID), Name: a.Name})
 }
 
 // effect returns an effect on the application.
@@ -220,6 +219,9 @@ func (s *Service) ChangeApplication(ctx context.Context, who principal.Principal
 		}
 		a = c.apply(a)
 		e := a.event(who, audit.ActionApplicationEdit).With("status", tenancy.Status(a.Disabled))
+		if c.Disabled != nil { // no decision reads name and description
+			e = e.InvalidatesTenants(tenant)
+		}
 		if a == before {
 			return e, audit.ErrNothing
 		}
@@ -242,7 +244,8 @@ func (s *Service) DeleteApplication(ctx context.Context, who principal.Principal
 		if err != nil {
 			return audit.Event{}, err
 		}
-		e := a.event(who, audit.ActionApplicationDelete).WithEffects(a.effect(audit.EffectApplicationDeleted))
+		e := a.event(who, audit.ActionApplicationDelete).WithEffects(a.effect(audit.EffectApplicationDeleted)).
+			InvalidatesTenants(tenant)
 		// Nodes of the version before, which know no plans, may run as long as there are none.
 		plans, err := tx.CountPlans(ctx, tenant, 1)
 		if err != nil {

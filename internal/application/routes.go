@@ -75,7 +75,8 @@ func (s *Service) SetRoutes(ctx context.Context, who principal.Principal, tenant
 		present = rules
 		effect := a.effect(audit.EffectRoutesSet)
 		effect.Routes = text
-		e := a.event(who, audit.ActionApplicationRoutes).WithEffects(effect).With("rules", fmt.Sprint(len(rules)))
+		e := a.event(who, audit.ActionApplicationRoutes).InvalidatesTenants(tenant).WithEffects(effect).
+			With("rules", fmt.Sprint(len(rules)))
 		if before == text {
 			return e, audit.ErrNothing
 		}

@@ -171,7 +171,7 @@ var table = []layer{
 		{"internal/app", "base domain outside shared entrypoints sample", ""},
 		{
 			"internal/cli", "app backup config client api route sample scan telemetry guide mcp",
-			"cobra pflag sys term mcp-sdk",
+			"cobra json pflag sys term mcp-sdk",
 		},
 	}},
 	{"tests", []row{ // imported by tests alone

@@ -216,7 +216,8 @@ var badStarts = []badStart{
 		args: func(s *installation) []string { return s.devArgs("--sample-keys", "-1", "--sample-file", "keys") },
 	},
 	{
-		name: "an argument is left over", only: testkit.SQLite, usage: true, says: `unknown command "extra"`,
+		name: "an argument is left over", only: testkit.SQLite, usage: true,
+		says: `unexpected argument "extra": this command takes flags`,
 		args: func(s *installation) []string { return s.devArgs("extra") },
 	},
 	{

@@ -75,15 +75,25 @@ func flagValues(cmd *cobra.Command) map[string]completions {
 	}
 	if cmd.CommandPath() == "keys list" { // the command is not yet below the root
 		all["status"] = fixedValues(keyStatusNames...)
+		all["blocked-by"] = fixedValues("owner", "tenant", "account")
+	}
+	if cmd.CommandPath() == "contexts use" {
+		all["tenant"] = completeTenantsOfContext
 	}
 	if cmd.Flag("context") != nil {
 		maps.Copy(all, map[string]completions{
 			"tenant": completeFrom(tenantNames), "account": completeFrom(accountNames),
 			"scope":       completeFrom(scopeNames),
 			"application": completeFrom(applicationNames), "owner": completeFrom(memberNames),
-			"steward": completeFrom(memberNames),
-			"by":      completeFrom(memberNames),
+			"steward":  completeFrom(memberNames),
+			"by":       completeFrom(memberNames),
+			"shown-to": completeFrom(memberNames),
+			"plan":     completeFrom(planNames),
+			"key":      completeFrom(keyNames),
 		})
+	}
+	if cmd.CommandPath() == "usage" {
+		all["by"] = fixedValues(strings.Fields(joinWords(api.UsageBy("").Values()))...)
 	}
 	return all
 }
@@ -91,13 +101,14 @@ func flagValues(cmd *cobra.Command) map[string]completions {
 // argumentValues returns the completion of the first argument of a command, by its name in the
 // usage line.
 func argumentValues(cmd *cobra.Command) completions {
-	_, name, _ := strings.Cut(cmd.Use, " ")
+	_, names, _ := strings.Cut(cmd.Use, " ")
+	name, _, _ := strings.Cut(strings.Trim(names, "[]"), " ")
 	if name == "CONTEXT" {
 		return argument(completeContexts)
 	}
 	read := map[string]func(*call) ([]cobra.Completion, error){
 		"KEY": keyNames, "APPLICATION": applicationNames, "USER": memberNames, "TENANT": tenantNames,
-		"[TENANT]": tenantNames, "SERVICE_ACCOUNT": serviceAccountNames, "SCOPE": scopeNames,
+		"SERVICE_ACCOUNT": serviceAccountNames, "SCOPE": scopeNames, "PLAN": planNames, "SUBJECT": subjectNames,
 	}[name]
 	if read == nil || cmd.Flag("context") == nil {
 		return cobra.NoFileCompletions
@@ -148,22 +159,40 @@ func argument(values completions) completions {
 // does not retry, and it reports no errors.
 func completeFrom(read func(*call) ([]cobra.Completion, error)) completions {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
-		defer cancel()
-		env := invocationOf(cmd).env
-		c := &call{ctx: ctx, env: env, printer: newPrinter(env, io.Discard, io.Discard, false)}
-		c.terminal = terminal{strings.NewReader(""), io.Discard} // no prompts
-		if c.prepare(apiCommandOf(cmd)) != nil || c.authenticate() != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		c.Client = c.WithRetry(client.Retry{})
-		all, err := read(c)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		all = slices.DeleteFunc(all, func(value cobra.Completion) bool { return !strings.HasPrefix(value, begun) })
-		return all, cobra.ShellCompDirectiveNoFileComp
+		return completeAs(cmd, apiCommandOf(cmd), begun, read)
 	}
+}
+
+// completeTenantsOfContext offers the tenants of the context that a command line names, or of the
+// current one.
+func completeTenantsOfContext(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion,
+	cobra.ShellCompDirective,
+) {
+	r := &apiCommand{}
+	if len(args) > 0 {
+		r.context = args[0]
+	}
+	return completeAs(cmd, r, begun, tenantNames)
+}
+
+// completeAs is completeFrom with the context, server and tenant of r.
+func completeAs(cmd *cobra.Command, r *apiCommand, begun string, read func(*call) ([]cobra.Completion, error),
+) ([]cobra.Completion, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	env := invocationOf(cmd).env
+	c := &call{ctx: ctx, env: env, printer: newPrinter(env, io.Discard, io.Discard, false)}
+	c.terminal = terminal{strings.NewReader(""), io.Discard} // no prompts
+	if c.prepare(r) != nil || c.authenticate() != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	c.Client = c.WithRetry(client.Retry{})
+	all, err := read(c)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all = slices.DeleteFunc(all, func(value cobra.Completion) bool { return !strings.HasPrefix(value, begun) })
+	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
 // apiCommandOf returns an apiCommand with the context, server and tenant flags of cmd.
@@ -222,6 +251,19 @@ func serviceAccountNames(c *call) ([]cobra.Completion, error) {
 	}
 	return completeInTenant(c, read,
 		func(a api.ServiceAccount) cobra.Completion { return completionWithText(a.ID, a.Name) })
+}
+
+func planNames(c *call) ([]cobra.Completion, error) {
+	read := func(tenant string, p client.Page) (api.List[api.Plan], error) { return c.Plans(c.ctx, tenant, p) }
+	return completeInTenant(c, read, func(p api.Plan) cobra.Completion { return p.Name })
+}
+
+func subjectNames(c *call) ([]cobra.Completion, error) {
+	read := func(tenant string, p client.Page) (api.List[api.Subject], error) {
+		return c.Subjects(c.ctx, tenant, client.SubjectFilter{}, p)
+	}
+	return completeInTenant(c, read,
+		func(s api.Subject) cobra.Completion { return completionWithText(s.ExternalID, valueOrEmpty(s.Name)) })
 }
 
 func memberNames(c *call) ([]cobra.Completion, error) {

@@ -199,10 +199,11 @@ there, and a default tenant. Commands use the current context unless --context,
 func useContext(o *output) *cobra.Command {
 	var tenant string
 	cmd := &cobra.Command{
-		Use: "use CONTEXT", Short: "Select the current context", Args: cobra.ExactArgs(1),
+		Use: "use [CONTEXT]", Short: "Select the current context, or its tenant", Args: cobra.MaximumNArgs(1),
 		Long: `Selects the current context. With --tenant, also sets its default tenant, by id
-or name. An empty value removes the default tenant.`,
-		Example: "  claviger contexts use 127.0.0.1:8080 --tenant Standard",
+or name. An empty value removes the default tenant. Without CONTEXT, --tenant sets
+that of the current context.`,
+		Example: "  claviger contexts use 127.0.0.1:8080\n  claviger contexts use --tenant Standard",
 	}
 	cmd.Flags().StringVar(&tenant, "tenant", "", "the default `tenant` of the context, by id or name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -214,7 +215,16 @@ or name. An empty value removes the default tenant.`,
 		if err != nil {
 			return err
 		}
-		e, err := b.context(args[0])
+		name := b.Current
+		switch {
+		case len(args) > 0:
+			name = args[0]
+		case !cmd.Flags().Changed("tenant"):
+			return usage("name a context, or give --tenant; claviger contexts list shows the contexts")
+		case name == "":
+			return usage("there is no current context: name one, or run claviger login")
+		}
+		e, err := b.context(name)
 		if err != nil {
 			return err
 		}
@@ -224,11 +234,11 @@ or name. An empty value removes the default tenant.`,
 				return err
 			}
 		}
-		b.Current = args[0]
+		b.Current = name
 		if err := b.save(); err != nil || tenant == "" {
-			return errors.Join(err, p.printDone("The current context is %s.", args[0]))
+			return errors.Join(err, p.printDone("The current context is %s.", name))
 		}
-		return p.printDone("The current context is %s, with the tenant %s.", args[0], e.Tenant)
+		return p.printDone("The current context is %s, with the tenant %s.", name, e.Tenant)
 	}
 	return cmd
 }

@@ -2,10 +2,11 @@ package cli
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"regexp"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
@@ -32,6 +33,10 @@ var (
 	uuidForm   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 )
 
+// notInCredentials are characters that no credential has: a text with one of them is a list, a line
+// of a script or another kind of file.
+const notInCredentials = " \t\"'`[]{}<>,;"
+
 // uuidHeader is the default header for keys that are UUIDs. It is the header of the preset blancco,
 // whose keys have this form.
 const uuidHeader = "X-BLANCCO-API-KEY"
@@ -49,15 +54,19 @@ func parseCredential(text string) (k keyCredential, err error) {
 		k.header, k.value = m[1], m[2]
 		return k, nil
 	}
-	if strings.ContainsAny(k.value, " \t") {
+	if strings.ContainsAny(k.value, notInCredentials) {
 		return k, errors.New("this is not one credential: " + credentialForms)
 	}
 	return k, nil
 }
 
 func parseSaved(text string) (k keyCredential, err error) {
-	var saved struct{ ID, Secret, Value *string }
-	if json.Unmarshal([]byte(text), &saved) != nil {
+	var saved struct {
+		ID     *string `json:"id"`
+		Secret *string `json:"secret"`
+		Value  *string `json:"value"`
+	}
+	if json.Unmarshal([]byte(text), &saved) != nil { // also where a member is repeated
 		return k, errors.New("this is not JSON as --save writes it: " + credentialForms)
 	}
 	k.id = valueOrEmpty(saved.ID)

@@ -129,7 +129,7 @@ func exitCode(err error) int {
 func printError(w io.Writer, cmd *cobra.Command, args []string, err error) {
 	text := errorText(err)
 	if _, ok := errors.AsType[runError](err); !ok {
-		text = redactLongWords(text, args) + "; see " + cmd.CommandPath() + " --help"
+		text = redactLongWords(withoutArguments(cmd, text), args) + "; see " + cmd.CommandPath() + " --help"
 	}
 	if exitCode(err) == exitNegative {
 		return // the result was printed, and the command did not fail
@@ -206,6 +206,17 @@ func wantsJSON(cmd *cobra.Command, words []string, err error) bool {
 		}
 	}
 	return false
+}
+
+// withoutArguments says what is wrong where a command that takes no arguments got one. Cobra takes
+// it for a command.
+func withoutArguments(cmd *cobra.Command, text string) string {
+	argument, found := strings.CutPrefix(text, "unknown command ")
+	if !found || cmd.HasSubCommands() {
+		return text
+	}
+	argument = strings.TrimSuffix(argument, fmt.Sprintf(" for %q", cmd.CommandPath()))
+	return "unexpected argument " + argument + ": this command takes flags, files and standard input, but no arguments"
 }
 
 // maxQuotedWord is the maximum length of a word of a wrong command line in an error message. A word

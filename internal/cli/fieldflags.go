@@ -12,6 +12,15 @@ import (
 // there.
 var fieldInputs = map[string][]string{
 	"acknowledge_risk":       {"--acknowledge-risk"},
+	"action":                 {"--action"},
+	"actor":                  {"--by"},
+	"blocked_by":             {"--blocked-by"},
+	"limit":                  {"--limit"},
+	"q":                      {"--query"},
+	"since":                  {"--since"},
+	"state":                  {"--state"},
+	"target":                 {"--target"},
+	"until":                  {"--until"},
 	"account":                {"--account"},
 	"account_id":             {"--account"},
 	"all_applications":       {"--all-applications"},

@@ -13,12 +13,13 @@ var commandGroups = []struct {
 }{
 	{"begin", "Get started:", []string{"dev", "serve", "setup", "login", "logout", "password", "whoami", "contexts"}},
 	{"keys", "Keys and applications:", []string{
-		"keys", "service-accounts", "subjects", "plans", "verify", "apps", "scopes", "scan", "mcp",
+		"keys", "service-accounts", "management-keys", "subjects", "plans", "verify", "apps", "routes", "scopes",
+		"usage", "scan", "mcp",
 	}},
-	{"tenants", "Members, tenants and policies:", []string{"members", "invitations", "tenants", "policy", "audit"}},
+	{"tenants", "Members, tenants and policies:", []string{"members", "tenants", "policy", "audit"}},
 	{"operate", "Operator commands:", []string{
-		"account", "user", "tenant", "notices", "rootkey", "clock", "backup", "restore", "migrate", "compact", "config",
-		"health",
+		"account", "user", "tenant", "entries", "notices", "rootkey", "clock", "backup", "restore", "migrate",
+		"compact", "config", "health",
 	}},
 }
 

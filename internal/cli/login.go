@@ -70,9 +70,11 @@ func (c *call) warnBeforeSignIn() {
 		c.note("Warning: the connection to %s is not encrypted. Others on the network can read your password. "+
 			"Use HTTPS.", c.target.Server)
 	}
-	if c.env.get("CLAVIGER_KEY") != "" || c.env.get("CLAVIGER_KEY_FILE") != "" {
-		c.note("Warning: commands use the key in the environment, not the session. To use the session, " +
-			"unset CLAVIGER_KEY and CLAVIGER_KEY_FILE.")
+	for _, name := range []string{"CLAVIGER_KEY", "CLAVIGER_KEY_FILE", "CLAVIGER_MANAGEMENT_KEY_FILE"} {
+		if c.env.get(name) != "" {
+			c.note("Warning: commands use the key in the environment, not the session. To use the session, unset %s.",
+				name)
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func (f *restoreFlags) run(cmd *cobra.Command, c *call, path string) error {
 
 func (f *restoreFlags) key(c *call) (k backup.Identity, err error) {
 	if f.identity != "" {
-		text, err := readSecretFile(f.identity)
+		text, err := c.readSecretFile(f.identity)
 		return backup.Identity{Identities: string(text)}, err
 	}
 	k.Passphrase, err = c.readSecret(c.ctx, "Passphrase", f.passphraseFile)

@@ -32,6 +32,43 @@ func TestASecretThatKubernetesMountsIsReadWithAWarning(t *testing.T) {
 	requireOneLine(t, s.serve(t), 1, "group or others can write the file (mode 0664)")
 }
 
+// The files of secrets that commands read are those of people and programs on shared machines, too.
+func TestACommandWarnsOfAFileOfASecretThatOthersCanRead(t *testing.T) {
+	t.Parallel()
+	s := newInstallation(t, testkit.SQLite)
+	p := s.dev(t)
+	line := p.ready()
+	defer p.term()
+	file := filepath.Join(s.dir, "key")
+	must(t, os.WriteFile(file, []byte(line.Verifier+"\n"), 0o600))
+	s.env = append(s.env, "CLAVIGER_KEY_FILE="+file, "CLAVIGER_SERVER="+line.URL)
+	for mode, want := range map[os.FileMode]string{0o600: "", 0o640: "", 0o644: "Warning: " + file} {
+		must(t, os.Chmod(file, mode))
+		whoami := s.launch(t, "whoami")
+		code := whoami.exit(waitTimeout)
+		if said := whoami.stderr.String(); code != 0 || !strings.HasPrefix(said, want) || want == "" && said != "" {
+			t.Errorf("mode %04o: exit code %d, %s", mode, code, said)
+		}
+	}
+	must(t, os.Chmod(file, 0o660))
+	if whoami := s.launch(t, "whoami"); whoami.exit(waitTimeout) == 0 {
+		t.Error("a file that others can write is taken")
+	}
+}
+
+// A machine that manages keys has this variable, and may run the server as well.
+func TestVariablesOfTheClientAreNoSettingsOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := newInstallation(t, testkit.SQLite)
+	for _, name := range []string{"KEY", "KEY_FILE", "MANAGEMENT_KEY_FILE", "SERVER", "CONTEXT", "TENANT"} {
+		s.env = append(s.env, "CLAVIGER_"+name+"=x")
+	}
+	p := s.launch(t, "config")
+	if code := p.exit(waitTimeout); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.stderr.String())
+	}
+}
+
 // The secrets in the compose file are those that its script creates, mounted at /run/secrets.
 func TestTheSecretsOfTheComposeFileAreRead(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ const fromPrompt = ""
 func (c terminal) readSecretText(ctx context.Context, what, file string) (text, place string, err error) {
 	switch {
 	case file != "" && file != "-":
-		text, err = readSecretFile(file)
+		text, err = c.readSecretFile(file)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", what, err)
 		}
@@ -94,16 +94,20 @@ func (c terminal) readSecretText(ctx context.Context, what, file string) (text, 
 	return string(given), " on standard input", err
 }
 
-// readSecretFile reads the text of a file that contains one secret.
-func readSecretFile(path string) (string, error) {
+// readSecretFile reads the text of a file that contains one secret. It warns if others can read the
+// file.
+func (c terminal) readSecretFile(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	text, _, err := config.ReadSecretText(file)
+	text, exposed, err := config.ReadSecretText(file)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if exposed {
+		fmt.Fprintf(c.err, "Warning: %s: %s\n", path, config.ExposedWarning)
 	}
 	return text, nil
 }

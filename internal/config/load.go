@@ -230,7 +230,7 @@ func (s Sources) environment() (texts, error) {
 // links matches variables that are not settings: those that Kubernetes and Docker set in every
 // container next to a service with a name like claviger, those of our tests, and those of the
 // client.
-var links = regexp.MustCompile(`^CLAVIGER_TEST_|^CLAVIGER_(KEY|KEY_FILE|SERVER|CONTEXT|TENANT)$|` +
+var links = regexp.MustCompile(`^CLAVIGER_TEST_|^CLAVIGER_(KEY|KEY_FILE|MANAGEMENT_KEY_FILE|SERVER|CONTEXT|TENANT)$|` +
 	`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
 
 func linked(name, text string) bool {

@@ -99,7 +99,11 @@ func (k *call) trailPage(t trail) (response, error) {
 		return response{}, err
 	}
 	before, _ := strconv.ParseInt(at.BeforeID, 10, 64) // "" is the first page; any other was sealed here
-	part, err := t.read(k.Context(), k.trailFilter(), audit.TrailPage{Before: before, Limit: k.rows()})
+	filter, err := k.trailFilter()
+	if err != nil {
+		return response{}, err
+	}
+	part, err := t.read(k.Context(), filter, audit.TrailPage{Before: before, Limit: k.rows()})
 	if err != nil {
 		return response{}, err
 	}
@@ -186,14 +190,16 @@ var trailSince = []view.Choice{
 }
 
 // trailFilter returns the filter in the query string.
-func (k *call) trailFilter() audit.TrailFilter {
+func (k *call) trailFilter() (audit.TrailFilter, error) {
 	query := k.URL.Query()
 	f := audit.TrailFilter{Action: query.Get("action"), Actor: query.Get("actor"), Target: query.Get("target")}
-	days, err := strconv.Atoi(query.Get("since"))
-	if err == nil && days > 0 && days < 10_000 {
+	since, err := k.oneOf("since", trailSince...)
+	if since != "" && err == nil {
+		var days int
+		days, err = strconv.Atoi(since)
 		f.Since = k.now.Add(-time.Duration(days) * day)
 	}
-	return f
+	return f, err
 }
 
 // trailFilterForm is the form above the events.
@@ -288,14 +294,22 @@ type targetJSON struct {
 func (c *Console) exportTenantTrail(name string) handler {
 	return func(k *call) (response, error) {
 		t, err := k.tenantTrail()
-		return response{export: k.trailExport(name, t)}, err
+		if err != nil {
+			return response{}, err
+		}
+		e, err := k.trailExport(name, t)
+		return response{export: e}, err
 	}
 }
 
 func (c *Console) exportAccountTrail(name string) handler {
 	return func(k *call) (response, error) {
 		t, err := k.accountTrail()
-		return response{export: k.trailExport(name, t)}, err
+		if err != nil {
+			return response{}, err
+		}
+		e, err := k.trailExport(name, t)
+		return response{export: e}, err
 	}
 }
 
@@ -303,8 +317,8 @@ func (c *Console) exportAccountTrail(name string) handler {
 const exportedEvents = 200
 
 // trailExport returns a trail as a file, with the filters of the page.
-func (k *call) trailExport(name string, t trail) *export {
-	filter := k.trailFilter()
+func (k *call) trailExport(name string, t trail) (*export, error) {
+	filter, err := k.trailFilter()
 	return &export{
 		name: name, objects: "details",
 		columns: []string{
@@ -329,7 +343,7 @@ func (k *call) trailExport(name string, t trail) *export {
 				page = *found.Next
 			}
 		},
-	}
+	}, err
 }
 
 // detailsJSON returns the details of an event as a JSON object.

@@ -56,6 +56,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -282,6 +283,9 @@ func (c *Console) polled(serve handler) web.Handler {
 // respond lets the handler of a signed-in person answer. A session that has ended in the account of
 // what was asked for has ended for the request.
 func (c *Console) respond(w http.ResponseWriter, k *call, serve handler) error {
+	if err := k.checkQuery(); err != nil {
+		return err
+	}
 	answer, err := serve(k)
 	if k.Method == http.MethodPost && err == nil {
 		c.Background.forget(k.PathValue("tenant"), string(k.session.User.ID))
@@ -338,6 +342,24 @@ func (c *Console) readAnonymous(w http.ResponseWriter, r *http.Request) (url.Val
 	return readForm(r, text)
 }
 
+// checkQuery refuses a query string that cannot be read as it was meant: the page would show, or
+// export, what nobody asked for. Forms have parameters that are repeated, and other pages none.
+func (k *call) checkQuery() error {
+	p, _, found := k.console.site.at(k.URL.Path)
+	return web.CheckPageQuery(k.URL.RawQuery, found && p.show == nil)
+}
+
+// oneOf returns a parameter of the query string, which is "" or one of the choices.
+func (k *call) oneOf(name string, choices ...view.Choice) (string, error) {
+	sent := k.URL.Query().Get(name)
+	if sent == "" || slices.ContainsFunc(choices, func(c view.Choice) bool { return c.Value == sent }) {
+		return sent, nil
+	}
+	return "", fault.Refuse(fault.Field{
+		Name: name, Code: "unknown", Message: "This page has no such choice. Go back to its beginning.",
+	})
+}
+
 func (c *Console) newCall(r *http.Request) *call {
 	return &call{Request: r, console: c, now: c.Now(), zone: zoneOf(r)}
 }
@@ -350,6 +372,9 @@ func readForm(r *http.Request, body []byte) (url.Values, error) {
 	}
 	if len(body) > web.MaxBody {
 		return nil, fault.TooLarge
+	}
+	if err := web.PlainContent(r.Header); err != nil {
+		return nil, err
 	}
 	if strings.TrimSpace(kind) != "application/x-www-form-urlencoded" {
 		return nil, fault.New(fault.UnsupportedMediaType, "Send the fields of a form.")

@@ -43,9 +43,22 @@ type exportFormat interface {
 	end(err error)
 }
 
-// stream writes an export. A person has one at a time. What fails after the first part is said in
-// the last row, because the status was sent before.
+// stream writes an export. It ends with its session: each part is read with the rights that the
+// person has by then.
 func (c *Console) stream(w http.ResponseWriter, k *call, e *export) error {
+	return c.streamWhile(w, k, e, func() error {
+		who, err := c.Middleware.Authenticator.StillSignedIn(w, k.Request)
+		if err == nil {
+			k.who = who
+		}
+		return err
+	})
+}
+
+// streamWhile writes an export, until allowed returns an error, which is asked after each part. A
+// person has one export at a time. What fails after the first part is said in the last row, because
+// the status was sent before.
+func (c *Console) streamWhile(w http.ResponseWriter, k *call, e *export, allowed func() error) error {
 	person := k.session.User.ID
 	if _, running := c.exporting.LoadOrStore(person, true); running {
 		return errExporting
@@ -66,7 +79,10 @@ func (c *Console) stream(w http.ResponseWriter, k *call, e *export) error {
 	err := e.read(ctx, func(cells ...string) { file.row(cells) }, func() error {
 		sent = true
 		_ = control.SetWriteDeadline(time.Now().Add(pageWithin))
-		return file.flush()
+		if err := file.flush(); err != nil {
+			return err
+		}
+		return allowed()
 	})
 	if err != nil && !sent {
 		h.Del("Content-Disposition")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/fault"
@@ -16,6 +17,36 @@ func exporter(t *testing.T) *call {
 	return &call{
 		Request: httptest.NewRequestWithContext(t.Context(), "GET", "/", nil),
 		session: principal.Session{User: principal.Person{ID: "usr_a"}},
+	}
+}
+
+// always lets an export go on.
+func always() error { return nil }
+
+func TestAnExportEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	parts := 0
+	w := httptest.NewRecorder()
+	err := new(Console).streamWhile(w, exporter(t), &export{
+		name: "a.jsonl", columns: []string{"n"},
+		read: func(_ context.Context, row func(...string), part func() error) error {
+			for {
+				row("one")
+				parts++
+				if err := part(); err != nil {
+					return err
+				}
+			}
+		},
+	}, func() error {
+		if parts == 2 {
+			return fault.SessionEnded
+		}
+		return nil
+	})
+	const want = "{\"n\":\"one\"}\n{\"n\":\"one\"}\n{\"complete\":false,\"rows\":2"
+	if err != nil || !strings.HasPrefix(w.Body.String(), want) {
+		t.Errorf("%v, %q", err, w.Body.String())
 	}
 }
 
@@ -39,7 +70,7 @@ func TestAnExportThatFailsSaysSo(t *testing.T) {
 		"nothing of CSV before, too": {"a.csv", 0, down, ""},
 	} {
 		w := httptest.NewRecorder()
-		err := new(Console).stream(w, exporter(t), &export{
+		err := new(Console).streamWhile(w, exporter(t), &export{
 			name: c.file, columns: []string{"n"},
 			read: func(_ context.Context, row func(...string), part func() error) error {
 				for range c.parts {
@@ -50,7 +81,7 @@ func TestAnExportThatFailsSaysSo(t *testing.T) {
 				}
 				return c.err
 			},
-		})
+		}, always)
 		if failed := c.parts == 0 && c.err != nil; (err != nil) != failed || w.Body.String() != c.want {
 			t.Errorf("%s: %v, %q", name, err, w.Body.String())
 		}
@@ -64,18 +95,18 @@ func TestAPersonExportsOneThingAtATime(t *testing.T) {
 	none.read = func(context.Context, func(...string), func() error) error { return nil }
 	first := &export{name: "a.csv"}
 	first.read = func(context.Context, func(...string), func() error) error {
-		if err := c.stream(httptest.NewRecorder(), exporter(t), none); !errors.Is(err, fault.Conflict) {
+		if err := c.streamWhile(httptest.NewRecorder(), exporter(t), none, always); !errors.Is(err, fault.Conflict) {
 			t.Errorf("beside another: %v", err)
 		}
 		other := exporter(t)
 		other.session.User.ID = "usr_b"
-		if err := c.stream(httptest.NewRecorder(), other, none); err != nil {
+		if err := c.streamWhile(httptest.NewRecorder(), other, none, always); err != nil {
 			t.Errorf("another person: %v", err)
 		}
 		return nil
 	}
 	for range 2 { // the second time, the first has ended
-		if err := c.stream(httptest.NewRecorder(), exporter(t), first); err != nil {
+		if err := c.streamWhile(httptest.NewRecorder(), exporter(t), first, always); err != nil {
 			t.Error(err)
 		}
 	}

@@ -172,3 +172,31 @@ func TestTheKeysOfATenantAreExportedWithoutFormulasAndWithoutWhatOthersMayNotSee
 	}
 	v.get(d.at("keys.csv?status=nonsense")).see(t, "a wrong filter", http.StatusUnprocessableEntity, "Use active")
 }
+
+// A filter that is ignored would show, or export, what nobody asked for.
+func TestAPageDoesNotIgnoreAFilterThatItCannotRead(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	d.Key(d.As(d.person), d.tenant, "applications:read")
+	const unreadable, unknown = http.StatusBadRequest, http.StatusUnprocessableEntity
+	for path, want := range map[string]int{
+		"keys?q=100%": unreadable, "keys?q=%ff": unreadable, "keys?q=a;b": unreadable, "keys?%zz=1": unreadable,
+		"keys?q=a&q=b": unreadable, "keys?status=active&status=revoked": unreadable,
+		"keys.csv?q=100%": unreadable, "keys.csv?q=a&%71=b": unreadable, "members?q=%C3%28": unreadable,
+		"subjects.csv?plan=%": unreadable, "audit.csv?action=%zz": unreadable,
+		"audit.jsonl?since=7&since=30": unreadable,
+		"health.csv?x=%":               unreadable, "usage.csv?key=%": unreadable, "keys/new?name=100%": unreadable,
+		"keys?status=nonsense": unknown, "audit?since=yesterday": unknown,
+		"audit.csv?since=-1": unknown, "audit.jsonl?since=365": unknown, "usage?period=8": unknown,
+		"usage.csv?period=all": unknown, "service-accounts?show=all": unknown,
+		"keys?q=": http.StatusOK, "keys?q=&status=&owner=": http.StatusOK, "keys?utm_source=mail": http.StatusOK,
+		"keys?q=100%25": http.StatusOK, "keys/new?scopes=a:b&scopes=c:d": http.StatusOK, "audit?since=": http.StatusOK,
+	} {
+		if got := d.get(d.at(path)); got.status != want {
+			t.Errorf("%s: %d, want %d\n%.300s", path, got.status, want, got.text)
+		}
+	}
+	d.visitor = newVisitor(t, d.URL)
+	d.signIn(d.Owner)
+	d.get(d.inAccount("statement.csv?month=last")).see(t, "a month", unknown, "no such choice")
+}

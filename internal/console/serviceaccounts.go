@@ -112,7 +112,11 @@ func (c *Console) listServiceAccounts(k *call) (response, error) {
 
 // listedServiceAccounts returns the service accounts that the list shows.
 func (k *call) listedServiceAccounts(t tenancy.Tenant, page paging.Page) ([]machine.ServiceAccount, error) {
-	if k.URL.Query().Get("show") == noSteward {
+	show, err := k.oneOf("show", view.Choice{Value: noSteward})
+	if err != nil {
+		return nil, err
+	}
+	if show == noSteward {
 		return k.console.ServiceAccounts.WithoutSteward(k.Context(), k.who, t.ID)
 	}
 	if words := k.URL.Query().Get("q"); words != "" {

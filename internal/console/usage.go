@@ -93,10 +93,11 @@ func (k *call) usageAsked() (a usageAsked, err error) {
 		return a, err
 	}
 	query := k.URL.Query()
-	a.days = query.Get("period")
-	if !slices.ContainsFunc(usagePeriods, func(c view.Choice) bool { return c.Value == a.days }) {
-		a.days = "30"
+	a.days, err = k.oneOf("period", usagePeriods...)
+	if err != nil {
+		return a, err
 	}
+	a.days = cmp.Or(a.days, "30")
 	a.span = map[string]usage.Span{
 		"1":  usage.NewSpan(usage.Hours, k.now.Add(-day+time.Hour), k.now),
 		"7":  usage.NewSpan(usage.Days, k.now.Add(-6*day), k.now),
@@ -521,15 +522,17 @@ func (k *call) statement() (st usage.Statement, months []view.Choice, err error)
 	}
 	now := k.now.UTC()
 	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	asked := k.URL.Query().Get("month")
 	chosenMonth := month
 	for i := range statementMonths {
 		at := month.AddDate(0, -i, 0)
 		c := view.Choice{Value: at.Format("2006-01"), Text: at.Format("January 2006")}
-		if c.Value == asked {
+		if c.Value == k.URL.Query().Get("month") {
 			chosenMonth = at
 		}
 		months = append(months, c)
+	}
+	if _, err := k.oneOf("month", months...); err != nil {
+		return st, nil, err
 	}
 	st, err = k.console.Reports.Statement(k.Context(), k.who, a.ID, chosenMonth)
 	return st, chosen(months, chosenMonth.Format("2006-01")), err

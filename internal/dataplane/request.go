@@ -178,7 +178,7 @@ func readText(d *jsontext.Decoder) (string, error) {
 }
 
 // sentHeaders are the headers of the request to decide about. The value of a header is a string or
-// a list of strings. null, an empty list, and a value of white space alone mean that the header is
+// a list of strings. null, an empty list, and values of white space alone mean that the header is
 // absent. Only headers that can carry a credential are read; all others may be of any type.
 type sentHeaders struct {
 	// authenticator knows which headers can carry a credential.
@@ -273,7 +273,7 @@ func readValues(d *jsontext.Decoder) (values []string, texts bool, err error) {
 	return []string{""}, false, d.SkipValue()
 }
 
-// readList reads a list as readValues does.
+// readList reads a list as readValues does. null in a list is no value.
 func readList(d *jsontext.Decoder) (values []string, texts bool, err error) {
 	if _, err := d.ReadToken(); err != nil { // [
 		return nil, false, err
@@ -281,15 +281,19 @@ func readList(d *jsontext.Decoder) (values []string, texts bool, err error) {
 	texts = true
 	for d.PeekKind() != ']' {
 		var text string
-		if d.PeekKind() == kindString {
+		kind := d.PeekKind()
+		if kind == kindString {
 			text, err = readText(d)
 		} else {
-			texts, err = false, d.SkipValue()
+			err = d.SkipValue()
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		values = append(values, text)
+		if kind != kindNull { // a value that is absent
+			texts = texts && kind == kindString
+			values = append(values, text)
+		}
 	}
 	_, err = d.ReadToken() // ]
 	return values, texts, err

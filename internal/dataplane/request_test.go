@@ -99,6 +99,22 @@ func TestARequestHasTheMembersOfTheDocument(t *testing.T) {
 	}
 }
 
+// null is no value, wherever it stands: some programs write the list of a header that was not sent
+// so.
+func TestNullInTheListOfAHeaderIsNoValue(t *testing.T) {
+	for list, want := range map[string][]string{
+		`[null]`: nil, `[null,null]`: nil, `[null,"Bearer x"]`: {"Bearer x"}, `["Bearer x",null]`: {"Bearer x"},
+		`["Bearer x",null,"Bearer y"]`: {"Bearer x", "Bearer y"},
+	} {
+		for _, name := range []string{"Authorization", "X-Api-Key"} {
+			q, err := readRequest(newItem([]byte(`{"headers":{"`+name+`":`+list+`}}`)), testAuthenticator())
+			if err != nil || len(q.Headers.faults) > 0 || !slices.Equal(q.Headers.header[name], want) {
+				t.Errorf("%s: %s was read as %q: %v %v", name, list, q.Headers.header, err, q.Headers.faults)
+			}
+		}
+	}
+}
+
 // A request of the Go client is read as it was meant.
 func TestTheClientsRequestIsReadAsItWasMeant(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -138,6 +138,9 @@ const (
 
 // search serves what was found.
 func (s *site) search(w http.ResponseWriter, r *http.Request) error {
+	if err := web.CheckPageQuery(r.URL.RawQuery, false); err != nil {
+		return err
+	}
 	query := strings.TrimSpace(r.URL.Query().Get("q"))
 	if runes := []rune(query); len(runes) > maxQuery {
 		query = string(runes[:maxQuery])

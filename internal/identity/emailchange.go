@@ -34,6 +34,9 @@ const (
 	// MaxEmailChangesADay is how many changes a person may request within 24 hours. Each mails a
 	// link to an address that the person chooses.
 	MaxEmailChangesADay = 5
+	// MaxEmailChangesTo is how many of these links are mailed to one address within 24 hours
+	// for all people together.
+	MaxEmailChangesTo = 10
 )
 
 var (
@@ -77,6 +80,12 @@ type EmailTx interface {
 	// NthEmailChange returns when the nth newest change of the user was requested; zero where there
 	// are fewer.
 	NthEmailChange(ctx context.Context, user ident.UserID, n int) (time.Time, error)
+	// LockLinks makes other calls of it wait until this transaction ends. It must be the last lock
+	// of the transaction.
+	LockLinks(ctx context.Context) error
+	// NthEmailChangeTo returns when the nth newest change to the address was requested, by anybody,
+	// in whatever spelling; zero where there are fewer.
+	NthEmailChangeTo(ctx context.Context, email string, n int) (time.Time, error)
 	InsertEmailLink(ctx context.Context, l EmailLink, token credential.TokenHash) error
 	// UseEmailLink uses a link up. It fails with fault.NotFound where that was done before or the
 	// link has expired.
@@ -117,13 +126,17 @@ func (s *Service) RequestEmailChange(ctx context.Context, who principal.Principa
 			return audit.Event{}, err
 		}
 		facts := notice.Facts{Address: who.Origin().IP, Until: c.ExpiresAt, Email: c.Email}
-		if err := s.mailEmailLink(ctx, tx, forNew, notice.EmailChangeNew, facts); err != nil {
-			return audit.Event{}, err
-		}
 		c.ConfirmOld = u.EmailProven
 		if c.ConfirmOld {
 			err = s.mailEmailLink(ctx, tx, forOld, notice.EmailChangeOld, facts)
 		}
+		if err == nil {
+			err = checkEmailChangesTo(ctx, tx, c.Email, now)
+		}
+		if err != nil {
+			return audit.Event{}, err
+		}
+		err = s.mailEmailLink(ctx, tx, forNew, notice.EmailChangeNew, facts)
 		return audit.By(who, audit.ActionUserEmailRequest, target(u)).With("link", string(forNew.ID)), err
 	})
 	return c, err
@@ -157,6 +170,21 @@ func (s *Service) lockForEmailChange(ctx context.Context, tx EmailTx, user ident
 	return u, err
 }
 
+// checkEmailChangesTo refuses another link to an address to which too many were mailed within 24
+// hours, so that many people together cannot flood the mailbox of somebody else.
+func checkEmailChangesTo(ctx context.Context, tx EmailTx, email string, now time.Time) error {
+	if err := tx.LockLinks(ctx); err != nil {
+		return err
+	}
+	at, err := tx.NthEmailChangeTo(ctx, email, MaxEmailChangesTo)
+	if wait := at.Add(policy.Day).Sub(now); err == nil && !at.IsZero() && wait > 0 {
+		err = fault.Retry(fault.RateLimited, wait, "Within 24 hours, this server mails "+
+			strconv.Itoa(MaxEmailChangesTo)+" of these links to one address. Wait as long as Retry-After says, or ask "+
+			"the operator to change your address (`claviger user email`).")
+	}
+	return err
+}
+
 // mailEmailLink writes a link and plans its message.
 func (s *Service) mailEmailLink(ctx context.Context, tx EmailTx, l EmailLink, kind notice.Kind,
 	facts notice.Facts,
@@ -165,7 +193,9 @@ func (s *Service) mailEmailLink(ctx context.Context, tx EmailTx, l EmailLink, ki
 	if err := tx.InsertEmailLink(ctx, l, credential.HashToken(token.Reveal())); err != nil {
 		return err
 	}
-	return tx.PlanNotice(ctx, notice.OfLink(kind, l.User, l.ID, l.CreatedAt, facts))
+	n := notice.OfLink(kind, l.User, l.ID, l.CreatedAt, facts)
+	n.To = l.Email
+	return tx.PlanNotice(ctx, n)
 }
 
 // EmailConfirmation is what a link of a change confirms.

@@ -334,3 +334,71 @@ func TestBothLinksAtOnceChangeTheAddress(t *testing.T) {
 		}
 	})
 }
+
+// Each person may request five links a day, so a few people could fill the mailbox of another.
+func TestLinksOfManyPeopleToOneAddressAreBounded(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := testkit.NewSMTPMailbox(t, e)
+		const victim = "victim@elsewhere.example"
+		change := func(who principal.Person, email string) error {
+			_, err := p.As(who).ChangeEmail(t.Context(), email)
+			return err
+		}
+		var last principal.Person
+		for n := range 5 {
+			last = p.Member(p.MainTenant, "Person "+string(rune('A'+n)), scope.Member)
+			p.NoError(change(last, victim))
+			p.NoError(change(last, "Victim@ELSEWHERE.example"))
+		}
+		other := p.Member(p.MainTenant, "Other Person", scope.Member)
+		testkit.ExpectCode(t, "the eleventh", change(other, victim), api.RateLimited)
+		testkit.ExpectCode(t, "in another spelling", change(last, "VICTIM@elsewhere.example"), api.RateLimited)
+		p.NoError(change(other, "other@elsewhere.example"))
+		p.Clock.Move(24 * time.Hour)
+		p.NoError(change(other, victim))
+	})
+}
+
+func TestTheOutboxForgetsTheAddressesOfADeletedPerson(t *testing.T) {
+	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p := testkit.NewSMTPMailbox(t, e)
+		const wanted, next = "wanted@elsewhere.example", "next@elsewhere.example"
+		testkit.Invite(t, p.As(p.Owner), p.MainTenant, "slip@claviger.example", "member")
+		_, s, err := p.Anyone().AcceptInvitation(t.Context(), p.InvitationToken(t, "slip@claviger.example"),
+			testkit.Newcomer)
+		p.NoError(err)
+		ann := principal.Person{ID: ident.UserID(s.User.ID), Email: "slip@claviger.example"}
+		_, err = p.As(ann).ChangeEmail(t.Context(), next)
+		p.NoError(err)
+		forNew, forOld := emailTokens(t, p, next, ann.Email)
+		if confirming(t, p.Server, forNew) != "waits" || confirming(t, p.Server, forOld) != "changed" {
+			t.Fatal("the address did not change")
+		}
+		p.SendDue()
+		_, err = p.As(ann).ChangeEmail(t.Context(), wanted)
+		p.NoError(err)
+		ben := p.Member(p.MainTenant, "Ben Example", scope.Member)
+		_, err = p.As(ben).ChangeEmail(t.Context(), "bens@elsewhere.example")
+		p.NoError(err)
+		mentions := func(address string) int {
+			return testkit.QueryInt(t, p.Server,
+				`SELECT COUNT(*) FROM outbox WHERE recipient = $1 OR payload LIKE '%' || $1 || '%'`, address)
+		}
+		addresses := []string{ann.Email, next, wanted}
+		for _, address := range addresses {
+			if mentions(address) == 0 {
+				t.Fatalf("the outbox never had %s", address)
+			}
+		}
+		p.NoError(p.As(ann).DeleteMe(t.Context()))
+		p.SendDue()
+		for _, address := range addresses {
+			if n := mentions(address); n > 0 {
+				t.Errorf("the outbox still has %s in %d messages", address, n)
+			}
+		}
+		if mentions("bens@elsewhere.example") == 0 {
+			t.Error("the outbox forgot somebody else's")
+		}
+	})
+}

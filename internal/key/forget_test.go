@@ -68,6 +68,10 @@ type staleLists struct {
 
 func (l staleLists) KeysExpiredBy(context.Context, time.Time) ([]key.Ref, error) { return l.refs, nil }
 
+func (l staleLists) KeysUnclaimedBy(context.Context, time.Time) ([]key.Ref, error) {
+	return l.refs, nil
+}
+
 func (l staleLists) KeysWithPreviousEndedBy(context.Context, time.Time) ([]key.Ref, error) {
 	return l.refs, nil
 }

@@ -1,10 +1,13 @@
 package key_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/key"
 	"github.com/claviger-dev/claviger/internal/policy"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -58,5 +61,27 @@ func TestTheLinkOfAnUnclaimedKeyIsDeletedWithTheKey(t *testing.T) {
 	testkit.ExpectCode(t, "the key", err, api.NotFound)
 	if n := testkit.CountRows(t, h, "links"); n != 0 {
 		t.Errorf("%d links are left", n)
+	}
+}
+
+// An admin may make another link while the job deletes keys.
+func TestAKeyWhoseLinkWasRenewedMeanwhileIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	admin, person := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "Key Owner", scope.Member)
+	k, _ := testkit.KeyByLink(t, h.As(admin), tenant, person, nil)
+	h.Clock.Move(key.ClaimPeriod)
+	id := ident.KeyID(k.Key.ID)
+	found := testkit.Must[[]key.Ref](t)(h.KeySweeper.Store.KeysUnclaimedBy(t.Context(), h.Clock.Now()))
+	if len(found) != 1 || found[0].Key != id {
+		t.Fatalf("unclaimed are %v", found)
+	}
+	renewed := testkit.Must[api.IssuedKey](t)(h.As(admin).RenewClaimLink(t.Context(), string(tenant.ID), k.Key.ID))
+	h.KeySweeper.Store = staleLists{SweepStore: h.KeySweeper.Store, refs: found}
+	testkit.NoError(t, h.KeySweeper.DeleteUnclaimed(t.Context()))
+	token := (*renewed.Link.URL)[strings.LastIndex(*renewed.Link.URL, "/")+1:]
+	if _, err := h.As(person).ClaimKey(t.Context(), token); err != nil {
+		t.Errorf("the new link: %v", err)
 	}
 }

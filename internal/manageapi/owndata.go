@@ -53,14 +53,17 @@ func (a *API) downloadMe(ctx context.Context, _ *struct{}) (*huma.StreamResponse
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humago.Unwrap(hctx)
-		if err := a.sendOwnData(ctx, w, who); err != nil {
+		if err := a.sendOwnData(ctx, w, r, who); err != nil {
 			a.surface.Refuse(w, r, err)
 		}
 	}}, nil
 }
 
-// sendOwnData sends the data of the caller. It returns an error only if nothing was sent.
-func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, who principal.Principal) error {
+// sendOwnData sends the data of the caller. It returns an error only if nothing was sent. The
+// download ends with its session.
+func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	who principal.Principal,
+) error {
 	own, _ := who.Session()
 	if _, running := a.downloads.LoadOrStore(own.User.ID, true); running {
 		return errDownloading
@@ -79,7 +82,10 @@ func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, who princi
 	h := w.Header()
 	web.SetPrivateJSON(h)
 	h.Set("Content-Disposition", `attachment; filename="claviger-data.json"`)
-	f := &dataFile{w: w, control: http.NewResponseController(w)}
+	f := &dataFile{w: w, control: http.NewResponseController(w), stillSignedIn: func() error {
+		_, err := a.Middleware.Authenticator.StillSignedIn(w, r)
+		return err
+	}}
 	memberships, accounts := web.Memberships(own)
 	f.member("user", meOf(u))
 	f.member("avatar", avatar != "")
@@ -110,7 +116,7 @@ func (a *API) sendSessions(ctx context.Context, who principal.Principal, f *data
 			f.item(sessionInfoOf(who)(s))
 			page.BeforeTime, page.BeforeID = s.CreatedAt, string(s.ID)
 		}
-		if err := f.flush(); err != nil || len(list) < page.Limit {
+		if err := f.sendPart(); err != nil || len(list) < page.Limit {
 			return err
 		}
 	}
@@ -125,7 +131,7 @@ func (a *API) sendOwnKeys(ctx context.Context, who principal.Principal, f *dataF
 		for _, v := range l.Views {
 			f.item(ownKeyOf(v))
 		}
-		if err := f.flush(); err != nil {
+		if err := f.sendPart(); err != nil {
 			return err
 		}
 		page = l.Next
@@ -142,7 +148,7 @@ func (a *API) sendOwnEvents(ctx context.Context, who principal.Principal, f *dat
 		for _, e := range part.Events {
 			f.item(eventOf(e))
 		}
-		if err := f.flush(); err != nil {
+		if err := f.sendPart(); err != nil {
 			return err
 		}
 		page = part.Next
@@ -154,7 +160,9 @@ func (a *API) sendOwnEvents(ctx context.Context, who principal.Principal, f *dat
 type dataFile struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	part    bytes.Buffer
+	// stillSignedIn returns an error once the session of the download has ended.
+	stillSignedIn func() error
+	part          bytes.Buffer
 	// begun is set after the first member, and inList after the first item of a list.
 	begun, inList bool
 	err           error
@@ -199,6 +207,14 @@ func (f *dataFile) item(v any) {
 }
 
 func (f *dataFile) close() { f.part.WriteByte(']') }
+
+// sendPart sends a part of a list. It fails where no further part may be read.
+func (f *dataFile) sendPart() error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	return f.stillSignedIn()
+}
 
 // flush sends what was written. It fails where the client is gone.
 func (f *dataFile) flush() error {

@@ -132,3 +132,30 @@ func TestWhoDownloadsTheirData(t *testing.T) {
 	h.Clock.Move(5 * time.Minute)
 	testkit.ExpectCode(t, "after five minutes", download(c), api.SignInAgain)
 }
+
+// A session that was ended because somebody else has it must not go on sending.
+func TestADownloadEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	ann := h.Member(h.Tenant("Main", nil), "Ann Example", scope.Member)
+	thief, c := h.As(ann), h.As(ann)
+	now := h.Clock.Now().UnixMicro()
+	// More than the sockets between client and server hold.
+	const sessions = 60_000
+	testkit.InsertMany(t, h, sessions, fmt.Sprintf(`INSERT INTO sessions (id, user_id, token_hash, created_at,
+		signed_in_at, last_seen_at, expires_at, ip, agent) SELECT 'ses_' || i, '%s', CAST('t' || i AS BLOB), %d - i,
+		%[2]d, %[2]d, %[2]d + 3600000000, '', '%s' FROM n`, ann.ID, now, strings.Repeat("agent", 40)))
+	file := testkit.Must[io.ReadCloser](t)(thief.MyData(t.Context()))
+	defer file.Close()
+	begin := make([]byte, 1000)
+	_, err := io.ReadFull(file, begin)
+	testkit.NoError(t, err)
+	_, err = c.ChangePassword(t.Context(), testkit.Password, "another horse battery staple")
+	testkit.NoError(t, err)
+	rest := testkit.Must[[]byte](t)(io.ReadAll(file))
+	var data api.PersonalData
+	testkit.NoError(t, json.Unmarshal(append(begin, rest...), &data))
+	if data.Complete || data.Error == nil || len(data.Sessions) >= sessions || len(data.Events) > 0 {
+		t.Errorf("complete %t, %d sessions, %d events", data.Complete, len(data.Sessions), len(data.Events))
+	}
+}

@@ -122,8 +122,8 @@ type Notice struct {
 	Key ident.KeyID
 	// Link is the link that the message contains; "" for none. Nobody else sees it.
 	Link ident.LinkID
-	// To is the address that a tenant's link goes to, or that of before of a person who has another
-	// one now; "" for every other notice.
+	// To is the address that a tenant's link goes to, the one that a person asked for, or that of
+	// before of a person who has another one now; "" for every other notice.
 	To string
 	// Account is the account that it is about. The outbox sets it to that of Facts.Tenant where it
 	// is "". It stays "" for a notice about a person's own sign-ins and password.

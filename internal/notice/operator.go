@@ -2,7 +2,6 @@ package notice
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -19,7 +18,7 @@ func (s *Service) List(ctx context.Context, state State, limit int) ([]Entry, er
 	if state != "" && !slices.Contains(states[:], state) {
 		return nil, fault.Refuse(fault.Field{
 			Name: "state", Code: "unknown",
-			Message: fmt.Sprintf("Use one of %v.", states),
+			Message: "Use waiting, claimed, sending, sent, skipped, dead or in_doubt.",
 		})
 	}
 	return s.Store.Notices(ctx, state, limit)

@@ -161,7 +161,7 @@ func (s *Service) deliver(ctx context.Context, n Notice, c Lease) (failure, err 
 	}
 	m := Message{Notice: n, Date: s.Now()}
 	if n.Kind == EmailChanged { // the address on file is another one now
-		m.To = Recipient{Email: n.To, Active: true, Proven: true}
+		m.To = Recipient{Email: n.To, Active: n.To != "", Proven: true} // "" once the person is deleted
 	}
 	if n.User != "" {
 		m.To, err = s.Store.Recipient(ctx, n.User)

@@ -24,9 +24,9 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (f form, err erro
 		web.DiscardBody(w, r)
 		return f, fault.New(fault.Malformed, "Send the parameters as a form, with Content-Type: "+formType+".")
 	}
-	if r.Header.Get("Content-Encoding") != "" {
+	if err := web.PlainContent(r.Header); err != nil {
 		web.DiscardBody(w, r)
-		return f, fault.New(fault.Malformed, "Send the body without Content-Encoding.")
+		return f, fault.New(fault.Malformed, fault.Message(err))
 	}
 	if err := a.Middleware.BufferAnonymousBody(w, r); err != nil {
 		return f, err

@@ -21,6 +21,8 @@ const (
 		AND created_at > $2 AND expires_at > $3 ORDER BY created_at`
 	nthEmailChange query = `SELECT created_at FROM links WHERE kind = 'email_change' AND user_id = $1
 		AND email IS NOT NULL ORDER BY created_at DESC LIMIT 1 OFFSET $2`
+	nthEmailChangeTo query = `SELECT created_at FROM outbox WHERE recipient = $1 AND kind = 'email_change_new'
+		ORDER BY created_at DESC LIMIT 1 OFFSET $2`
 	voidEmailLinks query = `UPDATE links SET expires_at = $2 WHERE kind = 'email_change' AND user_id = $1
 		AND created_at > $3 AND expires_at > $2`
 	// They contain addresses of the person.
@@ -67,6 +69,11 @@ func scanEmailLink(row scanner) (l identity.EmailLink, err error) {
 // NthEmailChange implements identity.EmailTx.
 func (t *Tx) NthEmailChange(ctx context.Context, user ident.UserID, n int) (time.Time, error) {
 	return t.nthMail(ctx, nthEmailChange, user, n-1)
+}
+
+// NthEmailChangeTo implements identity.EmailTx.
+func (t *Tx) NthEmailChangeTo(ctx context.Context, email string, n int) (time.Time, error) {
+	return t.nthMail(ctx, nthEmailChangeTo, identity.CanonicalEmail(email), n-1)
 }
 
 // UseEmailLink implements identity.EmailTx.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -68,8 +69,19 @@ const (
 	nthMailToOf query = `SELECT n.created_at FROM outbox n JOIN tenants t ON t.id = n.tenant_id
 		WHERE n.recipient = $1
 		AND t.account_id = (SELECT account_id FROM tenants WHERE id = $3) ORDER BY n.created_at DESC LIMIT 1 OFFSET $2`
-	selectPlannedAt    query = `SELECT created_at FROM outbox WHERE dedupe = $1`
-	selectPlannedUntil query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
+	// These make the outbox forget the addresses of a person who is deleted: their own, in what was
+	// sent or is not going to be; earlier ones; and those that they asked for.
+	forgetRecipient query = `UPDATE outbox SET recipient = NULL
+		WHERE recipient = (SELECT canonical_email FROM users WHERE id = $1)
+		AND (user_id = $1 OR state IN ('sent', 'skipped', 'dead', 'in_doubt'))`
+	listEarlierAddresses query = `SELECT recipient FROM outbox WHERE dedupe > $1 AND dedupe < $2
+		ORDER BY dedupe LIMIT 100`
+	forgetEarlierAddresses query = `UPDATE outbox SET recipient = NULL WHERE recipient IN ($1…)
+		AND (kind = 'email_changed' OR state IN ('sent', 'skipped', 'dead', 'in_doubt'))`
+	listRequestedAddresses   query = `SELECT id, created_at FROM links WHERE kind = 'email_change' AND user_id = $1`
+	forgetRequestedAddresses query = `UPDATE outbox SET recipient = NULL, payload = '{}' WHERE dedupe IN ($1…)`
+	selectPlannedAt          query = `SELECT created_at FROM outbox WHERE dedupe = $1`
+	selectPlannedUntil       query = `SELECT CAST(value AS BIGINT) FROM server_settings WHERE name = 'notices_planned'`
 )
 
 // plannedSetting is the name of the setting that holds when the last complete planning pass began.
@@ -124,6 +136,49 @@ func (t *Tx) nthMail(ctx context.Context, q query, args ...any) (at time.Time, e
 		err = nil
 	}
 	return at, err
+}
+
+// forgetAddresses removes the addresses of a person from the outbox. It runs before the person and
+// their links are erased.
+func (t *Tx) forgetAddresses(ctx context.Context, user ident.UserID) error {
+	if err := t.exec(ctx, forgetRecipient, user); err != nil {
+		return err
+	}
+	changed := string(notice.EmailChanged) + "/" + string(user)
+	earlier, err := collect(ctx, t, listEarlierAddresses, scanRecipient, changed+"/", changed+"0") // 0 follows /
+	if err != nil {
+		return err
+	}
+	if len(earlier) > 0 {
+		q, args := expand(forgetEarlierAddresses, 1, earlier)
+		if err := t.exec(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	links, err := collect(ctx, t, listRequestedAddresses, scanRequestNotices, user)
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	q, args := expand(forgetRequestedAddresses, 1, slices.Concat(links...))
+	return t.exec(ctx, q, args...)
+}
+
+func scanRecipient(row scanner) (address string, err error) {
+	err = row.Scan(nullString(&address))
+	return address, err
+}
+
+// scanRequestNotices returns what makes the notices of a change of address unique (notice.OfLink).
+func scanRequestNotices(row scanner) (dedupe []string, err error) {
+	var link ident.LinkID
+	var at time.Time
+	if err := row.Scan(&link, nullTime{&at}); err != nil {
+		return nil, err
+	}
+	for _, kind := range []notice.Kind{notice.EmailChangeNew, notice.EmailChangeOld} {
+		dedupe = append(dedupe, notice.OfLink(kind, "", link, at, notice.Facts{}).Dedupe)
+	}
+	return dedupe, nil
 }
 
 // NoticePlanned implements key.SweepTx.

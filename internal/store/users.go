@@ -195,6 +195,9 @@ func (t *Tx) RemoveMemberships(ctx context.Context, user ident.UserID) error {
 
 // DeleteUser implements identity.DeleteTx.
 func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) error {
+	if err := t.forgetAddresses(ctx, user); err != nil {
+		return err
+	}
 	for _, q := range []query{
 		deleteKnownClients, deleteCodes, deleteFactor, deleteAvatar, deleteEmailLinks,
 	} {

@@ -362,8 +362,10 @@ func (s *Service) ChangeTenant(ctx context.Context, who principal.Principal, id 
 		if len(changed) > 0 {
 			t.setUpdatedAt(s.Now())
 		}
-		e := t.withKeyHeader(audit.By(who, audit.ActionTenantEdit, t.target()).In(id, in).With("changed",
-			strings.Join(changed, " ")).InvalidatesTenants(id))
+		e := audit.By(who, audit.ActionTenantEdit, t.target()).In(id, in).With("changed", strings.Join(changed, " "))
+		if c.Settings != nil || c.Disabled != nil { // no decision reads the name
+			e = t.withKeyHeader(e.InvalidatesTenants(id))
+		}
 		if len(changed) == 0 {
 			return e, audit.ErrNothing
 		}

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -134,8 +135,8 @@ func (r *Recorder) hurry(u *lastUse, at int64) {
 	}
 }
 
-// Flush writes all uses of keys and scopes that are not on record, whether they are due or not. A
-// batch that cannot be written is kept, and its error returned.
+// Flush writes all uses of keys and scopes that are not on record, whether they are due or not, the
+// oldest first. A batch that cannot be written is kept, and its error returned.
 func (r *Recorder) Flush(ctx context.Context, s Store) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -143,6 +144,19 @@ func (r *Recorder) Flush(ctx context.Context, s Store) error {
 		r.writeUses(ctx, s, r.takeAll(), 0),
 		r.writeScopes(ctx, s, r.takeScopes(math.MaxInt)),
 	)
+}
+
+// Unwritten returns how many uses of keys and scopes are not on record.
+func (r *Recorder) Unwritten() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.scopes)
+	for _, u := range r.uses {
+		if u.unwritten() {
+			n++
+		}
+	}
+	return n
 }
 
 // WriteDue writes the rows that are due, the oldest first, but only those of [WriteEvery] that
@@ -177,7 +191,8 @@ func (r *Recorder) take(until int64, n int) (batch []*lastUse) {
 	return batch
 }
 
-// takeAll takes all last uses out of the queue that are not on record, due or not.
+// takeAll takes all last uses out of the queue that are not on record, due or not, the oldest
+// first.
 func (r *Recorder) takeAll() (batch []*lastUse) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,35 +211,48 @@ func (r *Recorder) takeAll() (batch []*lastUse) {
 		u.index = i
 	}
 	heap.Init(&r.queue)
+	slices.SortFunc(batch, func(a, b *lastUse) int { return cmp.Compare(a.due, b.due) })
 	return batch
 }
 
 // writeUses writes what was taken and puts it back into the queue. at is the time, or 0.
 func (r *Recorder) writeUses(ctx context.Context, s Store, all []*lastUse, at int64) error {
-	var failed error
-	for batch := range slices.Chunk(all, maxBatchOfUses) {
+	for len(all) > 0 {
+		batch := all[:min(len(all), maxBatchOfUses)]
 		uses := make([]Use, 0, len(batch))
 		for _, u := range batch {
 			use, _ := u.use() // what was taken is not forgotten
 			uses = append(uses, use)
 		}
-		if failed == nil {
-			failed = r.counts.measure(len(uses), func() error { return s.RecordUses(ctx, slices.Clone(uses)) })
+		err := r.counts.measure(len(uses), func() error { return s.RecordUses(ctx, slices.Clone(uses)) })
+		if err != nil {
+			r.putBack(all)
+			return err
 		}
-		r.putBack(batch, uses, at, failed == nil)
+		r.wrote(batch, uses, at)
+		all = all[len(batch):]
 	}
-	return failed
+	return nil
 }
 
-func (r *Recorder) putBack(batch []*lastUse, uses []Use, at int64, written bool) {
+// wrote puts last uses that were written back into the queue.
+func (r *Recorder) wrote(batch []*lastUse, uses []Use, at int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, u := range batch {
-		if written {
-			u.wrote(&uses[i], at)
-		}
+		u.wrote(&uses[i], at)
 		heap.Push(&r.queue, u)
 	}
+}
+
+// putBack puts last uses that were not written back into the queue.
+func (r *Recorder) putBack(all []*lastUse) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range all {
+		r.queue.Push(u)
+	}
+	heap.Init(&r.queue)
 }
 
 // takeScopes takes at most n uses of scopes.

@@ -349,3 +349,52 @@ func TestUsesOfAWrongClockAreMovedToThePresent(t *testing.T) {
 		t.Errorf("written is %+v, want %+v", got.scopes, wantScopes)
 	}
 }
+
+// untilStopped is a store for which there is time for a few batches only.
+type untilStopped struct {
+	batches int
+	stop    context.CancelFunc
+	uses    []usage.Use
+}
+
+func (s *untilStopped) RecordUses(ctx context.Context, batch []usage.Use) error {
+	if s.batches == 0 {
+		s.stop()
+		return ctx.Err()
+	}
+	s.batches--
+	s.uses = append(s.uses, batch...)
+	return nil
+}
+
+func (s *untilStopped) RecordScopeUses(ctx context.Context, _ []usage.ScopeUse) error {
+	return ctx.Err()
+}
+
+func TestAFlushWithoutTimeForAllWritesTheOldestUsesAndKeepsTheOthers(t *testing.T) {
+	const all, batch = 23_000, 5_000
+	const batches = 2
+	var r usage.Recorder
+	for i := range all { // the later a key comes, the older is its use
+		r.Record(usage.Use{Key: ident.KeyID(fmt.Sprintf("key_%05d", i)), At: noon.Add(-time.Duration(i) * time.Second)})
+	}
+	r.RecordScope(usage.ScopeUse{Key: "key_1", Scope: "a:read", On: noon})
+	ctx, stop := context.WithCancel(t.Context())
+	s := untilStopped{batches: batches, stop: stop}
+	if err := r.Flush(ctx, &s); !errors.Is(err, context.Canceled) {
+		t.Errorf("the flush returns %v", err)
+	}
+	oldest := noon.Add(-(all - batches*batch) * time.Second)
+	for _, use := range s.uses {
+		if use.At.After(oldest) {
+			t.Fatalf("a use at %s was written before older ones", use.At)
+		}
+	}
+	if want := all - batches*batch + 1; len(s.uses) != batches*batch || r.Unwritten() != want {
+		t.Errorf("%d are written and %d not, want %d", len(s.uses), r.Unwritten(), want)
+	}
+	if rest := flush(t, &r); len(rest.uses) != all-batches*batch || len(rest.scopes) != 1 || r.Unwritten() != 0 {
+		t.Errorf("then %d uses and %d of scopes are written, and %d not", len(rest.uses), len(rest.scopes),
+			r.Unwritten())
+	}
+}

@@ -140,6 +140,14 @@ func (a *Authenticator) Refusal(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
+// StillSignedIn authenticates the session of a request again, whose response is sent while it is
+// read, and returns the person with the rights that they have now. It is no use of the session.
+func (a *Authenticator) StillSignedIn(w http.ResponseWriter, r *http.Request) (principal.Principal, error) {
+	p := a.ReadCredential(r.Context(), r.Header).Passive()
+	c, err := a.Verify.Authenticate(r.Context(), p, a.Origin(w.Header(), r))
+	return c.Principal, err
+}
+
 // authenticate runs steps 1 to 4b of a decision with the headers of the request. A caller who is
 // refused has a transport if the request carries exactly one credential.
 func (a *Authenticator) authenticate(w http.ResponseWriter, r *http.Request,

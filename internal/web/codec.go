@@ -69,7 +69,7 @@ func ReadLargeBody(r *http.Request) (Body, error) {
 
 // read reads a whole body of JSON with at most most bytes, or returns tooLarge.
 func (b Body) read(r *http.Request, most int, tooLarge error) error {
-	if err := plainContent(r.Header); err != nil {
+	if err := PlainContent(r.Header); err != nil {
 		return err
 	}
 	if err := jsonContent(r.Header); err != nil {
@@ -123,10 +123,14 @@ func ReadBodyFirst(r *http.Request) ([]byte, error) {
 	return text, nil
 }
 
-// ReadWhole reads a body of at most MaxBody bytes. It fails if the body does not arrive completely.
+// ReadWhole reads a body of at most MaxBody bytes, without an encoding. It fails if the body does
+// not arrive completely.
 func ReadWhole(r *http.Request) ([]byte, error) {
 	if !hasBody(r) {
 		return nil, nil
+	}
+	if err := PlainContent(r.Header); err != nil {
+		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	switch {
@@ -211,9 +215,9 @@ func Unmarshal(text []byte, v any) error {
 	return fault.New(fault.Malformed, "The body is not one JSON value.")
 }
 
-// plainContent refuses a body in an encoding, such as gzip. None is decoded: a limit on the encoded
+// PlainContent refuses a body in an encoding, such as gzip. None is decoded: a limit on the encoded
 // bytes would not limit the decoded ones.
-func plainContent(h http.Header) error {
+func PlainContent(h http.Header) error {
 	for _, line := range h["Content-Encoding"] {
 		for coding := range strings.SplitSeq(line, ",") {
 			coding = strings.TrimSpace(coding)

@@ -46,6 +46,33 @@ func CheckQuery(raw string, names []string) error {
 	return fault.Refuse(faults...)
 }
 
+// CheckPageQuery refuses a query string of a page that is not percent-encoded UTF-8. A page accepts
+// parameters that it does not know, and empty ones, which forms send. If once is set,
+// CheckPageQuery also refuses a parameter that is repeated.
+func CheckPageQuery(raw string, once bool) error {
+	if raw == "" {
+		return nil
+	}
+	var seen []string
+	number := 0
+	for part := range strings.SplitSeq(raw, "&") {
+		number++
+		encodedName, encodedValue, _ := strings.Cut(part, "=")
+		name, ok := decodeQuery(encodedName)
+		if _, readable := decodeQuery(encodedValue); !ok || !readable {
+			return malformedQuery(number, "", notEncoded)
+		}
+		if once && slices.Contains(seen, name) {
+			return malformedQuery(number, "", "repeats another one. Send each once.")
+		}
+		seen = append(seen, name)
+	}
+	return nil
+}
+
+// notEncoded is what is wrong with a parameter that cannot be decoded.
+const notEncoded = "is not percent-encoded UTF-8. Write % as %25 and ; as %3B."
+
 // readParameter decodes one parameter of a query string. It returns "" for a name that is not one
 // of names.
 func readParameter(part string, number int, names []string) (name, value string, err error) {
@@ -59,7 +86,7 @@ func readParameter(part string, number int, names []string) (name, value string,
 	}
 	value, readable := decodeQuery(encodedValue)
 	if !ok || !readable {
-		return "", "", malformedQuery(number, name, "is not percent-encoded UTF-8. Write % as %25 and ; as %3B.")
+		return "", "", malformedQuery(number, name, notEncoded)
 	}
 	return name, value, nil
 }

@@ -111,7 +111,7 @@ func (a *Authenticator) receive(w http.ResponseWriter, r *http.Request, needs ve
 
 // readUpload reads a body of at most so many bytes.
 func readUpload(r *http.Request, most int) ([]byte, error) {
-	if err := plainContent(r.Header); err != nil {
+	if err := PlainContent(r.Header); err != nil {
 		return nil, err
 	}
 	if r.ContentLength > int64(most) {

@@ -164,6 +164,9 @@ func checkHeaders(h http.Header) error {
 	if kind, _, err := mime.ParseMediaType(h.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fault.New(fault.UnsupportedMediaType, "Send the header Content-Type: application/json.")
 	}
+	if err := web.PlainContent(h); err != nil {
+		return err
+	}
 	accepted := strings.ToLower(strings.Join(h.Values("Accept"), ","))
 	for _, kind := range []string{"application/json", "text/event-stream"} {
 		if !strings.Contains(accepted, kind) && !strings.Contains(accepted, "*/*") {

@@ -128,6 +128,9 @@ func explainRefusal(e *pgconn.PgError, c *pgx.ConnConfig) error {
 		return fmt.Errorf("%s: see max_connections of the server and the limits of role and database; "+
 			"a node needs as many connections as database.max_connections says (%d by default, at least %d)",
 			said, DefaultConnections, MinConnections)
+	case "55000": // object_not_in_prerequisite_state
+		return fmt.Errorf("%s: ALTER DATABASE %s ALLOW_CONNECTIONS true, or name another database in database.url",
+			said, database)
 	case "57P03": // cannot_connect_now
 		return fmt.Errorf("%s: the server starts, stops or recovers; try again when it is up", said)
 	case "25006": // read_only_sql_transaction

@@ -205,7 +205,13 @@ func TestAServerOfItsOwnIsRefusedWithItsCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, s.url("postgres", "sslmode=verify-ca"), "certificate of the server is not trusted")
-	refused(t, s.url("postgres", "sslmode=verify-ca&sslrootcert="+trusted+".none"), "cannot be read")
+	refused(t, s.url("postgres", "sslmode=verify-ca&sslrootcert="+trusted+".none"),
+		"a file that database.url names, such as sslrootcert, cannot be read: open "+trusted+".none")
+	garbage := filepath.Join(t.TempDir(), "garbage.crt")
+	if err := os.WriteFile(garbage, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s.url("postgres", "sslmode=verify-ca&sslrootcert="+garbage), "TLS cannot be used as database.url says")
 	refused(t, s.url("postgres", "sslmode=verify-full&sslrootcert="+trusted),
 		"certificate of the server is not for this name")
 	refused(t, s.url("secured", "sslmode=disable"), "pg_hba.conf")

@@ -224,6 +224,8 @@ func TestAURLThatDoesNotOpenNeverShowsItsPassword(t *testing.T) {
 		"a wrong parameter":  with(func(u *url.URL) { u.RawQuery += "&no_such_setting=1" }),
 		"a wrong pool":       with(func(u *url.URL) { u.RawQuery += "&pool_max_conns=many" }),
 		"a wrong scheme":     with(func(u *url.URL) { u.Scheme = "mysql" }),
+		"an @ and a / in it": "postgres://postgres:x@" + password + "/more@127.0.0.1:1/claviger",
+		"an @ and a # in it": "postgres://postgres:x@" + password + "#more@127.0.0.1:1/claviger",
 		"a bad escape":       "postgres://postgres:" + password + "%zz@127.0.0.1/claviger",
 		"a space in it":      "postgres://postgres:" + password + " @127.0.0.1/claviger",
 		"key and value":      "host=127.0.0.1 port=x user=postgres password=" + password,

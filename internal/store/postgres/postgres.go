@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 	"syscall"
@@ -153,6 +154,13 @@ func databaseTime(ctx context.Context, db *sql.DB) (now time.Time, err error) {
 // parse parses a database URL. It refuses a URL that leaves TLS optional.
 func parse(url credential.Secret) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url.Reveal())
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("a file that database.url names, such as sslrootcert, cannot be read: %w", file)
+	}
+	if err != nil && strings.Contains(err.Error(), tlsNotConfigured) {
+		return nil, errors.New("TLS cannot be used as database.url says: sslrootcert, sslcert and sslkey are files " +
+			"in PEM, and sslmode is disable, require, verify-ca or verify-full")
+	}
 	if err != nil {
 		// pgx's own message quotes the URL with the password.
 		return nil, errors.New("the database URL cannot be read: use postgres://user:password@host:port/database" +
@@ -174,16 +182,19 @@ func parse(url credential.Secret) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// tlsNotConfigured is pgx's message for settings of TLS that it cannot use. It has no error type.
+const tlsNotConfigured = "failed to configure TLS"
+
 // hasUnencodedPassword reports whether the password of a URL probably contains a slash, a question
-// mark or a number sign that is not percent-encoded. The host then ends inside the password, and an
-// @ follows later.
+// mark or a number sign that is not percent-encoded. The host then ends inside the password, or is
+// a part of it that follows another @, and an @ follows later.
 func hasUnencodedPassword(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
 		return false
 	}
 	end := strings.IndexAny(rest, "/?#")
-	if end < 0 || strings.Contains(rest[:end], "@") {
+	if end < 0 {
 		return false
 	}
 	before, _, found := strings.Cut(rest[end:], "@")

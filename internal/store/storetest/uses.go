@@ -23,6 +23,7 @@ var useCases = []testCase{
 	{"a use of the secret of before a refresh counts for it too", aUseOfThePreviousSecret},
 	{"a use of a key that is gone is ignored", aUseOfAKeyThatIsGone},
 	{"of a scope of a key the latest day counts, and goes with the key", theLatestDayOfAScopeCounts},
+	{"uses that were written after their key was deleted are removed", usesWithoutKeyAreRemoved},
 	{"uses are no changes", usesAreNoChanges},
 	{"uses that cannot be written are written not at all", usesAreWrittenTogether},
 }
@@ -131,6 +132,35 @@ func aUseOfAKeyThatIsGone(fx *fixture) {
 	fx.recordUses(usage.Use{Key: ident.KeyID("key_gone"), At: at, PreviousAt: at},
 		usage.Use{Key: one.ID, At: at, IP: "192.0.2.2"})
 	fx.lastUseIs(one, at, "192.0.2.2")
+}
+
+func usesWithoutKeyAreRemoved(fx *fixture) {
+	one, two := fx.twoKeys()
+	at := fx.after(time.Second)
+	write := func() {
+		for _, id := range []ident.KeyID{"key_0", one.ID, two.ID, "key_zzzzzzzzzzzzzzzzzzzz"} {
+			fx.recordUses(usage.Use{Key: id, At: at})
+			fx.must(fx.store.RecordScopeUses(fx.Context(), []usage.ScopeUse{
+				{Key: id, Scope: "a:b", On: at.Truncate(policy.Day)},
+				{Key: id, Scope: "c:d", On: at.Truncate(policy.Day)},
+			}))
+		}
+	}
+	write()
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteKey(ctx, one.ID) })
+	write() // what requests used a moment before
+	var position usage.OrphanPosition
+	for range 9 { // it comes around
+		var err error
+		position, err = fx.store.DeleteUsesWithoutKey(fx.Context(), position, 2)
+		fx.must(err)
+	}
+	for _, table := range []string{"key_uses", "key_scope_uses"} {
+		left := fx.queryRows(`SELECT DISTINCT key_id FROM ` + table)
+		if !slices.Equal(left, []string{string(two.ID)}) {
+			fx.Errorf("%s has rows of %v, want those of %s", table, left, two.ID)
+		}
+	}
 }
 
 func usesAreNoChanges(fx *fixture) {
