@@ -53,7 +53,7 @@ func CheckPageQuery(raw string, once bool) error {
 	if raw == "" {
 		return nil
 	}
-	var seen []string
+	seen := map[string]bool{}
 	number := 0
 	for part := range strings.SplitSeq(raw, "&") {
 		number++
@@ -62,10 +62,10 @@ func CheckPageQuery(raw string, once bool) error {
 		if _, readable := decodeQuery(encodedValue); !ok || !readable {
 			return malformedQuery(number, "", notEncoded)
 		}
-		if once && slices.Contains(seen, name) {
+		if once && seen[name] {
 			return malformedQuery(number, "", "repeats another one. Send each once.")
 		}
-		seen = append(seen, name)
+		seen[name] = true
 	}
 	return nil
 }
