@@ -133,8 +133,8 @@ type Preview struct {
 	BusiestKeys int
 }
 
-// ChangedKey is a key that expires at another time because of a change. Was is zero for one that did
-// not expire, and Is for one that does not expire any more.
+// ChangedKey is a key that expires at another time because of a change. Was is zero for one that
+// did not expire, and Is for one that does not expire any more.
 type ChangedKey struct {
 	Tenant  ident.TenantID
 	Key     ident.KeyID

@@ -80,9 +80,9 @@ func TestAPreviewSaysWhichKeysExpireInWhichWeek(t *testing.T) {
 			t.Fatalf("a longer time: %+v", loose)
 		}
 		for i, k := range []api.IssuedKey{endless, late} {
-			got := loose.DelayedKeys[i]
+			got, own := loose.DelayedKeys[i], k.Key.ExpiresAt
 			if string(got.Key) != k.Key.ID || !got.Was.Equal(loose.DelayedKeys[0].Was) ||
-				(k.Key.ExpiresAt == nil) != got.Is.IsZero() || k.Key.ExpiresAt != nil && !got.Is.Equal(*k.Key.ExpiresAt) {
+				(own == nil) != got.Is.IsZero() || own != nil && !got.Is.Equal(*own) {
 				t.Errorf("delayed key %d is %+v, want %s", i, got, k.Key.ID)
 			}
 		}

@@ -36,7 +36,7 @@ const byPolicyNote = ", by policy"
 // The choices of the form for a new key.
 const (
 	expiryDate = "date"
-	// expiryPolicy gives the key no date of its own: automatic expiration ends it.
+	// expiryPolicy leaves the key without a date of its own: automatic expiration ends it.
 	expiryPolicy = "policy"
 	expiryNever  = "never"
 	accessRead   = "read"
@@ -211,8 +211,8 @@ func (k *call) lifetimeLimit(t tenancy.Tenant) (limit, error) {
 }
 
 // expiryChoices returns the lifetimes within the limit, each with its date. Where automatic
-// expiration ends keys, the longest one is that of the policy: the key then follows the policy, also
-// when that changes.
+// expiration ends keys, the longest one is that of the policy: the key then follows the policy,
+// also when that changes.
 func (k *call) expiryChoices(chosen string, l limit) (list []view.Choice) {
 	add := func(value, text, note string) {
 		list = append(list, view.Choice{Value: value, Text: text, Note: note, Checked: value == chosen})

@@ -166,7 +166,8 @@ func TestTheFactorEndsOnlyAfterASignInWithTheApp(t *testing.T) {
 	}
 	for _, path := range []string{"/codes", "/off"} {
 		form := url.Values{"once": {strings.Repeat("x", 20)}}
-		byRecovery.post("/settings/security/two-factor"+path, form).see(t, path, http.StatusUnauthorized, "Sign in again")
+		byRecovery.post("/settings/security/two-factor"+path, form).see(t, path, http.StatusUnauthorized,
+			"Sign in again")
 	}
 	byApp := signIn(phone.Next())
 	const codesPath = "/settings/security/two-factor/codes"

@@ -44,7 +44,10 @@ type guidance []struct {
 // keyGuidance holds the findings about keys in the order in which they are listed (seed LoadRunner,
 // guidelines for access keys).
 var keyGuidance = guidance{
-	{NeverUsed, "No request has ever used the key, and its secret is at least 7 days old. Revoke it if nobody needs it."},
+	{
+		NeverUsed, "No request has ever used the key, and its secret is at least 7 days old. Revoke it if nobody " +
+			"needs it.",
+	},
 	{Unused, "No request has used the key for 90 days. Revoke it if nobody needs it."},
 	{DueForRefresh, "Refresh the key. We recommend a new secret every 90 days, even if no policy asks for it."},
 	{TooOld, "Refresh the key. Its secret has been in use for more than 12 months."},

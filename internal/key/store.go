@@ -55,8 +55,8 @@ type ListStore interface {
 	// fails with ErrNotYet if the group is one by scope, and the tenants of rights are not written.
 	CountGroup(ctx context.Context, tenant ident.TenantID, g Group, expiredSetBy, now time.Time, most int) (int, error)
 	// KeyStates returns what the status of the keys of a tenant depends on, up to most, in an order
-	// from a position on. Only the fields that which asks for are set. It fails with ErrNotYet if it
-	// cannot sort them yet.
+	// from a position on. Other fields are not set. It fails with ErrNotYet if it cannot sort them
+	// yet.
 	KeyStates(ctx context.Context, tenant ident.TenantID, order Order, after Position,
 		most int, which States) (states []Key, stopped *Position, err error)
 	// TheseKeys returns keys of a tenant in the order of the ids, without those that do not exist.

@@ -73,7 +73,8 @@ const (
 	listKeyStates   query = keyStates + ` WHERE k.tenant_id = $1` + newestCandidates
 	listTheseStates query = keyStates + ` WHERE k.id IN ($1…)`
 	// Few keys are disabled, so that reading the states of the others costs more than their rows.
-	listDisabledStates      query = keyStates + ` WHERE k.tenant_id = $1 AND k.disabled_at IS NOT NULL` + newestCandidates
+	listDisabledStates query = keyStates + ` WHERE k.tenant_id = $1 AND k.disabled_at IS NOT NULL` +
+		newestCandidates
 	listTheseDisabledStates query = keyStates + ` WHERE k.id IN ($1…) AND k.disabled_at IS NOT NULL`
 	listUsedStates          query = keyStatesUsed + ` WHERE k.tenant_id = $1` + newestCandidates
 	listTheseUsedStates     query = keyStatesUsed + ` WHERE k.id IN ($1…)`
