@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/claviger-dev/claviger/internal/ident"
 	"github.com/claviger-dev/claviger/internal/identity"
@@ -27,14 +28,18 @@ const (
 func (s *Store) SignInFacts(ctx context.Context, users []ident.UserID) (map[ident.UserID]identity.SignInFacts, error) {
 	found := map[ident.UserID]identity.SignInFacts{}
 	q, args := expand(listSignInFacts, 1, users)
-	_, err := collect(ctx, s.reading, q, func(row scanner) (id ident.UserID, err error) {
+	err := forEachRow(ctx, s.reading, q, func(row *sql.Rows) error {
+		var id ident.UserID
 		var f, session identity.SignInFacts
-		err = row.Scan(&id, &f.SecondFactor, nullTime{&f.LastSeenAt}, nullTime{&session.LastSeenAt})
+		err := row.Scan(&id, &f.SecondFactor, nullTime{&f.LastSeenAt}, nullTime{&session.LastSeenAt})
+		if err != nil {
+			return err
+		}
 		if session.LastSeenAt.After(f.LastSeenAt) {
 			f.LastSeenAt = session.LastSeenAt
 		}
 		found[id] = f
-		return id, err
+		return nil
 	}, args...)
 	return found, s.fault(err)
 }
