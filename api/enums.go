@@ -273,6 +273,7 @@ type Finding string
 
 // The values of Finding.
 const (
+	// FindingNeverUsed says that the key was never used, and its secret is at least 7 days old.
 	FindingNeverUsed         Finding = "never_used"
 	FindingUnused90Days      Finding = "unused_90_days"
 	FindingOlderThan90Days   Finding = "older_than_90_days"

@@ -133,7 +133,9 @@ type PersonalData struct {
 	Avatar      bool                `json:"avatar"`
 	Accounts    []AccountMembership `json:"accounts"`
 	Memberships []Membership        `json:"memberships"`
-	Sessions    []SessionInfo       `json:"sessions"`
+	// LastSeenAt is when the person last used a session. It is null for never.
+	LastSeenAt *time.Time    `json:"last_seen_at"`
+	Sessions   []SessionInfo `json:"sessions"`
 	// Keys are the person's keys, without secrets.
 	Keys []OwnKey `json:"keys"`
 	// Events are what the person did, newest first.

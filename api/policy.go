@@ -69,6 +69,8 @@ type PolicyEffect struct {
 	// ExpiredNow is how many affected keys would end at once. It is 0: the lifetime of an older
 	// secret is counted from the day of the change.
 	ExpiredNow int `json:"expired_now"`
+	// ExpireLater is how many keys would end later than they do now, or never.
+	ExpireLater int `json:"expire_later"`
 	// WithoutSecondFactor is how many people must set up a second factor at their next request, if
 	// the change makes another rule about it.
 	WithoutSecondFactor int `json:"without_second_factor"`

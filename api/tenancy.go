@@ -175,6 +175,12 @@ type Member struct {
 	Role      Role      `json:"role"`
 	Status    Status    `json:"status"`
 	CreatedAt time.Time `json:"created_at"`
+	// SecondFactor reports whether the person has a second factor; without one, the password alone
+	// signs in. It and LastSeenAt are null to everybody but the sessions of admins.
+	SecondFactor *bool `json:"second_factor"`
+	// LastSeenAt is when the person last used a session, anywhere on the server. It is null for
+	// never.
+	LastSeenAt *time.Time `json:"last_seen_at"`
 	// Version changes with every edit. An edit that sends it in If-Match is refused if somebody
 	// else edited the object meanwhile.
 	Version string `json:"version"`

@@ -110,7 +110,11 @@ func setPolicy(ctx context.Context, tx Tx, account ident.AccountID, before, p po
 type Preview struct {
 	policy.Impact
 	// Keys are some of the keys that expire sooner: the first ones to expire.
-	Keys []SoonerKey
+	Keys []ChangedKey
+	// Delayed is how many keys expire later than now, or never. DelayedKeys are some of them: the
+	// first ones to expire without the change.
+	Delayed     int
+	DelayedKeys []ChangedKey
 	// People is how many people own keys that expire sooner, who are told before, and
 	// ServiceAccounts how many service accounts, whose stewards are. MoreOwners is set if only some
 	// owners were counted.
@@ -129,9 +133,9 @@ type Preview struct {
 	BusiestKeys int
 }
 
-// SoonerKey is a key that expires sooner because of a change. Was is zero for one that did not
-// expire.
-type SoonerKey struct {
+// ChangedKey is a key that expires at another time because of a change. Was is zero for one that
+// did not expire, and Is for one that does not expire any more.
+type ChangedKey struct {
 	Tenant  ident.TenantID
 	Key     ident.KeyID
 	Was, Is time.Time
@@ -195,6 +199,9 @@ func (s *Service) PreviewPolicy(ctx context.Context, who principal.Principal, id
 	defer pass.Release()
 	err = s.previewKeys(ctx, id, before.Rules, after.Rules, now, &p)
 	if err == nil {
+		err = s.previewDelayed(ctx, id, before.Rules, after.Rules, now, &p)
+	}
+	if err == nil {
 		err = s.previewWeeks(ctx, id, before.Rules, after.Rules, now, &p)
 	}
 	was := policy.InForce(before.Rules, policy.ByAutoExpiry).Days
@@ -232,10 +239,7 @@ func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, a
 			return err
 		}
 		for _, k := range list {
-			p.Keys = append(p.Keys, SoonerKey{
-				Tenant: k.Tenant, Key: k.Key, Was: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, before).At,
-				Is: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, after).At,
-			})
+			p.Keys = append(p.Keys, k.changed(before, after))
 		}
 	}
 	for owner := range owners {
@@ -246,8 +250,42 @@ func (s *Service) previewKeys(ctx context.Context, id ident.AccountID, before, a
 			p.ServiceAccounts++
 		}
 	}
-	slices.SortStableFunc(p.Keys, func(a, b SoonerKey) int { return a.Is.Compare(b.Is) })
+	slices.SortStableFunc(p.Keys, func(a, b ChangedKey) int { return a.Is.Compare(b.Is) })
 	p.Keys = p.Keys[:min(len(p.Keys), previewedKeys)]
+	return nil
+}
+
+// changed returns when a key expires by the rules before a change, and after it.
+func (k DatedKey) changed(before, after []policy.Rule) ChangedKey {
+	return ChangedKey{
+		Tenant: k.Tenant, Key: k.Key, Was: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, before).At,
+		Is: policy.EffectiveExpiry(k.ExpiresAt, k.SecretSetAt, after).At,
+	}
+}
+
+// previewDelayed sets how many keys expire later, and the first of them.
+func (s *Service) previewDelayed(ctx context.Context, id ident.AccountID, before, after []policy.Rule,
+	now time.Time, p *Preview,
+) error {
+	for _, span := range policy.LaterRanges(before, after, now) {
+		keys, _, err := s.Store.CountKeys(ctx, id, span, now)
+		if err != nil {
+			return err
+		}
+		p.Delayed += keys
+		if keys == 0 {
+			continue
+		}
+		list, err := s.Store.FirstKeys(ctx, id, span, now, previewedKeys)
+		if err != nil {
+			return err
+		}
+		for _, k := range list {
+			p.DelayedKeys = append(p.DelayedKeys, k.changed(before, after))
+		}
+	}
+	slices.SortStableFunc(p.DelayedKeys, func(a, b ChangedKey) int { return a.Was.Compare(b.Was) })
+	p.DelayedKeys = p.DelayedKeys[:min(len(p.DelayedKeys), previewedKeys)]
 	return nil
 }
 

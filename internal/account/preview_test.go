@@ -68,6 +68,26 @@ func TestAPreviewSaysWhichKeysExpireInWhichWeek(t *testing.T) {
 				t.Errorf("key %d is %+v, want %s", i, got, k.Key.ID)
 			}
 		}
+		if p.Delayed != 0 || len(p.DelayedKeys) != 0 {
+			t.Errorf("a shorter time delays %d keys: %+v", p.Delayed, p.DelayedKeys)
+		}
+		_, err = h.Accounts.ChangePolicy(ctx, who, h.Account.ID, policy.Change{MaxLifetimeDays: &sixty}, "")
+		testkit.NoError(t, err)
+		// Without a maximum again, one key expires on its own day, and the other never.
+		loose, err := h.Accounts.PreviewPolicy(ctx, owner, h.Account.ID, policy.Change{MaxLifetimeDays: &zero}, "")
+		testkit.NoError(t, err)
+		if loose.Affected != 0 || loose.Delayed != 2 || len(loose.DelayedKeys) != 2 {
+			t.Fatalf("a longer time: %+v", loose)
+		}
+		for i, k := range []api.IssuedKey{endless, late} {
+			got, own := loose.DelayedKeys[i], k.Key.ExpiresAt
+			if string(got.Key) != k.Key.ID || !got.Was.Equal(loose.DelayedKeys[0].Was) ||
+				(own == nil) != got.Is.IsZero() || own != nil && !got.Is.Equal(*own) {
+				t.Errorf("delayed key %d is %+v, want %s", i, got, k.Key.ID)
+			}
+		}
+		_, err = h.Accounts.ChangePolicy(ctx, who, h.Account.ID, policy.Change{MaxLifetimeDays: &zero}, "")
+		testkit.NoError(t, err)
 		if after, err := h.Accounts.PreviewPolicy(ctx, owner, h.Account.ID, policy.Change{}, ""); err != nil ||
 			after.Affected != 0 || len(after.Keys) != 0 || after.Weeks[8] != (account.Week{From: after.Weeks[8].From}) {
 			t.Errorf("no change: %+v, %v", after, err)

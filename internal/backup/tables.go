@@ -6,8 +6,8 @@ import "slices"
 // those that it refers to.
 var tables = []string{
 	"counters", "server_settings", "server_keys", "accounts", "policy_rules", "users", "sign_in_failures",
-	"sign_in_places", "second_factors", "recovery_codes", "user_avatars", "account_members", "tenants", "members",
-	"applications", "scopes", "scope_roles",
+	"sign_in_places", "second_factors", "recovery_codes", "user_avatars", "user_seen", "account_members", "tenants",
+	"members", "applications", "scopes", "scope_roles",
 	"service_accounts", "service_account_stewards", "plans", "plan_grants", "subjects", "ended_owners",
 	"management_keys", "management_key_secrets", "management_key_uses", "entries",
 	"keys", "key_uses", "key_scope_uses", "key_secrets", "key_grants", "links", "signing_keys", "revoked_tokens",
@@ -43,7 +43,7 @@ var (
 		"signing_keys": 20, "revoked_tokens": 20, "entries": 20,
 		"second_factors": 26, "recovery_codes": 26,
 		"usage_key_hours": 27, "usage_key_days": 27, "usage_tenant_hours": 27, "usage_tenant_days": 27,
-		"key_transport_uses": 27, "user_avatars": 30,
+		"key_transport_uses": 27, "user_avatars": 30, "user_seen": 32,
 	}
 	// addedColumns maps a column to the first schema whose backups always have it.
 	addedColumns = map[string]int64{

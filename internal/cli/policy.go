@@ -185,6 +185,7 @@ var effectFields = []column[api.PolicyEffect]{
 	{"keys that expire earlier", func(e api.PolicyEffect) string { return strconv.Itoa(e.Affected) }},
 	{"first expiry", func(e api.PolicyEffect) string { return timeOr(e.FirstExpiresAt, "") }},
 	{"keys that expire immediately", func(e api.PolicyEffect) string { return strconv.Itoa(e.ExpiredNow) }},
+	{"keys that expire later", func(e api.PolicyEffect) string { return strconv.Itoa(e.ExpireLater) }},
 	{"people who must set up a second factor", func(e api.PolicyEffect) string {
 		return strconv.Itoa(e.WithoutSecondFactor)
 	}},

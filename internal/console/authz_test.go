@@ -231,6 +231,7 @@ type world struct {
 	*testkit.Server
 	t       testing.TB
 	tenant  tenancy.Tenant
+	sibling tenancy.Tenant
 	people  map[string]principal.Person
 	browser map[string]*visitor
 	// member and owner are the API with sessions of the two.
@@ -245,6 +246,7 @@ func newWorld(t testing.TB) *world {
 	h := testkit.Start(t, testkit.SQLite)
 	w := &world{Server: h, t: t, tenant: h.Tenant("Shipping API", unlimited), browser: map[string]*visitor{}}
 	sibling := h.Tenant("Sibling", nil)
+	w.sibling = sibling
 	_, foreigner := h.OtherAccount("Foreigner")
 	w.people = map[string]principal.Person{
 		"owner":   h.AccountMember("Owner", scope.AccountOwner),

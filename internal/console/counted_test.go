@@ -49,10 +49,10 @@ func (c countedKeys) Keys(ctx context.Context, tenant ident.TenantID, f key.Filt
 }
 
 func (c countedKeys) KeyStates(ctx context.Context, tenant ident.TenantID, order key.Order,
-	after key.Position, most int, uses bool,
+	after key.Position, most int, which key.States,
 ) ([]key.Key, *key.Position, error) {
 	c.reads.Add(1)
-	return c.real.KeyStates(ctx, tenant, order, after, most, uses)
+	return c.real.KeyStates(ctx, tenant, order, after, most, which)
 }
 
 func (c countedKeys) TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]key.Key, error) {

@@ -406,7 +406,7 @@ func (c *Console) createKeyFor(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	spec, faults, err := k.specOf(t.ID, owner.grants)
+	spec, faults, err := k.specOf(t, owner.grants)
 	if err != nil {
 		return response{}, err
 	}

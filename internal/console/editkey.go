@@ -157,6 +157,10 @@ func (k *call) changeRights(present key.Key, e *key.Edit) (faults view.Faults, e
 	if err != nil {
 		return nil, err
 	}
+	faults, err = k.checkPolicyExpiry(t, nil)
+	if err != nil {
+		return nil, err
+	}
 	if chosen := k.form.Get("access"); chosen != "" && chosen != rightsKeep {
 		e.Scopes, err = k.scopesOf(t.ID, owner.grants)
 		if err == nil && len(e.Scopes) == 0 {

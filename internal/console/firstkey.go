@@ -149,8 +149,11 @@ func (c *Console) createFirstKey(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	expires := k.now.Add(time.Duration(limit.firstDays()) * day)
-	spec := key.Spec{Name: k.form.Get("name"), AllApplications: true, ExpiresAt: &expires}
+	spec := key.Spec{Name: k.form.Get("name"), AllApplications: true}
+	if days := limit.firstDays(); !limit.byPolicy || days < limit.days {
+		expires := k.now.Add(time.Duration(days) * day)
+		spec.ExpiresAt = &expires
+	}
 	spec.Scopes, err = k.readScopes(t.ID, roleGrants(scope.Admin, "your"))
 	if err != nil {
 		return response{}, err

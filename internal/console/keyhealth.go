@@ -44,7 +44,7 @@ var healthGroups = []healthGroup{
 	{key.Unused, "Not used for 90 days", "Revoke keys that nobody uses.", "warn"},
 	{key.NeverExpires, "Never expire", "Give them a day, or let the policy expire keys.", "warn"},
 	{key.OverlapOpen, "Two secrets active", "End the old one when nothing uses it.", "warn"},
-	{key.NeverUsed, "Never used", "Revoke keys that nobody uses.", ""},
+	{key.NeverUsed, "Never used", "Their secrets are at least 7 days old. Revoke keys that nobody uses.", ""},
 	{key.DueForRefresh, "Secret older than 90 days", "A new secret every 90 days is recommended.", ""},
 	{key.UnusedScopes, "Unused scopes", "No request needed them in 30 days.", ""},
 }

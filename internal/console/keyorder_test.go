@@ -151,6 +151,25 @@ func TestAListOfMoreThanAThousandKeysIsNotSortedByExpiry(t *testing.T) {
 	}
 }
 
+// Of many keys few are disabled: their list has all of them on one page, in every order.
+func TestTheFewDisabledKeysOfALargeTenantAreOnOnePageInEveryOrder(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisitIn(t, testkit.UnlimitedKeys)
+	testkit.InsertMany(t, d.Server, 2500, testkit.KeyRows(d.tenant, d.person, 1, "NULL"))
+	testkit.InsertMany(t, d.Server, 2500, `INSERT INTO key_secrets (key_id, position, serial, lookup,
+		public_id, last4, style, prefix, label, domain, digest, digest_version, set_at)
+		SELECT 'key_1_' || i, 'current', 1, 'l' || i, 'ak_' || i, 'last', 'opaque', 'clv', 'ak', '', CAST('d' AS BLOB),
+		1, 1 FROM n`)
+	testkit.Exec(t, d.Server, `UPDATE keys SET disabled_at = 1, disabled_by_admin = FALSE, name = 'Off ' || id
+		WHERE id IN ('key_1_1', 'key_1_777', 'key_1_1500', 'key_1_2499')`)
+	for _, order := range []string{"", "&sort=name", "&sort=-name", "&sort=created"} {
+		page := d.get(d.at("keys?status=disabled" + order))
+		if got := names(page); page.status != http.StatusOK || len(got) != 4 || step(page, "Next") != "" {
+			t.Errorf("%q: %d with %v, and then %q", order, page.status, got, step(page, "Next"))
+		}
+	}
+}
+
 func TestMembersDoNotLearnFromAnOrderWhatTheyDoNotSee(t *testing.T) {
 	t.Parallel()
 	d := newVisit(t, func(s *policy.Settings) { s.Visibility = policy.SeeAll })

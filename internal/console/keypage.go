@@ -234,7 +234,7 @@ type finding struct {
 
 var findingWords = map[key.Finding]finding{
 	key.NeverUsed: {
-		"info", "clock", "Never used.", "No request has used the key. Revoke it if nobody needs it.",
+		"info", "clock", "Never used.", "Its secret is at least 7 days old. Revoke it if nobody needs it.",
 		view.Link{Text: "Revoke…", Path: "/revoke"},
 	},
 	key.Unused: {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,6 +85,19 @@ func TestTheMenuOfARowHasWhatThePersonMayDo(t *testing.T) {
 			t.Errorf("a colleague is offered %s", end)
 		}
 	}
+	// Without script the dots lead to the page of the key, which does all that the menu does.
+	page := d.get(path)
+	menu = d.get(path + "/menu")
+	actions := regexp.MustCompile(`(?:href|action)="(/t/[^"]+)"`).FindAllStringSubmatch(menu.text, -1)
+	if len(actions) < 5 {
+		t.Errorf("the menu has only %v", actions)
+	}
+	for _, a := range actions {
+		if a[1] != path && !strings.Contains(page.text, a[0]) {
+			t.Errorf("the page of the key has no %s", a[0])
+		}
+	}
+	page.see(t, "the page", http.StatusOK, k.Key.PublicID)
 	if got := d.stranger().get(path + "/menu"); got.status != http.StatusNotFound {
 		t.Errorf("a stranger: %d", got.status)
 	}

@@ -113,6 +113,9 @@ func untilWords(page *view.NewKey) string {
 		case !c.Checked:
 		case c.Value == expiryNever:
 			return "without an end."
+		case c.Value == expiryPolicy:
+			return "until " + strings.TrimSuffix(c.Note, byPolicyNote) + ", which is " + c.Text +
+				". It follows the policy of the account."
 		case c.Value == expiryDate && page.Date == "":
 			return "until the day that you choose."
 		case c.Value == expiryDate:

@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -81,4 +82,44 @@ func TestTheFormForAKeySaysWhatTheKeyWillBe(t *testing.T) {
 	d.Key(d.As(priya), d.tenant, "applications:read")
 	full := d.get(theirs + "/summary?owner=" + string(priya.ID))
 	full.see(t, "no slot", http.StatusOK, "All of their 2 keys in Shipping API are in use. Revoke one first.")
+}
+
+// A key without a date of its own follows the policy of the account, also when that changes.
+func TestAKeyExpiresByThePolicyUnlessAnotherDayIsChosen(t *testing.T) {
+	t.Parallel()
+	d := newVisit(t, testkit.UnlimitedKeys)
+	checked := func() string {
+		page := d.get("/settings/keys/new")
+		m := regexp.MustCompile(`name="expiry" value="([^"]*)" checked><span><b>([^<]*)</b><small>([^<]*)<`).
+			FindStringSubmatch(page.text)
+		if m == nil {
+			t.Fatalf("no expiry is chosen:\n%s", page.text)
+		}
+		return strings.Join(m[1:], " ")
+	}
+	in90 := d.Clock.Now().Add(90 * policy.Day).Format("2 Jan 2006")
+	if got, want := checked(), "policy 90 days "+in90+", by policy"; got != want {
+		t.Errorf("chosen is %q, not %q", got, want)
+	}
+	d.post("/settings/keys/new", d.newKey("By policy", "expiry", "policy")).see(t, "create", http.StatusOK, "clv_ak_")
+	k := d.keys()[0]
+	if k.ExpiresAt != nil || k.EffectiveExpiresAt == nil || k.ExpiryReason == nil || *k.ExpiryReason != "auto_expiry" {
+		t.Errorf("the key is %+v", k)
+	}
+	testkit.SetPolicy(t, d.Server, testkit.AutoExpiry(180))
+	if got, want := checked(), "90 90 days "+in90; got != want {
+		t.Errorf("with 180 days, chosen is %q, not %q", got, want)
+	}
+	page := d.get("/settings/keys/new")
+	page.see(t, "180 days", http.StatusOK, `value="policy"><span><b>180 days</b>`)
+	if strings.Contains(page.text, `value="180"`) {
+		t.Error("180 days are offered twice")
+	}
+	if later := d.keys()[0].EffectiveExpiresAt.Sub(*k.EffectiveExpiresAt); later != 90*policy.Day {
+		t.Errorf("the key expires %v later", later)
+	}
+	stale := d.newKey("Stale", "expiry", "policy")
+	testkit.SetPolicy(t, d.Server, testkit.AutoExpiry(0))
+	d.post("/settings/keys/new", stale).see(t, "a policy that was switched off", http.StatusUnprocessableEntity,
+		"The policy expires no keys any more.")
 }

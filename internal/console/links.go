@@ -175,19 +175,37 @@ func (c *Console) linkRoutes(path string, l link) []web.Route {
 // checked returns a handler that serves a link which can be used. For any other link it shows what
 // to do. It reads the same for each of them, used or unknown.
 func (c *Console) checked(l link, serve web.Handler) web.Handler {
+	return c.checkedOr(l, serve, func(w http.ResponseWriter, r *http.Request) error {
+		return c.write(w, c.newCall(r), l.unusable())
+	})
+}
+
+// checkedOr is checked with a handler of its own for links that cannot be used.
+func (c *Console) checkedOr(l link, serve, unusable web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := c.Middleware.AdmitAnonymous(w, r); err != nil {
 			return err
 		}
 		err := l.check(r.Context(), r.PathValue("token"))
 		if errors.Is(err, fault.LinkInvalid) {
-			return c.write(w, c.newCall(r), l.unusable())
+			return unusable(w, r)
 		}
 		if err != nil {
 			return err
 		}
 		return serve(w, r)
 	}
+}
+
+// unusableClaim answers a claim link that cannot be used. A signed-in person keeps the sidebar.
+func (c *Console) unusableClaim(w http.ResponseWriter, r *http.Request) error {
+	k, l := c.newCall(r), c.claimLink()
+	caller, _, err := c.Middleware.Authenticator.Caller(w, r, requirementOf(r))
+	if err != nil { // nobody is signed in, or it cannot be known
+		return c.write(w, k, l.unusable())
+	}
+	k.signIn(caller)
+	return c.write(w, k, l.unusableFor(k))
 }
 
 // unusableFor is unusable for the person who is signed in.
@@ -279,7 +297,7 @@ func (c *Console) requestReset(k *call) (response, error) {
 func (c *Console) claimRoutes() []web.Route {
 	l := c.claimLink()
 	return []web.Route{
-		c.route(http.MethodGet, claimPath, c.checked(l, c.signedIn(c.showClaim))),
+		c.route(http.MethodGet, claimPath, c.checkedOr(l, c.signedIn(c.showClaim), c.unusableClaim)),
 		c.route(http.MethodPost, claimPath, c.signedIn(c.claim)),
 	}
 }

@@ -274,4 +274,14 @@ func TestAKeyIsClaimedByItsOwnerAlone(t *testing.T) {
 	v.post(path, nil).see(t, "the owner", http.StatusOK, "clv_ak_")
 	again := v.post(path, nil)
 	again.see(t, "the owner, again", http.StatusNotFound, cannotBeUsed)
+	for what, path := range map[string]string{"the used link": path, "no link": "/claims/x"} {
+		for _, want := range []string{cannotBeUsed, "You are signed in as Ines Okafor.", `<nav id="nav"`} {
+			v.get(path).see(t, what, http.StatusNotFound, want)
+		}
+		page := newVisitor(t, v.URL).get(path)
+		page.see(t, what+", to nobody", http.StatusNotFound, cannotBeUsed)
+		if strings.Contains(page.text, `<nav id="nav"`) {
+			t.Errorf("%s has a sidebar for nobody", what)
+		}
+	}
 }

@@ -264,6 +264,7 @@ func (k *call) managementExpiry(t tenancy.Tenant, values url.Values, held *machi
 		l = limit{days: policy.MaxManagementDays, words: fmt.Sprintf("At most %d days.", policy.MaxManagementDays)}
 	}
 	last := k.now.In(k.zone).AddDate(0, 0, l.days)
+	l.byPolicy = false // a management key has a date of its own
 	choices := k.expiryChoices(values.Get("expiry"), l)
 	if held != nil {
 		keep := view.Choice{Value: expiryKeep, Text: "As it is", Note: k.date(held.ExpiresAt), Checked: true}

@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -127,14 +128,28 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 		Columns: columns("Person", "Role", "Keys", "Member since", "Status"),
 		Empty:   "Nobody is a member yet. Invite somebody.",
 	}
+	admin := k.isAdmin(t)
+	if admin {
+		panel.Table.Columns = columns("Person", "Role", "Keys", "Sign-in method", "Last seen", "Status")
+	}
 	panel.Shown = k.shownOf(t, len(shown), "member", "members")
 	path := inTenant(t.ID, "members")
 	panel.Filter = k.nameFilter(path, "Name or e-mail", panel.Table)
-	panel.Filter.Chips = k.chips("role", view.Choice{Text: "All"},
-		view.Choice{Value: string(scope.Admin), Text: "Admins"},
-		view.Choice{Value: string(scope.Member), Text: "Members"},
-		view.Choice{Value: string(scope.Auditor), Text: "Auditors"})
-	if k.URL.Query().Get("role") != "" {
+	chips := []view.Choice{
+		{Text: "All"},
+		{Value: string(scope.Admin), Text: "Admins"},
+		{Value: string(scope.Member), Text: "Members"},
+		{Value: string(scope.Auditor), Text: "Auditors"},
+	}
+	if admin {
+		chips = append(chips, view.Choice{Value: passwordOnly, Text: "Password only"})
+	}
+	panel.Filter.Chips = k.chips("role", chips...)
+	switch role := k.URL.Query().Get("role"); {
+	case role == passwordOnly:
+		panel.Filter.Reset = path
+		panel.Table.Empty = "Everybody has a second factor."
+	case role != "":
 		panel.Filter.Reset = path
 		panel.Table.Empty = "Nobody has this role."
 	}
@@ -146,11 +161,32 @@ func (k *call) peoplePanel(t tenancy.Tenant) (view.Panel, error) {
 	if err != nil {
 		return view.Panel{}, err
 	}
+	facts, err := k.console.Tenancy.SignInFacts(k.Context(), k.who, t.ID, shown...)
+	if err != nil {
+		return view.Panel{}, err
+	}
 	for _, m := range shown {
-		keys := view.Cell{Text: held(ident.PartyID(m.User.ID))}
-		panel.Table.Rows = append(panel.Table.Rows, k.memberRow(m, keys, k.isAdmin(t)))
+		cells := []view.Cell{{Text: held(ident.PartyID(m.User.ID))}}
+		if admin {
+			cells = append(cells, k.signInCells(facts[m.User.ID])...)
+		} else {
+			cells = append(cells, view.Cell{When: k.on(m.CreatedAt)})
+		}
+		panel.Table.Rows = append(panel.Table.Rows, k.memberRow(m, cells, admin))
 	}
 	return panel, nil
+}
+
+// passwordOnly is the filter for members without a second factor.
+const passwordOnly = "password"
+
+// signInCells say how a person signs in, and when they were last seen.
+func (k *call) signInCells(f identity.SignInFacts) []view.Cell {
+	method := view.Cell{Text: "password only", Tone: "warn"}
+	if f.SecondFactor {
+		method = view.Cell{Text: "two-factor"}
+	}
+	return []view.Cell{method, {When: k.ago(f.LastSeenAt)}}
 }
 
 // listedMembers returns the members that the list shows.
@@ -158,22 +194,26 @@ func (k *call) listedMembers(t tenancy.Tenant, page paging.Page) ([]tenancy.Memb
 	if words := k.URL.Query().Get("q"); words != "" {
 		return k.console.Tenancy.FoundMembers(k.Context(), k.who, t.ID, text.NewWordQuery(words), k.rows())
 	}
-	if role := k.URL.Query().Get("role"); role != "" {
+	switch role := k.URL.Query().Get("role"); role {
+	case "":
+		return k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
+	case passwordOnly:
+		return k.console.Tenancy.MembersWithoutFactor(k.Context(), k.who, t.ID, page)
+	default:
 		return k.console.Tenancy.MembersOfRole(k.Context(), k.who, t.ID, scope.Role(role), page)
 	}
-	return k.console.Tenancy.Members(k.Context(), k.who, t.ID, page)
 }
 
-// memberRow returns a member as the list shows them.
-func (k *call) memberRow(m tenancy.Member, keys view.Cell, changes bool) view.TableRow {
+// memberRow returns a member as the list shows them. cells are those between role and status.
+func (k *call) memberRow(m tenancy.Member, cells []view.Cell, changes bool) view.TableRow {
 	name := personName(m)
-	row := view.TableRow{Cells: []view.Cell{
-		{Text: name, Note: m.User.Email},
-		{Text: string(m.Role)},
-		keys,
-		{When: k.on(m.CreatedAt)},
-		{Badge: onOff(m.Disabled)},
-	}}
+	role := view.Cell{Text: string(m.Role), Note: "joined " + k.date(m.CreatedAt)}
+	if !changes {
+		role.Note = ""
+	}
+	row := view.TableRow{Cells: slices.Concat(
+		[]view.Cell{{Text: name, Note: m.User.Email}, role}, cells, []view.Cell{{Badge: onOff(m.Disabled)}},
+	)}
 	own := m.User.ID == k.session.User.ID
 	if own {
 		row.Cells[0].Text += " (you)"

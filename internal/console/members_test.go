@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
@@ -266,4 +267,43 @@ func TestOnlyAdminsChangeMembers(t *testing.T) {
 	if len(d.members()) != len(before) || len(d.invitations()) != 1 {
 		t.Errorf("members %+v, invitations %+v", d.members(), d.invitations())
 	}
+}
+
+// Admins see who could be taken over with a password alone, and whose account nobody uses any more.
+func TestAdminsSeeHowMembersSignInAndWhenTheyWereLastSeen(t *testing.T) {
+	t.Parallel()
+	d := newAdminVisit(t)
+	careful, absent := d.Member(d.tenant, "Carla Careful", scope.Member), d.Member(d.tenant, "Abe Absent", scope.Member)
+	d.SetUpFactor(d.As(careful))
+	newVisitor(t, d.URL).signIn(absent)
+	d.Clock.Move(3 * time.Hour)
+	list := d.at("members")
+	page := d.get(list)
+	row := func(name string) string {
+		_, people, _ := strings.Cut(page.text, `id="p-people"`)
+		_, rest, _ := strings.Cut(people, name)
+		row, _, _ := strings.Cut(rest, "</tr>")
+		return row
+	}
+	for name, wants := range map[string][]string{
+		"Ada Admin": {"password only", ">0 s ago<"}, "Carla Careful": {"two-factor", ">3 hours ago<"},
+		"Abe Absent": {"password only", ">3 hours ago<", "joined "},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(row(name), want) {
+				t.Errorf("%s: no %q in\n%s", name, want, row(name))
+			}
+		}
+	}
+	page = d.get(list + "?role=password")
+	if row("Carla Careful") != "" || row("Abe Absent") == "" {
+		t.Errorf("password only:\n%s", page.text)
+	}
+	member := d.as("Mia Member", scope.Member)
+	page = member.get(list)
+	if strings.Contains(page.text, "password only") || strings.Contains(page.text, "Last seen") ||
+		!strings.Contains(page.text, "Member since") {
+		t.Errorf("a member sees how others sign in:\n%s", page.text)
+	}
+	member.get(list+"?role=password").see(t, "a member", http.StatusForbidden, "dmin")
 }

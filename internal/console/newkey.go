@@ -30,13 +30,18 @@ const (
 	newKeyPath     = "/settings/keys/new"
 )
 
+// byPolicyNote is said of the expiry by the policy of the account.
+const byPolicyNote = ", by policy"
+
 // The choices of the form for a new key.
 const (
-	expiryDate  = "date"
-	expiryNever = "never"
-	accessRead  = "read"
-	accessSome  = "some"
-	accessAll   = "all"
+	expiryDate = "date"
+	// expiryPolicy leaves the key without a date of its own: automatic expiration ends it.
+	expiryPolicy = "policy"
+	expiryNever  = "never"
+	accessRead   = "read"
+	accessSome   = "some"
+	accessAll    = "all"
 )
 
 // expiryDays are the lifetimes that are offered, as far as the account's policy allows them.
@@ -181,8 +186,10 @@ func visibleWords(owner string, t tenancy.Tenant) string {
 // limit is what the account's policy says about the lifetime of a new key.
 type limit struct {
 	// days is the longest lifetime that can be chosen; 0 for any.
-	days  int
-	words string
+	days int
+	// byPolicy is set where automatic expiration ends keys after these days.
+	byPolicy bool
+	words    string
 }
 
 // lifetimeLimit returns the limit of the account of a tenant.
@@ -195,7 +202,7 @@ func (k *call) lifetimeLimit(t tenancy.Tenant) (limit, error) {
 	auto := policy.InForce(p.Rules, policy.ByAutoExpiry).Days
 	l := limit{days: most, words: "No policy limits the lifetime of keys."}
 	if auto > 0 && (most == 0 || auto <= most) {
-		l.days = auto
+		l.days, l.byPolicy = auto, true
 		l.words = fmt.Sprintf("Secrets expire %d days after they are set: automatic expiration of the account.", auto)
 	} else if most > 0 {
 		l.words = fmt.Sprintf("The account allows at most %d days.", most)
@@ -203,15 +210,21 @@ func (k *call) lifetimeLimit(t tenancy.Tenant) (limit, error) {
 	return l, nil
 }
 
-// expiryChoices returns the lifetimes within the limit, each with its date.
+// expiryChoices returns the lifetimes within the limit, each with its date. Where automatic
+// expiration ends keys, the longest one is that of the policy: the key then follows the policy,
+// also when that changes.
 func (k *call) expiryChoices(chosen string, l limit) (list []view.Choice) {
 	add := func(value, text, note string) {
 		list = append(list, view.Choice{Value: value, Text: text, Note: note, Checked: value == chosen})
 	}
+	dateIn := func(days int) string { return k.date(k.now.Add(time.Duration(days) * day)) }
 	for _, days := range expiryDays {
-		if l.days == 0 || days <= l.days {
-			add(strconv.Itoa(days), count(days, "day"), k.date(k.now.Add(time.Duration(days)*day)))
+		if l.days == 0 || days < l.days || days == l.days && !l.byPolicy {
+			add(strconv.Itoa(days), count(days, "day"), dateIn(days))
 		}
+	}
+	if l.byPolicy {
+		add(expiryPolicy, count(l.days, "day"), dateIn(l.days)+byPolicyNote)
 	}
 	add(expiryDate, "Another day", "choose it below")
 	if l.days == 0 {
@@ -222,7 +235,8 @@ func (k *call) expiryChoices(chosen string, l limit) (list []view.Choice) {
 	}
 	best := 0
 	for i, c := range list {
-		if days, err := strconv.Atoi(c.Value); err == nil && days <= usualDays {
+		days, err := strconv.Atoi(c.Value)
+		if err == nil && days <= usualDays || c.Value == expiryPolicy && l.days <= usualDays {
 			best = i
 		}
 	}
@@ -313,7 +327,7 @@ func (c *Console) createKey(k *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	spec, faults, err := k.specOf(tenant, roleGrants(k.who.RoleIn(t.ID, t.Account), "your"))
+	spec, faults, err := k.specOf(t, roleGrants(k.who.RoleIn(t.ID, t.Account), "your"))
 	if err != nil {
 		return response{}, err
 	}
@@ -346,7 +360,7 @@ func (k *call) issueKey(tenant ident.TenantID, spec key.Spec,
 }
 
 // specOf reads the form. What is wrong with it is in faults.
-func (k *call) specOf(tenant ident.TenantID, g grants) (spec key.Spec, faults view.Faults, err error) {
+func (k *call) specOf(t tenancy.Tenant, g grants) (spec key.Spec, faults view.Faults, err error) {
 	spec = key.Spec{Name: k.form.Get("name"), Description: k.form.Get("description")}
 	spec.ExpiresAt, faults = k.expiryOf(faults)
 	spec.Addresses = linesOf(k.form.Get("allowed_cidrs"))
@@ -360,11 +374,30 @@ func (k *call) specOf(tenant ident.TenantID, g grants) (spec key.Spec, faults vi
 	if !spec.AllApplications && len(spec.ApplicationIDs) == 0 {
 		faults = append(faults, view.Fault{Field: "application_ids", Message: "Choose at least one application."})
 	}
-	spec.Scopes, err = k.scopesOf(tenant, g)
+	spec.Scopes, err = k.scopesOf(t.ID, g)
 	if err == nil && len(spec.Scopes) == 0 {
 		faults = append(faults, view.Fault{Field: "scopes", Message: "Choose at least one scope."})
 	}
+	if err != nil {
+		return spec, nil, err
+	}
+	faults, err = k.checkPolicyExpiry(t, faults)
 	return spec, faults, err
+}
+
+// checkPolicyExpiry adds a fault if the form leaves the expiry to a policy that has been switched
+// off since: the key would never expire.
+func (k *call) checkPolicyExpiry(t tenancy.Tenant, faults view.Faults) (view.Faults, error) {
+	if k.form.Get("expiry") != expiryPolicy {
+		return faults, nil
+	}
+	l, err := k.lifetimeLimit(t)
+	if err == nil && !l.byPolicy {
+		faults = append(faults, view.Fault{
+			Field: "expires_at", Message: "The policy expires no keys any more. Choose when the key expires.",
+		})
+	}
+	return faults, err
 }
 
 // scopesOf returns the scopes that the form chooses.
@@ -396,7 +429,7 @@ func (k *call) readScopes(tenant ident.TenantID, g grants) (list []scope.Scope, 
 // expiryOf reads when the key expires; nil for never.
 func (k *call) expiryOf(faults view.Faults) (*time.Time, view.Faults) {
 	switch chosen := k.form.Get("expiry"); chosen {
-	case expiryNever:
+	case expiryNever, expiryPolicy:
 		return nil, faults
 	case expiryDate:
 		at, err := time.ParseInLocation(time.DateOnly, k.form.Get("date"), k.zone)

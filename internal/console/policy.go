@@ -308,13 +308,14 @@ func (k *call) previewPolicy(change policy.Change, faults view.Faults) (response
 
 // effect returns what a change does to the keys of an account.
 func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error) {
-	first := view.Tile{Number: "–", Text: "the first of them"}
+	first := view.Tile{Number: "–", Text: "the first of these"}
 	if !p.Impact.First.IsZero() {
 		first.Number = k.date(p.Impact.First)
 	}
 	e := &view.Effect{Heading: "What this change does", Note: "Nothing is saved yet", Tiles: []view.Tile{
 		{Number: strconv.Itoa(p.Affected), Text: "keys expire sooner", Tone: toneIf(p.Affected > 0, "warn")},
 		first,
+		{Number: strconv.Itoa(p.Delayed), Text: "keys expire later, or never"},
 		{Number: strconv.Itoa(p.ExpiredNow), Text: "expire when you save", Tone: toneIf(p.ExpiredNow > 0, "bad")},
 		mailedTile(p),
 	}}
@@ -342,11 +343,22 @@ func (k *call) effect(a account.Account, p account.Preview) (*view.Effect, error
 	}
 	k.chart(e, p)
 	var err error
-	e.Table, err = k.soonerTable(p.Keys)
-	if more := p.Affected - len(p.Keys); more > 0 {
-		e.More = "And " + count(more, "more key") + "."
+	e.Table, err = k.changedTable("First to expire", "warn", p.Keys)
+	if err != nil {
+		return nil, err
 	}
+	e.More = moreKeys(p.Affected - len(p.Keys))
+	e.Later, err = k.changedTable("Expire later", "", p.DelayedKeys)
+	e.MoreLater = moreKeys(p.Delayed - len(p.DelayedKeys))
 	return e, err
+}
+
+// moreKeys says how many keys a table leaves out; "" for none.
+func moreKeys(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return "And " + count(n, "more key") + "."
 }
 
 // mailedTile says how many people are told that their keys expire.
@@ -422,9 +434,10 @@ func (k *call) chart(e *view.Effect, p account.Preview) {
 	}
 }
 
-// soonerTable lists the first keys that expire sooner; nil for none.
-func (k *call) soonerTable(keys []account.SoonerKey) (*view.Table, error) {
-	table := &view.Table{Columns: columns("First to expire", "Owner", "Now", "With this change")}
+// changedTable lists the first keys that expire at another time; nil for none. tone is that of the
+// new time.
+func (k *call) changedTable(heading, tone string, keys []account.ChangedKey) (*view.Table, error) {
+	table := &view.Table{Columns: columns(heading, "Owner", "Now", "With this change")}
 	for _, one := range keys {
 		v, err := k.console.Keys.Get(k.Context(), k.who, one.Tenant, one.Key)
 		if errors.Is(err, fault.NotFound) { // it was deleted meanwhile
@@ -437,22 +450,26 @@ func (k *call) soonerTable(keys []account.SoonerKey) (*view.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		was := never("never")
-		if !one.Was.IsZero() {
-			was = k.on(one.Was)
-		}
 		owner, note := ownerWords(v.Key)
 		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
 			{Text: v.Key.Name, Path: pathOf(v.Key), Note: t.Name},
 			{Text: owner, Note: note},
-			{When: was},
-			{When: k.on(one.Is), Tone: "warn"},
+			{When: k.onOrNever(one.Was)},
+			{When: k.onOrNever(one.Is), Tone: tone},
 		}})
 	}
 	if len(table.Rows) == 0 {
 		return nil, nil
 	}
 	return table, nil
+}
+
+// onOrNever returns the day of an expiry.
+func (k *call) onOrNever(at time.Time) view.When {
+	if at.IsZero() {
+		return never("never")
+	}
+	return k.on(at)
 }
 
 // switchOff makes an effect that of switching automatic expiration off.

@@ -71,7 +71,12 @@ func TestAnOwnerSeesTheEffectOfAPolicyBeforeItIsSaved(t *testing.T) {
 	}
 	longer := d.fields(d.get(path), path)
 	longer.Set("auto_expiry_days", "180")
-	d.post(path, longer).see(t, "a longer time", http.StatusOK, "The new time is longer.")
+	loosened := d.post(path, longer)
+	loosened.see(t, "a longer time", http.StatusOK, "The new time is longer.")
+	loosened.see(t, "a longer time", http.StatusOK, "<b>1</b><span>keys expire later, or never</span>")
+	if _, table, _ := strings.Cut(loosened.text, ">Expire later<"); !strings.Contains(table, ">"+k.Key.Name+"</a>") {
+		t.Errorf("a longer time does not list the key:\n%s", loosened.text)
+	}
 	// The effect of other values is not that of these.
 	form.Set("session_idle_minutes", "60")
 	second := d.post(path, form)

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -353,13 +355,27 @@ func (c *Console) confirmFactor(k *call, page view.Confirm) (response, error) {
 	if again != nil || err != nil {
 		return valueOr(again), err
 	}
+	page.Once = rand.Text()
 	return k.confirmation(page, k.session.User.Email, securityPath, nil), nil
 }
 
+// makeNewCodes shows new recovery codes. A form that is sent twice, by a reload for example, does
+// not end the codes that it made.
 func (c *Console) makeNewCodes(k *call) (response, error) {
-	codes, err := c.SecondFactors.Regenerate(k.Context(), k.who)
+	var codes []credential.Secret
+	earlier, err := k.change("codes", func(ctx context.Context) (err error) {
+		codes, err = c.SecondFactors.Regenerate(ctx, k.who)
+		return err
+	})
 	if err != nil {
 		return k.factorRefused(newCodes, err)
+	}
+	if earlier != "" {
+		page := newCodes
+		page.Lead = "The new codes were shown once, when this form was sent the first time. If you have lost them, " +
+			"create others: those stop working."
+		page.Once = rand.Text()
+		return k.confirmation(page, k.session.User.Email, securityPath, nil), nil
 	}
 	answer := codesPage("New recovery codes", codes, securityPath)
 	answer.current = securityPath

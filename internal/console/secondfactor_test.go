@@ -165,12 +165,20 @@ func TestTheFactorEndsOnlyAfterASignInWithTheApp(t *testing.T) {
 		byRecovery.get("/settings/security/two-factor"+path).see(t, path, http.StatusUnauthorized, "Sign in again")
 	}
 	for _, path := range []string{"/codes", "/off"} {
-		byRecovery.post("/settings/security/two-factor"+path, url.Values{}).see(t, path, http.StatusUnauthorized,
+		form := url.Values{"once": {strings.Repeat("x", 20)}}
+		byRecovery.post("/settings/security/two-factor"+path, form).see(t, path, http.StatusUnauthorized,
 			"Sign in again")
 	}
 	byApp := signIn(phone.Next())
-	fresh := byApp.post("/settings/security/two-factor/codes", url.Values{})
+	const codesPath = "/settings/security/two-factor/codes"
+	form := url.Values{"once": {field(t, byApp.get(codesPath), "once")}}
+	fresh := byApp.post(codesPath, form)
 	fresh.see(t, "new codes", http.StatusOK, "Store these codes now")
+	again := byApp.post(codesPath, form)
+	again.see(t, "the same form again", http.StatusOK, "The new codes were shown once")
+	if strings.Contains(again.text, "Code 10") || !strings.Contains(fresh.text, "Code 10") {
+		t.Errorf("codes are shown again:\n%s", again.text)
+	}
 	if got := byApp.post("/settings/security/two-factor/off", url.Values{}); got.location !=
 		"/settings/security?did=two-factor.off" {
 		t.Errorf("%d to %q\n%s", got.status, got.location, got.text)

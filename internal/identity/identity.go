@@ -72,6 +72,8 @@ type Store interface {
 	User(ctx context.Context, user ident.UserID) (User, error)
 	// HasSecondFactor reports whether a user has a second factor.
 	HasSecondFactor(ctx context.Context, user ident.UserID) (bool, error)
+	// SignInFacts returns how people sign in and when they were last seen, by their ids.
+	SignInFacts(ctx context.Context, users []ident.UserID) (map[ident.UserID]SignInFacts, error)
 	// UserByEmail returns the user and the encoded password ("" for none), or fault.NotFound.
 	UserByEmail(ctx context.Context, canonical string) (User, string, error)
 	// KnownClients lists the clients from which a person has signed in since that time, as

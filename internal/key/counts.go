@@ -81,7 +81,7 @@ func (s *Service) Counts(ctx context.Context, who principal.Principal, tenant id
 	if !accessTo(role, unrelated, t.Settings.Visibility).see {
 		return Counts{}, errHiddenKeys
 	}
-	states, _, err := s.Store.KeyStates(ctx, tenant, Order{}, Position{}, maxCounted+1, true)
+	states, _, err := s.Store.KeyStates(ctx, tenant, Order{}, Position{}, maxCounted+1, States{Uses: true})
 	if err != nil {
 		return Counts{}, err
 	}

@@ -44,7 +44,10 @@ type guidance []struct {
 // keyGuidance holds the findings about keys in the order in which they are listed (seed LoadRunner,
 // guidelines for access keys).
 var keyGuidance = guidance{
-	{NeverUsed, "No request has used the key. Revoke it if nobody needs it."},
+	{
+		NeverUsed, "No request has ever used the key, and its secret is at least 7 days old. Revoke it if nobody " +
+			"needs it.",
+	},
 	{Unused, "No request has used the key for 90 days. Revoke it if nobody needs it."},
 	{DueForRefresh, "Refresh the key. We recommend a new secret every 90 days, even if no policy asks for it."},
 	{TooOld, "Refresh the key. Its secret has been in use for more than 12 months."},
@@ -62,7 +65,10 @@ var managementGuidance = guidance{
 			"valid. Refresh the management key without an overlap, or revoke it.",
 	},
 	{ExpiresSoon, "The management key expires within 14 days. Refresh it if its program is still needed."},
-	{NeverUsed, "No request has used the management key. Revoke it if nobody needs it."},
+	{
+		NeverUsed, "No request has ever used the management key, and its secret is at least 7 days old. Revoke it if " +
+			"nobody needs it.",
+	},
 	{Unused, "No request has used the management key for 90 days. Revoke it if nobody needs it."},
 	{DueForRefresh, "Refresh the management key. We recommend a new secret every 90 days."},
 	{
@@ -120,6 +126,8 @@ const (
 	recommendedAge = 90 * policy.Day
 	maxAge         = 365 * policy.Day
 	scopeWindow    = 30 * policy.Day
+	// unusedGrace is how long a new secret may wait for its first use: health is reviewed weekly.
+	unusedGrace = 7 * policy.Day
 	// soon is long enough for somebody who looks once a week.
 	soon = 14 * policy.Day
 )
@@ -159,7 +167,7 @@ func ExamineHealth(v View, t policy.Tenant, used scope.Set, now time.Time) Healt
 		}
 	}
 	found := map[Finding]bool{
-		NeverUsed:     k.LastUsedAt.IsZero(),
+		NeverUsed:     k.LastUsedAt.IsZero() && h.Age >= unusedGrace,
 		Unused:        !k.LastUsedAt.IsZero() && now.Sub(k.LastUsedAt) >= recommendedAge,
 		DueForRefresh: h.Age >= recommendedAge && h.Age < maxAge,
 		TooOld:        h.Age >= maxAge,

@@ -16,8 +16,17 @@ func TestTheFindingsAboutAKey(t *testing.T) {
 		defaults []scope.Scope
 		want     []Finding
 	}{
-		"a good key":    {func(*View) {}, nil, nil},
-		"never used":    {func(v *View) { v.Key.LastUsedAt = time.Time{} }, nil, []Finding{NeverUsed}},
+		"a good key": {func(*View) {}, nil, nil},
+		"never used": {func(v *View) { v.Key.LastUsedAt = time.Time{} }, nil, []Finding{NeverUsed}},
+		"never used, and 7 days old": {
+			func(v *View) { v.Key.SecretSetAt, v.Key.LastUsedAt = testNow.Add(-7*policy.Day), time.Time{} }, nil,
+			[]Finding{NeverUsed},
+		},
+		"never used, and new": {
+			func(v *View) {
+				v.Key.SecretSetAt, v.Key.LastUsedAt = testNow.Add(-7*policy.Day+time.Second), time.Time{}
+			}, nil, nil,
+		},
 		"used long ago": {func(v *View) { v.Key.LastUsedAt = testNow.Add(-90 * policy.Day) }, nil, []Finding{Unused}},
 		"90 days old": {
 			func(v *View) { v.Key.SecretSetAt = testNow.Add(-90 * policy.Day) }, nil,

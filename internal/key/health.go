@@ -76,6 +76,8 @@ func (s *Service) healthFilter(ctx context.Context, who principal.Principal,
 type HealthBounds struct {
 	Now, ExpiredSetBy, EndlessAfter time.Time
 	UnusedBy, TooOldBy, ScopesSince time.Time
+	// NeverUsedBy is the latest time of a secret whose key counts as never used.
+	NeverUsedBy time.Time
 	// SomeRuleBinds is set where a rule applies to new secrets.
 	SomeRuleBinds bool
 	// EveryScopeIsDefault is set where keys of the tenant have every scope by default.
@@ -96,6 +98,7 @@ func healthBounds(t policy.Tenant, now time.Time) HealthBounds {
 		Now: now, ExpiredSetBy: policy.LatestExpiredSecret(t.Rules, now),
 		EndlessAfter: policy.LatestExpiredSecret(ended, endOfTime),
 		UnusedBy:     now.Add(-recommendedAge), TooOldBy: now.Add(-maxAge), ScopesSince: now.Add(-scopeWindow),
+		NeverUsedBy:         now.Add(-unusedGrace),
 		SomeRuleBinds:       len(ended) < len(t.Rules),
 		EveryScopeIsDefault: slices.Contains(t.Settings.DefaultScopes, scope.Every),
 	}

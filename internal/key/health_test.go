@@ -99,7 +99,9 @@ func TestKeyHealthFindsWhatTheGuidelinesWarnOf(t *testing.T) {
 	revoked, brief := issue("revoked", 0, "tenants:read"), issue("brief", 1, "tenants:read")
 	testkit.Must[*api.Key](t)(h.As(person).RevokeKey(t.Context(), string(tenant.ID), revoked.Key.ID, ""))
 	_ = brief // expires
-	h.Clock.Move(89 * policy.Day)
+	h.Clock.Move(82 * policy.Day)
+	issue("waited", 30, "tenants:read")
+	h.Clock.Move(7 * policy.Day)
 	use(due)
 	h.Clock.Move(policy.Day)
 	overlapping := issue("overlapping", 10, "tenants:read")
@@ -113,7 +115,8 @@ func TestKeyHealthFindsWhatTheGuidelinesWarnOf(t *testing.T) {
 		"old":         "unused_90_days older_than_12_months never_expires unused_scopes:members:read tenants:read",
 		"every":       "unused_90_days older_than_12_months unused_scopes:*",
 		"due":         "older_than_90_days:",
-		"overlapping": "never_used overlap_open:",
+		"overlapping": "overlap_open:",
+		"waited":      "never_used:",
 	}
 	got, sum := healthOf(t, h, h.As(person), tenant)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -251,6 +251,12 @@ func (f Filter) needsStatesOnly() bool {
 		f.Owners == nil
 }
 
+// states returns which states the filter examines: few keys are disabled, so that the store leaves
+// out the others.
+func (f Filter) states() States {
+	return States{Uses: f.NeverUsed, Disabled: f.Status == policy.Disabled}
+}
+
 // listByState lists keys of a tenant by their states, for a caller who sees all of them in full.
 // Only the keys of the page are read in full.
 func (s *Service) listByState(ctx context.Context, who principal.Principal, t policy.Tenant, filter Filter,
@@ -260,7 +266,7 @@ func (s *Service) listByState(ctx context.Context, who principal.Principal, t po
 	by := paging.Scan[Position, Key, ident.KeyID]{
 		Batch: stateBatch, Most: stateLimit,
 		Read: func(after Position, limit int) ([]Key, *Position, error) {
-			return s.Store.KeyStates(ctx, t.ID, page.Order, after, limit, filter.NeverUsed)
+			return s.Store.KeyStates(ctx, t.ID, page.Order, after, limit, filter.states())
 		},
 		Position: Key.position,
 		Show: func(k Key) (ident.KeyID, bool, error) {

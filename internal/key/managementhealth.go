@@ -100,7 +100,7 @@ func examineManagementHealth(v machine.ManagementKeyView, admins []ident.UserID,
 	h.Findings = managementGuidance.keep(map[Finding]bool{
 		ShownToFormerAdmin:     slices.ContainsFunc(shownTo(v), isFormer),
 		ExpiresSoon:            h.TimeLeft <= soon,
-		NeverUsed:              v.LastUsedAt.IsZero(),
+		NeverUsed:              v.LastUsedAt.IsZero() && h.Age >= unusedGrace,
 		Unused:                 !v.LastUsedAt.IsZero() && now.Sub(v.LastUsedAt) >= recommendedAge,
 		DueForRefresh:          h.Age >= recommendedAge,
 		OverlapOpen:            !v.Previous.Until.IsZero(),

@@ -132,7 +132,7 @@ func (s *Service) listAsStored(ctx context.Context, who principal.Principal, t p
 func (s *Service) listByExpiry(ctx context.Context, who principal.Principal, t policy.Tenant, filter Filter,
 	page Page, _ bool,
 ) (Listing, error) {
-	states, _, err := s.Store.KeyStates(ctx, t.ID, Order{}, Position{}, MaxByExpiry+1, false)
+	states, _, err := s.Store.KeyStates(ctx, t.ID, Order{}, Position{}, MaxByExpiry+1, States{})
 	if err != nil {
 		return Listing{}, err
 	}

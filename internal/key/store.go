@@ -14,6 +14,15 @@ import (
 	"github.com/claviger-dev/claviger/internal/scope"
 )
 
+// States says which states of keys are read.
+type States struct {
+	// Uses is set if the last uses are read, too.
+	Uses bool
+	// Disabled is set if keys that are not disabled themselves may be left out, or be without their
+	// state.
+	Disabled bool
+}
+
 // Store is what [Service] reads outside of a transaction.
 type Store interface {
 	TenantReader
@@ -46,10 +55,10 @@ type ListStore interface {
 	// fails with ErrNotYet if the group is one by scope, and the tenants of rights are not written.
 	CountGroup(ctx context.Context, tenant ident.TenantID, g Group, expiredSetBy, now time.Time, most int) (int, error)
 	// KeyStates returns what the status of the keys of a tenant depends on, up to most, in an order
-	// from a position on, and their last uses if asked. The other fields of the keys are not set.
-	// It fails with ErrNotYet if it cannot sort them yet.
+	// from a position on. Other fields are not set. It fails with ErrNotYet if it cannot sort them
+	// yet.
 	KeyStates(ctx context.Context, tenant ident.TenantID, order Order, after Position,
-		most int, uses bool) (states []Key, stopped *Position, err error)
+		most int, which States) (states []Key, stopped *Position, err error)
 	// TheseKeys returns keys of a tenant in the order of the ids, without those that do not exist.
 	TheseKeys(ctx context.Context, tenant ident.TenantID, keys []ident.KeyID) ([]Key, error)
 	// KeysOfID returns up to most keys of a tenant whose ids begin so, the newest first.

@@ -2,14 +2,17 @@ package manageapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/credential"
+	"github.com/claviger-dev/claviger/internal/etag"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/paging"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/tenancy"
@@ -81,18 +84,31 @@ type listMembersInput struct {
 }
 
 func (a *API) listMembers(ctx context.Context, in *listMembersInput) (*output[api.List[api.Member]], error) {
+	who, tenant := callerOf(ctx).Principal, ident.TenantID(in.Tenant)
+	var facts map[ident.UserID]identity.SignInFacts
 	return listPage(ctx, a, in.PageInput, "members", []string{in.Tenant},
 		func(page paging.Page) ([]tenancy.Member, error) {
-			return a.Tenancy.Members(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), page)
-		}, memberOf, func(m tenancy.Member) position { return position{m.CreatedAt, string(m.User.ID)} })
+			members, err := a.Tenancy.Members(ctx, who, tenant, page)
+			if err == nil {
+				facts, err = a.Tenancy.SignInFacts(ctx, who, tenant, members...)
+			}
+			return members, err
+		},
+		func(m tenancy.Member) api.Member { return memberOf(m, facts) },
+		func(m tenancy.Member) position { return position{m.CreatedAt, string(m.User.ID)} })
 }
 
-// memberOf returns the wire form of a member.
-func memberOf(m tenancy.Member) api.Member {
-	return api.Member{
+// memberOf returns the wire form of a member. facts has how people sign in, for callers who may see
+// it.
+func memberOf(m tenancy.Member, facts map[ident.UserID]identity.SignInFacts) api.Member {
+	out := api.Member{
 		User: web.ProvenPerson(m.User, m.EmailProven), Role: api.Role(m.Role),
 		Status: web.Status(m.Disabled), CreatedAt: m.CreatedAt.UTC(), Version: string(m.Version()),
 	}
+	if f, known := facts[m.User.ID]; known {
+		out.SecondFactor, out.LastSeenAt = &f.SecondFactor, web.Time(f.LastSeenAt)
+	}
+	return out
 }
 
 type inviteInput struct {
@@ -208,8 +224,16 @@ func (a *API) editMember(ctx context.Context, in *editMemberInput) (*output[api.
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	m, err := a.Tenancy.ChangeMember(ctx, callerOf(ctx).Principal, ident.TenantID(in.Tenant), ident.UserID(in.User), c)
-	return edited(m, err, memberOf)
+	who, tenant := callerOf(ctx).Principal, ident.TenantID(in.Tenant)
+	m, err := a.Tenancy.ChangeMember(ctx, who, tenant, ident.UserID(in.User), c)
+	if err != nil && !errors.Is(err, etag.ErrChanged) {
+		return nil, err
+	}
+	facts, failed := a.Tenancy.SignInFacts(ctx, who, tenant, m)
+	if failed != nil { // the change is made: the answer says so without them
+		facts = nil
+	}
+	return edited(m, err, func(m tenancy.Member) api.Member { return memberOf(m, facts) })
 }
 
 func (a *API) removeMember(ctx context.Context, in *MemberInput) (*struct{}, error) {

@@ -79,6 +79,10 @@ func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err != nil {
 		return err
 	}
+	facts, err := a.Identity.SignInFacts(ctx, who)
+	if err != nil {
+		return err
+	}
 	h := w.Header()
 	web.SetPrivateJSON(h)
 	h.Set("Content-Disposition", `attachment; filename="claviger-data.json"`)
@@ -91,6 +95,7 @@ func (a *API) sendOwnData(ctx context.Context, w http.ResponseWriter, r *http.Re
 	f.member("avatar", avatar != "")
 	f.member("accounts", accounts)
 	f.member("memberships", memberships)
+	f.member("last_seen_at", web.Time(facts.LastSeenAt))
 	for _, list := range []struct {
 		name string
 		send func(context.Context, principal.Principal, *dataFile) error

@@ -65,7 +65,7 @@ func (a *API) editPolicy(ctx context.Context, in *editPolicyInput) (*output[api.
 		}
 		return &output[api.UpdatePolicyResponse]{api.UpdatePolicyResponse{PolicyEffect: &api.PolicyEffect{
 			Affected: effect.Affected, FirstExpiresAt: web.Time(effect.First), ExpiredNow: effect.ExpiredNow,
-			WithoutSecondFactor: effect.WithoutFactor,
+			ExpireLater: effect.Delayed, WithoutSecondFactor: effect.WithoutFactor,
 		}}}, nil
 	}
 	changed, err := a.Accounts.ChangePolicy(ctx, caller, account, change, expectedOf(ctx))

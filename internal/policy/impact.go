@@ -86,6 +86,15 @@ func ImpactRanges(before, after []Rule, now time.Time) (ranges []ImpactRange) {
 	return ranges
 }
 
+// LaterRanges returns the ranges of the keys that are valid now and expire later by the rules after
+// the change, or never, the oldest secrets first. A range says how the rules before the change
+// expire its keys.
+func LaterRanges(before, after []Rule, now time.Time) []ImpactRange {
+	return slices.DeleteFunc(ImpactRanges(after, before, now), func(r ImpactRange) bool {
+		return !r.expiryOf(r.Until).After(now)
+	})
+}
+
 // rangeOf returns the range between two boundaries, whose secrets the rule is the first to expire;
 // end is when it expires those that were set last.
 func rangeOf(after, until time.Time, rule Rule, end time.Time) ImpactRange {

@@ -83,6 +83,30 @@ func TestTheRangesOfAChangeHaveTheKeysThatItExpiresSooner(t *testing.T) {
 	})
 }
 
+func TestTheRangesOfAChangeHaveTheKeysThatItExpiresLater(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawSituation(t)
+		after := policy.Revise(s.rules, s.reason, rapid.IntRange(0, 50).Draw(t, "to"), s.now)
+		keys := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) dated { return drawKey(t, s.now) }), 0, 8).Draw(t, "keys")
+		found, want := 0, 0
+		ranges := policy.LaterRanges(s.rules, after, s.now)
+		for _, k := range keys {
+			was, is := policy.EffectiveExpiry(k.own, k.set, s.rules), policy.EffectiveExpiry(k.own, k.set, after)
+			if !was.Passed(s.now) && later(is, was) {
+				want++
+			}
+			for _, r := range ranges {
+				if k.inRange(r, s.now) {
+					found++
+				}
+			}
+		}
+		if found != want {
+			t.Fatalf("by ranges %d, key by key %d; ranges %v", found, want, ranges)
+		}
+	})
+}
+
 func TestEverySecretIsInOneRangeThatExpiresItAsTheRulesDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t)

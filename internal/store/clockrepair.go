@@ -138,6 +138,7 @@ const (
 		used_at = CASE WHEN used_at > $1 THEN $1 ELSE used_at END, refused_at = CASE WHEN refused_at > $1 THEN $1
 		ELSE refused_at END WHERE shown_at > $1 OR used_at > $1 OR refused_at > $1`
 	clampAvatars query = `UPDATE user_avatars SET set_at = $1 WHERE set_at > $1`
+	clampSeen    query = `UPDATE user_seen SET last_seen_at = $1 WHERE last_seen_at > $1`
 	clampFactors query = `UPDATE second_factors SET set_at = $1 WHERE set_at > $1`
 	// Codes of the present time are accepted again; those of steps up to now stay used.
 	clampFactorSteps query = `UPDATE second_factors SET last_step = CAST($1 AS BIGINT) / 30000000
@@ -215,7 +216,7 @@ var clamps = []query{
 	clampServiceAccounts, clampEndedOwners,
 	clampPlans, clampEntries, clampSubjects, clampManagementKeys, clampManagementSecrets, clampManagementUses,
 	clampSigningKeys, clampWatches, clampFactors, clampFactorSteps, clampFactorProofs, clampHalfSessions, clampFlushes,
-	clampAvatars,
+	clampAvatars, clampSeen,
 }
 
 type repairKey struct{}

@@ -27,7 +27,7 @@ const unusedScope = ` AND k.created_at <= $4
 		AND u.last_used_on >= $5))`
 
 const (
-	healthCounts = `SELECT COUNT(*), COUNT(*) FILTER (WHERE used.last_used_at IS NULL),
+	healthCounts = `SELECT COUNT(*), COUNT(*) FILTER (WHERE used.last_used_at IS NULL AND k.secret_set_at <= $7),
 		COUNT(*) FILTER (WHERE used.last_used_at <= $4),
 		COUNT(*) FILTER (WHERE k.secret_set_at <= $4
 		AND k.secret_set_at > $5), COUNT(*) FILTER (WHERE k.secret_set_at <= $5),
@@ -44,7 +44,7 @@ const (
 	spareCounts = `SELECT COUNT(*) FROM keys k WHERE` + whereUsable + unusedScope
 
 	countHealth      query = healthCounts
-	countHealthOf    query = healthCounts + ` AND k.owner_id = $7`
+	countHealthOf    query = healthCounts + ` AND k.owner_id = $8`
 	countOverlaps    query = overlapCounts
 	countOverlapsOf  query = overlapCounts + ` AND k.owner_id = $4`
 	countSpare       query = spareCounts
@@ -81,7 +81,8 @@ func (s *Store) HealthSummary(ctx context.Context, tenant ident.TenantID, owner 
 	args := func(more ...any) []any { return append(append(usable[:3:3], more...), of...) }
 	var neverUsed, unused, due, old, never, open, withSpare int
 	err := s.reading.row(ctx, keys,
-		args(b.UnusedBy.UnixMicro(), b.TooOldBy.UnixMicro(), b.EndlessAfter.UnixMicro())...).
+		args(b.UnusedBy.UnixMicro(), b.TooOldBy.UnixMicro(), b.EndlessAfter.UnixMicro(),
+			b.NeverUsedBy.UnixMicro())...).
 		Scan(&sum.Keys, &neverUsed, &unused, &due, &old, &never)
 	if err != nil {
 		return key.Summary{}, s.fault(err)

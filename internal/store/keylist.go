@@ -70,10 +70,14 @@ const (
 	keyStates     = stateColumns + stateTables
 	keyStatesUsed = stateColumns + `, used.last_used_at` + stateTables +
 		` LEFT JOIN key_uses used ON used.key_id = k.id`
-	listKeyStates       query = keyStates + ` WHERE k.tenant_id = $1` + newestCandidates
-	listTheseStates     query = keyStates + ` WHERE k.id IN ($1…)`
-	listUsedStates      query = keyStatesUsed + ` WHERE k.tenant_id = $1` + newestCandidates
-	listTheseUsedStates query = keyStatesUsed + ` WHERE k.id IN ($1…)`
+	listKeyStates   query = keyStates + ` WHERE k.tenant_id = $1` + newestCandidates
+	listTheseStates query = keyStates + ` WHERE k.id IN ($1…)`
+	// Few keys are disabled, so that reading the states of the others costs more than their rows.
+	listDisabledStates query = keyStates + ` WHERE k.tenant_id = $1 AND k.disabled_at IS NOT NULL` +
+		newestCandidates
+	listTheseDisabledStates query = keyStates + ` WHERE k.id IN ($1…) AND k.disabled_at IS NOT NULL`
+	listUsedStates          query = keyStatesUsed + ` WHERE k.tenant_id = $1` + newestCandidates
+	listTheseUsedStates     query = keyStatesUsed + ` WHERE k.id IN ($1…)`
 	// listScopeHits are the keys with a scope by name, in the order of their ids.
 	listScopeHits query = `SELECT key_id FROM key_grants WHERE tenant_id = $1 AND scope = $2 AND key_id < $3
 		ORDER BY key_id DESC LIMIT $4`
@@ -152,16 +156,19 @@ func (s *Store) Held(ctx context.Context, tenant ident.TenantID, owners []ident.
 
 // KeyStates implements key.ListStore.
 func (s *Store) KeyStates(ctx context.Context, tenant ident.TenantID, order key.Order, after key.Position,
-	most int, uses bool,
+	most int, which key.States,
 ) (states []key.Key, stopped *key.Position, err error) {
 	if order != (key.Order{}) {
-		return s.statesInOrder(ctx, tenant, order, after, most, uses)
+		return s.statesInOrder(ctx, tenant, order, after, most, which)
 	}
 	args := append([]any{tenant}, pageArgs(after.At, string(after.Key), 0)...)
 	args[3] = most
 	q, scan := listKeyStates, scanKeyState
-	if uses {
+	switch {
+	case which.Uses:
 		q, scan = listUsedStates, scanUsedState
+	case which.Disabled:
+		q = listDisabledStates
 	}
 	states, err = collect(ctx, s.reading, q, scan, args...)
 	return states, nil, s.fault(err)

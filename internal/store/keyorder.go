@@ -343,7 +343,7 @@ func comparePlaces(o key.Order, a, b key.Position) int {
 
 // statesInOrder is KeyStates for another order than by creation, newest first.
 func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.Order, after key.Position,
-	most int, uses bool,
+	most int, which key.States,
 ) ([]key.Key, *key.Position, error) {
 	next, err := s.walkOf(ctx, tenant, o)
 	if err != nil {
@@ -355,11 +355,17 @@ func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.
 	}
 	ids, order := idsOf(places)
 	named, scan := listTheseStates, scanKeyState
-	if uses {
+	switch {
+	case which.Uses:
 		named, scan = listTheseUsedStates, scanUsedState
+	case which.Disabled:
+		named = listTheseDisabledStates
 	}
 	q, args := expand(named, 1, ids)
 	states, err := collect(ctx, s.reading, q, scan, args...)
+	if which.Disabled {
+		states = withoutStates(states, ids)
+	}
 	for i, k := range states {
 		states[i].Position = places[order[k.ID]]
 	}
@@ -368,4 +374,19 @@ func (s *Store) statesInOrder(ctx context.Context, tenant ident.TenantID, o key.
 		stopped = &places[most-1] // a key was deleted meanwhile
 	}
 	return states, stopped, s.fault(err)
+}
+
+// withoutStates adds the keys of ids whose states were not read, because they are not disabled. The
+// caller goes on after the last of them.
+func withoutStates(states []key.Key, ids []ident.KeyID) []key.Key {
+	read := map[ident.KeyID]bool{}
+	for _, k := range states {
+		read[k.ID] = true
+	}
+	for _, id := range ids {
+		if !read[id] {
+			states = append(states, key.Key{ID: id})
+		}
+	}
+	return states
 }

@@ -32,6 +32,10 @@ const (
 	listMembersOfRole query = `SELECT ` + memberColumns +
 		` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4 AND m.role = $5
 			ORDER BY m.created_at DESC, m.user_id DESC LIMIT $3`
+	listMembersWithoutFactor query = `SELECT ` + memberColumns +
+		` WHERE (m.created_at, m.user_id) < ($1, $2) AND m.tenant_id = $4
+			AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id)
+			ORDER BY m.created_at DESC, m.user_id DESC LIMIT $3`
 	listAdmins query = `SELECT m.user_id FROM members m JOIN users u ON u.id = m.user_id
 		WHERE m.tenant_id = $1 AND m.role = 'admin' AND m.disabled_at IS NULL AND u.disabled_at IS NULL
 		AND u.deleted_at IS NULL ORDER BY m.user_id LIMIT 100`
@@ -120,6 +124,15 @@ func (s *Store) MembersOfRole(ctx context.Context, tenant ident.TenantID, role s
 ) (list []tenancy.Member, err error) {
 	list, err = collect(ctx, s.reading, listMembersOfRole, scanMember,
 		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant, role)...)
+	return list, s.fault(err)
+}
+
+// MembersWithoutFactor implements tenancy.Store.
+func (s *Store) MembersWithoutFactor(ctx context.Context, tenant ident.TenantID,
+	page paging.Page,
+) (list []tenancy.Member, err error) {
+	list, err = collect(ctx, s.reading, listMembersWithoutFactor, scanMember,
+		append(pageArgs(page.BeforeTime, page.BeforeID, page.Limit), tenant)...)
 	return list, s.fault(err)
 }
 

@@ -24,7 +24,8 @@ var growing = []string{
 	"outbox", "plan_grants", "plans", "recovery_codes", "search_words", "second_factors",
 	"service_account_stewards", "service_accounts", "session_ends", "sessions",
 	"sign_in_failures", "sign_in_places", "subjects", "tenants", "usage_flushes",
-	"usage_key_days", "usage_key_hours", "usage_tenant_days", "usage_tenant_hours", "user_avatars", "users",
+	"usage_key_days", "usage_key_hours", "usage_tenant_days", "usage_tenant_hours", "user_avatars", "user_seen",
+	"users",
 }
 
 // common lists columns with few different values. A search by these columns alone reads most of the
@@ -94,6 +95,7 @@ var exempt = map[string]string{
 	"clampFactorSteps":          atRepair,
 	"clampFactors":              atRepair,
 	"clampAvatars":              atRepair,
+	"clampSeen":                 atRepair,
 	"clampFactorProofs":         atRepair,
 	"raiseSteps":                "at a restore",
 	"factorsBefore":             "walks all second factors once after a rotation",

@@ -113,7 +113,11 @@ func (s *Store) Sessions(ctx context.Context, user ident.UserID, live session.Bo
 
 // Touch implements session.Store. It bypasses the ledger, like the last use of a key.
 func (s *Store) Touch(ctx context.Context, id ident.SessionID, at time.Time) error {
-	_, err := s.execUnauditedOf(ctx, admission.CallerFrom(ctx), touchSession, id, micros(at))
+	caller := admission.CallerFrom(ctx)
+	if _, err := s.execUnauditedOf(ctx, caller, touchSession, id, micros(at)); err != nil {
+		return err
+	}
+	_, err := s.execUnauditedOf(ctx, caller, upsertSeenIn, id, micros(at))
 	return err
 }
 
@@ -128,9 +132,13 @@ func (t *Tx) PasswordSetAt(ctx context.Context, user ident.UserID) (at time.Time
 
 // InsertSession implements session.Tx.
 func (t *Tx) InsertSession(ctx context.Context, s session.Session, token credential.TokenHash) error {
-	return t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt),
+	err := t.exec(ctx, insertSession, s.ID, s.User.ID, token[:], micros(s.CreatedAt), micros(s.SignedInAt),
 		micros(s.LastSeenAt), micros(s.ExpiresAt), s.IP, s.Agent, s.Kind, nullIfEmpty(s.Tenant),
 		micros(s.FactorAt))
+	if err != nil {
+		return err
+	}
+	return t.exec(ctx, upsertSeen, s.User.ID, micros(s.LastSeenAt))
 }
 
 // EndOldestSessions implements session.Tx.

@@ -199,7 +199,7 @@ func (t *Tx) DeleteUser(ctx context.Context, user ident.UserID, at time.Time) er
 		return err
 	}
 	for _, q := range []query{
-		deleteKnownClients, deleteCodes, deleteFactor, deleteAvatar, deleteEmailLinks,
+		deleteKnownClients, deleteCodes, deleteFactor, deleteAvatar, deleteSeen, deleteEmailLinks,
 	} {
 		if err := t.exec(ctx, q, user); err != nil {
 			return err

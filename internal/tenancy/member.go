@@ -53,6 +53,43 @@ func (s *Service) MembersOfRole(ctx context.Context, who principal.Principal, te
 	return s.Store.MembersOfRole(ctx, tenant, role, page)
 }
 
+// MembersWithoutFactor is Members for those without a second factor, for admins of the tenant.
+func (s *Service) MembersWithoutFactor(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	page paging.Page,
+) ([]Member, error) {
+	t, err := s.Tenant(ctx, who, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if !seesSignIns(who, t) {
+		return nil, ErrNotAdmin
+	}
+	return s.Store.MembersWithoutFactor(ctx, tenant, page)
+}
+
+// SignInFacts returns how members of a tenant sign in and when they were last seen, by their ids,
+// to signed-in admins of the tenant. It returns nothing to anybody else.
+func (s *Service) SignInFacts(ctx context.Context, who principal.Principal, tenant ident.TenantID,
+	members ...Member,
+) (map[ident.UserID]identity.SignInFacts, error) {
+	t, err := s.Tenant(ctx, who, tenant)
+	if err != nil || !seesSignIns(who, t) || len(members) == 0 {
+		return nil, err
+	}
+	users := make([]ident.UserID, len(members))
+	for i, m := range members {
+		users[i] = m.User.ID
+	}
+	return s.Store.SignInFacts(ctx, users)
+}
+
+// seesSignIns reports whether the caller may see how the people of a tenant sign in: it tells an
+// attacker whom to attack, so that a key is not told it.
+func seesSignIns(who principal.Principal, t Tenant) bool {
+	_, isSession := who.Session()
+	return isSession && who.RoleIn(t.ID, t.Account) == scope.Admin
+}
+
 // Member returns a member of a tenant to a caller who sees the tenant.
 func (s *Service) Member(ctx context.Context, who principal.Principal, tenant ident.TenantID,
 	user ident.UserID,

@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -89,6 +90,44 @@ func TestMembersAreSeenByMembersAndChangedByAdmins(t *testing.T) {
 		testkit.SendBody(t, h.As(admin), http.MethodPatch, path+string(target.ID),
 			`{"role":"member","status":"active"}`), "")
 	check()
+}
+
+// How people sign in is for the sessions of admins: it tells an attacker whom to attack.
+func TestAdminsAloneLearnHowMembersSignIn(t *testing.T) {
+	t.Parallel()
+	h := testkit.Start(t, testkit.SQLite)
+	tenant := h.Tenant("Main tenant", nil)
+	admin, careful := h.Member(tenant, "Tenant Admin", scope.Admin), h.Member(tenant, "Careful", scope.Member)
+	h.Member(tenant, "Never here", scope.Member)
+	member := h.As(careful)
+	h.SetUpFactor(member)
+	seen := h.Clock.Now()
+	h.Clock.Move(time.Hour)
+	for who, c := range map[string]*client.Client{
+		"a member": member, "an auditor": h.As(h.Member(tenant, "Auditor", scope.Auditor)),
+		"a key of an admin": h.With(h.Key(h.As(admin), tenant, "*")),
+	} {
+		list, err := c.Members(t.Context(), string(tenant.ID), client.Page{})
+		for _, m := range testkit.Must[api.List[api.Member]](t)(list, err).Items {
+			if m.SecondFactor != nil || m.LastSeenAt != nil {
+				t.Errorf("%s sees %+v", who, m)
+			}
+		}
+	}
+	list, err := h.As(h.Owner).Members(t.Context(), string(tenant.ID), client.Page{})
+	for _, m := range testkit.Must[api.List[api.Member]](t)(list, err).Items {
+		is, never := m.User.ID == string(careful.ID), *m.User.Name == "Never here"
+		if m.SecondFactor == nil || *m.SecondFactor != is || (m.LastSeenAt == nil) != never ||
+			is && m.LastSeenAt.Before(seen.Truncate(time.Microsecond)) {
+			t.Errorf("an owner sees %+v", m)
+		}
+	}
+	m, err := h.As(admin).EditMember(t.Context(), string(tenant.ID), string(careful.ID),
+		api.UpdateMemberRequest{Role: api.To(api.RoleAuditor)})
+	testkit.NoError(t, err)
+	if m.SecondFactor == nil || !*m.SecondFactor || m.LastSeenAt == nil {
+		t.Errorf("after a change an admin sees %+v", m)
+	}
 }
 
 func TestTheLastAdminOfATenantStays(t *testing.T) {

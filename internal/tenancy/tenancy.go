@@ -51,6 +51,10 @@ type Store interface {
 	TenantsFor(ctx context.Context, user ident.UserID, ended []ident.AccountID, page paging.Page) ([]Tenant, error)
 	Members(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
 	MembersOfRole(ctx context.Context, tenant ident.TenantID, role scope.Role, page paging.Page) ([]Member, error)
+	// MembersWithoutFactor lists the members who have no second factor.
+	MembersWithoutFactor(ctx context.Context, tenant ident.TenantID, page paging.Page) ([]Member, error)
+	// SignInFacts returns how people sign in and when they were last seen, by their ids.
+	SignInFacts(ctx context.Context, users []ident.UserID) (map[ident.UserID]identity.SignInFacts, error)
 	// Member returns a member, or fault.NotFound.
 	Member(ctx context.Context, tenant ident.TenantID, user ident.UserID) (Member, error)
 	// MemberByEmail returns the member with the canonical address, or fault.NotFound.

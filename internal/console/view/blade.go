@@ -20,6 +20,10 @@ func blade(id, drawn string) template.HTML {
 	path.WriteString(bow + shaft)
 	sum := sha256.Sum256([]byte(id))
 	for _, b := range sum[:6] {
+		if b%5 == 0 { // no cut
+			path.WriteString("h-4.6")
+			continue
+		}
 		depth := strconv.FormatFloat(float64(b%5)*step, 'f', -1, 64)
 		path.WriteString("l-.6 " + depth + "h-3l-1-" + depth)
 	}
@@ -29,5 +33,5 @@ func blade(id, drawn string) template.HTML {
 		class += " " + drawn
 	}
 	return template.HTML(`<svg class="` + class + `" viewBox="0 0 45 16" aria-hidden="true">` +
-		`<path fill-rule="evenodd" d="` + path.String() + `"/></svg>`)
+		`<path d="` + path.String() + `"/></svg>`)
 }

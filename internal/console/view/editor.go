@@ -87,6 +87,9 @@ type Effect struct {
 	Table         *Table
 	// More says how many rows the table leaves out; "" for none.
 	More string
+	// Later lists what ends later, and MoreLater says how many rows it leaves out.
+	Later     *Table
+	MoreLater string
 	// Accept is a sentence that the person must tick; "" for none.
 	Accept string
 }

@@ -45,7 +45,7 @@ func parse(file string) *template.Template {
 	t := template.New(file).Funcs(template.FuncMap{
 		"icon": Icon, "blade": blade, "asset": AssetPath, "withFault": withFault, "chartWidth": chartWidth,
 		"plotWidth": plotWidth,
-		"prose":     prose,
+		"prose":     prose, "breakable": breakable,
 	})
 	return template.Must(t.Option("missingkey=error").ParseFS(templateFiles, "templates/"+file, "templates/parts.html"))
 }
@@ -87,6 +87,12 @@ func prose(text string) template.HTML {
 		}
 	}
 	return template.HTML(b.String()) // the text is escaped
+}
+
+// breakable returns a text that may go on in the next line after an @, so that no line ends within
+// a word of an address.
+func breakable(text string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(text), "@", "@<wbr>")) // the text is escaped
 }
 
 // checkedControl is a field with what is wrong with it; "" for nothing.

@@ -80,6 +80,19 @@ func TestWordsBetweenBackticksAreCode(t *testing.T) {
 	}
 }
 
+// An address is broken after its @, and is still a text.
+func TestAnAddressIsBrokenAfterItsAt(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	page := view.Overview{Panels: []view.Panel{{Table: &view.Table{
+		Columns: []view.Column{{}}, Rows: []view.TableRow{{Cells: []view.Cell{{Note: "<b>@claviger.example"}}}},
+	}}}}
+	testkit.NoError(t, view.Render(&text, view.Frame{}, page))
+	if want := "<small>&lt;b&gt;@<wbr>claviger.example</small>"; !strings.Contains(text.String(), want) {
+		t.Errorf("no %s in\n%s", want, text.String())
+	}
+}
+
 var (
 	classAttribute = regexp.MustCompile(`class="([^"]*)"`)
 	action         = regexp.MustCompile(`\{\{[^}]*\}\}`)

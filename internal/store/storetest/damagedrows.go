@@ -124,6 +124,10 @@ func (fx *fixture) listReads(s *store.Store) map[string]func(context.Context) er
 			_, err := s.Members(ctx, tenant, page)
 			return err
 		},
+		"MembersWithoutFactor": func(ctx context.Context) error {
+			_, err := s.MembersWithoutFactor(ctx, tenant, page)
+			return err
+		},
 		"TenantsNamed": func(ctx context.Context) error {
 			_, err := s.TenantsNamed(ctx, "first", 5)
 			return err

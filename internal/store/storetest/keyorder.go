@@ -70,7 +70,7 @@ func (fx *fixture) statesInOrder(t tenancy.Tenant, o key.Order, limit int) (ids 
 	fx.Helper()
 	var after key.Position
 	for {
-		states, _, err := fx.store.KeyStates(fx.Context(), t.ID, o, after, limit, false)
+		states, _, err := fx.store.KeyStates(fx.Context(), t.ID, o, after, limit, key.States{})
 		fx.must(err)
 		for _, k := range states {
 			ids = append(ids, k.ID)

@@ -347,6 +347,8 @@ func aClosedDatabaseIsUnavailable(fx *fixture) {
 		"RecordScopes": s.RecordScopeUses(ctx, nil),
 		"ScopesUsed":   secondOf(s.ScopesUsed(ctx, nil, fx.clock.Now())),
 		"Touch":        s.Touch(ctx, "ses_x", fx.clock.Now()),
+		"SignInFacts":  secondOf(s.SignInFacts(ctx, []ident.UserID{"usr_x"})),
+		"PasswordOnly": secondOf(s.MembersWithoutFactor(ctx, "ten_x", paging.Page{Limit: 1})),
 		"Session":      sessionError(ctx, s),
 		"UserByEmail":  userError(ctx, s),
 		"User":         secondOf(s.User(ctx, "usr_x")),

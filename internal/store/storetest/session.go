@@ -16,6 +16,7 @@ import (
 	"github.com/claviger-dev/claviger/internal/credential"
 	"github.com/claviger-dev/claviger/internal/fault"
 	"github.com/claviger-dev/claviger/internal/ident"
+	"github.com/claviger-dev/claviger/internal/identity"
 	"github.com/claviger-dev/claviger/internal/principal"
 	"github.com/claviger-dev/claviger/internal/scope"
 	"github.com/claviger-dev/claviger/internal/session"
@@ -27,6 +28,7 @@ var sessionCases = []testCase{
 	{"a session comes back as it was begun, with its user's rights", aSessionComesBack},
 	{"rights under anything disabled are left out, and a disabled user has no session", disabledRightsAreLeftOut},
 	{"a touch moves the time last seen, and nothing else", aTouchMovesTheLastTime},
+	{"when people were last seen outlives their sessions, and not the people", lastSeenOutlivesSessions},
 	{"a session is ended for its own user alone", aSessionIsItsUsers},
 	{"all sessions of a user end together, and nobody else's", allSessionsOfAUserEnd},
 	{"an unknown token is no session", anUnknownTokenIsNoSession},
@@ -151,6 +153,43 @@ func aTouchMovesTheLastTime(fx *fixture) {
 	if fx.changes() != changes {
 		fx.Error("a touch counts as a change")
 	}
+}
+
+func lastSeenOutlivesSessions(fx *fixture) {
+	p, absent := fx.person(), fx.person()
+	first, _ := fx.insertSession(p)
+	fx.clock.move(time.Hour)
+	second, _ := fx.insertSession(p)
+	facts := func() identity.SignInFacts {
+		fx.Helper()
+		found, err := fx.store.SignInFacts(fx.Context(), []ident.UserID{absent.ID, p.ID})
+		fx.must(err)
+		if len(found) != 2 || found[absent.ID] != (identity.SignInFacts{}) {
+			fx.Errorf("the facts are %+v", found)
+		}
+		return found[p.ID]
+	}
+	expect := func(what string, want time.Time) {
+		fx.Helper()
+		if got := facts(); !got.LastSeenAt.Equal(want) || got.SecondFactor {
+			fx.Errorf("%s: %+v, want %v", what, got, want)
+		}
+	}
+	expect("two sessions", second.LastSeenAt)
+	seen := fx.after(time.Hour)
+	fx.must(fx.store.Touch(fx.Context(), second.ID, seen))
+	fx.must(fx.store.Touch(fx.Context(), first.ID, fx.after(2*time.Minute)))
+	expect("both touched", seen)
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error { return tx.EndSessions(ctx, p.ID) })
+	expect("without a session", seen)
+	// A node of the version before writes to the session alone.
+	later, _ := fx.insertSession(p)
+	fx.exec(`UPDATE sessions SET last_seen_at = $2 WHERE id = $1`, later.ID, fx.after(2*time.Hour).UnixMicro())
+	expect("seen by an older node", fx.after(2*time.Hour))
+	fx.mustWrite(func(ctx context.Context, tx *store.Tx) error {
+		return errors.Join(tx.EndSessions(ctx, p.ID), tx.DeleteUser(ctx, p.ID, fx.clock.Now()))
+	})
+	expect("a deleted person", time.Time{})
 }
 
 func aSessionIsItsUsers(fx *fixture) {

@@ -126,8 +126,8 @@ for (const [i, list] of document.querySelectorAll(".scopes").entries()) {
   if (boxes.length < 9) continue;
   const field = document.createElement("div");
   field.className = "narrow-scopes";
-  field.innerHTML = `<label class="vh" for="narrow-${i}">Filter scopes</label>` +
-    `<input type="search" id="narrow-${i}" placeholder="Filter scopes" autocomplete="off">`;
+  field.innerHTML = `<label class="vh" for="narrow-${i}">Filter this list</label>` +
+    `<input type="search" id="narrow-${i}" placeholder="Filter" autocomplete="off">`;
   list.prepend(field);
   const input = field.lastChild;
   input.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
