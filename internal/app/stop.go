@@ -9,8 +9,8 @@ import (
 )
 
 // A graceful stop takes at most ten seconds: drainTimeout for requests in progress, flushTimeout
-// for what is still to be written, traceTimeout for traces. Last uses get usesTimeout of the
-// flushTimeout, because there may be a million of them, and the rest must be written.
+// for what is still to be written, traceTimeout for traces. Last uses get at most usesTimeout of
+// flushTimeout, because there may be a million of them.
 const (
 	drainTimeout = 6 * time.Second
 	flushTimeout = 3 * time.Second
@@ -110,14 +110,13 @@ func (a *App) flushOnStop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	var uses error
-	if a.clock.Check() == nil {
-		uses = errors.Join(a.Counters.Flush(ctx), a.flushUses(ctx))
-	} else {
+	err := errors.Join(a.clock.record(ctx), a.journal.catchUp(ctx))
+	if a.clock.Check() != nil {
 		a.options.Log.Warn("last uses and counts that were not written are lost, since the clock is in doubt", "reason",
 			a.clock.Reason())
+		return err
 	}
-	return errors.Join(uses, a.clock.record(ctx), a.journal.catchUp(ctx))
+	return errors.Join(err, a.Counters.Flush(ctx), a.flushUses(ctx)) // last, because there may be a million of them
 }
 
 // flushUses writes last uses, the oldest first, and logs how many there was no time for.

@@ -21,7 +21,7 @@ func TestAStopWithVeryManyUnwrittenUsesSucceedsAndKeepsTheOldest(t *testing.T) {
 	person := h.Member(tenant, "Key Owner", scope.Member)
 	k := h.Key(h.As(person), tenant, "applications:read")
 	now := h.Clock.Now()
-	for i := range 300_000 {
+	for i := range 100_000 {
 		h.Usage.Record(usage.Use{Key: ident.KeyID(fmt.Sprintf("key_%d", i)), Tenant: tenant.ID, At: now})
 	}
 	at := now.Add(-time.Hour)
