@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/internal/testkit"
@@ -137,5 +138,33 @@ func TestSessionsAreNamedByBrowserAndSystem(t *testing.T) {
 		form := url.Values{"email": {d.person.Email}, "password": {testkit.Password}}
 		newVisitor(t, d.URL).post("/sign-in", form, "User-Agent", agent)
 		d.get("/settings/security").see(t, agent, http.StatusOK, ">"+name+"<")
+	}
+}
+
+// Times are those of the zone that the browser told; of UTC, if it is one that does not exist.
+func TestTimesAreThoseOfThePersonsZone(t *testing.T) {
+	t.Parallel()
+	d := newVisit(t, nil)
+	made := d.Key(d.As(d.person), d.tenant, "applications:read").Key
+	const farEast = "Pacific/Kiritimati" // 14 hours ahead
+	there := made.CreatedAt.In(testkit.Must[*time.Location](t)(time.LoadLocation(farEast))).Format("15:04")
+	for _, c := range []struct {
+		cookie, says string
+		farEast      bool
+	}{
+		{"", "UTC", false},
+		{url.QueryEscape(farEast), farEast, true},
+		{url.QueryEscape("Nowhere/At all"), "UTC", false},
+		{url.QueryEscape("../../etc/passwd"), "UTC", false},
+		{"Local", "UTC", false},
+	} {
+		base := testkit.Must[*url.URL](t)(url.Parse(d.base))
+		d.http.Jar.SetCookies(base, []*http.Cookie{{Name: "tz", Value: c.cookie, Path: "/"}})
+		page := d.get(d.at("keys/" + made.ID))
+		page.see(t, "the page of a key with "+c.cookie, http.StatusOK, "Times are in "+c.says+"<")
+		if strings.Contains(page.text, there) != c.farEast {
+			t.Errorf("with the zone %q, the page of a key made at %s says %q: %v", c.cookie, made.CreatedAt, there,
+				!c.farEast)
+		}
 	}
 }

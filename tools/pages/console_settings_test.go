@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/claviger-dev/claviger/internal/policy"
@@ -24,6 +25,9 @@ func TestAnOwnerSetsATenantUpInTheConsole(t *testing.T) {
 	tab.Fill("Header name (optional)", "Authorization")
 	tab.Follow(browser.Button("Save"))
 	tab.See("Nothing was saved.")
+	if f := tab.Focused(); !strings.HasPrefix(f, "alert") {
+		t.Errorf("after a fault, %s has the focus, not the summary of what is wrong", f)
+	}
 	look(t, tab, "settings-fault")
 	tab.Fill("Header name (optional)", "X-Meridian-Key")
 	tab.Follow(browser.Button("Save"))

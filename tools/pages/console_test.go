@@ -66,6 +66,10 @@ func TestAPersonMakesRegeneratesAndEndsAKeyInTheConsole(t *testing.T) {
 	}
 	tab.SeeNo(first)
 	look(t, tab, "key")
+	ofKey := tab.Path()
+	tab.Back()
+	tab.SeeNo(first)
+	tab.Visit(ofKey)
 
 	tab.Follow(browser.Link("Regenerate"))
 	look(t, tab, "regenerate")
