@@ -28,7 +28,7 @@ func TestAPersonChoosesTheThemeOfAllPages(t *testing.T) {
 		{"Auto", `html:not([data-theme])`},
 		{"Dark", `html[data-theme="dark"]`},
 	} {
-		tab.Click(browser.Button("Ines Okafor, your menu"))
+		tab.Click(browser.Button("Ines Okafor , your menu"))
 		tab.Click(browser.Role("radio", theme.label))
 		tab.Follow(browser.Button("Apply"))
 		expect(theme.selector, "the page where the theme was chosen")
@@ -38,7 +38,7 @@ func TestAPersonChoosesTheThemeOfAllPages(t *testing.T) {
 		expect(theme.selector, "the guide")
 		tab.Visit("/settings/keys")
 	}
-	tab.Click(browser.Button("Ines Okafor, your menu"))
+	tab.Click(browser.Button("Ines Okafor , your menu"))
 	tab.Follow(browser.Button("Sign out"))
 	expect(`html[data-theme="dark"]`, "the page after signing out")
 }
