@@ -10,6 +10,7 @@ import (
 
 // Grant is what keys may do: their effective scopes and their applications, in their tenant. The
 // keys of a tenant that may do the same share one, so that it stays in the processor's caches.
+// Nothing of it may change, because it is what many keys may do.
 type Grant struct {
 	Tenant       ident.TenantID
 	Account      ident.AccountID
