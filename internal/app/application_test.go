@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -354,8 +355,9 @@ func TestAKeyThatLostItsRightsMeanwhileWritesNothing(t *testing.T) {
 			_ api.IssuedKey, _ application.Application,
 		) error {
 			_, err := h.Accounts.SetAccountDisabled(t.Context(), principal.Operator(), h.Account.ID, true)
+			ctx := context.WithoutCancel(t.Context()) // which ends before a cleanup
 			t.Cleanup(func() {
-				if _, err := h.Accounts.SetAccountDisabled(t.Context(), principal.Operator(), h.Account.ID,
+				if _, err := h.Accounts.SetAccountDisabled(ctx, principal.Operator(), h.Account.ID,
 					false); err != nil {
 					t.Error(err)
 				}

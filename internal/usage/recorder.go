@@ -23,6 +23,10 @@ const (
 	keyEvery = time.Minute
 	// maxBatchOfUses is how many uses one transaction writes.
 	maxBatchOfUses = 5_000
+	// firstBatchOfFlush is how many uses the first transaction of a Flush writes. Each next one
+	// writes twice as many. A stop gives Flush little time, and a disk may be slow: what is oldest
+	// must not depend on a big batch that is too late.
+	firstBatchOfFlush = 250
 )
 
 // Recorder knows the last uses of keys that are not on record yet, and writes them. The zero value
@@ -141,7 +145,7 @@ func (r *Recorder) Flush(ctx context.Context, s Store) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	return errors.Join(
-		r.writeUses(ctx, s, r.takeAll(), 0),
+		r.writeUses(ctx, s, r.takeAll(), 0, firstBatchOfFlush),
 		r.writeScopes(ctx, s, r.takeScopes(math.MaxInt)),
 	)
 }
@@ -172,7 +176,7 @@ func (r *Recorder) WriteDue(ctx context.Context, s Store, now time.Time) error {
 	}
 	scopes := r.takeScopes(max(1, rows/4))
 	uses := r.take(at, max(1, rows-len(scopes)))
-	return errors.Join(r.writeUses(ctx, s, uses, at), r.writeScopes(ctx, s, scopes))
+	return errors.Join(r.writeUses(ctx, s, uses, at, maxBatchOfUses), r.writeScopes(ctx, s, scopes))
 }
 
 // take takes at most n last uses out of the queue that are due and not on record. It forgets those
@@ -215,10 +219,11 @@ func (r *Recorder) takeAll() (batch []*lastUse) {
 	return batch
 }
 
-// writeUses writes what was taken and puts it back into the queue. at is the time, or 0.
-func (r *Recorder) writeUses(ctx context.Context, s Store, all []*lastUse, at int64) error {
-	for len(all) > 0 {
-		batch := all[:min(len(all), maxBatchOfUses)]
+// writeUses writes what was taken and puts it back into the queue. at is the time, or 0. The first
+// transaction writes size uses, and each next one twice as many.
+func (r *Recorder) writeUses(ctx context.Context, s Store, all []*lastUse, at int64, size int) error {
+	for ; len(all) > 0; size = min(2*size, maxBatchOfUses) {
+		batch := all[:min(len(all), size)]
 		uses := make([]Use, 0, len(batch))
 		for _, u := range batch {
 			use, _ := u.use() // what was taken is not forgotten
