@@ -70,8 +70,6 @@ type EmailReader interface {
 type EmailTx interface {
 	LockTx
 	EndTx
-	TenantsTx
-	LookupsTx
 	notice.Writer
 	EmailReader
 	// RequireUpgrade fails with fault.Conflict until the upgrade of the database is finished: nodes
@@ -360,7 +358,7 @@ func (s *Service) setEmail(ctx context.Context, tx EmailTx, who principal.Princi
 	}
 	e = audit.By(who, audit.ActionUserEmail, target(u))
 	e = e.WithEffects(audit.Effect{Kind: audit.EffectEmailSet, User: u.ID})
-	return invalidateOwner(ctx, tx, e, u.ID)
+	return e.InvalidatesOwners(ident.PartyID(u.ID)), nil
 }
 
 // requireFree fails with fault.Conflict where somebody else has the address, proven or not. The

@@ -144,20 +144,12 @@ type UserTx interface {
 	LockTx
 	EndTx
 	TenantsTx
-	LookupsTx
 	// Rename changes a user's name.
 	Rename(ctx context.Context, user ident.UserID, name string, at time.Time) error
 	// SetMuted writes which kinds of notices a user does not want.
 	SetMuted(ctx context.Context, user ident.UserID, kinds []notice.Kind, at time.Time) error
 	// SetUserDisabled disables the user, or enables them.
 	SetUserDisabled(ctx context.Context, user ident.UserID, disabled bool, at time.Time) error
-}
-
-// LookupsTx reads what identifies keys in the cache.
-type LookupsTx interface {
-	// LookupsOfOwner lists the lookups of up to most secrets of the user's keys that are not
-	// revoked.
-	LookupsOfOwner(ctx context.Context, user ident.UserID, most int) ([]string, error)
 }
 
 // PasswordTx sets passwords, and makes and uses the links for that.

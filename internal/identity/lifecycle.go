@@ -83,10 +83,7 @@ func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Chang
 		// Invalidate also where the name stays: another change may have just written it, and not
 		// have invalidated yet.
 		if c.Name != nil {
-			e, err = invalidateOwner(ctx, tx, e, u.ID)
-			if err != nil {
-				return e, err
-			}
+			e = e.InvalidatesOwners(ident.PartyID(u.ID))
 		}
 		if !renamed && slices.Equal(muted, u.Muted) {
 			return e, audit.ErrNothing
@@ -100,25 +97,6 @@ func (s *Service) ChangeMe(ctx context.Context, who principal.Principal, c Chang
 		return e, tx.Rename(ctx, u.ID, u.Name, u.UpdatedAt)
 	})
 	return u, err
-}
-
-// maxLookups bounds how many secrets of an owner a change invalidates one by one.
-const maxLookups = 200
-
-// invalidateOwner invalidates what decisions show of an owner: the owner's keys or, where those are
-// too many, all tenants where the owner appears. A person who edits their profile again and again
-// must not cause every key of a tenant to be read again.
-func invalidateOwner(ctx context.Context, tx interface {
-	LookupsTx
-	TenantsTx
-}, e audit.Event, owner ident.UserID,
-) (audit.Event, error) {
-	lookups, err := tx.LookupsOfOwner(ctx, owner, maxLookups+1)
-	if err != nil || len(lookups) <= maxLookups {
-		return e.InvalidatesLookups(lookups...), err
-	}
-	tenants, err := tx.TenantsOfUser(ctx, owner)
-	return e.InvalidatesTenants(tenants...), err
 }
 
 // Find returns the user with this id, or with this e-mail address in whatever spelling. Only the

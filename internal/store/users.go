@@ -45,8 +45,6 @@ const (
 		ORDER BY account_id`
 	selectAdministeredTenants query = `SELECT tenant_id FROM members WHERE user_id = $1 AND role = 'admin'
 		AND disabled_at IS NULL ORDER BY tenant_id`
-	selectLookupsOfOwner query = `SELECT s.lookup FROM keys k JOIN key_secrets s ON s.key_id = k.id
-		WHERE k.owner_id = $1 AND k.revoked_at IS NULL LIMIT $2`
 	selectTenantsOfUser query = `SELECT tenant_id FROM keys WHERE owner_id = $1 UNION SELECT tenant_id
 		FROM members WHERE user_id = $1
 		UNION SELECT t.id FROM tenants t JOIN account_members am ON am.account_id = t.account_id WHERE am.user_id = $1
@@ -172,14 +170,6 @@ func (t *Tx) AccountsAndTenantsLedBy(ctx context.Context,
 // TenantsOfUser implements identity.TenantsTx.
 func (t *Tx) TenantsOfUser(ctx context.Context, user ident.UserID) ([]ident.TenantID, error) {
 	return ids[ident.TenantID](ctx, t, selectTenantsOfUser, user)
-}
-
-// LookupsOfOwner implements identity.UserTx.
-func (t *Tx) LookupsOfOwner(ctx context.Context, user ident.UserID, most int) ([]string, error) {
-	return collect(ctx, t, selectLookupsOfOwner, func(row scanner) (lookup string, err error) {
-		err = row.Scan(&lookup)
-		return lookup, err
-	}, user, most)
 }
 
 // RemoveMemberships implements identity.DeleteTx.

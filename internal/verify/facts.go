@@ -149,8 +149,8 @@ type ownerFacts struct {
 
 // ownerFacts returns what an answer says about the owner of the key.
 func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
-	if s.owner != nil {
-		if kept := s.owner.facts.Load(); kept != nil && kept.generation == s.ownerValue {
+	if s.cell != nil {
+		if kept := s.cell.facts.Load(); kept != nil && kept.generation == s.ownerValue {
 			return &kept.OwnerFacts
 		}
 	}
@@ -162,8 +162,8 @@ func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
 		f.rendered = unique.Make(e.renderOwner(&f.OwnerFacts))
 		f.Rendered = f.rendered.Value()
 	}
-	if s.owner != nil {
-		s.owner.facts.Store(f)
+	if s.cell != nil {
+		s.cell.facts.Store(f)
 	}
 	return &f.OwnerFacts
 }
@@ -214,9 +214,12 @@ type tenantFacts struct {
 type stamp struct {
 	lookup, tenant           *atomic.Uint64
 	lookupValue, tenantValue uint64
-	// owner is nil for a user: what changes a user invalidates tenants.
-	owner      *ownerCell
+	// owner is nil where there is no key. What changes the rights of a user invalidates tenants; the
+	// counter of a user counts changes of name and address.
+	owner      *atomic.Uint64
 	ownerValue uint64
+	// cell is that of an owner who is no user. It keeps the counter alive.
+	cell *ownerCell
 	// plans is nil for a key whose owner has no plan.
 	plans      *atomic.Uint64
 	plansValue uint64
@@ -226,7 +229,7 @@ type stamp struct {
 func (e *Entry) current() bool {
 	s := &e.stamp
 	return s.lookup.Load() == s.lookupValue && (s.tenant == nil || s.tenant.Load() == s.tenantValue) &&
-		(s.owner == nil || s.owner.changes.Load() == s.ownerValue)
+		(s.owner == nil || s.owner.Load() == s.ownerValue)
 }
 
 // plansCurrent reports whether no plan of the tenant has changed since the facts were computed. A
@@ -336,10 +339,8 @@ func (e *Engine) readRow(ctx context.Context, lookup string, s *stamp) (KeyRow, 
 		}
 		s.tenant = g.tenantCounter(row.Tenant)
 		s.tenantValue = s.tenant.Load()
-		if row.Owner.Type() != ident.UserParty {
-			s.owner = g.ownerCell(row.Owner.ID)
-			s.ownerValue = s.owner.changes.Load()
-		}
+		s.owner, s.cell = g.ownerCounter(row.Owner.ID)
+		s.ownerValue = s.owner.Load()
 		if g.tenantChanges.Load() == tenants && g.ownerChanges.Load() == owners {
 			return row, nil
 		}
@@ -353,10 +354,8 @@ func (e *Engine) readRow(ctx context.Context, lookup string, s *stamp) (KeyRow, 
 
 // ownedBy reports whether the stamp is of the row's owner.
 func (s *stamp) ownedBy(g *Generations, row KeyRow) bool {
-	if row.Owner.Type() == ident.UserParty {
-		return s.owner == nil
-	}
-	return s.owner == g.ownerCell(row.Owner.ID)
+	owner, _ := g.ownerCounter(row.Owner.ID)
+	return s.owner == owner
 }
 
 // newEntry computes an entry and puts it into the cache.

@@ -16,6 +16,8 @@ const (
 	// shards is the number of counters of lookups and tenants. Ids with the same counter invalidate
 	// each other's cache entries, which costs a read now and then.
 	shards = 8192
+	// userShards is the number of counters of users, for the same price.
+	userShards = 4096
 	// planShards is the number of counters of plans. Tenants with the same counter read their plans
 	// again when one of them changes a plan.
 	planShards = 1024
@@ -29,19 +31,20 @@ const (
 // counters after the read and then filling the cache would not be enough: a change between the two
 // would leave a stale entry.
 //
-// The counters of lookups and tenants are shared by many ids. An owner has a counter of its own,
-// because a host application may change its subjects all the time, and an owner may have thousands
-// of keys. The counter lives as long as an entry refers to it.
+// The counters of lookups, tenants and users are shared by many ids. Any other owner has a counter
+// of its own, because a host application may change its subjects all the time, and an owner may
+// have thousands of keys. That counter lives as long as an entry refers to it.
 type Generations struct {
 	seed          maphash.Seed
 	tenantChanges atomic.Uint64 // is incremented with the counter of any tenant
 	counters      [shards]atomic.Uint64
 	planCounters  [planShards]atomic.Uint64
-	ownerChanges  atomic.Uint64 // is incremented with the counter of any owner
-	owners        sync.Map      // ident.PartyID → weak.Pointer[ownerCell]
+	ownerChanges  atomic.Uint64 // is incremented with the counter of any owner, users included
+	userCounters  [userShards]atomic.Uint64
+	owners        sync.Map // ident.PartyID → weak.Pointer[ownerCell], of those who are no users
 }
 
-// ownerCell belongs to one owner of keys. Every cache entry of the owner's keys refers to it.
+// ownerCell belongs to one owner of keys who is no user. Every cache entry of the owner's keys refers to it.
 type ownerCell struct {
 	changes atomic.Uint64
 	// facts are those of the owner, shared by the owner's entries; nil for none yet.
@@ -61,6 +64,15 @@ func (g *Generations) tenantCounter(id ident.TenantID) *atomic.Uint64 {
 
 func (g *Generations) planCounter(id ident.TenantID) *atomic.Uint64 {
 	return &g.planCounters[maphash.String(g.seed, string(id))%planShards]
+}
+
+// ownerCounter returns the counter of an owner, and the cell of one who is no user.
+func (g *Generations) ownerCounter(id ident.PartyID) (*atomic.Uint64, *ownerCell) {
+	if id.Type() == ident.UserParty {
+		return &g.userCounters[maphash.String(g.seed, string(id))%userShards], nil
+	}
+	cell := g.ownerCell(id)
+	return &cell.changes, cell
 }
 
 // ownerCell returns the cell of an owner, which is the same for all callers that hold it.
@@ -95,6 +107,11 @@ func (g *Generations) Invalidate(s audit.Invalidation) {
 	}
 	for _, id := range s.Owners {
 		g.ownerChanges.Add(1) // before the counter of the owner: see Engine.read
+		if id.Type() == ident.UserParty {
+			counter, _ := g.ownerCounter(id)
+			counter.Add(1)
+			continue
+		}
 		if kept, ok := g.owners.Load(id); ok {
 			if cell := kept.(weak.Pointer[ownerCell]).Value(); cell != nil {
 				cell.changes.Add(1)

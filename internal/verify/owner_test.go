@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -120,6 +121,44 @@ func TestAChangeOfOneOwnerReadsNoKeyOfAnother(t *testing.T) {
 	f.options.Generations.Invalidate(audit.Invalidation{Owners: []ident.PartyID{subjectOf(f.ids[3])}})
 	if got := f.decideAll(t, "films:write"); got != 1 {
 		t.Errorf("%d keys may write after one owner left the plan, want 1", got)
+	}
+}
+
+// peopleSource divides the keys of the store among ten people.
+type peopleSource struct{ *countingSource }
+
+func (s peopleSource) KeyFacts(ctx context.Context, lookup string) (verify.KeyRow, error) {
+	row, err := s.countingSource.KeyFacts(ctx, lookup)
+	if err == nil {
+		row.Owner.ID = personOf(row.ID)
+	}
+	return row, err
+}
+
+// personOf returns the person who owns a key.
+func personOf(id ident.KeyID) ident.PartyID {
+	return ident.PartyID(fmt.Sprint("usr_", id[len(id)-1]%10))
+}
+
+// A person with many keys may rename themselves again and again. Other people share a counter with
+// them, but hardly ever.
+func TestARenameOfAPersonReadsTheKeysOfThatPersonAlone(t *testing.T) {
+	f := newSubjectFixture(t, 400)
+	f.options.Source = peopleSource{f.countingSource}
+	f.engine = verify.New(f.options)
+	f.decideAll(t)
+	person, own := personOf(f.ids[0]), 0
+	for _, id := range f.ids {
+		if personOf(id) == person {
+			own++
+		}
+	}
+	reads := f.readsDuring(func() {
+		f.options.Generations.Invalidate(audit.Invalidation{Owners: []ident.PartyID{person}})
+		f.decideAll(t)
+	})
+	if reads < own || reads > len(f.ids)/2 {
+		t.Errorf("after a rename of the owner of %d keys, %d are read of %d", own, reads, len(f.ids))
 	}
 }
 
