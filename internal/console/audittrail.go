@@ -137,10 +137,10 @@ func (k *call) verified(r audit.Recent) view.Message {
 			"operator, who finds out more with `claviger audit verify`."}
 	}
 	now := k.now.In(k.zone).Format(clockForm)
-	text := fmt.Sprintf("Audit log verified at %s: all %d records are complete and unaltered.", now, r.Of)
+	text := fmt.Sprintf("Audit log verified at %s: %s complete and unaltered.", now, allRecords(r.Of, ""))
 	if k.PathValue("account") != "" {
-		text = fmt.Sprintf("Audit log verified at %s: all %d records of the account itself are complete and "+
-			"unaltered. The page of each tenant verifies the tenant's.", now, r.Of)
+		text = fmt.Sprintf("Audit log verified at %s: %s complete and unaltered. The page of each tenant verifies "+
+			"the tenant's.", now, allRecords(r.Of, " of the account itself"))
 	}
 	if r.Records < r.Of {
 		text = fmt.Sprintf("Audit log verified at %s: the newest %d of %d records, since %s, are complete and "+
@@ -148,6 +148,14 @@ func (k *call) verified(r audit.Recent) view.Message {
 			k.date(r.Since))
 	}
 	return view.Message{Tone: "ok", Icon: "shield", Text: text}
+}
+
+// allRecords says that all records are meant, before "complete".
+func allRecords(n int64, of string) string {
+	if n == 1 {
+		return "the 1 record" + of + " is"
+	}
+	return fmt.Sprintf("all %d records%s are", n, of)
 }
 
 // withFilters returns a path with the filters of the page.

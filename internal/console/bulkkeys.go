@@ -37,8 +37,8 @@ type bulk struct {
 func revokeSeveral(t tenancy.Tenant) bulk {
 	b := bulk{
 		page: "revoke", verb: "revoke", done: "revoked", reason: true,
-		lead: "Requests with them are refused from that moment on, and are told `api_key_revoked`. The keys stay in " +
-			"the list as revoked. This cannot be undone.",
+		lead: "Requests with these keys are refused from that moment on, and are told `api_key_revoked`. The keys stay " +
+			"in the list as revoked. This cannot be undone.",
 		change: func(k *call, ctx context.Context, tenant ident.TenantID, id ident.KeyID) error {
 			_, _, err := k.console.Keys.Revoke(ctx, k.who, tenant, id, k.form.Get("reason"))
 			return err
@@ -47,8 +47,8 @@ func revokeSeveral(t tenancy.Tenant) bulk {
 	}
 	if t.Settings.RevokeMode == policy.Delete {
 		b.verb, b.done = "delete", "deleted"
-		b.lead = "Requests with them are refused from that moment on. This tenant keeps no revoked keys: the keys " +
-			"are deleted. This cannot be undone."
+		b.lead = "Requests with these keys are refused from that moment on. This tenant keeps no revoked keys: the " +
+			"keys are deleted. This cannot be undone."
 	}
 	return b
 }
@@ -57,8 +57,8 @@ func revokeSeveral(t tenancy.Tenant) bulk {
 func disableSeveral(tenancy.Tenant) bulk {
 	return bulk{
 		page: "disable", verb: "disable", done: "disabled",
-		lead: "Requests with them are refused, and are told `api_key_disabled`, until an administrator enables the " +
-			"keys again, one by one.",
+		lead: "Requests with these keys are refused, and are told `api_key_disabled`, until an administrator enables " +
+			"the keys again, one by one.",
 		change: func(k *call, ctx context.Context, tenant ident.TenantID, id ident.KeyID) error {
 			_, err := k.console.Keys.Disable(ctx, k.who, tenant, id)
 			return err
@@ -228,11 +228,11 @@ func stoppedIntro(left int) string {
 func bulkIntro(done, all int, word string) string {
 	switch done {
 	case all:
-		return "It took effect before this page was shown."
+		return "This is in effect now."
 	case 0:
 		return "The results say why, for each key."
 	}
-	return fmt.Sprintf("%d of %s not %s. The others are, and this took effect before this page was shown.", all-done,
+	return fmt.Sprintf("%d of %s not %s. The others are, and this is in effect now.", all-done,
 		count(all, "key"), word)
 }
 

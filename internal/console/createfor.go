@@ -309,7 +309,7 @@ func (k *call) anyOwner(t tenancy.Tenant, id ident.PartyID) (o keyOwner, err err
 		err = k.personOwner(t, &o)
 	case ident.ServiceAccountParty:
 		a, failed := k.console.ServiceAccounts.ServiceAccount(k.Context(), k.who, t.ID, ident.ServiceAccountID(id))
-		o.name, o.note = a.Name, "With the role "+string(a.Role)+"."
+		o.name, o.note = a.Name, "Role: "+string(a.Role)+"."
 		o.grants, err = roleGrants(a.Role, "its"), failed
 	case ident.SubjectParty:
 		err = k.subjectOwner(t, &o)
@@ -339,7 +339,7 @@ func (k *call) personOwner(t tenancy.Tenant, o *keyOwner) error {
 			}
 		}
 	}
-	o.name, o.note = cmp.Or(m.User.Name, m.User.Email), "With the role "+string(role)+"."
+	o.name, o.note = cmp.Or(m.User.Name, m.User.Email), "Role: "+string(role)+"."
 	o.grants = roleGrants(role, "their")
 	return nil
 }
@@ -372,13 +372,17 @@ func (k *call) subjectOwner(t tenancy.Tenant, o *keyOwner) error {
 	return nil
 }
 
-// held says how many keys an owner has: "Holds 2 of 3 keys."
+// held says how many keys an owner has: "2 of 3 keys in use."
 func (k *call) held(t tenancy.Tenant, owner ident.PartyID) (string, error) {
 	held, err := k.console.Keys.Held(k.Context(), k.who, t.ID, owner)
 	if err != nil {
 		return "", err
 	}
-	return "Holds " + heldWords(t, owner.Type(), held[owner].Keys) + ".", nil
+	words := heldWords(t, owner.Type(), held[owner].Keys)
+	if most, _ := t.Settings.KeyLimit(owner.Type()); most > 0 {
+		words += " in use"
+	}
+	return words + ".", nil
 }
 
 // heldWords says how many keys an owner has: "2 of 3 keys".

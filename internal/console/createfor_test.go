@@ -75,7 +75,7 @@ func TestAnAdminCreatesAKeyThatOnlyItsOwnerSees(t *testing.T) {
 	if chosen.location != path+"?owner="+string(owner.ID) {
 		t.Fatalf("%d to %q", chosen.status, chosen.location)
 	}
-	d.get(chosen.location).see(t, "the form", http.StatusOK, "Holds 0 of 2 keys. With the role member.")
+	d.get(chosen.location).see(t, "the form", http.StatusOK, "0 of 2 keys in use. Role: member.")
 	d.post(path, d.newKeyFor(string(owner.ID), "name", "x", "description", "Kept")).see(t, "a short name",
 		http.StatusUnprocessableEntity, "Kept")
 
@@ -166,8 +166,8 @@ func TestALostClaimLinkIsReplacedOnThePageOfTheKey(t *testing.T) {
 		t.Errorf("the form did something twice:\n%s", again.text)
 	}
 	history := d.get(path)
-	history.see(t, "the history", http.StatusOK, "made another claim link")
-	if strings.Contains(history.text, "Never expires") {
+	history.see(t, "the history", http.StatusOK, "created another claim link")
+	if strings.Contains(history.text, "Never expires") || strings.Contains(history.text, `class="lifeline"`) {
 		t.Error("a key that nobody can use yet is said to live")
 	}
 	theirs := newVisitor(t, d.URL)

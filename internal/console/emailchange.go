@@ -55,8 +55,9 @@ func (k *call) emailForm(typed string, faults view.Faults) (response, error) {
 		p.Notices = []view.Message{{
 			Tone: "warn", Icon: "warn",
 			Text: "This server has no mail server, so it cannot find out whether an address is yours. Its operator " +
-				"can change your address: claviger user email.",
+				"can change your address with `claviger user email`.",
 		}}
+		p.Intro = ""
 		p.Button, p.Parts[0].Controls = "", p.Parts[0].Controls[:1]
 	}
 	return response{page: p, title: p.Heading, narrow: true, current: profilePath, status: statusOf(faults)}, nil

@@ -104,10 +104,12 @@ func (k *call) firstKeyForm(faults view.Faults) (response, error) {
 	if k.form != nil {
 		page.Name = k.form.Get("name")
 	}
+	var reads []string
 	for _, s := range scopes {
 		resource, _, _ := strings.Cut(string(s), ":")
-		page.Reads = append(page.Reads, resource)
+		reads = append(reads, resource)
 	}
+	page.Reads = listed(reads)
 	if t.Settings.Style == credential.Token {
 		page.Prefix, page.Label = t.Settings.Prefix, t.Settings.Label
 	}

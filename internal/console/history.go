@@ -15,7 +15,7 @@ import (
 var eventWords = map[audit.Action]struct{ icon, text string }{
 	audit.ActionKeyCreate:         {"plus", "created the key"},
 	audit.ActionKeyClaim:          {"link", "claimed the key and saw its secret"},
-	audit.ActionKeyClaimLink:      {"link", "made another claim link"},
+	audit.ActionKeyClaimLink:      {"link", "created another claim link"},
 	audit.ActionKeyEdit:           {"edit", "changed the key"},
 	audit.ActionKeyReveal:         {"copy", "was shown the secret again"},
 	audit.ActionKeyRefresh:        {"turn", "regenerated the secret"},

@@ -128,7 +128,7 @@ func (c *Console) showHealth(k *call) (response, error) {
 func healthPanel(g healthGroup, rows []view.TableRow, all int) view.Panel {
 	panel := view.Panel{
 		ID: string(g.finding), Heading: g.heading, Intro: g.advice,
-		Table: &view.Table{Columns: columns("Key", "Owner", "Finding")},
+		Table: &view.Table{Columns: columns("Key", "Owner", "Finding"), Same: true},
 	}
 	if all > len(rows) {
 		panel.Shown = fmt.Sprintf("%d of %d shown. The file has all.", len(rows), all)
@@ -288,7 +288,7 @@ func (k *call) managementHealthPanel(t tenancy.Tenant) (*view.Panel, error) {
 	}
 	panel := view.Panel{
 		ID: "management", Heading: "Management keys", Intro: "What programs use to manage keys.",
-		Table: &view.Table{Columns: columns("Management key", "Service account", "Finding")},
+		Table: &view.Table{Columns: columns("Management key", "Service account", "Finding"), Same: true},
 	}
 	for _, h := range l.Keys {
 		if len(h.Findings) == 0 {

@@ -111,7 +111,7 @@ func (k *call) ownGroup(t tenancy.Tenant, views []key.View) (group view.KeyGroup
 		group.Why = "All in use. Revoke one to create another"
 	default:
 		group.New = "/settings/keys/new?tenant=" + string(t.ID)
-		group.Empty = "A key lets a program call APIs in your name. Make one for each program, and copy its secret " +
+		group.Empty = "A key lets a program call APIs in your name. Create one for each program, and copy its secret " +
 			"when it is shown."
 	}
 	return group, len(group.Rows) > 0 || err == nil || isMember(k, t.ID)

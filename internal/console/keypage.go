@@ -65,7 +65,8 @@ func (c *Console) showKey(k *call) (response, error) {
 	if v.Full {
 		page.Uses = k.uses(v)
 		if !v.Key.SecretSetAt.IsZero() {
-			page.Lifeline, page.LifeNote = k.lifeline(d), k.lifeNote(d)
+			line := k.lifeline(d)
+			page.Lifeline, page.LifeNote = &line, k.lifeNote(d)
 		}
 		page.Findings, page.Scopes = k.findings(d, k.isAdmin(t)), v.Key.Scopes.Strings()
 		page.Usage, err = k.keyUsage(v)
@@ -79,7 +80,7 @@ func (c *Console) showKey(k *call) (response, error) {
 		if len(d.Events) == maxHistory {
 			page.History.Shown = fmt.Sprintf("The latest %d changes.", maxHistory)
 		}
-		page.Applies = "All applications, also future ones."
+		page.Applies = "All applications, including later ones."
 		if !v.Key.Applications.All {
 			page.Applies = count(len(v.Key.Applications.IDs), "application") + ". Any other application is refused."
 		}
@@ -210,7 +211,7 @@ func (k *call) unclaimed(v key.View) string {
 	}
 	open := v.Key.Open
 	if open.MailedAt.IsZero() {
-		text += "The link to its secret was shown to the admin who made it, to pass on to " + owner + "."
+		text += "The link to its secret was shown to the admin who created it, to pass on to " + owner + "."
 	} else {
 		text += "The link to its secret was mailed to " + owner + " on " + k.at(open.MailedAt).Text + "."
 	}

@@ -92,7 +92,7 @@ func deed(c view.Choice) string {
 // whereWords says in which applications the key works.
 func whereWords(page *view.NewKey) string {
 	if chosenOf(page.ApplicationChoices) != accessSome {
-		return "in all applications, also later ones,"
+		return "in all applications, including later ones,"
 	}
 	var names []string
 	for _, c := range page.Applications {

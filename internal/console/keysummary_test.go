@@ -36,7 +36,7 @@ func TestTheFormForAKeySaysWhatTheKeyWillBe(t *testing.T) {
 		not  string
 	}{
 		"read only": {own, nil, []string{
-			"<li>look up freight rates</li>", "in all applications, also later ones,", "which is 90 days.",
+			"<li>look up freight rates</li>", "in all applications, including later ones,", "which is 90 days.",
 			"It cannot: ", "Uses slot 1 of 2 in Shipping API.",
 		}, "<li>change freight rates"},
 		"all scopes": {own, url.Values{"access": {"all"}}, []string{

@@ -159,8 +159,8 @@ func (k *call) revokeKnownForm(faults view.Faults) (response, error) {
 	known.management = nil // they are revoked one by one
 	p := view.Confirm{
 		Heading: "Revoke " + count(len(known.keys), "key") + "?", Button: "Revoke " + count(len(known.keys), "key"),
-		Lead: "Requests with them are refused from that moment on, and are told `api_key_revoked`. This cannot be " +
-			"undone.",
+		Lead: "Requests with the keys below are refused from that moment on, and are told `api_key_revoked`. This " +
+			"cannot be undone.",
 		Phrase: revokePhrase(len(known.keys)), Table: known.table(k), Faults: faults,
 		Keep: view.Link{Text: "Keep them"},
 	}

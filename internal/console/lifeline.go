@@ -91,7 +91,11 @@ func (k *call) lineDates(from, to time.Time) (list []string) {
 
 // lifeNote says how old the key and its secret are, and how often that was replaced.
 func (k *call) lifeNote(d key.Detail) string {
-	notes := []string{k.age(d.Key.CreatedAt)}
+	age := k.age(d.Key.CreatedAt)
+	if age == today {
+		age = "created " + today
+	}
+	notes := []string{age}
 	if !d.Key.SecretSetAt.IsZero() && !d.Key.SecretSetAt.Equal(d.Key.CreatedAt) {
 		notes = append(notes, "secret "+k.age(d.Key.SecretSetAt))
 	}

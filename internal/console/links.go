@@ -80,7 +80,7 @@ func (c *Console) resetLink() link {
 	return link{
 		title: "Set a new password", button: "Set password",
 		lead:        "All your sessions end. Sign in with the new password afterwards. The link works once.",
-		replacement: "Ask for another link on the page “Forgotten password”, or ask the operator of the server.",
+		replacement: "Ask for another link on the page “Forgot your password?”, or ask the operator of the server.",
 		command:     "claviger password reset --server " + c.BaseURL, operation: "reset-password",
 		fields: []view.Input{newPassword},
 		check:  c.Identity.CheckReset, use: c.resetPassword, reduces: true,
@@ -267,7 +267,7 @@ func (c *Console) resetPassword(k *call) (response, error) {
 
 // forgotten is the page that asks for a link to set a password.
 var forgotten = view.Form{
-	Heading: "Forgotten password", Button: "Send a link",
+	Heading: "Forgot your password?", Button: "Send a link",
 	Lead:   "If a person with this e-mail address is known here, they get an e-mail with a link to set a new password.",
 	Fields: []view.Input{{Name: "email", Label: "Your e-mail", Type: "email", Autocomplete: "username"}},
 }

@@ -226,7 +226,7 @@ func (k *call) issuedManagementKey(heading string, issued machine.IssuedManageme
 		ID: issued.Credential.PublicID, Secret: issued.Credential.Secret.Reveal(), Value: value,
 		Values: []view.Value{{Name: "Key", Text: value, Main: true}},
 		Examples: []view.Example{{ID: "curl", Name: "curl", Text: fmt.Sprintf(
-			"curl -H 'Authorization: Bearer %s' %s/api/v1/management/self", value, k.console.BaseURL)}},
+			"curl %s/api/v1/management/self \\\n  -H 'Authorization: Bearer %s'", k.console.BaseURL, value)}},
 	}
 	if p := issued.Previous; !p.Until.IsZero() {
 		page.Notes = append(page.Notes, "The old secret works until "+k.at(p.Until).Text+".")
@@ -350,7 +350,7 @@ func (k *call) rightsPanel(t tenancy.Tenant, r policy.ManagementRights) (view.Pa
 		{Name: "Applications to assign", Value: named(c.Applications, applications)},
 		{Name: "Plans to assign", Value: listWords(plans)},
 		{Name: "Lifetime of a secret", Value: lifetime},
-		{Name: "Creates per hour", Value: strconv.Itoa(c.CreatesPerHour)},
+		{Name: "Creates per hour", Value: view.Thousands(int64(c.CreatesPerHour))},
 		{Name: "Addresses of keys", Value: cmp.Or(strings.Join(c.Addresses.Strings(), ", "), everywhere)},
 		{Name: "Used from", Value: cmp.Or(strings.Join(r.Addresses.Strings(), ", "), everywhere)},
 	}}, nil
@@ -374,7 +374,7 @@ func (k *call) editManagementForm(values url.Values, faults view.Faults) (respon
 	}
 	own := view.Link{Text: m.Name, Path: managementKeyURL(m)}
 	return k.managementForm(t, a, view.Editor{
-		Crumb: own, Cancel: view.Link{Text: "Discard", Path: own.Path}, Heading: "Narrow " + m.Name, Button: "Save",
+		Crumb: own, Cancel: view.Link{Text: "Discard", Path: own.Path}, Heading: "Edit " + m.Name, Button: "Save",
 		Intro: "It can be renamed and narrowed, and never widened: create another one for that. Keys that exist are " +
 			"not changed.",
 		Version: version(values, m.Version()),

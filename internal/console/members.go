@@ -77,7 +77,10 @@ func (k *call) membersPage(values url.Values, faults view.Faults, p view.Overvie
 		return response{}, err
 	}
 	p.Heading = "Members"
-	p.Intro = peopleCount(n) + " in " + t.Name + ". Removing somebody revokes their keys here."
+	p.Intro = peopleCount(n) + " in " + t.Name + "."
+	if k.isAdmin(t) {
+		p.Intro += " Removing somebody revokes their keys here."
+	}
 	if isMember(k, t.ID) {
 		p.Actions = []view.Action{{Text: "Leave this tenant…", Class: "ends", Path: inTenant(t.ID, "leave")}}
 	}
@@ -540,6 +543,7 @@ func (c *Console) confirmRemoveMember(k *call) (response, error) {
 	if !known.none() {
 		p.Lead += " Secrets of other keys that the person was shown stay valid. You can revoke those keys next."
 		p.Table = known.table(k)
+		p.Table.Caption = "Keys of others whose secret the person knows"
 	}
 	if more := known.shown(); more != "" {
 		p.Lead += " " + more

@@ -74,11 +74,11 @@ var messages = map[string]*view.Message{
 	"member.known":  {Tone: "ok", Icon: "cross", Text: "The keys are revoked. Requests with them are refused."},
 	"member.leave":  {Tone: "ok", Icon: "out", Text: "You left the tenant. Your keys there are revoked."},
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
-	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It applies from the next request on."},
 
-	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person has the role now."},
+	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person was added. It applies from the next request on."},
 	"owner.remove": {Tone: "ok", Icon: "bin", Text: "The person has no role in the account any more."},
-	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It counts from the next request on."},
+	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It applies from the next request on."},
 	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
 
 	"mail.retry": {Tone: "ok", Icon: "mail", Text: "The message is sent again within a minute."},
@@ -91,11 +91,11 @@ var messages = map[string]*view.Message{
 	"tenant.disable": {
 		Tone: "ok", Icon: "pause", Text: "The tenant is disabled. Its keys are refused until you enable it again.",
 	},
-	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They count from the next request on."},
+	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They apply from the next request on."},
 	"tenant.enable": {Tone: "ok", Icon: "check", Text: "The tenant is enabled. Its keys work as before."},
-	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It counts from the next request on."},
+	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It applies from the next request on."},
 
-	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It counts from the next request on."},
+	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It applies from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},
 	"scope.remove": {Tone: "ok", Icon: "bin", Text: "The scope was removed. Requests that need it are refused."},
 

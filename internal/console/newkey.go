@@ -301,7 +301,7 @@ func scopeGroups(entries []scope.Entry, g grants, chosen []string) (groups []vie
 func applicationChoices(values url.Values, list []application.Application) (ways, each []view.Choice) {
 	some := values.Get("applications") == accessSome && len(list) > 0
 	ways = []view.Choice{{
-		Value: accessAll, Text: "All applications", Note: "also future ones", Checked: !some,
+		Value: accessAll, Text: "All applications", Note: "including later ones", Checked: !some,
 	}}
 	if len(list) > 0 {
 		ways = append(ways, view.Choice{

@@ -194,7 +194,7 @@ func (c *Console) confirmRemoveOwner(k *call) (response, error) {
 	}
 	return k.confirmation(view.Confirm{
 		Heading: "Remove %s?", Button: "Remove this person", Keep: view.Link{Text: "Keep the person"},
-		Lead: "The person is no longer " + string(m.Role) + " of the account. They stay a member of its tenants, " +
+		Lead: "The person stops being " + string(m.Role) + " of the account, and stays a member of its tenants, " +
 			"with their keys. Secrets of other keys that they were shown stay valid: each tenant lists them at its " +
 			"members.",
 	}, cmp.Or(m.User.Name, m.User.Email), inAccount(a.ID, "people"), []view.Fact{

@@ -139,7 +139,7 @@ func named(a scope.Applications, names map[string]string) string {
 func (k *call) planRow(t tenancy.Tenant, p machine.Plan, applications map[string]string) view.TableRow {
 	scopes := view.Cell{Tags: p.Scopes.Strings()}
 	if slices.Contains(p.Scopes, scope.Every) {
-		scopes = view.Cell{Text: "All scopes of the tenant, also later ones"}
+		scopes = view.Cell{Text: "All scopes of the tenant, including later ones"}
 	}
 	row := view.TableRow{
 		Cells: []view.Cell{

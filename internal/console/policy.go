@@ -43,7 +43,7 @@ var lifetimes = []view.Choice{
 	{Value: "90", Text: "3 months (90 days)"},
 	{Value: "180", Text: "6 months (180 days)"},
 	{Value: "365", Text: "1 year (365 days)"},
-	{Value: "3650", Text: "10 years (3650 days)"},
+	{Value: "3650", Text: "10 years (3,650 days)"},
 	{Value: "", Text: "No maximum"},
 }
 

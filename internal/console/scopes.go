@@ -50,12 +50,12 @@ func (c *Console) listScopes(k *call) (response, error) {
 	}
 	held := k.keysIn(t, "scopes", groups, func(g key.Group) string { return string(g.Scope) })
 	own := view.Panel{ID: "own", Heading: "Scopes of " + t.Name, Table: &view.Table{
-		Columns: heads,
-		Empty:   "No scope yet. Add one for each thing that your API lets a key do, such as rates:read.",
+		Columns: heads, Same: true,
+		Empty: "No scope yet. Add one for each thing that your API lets a key do, such as `rates:read`.",
 	}}
 	builtIn := view.Panel{
 		ID: "built-in", Heading: "Built in", Intro: "For keys that call Claviger itself. They cannot be changed.",
-		Table: &view.Table{Columns: heads},
+		Table: &view.Table{Columns: heads, Same: true},
 	}
 	if k.seesKeys(t) {
 		own.Intro = "Keys are those that have the scope by name. Keys with all scopes of their role have it too."
@@ -87,7 +87,7 @@ func (c *Console) listScopes(k *call) (response, error) {
 func scopeRow(t tenancy.Tenant, e scope.Entry, changes bool) view.TableRow {
 	name := string(e.Name)
 	row := view.TableRow{Cells: []view.Cell{
-		{Text: name, Mono: true, Note: e.Description}, {Text: strings.Join(web.TextsAs[string](e.Roles), ", ")},
+		{Text: name, Mono: true, Note: e.Description}, {Text: roleList(e.Roles)},
 	}}
 	if changes {
 		path := inTenant(t.ID, "scopes/"+name)
@@ -97,6 +97,17 @@ func scopeRow(t tenancy.Tenant, e scope.Entry, changes bool) view.TableRow {
 		}
 	}
 	return row
+}
+
+// roleList returns roles in one order for all scopes.
+func roleList(roles []scope.Role) string {
+	var list []string
+	for _, role := range []scope.Role{scope.Admin, scope.Member, scope.Auditor} {
+		if slices.Contains(roles, role) {
+			list = append(list, string(role))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // scopeForm returns the form, filled in with values. Its first field is the name of a new scope, or
@@ -112,7 +123,7 @@ func (k *call) scopeForm(t tenancy.Tenant, p view.Editor, name view.Control, val
 		{
 			Heading: "Allowed roles", Intro: "Keys of people with another role cannot have it.",
 			Controls: []view.Control{{
-				Kind: view.KindChecks, Name: "roles", Label: "Who may hold it",
+				Kind: view.KindChecks, Name: "roles", Label: "Whose keys can have it",
 				Choices: chosen([]view.Choice{
 					{Value: string(scope.Admin), Text: "Admins"},
 					{Value: string(scope.Member), Text: "Members"},
@@ -204,7 +215,7 @@ func (k *call) editScopeForm(values url.Values, faults view.Faults) (response, e
 	}
 	return k.scopeForm(t, view.Editor{
 		Heading: "Edit " + string(e.Name), Button: "Save", Version: version(values, e.Version()),
-		Intro: "It counts from the next request on, for existing keys too.",
+		Intro: "The change applies from the next request on, to existing keys too.",
 	}, view.Control{Kind: view.KindText, Label: "Name", Value: string(e.Name), Mono: true}, values, faults), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/claviger-dev/claviger/internal/audit"
+	"github.com/claviger-dev/claviger/internal/key"
 )
 
 // sentence says what an action did, after its actor. What was changed follows the text.
@@ -22,7 +23,7 @@ func (s sentence) detail(e audit.Event) string {
 	var words []string
 	for name := range strings.FieldsSeq(s.details) {
 		if value := e.Details[name]; value != "" {
-			words = append(words, strings.ReplaceAll(name, "_", " ")+" "+value)
+			words = append(words, detailWords(name, value))
 		}
 	}
 	// What changed of a policy, as it was and as it is.
@@ -33,6 +34,20 @@ func (s sentence) detail(e audit.Event) string {
 		}
 	}
 	return strings.Join(words, ", ")
+}
+
+// detailWords returns a detail in words.
+func detailWords(name, value string) string {
+	switch name {
+	case "owner":
+		return "for " + value
+	case "delivery":
+		if key.Delivery(value) == key.ByLink {
+			return "by link"
+		}
+		return "secret shown once"
+	}
+	return strings.ReplaceAll(name, "_", " ") + " " + value
 }
 
 // sentences are those of all actions.
@@ -58,7 +73,7 @@ var sentences = map[audit.Action]sentence{
 
 	audit.ActionKeyCreate:         {icon: "plus", text: "created the key", details: "owner delivery"},
 	audit.ActionKeyClaim:          {icon: "link", text: "claimed the key and saw its secret:"},
-	audit.ActionKeyClaimLink:      {icon: "link", text: "made another claim link for", details: "owner"},
+	audit.ActionKeyClaimLink:      {icon: "link", text: "created another claim link for", details: "owner"},
 	audit.ActionKeyEdit:           {icon: "edit", text: "changed the key", details: "changed"},
 	audit.ActionKeyReveal:         {icon: "copy", text: "was shown the secret again of"},
 	audit.ActionKeyRefresh:        {icon: "turn", text: "regenerated the secret of", details: "previous_until"},
@@ -87,7 +102,7 @@ var sentences = map[audit.Action]sentence{
 	audit.ActionMemberAdd:        {icon: "people", text: "added the member", details: "role"},
 	audit.ActionMemberInvite:     {icon: "mail", text: "invited", details: "role"},
 	audit.ActionMemberJoin:       {icon: "people", text: "joined the tenant", details: "role", alone: true},
-	audit.ActionInvitationResend: {icon: "mail", text: "made another link for the invitation of", details: "role"},
+	audit.ActionInvitationResend: {icon: "mail", text: "created another link for the invitation of", details: "role"},
 	audit.ActionInvitationCancel: {icon: "cross", text: "cancelled the invitation of"},
 	audit.ActionMemberEdit:       {icon: "people", text: "changed the membership of", details: "role status"},
 	audit.ActionMemberRemove:     {icon: "bin", text: "ended the membership of", details: "keys_revoked"},
@@ -130,7 +145,7 @@ var sentences = map[audit.Action]sentence{
 	},
 
 	audit.ActionLinkSweep: {icon: "link", text: "deleted old links", details: "links", alone: true},
-	audit.ActionSetupLink: {icon: "link", text: "made a link to set the server up", alone: true},
+	audit.ActionSetupLink: {icon: "link", text: "created a link to set the server up", alone: true},
 
 	audit.ActionSubjectCreate:  {icon: "house", text: "created the subject", details: "plan"},
 	audit.ActionSubjectEdit:    {icon: "house", text: "changed the subject", details: "changed plan"},
@@ -154,10 +169,10 @@ var sentences = map[audit.Action]sentence{
 	audit.ActionUserEmail:         {icon: "mail", text: "changed the e-mail address of", details: "by"},
 	audit.ActionUserAvatarSet:     {icon: "person", text: "changed the picture of"},
 	audit.ActionUserAvatarRemove:  {icon: "bin", text: "removed the picture of"},
-	audit.ActionUserResetLink:     {icon: "link", text: "made a link to set the password of"},
+	audit.ActionUserResetLink:     {icon: "link", text: "created a link to set the password of"},
 	audit.ActionUserFactorSet:     {icon: "shield", text: "set up the second factor of"},
 	audit.ActionUserFactorRemove:  {icon: "shield", text: "removed the second factor of"},
-	audit.ActionUserRecoveryCodes: {icon: "shield", text: "made new recovery codes for"},
+	audit.ActionUserRecoveryCodes: {icon: "shield", text: "created new recovery codes for"},
 	audit.ActionUserDisable:       {icon: "pause", text: "disabled the person"},
 	audit.ActionUserEnable:        {icon: "check", text: "enabled the person"},
 	audit.ActionUserDelete:        {icon: "bin", text: "deleted the person"},

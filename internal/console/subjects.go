@@ -441,8 +441,8 @@ func (k *call) moveSubjectForm(values url.Values, faults view.Faults) (response,
 	return k.subjectEditor(t, view.Editor{
 		Heading: "Move " + subjectName(s) + " to a plan", Button: "Move to this plan",
 		Version: version(values, s.Version()),
-		Intro: held + " From that moment on, they are allowed no more than the plan allows. Without a plan, they may " +
-			"have the scopes of this tenant that members may.",
+		Intro: held + " From then on, its keys are allowed no more than the plan allows. Without a plan, they may " +
+			"have the scopes of this tenant that members may have.",
 		Parts: []view.Part{{Heading: "Plan", Controls: []view.Control{{
 			Kind: view.KindSelect, Name: "plan", Label: "Plan", Choices: plans, Width: "short",
 		}}}},

@@ -80,7 +80,7 @@ func (c *Console) showSettings(k *call) (response, error) {
 }
 
 func settingsIntro(t tenancy.Tenant) string {
-	return "Key format, limits and storage for " + t.Name + ", which was made from the preset " + string(t.Preset) + "."
+	return "Key format, limits and storage for " + t.Name + ", created from the preset " + string(t.Preset) + "."
 }
 
 // otherSettings are those that nobody changes here.

@@ -165,8 +165,8 @@ func (c *Console) showUsage(k *call) (response, error) {
 	case a.unknown:
 		plot.Text = "No key of this tenant that you see has this ID or name."
 	case totals.All() == 0:
-		plot.Text = "No request was checked in this time. Every request with a key counts, for example: curl -H " +
-			"'Authorization: Bearer …' " + c.BaseURL + "/api/v1/whoami"
+		plot.Text = "No request was checked in this time. Every request with a key counts, for example: `curl -H " +
+			"'Authorization: Bearer …' " + c.BaseURL + "/api/v1/whoami`"
 	}
 	if plot.Text != "" {
 		p.Panels = append(p.Panels, plot)
@@ -266,8 +266,8 @@ func (k *call) plot(id string, s usage.Span, periods []usage.PeriodSum) *view.Pl
 	last := s.To.Add(-time.Second)
 	v := &view.Plot{
 		ID: id, Most: view.Short(most.Accepted), MostRefused: view.Short(refused.Refused), Unit: unit + " (UTC)",
-		Title: fmt.Sprintf("Requests checked each %s, %s to %s", s.Unit, s.From.Format("2 January 2006"),
-			last.Format("2 January 2006")),
+		Title: fmt.Sprintf("Requests checked each %s, %s to %s", s.Unit, s.From.Format(dayForm),
+			last.Format(dayForm)),
 		Finding: plotFinding(s, most, refused),
 	}
 	for i, p := range periods {
@@ -330,8 +330,13 @@ func (k *call) busiestPanel(a usageAsked, p *view.Overview) (view.Panel, error) 
 		return view.Panel{}, err
 	}
 	p.Tiles = append(p.Tiles,
-		view.Tile{Number: view.Thousands(used.Accepted), Text: "keys were used"},
-		view.Tile{Number: view.Thousands(used.Refused), Text: "keys were refused at least once"})
+		view.Tile{
+			Number: view.Thousands(used.Accepted), Text: nounFor(used.Accepted, "key was used", "keys were used"),
+		},
+		view.Tile{
+			Number: view.Thousands(used.Refused),
+			Text:   nounFor(used.Refused, "key was refused at least once", "keys were refused at least once"),
+		})
 	table := &view.Table{Columns: columns("Key", "Over time", "Accepted", "Refused")}
 	for _, b := range busy {
 		var numbers []int64
@@ -463,9 +468,9 @@ func (k *call) keyUsage(v key.View) (*view.Panel, error) {
 	if err != nil {
 		return nil, err
 	}
-	panel := &view.Panel{ID: "use", Heading: "Use in 30 days"}
+	panel := &view.Panel{ID: "use", Heading: "Use in the last 30 days"}
 	if totals.All() == 0 {
-		panel.Text = "No request was checked."
+		panel.Text = "No request with this key was checked in the last 30 days."
 		return panel, nil
 	}
 	transports, err := k.console.Reports.KeyTransports(k.Context(), v.Key.ID)
@@ -476,7 +481,7 @@ func (k *call) keyUsage(v key.View) (*view.Panel, error) {
 	panel.Plot = k.plot("use-of-key", span, totals.Periods)
 	for _, t := range transports {
 		panel.Facts = append(panel.Facts, view.Fact{
-			Name: transportWords[t.Transport], Value: "last used " + t.On.Format("2 January 2006"),
+			Name: transportWords[t.Transport], Value: "last used " + t.On.Format(dayForm),
 		})
 	}
 	return panel, nil

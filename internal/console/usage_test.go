@@ -42,7 +42,7 @@ func TestThePagesOfUsageShowWhatWasCounted(t *testing.T) {
 	d.get(d.at("usage?key=nobody")).see(t, "no key", http.StatusOK, "No key of this tenant")
 	d.get(d.at("usage.csv")).see(t, "the file", http.StatusOK, theirs.Key.ID+","+theirs.Key.Owner.ID+",9,1")
 	d.get(d.at("usage.csv?key="+theirs.Key.ID)).see(t, "the file of a key", http.StatusOK, theirs.Key.ID+",,9,1")
-	d.get(d.at("keys/"+theirs.Key.ID)).see(t, "the key", http.StatusOK, "Use in 30 days")
+	d.get(d.at("keys/"+theirs.Key.ID)).see(t, "the key", http.StatusOK, "Use in the last 30 days")
 
 	d.visitor = newVisitor(t, d.URL)
 	d.signIn(member)

@@ -64,8 +64,10 @@ func (k *call) ago(at time.Time) view.When {
 		return never("never")
 	}
 	switch past := k.now.Sub(at); {
+	case past < time.Second:
+		return when("just now", at)
 	case past < time.Minute:
-		return when(fmt.Sprintf("%d s ago", max(0, int(past.Seconds()))), at)
+		return when(fmt.Sprintf("%d s ago", int(past.Seconds())), at)
 	case past < time.Hour:
 		return when(fmt.Sprintf("%d min ago", int(past.Minutes())), at)
 	case past < day:
@@ -106,7 +108,27 @@ func (k *call) age(at time.Time) string {
 	if days := int(k.now.Sub(at) / day); days > 0 {
 		return count(days, "day") + " old"
 	}
-	return "today"
+	return today
+}
+
+// today is the age of what was made on this day.
+const today = "today"
+
+// listed returns words as a list: "keys, scopes and plans".
+func listed(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// nounFor returns the words for one or for several.
+func nounFor(n int64, one, several string) string {
+	if n == 1 {
+		return one
+	}
+	return several
 }
 
 // count returns a number with its noun.

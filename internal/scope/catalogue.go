@@ -54,7 +54,7 @@ var builtIn = []Entry{
 	{ApplicationsRead, "List and read applications.", everyRole, true},
 	{ApplicationsUpdate, "Change applications.", adminOnly, true},
 	{AuditRead, "Read the tenant's audit trail.", []Role{Admin, Auditor}, true},
-	{KeysVerify, "Ask for decisions about other keys.", adminOnly, true},
+	{KeysVerify, "Verify other keys.", adminOnly, true},
 	{MembersRead, "List the tenant's members.", everyRole, true},
 	{ScopesRead, "Read the scope catalogue.", everyRole, true},
 	{TenantsRead, "Read the tenant.", everyRole, true},

@@ -85,8 +85,11 @@ type Table struct {
 	// Select is set if rows can be selected; Bulk is then what can be done with them.
 	Select bool
 	Bulk   []Action
-	// Empty says what the list is for, if it has no rows.
-	Empty string
+	// Same is set if the columns of all tables of the page begin at the same places.
+	Same bool
+	// Caption says what is listed, where no heading does. Empty says what the list is for, if it
+	// has no rows.
+	Caption, Empty string
 }
 
 // Column is the head of a column. Sort leads to the list in its order; "" if it cannot be sorted.

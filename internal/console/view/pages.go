@@ -244,7 +244,7 @@ type Key struct {
 	Blocker  Link
 	Uses     Uses
 	Facts    []Fact
-	Lifeline Lifeline
+	Lifeline *Lifeline
 	LifeNote string
 	Findings []Finding
 	// Usage is how much the key was used; nil where the person does not see it.
@@ -376,7 +376,7 @@ type FirstKey struct {
 	Tenant, TenantName string
 	Name               string
 	// Reads is what the key may read, until a day that many days from now.
-	Reads       []string
+	Reads       string
 	Until, Days string
 	// Other is the form with all choices.
 	Other string
