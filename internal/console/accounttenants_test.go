@@ -136,7 +136,7 @@ func TestAnOwnerAddsChangesAndRemovesAnAdminByEMail(t *testing.T) {
 	if d.owners()[string(person.ID)] != "owner" {
 		t.Errorf("the roles are %v", d.owners())
 	}
-	d.get(path+"/remove").see(t, "the question", http.StatusOK, "They stay a member of its tenants")
+	d.get(path+"/remove").see(t, "the question", http.StatusOK, "stays a member of its tenants")
 	d.post(path+"/remove", nil)
 	if _, found := d.owners()[string(person.ID)]; found {
 		t.Errorf("the roles are %v", d.owners())

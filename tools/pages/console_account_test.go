@@ -11,6 +11,7 @@ import (
 // An owner of an account creates a tenant that is set up like another one, and makes a colleague an
 // admin of the account.
 func TestAnOwnerKeepsTheAccountInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	colleague := h.Member(tenant, "Tomasz Wrona", scope.Admin)
@@ -29,7 +30,7 @@ func TestAnOwnerKeepsTheAccountInTheConsole(t *testing.T) {
 	tab.Follow(browser.Link("Owners and admins"))
 	tab.Fill("E-mail", colleague.Email)
 	tab.Follow(browser.Button("Add"))
-	tab.See("The person has the role now.")
+	tab.See("The person was added.")
 	look(t, tab, "people")
 	tab.Follow(browser.Link("Change role Tomasz Wrona"))
 	look(t, tab, "person-role")

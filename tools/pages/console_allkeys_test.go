@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/claviger-dev/claviger/api"
@@ -11,6 +12,7 @@ import (
 
 // An admin looks for the keys that a disabled member leaves blocked.
 func TestAnAdminFindsBlockedKeysInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
@@ -38,10 +40,23 @@ func TestAnAdminFindsBlockedKeysInTheConsole(t *testing.T) {
 	tab.Follow(browser.Link(k.Key.Name))
 	tab.See("Its owner, or their membership in this tenant, is disabled.")
 	look(t, tab, "key-blocked")
+	for name, wrong := range map[string]struct {
+		path   string
+		status int
+	}{
+		"error-404": {"/keys/key_unknown", http.StatusNotFound}, // as for a key that the person may not see
+		"error-400": {"/keys/revoke", http.StatusBadRequest},    // no key is selected
+	} {
+		if status := tab.VisitAny("/t/" + string(tenant.ID) + wrong.path); status != wrong.status {
+			t.Errorf("%s: %d, not %d", wrong.path, status, wrong.status)
+		}
+		look(t, tab, name)
+	}
 }
 
 // An admin opens the menu of a row, and makes another link for a key whose first one was lost.
 func TestAnAdminMakesAnotherClaimLinkFromTheMenuOfARow(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

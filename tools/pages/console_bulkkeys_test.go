@@ -10,6 +10,7 @@ import (
 
 // An admin ends the keys that somebody has left behind.
 func TestAnAdminEndsSeveralKeysInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", testkit.UnlimitedKeys)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

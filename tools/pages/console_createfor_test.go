@@ -12,6 +12,7 @@ import (
 
 // An admin creates a key for a member, who gets its secret by a link, and one for a machine.
 func TestAnAdminCreatesKeysForOthersInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
@@ -28,7 +29,7 @@ func TestAnAdminCreatesKeysForOthersInTheConsole(t *testing.T) {
 	look(t, tab, "new-key-owner-fault")
 	tab.Fill("Person", owner.Email)
 	tab.Follow(browser.Button("Continue"))
-	tab.See("Holds 0 of 2 keys. With the role member.")
+	tab.See("0 of 2 keys in use. Role: member.")
 	look(t, tab, "new-key-for")
 	tab.See("Jonas Lindqvist gets the secret by a link. You never see it.")
 	tab.Click(browser.Role("radio", "Show it to me now, once You pass the secret on yourself."))

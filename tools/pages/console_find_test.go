@@ -11,6 +11,7 @@ import (
 
 // A person gets to pages and keys by the keyboard alone.
 func TestAPersonFindsPagesAndKeysByTheKeyboard(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
@@ -36,6 +37,7 @@ func TestAPersonFindsPagesAndKeysByTheKeyboard(t *testing.T) {
 // An admin filters a list while typing, goes through its rows with j and k, selects one with x, and
 // opens it with Enter.
 func TestAListIsFilteredWhileAPersonTypesAndItsRowsAreReachedByKeys(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", testkit.UnlimitedKeys)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

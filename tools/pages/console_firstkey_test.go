@@ -10,6 +10,7 @@ import (
 
 // Somebody who has just started a server gets from the set-up link to a verified request.
 func TestANewOwnerGetsFromTheSetUpLinkToAVerifiedRequest(t *testing.T) {
+	t.Parallel()
 	h := testkit.StartEmpty(t, testkit.SQLite.Config(t))
 	tab := browser.Open(t, h.URL)
 	tab.Visit("/setup/" + testkit.SetupToken(t, h))

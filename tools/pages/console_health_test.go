@@ -13,6 +13,7 @@ import (
 
 // L12: an admin reviews the keys of a tenant and revokes one that nobody uses.
 func TestAnAdminReviewsTheHealthOfKeysInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", testkit.UnlimitedKeys)
 	testkit.SetPolicy(t, h, testkit.AutoExpiry(360))

@@ -13,6 +13,7 @@ import (
 
 // The page of a key shows its life, what to do and what happened, and the last use as it happens.
 func TestThePageOfAKeyShowsItsLifeAndItsLastUseAsItHappens(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	member := h.Member(tenant, "Ines Okafor", scope.Member)

@@ -12,6 +12,7 @@ import (
 
 // An admin lets a program manage keys, narrows what it may do, replaces its secret and ends it.
 func TestAnAdminLetsAProgramManageKeysInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

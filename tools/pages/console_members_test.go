@@ -14,6 +14,7 @@ import (
 // An admin invites a person, who joins by the link; later the admin removes another admin and
 // revokes the keys whose secrets that admin knows.
 func TestAnAdminInvitesAndRemovesPeopleInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

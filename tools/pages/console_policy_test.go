@@ -14,6 +14,7 @@ import (
 // B5 and L7: an owner shortens the lifetime of keys after seeing which keys expire sooner, and
 // switches automatic expiration off after taking the risk.
 func TestAnOwnerChangesThePolicyInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", testkit.UnlimitedKeys)
 	member := h.As(h.Member(tenant, "Jonas Lindqvist", scope.Member))

@@ -11,6 +11,7 @@ import (
 // An admin adds a scope of the tenant's API, describes it better, and removes it while a key has
 // it.
 func TestAnAdminKeepsTheScopesInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

@@ -12,6 +12,7 @@ import (
 
 // A person scans a QR code, stores their recovery codes, and signs in with a code.
 func TestAPersonSetsUpASecondFactorInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	member := h.Member(h.Tenant("Shipping API", nil), "Ines Okafor", scope.Member)
 	tab := browser.Open(t, h.URL)

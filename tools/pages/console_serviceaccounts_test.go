@@ -11,6 +11,7 @@ import (
 
 // An admin gives a program an account of its own, with a key, and ends both.
 func TestAnAdminManagesServiceAccountsInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

@@ -13,13 +13,14 @@ import (
 // An owner changes settings of a tenant, sees its presets side by side, applies one, and disables
 // and enables the tenant.
 func TestAnOwnerSetsATenantUpInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", func(s *policy.Settings) { s.Disclosure = policy.Recoverable })
 	h.Key(h.As(h.Member(tenant, "Ines Okafor", scope.Member)), tenant, "applications:read")
 	tab := browser.Open(t, h.URL)
 	signIn(tab, h.Owner.Email)
 	tab.Follow(browser.Link("Tenant settings"))
-	tab.See("which was made from the preset standard")
+	tab.See("created from the preset standard")
 	look(t, tab, "settings")
 	tab.Fill("Keys per person", "5")
 	tab.Fill("Header name (optional)", "Authorization")

@@ -12,6 +12,7 @@ import (
 // An admin adds a plan and a customer on it, gives the customer a key, narrows the plan, and ends
 // the customer.
 func TestAnAdminManagesCustomersInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)

@@ -39,6 +39,7 @@ func (r *reader) button(name string) { r.tab.Follow(browser.Button(r.next(name))
 // A newcomer who has read the README and nothing else makes a key and calls the API, makes a key
 // for a colleague without seeing its secret, and switches the account to 180 days.
 func TestANewcomerDoesTheThreeTasksOfTheReadmeAsItSays(t *testing.T) {
+	t.Parallel()
 	readme := testkit.Must[[]byte](t)(os.ReadFile("../../README.md"))
 	_, section, _ := strings.Cut(string(readme), "\n### Three things to do in the console\n")
 	section, _, _ = strings.Cut(section, "\n### ")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,13 +15,13 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit/browser"
 )
 
-// looked has the kinds of pages that were checked in this run.
-var looked = map[string]bool{}
+// looked has the kinds of pages that were checked in this run, as keys.
+var looked sync.Map
 
 // look checks the page that the tab shows.
 func look(t *testing.T, tab *browser.Tab, name string) {
 	t.Helper()
-	looked[kindOf(tab.Path())] = true
+	looked.Store(kindOf(tab.Path()), true)
 	check := checkOnce
 	if *matrix {
 		check = checkMatrix
@@ -40,6 +41,7 @@ func signIn(tab *browser.Tab, email string) {
 // B3, B4, C4 and C5: a person makes a key, copies it, calls the API, gets another secret, and ends
 // the key.
 func TestAPersonMakesRegeneratesAndEndsAKeyInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	member := h.Member(tenant, "Ines Okafor", scope.Member)
@@ -138,6 +140,7 @@ func whoami(t *testing.T, h *testkit.Server, value string) (who api.Whoami) {
 // B2 and C3: the first person opens the link of the server's terminal and has a key a minute later;
 // somebody else gets a key that nobody has seen.
 func TestPeopleComeInByLinksInTheConsole(t *testing.T) {
+	t.Parallel()
 	empty := testkit.StartEmpty(t, testkit.SQLite.Config(t))
 	tab := browser.Open(t, empty.URL)
 	tab.Visit("/setup/" + testkit.SetupToken(t, empty))
@@ -175,6 +178,7 @@ func TestPeopleComeInByLinksInTheConsole(t *testing.T) {
 // C6: the owner of a key sees its secret again in a tenant that keeps copies, after signing in once
 // more.
 func TestAPersonCopiesAKeyAgainInTheConsole(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Load tests", func(s *policy.Settings) { s.Disclosure = policy.Recoverable })
 	member := h.Member(tenant, "Ines Okafor", scope.Member)
@@ -202,6 +206,7 @@ func TestAPersonCopiesAKeyAgainInTheConsole(t *testing.T) {
 // Over plain HTTP on another machine's address, browsers send "Origin: null" with a form if the
 // page has the Referrer-Policy no-referrer, and copying by script is not possible.
 func TestAPersonMakesAKeyOverPlainHTTPOnTheLocalNetwork(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	member := h.Member(h.Tenant("Shipping API", nil), "Ines Okafor", scope.Member)
 	tab := browser.Open(t, strings.Replace(h.URL, "127.0.0.1", "keys."+browser.Domain, 1))

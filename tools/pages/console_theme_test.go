@@ -11,6 +11,7 @@ import (
 // A person chooses a theme. All pages have it from then on, those of the guide, too, and also after
 // the person has signed out.
 func TestAPersonChoosesTheThemeOfAllPages(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	member := h.Member(h.Tenant("Shipping API", nil), "Ines Okafor", scope.Member)
 	tab := browser.Open(t, h.URL)
@@ -22,6 +23,14 @@ func TestAPersonChoosesTheThemeOfAllPages(t *testing.T) {
 		}
 	}
 	expect("html:not([data-theme])", "the first page")
+	tab.Show(browser.Phone)
+	tab.Click(browser.Button("Menu"))
+	tab.See("Sign-in and security")
+	look(t, tab, "menu-sidebar")
+	tab.Visit("/settings/keys")
+	tab.Click(browser.Button("Ines Okafor , your menu"))
+	look(t, tab, "menu-user")
+	tab.Visit("/settings/keys")
 	for _, theme := range []struct{ label, selector string }{
 		{"Dark", `html[data-theme="dark"]`},
 		{"Light", `html[data-theme="light"]`},

@@ -14,6 +14,7 @@ import (
 // An auditor sees how much keys are used and what was refused, and the owner of the account the
 // statement of the month.
 func TestPeopleSeeHowMuchKeysAreUsed(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", testkit.UnlimitedKeys)
 	admin := h.Member(tenant, "Ines Okafor", scope.Admin)
@@ -43,7 +44,7 @@ func TestPeopleSeeHowMuchKeysAreUsed(t *testing.T) {
 	tab.See("insufficient_scope")
 	look(t, tab, "usage")
 	tab.Follow(browser.Link("Tracking webhook relay"))
-	tab.See("Use in 30 days")
+	tab.See("Use in the last 30 days")
 	look(t, tab, "key-use")
 	owner := browser.Open(t, h.URL)
 	signIn(owner, h.Owner.Email)

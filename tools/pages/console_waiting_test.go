@@ -16,6 +16,7 @@ var shownValue = regexp.MustCompile(`clv_ak_[0-9A-Za-z]{16}_[0-9A-Za-z]{48}`)
 // The page with a new secret says by itself that a request was refused and why, and then that the
 // first request was verified.
 func TestTheOpenPageWithASecretTellsWhatBecomesOfRequests(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	tenant := h.Tenant("Shipping API", nil)
 	member := h.Member(tenant, "Ines Okafor", scope.Member)
@@ -41,6 +42,7 @@ func TestTheOpenPageWithASecretTellsWhatBecomesOfRequests(t *testing.T) {
 
 // The page says why it waits no more, and keeps the secret that nobody can show again.
 func TestTheOpenPageWithASecretStopsWithItsSessionOrItsKey(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	for name, c := range map[string]struct {
 		end  func(person *client.Client, tenant string)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -117,43 +119,120 @@ func kindOf(address string) string {
 	return kind
 }
 
-// crawl visits one page of each kind that can be reached from a page by links, and calls visit on
-// each.
-func crawl(tab *browser.Tab, from string, visit func(kind string)) (kinds map[string]bool) {
-	kinds = map[string]bool{}
-	queue := []string{from}
-	for len(queue) > 0 {
-		address := queue[0]
-		queue = queue[1:]
-		kind := kindOf(address)
-		if kinds[kind] || !ofConsole.MatchString(kind) {
-			continue
-		}
-		kinds[kind] = true
-		tab.Visit(address)
-		visit(kind)
-		queue = append(queue, tab.Links()...)
-	}
-	return kinds
+// crawl finds one page of each kind that links lead to from a page. Several tabs share it.
+type crawl struct {
+	mu sync.Mutex
+	// changed wakes the tabs that wait for addresses.
+	changed *sync.Cond
+	queue   []string
+	// kinds has the address of each kind that was visited.
+	kinds map[string]string
+	// visiting is how many tabs may still find addresses.
+	visiting int
 }
+
+func newCrawl(from string) *crawl {
+	c := &crawl{queue: []string{from}, kinds: map[string]string{}}
+	c.changed = sync.NewCond(&c.mu)
+	return c
+}
+
+// next returns the next page to visit. It waits while another tab may find one, and returns "" if
+// none is left. The caller then calls done.
+func (c *crawl) next() (kind, address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for len(c.queue) > 0 {
+			address, c.queue = c.queue[0], c.queue[1:]
+			kind = kindOf(address)
+			if c.kinds[kind] == "" && ofConsole.MatchString(kind) {
+				c.kinds[kind] = address
+				c.visiting++
+				return kind, address
+			}
+		}
+		if c.visiting == 0 {
+			return "", ""
+		}
+		c.changed.Wait()
+	}
+}
+
+// done adds what a tab has found on its page.
+func (c *crawl) done(links []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, links...)
+	c.visiting--
+	c.changed.Broadcast()
+}
+
+// run visits pages until none is left, and calls visit on each.
+func (c *crawl) run(tab *browser.Tab, visit func(kind string)) {
+	for kind, address := c.next(); kind != ""; kind, address = c.next() {
+		var links []string
+		func() {
+			defer func() { c.done(links) }() // also if the test ends here
+			tab.Visit(address)
+			visit(kind)
+			links = tab.Links()
+		}()
+	}
+}
+
+// unseen returns a kind that was visited and that nobody has checked, and its address; "" if none
+// is left.
+func (c *crawl) unseen() (kind, address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for kind, address = range c.kinds {
+		if _, seen := looked.LoadOrStore(kind, true); !seen {
+			return kind, address
+		}
+	}
+	return "", ""
+}
+
+// crawlTabs is how many tabs visit the pages with texts of markup.
+const crawlTabs = 4
 
 // A text that a person chose is a text on every page: it starts no script, loads nothing, and makes
 // no element. Every page with such texts fits narrow screens, and is accessible.
 func TestNoTextIsTakenForMarkupOnAnyPage(t *testing.T) {
+	t.Parallel()
 	h := newHostile(t)
 	if h.stored < 4*100 {
 		t.Errorf("%d texts were stored", h.stored)
 	}
+	pages := newCrawl("/settings/keys")
+	t.Run("tabs", func(t *testing.T) {
+		for i := range crawlTabs {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				h.crawlTab(t, pages)
+			})
+		}
+	})
+	if len(pages.kinds) < 10 {
+		t.Errorf("only %v", pages.kinds)
+	}
+	t.Logf("%d kinds of pages, %d texts", len(pages.kinds), h.stored)
+}
+
+// crawlTab visits pages in a tab of its own, then checks those that no journey has checked until
+// then. The journeys run beside this test.
+func (h *hostile) crawlTab(t *testing.T, pages *crawl) {
 	tab := browser.Open(t, h.URL)
 	signIn(tab, h.owner.Email)
-	kinds := crawl(tab, "/settings/keys", func(kind string) {
+	pages.run(tab, func(kind string) {
 		n := tab.Matches("#injected, main :is(script, iframe, object, embed, base, meta, link, style, template)")
 		if n > 0 {
 			t.Errorf("%s has %d elements that texts made", kind, n)
 		}
-		if *matrix || !looked[kind] {
-			look(t, tab, strings.ReplaceAll(strings.Trim(kind, "/"), "/", "-"))
-		} else { // a journey has checked the page; long texts can still make it too wide
+		if *matrix {
+			look(t, tab, nameOf(kind))
+		} else { // long texts can make a page too wide that a journey checks
 			tab.Show(browser.Narrow)
 			tab.ExpectNoOverflow()
 			tab.Show(browser.Wide)
@@ -162,8 +241,11 @@ func TestNoTextIsTakenForMarkupOnAnyPage(t *testing.T) {
 			t.Errorf("%s: %s", kind, fault)
 		}
 	})
-	if len(kinds) < 10 {
-		t.Errorf("only %v", kinds)
+	for kind, address := pages.unseen(); kind != ""; kind, address = pages.unseen() {
+		tab.Visit(address)
+		look(t, tab, nameOf(kind))
 	}
-	t.Logf("%d kinds of pages, %d texts", len(kinds), h.stored)
 }
+
+// nameOf returns the name of the screenshots of a kind of pages.
+func nameOf(kind string) string { return strings.ReplaceAll(strings.Trim(kind, "/"), "/", "-") }

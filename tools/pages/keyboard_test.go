@@ -37,6 +37,7 @@ func follow(t *testing.T, tab *browser.Tab, element string) {
 
 // A person without a mouse signs in, makes a key, uses it, and revokes it.
 func TestAKeyIsMadeAndRevokedByKeyboardAlone(t *testing.T) {
+	t.Parallel()
 	h := testkit.Start(t, testkit.SQLite)
 	member := h.Member(h.Tenant("Shipping API", nil), "Ines Okafor", scope.Member)
 	tab := browser.Open(t, h.URL)

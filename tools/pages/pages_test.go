@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,7 +18,19 @@ import (
 	"github.com/claviger-dev/claviger/internal/testkit/browser"
 )
 
-func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
+// TestMain lets more tests run at once than there are processors, because each of them mostly waits
+// for Chromium or for a server.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(browser.Main(m))
+}
 
 var matrix = flag.Bool("matrix", false, "check all rules in light and dark, wide and narrow, and take screenshots")
 
@@ -27,6 +41,7 @@ type page struct {
 }
 
 func TestEveryPageIsAccessibleAndFitsNarrowScreens(t *testing.T) {
+	t.Parallel()
 	check := checkOnce
 	if *matrix {
 		check = checkMatrix
@@ -54,6 +69,7 @@ func (f *failures) Errorf(format string, args ...any) {
 }
 
 func TestThePageChecksFindFaults(t *testing.T) {
+	t.Parallel()
 	for path, c := range map[string]struct{ css, body, report string }{
 		"/unnamed": {"", `<input>`, "label (critical)"},
 		"/pale": {
@@ -62,6 +78,11 @@ func TestThePageChecksFindFaults(t *testing.T) {
 		},
 		"/wide":  {"", `<table border width="700"><tr><td>Cell</table>`, "table ends at"},
 		"/small": {"", `<p><a href="#a">1</a><a href="#b">2</a>`, "target-size (serious)"},
+		"/covered": {
+			"pre { overflow-x: auto } button { position: absolute; right: 8px }",
+			`<div><button>Copy</button><pre tabindex="0">` + strings.Repeat("curl ", 80) + `</pre></div>`,
+			"the button Copy covers curl",
+		},
 		"/right": {"", `<p>Text</p>`, ""},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -82,6 +103,7 @@ func TestThePageChecksFindFaults(t *testing.T) {
 }
 
 func TestTheSkipLinkLeadsPastTheMenu(t *testing.T) {
+	t.Parallel()
 	tab := browser.Open(t, testkit.Start(t, testkit.SQLite).URL)
 	tab.Visit("/docs")
 	tab.Press(browser.TabKey)
@@ -98,10 +120,12 @@ func TestTheSkipLinkLeadsPastTheMenu(t *testing.T) {
 // checkOnce makes each check in the view in which it finds most.
 func checkOnce(tab *browser.Tab, _ page) {
 	tab.ExpectAccessible(browser.AllRules)
+	tab.ExpectNothingCovered()
 	tab.Show(browser.Wide.InDark())
 	tab.ExpectAccessible(browser.Contrast)
 	tab.Show(browser.Narrow)
 	tab.ExpectNoOverflow()
+	tab.ExpectNothingCovered()
 	tab.ExpectAccessible(browser.TargetSize)
 }
 
@@ -112,6 +136,7 @@ func checkMatrix(tab *browser.Tab, p page) {
 		tab.Show(view)
 		tab.ExpectAccessible(browser.AllRules)
 		tab.ExpectNoOverflow()
+		tab.ExpectNothingCovered()
 		if view != browser.Narrow {
 			tab.Screenshot(p.name + "-" + view.String())
 		}

@@ -24,6 +24,34 @@ const overflow = `(() => {
 	return ["the page is " + root.scrollWidth + " px wide, the view " + root.clientWidth + " px", ...wide];
 })()`
 
+// Covered returns the texts of code that a button is drawn over.
+func (tab *Tab) Covered() []string {
+	tab.t.Helper()
+	return read[[]string](tab, covered)
+}
+
+const covered = `[...document.querySelectorAll("pre")].flatMap(pre => {
+	const text = document.createRange();
+	text.selectNodeContents(pre);
+	const box = pre.getBoundingClientRect();
+	const lines = [...text.getClientRects()].map(r => ({
+		left: Math.max(r.left, box.left), right: Math.min(r.right, box.right), top: r.top, bottom: r.bottom,
+	}));
+	return [...pre.parentElement.querySelectorAll("button")].filter(b => {
+		const over = b.getBoundingClientRect();
+		return over.width > 0 && lines.some(r =>
+			r.left < over.right && r.right > over.left && r.top < over.bottom && r.bottom > over.top);
+	}).map(b => "the button " + b.textContent.trim() + " covers " + pre.textContent.trim().slice(0, 60));
+})`
+
+// ExpectNothingCovered fails the test for each text of code that a button is drawn over.
+func (tab *Tab) ExpectNothingCovered() {
+	tab.t.Helper()
+	for _, line := range tab.Covered() {
+		tab.t.Errorf("%s: %s", tab.Path(), line)
+	}
+}
+
 // ExpectNoOverflow fails the test if the page is wider than the view.
 func (tab *Tab) ExpectNoOverflow() {
 	tab.t.Helper()
