@@ -37,8 +37,8 @@ type bulk struct {
 func revokeSeveral(t tenancy.Tenant) bulk {
 	b := bulk{
 		page: "revoke", verb: "revoke", done: "revoked", reason: true,
-		lead: "Requests with these keys are refused from that moment on, and are told `api_key_revoked`. The keys stay " +
-			"in the list as revoked. This cannot be undone.",
+		lead: "Requests with these keys are refused from that moment on, and are told `api_key_revoked`. The keys " +
+			"stay in the list as revoked. This cannot be undone.",
 		change: func(k *call, ctx context.Context, tenant ident.TenantID, id ident.KeyID) error {
 			_, _, err := k.console.Keys.Revoke(ctx, k.who, tenant, id, k.form.Get("reason"))
 			return err
