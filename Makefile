@@ -48,8 +48,8 @@ TEST_TMP = $(shell if [ -w /dev/shm ] && ! findmnt -no OPTIONS /dev/shm | grep -
 RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/...=-race=false \
 	-gcflags=compress/...=-race=false
 
-# A program with the race detector sleeps for a second at its end, in case others are about to find
-# a race. There are 60 such test programs; each waits for all of its goroutines anyway.
+# A program with the race detector sleeps for a second at its end, in case a goroutine that still
+# runs is about to find a race. There are 60 test programs, and tests wait for what they check.
 export GORACE := atexit_sleep_ms=0
 
 .PHONY: accept-incompatible help run build console test test-programs soak check bench release fuzz generate fmt

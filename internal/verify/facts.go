@@ -214,8 +214,8 @@ type tenantFacts struct {
 type stamp struct {
 	lookup, tenant           *atomic.Uint64
 	lookupValue, tenantValue uint64
-	// owner is nil where there is no key. What changes the rights of a user invalidates tenants; the
-	// counter of a user counts changes of name and address.
+	// owner is nil where there is no key. That of a user counts changes of name and address: what
+	// changes the rights of a user invalidates tenants.
 	owner      *atomic.Uint64
 	ownerValue uint64
 	// cell is that of an owner who is no user. It keeps the counter alive.

@@ -44,7 +44,8 @@ type Generations struct {
 	owners        sync.Map // ident.PartyID → weak.Pointer[ownerCell], of those who are no users
 }
 
-// ownerCell belongs to one owner of keys who is no user. Every cache entry of the owner's keys refers to it.
+// ownerCell belongs to one owner of keys who is no user. Every cache entry of the owner's keys
+// refers to it.
 type ownerCell struct {
 	changes atomic.Uint64
 	// facts are those of the owner, shared by the owner's entries; nil for none yet.
