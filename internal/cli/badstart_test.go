@@ -39,21 +39,18 @@ func TestABadStartSaysWhyInOneLineAndChangesNothing(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			if b.only != "" {
 				t.Parallel()
-				b.run(t, newInstallation(t, b.only))
+				b.run(t, newSample(t, b.only))
 				return
 			}
 			testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-				b.run(t, newInstallation(t, e))
+				b.run(t, newSample(t, e))
 			})
 		})
 	}
 }
 
 func (b badStart) run(t *testing.T, s *installation) {
-	first := s.dev(t)
-	printed := first.ready()
-	first.term()
-
+	printed := s.sample(t)
 	mend := fine
 	if b.arrange != nil {
 		mend = b.arrange(t, s)

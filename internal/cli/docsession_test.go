@@ -60,6 +60,7 @@ const (
 func newSession(t *testing.T, document string, first step) *session {
 	t.Helper()
 	s := &session{installation: newInstallation(t, testkit.SQLite), values: values{}, caches: goCaches(t)}
+	s.data = filepath.Join(s.dir, "claviger-data")
 	s.env = append(s.caches, "CLAVIGER_SERVER_LISTEN=127.0.0.1:0")
 	s.writeFile(t, ".curlrc", "silent\nshow-error\n") // like curl at a terminal
 	s.values[gatewayAddress], s.values[apiAddress] = testkit.FreeAddress(t), startEcho(t)
@@ -203,13 +204,6 @@ func (s *session) answer(t *testing.T, line string) string {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return string(out)
-}
-
-// sample returns the sample of the session's server.
-func (s *session) sample(t testing.TB) (made sample.Sample) {
-	t.Helper()
-	must(t, json.Unmarshal([]byte(readFile(t, filepath.Join(s.dir, "claviger-data", "dev.json"))), &made))
-	return made
 }
 
 // do runs one step, and requires the output in the document.
