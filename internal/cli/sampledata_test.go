@@ -3,9 +3,12 @@ package cli_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,13 +35,7 @@ func newSample(t testing.TB, e testkit.Engine) *installation {
 		t.Cleanup(func() { testkit.OnServer(t, "DROP DATABASE "+name+" WITH (FORCE)") })
 		s.url = databaseURL(t, name)
 	}
-	must(t, os.Mkdir(s.data, 0o700))
-	for name, content := range first.files {
-		must(t, os.WriteFile(filepath.Join(s.data, name), content, 0o600))
-	}
-	reserve := filepath.Join(s.data, "reserve")
-	must(t, os.WriteFile(reserve, nil, 0o600))
-	must(t, os.Truncate(reserve, first.reserve))
+	first.files.writeTo(t, s.data)
 	return s
 }
 
@@ -55,10 +52,8 @@ var firstStarts = map[testkit.Engine]*firstStart{testkit.SQLite: {}, testkit.Pos
 // firstStart is what a first start of `claviger dev` left when it had stopped.
 type firstStart struct {
 	once sync.Once
-	// files are the files of the data directory, except the reserve, which is long and has no
-	// content.
-	files   map[string][]byte
-	reserve int64
+	// files is the data directory.
+	files savedTree
 	// database is the name of the database in PostgreSQL; "" for SQLite.
 	database string
 }
@@ -75,19 +70,54 @@ func (f *firstStart) make(t testing.TB, e testkit.Engine) {
 	p := s.dev(t)
 	p.ready()
 	p.term()
-	files := map[string][]byte{}
-	entries, err := os.ReadDir(s.data)
-	must(t, err)
-	for _, entry := range entries {
-		info, err := entry.Info()
-		must(t, err)
-		if entry.Name() == "reserve" {
-			f.reserve = info.Size()
-		} else if info.Mode().IsRegular() {
-			files[entry.Name()] = []byte(readFile(t, filepath.Join(s.data, entry.Name())))
+	f.files = saveTree(t, s.data)
+}
+
+// savedTree is a directory with its files and directories, by path.
+type savedTree map[string]savedFile
+
+type savedFile struct {
+	mode    fs.FileMode
+	content []byte
+	// size is the size of a file without content: the reserve of a data directory.
+	size int64
+}
+
+// saveTree returns the content of a directory.
+func saveTree(t testing.TB, root string) savedTree {
+	t.Helper()
+	saved := savedTree{}
+	must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		file := savedFile{mode: info.Mode()}
+		if d.Name() == "reserve" {
+			file.size = info.Size()
+		} else if !d.IsDir() {
+			file.content = []byte(readFile(t, path))
+		}
+		saved[strings.TrimPrefix(path, root)] = file
+		return err
+	}))
+	return saved
+}
+
+// writeTo creates the directory root, which may be there and empty, as it was saved.
+func (s savedTree) writeTo(t testing.TB, root string) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(s)) { // a directory before what is in it
+		file, path := s[name], root+name
+		if file.mode.IsDir() {
+			must(t, os.MkdirAll(path, file.mode.Perm()))
+			continue
+		}
+		must(t, os.WriteFile(path, file.content, file.mode.Perm()))
+		if file.size > 0 {
+			must(t, os.Truncate(path, file.size))
 		}
 	}
-	f.files = files
 }
 
 // databaseURL returns the URL of a database on the server of the tests.
