@@ -132,8 +132,10 @@ func (s *installation) snapshot(t testing.TB) (lines []string) {
 	return slices.DeleteFunc(lines, func(line string) bool { return timeOfServer.MatchString(line) })
 }
 
-// timeOfServer matches the stored settings that contain the latest time.
-var timeOfServer = regexp.MustCompile("^table server_settings\t(watermark|horizon|machine_clock)\t")
+// timeOfServer matches the rows that contain the latest time, and the hour up to which counts of
+// requests are complete.
+var timeOfServer = regexp.MustCompile(
+	"^table (server_settings\t(watermark|horizon|machine_clock)|counters\tusage_complete)\t")
 
 // address is the only member of dev.json that changes with each start.
 var address = regexp.MustCompile(`"url": "[^"]*"`)

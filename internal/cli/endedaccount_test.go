@@ -15,7 +15,7 @@ import (
 // by default: the user may mean a tenant of the other account.
 func TestATenantIsNotTakenForTheOnlyOneWhereTheSessionHasEndedInAnotherAccount(t *testing.T) {
 	t.Parallel()
-	s := newSample(t, testkit.SQLite)
+	s := newInstallation(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	must(t, os.WriteFile(filepath.Join(s.dir, "password"), []byte(line.Password), 0o600))
 	s.output(t, "login", "--server", line.URL, "--email", line.Email, "--password-file", "password")
