@@ -38,17 +38,17 @@ var environmentVariables = []struct{ name, meaning string }{
 }
 
 // apiCommands returns the commands that call a running server, and those that need no server.
-func apiCommands() []*cobra.Command {
-	commands := []*cobra.Command{
-		setupCommand(), loginCommand(), logoutCommand(), passwordCommand(), whoamiCommand(), contextsCommand(),
-		keysCommand(), serviceAccountsCommand(), managementKeysCommand(), subjectsCommand(), plansCommand(),
-		appsCommand(), membersCommand(), scopesCommand(), tenantsCommand(), policyCommand(),
-		verifyCommand(), auditCommand(), usageCommand(), mcpCommand(), versionCommand(),
-	}
-	for _, c := range commands {
-		completeValues(c)
-	}
-	return append(commands, scanCommand())
+func apiCommands() commandTable {
+	table := commandTable{
+		"setup": setupCommand, "login": loginCommand, "logout": logoutCommand, "password": passwordCommand,
+		"whoami": whoamiCommand, "contexts": contextsCommand, "keys": keysCommand,
+		"service-accounts": serviceAccountsCommand, "management-keys": managementKeysCommand,
+		"subjects": subjectsCommand, "plans": plansCommand, "apps": appsCommand, "members": membersCommand,
+		"scopes": scopesCommand, "tenants": tenantsCommand, "policy": policyCommand, "verify": verifyCommand,
+		"audit": auditCommand, "usage": usageCommand, "mcp": mcpCommand, "version": versionCommand,
+	}.completing()
+	table["scan"] = scanCommand // its arguments are files
+	return table
 }
 
 // groupCommand returns a command that only contains other commands.

@@ -87,7 +87,7 @@ func requireExit(t testing.TB, p *process, want int, says string) {
 func TestABackupIsMadeWithAServerAndWithoutAndRestoredOnTheOtherEngine(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		line := p.ready()
 		for _, running := range []bool{true, false} {
@@ -120,7 +120,7 @@ func TestABackupIsMadeWithAServerAndWithoutAndRestoredOnTheOtherEngine(t *testin
 func TestARevocationIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		p.ready()
 		file := s.requireBackUp(t)
@@ -144,8 +144,7 @@ func TestARevocationIsInTheJournalBeforeItIsAnswered(t *testing.T) {
 
 func TestABackupReplacesNoFileUnlessItIsTold(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	file := filepath.Join(t.TempDir(), "backup.age")
 	must(t, os.WriteFile(file, []byte("something else"), 0o600))
 	requireExit(t, s.backUp(t, file), 2, "overwrite it with --force")
@@ -160,8 +159,7 @@ func TestABackupReplacesNoFileUnlessItIsTold(t *testing.T) {
 
 func TestABackupToARecipientOpensByItsIdentityAlone(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	mine, err := age.GenerateX25519Identity()
 	must(t, err)
 	file, identity := filepath.Join(s.dir, "backup.age"), filepath.Join(s.dir, "identity")
@@ -181,8 +179,7 @@ func TestABackupToARecipientOpensByItsIdentityAlone(t *testing.T) {
 
 func TestARestoreSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	file := s.requireBackUp(t)
 	whole := readFile(t, file)
 	wrong := filepath.Join(s.dir, "wrong")
@@ -216,7 +213,7 @@ func TestARestoreSaysWhatIsWrong(t *testing.T) {
 func TestABackupThatBreaksOffLeavesNoFileOfItsName(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t, "--sample-keys", "1000", "--sample-file", filepath.Join(s.dir, "values"))
 		p.ready()
 		for what, breakOff := range map[string]func(command *process){
@@ -263,8 +260,7 @@ func breakOffBackup(t *testing.T, s *installation, breakOff func(command *proces
 
 func TestBackupAndRestoreTellProgramsWhatTheyDid(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	file := filepath.Join(s.dir, "backup.age")
 	p := s.backUp(t, file, "--output", "json")
 	requireExit(t, p, 0, "the root secret is not in the backup"[1:])

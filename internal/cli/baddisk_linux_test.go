@@ -19,10 +19,7 @@ func TestADiskThatTakesNothingIsToldAtStart(t *testing.T) {
 		t.Logf("no disk can be mounted: %v %s", err, out)
 		return
 	}
-	whole := newInstallation(t, testkit.SQLite)
-	p := whole.dev(t)
-	p.ready()
-	p.term()
+	whole := newSample(t, testkit.SQLite)
 	const (
 		copied   = `cp -p "$1"/* "$DATA" && rm -f "$DATA/reserve"`
 		full     = `head -c 40m /dev/zero >"$DATA/filler" 2>/dev/null; chmod 600 "$DATA/filler"`

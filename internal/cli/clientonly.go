@@ -19,11 +19,12 @@ var serverOnlyNames = []string{
 }
 
 // serverCommands returns a command for each of serverOnlyNames that says where to run it.
-func serverCommands() (commands []*cobra.Command) {
+func serverCommands() commandTable {
+	table := commandTable{}
 	for _, name := range serverOnlyNames {
-		commands = append(commands, serverOnlyCommand(name))
+		table[name] = func() *cobra.Command { return serverOnlyCommand(name) }
 	}
-	return commands
+	return table
 }
 
 // auditServerCommands returns the audit commands that this build does not have.

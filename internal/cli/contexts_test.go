@@ -37,7 +37,7 @@ func (s *installation) kept(t *testing.T, name string) (c struct{ Server, Tenant
 
 func TestASignInAtAnotherServerKeepsNoTenantAndNoSessionOfTheFirst(t *testing.T) {
 	t.Parallel()
-	one, two := newInstallation(t, testkit.SQLite), newInstallation(t, testkit.SQLite)
+	one, two := newSample(t, testkit.SQLite), newInstallation(t, testkit.SQLite)
 	two.dir = one.dir // the same home directory
 	first, second := one.dev(t).ready(), two.dev(t).ready()
 	one.signedInAt(t, first, "--tenant", first.Tenants[0].ID)
@@ -69,7 +69,7 @@ func TestASignInAtAnotherServerKeepsNoTenantAndNoSessionOfTheFirst(t *testing.T)
 // This happens when `claviger serve` starts at the address where `make run` has ended.
 func TestASignInAtANewServerOfTheSameAddressDropsTheOldTenant(t *testing.T) {
 	t.Parallel()
-	one, two := newInstallation(t, testkit.SQLite), newInstallation(t, testkit.SQLite)
+	one, two := newSample(t, testkit.SQLite), newInstallation(t, testkit.SQLite)
 	server := one.dev(t)
 	first := server.ready()
 	one.signedInAt(t, first, "--tenant", first.Tenants[0].ID)

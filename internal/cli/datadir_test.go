@@ -77,12 +77,11 @@ func TestNothingIsReadInADataDirectoryThatOthersCanReach(t *testing.T) {
 	})
 }
 
-// requireRefused creates a data directory and exposes it. It requires that no start and no command
+// requireRefused exposes a data directory. It requires that no start and no command
 // opens the directory, and that nothing in it changes.
 func requireRefused(t *testing.T, says string, expose func(t *testing.T, data string)) {
 	t.Helper()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	expose(t, s.data)
 	before := fileStates(t, s.data)
 	for _, args := range [][]string{
@@ -120,8 +119,7 @@ func fileStates(t *testing.T, dir string) (list string) {
 
 func TestACertificateInADataDirectoryThatOthersCanReachIsNotRead(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	must(t, os.WriteFile(filepath.Join(s.data, "tls.pem"), []byte("no certificate"), 0o644))
 	s.with("CLAVIGER_SERVER_TLS_CERT="+filepath.Join(s.data, "tls.pem"),
 		"CLAVIGER_SERVER_TLS_KEY="+filepath.Join(s.data, "tls.pem"))
@@ -154,8 +152,7 @@ func TestAFileOfAnotherUserInTheDataDirectoryIsRefused(t *testing.T) {
 
 func TestALinkToTheDataDirectoryIsNoWayAroundItsCheck(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	root := filepath.Join(s.dir, "root")
 	must(t, os.Symlink(filepath.Join(s.data, "root.key"), root))
 	must(t, os.Chmod(filepath.Join(s.data, "root.key"), 0o644))

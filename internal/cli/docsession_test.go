@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -59,29 +60,22 @@ const (
 // owner is signed in.
 func newSession(t *testing.T, document string, first step) *session {
 	t.Helper()
-	s := &session{installation: newInstallation(t, testkit.SQLite), values: values{}, caches: goCaches(t)}
-	s.env = append(s.caches, "CLAVIGER_SERVER_LISTEN=127.0.0.1:0")
-	s.writeFile(t, ".curlrc", "silent\nshow-error\n") // like curl at a terminal
+	s := bareSession(t)
 	s.values[gatewayAddress], s.values[apiAddress] = testkit.FreeAddress(t), startEcho(t)
 	if filepath.Base(document) == "README.md" {
 		testkit.CopyTree(t, "../..", s.dir, func(string) bool { return true })
 		s.do(t, step{command: "git init --quiet && git add --all && git -c user.name=Test" +
 			" -c user.email=test@claviger.example commit --quiet --message All && git tag v1.0.0"})
 	}
-	if !starts.MatchString(first.command) {
-		s.do(t, step{
-			command: "claviger dev",
-			shown: []string{
-				"Claviger runs at http://" + defaultAddress + " with sample data.", "…",
-				"Press Ctrl-C to stop the server. …",
-			},
-		})
+	if starts.MatchString(first.command) {
+		return s
+	}
+	if slices.Contains(vendorPages, document) {
+		s.startSample(t)
 		s.signIn(t)
-		if slices.Contains(vendorPages, document) {
-			s.prepareVendor(t)
-		} else {
-			s.prepareExamples(t)
-		}
+		s.prepareVendor(t)
+	} else {
+		s.copyExamples(t)
 	}
 	if restores.MatchString(first.command) {
 		s.do(t, step{command: "claviger backup --passphrase-file /root/passphrase /backups/monday.age" +
@@ -90,15 +84,77 @@ func newSession(t *testing.T, document string, first step) *session {
 	return s
 }
 
+// bareSession returns a session in an empty directory.
+func bareSession(t *testing.T) *session {
+	t.Helper()
+	s := &session{installation: newInstallation(t, testkit.SQLite), values: values{}, caches: goCaches(t)}
+	s.data = filepath.Join(s.dir, "claviger-data")
+	s.env = append(s.caches, "CLAVIGER_SERVER_LISTEN=127.0.0.1:0")
+	s.writeFile(t, ".curlrc", "silent\nshow-error\n") // like curl at a terminal
+	return s
+}
+
+// startSample starts a server with the sample.
+func (s *session) startSample(t *testing.T) {
+	t.Helper()
+	s.do(t, step{
+		command: "claviger dev",
+		shown: []string{
+			"Claviger runs at http://" + defaultAddress + " with sample data.", "…",
+			"Press Ctrl-C to stop the server. …",
+		},
+	})
+}
+
+// examples is a session that prepareExamples has prepared, after its server has stopped. It is made
+// once: it takes 15 commands, and about 50 sessions need it.
+var examples struct {
+	once  sync.Once
+	saved savedTree
+	values
+	asked string
+}
+
+// copyExamples makes the session one that prepareExamples has prepared: it copies its directory,
+// starts the server, and replaces the address of the server in all files of the user.
+func (s *session) copyExamples(t *testing.T) {
+	t.Helper()
+	examples.once.Do(func() {
+		first := bareSession(t)
+		first.startSample(t)
+		first.signIn(t)
+		first.prepareExamples(t)
+		first.interrupt()
+		examples.values, examples.asked = first.values, first.asked
+		examples.saved = saveTree(t, first.dir)
+	})
+	if examples.saved == nil {
+		t.Fatal("there is no prepared session to copy: see the first document that failed")
+	}
+	examples.saved.writeTo(t, s.dir)
+	s.startSample(t)
+	moved := strings.NewReplacer(examples.values[defaultAddress], s.values[defaultAddress])
+	for name, file := range examples.saved {
+		if file.content != nil && !strings.HasPrefix(name, "/claviger-data/") {
+			must(t, os.WriteFile(s.dir+name, []byte(moved.Replace(string(file.content))), file.mode.Perm()))
+		}
+	}
+	for name, value := range examples.values {
+		s.values[name] = moved.Replace(value)
+	}
+	s.asked = examples.asked
+}
+
 // goCaches returns an environment with which the go command uses the caches of this machine,
 // although the session has its own home directory.
 func goCaches(t testing.TB) []string {
 	t.Helper()
 	env := []string{"CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOFLAGS=-trimpath"}
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY"} {
-		out, err := exec.Command("go", "env", name).Output()
-		must(t, err)
-		env = append(env, name+"="+strings.TrimSpace(string(out)))
+	names := []string{"GOCACHE", "GOMODCACHE", "GOPROXY"}
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	must(t, err)
+	for i, value := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		env = append(env, names[i]+"="+value)
 	}
 	return env
 }
@@ -203,13 +259,6 @@ func (s *session) answer(t *testing.T, line string) string {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return string(out)
-}
-
-// sample returns the sample of the session's server.
-func (s *session) sample(t testing.TB) (made sample.Sample) {
-	t.Helper()
-	must(t, json.Unmarshal([]byte(readFile(t, filepath.Join(s.dir, "claviger-data", "dev.json"))), &made))
-	return made
 }
 
 // do runs one step, and requires the output in the document.

@@ -39,12 +39,18 @@ type installation struct {
 // newInstallation returns an installation whose data directory does not exist yet.
 func newInstallation(t testing.TB, e testkit.Engine) *installation {
 	t.Helper()
-	must(t, lookAtSources())
-	s := &installation{engine: e, data: filepath.Join(t.TempDir(), "data"), dir: t.TempDir()}
+	s := emptyInstallation(t, e)
 	if e == testkit.Postgres {
 		s.url = testkit.NewDatabase(t)
 	}
 	return s
+}
+
+// emptyInstallation is newInstallation without a database in PostgreSQL.
+func emptyInstallation(t testing.TB, e testkit.Engine) *installation {
+	t.Helper()
+	must(t, lookAtSources())
+	return &installation{engine: e, data: filepath.Join(t.TempDir(), "data"), dir: t.TempDir()}
 }
 
 // launch runs claviger with these arguments.

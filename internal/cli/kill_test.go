@@ -66,7 +66,7 @@ type killRun struct {
 // newKillRun starts the process for the first time, with a tenant without a key limit. The test
 // finds the tenant by its one key.
 func newKillRun(t *testing.T, e testkit.Engine) *killRun {
-	r := &killRun{t: t, installation: newInstallation(t, e), records: newKeyRecords()}
+	r := &killRun{t: t, installation: newSample(t, e), records: newKeyRecords()}
 	file := filepath.Join(t.TempDir(), "keys")
 	p := r.installation.dev(t, "--sample-keys", "1", "--sample-file", file)
 	r.first = p.ready()

@@ -27,7 +27,7 @@ var lists = []string{
 
 func TestListsFitTheTerminalAndTellTimesFromNow(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	s.signedInAt(t, line, "--tenant", "Standard")
 	long := "A key whose name is as long as the name of a key may ever be"
@@ -82,7 +82,7 @@ func TestListsFitTheTerminalAndTellTimesFromNow(t *testing.T) {
 
 func TestATerminalOfAnotherCharacterSetGetsASCII(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	s.signedInAt(t, line, "--tenant", "Standard")
 	s.output(t, "keys", "create", "Schlüssel 毎晩", "--scope", "applications:read", "--all-applications")

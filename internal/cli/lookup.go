@@ -16,13 +16,26 @@ import (
 
 // Forms of the ids that package ident creates.
 var (
-	accountID        = regexp.MustCompile(`^acc_[0-9a-z]{20}$`)
-	tenantID         = regexp.MustCompile(`^ten_[0-9a-z]{16}$`)
-	userID           = regexp.MustCompile(`^usr_[0-9a-z]{20}$`)
-	applicationID    = regexp.MustCompile(`^app_[0-9a-z]{20}$`)
-	serviceAccountID = regexp.MustCompile(`^sva_[0-9a-z]{20}$`)
-	keyID            = regexp.MustCompile(`^key_[0-9a-z]{20}$`)
+	accountID        = idForm{"acc_", 20}
+	tenantID         = idForm{"ten_", 16}
+	userID           = idForm{"usr_", 20}
+	applicationID    = idForm{"app_", 20}
+	serviceAccountID = idForm{"sva_", 20}
+	keyID            = idForm{"key_", 20}
+	subjectID        = idForm{"sub_", 20}
 )
+
+// idForm is a prefix, and the number of lower-case letters and digits after it.
+type idForm struct {
+	prefix string
+	length int
+}
+
+// matches reports whether the text has the form.
+func (f idForm) matches(text string) bool {
+	random, ok := strings.CutPrefix(text, f.prefix)
+	return ok && len(random) == f.length && strings.Trim(random, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+}
 
 // candidate is an object that an argument may name.
 type candidate struct {
@@ -106,7 +119,7 @@ func isEmail(text string) bool {
 // keyID returns the id of a key of the tenant. A name refers to a revoked or expired key only if no
 // other key has it.
 func (c *call) keyID(tenant, text string) (string, error) {
-	if keyID.MatchString(text) {
+	if keyID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("key", text); err != nil {
@@ -133,7 +146,7 @@ func (c *call) keyID(tenant, text string) (string, error) {
 
 // applicationID returns the id of an application of the tenant.
 func (c *call) applicationID(tenant, text string) (string, error) {
-	if applicationID.MatchString(text) {
+	if applicationID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("application", text); err != nil {
@@ -168,7 +181,7 @@ func (c *call) applicationIDs(tenant string, texts []string) (ids []string, err 
 
 // userID returns the id of a member of the tenant. It returns "me" unchanged.
 func (c *call) userID(tenant, text string) (string, error) {
-	if text == "me" || userID.MatchString(text) {
+	if text == "me" || userID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("member", text); err != nil {
@@ -193,7 +206,7 @@ func (c *call) userID(tenant, text string) (string, error) {
 
 // serviceAccountID returns the id of a service account of the tenant.
 func (c *call) serviceAccountID(tenant, text string) (string, error) {
-	if serviceAccountID.MatchString(text) {
+	if serviceAccountID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("service account", text); err != nil {
@@ -222,7 +235,7 @@ const serviceAccountPrefix = string(api.PartyServiceAccount) + ":"
 // caller.
 func (c *call) ownerOf(tenant, text string) (*api.KeyOwner, error) {
 	if name, ok := strings.CutPrefix(text, subjectPrefix); ok {
-		if subjectID.MatchString(name) {
+		if subjectID.matches(name) {
 			return &api.KeyOwner{Type: api.PartySubject, ID: name}, nil
 		}
 		return &api.KeyOwner{Type: api.PartySubject, ExternalID: name}, nil
@@ -260,7 +273,7 @@ func (c *call) ownerFilter(tenant, text string) (string, error) {
 
 // tenantID returns the id of a tenant that the caller can see.
 func (c *call) tenantID(text string) (string, error) {
-	if tenantID.MatchString(text) {
+	if tenantID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("tenant", text); err != nil {
@@ -286,7 +299,7 @@ func (c *call) allTenants() ([]api.Tenant, error) {
 
 // accountID returns the id of an account that the caller belongs to.
 func (c *call) accountID(text string) (string, error) {
-	if accountID.MatchString(text) {
+	if accountID.matches(text) {
 		return text, nil
 	}
 	if err := checkName("account", text); err != nil {

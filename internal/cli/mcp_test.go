@@ -14,7 +14,7 @@ import (
 // An assistant is signed in when its user is: the command runs on.
 func TestAnAssistantReadsWhatItsUserMayRead(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	a := newAssistant(t, s, "--server", line.URL)
 	if got := a.call("claviger_help", map[string]any{

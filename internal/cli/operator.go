@@ -17,16 +17,13 @@ import (
 
 // operatorCommands returns the commands of the operator. They act on a data directory, through the
 // server that runs on it or, if none runs, without one.
-func operatorCommands() []*cobra.Command {
-	commands := []*cobra.Command{
-		accountCommand(), clockCommand(), noticesCommand(), tenantCommand(), userCommand(),
-		rootkeyCommand(), routesCommand(),
-		entriesCommand(),
-	}
-	for _, c := range commands {
-		completeValues(c)
-	}
-	return append(commands, backupCommand(), restoreCommand())
+func operatorCommands() commandTable {
+	table := commandTable{
+		"account": accountCommand, "clock": clockCommand, "notices": noticesCommand, "tenant": tenantCommand,
+		"user": userCommand, "rootkey": rootkeyCommand, "routes": routesCommand, "entries": entriesCommand,
+	}.completing()
+	table["backup"], table["restore"] = backupCommand, restoreCommand // their arguments are files
+	return table
 }
 
 // operatorNote ends the description of every operator command.

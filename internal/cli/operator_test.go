@@ -51,7 +51,7 @@ func TestADirectoryWhosePathIsTooLongForASocketWorksWithoutOne(t *testing.T) {
 func TestOperatorCommandsWorkWithAServerAndWithout(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		line := p.ready()
 		key := testkit.Client(t, line.URL).WithKey(line.Tenants[0].Key.Value)
@@ -125,7 +125,7 @@ func TestTheSocketIsItsOwnersAloneAndGoesWithTheServer(t *testing.T) {
 func TestTheSocketOfAKilledServerIsInNobodysWay(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		p.ready()
 		p.kill()
@@ -147,7 +147,7 @@ func TestTheSocketOfAKilledServerIsInNobodysWay(t *testing.T) {
 func TestOperatorCommandsAtOnceAllSucceed(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		p.ready()
 		const atOnce = 4
@@ -176,8 +176,7 @@ func TestOperatorCommandsAtOnceAllSucceed(t *testing.T) {
 
 func TestACommandSaysThatTheDirectoryIsInUseWhereNothingAnswers(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	s.requireGoodStart(t)
+	s := newSample(t, testkit.SQLite)
 	lock, err := os.OpenFile(filepath.Join(s.data, "lock"), os.O_RDWR, 0)
 	must(t, err)
 	defer lock.Close()
@@ -193,7 +192,7 @@ func TestACommandSaysThatTheDirectoryIsInUseWhereNothingAnswers(t *testing.T) {
 func TestADamagedTrailIsFoundWithAServerAndWithout(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		p.ready()
 		s.exec(t, `UPDATE audit_events SET actor_type = 'user' WHERE chain = 'server' AND seq = 2`)

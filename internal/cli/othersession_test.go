@@ -63,7 +63,7 @@ func sessionWorks(t *testing.T, line sample.Sample, session string) bool {
 // another server.
 func TestAForeignServerGetsNoSession(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	first := s.dev(t).ready()
 	name := strings.TrimPrefix(first.URL, "http://")
 	file := filepath.Join(t.TempDir(), "password")

@@ -39,7 +39,7 @@ func TestKillMinusNineInTheMiddleOfWrappingAnewLosesNothing(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
 		const samples, killings = 1500, 2
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		file := filepath.Join(s.dir, "keys")
 		p := s.dev(t, "--sample-keys", strconv.Itoa(samples), "--sample-file", file)
 		line := p.ready()

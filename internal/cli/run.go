@@ -19,6 +19,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -41,7 +43,7 @@ func Run(ctx context.Context, args, env []string, stdio Stdio) int {
 	if len(args) == 0 {
 		args = []string{"claviger"}
 	}
-	root := newRoot()
+	root := newRoot(args[1:]...)
 	root.SetIn(stdio.In)
 	root.SetOut(stdio.Out)
 	root.SetErr(stdio.Err)
@@ -53,16 +55,40 @@ func Run(ctx context.Context, args, env []string, stdio Stdio) int {
 	return exitCode(err)
 }
 
-// newRoot returns the command claviger, with all commands below it.
-func newRoot() *cobra.Command {
+// commandTable holds the functions that make the commands below the root, by name.
+type commandTable map[string]func() *cobra.Command
+
+// completing returns the table of the same commands, which offer values to shells.
+func (t commandTable) completing() commandTable {
+	for name, make := range t {
+		t[name] = func() *cobra.Command {
+			cmd := make()
+			completeValues(cmd)
+			return cmd
+		}
+	}
+	return t
+}
+
+// newRoot returns the command claviger for a command line. If the line begins with the name of a
+// command, only this one is below it, because making all of them takes longer than most of them
+// run. Otherwise, all are: help and completion list them.
+func newRoot(args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "claviger", Short: "A self-hosted API-key authority", SilenceUsage: true, SilenceErrors: true,
 		Version: version,
 	}
 	root.SetFlagErrorFunc(suggestFlag)
-	root.AddCommand(serverCommands()...)
-	root.AddCommand(apiCommands()...)
-	root.AddCommand(referenceCommand())
+	table := serverCommands()
+	maps.Copy(table, apiCommands())
+	if len(args) > 0 && table[args[0]] != nil {
+		root.AddCommand(table[args[0]]())
+	} else {
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			root.AddCommand(table[name]())
+		}
+		root.AddCommand(referenceCommand())
+	}
 	root.SetHelpCommand(helpCommand())
 	assignGroups(root)
 	markRunErrors(root)

@@ -58,7 +58,7 @@ func TestWhatNoLongerWorksOfTheSampleIsReplacedAndTheRestStays(t *testing.T) {
 	for _, m := range sampleChanges {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			s := newInstallation(t, testkit.SQLite)
+			s := newSample(t, testkit.SQLite)
 			p := s.dev(t)
 			before := p.ready()
 			if m.running != nil {
@@ -81,7 +81,7 @@ func TestWhatNoLongerWorksOfTheSampleIsReplacedAndTheRestStays(t *testing.T) {
 func TestASampleKeyThatCannotBeReplacedDoesNotStopTheStart(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		before := p.ready()
 		owner, tenant := signedIn(t, before), before.Tenants[0].ID

@@ -88,13 +88,16 @@ until it is added again.`,
 	}
 }
 
+// maxScope is the maximum length of the name of a scope.
+const maxScope = 64
+
 // scopeText matches what can be sent as the name of a scope. The server says which names are valid.
-var scopeText = regexp.MustCompile(`^[A-Za-z0-9_:-]{1,64}$`)
+var scopeText = regexp.MustCompile(`^[A-Za-z0-9_:-]+$`)
 
 // checkScope returns an error for a text that cannot be the name of a scope, before it is sent. It
 // does not repeat the text, which could be a secret.
 func checkScope(text string) error {
-	if scopeText.MatchString(text) {
+	if len(text) <= maxScope && scopeText.MatchString(text) {
 		return nil
 	}
 	return usage("the name of a scope has the form resource:action, in lower case, such as reports:read")

@@ -41,7 +41,7 @@ func TestTheCommandLineDoesWhatTheScriptsSay(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			s := newInstallation(t, testkit.SQLite)
+			s := newSample(t, testkit.SQLite)
 			line := s.dev(t).ready()
 			testscript.Run(t,
 				testscript.Params{
@@ -57,7 +57,7 @@ func TestTheCommandLineDoesWhatTheScriptsSay(t *testing.T) {
 
 func TestAListHasAllItsPages(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	const keys = 250 // a page has at most 200
 	line := s.dev(t, "--sample-keys", strconv.Itoa(keys), "--sample-file", filepath.Join(s.dir, "values")).ready()
 	must(t, os.WriteFile(filepath.Join(s.dir, "password"), []byte(line.Password), 0o600))

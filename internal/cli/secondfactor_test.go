@@ -14,7 +14,7 @@ import (
 
 func TestAPersonWithASecondFactorSignsInByItsCodeUntilTheOperatorRemovesIt(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	c, _, err := testkit.Client(t, line.URL).SignIn(t.Context(), line.Email, line.Password)
 	must(t, err)

@@ -137,30 +137,37 @@ func (m mark) at(text []byte, at int) string {
 // commonStart is the number of bytes of an encoding that are hashed.
 const commonStart = 8
 
-func beginHash(text []byte) uint32 {
-	return uint32(endian.LittleEndian.Uint64(text) * 0x9E3779B97F4A7C15 >> 48) // Fibonacci hashing
+// startHash returns the hash of the first bytes of an encoding, as a number in little-endian order.
+func startHash(start uint64) uint32 {
+	return uint32(start * 0x9E3779B97F4A7C15 >> 48) // Fibonacci hashing
 }
 
 func newTrawl(canaries ...canary) *trawl {
 	n := &trawl{marks: map[uint32][]mark{}}
 	for _, c := range canaries {
 		for name, text := range c.spellings() {
-			h := beginHash(text)
+			h := startHash(endian.LittleEndian.Uint64(text))
 			n.marks[h], n.holes[h] = append(n.marks[h], mark{c, name, text}), true
 		}
 	}
 	return n
 }
 
-// find calls found with each encoding in the text and its position.
+// find calls found with each encoding in the text and its position. It shares no memory with other
+// goroutines. Without the race detector, it is ten times as fast.
+//
+//go:norace
 func (n *trawl) find(text []byte, found func(m mark, at int)) {
-	for at := 0; at+commonStart <= len(text); at++ {
-		h := beginHash(text[at:])
+	var start uint64 // the last 8 bytes
+	for i, b := range text {
+		start = start>>8 | uint64(b)<<56
+		h := startHash(start)
 		if !n.holes[h] {
 			continue
 		}
+		at := i + 1 - commonStart
 		for _, m := range n.marks[h] {
-			if bytes.HasPrefix(text[at:], m.text) {
+			if at >= 0 && bytes.HasPrefix(text[at:], m.text) {
 				found(m, at)
 			}
 		}

@@ -35,7 +35,7 @@ func TestASecretThatKubernetesMountsIsReadWithAWarning(t *testing.T) {
 // The files of secrets that commands read are those of people and programs on shared machines, too.
 func TestACommandWarnsOfAFileOfASecretThatOthersCanRead(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	p := s.dev(t)
 	line := p.ready()
 	defer p.term()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os/signal"
 	"syscall"
 	"time"
@@ -19,9 +20,13 @@ import (
 
 // serverCommands returns the commands that need the packages of the server: the server itself, and
 // the commands that work on its data directory or its settings.
-func serverCommands() []*cobra.Command {
-	return append(operatorCommands(),
-		serveCommand(), devCommand(), configCommand(), migrateCommand(), compactCommand(), healthCommand())
+func serverCommands() commandTable {
+	table := operatorCommands()
+	maps.Copy(table, commandTable{
+		"serve": serveCommand, "dev": devCommand, "config": configCommand, "migrate": migrateCommand,
+		"compact": compactCommand, "health": healthCommand,
+	})
+	return table
 }
 
 func serveCommand() *cobra.Command {

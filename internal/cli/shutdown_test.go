@@ -14,7 +14,7 @@ import (
 func TestALastUseJustBeforeTheStopIsKept(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		line := p.ready()
 		_, err := testkit.Client(t, line.URL).WithKey(line.Tenants[0].Key.Value).Whoami(t.Context())
@@ -30,7 +30,7 @@ func TestALastUseJustBeforeTheStopIsKept(t *testing.T) {
 func TestAClientThatNeverFinishesDoesNotSpoilTheStop(t *testing.T) {
 	t.Parallel()
 	testkit.OnEachEngine(t, func(t *testing.T, e testkit.Engine) {
-		s := newInstallation(t, e)
+		s := newSample(t, e)
 		p := s.dev(t)
 		line := p.ready()
 		conn, err := net.Dial("tcp", strings.TrimPrefix(line.URL, "http://"))

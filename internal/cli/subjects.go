@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"regexp"
-
 	"github.com/spf13/cobra"
 
 	"github.com/claviger-dev/claviger/api"
@@ -157,8 +155,6 @@ func (c *call) confirmSubject(yes bool, tenant, subject, text string) error {
 // subjectPrefix begins the name of an owner of keys that is a subject.
 const subjectPrefix = "subject:"
 
-var subjectID = regexp.MustCompile(`^sub_[0-9a-z]{20}$`)
-
 // onSubject adapts work on a subject to inTenant. The one argument of the command names it.
 func (r *apiCommand) onSubject(
 	work func(c *call, tenant, subject string) error,
@@ -174,7 +170,7 @@ func (r *apiCommand) onSubject(
 
 // subjectID returns the id of a subject of the tenant.
 func (c *call) subjectID(tenant, text string) (string, error) {
-	if subjectID.MatchString(text) {
+	if subjectID.matches(text) {
 		return text, nil
 	}
 	found, err := c.Subjects(c.ctx, tenant, client.SubjectFilter{ExternalID: text}, client.Page{})

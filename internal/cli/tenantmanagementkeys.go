@@ -59,7 +59,7 @@ create" does, and shows its value, once.
 	f.add(cmd, "by id")
 	return operatorCommand(cmd, o, func(c *call, args []string) error {
 		for _, id := range f.applications {
-			if !applicationID.MatchString(id) {
+			if !applicationID.matches(id) {
 				return usage("--application: give the id of an application")
 			}
 		}

@@ -71,7 +71,7 @@ func (tm *terminal) hangUp(t testing.TB) string {
 // the earlier settings of the terminal.
 func startAtPrompt(t *testing.T) (p *process, tm *terminal, before unix.Termios, password string) {
 	t.Helper()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	tm = newTerminal(t)
 	before = tm.settings(t)
@@ -133,10 +133,7 @@ func TestColoursAreForTerminalsWhoseOwnerWantsThem(t *testing.T) {
 
 func TestLongCommandsShowProgressOnATerminalAlone(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
-	p := s.dev(t)
-	p.ready()
-	p.term()
+	s := newSample(t, testkit.SQLite)
 	file, passphrase := filepath.Join(s.dir, "backup.age"), s.passphraseFile(t)
 	next := s.successor(t, testkit.SQLite)
 	run := func(args ...string) (onTerminal string) {
@@ -177,7 +174,7 @@ func TestLongCommandsShowProgressOnATerminalAlone(t *testing.T) {
 // At a terminal, a refresh asks for confirmation before it ends a valid secret.
 func TestARefreshThatEndsASecretIsAskedForAtATerminal(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	password := filepath.Join(s.dir, "password")
 	must(t, os.WriteFile(password, []byte(line.Password), 0o600))
@@ -212,7 +209,7 @@ func TestARefreshThatEndsASecretIsAskedForAtATerminal(t *testing.T) {
 // At a terminal, a command that cannot be undone asks for confirmation. Elsewhere, it needs --yes.
 func TestWhatCannotBeUndoneIsAskedForFirst(t *testing.T) {
 	t.Parallel()
-	s := newInstallation(t, testkit.SQLite)
+	s := newSample(t, testkit.SQLite)
 	line := s.dev(t).ready()
 	s.signedInAt(t, line, "--tenant", "Standard")
 	create := []string{"keys", "create", "Nightly", "--scope", "applications:read", "--all-applications"}

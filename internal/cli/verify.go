@@ -69,7 +69,7 @@ func (c *call) resolveNames(q *api.VerifyRequest) (err error) {
 			return err
 		}
 	}
-	if q.ApplicationID == "" || applicationID.MatchString(q.ApplicationID) {
+	if q.ApplicationID == "" || applicationID.matches(q.ApplicationID) {
 		return nil
 	}
 	tenant := q.TenantID

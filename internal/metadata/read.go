@@ -36,11 +36,11 @@ var (
 		"Send other numbers as strings.", maxNumber)
 )
 
-// validName matches the name of a member.
-var validName = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_.-]{1,%d}$`, MaxName))
+// validName matches the name of a member, of any length.
+var validName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // ValidName reports whether a member can have the name.
-func ValidName(name string) bool { return validName.MatchString(name) }
+func ValidName(name string) bool { return len(name) <= MaxName && validName.MatchString(name) }
 
 // reader reads a value and stops at the first fault.
 type reader struct {
@@ -116,7 +116,7 @@ func (r *reader) object(depth int) (object, error) {
 			return nil, err
 		}
 		name := token.String()
-		if !validName.MatchString(name) {
+		if !ValidName(name) {
 			return nil, r.fault("name", wrongName)
 		}
 		members[name], err = r.member(name, depth)

@@ -20,8 +20,14 @@ const (
 )
 
 var (
-	methodName = regexp.MustCompile(`^[A-Z][A-Z0-9_-]{0,31}$`)
-	headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
+	methodName = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
+	headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+)
+
+// The maximum lengths of a method, and of the names of headers, entries and parameters.
+const (
+	maxMethod = 32
+	maxName   = 64
 )
 
 // dialects are the names of the dialects in which a refusal can be written.
@@ -84,7 +90,7 @@ func (r *Rule) checkMethods(add addField) {
 	}
 	for i, m := range r.Methods {
 		name := fmt.Sprintf("methods.%d", i)
-		if !methodName.MatchString(m) {
+		if len(m) > maxMethod || !methodName.MatchString(m) {
 			add(name, "invalid", "Write a method in upper case, for example GET.")
 		} else if slices.Contains(r.Methods[:i], m) {
 			add(name, "duplicate", "List each method once.")
@@ -122,7 +128,7 @@ func (r *Rule) checkApplication(add addField) {
 		add("application", "contradiction", "Name one application, or one of path, query and header.")
 		return
 	}
-	if source.Header != "" && !headerName.MatchString(source.Header) {
+	if source.Header != "" && (len(source.Header) > maxName || !headerName.MatchString(source.Header)) {
 		add("application.header", "invalid", "Name a header with letters, digits and hyphens.")
 	}
 	if source.Path == "" || r.Path.segments == nil {
@@ -146,7 +152,7 @@ func (r *Rule) checkHeaders(add addField) {
 		begins := func(prefix string) bool { return strings.HasPrefix(canonical, prefix) }
 		reserved := slices.ContainsFunc(reservedPrefixes, begins)
 		switch {
-		case !headerName.MatchString(h.Name):
+		case len(h.Name) > maxName || !headerName.MatchString(h.Name):
 			add(name, "invalid", "Name a header with letters, digits and hyphens.")
 		case reserved || slices.Contains(reservedHeaders, canonical):
 			add(name, "reserved", "A rule cannot set this header. Use a name of your own, such as X-Plan-Tier.")

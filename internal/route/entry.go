@@ -19,7 +19,7 @@ const DefaultEntry = "default"
 const MaxHosts = 32
 
 var (
-	entryName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+	entryName = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 )
 
@@ -30,7 +30,7 @@ func (e *Entry) Check() []fault.Field {
 	add := func(name, code, message string) {
 		fields = append(fields, fault.Field{Name: name, Code: code, Message: message})
 	}
-	if !entryName.MatchString(e.Name) {
+	if len(e.Name) > maxName || !entryName.MatchString(e.Name) {
 		add("name", "invalid", "Use 1 to 64 lower-case letters, digits, hyphens and underscores. "+
 			"Begin with a letter.")
 	}

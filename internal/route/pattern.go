@@ -44,7 +44,7 @@ type segment struct {
 	text string
 }
 
-var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // ParsePattern compiles a pattern. The error says what would be valid.
 func ParsePattern(text string) (Pattern, error) {
@@ -100,7 +100,7 @@ func parseSegment(part string) (segment, error) {
 		return segment{}, errors.New("a {name} is a whole segment: write /{name}/, or %7B and %7D for the characters")
 	}
 	name, isRest := strings.CutSuffix(inner, "...")
-	if !parameterName.MatchString(name) {
+	if len(name) > maxName || !parameterName.MatchString(name) {
 		return segment{}, errors.New("the name in {name} has 1 to 64 letters, digits and underscores, and " +
 			"begins with no digit")
 	}
