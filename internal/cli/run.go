@@ -60,9 +60,9 @@ type commandTable map[string]func() *cobra.Command
 
 // completing returns the table of the same commands, which offer values to shells.
 func (t commandTable) completing() commandTable {
-	for name, make := range t {
+	for name, create := range t {
 		t[name] = func() *cobra.Command {
-			cmd := make()
+			cmd := create()
 			completeValues(cmd)
 			return cmd
 		}

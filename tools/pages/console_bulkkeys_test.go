@@ -21,9 +21,17 @@ func TestAnAdminEndsSeveralKeysInTheConsole(t *testing.T) {
 	tab := browser.Open(t, h.URL)
 	signIn(tab, admin.Email)
 	tab.Visit("/t/" + string(tenant.ID) + "/keys")
+	tab.SeeNo(" selected")
+	tab.Click(browser.Role("checkbox", "Select test"))
+	tab.See("1 selected")
+	tab.Click(browser.Button("Select all on this page"))
+	tab.See("4 selected")
+	tab.Click(browser.Button("Clear"))
+	tab.SeeNo(" selected")
 	for _, name := range []string{"test", "test 2", "Route planner (old)"} {
 		tab.Click(browser.Role("checkbox", "Select "+name))
 	}
+	tab.See("3 selected")
 	look(t, tab, "all-keys-selected")
 	tab.Follow(browser.Button("Disable…"))
 	look(t, tab, "disable-keys")

@@ -166,17 +166,24 @@ document.addEventListener("click", async (event) => {
   menu.querySelector("a, button").focus();
 });
 
-// A bar of actions for selected rows can select all of them.
+// A bar of actions for selected rows says how many these are, can select all of them, and is cleared.
+function tally(form) {
+  const count = form?.querySelector("[data-count]");
+  if (!count) return;
+  count.textContent = form.querySelectorAll('input[name="id"]:checked').length + " selected";
+  form.querySelector("[data-all]").hidden = false;
+}
+addEventListener("change", (event) => tally(event.target.closest("form")));
 addEventListener("click", (event) => {
-  const all = event.target.closest("[data-all]");
-  if (!all) return;
-  const boxes = all.closest("form").querySelectorAll('input[name="id"]');
-  for (const box of boxes) box.checked = true;
-  say(boxes.length === 1 ? "1 row is selected" : boxes.length + " rows are selected");
+  const form = event.target.closest("[data-all]")?.closest("form");
+  if (!form) return;
+  for (const box of form.querySelectorAll('input[name="id"]')) box.checked = true;
+  tally(form);
 });
-addEventListener("change", (event) => {
-  const all = event.target.closest("form")?.querySelector("[data-all]");
-  if (all) all.hidden = false;
+addEventListener("reset", ({ target: form }) => {
+  if (!form.querySelector("[data-count]")) return;
+  form.querySelector('input[name="id"]').focus(); // the bar with the button disappears
+  setTimeout(tally, 0, form);
 });
 
 // toRow moves the focus to the link of the next or previous row of the lists. Enter then opens it.
