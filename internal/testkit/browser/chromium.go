@@ -93,8 +93,10 @@ func options(program, folder string) []chromedp.ExecAllocatorOption {
 		chromedp.Flag("host-resolver-rules", "MAP *."+Domain+" 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	}
 	for _, name := range []string{
-		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+		"headless", "no-sandbox", "disable-quic", "no-first-run", "disable-background-networking",
 		"disable-component-update", "disable-sync", "hide-scrollbars",
+		// Debian's Chromium is started with what needs a graphics processor, or emulates one.
+		"disable-gpu", "disable-gpu-rasterization", "disable-software-rasterizer",
 	} {
 		list = append(list, chromedp.Flag(name, true))
 	}
