@@ -50,7 +50,7 @@ RACE = -race -gcflags=modernc.org/...=-race=false -gcflags=golang.org/x/crypto/.
 
 # A program with the race detector sleeps for a second at its end, in case a goroutine that still
 # runs is about to find a race. There are 60 test programs, and tests wait for what they check.
-export GORACE := atexit_sleep_ms=0
+export GORACE ?= atexit_sleep_ms=0
 
 .PHONY: accept-incompatible help run build console test test-programs soak check bench release fuzz generate fmt
 

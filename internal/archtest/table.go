@@ -170,7 +170,7 @@ var table = []layer{
 		{"internal/sample", "domain base", ""},
 		{"internal/app", "base domain outside shared entrypoints sample", ""},
 		{
-			"internal/cli", "app backup config client api route sample scan telemetry guide mcp",
+			"internal/cli", "app backup config client api ident route sample scan telemetry guide mcp",
 			"cobra json pflag sys term mcp-sdk",
 		},
 	}},

@@ -8,33 +8,17 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
 // An argument names an object by its id or by another name: a key by its public id or its name, a
 // person by e-mail address or name, any other object by its name. An id needs no request. A name
 // needs a search, and must match exactly one object.
 
-// Forms of the ids that package ident creates.
-var (
-	accountID        = idForm{"acc_", 20}
-	tenantID         = idForm{"ten_", 16}
-	userID           = idForm{"usr_", 20}
-	applicationID    = idForm{"app_", 20}
-	serviceAccountID = idForm{"sva_", 20}
-	keyID            = idForm{"key_", 20}
-	subjectID        = idForm{"sub_", 20}
-)
-
-// idForm is a prefix, and the number of lower-case letters and digits after it.
-type idForm struct {
-	prefix string
-	length int
-}
-
-// matches reports whether the text has the form.
-func (f idForm) matches(text string) bool {
-	random, ok := strings.CutPrefix(text, f.prefix)
-	return ok && len(random) == f.length && strings.Trim(random, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+// isID reports whether a text is an id of the kind.
+func isID[T ident.ID](text string) bool {
+	_, err := ident.Parse[T](text)
+	return err == nil
 }
 
 // candidate is an object that an argument may name.
@@ -119,7 +103,7 @@ func isEmail(text string) bool {
 // keyID returns the id of a key of the tenant. A name refers to a revoked or expired key only if no
 // other key has it.
 func (c *call) keyID(tenant, text string) (string, error) {
-	if keyID.matches(text) {
+	if isID[ident.KeyID](text) {
 		return text, nil
 	}
 	if err := checkName("key", text); err != nil {
@@ -146,7 +130,7 @@ func (c *call) keyID(tenant, text string) (string, error) {
 
 // applicationID returns the id of an application of the tenant.
 func (c *call) applicationID(tenant, text string) (string, error) {
-	if applicationID.matches(text) {
+	if isID[ident.ApplicationID](text) {
 		return text, nil
 	}
 	if err := checkName("application", text); err != nil {
@@ -181,7 +165,7 @@ func (c *call) applicationIDs(tenant string, texts []string) (ids []string, err 
 
 // userID returns the id of a member of the tenant. It returns "me" unchanged.
 func (c *call) userID(tenant, text string) (string, error) {
-	if text == "me" || userID.matches(text) {
+	if text == "me" || isID[ident.UserID](text) {
 		return text, nil
 	}
 	if err := checkName("member", text); err != nil {
@@ -206,7 +190,7 @@ func (c *call) userID(tenant, text string) (string, error) {
 
 // serviceAccountID returns the id of a service account of the tenant.
 func (c *call) serviceAccountID(tenant, text string) (string, error) {
-	if serviceAccountID.matches(text) {
+	if isID[ident.ServiceAccountID](text) {
 		return text, nil
 	}
 	if err := checkName("service account", text); err != nil {
@@ -235,7 +219,7 @@ const serviceAccountPrefix = string(api.PartyServiceAccount) + ":"
 // caller.
 func (c *call) ownerOf(tenant, text string) (*api.KeyOwner, error) {
 	if name, ok := strings.CutPrefix(text, subjectPrefix); ok {
-		if subjectID.matches(name) {
+		if isID[ident.SubjectID](name) {
 			return &api.KeyOwner{Type: api.PartySubject, ID: name}, nil
 		}
 		return &api.KeyOwner{Type: api.PartySubject, ExternalID: name}, nil
@@ -273,7 +257,7 @@ func (c *call) ownerFilter(tenant, text string) (string, error) {
 
 // tenantID returns the id of a tenant that the caller can see.
 func (c *call) tenantID(text string) (string, error) {
-	if tenantID.matches(text) {
+	if isID[ident.TenantID](text) {
 		return text, nil
 	}
 	if err := checkName("tenant", text); err != nil {
@@ -299,7 +283,7 @@ func (c *call) allTenants() ([]api.Tenant, error) {
 
 // accountID returns the id of an account that the caller belongs to.
 func (c *call) accountID(text string) (string, error) {
-	if accountID.matches(text) {
+	if isID[ident.AccountID](text) {
 		return text, nil
 	}
 	if err := checkName("account", text); err != nil {

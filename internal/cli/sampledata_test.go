@@ -1,11 +1,9 @@
 package cli_test
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,10 +28,7 @@ func newSample(t testing.TB, e testkit.Engine) *installation {
 	}
 	s := emptyInstallation(t, e)
 	if e == testkit.Postgres {
-		name := "test_" + strings.ToLower(rand.Text())
-		testkit.OnServer(t, "CREATE DATABASE "+name+" TEMPLATE "+first.database)
-		t.Cleanup(func() { testkit.OnServer(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-		s.url = databaseURL(t, name)
+		s.url = testkit.CopyDatabase(t, first.database)
 	}
 	first.files.writeTo(t, s.data)
 	return s
@@ -63,9 +58,7 @@ func (f *firstStart) make(t testing.TB, e testkit.Engine) {
 	t.Helper()
 	s := emptyInstallation(t, e)
 	if e == testkit.Postgres {
-		f.database = "sample_" + strings.ToLower(rand.Text()) // it ends with the server of the tests
-		testkit.OnServer(t, "CREATE DATABASE "+f.database)
-		s.url = databaseURL(t, f.database)
+		f.database, s.url = testkit.NewTemplate(t)
 	}
 	p := s.dev(t)
 	p.ready()
@@ -118,13 +111,4 @@ func (s savedTree) writeTo(t testing.TB, root string) {
 			must(t, os.Truncate(path, file.size))
 		}
 	}
-}
-
-// databaseURL returns the URL of a database on the server of the tests.
-func databaseURL(t testing.TB, name string) string {
-	t.Helper()
-	address, err := url.Parse(os.Getenv("CLAVIGER_TEST_POSTGRES"))
-	must(t, err)
-	address.Path = "/" + name
-	return address.String()
 }

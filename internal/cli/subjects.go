@@ -5,6 +5,7 @@ import (
 
 	"github.com/claviger-dev/claviger/api"
 	"github.com/claviger-dev/claviger/client"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
 func subjectsCommand() *cobra.Command {
@@ -170,7 +171,7 @@ func (r *apiCommand) onSubject(
 
 // subjectID returns the id of a subject of the tenant.
 func (c *call) subjectID(tenant, text string) (string, error) {
-	if subjectID.matches(text) {
+	if isID[ident.SubjectID](text) {
 		return text, nil
 	}
 	found, err := c.Subjects(c.ctx, tenant, client.SubjectFilter{ExternalID: text}, client.Page{})

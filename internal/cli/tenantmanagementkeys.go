@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
 // Texts that say what the arguments of the operator's commands for management keys are.
@@ -59,7 +60,7 @@ create" does, and shows its value, once.
 	f.add(cmd, "by id")
 	return operatorCommand(cmd, o, func(c *call, args []string) error {
 		for _, id := range f.applications {
-			if !applicationID.matches(id) {
+			if !isID[ident.ApplicationID](id) {
 				return usage("--application: give the id of an application")
 			}
 		}

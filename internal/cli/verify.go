@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claviger-dev/claviger/api"
+	"github.com/claviger-dev/claviger/internal/ident"
 )
 
 // errNotActive makes `claviger verify` exit with exitNegative.
@@ -69,7 +70,7 @@ func (c *call) resolveNames(q *api.VerifyRequest) (err error) {
 			return err
 		}
 	}
-	if q.ApplicationID == "" || applicationID.matches(q.ApplicationID) {
+	if q.ApplicationID == "" || isID[ident.ApplicationID](q.ApplicationID) {
 		return nil
 	}
 	tenant := q.TenantID

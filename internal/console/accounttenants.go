@@ -49,7 +49,7 @@ func (c *Console) listTenants(k *call) (response, error) {
 		counts := k.countsOf(t, false)
 		panel.Table.Rows = append(panel.Table.Rows, view.TableRow{
 			Cells: []view.Cell{
-				{Text: t.Name, Path: inTenant(t.ID, "keys"), Note: string(t.ID)},
+				{Text: t.Name, Path: inTenant(t.ID, "keys"), ID: string(t.ID)},
 				{Text: string(t.Preset)},
 				{Number: counts.countOf("")},
 				{Number: counts.countOn("members")},

@@ -247,7 +247,7 @@ func (k *call) changeOne(t tenancy.Tenant, b bulk, id ident.KeyID) (row, result 
 	row = keyNamed(t, id)
 	v, unread := k.console.Keys.Get(k.Context(), k.who, t.ID, id)
 	if unread == nil {
-		row = view.Cell{Text: v.Key.Name, Note: cmp.Or(v.Key.PublicID, string(id)), Path: pathOf(v.Key)}
+		row = view.Cell{Text: v.Key.Name, ID: cmp.Or(v.Key.PublicID, string(id)), Path: pathOf(v.Key)}
 	}
 	earlier, err := k.change(b.page+" "+string(id), func(ctx context.Context) error {
 		return b.change(k, ctx, t.ID, id)

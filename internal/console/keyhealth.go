@@ -301,7 +301,7 @@ func (k *call) managementHealthPanel(t tenancy.Tenant) (*view.Panel, error) {
 		path := managementURL(h)
 		panel.Table.Rows = append(panel.Table.Rows, view.TableRow{
 			Cells: []view.Cell{
-				{Text: h.Name, Note: h.PublicID, Path: path},
+				{Text: h.Name, ID: h.PublicID, Path: path},
 				{Text: cmp.Or(h.ServiceAccount.Name, string(h.ServiceAccount.ID))},
 				{Text: managementFindings[h.Findings[0]], Note: strings.Join(others, ", ")},
 			},

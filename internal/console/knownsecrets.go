@@ -71,7 +71,7 @@ func (s knownSecrets) table(k *call) *view.Table {
 	for _, h := range s.management {
 		badge := badges[policy.Active]
 		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
-			{Text: h.Name, Note: h.PublicID, Path: k.console.existing(managementURL(h))},
+			{Text: h.Name, ID: h.PublicID, Path: k.console.existing(managementURL(h))},
 			{Text: cmp.Or(h.ServiceAccount.Name, string(h.ServiceAccount.ID)), Note: "management key"},
 			{When: k.ago(h.LastUsedAt)},
 			{Badge: &badge},

@@ -123,7 +123,7 @@ func (k *call) managementRow(m machine.ManagementKeyView) view.TableRow {
 		owners = append(owners, ownerPlurals[o])
 	}
 	return view.TableRow{Ended: m.Status == policy.Revoked, Cells: []view.Cell{
-		{Text: m.Name, Note: m.PublicID + " ····" + m.Last4, Path: managementKeyURL(m)},
+		{Text: m.Name, ID: m.PublicID + " ····" + m.Last4, Path: managementKeyURL(m)},
 		{Tags: permissions},
 		{Text: strings.Join(owners, ", ")},
 		{When: k.in(m.Ends.At), Note: k.date(m.Ends.At)},

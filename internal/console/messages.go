@@ -76,7 +76,7 @@ var messages = map[string]*view.Message{
 	"member.remove": {Tone: "ok", Icon: "bin", Text: "The member was removed. Their keys in this tenant are revoked."},
 	"member.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It applies from the next request on."},
 
-	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person was added. It applies from the next request on."},
+	"owner.new":    {Tone: "ok", Icon: "check", Text: "The person has the role from the next request on."},
 	"owner.remove": {Tone: "ok", Icon: "bin", Text: "The person has no role in the account any more."},
 	"owner.role":   {Tone: "ok", Icon: "check", Text: "The role was changed. It applies from the next request on."},
 	"tenant.new":   {Tone: "ok", Icon: "check", Text: "The tenant was created. You are its first admin."},
@@ -93,7 +93,7 @@ var messages = map[string]*view.Message{
 	},
 	"tenant.edit":   {Tone: "ok", Icon: "check", Text: "The settings were saved. They apply from the next request on."},
 	"tenant.enable": {Tone: "ok", Icon: "check", Text: "The tenant is enabled. Its keys work as before."},
-	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset was applied. It applies from the next request on."},
+	"tenant.preset": {Tone: "ok", Icon: "check", Text: "The preset applies from the next request on."},
 
 	"scope.edit":   {Tone: "ok", Icon: "check", Text: "The scope was saved. It applies from the next request on."},
 	"scope.new":    {Tone: "ok", Icon: "check", Text: "The scope was added. Keys can have it now."},

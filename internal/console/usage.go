@@ -375,7 +375,7 @@ func (k *call) usageKey(a usageAsked, id ident.KeyID) (view.Cell, error) {
 	if err != nil {
 		return view.Cell{}, err
 	}
-	return view.Cell{Text: v.Key.Name, Path: pathOf(v.Key), Note: v.Key.PublicID}, nil
+	return view.Cell{Text: v.Key.Name, Path: pathOf(v.Key), ID: v.Key.PublicID}, nil
 }
 
 // transportWords name the ways to send a key.
@@ -556,7 +556,7 @@ func (c *Console) showStatement(k *call) (response, error) {
 	}
 	for _, t := range st.Tenants {
 		table.Rows = append(table.Rows, view.TableRow{Cells: []view.Cell{
-			{Text: t.Name, Note: string(t.Tenant)},
+			{Text: t.Name, ID: string(t.Tenant)},
 			{Number: view.Thousands(t.Accepted)},
 			{Number: view.Thousands(t.Refused)},
 		}})

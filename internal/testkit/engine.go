@@ -119,16 +119,26 @@ func must(err error) {
 // after the test.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
-	return newDatabase(t, "template0")
+	return CopyDatabase(t, "template0")
 }
 
-// newDatabase creates a copy of the template database.
-func newDatabase(t testing.TB, template string) string {
+// CopyDatabase creates a copy of the PostgreSQL database of the name and returns its URL. The copy
+// is dropped after the test.
+func CopyDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
 	OnServer(t, "CREATE DATABASE "+name+" TEMPLATE "+template)
 	t.Cleanup(func() { OnServer(t, "DROP DATABASE "+name+" WITH (FORCE)") })
 	return databaseURL(t, name)
+}
+
+// NewTemplate creates an empty PostgreSQL database to make copies of, and returns its name and URL.
+// It ends with the server of the tests.
+func NewTemplate(t testing.TB) (name, address string) {
+	t.Helper()
+	name = "template_" + strings.ToLower(rand.Text())
+	OnServer(t, "CREATE DATABASE "+name)
+	return name, databaseURL(t, name)
 }
 
 // databaseURL returns the URL of a database on the server of the tests.
@@ -146,7 +156,7 @@ func databaseURL(t testing.TB, name string) string {
 // The database is dropped after the test.
 func MigratedDatabase(t testing.TB) string {
 	t.Helper()
-	return newDatabase(t, template(t))
+	return CopyDatabase(t, template(t))
 }
 
 var (
@@ -159,9 +169,8 @@ var (
 func template(t testing.TB) string {
 	t.Helper()
 	templateOnce.Do(func() {
-		name := "template_" + strings.ToLower(rand.Text()) // it ends with the server of the tests
-		OnServer(t, "CREATE DATABASE "+name)
-		backend, err := postgres.Open(t.Context(), credential.NewSecret(databaseURL(t, name)))
+		name, address := NewTemplate(t)
+		backend, err := postgres.Open(t.Context(), credential.NewSecret(address))
 		if err == nil {
 			err = backend.Close()
 		}

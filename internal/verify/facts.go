@@ -149,8 +149,10 @@ type ownerFacts struct {
 
 // ownerFacts returns what an answer says about the owner of the key.
 func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
-	if s.cell != nil {
-		if kept := s.cell.facts.Load(); kept != nil && kept.generation == s.ownerValue {
+	// The stamp keeps the counter alive, and with it the cell that the counter is in.
+	_, cell := e.generations.ownerCounter(row.Owner.ID)
+	if cell != nil {
+		if kept := cell.facts.Load(); kept != nil && kept.generation == s.ownerValue {
 			return &kept.OwnerFacts
 		}
 	}
@@ -162,8 +164,8 @@ func (e *Engine) ownerFacts(row KeyRow, s stamp) *OwnerFacts {
 		f.rendered = unique.Make(e.renderOwner(&f.OwnerFacts))
 		f.Rendered = f.rendered.Value()
 	}
-	if s.cell != nil {
-		s.cell.facts.Store(f)
+	if cell != nil {
+		cell.facts.Store(f)
 	}
 	return &f.OwnerFacts
 }
@@ -218,8 +220,6 @@ type stamp struct {
 	// changes the rights of a user invalidates tenants.
 	owner      *atomic.Uint64
 	ownerValue uint64
-	// cell is that of an owner who is no user. It keeps the counter alive.
-	cell *ownerCell
 	// plans is nil for a key whose owner has no plan.
 	plans      *atomic.Uint64
 	plansValue uint64
@@ -339,7 +339,7 @@ func (e *Engine) readRow(ctx context.Context, lookup string, s *stamp) (KeyRow, 
 		}
 		s.tenant = g.tenantCounter(row.Tenant)
 		s.tenantValue = s.tenant.Load()
-		s.owner, s.cell = g.ownerCounter(row.Owner.ID)
+		s.owner, _ = g.ownerCounter(row.Owner.ID)
 		s.ownerValue = s.owner.Load()
 		if g.tenantChanges.Load() == tenants && g.ownerChanges.Load() == owners {
 			return row, nil

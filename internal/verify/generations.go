@@ -67,10 +67,14 @@ func (g *Generations) planCounter(id ident.TenantID) *atomic.Uint64 {
 	return &g.planCounters[maphash.String(g.seed, string(id))%planShards]
 }
 
-// ownerCounter returns the counter of an owner, and the cell of one who is no user.
+func (g *Generations) userCounter(id ident.PartyID) *atomic.Uint64 {
+	return &g.userCounters[maphash.String(g.seed, string(id))%userShards]
+}
+
+// ownerCounter returns the counter of an owner, and the cell that it is in; nil for a user.
 func (g *Generations) ownerCounter(id ident.PartyID) (*atomic.Uint64, *ownerCell) {
 	if id.Type() == ident.UserParty {
-		return &g.userCounters[maphash.String(g.seed, string(id))%userShards], nil
+		return g.userCounter(id), nil
 	}
 	cell := g.ownerCell(id)
 	return &cell.changes, cell
@@ -109,8 +113,7 @@ func (g *Generations) Invalidate(s audit.Invalidation) {
 	for _, id := range s.Owners {
 		g.ownerChanges.Add(1) // before the counter of the owner: see Engine.read
 		if id.Type() == ident.UserParty {
-			counter, _ := g.ownerCounter(id)
-			counter.Add(1)
+			g.userCounter(id).Add(1)
 			continue
 		}
 		if kept, ok := g.owners.Load(id); ok {

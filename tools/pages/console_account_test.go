@@ -30,7 +30,7 @@ func TestAnOwnerKeepsTheAccountInTheConsole(t *testing.T) {
 	tab.Follow(browser.Link("Owners and admins"))
 	tab.Fill("E-mail", colleague.Email)
 	tab.Follow(browser.Button("Add"))
-	tab.See("The person was added.")
+	tab.See("The person has the role from the next request on.")
 	look(t, tab, "people")
 	tab.Follow(browser.Link("Change role Tomasz Wrona"))
 	look(t, tab, "person-role")

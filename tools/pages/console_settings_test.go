@@ -40,7 +40,7 @@ func TestAnOwnerSetsATenantUpInTheConsole(t *testing.T) {
 	look(t, tab, "preset-apply")
 	tab.Fill("Type delete the copies to go on", "delete the copies")
 	tab.Follow(browser.Button("Apply this preset"))
-	tab.See("The preset was applied.")
+	tab.See("The preset applies from the next request on.")
 
 	tab.Follow(browser.Link("Disable this tenant…"))
 	look(t, tab, "tenant-disable")

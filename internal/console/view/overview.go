@@ -110,11 +110,12 @@ type TableRow struct {
 type Cell struct {
 	Key   *KeyRow
 	Text  string
-	Note  string
 	Path  string
 	Mono  bool
 	Badge *Badge
 	When  When
+	// ID and Note are under the text, the ID in the face for code.
+	ID, Note string
 	// Tone is "", warn or bad.
 	Tone string
 	Tags []string

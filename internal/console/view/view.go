@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"regexp"
 	"strings"
 	"sync"
 )
@@ -90,15 +89,9 @@ func prose(text string) template.HTML {
 	return template.HTML(b.String()) // the text is escaped
 }
 
-// anID matches an id, with the last characters of its secret if it has one.
-var anID = regexp.MustCompile(`^[a-z]{2,4}_[0-9A-Za-z]{8,}( ····[0-9A-Za-z]{4})?$`)
-
 // breakable returns a text that may go on in the next line after an @, so that no line ends within
-// a word of an address. An id is in the face for code.
+// a word of an address.
 func breakable(text string) template.HTML {
-	if anID.MatchString(text) {
-		return template.HTML(`<span class="mono">` + text + `</span>`) // it has nothing to escape
-	}
 	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(text), "@", "@<wbr>")) // the text is escaped
 }
 

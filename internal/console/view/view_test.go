@@ -93,24 +93,6 @@ func TestAnAddressIsBrokenAfterItsAt(t *testing.T) {
 	}
 }
 
-// An id is in the face for code, with or without the end of its secret. Nothing else is.
-func TestAnIDIsInTheFaceForCode(t *testing.T) {
-	t.Parallel()
-	for note, is := range map[string]bool{
-		"ten_01m8sd2stgk93sdt": true, "mk_R5Q5VfXa7IF7sma7 ····At7k": true, "joined 1 Dec 2026": false,
-		"cus_9077": false, "<b>_01m8sd2stgk93sdt": false,
-	} {
-		var text strings.Builder
-		page := view.Overview{Panels: []view.Panel{{Table: &view.Table{
-			Columns: []view.Column{{}}, Rows: []view.TableRow{{Cells: []view.Cell{{Note: note}}}},
-		}}}}
-		testkit.NoError(t, view.Render(&text, view.Frame{}, page))
-		if got := strings.Contains(text.String(), `<small><span class="mono">`); got != is {
-			t.Errorf("%s: in the face for code: %t", note, got)
-		}
-	}
-}
-
 var (
 	classAttribute = regexp.MustCompile(`class="([^"]*)"`)
 	action         = regexp.MustCompile(`\{\{[^}]*\}\}`)
